@@ -1,0 +1,111 @@
+// Package layers is what a layer is made of: the interface that every layer
+// implements, the registry in which a net finds it, the random numbers and
+// threads it is given, and the errors that tell the user where in a file
+// something is wrong. The built-in layers are in the packages below this one,
+// plugins anywhere; both use this package alone.
+package layers
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+)
+
+// A Layer is one step of a net, as in Caffe's layer.hpp. Its options are read
+// and checked when it is made, by Info.New. After that the net calls SetUp
+// once and then, as often as it likes and in this order, Reshape, Forward and
+// Backward. A layer whose bottom is also its top works in place.
+type Layer interface {
+	// SetUp checks the shapes of the bottoms, and makes the blobs of weights
+	// and fills them. Reshape follows it.
+	SetUp(bottom, top []*blob.Blob) error
+
+	// Reshape gives the tops their shapes and makes room for whatever the
+	// passes need. It runs again when the shape of a bottom has changed.
+	Reshape(bottom, top []*blob.Blob) error
+
+	// Forward computes the data of the tops from that of the bottoms. It must
+	// not allocate, and fails only for a reason of the data or the device.
+	Forward(ctx context.Context, bottom, top []*blob.Blob) error
+
+	// Backward computes the gradient. The diffs of the tops are given. The diff
+	// of bottom i is overwritten if propagateDown[i], and left alone if not.
+	// The diffs of the weights are added to, so that several passes sum up.
+	// For a top with a loss weight the diff holds that weight.
+	Backward(ctx context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error
+}
+
+// Parameterized is a layer with weights.
+type Parameterized interface {
+	// Params returns the blobs of weights, in the order in which files and the
+	// param fields of the prototxt have them. It is called after SetUp.
+	Params() []*blob.Blob
+}
+
+// ParamPropagator is a layer that can leave out the gradient of a blob of
+// weights that is not trained.
+type ParamPropagator interface {
+	// SetParamPropagateDown says whether the gradient of weights i is needed.
+	// Until it is called, all are.
+	SetParamPropagateDown(i int, need bool)
+}
+
+// BackwardForcer is a layer with bottoms that have no gradient even if the net
+// says force_backward, such as labels and indices. Of a layer without this
+// method all bottoms have one, but for the second of a loss (Info.Loss).
+type BackwardForcer interface {
+	// AllowForceBackward tells whether bottom i has a gradient.
+	AllowForceBackward(i int) bool
+}
+
+// Counter is a layer that can tell how much it computes.
+type Counter interface {
+	// MACs returns the number of multiply-adds of one forward pass with the
+	// shapes of the last Reshape.
+	MACs() int64
+}
+
+// DataSource is a layer that reads its tops from outside. A net that is only
+// checked or timed may replace it by made-up data.
+type DataSource interface {
+	// Sources returns the paths that the layer reads.
+	Sources() []string
+}
+
+// Closer is a layer that holds files, goroutines or memory outside of Go.
+type Closer interface {
+	Close() error
+}
+
+// Workers runs work on the threads of a net. A nil *Workers is one thread.
+type Workers = kernel.Pool
+
+// Env is what a net gives to its layers. They share it.
+type Env struct {
+	Phase   caffepb.Phase
+	Workers *Workers
+	Seed    uint64 // of all random numbers
+	Log     Log    // never nil in a Spec
+	Rank    int    // number of this solver among Ranks that train together
+	Ranks   int    // 1 for a solver that trains alone
+
+	// Pass is the number of the forward pass, from 0. The net counts it up;
+	// data layers and random numbers are functions of it, so that a run that
+	// was interrupted continues exactly.
+	Pass int64
+}
+
+// Log takes a line of the log. source is the place of Caffe's code that writes
+// that line, such as "net.cpp:86", which tools that read logs expect.
+type Log func(level Level, source, text string)
+
+// Level is how serious a line of the log is.
+type Level byte
+
+// Levels, by the letter that begins a line in Caffe's log.
+const (
+	Notice  Level = 'I'
+	Warning Level = 'W'
+)

@@ -1,0 +1,20 @@
+package prototxt
+
+import "github.com/gocaffe/gocaffe/caffepb"
+
+// A Net is a net file in the present form.
+type Net struct {
+	File      string // as named by the user; "" for a net made by the program
+	Param     *caffepb.NetParameter
+	Positions *Positions // nil for a net made by the program
+	Notes     []string   // what was upgraded, in the words of Caffe's log
+}
+
+// A Solver is a solver file in the present form. Nets written inside it are
+// in the present form too.
+type Solver struct {
+	File      string
+	Param     *caffepb.SolverParameter
+	Positions *Positions
+	Notes     []string
+}

@@ -1,0 +1,104 @@
+package prototxt
+
+import (
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Positions remembers where the fields of a message were written. It knows
+// messages by their address, so that positions survive whatever is done to the
+// messages around them; a message that is copied is known after Copied.
+// A nil *Positions knows nothing.
+type Positions struct {
+	messages map[proto.Message]*place
+}
+
+// place is where one message and its fields were written.
+type place struct {
+	pos    Pos
+	fields map[protoreflect.Name][]Pos // one for each value, in the order of the file
+}
+
+// NewPositions returns an empty set.
+func NewPositions() *Positions {
+	return &Positions{messages: make(map[proto.Message]*place)}
+}
+
+// SetMessage records where a message begins.
+func (p *Positions) SetMessage(m proto.Message, at Pos) { p.place(m).pos = at }
+
+// AddField records where a value of a field was written. The values of a
+// repeated field are added in their order.
+func (p *Positions) AddField(m proto.Message, field protoreflect.Name, at Pos) {
+	f := p.place(m).fields
+	f[field] = append(f[field], at)
+}
+
+func (p *Positions) place(m proto.Message) *place {
+	at := p.messages[m]
+	if at == nil {
+		at = &place{fields: make(map[protoreflect.Name][]Pos)}
+		p.messages[m] = at
+	}
+	return at
+}
+
+// Of returns where a field of m was written. The field is named by a path such
+// as "convolution_param.kernel_size"; an empty path is the message itself.
+// index chooses among the values of a repeated field. Of what was not written,
+// the place of the nearest message around it is returned.
+func (p *Positions) Of(m proto.Message, path string, index int) Pos {
+	if p == nil || m == nil {
+		return Pos{}
+	}
+	at := p.messages[m]
+	if at == nil {
+		return Pos{}
+	}
+	if path == "" {
+		return at.pos
+	}
+	name, rest, nested := strings.Cut(path, ".")
+	values := at.fields[protoreflect.Name(name)]
+	if len(values) == 0 {
+		return at.pos
+	}
+	if !nested {
+		return values[min(max(index, 0), len(values)-1)]
+	}
+	field := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name))
+	if field == nil || field.Message() == nil || field.IsList() || !m.ProtoReflect().Has(field) {
+		return values[0]
+	}
+	if inner := p.Of(m.ProtoReflect().Get(field).Message().Interface(), rest, index); inner.IsValid() {
+		return inner
+	}
+	return values[0]
+}
+
+// Copied makes everything known of the message from known of its copy to, and
+// of the messages in it.
+func (p *Positions) Copied(from, to proto.Message) {
+	if p == nil {
+		return
+	}
+	if at := p.messages[from]; at != nil {
+		p.messages[to] = at
+	}
+	target := to.ProtoReflect()
+	from.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil || field.IsMap() || !target.Has(field):
+		case field.IsList():
+			list, other := v.List(), target.Get(field).List()
+			for i := range min(list.Len(), other.Len()) {
+				p.Copied(list.Get(i).Message().Interface(), other.Get(i).Message().Interface())
+			}
+		default:
+			p.Copied(v.Message().Interface(), target.Get(field).Message().Interface())
+		}
+		return true
+	})
+}
