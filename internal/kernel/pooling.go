@@ -1,0 +1,205 @@
+package kernel
+
+// Two-dimensional pooling as Caffe's pooling_layer.cpp does it: windows are cut
+// off at the padded image's right and bottom edges, and what they cover of the
+// padding counts in the size by which AVE divides.
+
+// PoolParams are the sizes of a pooling: Planes images of H·W numbers become as
+// many of OutH·OutW. A window that lies outside the image altogether is
+// allowed: its maximum is -MaxFloat32 with mask -1, its average 0.
+type PoolParams struct {
+	Planes, H, W, OutH, OutW, KernelH, KernelW, PadH, PadW, StrideH, StrideW int
+}
+
+func (g *PoolParams) check(fn string, in, out int) {
+	vecCheck(fn, in, g.Planes*g.H*g.W)
+	vecCheck(fn, out, g.Planes*g.OutH*g.OutW)
+}
+
+// span returns the part of a window from start on that lies in an image of size
+// n, lo to hi, which may be empty, and its extent in the padded image.
+func span(start, kernel, n, pad int) (lo, hi, extent int) {
+	extent = min(start+kernel, n+pad) - start
+	return max(start, 0), min(start+kernel, n), extent
+}
+
+// interior returns the range of outputs whose windows lie inside an image of
+// size n along one axis.
+func interior(n, out, kernel, pad, stride int) (lo, hi int) {
+	if kernel > n {
+		return 0, 0
+	}
+	lo = min(out, (pad+stride-1)/stride)
+	hi = max(lo, min(out, (n-kernel+pad)/stride+1))
+	return lo, hi
+}
+
+type poolArgs struct {
+	PoolParams
+	x, y []float32
+	mask []int32
+	pool *Pool
+}
+
+// MaxPoolForward sets y to the largest number of each window and mask to its
+// index in the plane: of equal ones the first, -1 if there is none.
+func MaxPoolForward(p *Pool, g PoolParams, x, y []float32, mask []int32) {
+	g.check("MaxPoolForward", len(x), min(len(y), len(mask)))
+	maxPoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y, mask: mask})
+}
+
+// MaxPoolBackward sets dx to the sums of the dy whose mask points to each
+// number. A mask outside the plane points to none.
+func MaxPoolBackward(p *Pool, g PoolParams, dy []float32, mask []int32, dx []float32) {
+	g.check("MaxPoolBackward", len(dx), min(len(dy), len(mask)))
+	maxUnpoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, mask: mask})
+}
+
+// AvePoolForward sets y to the mean of each window.
+func AvePoolForward(p *Pool, g PoolParams, x, y []float32) {
+	g.check("AvePoolForward", len(x), len(y))
+	avePoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y})
+}
+
+// AvePoolBackward sets dx to the sums over the windows of dy over the window's
+// size.
+func AvePoolBackward(p *Pool, g PoolParams, dy, dx []float32) {
+	g.check("AvePoolBackward", len(dx), len(dy))
+	aveUnpoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, pool: p})
+}
+
+var maxPoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+	in, out := a.H*a.W, a.OutH*a.OutW
+	for i := lo; i < hi; i++ {
+		maxPoolPlane(&a.PoolParams, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out])
+	}
+}}
+
+func maxPoolPlane(g *PoolParams, x, y []float32, mask []int32) {
+	left, right := interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
+	for ph := range g.OutH {
+		h0, h1, _ := span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
+		y, mask := y[ph*g.OutW:(ph+1)*g.OutW], mask[ph*g.OutW:(ph+1)*g.OutW]
+		window := func(pw int) {
+			w0, w1, _ := span(pw*g.StrideW-g.PadW, g.KernelW, g.W, g.PadW)
+			if h0 >= h1 || w0 >= w1 {
+				y[pw], mask[pw] = maxWindow(nil, 0, 0, 0, 0)
+				return
+			}
+			first := h0*g.W + w0
+			y[pw], mask[pw] = maxWindow(x[first:], g.W, h1-h0, w1-w0, first)
+		}
+		for pw := range left {
+			window(pw)
+		}
+		if left < right && h0 < h1 {
+			first := h0*g.W + left*g.StrideW - g.PadW
+			vec().maxPoolRow(x[first:], g.W, h1-h0, g.KernelW, g.StrideW, first, y[left:right], mask[left:right])
+		} else {
+			for pw := left; pw < right; pw++ {
+				window(pw)
+			}
+		}
+		for pw := right; pw < g.OutW; pw++ {
+			window(pw)
+		}
+	}
+}
+
+var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+	in, out := a.H*a.W, a.OutH*a.OutW
+	// Windows of 2×2 that cover the plane without overlap.
+	whole := a.KernelH == 2 && a.KernelW == 2 && a.StrideH == 2 && a.StrideW == 2 &&
+		a.PadH == 0 && a.PadW == 0 && a.H == 2*a.OutH && a.W == 2*a.OutW
+	for i := lo; i < hi; i++ {
+		dx, dy, mask := a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out]
+		if whole {
+			for ph := range a.OutH {
+				at, first := ph*a.OutW, 2*ph*a.W
+				vec().maxUnpool2x2(dy[at:at+a.OutW], mask[at:at+a.OutW], first,
+					dx[first:first+a.W], dx[first+a.W:first+2*a.W])
+			}
+			continue
+		}
+		clear(dx)
+		for k, at := range mask {
+			if uint(at) < uint(len(dx)) {
+				dx[at] += dy[k]
+			}
+		}
+	}
+}}
+
+var avePoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+	in, out := a.H*a.W, a.OutH*a.OutW
+	for i := lo; i < hi; i++ {
+		avePoolPlane(&a.PoolParams, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out])
+	}
+}}
+
+func avePoolPlane(g *PoolParams, x, y []float32) {
+	if out := g.OutH * g.OutW; out == 1 && g.PadH == 0 && g.PadW == 0 && g.KernelH == g.H && g.KernelW == g.W {
+		y[0] = float32(vec().sum(x)) / float32(len(x)) // global pooling
+		return
+	}
+	left, right := interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
+	for ph := range g.OutH {
+		h0, h1, height := span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
+		y := y[ph*g.OutW : (ph+1)*g.OutW]
+		if h0 >= h1 {
+			clear(y)
+			continue
+		}
+		window := func(pw int) {
+			w0, w1, width := span(pw*g.StrideW-g.PadW, g.KernelW, g.W, g.PadW)
+			y[pw] = 0
+			if w0 < w1 {
+				y[pw] = sumWindow(x[h0*g.W+w0:], g.W, h1-h0, w1-w0) / float32(height*width)
+			}
+		}
+		for pw := range left {
+			window(pw)
+		}
+		if left < right {
+			first := h0*g.W + left*g.StrideW - g.PadW
+			vec().avePoolRow(x[first:], g.W, h1-h0, g.KernelW, g.StrideW, float32(height*g.KernelW), y[left:right])
+		}
+		for pw := right; pw < g.OutW; pw++ {
+			window(pw)
+		}
+	}
+}
+
+var aveUnpoolJob = job[poolArgs]{f: func(a *poolArgs, worker, lo, hi int) {
+	in, out := a.H*a.W, a.OutH*a.OutW
+	row := a.pool.buffer(worker, a.W)
+	for i := lo; i < hi; i++ {
+		aveUnpoolPlane(&a.PoolParams, a.y[i*out:(i+1)*out], a.x[i*in:(i+1)*in], row)
+	}
+}}
+
+// aveUnpoolPlane spreads each row of dy along the width first, and adds the
+// result to every row of the image that its windows cover.
+func aveUnpoolPlane(g *PoolParams, dy, dx, row []float32) {
+	clear(dx)
+	for ph := range g.OutH {
+		h0, h1, height := span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
+		if h0 >= h1 {
+			continue
+		}
+		clear(row)
+		for pw, d := range dy[ph*g.OutW : (ph+1)*g.OutW] {
+			w0, w1, width := span(pw*g.StrideW-g.PadW, g.KernelW, g.W, g.PadW)
+			if w0 >= w1 {
+				continue
+			}
+			d /= float32(height * width)
+			for w := w0; w < w1; w++ {
+				row[w] += d
+			}
+		}
+		for h := h0; h < h1; h++ {
+			vec().add(dx[h*g.W:(h+1)*g.W], dx[h*g.W:(h+1)*g.W], row)
+		}
+	}
+}
