@@ -44,6 +44,43 @@ type Pool struct {
 	failed  atomic.Pointer[any] // the first panic of a part
 	scratch [][]float32         // one for each thread, grown by buffer
 	closed  bool
+
+	op     sync.Mutex // held from begin to end
+	common []float32  // grown by shared
+	gemm   gemmTask
+	gemv   gemvTask
+}
+
+// singles holds pools of one thread for operations that are given none.
+var singles = sync.Pool{New: func() any { return NewPool(1) }}
+
+// begin starts an operation of several Runs that share a workspace, and
+// returns the pool to run it on, which is never nil. end must follow, with the
+// pool that begin was called on.
+func (p *Pool) begin() *Pool {
+	q := p
+	if q == nil {
+		q = singles.Get().(*Pool)
+	}
+	q.op.Lock()
+	return q
+}
+
+// end ends what p.begin, which returned q, has begun.
+func (p *Pool) end(q *Pool) {
+	q.op.Unlock()
+	if p == nil {
+		singles.Put(q)
+	}
+}
+
+// shared returns a workspace of n numbers for all parts of the operation
+// between begin and end. Its content is undefined.
+func (p *Pool) shared(n int) []float32 {
+	if cap(p.common) < n {
+		p.common = make([]float32, n)
+	}
+	return p.common[:n]
 }
 
 // NewPool returns a pool of the given number of threads, or of one for each
@@ -134,7 +171,8 @@ func (p *Pool) worker(w int, start <-chan struct{}) {
 func (p *Pool) work(w int) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.failed.CompareAndSwap(nil, &r)
+			first := r // on the heap only here
+			p.failed.CompareAndSwap(nil, &first)
 			p.next.Store(p.n)
 		}
 	}()

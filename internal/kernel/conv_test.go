@@ -1,0 +1,254 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// convReference computes a convolution and its gradients by their definition,
+// in float64.
+type convReference struct {
+	p   ConvParams
+	out []int
+}
+
+// each calls f for every product of the sum: places in x, weight and y.
+func (c *convReference) each(f func(x, w, y int)) {
+	p := c.p
+	cg, og := p.Channels/p.Group, p.Outputs/p.Group
+	in, out, taps := size(p.In), size(c.out), size(p.Kernel)
+	for n := range p.Batch {
+		for o := range p.Outputs {
+			for ch := range cg {
+				for q := range out {
+					for tap := range taps {
+						if at, ok := c.place(q, tap); ok {
+							f((n*p.Channels+o/og*cg+ch)*in+at, (o*cg+ch)*taps+tap, (n*p.Outputs+o)*out+q)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// place returns the pixel of x that output q and a tap meet at.
+func (c *convReference) place(q, tap int) (int, bool) {
+	at, scale := 0, 1
+	for a := len(c.out) - 1; a >= 0; a-- {
+		i := q%c.out[a]*c.p.Stride[a] + tap%c.p.Kernel[a]*c.p.Dilation[a] - c.p.Pad[a]
+		if i < 0 || i >= c.p.In[a] {
+			return 0, false
+		}
+		at += i * scale
+		scale *= c.p.In[a]
+		q /= c.out[a]
+		tap /= c.p.Kernel[a]
+	}
+	return at, true
+}
+
+func square(batch, channels, outputs, group, in, kernel, pad, stride, dilation int) ConvParams {
+	return ConvParams{batch, channels, outputs, group, []int{in, in}, []int{kernel, kernel}, []int{pad, pad}, []int{stride, stride}, []int{dilation, dilation}}
+}
+
+var convCases = []ConvParams{
+	square(1, 1, 1, 1, 1, 1, 0, 1, 1),
+	square(2, 3, 5, 1, 7, 3, 1, 1, 1),
+	square(3, 4, 6, 2, 9, 3, 0, 2, 1),
+	square(2, 6, 4, 2, 12, 3, 2, 1, 2),
+	square(2, 3, 20, 1, 13, 5, 2, 1, 1),
+	square(2, 20, 50, 1, 12, 5, 0, 1, 1),
+	square(1, 3, 17, 1, 31, 11, 0, 4, 1),
+	square(1, 2, 3, 1, 15, 3, 4, 3, 2),
+	square(1, 2, 3, 1, 10, 2, 0, 4, 1), // pixels that no output sees
+	square(1, 2, 3, 1, 9, 3, 5, 1, 1),  // outputs that see no pixel
+	square(1, 8, 8, 8, 6, 3, 1, 1, 1),  // depthwise
+	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
+	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
+	square(20, 64, 16, 1, 8, 3, 1, 1, 1), // chunks of several images
+	square(2, 70, 64, 1, 17, 3, 1, 1, 1), // two pieces of channels in the gradient
+	square(1, 2, 2, 1, 70, 3, 1, 1, 1),   // bands of rows
+	square(1, 2, 2, 1, 71, 3, 1, 2, 1),
+	{2, 3, 4, 1, []int{50}, []int{4}, []int{2}, []int{1}, []int{3}},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{1}, []int{3}, []int{1}},
+	{2, 3, 4, 1, []int{6, 5, 7}, []int{3, 1, 2}, []int{1, 0, 1}, []int{1, 2, 1}, []int{2, 1, 1}},
+	{1, 2, 4, 2, []int{4, 3, 5, 4}, []int{2, 2, 2, 3}, []int{0, 1, 0, 1}, []int{1, 1, 2, 1}, []int{1, 1, 1, 1}},
+	{2, 3, 4, 1, []int{8, 11}, []int{1, 5}, []int{0, 2}, []int{1, 1}, []int{1, 1}},
+	{2, 3, 4, 1, []int{11, 8}, []int{5, 2}, []int{0, 2}, []int{3, 2}, []int{2, 1}},
+	{3, 5, 7, 1, nil, nil, nil, nil, nil},
+	square(0, 3, 5, 1, 7, 3, 1, 1, 1),
+}
+
+func closeTo(t *testing.T, name string, got []float32, want []float64, terms int) {
+	t.Helper()
+	for i := range got {
+		if !(math.Abs(float64(got[i])-want[i]) <= gemmTolerance(terms)) {
+			t.Errorf("%s[%d] = %g, want %g", name, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+func TestConv(t *testing.T) {
+	for _, params := range convCases {
+		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {
+			c, err := NewConv(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := c.OutShape()
+			for a, in := range params.In {
+				if want := (in+2*params.Pad[a]-params.Dilation[a]*(params.Kernel[a]-1)-1)/params.Stride[a] + 1; out[a] != want {
+					t.Fatalf("OutShape()[%d] = %d, want %d", a, out[a], want)
+				}
+			}
+			r := rand.New(rand.NewPCG(2, uint64(params.Channels)))
+			outs, taps := size(out), size(params.Kernel)
+			x := guarded(r, params.Batch*params.Channels*size(params.In))
+			weight := guarded(r, params.Outputs*params.Channels/params.Group*taps)
+			bias := guarded(r, params.Outputs)
+			dy := guarded(r, params.Batch*params.Outputs*outs)
+
+			y := make([]float64, len(dy))
+			dx, dweight, dbias := make([]float64, len(x)), make([]float64, len(weight)), make([]float64, len(bias))
+			products := int64(0)
+			ref := &convReference{params, out}
+			ref.each(func(xi, wi, yi int) {
+				y[yi] += float64(x[xi]) * float64(weight[wi])
+				dx[xi] += float64(dy[yi]) * float64(weight[wi])
+				dweight[wi] += float64(dy[yi]) * float64(x[xi])
+				products++
+			})
+			yBias := make([]float64, len(y))
+			for i, v := range dy {
+				o := i / outs % params.Outputs
+				yBias[i] = y[i] + float64(bias[o])
+				dbias[o] += float64(v)
+			}
+			if size(params.Pad) == 0 && params.Batch > 0 && c.MACs() < products {
+				t.Errorf("MACs() = %d, want %d at least", c.MACs(), products)
+			}
+			terms, sums := params.Channels*taps, params.Batch*outs
+
+			eachLevel(t, func(t *testing.T) {
+				p := NewPool(2)
+				defer p.Close()
+				got := guarded(r, len(dy))
+				fillWith(got, guard)
+				c.Forward(p, x, weight, bias, got)
+				checkGuards(t, "y", got)
+				closeTo(t, "y with bias", got, yBias, terms)
+				fillWith(got, guard)
+				c.Forward(p, x, weight, nil, got)
+				closeTo(t, "y", got, y, terms)
+
+				got = guarded(r, len(x))
+				fillWith(got, guard)
+				c.BackwardData(p, dy, weight, got)
+				checkGuards(t, "dx", got)
+				closeTo(t, "dx", got, dx, params.Outputs*taps)
+
+				got = guarded(r, len(weight))
+				start := append([]float32(nil), got...)
+				c.BackwardWeights(p, x, dy, got)
+				checkGuards(t, "dweight", got)
+				for i := range got {
+					got[i] -= start[i]
+				}
+				closeTo(t, "dweight", got, dweight, sums)
+
+				got = guarded(r, len(bias))
+				start = append([]float32(nil), got...)
+				c.BackwardBias(p, dy, got)
+				checkGuards(t, "dbias", got)
+				for i := range got {
+					got[i] -= start[i]
+				}
+				closeTo(t, "dbias", got, dbias, sums)
+			})
+		})
+	}
+}
+
+func fillWith(s []float32, v float32) {
+	for i := range s {
+		s[i] = v
+	}
+}
+
+func TestConvThreads(t *testing.T) {
+	params := square(33, 24, 70, 2, 9, 3, 1, 1, 1)
+	eachLevel(t, func(t *testing.T) {
+		c, err := NewConv(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(3, 3))
+		x, dy := guarded(r, 33*24*81), guarded(r, 33*70*81)
+		weight, bias := guarded(r, 70*12*9), guarded(r, 70)
+		var want []float32
+		eachPool(func(name string, p *Pool) {
+			got := make([]float32, len(dy)+len(x)+len(weight)+len(bias))
+			y, rest := got[:len(dy)], got[len(dy):]
+			c.Forward(p, x, weight, bias, y)
+			c.BackwardData(p, dy, weight, rest)
+			c.BackwardWeights(p, x, dy, rest[len(x):])
+			c.BackwardBias(p, dy, rest[len(x)+len(weight):])
+			if want == nil {
+				want = got
+			}
+			sameBits(t, "threads "+name, got, want)
+		})
+	})
+}
+
+func TestNewConvErrors(t *testing.T) {
+	for _, test := range []struct {
+		p    ConvParams
+		want string
+	}{
+		{square(1, 1, 1, 1, 2, 3, 0, 1, 1), "spatial axis 0: kernel of extent 3 is larger than the padded input of 2"},
+		{square(1, 1, 1, 1, 4, 3, 0, 1, 2), "spatial axis 0: kernel of extent 5 is larger than the padded input of 4"},
+		{square(1, 3, 2, 2, 4, 3, 0, 1, 1), "channels 3 are not divisible by group 2"},
+		{square(1, 2, 3, 2, 4, 3, 0, 1, 1), "num_output 3 is not divisible by group 2"},
+		{square(1, 1, 1, 1, 4, 3, 0, 0, 1), "spatial axis 0: input 4, kernel_size 3, pad 0, stride 0, dilation 1"},
+		{square(1, 0, 1, 1, 4, 3, 0, 1, 1), "convolution with batch 1, channels 0, num_output 1, group 1"},
+		{ConvParams{1, 1, 1, 1, []int{4, 4}, []int{3}, []int{0, 0}, []int{1, 1}, []int{1, 1}}, "convolution of 2 spatial axes with 1 kernel sizes, 2 pads, 2 strides, 2 dilations"},
+		{square(1<<20, 1<<20, 1, 1, 1<<20, 1, 0, 1<<20, 1), "convolution: the input has too many elements"},
+		{square(1, 1, 1, 1, 1<<40, 1<<40, 0, 1, 1), "spatial axis 0: input 1099511627776, kernel_size 1099511627776, pad 0, stride 1, dilation 1: too large"},
+	} {
+		if _, err := NewConv(test.p); err == nil || err.Error() != test.want {
+			t.Errorf("NewConv(%+v): %v, want %s", test.p, err, test.want)
+		}
+	}
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		p := NewPool(2)
+		defer p.Close()
+		c, err := NewConv(square(4, 8, 16, 1, 9, 3, 1, 2, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := make([]float32, 4*8*81), make([]float32, 4*16*25)
+		weight, bias := make([]float32, 16*8*9), make([]float32, 16)
+		a := make([]float32, 100*100)
+		for name, f := range map[string]func(){
+			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
+			"BackwardData":    func() { c.BackwardData(p, y, weight, x) },
+			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight) },
+			"BackwardBias":    func() { c.BackwardBias(p, y, bias) },
+			"Gemm":            func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
+			"Gemv":            func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
+		} {
+			if n := testing.AllocsPerRun(20, f); n != 0 {
+				t.Errorf("%s allocates %g times", name, n)
+			}
+		}
+	})
+}

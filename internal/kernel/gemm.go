@@ -1,0 +1,283 @@
+package kernel
+
+import "fmt"
+
+const (
+	// gemmDepth is how much of k a micro-kernel sums at a time: 512 rows of
+	// a panel are 128 KiB and stay in the L2 cache.
+	gemmDepth = 512
+
+	// gemmRows is about how many rows of C a task computes.
+	gemmRows = 8 * tileRows
+
+	// gemmPacked is about how many packed numbers of B there are at a time.
+	gemmPacked = 4 << 20
+)
+
+// Gemm computes C = alpha op(A) op(B) + beta C of row-major matrices, where op
+// is the transposition or nothing. op(A) is (m,k), op(B) is (k,n) and C is
+// (m,n); lda, ldb and ldc are the distances between rows as stored. If beta is
+// 0, C is not read.
+func Gemm(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if m <= 0 || n <= 0 {
+		return
+	}
+	checkMatrix("C", m, n, c, ldc)
+	if k <= 0 || alpha == 0 {
+		for i := range m {
+			scale(beta, c[i*ldc:i*ldc+n])
+		}
+		return
+	}
+	if transA {
+		checkMatrix("A", k, m, a, lda)
+	} else {
+		checkMatrix("A", m, k, a, lda)
+	}
+	if transB {
+		checkMatrix("B", n, k, b, ldb)
+	} else {
+		checkMatrix("B", k, n, b, ldb)
+	}
+	if n == 1 && ldc == 1 && (ldb == 1 || transB) {
+		// One column: C = op(A) b.
+		rows, cols := m, k
+		if transA {
+			rows, cols = k, m
+		}
+		gemv(p, transA, rows, cols, alpha, a, lda, b, beta, c)
+		return
+	}
+	if m == 1 && (lda == 1 || !transA) {
+		// One row: C = op(B)ᵀ a.
+		rows, cols := k, n
+		if transB {
+			rows, cols = n, k
+		}
+		gemv(p, !transB, rows, cols, alpha, b, ldb, a, beta, c)
+		return
+	}
+	q := p.begin()
+	defer p.end(q)
+	t := &q.gemm
+	t.run(q, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	t.a, t.b, t.c, t.packed = nil, nil, nil, nil
+}
+
+// checkMatrix panics if x does not hold a (rows,cols) matrix of row distance ld.
+func checkMatrix(name string, rows, cols int, x []float32, ld int) {
+	if ld < cols {
+		panic(fmt.Sprintf("kernel: Gemm: the rows of %s are %d apart and %d long", name, ld, cols))
+	}
+	if want := (rows-1)*ld + cols; len(x) < want {
+		panic(fmt.Sprintf("kernel: Gemm: %s has %d elements, want %d", name, len(x), want))
+	}
+}
+
+// scale multiplies x by beta; 0 clears, whatever x held.
+func scale(beta float32, x []float32) {
+	switch beta {
+	case 0:
+		clear(x)
+	case 1:
+	default:
+		for i := range x {
+			x[i] *= beta
+		}
+	}
+}
+
+// gemmTask computes a block of columns of C in two runs: the first packs op(B)
+// into panels, the second computes C by tasks of one panel and some rows.
+type gemmTask struct {
+	u              *micro
+	transA, transB bool
+	m, n, k        int
+	alpha, beta    float32
+	a, b, c        []float32
+	lda, ldb, ldc  int
+
+	pool    *Pool
+	packing bool
+	depths  int       // number of pieces of k
+	blocks  int       // number of pieces of m
+	block   int       // rows of a piece of m
+	packed  []float32 // panel after panel, each (k, columns of the panel)
+	rows    []int32   // where the rows of a piece of m start, behind them those of its last, partial tile
+	off     []int32   // where the numbers of a row are
+}
+
+func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	u := &micros[active]
+	*t = gemmTask{
+		u: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
+		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
+	}
+	// Equal pieces of rows, whole tiles but for the last.
+	t.blocks = max(1, (m+gemmRows/2)/gemmRows)
+	t.block = (ceilDiv(m, t.blocks) + tileRows - 1) / tileRows * tileRows
+	t.blocks = ceilDiv(m, t.block)
+	t.tables()
+	// All of k and some of the columns at a time, as much as may be packed;
+	// for a very large k, the sum goes through C.
+	depth := min(k, gemmPacked/u.panel())
+	cols := max(1, gemmPacked/depth/u.panel()) * u.panel()
+	for k0 := 0; k0 < k; k0 += depth {
+		t.k = min(depth, k-k0)
+		t.depths = ceilDiv(t.k, gemmDepth)
+		t.a = a[k0:]
+		if transA {
+			t.a = a[k0*lda:]
+		}
+		for j := 0; j < n; j += cols {
+			t.n = min(cols, n-j)
+			t.c = c[j:]
+			if transB {
+				t.b = b[j*ldb+k0:]
+			} else {
+				t.b = b[k0*ldb+j:]
+			}
+			panels := ceilDiv(t.n, u.panel())
+			t.packed = p.shared(((panels-1)*u.panel() + u.width(t.n-(panels-1)*u.panel())) * t.k)
+			t.packing = true
+			p.Run(panels*t.depths, t)
+			t.packing = false
+			p.Run(panels*t.blocks, t)
+		}
+		t.beta = 1
+	}
+}
+
+// tables fills rows and off. Pieces of a transposed A are packed, (k,block).
+func (t *gemmTask) tables() {
+	rows, off := t.lda, 1
+	if t.transA {
+		rows, off = 1, t.block
+	}
+	if n := t.block + tileRows; cap(t.rows) < n {
+		t.rows = make([]int32, n)
+	}
+	if cap(t.off) < gemmDepth {
+		t.off = make([]int32, gemmDepth)
+	}
+	t.rows, t.off = t.rows[:t.block+tileRows], t.off[:gemmDepth]
+	for i := range t.block {
+		t.rows[i] = int32(i * rows)
+	}
+	rest := t.m % tileRows
+	for i := range tileRows {
+		t.rows[t.block+i] = int32(min(i, max(rest-1, 0)) * rows)
+	}
+	for i := range t.off {
+		t.off[i] = int32(i * off)
+	}
+}
+
+// Do packs or computes part i.
+func (t *gemmTask) Do(worker, i int) {
+	if t.packing {
+		t.pack(i/t.depths, i%t.depths)
+		return
+	}
+	t.compute(worker, i/t.blocks, i%t.blocks)
+}
+
+// pack packs piece d of the rows of alpha op(B) into the panel.
+func (t *gemmTask) pack(panel, d int) {
+	j, k0 := panel*t.u.panel(), d*gemmDepth
+	k := min(gemmDepth, t.k-k0)
+	n := min(t.u.panel(), t.n-j)
+	w := t.u.width(n)
+	dst := t.packed[j*t.k+k0*w:][:k*w]
+	if t.transB {
+		if n < w {
+			clear(dst)
+		}
+		t.u.transposeTo(n, k, t.b[j*t.ldb+k0:], t.ldb, dst, w)
+	} else {
+		for r := range k {
+			row := dst[r*w : (r+1)*w]
+			clear(row[copy(row, t.b[(k0+r)*t.ldb+j:][:n]):])
+		}
+	}
+	scale(t.alpha, dst)
+}
+
+// compute computes a piece of the rows of C, as wide as the panel.
+func (t *gemmTask) compute(worker, panel, block int) {
+	i, j := block*t.block, panel*t.u.panel()
+	m, n := min(t.block, t.m-i), min(t.u.panel(), t.n-j)
+	w := t.u.width(n)
+	tile := t.u.tile(w)
+	packed := t.packed[j*t.k:][:t.k*w]
+
+	// Full tiles are computed in place, partial ones beside C.
+	full := m / tileRows * tileRows
+	if n < w {
+		full = 0
+	}
+	size := tileRows
+	if full == 0 {
+		size = ceilDiv(m, tileRows) * tileRows
+	}
+	size *= w
+	sizeA := 0
+	if t.transA {
+		sizeA = gemmDepth * t.block
+	}
+	buf := t.pool.buffer(worker, size+sizeA)
+	edge, packedA := buf[:size], buf[size:]
+	if t.beta != 0 && t.beta != 1 {
+		for r := range m {
+			scale(t.beta, t.c[(i+r)*t.ldc+j:][:n])
+		}
+	}
+	for k0 := 0; k0 < t.k; k0 += gemmDepth {
+		k := min(gemmDepth, t.k-k0)
+		x, lda := packedA, 1
+		if t.transA {
+			for r := range k {
+				copy(packedA[r*t.block:], t.a[(k0+r)*t.lda+i:][:m])
+			}
+		} else {
+			x, lda = t.a[i*t.lda+k0:], t.lda
+		}
+		b := &packed[k0*w]
+		if full > 0 {
+			c := &t.c[i*t.ldc+j]
+			init := c
+			if k0 == 0 && t.beta == 0 {
+				init = nil
+			}
+			tile(full/tileRows, k, &x[0], &t.rows[0], &t.off[0], b, init, t.ldc, c, t.ldc)
+		}
+		init := &edge[0]
+		if k0 == 0 {
+			init = nil
+		}
+		at := full
+		if whole := m / tileRows * tileRows; at < whole {
+			tile((whole-at)/tileRows, k, &x[0], &t.rows[0], &t.off[0], b, init, w, &edge[0], w)
+			at = whole
+		}
+		if at < m {
+			o := (at - full) * w
+			if init != nil {
+				init = &edge[o]
+			}
+			tile(1, k, &x[at*lda], &t.rows[t.block], &t.off[0], b, init, w, &edge[o], w)
+		}
+	}
+	for r := full; r < m; r++ {
+		dst, src := t.c[(i+r)*t.ldc+j:][:n], edge[(r-full)*w:]
+		if t.beta == 0 {
+			copy(dst, src)
+			continue
+		}
+		for q := range dst {
+			dst[q] += src[q]
+		}
+	}
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -1,0 +1,68 @@
+package kernel
+
+// tileRows is the number of rows of a tile of every micro-kernel.
+const tileRows = 6
+
+// A tileFunc is a micro-kernel. It multiplies rows of a matrix that is found
+// through two tables of offsets by a packed panel of w columns:
+//
+//	c[i*ldc+j] = init[i*ldi+j] + Σₚ x[rows[i]+off[p]] * b[p*w+j]
+//
+// for i below 6*tiles, j below w and p below k; a nil init counts as zeros.
+// The tables make one kernel do for all products: off counts up for a matrix
+// in memory, and for a convolution one table holds the places of the output
+// pixels in the padded image and the other those of the kernel's taps.
+type tileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+
+// A transposeFunc transposes blocks of lanes by lanes numbers, one below the
+// other: dst[j*ldd+i] = src[i*lds+j] for i below blocks*lanes, j below lanes.
+type transposeFunc func(blocks int, src *float32, lds int, dst *float32, ldd int)
+
+// micro is what a level offers to matrix products.
+type micro struct {
+	lanes     int           // columns of the narrowest panel: one vector
+	tiles     []tileFunc    // tiles[v-1] takes panels of v*lanes columns
+	transpose transposeFunc // nil: there is none
+	fmaLoop   func(n int)   // multiplies and adds n times on every accumulator
+	fmaFlops  int           // floating point operations of one turn of fmaLoop
+}
+
+// micros is indexed by level.
+var micros = [...]micro{
+	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
+	levelAVX2:    microAVX2,
+	levelAVX512:  microAVX512,
+}
+
+// panel returns the number of columns of a full panel.
+func (u *micro) panel() int { return len(u.tiles) * u.lanes }
+
+// width returns the number of columns of the panel that holds the last n
+// columns of a matrix, or a full panel.
+func (u *micro) width(n int) int {
+	return min(u.panel(), (n+u.lanes-1)/u.lanes*u.lanes)
+}
+
+// tile returns the micro-kernel for panels of w columns.
+func (u *micro) tile(w int) tileFunc { return u.tiles[w/u.lanes-1] }
+
+// transpose sets dst[j*ldd+i] = src[i*lds+j] for i below rows, j below cols.
+func (u *micro) transposeTo(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
+	if rows == 0 || cols == 0 {
+		return
+	}
+	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
+	fullRows, fullCols := 0, 0 // of these the blocks are done
+	if u.transpose != nil {
+		fullRows, fullCols = rows/u.lanes*u.lanes, cols/u.lanes*u.lanes
+		for j := 0; j < fullCols && fullRows > 0; j += u.lanes {
+			u.transpose(fullRows/u.lanes, &src[j], lds, &dst[j*ldd], ldd)
+		}
+	}
+	if fullCols < cols {
+		transposeGeneric(fullRows, cols-fullCols, src[fullCols:], lds, dst[fullCols*ldd:], ldd)
+	}
+	if fullRows < rows {
+		transposeGeneric(rows-fullRows, cols, src[fullRows*lds:], lds, dst[fullRows:], ldd)
+	}
+}
