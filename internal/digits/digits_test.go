@@ -1,0 +1,100 @@
+package digits
+
+import (
+	"hash/fnv"
+	"math"
+	"runtime"
+	"testing"
+)
+
+func set(seed uint64, n int) (x [][]float32, y []int) {
+	for i := range n {
+		pixels := make([]byte, Size*Size)
+		label := Image(seed, uint64(i), pixels)
+		row := make([]float32, Size*Size)
+		for j, v := range pixels {
+			row[j] = float32(v) / 255
+		}
+		x, y = append(x, row), append(y, label)
+	}
+	return x, y
+}
+
+// TestNotLinear trains softmax regression on the raw pixels: the set would be
+// too easy for a demonstration of a deep net if that were enough.
+func TestNotLinear(t *testing.T) {
+	x, y := set(1, 4000)
+	testX, testY := set(2, 1000)
+	const k, d = 10, Size * Size
+	w := make([]float32, k*(d+1))
+	for epoch := range 12 {
+		rate := 0.05 / float32(1+epoch)
+		for i, row := range x {
+			p := scores(w, row)
+			for c := range k {
+				g := p[c]
+				if c == y[i] {
+					g--
+				}
+				for j, v := range row {
+					w[c*(d+1)+j] -= rate * g * v
+				}
+				w[c*(d+1)+d] -= rate * g
+			}
+		}
+	}
+	right := 0
+	for i, row := range testX {
+		best, p := 0, scores(w, row)
+		for c := range p {
+			if p[c] > p[best] {
+				best = c
+			}
+		}
+		if best == testY[i] {
+			right++
+		}
+	}
+	accuracy := float64(right) / float64(len(testX))
+	t.Logf("a linear classifier gets %.1f %%", 100*accuracy)
+	if accuracy < 0.5 || accuracy > 0.95 {
+		t.Errorf("a linear classifier gets %.1f %%, want between 50 %% (the digits can be told apart) and 95 %%", 100*accuracy)
+	}
+}
+
+func scores(w, row []float32) []float32 {
+	const k, d = 10, Size * Size
+	p := make([]float32, k)
+	var sum float64
+	for c := range k {
+		s := w[c*(d+1)+d]
+		for j, v := range row {
+			s += w[c*(d+1)+j] * v
+		}
+		p[c] = float32(math.Exp(float64(s)))
+		sum += float64(p[c])
+	}
+	for c := range p {
+		p[c] /= float32(sum)
+	}
+	return p
+}
+
+// TestSame holds the set fixed: a run of the demonstration can be compared
+// with one on another machine. (Other processors round a pixel in a thousand
+// differently, because Go fuses multiplications and additions there.)
+func TestSame(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the hash is that of amd64")
+	}
+	h := fnv.New64a()
+	pixels := make([]byte, Size*Size)
+	for i := range uint64(100) {
+		h.Write([]byte{byte(Image(7, i, pixels))})
+		h.Write(pixels)
+	}
+	const want = 0x73429da08b34e656
+	if got := h.Sum64(); got != want {
+		t.Errorf("hash of 100 images is %#x, want %#x", got, uint64(want))
+	}
+}

@@ -1,0 +1,137 @@
+// Package zoo holds nets that are shipped with the program, each with its
+// solver: LiuNet in the settings of the EM-Softmax paper, and the nets of
+// Caffe's own tutorials.
+package zoo
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+//go:generate go run -C ../../tools ./zoo ../prototxt/zoo
+
+//go:embed *.prototxt
+var files embed.FS
+
+// An Entry is one net of the zoo.
+type Entry struct {
+	Name    string // as on the command line
+	Doc     string // one line about it
+	Data    string // the databases it reads, by the argument of gocaffe convert; "" if convert cannot make them
+	Net     string // its file
+	Solvers []string
+	Shape   [3]int // channels, height and width of its input
+	Batch   int    // batch size in training
+}
+
+var entries = []Entry{
+	{Name: "lenet", Doc: "LeNet on MNIST, Caffe's tutorial: 99 % after 10,000 iterations",
+		Data: "mnist", Shape: [3]int{1, 28, 28}, Batch: 64},
+	{Name: "cifar10-quick", Doc: "Caffe's small CIFAR-10 net: about 75 % after 5,000 iterations",
+		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 100},
+	{Name: "cifar10-full", Doc: "Caffe's CIFAR-10 net with local response normalization: about 81 % after 70,000 iterations",
+		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 100},
+	{Name: "liunet-mnist", Doc: "LiuNet on MNIST; its quick solver reaches 99 % in 600 iterations",
+		Data: "mnist", Shape: [3]int{1, 28, 28}, Batch: 128},
+	{Name: "liunet-cifar10", Doc: "LiuNet on CIFAR-10: 91 % with softmax in the paper",
+		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-cifar10plus", Doc: "LiuNet on CIFAR-10 with shifts and mirror images",
+		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-cifar100", Doc: "LiuNet on CIFAR-100: 67 % with softmax in the paper",
+		Data: "cifar100", Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-cifar100plus", Doc: "LiuNet on CIFAR-100 with shifts and mirror images",
+		Data: "cifar100", Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-imagenet32", Doc: "LiuNet on ImageNet32 (databases by gocaffe convert imageset)",
+		Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-digits", Doc: "LiuNet of a quarter of the width on the drawn digits of gocaffe demo",
+		Data: "digits", Shape: [3]int{1, 28, 28}, Batch: 64},
+}
+
+func init() {
+	for i := range entries {
+		e := &entries[i]
+		stem := strings.ReplaceAll(e.Name, "-", "_")
+		e.Net = stem + "_train_test.prototxt"
+		for _, suffix := range []string{"_solver.prototxt", "_quick_solver.prototxt"} {
+			if _, err := files.Open(stem + suffix); err == nil {
+				e.Solvers = append(e.Solvers, stem+suffix)
+			}
+		}
+	}
+}
+
+// Entries returns the nets of the zoo.
+func Entries() []Entry { return slices.Clone(entries) }
+
+// Lookup returns the net of the given name, or an error that names the ones
+// there are.
+func Lookup(name string) (Entry, error) {
+	name = strings.ReplaceAll(name, "_", "-")
+	var names []string
+	for _, e := range entries {
+		if e.Name == name {
+			return e, nil
+		}
+		names = append(names, e.Name)
+	}
+	return Entry{}, fmt.Errorf("no net %q in the zoo, want one of: %s", name, strings.Join(names, ", "))
+}
+
+// Read returns the net, parsed, with its file names as they are in the
+// program: relative to the working directory.
+func (e Entry) Read() (*prototxt.Net, error) {
+	text, err := files.ReadFile(e.Net)
+	if err != nil {
+		return nil, err
+	}
+	return prototxt.ParseNet(e.Net, text)
+}
+
+// pathField matches the fields of the zoo's files that name other files.
+var pathField = regexp.MustCompile(`\b(source|mean_file|net|snapshot_prefix): "([^"]*)"`)
+
+// Write puts the net and its solvers into the folder dir, which is made if it
+// is not there. Every file that they name is in dir too, written as dir is:
+// a relative path holds in the working directory, as always in Caffe. Files
+// that are there already are kept, and an error says so, unless overwrite is
+// set. The paths of the files are returned, the net first.
+func (e Entry) Write(dir string, overwrite bool) ([]string, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, name := range append([]string{e.Net}, e.Solvers...) {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil && !overwrite {
+			return nil, fmt.Errorf("%s is there already; --force writes over it", path)
+		}
+		paths = append(paths, path)
+	}
+	for _, path := range paths {
+		text, err := files.ReadFile(filepath.Base(path))
+		if err != nil {
+			return nil, err
+		}
+		text = pathField.ReplaceAllFunc(text, func(field []byte) []byte {
+			m := pathField.FindSubmatch(field)
+			return fmt.Appendf(nil, "%s: %s", m[1], quote(filepath.ToSlash(filepath.Join(dir, string(m[2])))))
+		})
+		if err := atomicfile.WriteBytes(path, text); err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
+}
+
+// quote returns s as a string of the text format.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
