@@ -1,4 +1,4 @@
 package kernel
 
 // Without assembly the only level is the generic one.
-var vecAVX2, vecAVX512 vecOps
+var vecAVX2, vecAVX512 = vecGeneric, vecGeneric
