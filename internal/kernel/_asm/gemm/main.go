@@ -1,0 +1,255 @@
+// Command gemm writes gemm_amd64.s: the micro-kernels of matrix products, the
+// transposition of blocks and the loop that measures the peak, each for AVX2
+// with FMA and for AVX-512. What they compute is said in gemm_tile.go.
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// rows is the number of rows of a tile. With 6 rows of 4 vectors there are 24
+// sums, which leaves registers for the 4 vectors of b and some numbers of x;
+// with AVX2, 6 rows of 2.
+const rows = 6
+
+// A set is an instruction set.
+type set struct {
+	name    string
+	bytes   int // of a vector
+	vectors int // in the widest panel
+	new     func() reg.VecVirtual
+}
+
+func main() {
+	ConstraintExpr("amd64,!noasm")
+	for _, s := range []*set{
+		{"AVX2", 32, 2, YMM},
+		{"AVX512", 64, 4, ZMM},
+	} {
+		for v := 1; v <= s.vectors; v++ {
+			s.tile(v)
+		}
+		s.fmaLoop()
+	}
+	transposeAVX2()
+	transposeAVX512()
+	Generate()
+}
+
+func (s *set) zero(r reg.VecVirtual) {
+	if s.bytes == 64 {
+		VPXORD(r, r, r)
+	} else {
+		VXORPS(r, r, r)
+	}
+}
+
+// tile writes the micro-kernel for panels of the given number of vectors.
+func (s *set) tile(vectors int) {
+	name := fmt.Sprintf("tile%sx%d", s.name, vectors)
+	TEXT(name, NOSPLIT, "func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is the tileFunc for panels of %d columns.", name, vectors*s.bytes/4))
+	tiles := Load(Param("tiles"), GP64())
+	row := Load(Param("rows"), GP64())
+	init := Load(Param("init"), GP64())
+	c := Load(Param("c"), GP64())
+
+	var sum [rows][]reg.VecVirtual
+	for i := range sum {
+		for range vectors {
+			sum[i] = append(sum[i], s.new())
+		}
+	}
+
+	Label("tile")
+	Comment("The sums start from init, or from zero.")
+	TESTQ(init, init)
+	JZ(LabelRef("zero"))
+	ldi := Load(Param("ldi"), GP64())
+	for i := range sum {
+		for j, r := range sum[i] {
+			VMOVUPS(Mem{Base: init, Disp: j * s.bytes}, r)
+		}
+		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
+	}
+	JMP(LabelRef("place"))
+	Label("zero")
+	for i := range sum {
+		for _, r := range sum[i] {
+			s.zero(r)
+		}
+	}
+
+	Label("place")
+	Comment("Where the rows start.")
+	x := Load(Param("x"), GP64())
+	var at [rows]reg.GPVirtual
+	for i := range at {
+		at[i] = GP64()
+		MOVLQSX(Mem{Base: row, Disp: 4 * i}, at[i])
+		LEAQ(Mem{Base: x, Index: at[i], Scale: 4}, at[i])
+	}
+	ADDQ(Imm(4*rows), row)
+	k := Load(Param("k"), GP64())
+	off := Load(Param("off"), GP64())
+	b := Load(Param("b"), GP64())
+	TESTQ(k, k)
+	JZ(LabelRef("store"))
+
+	Label("sum")
+	o := GP64()
+	MOVLQSX(Mem{Base: off}, o)
+	bv := make([]reg.VecVirtual, vectors)
+	for j := range bv {
+		bv[j] = s.new()
+		VMOVUPS(Mem{Base: b, Disp: j * s.bytes}, bv[j])
+	}
+	for i := range sum {
+		xv := s.new()
+		VBROADCASTSS(Mem{Base: at[i], Index: o, Scale: 4}, xv)
+		for j := range bv {
+			VFMADD231PS(xv, bv[j], sum[i][j])
+		}
+	}
+	ADDQ(Imm(4), off)
+	if n := vectors * s.bytes; n < 128 {
+		ADDQ(Imm(uint64(n)), b)
+	} else {
+		ADDQ(U32(uint32(n)), b)
+	}
+	DECQ(k)
+	JNZ(LabelRef("sum"))
+
+	Label("store")
+	ldc := Load(Param("ldc"), GP64())
+	for i := range sum {
+		for j, r := range sum[i] {
+			VMOVUPS(r, Mem{Base: c, Disp: j * s.bytes})
+		}
+		LEAQ(Mem{Base: c, Index: ldc, Scale: 4}, c)
+	}
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
+	VZEROUPPER()
+	RET()
+}
+
+// fmaLoop writes a loop of as many multiply-adds as a tile has sums.
+func (s *set) fmaLoop() {
+	name := "fmaLoop" + s.name
+	TEXT(name, NOSPLIT, "func(n int)")
+	Doc(fmt.Sprintf("%s multiplies and adds n times on each of %d vectors.", name, rows*s.vectors))
+	n := Load(Param("n"), GP64())
+	x := s.new()
+	s.zero(x)
+	var sum [rows]([]reg.VecVirtual)
+	for i := range sum {
+		for range s.vectors {
+			r := s.new()
+			s.zero(r)
+			sum[i] = append(sum[i], r)
+		}
+	}
+	Label("loop")
+	for i := range sum {
+		for _, r := range sum[i] {
+			VFMADD231PS(x, x, r)
+		}
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// transpose writes a loop over blocks of n rows, each of which turn transposes.
+func transpose(name string, n int, new func() reg.VecVirtual, turn func(r []reg.VecVirtual) []reg.VecVirtual) {
+	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds int, dst *float32, ldd int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
+	blocks := Load(Param("blocks"), GP64())
+	src := Load(Param("src"), GP64())
+	lds := Load(Param("lds"), GP64())
+	dst := Load(Param("dst"), GP64())
+	ldd := Load(Param("ldd"), GP64())
+	SHLQ(Imm(2), lds)
+	SHLQ(Imm(2), ldd)
+	Label("block")
+	r := make([]reg.VecVirtual, n)
+	for i := range r {
+		r[i] = new()
+		VMOVUPS(Mem{Base: src}, r[i])
+		ADDQ(lds, src)
+	}
+	to := GP64()
+	MOVQ(dst, to)
+	for _, v := range turn(r) {
+		VMOVUPS(v, Mem{Base: to})
+		ADDQ(ldd, to)
+	}
+	ADDQ(Imm(uint64(4*n)), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
+
+// quads transposes the 4 by 4 blocks of numbers within the 128-bit lanes of
+// four rows.
+func quads(new func() reg.VecVirtual, r []reg.VecVirtual) []reg.VecVirtual {
+	a, b, c, d := new(), new(), new(), new()
+	VUNPCKLPS(r[1], r[0], a)
+	VUNPCKHPS(r[1], r[0], b)
+	VUNPCKLPS(r[3], r[2], c)
+	VUNPCKHPS(r[3], r[2], d)
+	out := []reg.VecVirtual{new(), new(), new(), new()}
+	VUNPCKLPD(c, a, out[0])
+	VUNPCKHPD(c, a, out[1])
+	VUNPCKLPD(d, b, out[2])
+	VUNPCKHPD(d, b, out[3])
+	return out
+}
+
+func transposeAVX2() {
+	transpose("transposeAVX2", 8, YMM, func(r []reg.VecVirtual) []reg.VecVirtual {
+		low, high := quads(YMM, r[:4]), quads(YMM, r[4:])
+		out := make([]reg.VecVirtual, 8)
+		for i := range 4 {
+			out[i], out[i+4] = YMM(), YMM()
+			VPERM2F128(Imm(0x20), high[i], low[i], out[i])
+			VPERM2F128(Imm(0x31), high[i], low[i], out[i+4])
+		}
+		return out
+	})
+}
+
+func transposeAVX512() {
+	transpose("transposeAVX512", 16, ZMM, func(r []reg.VecVirtual) []reg.VecVirtual {
+		// q[b][i] holds, in lane l, numbers 4b to 4b+3 of column 4l+i.
+		var q [4][]reg.VecVirtual
+		for b := range q {
+			q[b] = quads(ZMM, r[4*b:4*b+4])
+		}
+		out := make([]reg.VecVirtual, 16)
+		for i := range 4 {
+			a, b, c, d := ZMM(), ZMM(), ZMM(), ZMM()
+			VSHUFF32X4(Imm(0x88), q[1][i], q[0][i], a) // lanes 0 and 2 of the first 8 rows
+			VSHUFF32X4(Imm(0xdd), q[1][i], q[0][i], b) // lanes 1 and 3
+			VSHUFF32X4(Imm(0x88), q[3][i], q[2][i], c)
+			VSHUFF32X4(Imm(0xdd), q[3][i], q[2][i], d)
+			for l := range 4 {
+				out[4*l+i] = ZMM()
+			}
+			VSHUFF32X4(Imm(0x88), c, a, out[i])
+			VSHUFF32X4(Imm(0x88), d, b, out[4+i])
+			VSHUFF32X4(Imm(0xdd), c, a, out[8+i])
+			VSHUFF32X4(Imm(0xdd), d, b, out[12+i])
+		}
+		return out
+	})
+}
