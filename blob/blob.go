@@ -28,6 +28,9 @@ type memory struct {
 
 // slice returns the first n numbers, for which it makes room.
 func (m *memory) slice(n int) []float32 {
+	if m == nil { // of a zero Blob
+		return nil
+	}
 	if cap(m.host) < n {
 		grown := make([]float32, n)
 		copy(grown, m.host)

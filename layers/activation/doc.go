@@ -1,0 +1,2 @@
+// Package activation holds the layers that work on every number by itself.
+package activation

@@ -1,0 +1,10 @@
+// Package all links every built-in layer type into a program:
+//
+//	import _ "github.com/gocaffe/gocaffe/layers/all"
+package all
+
+import (
+	_ "github.com/gocaffe/gocaffe/layers/activation"
+	_ "github.com/gocaffe/gocaffe/layers/common"
+	_ "github.com/gocaffe/gocaffe/layers/vision"
+)

@@ -1,0 +1,2 @@
+// Package common holds the layers that most nets have: inner products, normalization, scaling, dropout.
+package common

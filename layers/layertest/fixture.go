@@ -1,0 +1,256 @@
+// Package layertest tests layers, built in or of a plugin: against numbers that
+// Caffe computed (Golden), against the central difference (CheckGradient), and
+// for what every layer promises: that its results are the same for any number
+// of threads (CheckThreads) and that its passes allocate nothing (CheckAllocs).
+//
+// A layer is described by the text that a net has for it, and is set up by
+// itself, without a net:
+//
+//	f := layertest.New(t, `layer { type: "Power" bottom: "x" top: "y" power_param { power: 2 } }`,
+//		layertest.Gaussian(1701, 3, 5))
+//	layertest.CheckGradient(t, f, layertest.GradientOptions{})
+package layertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+// A Fixture is a layer with its bottoms and tops, set up as a net would.
+type Fixture struct {
+	Layer       layers.Layer
+	Info        *layers.Info
+	Spec        *layers.Spec
+	Bottom, Top []*blob.Blob
+
+	// Propagate says which bottoms get a gradient. At first all do that have one.
+	Propagate []bool
+}
+
+// New sets up the layer that the text describes, for the phase TRAIN unless the
+// layer names another, and fails the test if it cannot. A bottom is taken from
+// the given blobs in their order; a top with the name of a bottom is that
+// bottom.
+func New(t testing.TB, text string, bottom ...*blob.Blob) *Fixture {
+	t.Helper()
+	f, err := SetUp(new(layers.Env), text, bottom...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// SetUp is New in a given environment, for tests of the error.
+func SetUp(env *layers.Env, text string, bottom ...*blob.Blob) (*Fixture, error) {
+	net, err := parseNet("layer.prototxt", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if n := len(net.Param.GetLayer()); n != 1 {
+		return nil, fmt.Errorf("text has %d layers, want 1", n)
+	}
+	param := net.Param.GetLayer()[0]
+	if param.Phase != nil {
+		env.Phase = param.GetPhase()
+	}
+	blobs := make(map[string]*blob.Blob)
+	for i, name := range param.GetBottom() {
+		if i < len(bottom) {
+			blobs[name] = bottom[i]
+		}
+	}
+	if len(bottom) != len(param.GetBottom()) {
+		return nil, fmt.Errorf("layer has %d bottoms, %d blobs were given", len(param.GetBottom()), len(bottom))
+	}
+	return setUp(env, param, net.Positions, blobs)
+}
+
+// setUp makes a layer whose bottoms are in blobs, and puts its tops there.
+func setUp(env *layers.Env, param *caffepb.LayerParameter, positions *prototxt.Positions, blobs map[string]*blob.Blob) (*Fixture, error) {
+	spec := layers.NewSpec(param, env, positions)
+	info := layers.Lookup(param.GetType())
+	if info == nil {
+		return nil, spec.Errorf("type", "unknown layer type %q", param.GetType())
+	}
+	f := &Fixture{Info: info, Spec: spec}
+	for _, name := range param.GetBottom() {
+		b := blobs[name]
+		if b == nil {
+			return nil, spec.Errorf("bottom", "bottom %q is not the top of any layer above", name)
+		}
+		f.Bottom = append(f.Bottom, b)
+		f.Propagate = append(f.Propagate, hasGradient(info, nil, len(f.Propagate)))
+	}
+	for _, name := range param.GetTop() {
+		inPlace := false
+		for i, bottom := range param.GetBottom() {
+			if bottom == name {
+				f.Top, inPlace = append(f.Top, f.Bottom[i]), true
+				break
+			}
+		}
+		if !inPlace {
+			f.Top = append(f.Top, new(blob.Blob))
+		}
+		blobs[name] = f.Top[len(f.Top)-1]
+	}
+	for info.Loss && len(f.Top) < info.Tops.Min {
+		f.Top = append(f.Top, new(blob.Blob))
+	}
+	if err := f.checkCounts(); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.Layer, err = info.New(spec); err != nil {
+		return nil, err
+	}
+	for i := range f.Propagate {
+		f.Propagate[i] = hasGradient(info, f.Layer, i)
+	}
+	if err := f.Layer.SetUp(f.Bottom, f.Top); err != nil {
+		return nil, err
+	}
+	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
+		return nil, err
+	}
+	for i, top := range f.Top {
+		if w := f.lossWeight(i); w != 0 {
+			fill(top.MutableDiff(), w)
+		}
+	}
+	return f, nil
+}
+
+func (f *Fixture) checkCounts() error {
+	if !f.Info.Bottoms.Allows(len(f.Bottom)) {
+		return f.Spec.Errorf("bottom", "layer has %d bottoms, want %v", len(f.Bottom), f.Info.Bottoms)
+	}
+	if !f.Info.Tops.Allows(len(f.Top)) {
+		return f.Spec.Errorf("top", "layer has %d tops, want %v", len(f.Top), f.Info.Tops)
+	}
+	if f.Info.SameCount && len(f.Bottom) != len(f.Top) {
+		return f.Spec.Errorf("top", "layer has %d bottoms and %d tops, want as many tops as bottoms", len(f.Bottom), len(f.Top))
+	}
+	return nil
+}
+
+// hasGradient tells whether a bottom has a gradient if everything has one.
+func hasGradient(info *layers.Info, layer layers.Layer, i int) bool {
+	if forcer, ok := layer.(layers.BackwardForcer); ok {
+		return forcer.AllowForceBackward(i)
+	}
+	return !info.Loss || i != 1
+}
+
+// lossWeight returns the loss weight of top i.
+func (f *Fixture) lossWeight(i int) float32 {
+	if weights := f.Spec.Param.GetLossWeight(); i < len(weights) {
+		return weights[i]
+	}
+	if f.Info.Loss && i == 0 {
+		return 1
+	}
+	return 0
+}
+
+func (f *Fixture) inPlace() bool {
+	for _, top := range f.Top {
+		for _, bottom := range f.Bottom {
+			if top == bottom {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Params returns the layer's blobs of weights.
+func (f *Fixture) Params() []*blob.Blob {
+	if p, ok := f.Layer.(layers.Parameterized); ok {
+		return p.Params()
+	}
+	return nil
+}
+
+// Forward runs Reshape and Forward.
+func (f *Fixture) Forward() error {
+	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
+		return err
+	}
+	return f.Layer.Forward(context.Background(), f.Bottom, f.Top)
+}
+
+// Backward runs Backward for the bottoms in Propagate.
+func (f *Fixture) Backward() error {
+	return f.Layer.Backward(context.Background(), f.Top, f.Propagate, f.Bottom)
+}
+
+// Close closes the layer if it is a layers.Closer.
+func (f *Fixture) Close() error {
+	if c, ok := f.Layer.(layers.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// Gaussian returns a blob whose numbers have a normal distribution with mean 0
+// and standard deviation 1, the same for the same seed and shape.
+func Gaussian(seed uint64, shape ...int) *blob.Blob {
+	b := zeros(shape)
+	layers.NewRand(seed, "layertest").Gaussian(b.MutableData(), 0, 1, 0)
+	return b
+}
+
+// Uniform returns a blob with numbers in [lo,hi).
+func Uniform(seed uint64, lo, hi float32, shape ...int) *blob.Blob {
+	b := zeros(shape)
+	layers.NewRand(seed, "layertest").Uniform(b.MutableData(), lo, hi, 0)
+	return b
+}
+
+// Values returns a blob with the given numbers.
+func Values(values []float32, shape ...int) *blob.Blob {
+	b := zeros(shape)
+	if b.Count() != len(values) {
+		panic(fmt.Sprintf("layertest: Values: %d numbers for shape %v", len(values), shape))
+	}
+	copy(b.MutableData(), values)
+	return b
+}
+
+func zeros(shape []int) *blob.Blob {
+	b, err := blob.New(shape...)
+	if err != nil {
+		panic("layertest: " + err.Error())
+	}
+	return b
+}
+
+// CheckError sets up the layer that the text describes and fails the test
+// unless that fails with exactly the given message, which begins with the place
+// in the text: "layer.prototxt:3:5: layer ...".
+func CheckError(t testing.TB, want, text string, bottom ...*blob.Blob) {
+	t.Helper()
+	_, err := SetUp(new(layers.Env), text, bottom...)
+	switch {
+	case err == nil:
+		t.Errorf("no error, want %s", want)
+	case err.Error() != want:
+		t.Errorf("error %q, want %q", err, want)
+	case !errors.As(err, new(*prototxt.Error)):
+		t.Errorf("error %q is not a *prototxt.Error", err)
+	}
+}
+
+func fill(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
+	}
+}

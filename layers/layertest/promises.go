@@ -1,0 +1,109 @@
+package layertest
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// CheckThreads runs both passes of the layer that the text describes with one,
+// two, three and four threads, and fails the test unless all numbers are the
+// same to the bit. The bottoms should be large enough for several threads to
+// have something to do.
+func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
+	t.Helper()
+	var first []result
+	for threads := 1; threads <= 4; threads++ {
+		pool := kernel.NewPool(threads)
+		got := passes(t, &layers.Env{Workers: pool}, text, bottom)
+		pool.Close()
+		if threads == 1 {
+			first = got
+			continue
+		}
+		for i, r := range got {
+			for k, v := range r.values {
+				if math.Float32bits(v) != math.Float32bits(first[i].values[k]) {
+					t.Errorf("%s[%d] is %g with one thread and %g with %d", r.name, k, first[i].values[k], v, threads)
+					break
+				}
+			}
+		}
+	}
+}
+
+// result is what a pass has left in an array.
+type result struct {
+	name   string
+	values []float32
+}
+
+// passes runs both passes on copies of the bottoms and returns all results.
+func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []result {
+	t.Helper()
+	copies := make([]*blob.Blob, len(bottom))
+	for i, b := range bottom {
+		copies[i] = Values(b.Data(), b.Shape()...)
+	}
+	f, err := SetUp(env, text, copies...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	var results []result
+	keep := func(name string, values []float32) {
+		results = append(results, result{name, append([]float32(nil), values...)})
+	}
+	for i, b := range f.Top {
+		keep("top data "+string(rune('0'+i)), b.Data())
+		if w := f.lossWeight(i); w == 0 {
+			layers.NewRand(uint64(i), "top diff").Gaussian(b.MutableDiff(), 0, 1, 0)
+		}
+	}
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range f.Bottom {
+		if f.Propagate[i] {
+			keep("bottom diff "+string(rune('0'+i)), b.Diff())
+		}
+	}
+	for i, b := range f.Params() {
+		keep("param data "+string(rune('0'+i)), b.Data())
+		keep("param diff "+string(rune('0'+i)), b.Diff())
+	}
+	return results
+}
+
+// CheckAllocs fails the test if the passes of the layer that the text describes
+// allocate memory, once they have run for the first time.
+func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	f, err := SetUp(&layers.Env{Workers: pool}, text, bottom...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	allocs := testing.AllocsPerRun(20, func() {
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Backward(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("Reshape, Forward and Backward allocate %v times a pass", allocs)
+	}
+}

@@ -1,0 +1,70 @@
+package layers
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+
+	"github.com/gocaffe/gocaffe/internal/kernel"
+)
+
+// Rand makes random numbers out of a key and a counter, by Philox4x32-10: every
+// number is a function of these and of nothing that went before. A layer that
+// draws in each pass uses the stream of that pass (Env.Stream), so that the
+// numbers of pass 1000 are the same whether or not the 999 passes before it
+// have been made, on any number of threads.
+//
+// Stream and element together count to 2⁶⁶ and do not overlap.
+type Rand struct{ key uint64 }
+
+// Rand returns the random numbers of a layer for one purpose, such as
+// "dropout". They depend on the seed of the net, on the name of the layer and
+// on the purpose.
+func (s *Spec) Rand(purpose string) Rand { return NewRand(s.Env.Seed, s.Param.GetName(), purpose) }
+
+// NewRand returns random numbers that depend on the seed and on the labels.
+func NewRand(seed uint64, labels ...string) Rand {
+	h := sha256.New()
+	var word [8]byte
+	put := func(n uint64) {
+		binary.LittleEndian.PutUint64(word[:], n)
+		h.Write(word[:])
+	}
+	put(seed)
+	for _, label := range labels {
+		put(uint64(len(label)))
+		h.Write([]byte(label))
+	}
+	return Rand{key: binary.LittleEndian.Uint64(h.Sum(nil))}
+}
+
+// Stream returns the number of the stream of random numbers for this pass,
+// which solvers that train together do not share.
+func (e *Env) Stream() uint64 { return uint64(e.Pass)*uint64(max(e.Ranks, 1)) + uint64(e.Rank) }
+
+// Uniform sets dst to numbers in [a,b).
+func (r Rand) Uniform(dst []float32, a, b float32, stream uint64) {
+	kernel.PhiloxUniform(dst, a, b, r.key, stream, 0)
+}
+
+// Gaussian sets dst to numbers of the normal distribution.
+func (r Rand) Gaussian(dst []float32, mean, std float32, stream uint64) {
+	kernel.PhiloxGaussian(dst, mean, std, r.key, stream, 0)
+}
+
+// Uint32s sets dst to words first, first+1, ... of a stream.
+func (r Rand) Uint32s(dst []uint32, stream, first uint64) {
+	kernel.PhiloxUint32s(dst, r.key, stream, first)
+}
+
+// Mask sets each number of dst to 0 with the given probability and to value
+// otherwise, on the threads of w.
+func (r Rand) Mask(w *Workers, dst []float32, probability, value float32, stream uint64) {
+	kernel.DropoutMask(w, dst, r.key, stream, probability, value)
+}
+
+// Source returns a stream in the form in which rand.New takes it, for
+// permutations and single numbers.
+func (r Rand) Source(stream uint64) rand.Source {
+	return &kernel.Philox{Key: r.key, Stream: stream}
+}
