@@ -109,3 +109,7 @@ const (
 	Notice  Level = 'I'
 	Warning Level = 'W'
 )
+
+// NewWorkers returns the given number of threads, or one for each processor if
+// n is 0. Close ends them.
+func NewWorkers(n int) *Workers { return kernel.NewPool(n) }

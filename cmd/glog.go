@@ -1,0 +1,109 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// glog writes the log as Google's logging library does for Caffe, in its
+// classic form without the year, which the scripts that read Caffe's logs
+// expect:
+//
+//	I0902 13:35:56.474978 16020 solver.cpp:239] text
+type glog struct {
+	mu       sync.Mutex
+	out      io.Writer // the terminal or what stands for it; nil for none
+	file     *os.File  // in --log-dir; nil for none
+	min      int       // the least level that is written
+	now      func() time.Time
+	pid      int
+	before   func() // called before a line is written to out
+	quiet    bool   // only warnings go to out
+	writeErr error  // the first failure to write the file
+}
+
+// Levels as glog numbers them.
+var glogLevels = map[layers.Level]int{layers.Notice: 0, layers.Warning: 1, errorLevel: 2}
+
+const errorLevel layers.Level = 'E'
+
+// log writes a line. It is a layers.Log.
+func (g *glog) log(level layers.Level, source, text string) {
+	if glogLevels[level] < g.min {
+		return
+	}
+	t := g.now()
+	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %5d %s] %s\n", level,
+		t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, g.pid, source, text)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.out != nil && (!g.quiet || level != layers.Notice) {
+		if g.before != nil {
+			g.before()
+		}
+		io.WriteString(g.out, line)
+	}
+	if g.file != nil {
+		if _, err := g.file.WriteString(line); err != nil && g.writeErr == nil {
+			g.writeErr = err
+		}
+	}
+}
+
+// logf formats a line at level INFO.
+func (g *glog) logf(source, format string, args ...any) {
+	g.log(layers.Notice, source, fmt.Sprintf(format, args...))
+}
+
+// openFile starts a log file in dir with glog's name for it, and points the
+// link gocaffe.INFO at it.
+func (g *glog) openFile(dir string) error {
+	host, _ := os.Hostname()
+	host, _, _ = strings.Cut(host, ".")
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = filepath.Base(filepath.ToSlash(u.Username))
+	}
+	t := g.now()
+	file := fmt.Sprintf("gocaffe.%s.%s.log.INFO.%s.%d", host, name, t.Format("20060102-150405"), g.pid)
+	f, err := os.Create(filepath.Join(dir, file))
+	if err != nil {
+		return fmt.Errorf("--log-dir: %w", err)
+	}
+	fmt.Fprintf(f, "Log file created at: %s\nRunning on machine: %s\nLog line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg\n",
+		t.Format("2006/01/02 15:04:05"), host)
+	link := filepath.Join(dir, "gocaffe.INFO")
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink != 0 {
+		os.Remove(link)
+		os.Symlink(file, link) // a convenience: without it the file is there all the same
+	}
+	g.file = f
+	return nil
+}
+
+func (g *glog) close() error {
+	if g.file == nil {
+		return nil
+	}
+	if err := g.file.Close(); g.writeErr == nil {
+		g.writeErr = err
+	}
+	return g.writeErr
+}
+
+// envInt returns the whole number in an environment variable, or def.
+func envInt(name string, def int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return def
+}

@@ -1,0 +1,13 @@
+// Gocaffe trains, tests and times Caffe's nets. A program with further layers
+// is this file with their packages among the imports.
+package main
+
+import (
+	gocaffecmd "github.com/gocaffe/gocaffe/cmd"
+
+	_ "github.com/gocaffe/gocaffe/layers/all"
+)
+
+func main() {
+	gocaffecmd.Main()
+}

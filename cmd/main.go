@@ -1,0 +1,142 @@
+// Package gocaffecmd is the command line of gocaffe. A program with further
+// layers calls Main after importing their packages:
+//
+//	package main
+//
+//	import (
+//		gocaffecmd "github.com/gocaffe/gocaffe/cmd"
+//
+//		_ "example.com/mylayer"
+//		_ "github.com/gocaffe/gocaffe/layers/all"
+//	)
+//
+//	func main() { gocaffecmd.Main() }
+package gocaffecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/spf13/cobra"
+)
+
+// Main runs the program and ends it with exit code 0, or 1 if anything failed.
+func Main() {
+	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Run runs one command line and returns the exit code. Results for people and
+// programs go to stdout, the log and errors to stderr.
+func Run(args []string, stdout, stderr io.Writer) int {
+	a := &app{stdout: stdout, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid()}}
+	root := a.root()
+	args, err := caffeArgs(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		root.SetOut(stdout)
+		root.SetErr(stderr)
+		err = root.ExecuteContext(context.Background())
+	}
+	a.workers.Close()
+	if closeErr := a.glog.close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("--log-dir: %w", closeErr)
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "gocaffe: %s\n", strings.TrimSuffix(line, "\n"))
+		}
+		return 1
+	}
+	return 0
+}
+
+// app is one run of the program.
+type app struct {
+	stdout, stderr io.Writer
+	glog           *glog
+	workers        *layers.Workers
+	fullLog        bool // the log on the terminal instead of a progress line
+
+	threads      int
+	minLogLevel  int
+	verbosity    int
+	logDir       string
+	logToStderr  bool
+	alsoToStderr bool
+	threshold    int
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gocaffe COMMAND",
+		Short: "Train, test and time Caffe's nets",
+		Long: `gocaffe trains, tests and times Caffe's nets: it reads Caffe's prototxt and
+caffemodel files, takes the flags of the caffe program, with one dash or two
+and anywhere in the line, and writes its log.
+
+On a terminal, training shows a progress line; --logtostderr shows the log.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           versionText(),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var known []string
+			for _, c := range cmd.Commands() {
+				if c.IsAvailableCommand() {
+					known = append(known, c.Name())
+				}
+			}
+			return fmt.Errorf("unknown command %q, want one of: %s", args[0], strings.Join(known, ", "))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.Help()
+			return errors.New("no command was given")
+		},
+	}
+	root.SetGlobalNormalizationFunc(dashed)
+	root.SetVersionTemplate("{{.Version}}")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%s: %w (gocaffe %[1]s --help lists the flags)", cmd.Name(), err)
+	})
+	f := root.PersistentFlags()
+	f.IntVar(&a.threads, "threads", 0, "number of threads; 0: one for each core")
+	f.IntVar(&a.minLogLevel, "minloglevel", envInt("GLOG_minloglevel", 0), "least level that is logged: 0 info, 1 warning, 2 error")
+	f.BoolVar(&a.logToStderr, "logtostderr", os.Getenv("GLOG_logtostderr") == "1", "show the log on a terminal too, instead of a progress line")
+	f.BoolVar(&a.alsoToStderr, "alsologtostderr", os.Getenv("GLOG_alsologtostderr") == "1", "as --logtostderr")
+	f.StringVar(&a.logDir, "log-dir", os.Getenv("GLOG_log_dir"), "also write the log to a file in this folder")
+	f.IntVar(&a.threshold, "stderrthreshold", 0, "accepted for Caffe's sake; stderr gets what --minloglevel lets through")
+	f.IntVar(&a.verbosity, "v", 0, "accepted for Caffe's sake; there are no verbose log lines")
+	f.String("flagfile", "", "read flags from this file, one in a line")
+	f.MarkHidden("stderrthreshold")
+	f.MarkHidden("v")
+	root.AddCommand(
+		a.trainCommand(), a.testCommand(), a.timeCommand(), a.deviceQueryCommand(),
+		a.checkCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
+		a.demoCommand(), a.benchCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// setUp applies the flags that all commands have.
+func (a *app) setUp(cmd *cobra.Command) error {
+	if a.threads < 0 || a.threads > math.MaxInt16 {
+		return fmt.Errorf("--threads is %d, want 0 (one for each core) or a positive number", a.threads)
+	}
+	a.workers = layers.NewWorkers(a.threads)
+	a.glog.min = a.minLogLevel
+	a.fullLog = a.logToStderr || a.alsoToStderr || !isTerminal(a.stderr)
+	if a.logDir != "" {
+		return a.glog.openFile(a.logDir)
+	}
+	return nil
+}

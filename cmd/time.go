@@ -1,0 +1,137 @@
+package gocaffecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) timeCommand() *cobra.Command {
+	var f scoreFlags
+	cmd := &cobra.Command{
+		Use:   "time --model FILE",
+		Short: "Measure how long the passes of a net take, layer by layer",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.time(cmd.Context(), &f) },
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.model, "model", "", "the net's prototxt file")
+	cmd.Flags().StringVar(&f.phase, "phase", "", "TRAIN or TEST; empty: TRAIN")
+	cmd.Flags().StringVar(&f.weights, "weights", "", "the .caffemodel file; empty: weights as the fillers make them")
+	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of passes")
+	return cmd
+}
+
+// time is Caffe's time() in tools/caffe.cpp, from where the log lines have
+// their places. It always shows its log: that is its result.
+func (a *app) time(ctx context.Context, f *scoreFlags) error {
+	if f.model == "" {
+		return errors.New("time: --model FILE is missing")
+	}
+	phase := caffepb.Phase_TRAIN
+	switch f.phase {
+	case "", "TRAIN":
+	case "TEST":
+		phase = caffepb.Phase_TEST
+	default:
+		return fmt.Errorf("--phase is %q, want TRAIN or TEST", f.phase)
+	}
+	n, err := a.buildNet(f, phase, "caffe.cpp:343")
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	if f.weights != "" {
+		if err := n.LoadWeights(f.weights); err != nil {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a.glog.logf("caffe.cpp:351", "Performing Forward")
+	loss, err := n.Forward(ctx)
+	if err != nil {
+		return err
+	}
+	a.glog.logf("caffe.cpp:356", "Initial loss: %s", cfmt.G(float64(loss)))
+	a.glog.logf("caffe.cpp:357", "Performing Backward")
+	if err := n.Backward(ctx); err != nil {
+		return err
+	}
+	a.glog.logf("caffe.cpp:365", "*** Benchmark begins ***")
+	a.glog.logf("caffe.cpp:366", "Testing for %d iterations.", f.iterations)
+	total := time.Now()
+	times := newPassTimes(n)
+	for i := range f.iterations {
+		took, err := times.run(ctx, n)
+		if err != nil {
+			return err
+		}
+		a.glog.logf("caffe.cpp:394", "Iteration: %d forward-backward time: %d ms.", i+1, took.Milliseconds())
+	}
+	a.glog.logf("caffe.cpp:397", "Average time per layer: ")
+	mean := func(d time.Duration) string {
+		return cfmt.G(float64(d.Microseconds()) / 1000 / float64(f.iterations))
+	}
+	for i, l := range n.Layers() {
+		a.glog.logf("caffe.cpp:400", "%10s\tforward: %s ms.", l.Name, mean(times.forward[i]))
+		a.glog.logf("caffe.cpp:403", "%10s\tbackward: %s ms.", l.Name, mean(times.backward[i]))
+	}
+	all := time.Since(total)
+	a.glog.logf("caffe.cpp:408", "Average Forward pass: %s ms.", mean(times.forwardPass))
+	a.glog.logf("caffe.cpp:410", "Average Backward pass: %s ms.", mean(times.backwardPass))
+	a.glog.logf("caffe.cpp:412", "Average Forward-Backward: %s ms.", cfmt.G(float64(all.Milliseconds())/float64(f.iterations)))
+	a.glog.logf("caffe.cpp:414", "Total Time: %s ms.", cfmt.G(float64(all.Milliseconds())))
+	a.glog.logf("caffe.cpp:415", "*** Benchmark ends ***")
+	return nil
+}
+
+// passTimes adds up the times of the layers of a net.
+type passTimes struct {
+	forward, backward         []time.Duration // by layer
+	forwardPass, backwardPass time.Duration
+}
+
+func newPassTimes(n *net.Net) *passTimes {
+	return &passTimes{
+		forward:  make([]time.Duration, len(n.Layers())),
+		backward: make([]time.Duration, len(n.Layers())),
+	}
+}
+
+// run makes a forward and a backward pass and returns how long they took.
+// Layers without a gradient have no backward pass.
+func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) {
+	start := time.Now()
+	at := start
+	for i := range n.Layers() {
+		if _, err := n.ForwardLayer(ctx, i); err != nil {
+			return 0, err
+		}
+		now := time.Now()
+		t.forward[i] += now.Sub(at)
+		at = now
+	}
+	t.forwardPass += at.Sub(start)
+	n.SetPass(n.Pass() + 1)
+	middle := at
+	for i := len(n.Layers()) - 1; i >= 0; i-- {
+		if err := n.BackwardLayer(ctx, i); err != nil {
+			return 0, err
+		}
+		now := time.Now()
+		t.backward[i] += now.Sub(at)
+		at = now
+	}
+	t.backwardPass += at.Sub(middle)
+	return at.Sub(start), nil
+}

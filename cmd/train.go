@@ -1,0 +1,177 @@
+package gocaffecmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/gocaffe/gocaffe/solver"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) trainCommand() *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train --solver FILE",
+		Short: "Train a net, or continue training it",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.train(cmd.Context(), &f) },
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.solver, "solver", "", "the solver's prototxt file")
+	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "continue from this .solverstate file")
+	cmd.Flags().StringVar(&f.weights, "weights", "", "begin with the weights of these .caffemodel files, with commas between")
+	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "what SIGINT (Ctrl-C) does: snapshot, stop or none")
+	cmd.Flags().StringVar(&f.sighup, "sighup-effect", "snapshot", "what SIGHUP does: snapshot, stop or none")
+	return cmd
+}
+
+type trainFlags struct {
+	netFlags
+	solver, snapshot, weights string
+	sigint, sighup            string
+}
+
+// train is Caffe's train() in tools/caffe.cpp, from where the log lines have
+// their places.
+func (a *app) train(ctx context.Context, f *trainFlags) error {
+	if f.solver == "" {
+		return errors.New("train: --solver FILE is missing")
+	}
+	if f.snapshot != "" && f.weights != "" {
+		return errors.New("train: give a snapshot to continue or weights to begin with, but not both")
+	}
+	if err := f.checkDevice(); err != nil {
+		return err
+	}
+	synthetic, err := f.syntheticData()
+	if err != nil {
+		return err
+	}
+	signals, err := newSignals(f.sigint, f.sighup)
+	if err != nil {
+		return err
+	}
+	defer signals.stop()
+	file, err := prototxt.ReadSolver(f.solver)
+	if err != nil {
+		return err
+	}
+	a.notes(file.Notes)
+	if file.Param.SolverMode != nil && file.Param.GetSolverMode() == caffepb.SolverParameter_GPU {
+		at := file.Positions.Of(file.Param, "solver_mode", 0)
+		a.glog.log('W', "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; this version of gocaffe computes on the CPU", at))
+	}
+	a.glog.logf("caffe.cpp:197", "Use CPU.")
+	switch {
+	case f.snapshot != "":
+		file.Param.Weights = nil
+	case f.weights != "":
+		file.Param.Weights = []string{f.weights}
+	}
+	s, err := solver.New(file, solver.Options{
+		Workers:   a.workers,
+		Log:       a.glog.log,
+		Observers: a.trainObservers(),
+		Level:     f.level,
+		Stages:    f.stages(),
+		Synthetic: synthetic,
+		Action:    signals.action,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if f.snapshot != "" {
+		a.glog.logf("caffe.cpp:235", "Resuming from %s", f.snapshot)
+		if err := s.Restore(f.snapshot); err != nil {
+			return err
+		}
+	}
+	a.glog.logf("caffe.cpp:239", "Starting Optimization")
+	if err := s.Solve(ctx); err != nil {
+		return err
+	}
+	a.glog.logf("caffe.cpp:250", "Optimization Done.")
+	return nil
+}
+
+// trainObservers returns what shows the training: the log, and on a terminal a
+// progress line in its place.
+func (a *app) trainObservers() []solver.Observer {
+	observers := []solver.Observer{solver.CaffeLog(a.glog.log)}
+	if !a.fullLog {
+		progress := &trainProgress{w: a.stderr}
+		a.glog.quiet, a.glog.before = true, progress.clear
+		observers = append(observers, progress)
+	}
+	return observers
+}
+
+// notes logs what was upgraded in a file.
+func (a *app) notes(notes []prototxt.Note) {
+	for _, n := range notes {
+		a.glog.log(n.Level, n.Source, n.Text)
+	}
+}
+
+// signals turns SIGINT and SIGHUP into what the solver asks for after each
+// iteration and each batch of a test.
+type signals struct {
+	channel  chan os.Signal
+	finished chan struct{}
+	stopping atomic.Bool
+	snapshot atomic.Bool
+}
+
+func newSignals(sigint, sighup string) (*signals, error) {
+	effects := make(map[os.Signal]string)
+	for _, e := range []struct {
+		flag, value string
+		signal      os.Signal
+	}{{"sigint", sigint, os.Interrupt}, {"sighup", sighup, syscall.SIGHUP}} {
+		switch e.value {
+		case "stop", "snapshot", "none":
+			effects[e.signal] = e.value
+		default:
+			return nil, fmt.Errorf("--%s-effect is %q, want stop, snapshot or none", e.flag, e.value)
+		}
+	}
+	s := &signals{channel: make(chan os.Signal, 8), finished: make(chan struct{})}
+	signal.Notify(s.channel, os.Interrupt, syscall.SIGHUP)
+	go func() {
+		defer close(s.finished)
+		for sig := range s.channel {
+			switch effects[sig] {
+			case "stop":
+				s.stopping.Store(true)
+			case "snapshot":
+				s.snapshot.Store(true)
+			}
+		}
+	}()
+	return s, nil
+}
+
+// action is asked by the solver. A snapshot is made once for each request.
+func (s *signals) action() solver.Action {
+	switch {
+	case s.stopping.Load():
+		return solver.Stop
+	case s.snapshot.Swap(false):
+		return solver.Snapshot
+	}
+	return solver.None
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.channel)
+	close(s.channel)
+	<-s.finished
+}

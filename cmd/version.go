@@ -1,0 +1,52 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/spf13/cobra"
+)
+
+// versionText is what gocaffe version prints: the version and commit, as far
+// as the build knows them, and what the program computes with.
+func versionText() string {
+	version, commit := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Path == modulePath {
+			version = info.Main.Version
+		}
+		for _, dep := range info.Deps {
+			if dep.Path == modulePath {
+				version = dep.Version
+			}
+		}
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				commit = " " + s.Value[:min(12, len(s.Value))] + commit
+			case s.Key == "vcs.modified" && s.Value == "true":
+				commit += " (modified)"
+			}
+		}
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, "gocaffe %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(&s, "kernels: %s\n", kernel.Variant())
+	fmt.Fprintf(&s, "layer types: %d\n", len(layers.Types()))
+	return s.String()
+}
+
+const modulePath = "github.com/gocaffe/gocaffe"
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(*cobra.Command, []string) { fmt.Fprint(a.stdout, versionText()) },
+	}
+}
