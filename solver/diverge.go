@@ -1,0 +1,51 @@
+package solver
+
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/kernel"
+)
+
+// watch sends an event at the first loss that is not finite, or that has the
+// value of a net whose softmax has overflowed. It is called between the
+// forward and the backward pass, when the blobs still hold what led to the
+// loss. Training goes on, as in Caffe.
+func (s *Solver) watch(loss float32) {
+	switch {
+	case loss-loss != 0: // NaN or infinite
+		if !s.diverged {
+			s.diverged = true
+			e := &Diverged{Iter: s.iter, Loss: loss}
+			s.locate(e)
+			s.emit(e)
+		}
+	case math.Abs(float64(loss)-saturatedLoss) < 1e-4:
+		if !s.saturated {
+			s.saturated = true
+			s.emit(&Saturated{Iter: s.iter, Loss: loss})
+		}
+	}
+}
+
+// saturatedLoss is -log of the smallest normal float32, at which Caffe's
+// softmax_loss_layer.cpp clamps probabilities.
+var saturatedLoss = 126 * math.Ln2
+
+// locate finds the first layer with a number that is not finite, in its
+// weights or else in its tops.
+func (s *Solver) locate(e *Diverged) {
+	for _, l := range s.net.Layers() {
+		for i, w := range l.Params {
+			if kernel.AnyNonFiniteP(s.opts.Workers, w.Data()) {
+				e.Layer, e.Param = l.Name, i
+				return
+			}
+		}
+		for i, top := range l.Tops {
+			if kernel.AnyNonFiniteP(s.opts.Workers, top.Data()) {
+				e.Layer, e.Blob = l.Name, l.TopNames[i]
+				return
+			}
+		}
+	}
+}

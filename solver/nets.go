@@ -1,0 +1,184 @@
+package solver
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// A netSource is where the file says that a net is described.
+type netSource struct {
+	field   string // of the solver's file
+	index   int    // among the values of the field
+	file    string // the net's file, or ""
+	message *caffepb.NetParameter
+}
+
+// createNets builds the train net and the test nets and loads the files of the
+// field "weights" into each: InitTrainNet and InitTestNets of Caffe's
+// solver.cpp.
+func (s *Solver) createNets() error {
+	train, err := s.trainSource()
+	if err != nil {
+		return err
+	}
+	tests, err := s.testSources()
+	if err != nil {
+		return err
+	}
+	s.emit(&CreatingNet{Field: train.field, File: train.file})
+	s.net, err = s.createNet(train, caffepb.Phase_TRAIN, s.param.TrainState)
+	if err != nil {
+		return err
+	}
+	if err := s.loadWeights(s.net); err != nil {
+		return err
+	}
+	for i, source := range tests {
+		s.emit(&CreatingNet{Test: true, Index: i, Field: source.field, File: source.file})
+		var state *caffepb.NetState
+		if len(s.param.TestState) > 0 {
+			state = s.param.TestState[i]
+		}
+		n, err := s.createNet(source, caffepb.Phase_TEST, state)
+		if err != nil {
+			return err
+		}
+		s.testNets = append(s.testNets, n)
+		n.SetDebugInfo(s.param.GetDebugInfo())
+		if err := s.loadWeights(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trainSource returns the source of the train net, of which there must be one.
+func (s *Solver) trainSource() (netSource, error) {
+	const fields = "net, net_param, train_net, train_net_param"
+	p := s.param
+	var sources []netSource
+	if p.TrainNetParam != nil {
+		sources = append(sources, netSource{field: "train_net_param", message: p.TrainNetParam})
+	}
+	if p.TrainNet != nil {
+		sources = append(sources, netSource{field: "train_net", file: p.GetTrainNet()})
+	}
+	sources = append(sources, s.genericSource()...)
+	switch len(sources) {
+	case 0:
+		return netSource{}, s.errorf("", "no train net: one of %s must be set", fields)
+	case 1:
+		return sources[0], nil
+	}
+	return netSource{}, s.errorf(sources[1].field, "%s and %s both give a train net, want one of %s",
+		sources[0].field, sources[1].field, fields)
+}
+
+// genericSource returns the source of the net that is for training and for
+// tests, if there is one.
+func (s *Solver) genericSource() []netSource {
+	var sources []netSource
+	if s.param.NetParam != nil {
+		sources = append(sources, netSource{field: "net_param", message: s.param.NetParam})
+	}
+	if s.param.Net != nil {
+		sources = append(sources, netSource{field: "net", file: s.param.GetNet()})
+	}
+	return sources
+}
+
+// testSources returns the sources of the test nets in Caffe's order: those of
+// test_net_param, of test_net, and then the generic net as often as there are
+// values of test_iter left.
+func (s *Solver) testSources() ([]netSource, error) {
+	p := s.param
+	var sources []netSource
+	for i, message := range p.TestNetParam {
+		sources = append(sources, netSource{field: "test_net_param", index: i, message: message})
+	}
+	for i, file := range p.TestNet {
+		sources = append(sources, netSource{field: "test_net", index: i, file: file})
+	}
+	named := len(sources)
+	generic := s.genericSource()
+	if len(generic) == 0 && len(p.TestIter) != named || len(p.TestIter) < named {
+		return nil, s.errorf("test_iter", "test_iter has %d values for %d test nets, want one for each", len(p.TestIter), named)
+	}
+	for len(sources) < len(p.TestIter) {
+		sources = append(sources, generic[0])
+	}
+	if n := len(p.TestState); n > 0 && n != len(sources) {
+		return nil, s.errorf("test_state", "test_state has %d values for %d test nets, want none or one for each", n, len(sources))
+	}
+	if len(sources) > 0 && p.GetTestInterval() <= 0 {
+		return nil, s.errorf("test_interval", "test_interval is %d, want 1 or more because there are test nets", p.GetTestInterval())
+	}
+	for i, n := range p.TestIter {
+		if n < 0 {
+			return nil, s.errorAt("test_iter", i, fmt.Errorf("test_iter is %d, want 0 or more", n))
+		}
+	}
+	return sources, nil
+}
+
+// createNet builds a net. Its state is, from the weakest to the strongest, the
+// phase, the state in the net's file, and the state that the solver gives.
+func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb.NetState) (*net.Net, error) {
+	file := &prototxt.Net{File: s.file.File, Param: source.message, Positions: s.file.Positions}
+	if source.message == nil {
+		var err error
+		if file, err = prototxt.ReadNet(source.file); err != nil {
+			return nil, s.inField(source.field, source.index, err)
+		}
+		s.logNotes(file.Notes)
+	}
+	merged := &caffepb.NetState{Phase: phase.Enum()}
+	proto.Merge(merged, file.Param.GetState())
+	proto.Merge(merged, state)
+	return net.New(file, net.Options{
+		State: merged, Workers: s.opts.Workers, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
+	})
+}
+
+// logNotes logs what was upgraded in a net's file.
+func (s *Solver) logNotes(notes []prototxt.Note) {
+	if s.opts.Log == nil {
+		return
+	}
+	for _, note := range notes {
+		s.opts.Log(layers.Level(note.Level), note.Source, note.Text)
+	}
+}
+
+// loadWeights loads the files of the field "weights", whose values are lists
+// with commas, into a net.
+func (s *Solver) loadWeights(n *net.Net) error {
+	for i, value := range s.param.Weights {
+		for path := range strings.SplitSeq(value, ",") {
+			path = strings.TrimSpace(path)
+			s.emit(&LoadingWeights{Path: path})
+			if err := n.LoadWeights(path); err != nil {
+				return s.inField("weights", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// LoadWeights loads files of weights, each over the one before, into the train
+// net.
+func (s *Solver) LoadWeights(paths []string) error {
+	for _, path := range paths {
+		s.emit(&LoadingWeights{Path: path})
+		if err := s.net.LoadWeights(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}

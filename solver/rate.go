@@ -1,0 +1,88 @@
+package solver
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/near"
+)
+
+// policies are the values of lr_policy.
+var policies = []string{"fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid"}
+
+// checkPolicy checks the fields that the learning rate policy needs.
+//
+// Differs from Caffe: it is done before training, and not at the first
+// iteration.
+func (s *Solver) checkPolicy() error {
+	p := s.param
+	needStep, needGamma := false, false
+	switch p.GetLrPolicy() {
+	case "fixed", "poly":
+	case "step", "sigmoid":
+		needStep, needGamma = true, true
+	case "exp", "inv", "multistep":
+		needGamma = true
+	case "":
+		return s.errorf("", "lr_policy is not set, want one of %s", list(policies))
+	default:
+		return s.errorf("lr_policy", "unknown lr_policy %s", unknown(p.GetLrPolicy(), policies))
+	}
+	if needGamma && !(p.GetGamma() >= 0) {
+		return s.errorf("gamma", "gamma is %v, lr_policy %q wants 0 or more", p.GetGamma(), p.GetLrPolicy())
+	}
+	if needStep && p.GetStepsize() <= 0 {
+		return s.errorf("stepsize", "stepsize is %d, lr_policy %q wants 1 or more", p.GetStepsize(), p.GetLrPolicy())
+	}
+	return nil
+}
+
+// rate returns the learning rate of iteration s.iter, as GetLearningRate of
+// Caffe's sgd_solver.cpp does. The multistep policy has a state, currentStep,
+// which moves by at most one step in a call; moved is its new value, or 0 if it
+// has not moved.
+//
+// All is computed in float32, but for a power with an integer exponent, for
+// which C++ takes float64.
+func (s *Solver) rate() (rate float32, moved int) {
+	p := s.param
+	base, gamma, iter := p.GetBaseLr(), p.GetGamma(), float32(s.iter)
+	switch p.GetLrPolicy() {
+	case "step":
+		s.currentStep = s.iter / int(p.GetStepsize())
+		return base32(base, gamma, s.currentStep), 0
+	case "exp":
+		return base32(base, gamma, s.iter), 0
+	case "inv":
+		return base * pow32(1+float32(gamma*iter), -p.GetPower()), 0
+	case "multistep":
+		if s.currentStep < len(p.Stepvalue) && s.iter >= int(p.Stepvalue[s.currentStep]) {
+			s.currentStep++
+			moved = s.currentStep
+		}
+		return base32(base, gamma, s.currentStep), moved
+	case "poly":
+		return base * pow32(1-iter/float32(p.GetMaxIter()), p.GetPower()), 0
+	case "sigmoid":
+		return base * (1 / (1 + exp32(-gamma*(iter-float32(p.GetStepsize()))))), 0
+	}
+	return base, 0 // fixed: checkPolicy lets no other pass
+}
+
+// base32 returns base·gammaⁿ.
+func base32(base, gamma float32, n int) float32 {
+	return float32(float64(base) * math.Pow(float64(gamma), float64(n)))
+}
+
+func pow32(x, y float32) float32 { return float32(math.Pow(float64(x), float64(y))) }
+
+func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
+
+// unknown quotes a name that is not among the known ones, with the nearest of
+// them, or all if none is near.
+func unknown(name string, known []string) string {
+	if near := near.Name(name, known); near != "" {
+		return fmt.Sprintf("%q, did you mean %q?", name, near)
+	}
+	return fmt.Sprintf("%q, want one of %s", name, list(known))
+}

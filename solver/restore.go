@@ -1,0 +1,123 @@
+package solver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"google.golang.org/protobuf/proto"
+)
+
+// Restore continues from a .solverstate file: it loads the weights that the
+// file names, from the path as it was stored or else from beside the state,
+// and sets iteration, learning rate step and histories. When it fails, the
+// solver is as before.
+//
+// Differs from Caffe: the shapes of the histories are checked, and a file that
+// is no state is refused.
+func (s *Solver) Restore(path string) error {
+	if strings.HasSuffix(path, ".h5") {
+		return fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
+	}
+	state, err := readState(path)
+	if err != nil {
+		return err
+	}
+	if err := s.checkHistory(state); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	history, err := s.makeHistory()
+	if err != nil {
+		return err
+	}
+	for i, h := range history {
+		if err := h.FromProto(state.History[i], false); err != nil {
+			return fmt.Errorf("%s: history blob %d: %w", path, i, err)
+		}
+	}
+	if state.LearnedNet != nil {
+		if err := s.net.LoadWeights(findModel(path, state.GetLearnedNet())); err != nil {
+			return fmt.Errorf("%s: weights of the snapshot: %w", path, err)
+		}
+	}
+	s.history = history
+	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())
+	s.diverged, s.saturated = false, false
+	s.setPass()
+	s.emit(&Restored{Path: path, Iter: s.iter})
+	return nil
+}
+
+// readState reads a .solverstate file. Any file of numbers and texts would
+// pass as one, so it looks for signs of the others.
+func readState(path string) (*caffepb.SolverState, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	state := new(caffepb.SolverState)
+	switch err := proto.Unmarshal(data, state); {
+	case err != nil && isText(data):
+		return nil, fmt.Errorf("%s: this is a text file, want a .solverstate file", path)
+	case err != nil:
+		return nil, fmt.Errorf("%s: not a .solverstate file, or a truncated one", path)
+	case state.Iter == nil && isModel(data):
+		return nil, fmt.Errorf("%s: this is a file of weights, want the .solverstate file that was written with it", path)
+	case state.Iter == nil || state.GetIter() < 0 || state.GetCurrentStep() < 0:
+		return nil, fmt.Errorf("%s: not a .solverstate file: it has no iteration", path)
+	}
+	return state, nil
+}
+
+// isModel tells whether the data are those of a .caffemodel file.
+func isModel(data []byte) bool {
+	model := new(caffepb.NetParameter)
+	return proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(data, model) == nil && len(model.Layer)+len(model.Layers) > 0
+}
+
+// isText tells whether the data begin like a text.
+func isText(data []byte) bool {
+	for _, c := range data[:min(len(data), 64)] {
+		if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c >= 0x7f {
+			return false
+		}
+	}
+	return len(data) > 0
+}
+
+// checkHistory checks number and shapes of the blobs that the rule keeps.
+func (s *Solver) checkHistory(state *caffepb.SolverState) error {
+	if got, want := len(state.History), len(s.history); got != want {
+		hint := ""
+		if want*2 == got || got*2 == want {
+			hint = "; AdaDelta and Adam keep two blobs for each param and the others one, so this is the state of another type of solver"
+		}
+		return fmt.Errorf("the state has %d history blobs, type %s with %d params wants %d%s",
+			got, s.param.GetType(), len(s.params), want, hint)
+	}
+	for i, h := range s.history {
+		if !h.MatchesProto(state.History[i]) {
+			p := s.params[i%len(s.params)]
+			return fmt.Errorf("history blob %d has shape %v, want %v as weights %d of layer %q",
+				i, blob.ProtoShape(state.History[i]), h.Shape(), p.Index, p.Layer)
+		}
+	}
+	return nil
+}
+
+// findModel returns the path of a snapshot's weights: the stored one, or, if
+// there is no such file, that of the same name beside the state.
+func findModel(state, stored string) string {
+	if _, err := os.Stat(stored); errors.Is(err, fs.ErrNotExist) {
+		beside := filepath.Join(filepath.Dir(state), filepath.Base(filepath.FromSlash(stored)))
+		if _, err := os.Stat(beside); err == nil {
+			return beside
+		}
+	}
+	return stored
+}

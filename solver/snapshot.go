@@ -1,0 +1,97 @@
+package solver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// Snapshot writes the weights to <snapshot_prefix>_iter_<N>.caffemodel and
+// what else training needs to .solverstate, in Caffe's binary format, and
+// returns the two paths. Each file appears under its name only when it is
+// complete and on the disk, the weights first, so that a state never names
+// weights that are not there. When it fails, what was there before is still
+// there, and training can go on.
+func (s *Solver) Snapshot() (model, state string, err error) {
+	if s.param.GetSnapshotPrefix() == "" {
+		return "", "", s.errorf("snapshot_prefix", "a snapshot cannot be written because snapshot_prefix is not set")
+	}
+	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
+	s.emit(&Snapshotting{Iter: s.iter, Path: model})
+	if err := prototxt.WriteBinary(model, s.net.ToProto(s.param.GetSnapshotDiff())); err != nil {
+		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
+	}
+	s.emit(&Snapshotting{Iter: s.iter, Path: state, State: true})
+	if err := prototxt.WriteBinary(state, s.stateProto(model)); err != nil {
+		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
+	}
+	s.emit(&Snapshotted{Iter: s.iter, Model: model, State: state})
+	return model, state, nil
+}
+
+func (s *Solver) snapshotName(extension string) string {
+	return fmt.Sprintf("%s_iter_%d%s", s.param.GetSnapshotPrefix(), s.iter, extension)
+}
+
+// stateProto returns what training needs besides the weights.
+func (s *Solver) stateProto(model string) *caffepb.SolverState {
+	state := &caffepb.SolverState{
+		Iter:        proto.Int32(int32(s.iter)),
+		LearnedNet:  proto.String(model),
+		CurrentStep: proto.Int32(int32(s.currentStep)),
+	}
+	for _, h := range s.history {
+		state.History = append(state.History, h.ToProto(false))
+	}
+	return state
+}
+
+// checkSnapshots checks the fields about snapshots and, if the file asks for
+// them, that they can be written.
+func (s *Solver) checkSnapshots() error {
+	if s.param.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
+		return s.errorf("snapshot_format", "snapshot_format HDF5 is not supported yet, want BINARYPROTO")
+	}
+	if s.param.GetSnapshot() <= 0 {
+		return nil
+	}
+	return s.probeSnapshot()
+}
+
+// probeSnapshot writes and removes a file beside the snapshots to come, so
+// that a wrong snapshot_prefix is known before training and not after it.
+func (s *Solver) probeSnapshot() error {
+	prefix := s.param.GetSnapshotPrefix()
+	if prefix == "" {
+		return s.errorf("snapshot_prefix", "snapshot_prefix is not set, but snapshots are to be written")
+	}
+	f, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"_iter_*.tempfile")
+	if err != nil {
+		return s.errorf("snapshot_prefix", "cannot write to snapshot_prefix %q: %w (make sure that the directory exists and is writable)",
+			prefix, bareError(err))
+	}
+	_, writeErr := f.WriteString("gocaffe")
+	closeErr := f.Close()
+	removeErr := os.Remove(f.Name())
+	for _, err := range []error{writeErr, closeErr, removeErr} {
+		if err != nil {
+			return s.errorf("snapshot_prefix", "cannot write to snapshot_prefix %q: %w", prefix, bareError(err))
+		}
+	}
+	return nil
+}
+
+// bareError returns what went wrong with a file, without the file's name.
+func bareError(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}

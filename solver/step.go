@@ -1,0 +1,193 @@
+package solver
+
+import (
+	"context"
+	"time"
+
+	"github.com/gocaffe/gocaffe/net"
+)
+
+// An Action is what a user asks of a running solver.
+type Action byte
+
+// The actions of Caffe's signal handler.
+const (
+	None     Action = iota
+	Stop            // end training after this iteration
+	Snapshot        // write a snapshot after this iteration
+)
+
+// Solve trains up to max_iter, with tests and snapshots on the way, writes the
+// last snapshot, and shows loss and test results once more: Solve of Caffe's
+// solver.cpp. If the user stops it, it writes the snapshot and returns nil;
+// Stopped tells that.
+func (s *Solver) Solve(ctx context.Context) error {
+	if s.param.GetSnapshotAfterTrain() {
+		if err := s.probeSnapshot(); err != nil {
+			return err
+		}
+	}
+	s.emit(&SolveStart{Net: s.net.Name(), Policy: s.param.GetLrPolicy(), Iter: s.iter, MaxIter: int(s.param.GetMaxIter())})
+	start := s.iter
+	if err := s.Step(ctx, int(s.param.GetMaxIter())-s.iter); err != nil {
+		return err
+	}
+	if s.param.GetSnapshotAfterTrain() && !due(s.iter, s.param.GetSnapshot()) {
+		if _, _, err := s.Snapshot(); err != nil {
+			return err
+		}
+	}
+	if !s.stopped {
+		if err := s.showFinal(ctx, start); err != nil {
+			return err
+		}
+	}
+	s.emit(&Finished{Iter: s.iter, Early: s.stopped})
+	return nil
+}
+
+// showFinal shows the loss and the test results of the trained weights.
+func (s *Solver) showFinal(ctx context.Context, start int) error {
+	if due(s.iter, s.param.GetDisplay()) {
+		s.setPass()
+		loss, err := s.forward(ctx, s.net)
+		if err != nil {
+			return err
+		}
+		s.smooth(loss, start)
+		s.emit(&FinalLoss{Iter: s.iter, SmoothedLoss: s.smoothedLoss})
+	}
+	if due(s.iter, s.param.GetTestInterval()) {
+		return s.TestAll(ctx)
+	}
+	return nil
+}
+
+// due tells whether iteration iter is one of every so many; 0 means never.
+func due(iter int, every int32) bool { return every != 0 && iter%int(every) == 0 }
+
+// Step trains for n iterations, or until the user stops it, with the tests and
+// snapshots that the file asks for: Step of Caffe's solver.cpp. The smoothed
+// loss begins anew. When it fails, the weights are those of the last complete
+// iteration.
+func (s *Solver) Step(ctx context.Context, n int) error {
+	start, stop := s.iter, s.iter+n
+	s.stopped = false
+	s.losses, s.smoothedLoss = s.losses[:0], 0
+	s.emit(&StepStart{Iter: start, Stop: stop})
+	for s.iter < stop {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.net.ClearParamDiffs()
+		if due(s.iter, s.param.GetTestInterval()) && (s.iter > 0 || s.param.GetTestInitialization()) {
+			if err := s.TestAll(ctx); err != nil {
+				return err
+			}
+			if s.stopped {
+				return nil
+			}
+		}
+		if err := s.iterate(ctx, start); err != nil {
+			return err
+		}
+		action := s.action()
+		if due(s.iter, s.param.GetSnapshot()) || action == Snapshot {
+			if _, _, err := s.Snapshot(); err != nil {
+				return err
+			}
+		}
+		if action == Stop {
+			s.stopped = true
+			return nil
+		}
+	}
+	return nil
+}
+
+// iterate is one iteration: the gradient over iter_size batches, and the
+// update.
+func (s *Solver) iterate(ctx context.Context, start int) error {
+	display := due(s.iter, s.param.GetDisplay())
+	s.net.SetDebugInfo(display && s.param.GetDebugInfo())
+	s.setPass()
+	begin := time.Now()
+	var loss float32
+	for range s.param.GetIterSize() {
+		l, err := s.forward(ctx, s.net)
+		if err != nil {
+			return err
+		}
+		s.watch(l)
+		if err := s.net.Backward(ctx); err != nil {
+			return err
+		}
+		loss += l
+	}
+	loss /= float32(s.param.GetIterSize())
+	s.smooth(loss, start)
+	rate, moved := s.rate()
+	if len(s.opts.Observers) > 0 {
+		s.event = Iteration{
+			Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
+			Duration: time.Since(begin), Display: display, Every: int(s.param.GetDisplay()), Outputs: s.event.Outputs[:0],
+		}
+		if display {
+			s.event.Outputs = appendOutputs(s.event.Outputs, s.net)
+		}
+		s.emit(&s.event)
+	}
+	s.update(rate)
+	return nil
+}
+
+// setPass makes the pass of the train net that of the current iteration, so
+// that data and random numbers are a function of the iteration.
+func (s *Solver) setPass() {
+	if pass := int64(s.iter) * int64(s.param.GetIterSize()); s.net.Pass() != pass {
+		s.net.SetPass(pass)
+	}
+}
+
+// forward runs the forward pass of a net.
+func (s *Solver) forward(ctx context.Context, n *net.Net) (loss float32, err error) {
+	if s.opts.BeforeForward != nil {
+		if err := s.opts.BeforeForward(n, n.Pass()); err != nil {
+			return 0, err
+		}
+	}
+	return n.Forward(ctx)
+}
+
+// smooth averages the loss over the last average_loss iterations since start:
+// UpdateSmoothedLoss of Caffe's solver.cpp.
+func (s *Solver) smooth(loss float32, start int) {
+	window := int(s.param.GetAverageLoss())
+	if len(s.losses) < window {
+		s.losses = append(s.losses, loss)
+		n := float32(len(s.losses))
+		s.smoothedLoss = (s.smoothedLoss*(n-1) + loss) / n
+		return
+	}
+	oldest := &s.losses[(s.iter-start)%window]
+	s.smoothedLoss += (loss - *oldest) / float32(window)
+	*oldest = loss
+}
+
+// action asks what the user wants.
+func (s *Solver) action() Action {
+	if s.opts.Action == nil {
+		return None
+	}
+	return s.opts.Action()
+}
+
+// appendOutputs appends the numbers of the output blobs of a net.
+func appendOutputs(list []Output, n *net.Net) []Output {
+	for _, out := range n.Outputs() {
+		for _, v := range out.Blob.Data() {
+			list = append(list, Output{Name: out.Name, Value: v, LossWeight: out.LossWeight})
+		}
+	}
+	return list
+}
