@@ -1,0 +1,116 @@
+// Package lint tests the repository itself.
+package lint
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gocaffe/gocaffe/"
+
+// allowed lists, for each package or tree of packages ("..."), what it may
+// import from this module, low to high. Test files and packages of test
+// helpers are free.
+var allowed = []struct {
+	pkg     string
+	imports string
+}{
+	{"caffepb", ""},
+	{"internal/atomicfile", ""},
+	{"internal/cfmt", ""},
+	{"internal/digits", ""},
+	{"internal/near", ""},
+	{"internal/kernel", ""},
+	{"internal/testdata", ""},
+	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near"},
+	{"prototxt/zoo", "prototxt internal/atomicfile"},
+	{"blob", "caffepb"},
+	{"data/...", "caffepb data/... internal/atomicfile internal/kernel internal/near prototxt"},
+	{"layers", "blob caffepb internal/kernel internal/near prototxt"},
+	{"layers/layertest", "blob caffepb internal/kernel internal/testdata layers prototxt"},
+	{"layers/all", "layers/..."},
+	{"layers/datalayer", "blob caffepb data/... internal/cfmt internal/kernel layers prototxt"},
+	{"layers/...", "blob caffepb internal/kernel layers prototxt"},
+	{"net", "blob caffepb internal/cfmt internal/kernel internal/near layers prototxt"},
+	{"solver", "blob caffepb internal/cfmt internal/kernel internal/near layers net prototxt"},
+	{"cmd", "blob caffepb data/... internal/... layers net prototxt prototxt/zoo solver"},
+	{"cmd/gocaffe", "cmd layers/all"},
+}
+
+// TestImports keeps the direction of imports: low packages know nothing of
+// high ones, and nobody but the program imports the layers.
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			name := d.Name()
+			if path != root && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "tools") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(dir)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rule, ok := ruleOf(pkg)
+		if !ok {
+			t.Errorf("package %s has no rule in this test: say what it may import", pkg)
+			return nil
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			inside, ok := strings.CutPrefix(imported, module)
+			if ok && !mayImport(rule, inside) {
+				t.Errorf("%s imports %s; package %s may import only: %s", path, inside, pkg, rule)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ruleOf returns the first rule that names the package.
+func ruleOf(pkg string) (string, bool) {
+	for _, a := range allowed {
+		if matches(a.pkg, pkg) {
+			return a.imports, true
+		}
+	}
+	return "", false
+}
+
+func mayImport(rule, pkg string) bool {
+	for pattern := range strings.FieldsSeq(rule) {
+		if matches(pattern, pkg) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(pattern, pkg string) bool {
+	tree, isTree := strings.CutSuffix(pattern, "/...")
+	return pattern == pkg || isTree && (pkg == tree || strings.HasPrefix(pkg, tree+"/"))
+}
