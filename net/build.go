@@ -1,0 +1,428 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// New makes the net of a file in the state of opts. The file is not changed,
+// and weights inside it are not loaded. What is wrong with the file is
+// returned as *prototxt.Error or, if there is more than one independent error,
+// as prototxt.ErrorList.
+func New(file *prototxt.Net, opts Options) (*Net, error) {
+	n := &Net{
+		name:    file.Param.GetName(),
+		state:   opts.State,
+		workers: opts.Workers,
+		log:     opts.Log,
+		envs:    make(map[caffepb.Phase]*layers.Env),
+		byName:  make(map[string]*netBlob),
+	}
+	if n.state == nil {
+		n.state = file.Param.GetState()
+	}
+	b := &builder{
+		Net:       n,
+		file:      file,
+		opts:      opts,
+		available: make(map[string]bool),
+		broken:    make(map[*netBlob]bool),
+		owners:    make(map[string]*Param),
+	}
+	if err := b.build(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// A builder holds what is needed while a net is made.
+type builder struct {
+	*Net
+	file      *prototxt.Net
+	opts      Options
+	holding   *[]logLine        // while a layer is made, its log lines wait here
+	held      [][]logLine       // for each layer
+	available map[string]bool   // blobs that no layer has read so far
+	broken    map[*netBlob]bool // blobs without a shape, because their layer has failed
+	owners    map[string]*Param // the first weights of each name
+	errs      prototxt.ErrorList
+}
+
+type logLine struct {
+	level        layers.Level
+	source, text string
+}
+
+// build makes the net in the order of Net::Init in Caffe's net.cpp, but finds
+// first what is wrong with the file as a whole.
+func (b *builder) build() error {
+	filtered := b.filter(b.file.Param)
+	b.errs = check(b.file, filtered.Layer)
+	if len(b.errs) == 0 {
+		text := marshalText(filtered)
+		b.logf("net.cpp:53", "Initializing net from parameters: \n%s", text)
+		filtered.Layer = insertSplits(filtered.Layer, b.file.Positions)
+	}
+	b.makeLayers(filtered.Layer)
+	if len(b.errs) > 0 {
+		return b.failed()
+	}
+	for i := range b.layers {
+		b.connect(i)
+	}
+	if len(b.errs) > 0 {
+		return b.failed()
+	}
+	b.needBackward(filtered.GetForceBackward())
+	b.findOutputs()
+	b.shareWeights()
+	if err := b.checkSize(); err != nil {
+		return err
+	}
+	b.fillLabels()
+	b.debugInfo = filtered.GetDebugInfo()
+	b.logf("net.cpp:257", "Network initialization done.")
+	return nil
+}
+
+// failed returns all errors, in the order of the file.
+func (b *builder) failed() error {
+	b.errs.Sort()
+	if len(b.errs) == 1 {
+		return b.errs[0]
+	}
+	return b.errs.Err()
+}
+
+// add adds an error, which may be a list.
+func (b *builder) add(err error) {
+	switch e := err.(type) {
+	case *prototxt.Error:
+		b.errs = append(b.errs, e)
+	case prototxt.ErrorList:
+		b.errs = append(b.errs, e...)
+	default:
+		b.errs = append(b.errs, &prototxt.Error{Err: err})
+	}
+}
+
+// env returns what the layers of a phase are given. They are the net's own
+// phase and, for a layer that sets its own, the other.
+func (b *builder) env(phase caffepb.Phase) *layers.Env {
+	env := b.envs[phase]
+	if env == nil {
+		env = &layers.Env{
+			Phase:   phase,
+			Workers: b.opts.Workers,
+			Seed:    b.opts.Seed,
+			Rank:    b.opts.Rank,
+			Ranks:   b.opts.Ranks,
+			Log: func(level layers.Level, source, text string) {
+				if b.holding != nil {
+					*b.holding = append(*b.holding, logLine{level, source, text})
+				} else if b.log != nil {
+					b.log(level, source, text)
+				}
+			},
+		}
+		b.envs[phase] = env
+	}
+	return env
+}
+
+// makeLayers makes the layers, which reads and checks their options. Making
+// has no effects, so all errors can be found. What the layers log meanwhile is
+// held back until it is their turn.
+func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
+	b.held = make([][]logLine, len(param))
+	for i, source := range param {
+		info := layers.Lookup(source.GetType())
+		if info == nil {
+			continue // check has reported it
+		}
+		phase := b.state.GetPhase()
+		if source.Phase != nil {
+			phase = source.GetPhase()
+		}
+		spec := layers.NewSpec(source, b.env(phase), b.file.Positions)
+		spec.Param.Phase = phase.Enum()
+		setLossWeights(spec.Param, info)
+		l := &Layer{
+			Name:      source.GetName(),
+			Type:      info.Type,
+			Info:      info,
+			Param:     spec.Param,
+			source:    source,
+			positions: b.file.Positions,
+		}
+		b.holding = &b.held[i]
+		err := l.make(spec)
+		b.holding = nil
+		if err != nil {
+			b.add(l.wrapIn(b.file, err))
+			continue
+		}
+		if err := b.replaceData(l); err != nil {
+			b.add(err)
+		}
+		b.layers = append(b.layers, l)
+	}
+}
+
+// setLossWeights gives a loss its weights where the file has none: 1 for the
+// first top, as in Caffe's loss_layer.cpp, and 0 for any other.
+//
+// Differs from Caffe: there a loss with two tops does not work without two
+// loss weights in the file.
+func setLossWeights(param *caffepb.LayerParameter, info *layers.Info) {
+	if info.Loss && len(param.LossWeight) == 0 {
+		param.LossWeight = make([]float32, max(topCount(param, info), 1))
+		param.LossWeight[0] = 1
+	}
+}
+
+// connect gives a layer its blobs and sets it up.
+func (b *builder) connect(i int) {
+	l := b.layers[i]
+	b.logf("layer_factory.hpp:77", "Creating layer %s", l.Name)
+	for _, line := range b.held[i] {
+		if b.log != nil {
+			b.log(line.level, line.source, line.text)
+		}
+	}
+	b.logf("net.cpp:86", "Creating Layer %s", l.Name)
+	for j, name := range l.source.Bottom {
+		b.appendBottom(l, j, name)
+	}
+	for j := range topCount(l.source, l.Info) {
+		b.appendTop(l, j)
+	}
+	if b.downstream(l) {
+		return
+	}
+	if err := l.setUp(b.workers); err != nil {
+		b.fail(l, l.wrapIn(b.file, err))
+		return
+	}
+	b.logf("net.cpp:124", "Setting up %s", l.Name)
+	for j, top := range l.tops {
+		top.lossWeight = l.LossWeights[j]
+		b.logf("net.cpp:131", "Top shape: %s", top.ShapeString())
+		if w := l.LossWeights[j]; w != 0 {
+			b.logf("net.cpp:134", "    with loss weight %s", cfmt.G(float64(w)))
+		}
+		b.dataBytes += 4 * int64(top.Count())
+	}
+	b.logf("net.cpp:139", "Memory required for data: %d", b.dataBytes)
+	if err := b.appendParams(l); err != nil {
+		b.fail(l, err)
+		return
+	}
+	if l.NeedsBackward {
+		for _, top := range l.tops {
+			top.needsBackward = true
+		}
+	}
+}
+
+// fail records that a layer cannot be set up. The layers that do not depend on
+// it are still looked at, so that their errors are found as well.
+func (b *builder) fail(l *Layer, err error) {
+	b.add(err)
+	for _, top := range l.tops {
+		b.broken[top] = true
+	}
+}
+
+// downstream tells whether a layer cannot be set up because one above it has
+// failed.
+func (b *builder) downstream(l *Layer) bool {
+	if !slices.ContainsFunc(l.bottoms, func(bottom *netBlob) bool { return b.broken[bottom] }) {
+		return false
+	}
+	for _, top := range l.tops {
+		b.broken[top] = true
+	}
+	return true
+}
+
+func (b *builder) appendBottom(l *Layer, j int, name string) {
+	bottom := b.byName[name]
+	b.logf("net.cpp:408", "%s <- %s", l.Name, name)
+	delete(b.available, name)
+	l.bottoms = append(l.bottoms, bottom)
+	l.Bottoms = append(l.Bottoms, bottom.Blob)
+	l.BottomNames = append(l.BottomNames, name)
+	propagate := bottom.needsBackward
+	if len(l.source.PropagateDown) > 0 {
+		propagate = l.source.PropagateDown[j]
+	}
+	l.PropagateDown = append(l.PropagateDown, propagate)
+	l.NeedsBackward = l.NeedsBackward || bottom.needsBackward
+}
+
+// appendTop gives a layer its next top: the bottom of that number if both have
+// one name, else a new blob. Tops that the file leaves out are not for other
+// layers to read.
+func (b *builder) appendTop(l *Layer, j int) {
+	name, automatic := "(automatic)", true
+	if j < len(l.source.Top) {
+		name, automatic = l.source.Top[j], false
+	}
+	var top *netBlob
+	if !automatic && j < len(l.BottomNames) && l.BottomNames[j] == name {
+		b.logf("net.cpp:369", "%s -> %s (in-place)", l.Name, name)
+		top = l.bottoms[j]
+	} else {
+		b.logf("net.cpp:382", "%s -> %s", l.Name, name)
+		top = &netBlob{Blob: new(blob.Blob), name: name}
+		b.blobs = append(b.blobs, top)
+		if !automatic {
+			b.byName[name] = top
+		}
+	}
+	if !automatic {
+		b.available[name] = true
+		// Caffe's net.cpp knows the inputs of a net by this type too.
+		if l.Type == "Input" {
+			b.inputs = append(b.inputs, name)
+		}
+	}
+	l.tops = append(l.tops, top)
+	l.Tops = append(l.Tops, top.Blob)
+	l.TopNames = append(l.TopNames, name)
+}
+
+// findOutputs collects the blobs that no layer reads, in alphabetical order.
+func (b *builder) findOutputs() {
+	names := make([]string, 0, len(b.available))
+	for name := range b.available {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		b.logf("net.cpp:244", "This network produces output %s", name)
+		top := b.byName[name]
+		b.outputs = append(b.outputs, Output{name, top.Blob, top.lossWeight})
+	}
+}
+
+// checkSize refuses a net that no machine can hold, before it is run.
+func (b *builder) checkSize() error {
+	limit := int64(1) << 47 // the address space of a process on 64-bit machines
+	if math.MaxInt == math.MaxInt32 {
+		limit = math.MaxInt32
+	}
+	if total := b.Plan().Bytes(); total > limit {
+		return &prototxt.Error{
+			Pos: prototxt.Pos{File: b.file.File},
+			Err: fmt.Errorf("the blobs of the net need %d bytes, the address space has %d", total, limit),
+		}
+	}
+	return nil
+}
+
+// logf writes a line of the log. source is the place of Caffe's code that
+// writes it.
+func (n *Net) logf(source, format string, args ...any) {
+	if n.log != nil {
+		n.log(layers.Notice, source, fmt.Sprintf(format, args...))
+	}
+}
+
+// make makes the layer itself.
+func (l *Layer) make(spec *layers.Spec) (err error) {
+	defer l.rescue("New", &err)
+	l.Impl, err = l.Info.New(spec)
+	return err
+}
+
+// setUp sets a connected layer up and gives its tops their shapes.
+func (l *Layer) setUp(workers *layers.Workers) error {
+	if err := l.setUpImpl(); err != nil {
+		return err
+	}
+	if p, ok := l.Impl.(layers.Parameterized); ok {
+		l.Params = p.Params()
+	}
+	l.shapes = make([][]int, len(l.Bottoms))
+	l.LossWeights = make([]float32, len(l.Tops))
+	l.lossCounts = make([]int, len(l.Tops))
+	copy(l.LossWeights, l.Param.LossWeight)
+	return l.reshape(workers)
+}
+
+func (l *Layer) setUpImpl() (err error) {
+	defer l.rescue("SetUp", &err)
+	return l.Impl.SetUp(l.Bottoms, l.Tops)
+}
+
+// reshape gives the tops their shapes, and the diffs of losses their weight.
+func (l *Layer) reshape(workers *layers.Workers) error {
+	if err := l.reshapeImpl(); err != nil {
+		return err
+	}
+	for i, bottom := range l.Bottoms {
+		l.shapes[i] = append(l.shapes[i][:0], bottom.Shape()...)
+	}
+	for j, w := range l.LossWeights {
+		if top := l.Tops[j]; w != 0 && top.Count() != l.lossCounts[j] {
+			kernel.FillP(workers, top.MutableDiff(), w)
+			l.lossCounts[j] = top.Count()
+		}
+	}
+	return nil
+}
+
+func (l *Layer) reshapeImpl() (err error) {
+	defer l.rescue("Reshape", &err)
+	return l.Impl.Reshape(l.Bottoms, l.Tops)
+}
+
+// rescue turns a panic of a layer into an error. It is deferred.
+func (l *Layer) rescue(method string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic in %s of type %s: %v", method, l.Type, p)
+	}
+}
+
+// wrap puts the place and the name of the layer in front of an error that has
+// none.
+func (l *Layer) wrap(err error) error {
+	switch err.(type) {
+	case *prototxt.Error, prototxt.ErrorList:
+		return err
+	}
+	return &prototxt.Error{Pos: l.positions.Of(l.source, "", 0), Layer: l.Name, Err: err}
+}
+
+// wrapIn is wrap for a net that is being made from a file, which is named even
+// if the place in it is not known.
+func (l *Layer) wrapIn(file *prototxt.Net, err error) error {
+	err = l.wrap(err)
+	if e, ok := err.(*prototxt.Error); ok && !e.Pos.IsValid() && e.Pos.File == "" {
+		e.Pos.File = file.File
+	}
+	return err
+}
+
+// Proto returns the layer as files have it, with its weights and, if diff is
+// set, their gradients.
+func (l *Layer) Proto(diff bool) *caffepb.LayerParameter {
+	p := proto.Clone(l.Param).(*caffepb.LayerParameter)
+	p.Blobs = nil
+	for _, b := range l.Params {
+		p.Blobs = append(p.Blobs, b.ToProto(diff))
+	}
+	return p
+}

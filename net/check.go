@@ -1,0 +1,207 @@
+package net
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+// A checker looks for everything that is wrong with the layers of a net and
+// can be seen before any of them is made.
+type checker struct {
+	file     *prototxt.Net
+	layers   []*caffepb.LayerParameter // those of the present state
+	absent   map[string]string         // the tops of the other layers, and which layer that is
+	wiring   wiring
+	producer map[string]int // the layer that made each blob so far
+	later    map[string]int // the first layer that makes each blob
+	errs     prototxt.ErrorList
+}
+
+// check returns what is wrong with the layers, which are those of the file
+// that take part.
+func check(file *prototxt.Net, param []*caffepb.LayerParameter) prototxt.ErrorList {
+	c := &checker{
+		file:     file,
+		layers:   param,
+		absent:   make(map[string]string),
+		wiring:   wire(param),
+		producer: make(map[string]int),
+		later:    make(map[string]int),
+	}
+	for i := len(param) - 1; i >= 0; i-- {
+		for _, top := range param[i].Top {
+			c.later[top] = i
+		}
+	}
+	for _, layer := range file.Param.GetLayer() {
+		c.rules(layer)
+		for _, top := range layer.Top {
+			if _, present := c.later[top]; !present {
+				c.absent[top] = layer.GetName()
+			}
+		}
+	}
+	for i, layer := range param {
+		info := c.layerType(layer)
+		c.bottoms(i, layer)
+		c.tops(i, layer)
+		if info != nil {
+			c.counts(layer, info)
+		}
+	}
+	return c.errs
+}
+
+// errorf adds an error about a value of a field of a layer.
+func (c *checker) errorf(layer *caffepb.LayerParameter, field string, index int, format string, args ...any) {
+	c.errs = append(c.errs, &prototxt.Error{
+		Pos:   position(c.file, layer, field, index),
+		Layer: layer.GetName(),
+		Err:   fmt.Errorf(format, args...),
+	})
+}
+
+// position returns where a field was written, or as much as is known.
+func position(file *prototxt.Net, layer *caffepb.LayerParameter, field string, index int) prototxt.Pos {
+	at := file.Positions.Of(layer, field, index)
+	if !at.IsValid() {
+		at.File = file.File
+	}
+	return at
+}
+
+func (c *checker) rules(layer *caffepb.LayerParameter) {
+	if len(layer.Include) > 0 && len(layer.Exclude) > 0 {
+		c.errorf(layer, "exclude", 0, "has include rules and exclude rules, want only one of the two kinds")
+	}
+}
+
+func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
+	typ := layer.GetType()
+	info := layers.Lookup(typ)
+	if info != nil {
+		return info
+	}
+	known := layers.Types()
+	switch nearest := prototxt.Nearest(typ, known); {
+	case typ == "":
+		c.errorf(layer, "", 0, "has no type")
+	case nearest != "":
+		c.errorf(layer, "type", 0, "layer type %q is not known, did you mean %q?", typ, nearest)
+	default:
+		c.errorf(layer, "type", 0, "layer type %q is not known, the known types are %s", typ, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
+	for j, name := range layer.Bottom {
+		if _, ok := c.wiring.sources[slot{i, j}]; ok {
+			continue
+		}
+		what := fmt.Sprintf("bottom %q is not the top of any layer above", name)
+		if at, ok := c.later[name]; ok {
+			what += fmt.Sprintf(", layer %q which makes it comes later", c.layers[at].GetName())
+		} else if out, ok := c.absent[name]; ok {
+			what += fmt.Sprintf(", layer %q which makes it is not part of the net in this phase, level and stage", out)
+		} else if nearest := c.nearestBlob(name); nearest != "" {
+			what += fmt.Sprintf(", did you mean %q?", nearest)
+		}
+		c.errorf(layer, "bottom", j, "%s", what)
+	}
+}
+
+// nearestBlob returns the name of the blob made so far that is nearest.
+func (c *checker) nearestBlob(name string) string {
+	var names []string
+	for _, layer := range c.layers {
+		for _, top := range layer.Top {
+			if _, made := c.producer[top]; made {
+				names = append(names, top)
+			}
+		}
+	}
+	return prototxt.Nearest(name, names)
+}
+
+func (c *checker) tops(i int, layer *caffepb.LayerParameter) {
+	for j, name := range layer.Top {
+		first, made := c.producer[name]
+		if !made {
+			c.producer[name] = i
+			continue
+		}
+		inPlace := j < len(layer.Bottom) && layer.Bottom[j] == name
+		switch {
+		case first == i:
+			c.errorf(layer, "top", j, "top %q is there twice", name)
+		case !inPlace:
+			c.errorf(layer, "top", j, "top %q is a top of layer %q already", name, c.layers[first].GetName())
+		default:
+			c.inPlace(i, j, layer)
+		}
+	}
+}
+
+// inPlace reports a blob that is computed in place although it is used
+// elsewhere as well.
+func (c *checker) inPlace(i, j int, layer *caffepb.LayerParameter) {
+	source, ok := c.wiring.sources[slot{i, j}]
+	if !ok || c.wiring.uses(source) < 2 {
+		return
+	}
+	for _, reader := range c.wiring.readers[source] {
+		if reader != (slot{i, j}) {
+			c.errorf(layer, "top", j, "top %q is computed in place, but layer %q reads it too; give the top another name",
+				layer.Top[j], c.layers[reader.layer].GetName())
+			return
+		}
+	}
+	c.errorf(layer, "top", j, "top %q is computed in place, but layer %q has it as a loss; give the top another name",
+		layer.Top[j], c.layers[source.layer].GetName())
+}
+
+func (c *checker) counts(layer *caffepb.LayerParameter, info *layers.Info) {
+	bottoms, tops := len(layer.Bottom), topCount(layer, info)
+	if !info.Bottoms.Allows(bottoms) {
+		c.errorf(layer, "bottom", len(layer.Bottom)-1, "has %s, type %s takes %v", count(bottoms, "bottom"), info.Type, info.Bottoms)
+	}
+	if !info.Tops.Allows(tops) {
+		c.errorf(layer, "top", len(layer.Top)-1, "has %s, type %s makes %v", count(tops, "top"), info.Type, info.Tops)
+	}
+	if info.SameCount && bottoms != tops {
+		c.errorf(layer, "top", len(layer.Top)-1, "has %s and %s, type %s makes one top of each bottom",
+			count(bottoms, "bottom"), count(tops, "top"), info.Type)
+	}
+	if n := len(layer.PropagateDown); n != 0 && n != bottoms {
+		c.errorf(layer, "propagate_down", n-1, "has %s, want none or one for each of the %s",
+			count(n, "propagate_down value"), count(bottoms, "bottom"))
+	}
+	if n := len(layer.LossWeight); n != 0 && n != tops {
+		c.errorf(layer, "loss_weight", n-1, "has %s, want none or one for each of the %s",
+			count(n, "loss_weight value"), count(tops, "top"))
+	}
+}
+
+// topCount returns how many tops a layer has, with those that the net adds.
+func topCount(layer *caffepb.LayerParameter, info *layers.Info) int {
+	if info.Loss {
+		return max(len(layer.Top), info.Tops.Min)
+	}
+	return len(layer.Top)
+}
+
+// count returns "no bottoms", "1 bottom", "2 bottoms".
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + "s"
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,187 @@
+// Package net builds a net from its description and runs it, as Caffe's
+// net.cpp does: the rules that choose the layers of a phase, the splits of
+// blobs that several layers read, shared weights, the forward and the backward
+// pass, and weights in files.
+package net
+
+import (
+	"errors"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+// Options say how a net is made. The zero value makes the net of the file's
+// own state, which runs on one thread and is silent.
+type Options struct {
+	// State chooses the layers, in place of the state in the file. If both are
+	// nil it is Caffe's default, phase TEST.
+	State *caffepb.NetState
+
+	Workers *layers.Workers // the threads; nil is one
+	Seed    uint64          // of all random numbers
+	Log     layers.Log      // takes Caffe's log lines; nil for none
+
+	Rank, Ranks int // the number of this net among those that train together
+
+	// Synthetic puts made-up data in the place of data layers.
+	Synthetic *Synthetic
+}
+
+// A Net is a chain of layers and the blobs between them. Its methods are not
+// for use by several goroutines at once.
+type Net struct {
+	name    string
+	state   *caffepb.NetState
+	workers *layers.Workers
+	log     layers.Log
+	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
+	pass    int64
+
+	layers  []*Layer
+	blobs   []*netBlob
+	byName  map[string]*netBlob
+	params  []*Param // all blobs of weights, in the order of the layers
+	learned []*Param // those of them that have memory of their own
+	outputs []Output
+	inputs  []string
+
+	dataBytes int64 // of the tops of the layers so far, shared or not, as Caffe counts
+	debugInfo bool
+}
+
+// A Layer is a layer in its place in a net. Users of a net read the fields and
+// leave them as they are.
+type Layer struct {
+	Name, Type string
+	Info       *layers.Info
+	Impl       layers.Layer
+	Param      *caffepb.LayerParameter // as the layer itself sees it, and as files have it
+
+	Bottoms, Tops         []*blob.Blob
+	BottomNames, TopNames []string
+	LossWeights           []float32 // one for each top
+	Params                []*blob.Blob
+
+	// NeedsBackward tells whether the backward pass runs the layer,
+	// PropagateDown for which of its bottoms it computes the gradient, and
+	// ParamBackward for which of its weights.
+	NeedsBackward bool
+	PropagateDown []bool
+	ParamBackward []bool
+
+	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
+	positions  *prototxt.Positions
+	bottoms    []*netBlob
+	tops       []*netBlob
+	first      int     // index of Params[0] in Net.params
+	shapes     [][]int // of the bottoms when the layer was last reshaped
+	lossCounts []int   // how many numbers of each top's diff hold its loss weight
+	synthetic  *syntheticData
+}
+
+// netBlob is a blob between layers.
+type netBlob struct {
+	*blob.Blob
+	name          string
+	needsBackward bool
+	lossWeight    float32
+}
+
+// A Param is one blob of weights of a layer.
+type Param struct {
+	Blob  *blob.Blob
+	Layer string // name of the layer
+	Index int    // number of the blob within the layer
+	Name  string // the name in the prototxt, or the number if it has none
+
+	LRMult, DecayMult float32
+
+	// Owner is nil for weights that have memory of their own, and else the
+	// weights of an earlier layer that these share.
+	Owner *Param
+
+	setsLR, setsDecay bool // the multipliers are written in the file
+}
+
+// An Output is a blob that no layer reads.
+type Output struct {
+	Name       string
+	Blob       *blob.Blob
+	LossWeight float32 // what it counts in the loss, 0 if it is no loss
+}
+
+// Name returns the name of the net.
+func (n *Net) Name() string { return n.name }
+
+// Phase returns the phase that the net was made for.
+func (n *Net) Phase() caffepb.Phase { return n.state.GetPhase() }
+
+// Layers returns the layers in the order in which they run, with the splits
+// that the net has added.
+func (n *Net) Layers() []*Layer { return n.layers }
+
+// Blob returns the blob of a name, or nil if there is none.
+func (n *Net) Blob(name string) *blob.Blob {
+	if b := n.byName[name]; b != nil {
+		return b.Blob
+	}
+	return nil
+}
+
+// BlobNames returns the names of the blobs in the order in which they are
+// computed. Tops that the net has added have the name "(automatic)".
+func (n *Net) BlobNames() []string {
+	names := make([]string, len(n.blobs))
+	for i, b := range n.blobs {
+		names[i] = b.name
+	}
+	return names
+}
+
+// Inputs returns the names of the tops of the Input layers, which the caller
+// fills before each pass.
+func (n *Net) Inputs() []string { return n.inputs }
+
+// Outputs returns the blobs that no layer reads, by name in alphabetical
+// order. Caffe's log numbers the elements of all of them in that order.
+func (n *Net) Outputs() []Output { return n.outputs }
+
+// Params returns the weights that training updates, in Caffe's order. Weights
+// that several layers share are there once.
+func (n *Net) Params() []*Param { return n.learned }
+
+// AllParams returns every blob of weights of every layer, shared ones too.
+func (n *Net) AllParams() []*Param { return n.params }
+
+// Pass returns the number of the next forward pass, from 0.
+func (n *Net) Pass() int64 { return n.pass }
+
+// SetPass sets the number of the next forward pass, on which random numbers
+// and the place in the data depend.
+func (n *Net) SetPass(pass int64) {
+	n.pass = pass
+	for _, env := range n.envs {
+		env.Pass = pass
+	}
+}
+
+// SetDebugInfo says whether the passes log the mean magnitude of every blob.
+// At first the file says so, with debug_info.
+func (n *Net) SetDebugInfo(on bool) { n.debugInfo = on }
+
+// Close closes the layers that hold files or goroutines. The net must not run
+// after it.
+func (n *Net) Close() error {
+	var errs []error
+	for _, l := range n.layers {
+		if c, ok := l.Impl.(layers.Closer); ok {
+			if err := c.Close(); err != nil {
+				errs = append(errs, l.wrap(err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

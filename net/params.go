@@ -1,0 +1,188 @@
+package net
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+// appendParams adds the weights of a layer to those of the net.
+func (b *builder) appendParams(l *Layer) error {
+	if have, want := len(l.source.Param), len(l.Params); have > want {
+		return b.paramError(l, want, "has %d param entries, it has %s", have, count(want, "blob")+" of weights")
+	}
+	l.first = len(b.params)
+	l.ParamBackward = make([]bool, len(l.Params))
+	for k, w := range l.Params {
+		// As in Caffe, the file decides here: the multiplier 0 that BatchNorm
+		// gives to its statistics does not stop the gradient below it.
+		need := specOf(l.source, k).GetLrMult() != 0
+		l.NeedsBackward = l.NeedsBackward || need
+		l.setParamBackward(k, need)
+		if err := b.appendParam(l, k, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendParam adds one blob of weights: as one of its own or, if its name has
+// been seen before, as one that shares the memory of that one.
+func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
+	spec := specOf(l.Param, k)
+	p := &Param{
+		Blob:      w,
+		Layer:     l.Name,
+		Index:     k,
+		Name:      spec.GetName(),
+		LRMult:    spec.GetLrMult(),
+		DecayMult: spec.GetDecayMult(),
+		setsLR:    spec.LrMult != nil,
+		setsDecay: spec.DecayMult != nil,
+	}
+	if p.Name == "" {
+		p.Name = strconv.Itoa(k)
+	} else if p.Owner = b.owners[p.Name]; p.Owner == nil {
+		b.owners[p.Name] = p
+	}
+	b.params = append(b.params, p)
+	if p.Owner == nil {
+		b.learned = append(b.learned, p)
+		return nil
+	}
+	b.logf("net.cpp:467", "Sharing parameters '%s' owned by layer '%s', param index %d", p.Name, p.Owner.Layer, p.Owner.Index)
+	return b.checkShared(l, p, spec)
+}
+
+// checkShared checks that shared weights agree with their owner in shape and
+// multipliers. A multiplier that only one of them sets is that of both.
+func (b *builder) checkShared(l *Layer, p *Param, spec *caffepb.ParamSpec) error {
+	owner := p.Owner
+	permissive := spec.GetShareMode() == caffepb.ParamSpec_PERMISSIVE
+	if permissive && p.Blob.Count() != owner.Blob.Count() {
+		return b.paramError(l, p.Index, "cannot share param %q owned by layer %q: its count is %d, the owner's shape is %s",
+			p.Name, owner.Layer, p.Blob.Count(), owner.Blob.ShapeString())
+	}
+	if !permissive && !p.Blob.ShapeEqual(owner.Blob.Shape()) {
+		return b.paramError(l, p.Index, "cannot share param %q owned by layer %q: its shape is %s, the owner's is %s",
+			p.Name, owner.Layer, p.Blob.ShapeString(), owner.Blob.ShapeString())
+	}
+	if !agree(&owner.LRMult, &owner.setsLR, p.LRMult, p.setsLR) {
+		return b.multiplierError(l, p, "lr_mult", p.LRMult, owner.LRMult)
+	}
+	if !agree(&owner.DecayMult, &owner.setsDecay, p.DecayMult, p.setsDecay) {
+		return b.multiplierError(l, p, "decay_mult", p.DecayMult, owner.DecayMult)
+	}
+	return nil
+}
+
+// agree makes a multiplier that is set for shared weights also that of the
+// owner. It returns false if the owner has another.
+func agree(owned *float32, owns *bool, value float32, set bool) bool {
+	switch {
+	case !set:
+		return true
+	case *owns:
+		return *owned == value
+	}
+	*owned, *owns = value, true
+	return true
+}
+
+func (b *builder) multiplierError(l *Layer, p *Param, field string, got, want float32) error {
+	return b.paramError(l, p.Index, "shared param %q has %s %s, the layer %q that owns it has %s",
+		p.Name, field, cfmt.G(float64(got)), p.Owner.Layer, cfmt.G(float64(want)))
+}
+
+func (b *builder) paramError(l *Layer, k int, format string, args ...any) error {
+	return &prototxt.Error{Pos: position(b.file, l.source, "param", k), Layer: l.Name, Err: fmt.Errorf(format, args...)}
+}
+
+// specOf returns the param entry of weights k, which is empty if the layer has
+// none.
+func specOf(param *caffepb.LayerParameter, k int) *caffepb.ParamSpec {
+	if k < len(param.Param) {
+		return param.Param[k]
+	}
+	return new(caffepb.ParamSpec)
+}
+
+// shareWeights gives shared weights the memory of their owners.
+func (b *builder) shareWeights() {
+	for _, p := range b.params {
+		if p.Owner != nil {
+			// The counts are equal, so sharing cannot fail.
+			p.Blob.ShareData(p.Owner.Blob)
+			p.Blob.ShareDiff(p.Owner.Blob)
+		}
+	}
+}
+
+// ClearParamDiffs sets the gradients of all weights to zero.
+func (n *Net) ClearParamDiffs() {
+	for _, p := range n.learned {
+		kernel.FillP(n.workers, p.Blob.MutableDiff(), 0)
+	}
+}
+
+// Update subtracts the gradients, which a solver has scaled, from the weights.
+func (n *Net) Update() {
+	for _, p := range n.learned {
+		kernel.AxpyP(n.workers, -1, p.Blob.Diff(), p.Blob.MutableData())
+	}
+}
+
+// ShareTrainedWith makes the weights of other also those of n, for layers of
+// equal names, as a net for testing does with the net that is trained. If any
+// cannot be shared, none is.
+func (n *Net) ShareTrainedWith(other *Net) error {
+	for _, share := range []bool{false, true} {
+		for _, source := range other.layers {
+			target := n.layerByName(source.Name)
+			if target == nil {
+				if share {
+					n.logf("net.cpp:678", "Ignoring source layer %s", source.Name)
+				}
+				continue
+			}
+			if err := target.shareWith(source, share); err != nil {
+				return target.wrap(err)
+			}
+		}
+	}
+	return nil
+}
+
+// shareWith checks that the weights of two layers match and, if share is set,
+// takes those of source.
+func (l *Layer) shareWith(source *Layer, share bool) error {
+	if len(l.Params) != len(source.Params) {
+		return fmt.Errorf("cannot share weights: it has %s, the layer of the other net has %d", count(len(l.Params), "blob"), len(source.Params))
+	}
+	for k, w := range source.Params {
+		if !l.Params[k].ShapeEqual(w.Shape()) {
+			return fmt.Errorf("cannot share param %d: its shape is %s, that of the other net is %s", k, l.Params[k].ShapeString(), w.ShapeString())
+		}
+		if share {
+			if err := l.Params[k].ShareData(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// layerByName returns the first layer of a name, or nil.
+func (n *Net) layerByName(name string) *Layer {
+	for _, l := range n.layers {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// A slot is a bottom or a top of a layer, by number.
+type slot struct{ layer, index int }
+
+// wiring says which top every bottom reads. A top that a layer computes in
+// place is another top than the one it overwrites.
+type wiring struct {
+	sources map[slot]slot   // of the bottoms; a bottom without a source is not there
+	readers map[slot][]slot // of the tops: the bottoms, in the order of the file
+	losses  map[slot]float32
+}
+
+// wire follows the names of the blobs through the layers.
+func wire(param []*caffepb.LayerParameter) wiring {
+	w := wiring{make(map[slot]slot), make(map[slot][]slot), make(map[slot]float32)}
+	last := make(map[string]slot) // the last top of each name
+	for i, layer := range param {
+		for j, name := range layer.Bottom {
+			if source, ok := last[name]; ok {
+				bottom := slot{i, j}
+				w.sources[bottom] = source
+				w.readers[source] = append(w.readers[source], bottom)
+			}
+		}
+		for j, name := range layer.Top {
+			last[name] = slot{i, j}
+			if j < len(layer.LossWeight) {
+				w.losses[slot{i, j}] = layer.LossWeight[j]
+			}
+		}
+	}
+	return w
+}
+
+// uses returns how often a top is used: once by every bottom that reads it,
+// and once by the loss if it has a loss weight.
+func (w wiring) uses(top slot) int {
+	n := len(w.readers[top])
+	if w.losses[top] != 0 {
+		n++
+	}
+	return n
+}
+
+// insertSplits returns the layers with a Split layer after every top that is
+// used more than once, as Caffe's insert_splits.cpp does: each use then has a
+// blob of its own, whose gradients the Split layer adds. Layers that change are
+// copied, with their positions.
+func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions) []*caffepb.LayerParameter {
+	w := wire(param)
+	next := make(map[slot]int) // the number of the next free top of each split
+	var all []*caffepb.LayerParameter
+	for i, layer := range param {
+		own := layer
+		change := func() *caffepb.LayerParameter {
+			if own == layer {
+				own = proto.Clone(layer).(*caffepb.LayerParameter)
+				positions.Copied(layer, own)
+			}
+			return own
+		}
+		for j, name := range layer.Bottom {
+			source := w.sources[slot{i, j}]
+			if w.uses(source) > 1 {
+				change().Bottom[j] = splitBlobName(param[source.layer].GetName(), name, source.index, next[source])
+				next[source]++
+			}
+		}
+		var splits []*caffepb.LayerParameter
+		for j, name := range layer.Top {
+			top := slot{i, j}
+			uses := w.uses(top)
+			if uses < 2 {
+				continue
+			}
+			split := newSplit(layer.GetName(), name, j, uses)
+			positions.Copied(layer, split) // errors about the split point at the layer
+			if weight := w.losses[top]; weight != 0 {
+				// The first top of the split is the loss.
+				split.LossWeight = make([]float32, uses)
+				split.LossWeight[0] = weight
+				next[top]++
+				moveLoss(change(), j)
+			}
+			splits = append(splits, split)
+		}
+		all = append(append(all, own), splits...)
+	}
+	return all
+}
+
+// moveLoss takes the loss weight of a top away, which its split has now.
+//
+// Differs from Caffe: there all loss weights of the layer are removed, so that
+// another top loses its own, and that of a loss layer becomes 1 again, which
+// counts the loss twice.
+func moveLoss(layer *caffepb.LayerParameter, top int) {
+	layer.LossWeight[top] = 0
+	for _, weight := range layer.LossWeight {
+		if weight != 0 {
+			return
+		}
+	}
+	if info := layers.Lookup(layer.GetType()); info == nil || !info.Loss {
+		layer.LossWeight = nil
+	}
+}
+
+func newSplit(layer, blob string, top, uses int) *caffepb.LayerParameter {
+	split := &caffepb.LayerParameter{
+		Name:   proto.String(fmt.Sprintf("%s_%s_%d_split", blob, layer, top)),
+		Type:   proto.String("Split"),
+		Bottom: []string{blob},
+	}
+	for k := range uses {
+		split.Top = append(split.Top, splitBlobName(layer, blob, top, k))
+	}
+	return split
+}
+
+func splitBlobName(layer, blob string, top, use int) string {
+	return fmt.Sprintf("%s_%s_%d_split_%d", blob, layer, top, use)
+}

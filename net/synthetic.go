@@ -1,0 +1,241 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Synthetic says how layers that read data from outside are replaced by
+// made-up data, so that a net can be checked and timed without any. The first
+// top gets normally distributed numbers of mean 0 and variance 1, the others
+// whole numbers that are labels of the classes that the layers below can tell
+// apart. Every pass has the same data, which depends on the seed alone.
+type Synthetic struct {
+	// Shape is channels, height and width of the first top, as it leaves the
+	// data layer. If it is nil the layer itself is asked, which needs its data.
+	Shape []int
+
+	Batch int // how many items; 0 is the batch size of the layer
+}
+
+// A SourceError says that a data layer could not tell the shape of its tops.
+// Options.Synthetic with a shape does without the data.
+type SourceError struct {
+	Sources []string
+	Err     error
+}
+
+// Error returns the cause, which names the source.
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// syntheticData is the layer that stands for a data layer.
+type syntheticData struct {
+	shapes  [][]int // of the tops
+	classes []int   // for each top the number of labels, 0 for the first top
+	key     uint64
+	stream  uint64 // of the first top; the others follow
+	values  []*blob.Blob
+}
+
+// replaceData puts made-up data in the place of a layer that reads data from
+// outside, if the options say so.
+func (b *builder) replaceData(l *Layer) error {
+	source, ok := l.Impl.(layers.DataSource)
+	if b.opts.Synthetic == nil || !ok {
+		return nil
+	}
+	shapes, err := b.syntheticShapes(l, source)
+	if err != nil {
+		return l.wrapIn(b.file, err)
+	}
+	hash := fnv.New64a()
+	hash.Write([]byte(l.Name))
+	l.synthetic = &syntheticData{
+		shapes:  shapes,
+		classes: make([]int, len(shapes)),
+		key:     b.opts.Seed,
+		stream:  hash.Sum64(),
+	}
+	l.Impl = l.synthetic
+	return nil
+}
+
+// syntheticShapes returns the shapes of the tops of a data layer.
+func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, error) {
+	if b.opts.Synthetic.Shape == nil {
+		return b.askShapes(l, source)
+	}
+	batch := b.opts.Synthetic.Batch
+	if batch == 0 {
+		batch = batchSize(l.Param, l.Info.Param)
+	}
+	if batch <= 0 {
+		return nil, fmt.Errorf("batch size %d of made-up data must be positive", batch)
+	}
+	shapes := make([][]int, topCount(l.source, l.Info))
+	for j := range shapes {
+		shapes[j] = []int{batch}
+	}
+	if len(shapes) > 0 {
+		shapes[0] = append(shapes[0], b.opts.Synthetic.Shape...)
+	}
+	return shapes, nil
+}
+
+// askShapes sets the data layer up to learn the shapes of its tops, and closes
+// it.
+func (b *builder) askShapes(l *Layer, source layers.DataSource) ([][]int, error) {
+	tops := make([]*blob.Blob, topCount(l.source, l.Info))
+	for j := range tops {
+		tops[j] = new(blob.Blob)
+	}
+	probe := &Layer{Type: l.Type, Impl: l.Impl, Tops: tops}
+	err := probe.setUpImpl()
+	if err == nil {
+		err = probe.reshapeImpl()
+	}
+	if c, ok := l.Impl.(layers.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	if err != nil {
+		return nil, &SourceError{source.Sources(), err}
+	}
+	shapes := make([][]int, len(tops))
+	for j, top := range tops {
+		shapes[j] = slices.Clone(top.Shape())
+		if b.opts.Synthetic.Batch > 0 && len(shapes[j]) > 0 {
+			shapes[j][0] = b.opts.Synthetic.Batch
+		}
+	}
+	return shapes, nil
+}
+
+// batchSize returns the batch_size among the options of a data layer, which
+// are in the field of that name, or 0 if there is none.
+func batchSize(param *caffepb.LayerParameter, options string) int {
+	m := param.ProtoReflect()
+	field := m.Descriptor().Fields().ByName(protoreflect.Name(options))
+	if field == nil || field.Message() == nil {
+		return 0
+	}
+	size := field.Message().Fields().ByName("batch_size")
+	if size == nil || size.Kind() != protoreflect.Uint32Kind {
+		return 0
+	}
+	return int(m.Get(field).Message().Get(size).Uint())
+}
+
+// fillLabels finds out how many classes the made-up labels may have.
+func (b *builder) fillLabels() {
+	for _, l := range b.layers {
+		if l.synthetic == nil {
+			continue
+		}
+		for j := 1; j < len(l.tops); j++ {
+			l.synthetic.classes[j] = max(b.classes(l.tops[j], make(map[*netBlob]bool)), 1)
+		}
+	}
+}
+
+// classes returns the number of classes that all layers which read a label can
+// tell apart, or 0 if none says. A layer with weights has them for each class:
+// their last axis but one. Without weights it has scores for each class: axis
+// 1 of its first bottom. A layer that reads nothing but the label hands it on.
+func (b *builder) classes(label *netBlob, seen map[*netBlob]bool) int {
+	if seen[label] {
+		return 0
+	}
+	seen[label] = true
+	least := 0
+	for _, l := range b.layers {
+		for j, bottom := range l.bottoms {
+			if bottom != label {
+				continue
+			}
+			found := 0
+			switch {
+			case len(l.Params) > 0 && l.Params[0].Axes() >= 2:
+				found = l.Params[0].Dim(-2)
+			case j > 0 && l.Bottoms[0].Axes() >= 2:
+				found = l.Bottoms[0].Dim(1)
+			case len(l.bottoms) == 1:
+				for _, top := range l.tops {
+					if c := b.classes(top, seen); c > 0 && (found == 0 || c < found) {
+						found = c
+					}
+				}
+			}
+			if found > 0 && (least == 0 || found < least) {
+				least = found
+			}
+		}
+	}
+	return least
+}
+
+// SetUp does nothing.
+func (s *syntheticData) SetUp(_, _ []*blob.Blob) error { return nil }
+
+// Reshape gives the tops the shapes that the data layer would have given them.
+func (s *syntheticData) Reshape(_, top []*blob.Blob) error {
+	for j, shape := range s.shapes {
+		if err := top[j].Reshape(shape...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forward copies the made-up data, which it makes the first time. It is copied
+// because the next layer may work in place.
+func (s *syntheticData) Forward(_ context.Context, _, top []*blob.Blob) error {
+	if s.values == nil {
+		if err := s.make(); err != nil {
+			return err
+		}
+	}
+	for j, v := range s.values {
+		copy(top[j].MutableData(), v.Data())
+	}
+	return nil
+}
+
+// Backward does nothing.
+func (s *syntheticData) Backward(context.Context, []*blob.Blob, []bool, []*blob.Blob) error {
+	return nil
+}
+
+// make makes the data and the labels.
+func (s *syntheticData) make() error {
+	for j, shape := range s.shapes {
+		v, err := blob.New(shape...)
+		if err != nil {
+			return err
+		}
+		stream := s.stream + uint64(j)
+		if j == 0 {
+			kernel.PhiloxGaussian(v.MutableData(), 0, 1, s.key, stream, 0)
+		} else {
+			x := v.MutableData()
+			kernel.PhiloxUniform(x, 0, float32(s.classes[j]), s.key, stream, 0)
+			for i := range x {
+				// Rounding may have made the upper limit of the largest numbers.
+				x[i] = float32(min(int(x[i]), s.classes[j]-1))
+			}
+		}
+		s.values = append(s.values, v)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package net
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// ToProto returns the net as files have it: every layer, the splits too, with
+// its weights and, if diff is set, their gradients.
+func (n *Net) ToProto(diff bool) *caffepb.NetParameter {
+	p := &caffepb.NetParameter{Name: proto.String(n.name)}
+	for _, l := range n.layers {
+		p.Layer = append(p.Layer, l.Proto(diff))
+	}
+	return p
+}
+
+// SaveWeights writes the weights, and with diff the gradients, to a
+// .caffemodel file, which is whole or not there.
+func (n *Net) SaveWeights(path string, diff bool) error {
+	if err := refuseHDF5(path); err != nil {
+		return err
+	}
+	return writeBinary(path, n.ToProto(diff))
+}
+
+// LoadWeights copies weights from a .caffemodel file of any age, by the names
+// of the layers.
+func (n *Net) LoadWeights(path string) error {
+	if err := refuseHDF5(path); err != nil {
+		return err
+	}
+	param, err := readBinaryNet(path)
+	if err != nil {
+		return err
+	}
+	return n.CopyTrainedFrom(param, path)
+}
+
+func refuseHDF5(path string) error {
+	if strings.HasSuffix(path, ".h5") {
+		return fmt.Errorf("%s: weights in HDF5 files are not supported yet, want a .caffemodel file", path)
+	}
+	return nil
+}
+
+// CopyTrainedFrom copies the weights of p into the layers of the same names.
+// file is the name that errors begin with. Layers that the net does not have
+// are ignored, with a line in the log. If anything does not fit, no weight is
+// changed.
+func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
+	var errs prototxt.ErrorList
+	for _, source := range p.Layer {
+		target := n.layerByName(source.GetName())
+		if target == nil {
+			continue
+		}
+		if err := target.fits(source); err != nil {
+			errs = append(errs, &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: err})
+		}
+	}
+	switch len(errs) {
+	case 0:
+	case 1:
+		return errs[0]
+	default:
+		return errs
+	}
+	for _, source := range p.Layer {
+		target := n.layerByName(source.GetName())
+		if target == nil {
+			n.logf("net.cpp:746", "Ignoring source layer %s", source.GetName())
+			continue
+		}
+		for k, w := range source.Blobs {
+			if err := target.Params[k].FromProto(w, false); err != nil {
+				return &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: fmt.Errorf("param %d: %w", k, err)}
+			}
+		}
+	}
+	return nil
+}
+
+// fits checks that the weights of a layer of a file can be copied to l.
+func (l *Layer) fits(source *caffepb.LayerParameter) error {
+	if got, want := len(source.Blobs), len(l.Params); got != want {
+		return fmt.Errorf("the file has %s of weights, the layer has %d", count(got, "blob"), want)
+	}
+	for k, w := range source.Blobs {
+		if !l.Params[k].MatchesProto(w) {
+			return fmt.Errorf("cannot copy param %d: its shape in the file is %v, in the net %v;"+
+				" to learn the layer from scratch, rename it", k, blob.ProtoShape(w), l.Params[k].Shape())
+		}
+		// Reading the numbers into a blob of its own finds damaged ones.
+		if err := new(blob.Blob).FromProto(w, true); err != nil {
+			return fmt.Errorf("cannot copy param %d: %w", k, err)
+		}
+	}
+	return nil
+}
