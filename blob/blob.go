@@ -177,6 +177,9 @@ func (b *Blob) ShareDiff(other *Blob) error {
 // SharesData tells whether the two blobs have the same numbers in memory.
 func (b *Blob) SharesData(other *Blob) bool { return b.data == other.data }
 
+// SharesDiff tells whether the two blobs have the same gradient in memory.
+func (b *Blob) SharesDiff(other *Blob) bool { return b.diff == other.diff }
+
 // HostBytes returns how much memory the numbers and the gradient take so far,
 // each counted even if it is shared with another blob.
 func (b *Blob) HostBytes() int64 {

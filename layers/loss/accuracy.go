@@ -1,0 +1,175 @@
+package loss
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Accuracy",
+		Group:   "loss",
+		Param:   "accuracy_param",
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Between(1, 2),
+		New:     newAccuracy,
+		Doc: `Share of the items whose true class is among the top_k highest scores.
+
+A score equal to that of the true class counts as higher, so that equal scores for all classes
+are not right. Without any item that counts, the accuracy is 0.
+
+Bottoms: scores, of outer x classes x inner numbers (for axis 1: items x classes x places);
+labels 0 to classes-1, one for each item and place. It has no gradient, and cannot be a loss.
+Tops: the accuracy, a scalar; optionally the accuracy of each class, a vector.
+
+accuracy_param:
+	top_k (1): how many of the highest scores are looked at
+	axis (1): the axis of the classes; a negative one counts from the last
+	ignore_label (none): items and places of this label do not count
+
+Caffe: accuracy_layer.cpp`,
+	})
+}
+
+// accuracy is described by its registration.
+//
+// Differs from Caffe: a true class whose score is NaN is wrong. Caffe counts it
+// as right, since no score is higher, and gives a net that has diverged an
+// accuracy of 1.
+type accuracy struct {
+	spec   *layers.Spec
+	axis   int
+	topK   int
+	labels *layers.Labels
+
+	class       []int32 // of each place, -1 if ignored
+	right       []bool  // of each place that counts
+	items, hits []int   // of each class, if there is a second top
+
+	x    []float32 // the scores, which the parts of task look at
+	task kernel.Task
+}
+
+var (
+	_ layers.Layer          = (*accuracy)(nil)
+	_ layers.BackwardForcer = (*accuracy)(nil)
+)
+
+func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
+	p := spec.Param.GetAccuracyParam()
+	l := &accuracy{spec: spec, axis: int(p.GetAxis()), topK: int(p.GetTopK())}
+	var ignore *int32
+	if p != nil {
+		ignore = p.IgnoreLabel
+	}
+	l.labels = layers.NewLabels(spec, ignore)
+	l.task = kernel.TaskFunc(l.judge)
+	return l, nil
+}
+
+func (l *accuracy) AllowForceBackward(int) bool { return false }
+
+func (l *accuracy) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *accuracy) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	x := bottom[0]
+	axis, err := x.Axis(l.axis)
+	if err != nil {
+		return l.spec.ErrorAt("accuracy_param.axis", 0, err)
+	}
+	if err := l.labels.Reshape(bottom[1], x.CountRange(0, axis), x.Dim(axis), x.CountFrom(axis+1)); err != nil {
+		return err
+	}
+	if l.topK > l.labels.Classes {
+		return l.spec.Errorf("accuracy_param.top_k", "got top_k %d, want at most %d, the number of classes", l.topK, l.labels.Classes)
+	}
+	l.right = grow(l.right, l.labels.Outer*l.labels.Inner)
+	if err := top[0].Reshape(); err != nil || len(top) == 1 {
+		return err
+	}
+	l.items, l.hits = grow(l.items, l.labels.Classes), grow(l.hits, l.labels.Classes)
+	return top[1].Reshape(l.labels.Classes)
+}
+
+func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	var valid int
+	var err error
+	if l.class, valid, err = l.labels.Read(bottom[1]); err != nil {
+		return err
+	}
+	l.x = bottom[0].Data()
+	l.spec.Env.Workers.Run((len(l.class)+placesPerPart-1)/placesPerPart, l.task)
+
+	hits := 0
+	for place, c := range l.class {
+		if c >= 0 && l.right[place] {
+			hits++
+		}
+	}
+	top[0].MutableData()[0] = share(hits, valid)
+	if len(top) == 2 {
+		l.perClass(top[1].MutableData())
+	}
+	return nil
+}
+
+// judge sets right for the places of part i.
+func (l *accuracy) judge(_, i int) {
+	classes, inner := l.labels.Classes, l.labels.Inner
+	for place := i * placesPerPart; place < min((i+1)*placesPerPart, len(l.class)); place++ {
+		c := int(l.class[place])
+		if c < 0 {
+			continue
+		}
+		first := place/inner*classes*inner + place%inner
+		score := l.x[first+c*inner]
+		higher := -1 // the score of the true class finds itself
+		for k := 0; k < classes && higher < l.topK; k++ {
+			if l.x[first+k*inner] >= score {
+				higher++
+			}
+		}
+		l.right[place] = higher < l.topK && score == score
+	}
+}
+
+// perClass sets y to the accuracy of each class.
+func (l *accuracy) perClass(y []float32) {
+	clear(l.items)
+	clear(l.hits)
+	for place, c := range l.class {
+		if c < 0 {
+			continue
+		}
+		l.items[c]++
+		if l.right[place] {
+			l.hits[c]++
+		}
+	}
+	for c := range y {
+		y[c] = share(l.hits[c], l.items[c])
+	}
+}
+
+// share is hits of items, and 0 of none.
+func share(hits, items int) float32 {
+	if items == 0 {
+		return 0
+	}
+	return float32(float64(hits) / float64(items))
+}
+
+func (l *accuracy) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, _ []*blob.Blob) error {
+	for i, down := range propagateDown {
+		if down {
+			return noGradient(l.spec, i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package loss
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "HingeLoss",
+		Group:   "loss",
+		Param:   "hinge_loss_param",
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Exactly(1),
+		Loss:    true,
+		New:     newHingeLoss,
+		Doc: `One-against-all hinge loss, that of a support vector machine:
+
+	E = 1/N sum over items and classes of max(0, 1 - s x)^p      s = 1 for the true class, -1 for others
+
+Bottoms: scores x of N items, where all axes but the first together are the classes;
+labels 0 to classes-1, one for each item. The labels have no gradient.
+Top: the loss, a scalar.
+
+hinge_loss_param:
+	norm (L1): L1 is p = 1, L2 is p = 2
+
+Caffe: hinge_loss_layer.cpp`,
+	})
+}
+
+// hingeLoss is described by its registration. Caffe keeps the margins in the
+// diff of the scores between the passes; here Backward computes them again, so
+// that the diff may have other uses in between.
+//
+// Differs from Caffe: there must be one label for each item. Caffe takes the
+// first N of a larger blob.
+type hingeLoss struct {
+	spec   *layers.Spec
+	square bool // L2
+	labels *layers.Labels
+
+	class        []int32   // of each item
+	itemsPerPart int       // about 16,000 numbers
+	sums         []float64 // of the loss, one of each part
+
+	x, diff           []float32 // what the parts work on
+	scale             float32
+	sumTask, diffTask kernel.Task
+}
+
+var _ layers.Layer = (*hingeLoss)(nil)
+
+func newHingeLoss(spec *layers.Spec) (layers.Layer, error) {
+	l := &hingeLoss{spec: spec, labels: layers.NewLabels(spec, nil)}
+	switch norm := spec.Param.GetHingeLossParam().GetNorm(); norm {
+	case caffepb.HingeLossParameter_L1:
+	case caffepb.HingeLossParameter_L2:
+		l.square = true
+	default:
+		return nil, spec.Errorf("hinge_loss_param.norm", "got norm %v, want L1 or L2", norm)
+	}
+	l.sumTask, l.diffTask = kernel.TaskFunc(l.sumPart), kernel.TaskFunc(l.diffPart)
+	return l, nil
+}
+
+func (l *hingeLoss) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *hingeLoss) Reshape(bottom, top []*blob.Blob) error {
+	if err := reshape(l.spec, bottom, top); err != nil {
+		return err
+	}
+	classes := bottom[0].CountFrom(1)
+	if err := l.labels.Reshape(bottom[1], bottom[0].Dim(0), classes, 1); err != nil {
+		return err
+	}
+	l.itemsPerPart = max(1, 1<<14/max(1, classes))
+	l.sums = grow(l.sums, (bottom[0].Dim(0)+l.itemsPerPart-1)/l.itemsPerPart)
+	return nil
+}
+
+func (l *hingeLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	var err error
+	if l.class, _, err = l.labels.Read(bottom[1]); err != nil {
+		return err
+	}
+	l.x = bottom[0].Data()
+	l.spec.Env.Workers.Run(len(l.sums), l.sumTask)
+	var sum float64
+	for _, s := range l.sums {
+		sum += s
+	}
+	top[0].MutableData()[0] = float32(sum / float64(bottom[0].Num()))
+	return nil
+}
+
+// items returns the range of items of part i.
+func (l *hingeLoss) items(i int) (lo, hi int) {
+	return i * l.itemsPerPart, min((i+1)*l.itemsPerPart, len(l.class))
+}
+
+// margin returns max(0, 1 - s x), and 0 for NaN as Caffe does.
+func margin(x float32, isTrue bool) float32 {
+	if isTrue {
+		x = -x
+	}
+	if m := 1 + x; m > 0 {
+		return m
+	}
+	return 0
+}
+
+func (l *hingeLoss) sumPart(_, i int) {
+	var sum float64
+	classes := l.labels.Classes
+	lo, hi := l.items(i)
+	for n := lo; n < hi; n++ {
+		for k, x := range l.x[n*classes : (n+1)*classes] {
+			m := float64(margin(x, k == int(l.class[n])))
+			if l.square {
+				m *= m
+			}
+			sum += m
+		}
+	}
+	l.sums[i] = sum
+}
+
+func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return noGradient(l.spec, 1)
+	}
+	if !propagateDown[0] {
+		return nil
+	}
+	l.scale = top[0].Diff()[0] / float32(bottom[0].Num())
+	if l.square {
+		l.scale *= 2
+	}
+	l.x, l.diff = bottom[0].Data(), bottom[0].MutableDiff()
+	l.spec.Env.Workers.Run(len(l.sums), l.diffTask)
+	return nil
+}
+
+func (l *hingeLoss) diffPart(_, i int) {
+	classes := l.labels.Classes
+	lo, hi := l.items(i)
+	for n := lo; n < hi; n++ {
+		dx := l.diff[n*classes : (n+1)*classes]
+		for k, x := range l.x[n*classes : (n+1)*classes] {
+			isTrue := k == int(l.class[n])
+			d := margin(x, isTrue)
+			if d > 0 && !l.square {
+				d = 1
+			}
+			if isTrue {
+				d = -d
+			}
+			dx[k] = d * l.scale
+		}
+	}
+}

@@ -1,0 +1,37 @@
+// Package loss holds the layers that end a net: losses, and the measures that
+// stand beside them.
+package loss
+
+import (
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// reshape is what the losses of two bottoms have in common, as in Caffe's
+// loss_layer.cpp: both have the same number of items, and the loss is a scalar.
+func reshape(spec *layers.Spec, bottom, top []*blob.Blob) error {
+	if err := spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	x, t := bottom[0], bottom[1]
+	if x.Axes() == 0 || t.Axes() == 0 || x.Dim(0) != t.Dim(0) {
+		return spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
+	}
+	return top[0].Reshape()
+}
+
+// noGradient is the error of a backward pass to a bottom that has no gradient.
+func noGradient(spec *layers.Spec, i int) error {
+	return spec.ErrorAt("bottom", i, fmt.Errorf("a gradient is wanted for bottom %d, but layers of type %s give it none", i, spec.Param.GetType()))
+}
+
+// grow returns a slice of n values, s itself if it has the room. What is in it
+// is undefined.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

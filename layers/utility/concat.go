@@ -1,0 +1,127 @@
+package utility
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Concat",
+		Group:   "utility",
+		Param:   "concat_param",
+		Bottoms: layers.AtLeast(1),
+		Tops:    layers.Exactly(1),
+		New:     newConcat,
+		Doc: `Joins blobs along an axis.
+
+Bottoms: blobs of equal shape, but for the size of the axis.
+Top: the bottoms in their order; the size of the axis is the sum of theirs. Of one bottom it is
+the same memory.
+
+concat_param:
+	axis (1): the axis; a negative one counts from the last
+	concat_dim (1): old name of axis, not negative. Only one of the two may be given.
+
+Caffe: concat_layer.cpp`,
+	})
+}
+
+// concat is described by its registration.
+type concat struct {
+	spec *layers.Spec
+	axis axisOption
+
+	at, rows int   // the axis, and the count before it
+	shape    []int // of the top
+	copier   *copier
+}
+
+var _ layers.Layer = (*concat)(nil)
+
+func newConcat(spec *layers.Spec) (layers.Layer, error) {
+	p := spec.Param.GetConcatParam()
+	axis, err := newAxisOption(spec, "concat_param", "concat_dim", p.GetAxis(), p != nil && p.Axis != nil, p.GetConcatDim(), p != nil && p.ConcatDim != nil)
+	if err != nil {
+		return nil, err
+	}
+	return &concat{spec: spec, axis: axis, copier: newCopier()}, nil
+}
+
+func (l *concat) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *concat) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	first := bottom[0]
+	var err error
+	if l.at, err = l.axis.of(l.spec, first); err != nil {
+		return err
+	}
+	l.rows = first.CountRange(0, l.at)
+	l.shape = append(l.shape[:0], first.Shape()...)
+	for i, b := range bottom[1:] {
+		if !l.fits(first, b) {
+			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("got shape %v, want that of the first bottom, %v, except for axis %d", b.Shape(), first.Shape(), l.at))
+		}
+		l.shape[l.at] += b.Dim(l.at)
+	}
+	if err := top[0].Reshape(l.shape...); err != nil {
+		return l.spec.ErrorAt("", 0, err)
+	}
+	if len(bottom) == 1 {
+		return share(top[0], first)
+	}
+	return nil
+}
+
+// fits tells whether two bottoms differ at most in the axis.
+func (l *concat) fits(a, b *blob.Blob) bool {
+	if a.Axes() != b.Axes() {
+		return false
+	}
+	for i := range a.Axes() {
+		if i != l.at && a.Dim(i) != b.Dim(i) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if len(bottom) == 1 {
+		return top[0].ShareData(bottom[0])
+	}
+	y, step := top[0].MutableData(), top[0].CountFrom(l.at)
+	offset := 0
+	for _, b := range bottom {
+		width := b.CountFrom(l.at)
+		l.copier.copy(l.spec.Env.Workers, y[offset:], step, b.Data(), width, l.rows, width)
+		offset += width
+	}
+	return nil
+}
+
+func (l *concat) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	workers := l.spec.Env.Workers
+	if len(bottom) == 1 {
+		if propagateDown[0] {
+			passBack(workers, bottom[0], top[0])
+		}
+		return nil
+	}
+	dy, step := top[0].Diff(), top[0].CountFrom(l.at)
+	offset := 0
+	for i, b := range bottom {
+		width := b.CountFrom(l.at)
+		if propagateDown[i] {
+			l.copier.copy(workers, b.MutableDiff(), width, dy[offset:], step, l.rows, width)
+		}
+		offset += width
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package utility
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Eltwise",
+		Group:   "utility",
+		Param:   "eltwise_param",
+		Bottoms: layers.AtLeast(2),
+		Tops:    layers.Exactly(1),
+		New:     newEltwise,
+		Doc: `Sum, product or maximum of blobs, element by element.
+
+Bottoms: blobs of the same shape.
+Top: a blob of that shape.
+
+Of MAX, the gradient goes to the bottom that is largest: of two equal ones to the second of the
+first two bottoms, and to the first of it and any later one.
+
+eltwise_param:
+	operation (SUM): PROD, SUM or MAX
+	coeff (1): of SUM, a factor for each bottom
+	stable_prod_grad (true): of PROD, compute a gradient as the product of the other bottoms. False
+		divides the top by the bottom, which is faster for many bottoms but fails at zeros.
+
+Caffe: eltwise_layer.cpp`,
+	})
+}
+
+// eltwise is described by its registration.
+//
+// Differs from Caffe: it refuses to work in place, where Caffe computes a wrong
+// sum and wrong gradients.
+type eltwise struct {
+	spec   *layers.Spec
+	op     caffepb.EltwiseParameter_EltwiseOp
+	coeff  []float32
+	stable bool
+
+	largest []int32 // of MAX: which bottom the top is from
+
+	// What the parts work on, in place of arguments.
+	x     [][]float32 // of each bottom
+	y, dy []float32
+	dx    []float32 // of bottom i
+	i     int
+
+	forward, backward kernel.Task
+}
+
+var _ layers.Layer = (*eltwise)(nil)
+
+func newEltwise(spec *layers.Spec) (layers.Layer, error) {
+	p := spec.Param.GetEltwiseParam()
+	l := &eltwise{spec: spec, op: p.GetOperation(), coeff: p.GetCoeff(), stable: p.GetStableProdGrad()}
+	var forward kernel.TaskFunc
+	switch l.op {
+	case caffepb.EltwiseParameter_PROD:
+		if len(l.coeff) > 0 {
+			return nil, spec.Errorf("eltwise_param.coeff", "got coefficients for operation PROD, want them for SUM only")
+		}
+		forward = l.prod
+	case caffepb.EltwiseParameter_SUM:
+		forward = l.sum
+	case caffepb.EltwiseParameter_MAX:
+		forward = l.max
+	default:
+		return nil, spec.Errorf("eltwise_param.operation", "got operation %v, want PROD, SUM or MAX", l.op)
+	}
+	l.forward, l.backward = forward, kernel.TaskFunc(l.gradient)
+	return l, nil
+}
+
+func (l *eltwise) SetUp(bottom, top []*blob.Blob) error {
+	switch n := len(l.coeff); n {
+	case 0:
+		for range bottom {
+			l.coeff = append(l.coeff, 1)
+		}
+	case len(bottom):
+	default:
+		return l.spec.Errorf("eltwise_param.coeff", "got %d coefficients for %d bottoms, want %d or none", n, len(bottom), len(bottom))
+	}
+	l.x = make([][]float32, len(bottom))
+	return nil
+}
+
+func (l *eltwise) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	for i, b := range bottom[1:] {
+		if !b.ShapeEqual(bottom[0].Shape()) {
+			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("got shape %v, want that of the first bottom, %v", b.Shape(), bottom[0].Shape()))
+		}
+	}
+	if err := top[0].ReshapeLike(bottom[0]); err != nil {
+		return l.spec.ErrorAt("", 0, err)
+	}
+	if n := top[0].Count(); l.op == caffepb.EltwiseParameter_MAX && cap(l.largest) < n {
+		l.largest = make([]int32, n)
+	}
+	return nil
+}
+
+func (l *eltwise) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	for i, b := range bottom {
+		l.x[i] = b.Data()
+	}
+	l.y = top[0].MutableData()
+	l.spec.Env.Workers.Run(l.parts(), l.forward)
+	return nil
+}
+
+func (l *eltwise) parts() int { return (len(l.y) + partSize - 1) / partSize }
+
+// part returns the range of part i.
+func (l *eltwise) part(i int) (lo, hi int) { return i * partSize, min((i+1)*partSize, len(l.y)) }
+
+func (l *eltwise) prod(_, part int) {
+	lo, hi := l.part(part)
+	y := l.y[lo:hi]
+	kernel.Mul(y, l.x[0][lo:hi], l.x[1][lo:hi])
+	for _, x := range l.x[2:] {
+		kernel.Mul(y, y, x[lo:hi])
+	}
+}
+
+func (l *eltwise) sum(_, part int) {
+	lo, hi := l.part(part)
+	y := l.y[lo:hi]
+	if l.coeff[0] == 1 && l.coeff[1] == 1 {
+		kernel.Add(y, l.x[0][lo:hi], l.x[1][lo:hi])
+	} else {
+		kernel.Scale(l.coeff[0], l.x[0][lo:hi], y)
+		kernel.Axpy(l.coeff[1], l.x[1][lo:hi], y)
+	}
+	for i, x := range l.x[2:] {
+		kernel.Axpy(l.coeff[2+i], x[lo:hi], y)
+	}
+}
+
+func (l *eltwise) max(_, part int) {
+	lo, hi := l.part(part)
+	y, largest := l.y[lo:hi], l.largest[lo:hi]
+	a, b := l.x[0][lo:hi], l.x[1][lo:hi]
+	for k, v := range a {
+		if v > b[k] {
+			y[k], largest[k] = v, 0
+		} else {
+			y[k], largest[k] = b[k], 1
+		}
+	}
+	for i, x := range l.x[2:] {
+		for k, v := range x[lo:hi] {
+			if v > y[k] {
+				y[k], largest[k] = v, int32(2+i)
+			}
+		}
+	}
+}
+
+func (l *eltwise) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	for i, b := range bottom {
+		l.x[i] = b.Data()
+	}
+	l.y, l.dy = top[0].Data(), top[0].Diff()
+	for i, b := range bottom {
+		if propagateDown[i] {
+			l.i, l.dx = i, b.MutableDiff()
+			l.spec.Env.Workers.Run(l.parts(), l.backward)
+		}
+	}
+	return nil
+}
+
+// gradient sets dx, the gradient of bottom i.
+func (l *eltwise) gradient(_, part int) {
+	lo, hi := l.part(part)
+	dx, dy := l.dx[lo:hi], l.dy[lo:hi]
+	switch {
+	case l.op == caffepb.EltwiseParameter_SUM:
+		kernel.Scale(l.coeff[l.i], dy, dx)
+	case l.op == caffepb.EltwiseParameter_MAX:
+		for k, from := range l.largest[lo:hi] {
+			dx[k] = 0
+			if int(from) == l.i {
+				dx[k] = dy[k]
+			}
+		}
+	case l.stable:
+		l.productOfOthers(dx, lo)
+		kernel.Mul(dx, dx, dy)
+	default:
+		kernel.Div(dx, l.y[lo:hi], l.x[l.i][lo:hi])
+		kernel.Mul(dx, dx, dy)
+	}
+}
+
+// productOfOthers sets dx, which begins at index lo, to the product of all
+// bottoms but i.
+func (l *eltwise) productOfOthers(dx []float32, lo int) {
+	first := true
+	for j, x := range l.x {
+		switch {
+		case j == l.i:
+		case first:
+			copy(dx, x[lo:])
+			first = false
+		default:
+			kernel.Mul(dx, dx, x[lo:])
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package utility
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Reshape",
+		Group:   "utility",
+		Param:   "reshape_param",
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New:     newReshape,
+		Doc: `Gives a blob another shape.
+
+Bottom: any blob.
+Top: the same numbers in the same memory, with the sizes of shape in place of num_axes axes.
+
+reshape_param:
+	shape (no axis): the new sizes. 0 copies that of the bottom's axis at this place. One may be -1:
+		it is what makes the count right.
+	axis (0): the first axis to replace. A negative one counts from the end, where -1 is behind the
+		last axis (in other layers it is the last one).
+	num_axes (-1): how many axes to replace; -1 is all from axis on, 0 puts the new ones in
+
+Caffe: reshape_layer.cpp`,
+	})
+}
+
+// reshape is described by its registration.
+type reshape struct {
+	spec    *layers.Spec
+	dims    []int // of reshape_param.shape
+	axis    int
+	numAxes int
+	shape   []int // of the top
+}
+
+var _ layers.Layer = (*reshape)(nil)
+
+func newReshape(spec *layers.Spec) (layers.Layer, error) {
+	p := spec.Param.GetReshapeParam()
+	l := &reshape{spec: spec, axis: int(p.GetAxis()), numAxes: int(p.GetNumAxes())}
+	if l.numAxes < -1 {
+		return nil, spec.Errorf("reshape_param.num_axes", "got num_axes %d, want 0 or more, or -1 for all", l.numAxes)
+	}
+	inferred := false
+	for i, dim := range p.GetShape().GetDim() {
+		switch {
+		case dim < -1 || dim > math.MaxInt32:
+			return nil, l.dimError(i, "got dim %d, want a size, 0 or -1", dim)
+		case dim == -1 && inferred:
+			return nil, l.dimError(i, "got a second dim of -1, want one at most")
+		}
+		inferred = inferred || dim == -1
+		l.dims = append(l.dims, int(dim))
+	}
+	return l, nil
+}
+
+// dimError is an error about value i of the shape.
+func (l *reshape) dimError(i int, format string, args ...any) error {
+	return l.spec.ErrorAt("reshape_param.shape.dim", i, fmt.Errorf(format, args...))
+}
+
+func (l *reshape) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *reshape) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	x := bottom[0]
+	first, end, err := l.replaced(x)
+	if err != nil {
+		return err
+	}
+	l.shape = append(l.shape[:0], x.Shape()[:first]...)
+	l.shape = append(l.shape, l.dims...)
+	l.shape = append(l.shape, x.Shape()[end:]...)
+	infer := -1
+	for i, dim := range l.dims {
+		switch {
+		case dim == -1:
+			infer = i
+		case dim == 0 && first+i >= x.Axes():
+			return l.dimError(i, "got dim 0, which copies axis %d, but the bottom has shape %v", first+i, x.Shape())
+		case dim == 0:
+			l.shape[first+i] = x.Dim(first + i)
+		}
+	}
+	if infer >= 0 {
+		if err := l.infer(first, infer, x); err != nil {
+			return err
+		}
+	}
+	if err := top[0].Reshape(l.shape...); err != nil {
+		return l.spec.ErrorAt("reshape_param.shape", 0, err)
+	}
+	if top[0].Count() != x.Count() {
+		return l.spec.Errorf("reshape_param.shape", "got shape %v of %d numbers for a bottom of shape %v, want %d numbers",
+			top[0].Shape(), top[0].Count(), x.Shape(), x.Count())
+	}
+	return share(top[0], x)
+}
+
+// replaced returns the range of axes to replace.
+func (l *reshape) replaced(x *blob.Blob) (first, end int, err error) {
+	first = l.axis
+	if first < 0 {
+		first += x.Axes() + 1
+	}
+	if first < 0 || first > x.Axes() {
+		return 0, 0, l.spec.Errorf("reshape_param.axis", "got axis %d, want %d to %d for a bottom of shape %v", l.axis, -x.Axes()-1, x.Axes(), x.Shape())
+	}
+	end = x.Axes()
+	if l.numAxes >= 0 {
+		end = first + l.numAxes
+	}
+	if end > x.Axes() {
+		return 0, 0, l.spec.Errorf("reshape_param.num_axes", "got num_axes %d from axis %d on, want at most %d for a bottom of shape %v",
+			l.numAxes, first, x.Axes()-first, x.Shape())
+	}
+	return first, end, nil
+}
+
+// infer replaces the -1 of the shape, which is dim i of reshape_param.
+func (l *reshape) infer(first, i int, x *blob.Blob) error {
+	rest := 1
+	for axis, n := range l.shape {
+		// Beyond the bottom's count the product cannot divide it. To stop
+		// there also keeps it from overflowing.
+		if axis != first+i && rest <= x.Count() {
+			rest *= n
+		}
+	}
+	if rest == 0 || x.Count()%rest != 0 {
+		return l.dimError(i, "dim -1 cannot be found: the bottom of shape %v has %d numbers, want a multiple of the product of the other sizes of %v",
+			x.Shape(), x.Count(), l.shape)
+	}
+	l.shape[first+i] = x.Count() / rest
+	return nil
+}
+
+func (l *reshape) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	return top[0].ShareData(bottom[0])
+}
+
+func (l *reshape) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		passBack(l.spec.Env.Workers, bottom[0], top[0])
+	}
+	return nil
+}

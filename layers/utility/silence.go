@@ -1,0 +1,45 @@
+package utility
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Silence",
+		Group:   "utility",
+		Bottoms: layers.AtLeast(1),
+		Tops:    layers.Exactly(0),
+		New:     func(spec *layers.Spec) (layers.Layer, error) { return &silence{spec}, nil },
+		Doc: `Takes blobs that nothing else uses, so that they are not outputs of the net.
+
+Bottoms: any blobs. Their gradient is 0.
+Tops: none.
+
+Caffe: silence_layer.cpp`,
+	})
+}
+
+// silence is described by its registration.
+type silence struct{ spec *layers.Spec }
+
+var _ layers.Layer = (*silence)(nil)
+
+func (l *silence) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *silence) Reshape(bottom, top []*blob.Blob) error { return nil }
+
+func (l *silence) Forward(_ context.Context, bottom, top []*blob.Blob) error { return nil }
+
+func (l *silence) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	for i, b := range bottom {
+		if propagateDown[i] {
+			kernel.FillP(l.spec.Env.Workers, b.MutableDiff(), 0)
+		}
+	}
+	return nil
+}

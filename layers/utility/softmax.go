@@ -1,0 +1,72 @@
+package utility
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Softmax",
+		Group:   "utility",
+		Param:   "softmax_param",
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New:     newSoftmax,
+		Doc: `Turns the scores of classes into probabilities: y = exp(x) / sum of exp(x) over the classes.
+
+Bottom: scores, of outer x classes x inner numbers (for axis 1: items x classes x places).
+Top: probabilities, in the same shape. May be the bottom.
+
+softmax_param:
+	axis (1): the axis of the classes; a negative one counts from the last
+	engine (DEFAULT): of no effect
+
+Caffe: softmax_layer.cpp`,
+	})
+}
+
+// softmax is described by its registration. Backward needs the top only, so
+// that it works in place.
+type softmax struct {
+	spec *layers.Spec
+	axis int
+
+	outer, classes, inner int
+}
+
+var _ layers.Layer = (*softmax)(nil)
+
+func newSoftmax(spec *layers.Spec) (layers.Layer, error) {
+	return &softmax{spec: spec, axis: int(spec.Param.GetSoftmaxParam().GetAxis())}, nil
+}
+
+func (l *softmax) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *softmax) Reshape(bottom, top []*blob.Blob) error {
+	x := bottom[0]
+	axis, err := x.Axis(l.axis)
+	if err != nil {
+		return l.spec.ErrorAt("softmax_param.axis", 0, err)
+	}
+	l.outer, l.classes, l.inner = x.CountRange(0, axis), x.Dim(axis), x.CountFrom(axis+1)
+	if err := top[0].ReshapeLike(x); err != nil {
+		return l.spec.ErrorAt("", 0, err)
+	}
+	return nil
+}
+
+func (l *softmax) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	kernel.Softmax(l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData(), l.outer, l.classes, l.inner)
+	return nil
+}
+
+func (l *softmax) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		kernel.SoftmaxBackward(l.spec.Env.Workers, top[0].Data(), top[0].Diff(), bottom[0].MutableDiff(), l.outer, l.classes, l.inner)
+	}
+	return nil
+}

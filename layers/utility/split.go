@@ -1,0 +1,70 @@
+package utility
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "Split",
+		Group:   "utility",
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.AtLeast(1),
+		New:     func(spec *layers.Spec) (layers.Layer, error) { return &split{spec}, nil },
+		Doc: `Hands one blob to several layers. Nets insert it by themselves where a blob is used more than once.
+
+Bottom: any blob.
+Tops: the same numbers in the same shape, in the same memory. The bottom's gradient is the sum of theirs.
+
+Caffe: split_layer.cpp`,
+	})
+}
+
+// split is described by its registration. The tops have diffs of their own, of
+// which one that no layer writes must be zero.
+type split struct{ spec *layers.Spec }
+
+var _ layers.Layer = (*split)(nil)
+
+func (l *split) SetUp(bottom, top []*blob.Blob) error { return nil }
+
+func (l *split) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	for _, t := range top {
+		if err := t.ReshapeLike(bottom[0]); err != nil {
+			return l.spec.ErrorAt("", 0, err)
+		}
+	}
+	return l.Forward(nil, bottom, top)
+}
+
+func (l *split) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	for _, t := range top {
+		if err := t.ShareData(bottom[0]); err != nil {
+			return l.spec.ErrorAt("", 0, err)
+		}
+	}
+	return nil
+}
+
+func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	workers, dx := l.spec.Env.Workers, bottom[0].MutableDiff()
+	if len(top) == 1 {
+		kernel.CopyP(workers, dx, top[0].Diff())
+		return nil
+	}
+	kernel.AddP(workers, dx, top[0].Diff(), top[1].Diff())
+	for _, t := range top[2:] {
+		kernel.AddP(workers, dx, dx, t.Diff())
+	}
+	return nil
+}
