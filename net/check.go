@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/near"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -87,7 +88,7 @@ func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 		return info
 	}
 	known := layers.Types()
-	switch nearest := prototxt.Nearest(typ, known); {
+	switch nearest := near.Name(typ, known); {
 	case typ == "":
 		c.errorf(layer, "", 0, "has no type")
 	case nearest != "":
@@ -125,7 +126,7 @@ func (c *checker) nearestBlob(name string) string {
 			}
 		}
 	}
-	return prototxt.Nearest(name, names)
+	return near.Name(name, names)
 }
 
 func (c *checker) tops(i int, layer *caffepb.LayerParameter) {
