@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -234,18 +235,25 @@ func zeros(shape []int) *blob.Blob {
 }
 
 // CheckError sets up the layer that the text describes and fails the test
-// unless that fails with exactly the given message, which begins with the place
-// in the text: "layer.prototxt:3:5: layer ...".
-func CheckError(t testing.TB, want, text string, bottom ...*blob.Blob) {
+// unless that fails with an error about the given line of the text and with the
+// given message, which begins with the layer: `layer "ip1": ...`.
+func CheckError(t testing.TB, line int, want, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	_, err := SetUp(new(layers.Env), text, bottom...)
-	switch {
-	case err == nil:
+	if err == nil {
 		t.Errorf("no error, want %s", want)
-	case err.Error() != want:
-		t.Errorf("error %q, want %q", err, want)
-	case !errors.As(err, new(*prototxt.Error)):
+		return
+	}
+	var at *prototxt.Error
+	if !errors.As(err, &at) {
 		t.Errorf("error %q is not a *prototxt.Error", err)
+		return
+	}
+	if at.Pos.Line != line {
+		t.Errorf("error %q is about line %d, want line %d", err, at.Pos.Line, line)
+	}
+	if got := strings.TrimPrefix(err.Error(), at.Pos.String()+": "); got != want {
+		t.Errorf("error %q, want %q", got, want)
 	}
 }
 

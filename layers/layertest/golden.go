@@ -21,6 +21,7 @@ import (
 type Counts struct {
 	Passed, Failed map[string]int // by layer type
 	Unknown        map[string]int // cases of types that are not registered
+	Filtered       int            // cases that the flag -run leaves out
 }
 
 // String returns the three totals, and the unknown types.
@@ -63,7 +64,7 @@ func Golden(t *testing.T, dir string) Counts {
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no TYPE/CASE/golden.binaryproto in %s", dir)
 	}
-	counts := Counts{make(map[string]int), make(map[string]int), make(map[string]int)}
+	counts := Counts{Passed: make(map[string]int), Failed: make(map[string]int), Unknown: make(map[string]int)}
 	for _, file := range cases {
 		folder := filepath.Dir(file)
 		typ := filepath.Base(filepath.Dir(folder))
@@ -71,10 +72,17 @@ func Golden(t *testing.T, dir string) Counts {
 			counts.Unknown[typ]++
 			continue
 		}
-		ok := t.Run(typ+"/"+filepath.Base(folder), func(t *testing.T) { goldenCase(t, folder) })
-		if ok {
+		ran := false
+		ok := t.Run(typ+"/"+filepath.Base(folder), func(t *testing.T) {
+			ran = true
+			goldenCase(t, folder)
+		})
+		switch {
+		case !ran:
+			counts.Filtered++
+		case ok:
 			counts.Passed[typ]++
-		} else {
+		default:
 			counts.Failed[typ]++
 		}
 	}

@@ -31,6 +31,9 @@ func TestGolden(t *testing.T) {
 		return
 	}
 	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	if counts.Filtered > 0 {
+		return
+	}
 	for _, typ := range required {
 		switch {
 		case layers.Lookup(typ) == nil:

@@ -1,0 +1,113 @@
+package activation
+
+import (
+	"context"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "Power",
+		Group: "activation",
+		Param: "power_param",
+		Doc: `Power of a linear function:
+
+	y = (shift + scale x)^power
+
+If power or scale is 0, y does not depend on x. The gradient is computed by a quotient and is not a
+number where shift + scale x is 0, unless power is 1 or 2.
+
+Bottom: x, of any shape.
+Top: y, of the same shape. May be the bottom itself; then the gradient is right for power 1 only.
+
+power_param:
+	power (1), scale (1), shift (0): see above
+
+Caffe: power_layer.cpp`,
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New: func(s *layers.Spec) (layers.Layer, error) {
+			p := s.Param.GetPowerParam()
+			l := &power{env: s.Env, power: p.GetPower(), scale: p.GetScale(), shift: p.GetShift()}
+			l.forward.loop, l.grad.loop = l.raise, l.gradient
+			return l, nil
+		},
+	})
+}
+
+// power computes y = (shift + scale·x)^power, as Caffe's power_layer.cpp.
+type power struct {
+	elementwise
+	env                 *layers.Env
+	power, scale, shift float32
+
+	forward, grad blocks
+	x, y, dy, dx  []float32
+}
+
+var _ layers.Layer = (*power)(nil)
+
+// constant tells whether the top does not depend on the bottom.
+func (l *power) constant() bool { return l.power*l.scale == 0 }
+
+// Forward computes the top.
+func (l *power) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	y := top[0].MutableData()
+	switch {
+	case l.constant():
+		value := float32(1)
+		if l.power != 0 {
+			value = pow(l.shift, l.power)
+		}
+		kernel.FillP(l.env.Workers, y, value)
+	case l.power == 1:
+		kernel.ScaleShiftP(l.env.Workers, y, bottom[0].Data(), l.scale, l.shift)
+	default:
+		l.x, l.y = bottom[0].Data(), y
+		l.env.Workers.Run(l.forward.parts(len(y)), &l.forward)
+	}
+	return nil
+}
+
+func (l *power) raise(lo, hi int) {
+	for i, x := range l.x[lo:hi] {
+		l.y[lo+i] = pow(float32(l.scale*x)+l.shift, l.power)
+	}
+}
+
+func pow(x, power float32) float32 { return float32(math.Pow(float64(x), float64(power))) }
+
+// Backward computes the diff of the bottom.
+func (l *power) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	dx, dy := bottom[0].MutableDiff(), top[0].Diff()
+	switch {
+	case l.constant():
+		kernel.FillP(l.env.Workers, dx, 0)
+	case l.power == 1:
+		kernel.ScaleP(l.env.Workers, l.scale, dy, dx)
+	default:
+		l.x, l.y, l.dy, l.dx = bottom[0].Data(), top[0].Data(), dy, dx
+		l.env.Workers.Run(l.grad.parts(len(dx)), &l.grad)
+	}
+	return nil
+}
+
+// gradient computes dx = dy · power · scale · y/(shift + scale·x).
+func (l *power) gradient(lo, hi int) {
+	factor := l.power * l.scale
+	for i, x := range l.x[lo:hi] {
+		base := float32(l.scale*x) + l.shift
+		slope := factor * (l.y[lo+i] / base)
+		if l.power == 2 {
+			slope = factor * base
+		}
+		l.dx[lo+i] = l.dy[lo+i] * slope
+	}
+}

@@ -1,0 +1,191 @@
+package activation
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"google.golang.org/protobuf/proto"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "PReLU",
+		Group: "activation",
+		Param: "prelu_param",
+		Doc: `Parametric rectified linear unit, with a slope below zero that is learned for each channel:
+
+	y = max(x, 0) + slope min(x, 0)
+
+The gradient at 0 is the slope.
+
+Bottom: x, of at least 2 axes; axis 1 is the channels.
+Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Weights: the slopes, one for each channel or a scalar.
+
+prelu_param:
+	filler (constant 0.25): fills the slopes
+	channel_shared (false): one slope for all channels
+
+Caffe: prelu_layer.cpp, after He et al., "Delving deep into rectifiers" (2015)`,
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New:     newPReLU,
+	})
+}
+
+// prelu is the parametric ReLU of Caffe's prelu_layer.cpp. The weights are the
+// slopes, (channels) or a scalar.
+type prelu struct {
+	layers.Weights
+	spec   *layers.Spec
+	filler *caffepb.FillerParameter
+	shared bool
+
+	channels, dim int       // x is (n, channels, dim)
+	kept          []float32 // x, if the layer works in place
+
+	forward, grad, slopeGrad planes
+	x, y, dy, dx             []float32
+	sums                     []float64 // of dy·min(x,0), one for each plane
+}
+
+var (
+	_ layers.Layer           = (*prelu)(nil)
+	_ layers.Parameterized   = (*prelu)(nil)
+	_ layers.ParamPropagator = (*prelu)(nil)
+)
+
+func newPReLU(s *layers.Spec) (layers.Layer, error) {
+	p := s.Param.GetPreluParam()
+	l := &prelu{spec: s, filler: p.GetFiller(), shared: p.GetChannelShared()}
+	if l.filler == nil {
+		l.filler = &caffepb.FillerParameter{Type: proto.String("constant"), Value: proto.Float32(0.25)}
+	}
+	if err := s.CheckFiller("prelu_param.filler", l.filler); err != nil {
+		return nil, err
+	}
+	l.forward.loop, l.grad.loop, l.slopeGrad.loop = l.rectify, l.gradient, l.slopeGradient
+	return l, nil
+}
+
+// SetUp makes the slopes.
+func (l *prelu) SetUp(bottom, _ []*blob.Blob) error {
+	if bottom[0].Axes() < 2 {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", bottom[0].Shape())
+	}
+	l.channels = bottom[0].Dim(1)
+	var shape []int
+	if !l.shared {
+		shape = []int{l.channels}
+	}
+	slopes, err := l.spec.NewParam(0, "bottom", "prelu_param.filler", l.filler, shape...)
+	if err != nil {
+		return err
+	}
+	l.Blobs = []*blob.Blob{slopes}
+	return nil
+}
+
+// Reshape gives the top the shape of the bottom.
+func (l *prelu) Reshape(bottom, top []*blob.Blob) error {
+	if bottom[0].Axes() < 2 || bottom[0].Dim(1) != l.channels {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.channels)
+	}
+	if err := top[0].ReshapeLike(bottom[0]); err != nil {
+		return err
+	}
+	l.dim = bottom[0].CountFrom(2)
+	if planes := bottom[0].Num() * l.channels; cap(l.sums) < planes {
+		l.sums = make([]float64, planes)
+	}
+	if bottom[0] == top[0] && cap(l.kept) < bottom[0].Count() {
+		l.kept = make([]float32, bottom[0].Count())
+	}
+	return nil
+}
+
+// slope returns the slope of a plane.
+func (l *prelu) slope(plane int) float32 {
+	if l.shared {
+		return l.Blobs[0].Data()[0]
+	}
+	return l.Blobs[0].Data()[plane%l.channels]
+}
+
+// Forward computes the top.
+func (l *prelu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	l.x, l.y = bottom[0].Data(), top[0].MutableData()
+	if bottom[0] == top[0] {
+		kernel.CopyP(l.spec.Env.Workers, l.kept[:len(l.x)], l.x)
+	}
+	l.forward.run(l.spec.Env.Workers, bottom[0].Num()*l.channels, l.dim)
+	return nil
+}
+
+func (l *prelu) rectify(plane, lo, hi int) { kernel.ReLU(l.y[lo:hi], l.x[lo:hi], l.slope(plane)) }
+
+// Backward adds to the diff of the slopes, before the diff of the bottom, which
+// may be that of the top, is overwritten.
+func (l *prelu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	l.x, l.dy = bottom[0].Data(), top[0].Diff()
+	if bottom[0] == top[0] {
+		l.x = l.kept[:len(l.x)]
+	}
+	planes := bottom[0].Num() * l.channels
+	if l.Needs(0) {
+		l.sums = l.sums[:planes]
+		l.slopeGrad.run(l.spec.Env.Workers, planes, l.dim)
+		diff := l.Blobs[0].MutableDiff()
+		for ch := range l.channels {
+			var sum float64
+			for i := ch; i < planes; i += l.channels {
+				sum += l.sums[i]
+			}
+			if l.shared {
+				diff[0] += float32(sum)
+			} else {
+				diff[ch] += float32(sum)
+			}
+		}
+	}
+	if propagateDown[0] {
+		l.dx = bottom[0].MutableDiff()
+		l.grad.run(l.spec.Env.Workers, planes, l.dim)
+	}
+	return nil
+}
+
+func (l *prelu) slopeGradient(plane, lo, hi int) {
+	var sum float64
+	dy := l.dy[lo:hi]
+	for i, x := range l.x[lo:hi] {
+		sum += float64(dy[i]) * float64(min(x, 0))
+	}
+	l.sums[plane] = sum
+}
+
+func (l *prelu) gradient(plane, lo, hi int) {
+	kernel.ReLUGrad(l.dx[lo:hi], l.x[lo:hi], l.dy[lo:hi], l.slope(plane))
+}
+
+// planes is a loop over planes of dim numbers, cut into parts for the threads.
+type planes struct {
+	n, dim, step int
+	loop         func(plane, lo, hi int) // lo to hi are the plane's numbers
+}
+
+// run runs the loop over n planes.
+func (p *planes) run(w *layers.Workers, n, dim int) {
+	p.n, p.dim, p.step = n, dim, max(1, blockSize/max(1, dim))
+	w.Run((n+p.step-1)/p.step, p)
+}
+
+// Do runs part i.
+func (p *planes) Do(_, i int) {
+	for plane := i * p.step; plane < min((i+1)*p.step, p.n); plane++ {
+		p.loop(plane, plane*p.dim, (plane+1)*p.dim)
+	}
+}

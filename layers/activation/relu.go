@@ -1,0 +1,60 @@
+package activation
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "ReLU",
+		Group: "activation",
+		Param: "relu_param",
+		Doc: `Rectified linear unit:
+
+	y = max(x, 0) + negative_slope · min(x, 0)
+
+The gradient at 0 is negative_slope.
+
+Bottom: x, of any shape.
+Top: y, of the same shape. May be the bottom itself; then the gradient is right for negative_slope >= 0 only.
+
+relu_param:
+	negative_slope (0): the slope below zero; other than 0 it is the leaky ReLU
+	engine: accepted and ignored
+
+Caffe: relu_layer.cpp`,
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New: func(s *layers.Spec) (layers.Layer, error) {
+			return &relu{env: s.Env, slope: s.Param.GetReluParam().GetNegativeSlope()}, nil
+		},
+	})
+}
+
+// relu is the rectified linear unit y = max(x,0) + slope·min(x,0) of Caffe's
+// relu_layer.cpp. In place, Backward decides by the sign of y.
+type relu struct {
+	elementwise
+	env   *layers.Env
+	slope float32
+}
+
+var _ layers.Layer = (*relu)(nil)
+
+// Forward computes the top.
+func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	kernel.ReLUP(l.env.Workers, top[0].MutableData(), bottom[0].Data(), l.slope)
+	return nil
+}
+
+// Backward computes the diff of the bottom.
+func (l *relu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		kernel.ReLUGradP(l.env.Workers, bottom[0].MutableDiff(), bottom[0].Data(), top[0].Diff(), l.slope)
+	}
+	return nil
+}
