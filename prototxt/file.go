@@ -7,7 +7,7 @@ type Net struct {
 	File      string // as named by the user; "" for a net made by the program
 	Param     *caffepb.NetParameter
 	Positions *Positions // nil for a net made by the program
-	Notes     []string   // what was upgraded, in the words of Caffe's log
+	Notes     []Note     // what was upgraded
 }
 
 // A Solver is a solver file in the present form. Nets written inside it are
@@ -16,5 +16,12 @@ type Solver struct {
 	File      string
 	Param     *caffepb.SolverParameter
 	Positions *Positions
-	Notes     []string
+	Notes     []Note
+}
+
+// A Note is a line for the log, in the words of Caffe's own.
+type Note struct {
+	Level  byte   // I, W or E: information, warning, error
+	Source string // place in Caffe's source that logs it: "upgrade_proto.cpp:28"
+	Text   string
 }

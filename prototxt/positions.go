@@ -102,3 +102,24 @@ func (p *Positions) Copied(from, to proto.Message) {
 		return true
 	})
 }
+
+// moveField makes the places of a field of one message known as those of a
+// field of another.
+func (p *Positions) moveField(from proto.Message, source protoreflect.Name, to proto.Message, target protoreflect.Name) {
+	if at := p.values(from, source); len(at) > 0 {
+		p.setValues(to, target, at)
+	}
+}
+
+// values returns where the values of a field were written.
+func (p *Positions) values(m proto.Message, field protoreflect.Name) []Pos {
+	if at := p.messages[m]; at != nil {
+		return at.fields[field]
+	}
+	return nil
+}
+
+// setValues records all places of the values of a field at once.
+func (p *Positions) setValues(m proto.Message, field protoreflect.Name, at []Pos) {
+	p.place(m).fields[field] = at
+}

@@ -1,0 +1,432 @@
+package prototxt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+const (
+	maxDepth  = 100 // messages in messages; Caffe's own files have five
+	maxErrors = 100 // a file with more is not what it is taken for
+)
+
+// Parse reads text into m, which should be empty, and records in pos where
+// everything was written; pos may be nil. It accepts what C++ TextFormat
+// accepts, except for fields in brackets (extensions) and map fields, which
+// Caffe's files do not have. The error is an ErrorList with everything that is
+// wrong with the text.
+func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
+	if pos == nil {
+		pos = NewPositions()
+	}
+	p := &parser{file: file, src: text, pos: pos}
+	if len(text) > math.MaxInt32 {
+		return ErrorList{{Pos: Pos{File: file}, Err: fmt.Errorf("text of %d bytes, want at most %d", len(text), math.MaxInt32)}}
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		at := Pos{File: file, Line: 1 + bytes.Count(text[:i], []byte("\n")), Col: i - bytes.LastIndexByte(text[:i], '\n')}
+		return ErrorList{{Pos: at, Err: errors.New("NUL byte: a binary file, where text is wanted")}}
+	}
+	p.tokens = lex(text, func(line, col int, format string, args ...any) {
+		p.report(Pos{file, line, col}, format, args...)
+	})
+	for _, t := range p.tokens {
+		if t.kind == symbolToken {
+			switch text[t.off] {
+			case '{', '<':
+				p.unclosed++
+			case '}', '>':
+				p.unclosed--
+			}
+		}
+	}
+	top := m.ProtoReflect()
+	pos.SetMessage(m, Pos{file, 1, 1})
+	p.message(&scope{m: top, begin: token{line: 1, col: 1}, given: make(map[protoreflect.FieldNumber]token)})
+	p.errs.Sort()
+	return p.errs.Err()
+}
+
+// A parser reads tokens into messages. After an error it goes on where a field
+// seems to begin, so that one reading finds all errors.
+type parser struct {
+	file     string
+	src      []byte
+	tokens   []token
+	at       int // index of the next token
+	schema   schema
+	pos      *Positions
+	errs     ErrorList
+	unclosed int // how many more braces are opened than closed in the whole file
+}
+
+// A scope is a message that is being read.
+type scope struct {
+	around *scope // nil for the file's own message
+	m      protoreflect.Message
+	field  string // by which it is written
+	begin  token  // the field's name, or the brace if the message is in a list
+	closer byte
+	depth  int
+	given  map[protoreflect.FieldNumber]token // first place of each field that was written, right or wrong
+}
+
+func (p *parser) peek() token         { return p.tokens[p.at] }
+func (p *parser) str(t token) string  { return string(p.src[t.off:t.end]) }
+func (p *parser) show(t token) string { return t.show(p.src) }
+
+// next returns the next token and goes past it; the end of the file stays.
+func (p *parser) next() token {
+	t := p.tokens[p.at]
+	if t.kind != endToken {
+		p.at++
+	}
+	return t
+}
+
+// is tells whether t is the symbol c.
+func (p *parser) is(t token, c byte) bool { return t.kind == symbolToken && p.src[t.off] == c }
+
+func (p *parser) opens(t token) bool  { return p.is(t, '{') || p.is(t, '<') }
+func (p *parser) closes(t token) bool { return p.is(t, '}') || p.is(t, '>') }
+
+// accept goes past the symbol c if it is next.
+func (p *parser) accept(c byte) bool {
+	if p.is(p.peek(), c) {
+		p.at++
+		return true
+	}
+	return false
+}
+
+func (p *parser) place(t token) Pos { return Pos{p.file, int(t.line), int(t.col)} }
+
+func (p *parser) report(at Pos, format string, args ...any) {
+	switch {
+	case len(p.errs) < maxErrors:
+		p.errs = append(p.errs, &Error{Pos: at, Err: fmt.Errorf(format, args...)})
+	case len(p.errs) == maxErrors:
+		p.errs = append(p.errs, &Error{Pos: at, Err: errors.New("too many errors, reading no further")})
+	}
+}
+
+func (p *parser) errorAt(t token, format string, args ...any) { p.report(p.place(t), format, args...) }
+
+// message reads the fields of s up to its closing brace and past it.
+func (p *parser) message(s *scope) {
+	firstError := len(p.errs)
+	for p.fields(s) {
+	}
+	p.checkRequired(s)
+	if label, is := layerName(s.m); is {
+		for _, e := range p.errs[min(firstError, len(p.errs)):] {
+			if e.Layer == "" {
+				e.Layer = label
+			}
+		}
+	}
+}
+
+// layerName tells whether m is a layer of a net, in any of its forms, and its name.
+func layerName(m protoreflect.Message) (name string, is bool) {
+	switch d := m.Descriptor(); d.FullName() {
+	case "caffe.V1LayerParameter":
+		if v0 := d.Fields().ByName("layer"); m.Has(v0) {
+			m = m.Get(v0).Message()
+		}
+		fallthrough
+	case "caffe.LayerParameter":
+		return m.Get(m.Descriptor().Fields().ByName("name")).String(), true
+	}
+	return "", false
+}
+
+// fields reads one field of s, or its end, and tells whether there may be more.
+func (p *parser) fields(s *scope) bool {
+	if len(p.errs) > maxErrors {
+		return false
+	}
+	t := p.peek()
+	switch {
+	case t.kind == endToken:
+		if s.around != nil {
+			p.errorAt(s.begin, "%s is not closed: %q is missing", s.field, s.closer)
+		}
+		return false
+	case p.closes(t):
+		p.at++
+		if s.around == nil {
+			p.errorAt(t, "%s closes nothing", p.show(t))
+			return true
+		}
+		if !p.is(t, s.closer) {
+			p.errorAt(t, "got %s, want %q to close %s of line %d", p.show(t), s.closer, s.field, s.begin.line)
+		}
+		return false
+	case t.kind == brokenToken:
+		p.resync()
+	case t.kind != nameToken:
+		p.unexpected(t, "the name of a field")
+		p.resync()
+	default:
+		return p.fieldOf(s)
+	}
+	return true
+}
+
+// fieldOf reads a field of s, whose name is next. It returns false, and reads
+// nothing, where s seems to end because the field is one of a message around it.
+func (p *parser) fieldOf(s *scope) bool {
+	t := p.peek()
+	field := p.schema.field(s.m.Descriptor(), p.str(t))
+	if field == nil {
+		owner := p.owner(s.around, p.str(t))
+		if owner != nil && p.unclosed > 0 && t.firstOnLine {
+			p.unclosed--
+			p.errorAt(s.begin, "%s is not closed before %s of line %d: %q is missing", s.field, p.str(t), t.line, s.closer)
+			return false
+		}
+		p.unknownField(t, s, owner)
+		p.next()
+		p.skipValue()
+		p.separator()
+		return true
+	}
+	p.next()
+	into := s.m
+	if first, again := s.given[field.Number()]; again && !field.IsList() {
+		p.errorAt(t, "%q of %s is given again, first in line %d", field.Name(), s.m.Descriptor().Name(), first.line)
+		into = s.m.New() // read for its errors only
+	} else if !again {
+		s.given[field.Number()] = t
+	}
+	switch {
+	case field.IsMap():
+		p.errorAt(t, "%q of %s: map fields are not supported", field.Name(), s.m.Descriptor().Name())
+		p.skipValue()
+	case field.Message() != nil:
+		p.accept(':')
+		p.values(s, into, field, t)
+	case p.accept(':'):
+		p.values(s, into, field, t)
+	default:
+		p.unexpected(p.peek(), `":" after `+p.str(t))
+		if next := p.peek(); next.kind == symbolToken && !p.opens(next) || next.kind == nameToken && p.beginsField() {
+			p.resync()
+		} else {
+			p.skipValue()
+		}
+	}
+	p.separator()
+	return true
+}
+
+// owner returns the nearest of the scopes around which has a field of that name.
+func (p *parser) owner(s *scope, field string) *scope {
+	for ; s != nil; s = s.around {
+		if p.schema.field(s.m.Descriptor(), field) != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+func (p *parser) unknownField(t token, s *scope, owner *scope) {
+	hint := ""
+	known := p.schema.names(s.m.Descriptor())
+	if near := Nearest(p.str(t), known); near != "" {
+		hint = fmt.Sprintf(", did you mean %q?", near)
+	} else if owner != nil {
+		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
+	}
+	p.errorAt(t, "unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
+}
+
+// values reads the value of a field, or a list of values in brackets, into m.
+// s is the scope of the field and at is its name.
+func (p *parser) values(s *scope, m protoreflect.Message, field protoreflect.FieldDescriptor, at token) {
+	if field.IsList() && p.accept('[') {
+		if p.accept(']') {
+			return
+		}
+		for {
+			if len(p.errs) > maxErrors || !p.value(s, m, field, p.peek()) {
+				p.resync()
+				return
+			}
+			if p.accept(']') {
+				return
+			}
+			if !p.accept(',') {
+				if p.peek().kind != brokenToken {
+					p.unexpected(p.peek(), `"," or "]"`)
+				}
+				p.resync()
+				return
+			}
+		}
+	}
+	p.value(s, m, field, at)
+}
+
+// value reads one value of a field and puts it into m. It returns false if
+// there is none.
+func (p *parser) value(s *scope, m protoreflect.Message, field protoreflect.FieldDescriptor, at token) bool {
+	t := p.peek()
+	switch {
+	case t.kind == brokenToken:
+		p.skipValue()
+		return true
+	case p.missing(t):
+		p.errorAt(t, "%s: got %s, want %s", field.TextName(), p.show(t), wanted(field))
+		return false
+	case field.Message() != nil:
+		p.messageValue(s, m, field, at)
+		return true
+	}
+	start := p.at
+	v, ok := p.scalar(field)
+	if !ok {
+		p.at = start
+		p.errorAt(t, "%s: %w", field.TextName(), p.badValue(field))
+		return true
+	}
+	if field.IsList() {
+		m.Mutable(field).List().Append(v)
+	} else {
+		m.Set(field, v)
+	}
+	p.pos.AddField(m.Interface(), field.Name(), p.place(t))
+	return true
+}
+
+// messageValue reads a message in braces into a field of m.
+func (p *parser) messageValue(s *scope, m protoreflect.Message, field protoreflect.FieldDescriptor, at token) {
+	open := p.peek()
+	if !p.opens(open) {
+		p.errorAt(open, "%s: %w", field.TextName(), p.badValue(field))
+		return
+	}
+	if s.depth == maxDepth {
+		p.errorAt(open, "more than %d messages in each other", maxDepth)
+		p.skipValue()
+		return
+	}
+	p.next()
+	inner := &scope{around: s, field: field.TextName(), begin: at, closer: '}', depth: s.depth + 1,
+		given: make(map[protoreflect.FieldNumber]token)}
+	if p.is(open, '<') {
+		inner.closer = '>'
+	}
+	if field.IsList() {
+		inner.m = m.Mutable(field).List().AppendMutable().Message()
+	} else {
+		inner.m = m.Mutable(field).Message()
+	}
+	p.pos.SetMessage(inner.m.Interface(), p.place(at))
+	p.pos.AddField(m.Interface(), field.Name(), p.place(at))
+	p.message(inner)
+}
+
+// checkRequired reports the required fields that s was not given.
+func (p *parser) checkRequired(s *scope) {
+	numbers := s.m.Descriptor().RequiredNumbers()
+	for i := range numbers.Len() {
+		if _, given := s.given[numbers.Get(i)]; !given {
+			p.errorAt(s.begin, "%s needs %q", s.m.Descriptor().Name(), s.m.Descriptor().Fields().ByNumber(numbers.Get(i)).Name())
+		}
+	}
+}
+
+// separator goes past the one "," or ";" that may follow a field.
+func (p *parser) separator() {
+	if !p.accept(';') {
+		p.accept(',')
+	}
+}
+
+// unexpected reports t where something else is wanted.
+func (p *parser) unexpected(t token, want string) {
+	if t.kind == brokenToken {
+		return
+	}
+	// A forgotten quote makes a string of all that follows up to the next one.
+	if p.at > 0 {
+		if before := p.tokens[p.at-1]; before.kind == stringToken && before.line < t.line && bytes.IndexByte(p.src[before.off:before.end], '\n') >= 0 {
+			p.errorAt(before, "string that runs on to line %d, is its closing quote missing?", t.line)
+			return
+		}
+	}
+	hint := ""
+	if p.is(t, '/') && p.at+1 < len(p.tokens) && (p.is(p.tokens[p.at+1], '/') || p.is(p.tokens[p.at+1], '*')) {
+		hint = ` (comments begin with "#")`
+	}
+	p.errorAt(t, "got %s, want %s%s", p.show(t), want, hint)
+}
+
+// missing tells whether t, which is no value, belongs to what follows: the
+// value was forgotten.
+func (p *parser) missing(t token) bool {
+	return t.kind == endToken || p.closes(t) || p.beginsField()
+}
+
+// beginsField tells whether the next tokens begin a field.
+func (p *parser) beginsField() bool {
+	after := p.tokens[min(p.at+1, len(p.tokens)-1)]
+	return p.peek().kind == nameToken && (p.is(after, ':') || p.opens(after))
+}
+
+// resync goes past what cannot be understood: up to a field at the start of a
+// line, the end of the message, or the end of the file.
+func (p *parser) resync() {
+	for first := true; ; first = false {
+		t := p.peek()
+		switch {
+		case t.kind == endToken, p.closes(t):
+			return
+		case !first && t.firstOnLine && p.beginsField():
+			return
+		case p.is(t, '{'):
+			p.skipValue()
+		default:
+			p.next()
+		}
+	}
+}
+
+// skipValue goes past the value of an unknown field, whatever it is.
+func (p *parser) skipValue() {
+	p.accept(':')
+	t := p.peek()
+	switch {
+	case p.opens(t) || p.is(t, '['):
+		depth := 0
+		for {
+			t := p.next()
+			switch {
+			case p.opens(t) || p.is(t, '['):
+				depth++
+			case p.closes(t) || p.is(t, ']'):
+				depth--
+			}
+			if depth == 0 || t.kind == endToken {
+				return
+			}
+		}
+	case t.kind == stringToken:
+		for p.peek().kind == stringToken {
+			p.next()
+		}
+	case p.missing(t):
+	default:
+		p.accept('-')
+		if t := p.peek(); !p.missing(t) {
+			p.next()
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package prototxt
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Marshal returns m as text, byte for byte as C++ TextFormat prints it: fields
+// in the order of their numbers, one value in a line, two spaces for each level.
+// Fields that the schema does not have are printed by number, after the others.
+func Marshal(m proto.Message) []byte {
+	return appendMessage(nil, m.ProtoReflect(), "")
+}
+
+func appendMessage(b []byte, m protoreflect.Message, indent string) []byte {
+	type value struct {
+		field protoreflect.FieldDescriptor
+		v     protoreflect.Value
+	}
+	var values []value
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		values = append(values, value{field, v})
+		return true
+	})
+	slices.SortFunc(values, func(a, b value) int { return cmp.Compare(a.field.Number(), b.field.Number()) })
+	for _, v := range values {
+		if !v.field.IsList() {
+			b = appendField(b, v.field, v.v, indent)
+			continue
+		}
+		for i := range v.v.List().Len() {
+			b = appendField(b, v.field, v.v.List().Get(i), indent)
+		}
+	}
+	return appendUnknown(b, m.GetUnknown(), indent, maxUnknownDepth)
+}
+
+func appendField(b []byte, field protoreflect.FieldDescriptor, v protoreflect.Value, indent string) []byte {
+	b = append(b, indent...)
+	b = append(b, field.TextName()...)
+	if field.Message() != nil {
+		b = append(b, " {\n"...)
+		b = appendMessage(b, v.Message(), indent+"  ")
+		b = append(b, indent...)
+		return append(b, "}\n"...)
+	}
+	b = append(b, ": "...)
+	switch field.Kind() {
+	case protoreflect.StringKind:
+		b = appendQuoted(b, v.String())
+	case protoreflect.BytesKind:
+		b = appendQuoted(b, string(v.Bytes()))
+	case protoreflect.FloatKind:
+		b = appendFloat(b, v.Float(), 32)
+	case protoreflect.DoubleKind:
+		b = appendFloat(b, v.Float(), 64)
+	case protoreflect.EnumKind:
+		if known := field.Enum().Values().ByNumber(v.Enum()); known != nil {
+			b = append(b, known.Name()...)
+		} else {
+			b = strconv.AppendInt(b, int64(v.Enum()), 10)
+		}
+	default:
+		b = fmt.Append(b, v.Interface())
+	}
+	return append(b, '\n')
+}
+
+// appendFloat writes as many digits as C++ SimpleFtoa and SimpleDtoa do: six or
+// fifteen if they are enough to read the number back, or else nine or seventeen.
+func appendFloat(b []byte, f float64, bits int) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(b, "nan"...)
+	case math.IsInf(f, 1):
+		return append(b, "inf"...)
+	case math.IsInf(f, -1):
+		return append(b, "-inf"...)
+	}
+	short, long := 6, 9
+	if bits == 64 {
+		short, long = 15, 17
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, f, 'g', short, 64)
+	if back, _ := strconv.ParseFloat(string(b[start:]), bits); back != f {
+		b = strconv.AppendFloat(b[:start], f, 'g', long, 64)
+	}
+	return b
+}
+
+// appendQuoted writes a string as C++ CEscape does: all that is not printable
+// ASCII as three octal digits.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\r':
+			b = append(b, `\r`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c == '"' || c == '\'' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c >= 0x7f:
+			b = append(b, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
+}
+
+// maxUnknownDepth is how deep C++ looks for messages in unknown fields.
+const maxUnknownDepth = 10
+
+// appendUnknown writes fields from their binary form. Bytes that happen to be a
+// valid message are shown as one.
+func appendUnknown(b, fields []byte, indent string, depth int) []byte {
+	for len(fields) > 0 {
+		number, kind, n := protowire.ConsumeTag(fields)
+		if n < 0 {
+			return b
+		}
+		fields = fields[n:]
+		b = append(b, indent...)
+		b = strconv.AppendInt(b, int64(number), 10)
+		switch kind {
+		case protowire.VarintType:
+			var v uint64
+			v, n = protowire.ConsumeVarint(fields)
+			b = fmt.Appendf(b, ": %d\n", v)
+		case protowire.Fixed32Type:
+			var v uint32
+			v, n = protowire.ConsumeFixed32(fields)
+			b = fmt.Appendf(b, ": 0x%08x\n", v)
+		case protowire.Fixed64Type:
+			var v uint64
+			v, n = protowire.ConsumeFixed64(fields)
+			b = fmt.Appendf(b, ": 0x%016x\n", v)
+		case protowire.BytesType:
+			var v []byte
+			v, n = protowire.ConsumeBytes(fields)
+			if len(v) > 0 && depth > 0 && isMessage(v) {
+				b = appendUnknownMessage(b, v, indent, depth-1)
+			} else {
+				b = append(b, ": "...)
+				b = appendQuoted(b, string(v))
+				b = append(b, '\n')
+			}
+		case protowire.StartGroupType:
+			var v []byte
+			v, n = protowire.ConsumeGroup(number, fields)
+			b = appendUnknownMessage(b, v, indent, depth)
+		}
+		if n < 0 {
+			return b
+		}
+		fields = fields[n:]
+	}
+	return b
+}
+
+func appendUnknownMessage(b, fields []byte, indent string, depth int) []byte {
+	b = append(b, " {\n"...)
+	b = appendUnknown(b, fields, indent+"  ", depth)
+	b = append(b, indent...)
+	return append(b, "}\n"...)
+}
+
+func isMessage(b []byte) bool {
+	for len(b) > 0 {
+		_, _, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package prototxt
+
+import (
+	"os"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+)
+
+// ReadNet reads a net file and brings it to the present form.
+func ReadNet(path string) (*Net, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseNet(path, text)
+}
+
+// ParseNet is ReadNet for text that is at hand; file is its name in messages.
+func ParseNet(file string, text []byte) (*Net, error) {
+	n := &Net{File: file, Param: new(caffepb.NetParameter), Positions: NewPositions()}
+	if err := Parse(file, text, n.Param, n.Positions); err != nil {
+		return nil, err
+	}
+	notes, err := UpgradeNet(file, n.Param, n.Positions)
+	if err != nil {
+		return nil, err
+	}
+	n.Notes = notes
+	return n, nil
+}
+
+// ReadSolver reads a solver file, brings it to the present form, and completes
+// its snapshot_prefix.
+func ReadSolver(path string) (*Solver, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := ParseSolver(path, text)
+	if err != nil {
+		return nil, err
+	}
+	s.Notes = append(s.Notes, UpgradeSnapshotPrefix(path, s.Param)...)
+	return s, nil
+}
+
+// ParseSolver is ReadSolver for text that is at hand; file is its name in
+// messages. The snapshot_prefix stays as it is.
+func ParseSolver(file string, text []byte) (*Solver, error) {
+	s := &Solver{File: file, Param: new(caffepb.SolverParameter), Positions: NewPositions()}
+	if err := Parse(file, text, s.Param, s.Positions); err != nil {
+		return nil, err
+	}
+	notes, err := UpgradeSolver(file, s.Param, s.Positions)
+	if err != nil {
+		return nil, err
+	}
+	s.Notes = notes
+	return s, nil
+}
