@@ -39,8 +39,8 @@ type trainFlags struct {
 }
 
 // train is Caffe's train() in tools/caffe.cpp, from where the log lines have
-// their places.
-func (a *app) train(ctx context.Context, f *trainFlags) error {
+// their places. Further observers may be given.
+func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Observer) error {
 	if f.solver == "" {
 		return errors.New("train: --solver FILE is missing")
 	}
@@ -78,7 +78,7 @@ func (a *app) train(ctx context.Context, f *trainFlags) error {
 	s, err := solver.New(file, solver.Options{
 		Workers:   a.workers,
 		Log:       a.glog.log,
-		Observers: a.trainObservers(),
+		Observers: append(a.trainObservers(), observers...),
 		Level:     f.level,
 		Stages:    f.stages(),
 		Synthetic: synthetic,
