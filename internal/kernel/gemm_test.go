@@ -47,7 +47,7 @@ func guarded(r *rand.Rand, n int) []float32 {
 	for i := range n {
 		s[guards+i] = float32(r.NormFloat64())
 	}
-	return s[guards : guards+n : guards+n]
+	return s[guards : guards+n : guards+max(n, 1)] // a slice of capacity 0 would lose its place
 }
 
 // checkGuards fails if something was written around a slice of guarded.

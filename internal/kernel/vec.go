@@ -191,8 +191,7 @@ func Dot(a, b []float32) float64 {
 	return vec().dot(a, b[:len(a)])
 }
 
-// Max returns the largest number of x, and -Inf for an empty x. A NaN is
-// passed over unless all are NaN or -Inf.
+// Max returns the largest number of x, passing over NaN; -Inf if there is none.
 func Max(x []float32) float32 { return vec().max(x) }
 
 // AnyNonFinite tells whether x holds a NaN or an infinity.

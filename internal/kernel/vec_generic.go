@@ -279,15 +279,10 @@ func sumDotGeneric(a, b []float32) (sum, dot float64) {
 
 func maxGeneric(x []float32) float32 {
 	m := float32(math.Inf(-1))
-	seen := len(x) == 0 // something other than NaN
 	for _, v := range x {
 		if v > m {
 			m = v
 		}
-		seen = seen || v == v
-	}
-	if !seen {
-		return float32(math.NaN())
 	}
 	return m
 }
