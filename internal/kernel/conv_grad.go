@@ -95,7 +95,7 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	var init *float32
 	for i := part * chunks / t.parts; i < (part+1)*chunks/t.parts; i++ {
 		c := window.chunk(p.Batch, i)
-		window.fill(c, channels, t.x[ch*window.srcSize:], p.Channels*window.srcSize, x)
+		window.fill(t.u, c, channels, t.x[ch*window.srcSize:], p.Channels*window.srcSize, x)
 		for i := range c.images {
 			src := t.dy[((c.image+i)*p.Outputs+o)*window.outSize+c.first:]
 			t.u.transposeTo(n, c.pixels, src, window.outSize, dy[i*c.pixels*w:], w)

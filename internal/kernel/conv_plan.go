@@ -188,7 +188,7 @@ func (t *convPlan) compute(worker, group int, c chunk) {
 	buf := t.pool.buffer(worker, copied+tiles*tileRows*t.u.panel())
 	x, sums := buf[:copied], buf[copied:]
 	if t.taps > 0 {
-		t.fill(c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
+		t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 	}
 	for panel := range t.panels {
 		j, n, w := t.columns(panel)

@@ -36,6 +36,7 @@ type window struct {
 	images, rows, bands    int   // chunk: images, or rows of one; bands: chunks of an image
 	ext                    []int // extent of the padded copy
 	span                   int   // rows of the copy that a row of the output needs
+	whole                  bool  // there are no zeros
 	channelStride          int   // in the copy
 	imageStride            int
 	pix, off               []int32
@@ -44,6 +45,7 @@ type window struct {
 // init derives the rest of w from its first fields.
 func (w *window) init(batch int) error {
 	w.taps, w.srcSize, w.outSize = 1, size(w.src), size(w.out)
+	w.whole = true
 	span := make([]int, len(w.src))
 	w.ext = make([]int, len(w.src))
 	for a := range w.src {
@@ -52,6 +54,8 @@ func (w *window) init(batch int) error {
 			span[a] = max(span[a], d+1)
 		}
 		w.ext[a] = (w.out[a]-1)*w.step[a] + span[a]
+		start, end := w.within(a, 0, w.ext[a])
+		w.whole = w.whole && start == 0 && end == w.ext[a]
 	}
 	w.span = span[0]
 
@@ -154,33 +158,49 @@ func (w *window) bufferSize() int { return w.images * w.imageStride }
 
 // fill copies the source of a chunk of which the images are step apart in x,
 // and x starts with the first of the channels to copy.
-func (w *window) fill(c chunk, channels int, x []float32, step int, dst []float32) {
+func (w *window) fill(u *micro, c chunk, channels int, x []float32, step int, dst []float32) {
+	first, n := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
 	for i := range c.images {
+		to := dst[i*w.imageStride:][:channels*w.channelStride]
+		if !w.whole {
+			clear(to)
+		}
 		for ch := range channels {
 			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
-			w.fillAxis(0, c.row*w.step[0], (c.rows-1)*w.step[0]+w.span, src, dst[i*w.imageStride+ch*w.channelStride:])
+			w.fillAxis(u, 0, first, n, src, to[ch*w.channelStride:][:w.channelStride])
 		}
 	}
 }
 
-// fillAxis copies positions first to first+n-1 of an axis and all of those
-// after it. Positions count from the first zero before the source.
-func (w *window) fillAxis(axis, first, n int, src, dst []float32) {
-	zeros := min(max(w.lo[axis]-first, 0), n)
-	end := min(max(w.lo[axis]+w.src[axis]-first, zeros), n)
-	from := first - w.lo[axis]
-	if axis == len(w.src)-1 {
-		clear(dst[:zeros])
-		if zeros < end {
-			copy(dst[zeros:end], src[from+zeros:])
-		}
-		clear(dst[end:n])
+// fillAxis copies what there is at positions first to first+n-1 of an axis and
+// at all positions of those after it. Positions count from the first zero
+// before the source.
+func (w *window) fillAxis(u *micro, axis, first, n int, src, dst []float32) {
+	start, end := w.within(axis, first, n)
+	if start >= end {
 		return
 	}
-	line, srcLine := size(w.ext[axis+1:]), size(w.src[axis+1:])
-	clear(dst[:zeros*line])
-	for q := zeros; q < end; q++ {
-		w.fillAxis(axis+1, 0, w.ext[axis+1], src[(from+q)*srcLine:], dst[q*line:])
+	from := first + start - w.lo[axis]
+	switch len(w.src) - axis {
+	case 1:
+		copy(dst[start:end], src[from:])
+	case 2:
+		first, last := w.within(axis+1, 0, w.ext[axis+1])
+		if first < last {
+			lds, ldd := w.src[axis+1], w.ext[axis+1]
+			u.copyTo(end-start, last-first, src[from*lds+first-w.lo[axis+1]:], lds, dst[start*ldd+first:], ldd)
+		}
+	default:
+		line, srcLine := size(w.ext[axis+1:]), size(w.src[axis+1:])
+		for q := range end - start {
+			w.fillAxis(u, axis+1, 0, w.ext[axis+1], src[(from+q)*srcLine:], dst[(start+q)*line:])
+		}
 	}
-	clear(dst[end*line : n*line])
+}
+
+// within returns which of the positions first to first+n-1 of an axis, counted
+// from first, are within the source.
+func (w *window) within(axis, first, n int) (start, end int) {
+	start = min(max(w.lo[axis]-first, 0), n)
+	return start, min(max(w.lo[axis]+w.src[axis]-first, start), n)
 }

@@ -851,35 +851,38 @@ loop:
 	VZEROUPPER
 	RET
 
-// func transposeAVX2(blocks int, src *float32, lds int, dst *float32, ldd int)
+// func transposeAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 // Requires: AVX
-TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-56
 	MOVQ blocks+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ lds+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ ldd+32(FP), SI
+	MOVQ dst+32(FP), BX
+	MOVQ ldd+40(FP), SI
+	MOVQ nextSrc+24(FP), DI
+	MOVQ nextDst+48(FP), R8
 	SHLQ $0x02, DX
 	SHLQ $0x02, SI
 
 block:
-	VMOVUPS    (CX), Y0
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y1
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y2
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y3
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y4
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y5
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y6
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Y7
-	ADDQ       DX, CX
-	MOVQ       BX, DI
+	MOVQ       CX, R9
+	MOVQ       BX, R10
+	VMOVUPS    (R9), Y0
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y1
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y2
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y3
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y4
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y5
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y6
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y7
+	ADDQ       DX, R9
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y0
 	VUNPCKLPS  Y3, Y2, Y1
@@ -904,73 +907,77 @@ block:
 	VPERM2F128 $0x31, Y5, Y8, Y5
 	VPERM2F128 $0x20, Y4, Y0, Y8
 	VPERM2F128 $0x31, Y4, Y0, Y0
-	VMOVUPS    Y6, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y7, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y2, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y8, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y3, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y1, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y5, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Y0, (DI)
-	ADDQ       SI, DI
-	ADDQ       $0x20, BX
+	VMOVUPS    Y6, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y7, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y2, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y8, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y3, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y1, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y5, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Y0, (R10)
+	ADDQ       SI, R10
+	LEAQ       (CX)(DI*4), CX
+	LEAQ       (BX)(R8*4), BX
 	DECQ       AX
 	JNZ        block
 	VZEROUPPER
 	RET
 
-// func transposeAVX512(blocks int, src *float32, lds int, dst *float32, ldd int)
+// func transposeAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 // Requires: AVX, AVX512F
-TEXT ·transposeAVX512(SB), NOSPLIT, $0-40
+TEXT ·transposeAVX512(SB), NOSPLIT, $0-56
 	MOVQ blocks+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ lds+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ ldd+32(FP), SI
+	MOVQ dst+32(FP), BX
+	MOVQ ldd+40(FP), SI
+	MOVQ nextSrc+24(FP), DI
+	MOVQ nextDst+48(FP), R8
 	SHLQ $0x02, DX
 	SHLQ $0x02, SI
 
 block:
-	VMOVUPS    (CX), Z0
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z1
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z2
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z3
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z4
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z5
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z6
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z7
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z8
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z9
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z10
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z11
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z12
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z13
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z14
-	ADDQ       DX, CX
-	VMOVUPS    (CX), Z15
-	ADDQ       DX, CX
-	MOVQ       BX, DI
+	MOVQ       CX, R9
+	MOVQ       BX, R10
+	VMOVUPS    (R9), Z0
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z1
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z2
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z3
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z4
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z5
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z6
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z7
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z8
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z9
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z10
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z11
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z12
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z13
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z14
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Z15
+	ADDQ       DX, R9
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z0
 	VUNPCKLPS  Z3, Z2, Z1
@@ -1035,40 +1042,91 @@ block:
 	VSHUFF32X4 $0x88, Z8, Z0, Z12
 	VSHUFF32X4 $0xdd, Z4, Z9, Z4
 	VSHUFF32X4 $0xdd, Z8, Z0, Z0
-	VMOVUPS    Z15, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z10, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z13, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z11, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z17, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z14, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z16, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z12, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z7, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z2, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z6, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z4, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z3, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z1, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z5, (DI)
-	ADDQ       SI, DI
-	VMOVUPS    Z0, (DI)
-	ADDQ       SI, DI
-	ADDQ       $0x40, BX
+	VMOVUPS    Z15, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z10, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z13, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z11, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z17, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z14, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z16, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z12, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z7, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z2, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z6, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z4, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z3, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z1, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z5, (R10)
+	ADDQ       SI, R10
+	VMOVUPS    Z0, (R10)
+	ADDQ       SI, R10
+	LEAQ       (CX)(DI*4), CX
+	LEAQ       (BX)(R8*4), BX
 	DECQ       AX
 	JNZ        block
 	VZEROUPPER
+	RET
+
+// func copyRowsAVX2(rows int, n int, src *float32, lds int, dst *float32, ldd int)
+// Requires: AVX
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ lds+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ ldd+40(FP), DI
+	LEAQ -8(CX), R9
+	CMPQ CX, $0x08
+	JLT  short
+
+	// Vectors from the left, and one that ends with the row.
+row:
+	XORQ R8, R8
+	JMP  whole
+
+vector:
+	VMOVUPS (DX)(R8*4), Y0
+	VMOVUPS Y0, (SI)(R8*4)
+	ADDQ    $0x08, R8
+
+whole:
+	CMPQ    R8, R9
+	JLT     vector
+	VMOVUPS (DX)(R9*4), Y0
+	VMOVUPS Y0, (SI)(R9*4)
+	LEAQ    (DX)(BX*4), DX
+	LEAQ    (SI)(DI*4), SI
+	DECQ    AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+short:
+	XORQ R8, R8
+
+number:
+	MOVL (DX)(R8*4), R9
+	MOVL R9, (SI)(R8*4)
+	INCQ R8
+	CMPQ R8, CX
+	JLT  number
+	LEAQ (DX)(BX*4), DX
+	LEAQ (SI)(DI*4), SI
+	DECQ AX
+	JNZ  short
 	RET

@@ -51,6 +51,14 @@ func transposeGeneric(rows, cols int, src []float32, lds int, dst []float32, ldd
 	}
 }
 
+// copyRowsGeneric sets dst[i*ldd+j] = src[i*lds+j] for i below rows, j below n.
+func copyRowsGeneric(rows, n int, src *float32, lds int, dst *float32, ldd int) {
+	s, d := unsafe.Slice(src, (rows-1)*lds+n), unsafe.Slice(dst, (rows-1)*ldd+n)
+	for i := range rows {
+		copy(d[i*ldd:][:n], s[i*lds:])
+	}
+}
+
 // fmaSink keeps the result of fmaLoopGeneric.
 var fmaSink float32
 

@@ -43,9 +43,14 @@ func fmaLoopAVX512(n int)
 // transposeAVX2 is the transposeFunc of blocks of 8 by 8.
 //
 //go:noescape
-func transposeAVX2(blocks int, src *float32, lds int, dst *float32, ldd int)
+func transposeAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
 // transposeAVX512 is the transposeFunc of blocks of 16 by 16.
 //
 //go:noescape
-func transposeAVX512(blocks int, src *float32, lds int, dst *float32, ldd int)
+func transposeAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+
+// copyRowsAVX2 is copyRowsGeneric, for rows and n above 0.
+//
+//go:noescape
+func copyRowsAVX2(rows int, n int, src *float32, lds int, dst *float32, ldd int)

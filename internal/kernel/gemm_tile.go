@@ -14,22 +14,24 @@ const tileRows = 6
 // pixels in the padded image and the other those of the kernel's taps.
 type tileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
-// A transposeFunc transposes blocks of lanes by lanes numbers, one below the
-// other: dst[j*ldd+i] = src[i*lds+j] for i below blocks*lanes, j below lanes.
-type transposeFunc func(blocks int, src *float32, lds int, dst *float32, ldd int)
+// A transposeFunc transposes blocks of lanes by lanes numbers:
+// dst[j*ldd+i] = src[i*lds+j] for i and j below lanes. From one block to the
+// next, src moves on by nextSrc and dst by nextDst numbers.
+type transposeFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)
 
 // micro is what a level offers to matrix products.
 type micro struct {
 	lanes     int           // columns of the narrowest panel: one vector
 	tiles     []tileFunc    // tiles[v-1] takes panels of v*lanes columns
 	transpose transposeFunc // nil: there is none
-	fmaLoop   func(n int)   // multiplies and adds n times on every accumulator
-	fmaFlops  int           // floating point operations of one turn of fmaLoop
+	copyRows  func(rows, n int, src *float32, lds int, dst *float32, ldd int)
+	fmaLoop   func(n int) // multiplies and adds n times on every accumulator
+	fmaFlops  int         // floating point operations of one turn of fmaLoop
 }
 
 // micros is indexed by level.
 var micros = [...]micro{
-	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
+	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, copyRows: copyRowsGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
 	levelAVX2:    microAVX2,
 	levelAVX512:  microAVX512,
 }
@@ -46,23 +48,43 @@ func (u *micro) width(n int) int {
 // tile returns the micro-kernel for panels of w columns.
 func (u *micro) tile(w int) tileFunc { return u.tiles[w/u.lanes-1] }
 
-// transpose sets dst[j*ldd+i] = src[i*lds+j] for i below rows, j below cols.
+// transposeTo sets dst[j*ldd+i] = src[i*lds+j] for i below rows, j below cols.
 func (u *micro) transposeTo(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
 	if rows == 0 || cols == 0 {
 		return
 	}
 	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
 	fullRows, fullCols := 0, 0 // of these the blocks are done
-	if u.transpose != nil {
-		fullRows, fullCols = rows/u.lanes*u.lanes, cols/u.lanes*u.lanes
-		for j := 0; j < fullCols && fullRows > 0; j += u.lanes {
-			u.transpose(fullRows/u.lanes, &src[j], lds, &dst[j*ldd], ldd)
+	if n := u.lanes; u.transpose != nil && rows >= n && cols >= n {
+		fullRows, fullCols = rows/n*n, cols/n*n
+		// The matrix whose rows are farther apart is passed through in order.
+		if lds > ldd {
+			for i := 0; i < fullRows; i += n {
+				u.transpose(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd)
+			}
+		} else {
+			for j := 0; j < fullCols; j += n {
+				u.transpose(rows/n, &src[j], lds, n*lds, &dst[j*ldd], ldd, n)
+			}
 		}
 	}
-	if fullCols < cols {
+	if fullCols < cols && fullRows > 0 {
 		transposeGeneric(fullRows, cols-fullCols, src[fullCols:], lds, dst[fullCols*ldd:], ldd)
 	}
 	if fullRows < rows {
 		transposeGeneric(rows-fullRows, cols, src[fullRows*lds:], lds, dst[fullRows:], ldd)
 	}
+}
+
+// copyTo sets dst[i*ldd+j] = src[i*lds+j] for i below rows, j below n.
+func (u *micro) copyTo(rows, n int, src []float32, lds int, dst []float32, ldd int) {
+	if rows == 0 || n == 0 {
+		return
+	}
+	if lds == n && ldd == n || rows == 1 {
+		copy(dst[:rows*n], src[:rows*n])
+		return
+	}
+	_, _ = src[(rows-1)*lds+n-1], dst[(rows-1)*ldd+n-1]
+	u.copyRows(rows, n, &src[0], lds, &dst[0], ldd)
 }

@@ -37,6 +37,7 @@ func main() {
 	}
 	transposeAVX2()
 	transposeAVX512()
+	copyRows()
 	Generate()
 }
 
@@ -169,7 +170,7 @@ func (s *set) fmaLoop() {
 
 // transpose writes a loop over blocks of n rows, each of which turn transposes.
 func transpose(name string, n int, new func() reg.VecVirtual, turn func(r []reg.VecVirtual) []reg.VecVirtual) {
-	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds int, dst *float32, ldd int)")
+	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
 	blocks := Load(Param("blocks"), GP64())
@@ -177,22 +178,26 @@ func transpose(name string, n int, new func() reg.VecVirtual, turn func(r []reg.
 	lds := Load(Param("lds"), GP64())
 	dst := Load(Param("dst"), GP64())
 	ldd := Load(Param("ldd"), GP64())
+	nextSrc := Load(Param("nextSrc"), GP64())
+	nextDst := Load(Param("nextDst"), GP64())
 	SHLQ(Imm(2), lds)
 	SHLQ(Imm(2), ldd)
 	Label("block")
+	from, to := GP64(), GP64()
+	MOVQ(src, from)
+	MOVQ(dst, to)
 	r := make([]reg.VecVirtual, n)
 	for i := range r {
 		r[i] = new()
-		VMOVUPS(Mem{Base: src}, r[i])
-		ADDQ(lds, src)
+		VMOVUPS(Mem{Base: from}, r[i])
+		ADDQ(lds, from)
 	}
-	to := GP64()
-	MOVQ(dst, to)
 	for _, v := range turn(r) {
 		VMOVUPS(v, Mem{Base: to})
 		ADDQ(ldd, to)
 	}
-	ADDQ(Imm(uint64(4*n)), dst)
+	LEAQ(Mem{Base: src, Index: nextSrc, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: nextDst, Scale: 4}, dst)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
 	VZEROUPPER()
@@ -252,4 +257,59 @@ func transposeAVX512() {
 		}
 		return out
 	})
+}
+
+// copyRows writes the copy of a matrix, for both levels: rows are short, and
+// wider vectors would not make it faster.
+func copyRows() {
+	TEXT("copyRowsAVX2", NOSPLIT, "func(rows, n int, src *float32, lds int, dst *float32, ldd int)")
+	Pragma("noescape")
+	Doc("copyRowsAVX2 is copyRowsGeneric, for rows and n above 0.")
+	rows := Load(Param("rows"), GP64())
+	n := Load(Param("n"), GP64())
+	src := Load(Param("src"), GP64())
+	lds := Load(Param("lds"), GP64())
+	dst := Load(Param("dst"), GP64())
+	ldd := Load(Param("ldd"), GP64())
+	i := GP64()
+	last := GP64()
+	LEAQ(Mem{Base: n, Disp: -8}, last)
+	CMPQ(n, Imm(8))
+	JLT(LabelRef("short"))
+
+	Comment("Vectors from the left, and one that ends with the row.")
+	Label("row")
+	XORQ(i, i)
+	JMP(LabelRef("whole"))
+	Label("vector")
+	v := YMM()
+	VMOVUPS(Mem{Base: src, Index: i, Scale: 4}, v)
+	VMOVUPS(v, Mem{Base: dst, Index: i, Scale: 4})
+	ADDQ(Imm(8), i)
+	Label("whole")
+	CMPQ(i, last)
+	JLT(LabelRef("vector"))
+	VMOVUPS(Mem{Base: src, Index: last, Scale: 4}, v)
+	VMOVUPS(v, Mem{Base: dst, Index: last, Scale: 4})
+	LEAQ(Mem{Base: src, Index: lds, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+
+	Label("short")
+	XORQ(i, i)
+	Label("number")
+	x := GP32()
+	MOVL(Mem{Base: src, Index: i, Scale: 4}, x)
+	MOVL(x, Mem{Base: dst, Index: i, Scale: 4})
+	INCQ(i)
+	CMPQ(i, n)
+	JLT(LabelRef("number"))
+	LEAQ(Mem{Base: src, Index: lds, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
+	DECQ(rows)
+	JNZ(LabelRef("short"))
+	RET()
 }
