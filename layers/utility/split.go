@@ -41,10 +41,15 @@ func (l *split) Reshape(bottom, top []*blob.Blob) error {
 			return l.spec.ErrorAt("", 0, err)
 		}
 	}
-	return l.Forward(nil, bottom, top)
+	return l.share(bottom, top)
 }
 
 func (l *split) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	return l.share(bottom, top)
+}
+
+// share gives the tops the numbers of the bottom.
+func (l *split) share(bottom, top []*blob.Blob) error {
 	for _, t := range top {
 		if err := t.ShareData(bottom[0]); err != nil {
 			return l.spec.ErrorAt("", 0, err)

@@ -1,0 +1,232 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+func TestGolden(t *testing.T) {
+	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	for _, typ := range []string{"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "HingeLoss"} {
+		if counts.Passed[typ] < 4 {
+			t.Errorf("%s: %d cases passed, want at least 4", typ, counts.Passed[typ])
+		}
+	}
+}
+
+// labels returns a blob of labels that go through the classes, every third one
+// replaced by odd.
+func labels(classes, odd int, shape ...int) *blob.Blob {
+	b := layertest.Uniform(0, 0, 1, shape...)
+	for i := range b.Data() {
+		b.MutableData()[i] = float32(i * 7 % classes)
+		if i%3 == 2 {
+			b.MutableData()[i] = float32(odd)
+		}
+	}
+	return b
+}
+
+func TestGradient(t *testing.T) {
+	softmax := func(options string) string {
+		return fmt.Sprintf(`layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" %s }`, options)
+	}
+	hinge := func(norm string) string {
+		return fmt.Sprintf(`layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" hinge_loss_param { norm: %s } }`, norm)
+	}
+	const euclidean = `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`
+	// The hinge has no derivative at 1 and at -1, L2 no second one.
+	kink := layertest.GradientOptions{Kink: 1, KinkRange: 0.02}
+
+	for _, c := range []struct {
+		name, text string
+		x, t       *blob.Blob
+		opts       layertest.GradientOptions
+	}{
+		{"softmax", softmax(""), layertest.Gaussian(1, 4, 5), labels(5, 0, 4), layertest.GradientOptions{}},
+		{"softmax one item", softmax(""), layertest.Gaussian(2, 1, 3), labels(3, 0, 1), layertest.GradientOptions{}},
+		{"softmax places", softmax(""), layertest.Gaussian(3, 2, 3, 2, 3), labels(3, 1, 2, 2, 3), layertest.GradientOptions{}},
+		{"softmax last axis", softmax("softmax_param { axis: -1 }"), layertest.Gaussian(4, 2, 3, 4), labels(4, 1, 2, 3), layertest.GradientOptions{}},
+		{"softmax ignore", softmax("loss_param { ignore_label: -1 }"), layertest.Gaussian(5, 2, 3, 4), labels(3, -1, 2, 4), layertest.GradientOptions{}},
+		{"softmax none", softmax("loss_param { normalization: NONE }"), layertest.Gaussian(6, 2, 3, 4), labels(3, 1, 2, 4), layertest.GradientOptions{}},
+		{"hinge L1", hinge("L1"), layertest.Gaussian(7, 5, 4), labels(4, 3, 5), kink},
+		{"hinge L2", hinge("L2"), layertest.Gaussian(8, 3, 2, 2, 2), labels(8, 3, 3, 1), kink},
+		{"euclidean", euclidean, layertest.Gaussian(9, 3, 5), layertest.Gaussian(10, 3, 5), layertest.GradientOptions{}},
+		{"euclidean one", euclidean, layertest.Gaussian(11, 1, 1), layertest.Gaussian(12, 1), layertest.GradientOptions{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			layertest.CheckGradient(t, layertest.New(t, c.text, c.x, c.t), c.opts)
+		})
+	}
+}
+
+func TestThreads(t *testing.T) {
+	// 40 × 300 places and 60,000 numbers are several parts for each loop.
+	layertest.CheckThreads(t, `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param { ignore_label: 255 } }`,
+		layertest.Gaussian(1, 40, 5, 300), labels(5, 255, 40, 300))
+	layertest.CheckThreads(t, `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" }`,
+		layertest.Gaussian(2, 9000, 3), labels(3, 1, 9000))
+	layertest.CheckThreads(t, `layer { type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`,
+		layertest.Gaussian(3, 20, 3000), layertest.Gaussian(4, 20, 3000))
+	layertest.CheckThreads(t, `layer { type: "HingeLoss" bottom: "x" bottom: "t" top: "l" hinge_loss_param { norm: L2 } }`,
+		layertest.Gaussian(5, 60, 1000), labels(1000, 7, 60))
+	layertest.CheckThreads(t, `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: 255 } }`,
+		layertest.Gaussian(6, 40, 5, 300), labels(5, 255, 40, 300))
+}
+
+func TestAllocs(t *testing.T) {
+	scores := func() *blob.Blob { return layertest.Gaussian(1, 40, 5, 300) }
+	places := func() *blob.Blob { return labels(5, 255, 40, 300) }
+	layertest.CheckAllocs(t, `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" top: "p" loss_param { ignore_label: 255 } }`, scores(), places())
+	layertest.CheckAllocs(t, `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: 255 } }`, scores(), places())
+	layertest.CheckAllocs(t, `layer { type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`, scores(), scores())
+	layertest.CheckAllocs(t, `layer { type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`, scores(), labels(1500, 3, 40))
+}
+
+// TestErrors checks that what does not fit is an error with its place, not a
+// crash.
+func TestErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		line       int
+		want       string
+		x, t       []int
+	}{
+		{"labels", `layer {
+  name: "loss" type: "SoftmaxWithLoss"
+  bottom: "x"
+  bottom: "t" top: "l"
+}`, 4, `layer "loss": got labels of shape [3 2], which are 6, want 3 x 1 = 3, one for each place that has 5 scores`,
+			[]int{3, 5}, []int{3, 2}},
+		{"items", `layer {
+  name: "loss" type: "SoftmaxWithLoss"
+  bottom: "x"
+  bottom: "t" top: "l"
+}`, 4, `layer "loss": got bottoms of shapes [3 5] and [4], want both to have the same first axis`,
+			[]int{3, 5}, []int{4}},
+		{"scalar", `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": got bottoms of shapes [] and [], want both to have the same first axis`, nil, nil},
+		{"axis", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"
+  softmax_param { axis: 2 } }`,
+			2, `layer "loss": axis 2 is out of range for the 2 axes of shape [3 5]`, []int{3, 5}, []int{3}},
+		{"in place", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t"
+  top: "x" }`,
+			2, `layer "loss": top 0 is also bottom 0: layers of type SoftmaxWithLoss do not work in place`, []int{3, 5}, []int{3}},
+		{"accuracy axis", `layer { name: "a" type: "Accuracy" bottom: "x" bottom: "t" top: "l" accuracy_param { axis: -3 } }`,
+			1, `layer "a": axis -3 is out of range for the 2 axes of shape [3 5]`, []int{3, 5}, []int{3}},
+		{"top_k", `layer { name: "a" type: "Accuracy" bottom: "x" bottom: "t" top: "l" accuracy_param { top_k: 6 } }`,
+			1, `layer "a": got top_k 6, want at most 5, the number of classes`, []int{3, 5}, []int{3}},
+		{"accuracy labels", `layer { name: "a" type: "Accuracy" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "a": got labels of shape [3], which are 3, want 3 x 4 = 12, one for each place that has 5 scores`, []int{3, 5, 4}, []int{3}},
+		{"accuracy in place", `layer { name: "a" type: "Accuracy" bottom: "x" bottom: "t" top: "t" }`,
+			1, `layer "a": top 0 is also bottom 1: layers of type Accuracy do not work in place`, []int{3, 5}, []int{3}},
+		{"sizes", `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": got bottoms of shapes [3 5] and [3 4], want items of equal size`, []int{3, 5}, []int{3, 4}},
+		{"hinge labels", `layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			layertest.CheckError(t, c.line, c.want, c.text, layertest.Gaussian(1, c.x...), layertest.Gaussian(2, c.t...))
+		})
+	}
+}
+
+// TestLabelOutOfRange feeds labels that are no class to everything that reads
+// labels.
+func TestLabelOutOfRange(t *testing.T) {
+	for _, c := range []struct {
+		typ, options string
+		x            []int
+		label        float32
+		want         string // "" for a label that is allowed
+	}{
+		{"SoftmaxWithLoss", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "", []int{4, 5}, -1, `label -1 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "", []int{4, 5}, 4.9, ""},
+		{"SoftmaxWithLoss", "", []int{4, 5}, -0.9, ""},
+		{"SoftmaxWithLoss", "", []int{4, 5}, float32(math.NaN()), `label NaN of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "", []int{4, 5}, float32(math.Inf(1)), `label +Inf of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "", []int{4, 5}, 3e9, `label 3e+09 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "loss_param { ignore_label: 9 }", []int{4, 5}, 9, ""},
+		{"SoftmaxWithLoss", "loss_param { ignore_label: 9 }", []int{4, 5}, 8, `label 8 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"SoftmaxWithLoss", "", []int{1, 5, 4}, 7, `label 7 of item 0, place 2 of it, is out of range: the scores have 5 classes, which count from 0`},
+		{"Accuracy", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"Accuracy", "accuracy_param { ignore_label: -1 }", []int{4, 5}, -1, ""},
+		{"HingeLoss", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+		{"HingeLoss", "", []int{4, 5, 2}, 9, ""},
+		{"HingeLoss", "", []int{4, 5}, -2, `label -2 of item 2 is out of range: the scores have 5 classes, which count from 0`},
+	} {
+		t.Run(fmt.Sprint(c.typ, " ", c.options, " ", c.label), func(t *testing.T) {
+			text := fmt.Sprintf("layer { name: \"l\" type: %q bottom: \"x\"\n bottom: \"t\" top: \"y\" %s }", c.typ, c.options)
+			shape := []int{4}
+			if c.x[0] == 1 {
+				shape = []int{1, 4}
+			}
+			labels := layertest.Values([]float32{0, 1, c.label, 2}, shape...)
+			f := layertest.New(t, text, layertest.Gaussian(1, c.x...), labels)
+			err := f.Forward()
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && err == nil:
+				t.Errorf("no error, want %q", c.want)
+			case c.want != "":
+				if want := `layer.prototxt:2:10: layer "l": ` + c.want; err.Error() != want {
+					t.Errorf("error %q, want %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestNoGradient asks for gradients that do not exist.
+func TestNoGradient(t *testing.T) {
+	for _, c := range []struct {
+		typ    string
+		bottom int
+	}{{"SoftmaxWithLoss", 1}, {"HingeLoss", 1}, {"Accuracy", 0}, {"Accuracy", 1}} {
+		f := layertest.New(t, fmt.Sprintf(`layer { name: "l" type: %q bottom: "x" bottom: "t" top: "y" }`, c.typ),
+			layertest.Gaussian(1, 3, 2), labels(2, 0, 3))
+		if f.Propagate[c.bottom] {
+			t.Errorf("%s: force_backward reaches bottom %d", c.typ, c.bottom)
+		}
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		f.Propagate[c.bottom] = true
+		if err := f.Backward(); err == nil {
+			t.Errorf("%s: no error for a gradient of bottom %d", c.typ, c.bottom)
+		}
+	}
+	if f := layertest.New(t, `layer { type: "EuclideanLoss" bottom: "x" bottom: "t" top: "y" }`, layertest.Gaussian(1, 3, 2), layertest.Gaussian(2, 3, 2)); !f.Propagate[1] {
+		t.Error("EuclideanLoss: force_backward does not reach bottom 1")
+	}
+}
+
+// TestEmptyBatch runs a batch of no items, which must not crash.
+func TestEmptyBatch(t *testing.T) {
+	for _, typ := range []string{"SoftmaxWithLoss", "HingeLoss", "Accuracy"} {
+		f := layertest.New(t, fmt.Sprintf(`layer { type: %q bottom: "x" bottom: "t" top: "y" }`, typ),
+			layertest.Gaussian(1, 0, 3), layertest.Gaussian(1, 0))
+		if err := f.Forward(); err != nil {
+			t.Fatal(typ, err)
+		}
+		if err := f.Backward(); err != nil {
+			t.Fatal(typ, err)
+		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	for _, typ := range layers.Types() {
+		if info := layers.Lookup(typ); info.Doc == "" || info.Group != "loss" {
+			t.Errorf("%s: group %q, doc %q", typ, info.Group, info.Doc)
+		}
+	}
+}
