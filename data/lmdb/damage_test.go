@@ -1,0 +1,158 @@
+package lmdb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestOpenAbsent(t *testing.T) {
+	t.Chdir(t.TempDir())
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll("empty/folder/data.mdb", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"examples/train_lmdb": `"examples/train_lmdb": there is no file ` + wd + "/examples/train_lmdb (working directory " + wd + ")",
+		"empty":               `"empty": there is no file ` + wd + "/empty/data.mdb (working directory " + wd + ")",
+		"/no/such/db":         `"/no/such/db": there is no file /no/such/db`,
+		"empty/folder":        "not a regular file",
+	} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Open(%q): got %v, want one line with %s", path, err, want)
+		}
+	}
+}
+
+// readAll reads everything by cursor and by number, with the file mapped or
+// not, and returns the keys and values that the cursor found, and the first
+// error.
+func readAll(b []byte, mapped bool) (records []record, err error) {
+	db, err := unmapped(b)
+	if err != nil {
+		return nil, err
+	}
+	if mapped {
+		db.mapped = b
+	}
+	c := db.Cursor()
+	for c.Next() {
+		records = append(records, record{bytes.Clone(c.Key()), bytes.Clone(c.Value())})
+	}
+	if err = c.Err(); err == nil && len(records) != db.Len() {
+		err = fmt.Errorf("%d records by cursor, want %d", len(records), db.Len())
+	}
+	var scratch []byte
+	for i := range db.Len() {
+		key, value, err2 := db.Record(i, &scratch)
+		if err2 != nil {
+			return records, errors.Join(err, err2)
+		}
+		if i < len(records) && (!bytes.Equal(key, records[i].key) || !bytes.Equal(value, records[i].value)) {
+			return records, errDiffers
+		}
+	}
+	c.Seek([]byte("00000100"))
+	for c.Next() {
+	}
+	return records, err
+}
+
+var errDiffers = errors.New("a record differs between the cursor and its number")
+
+func TestTruncated(t *testing.T) {
+	dir := write(t, counted(200, 5000))
+	file := filepath.Join(dir, dataFile)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 1, metaEnd - 1, metaEnd, pageSize, 2 * pageSize, 3 * pageSize, len(whole) / 2, len(whole) - pageSize, len(whole) - 1} {
+		if err := os.WriteFile(file, whole[:size], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		db, err := Open(dir)
+		if err == nil {
+			db.Close()
+			t.Errorf("%d of %d bytes: opened", size, len(whole))
+		} else if !strings.HasPrefix(err.Error(), file) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%d of %d bytes: %q, want one line that begins with %s", size, len(whole), err, file)
+		}
+	}
+}
+
+// TestEveryDamagedByte changes each byte of the pages of a small database. What
+// is read may then be wrong, but reading must end, without a panic.
+func TestEveryDamagedByte(t *testing.T) {
+	whole := content(t, append(counted(150, 30), record{[]byte("z"), bytes.Repeat([]byte("z"), 3000)}))
+	noticed := 0
+	for i := range whole {
+		damaged := bytes.Clone(whole)
+		damaged[i] ^= 0xff
+		records, err := readAll(damaged, true)
+		again, err2 := readAll(damaged, false)
+		if len(records) > 151 || len(records) != len(again) || (err == nil) != (err2 == nil) || errors.Is(err, errDiffers) {
+			t.Fatalf("byte %d: %d records and error %v, when not mapped %d and %v", i, len(records), err, len(again), err2)
+		}
+		if err != nil {
+			noticed++
+		}
+	}
+	// all numbers of the newer meta page and of the five pages' headers, offsets and node headers
+	if want := 1000; noticed < want {
+		t.Errorf("%d damaged bytes were noticed, want %d", noticed, want)
+	}
+}
+
+// content returns the file of a database.
+func content(t testing.TB, records []record) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(write(t, records), dataFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestCircle makes branch pages that name themselves.
+func TestCircle(t *testing.T) {
+	whole := content(t, longKeys(2000))
+	for p := 2 * pageSize; p < len(whole); p += pageSize {
+		if le.Uint16(whole[p+pageFlagsAt:]) == pageBranch {
+			for i := range page(whole[p : p+pageSize]).nodes() {
+				at := p + int(le.Uint16(whole[p+headerSize+2*i:]))
+				le.PutUint32(whole[at:], uint32(p/pageSize))
+			}
+		}
+	}
+	if _, err := readAll(whole, true); err == nil {
+		t.Error("a tree in circles was read without an error")
+	}
+}
+
+// FuzzLMDB reads any bytes as a database. Whatever they are, reading ends
+// without a panic, and gives the same by cursor, by number, mapped and not.
+func FuzzLMDB(f *testing.F) {
+	for _, records := range [][]record{nil, counted(1, 10), counted(100, 60), counted(5, 9000), longKeys(20)} {
+		f.Add(content(f, records))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		records, err := readAll(b, true)
+		again, err2 := readAll(b, false)
+		if len(records) != len(again) || (err == nil) != (err2 == nil) || errors.Is(err, errDiffers) || errors.Is(err2, errDiffers) {
+			t.Fatalf("%d records and error %v, when not mapped %d and %v", len(records), err, len(again), err2)
+		}
+		for i, r := range records {
+			if !bytes.Equal(r.key, again[i].key) || !bytes.Equal(r.value, again[i].value) {
+				t.Fatalf("record %d is %q, when not mapped %q", i, r.key, again[i].key)
+			}
+		}
+	})
+}
