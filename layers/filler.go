@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/gocaffe/gocaffe/internal/near"
 )
 
 // A filler sets the numbers of new weights. check finds what is wrong with its
@@ -50,7 +50,7 @@ func checkFiller(p *caffepb.FillerParameter) error {
 	f, known := fillers[p.GetType()]
 	if !known {
 		hint := ""
-		if near := prototxt.Nearest(p.GetType(), fillerNames); near != "" {
+		if near := near.Name(p.GetType(), fillerNames); near != "" {
 			hint = fmt.Sprintf(", did you mean %q?", near)
 		}
 		return fmt.Errorf("%w %q%s (known types: %s)", errUnknownFiller, p.GetType(), hint, strings.Join(fillerNames, ", "))

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gocaffe/gocaffe/internal/near"
 )
 
 const (
@@ -239,8 +241,8 @@ func (p *parser) owner(s *scope, field string) *scope {
 func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	hint := ""
 	known := p.schema.names(s.m.Descriptor())
-	if near := Nearest(p.str(t), known); near != "" {
-		hint = fmt.Sprintf(", did you mean %q?", near)
+	if meant := near.Name(p.str(t), known); meant != "" {
+		hint = fmt.Sprintf(", did you mean %q?", meant)
 	} else if owner != nil {
 		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gocaffe/gocaffe/internal/near"
 )
 
 // scalar reads the value of a field that is not a message, by the rules of C++
@@ -142,8 +144,8 @@ func (p *parser) badValue(field protoreflect.FieldDescriptor) error {
 	if field.Kind() == protoreflect.EnumKind && t.kind == nameToken {
 		p.next()
 		values := enumNames(field.Enum())
-		if near := Nearest(p.str(t), values); near != "" {
-			return fmt.Errorf("unknown value %s of %s, did you mean %s?", p.str(t), field.Enum().Name(), near)
+		if meant := near.Name(p.str(t), values); meant != "" {
+			return fmt.Errorf("unknown value %s of %s, did you mean %s?", p.str(t), field.Enum().Name(), meant)
 		}
 		return fmt.Errorf("unknown value %s of %s, want %s", p.str(t), field.Enum().Name(), anyOf(values))
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/near"
 )
 
 // isV0 tells whether the net has layers of Caffe's first form, whose
@@ -180,8 +181,8 @@ func (u *upgrader) v0Layer(old *caffepb.V1LayerParameter) (l *caffepb.V1LayerPar
 		kind, known := v0Types[v0.GetType()]
 		if !known {
 			hint := ""
-			if near := Nearest(v0.GetType(), slices.Sorted(maps.Keys(v0Types))); near != "" {
-				hint = ", did you mean \"" + near + "\"?"
+			if meant := near.Name(v0.GetType(), slices.Sorted(maps.Keys(v0Types))); meant != "" {
+				hint = ", did you mean \"" + meant + "\"?"
 			}
 			u.errorAt(v0, "type", 0, v0.GetName(), "unknown layer type %q%s", v0.GetType(), hint)
 			return l, false

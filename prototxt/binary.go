@@ -1,0 +1,236 @@
+package prototxt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+)
+
+// maxBinary is the size of the largest message that protobuf knows.
+const maxBinary = math.MaxInt32
+
+// ReadBinaryNet reads a file of weights (.caffemodel) and brings it to the
+// present form. The notes say what was upgraded.
+func ReadBinaryNet(path string) (*caffepb.NetParameter, []Note, error) {
+	p := new(caffepb.NetParameter)
+	if err := ReadBinary(path, p); err != nil {
+		return nil, nil, err
+	}
+	notes, err := UpgradeNet(path, p, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, notes, nil
+}
+
+// ReadBlobProto reads a file with one array, such as a mean image.
+func ReadBlobProto(path string) (*caffepb.BlobProto, error) {
+	b := new(caffepb.BlobProto)
+	if err := ReadBinary(path, b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// ReadBinary reads a file in protobuf's binary form into m. The error says what
+// is wrong with a broken file, and what the file is if it is of another kind.
+func ReadBinary(path string, m proto.Message) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.IsDir():
+		return fmt.Errorf("%s: is a folder, want %s", path, kindOf(m))
+	case info.Size() > maxBinary:
+		return fmt.Errorf("%s: %d bytes, protobuf files have at most %d", path, info.Size(), maxBinary)
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead) // what ReadFrom wants free at the end
+	if _, err := b.ReadFrom(io.LimitReader(f, maxBinary)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := unmarshal(b.Bytes(), m); err != nil {
+		return fmt.Errorf("%s: %d bytes, %w", path, b.Len(), err)
+	}
+	return nil
+}
+
+// unmarshal decodes b into m.
+func unmarshal(b []byte, m proto.Message) error {
+	if len(b) == 0 {
+		return fmt.Errorf("want %s", kindOf(m))
+	}
+	md := m.ProtoReflect().Descriptor()
+	err := proto.Unmarshal(b, m)
+	if err == nil && fits(b, md) {
+		return nil
+	}
+	if other := identify(b); other != "" && other != kindOf(m) {
+		return fmt.Errorf("%s, want %s", other, kindOf(m))
+	}
+	if err == nil {
+		return nil // a newer kind of file, or a fork's
+	}
+	if what := damage(b, md, "", 0, 0); what != "" {
+		return fmt.Errorf("not %s or a damaged one: %s", kindOf(m), what)
+	}
+	return fmt.Errorf("not %s: %w", kindOf(m), err)
+}
+
+// kinds are the messages that Caffe writes to files of their own.
+var kinds = []struct {
+	message proto.Message
+	is      string
+}{
+	{(*caffepb.NetParameter)(nil), "a net in binary form (.caffemodel)"},
+	{(*caffepb.SolverState)(nil), "a solver state (.solverstate)"},
+	{(*caffepb.BlobProto)(nil), "an array (.binaryproto)"},
+}
+
+func kindOf(m proto.Message) string {
+	name := m.ProtoReflect().Descriptor().FullName()
+	for _, k := range kinds {
+		if k.message.ProtoReflect().Descriptor().FullName() == name {
+			return k.is
+		}
+	}
+	return fmt.Sprintf("a binary %s", name)
+}
+
+// identify says what b is, or "" if it does not know.
+func identify(b []byte) string {
+	if bytes.HasPrefix(b, []byte("\x89HDF\r\n\x1a\n")) {
+		return "an HDF5 file"
+	}
+	for _, k := range kinds {
+		if fits(b, k.message.ProtoReflect().Descriptor()) {
+			return k.is
+		}
+	}
+	if isText(b) {
+		return "a text file"
+	}
+	return ""
+}
+
+// isText tells whether b begins like a text.
+func isText(b []byte) bool {
+	b = b[:min(len(b), 1000)]
+	return utf8.Valid(bytes.TrimRight(b, "\x80-\xff")) &&
+		bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0
+}
+
+// fits tells whether b is a message with no other fields than those of md, as
+// far as can be seen without looking into the fields.
+func fits(b []byte, md protoreflect.MessageDescriptor) bool {
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return false
+		}
+		field := md.Fields().ByNumber(number)
+		if field == nil || !(kind == wireType(field) || kind == protowire.BytesType && field.IsList()) {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// wireType returns how a single value of a field is written.
+func wireType(field protoreflect.FieldDescriptor) protowire.Type {
+	switch field.Kind() {
+	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
+		return protowire.BytesType
+	case protoreflect.FloatKind, protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind:
+		return protowire.Fixed32Type
+	case protoreflect.DoubleKind, protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
+		return protowire.Fixed64Type
+	case protoreflect.GroupKind:
+		return protowire.StartGroupType
+	}
+	return protowire.VarintType
+}
+
+// damage says where b, which is at offset in the file, is not a message of md;
+// "" if it finds nothing. path names the message.
+func damage(b []byte, md protoreflect.MessageDescriptor, path string, offset, depth int) string {
+	seen := make(map[protowire.Number]int)
+	for at := 0; at < len(b); {
+		number, kind, n := protowire.ConsumeTag(b[at:])
+		if n < 0 {
+			return fmt.Sprintf("no field at byte %d%s", offset+at, within(path))
+		}
+		field := md.Fields().ByNumber(number)
+		name := fmt.Sprintf("field %d", number)
+		if field != nil {
+			name = string(field.Name())
+			if field.IsList() && kind == wireType(field) {
+				name = fmt.Sprintf("%s[%d]", name, seen[number])
+			}
+			if path != "" {
+				name = path + "." + name
+			}
+		}
+		seen[number]++
+		start := at + n
+		if kind == protowire.BytesType {
+			length, lengthSize := protowire.ConsumeVarint(b[start:])
+			if left := len(b) - start - lengthSize; lengthSize > 0 && length > uint64(left) {
+				return fmt.Sprintf("%s at byte %d has %d bytes, but %d are left%s", name, offset+at, length, left, within(path))
+			}
+		}
+		n = protowire.ConsumeFieldValue(number, kind, b[start:])
+		if n < 0 {
+			if errors.Is(protowire.ParseError(n), io.ErrUnexpectedEOF) {
+				return fmt.Sprintf("%s at byte %d is cut short", name, offset+at)
+			}
+			return fmt.Sprintf("no field at byte %d%s", offset+at, within(path))
+		}
+		if field != nil && field.Kind() == protoreflect.MessageKind && kind == protowire.BytesType && depth < maxDepth {
+			value, _ := protowire.ConsumeBytes(b[start:])
+			if what := damage(value, field.Message(), name, offset+start+n-len(value), depth+1); what != "" {
+				return what
+			}
+		}
+		at = start + n
+	}
+	return ""
+}
+
+func within(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " in " + path
+}
+
+// WriteBinary writes m to a file in protobuf's binary form. The file is whole
+// or, after an error, as it was before.
+func WriteBinary(path string, m proto.Message) error {
+	if size := proto.Size(m); size > maxBinary {
+		return fmt.Errorf("%s: %d bytes to write, protobuf files have at most %d", path, size, maxBinary)
+	}
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return atomicfile.WriteBytes(path, b)
+}
