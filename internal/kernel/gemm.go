@@ -10,7 +10,8 @@ const (
 	// gemmRows is about how many rows of C a task computes.
 	gemmRows = 8 * tileRows
 
-	// gemmPacked is about how many packed numbers of B there are at a time.
+	// gemmPacked is about how many packed numbers of a matrix there are at a
+	// time.
 	gemmPacked = 4 << 20
 )
 
@@ -61,7 +62,7 @@ func Gemm(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32,
 	defer p.end(q)
 	t := &q.gemm
 	t.run(q, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
-	t.a, t.b, t.c, t.packed = nil, nil, nil, nil
+	t.a, t.b, t.c, t.packed, t.packedA = nil, nil, nil, nil, nil
 }
 
 // checkMatrix panics if x does not hold a (rows,cols) matrix of row distance ld.
@@ -87,8 +88,10 @@ func scale(beta float32, x []float32) {
 	}
 }
 
-// gemmTask computes a block of columns of C in two runs: the first packs op(B)
-// into panels, the second computes C by tasks of one panel and some rows.
+// gemmTask computes a block of C in two runs: the first packs op(B) into panels
+// and a transposed A into pieces of rows, the second computes C by tasks of one
+// panel and one piece. A micro-kernel reads an A that is not transposed where
+// it lies.
 type gemmTask struct {
 	u              *micro
 	transA, transB bool
@@ -97,14 +100,17 @@ type gemmTask struct {
 	a, b, c        []float32
 	lda, ldb, ldc  int
 
-	pool    *Pool
-	packing bool
-	depths  int       // number of pieces of k
-	blocks  int       // number of pieces of m
-	block   int       // rows of a piece of m
-	packed  []float32 // panel after panel, each (k, columns of the panel)
-	rows    []int32   // where the rows of a piece of m start, behind them those of its last, partial tile
-	off     []int32   // where the numbers of a row are
+	pool            *Pool
+	packing         bool
+	panels          int // of columns
+	packs           int // parts of B to pack
+	depths          int // pieces of k
+	first           int // row of C
+	blocks          int // pieces of the rows
+	block           int // rows of a piece
+	packed, packedA []float32
+	rows            []int32 // where the rows of a piece start, behind them those of the last, partial tile
+	off             []int32 // where the numbers of a row are
 }
 
 func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
@@ -114,14 +120,16 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
 	}
 	// Equal pieces of rows, whole tiles but for the last.
-	t.blocks = max(1, (m+gemmRows/2)/gemmRows)
-	t.block = (ceilDiv(m, t.blocks) + tileRows - 1) / tileRows * tileRows
-	t.blocks = ceilDiv(m, t.block)
+	t.block = ceilDiv(ceilDiv(m, max(1, (m+gemmRows/2)/gemmRows)), tileRows) * tileRows
 	t.tables()
 	// All of k and some of the columns at a time, as much as may be packed;
 	// for a very large k, the sum goes through C.
 	depth := min(k, gemmPacked/u.panel())
 	cols := max(1, gemmPacked/depth/u.panel()) * u.panel()
+	rows := m
+	if transA {
+		rows = max(1, gemmPacked/depth/t.block) * t.block
+	}
 	for k0 := 0; k0 < k; k0 += depth {
 		t.k = min(depth, k-k0)
 		t.depths = ceilDiv(t.k, gemmDepth)
@@ -137,12 +145,27 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 			} else {
 				t.b = b[k0*ldb+j:]
 			}
-			panels := ceilDiv(t.n, u.panel())
-			t.packed = p.shared(((panels-1)*u.panel() + u.width(t.n-(panels-1)*u.panel())) * t.k)
-			t.packing = true
-			p.Run(panels*t.depths, t)
-			t.packing = false
-			p.Run(panels*t.blocks, t)
+			t.panels = ceilDiv(t.n, u.panel())
+			t.packs = t.panels * t.depths
+			last := (t.panels - 1) * u.panel()
+			sizeB, sizeA := (last+u.width(t.n-last))*t.k, 0
+			if transA {
+				sizeA = ceilDiv(min(rows, m), t.block) * t.block * t.k
+			}
+			shared := p.shared(sizeB + sizeA)
+			t.packed, t.packedA = shared[:sizeB], shared[sizeB:]
+			for t.first = 0; t.first < m; t.first += rows {
+				t.blocks = ceilDiv(min(rows, m-t.first), t.block)
+				t.packing = true
+				if transA {
+					p.Run(t.packs+t.blocks*t.depths, t)
+				} else {
+					p.Run(t.packs, t)
+				}
+				t.packing = false
+				p.Run(t.panels*t.blocks, t)
+				t.packs = 0 // B is packed
+			}
 		}
 		t.beta = 1
 	}
@@ -175,11 +198,23 @@ func (t *gemmTask) tables() {
 
 // Do packs or computes part i.
 func (t *gemmTask) Do(worker, i int) {
-	if t.packing {
+	switch {
+	case !t.packing:
+		t.compute(worker, i/t.blocks, i%t.blocks)
+	case i < t.packs:
 		t.pack(i/t.depths, i%t.depths)
-		return
+	default:
+		i -= t.packs
+		t.packA(i/t.depths, i%t.depths)
 	}
-	t.compute(worker, i/t.blocks, i%t.blocks)
+}
+
+// packA packs piece d of the columns of a piece of the rows of op(A).
+func (t *gemmTask) packA(block, d int) {
+	i, k0 := t.first+block*t.block, d*gemmDepth
+	m, k := min(t.block, t.m-i), min(gemmDepth, t.k-k0)
+	dst := t.packedA[(block*t.k+k0)*t.block:]
+	t.u.copyTo(k, m, t.a[k0*t.lda+i:], t.lda, dst, t.block)
 }
 
 // pack packs piece d of the rows of alpha op(B) into the panel.
@@ -189,23 +224,20 @@ func (t *gemmTask) pack(panel, d int) {
 	n := min(t.u.panel(), t.n-j)
 	w := t.u.width(n)
 	dst := t.packed[j*t.k+k0*w:][:k*w]
+	if n < w {
+		clear(dst)
+	}
 	if t.transB {
-		if n < w {
-			clear(dst)
-		}
 		t.u.transposeTo(n, k, t.b[j*t.ldb+k0:], t.ldb, dst, w)
 	} else {
-		for r := range k {
-			row := dst[r*w : (r+1)*w]
-			clear(row[copy(row, t.b[(k0+r)*t.ldb+j:][:n]):])
-		}
+		t.u.copyTo(k, n, t.b[k0*t.ldb+j:], t.ldb, dst, w)
 	}
 	scale(t.alpha, dst)
 }
 
 // compute computes a piece of the rows of C, as wide as the panel.
 func (t *gemmTask) compute(worker, panel, block int) {
-	i, j := block*t.block, panel*t.u.panel()
+	i, j := t.first+block*t.block, panel*t.u.panel()
 	m, n := min(t.block, t.m-i), min(t.u.panel(), t.n-j)
 	w := t.u.width(n)
 	tile := t.u.tile(w)
@@ -220,13 +252,7 @@ func (t *gemmTask) compute(worker, panel, block int) {
 	if full == 0 {
 		size = ceilDiv(m, tileRows) * tileRows
 	}
-	size *= w
-	sizeA := 0
-	if t.transA {
-		sizeA = gemmDepth * t.block
-	}
-	buf := t.pool.buffer(worker, size+sizeA)
-	edge, packedA := buf[:size], buf[size:]
+	edge := t.pool.buffer(worker, size*w)
 	if t.beta != 0 && t.beta != 1 {
 		for r := range m {
 			scale(t.beta, t.c[(i+r)*t.ldc+j:][:n])
@@ -234,13 +260,12 @@ func (t *gemmTask) compute(worker, panel, block int) {
 	}
 	for k0 := 0; k0 < t.k; k0 += gemmDepth {
 		k := min(gemmDepth, t.k-k0)
-		x, lda := packedA, 1
+		var x []float32
+		lda := t.lda
 		if t.transA {
-			for r := range k {
-				copy(packedA[r*t.block:], t.a[(k0+r)*t.lda+i:][:m])
-			}
+			x, lda = t.packedA[(block*t.k+k0)*t.block:], 1
 		} else {
-			x, lda = t.a[i*t.lda+k0:], t.lda
+			x = t.a[i*t.lda+k0:]
 		}
 		b := &packed[k0*w]
 		if full > 0 {
