@@ -5345,6 +5345,7 @@ type InnerProductParameter struct {
 	BiasFiller    *FillerParameter       `protobuf:"bytes,4,opt,name=bias_filler,json=biasFiller" json:"bias_filler,omitempty"`
 	Axis          *int32                 `protobuf:"varint,5,opt,name=axis,def=1" json:"axis,omitempty"`
 	Transpose     *bool                  `protobuf:"varint,6,opt,name=transpose,def=0" json:"transpose,omitempty"` // weights are stored inputs x outputs
+	Normalize     *bool                  `protobuf:"varint,7,opt,name=normalize,def=0" json:"normalize,omitempty"` // not of BVLC but of NormFace: weights are scaled to length 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5354,6 +5355,7 @@ const (
 	Default_InnerProductParameter_BiasTerm  = bool(true)
 	Default_InnerProductParameter_Axis      = int32(1)
 	Default_InnerProductParameter_Transpose = bool(false)
+	Default_InnerProductParameter_Normalize = bool(false)
 )
 
 func (x *InnerProductParameter) Reset() {
@@ -5426,6 +5428,13 @@ func (x *InnerProductParameter) GetTranspose() bool {
 		return *x.Transpose
 	}
 	return Default_InnerProductParameter_Transpose
+}
+
+func (x *InnerProductParameter) GetNormalize() bool {
+	if x != nil && x.Normalize != nil {
+		return *x.Normalize
+	}
+	return Default_InnerProductParameter_Normalize
 }
 
 // Input: blobs that the program fills. One shape for all tops or one for each.
@@ -8289,7 +8298,7 @@ const file_caffe_proto_rawDesc = "" +
 	"rootFolder\"F\n" +
 	"\x15InfogainLossParameter\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x15\n" +
-	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\"\x8b\x02\n" +
+	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\"\xb0\x02\n" +
 	"\x15InnerProductParameter\x12\x1d\n" +
 	"\n" +
 	"num_output\x18\x01 \x01(\rR\tnumOutput\x12!\n" +
@@ -8298,7 +8307,8 @@ const file_caffe_proto_rawDesc = "" +
 	"\vbias_filler\x18\x04 \x01(\v2\x16.caffe.FillerParameterR\n" +
 	"biasFiller\x12\x15\n" +
 	"\x04axis\x18\x05 \x01(\x05:\x011R\x04axis\x12#\n" +
-	"\ttranspose\x18\x06 \x01(\b:\x05falseR\ttranspose\"8\n" +
+	"\ttranspose\x18\x06 \x01(\b:\x05falseR\ttranspose\x12#\n" +
+	"\tnormalize\x18\a \x01(\b:\x05falseR\tnormalize\"8\n" +
 	"\x0eInputParameter\x12&\n" +
 	"\x05shape\x18\x01 \x03(\v2\x10.caffe.BlobShapeR\x05shape\"\xe7\x02\n" +
 	"\fLRNParameter\x12 \n" +

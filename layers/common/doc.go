@@ -1,2 +1,3 @@
-// Package common holds the layers that most nets have: inner products, normalization, scaling, dropout.
+// Package common holds the layers that most nets have: inner products,
+// normalization, scaling, dropout.
 package common

@@ -1,0 +1,117 @@
+package common
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "Bias",
+		Group: "common",
+		Param: "bias_param",
+		Doc: `Adds one blob to each part of another:
+
+	y = x + b
+
+where the axes of b are those of x from axis on, and b is repeated over all other axes of x.
+
+Bottoms: x. Optionally b; then num_axes and filler are not used.
+Top: y, of the shape of x. May be x itself.
+Weights: b, if there is one bottom.
+
+bias_param:
+	axis (1): the axis of x that is the first of b; a negative one counts from the last
+	num_axes (1): how many axes b has; 0 is a scalar, -1 is all to the end
+	filler (constant 0): fills b
+
+Caffe: bias_layer.cpp`,
+		Bottoms: layers.Between(1, 2),
+		Tops:    layers.Exactly(1),
+		New:     newBias,
+	})
+}
+
+// bias is described by its registration.
+type bias struct {
+	layers.Weights
+	broadcast
+	param *caffepb.BiasParameter
+}
+
+var (
+	_ layers.Layer           = (*bias)(nil)
+	_ layers.Parameterized   = (*bias)(nil)
+	_ layers.ParamPropagator = (*bias)(nil)
+)
+
+func newBias(s *layers.Spec) (layers.Layer, error) {
+	p := s.Param.GetBiasParam()
+	l := &bias{param: p, broadcast: broadcast{spec: s, field: "bias_param", axis: int(p.GetAxis())}}
+	if err := l.check(p.GetNumAxes()); err != nil {
+		return nil, err
+	}
+	if err := s.CheckFiller("bias_param.filler", p.GetFiller()); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// SetUp makes a learned b.
+func (l *bias) SetUp(bottom, _ []*blob.Blob) error {
+	if len(bottom) > 1 {
+		return nil
+	}
+	shape, err := l.shape(bottom[0], int(l.param.GetNumAxes()))
+	if err != nil {
+		return err
+	}
+	b, err := l.spec.NewParam(0, "bottom", "bias_param.filler", l.param.GetFiller(), shape...)
+	if err != nil {
+		return err
+	}
+	l.Blobs = []*blob.Blob{b}
+	return nil
+}
+
+// b returns what is added.
+func (l *bias) b(bottom []*blob.Blob) *blob.Blob {
+	if len(bottom) > 1 {
+		return bottom[1]
+	}
+	return l.Blobs[0]
+}
+
+// Reshape gives the top the shape of the bottom.
+func (l *bias) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.fit(bottom[0], l.b(bottom)); err != nil {
+		return err
+	}
+	return top[0].ReshapeLike(bottom[0])
+}
+
+// Forward computes the top.
+func (l *bias) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	kernel.ChannelScaleShift(l.spec.Env.Workers, top[0].MutableData(), bottom[0].Data(), nil, l.b(bottom).Data(), l.outer, l.dim, l.inner)
+	return nil
+}
+
+// Backward computes the diffs of the bottoms or adds to that of the weights.
+func (l *bias) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w, dy := l.spec.Env.Workers, top[0].Diff()
+	switch {
+	case len(bottom) > 1 && propagateDown[1]:
+		kernel.ChannelSum(w, bottom[1].MutableDiff(), dy, l.outer, l.dim, l.inner)
+	case len(bottom) == 1 && l.Needs(0):
+		kernel.ChannelSum(w, l.sum, dy, l.outer, l.dim, l.inner)
+		kernel.Axpy(1, l.sum, l.Blobs[0].MutableDiff())
+	}
+	if propagateDown[0] && bottom[0] != top[0] {
+		kernel.CopyP(w, bottom[0].MutableDiff(), dy)
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+package common
+
+import (
+	"context"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "InnerProduct",
+		Group: "common",
+		Param: "inner_product_param",
+		Doc: `Inner products of the items with learned vectors, a fully connected layer:
+
+	y = W x + b
+
+The axes before axis number the M items, those from axis on are an item's K numbers.
+
+Bottoms: x. Optionally the weights W, in the place of the learned ones; then num_output is not needed.
+Top: y, in which one axis of N = num_output numbers takes the place of the axes from axis on.
+Weights: W, N x K, or K x N if transpose is set; b, of N numbers, if bias_term is set.
+
+inner_product_param:
+	num_output: how many numbers y has for an item
+	bias_term (true): whether there is a b
+	weight_filler, bias_filler (constant 0)
+	axis (1): the first axis of an item; a negative one counts from the last
+	transpose (false): see above
+	normalize (false): each vector is scaled to length 1 before each pass. The gradient is not
+		taken through the scaling.
+
+Caffe: inner_product_layer.cpp. The second bottom and normalize are those of NormFace.`,
+		Bottoms: layers.Between(1, 2),
+		Tops:    layers.Exactly(1),
+		New:     newInnerProduct,
+	})
+}
+
+// innerProduct is described by its registration. It computes, with the sizes of
+// the matrices as in Caffe's code,
+//
+//	y (M,N) = x (M,K) · Wᵀ + b        dx = dy · W        dW (N,K) += dyᵀ · x
+type innerProduct struct {
+	layers.Weights
+	spec      *layers.Spec
+	param     *caffepb.InnerProductParameter
+	transpose bool
+
+	m, n, k int
+	sum     []float32 // over the items of dy
+}
+
+var (
+	_ layers.Layer           = (*innerProduct)(nil)
+	_ layers.Parameterized   = (*innerProduct)(nil)
+	_ layers.ParamPropagator = (*innerProduct)(nil)
+	_ layers.Counter         = (*innerProduct)(nil)
+)
+
+func newInnerProduct(s *layers.Spec) (layers.Layer, error) {
+	p := s.Param.GetInnerProductParam()
+	given := len(s.Param.GetBottom()) > 1
+	if n := p.GetNumOutput(); n > math.MaxInt32 || n == 0 && !given {
+		return nil, s.Errorf("inner_product_param.num_output", "num_output is %d, want 1 to %d", n, math.MaxInt32)
+	}
+	if given && p.GetNormalize() {
+		return nil, s.Errorf("inner_product_param.normalize", "normalize needs learned weights, but the second bottom holds them")
+	}
+	if p.GetTranspose() && p.GetNormalize() {
+		return nil, s.Errorf("inner_product_param.normalize", "normalize and transpose together are not supported")
+	}
+	if err := s.CheckFiller("inner_product_param.weight_filler", p.GetWeightFiller()); err != nil {
+		return nil, err
+	}
+	if err := s.CheckFiller("inner_product_param.bias_filler", p.GetBiasFiller()); err != nil {
+		return nil, err
+	}
+	return &innerProduct{spec: s, param: p, transpose: p.GetTranspose()}, nil
+}
+
+// axis returns the first axis of an item.
+func (l *innerProduct) axis(x *blob.Blob) (int, error) {
+	axis, err := x.Axis(int(l.param.GetAxis()))
+	if err != nil {
+		return 0, l.spec.ErrorAt("inner_product_param.axis", 0, err)
+	}
+	return axis, nil
+}
+
+// SetUp makes the weights.
+func (l *innerProduct) SetUp(bottom, _ []*blob.Blob) error {
+	axis, err := l.axis(bottom[0])
+	if err != nil {
+		return err
+	}
+	l.k, l.n = bottom[0].CountFrom(axis), int(l.param.GetNumOutput())
+	if len(bottom) == 1 {
+		shape := []int{l.n, l.k}
+		if l.transpose {
+			shape = []int{l.k, l.n}
+		}
+		weight, err := l.spec.NewParam(0, "inner_product_param.num_output", "inner_product_param.weight_filler", l.param.GetWeightFiller(), shape...)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, weight)
+	} else if l.n, err = l.given(bottom[1]); err != nil {
+		return err
+	}
+	if l.param.GetBiasTerm() {
+		bias, err := l.spec.NewParam(len(l.Blobs), "inner_product_param.num_output", "inner_product_param.bias_filler", l.param.GetBiasFiller(), l.n)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, bias)
+	}
+	return nil
+}
+
+// given returns N for weights that come from a bottom.
+func (l *innerProduct) given(weight *blob.Blob) (int, error) {
+	n, k := 0, 0
+	if weight.Axes() > 0 {
+		n, k = weight.Dim(0), weight.CountFrom(1)
+		if l.transpose {
+			n, k = weight.CountFrom(1), weight.Dim(0)
+		}
+	}
+	if k != l.k || n < 1 {
+		return 0, l.spec.Errorf("bottom", "the second bottom, the weights, has shape %v, which does not fit items of %d numbers", weight.Shape(), l.k)
+	}
+	return n, nil
+}
+
+// Reshape finds the sizes of the matrices.
+func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
+	axis, err := l.axis(bottom[0])
+	if err != nil {
+		return err
+	}
+	if k := bottom[0].CountFrom(axis); k != l.k {
+		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", bottom[0].Shape(), k, l.k)
+	}
+	if len(bottom) > 1 {
+		n, err := l.given(bottom[1])
+		if err != nil {
+			return err
+		}
+		if l.param.GetBiasTerm() && n != l.n {
+			return l.spec.Errorf("bottom", "the second bottom, the weights, is for %d outputs, the bias for %d", n, l.n)
+		}
+		l.n = n
+	}
+	l.m = bottom[0].CountRange(0, axis)
+	var shape [32]int
+	copy(shape[:], bottom[0].Shape()[:axis])
+	shape[axis] = l.n
+	if err := top[0].Reshape(shape[:axis+1]...); err != nil {
+		return l.spec.ErrorAt("inner_product_param.num_output", 0, err)
+	}
+	if l.param.GetBiasTerm() && len(l.sum) < l.n {
+		l.sum = make([]float32, l.n)
+	}
+	return nil
+}
+
+// MACs returns the number of multiply-adds of Forward.
+func (l *innerProduct) MACs() int64 { return int64(l.m) * int64(l.n) * int64(l.k) }
+
+// weight returns the blob of W.
+func (l *innerProduct) weight(bottom []*blob.Blob) *blob.Blob {
+	if len(bottom) > 1 {
+		return bottom[1]
+	}
+	return l.Blobs[0]
+}
+
+// strideW is the distance between the rows of W as stored.
+func (l *innerProduct) strideW() int {
+	if l.transpose {
+		return l.n
+	}
+	return l.k
+}
+
+// Forward computes the top.
+func (l *innerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	w, y := l.spec.Env.Workers, top[0].MutableData()
+	if l.param.GetNormalize() {
+		l.normalize()
+	}
+	kernel.Gemm(w, false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].Data(), l.k, l.weight(bottom).Data(), l.strideW(), 0, y, l.n)
+	if l.param.GetBiasTerm() {
+		kernel.ChannelScaleShift(w, y, y, nil, l.Blobs[len(l.Blobs)-1].Data(), l.m, l.n, 1)
+	}
+	return nil
+}
+
+// normalize scales the rows of W to length 1, as NormFace does: with 1e-6 under
+// the root.
+func (l *innerProduct) normalize() {
+	weight := l.Blobs[0].MutableData()
+	for n := range l.n {
+		row := weight[n*l.k : (n+1)*l.k]
+		kernel.Scale(float32(1/math.Sqrt(kernel.SumSq(row)+1e-6)), row, row)
+	}
+}
+
+// Backward computes the diffs of the bottoms and adds to those of the weights.
+func (l *innerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w, dy := l.spec.Env.Workers, top[0].Diff()
+	switch {
+	case len(bottom) > 1 && propagateDown[1]:
+		l.backwardWeight(w, bottom[0].Data(), dy, 0, bottom[1].MutableDiff())
+	case len(bottom) == 1 && l.Needs(0):
+		l.backwardWeight(w, bottom[0].Data(), dy, 1, l.Blobs[0].MutableDiff())
+	}
+	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
+		kernel.ChannelSum(w, l.sum, dy, l.m, l.n, 1)
+		kernel.Axpy(1, l.sum, l.Blobs[last].MutableDiff())
+	}
+	if propagateDown[0] {
+		kernel.Gemm(w, false, l.transpose, l.m, l.k, l.n, 1, dy, l.n, l.weight(bottom).Data(), l.strideW(), 0, bottom[0].MutableDiff(), l.k)
+	}
+	return nil
+}
+
+// backwardWeight computes dW = dyᵀ·x + beta·dW, or its transpose.
+func (l *innerProduct) backwardWeight(w *layers.Workers, x, dy []float32, beta float32, dw []float32) {
+	if l.transpose {
+		kernel.Gemm(w, true, false, l.k, l.n, l.m, 1, x, l.k, dy, l.n, beta, dw, l.n)
+	} else {
+		kernel.Gemm(w, true, false, l.n, l.k, l.m, 1, dy, l.n, x, l.k, beta, dw, l.k)
+	}
+}

@@ -1,0 +1,169 @@
+package common
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"google.golang.org/protobuf/proto"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "Scale",
+		Group: "common",
+		Param: "scale_param",
+		Doc: `Multiplies each part of a blob by another one, and may add a third:
+
+	y = a x + b
+
+where the axes of a and b are those of x from axis on, and both are repeated over all other axes of x.
+
+Bottoms: x. Optionally a; then num_axes and filler are not used.
+Top: y, of the shape of x. May be x itself, of which the layer then keeps a copy if a is learned or has a gradient.
+Weights: a, if there is one bottom; then b, if bias_term is set.
+
+scale_param:
+	axis (1): the axis of x that is the first of a; a negative one counts from the last
+	num_axes (1): how many axes a has; 0 is a scalar, -1 is all to the end
+	filler (constant 1): fills a
+	bias_term (false): whether there is a b
+	bias_filler (constant 0): fills b
+
+Caffe: scale_layer.cpp`,
+		Bottoms: layers.Between(1, 2),
+		Tops:    layers.Exactly(1),
+		New:     newScale,
+	})
+}
+
+// scale is described by its registration.
+type scale struct {
+	layers.Weights
+	broadcast
+	param  *caffepb.ScaleParameter
+	filler *caffepb.FillerParameter
+	kept   []float32 // x, if the layer works in place
+}
+
+var (
+	_ layers.Layer           = (*scale)(nil)
+	_ layers.Parameterized   = (*scale)(nil)
+	_ layers.ParamPropagator = (*scale)(nil)
+)
+
+func newScale(s *layers.Spec) (layers.Layer, error) {
+	p := s.Param.GetScaleParam()
+	l := &scale{param: p, filler: p.GetFiller(), broadcast: broadcast{spec: s, field: "scale_param", axis: int(p.GetAxis())}}
+	if l.filler == nil {
+		l.filler = &caffepb.FillerParameter{Type: proto.String("constant"), Value: proto.Float32(1)}
+	}
+	if err := l.check(p.GetNumAxes()); err != nil {
+		return nil, err
+	}
+	if err := s.CheckFiller("scale_param.filler", l.filler); err != nil {
+		return nil, err
+	}
+	if err := s.CheckFiller("scale_param.bias_filler", p.GetBiasFiller()); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// SetUp makes the weights.
+func (l *scale) SetUp(bottom, _ []*blob.Blob) error {
+	var shape []int
+	if len(bottom) > 1 {
+		shape = bottom[1].Shape()
+	} else {
+		var err error
+		if shape, err = l.shape(bottom[0], int(l.param.GetNumAxes())); err != nil {
+			return err
+		}
+		a, err := l.spec.NewParam(0, "bottom", "scale_param.filler", l.filler, shape...)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, a)
+	}
+	if l.param.GetBiasTerm() {
+		b, err := l.spec.NewParam(len(l.Blobs), "bottom", "scale_param.bias_filler", l.param.GetBiasFiller(), shape...)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, b)
+	}
+	return nil
+}
+
+// a returns the factors.
+func (l *scale) a(bottom []*blob.Blob) *blob.Blob {
+	if len(bottom) > 1 {
+		return bottom[1]
+	}
+	return l.Blobs[0]
+}
+
+// b returns the summands, or nil if there are none.
+func (l *scale) b() []float32 {
+	if !l.param.GetBiasTerm() {
+		return nil
+	}
+	return l.Blobs[len(l.Blobs)-1].Data()
+}
+
+// Reshape gives the top the shape of the bottom.
+func (l *scale) Reshape(bottom, top []*blob.Blob) error {
+	a := l.a(bottom)
+	if err := l.fit(bottom[0], a); err != nil {
+		return err
+	}
+	if l.param.GetBiasTerm() && !l.Blobs[len(l.Blobs)-1].ShapeEqual(a.Shape()) {
+		return l.spec.Errorf("bottom", "the second bottom has shape %v, the weights added have %v", a.Shape(), l.Blobs[len(l.Blobs)-1].Shape())
+	}
+	return top[0].ReshapeLike(bottom[0])
+}
+
+// keeps tells whether Backward needs the x that a pass in place overwrites.
+func (l *scale) keeps(bottom, top []*blob.Blob) bool {
+	return bottom[0] == top[0] && (len(bottom) > 1 || l.Needs(0))
+}
+
+// Forward computes the top.
+func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	w, x := l.spec.Env.Workers, bottom[0].Data()
+	if l.keeps(bottom, top) {
+		if len(l.kept) < len(x) {
+			l.kept = make([]float32, len(x))
+		}
+		kernel.CopyP(w, l.kept[:len(x)], x)
+	}
+	kernel.ChannelScaleShift(w, top[0].MutableData(), x, l.a(bottom).Data(), l.b(), l.outer, l.dim, l.inner)
+	return nil
+}
+
+// Backward computes the diffs of the bottoms and adds to those of the weights,
+// before the diff of x, which may be that of the top, is overwritten.
+func (l *scale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w, x, dy := l.spec.Env.Workers, bottom[0].Data(), top[0].Diff()
+	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
+		kernel.ChannelSum(w, l.sum, dy, l.outer, l.dim, l.inner)
+		kernel.Axpy(1, l.sum[:l.dim], l.Blobs[last].MutableDiff())
+	}
+	if l.keeps(bottom, top) {
+		x = l.kept[:len(x)]
+	}
+	switch {
+	case len(bottom) > 1 && propagateDown[1]:
+		kernel.ChannelDot(w, bottom[1].MutableDiff(), dy, x, l.outer, l.dim, l.inner)
+	case len(bottom) == 1 && l.Needs(0):
+		kernel.ChannelDot(w, l.sum, dy, x, l.outer, l.dim, l.inner)
+		kernel.Axpy(1, l.sum[:l.dim], l.Blobs[0].MutableDiff())
+	}
+	if propagateDown[0] {
+		kernel.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.a(bottom).Data(), nil, l.outer, l.dim, l.inner)
+	}
+	return nil
+}
