@@ -24,7 +24,7 @@ func (s *Solver) Snapshot() (model, state string, err error) {
 	}
 	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
 	s.emit(&Snapshotting{Iter: s.iter, Path: model})
-	if err := prototxt.WriteBinary(model, s.net.ToProto(s.param.GetSnapshotDiff())); err != nil {
+	if err := s.net.SaveWeights(model, s.param.GetSnapshotDiff()); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
 	s.emit(&Snapshotting{Iter: s.iter, Path: state, State: true})

@@ -1,0 +1,210 @@
+package solver_test
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/solver"
+	"google.golang.org/protobuf/proto"
+)
+
+// mnist is one of the two halves of MNIST.
+type mnist struct{ images, labels []byte }
+
+func readMNIST(t *testing.T, name string) mnist {
+	return mnist{
+		images: readIDX(t, name+"-images-idx3-ubyte.gz", 3),
+		labels: readIDX(t, name+"-labels-idx1-ubyte.gz", 1),
+	}
+}
+
+// readIDX returns the bytes of an IDX file behind its magic number and sizes.
+func readIDX(t *testing.T, name string, axes int) []byte {
+	t.Helper()
+	f, err := os.Open(testdata.Data(t, "mnist/"+name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if magic := binary.BigEndian.Uint32(data); magic != uint32(0x800+axes) {
+		t.Fatalf("%s: magic number %#x", name, magic)
+	}
+	return data[4+4*axes:]
+}
+
+// feed returns what fills the inputs with the images of a pass, in the order
+// of the file.
+func (c *goldenCase) mnistFeed(train, test mnist, shift, scale float32) func(*net.Net, int64) error {
+	return func(n *net.Net, pass int64) error {
+		half := train
+		if n.Phase() == caffepb.Phase_TEST {
+			half = test
+		}
+		data, label := n.Blob("data").MutableData(), n.Blob("label").MutableData()
+		first := int(pass) * len(label)
+		for i, p := range half.images[first*784:][:len(data)] {
+			data[i] = (float32(p) - shift) / scale
+		}
+		for i, l := range half.labels[first:][:len(label)] {
+			label[i] = float32(l)
+		}
+		return nil
+	}
+}
+
+// TestGoldenNets trains LeNet for 100 and a narrow LiuNet for 20 iterations on
+// MNIST and compares each loss and the weights with Caffe's, continues from
+// Caffe's snapshot, and tests Caffe's trained weights on the test images.
+// liunet_16_lsoftmax waits for the layer LargeMarginInnerProduct.
+func TestGoldenNets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes several seconds")
+	}
+	train, test := readMNIST(t, "train"), readMNIST(t, "t10k")
+	for _, tt := range []struct {
+		name         string
+		shift, scale float32
+		iterations   int
+	}{
+		{"lenet", 0, 256, 100},
+		{"liunet_16", 127.5, 128, 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := testdata.Golden(t, "nets/"+tt.name)
+			workers := kernel.NewPool(0)
+			defer workers.Close()
+			c := openCase(t, dir)
+			c.workers = workers
+			c.feed = c.mnistFeed(train, test, tt.shift, tt.scale)
+			c.train(t, tt.iterations)
+			if c.has(10, "snap_iter_%d.solverstate") {
+				c.restartOnce(t)
+			}
+			c.testImages(t, tt.iterations)
+			t.Logf("largest error: %.0f%% of its tolerance, at %s", 100*c.worst, c.where)
+		})
+	}
+}
+
+// restartOnce makes one iteration from Caffe's snapshot of iteration 10. Over
+// many, nets with batch normalization are chaotic.
+func (c *goldenCase) restartOnce(t *testing.T) {
+	var loss float32
+	s, err := solver.New(c.file, solver.Options{
+		Workers: c.workers, BeforeForward: c.feed,
+		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
+			if e, ok := event.(*solver.Iteration); ok {
+				loss = e.Loss
+			}
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Restore(filepath.Join(c.dir, "snap_iter_10.solverstate")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Step(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines(t, filepath.Join(c.dir, "restarted.txt")) {
+		var iter int
+		var want float64
+		if _, err := fmt.Sscan(line, &iter, &want); err != nil {
+			t.Fatal(err)
+		}
+		c.check(t, float64(loss), want, c.tolerance["restarted_loss"]*want, "loss after restart", iter)
+	}
+	c.checkWeights(t, s.Net().ToProto(false), "restarted_11.caffemodel")
+}
+
+// testImages tests Caffe's last weights on all test images, and compares some
+// blobs for the first 32.
+func (c *goldenCase) testImages(t *testing.T, iterations int) {
+	file := *c.file
+	file.Param = proto.Clone(c.file.Param).(*caffepb.SolverParameter)
+	file.Param.TestNet = []string{filepath.Join(c.dir, "test.prototxt")}
+	file.Param.TestIter = []int32{100}
+	file.Param.TestInterval = proto.Int32(1000)
+	file.Param.TestComputeLoss = proto.Bool(true)
+	var result solver.TestResult
+	s, err := solver.New(&file, solver.Options{
+		Workers: c.workers, BeforeForward: c.feed,
+		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
+			if e, ok := event.(*solver.TestResult); ok {
+				result = *e
+			}
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.LoadWeights([]string{filepath.Join(c.dir, fmt.Sprintf("after_%d.caffemodel", iterations))}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TestAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines(t, filepath.Join(c.dir, "test.txt")) {
+		var accuracy, loss float64
+		if _, err := fmt.Sscan(line, &accuracy, &loss); err != nil {
+			t.Fatal(err)
+		}
+		if len(result.Outputs) != 2 || result.Outputs[0].Name != "accuracy" || result.Outputs[1].Name != "loss" {
+			t.Fatalf("the outputs of the test are %v, want accuracy and loss", result.Outputs)
+		}
+		c.check(t, float64(result.Outputs[0].Value), accuracy, c.tolerance["test_accuracy"], "test accuracy")
+		c.check(t, float64(result.Outputs[1].Value), loss, c.tolerance["test_loss"]*loss, "test loss")
+		c.check(t, float64(result.Loss), loss, c.tolerance["test_loss"]*loss, "test loss by test_compute_loss")
+	}
+	c.checkOutputs(t, s.TestNets()[0])
+}
+
+// checkOutputs compares blobs of a test net for the first 32 images, each as
+// the last layer that computes it leaves it.
+func (c *goldenCase) checkOutputs(t *testing.T, n *net.Net) {
+	if err := c.feed(n, 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string][]float32)
+	for i, l := range n.Layers() {
+		if _, err := n.ForwardLayer(context.Background(), i); err != nil {
+			t.Fatal(err)
+		}
+		for j, name := range l.TopNames {
+			got[name] = append([]float32(nil), l.Tops[j].Data()...)
+		}
+	}
+	compared := 0
+	for name, want := range readContainer(t, c.dir, "outputs.binaryproto") {
+		tolerance, known := c.tolerance["outputs "+name]
+		if !known {
+			continue // the inputs
+		}
+		c.checkData(t, got[name][:len(want[0].Data)], want[0].Data, tolerance, "output", name)
+		compared++
+	}
+	if compared < 3 {
+		t.Errorf("%d blobs were compared, want at least 3", compared)
+	}
+}

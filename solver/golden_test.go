@@ -1,0 +1,385 @@
+package solver_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	_ "github.com/gocaffe/gocaffe/layers/all"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/gocaffe/gocaffe/solver"
+	"google.golang.org/protobuf/proto"
+)
+
+// laterCases are the cases whose turn has not come.
+var laterCases = map[string]string{
+	"resume_adadelta_hdf5":          "snapshot_format HDF5 is not supported yet",
+	"snapshot_hdf5":                 "snapshot_format HDF5 is not supported yet",
+	"snapshot_hdf5_adadelta_shared": "snapshot_format HDF5 is not supported yet",
+}
+
+// TestGoldenSolvers trains the nets of golden/solvers for 20 iterations and
+// compares each loss, the learning rates, the weights and the snapshots with
+// Caffe's, and continues from each of Caffe's snapshots.
+func TestGoldenSolvers(t *testing.T) {
+	root := testdata.Golden(t, "solvers")
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for _, entry := range entries {
+		passedCase := t.Run(entry.Name(), func(t *testing.T) {
+			if reason := laterCases[entry.Name()]; reason != "" {
+				c := openCase(t, filepath.Join(root, entry.Name()))
+				if _, err := solver.New(c.file, solver.Options{}); err == nil || !strings.Contains(err.Error(), reason) {
+					t.Errorf("New: got error %v, want one with %q", err, reason)
+				}
+				t.Skip(reason)
+			}
+			c := openCase(t, filepath.Join(root, entry.Name()))
+			c.feed = cycle(readContainer(t, c.dir, "inputs.binaryproto")["inputs"])
+			c.train(t, 20)
+			for _, k := range c.snapshots() {
+				t.Run(fmt.Sprintf("restore_%d", k), func(t *testing.T) { c.restore(t, k, 20) })
+			}
+			t.Logf("largest error: %.0f%% of its tolerance, at %s", 100*c.worst, c.where)
+		})
+		if passedCase && laterCases[entry.Name()] == "" {
+			passed++
+		}
+	}
+	t.Logf("%d of %d cases, without the %d of HDF5", passed, len(entries)-len(laterCases), len(laterCases))
+	if len(entries) < 30 {
+		t.Errorf("%d cases, want at least 30", len(entries))
+	}
+}
+
+// A goldenCase is one folder of golden values.
+type goldenCase struct {
+	dir       string
+	file      *prototxt.Solver
+	workers   *kernel.Pool
+	feed      func(n *net.Net, pass int64) error // fills the inputs
+	tolerance map[string]float64                 // by the line of tolerance.txt before the number
+	losses    [][]float64                        // lines of losses.txt
+
+	worst float64 // largest error, in parts of its tolerance
+	where string
+}
+
+func openCase(t *testing.T, dir string) *goldenCase {
+	t.Helper()
+	c := &goldenCase{dir: dir, tolerance: make(map[string]float64)}
+	var err error
+	if c.file, err = prototxt.ReadSolver(filepath.Join(dir, "solver.prototxt")); err != nil {
+		t.Fatal(err)
+	}
+	p := c.file.Param
+	p.SnapshotPrefix = proto.String(filepath.Join(t.TempDir(), "snap"))
+	if p.Net != nil {
+		p.Net = proto.String(filepath.Join(dir, p.GetNet()))
+	}
+	if p.TrainNet != nil {
+		p.TrainNet = proto.String(filepath.Join(dir, p.GetTrainNet()))
+	}
+	for line := range lines(t, filepath.Join(dir, "tolerance.txt")) {
+		var tolerance float64
+		what, number := line[:strings.LastIndexByte(line, ' ')], line[strings.LastIndexByte(line, ' '):]
+		if _, err := fmt.Sscan(number, &tolerance); err != nil {
+			t.Fatalf("tolerance.txt: %q: %v", line, err)
+		}
+		c.tolerance[what] = tolerance
+	}
+	for line := range lines(t, filepath.Join(dir, "losses.txt")) {
+		var values []float64
+		for _, field := range strings.Fields(line) {
+			var v float64
+			if _, err := fmt.Sscan(field, &v); err != nil {
+				t.Fatalf("losses.txt: %q: %v", line, err)
+			}
+			values = append(values, v)
+		}
+		c.losses = append(c.losses, values)
+	}
+	return c
+}
+
+// lines returns the lines of a file that are not comments.
+func lines(t *testing.T, path string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		s := bufio.NewScanner(f)
+		for s.Scan() {
+			if line := s.Text(); line != "" && line[0] != '#' && !yield(line) {
+				return
+			}
+		}
+		if s.Err() != nil {
+			t.Fatal(s.Err())
+		}
+	}
+}
+
+// readContainer reads a list of named lists of arrays.
+func readContainer(t *testing.T, dir, name string) map[string][]*caffepb.BlobProto {
+	t.Helper()
+	list := make(map[string][]*caffepb.BlobProto)
+	for _, layer := range readModel(t, filepath.Join(dir, name)).Layer {
+		list[layer.GetName()] = layer.Blobs
+	}
+	return list
+}
+
+func readModel(t *testing.T, path string) *caffepb.NetParameter {
+	t.Helper()
+	model := new(caffepb.NetParameter)
+	readMessage(t, path, model)
+	return model
+}
+
+func readMessage(t *testing.T, path string, m proto.Message) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proto.Unmarshal(data, m); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// snapshots returns the iterations of Caffe's snapshots.
+func (c *goldenCase) snapshots() []int {
+	var iters []int
+	for k := range 21 {
+		if _, err := os.Stat(filepath.Join(c.dir, fmt.Sprintf("snap_iter_%d.solverstate", k))); err == nil {
+			iters = append(iters, k)
+		}
+	}
+	return iters
+}
+
+// cycle returns what fills the inputs with the batches data, label, data,
+// label, ..., again and again.
+func cycle(batches []*caffepb.BlobProto) func(*net.Net, int64) error {
+	return func(n *net.Net, pass int64) error {
+		batch := 2 * int(pass%int64(len(batches)/2))
+		copy(n.Blob("data").MutableData(), batches[batch].Data)
+		copy(n.Blob("label").MutableData(), batches[batch+1].Data)
+		return nil
+	}
+}
+
+// train runs the case from its start weights. After the iterations for which
+// Caffe has left weights or a snapshot it makes a snapshot and compares.
+func (c *goldenCase) train(t *testing.T, iterations int) {
+	var s *solver.Solver
+	seen := 0
+	observe := func(event any) {
+		switch e := event.(type) {
+		case *solver.Iteration:
+			c.checkIteration(t, e)
+			seen++
+		case *solver.Snapshotted:
+			c.checkSnapshot(t, e)
+		}
+	}
+	s, err := solver.New(c.file, solver.Options{
+		Workers:       c.workers,
+		Observers:     []solver.Observer{solver.ObserverFunc(observe)},
+		BeforeForward: c.feed,
+		Action: func() solver.Action {
+			if c.has(s.Iter(), "after_%d.caffemodel") || c.has(s.Iter(), "snap_iter_%d.solverstate") {
+				return solver.Snapshot
+			}
+			return solver.None
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.LoadWeights([]string{filepath.Join(c.dir, "start.caffemodel")}); err != nil {
+		t.Fatal(err)
+	}
+	c.checkWeights(t, s.Net().ToProto(false), "start.caffemodel")
+	if err := s.Step(context.Background(), iterations); err != nil {
+		t.Fatal(err)
+	}
+	if seen != iterations || s.Iter() != iterations {
+		t.Errorf("%d iterations were reported, the solver is at %d, want %d", seen, s.Iter(), iterations)
+	}
+}
+
+// restore continues from Caffe's snapshot of iteration k.
+func (c *goldenCase) restore(t *testing.T, k, until int) {
+	s, err := solver.New(c.file, solver.Options{
+		BeforeForward: c.feed,
+		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
+			if e, ok := event.(*solver.Iteration); ok {
+				want := c.losses[e.Iter]
+				c.check(t, float64(e.Loss), want[1], c.tolerance[fmt.Sprintf("loss %d", e.Iter)]*want[1], "loss after restore", e.Iter)
+			}
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Restore(filepath.Join(c.dir, fmt.Sprintf("snap_iter_%d.solverstate", k))); err != nil {
+		t.Fatal(err)
+	}
+	if s.Iter() != k {
+		t.Fatalf("restored to iteration %d, want %d", s.Iter(), k)
+	}
+	if err := s.Step(context.Background(), until-k); err != nil {
+		t.Fatal(err)
+	}
+	c.checkWeights(t, s.Net().ToProto(false), fmt.Sprintf("after_%d.caffemodel", until))
+}
+
+func (c *goldenCase) has(k int, pattern string) bool {
+	_, err := os.Stat(filepath.Join(c.dir, fmt.Sprintf(pattern, k)))
+	return err == nil
+}
+
+// checkIteration compares loss, smoothed loss and learning rate. The rate must
+// be the same to the last of the nine digits.
+func (c *goldenCase) checkIteration(t *testing.T, e *solver.Iteration) {
+	want := c.losses[e.Iter]
+	tolerance := c.tolerance[fmt.Sprintf("loss %d", e.Iter)] * want[1]
+	c.check(t, float64(e.Loss), want[1], tolerance, "loss", e.Iter)
+	if len(want) == 4 {
+		c.check(t, float64(e.SmoothedLoss), want[2], tolerance, "smoothed loss", e.Iter)
+		if e.LR != float32(want[3]) {
+			t.Errorf("iteration %d: lr is %.9g, want %.9g", e.Iter, e.LR, want[3])
+		}
+	}
+}
+
+// check compares a number and keeps the worst one.
+func (c *goldenCase) check(t *testing.T, got, want, tolerance float64, what ...any) {
+	t.Helper()
+	d := math.Abs(got - want)
+	if !(d <= tolerance) {
+		t.Errorf("%v: %.9g, want %.9g within %.1e", what, got, want, tolerance)
+	}
+	if tolerance > 0 && d/tolerance > c.worst {
+		c.worst, c.where = d/tolerance, fmt.Sprint(what...)
+	}
+}
+
+// checkWeights compares weights with those of a file of the case.
+func (c *goldenCase) checkWeights(t *testing.T, got *caffepb.NetParameter, file string) {
+	t.Helper()
+	want := readModel(t, filepath.Join(c.dir, file))
+	weights := make(map[string][]*caffepb.BlobProto)
+	for _, layer := range got.Layer {
+		weights[layer.GetName()] = layer.Blobs
+	}
+	compared := 0
+	for _, layer := range want.Layer {
+		blobs := weights[layer.GetName()]
+		if len(blobs) != len(layer.Blobs) {
+			t.Errorf("%s: layer %q has %d blobs, want %d", file, layer.GetName(), len(blobs), len(layer.Blobs))
+			continue
+		}
+		for i, b := range layer.Blobs {
+			tolerance, known := c.tolerance[fmt.Sprintf("%s %s %d", file, layer.GetName(), i)]
+			if !known {
+				// A shared blob has a line only for its owner.
+				tolerance = 1e-6*largest(b.Data) + 1e-7
+			}
+			c.checkData(t, blobs[i].Data, b.Data, tolerance, file, layer.GetName(), i)
+			compared++
+		}
+	}
+	if compared == 0 {
+		t.Errorf("%s: no blob was compared", file)
+	}
+}
+
+func (c *goldenCase) checkData(t *testing.T, got, want []float32, tolerance float64, what ...any) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%v: %d numbers, want %d", what, len(got), len(want))
+		return
+	}
+	worst := 0
+	for i := range want {
+		if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= math.Abs(float64(got[worst])-float64(want[worst]))) {
+			worst = i
+		}
+	}
+	if len(want) > 0 {
+		c.check(t, float64(got[worst]), float64(want[worst]), tolerance, append(slices.Clone(what), "number", worst)...)
+	}
+}
+
+func largest(x []float32) float64 {
+	var m float64
+	for _, v := range x {
+		m = max(m, math.Abs(float64(v)))
+	}
+	return m
+}
+
+// checkSnapshot compares a snapshot with Caffe's: weights and histories in
+// value, and everything else exactly.
+func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
+	model := readModel(t, e.Model)
+	if c.has(e.Iter, "after_%d.caffemodel") {
+		c.checkWeights(t, model, fmt.Sprintf("after_%d.caffemodel", e.Iter))
+	}
+	if !c.has(e.Iter, "snap_iter_%d.solverstate") {
+		return
+	}
+	state, wantState := new(caffepb.SolverState), new(caffepb.SolverState)
+	readMessage(t, e.State, state)
+	readMessage(t, filepath.Join(c.dir, fmt.Sprintf("snap_iter_%d.solverstate", e.Iter)), wantState)
+	if state.GetLearnedNet() != e.Model {
+		t.Errorf("snapshot %d: learned_net is %q, want %q", e.Iter, state.GetLearnedNet(), e.Model)
+	}
+	state.LearnedNet = wantState.LearnedNet
+	for i := range min(len(state.History), len(wantState.History)) {
+		c.checkBlob(t, state.History[i], wantState.History[i], "history", e.Iter, i)
+	}
+	if !proto.Equal(state, wantState) {
+		t.Errorf("snapshot %d: the state differs from Caffe's in more than numbers:\n%v\nwant\n%v", e.Iter, state, wantState)
+	}
+	wantModel := readModel(t, filepath.Join(c.dir, fmt.Sprintf("snap_iter_%d.caffemodel", e.Iter)))
+	for i := range min(len(model.Layer), len(wantModel.Layer)) {
+		got, want := model.Layer[i], wantModel.Layer[i]
+		for j := range min(len(got.Blobs), len(want.Blobs)) {
+			c.checkBlob(t, got.Blobs[j], want.Blobs[j], "snapshot", e.Iter, got.GetName(), j)
+		}
+	}
+	if !proto.Equal(model, wantModel) {
+		t.Errorf("snapshot %d: the model differs from Caffe's in more than numbers:\n%v\nwant\n%v", e.Iter, model, wantModel)
+	}
+}
+
+// checkBlob compares the numbers of two blobs of snapshots, for which there is
+// no tolerance in the folder, and removes them. Errors of the gradient of one
+// iteration in twenty are five times those of the weights.
+func (c *goldenCase) checkBlob(t *testing.T, got, want *caffepb.BlobProto, what ...any) {
+	t.Helper()
+	c.checkData(t, got.Data, want.Data, 5e-6*largest(want.Data)+1e-7, what...)
+	c.checkData(t, got.Diff, want.Diff, 5e-6*largest(want.Diff)+1e-7, append(slices.Clone(what), "diff")...)
+	got.Data, got.Diff, want.Data, want.Diff = nil, nil, nil, nil
+}
