@@ -161,10 +161,12 @@ func (f *Fixture) lossWeight(i int) float32 {
 	return 0
 }
 
-func (f *Fixture) inPlace() bool {
+// sharesDiff tells whether a top and a bottom have the same gradient in memory:
+// of layers that work in place, and of those that only change the shape.
+func (f *Fixture) sharesDiff() bool {
 	for _, top := range f.Top {
 		for _, bottom := range f.Bottom {
-			if top == bottom {
+			if top.SharesDiff(bottom) {
 				return true
 			}
 		}

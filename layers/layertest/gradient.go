@@ -220,12 +220,12 @@ func (c *gradient) check(name string, b *blob.Blob, at []float32) {
 	}
 }
 
-// checkPropagateDown checks, unless the layer works in place, that the diff of
-// a bottom is left alone if Backward is told so, and that the other diffs do
-// not depend on that.
+// checkPropagateDown checks, unless tops and bottoms share their diffs, that
+// the diff of a bottom is left alone if Backward is told so, and that the other
+// diffs do not depend on that.
 func (c *gradient) checkPropagateDown() {
 	c.t.Helper()
-	if c.f.inPlace() {
+	if c.f.sharesDiff() {
 		return
 	}
 	const sentinel = 12345

@@ -13,6 +13,9 @@ import (
 
 func TestGolden(t *testing.T) {
 	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	if counts.Filtered > 0 {
+		return
+	}
 	for _, typ := range []string{"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "HingeLoss"} {
 		if counts.Passed[typ] < 4 {
 			t.Errorf("%s: %d cases passed, want at least 4", typ, counts.Passed[typ])
