@@ -181,25 +181,65 @@ var aveUnpoolJob = job[poolArgs]{f: func(a *poolArgs, worker, lo, hi int) {
 // aveUnpoolPlane spreads each row of dy along the width first, and adds the
 // result to every row of the image that its windows cover.
 func aveUnpoolPlane(g *PoolParams, dy, dx, row []float32) {
-	clear(dx)
+	known := 0 // rows of dx that have been written
+	left, right := interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
 	for ph := range g.OutH {
 		h0, h1, height := span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
 		if h0 >= h1 {
 			continue
 		}
 		clear(row)
-		for pw, d := range dy[ph*g.OutW : (ph+1)*g.OutW] {
+		d := dy[ph*g.OutW : (ph+1)*g.OutW]
+		edge := func(pw int) {
 			w0, w1, width := span(pw*g.StrideW-g.PadW, g.KernelW, g.W, g.PadW)
-			if w0 >= w1 {
-				continue
-			}
-			d /= float32(height * width)
 			for w := w0; w < w1; w++ {
-				row[w] += d
+				row[w] += d[pw] / float32(height*width)
 			}
 		}
+		for pw := range left {
+			edge(pw)
+		}
+		if left < right {
+			spread(row[left*g.StrideW-g.PadW:], d[left:right], g.StrideW, g.KernelW, 1/float32(height*g.KernelW))
+		}
+		for pw := right; pw < g.OutW; pw++ {
+			edge(pw)
+		}
+		if h0 > known {
+			clear(dx[known*g.W : h0*g.W])
+			known = h0
+		}
 		for h := h0; h < h1; h++ {
-			vec().add(dx[h*g.W:(h+1)*g.W], dx[h*g.W:(h+1)*g.W], row)
+			to := dx[h*g.W : (h+1)*g.W]
+			if h < known {
+				vec().add(to, to, row)
+			} else {
+				copy(to, row)
+			}
+		}
+		known = max(known, h1)
+	}
+	clear(dx[known*g.W:])
+}
+
+// spread adds scale·d[i] to the kernel numbers of row from i·stride on.
+func spread(row, d []float32, stride, kernel int, scale float32) {
+	if kernel == 3 && stride == 2 { // as in CIFAR-10's nets: no number is written twice
+		var last float32
+		for i, v := range d {
+			r := row[2*i:][:2]
+			v *= scale
+			r[0] += last + v
+			r[1] += v
+			last = v
+		}
+		row[2*len(d)] += last
+		return
+	}
+	for i, v := range d {
+		r := row[i*stride:][:kernel]
+		for k := range r {
+			r[k] += float32(v * scale)
 		}
 	}
 }
