@@ -3526,11 +3526,13 @@ type TransformationParameter struct {
 	Scale  *float32               `protobuf:"fixed32,1,opt,name=scale,def=1" json:"scale,omitempty"`
 	Mirror *bool                  `protobuf:"varint,2,opt,name=mirror,def=0" json:"mirror,omitempty"`
 	// square taken at random in training and from the centre in testing; 0: all
-	CropSize      *uint32   `protobuf:"varint,3,opt,name=crop_size,json=cropSize,def=0" json:"crop_size,omitempty"`
-	MeanFile      *string   `protobuf:"bytes,4,opt,name=mean_file,json=meanFile" json:"mean_file,omitempty"`      // a BlobProto to subtract, of the size before cropping
-	MeanValue     []float32 `protobuf:"fixed32,5,rep,name=mean_value,json=meanValue" json:"mean_value,omitempty"` // one number for all channels or one for each
-	ForceColor    *bool     `protobuf:"varint,6,opt,name=force_color,json=forceColor,def=0" json:"force_color,omitempty"`
-	ForceGray     *bool     `protobuf:"varint,7,opt,name=force_gray,json=forceGray,def=0" json:"force_gray,omitempty"`
+	CropSize   *uint32   `protobuf:"varint,3,opt,name=crop_size,json=cropSize,def=0" json:"crop_size,omitempty"`
+	MeanFile   *string   `protobuf:"bytes,4,opt,name=mean_file,json=meanFile" json:"mean_file,omitempty"`      // a BlobProto to subtract, of the size before cropping
+	MeanValue  []float32 `protobuf:"fixed32,5,rep,name=mean_value,json=meanValue" json:"mean_value,omitempty"` // one number for all channels or one for each
+	ForceColor *bool     `protobuf:"varint,6,opt,name=force_color,json=forceColor,def=0" json:"force_color,omitempty"`
+	ForceGray  *bool     `protobuf:"varint,7,opt,name=force_gray,json=forceGray,def=0" json:"force_gray,omitempty"`
+	// gocaffe's own, numbered far from Caffe's: so many zeros on each side, after the mean was subtracted and before cropping
+	Pad           *uint32 `protobuf:"varint,10001,opt,name=pad,def=0" json:"pad,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3542,6 +3544,7 @@ const (
 	Default_TransformationParameter_CropSize   = uint32(0)
 	Default_TransformationParameter_ForceColor = bool(false)
 	Default_TransformationParameter_ForceGray  = bool(false)
+	Default_TransformationParameter_Pad        = uint32(0)
 )
 
 func (x *TransformationParameter) Reset() {
@@ -3621,6 +3624,13 @@ func (x *TransformationParameter) GetForceGray() bool {
 		return *x.ForceGray
 	}
 	return Default_TransformationParameter_ForceGray
+}
+
+func (x *TransformationParameter) GetPad() uint32 {
+	if x != nil && x.Pad != nil {
+		return *x.Pad
+	}
+	return Default_TransformationParameter_Pad
 }
 
 // Of losses over labelled items.
@@ -8138,7 +8148,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAN_IN\x10\x00\x12\v\n" +
 	"\aFAN_OUT\x10\x01\x12\v\n" +
-	"\aAVERAGE\x10\x02\"\xfb\x01\n" +
+	"\aAVERAGE\x10\x02\"\x91\x02\n" +
 	"\x17TransformationParameter\x12\x17\n" +
 	"\x05scale\x18\x01 \x01(\x02:\x011R\x05scale\x12\x1d\n" +
 	"\x06mirror\x18\x02 \x01(\b:\x05falseR\x06mirror\x12\x1e\n" +
@@ -8149,7 +8159,8 @@ const file_caffe_proto_rawDesc = "" +
 	"\vforce_color\x18\x06 \x01(\b:\x05falseR\n" +
 	"forceColor\x12$\n" +
 	"\n" +
-	"force_gray\x18\a \x01(\b:\x05falseR\tforceGray\"\xe9\x01\n" +
+	"force_gray\x18\a \x01(\b:\x05falseR\tforceGray\x12\x14\n" +
+	"\x03pad\x18\x91N \x01(\r:\x010R\x03pad\"\xe9\x01\n" +
 	"\rLossParameter\x12!\n" +
 	"\fignore_label\x18\x01 \x01(\x05R\vignoreLabel\x12\x1c\n" +
 	"\tnormalize\x18\x02 \x01(\bR\tnormalize\x12S\n" +

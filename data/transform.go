@@ -1,0 +1,236 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+)
+
+// Random makes the random numbers for records: words of a stream for each
+// record. layers.Rand is one.
+type Random interface {
+	// Uint32s sets dst to words first, first+1, ... of a stream.
+	Uint32s(dst []uint32, stream, first uint64)
+}
+
+// A Transformer makes the values of a net's input out of the pixels of records,
+// as Caffe's data_transformer.cpp does:
+//
+//	value = (pixel - mean) * scale
+//
+// of a part of the image, perhaps mirrored. Its methods may be called from
+// several goroutines.
+//
+// Differs from Caffe: pad surrounds the image by zeros, after the mean was
+// subtracted; and which part is taken and what is mirrored are functions of the
+// seed and the place of the record in the sequence.
+type Transformer struct {
+	mode     Mode
+	mirror   bool
+	crop     int  // side of the square taken, 0 for all
+	anywhere bool // the square is at a random place, else in the centre
+	pad      int
+	scale    float32
+	mean     *Mean     // of the image before padding, or nil
+	values   []float32 // or one for each channel, or one for all
+	random   Random
+}
+
+// An OptionError says which field of transform_param is wrong.
+type OptionError struct {
+	Field string
+	Err   error
+}
+
+func (e *OptionError) Error() string { return "transform_param." + e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns the error without the field.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// maxCrop bounds crop_size and pad.
+const maxCrop = 1 << 20
+
+// NewTransformer returns a transformer for a phase. The mean file is not read:
+// see SetMean. An error is an *OptionError.
+func NewTransformer(p *caffepb.TransformationParameter, phase caffepb.Phase, random Random) (*Transformer, error) {
+	bad := func(field, format string, args ...any) error {
+		return &OptionError{field, fmt.Errorf(format, args...)}
+	}
+	switch {
+	case p.MeanFile != nil && len(p.MeanValue) > 0:
+		return nil, bad("mean_value", "mean_file and mean_value cannot both be set")
+	case p.GetForceColor() && p.GetForceGray():
+		return nil, bad("force_gray", "force_color and force_gray cannot both be set")
+	case p.GetCropSize() > maxCrop:
+		return nil, bad("crop_size", "got %d, want at most %d", p.GetCropSize(), maxCrop)
+	case p.GetPad() > maxCrop:
+		return nil, bad("pad", "got %d, want at most %d", p.GetPad(), maxCrop)
+	}
+	t := &Transformer{
+		mirror:   p.GetMirror(),
+		crop:     int(p.GetCropSize()),
+		anywhere: phase == caffepb.Phase_TRAIN,
+		pad:      int(p.GetPad()),
+		scale:    p.GetScale(),
+		values:   p.MeanValue,
+		random:   random,
+	}
+	switch {
+	case p.GetForceColor():
+		t.mode = Color
+	case p.GetForceGray():
+		t.mode = Gray
+	}
+	return t, nil
+}
+
+// SetMean sets the mean image to subtract.
+func (t *Transformer) SetMean(m *Mean) { t.mean = m }
+
+// An Item is what a transformer takes: an image or array, and memory for the
+// work on it. It is for one goroutine.
+type Item struct {
+	pixels pixels
+	image  Image
+	words  [3]uint32 // random numbers
+}
+
+// SetDatum makes the item the content of a record, decoded if it is an image
+// file. The item is valid as long as the datum's data.
+func (t *Transformer) SetDatum(it *Item, d *Datum) (err error) {
+	if !d.Encoded {
+		it.pixels, err = d.pixels()
+		return err
+	}
+	if err := it.image.Decode(d.Data, t.mode); err != nil {
+		return err
+	}
+	it.pixels = it.image.pixels()
+	return nil
+}
+
+// Image returns the item's image, to be read into. UseImage follows.
+func (it *Item) Image() *Image { return &it.image }
+
+// UseImage makes the item's image its content.
+func (it *Item) UseImage() { it.pixels = it.image.pixels() }
+
+// Shape returns the shape C x H x W that the item has when it is transformed,
+// Caffe's InferBlobShape.
+func (t *Transformer) Shape(it *Item) (c, h, w int, err error) {
+	p := &it.pixels
+	h, w = p.height+2*t.pad, p.width+2*t.pad
+	if t.crop > 0 {
+		if t.crop > h || t.crop > w {
+			padded := ""
+			if t.pad > 0 {
+				padded = " with padding"
+			}
+			return 0, 0, 0, fmt.Errorf("the image is %d x %d%s (height x width), less than crop_size %d", h, w, padded, t.crop)
+		}
+		h, w = t.crop, t.crop
+	}
+	return p.channels, h, w, nil
+}
+
+// Transform writes the values of the item to dst, which is as large as its
+// Shape says. Place is the item's place in the sequence, from which random
+// numbers are made.
+func (t *Transformer) Transform(dst []float32, it *Item, place uint64) error {
+	p := &it.pixels
+	channels, height, width, err := t.Shape(it)
+	if err != nil {
+		return err
+	}
+	if len(dst) != channels*height*width {
+		panic(fmt.Sprintf("data: Transform to %d values, want %d x %d x %d", len(dst), channels, height, width))
+	}
+	switch {
+	case t.mean != nil && (t.mean.Channels != p.channels || t.mean.Height != p.height || t.mean.Width != p.width):
+		return fmt.Errorf("the image is %d x %d x %d (channels x height x width), the mean_file %d x %d x %d",
+			p.channels, p.height, p.width, t.mean.Channels, t.mean.Height, t.mean.Width)
+	case len(t.values) > 1 && len(t.values) != p.channels:
+		return fmt.Errorf("the image has %d channels, and there are %d mean_value, want 1 or %d", p.channels, len(t.values), p.channels)
+	}
+	top, left, mirrored := t.choose(it, height, width, place)
+	// rows and columns of the image that are seen; the rest is padding
+	y0, y1 := max(0, -top), min(height, p.height-top)
+	x0, x1 := max(0, -left), min(width, p.width-left)
+	if y0 > 0 || x0 > 0 || y1 < height || x1 < width {
+		clear(dst)
+	}
+	for c := range channels {
+		mean := float32(0)
+		if len(t.values) > 0 {
+			mean = t.values[min(c, len(t.values)-1)]
+		}
+		for y := y0; y < y1 && x0 < x1; y++ {
+			out := dst[(c*height+y)*width:][:width]
+			first, step := x0, 1 // of the row written
+			if mirrored {
+				first, step = width-1-x0, -1
+			}
+			at := c*p.perChannel + (top+y)*p.perRow + (left+x0)*p.perPixel
+			if t.mean != nil {
+				means := t.mean.Data[(c*p.height+top+y)*p.width+left+x0:][:x1-x0]
+				if p.bytes != nil {
+					subtractMeans(out, first, step, p.bytes[at:], p.perPixel, means, t.scale)
+				} else {
+					subtractMeans(out, first, step, p.floats[at:], p.perPixel, means, t.scale)
+				}
+			} else if p.bytes != nil {
+				subtract(out, first, step, p.bytes[at:], p.perPixel, x1-x0, mean, t.scale)
+			} else {
+				subtract(out, first, step, p.floats[at:], p.perPixel, x1-x0, mean, t.scale)
+			}
+		}
+	}
+	return nil
+}
+
+// choose returns where in the image the part to take begins, which is in the
+// padding if it is negative, and whether to mirror it.
+func (t *Transformer) choose(it *Item, height, width int, place uint64) (top, left int, mirrored bool) {
+	top, left = it.pixels.height+2*t.pad-height, it.pixels.width+2*t.pad-width // the room that there is
+	random := t.anywhere && t.crop > 0
+	if random || t.mirror {
+		t.random.Uint32s(it.words[:], place, 0)
+		mirrored = t.mirror && it.words[0]>>31 == 1
+	}
+	if random {
+		top, left = below(it.words[1], top+1), below(it.words[2], left+1)
+	} else {
+		top, left = top/2, left/2
+	}
+	return top - t.pad, left - t.pad, mirrored
+}
+
+// below makes a number less than n of a random word.
+func below(word uint32, n int) int { return int(uint64(word) * uint64(n) >> 32) }
+
+// subtract sets n numbers of out, from first on in steps of 1 or -1, to
+// (pixel - mean) * scale for every perPixel'th of in.
+func subtract[T byte | float32](out []float32, first, step int, in []T, perPixel, n int, mean, scale float32) {
+	for i := range n {
+		out[first] = (float32(in[i*perPixel]) - mean) * scale
+		first += step
+	}
+}
+
+// subtractMeans is subtract with a mean for every pixel.
+func subtractMeans[T byte | float32](out []float32, first, step int, in []T, perPixel int, means []float32, scale float32) {
+	for i, mean := range means {
+		out[first] = (float32(in[i*perPixel]) - mean) * scale
+		first += step
+	}
+}
+
+// AsOptionError returns the OptionError in err, or nil.
+func AsOptionError(err error) *OptionError {
+	var e *OptionError
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
