@@ -15,14 +15,14 @@ func (s *Solver) watch(loss float32) {
 	case loss-loss != 0: // NaN or infinite
 		if !s.diverged {
 			s.diverged = true
-			e := &Diverged{Iter: s.iter, Loss: loss}
-			s.locate(e)
-			s.emit(e)
+			e := Diverged{Iter: s.iter, Loss: loss}
+			s.locate(&e)
+			emit(s, e)
 		}
 	case math.Abs(float64(loss)-saturatedLoss) < 1e-4:
 		if !s.saturated {
 			s.saturated = true
-			s.emit(&Saturated{Iter: s.iter, Loss: loss})
+			emit(s, Saturated{Iter: s.iter, Loss: loss})
 		}
 	}
 }

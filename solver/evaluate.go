@@ -29,7 +29,7 @@ func (s *Solver) TestAll(ctx context.Context) error {
 // that was never interrupted.
 func (s *Solver) test(ctx context.Context, i int) error {
 	n, batches := s.testNets[i], int(s.param.TestIter[i])
-	s.emit(&TestStart{Iter: s.iter, Net: i, Batches: batches})
+	emit(s, TestStart{Iter: s.iter, Net: i, Batches: batches})
 	if err := n.ShareTrainedWith(s.net); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Solver) test(ctx context.Context, i int) error {
 			return err
 		}
 		if s.stopped {
-			s.emit(&TestInterrupted{Iter: s.iter, Net: i})
+			emit(s, TestInterrupted{Iter: s.iter, Net: i})
 			return nil
 		}
 		l, err := s.forward(ctx, n)
@@ -59,13 +59,12 @@ func (s *Solver) test(ctx context.Context, i int) error {
 				return err
 			}
 		}
-		s.batch = TestBatch{Iter: s.iter, Net: i, Batch: batch, Batches: batches}
-		s.emit(&s.batch)
+		emit(s, TestBatch{Iter: s.iter, Net: i, Batch: batch, Batches: batches})
 	}
 	for j := range s.scores {
 		s.scores[j].Value /= float32(batches)
 	}
-	s.emit(&TestResult{
+	emit(s, TestResult{
 		Iter: s.iter, Net: i, Loss: loss / float32(batches), HasLoss: s.param.GetTestComputeLoss(), Outputs: s.scores,
 	})
 	return nil

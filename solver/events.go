@@ -10,7 +10,7 @@ import (
 // plots are observers, and training knows none of them.
 //
 // Observe runs on the goroutine that trains, which waits for it. The event is
-// a pointer to one of the types of this file; it is used again, so what should
+// a pointer to one of the types of this file. Of a slice in it, what should
 // outlast the call must be copied.
 type Observer interface {
 	Observe(event any)

@@ -31,7 +31,7 @@ func (s *Solver) createNets() error {
 	if err != nil {
 		return err
 	}
-	s.emit(&CreatingNet{Field: train.field, File: train.file})
+	emit(s, CreatingNet{Field: train.field, File: train.file})
 	s.net, err = s.createNet(train, caffepb.Phase_TRAIN, s.param.TrainState)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Solver) createNets() error {
 		return err
 	}
 	for i, source := range tests {
-		s.emit(&CreatingNet{Test: true, Index: i, Field: source.field, File: source.file})
+		emit(s, CreatingNet{Test: true, Index: i, Field: source.field, File: source.file})
 		var state *caffepb.NetState
 		if len(s.param.TestState) > 0 {
 			state = s.param.TestState[i]
@@ -162,7 +162,7 @@ func (s *Solver) loadWeights(n *net.Net) error {
 	for i, value := range s.param.Weights {
 		for path := range strings.SplitSeq(value, ",") {
 			path = strings.TrimSpace(path)
-			s.emit(&LoadingWeights{Path: path})
+			emit(s, LoadingWeights{Path: path})
 			if err := n.LoadWeights(path); err != nil {
 				return s.inField("weights", i, err)
 			}
@@ -175,7 +175,7 @@ func (s *Solver) loadWeights(n *net.Net) error {
 // net.
 func (s *Solver) LoadWeights(paths []string) error {
 	for _, path := range paths {
-		s.emit(&LoadingWeights{Path: path})
+		emit(s, LoadingWeights{Path: path})
 		if err := s.net.LoadWeights(path); err != nil {
 			return err
 		}

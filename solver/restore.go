@@ -49,7 +49,7 @@ func (s *Solver) Restore(path string) error {
 	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())
 	s.diverged, s.saturated = false, false
 	s.setPass()
-	s.emit(&Restored{Path: path, Iter: s.iter})
+	emit(s, Restored{Path: path, Iter: s.iter})
 	return nil
 }
 

@@ -23,15 +23,15 @@ func (s *Solver) Snapshot() (model, state string, err error) {
 		return "", "", s.errorf("snapshot_prefix", "a snapshot cannot be written because snapshot_prefix is not set")
 	}
 	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
-	s.emit(&Snapshotting{Iter: s.iter, Path: model})
+	emit(s, Snapshotting{Iter: s.iter, Path: model})
 	if err := s.net.SaveWeights(model, s.param.GetSnapshotDiff()); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
-	s.emit(&Snapshotting{Iter: s.iter, Path: state, State: true})
+	emit(s, Snapshotting{Iter: s.iter, Path: state, State: true})
 	if err := prototxt.WriteBinary(state, s.stateProto(model)); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
-	s.emit(&Snapshotted{Iter: s.iter, Model: model, State: state})
+	emit(s, Snapshotted{Iter: s.iter, Model: model, State: state})
 	return model, state, nil
 }
 

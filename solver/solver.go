@@ -74,14 +74,10 @@ type Solver struct {
 
 	losses       []float32 // of up to average_loss iterations
 	smoothedLoss float32
+	outputs      []Output // of the train net, at this iteration
 	scores       []Output // of the test in progress
 	diverged     bool     // an event has told it
 	saturated    bool
-
-	// Events that are sent often, kept so that sending does not allocate.
-	event   Iteration
-	batch   TestBatch
-	clipped Clipped
 }
 
 // New makes the solver of a file, with its nets. It checks everything that can
@@ -94,7 +90,7 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 	if opts.Level != 0 || len(opts.Stages) > 0 {
 		s.setTrainState()
 	}
-	s.emit(&Initializing{Param: s.param})
+	emit(s, Initializing{Param: s.param})
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -110,7 +106,7 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 	if s.history, err = s.makeHistory(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.emit(&Initialized{})
+	emit(s, Initialized{})
 	return s, nil
 }
 
@@ -160,7 +156,7 @@ func (s *Solver) chooseSeed() error {
 		return fmt.Errorf("random_seed is not set, and no random number is to be had: %w", err)
 	}
 	s.seed = binary.LittleEndian.Uint64(b[:]) >> 33 // 31 bits can be written in a file
-	s.emit(&Seeded{Seed: int64(s.seed)})
+	emit(s, Seeded{Seed: int64(s.seed)})
 	return nil
 }
 
@@ -194,10 +190,16 @@ func (s *Solver) Close() error {
 	return errors.Join(errs...)
 }
 
-// emit sends an event to the observers.
-func (s *Solver) emit(event any) {
+// emit sends an event to the observers. If there are none, it allocates
+// nothing.
+func emit[E any](s *Solver, event E) {
+	if len(s.opts.Observers) == 0 {
+		return
+	}
+	e := new(E)
+	*e = event
 	for _, o := range s.opts.Observers {
-		o.Observe(event)
+		o.Observe(e)
 	}
 }
 

@@ -70,34 +70,34 @@ func TestErrors(t *testing.T) {
 	const good = `lr_policy: "fixed"` + "\nbase_lr: 0.1\n"
 	const netParam = "\nnet_param {" + line + "}\n"
 	for _, tt := range []struct{ text, want string }{
-		{good + `type: "SDG"` + netParam, `solver.prototxt:3:1: unknown solver type "SDG", did you mean "SGD"?`},
-		{good + `type: "Lion"` + netParam, `solver.prototxt:3:1: unknown solver type "Lion", want one of AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD`},
-		{good + `momentum: 0.9 type: "AdaGrad"` + netParam, `solver.prototxt:3:1: momentum is 0.9, AdaGrad cannot be used with one`},
-		{good + `momentum: 0.9 type: "RMSProp"` + netParam, `solver.prototxt:3:1: momentum is 0.9, RMSProp cannot be used with one`},
-		{good + `rms_decay: 1 type: "RMSProp"` + netParam, `solver.prototxt:3:1: rms_decay is 1, want at least 0 and less than 1`},
-		{good + `rms_decay: nan type: "RMSProp"` + netParam, `solver.prototxt:3:1: rms_decay is NaN, want at least 0 and less than 1`},
-		{good + `regularization_type: "L3"` + netParam, `solver.prototxt:3:1: unknown regularization_type "L3", did you mean`},
-		{"\n\n" + `lr_policy: "multi_step"` + netParam, `solver.prototxt:3:1: unknown lr_policy "multi_step", did you mean "multistep"?`},
+		{good + `type: "SDG"` + netParam, `solver.prototxt:3:7: unknown solver type "SDG", did you mean "SGD"?`},
+		{good + `type: "Lion"` + netParam, `solver.prototxt:3:7: unknown solver type "Lion", want one of AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD`},
+		{good + `momentum: 0.9 type: "AdaGrad"` + netParam, `solver.prototxt:3:11: momentum is 0.9, AdaGrad cannot be used with one`},
+		{good + `momentum: 0.9 type: "RMSProp"` + netParam, `solver.prototxt:3:11: momentum is 0.9, RMSProp cannot be used with one`},
+		{good + `rms_decay: 1 type: "RMSProp"` + netParam, `solver.prototxt:3:12: rms_decay is 1, want at least 0 and less than 1`},
+		{good + `rms_decay: nan type: "RMSProp"` + netParam, `solver.prototxt:3:12: rms_decay is NaN, want at least 0 and less than 1`},
+		{good + `regularization_type: "L3"` + netParam, `solver.prototxt:3:22: unknown regularization_type "L3", did you mean`},
+		{"\n\n" + `lr_policy: "multi_step"` + netParam, `solver.prototxt:3:12: unknown lr_policy "multi_step", did you mean "multistep"?`},
 		{"\n\n" + `base_lr: 1` + netParam, `solver.prototxt:1:1: lr_policy is not set, want one of fixed, step, exp, inv, multistep, poly, sigmoid`},
-		{"\n\n" + `gamma: -1 lr_policy: "exp"` + netParam, `solver.prototxt:3:1: gamma is -1, lr_policy "exp" wants 0 or more`},
-		{"\n\n" + `gamma: -1 lr_policy: "sigmoid" stepsize: 1` + netParam, `solver.prototxt:3:1: gamma is -1, lr_policy "sigmoid" wants 0 or more`},
-		{"\n\n" + `stepsize: 0 lr_policy: "step" gamma: 1` + netParam, `solver.prototxt:3:1: stepsize is 0, lr_policy "step" wants 1 or more`},
-		{good + `average_loss: 0` + netParam, `solver.prototxt:3:1: average_loss is 0, want 1 or more`},
-		{good + `iter_size: 0` + netParam, `solver.prototxt:3:1: iter_size is 0, want 1 or more`},
-		{good + `max_iter: -5` + netParam, `solver.prototxt:3:1: max_iter is -5, want 0 or more`},
-		{good + `snapshot_format: HDF5` + netParam, `solver.prototxt:3:1: snapshot_format HDF5 is not supported yet, want BINARYPROTO`},
+		{"\n\n" + `gamma: -1 lr_policy: "exp"` + netParam, `solver.prototxt:3:8: gamma is -1, lr_policy "exp" wants 0 or more`},
+		{"\n\n" + `gamma: -1 lr_policy: "sigmoid" stepsize: 1` + netParam, `solver.prototxt:3:8: gamma is -1, lr_policy "sigmoid" wants 0 or more`},
+		{"\n\n" + `stepsize: 0 lr_policy: "step" gamma: 1` + netParam, `solver.prototxt:3:11: stepsize is 0, lr_policy "step" wants 1 or more`},
+		{good + `average_loss: 0` + netParam, `solver.prototxt:3:15: average_loss is 0, want 1 or more`},
+		{good + `iter_size: 0` + netParam, `solver.prototxt:3:12: iter_size is 0, want 1 or more`},
+		{good + `max_iter: -5` + netParam, `solver.prototxt:3:11: max_iter is -5, want 0 or more`},
+		{good + `snapshot_format: HDF5` + netParam, `solver.prototxt:3:18: snapshot_format HDF5 is not supported yet, want BINARYPROTO`},
 		{good + `snapshot_prefix: "/nowhere/at/all/snap" snapshot: 1` + netParam,
-			`solver.prototxt:3:1: cannot write to snapshot_prefix "/nowhere/at/all/snap": no such file or directory`},
+			`solver.prototxt:3:18: cannot write to snapshot_prefix "/nowhere/at/all/snap": no such file or directory`},
 		{good + `snapshot: 1` + netParam, `snapshot_prefix is not set`},
 		{good, `solver.prototxt:1:1: no train net: one of net, net_param, train_net, train_net_param must be set`},
-		{good + `net: "absent.prototxt"`, `solver.prototxt:3:1: net: open absent.prototxt: no such file`},
+		{good + `net: "absent.prototxt"`, `solver.prototxt:3:6: net: open absent.prototxt: no such file`},
 		{good + `net: "absent.prototxt"` + netParam, `net_param and net both give a train net`},
 		{good + `test_iter: 1` + netParam, `test_interval is 0, want 1 or more because there are test nets`},
 		{good + `test_net: "absent.prototxt"` + netParam, `test_iter has 0 values for 1 test nets, want one for each`},
 		{good + `test_iter: 1 test_interval: 1 test_state { stage: "a" } test_state { stage: "b" }` + netParam,
-			`solver.prototxt:3:32: test_state has 2 values for 1 test nets, want none or one for each`},
-		{good + `test_iter: -1 test_interval: 1` + netParam, `solver.prototxt:3:1: test_iter is -1, want 0 or more`},
-		{good + `weights: "absent.caffemodel"` + netParam, `solver.prototxt:3:1: weights: open absent.caffemodel: no such file`},
+			`solver.prototxt:3:31: test_state has 2 values for 1 test nets, want none or one for each`},
+		{good + `test_iter: -1 test_interval: 1` + netParam, `solver.prototxt:3:12: test_iter is -1, want 0 or more`},
+		{good + `weights: "absent.caffemodel"` + netParam, `solver.prototxt:3:10: weights: open absent.caffemodel: no such file`},
 	} {
 		_, err := solver.New(parse(t, tt.text), solver.Options{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
@@ -431,8 +431,8 @@ func TestDiverged(t *testing.T) {
 				n.Blob("label").MutableData()[1] = float32(math.NaN())
 			}
 		}, 2, "data", "label", 0, "0.1", `Training has diverged: the loss is nan at iteration 2; the first number that is not finite is in blob "label" of layer "data".`},
-		{"weights", func(*net.Net, int64) {}, 3, "ip", "", 0, "1e20",
-			`at iteration 3; the first number that is not finite is in weights 0 of layer "ip".`},
+		{"weights", func(*net.Net, int64) {}, 1, "ip", "", 0, "3e38", // the update of w is 7.5e38
+			`at iteration 1; the first number that is not finite is in weights 0 of layer "ip".`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var events []solver.Diverged
@@ -536,7 +536,7 @@ func TestSnapshotFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := s.Step(context.Background(), 2)
-		if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, name)) || strings.Contains(err.Error(), ".tmp") {
+		if err == nil || !strings.Contains(err.Error(), filepath.Join(dir, name)) {
 			t.Errorf("got %v, want an error that names %s", err, name)
 		}
 	}

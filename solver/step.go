@@ -27,7 +27,7 @@ func (s *Solver) Solve(ctx context.Context) error {
 			return err
 		}
 	}
-	s.emit(&SolveStart{Net: s.net.Name(), Policy: s.param.GetLrPolicy(), Iter: s.iter, MaxIter: int(s.param.GetMaxIter())})
+	emit(s, SolveStart{Net: s.net.Name(), Policy: s.param.GetLrPolicy(), Iter: s.iter, MaxIter: int(s.param.GetMaxIter())})
 	start := s.iter
 	if err := s.Step(ctx, int(s.param.GetMaxIter())-s.iter); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (s *Solver) Solve(ctx context.Context) error {
 			return err
 		}
 	}
-	s.emit(&Finished{Iter: s.iter, Early: s.stopped})
+	emit(s, Finished{Iter: s.iter, Early: s.stopped})
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (s *Solver) showFinal(ctx context.Context, start int) error {
 			return err
 		}
 		s.smooth(loss, start)
-		s.emit(&FinalLoss{Iter: s.iter, SmoothedLoss: s.smoothedLoss})
+		emit(s, FinalLoss{Iter: s.iter, SmoothedLoss: s.smoothedLoss})
 	}
 	if due(s.iter, s.param.GetTestInterval()) {
 		return s.TestAll(ctx)
@@ -74,7 +74,7 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 	start, stop := s.iter, s.iter+n
 	s.stopped = false
 	s.losses, s.smoothedLoss = s.losses[:0], 0
-	s.emit(&StepStart{Iter: start, Stop: stop})
+	emit(s, StepStart{Iter: start, Stop: stop})
 	for s.iter < stop {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -127,16 +127,15 @@ func (s *Solver) iterate(ctx context.Context, start int) error {
 	loss /= float32(s.param.GetIterSize())
 	s.smooth(loss, start)
 	rate, moved := s.rate()
-	if len(s.opts.Observers) > 0 {
-		s.event = Iteration{
-			Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
-			Duration: time.Since(begin), Display: display, Every: int(s.param.GetDisplay()), Outputs: s.event.Outputs[:0],
-		}
-		if display {
-			s.event.Outputs = appendOutputs(s.event.Outputs, s.net)
-		}
-		s.emit(&s.event)
+	if display {
+		s.outputs = appendOutputs(s.outputs[:0], s.net)
+	} else {
+		s.outputs = s.outputs[:0]
 	}
+	emit(s, Iteration{
+		Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
+		Duration: time.Since(begin), Display: display, Every: int(s.param.GetDisplay()), Outputs: s.outputs,
+	})
 	s.update(rate)
 	return nil
 }

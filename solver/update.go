@@ -41,8 +41,7 @@ func (s *Solver) clip() {
 		return
 	}
 	scale := limit / norm
-	s.clipped = Clipped{Iter: s.iter, Norm: norm, Max: limit, Scale: scale}
-	s.emit(&s.clipped)
+	emit(s, Clipped{Iter: s.iter, Norm: norm, Max: limit, Scale: scale})
 	for _, p := range s.params {
 		diff := p.Blob.MutableDiff()
 		kernel.ScaleP(s.opts.Workers, scale, diff, diff)

@@ -1,0 +1,180 @@
+package solver_test
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/gocaffe/gocaffe/solver"
+)
+
+// enterLogs goes to a folder with copies of net and solver of formats/logs and
+// a link to their database, and returns the folder of the logs.
+func enterLogs(t *testing.T) string {
+	formats := testdata.Golden(t, "formats")
+	formats, err := filepath.Abs(formats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"net.prototxt", "solver.prototxt"} {
+		data, err := os.ReadFile(filepath.Join(formats, "logs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(formats, "idx_lmdb"), filepath.Join(dir, "idx_lmdb")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	return filepath.Join(formats, "logs")
+}
+
+// lossValue matches what depends on the initial weights or on the clock.
+var lossValue = regexp.MustCompile(`\([^ ]+ iter/s, [^ ]+s/|(loss|accuracy) = [^ )]+|\(\* 1 = [^ ]+ loss`)
+
+func masked(line string) string { return lossValue.ReplaceAllString(line, "$1") }
+
+// caffeLines returns the lines of a log of Caffe without date and thread, and
+// without those that are not the solver's or the nets': of the program, and of
+// the threads that read ahead, whose place is an accident.
+func caffeLines(t *testing.T, path string) []string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := regexp.MustCompile(`^[IWEF]\d{4} \S+ +\d+ `)
+	other := regexp.MustCompile(`^(caffe\.cpp:|data_layer\.cpp:73\]|blocking_queue\.cpp:)`)
+	var list []string
+	for line := range strings.Lines(string(data)) {
+		line = prefix.ReplaceAllString(strings.TrimSuffix(line, "\n"), "")
+		if !other.MatchString(line) {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// TestCaffeLog trains as Caffe did for formats/logs/train.log and compares the
+// whole log, the description of the nets too, line by line. Losses and times
+// are masked, for the initial weights are other ones; learning rates are not.
+func TestCaffeLog(t *testing.T) {
+	logs := enterLogs(t)
+	var got []string
+	log := func(_ layers.Level, source, text string) {
+		for line := range strings.Lines(source + "] " + text) {
+			if !strings.HasPrefix(line, "data_layer.cpp:73]") {
+				got = append(got, strings.TrimSuffix(line, "\n"))
+			}
+		}
+	}
+	file, err := prototxt.ReadSolver("solver.prototxt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := solver.New(file, solver.Options{Log: log, Observers: []solver.Observer{solver.CaffeLog(log)}, Stages: []string{""}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Solve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := caffeLines(t, filepath.Join(logs, "train.log"))
+	for i := range max(len(got), len(want)) {
+		var g, w string
+		if i < len(got) {
+			g = got[i]
+		}
+		if i < len(want) {
+			w = want[i]
+		}
+		if masked(g) != masked(w) {
+			t.Fatalf("line %d of the log is\n%s\nwant\n%s", i+1, g, w)
+		}
+	}
+	if len(want) < 300 {
+		t.Errorf("only %d lines were compared", len(want))
+	}
+}
+
+// TestCaffeLogContinued continues from the snapshot that Caffe made at the end
+// of formats/logs/resume.log and compares the last results of that log. That
+// run had read 60 batches of training data, this is where the 100 iterations
+// from 40 to 100 and the batches had come to; its test set is one round of
+// four batches.
+func TestCaffeLogContinued(t *testing.T) {
+	logs := enterLogs(t)
+	file, err := prototxt.ReadSolver("solver.prototxt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result solver.TestResult
+	s, err := solver.New(file, solver.Options{
+		Stages: []string{""},
+		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
+			if e, ok := event.(*solver.TestResult); ok {
+				result = *e
+			}
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Restore(filepath.Join(logs, "small_iter_100.solverstate")); err != nil {
+		t.Fatal(err)
+	}
+	if s.Iter() != 100 || s.Net().Pass() != 100 {
+		t.Errorf("at iteration %d and pass %d, want 100", s.Iter(), s.Net().Pass())
+	}
+	s.Net().SetPass(60)
+	loss, err := s.Net().Forward(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TestAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(logs, "resume.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := func(pattern string) float64 {
+		all := regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1)
+		if len(all) == 0 {
+			t.Fatalf("resume.log has no line like %s", pattern)
+		}
+		v, err := strconv.ParseFloat(all[len(all)-1][1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, tt := range []struct {
+		name      string
+		got       float32
+		want, tol float64
+	}{
+		// Losses this small are differences of numbers near 1, so that their
+		// steps are 6e-8 for one image.
+		{"train loss", loss, last(`Iteration 100, loss = (\S+)`), 2e-8},
+		{"test accuracy", result.Outputs[0].Value, last(`Test net output #0: accuracy = (\S+)`), 0},
+		{"test loss", result.Outputs[1].Value, last(`Test net output #1: loss = (\S+)`), 2e-8},
+	} {
+		if !(math.Abs(float64(tt.got)-tt.want) <= tt.tol) {
+			t.Errorf("%s: got %g, want %g", tt.name, tt.got, tt.want)
+		}
+	}
+}
