@@ -1,6 +1,7 @@
 package net
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -69,7 +70,7 @@ func (b *builder) build() error {
 	filtered := b.filter(b.file.Param)
 	b.errs = check(b.file, filtered.Layer)
 	if len(b.errs) == 0 {
-		text := marshalText(filtered)
+		text := bytes.TrimSuffix(prototxt.Marshal(filtered), []byte("\n"))
 		b.logf("net.cpp:53", "Initializing net from parameters: \n%s", text)
 		filtered.Layer = insertSplits(filtered.Layer, b.file.Positions)
 	}

@@ -14,7 +14,7 @@ import (
 // appendParams adds the weights of a layer to those of the net.
 func (b *builder) appendParams(l *Layer) error {
 	if have, want := len(l.source.Param), len(l.Params); have > want {
-		return b.paramError(l, want, "has %d param entries, it has %s", have, count(want, "blob")+" of weights")
+		return b.paramError(l, want, "has %s, the layer has %s of weights", entries(have), count(want, "blob"))
 	}
 	l.first = len(b.params)
 	l.ParamBackward = make([]bool, len(l.Params))
@@ -65,8 +65,8 @@ func (b *builder) checkShared(l *Layer, p *Param, spec *caffepb.ParamSpec) error
 	owner := p.Owner
 	permissive := spec.GetShareMode() == caffepb.ParamSpec_PERMISSIVE
 	if permissive && p.Blob.Count() != owner.Blob.Count() {
-		return b.paramError(l, p.Index, "cannot share param %q owned by layer %q: its count is %d, the owner's shape is %s",
-			p.Name, owner.Layer, p.Blob.Count(), owner.Blob.ShapeString())
+		return b.paramError(l, p.Index, "cannot share param %q owned by layer %q: its shape is %s, the owner's is %s; share_mode PERMISSIVE needs equal counts",
+			p.Name, owner.Layer, p.Blob.ShapeString(), owner.Blob.ShapeString())
 	}
 	if !permissive && !p.Blob.ShapeEqual(owner.Blob.Shape()) {
 		return b.paramError(l, p.Index, "cannot share param %q owned by layer %q: its shape is %s, the owner's is %s",
@@ -101,6 +101,13 @@ func (b *builder) multiplierError(l *Layer, p *Param, field string, got, want fl
 
 func (b *builder) paramError(l *Layer, k int, format string, args ...any) error {
 	return &prototxt.Error{Pos: position(b.file, l.source, "param", k), Layer: l.Name, Err: fmt.Errorf(format, args...)}
+}
+
+func entries(n int) string {
+	if n == 1 {
+		return "1 param entry"
+	}
+	return fmt.Sprintf("%d param entries", n)
 }
 
 // specOf returns the param entry of weights k, which is empty if the layer has

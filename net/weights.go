@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -26,7 +27,7 @@ func (n *Net) SaveWeights(path string, diff bool) error {
 	if err := refuseHDF5(path); err != nil {
 		return err
 	}
-	return writeBinary(path, n.ToProto(diff))
+	return prototxt.WriteBinary(path, n.ToProto(diff))
 }
 
 // LoadWeights copies weights from a .caffemodel file of any age, by the names
@@ -35,9 +36,14 @@ func (n *Net) LoadWeights(path string) error {
 	if err := refuseHDF5(path); err != nil {
 		return err
 	}
-	param, err := readBinaryNet(path)
+	param, notes, err := prototxt.ReadBinaryNet(path)
 	if err != nil {
 		return err
+	}
+	if n.log != nil {
+		for _, note := range notes {
+			n.log(layers.Level(note.Level), note.Source, note.Text)
+		}
 	}
 	return n.CopyTrainedFrom(param, path)
 }
@@ -93,8 +99,8 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 	}
 	for k, w := range source.Blobs {
 		if !l.Params[k].MatchesProto(w) {
-			return fmt.Errorf("cannot copy param %d: its shape in the file is %v, in the net %v;"+
-				" to learn the layer from scratch, rename it", k, blob.ProtoShape(w), l.Params[k].Shape())
+			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net %s;"+
+				" to learn the layer from scratch, rename it", k, protoShape(w), l.Params[k].ShapeString())
 		}
 		// Reading the numbers into a blob of its own finds damaged ones.
 		if err := new(blob.Blob).FromProto(w, true); err != nil {
@@ -102,4 +108,13 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 		}
 	}
 	return nil
+}
+
+// protoShape returns the shape of a blob of a file as Caffe's log shows it.
+func protoShape(w *caffepb.BlobProto) string {
+	b, err := blob.New(blob.ProtoShape(w)...)
+	if err != nil {
+		return fmt.Sprint(blob.ProtoShape(w))
+	}
+	return b.ShapeString()
 }
