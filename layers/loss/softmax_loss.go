@@ -37,7 +37,7 @@ loss_param:
 	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
 softmax_param:
 	axis (1): the axis of the classes; a negative one counts from the last
-	engine (DEFAULT): of no effect
+	engine: accepted and ignored
 
 Caffe: softmax_loss_layer.cpp`,
 	})

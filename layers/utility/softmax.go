@@ -23,7 +23,7 @@ Top: probabilities, in the same shape. May be the bottom.
 
 softmax_param:
 	axis (1): the axis of the classes; a negative one counts from the last
-	engine (DEFAULT): of no effect
+	engine: accepted and ignored
 
 Caffe: softmax_layer.cpp`,
 	})

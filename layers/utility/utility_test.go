@@ -156,7 +156,8 @@ func TestErrors(t *testing.T) {
 
 		{"reshape count", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5 } }"), 5, `got shape [5] of 5 numbers for a bottom of shape [2 6], want 12 numbers`, [][]int{{2, 6}}},
 		{"reshape divide", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5\n dim: -1 } }"), 6, `dim -1 cannot be found: the bottom of shape [2 6] has 12 numbers, want a multiple of the product of the other sizes of [5 -1]`, [][]int{{2, 6}}},
-		{"reshape overflow", layer("Reshape", 1, 1, "reshape_param { shape { dim: 2147483647 dim: 2147483647 dim: 2147483647 dim: -1 } }"), 5, `dim -1 cannot be found: the bottom of shape [2 6] has 12 numbers, want a multiple of the product of the other sizes of [2147483647 2147483647 2147483647 -1]`, [][]int{{2, 6}}},
+		// The product of these sizes is 2⁶⁴ + 4.
+		{"reshape overflow", layer("Reshape", 1, 1, "reshape_param { shape { dim: 111620 dim: 429509837 dim: 384773 dim: -1 } }"), 5, `dim -1 cannot be found: the bottom of shape [2 6] has 12 numbers, want a multiple of the product of the other sizes of [111620 429509837 384773 -1]`, [][]int{{2, 6}}},
 		{"reshape two -1", layer("Reshape", 1, 1, "reshape_param { shape { dim: -1 dim: -1 } }"), 5, `got a second dim of -1, want one at most`, [][]int{{2, 6}}},
 		{"reshape negative", layer("Reshape", 1, 1, "reshape_param { shape { dim: 12\n dim: -2 } }"), 6, `got dim -2, want a size, 0 or -1`, [][]int{{2, 6}}},
 		{"reshape huge", layer("Reshape", 1, 1, "reshape_param { shape { dim: 4294967308 } }"), 5, `got dim 4294967308, want a size, 0 or -1`, [][]int{{2, 6}}},
@@ -177,6 +178,14 @@ func TestErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			layertest.CheckError(t, c.line, `layer "l": `+c.want, c.text, gaussians(c.bottom...)...)
 		})
+	}
+}
+
+// TestFlattenNothing joins no axes, which puts one in, as in Caffe.
+func TestFlattenNothing(t *testing.T) {
+	f := layertest.New(t, layer("Flatten", 1, 1, "flatten_param { axis: 1 end_axis: 0 }"), gaussians([]int{2, 3})...)
+	if !f.Top[0].ShapeEqual([]int{2, 1, 3}) {
+		t.Errorf("shape %v, want [2 1 3]", f.Top[0].Shape())
 	}
 }
 
