@@ -12,6 +12,10 @@ type ConvParams struct {
 	In, Kernel, Pad, Stride, Dilation []int
 }
 
+// maxExtent bounds the numbers of a geometry, so that sums of some of them are
+// representable on every machine.
+const maxExtent = 1 << 27
+
 // Conv computes an N-dimensional convolution and its gradients. x is
 // (Batch,Channels,In...), weight is (Outputs,Channels/Group,Kernel...), bias is
 // (Outputs) and y is (Batch,Outputs,OutShape...).
@@ -26,7 +30,8 @@ type Conv struct {
 
 	inSize, outSize, taps int // numbers of a channel of x, of y, of a kernel
 	forward               convPlan
-	backward              []convPlan // for each phase of the stride
+	backward              []convPlan // for each phase of the stride that some tap meets
+	unseen                bool       // there are other phases, whose gradient is 0
 	grad                  gradPlan
 	bias                  biasTask
 }
@@ -61,7 +66,7 @@ func NewConv(p ConvParams) (*Conv, error) {
 		if in < 1 || k < 1 || pad < 0 || stride < 1 || dil < 1 {
 			return nil, fmt.Errorf("spatial axis %d: input %d, kernel_size %d, pad %d, stride %d, dilation %d", i, in, k, pad, stride, dil)
 		}
-		if max(in, k, pad, stride, dil) > math.MaxInt32 || dil*(k-1) > math.MaxInt32 {
+		if max(in, k, pad, stride, dil) > maxExtent || int64(dil)*int64(k-1) > maxExtent {
 			return nil, fmt.Errorf("spatial axis %d: input %d, kernel_size %d, pad %d, stride %d, dilation %d: too large", i, in, k, pad, stride, dil)
 		}
 		reach := dil*(k-1) + 1
@@ -137,6 +142,9 @@ func (c *Conv) BackwardData(p *Pool, dy, weight, dx []float32) {
 	c.checkAll(dx, weight, dy)
 	q := p.begin()
 	defer p.end(q)
+	if c.unseen {
+		clear(dx[:c.p.Batch*c.p.Channels*c.inSize])
+	}
 	for i := range c.backward {
 		c.backward[i].run(q, dy, weight, nil, dx)
 	}

@@ -54,9 +54,10 @@ func (t *gradPlan) run(p *Pool, x, dy, dweight []float32) {
 	t.sumSize = ceilDiv(t.window.channels*c.taps, tileRows) * tileRows * t.u.panel()
 	t.sums = p.shared(blocks * t.parts * t.sumSize)
 	t.reducing = false
-	p.Run(blocks*t.parts, t)
+	work := int(c.MACs())
+	p.runWork(work, blocks*t.parts, t)
 	t.reducing = true
-	p.Run(blocks, t)
+	p.runWork(work, blocks, t)
 	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil
 }
 

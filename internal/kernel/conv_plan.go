@@ -1,5 +1,7 @@
 package kernel
 
+import "slices"
+
 // convDepth is how many rows of a panel a micro-kernel sums at a time in a
 // convolution.
 const convDepth = 576
@@ -23,22 +25,34 @@ func (c *Conv) plan() error {
 	if err := c.grad.init(c); err != nil {
 		return err
 	}
-	phase := make([]int, axes)
-	for {
-		if err := c.planPhase(phase); err != nil {
+	// The positions of x along an axis fall into classes modulo the stride, each
+	// of which meets some taps. Those that meet none need no plan.
+	classes := make([][]int, axes)
+	for a, in := range p.In {
+		s := p.Stride[a]
+		for t := range min(s, p.Kernel[a]) { // the classes repeat after s taps
+			r := ((t*p.Dilation[a]-p.Pad[a])%s + s) % s
+			if r < in && !slices.Contains(classes[a], r) {
+				classes[a] = append(classes[a], r)
+			}
+		}
+		c.unseen = c.unseen || len(classes[a]) < min(s, in)
+	}
+	return c.planPhases(classes, make([]int, 0, axes))
+}
+
+// planPhases calls planPhase for all phases that begin with the given classes.
+func (c *Conv) planPhases(classes [][]int, phase []int) error {
+	axis := len(phase)
+	if axis == len(classes) {
+		return c.planPhase(phase)
+	}
+	for _, r := range classes[axis] {
+		if err := c.planPhases(classes, append(phase, r)); err != nil {
 			return err
 		}
-		a := axes - 1
-		for ; a >= 0; a-- {
-			if phase[a]++; phase[a] < min(p.Stride[a], p.In[a]) {
-				break
-			}
-			phase[a] = 0
-		}
-		if a < 0 {
-			return nil
-		}
 	}
+	return nil
 }
 
 // planPhase plans the gradient of the pixels of x whose position along axis a
@@ -64,9 +78,7 @@ func (c *Conv) planPhase(phase []int) error {
 			}
 		}
 		// Displacements fall; the last is the lowest and becomes 0.
-		if n := len(taps); n > 0 {
-			w.lo[a] = -w.disp[a][n-1]
-		}
+		w.lo[a] = -w.disp[a][len(taps)-1]
 		for i := range w.disp[a] {
 			w.disp[a][i] += w.lo[a]
 		}
@@ -126,9 +138,10 @@ func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
 	shared := p.shared(c.p.Group * t.width * (t.depth + 1))
 	t.packedBias, t.packed = shared[:c.p.Group*t.width], shared[c.p.Group*t.width:]
 	t.packing = true
-	p.Run(c.p.Group*t.panels, t)
+	work := int(c.MACs())
+	p.runWork(work, c.p.Group*t.panels, t)
 	t.packing = false
-	p.Run(c.p.Group*t.chunks(c.p.Batch), t)
+	p.runWork(work, c.p.Group*t.chunks(c.p.Batch), t)
 	t.pool, t.src, t.weight, t.bias, t.to, t.packed, t.packedBias = nil, nil, nil, nil, nil, nil, nil
 }
 
@@ -187,15 +200,10 @@ func (t *convPlan) compute(worker, group int, c chunk) {
 	copied := t.bufferSize()
 	buf := t.pool.buffer(worker, copied+tiles*tileRows*t.u.panel())
 	x, sums := buf[:copied], buf[copied:]
-	if t.taps > 0 {
-		t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
-	}
+	t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 	for panel := range t.panels {
 		j, n, w := t.columns(panel)
 		packed := t.packed[(group*t.width+j)*t.depth:]
-		if t.taps == 0 {
-			clear(sums)
-		}
 		var init *float32
 		ldi := 0
 		if t.bias != nil {

@@ -219,7 +219,9 @@ func TestNewConvErrors(t *testing.T) {
 		{square(1, 0, 1, 1, 4, 3, 0, 1, 1), "convolution with batch 1, channels 0, num_output 1, group 1"},
 		{ConvParams{1, 1, 1, 1, []int{4, 4}, []int{3}, []int{0, 0}, []int{1, 1}, []int{1, 1}}, "convolution of 2 spatial axes with 1 kernel sizes, 2 pads, 2 strides, 2 dilations"},
 		{square(1<<20, 1<<20, 1, 1, 1<<20, 1, 0, 1<<20, 1), "convolution: the input has too many elements"},
-		{square(1, 1, 1, 1, 1<<40, 1<<40, 0, 1, 1), "spatial axis 0: input 1099511627776, kernel_size 1099511627776, pad 0, stride 1, dilation 1: too large"},
+		{square(1, 1, 1, 1, 1<<29, 3, 0, 1, 1), "spatial axis 0: input 536870912, kernel_size 3, pad 0, stride 1, dilation 1: too large"},
+		{square(1, 1, 1, 1, 1, 3, 1<<20, 1, 1<<20), "convolution: the padded input has too many elements"},
+		{ConvParams{1, 4, 1, 1, []int{1, 1}, []int{1, 1}, []int{0, 1 << 26}, []int{1, 1}, []int{1, 1}}, "convolution: the padded input has too many elements"},
 	} {
 		if _, err := NewConv(test.p); err == nil || err.Error() != test.want {
 			t.Errorf("NewConv(%+v): %v, want %s", test.p, err, test.want)

@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"fmt"
+	"errors"
 	"math"
 )
 
@@ -15,6 +15,10 @@ const (
 	// unless they get smaller than convFewPixels.
 	convTasks     = 16
 	convFewPixels = 8 * tileRows
+
+	// convLimit bounds the copy of a chunk of a single row, and what the
+	// offsets in it may be.
+	convLimit = 1 << 28
 )
 
 // A window moves over a source of several channels: output pixel (q₀, q₁, ...)
@@ -46,6 +50,7 @@ type window struct {
 func (w *window) init(batch int) error {
 	w.taps, w.srcSize, w.outSize = 1, size(w.src), size(w.out)
 	w.whole = true
+	padded := float64(w.channels)
 	span := make([]int, len(w.src))
 	w.ext = make([]int, len(w.src))
 	for a := range w.src {
@@ -56,6 +61,10 @@ func (w *window) init(batch int) error {
 		w.ext[a] = (w.out[a]-1)*w.step[a] + span[a]
 		start, end := w.within(a, 0, w.ext[a])
 		w.whole = w.whole && start == 0 && end == w.ext[a]
+		padded *= float64(w.ext[a])
+	}
+	if padded > math.MaxInt/16 {
+		return errors.New("convolution: the padded input has too many elements")
 	}
 	w.span = span[0]
 
@@ -75,8 +84,8 @@ func (w *window) init(batch int) error {
 	w.ext[0] = (w.rows-1)*w.step[0] + w.span
 	w.channelStride = w.stride(w.rows)
 	w.imageStride = w.channels * w.channelStride
-	if w.imageStride > math.MaxInt32/w.images-w.channelStride {
-		return fmt.Errorf("convolution: a row of the input has too many elements")
+	if w.channelStride > convLimit/w.channels || w.imageStride > convLimit/w.images {
+		return errors.New("convolution: the padded input has too many elements")
 	}
 
 	// Behind pix and off are places that partial tiles may read.

@@ -154,16 +154,17 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 			}
 			shared := p.shared(sizeB + sizeA)
 			t.packed, t.packedA = shared[:sizeB], shared[sizeB:]
+			work := t.k * t.n * min(rows, m)
 			for t.first = 0; t.first < m; t.first += rows {
 				t.blocks = ceilDiv(min(rows, m-t.first), t.block)
 				t.packing = true
+				packs := t.packs
 				if transA {
-					p.Run(t.packs+t.blocks*t.depths, t)
-				} else {
-					p.Run(t.packs, t)
+					packs += t.blocks * t.depths
 				}
+				p.runWork(work, packs, t)
 				t.packing = false
-				p.Run(t.panels*t.blocks, t)
+				p.runWork(work, t.panels*t.blocks, t)
 				t.packs = 0 // B is packed
 			}
 		}

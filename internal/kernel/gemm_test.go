@@ -143,9 +143,9 @@ func TestGemm(t *testing.T) {
 		p := NewPool(2)
 		defer p.Close()
 		for _, trans := range []int{0, 1, 2, 3} {
-			for _, m := range []int{1, 2, 5, 6, 7, 13, 47, 49, 100} {
-				for _, n := range []int{1, 3, 4, 8, 15, 16, 17, 31, 33, 48, 63, 64, 65, 130, 191} {
-					for _, k := range []int{0, 1, 2, 7, 33} {
+			for _, m := range []int{1, 2, 5, 6, 7, 49, 100} {
+				for _, n := range []int{1, 3, 8, 15, 16, 17, 33, 48, 64, 65, 191} {
+					for _, k := range []int{0, 1, 2, 7} {
 						gemmCase{trans&1 != 0, trans&2 != 0, m, n, k, 1, 0, 0}.check(t, p)
 					}
 				}

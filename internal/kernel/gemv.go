@@ -28,12 +28,13 @@ func gemv(p *Pool, trans bool, m, n int, alpha float32, a []float32, lda int, x 
 	defer p.end(q)
 	t := &q.gemv
 	*t = gemvTask{trans: trans, m: m, n: n, alpha: alpha, beta: beta, a: a, lda: lda, x: x, y: y}
+	work := 8 * m * n // about as slow as so many multiply-adds of a product
 	if trans {
 		t.piece = min(n, max(64, gemvWork/m))
-		q.Run(ceilDiv(n, t.piece), t)
+		q.runWork(work, ceilDiv(n, t.piece), t)
 	} else {
 		t.piece = max(1, gemvWork/n)
-		q.Run(ceilDiv(m, t.piece), t)
+		q.runWork(work, ceilDiv(m, t.piece), t)
 	}
 	*t = gemvTask{}
 }

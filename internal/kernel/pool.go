@@ -159,6 +159,24 @@ func (p *Pool) Run(n int, t Task) {
 	}
 }
 
+// serialWork is the number of multiply-adds, some 10 µs of them, below which
+// waking other threads costs more than they save.
+const serialWork = 1 << 19
+
+// runWork is Run for parts that take about work multiply-adds together: a
+// little is done by the calling goroutine alone.
+func (p *Pool) runWork(work, n int, t Task) {
+	if work >= serialWork {
+		p.Run(n, t)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range n {
+		t.Do(0, i)
+	}
+}
+
 func (p *Pool) worker(w int, start <-chan struct{}) {
 	for range start {
 		p.work(w)
