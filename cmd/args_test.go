@@ -1,0 +1,95 @@
+package gocaffecmd
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func TestCaffeArgs(t *testing.T) {
+	flags := filepath.Join(t.TempDir(), "flags")
+	if err := os.WriteFile(flags, []byte("# a comment\n-solver=s.prototxt\n\n--threads=3\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ in, want string }{
+		{"train --solver=s.prototxt", "train --solver=s.prototxt"},
+		{"train --solver s.prototxt", "train --solver=s.prototxt"},
+		{"train -solver s.prototxt", "train --solver=s.prototxt"},
+		{"train -solver=s.prototxt", "train --solver=s.prototxt"},
+		{"-solver s.prototxt train", "train --solver=s.prototxt"},
+		{"-solver s.prototxt -gpu 0 train -weights a,b", "train --solver=s.prototxt --gpu=0 --weights=a,b"},
+		{"train -sigint_effect none", "train --sigint-effect=none"},
+		{"train --sigint-effect none", "train --sigint-effect=none"},
+		{"--solver train train", "train --solver=train"}, // a file named train
+		{"time -iterations 5 -model m", "time --iterations=5 --model=m"},
+		{"time -synthetic_data -model m", "time --synthetic-data --model=m"},
+		{"time -nosynthetic_data -model m", "time --synthetic-data=false --model=m"},
+		{"time --synthetic-data=false -model m", "time --synthetic-data=false --model=m"},
+		{"zoo write lenet dir", "zoo write lenet dir"},
+		{"-threads 2 zoo write lenet dir", "zoo write --threads=2 lenet dir"},
+		{"check zoo", "check zoo"}, // a file named zoo
+		{"train -h", "train -h"},
+		{"train -nonsense x", "train --nonsense x"},
+		{"train -solver", "train --solver"},
+		{"-alsologtostderr train", "train --alsologtostderr"},
+		{"train --flagfile=" + flags, "train --solver=s.prototxt --threads=3"},
+		{"train -flagfile " + flags + " -gpu 1", "train --solver=s.prototxt --threads=3 --gpu=1"},
+	} {
+		root := (&app{stdout: io.Discard, stderr: io.Discard, glog: new(glog)}).root()
+		got, err := caffeArgs(root, strings.Fields(test.in))
+		if err != nil {
+			t.Errorf("%s: %v", test.in, err)
+			continue
+		}
+		if want := strings.Fields(test.want); !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %q\nwant %q", test.in, got, want)
+		}
+	}
+}
+
+func TestFlagFileCircle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "flags")
+	if err := os.WriteFile(path, []byte("--flagfile="+path), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := expandFlagFiles([]string{"--flagfile=" + path}, 0); err == nil {
+		t.Error("a file that names itself is accepted")
+	}
+}
+
+func TestLogPrefix(t *testing.T) {
+	var out strings.Builder
+	dir := t.TempDir()
+	at := time.Date(2026, 9, 2, 13, 35, 56, 474978999, time.UTC)
+	g := &glog{out: &out, pid: 160, now: func() time.Time { return at }}
+	if err := g.openFile(dir); err != nil {
+		t.Fatal(err)
+	}
+	g.logf("solver.cpp:239", "Iteration %d", 7)
+	g.quiet = true
+	g.logf("solver.cpp:239", "Iteration 8")
+	g.log(layers.Warning, "net.cpp:1", "look")
+	g.min = 2
+	g.log(layers.Warning, "net.cpp:1", "not this")
+	const first = "I0902 13:35:56.474978   160 solver.cpp:239] Iteration "
+	const warning = "W0902 13:35:56.474978   160 net.cpp:1] look\n"
+	if want := first + "7\n" + warning; out.String() != want {
+		t.Errorf("on the terminal:\n%s\nwant:\n%s", out.String(), want)
+	}
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "gocaffe.INFO"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := first + "7\n" + first + "8\n" + warning; !strings.HasSuffix(string(text), want) {
+		t.Errorf("the file ends:\n%s\nwant:\n%s", text, want)
+	}
+}
