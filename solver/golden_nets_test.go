@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -93,6 +94,10 @@ func TestGoldenNets(t *testing.T) {
 			defer workers.Close()
 			c := openCase(t, dir)
 			c.workers = workers
+			// Caffe itself, on another BLAS, is up to 1 % off within 20
+			// iterations: of batch-normalized nets, snapshots on the way can
+			// only be wrong in a gross way. restartOnce compares closely.
+			c.snapshotTolerance = 0.1
 			c.feed = c.mnistFeed(train, test, tt.shift, tt.scale)
 			c.train(t, tt.iterations)
 			if c.has(10, "snap_iter_%d.solverstate") {
@@ -197,11 +202,12 @@ func (c *goldenCase) checkOutputs(t *testing.T, n *net.Net) {
 	}
 	compared := 0
 	for name, want := range readContainer(t, c.dir, "outputs.binaryproto") {
-		tolerance, known := c.tolerance["outputs "+name]
-		if !known {
-			continue // the inputs
+		data := got[strings.TrimPrefix(name, "outputs ")]
+		if len(data) < len(want[0].Data) {
+			t.Errorf("%s: %d numbers, want at least %d", name, len(data), len(want[0].Data))
+			continue
 		}
-		c.checkData(t, got[name][:len(want[0].Data)], want[0].Data, tolerance, "output", name)
+		c.checkData(t, data[:len(want[0].Data)], want[0].Data, c.tolerance[name], name)
 		compared++
 	}
 	if compared < 3 {

@@ -59,7 +59,7 @@ func TestGoldenSolvers(t *testing.T) {
 			passed++
 		}
 	}
-	t.Logf("%d of %d cases, without the %d of HDF5", passed, len(entries)-len(laterCases), len(laterCases))
+	t.Logf("%d of %d cases passed, %d wait for HDF5", passed, len(entries)-len(laterCases), len(laterCases))
 	if len(entries) < 30 {
 		t.Errorf("%d cases, want at least 30", len(entries))
 	}
@@ -74,13 +74,19 @@ type goldenCase struct {
 	tolerance map[string]float64                 // by the line of tolerance.txt before the number
 	losses    [][]float64                        // lines of losses.txt
 
+	// snapshotTolerance is that of the numbers in snapshots, for which the
+	// folder has none, in parts of the largest number of a blob.
+	snapshotTolerance float64
+
 	worst float64 // largest error, in parts of its tolerance
 	where string
 }
 
 func openCase(t *testing.T, dir string) *goldenCase {
 	t.Helper()
-	c := &goldenCase{dir: dir, tolerance: make(map[string]float64)}
+	// Five times the 1e-6 that weights have: histories hold the gradients of
+	// the last few iterations, which vary more.
+	c := &goldenCase{dir: dir, tolerance: make(map[string]float64), snapshotTolerance: 5e-6}
 	var err error
 	if c.file, err = prototxt.ReadSolver(filepath.Join(dir, "solver.prototxt")); err != nil {
 		t.Fatal(err)
@@ -280,7 +286,7 @@ func (c *goldenCase) check(t *testing.T, got, want, tolerance float64, what ...a
 		t.Errorf("%v: %.9g, want %.9g within %.1e", what, got, want, tolerance)
 	}
 	if tolerance > 0 && d/tolerance > c.worst {
-		c.worst, c.where = d/tolerance, fmt.Sprint(what...)
+		c.worst, c.where = d/tolerance, strings.TrimSpace(fmt.Sprintln(what...))
 	}
 }
 
@@ -374,12 +380,10 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 	}
 }
 
-// checkBlob compares the numbers of two blobs of snapshots, for which there is
-// no tolerance in the folder, and removes them. Errors of the gradient of one
-// iteration in twenty are five times those of the weights.
+// checkBlob compares the numbers of two blobs of snapshots, and removes them.
 func (c *goldenCase) checkBlob(t *testing.T, got, want *caffepb.BlobProto, what ...any) {
 	t.Helper()
-	c.checkData(t, got.Data, want.Data, 5e-6*largest(want.Data)+1e-7, what...)
-	c.checkData(t, got.Diff, want.Diff, 5e-6*largest(want.Diff)+1e-7, append(slices.Clone(what), "diff")...)
+	c.checkData(t, got.Data, want.Data, c.snapshotTolerance*largest(want.Data)+1e-7, what...)
+	c.checkData(t, got.Diff, want.Diff, c.snapshotTolerance*largest(want.Diff)+1e-7, append(slices.Clone(what), "diff")...)
 	got.Data, got.Diff, want.Data, want.Diff = nil, nil, nil, nil
 }

@@ -178,3 +178,42 @@ func TestCaffeLogContinued(t *testing.T) {
 		}
 	}
 }
+
+// TestCaffeLogLines checks the lines that are not in Caffe's example. The
+// wanted texts and places are those of solver.cpp and sgd_solver.cpp at commit
+// 9b89154.
+func TestCaffeLogLines(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, tt := range []struct {
+		event any
+		want  string
+	}{
+		{&solver.LoadingWeights{Path: "a.caffemodel"}, "solver.cpp:72] Finetuning from a.caffemodel"},
+		{&solver.CreatingNet{Field: "train_net_param"}, "solver.cpp:88] Creating training net specified in train_net_param."},
+		{&solver.CreatingNet{Field: "train_net", File: "t.prototxt"}, "solver.cpp:92] Creating training net from train_net file: t.prototxt"},
+		{&solver.CreatingNet{Field: "net_param"}, "solver.cpp:98] Creating training net specified in net_param."},
+		{&solver.CreatingNet{Test: true, Index: 2, Field: "test_net_param"}, "solver.cpp:190] Creating test net (#2) specified by test_net_param"},
+		{&solver.CreatingNet{Test: true, Index: 1, Field: "test_net", File: "t.prototxt"}, "solver.cpp:190] Creating test net (#1) specified by test_net file: t.prototxt"},
+		{&solver.Restored{Path: "s", Iter: 3}, "sgd_solver.cpp:336] SGDSolver: restoring history"},
+		{&solver.Iteration{Iter: 7, LR: 0.1, MultiStep: 2}, "sgd_solver.cpp:50] MultiStep Status: Iteration 7, step = 2"},
+		{&solver.Iteration{Iter: 7, LR: 0.1}, ""},
+		{&solver.Clipped{Iter: 7, Norm: 12.5, Max: 10, Scale: 0.8}, "sgd_solver.cpp:99] Gradient clipping: scaling down gradients (L2 norm 12.5 > 10) by scale factor 0.8"},
+		{&solver.TestInterrupted{}, "solver.cpp:396] Test interrupted."},
+		{&solver.TestResult{Loss: 0.25, HasLoss: true, Outputs: []solver.Output{{Name: "acc", Value: 0.5}, {Name: "l", Value: 0.1, LossWeight: 0.3}}},
+			"solver.cpp:401] Test loss: 0.25\nsolver.cpp:414]     Test net output #0: acc = 0.5\nsolver.cpp:414]     Test net output #1: l = 0.1 (* 0.3 = 0.03 loss)"},
+		{&solver.FinalLoss{Iter: 9, SmoothedLoss: nan}, "solver.cpp:327] Iteration 9, loss = nan"},
+		{&solver.Finished{Early: true}, "solver.cpp:311] Optimization stopped early."},
+		{&solver.TestBatch{}, ""},
+	} {
+		var got []string
+		solver.CaffeLog(func(level layers.Level, source, text string) {
+			if level != layers.Notice {
+				t.Errorf("%T: level %c", tt.event, level)
+			}
+			got = append(got, source+"] "+text)
+		}).Observe(tt.event)
+		if g := strings.Join(got, "\n"); g != tt.want {
+			t.Errorf("%+v\ngot  %s\nwant %s", tt.event, g, tt.want)
+		}
+	}
+}

@@ -98,13 +98,14 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 		return nil, err
 	}
 	if err := s.createNets(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		s.Close()
+		return nil, err
 	}
 	s.params = s.net.Params()
-	s.losses = make([]float32, 0, s.param.GetAverageLoss())
 	var err error
 	if s.history, err = s.makeHistory(); err != nil {
-		return nil, errors.Join(err, s.Close())
+		s.Close()
+		return nil, err
 	}
 	emit(s, Initialized{})
 	return s, nil
