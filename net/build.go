@@ -175,6 +175,7 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 		}
 		if err := b.replaceData(l); err != nil {
 			b.add(err)
+			continue
 		}
 		b.layers = append(b.layers, l)
 	}

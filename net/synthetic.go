@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -110,6 +111,10 @@ func (b *builder) askShapes(l *Layer, source layers.DataSource) ([][]int, error)
 		err = errors.Join(err, c.Close())
 	}
 	if err != nil {
+		var e *prototxt.Error
+		if errors.As(err, &e) {
+			return nil, &prototxt.Error{Pos: e.Pos, Layer: e.Layer, Err: &SourceError{source.Sources(), e.Err}}
+		}
 		return nil, &SourceError{source.Sources(), err}
 	}
 	shapes := make([][]int, len(tops))
