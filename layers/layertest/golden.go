@@ -156,9 +156,9 @@ type golden struct {
 	want  arrays
 	tol   tolerances
 
-	worst      float64 // largest error over its tolerance, and where it is
-	worstEntry string
-	compared   int
+	worst    float64 // largest error over its tolerance
+	report   string  // about that error
+	compared int
 }
 
 func goldenCase(t *testing.T, dir string) {
@@ -179,7 +179,7 @@ func goldenCase(t *testing.T, dir string) {
 	if g.compared == 0 {
 		t.Error("case has nothing to compare")
 	}
-	t.Logf("largest error %.3g of its tolerance (%s)", g.worst, g.worstEntry)
+	t.Logf("%s/%s: largest error %s", filepath.Base(filepath.Dir(dir)), filepath.Base(dir), g.report)
 }
 
 // build sets up the net.
@@ -366,21 +366,24 @@ func (g *golden) compareValues(name string, got, want []float32, tol [2]float64)
 	if worst < 0 {
 		return
 	}
-	if !(worst <= g.worst) || g.worstEntry == "" {
-		g.worst, g.worstEntry = worst, name
+	report := fmt.Sprintf("%.2g, tolerance %.2g, in %s", math.Abs(float64(got[at])-float64(want[at])), allowed(want[at], tol), name)
+	if g.report == "" || !(worst <= g.worst) {
+		g.worst, g.report = worst, report
 	}
 	if !(worst <= 1) {
-		g.t.Errorf("%s[%d]: got %g, want %g, error %.3g of the tolerance %g + %g·|want|",
-			name, at, got[at], want[at], worst, tol[0], tol[1])
+		g.t.Errorf("%s[%d]: got %g, want %g: error %s", name, at, got[at], want[at], report)
 	}
 }
+
+// allowed returns the largest difference that is allowed.
+func allowed(want float32, tol [2]float64) float64 { return tol[0] + tol[1]*math.Abs(float64(want)) }
 
 // relativeError returns the difference as a multiple of the tolerance.
 func relativeError(got, want float32, tol [2]float64) float64 {
 	if got == want || got != got && want != want {
 		return 0
 	}
-	e := math.Abs(float64(got)-float64(want)) / (tol[0] + tol[1]*math.Abs(float64(want)))
+	e := math.Abs(float64(got)-float64(want)) / allowed(want, tol)
 	if math.IsNaN(e) {
 		return math.Inf(1)
 	}

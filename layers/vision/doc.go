@@ -1,2 +1,3 @@
-// Package vision holds the layers of images: convolution, pooling and local response normalization.
+// Package vision holds the layers of images: convolution, pooling and local
+// response normalization.
 package vision
