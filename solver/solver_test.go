@@ -503,6 +503,9 @@ func TestSaturated(t *testing.T) {
 // TestStepAllocatesNothing runs each rule on a net with all that happens in an
 // iteration, but for observers.
 func TestStepAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	for _, typ := range []string{"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"} {
 		s := newSolver(t, `base_lr: 0.001 lr_policy: "inv" gamma: 0.1 power: 0.75 iter_size: 2 average_loss: 3 clip_gradients: 0.01
 			weight_decay: 0.1 display: 1 test_iter: 2 test_interval: 3 type: "`+typ+`" net_param {`+line+`}`, solver.Options{})

@@ -68,8 +68,8 @@ func due(iter int, every int32) bool { return every != 0 && iter%int(every) == 0
 
 // Step trains for n iterations, or until the user stops it, with the tests and
 // snapshots that the file asks for: Step of Caffe's solver.cpp. The smoothed
-// loss begins anew. When it fails, the weights are those of the last complete
-// iteration.
+// loss begins anew. When it fails, what training updates is as after the last
+// complete iteration.
 func (s *Solver) Step(ctx context.Context, n int) error {
 	start, stop := s.iter, s.iter+n
 	s.stopped = false
@@ -127,10 +127,9 @@ func (s *Solver) iterate(ctx context.Context, start int) error {
 	loss /= float32(s.param.GetIterSize())
 	s.smooth(loss, start)
 	rate, moved := s.rate()
+	s.outputs = s.outputs[:0]
 	if display {
-		s.outputs = appendOutputs(s.outputs[:0], s.net)
-	} else {
-		s.outputs = s.outputs[:0]
+		s.outputs = appendOutputs(s.outputs, s.net)
 	}
 	emit(s, Iteration{
 		Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
