@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -35,7 +37,9 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 		return ErrorList{{Pos: at, Err: errors.New("NUL byte: a binary file, where text is wanted")}}
 	}
 	p.tokens = lex(text, func(line, col int, format string, args ...any) {
-		p.report(Pos{file, line, col}, format, args...)
+		if len(p.lexErrs) < maxErrors {
+			p.lexErrs = append(p.lexErrs, &Error{Pos: Pos{file, line, col}, Err: fmt.Errorf(format, args...)})
+		}
 	})
 	for _, t := range p.tokens {
 		if t.kind == symbolToken {
@@ -50,6 +54,7 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	top := m.ProtoReflect()
 	pos.SetMessage(m, Pos{file, 1, 1})
 	p.message(&scope{m: top, begin: token{line: 1, col: 1}, given: make(map[protoreflect.FieldNumber]token)})
+	p.errs = append(p.errs, p.lexErrs...)
 	p.errs.Sort()
 	return p.errs.Err()
 }
@@ -64,7 +69,9 @@ type parser struct {
 	schema   schema
 	pos      *Positions
 	errs     ErrorList
+	lexErrs  ErrorList
 	unclosed int // how many more braces are opened than closed in the whole file
+	stopped  bool
 }
 
 // A scope is a message that is being read.
@@ -110,10 +117,12 @@ func (p *parser) place(t token) Pos { return Pos{p.file, int(t.line), int(t.col)
 
 func (p *parser) report(at Pos, format string, args ...any) {
 	switch {
+	case p.stopped:
 	case len(p.errs) < maxErrors:
 		p.errs = append(p.errs, &Error{Pos: at, Err: fmt.Errorf(format, args...)})
-	case len(p.errs) == maxErrors:
+	default:
 		p.errs = append(p.errs, &Error{Pos: at, Err: errors.New("too many errors, reading no further")})
+		p.stopped = true
 	}
 }
 
@@ -124,7 +133,9 @@ func (p *parser) message(s *scope) {
 	firstError := len(p.errs)
 	for p.fields(s) {
 	}
-	p.checkRequired(s)
+	if !p.stopped {
+		p.checkRequired(s)
+	}
 	if label, is := layerName(s.m); is {
 		for _, e := range p.errs[min(firstError, len(p.errs)):] {
 			if e.Layer == "" {
@@ -150,14 +161,13 @@ func layerName(m protoreflect.Message) (name string, is bool) {
 
 // fields reads one field of s, or its end, and tells whether there may be more.
 func (p *parser) fields(s *scope) bool {
-	if len(p.errs) > maxErrors {
-		return false
-	}
 	t := p.peek()
 	switch {
+	case p.stopped:
+		return false
 	case t.kind == endToken:
-		if s.around != nil {
-			p.errorAt(s.begin, "%s is not closed: %q is missing", s.field, s.closer)
+		if s.around != nil && !p.endsInString() {
+			p.errorAt(s.begin, "%q is not closed, %q is missing", s.field, string(s.closer))
 		}
 		return false
 	case p.closes(t):
@@ -167,7 +177,7 @@ func (p *parser) fields(s *scope) bool {
 			return true
 		}
 		if !p.is(t, s.closer) {
-			p.errorAt(t, "got %s, want %q to close %s of line %d", p.show(t), s.closer, s.field, s.begin.line)
+			p.errorAt(t, "got %s, want %q to close the %q of line %d", p.show(t), string(s.closer), s.field, s.begin.line)
 		}
 		return false
 	case t.kind == brokenToken:
@@ -187,10 +197,13 @@ func (p *parser) fieldOf(s *scope) bool {
 	t := p.peek()
 	field := p.schema.field(s.m.Descriptor(), p.str(t))
 	if field == nil {
+		if p.runOn(t) {
+			return false
+		}
 		owner := p.owner(s.around, p.str(t))
 		if owner != nil && p.unclosed > 0 && t.firstOnLine {
 			p.unclosed--
-			p.errorAt(s.begin, "%s is not closed before %s of line %d: %q is missing", s.field, p.str(t), t.line, s.closer)
+			p.errorAt(s.begin, "%q is not closed before the %q of line %d, %q is missing", s.field, p.str(t), t.line, string(s.closer))
 			return false
 		}
 		p.unknownField(t, s, owner)
@@ -238,10 +251,29 @@ func (p *parser) owner(s *scope, field string) *scope {
 	return nil
 }
 
+// nearest returns the field of a message that was meant by an unknown name, or
+// "". The ending _param, which most fields of layers have, is no likeness.
+func (p *parser) nearest(field string, m protoreflect.MessageDescriptor) string {
+	known := p.schema.names(m)
+	stem, hasEnding := strings.CutSuffix(field, "_param")
+	if !hasEnding {
+		return near.Name(field, known)
+	}
+	var stems []string
+	for _, name := range known {
+		if s, has := strings.CutSuffix(name, "_param"); has {
+			stems = append(stems, s)
+		}
+	}
+	if meant := near.Name(stem, stems); meant != "" {
+		return meant + "_param"
+	}
+	return ""
+}
+
 func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	hint := ""
-	known := p.schema.names(s.m.Descriptor())
-	if meant := near.Name(p.str(t), known); meant != "" {
+	if meant := p.nearest(p.str(t), s.m.Descriptor()); meant != "" {
 		hint = fmt.Sprintf(", did you mean %q?", meant)
 	} else if owner != nil {
 		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
@@ -257,7 +289,7 @@ func (p *parser) values(s *scope, m protoreflect.Message, field protoreflect.Fie
 			return
 		}
 		for {
-			if len(p.errs) > maxErrors || !p.value(s, m, field, p.peek()) {
+			if !p.value(s, m, field, p.peek()) {
 				p.resync()
 				return
 			}
@@ -352,17 +384,32 @@ func (p *parser) separator() {
 	}
 }
 
+// runOn tells whether the token before t, which makes no sense, is a string of
+// several lines. A forgotten quote makes such a string of all up to the next
+// quote, and then all that was in quotes is outside of them; so this is the only
+// error reported from here on.
+func (p *parser) runOn(t token) bool {
+	if p.at == 0 {
+		return false
+	}
+	before := p.tokens[p.at-1]
+	if before.kind != stringToken || bytes.IndexByte(p.src[before.off:before.end], '\n') < 0 {
+		return false
+	}
+	p.errorAt(before, "string that runs on to line %d, is its closing quote missing?", t.line)
+	p.at = len(p.tokens) - 1
+	p.stopped = true
+	p.lexErrs = slices.DeleteFunc(p.lexErrs, func(e *Error) bool { return e.Pos.Line >= int(before.line) })
+	return true
+}
+
 // unexpected reports t where something else is wanted.
 func (p *parser) unexpected(t token, want string) {
 	if t.kind == brokenToken {
 		return
 	}
-	// A forgotten quote makes a string of all that follows up to the next one.
-	if p.at > 0 {
-		if before := p.tokens[p.at-1]; before.kind == stringToken && before.line < t.line && bytes.IndexByte(p.src[before.off:before.end], '\n') >= 0 {
-			p.errorAt(before, "string that runs on to line %d, is its closing quote missing?", t.line)
-			return
-		}
+	if p.runOn(t) {
+		return
 	}
 	hint := ""
 	if p.is(t, '/') && p.at+1 < len(p.tokens) && (p.is(p.tokens[p.at+1], '/') || p.is(p.tokens[p.at+1], '*')) {
@@ -374,13 +421,22 @@ func (p *parser) unexpected(t token, want string) {
 // missing tells whether t, which is no value, belongs to what follows: the
 // value was forgotten.
 func (p *parser) missing(t token) bool {
-	return t.kind == endToken || p.closes(t) || p.beginsField()
+	return t.kind == endToken || p.closes(t) || p.is(t, ']') || p.beginsField()
 }
 
 // beginsField tells whether the next tokens begin a field.
 func (p *parser) beginsField() bool {
 	after := p.tokens[min(p.at+1, len(p.tokens)-1)]
 	return p.peek().kind == nameToken && (p.is(after, ':') || p.opens(after))
+}
+
+// endsInString tells whether the file ends in a string without a closing quote.
+func (p *parser) endsInString() bool {
+	if len(p.tokens) < 2 {
+		return false
+	}
+	last := p.tokens[len(p.tokens)-2]
+	return last.kind == brokenToken && (p.src[last.off] == '"' || p.src[last.off] == '\'')
 }
 
 // resync goes past what cannot be understood: up to a field at the start of a

@@ -1,5 +1,14 @@
 // Package prototxt reads and writes Caffe's text files, nets and solvers, and
-// brings old ones to the present form.
+// brings old ones to the present form. It also reads and writes the binary
+// files that hold the same messages.
+//
+// The reader is the package's own, because no other does what is needed.
+// The Go prototext package stops at the first error and forgets where values
+// were written. The syntax tree of github.com/protocolbuffers/txtpbfmt, which is
+// made for formatting, has no places of values, puts a field at the start of the
+// blank lines and comments before it, and takes much that is broken: braces
+// that are not closed, "a: -", "a: 1.2.3", "a: @", a NUL byte in a name, and
+// "/* x */" as fields.
 package prototxt
 
 import (

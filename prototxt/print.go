@@ -90,7 +90,10 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 	}
 	start := len(b)
 	b = strconv.AppendFloat(b, f, 'g', short, 64)
-	if back, _ := strconv.ParseFloat(string(b[start:]), bits); back != f {
+	back, _ := strconv.ParseFloat(string(b[start:]), bits)
+	// C's strtof, by which C++ tries the short form, calls subnormals out of range.
+	subnormal := bits == 32 && f != 0 && math.Abs(f) < 0x1p-126
+	if back != f || subnormal {
 		b = strconv.AppendFloat(b[:start], f, 'g', long, 64)
 	}
 	return b

@@ -196,9 +196,13 @@ func enumNames(e protoreflect.EnumDescriptor) []string {
 
 // anyOf returns "A, B or C".
 func anyOf(names []string) string {
+	const most = 8
 	last := len(names) - 1
-	if last == 0 {
+	switch {
+	case last == 0:
 		return names[0]
+	case last >= most:
+		return fmt.Sprintf("%s or %d others", strings.Join(names[:most], ", "), len(names)-most)
 	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -54,6 +54,12 @@ func (u *upgrader) errorAt(m proto.Message, path string, index int, layer string
 	u.errs = append(u.errs, &Error{Pos: at, Layer: layer, Err: fmt.Errorf(format, args...)})
 }
 
+// made records the place of a new message in a field of m.
+func (u *upgrader) made(m proto.Message, field protoreflect.Name, message proto.Message, at Pos) {
+	u.pos.SetMessage(message, at)
+	u.pos.AddField(m, field, at)
+}
+
 func (u *upgrader) net(p *caffepb.NetParameter) {
 	if len(p.Layer) > 0 && len(p.Layers) > 0 {
 		u.errorAt(p.Layers[0], "", 0, "", `the net has both "layers" and "layer", of which "layers" is an old form; write all of them as "layer"`)
@@ -143,7 +149,7 @@ func (u *upgrader) transforms(p *caffepb.NetParameter) {
 		}
 		if l.TransformParam == nil {
 			l.TransformParam = new(caffepb.TransformationParameter)
-			u.pos.SetMessage(l.TransformParam, u.pos.Of(l, string(field.Name()), 0))
+			u.made(l, "transform_param", l.TransformParam, u.pos.Of(l, string(field.Name()), 0))
 		}
 		from, to := l.ProtoReflect().Mutable(field).Message(), l.TransformParam.ProtoReflect()
 		for _, name := range oldTransforms {
@@ -277,7 +283,7 @@ func (u *upgrader) inputs(p *caffepb.NetParameter) {
 			InputParam: new(caffepb.InputParameter),
 		}
 		u.pos.SetMessage(l, u.pos.Of(p, "input", 0))
-		u.pos.SetMessage(l.InputParam, u.pos.Of(p, "input", 0))
+		u.made(l, "input_param", l.InputParam, u.pos.Of(p, "input", 0))
 		u.pos.moveField(p, "input", l, "top")
 		if len(p.InputShape) > 0 {
 			u.pos.moveField(p, "input_shape", l.InputParam, "shape")
@@ -294,8 +300,7 @@ func (u *upgrader) inputs(p *caffepb.NetParameter) {
 					shape.Dim = append(shape.Dim, int64(dim))
 					u.pos.AddField(shape, "dim", u.pos.Of(p, "input_dim", 4*i+j))
 				}
-				u.pos.SetMessage(shape, u.pos.Of(p, "input_dim", 4*i))
-				u.pos.AddField(l.InputParam, "shape", u.pos.Of(p, "input_dim", 4*i))
+				u.made(l.InputParam, "shape", shape, u.pos.Of(p, "input_dim", 4*i))
 				l.InputParam.Shape = append(l.InputParam.Shape, shape)
 			default:
 				u.errorAt(p, "input", i, "", "input %q has no shape: there are %d input_dim for %d input, want 4 for each", name, len(p.InputDim), len(p.Input))

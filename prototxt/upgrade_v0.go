@@ -23,7 +23,7 @@ func isV0(p *caffepb.NetParameter) bool {
 func (u *upgrader) v0Net(p *caffepb.NetParameter) (compatible bool) {
 	for _, l := range p.Layers {
 		if l.Layer == nil {
-			u.errorAt(l, "", 0, l.GetName(), `this of the "layers" has no "layer" in it but others have: two old forms are mixed`)
+			u.errorAt(l, "", 0, l.GetName(), `"layers" without a "layer" in it (V1), beside others with one (V0): write all of them in one form`)
 		}
 	}
 	if len(u.errs) > 0 {
@@ -212,9 +212,11 @@ func (u *upgrader) v0Layer(old *caffepb.V1LayerParameter) (l *caffepb.V1LayerPar
 		to := l.ProtoReflect()
 		group, rest, nested := strings.Cut(target, ".")
 		if nested {
-			to = to.Mutable(to.Descriptor().Fields().ByName(protoreflect.Name(group))).Message()
-			if !u.pos.Of(to.Interface(), "", 0).IsValid() {
-				u.pos.SetMessage(to.Interface(), u.pos.Of(v0, "", 0))
+			param := to.Descriptor().Fields().ByName(protoreflect.Name(group))
+			isNew := !to.Has(param)
+			to = to.Mutable(param).Message()
+			if isNew {
+				u.made(l, param.Name(), to.Interface(), u.pos.Of(v0, "", 0))
 			}
 			target = rest
 		}

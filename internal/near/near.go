@@ -6,14 +6,14 @@ import "strings"
 // Name returns the known name that is nearest to got, or "" if none is near.
 // Names that differ in upper and lower case alone are the nearest, then those
 // that need the fewest letters added, left out, changed or swapped, at most a
-// third of the name and two at least; then those that begin with got. Of
-// equally near ones the first wins.
+// third of the name and two at least, one for a name of up to three; then those
+// that begin with got. Of equally near ones the first wins.
 func Name(got string, known []string) string {
 	if got == "" {
 		return ""
 	}
 	folded := strings.ToLower(got)
-	best, least := "", max(2, len(got)/3)+1
+	best, least := "", max(min(2, (len(got)+2)/3), len(got)/3)+1
 	for _, name := range known {
 		d := distance(folded, strings.ToLower(name))
 		// A change of every letter is no likeness.

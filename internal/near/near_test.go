@@ -7,7 +7,7 @@ func TestName(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{"Convolutoin", "Convolution"}, {"convolution", "Convolution"}, {"Relu", "ReLU"}, {"Softmx", "Softmax"},
 		{"SoftmaxWithLos", "SoftmaxWithLoss"}, {"Inner", "InnerProduct"}, {"Conv", "Convolution"},
-		{"Xyz", ""}, {"", ""}, {"LSTM", ""}, {"ab", ""},
+		{"Xyz", ""}, {"", ""}, {"LSTM", ""}, {"ab", ""}, {"ELA", "ELU"}, {"ALA", ""},
 	}
 	for _, test := range tests {
 		if got := Name(test.got, types); got != test.want {
