@@ -1,0 +1,265 @@
+package common_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	_ "github.com/gocaffe/gocaffe/layers/common"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+func layer(options string) string {
+	return `layer { name: "l" bottom: "x" top: "y" ` + options + ` }`
+}
+
+func inPlace(options string) string {
+	return `layer { name: "l" bottom: "x" top: "x" ` + options + ` }`
+}
+
+func two(options string) string {
+	return `layer { name: "l" bottom: "x" bottom: "f" top: "y" ` + options + ` }`
+}
+
+const (
+	noise = `filler { type: "gaussian" std: 1 } `
+	both  = `weight_filler { type: "gaussian" std: 1 } bias_filler { type: "gaussian" std: 1 } `
+)
+
+func TestGradient(t *testing.T) {
+	g := func(shape ...int) *blob.Blob { return layertest.Gaussian(1701, shape...) }
+	tests := []struct {
+		name, layer string
+		bottom      []*blob.Blob
+		params      []int
+	}{
+		{"ip", layer(`type: "InnerProduct" inner_product_param { num_output: 4 ` + both + `}`), []*blob.Blob{g(3, 2, 5)}, nil},
+		{"ip/1", layer(`type: "InnerProduct" inner_product_param { num_output: 1 ` + both + `}`), []*blob.Blob{g(1, 1)}, nil},
+		{"ip/transpose", layer(`type: "InnerProduct" inner_product_param { num_output: 4 transpose: true ` + both + `}`), []*blob.Blob{g(3, 5)}, nil},
+		{"ip/axis", layer(`type: "InnerProduct" inner_product_param { num_output: 4 axis: -1 bias_term: false ` + both + `}`), []*blob.Blob{g(3, 2, 5)}, nil},
+		{"ip/two", two(`type: "InnerProduct" inner_product_param { ` + both + `}`), []*blob.Blob{g(3, 5), g(4, 5)}, nil},
+		{"ip/two transpose", two(`type: "InnerProduct" inner_product_param { transpose: true ` + both + `}`), []*blob.Blob{g(3, 5), g(5, 4)}, nil},
+		{"bn", layer(`type: "BatchNorm"`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
+		{"bn/in place", inPlace(`type: "BatchNorm"`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
+		{"bn/two axes", layer(`type: "BatchNorm" batch_norm_param { eps: 0.1 }`), []*blob.Blob{g(7, 3)}, nil},
+		{"bn/global", layer(`type: "BatchNorm" batch_norm_param { use_global_stats: true eps: 1 }`), []*blob.Blob{g(7, 3)}, nil},
+		{"scale", layer(`type: "Scale" scale_param { bias_term: true ` + noise + `}`), []*blob.Blob{g(2, 3, 4, 5)}, nil},
+		{"scale/in place", inPlace(`type: "Scale" scale_param { bias_term: true ` + noise + `}`), []*blob.Blob{g(2, 3, 4, 5)}, nil},
+		{"scale/scalar", layer(`type: "Scale" scale_param { num_axes: 0 axis: 2 ` + noise + `}`), []*blob.Blob{g(2, 3, 4)}, nil},
+		{"scale/all", layer(`type: "Scale" scale_param { num_axes: -1 axis: 0 ` + noise + `}`), []*blob.Blob{g(2, 3, 4)}, nil},
+		{"scale/middle", inPlace(`type: "Scale" scale_param { num_axes: 2 axis: -3 ` + noise + `}`), []*blob.Blob{g(2, 3, 4, 2)}, nil},
+		{"scale/two", two(`type: "Scale" scale_param { bias_term: true }`), []*blob.Blob{g(2, 3, 4), g(3, 4)}, nil},
+		{"bias", layer(`type: "Bias" bias_param { ` + noise + `}`), []*blob.Blob{g(2, 3, 4, 5)}, nil},
+		{"bias/in place", inPlace(`type: "Bias" bias_param { num_axes: 0 ` + noise + `}`), []*blob.Blob{g(2, 3)}, nil},
+		{"bias/two", two(`type: "Bias" bias_param { axis: 0 }`), []*blob.Blob{g(2, 3, 4), g(2, 3)}, nil},
+		{"dropout", layer(`type: "Dropout" dropout_param { dropout_ratio: 0.3 }`), []*blob.Blob{g(3, 5, 7)}, nil},
+		{"dropout/in place", inPlace(`type: "Dropout"`), []*blob.Blob{g(3, 5, 7)}, nil},
+		{"dropout/test", layer(`type: "Dropout" phase: TEST`), []*blob.Blob{g(3, 5)}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := layertest.New(t, test.layer, test.bottom...)
+			if test.name == "bn/global" {
+				copy(f.Params()[1].MutableData(), []float32{1, 2, 3})
+				f.Params()[2].MutableData()[0] = 2
+				test.params = []int{} // the statistics have no gradient
+			}
+			layertest.CheckGradient(t, f, layertest.GradientOptions{Params: test.params, Tolerance: 3e-3})
+		})
+	}
+}
+
+func TestPromises(t *testing.T) {
+	for name, options := range map[string]string{
+		"ip":           `type: "InnerProduct" inner_product_param { num_output: 37 ` + both + `}`,
+		"ip/transpose": `type: "InnerProduct" inner_product_param { num_output: 37 transpose: true ` + both + `}`,
+		"bn":           `type: "BatchNorm"`,
+		"bn/global":    `type: "BatchNorm" phase: TEST`,
+		"scale":        `type: "Scale" scale_param { bias_term: true ` + noise + `}`,
+		"bias":         `type: "Bias" bias_param { ` + noise + `}`,
+		"dropout":      `type: "Dropout"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, shape := range [][]int{{6, 5, 37, 41}, {301, 170}} {
+				x := layertest.Gaussian(1, shape...)
+				layertest.CheckThreads(t, layer(options), x)
+				layertest.CheckAllocs(t, layer(options), x)
+				if name[:2] != "ip" {
+					layertest.CheckThreads(t, inPlace(options), x)
+					layertest.CheckAllocs(t, inPlace(options), x)
+				}
+			}
+		})
+	}
+}
+
+// TestDropout checks the share of what is dropped, what the rest is multiplied
+// by, and that the mask is a function of seed, name and pass.
+func TestDropout(t *testing.T) {
+	const ratio = 0.3
+	run := func(seed uint64, name string, pass int64) []float32 {
+		env := &layers.Env{Seed: seed, Pass: pass}
+		x := layertest.Uniform(1, 1, 1, 100, 100)
+		f, err := layertest.SetUp(env, fmt.Sprintf(`layer { name: %q type: "Dropout" bottom: "x" top: "y" dropout_param { dropout_ratio: %g } }`, name, ratio), x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		return f.Top[0].Data()
+	}
+	base := run(1, "d", 0)
+	dropped := 0
+	for _, v := range base {
+		switch {
+		case v == 0:
+			dropped++
+		case math.Abs(float64(v)-1/(1-ratio)) > 1e-6:
+			t.Fatalf("1 becomes %g, want 0 or %g", v, 1/(1-ratio))
+		}
+	}
+	if limit := 5 * math.Sqrt(ratio*(1-ratio)*10000); math.Abs(float64(dropped)-ratio*10000) > limit {
+		t.Errorf("%d of 10000 are dropped, want %g within %g", dropped, ratio*10000, limit)
+	}
+	// Two independent masks agree in a share of ratio² + (1-ratio)² = 0.58.
+	same := func(a []float32) float64 {
+		n := 0
+		for i, v := range a {
+			if v == base[i] {
+				n++
+			}
+		}
+		return float64(n) / 10000
+	}
+	if s := same(run(1, "d", 0)); s != 1 {
+		t.Errorf("the same pass drops others: %g of the mask are equal", s)
+	}
+	for what, mask := range map[string][]float32{"seed": run(2, "d", 0), "name": run(1, "e", 0), "pass": run(1, "d", 1)} {
+		if s := same(mask); math.Abs(s-0.58) > 0.03 {
+			t.Errorf("another %s: %g of the mask are equal, want 0.58", what, s)
+		}
+	}
+}
+
+// TestBatchNormParams checks that the net sees that statistics are not trained.
+func TestBatchNormParams(t *testing.T) {
+	f := layertest.New(t, layer(`type: "BatchNorm" param { lr_mult: 0 decay_mult: 3 }`), layertest.Gaussian(1, 2, 3))
+	if n := len(f.Spec.Param.GetParam()); n != 3 {
+		t.Fatalf("layer has %d param fields, want 3", n)
+	}
+	for i, p := range f.Spec.Param.GetParam() {
+		if p.GetLrMult() != 0 {
+			t.Errorf("lr_mult of blob %d is %g, want 0", i, p.GetLrMult())
+		}
+	}
+	if d := f.Spec.Param.GetParam()[0].GetDecayMult(); d != 3 {
+		t.Errorf("decay_mult of blob 0 is %g, want 3", d)
+	}
+}
+
+// TestScaleFrozen checks that a layer in place whose factors are not trained
+// keeps no copy of the bottom and still computes the other gradients.
+func TestScaleFrozen(t *testing.T) {
+	f := layertest.New(t, inPlace(`type: "Scale" scale_param { bias_term: true filler { value: 3 } }`), layertest.Gaussian(1, 2, 3))
+	f.Layer.(layers.ParamPropagator).SetParamPropagateDown(0, false)
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	copy(f.Top[0].MutableDiff(), []float32{1, 2, 3, 4, 5, 6})
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	if d := f.Params()[0].Diff()[0]; d != 0 {
+		t.Errorf("gradient of the factor is %g, want none", d)
+	}
+	if d := f.Params()[1].Diff()[0]; d != 5 {
+		t.Errorf("gradient of the summand is %g, want 1+4", d)
+	}
+	if d := f.Bottom[0].Diff()[1]; d != 6 {
+		t.Errorf("gradient of the bottom is %g, want 2·3", d)
+	}
+}
+
+// TestStoredWeights checks that weights in the net's file take the place of
+// those of the filler.
+func TestStoredWeights(t *testing.T) {
+	text := `layer { name: "l" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2 }
+		blobs { shape { dim: 2 dim: 3 } data: [1, 2, 3, 4, 5, 6] }
+		blobs { shape { dim: %d } data: [7, 8] } }`
+	x := layertest.Values([]float32{1, 0, -1}, 1, 3)
+	f := layertest.New(t, fmt.Sprintf(text, 2), x)
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	if y := f.Top[0].Data(); y[0] != 5 || y[1] != 6 {
+		t.Errorf("top is %v, want [5 6]", y)
+	}
+	layertest.CheckError(t, 3, `layer "l": shape [3] of the file does not match shape [2]`, fmt.Sprintf(text, 3), x)
+	layertest.CheckError(t, 2, `layer "l": layer has 1 blobs of weights, want at least 2`,
+		"layer { name: \"l\" type: \"InnerProduct\" bottom: \"x\" top: \"y\" inner_product_param { num_output: 1 }\nblobs { shape { dim: 1 dim: 3 } data: [1, 2, 3] } }", x)
+}
+
+func TestErrors(t *testing.T) {
+	x := layertest.Gaussian(1, 2, 3, 4)
+	tests := []struct {
+		line          int
+		want          string
+		typ, options  string // options from line 2 on
+		bottom, other *blob.Blob
+	}{
+		{2, `num_output is 0, want 1 to 2147483647`, "InnerProduct", "inner_product_param { }", x, nil},
+		{3, `num_output is 4000000000, want 1 to 2147483647`, "InnerProduct", "inner_product_param {\n num_output: 4000000000 }", x, nil},
+		{2, `weights: blob shape [2000000000 12] has more than 2147483647 elements`, "InnerProduct", "inner_product_param { num_output: 2000000000 }", x, nil},
+		{2, `axis 3 is out of range for the 3 axes of shape [2 3 4]`, "InnerProduct", "inner_product_param { num_output: 1 axis: 3 }", x, nil},
+		{2, `unknown filler type "xaver", did you mean "xavier"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+			"InnerProduct", `inner_product_param { num_output: 1 weight_filler { type: "xaver" } }`, x, nil},
+		{2, `filler "bilinear": blob has shape [1 12], want 4 axes and the last two equal`,
+			"InnerProduct", `inner_product_param { num_output: 1 weight_filler { type: "bilinear" } }`, x, nil},
+		{1, `the second bottom, the weights, has shape [5 11], which does not fit items of 12 numbers`, "InnerProduct", "", x, layertest.Gaussian(1, 5, 11)},
+		{1, `bottom has shape [7], want at least 2 axes`, "BatchNorm", "", layertest.Gaussian(1, 7), nil},
+		{3, `lr_mult of statistics 1 is 1, want 0: they are not trained`, "BatchNorm", "param { lr_mult: 0 }\nparam { decay_mult: 0 }", x, nil},
+		{2, `num_axes is -2, want 0 or more, or -1 for all axes to the end`, "Scale", "scale_param { num_axes: -2 }", x, nil},
+		{2, `3 axes from axis 1 on are more than bottom has, whose shape is [2 3 4]`, "Scale", "scale_param { num_axes: 3 }", x, nil},
+		{2, `axis -4 is out of range for the 3 axes of shape [2 3 4]`, "Bias", "bias_param { axis: -4 }", x, nil},
+		{1, `shape [3 5] does not fit bottom of shape [2 3 4] from axis 1 on`, "Bias", "", x, layertest.Gaussian(1, 3, 5)},
+		{1, `shape [3 4 5] from axis 1 on is more than bottom has, whose shape is [2 3 4]`, "Scale", "", x, layertest.Gaussian(1, 3, 4, 5)},
+		{2, `dropout_ratio is 1, want at least 0 and less than 1`, "Dropout", "dropout_param { dropout_ratio: 1 }", x, nil},
+		{2, `dropout_ratio is -0.1, want at least 0 and less than 1`, "Dropout", "dropout_param { dropout_ratio: -0.1 }", x, nil},
+	}
+	for _, test := range tests {
+		bottoms, names := []*blob.Blob{test.bottom}, `bottom: "x"`
+		if test.other != nil {
+			bottoms, names = append(bottoms, test.other), names+` bottom: "f"`
+		}
+		text := fmt.Sprintf("layer { name: \"l\" type: %q %s top: \"y\"\n%s }", test.typ, names, test.options)
+		layertest.CheckError(t, test.line, `layer "l": `+test.want, text, bottoms...)
+	}
+}
+
+// TestBatchNormLargeMean checks that a mean far from 0 costs no accuracy.
+func TestBatchNormLargeMean(t *testing.T) {
+	x := layertest.Gaussian(1, 4, 1, 50)
+	for i := range x.MutableData() {
+		x.MutableData()[i] += 1000
+	}
+	f, err := layertest.SetUp(&layers.Env{Phase: caffepb.Phase_TRAIN}, layer(`type: "BatchNorm"`), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	var sum, squares float64
+	for _, v := range f.Top[0].Data() {
+		sum += float64(v)
+		squares += float64(v) * float64(v)
+	}
+	// x has 24 bits, of which the mean takes 10: 2⁻¹⁴ of a standard deviation.
+	if math.Abs(sum/200) > 1e-4 || math.Abs(squares/200-1) > 1e-3 {
+		t.Errorf("mean %g, variance %g, want 0 and 1", sum/200, squares/200)
+	}
+}
