@@ -2,13 +2,17 @@ package layertest_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/layers/layertest"
+	"google.golang.org/protobuf/proto"
 )
 
 // required are the types that must be registered and have golden cases.
@@ -40,6 +44,69 @@ func TestGolden(t *testing.T) {
 			t.Errorf("layer type %s is not registered", typ)
 		case counts.Passed[typ] == 0:
 			t.Errorf("layer type %s passes no golden case", typ)
+		}
+	}
+}
+
+// writeCase writes a case of the layer y = scale·x for x = 1, 2, whose golden
+// values are those of scale 3.
+func writeCase(t *testing.T, dir, typ, scale, tolerance string) {
+	t.Helper()
+	dir = filepath.Join(dir, typ, "case")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	array := func(values ...float32) []*caffepb.BlobProto {
+		return []*caffepb.BlobProto{{Shape: &caffepb.BlobShape{Dim: []int64{2}}, Data: values}}
+	}
+	var golden caffepb.NetParameter
+	for name, blobs := range map[string][]*caffepb.BlobProto{
+		"bottoms": array(1, 2), "tops": array(3, 6), "top_diffs": array(10, 20), "bottom_diffs": array(30, 60),
+	} {
+		golden.Layer = append(golden.Layer, &caffepb.LayerParameter{Name: &name, Blobs: blobs})
+	}
+	data, err := proto.Marshal(&golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string]string{
+		"golden.binaryproto": string(data),
+		"tolerance.txt":      "tops 0 " + tolerance + "\nbottom_diffs 0 " + tolerance + "\n",
+		"net.prototxt": `force_backward: true
+			layer { name: "bottom0" type: "Input" top: "bottom0" input_param { shape { dim: 2 } } }
+			layer { name: "layer" type: "` + typ + `" bottom: "bottom0" top: "top0" power_param { scale: ` + scale + ` } }`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestGoldenFinds runs this test program on cases that must pass and fail.
+func TestGoldenFinds(t *testing.T) {
+	for _, test := range []struct {
+		scale, tolerance string
+		ok               bool
+	}{
+		{"3", "0 0", true},
+		{"3.00001", "1e-3 0", true},
+		{"3.00001", "0 1e-5", true},
+		{"3.00001", "1e-6 0", false},
+		{"3.00001", "0 0", false},
+		{"nan", "1 1", false},
+	} {
+		dir := t.TempDir()
+		writeCase(t, filepath.Join(dir, "layers"), "Power", test.scale, test.tolerance)
+		writeCase(t, filepath.Join(dir, "layers"), "Nonesuch", "1", "0 0")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestGolden$", "-test.v")
+		cmd.Env = append(os.Environ(), "GOCAFFE_GOLDEN="+dir)
+		out, err := cmd.CombinedOutput()
+		want := "golden cases: 0 passed, 1 failed, 1 of unknown type (Nonesuch)"
+		if test.ok {
+			want = "golden cases: 1 passed, 0 failed, 1 of unknown type (Nonesuch)"
+		}
+		if (err == nil) != test.ok || !strings.Contains(string(out), want) || !strings.Contains(string(out), "TestGolden/Power/case") {
+			t.Errorf("scale %s for 3, tolerance %s: %v, want %q\n%s", test.scale, test.tolerance, err, want, out)
 		}
 	}
 }
