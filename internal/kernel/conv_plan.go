@@ -88,7 +88,7 @@ func (c *Conv) planPhase(phase []int) error {
 	if len(places) != c.inSize {
 		plan.places = places
 	}
-	if err := w.init(p.Batch); err != nil {
+	if err := plan.init(p.Batch); err != nil {
 		return err
 	}
 	c.backward = append(c.backward, plan)
@@ -110,6 +110,10 @@ func extend(places []int, extent, n int, at func(i int) int) []int {
 // convPlan is the product of the gathered pixels of a source by the weights:
 // the forward pass, or one phase of the gradient of the data. Each task
 // computes a chunk of pixels for all channels of a group of the result.
+//
+// The sum over taps and channels goes through the taps of the first axis in
+// its outermost loop, so that a tile at the edge can leave out those that see
+// only zeros.
 type convPlan struct {
 	window
 	conv        *Conv
@@ -117,7 +121,9 @@ type convPlan struct {
 	dstChannels int   // of a group
 	dstSize     int   // of a channel
 	kernelTaps  []int // backward: the taps of the weights that count
-	places      []int // where the pixels belong in a channel of the result; nil: one after the other
+	off         []int32
+	spans       []tapSpan // for each tile of each band
+	places      []int     // where the pixels belong in a channel of the result; nil: one after the other
 
 	u                     *micro
 	pool                  *Pool
@@ -126,6 +132,59 @@ type convPlan struct {
 	packed                []float32
 	packedBias            []float32
 	src, weight, bias, to []float32
+}
+
+// A tapSpan says which taps of the first axis see the source.
+type tapSpan struct{ from, to int }
+
+// init prepares the window and the order of the sum.
+func (t *convPlan) init(batch int) error {
+	if err := t.window.init(batch); err != nil {
+		return err
+	}
+	lead := len(t.disp[0])
+	rest := t.taps / lead
+	t.off = t.off[:0]
+	for a := range lead {
+		for c := range t.channels {
+			t.off = append(t.off, t.window.off[c*t.taps+a*rest:][:rest]...)
+		}
+	}
+	line := t.outSize / t.out[0]
+	pixels := t.rows * line
+	tiles := ceilDiv(t.images*pixels, tileRows)
+	t.spans = t.spans[:0]
+	for band := range t.bands {
+		for i := range tiles {
+			first, last := i*tileRows, min((i+1)*tileRows, t.images*pixels)-1
+			span := tapSpan{0, lead} // of a tile in two images
+			if first/pixels == last/pixels {
+				a := t.seen(band*t.rows + first%pixels/line)
+				b := t.seen(min(band*t.rows+last%pixels/line, t.out[0]-1))
+				span = tapSpan{min(a.from, b.from), max(a.to, b.to)}
+			}
+			t.spans = append(t.spans, span)
+		}
+	}
+	return nil
+}
+
+// seen returns which taps of the first axis see the source from a row. Both
+// ends of the span move in one direction from row to row, if it is empty too.
+func (t *convPlan) seen(row int) tapSpan {
+	var s tapSpan
+	rising := t.disp[0][len(t.disp[0])-1] > 0
+	for _, d := range t.disp[0] {
+		q := row*t.step[0] + d - t.lo[0]
+		switch {
+		case q >= 0 && q < t.window.src[0]:
+			s.to++
+		case (q < 0) == rising:
+			s.from++
+			s.to++
+		}
+	}
+	return s
 }
 
 func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
@@ -148,7 +207,7 @@ func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
 // Do packs or computes part i.
 func (t *convPlan) Do(worker, i int) {
 	if t.packing {
-		t.pack(i/t.panels, i%t.panels)
+		t.pack(worker, i/t.panels, i%t.panels)
 		return
 	}
 	t.compute(worker, i%t.conv.p.Group, t.chunk(t.conv.p.Batch, i/t.conv.p.Group))
@@ -164,15 +223,22 @@ func (t *convPlan) columns(panel int) (j, n, w int) {
 
 // pack packs the weights for a panel: a row for each channel of the source and
 // each tap, a column for each channel of the result.
-func (t *convPlan) pack(group, panel int) {
+func (t *convPlan) pack(worker, group, panel int) {
 	j, n, w := t.columns(panel)
 	dst := t.packed[(group*t.width+j)*t.depth:][:t.depth*w]
 	taps := t.conv.taps
 	if n < w {
 		clear(dst)
 	}
+	lead := len(t.disp[0])
+	rest := t.taps / lead
 	if !t.backward {
-		t.u.transposeTo(n, t.depth, t.weight[(group*t.dstChannels+j)*t.depth:], t.depth, dst, w)
+		// Packed in the order of the weights, then put in that of the sum.
+		rows := t.pool.buffer(worker, t.depth*w)
+		t.u.transposeTo(n, t.depth, t.weight[(group*t.dstChannels+j)*t.depth:], t.depth, rows, w)
+		for a := range lead {
+			t.u.copyTo(t.channels, rest*w, rows[a*rest*w:], t.taps*w, dst[a*t.channels*rest*w:], rest*w)
+		}
 		bias := t.packedBias[group*t.width+j:][:w]
 		if t.bias == nil {
 			clear(bias)
@@ -184,7 +250,7 @@ func (t *convPlan) pack(group, panel int) {
 	for o := range t.channels {
 		src := t.weight[((group*t.channels+o)*t.dstChannels+j)*taps:][:n*taps]
 		for i, tap := range t.kernelTaps {
-			row := dst[(o*t.taps+i)*w:][:n]
+			row := dst[((i/rest*t.channels+o)*rest+i%rest)*w:][:n]
 			for c := range row {
 				row[c] = src[c*taps+tap]
 			}
@@ -201,17 +267,32 @@ func (t *convPlan) compute(worker, group int, c chunk) {
 	buf := t.pool.buffer(worker, copied+tiles*tileRows*t.u.panel())
 	x, sums := buf[:copied], buf[copied:]
 	t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
+	lead := len(t.disp[0])
+	spans := t.spans[c.row/t.rows*ceilDiv(t.images*t.rows*(t.outSize/t.out[0]), tileRows):][:tiles]
 	for panel := range t.panels {
 		j, n, w := t.columns(panel)
 		packed := t.packed[(group*t.width+j)*t.depth:]
 		var init *float32
-		ldi := 0
 		if t.bias != nil {
 			init = &t.packedBias[group*t.width+j]
 		}
+		tile := t.u.tile(w)
 		for k := 0; k < t.depth; k += convDepth {
-			t.u.tile(w)(tiles, min(convDepth, t.depth-k), &x[0], &t.pix[0], &t.off[k], &packed[k*w], init, ldi, &sums[0], w)
-			init, ldi = &sums[0], w
+			for i, n := 0, 0; i < tiles; i += n {
+				span := spans[i]
+				for n = 1; i+n < tiles && spans[i+n] == span; n++ {
+				}
+				start := span.from * t.depth / lead
+				from, to := max(start, k), min(span.to*t.depth/lead, k+convDepth)
+				at := i * tileRows
+				switch {
+				case from == start && (from < to || k == 0):
+					from = min(from, t.depth-1) // if the span is empty
+					tile(n, max(0, to-from), &x[0], &t.pix[at], &t.off[from], &packed[from*w], init, 0, &sums[at*w], w)
+				case from < to:
+					tile(n, to-from, &x[0], &t.pix[at], &t.off[from], &packed[from*w], &sums[at*w], w, &sums[at*w], w)
+				}
+			}
 		}
 		for i := range c.images {
 			from := sums[i*c.pixels*w:]
