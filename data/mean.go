@@ -2,9 +2,9 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"os"
 
-	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"google.golang.org/protobuf/proto"
 )
@@ -23,18 +23,33 @@ func ReadMean(path string) (*Mean, error) {
 	}
 	var p caffepb.BlobProto
 	if err := proto.Unmarshal(file, &p); err != nil {
-		return nil, fmt.Errorf("%s: not a BlobProto file: %w", path, err)
+		return nil, fmt.Errorf("%s: not a mean file, which is a BlobProto message: %w", path, err)
 	}
-	var b blob.Blob
-	if err := b.FromProto(&p, true); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	shape := p.GetShape().GetDim()
+	if shape == nil {
+		shape = []int64{int64(p.GetNum()), int64(p.GetChannels()), int64(p.GetHeight()), int64(p.GetWidth())}
 	}
-	shape := b.Shape()
-	if len(shape) == 4 && shape[0] == 1 {
-		shape = shape[1:]
+	data := p.GetData()
+	for _, v := range p.GetDoubleData() {
+		data = append(data, float32(v))
 	}
-	if len(shape) != 3 || b.Count() == 0 {
-		return nil, fmt.Errorf("%s: the mean image has shape %v, want 1 x channels x height x width", path, b.Shape())
+	size := shape
+	if len(size) == 4 && size[0] == 1 {
+		size = size[1:]
 	}
-	return &Mean{Channels: shape[0], Height: shape[1], Width: shape[2], Data: b.Data()}, nil
+	bad := len(size) != 3
+	count := int64(1)
+	for _, n := range size {
+		bad = bad || n <= 0 || n > math.MaxInt32/count
+		if !bad {
+			count *= n
+		}
+	}
+	if bad {
+		return nil, fmt.Errorf("%s: the mean image has shape %v, want 1 x channels x height x width", path, shape)
+	}
+	if int64(len(data)) != count {
+		return nil, fmt.Errorf("%s: the mean image of shape %v has %d values, want %d", path, shape, len(data), count)
+	}
+	return &Mean{Channels: int(size[0]), Height: int(size[1]), Width: int(size[2]), Data: data}, nil
 }

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -109,12 +108,6 @@ func (t *Transformer) SetDatum(it *Item, d *Datum) (err error) {
 	it.pixels = it.image.pixels()
 	return nil
 }
-
-// Image returns the item's image, to be read into. UseImage follows.
-func (it *Item) Image() *Image { return &it.image }
-
-// UseImage makes the item's image its content.
-func (it *Item) UseImage() { it.pixels = it.image.pixels() }
 
 // Shape returns the shape C x H x W that the item has when it is transformed,
 // Caffe's InferBlobShape.
@@ -224,13 +217,4 @@ func subtractMeans[T byte | float32](out []float32, first, step int, in []T, per
 		out[first] = (float32(in[i*perPixel]) - mean) * scale
 		first += step
 	}
-}
-
-// AsOptionError returns the OptionError in err, or nil.
-func AsOptionError(err error) *OptionError {
-	var e *OptionError
-	if errors.As(err, &e) {
-		return e
-	}
-	return nil
 }

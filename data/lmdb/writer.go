@@ -39,20 +39,19 @@ type child struct {
 	page uint64
 }
 
-// Create begins a database in the folder dir, which it makes if it is absent.
-// With replace a database that is there is replaced by Commit, otherwise there
+// Create begins a database in the folder dir, which it makes, with those above
+// it, if it is absent. With replace a database that is there is replaced by Commit, otherwise there
 // must be none.
 func Create(dir string, replace bool) (*Writer, error) {
 	if !replace && IsFolder(dir) {
 		return nil, fmt.Errorf("%s: %w: there is an LMDB database already", dir, fs.ErrExist)
 	}
 	w := &Writer{dir: dir, next: 2}
-	if err := os.Mkdir(dir, 0o755); err == nil {
-		w.madeDir = true
-	} else if !errors.Is(err, fs.ErrExist) {
+	_, err := os.Stat(dir)
+	w.madeDir = errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	var err error
 	if w.file, err = os.CreateTemp(dir, "."+dataFile+".*.tmp"); err != nil {
 		w.removeDir()
 		return nil, fmt.Errorf("%s: cannot make an LMDB database: %w", dir, errors.Unwrap(err))

@@ -6,6 +6,7 @@ package all
 import (
 	_ "github.com/gocaffe/gocaffe/layers/activation"
 	_ "github.com/gocaffe/gocaffe/layers/common"
+	_ "github.com/gocaffe/gocaffe/layers/datalayer"
 	_ "github.com/gocaffe/gocaffe/layers/loss"
 	_ "github.com/gocaffe/gocaffe/layers/utility"
 	_ "github.com/gocaffe/gocaffe/layers/vision"
