@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -93,8 +94,30 @@ func closeTo(t *testing.T, name string, got []float32, want []float64, terms int
 	}
 }
 
+// randomCases returns n possible geometries of 1 to 3 axes.
+func randomCases(n int) []ConvParams {
+	r := rand.New(rand.NewPCG(6, 6))
+	var cases []ConvParams
+	for len(cases) < n {
+		axes := 1 + r.IntN(3)
+		group := 1 + r.IntN(3)
+		p := ConvParams{Batch: 1 + r.IntN(4), Channels: group * (1 + r.IntN(6)), Outputs: group * (1 + r.IntN(24)), Group: group}
+		for range axes {
+			p.In = append(p.In, 1+r.IntN(40>>axes))
+			p.Kernel = append(p.Kernel, 1+r.IntN(5))
+			p.Pad = append(p.Pad, r.IntN(4))
+			p.Stride = append(p.Stride, 1+r.IntN(4))
+			p.Dilation = append(p.Dilation, 1+r.IntN(3))
+		}
+		if _, err := NewConv(p); err == nil {
+			cases = append(cases, p)
+		}
+	}
+	return cases
+}
+
 func TestConv(t *testing.T) {
-	for _, params := range convCases {
+	for _, params := range slices.Concat(convCases, randomCases(40)) {
 		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {
 			c, err := NewConv(params)
 			if err != nil {
