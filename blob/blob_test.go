@@ -1,0 +1,208 @@
+package blob
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func newBlob(t *testing.T, shape ...int) *Blob {
+	t.Helper()
+	b, err := New(shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestReshape(t *testing.T) {
+	b := newBlob(t, 2, 3)
+	if got := b.Data(); !slices.Equal(got, make([]float32, 6)) {
+		t.Errorf("a new blob holds %v, want zeros", got)
+	}
+	copy(b.MutableData(), []float32{1, 2, 3, 4, 5, 6})
+	copy(b.MutableDiff(), []float32{6, 5, 4, 3, 2, 1})
+	if err := b.Reshape(4); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Data(); !slices.Equal(got, []float32{1, 2, 3, 4}) {
+		t.Errorf("a smaller shape holds %v, want the first numbers", got)
+	}
+	if err := b.Reshape(2, 2, 2); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Data(); len(got) != 8 || !slices.Equal(got[:4], []float32{1, 2, 3, 4}) {
+		t.Errorf("a larger shape holds %v, want the first numbers kept", got)
+	}
+	if got := b.Diff(); len(got) != 8 || !slices.Equal(got[:4], []float32{6, 5, 4, 3}) {
+		t.Errorf("a larger shape has diff %v, want the first numbers kept", got)
+	}
+	if got := cap(b.Data()); got != 8 {
+		t.Errorf("slice has room for %d numbers, want 8: an append must not write into the blob", got)
+	}
+}
+
+func TestReshapeErrors(t *testing.T) {
+	for _, test := range []struct {
+		shape []int
+		want  string
+	}{
+		{[]int{2, -1}, "blob shape [2 -1] has a negative size"},
+		{[]int{65536, 65536}, "blob shape [65536 65536] has more than 2147483647 elements"},
+		{[]int{math.MaxInt, 2}, "has more than 2147483647 elements"},
+		{make([]int, 33), "blob has 33 axes, the limit is 32"},
+	} {
+		b := newBlob(t, 5)
+		if err := b.Reshape(test.shape...); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("shape %v: error %v, want %q", test.shape, err, test.want)
+		}
+		if !b.ShapeEqual([]int{5}) || b.Count() != 5 {
+			t.Errorf("shape %v: a failed Reshape leaves %v", test.shape, b.Shape())
+		}
+	}
+	if b := newBlob(t, 0, 65536, 65536); b.Count() != 0 {
+		t.Errorf("a size of 0 gives %d numbers", b.Count())
+	}
+	if b := newBlob(t, math.MaxInt32); b.Count() != math.MaxInt32 || b.HostBytes() != 0 {
+		t.Errorf("the largest blob has %d numbers and takes %d bytes before it is used", b.Count(), b.HostBytes())
+	}
+}
+
+func TestShape(t *testing.T) {
+	b := newBlob(t, 2, 3, 4)
+	if b.Axes() != 3 || b.Count() != 24 || b.CountFrom(1) != 12 || b.CountFrom(3) != 1 || b.CountRange(0, 2) != 6 || b.CountRange(1, 1) != 1 {
+		t.Errorf("axes %d, counts %d %d %d %d %d", b.Axes(), b.Count(), b.CountFrom(1), b.CountFrom(3), b.CountRange(0, 2), b.CountRange(1, 1))
+	}
+	if b.Dim(0) != 2 || b.Dim(-1) != 4 || b.Num() != 2 {
+		t.Errorf("sizes %d %d, num %d", b.Dim(0), b.Dim(-1), b.Num())
+	}
+	for axis, want := range map[int]int{0: 0, 2: 2, -1: 2, -3: 0} {
+		if got, err := b.Axis(axis); err != nil || got != want {
+			t.Errorf("axis %d is %d, %v, want %d", axis, got, err, want)
+		}
+	}
+	for _, axis := range []int{3, -4} {
+		if _, err := b.Axis(axis); err == nil {
+			t.Errorf("axis %d gives no error", axis)
+		}
+	}
+	if got := b.ShapeString(); got != "2 3 4 (24)" {
+		t.Errorf("shape string %q", got)
+	}
+	scalar := newBlob(t)
+	if scalar.Count() != 1 || scalar.Num() != 1 || scalar.ShapeString() != "(1)" || len(scalar.Data()) != 1 {
+		t.Errorf("scalar has %d numbers, num %d, shape string %q", scalar.Count(), scalar.Num(), scalar.ShapeString())
+	}
+	if b.ShapeEqual([]int{2, 3}) || b.ShapeEqual([]int{2, 3, 5}) || !b.ShapeEqual([]int{2, 3, 4}) {
+		t.Error("ShapeEqual is wrong")
+	}
+}
+
+// TestZero checks that the zero Blob may be asked for everything.
+func TestZero(t *testing.T) {
+	var b Blob
+	if b.Count() != 0 || len(b.Data()) != 0 || len(b.MutableDiff()) != 0 || b.HostBytes() != 0 || b.Tensor() != nil {
+		t.Error("the zero Blob is not empty")
+	}
+	if err := b.ReshapeLike(newBlob(t, 2, 2)); err != nil || len(b.MutableData()) != 4 {
+		t.Errorf("the zero Blob cannot be reshaped: %v", err)
+	}
+}
+
+func TestShare(t *testing.T) {
+	a, b := newBlob(t, 2, 3), newBlob(t, 6)
+	if a.SharesData(b) {
+		t.Error("new blobs share their data")
+	}
+	if err := b.ShareData(a); err != nil {
+		t.Fatal(err)
+	}
+	a.MutableData()[4] = 7
+	if b.Data()[4] != 7 || !a.SharesData(b) {
+		t.Error("data are not shared")
+	}
+	a.MutableDiff()[4] = 8
+	if b.Diff()[4] != 0 {
+		t.Error("the diff is shared with the data")
+	}
+	if err := b.ShareDiff(a); err != nil || b.Diff()[4] != 8 {
+		t.Errorf("the diff is not shared: %v", err)
+	}
+	// Growth of one is growth of both.
+	if err := a.Reshape(100); err != nil {
+		t.Fatal(err)
+	}
+	a.MutableData()[0] = 9
+	if b.Data()[0] != 9 {
+		t.Error("data are not shared any more after growth")
+	}
+	for _, err := range []error{newBlob(t, 5).ShareData(b), newBlob(t, 5).ShareDiff(b)} {
+		if err == nil || !strings.Contains(err.Error(), "shape [5] cannot share") {
+			t.Errorf("blobs of different counts share: %v", err)
+		}
+	}
+}
+
+func TestHostBytes(t *testing.T) {
+	b := newBlob(t, 10)
+	if n := b.HostBytes(); n != 0 {
+		t.Errorf("an unused blob takes %d bytes", n)
+	}
+	b.Data()
+	if n := b.HostBytes(); n != 40 {
+		t.Errorf("data take %d bytes, want 40", n)
+	}
+	b.Diff()
+	if n := b.HostBytes(); n != 80 {
+		t.Errorf("data and diff take %d bytes, want 80", n)
+	}
+}
+
+func TestAllocs(t *testing.T) {
+	b := newBlob(t, 4, 5)
+	b.MutableData()
+	shape := []int{3, 5}
+	if n := testing.AllocsPerRun(100, func() {
+		if err := b.Reshape(2, 5); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Reshape(shape...); err != nil {
+			t.Fatal(err)
+		}
+		b.MutableData()[0]++
+	}); n != 0 {
+		t.Errorf("Reshape to a size that was there before allocates %v times", n)
+	}
+}
+
+// TestTensor checks that a tensor is a view, in both directions.
+func TestTensor(t *testing.T) {
+	b := newBlob(t, 2, 3)
+	copy(b.MutableData(), []float32{1, 2, 3, 4, 5, 6})
+	d := b.Tensor()
+	if v, err := d.At(1, 0); err != nil || v.(float32) != 4 {
+		t.Errorf("number 1, 0 of the tensor is %v, %v, want 4", v, err)
+	}
+	if err := d.SetAt(float32(40), 1, 0); err != nil || b.Data()[3] != 40 {
+		t.Errorf("what is written to the tensor is not in the blob: %v, %v", b.Data(), err)
+	}
+	b.MutableData()[5] = 60
+	if v, err := d.At(1, 2); err != nil || v.(float32) != 60 {
+		t.Errorf("what is written to the blob is not in the tensor: %v, %v", v, err)
+	}
+	if err := b.DiffTensor().SetAt(float32(7), 0, 1); err != nil || b.Diff()[1] != 7 || b.Data()[1] != 2 {
+		t.Errorf("diff is %v, data are %v: %v", b.Diff(), b.Data(), err)
+	}
+	doubled, err := d.Add(d)
+	if err != nil || doubled.Data().([]float32)[3] != 80 {
+		t.Errorf("the tensor cannot be computed with: %v, %v", doubled, err)
+	}
+	scalar := newBlob(t)
+	if scalar.Tensor().Memset(float32(3)); scalar.Data()[0] != 3 {
+		t.Errorf("scalar is %g, want 3", scalar.Data()[0])
+	}
+	if newBlob(t, 2, 0).Tensor() != nil {
+		t.Error("a blob of no numbers has a tensor")
+	}
+}
