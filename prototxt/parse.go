@@ -405,10 +405,7 @@ func (p *parser) runOn(t token) bool {
 
 // unexpected reports t where something else is wanted.
 func (p *parser) unexpected(t token, want string) {
-	if t.kind == brokenToken {
-		return
-	}
-	if p.runOn(t) {
+	if t.kind == brokenToken || p.runOn(t) {
 		return
 	}
 	hint := ""
@@ -442,12 +439,12 @@ func (p *parser) endsInString() bool {
 // resync goes past what cannot be understood: up to a field at the start of a
 // line, the end of the message, or the end of the file.
 func (p *parser) resync() {
-	for first := true; ; first = false {
+	for {
 		t := p.peek()
 		switch {
 		case t.kind == endToken, p.closes(t):
 			return
-		case !first && t.firstOnLine && p.beginsField():
+		case t.firstOnLine && p.beginsField():
 			return
 		case p.is(t, '{'):
 			p.skipValue()

@@ -1,0 +1,80 @@
+package prototxt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+)
+
+// Lint returns what in a net is allowed but seldom meant.
+func Lint(n *Net) ErrorList {
+	var found ErrorList
+	warn := func(l *caffepb.LayerParameter, path, format string, args ...any) {
+		found = append(found, &Error{Pos: n.Positions.Of(l, path, 0), Layer: l.GetName(), Err: fmt.Errorf(format, args...)})
+	}
+	scaled := make(map[string]bool) // blobs that go into a Scale or Bias layer
+	for _, l := range n.Param.Layer {
+		if (l.GetType() == "Scale" || l.GetType() == "Bias") && len(l.Bottom) > 0 {
+			scaled[l.Bottom[0]] = true
+		}
+	}
+	makers := make(map[string]*caffepb.LayerParameter) // by blob, the layer above that wrote it last
+	for _, l := range n.Param.Layer {
+		for _, field := range strayParams(l) {
+			warn(l, string(field), "%s has no effect on a layer of type %s", field, l.GetType())
+		}
+		switch l.GetType() {
+		case "BatchNorm":
+			if len(l.Top) > 0 && !scaled[l.Top[0]] {
+				warn(l, "type", "BatchNorm has no learned scale and shift, and no Scale layer follows")
+			}
+		case "SoftmaxWithLoss":
+			if len(l.Bottom) == 0 {
+				break
+			}
+			if maker := makers[l.Bottom[0]]; maker != nil && maker.GetType() == "Softmax" {
+				warn(l, "bottom", "%q went through Softmax in layer %q already, and SoftmaxWithLoss does it again", l.Bottom[0], maker.GetName())
+			}
+		}
+		for _, top := range l.Top {
+			makers[top] = l
+		}
+	}
+	found.Sort()
+	return found
+}
+
+// strayParams returns the parameter messages of a layer that belong to other
+// types: those that are not its own, where its type has its own, and not for
+// several types.
+func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
+	// The parameters of type InnerProduct are in inner_product_param.
+	own := protoreflect.Name("")
+	m := l.ProtoReflect()
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		stem, is := strings.CutSuffix(string(fields.Get(i).Name()), "_param")
+		if is && strings.EqualFold(strings.ReplaceAll(stem, "_", ""), l.GetType()) {
+			own = fields.Get(i).Name()
+		}
+	}
+	if own == "" {
+		return nil
+	}
+	shared := []protoreflect.Name{own, "transform_param", "loss_param"}
+	if l.GetType() == "InfogainLoss" {
+		shared = append(shared, "softmax_param")
+	}
+	var stray []protoreflect.Name
+	m.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		if strings.HasSuffix(string(field.Name()), "_param") && !slices.Contains(shared, field.Name()) {
+			stray = append(stray, field.Name())
+		}
+		return true
+	})
+	return stray
+}
