@@ -75,17 +75,18 @@ func (l *Layer) setParamBackward(k int, need bool) {
 }
 
 // diffsUsed returns the blobs whose diff the passes use: the losses, which
-// hold their weight there, and what the backward pass reads and writes.
-func (n *Net) diffsUsed() map[*blob.Blob]bool {
+// hold their weight there, and what the backward pass, if there is one, reads
+// and writes.
+func (n *Net) diffsUsed(backward bool) map[*blob.Blob]bool {
 	used := make(map[*blob.Blob]bool)
 	for _, l := range n.layers {
 		for j, top := range l.Tops {
-			if l.NeedsBackward || l.LossWeights[j] != 0 {
+			if backward && l.NeedsBackward || l.LossWeights[j] != 0 {
 				used[top] = true
 			}
 		}
 		for j, bottom := range l.Bottoms {
-			if l.NeedsBackward && l.PropagateDown[j] {
+			if backward && l.NeedsBackward && l.PropagateDown[j] {
 				used[bottom] = true
 			}
 		}

@@ -10,8 +10,6 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/all"
-	_ "github.com/gocaffe/gocaffe/layers/loss"
-	_ "github.com/gocaffe/gocaffe/layers/utility"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 

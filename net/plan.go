@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -38,10 +39,12 @@ func (p *Plan) Bytes() int64 {
 	return p.DataBytes + p.DiffBytes + p.WeightBytes + p.GradientBytes
 }
 
-// Plan returns what the net needs with its present shapes.
+// Plan returns what the net needs with its present shapes. A net for testing
+// is taken to run forward only.
 func (n *Net) Plan() *Plan {
 	p := new(Plan)
-	diffs := n.diffsUsed()
+	train := n.Phase() == caffepb.Phase_TRAIN
+	diffs := n.diffsUsed(train)
 	seen := make(map[*blob.Blob]bool)
 	for _, l := range n.layers {
 		before := p.Bytes()
@@ -50,7 +53,7 @@ func (n *Net) Plan() *Plan {
 			Type:     l.Type,
 			Bottoms:  shapes(l.Bottoms),
 			Tops:     shapes(l.Tops),
-			Backward: l.NeedsBackward,
+			Backward: train && l.NeedsBackward,
 		}
 		if c, ok := l.Impl.(layers.Counter); ok {
 			part.MACs = c.MACs()
@@ -74,7 +77,7 @@ func (n *Net) Plan() *Plan {
 			}
 			p.Weights += int64(w.Count())
 			p.WeightBytes += 4 * int64(w.Count())
-			if l.NeedsBackward {
+			if train && l.NeedsBackward {
 				p.GradientBytes += 4 * int64(w.Count())
 			}
 		}

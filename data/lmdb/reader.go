@@ -93,10 +93,10 @@ func find(path string) (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if filepath.IsAbs(name) {
-			return "", fmt.Errorf("no LMDB database at %q: there is no file %s", path, name)
+			return "", absentError{fmt.Errorf("no LMDB database at %q: there is no file %s", path, name)}
 		}
 		wd, _ := os.Getwd()
-		return "", fmt.Errorf("no LMDB database at %q: there is no file %s (working directory %s)", path, filepath.Join(wd, name), wd)
+		return "", absentError{fmt.Errorf("no LMDB database at %q: there is no file %s (working directory %s)", path, filepath.Join(wd, name), wd)}
 	case err != nil:
 		return "", err
 	case !info.Mode().IsRegular():
@@ -104,6 +104,12 @@ func find(path string) (string, error) {
 	}
 	return name, nil
 }
+
+// absentError says in its own words that a file is not there, and is
+// fs.ErrNotExist for errors.Is.
+type absentError struct{ error }
+
+func (absentError) Unwrap() error { return fs.ErrNotExist }
 
 // Close releases the file. Keys and values must no longer be used.
 func (db *DB) Close() error { return db.close() }
