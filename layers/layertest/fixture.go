@@ -50,7 +50,7 @@ func New(t testing.TB, text string, bottom ...*blob.Blob) *Fixture {
 
 // SetUp is New in a given environment, for tests of the error.
 func SetUp(env *layers.Env, text string, bottom ...*blob.Blob) (*Fixture, error) {
-	net, err := parseNet("layer.prototxt", []byte(text))
+	net, err := prototxt.ParseNet("layer.prototxt", []byte(text))
 	if err != nil {
 		return nil, err
 	}

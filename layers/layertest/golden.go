@@ -14,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -190,7 +191,7 @@ func (g *golden) build(env *layers.Env) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := parseNet("net.prototxt", text)
+	net, err := prototxt.ParseNet("net.prototxt", text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,8 @@ func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []r
 func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Log("allocations are not checked: the race detector makes some")
+		return
 	}
 	pool := kernel.NewPool(2)
 	defer pool.Close()
