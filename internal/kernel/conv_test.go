@@ -160,23 +160,28 @@ func TestConv(t *testing.T) {
 			eachLevel(t, func(t *testing.T) {
 				p := NewPool(2)
 				defer p.Close()
+				c.BackwardWeights(p, x, dy, make([]float32, len(weight))) // makes workspaces
 				got := guarded(r, len(dy))
 				fillWith(got, guard)
+				dirty(p)
 				c.Forward(p, x, weight, bias, got)
 				checkGuards(t, "y", got)
 				closeTo(t, "y with bias", got, yBias, terms)
 				fillWith(got, guard)
+				dirty(p)
 				c.Forward(p, x, weight, nil, got)
 				closeTo(t, "y", got, y, terms)
 
 				got = guarded(r, len(x))
 				fillWith(got, guard)
+				dirty(p)
 				c.BackwardData(p, dy, weight, got)
 				checkGuards(t, "dx", got)
 				closeTo(t, "dx", got, dx, params.Outputs*taps)
 
 				got = guarded(r, len(weight))
 				start := append([]float32(nil), got...)
+				dirty(p)
 				c.BackwardWeights(p, x, dy, got)
 				checkGuards(t, "dweight", got)
 				for i := range got {
