@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -391,10 +392,11 @@ func (l *Layer) reshapeImpl() (err error) {
 	return l.Impl.Reshape(l.Bottoms, l.Tops)
 }
 
-// rescue turns a panic of a layer into an error. It is deferred.
+// rescue turns a panic of a layer into an error of one line. It is deferred.
 func (l *Layer) rescue(method string, err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic in %s of type %s: %v", method, l.Type, p)
+		text := strings.ReplaceAll(fmt.Sprint(p), "\n", "; ")
+		*err = fmt.Errorf("panic in %s of type %s: %s", method, l.Type, text)
 	}
 }
 

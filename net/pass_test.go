@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -232,6 +233,8 @@ func (l *fails) fail(method string) error {
 	case method + " panics":
 		var none []int
 		_ = none[len(l.name)]
+	case method + " shouts":
+		panic("a\nb")
 	case method + " fails":
 		return errors.New("out of luck")
 	}
@@ -254,9 +257,9 @@ func (l *fails) Close() error { return l.fail("Close") }
 // A layer that fails or panics, wherever it is, is an error with its name.
 func TestFailures(t *testing.T) {
 	for _, method := range []string{"New", "SetUp", "Reshape", "Forward", "Backward", "Close"} {
-		for _, how := range []string{"fails", "panics"} {
+		for _, how := range []string{"fails", "panics", "shouts"} {
 			name := method + " " + how
-			if name == "Close panics" {
+			if method == "Close" && how != "fails" {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
@@ -269,7 +272,10 @@ func TestFailures(t *testing.T) {
 					err = n.Close()
 				}
 				want := `net.prototxt:2:1: layer "` + name + `": out of luck`
-				if how == "panics" {
+				switch how {
+				case "shouts":
+					want = `net.prototxt:2:1: layer "` + name + `": panic in ` + method + ` of type TestFails: a; b`
+				case "panics":
 					want = `net.prototxt:2:1: layer "` + name + `": panic in ` + method + ` of type TestFails: runtime error: index out of range [`
 				}
 				if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
@@ -282,9 +288,11 @@ func TestFailures(t *testing.T) {
 
 // The passes of a net take no memory after the first.
 func TestNoAllocations(t *testing.T) {
+	pool := kernel.NewPool(2) // a net without one borrows it, which the race detector makes an allocation
+	defer pool.Close()
 	n := build(t, tinyInput+ip("a", "data", "a", 10, "")+"layer { name: 'relu' type: 'ReLU' bottom: 'a' top: 'a' }\n"+ip("b", "a", "b", 3, "")+
 		"layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'b' bottom: 'label' top: 'loss' }\n"+
-		"layer { name: 'accuracy' type: 'Accuracy' bottom: 'b' bottom: 'label' top: 'accuracy' }", Options{State: state(t, "TRAIN")})
+		"layer { name: 'accuracy' type: 'Accuracy' bottom: 'b' bottom: 'label' top: 'accuracy' }", Options{State: state(t, "TRAIN"), Workers: pool})
 	ctx := context.Background()
 	step := func() {
 		n.ClearParamDiffs()
@@ -299,5 +307,43 @@ func TestNoAllocations(t *testing.T) {
 	step()
 	if allocs := testing.AllocsPerRun(20, step); allocs != 0 {
 		t.Errorf("%g allocations in a forward pass, a backward pass and an update, want none", allocs)
+	}
+}
+
+// Loss, gradients and updates are the same bits for any number of threads.
+func TestThreads(t *testing.T) {
+	const text = `
+layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { shape { dim: 9 dim: 3 dim: 13 dim: 11 } shape { dim: 9 } } }
+layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' convolution_param { num_output: 7 kernel_size: 3 weight_filler { type: 'msra' } } }
+layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'conv' }
+layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }
+layer { name: 'pool' type: 'Pooling' bottom: 'conv' top: 'pool' pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: 'drop' type: 'Dropout' bottom: 'pool' top: 'pool' }
+layer { name: 'ip' type: 'InnerProduct' bottom: 'pool' top: 'ip' inner_product_param { num_output: 10 weight_filler { type: 'xavier' } } }
+layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }`
+	var want []float32
+	for _, threads := range []int{1, 2, 5} {
+		pool := kernel.NewPool(threads)
+		defer pool.Close()
+		n := build(t, text, Options{State: state(t, "TRAIN"), Seed: 5, Workers: pool})
+		var got []float32
+		for range 3 {
+			set(n.Blob("data"))
+			n.ClearParamDiffs()
+			got = append(got, forward(t, n))
+			backward(t, n)
+			for _, p := range n.Params() {
+				kernel.Scale(0.01, p.Blob.Diff(), p.Blob.MutableDiff())
+			}
+			n.Update()
+		}
+		for _, p := range n.Params() {
+			got = append(append(got, p.Blob.Data()...), p.Blob.Diff()...)
+		}
+		if want == nil {
+			want = got
+		} else if !slices.Equal(got, want) {
+			t.Errorf("%d threads give other results than one", threads)
+		}
 	}
 }

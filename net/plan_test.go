@@ -91,3 +91,16 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+func TestHugeOutputs(t *testing.T) {
+	for _, layer := range []string{
+		"type: 'InnerProduct' inner_product_param { num_output: 4294967295 }",
+		"type: 'Convolution' convolution_param { num_output: 4294967295 kernel_size: 1 }",
+		"type: 'InnerProduct' inner_product_param { num_output: 2147483647 }",
+	} {
+		_, err := New(parse(t, tinyInput+silence+"layer { name: 'huge' bottom: 'data' top: 'y' "+layer+" }"), Options{})
+		if err == nil || !strings.HasPrefix(err.Error(), "net.prototxt:4:") || !strings.Contains(err.Error(), `layer "huge": `) {
+			t.Errorf("%s: got %v, want an error of the layer", layer, err)
+		}
+	}
+}

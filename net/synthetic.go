@@ -54,7 +54,7 @@ type syntheticData struct {
 // outside, if the options say so.
 func (b *builder) replaceData(l *Layer) error {
 	source, ok := l.Impl.(layers.DataSource)
-	if b.opts.Synthetic == nil || !ok {
+	if b.opts.Synthetic == nil || !ok || l.Info.Group != "data" || len(l.source.Bottom) > 0 {
 		return nil
 	}
 	shapes, err := b.syntheticShapes(l, source)
