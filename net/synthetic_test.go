@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -112,5 +113,22 @@ func TestSyntheticLeavesOthers(t *testing.T) {
 	n := build(t, tinyInput+silence+"layer { name: 'p' type: 'Power' bottom: 'data' top: 'p' }", Options{Synthetic: &Synthetic{Shape: []int{1, 1, 1}}})
 	if !n.Blob("data").ShapeEqual([]int{5, 2, 3, 4}) {
 		t.Errorf("the input has shape %v, want its own", n.Blob("data").Shape())
+	}
+}
+
+// A data layer whose source is there tells the shape itself.
+func TestSyntheticFromSource(t *testing.T) {
+	t.Chdir(testdata.Golden(t, "formats"))
+	const text = `layer { name: 'd' type: 'Data' top: 'data' top: 'label' data_param { source: 'idx_lmdb' batch_size: 6 backend: LMDB } }
+layer { name: 's' type: 'Silence' bottom: 'data' bottom: 'label' }`
+	for batch, want := range map[int][]int{0: {6, 1, 14, 12}, 3: {3, 1, 14, 12}} {
+		n := build(t, text, Options{Synthetic: &Synthetic{Batch: batch}})
+		forward(t, n)
+		if got := n.Blob("data").Shape(); !slices.Equal(got, want) {
+			t.Errorf("batch %d: the data has shape %v, want %v", batch, got, want)
+		}
+		if n.Blob("data").Data()[0] == 0 || n.Blob("label").Count() != want[0] {
+			t.Errorf("batch %d: no data has been made up", batch)
+		}
 	}
 }

@@ -1,0 +1,100 @@
+package net
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// make makes the layer itself.
+func (l *Layer) make(spec *layers.Spec) (err error) {
+	defer l.rescue("New", &err)
+	l.Impl, err = l.Info.New(spec)
+	return err
+}
+
+// setUp sets a connected layer up and gives its tops their shapes.
+func (l *Layer) setUp(workers *layers.Workers) error {
+	if err := l.setUpImpl(); err != nil {
+		return err
+	}
+	if p, ok := l.Impl.(layers.Parameterized); ok {
+		l.Params = p.Params()
+	}
+	l.shapes = make([][]int, len(l.Bottoms))
+	l.LossWeights = make([]float32, len(l.Tops))
+	l.lossCounts = make([]int, len(l.Tops))
+	copy(l.LossWeights, l.Param.LossWeight)
+	return l.reshape(workers)
+}
+
+func (l *Layer) setUpImpl() (err error) {
+	defer l.rescue("SetUp", &err)
+	return l.Impl.SetUp(l.Bottoms, l.Tops)
+}
+
+// reshape gives the tops their shapes, and the diffs of losses their weight.
+func (l *Layer) reshape(workers *layers.Workers) error {
+	if err := l.reshapeImpl(); err != nil {
+		return err
+	}
+	for i, bottom := range l.Bottoms {
+		l.shapes[i] = append(l.shapes[i][:0], bottom.Shape()...)
+	}
+	for j, w := range l.LossWeights {
+		if top := l.Tops[j]; w != 0 && top.Count() != l.lossCounts[j] {
+			kernel.FillP(workers, top.MutableDiff(), w)
+			l.lossCounts[j] = top.Count()
+		}
+	}
+	return nil
+}
+
+func (l *Layer) reshapeImpl() (err error) {
+	defer l.rescue("Reshape", &err)
+	return l.Impl.Reshape(l.Bottoms, l.Tops)
+}
+
+// rescue turns a panic of a layer into an error of one line. It is deferred.
+func (l *Layer) rescue(method string, err *error) {
+	if p := recover(); p != nil {
+		text := strings.ReplaceAll(fmt.Sprint(p), "\n", "; ")
+		*err = fmt.Errorf("panic in %s of type %s: %s", method, l.Type, text)
+	}
+}
+
+// wrap puts the place and the name of the layer in front of an error that has
+// none.
+func (l *Layer) wrap(err error) error {
+	switch err.(type) {
+	case *prototxt.Error, prototxt.ErrorList:
+		return err
+	}
+	return &prototxt.Error{Pos: l.positions.Of(l.source, "", 0), Layer: l.Name, Err: err}
+}
+
+// wrapIn is wrap for a net that is being made from a file, which is named even
+// if the place in it is not known.
+func (l *Layer) wrapIn(file *prototxt.Net, err error) error {
+	err = l.wrap(err)
+	if e, ok := err.(*prototxt.Error); ok && !e.Pos.IsValid() && e.Pos.File == "" {
+		e.Pos.File = file.File
+	}
+	return err
+}
+
+// Proto returns the layer as files have it, with its weights and, if diff is
+// set, their gradients.
+func (l *Layer) Proto(diff bool) *caffepb.LayerParameter {
+	p := proto.Clone(l.Param).(*caffepb.LayerParameter)
+	p.Blobs = nil
+	for _, b := range l.Params {
+		p.Blobs = append(p.Blobs, b.ToProto(diff))
+	}
+	return p
+}
