@@ -82,8 +82,8 @@ func writeCase(t *testing.T, dir, typ, scale, tolerance string) {
 	}
 }
 
-// TestGoldenFinds runs this test program on cases that must pass and fail.
-func TestGoldenFinds(t *testing.T) {
+// TestWrongCases runs this test program on cases that must pass and fail.
+func TestWrongCases(t *testing.T) {
 	for _, test := range []struct {
 		scale, tolerance string
 		ok               bool
