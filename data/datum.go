@@ -100,6 +100,13 @@ func badDatum(code int) error {
 	return fmt.Errorf("not a Datum message: %w", protowire.ParseError(code))
 }
 
+// Check returns an error if the array of a datum that is not encoded does not
+// have its shape.
+func (d *Datum) Check() error {
+	_, err := d.pixels()
+	return err
+}
+
 // pixels returns the array of a datum that is not encoded.
 func (d *Datum) pixels() (pixels, error) {
 	c, h, w := d.Channels, d.Height, d.Width

@@ -2,9 +2,7 @@ package data
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"sync"
 
 	"github.com/gocaffe/gocaffe/data/imagelist"
@@ -81,7 +79,7 @@ func (l *Images) Load(worker int, b *Batch) error {
 func (l *Images) with(w *imageWorker, place int64, do func(*Item) error) (label int, err error) {
 	entry := &l.options.Items[l.index(place)]
 	path := l.options.Root + entry.Path
-	if w.file, err = readFile(path, w.file); err != nil {
+	if w.file, err = imagelist.ReadFile(path, w.file); err != nil {
 		return 0, fmt.Errorf("line %d: %w", entry.Line, err)
 	}
 	img := &w.item.image
@@ -118,27 +116,4 @@ func (l *Images) index(place int64) int {
 		})
 	}
 	return int(o.items[record])
-}
-
-// readFile reads a file into buf, which grows as needed.
-func readFile(path string, buf []byte) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return buf, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return buf, err
-	}
-	if !info.Mode().IsRegular() {
-		return buf, fmt.Errorf("%s is not a regular file", path)
-	}
-	if n := info.Size(); int64(cap(buf)) < n {
-		buf = make([]byte, n)
-	} else {
-		buf = buf[:n]
-	}
-	_, err = io.ReadFull(f, buf)
-	return buf, err
 }

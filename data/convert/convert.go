@@ -1,0 +1,211 @@
+// Package convert makes LMDB databases of image sets, and mean images of
+// databases, as Caffe's tools do. All that it writes is whole or not there.
+package convert
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"google.golang.org/protobuf/proto"
+)
+
+// Options are for all conversions.
+type Options struct {
+	// Replace allows databases that are there already to be replaced. Without it
+	// they are an error.
+	Replace bool
+
+	// Progress, if it is not nil, is told how many of all records are done.
+	Progress func(done, total int)
+}
+
+// job counts the records of a conversion that may make several databases.
+type job struct {
+	Options
+	done, total int
+}
+
+func (j *job) step() {
+	j.done++
+	if j.Progress != nil {
+		j.Progress(j.done, j.total)
+	}
+}
+
+// makeDatabase makes a database of n records. The function record returns
+// record i, or nil to leave it out; it is called from several goroutines, and
+// the records must come in the order of their keys.
+func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
+	w, err := lmdb.Create(dir, j.Replace)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	type made struct {
+		key   string
+		value []byte
+	}
+	err = ordered(ctx, n, func(i int) (m made, err error) {
+		key, d, err := record(i)
+		if err != nil || d == nil {
+			return m, err
+		}
+		m.key = key
+		m.value, err = marshal.Marshal(d)
+		return m, err
+	}, func(m made) error {
+		j.step()
+		if m.value == nil {
+			return nil
+		}
+		return w.Append([]byte(m.key), m.value)
+	})
+	if err != nil {
+		return err
+	}
+	return w.Commit()
+}
+
+// sequential is makeDatabase with the records made one after the other, for
+// sources that are read as a stream.
+func (j *job) sequential(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
+	w, err := lmdb.Create(dir, j.Replace)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		key, d, err := record(i)
+		if err != nil {
+			return err
+		}
+		value, err := marshal.Marshal(d)
+		if err != nil {
+			return err
+		}
+		if err := w.Append([]byte(key), value); err != nil {
+			return err
+		}
+		j.step()
+	}
+	return w.Commit()
+}
+
+// marshal writes fields in the order of their numbers.
+var marshal = proto.MarshalOptions{Deterministic: true}
+
+// ordered makes n things on all processors and uses them in their order. It
+// ends at the first error, in that order.
+func ordered[T any](ctx context.Context, n int, work func(i int) (T, error), use func(T) error) error {
+	type result struct {
+		thing T
+		err   error
+	}
+	type task struct {
+		i    int
+		done chan result
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	threads := runtime.GOMAXPROCS(0)
+	tasks := make(chan task)
+	queue := make(chan task, 16*threads) // as tasks, in their order: bounds what waits to be used
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() {
+		defer close(queue)
+		defer close(tasks)
+		for i := range n {
+			t := task{i, make(chan result, 1)}
+			select {
+			case queue <- t:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case tasks <- t:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for range threads {
+		running.Go(func() {
+			for t := range tasks {
+				var r result
+				r.thing, r.err = work(t.i)
+				t.done <- r
+			}
+		})
+	}
+	for t := range queue {
+		select {
+		case r := <-t.done:
+			if r.err != nil {
+				return r.err
+			}
+			if err := use(r.thing); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+// raw returns a datum of an array, as Caffe's converters of MNIST and CIFAR make
+// it: the field encoded is not set.
+func raw(channels, height, width int, pixels []byte, label int) *caffepb.Datum {
+	return &caffepb.Datum{
+		Channels: proto.Int32(int32(channels)),
+		Height:   proto.Int32(int32(height)),
+		Width:    proto.Int32(int32(width)),
+		Data:     pixels,
+		Label:    proto.Int32(int32(label)),
+	}
+}
+
+// checkTargets fails if a database is there that may not be replaced, so that a
+// conversion that cannot end does not begin.
+func (j *job) checkTargets(out string, names ...string) error {
+	for _, name := range names {
+		if dir := filepath.Join(out, name); !j.Replace && lmdb.IsFolder(dir) {
+			return fmt.Errorf("%s: %w: there is an LMDB database already", dir, os.ErrExist)
+		}
+	}
+	return os.MkdirAll(out, 0o755)
+}
+
+// writeMean computes the mean image of a database that was just made.
+func (j *job) writeMean(ctx context.Context, dir, file string) error {
+	db, err := lmdb.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	mean, err := ComputeMean(ctx, db, nil)
+	if err != nil {
+		return err
+	}
+	return WriteMean(file, mean)
+}
+
+// WriteMean writes a mean file.
+func WriteMean(file string, m *caffepb.BlobProto) error {
+	b, err := marshal.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(file, b)
+}

@@ -1,0 +1,158 @@
+package convert
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image/jpeg"
+	"image/png"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/data/imagelist"
+	"google.golang.org/protobuf/proto"
+)
+
+// ImagesetOptions are the flags of Caffe's convert_imageset.
+type ImagesetOptions struct {
+	Options
+	Gray          bool   // images of one channel
+	Shuffle       bool   // in another order than that of the list
+	Seed          uint64 // of that order
+	Height, Width int    // size that images are scaled to, 0 for their own
+	CheckSize     bool   // images of different sizes are an error
+	Encoded       bool   // records hold files, not arrays
+	EncodeType    string // png or jpg; if set, Encoded is assumed, otherwise it is that of each file
+
+	// Skipped, if it is not nil, is told about images that cannot be read, and
+	// they are left out, as Caffe does. Without it they are an error. It may be
+	// called from several goroutines.
+	Skipped func(error)
+}
+
+// Imageset makes the database out of the images that a list names, which are in
+// a folder or a tar archive called root: Caffe's convert_imageset. The keys are
+// the number and path of an image.
+//
+// Differs from Caffe: CheckSize compares encoded images, too.
+func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) error {
+	switch {
+	case (o.Height > 0) != (o.Width > 0) || o.Height < 0 || o.Width < 0:
+		return fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
+	case o.EncodeType != "" && !isJPEG(o.EncodeType) && !strings.EqualFold(o.EncodeType, "png"):
+		return fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
+	}
+	j := &job{Options: o.Options}
+	if err := j.checkTargets(filepath.Dir(out), filepath.Base(out)); err != nil {
+		return err
+	}
+	items, err := imagelist.Read(list)
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return fmt.Errorf("%s: the list has no images", list)
+	}
+	if o.Shuffle {
+		rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(len(items), func(i, k int) { items[i], items[k] = items[k], items[i] })
+	}
+	files, err := imagelist.Open(ctx, root, filepath.Dir(out))
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	j.total = len(items)
+	var size sizeCheck
+	return j.makeDatabase(ctx, out, len(items), func(i int) (string, *caffepb.Datum, error) {
+		item := items[i]
+		d, img, err := o.datum(files, item)
+		if err != nil {
+			err = fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, err)
+			if o.Skipped == nil {
+				return "", nil, err
+			}
+			o.Skipped(err)
+			return "", nil, nil
+		}
+		if o.CheckSize {
+			if err := size.check(img); err != nil {
+				return "", nil, fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, err)
+			}
+		}
+		return fmt.Sprintf("%08d_%s", i, item.Path), d, nil
+	})
+}
+
+// sizeCheck finds images whose size is not that of the others.
+type sizeCheck struct {
+	mu    sync.Mutex
+	first data.Image
+}
+
+func (s *sizeCheck) check(img *data.Image) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first.Channels == 0 {
+		s.first = data.Image{Channels: img.Channels, Height: img.Height, Width: img.Width}
+	}
+	if f := s.first; f.Channels != img.Channels || f.Height != img.Height || f.Width != img.Width {
+		return fmt.Errorf("the image is %d x %d x %d (channels x height x width), another is %d x %d x %d",
+			img.Channels, img.Height, img.Width, f.Channels, f.Height, f.Width)
+	}
+	return nil
+}
+
+// datum reads an image: ReadImageToDatum of Caffe's util/io.cpp.
+func (o *ImagesetOptions) datum(files imagelist.Files, item imagelist.Item) (*caffepb.Datum, *data.Image, error) {
+	file, err := files.ReadFile(item.Path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	img := new(data.Image)
+	mode := data.Color
+	if o.Gray {
+		mode = data.Gray
+	}
+	if err := img.Decode(file, mode); err != nil {
+		return nil, nil, err
+	}
+	if o.Height > 0 {
+		img.Resize(o.Height, o.Width)
+	}
+	kind := o.EncodeType
+	extension := strings.TrimPrefix(filepath.Ext(item.Path), ".")
+	if kind == "" && o.Encoded {
+		kind = extension
+	}
+	if kind == "" {
+		d := raw(img.Channels, img.Height, img.Width, img.Planar(), item.Label)
+		d.Encoded = proto.Bool(false) // Caffe writes it here
+		return d, img, nil
+	}
+	if o.Height > 0 || !strings.EqualFold(kind, extension) && !(isJPEG(kind) && isJPEG(extension)) {
+		if file, err = encode(img, kind); err != nil {
+			return nil, nil, err
+		}
+	}
+	return &caffepb.Datum{Data: file, Label: proto.Int32(int32(item.Label)), Encoded: proto.Bool(true)}, img, nil
+}
+
+func isJPEG(extension string) bool {
+	return strings.EqualFold(extension, "jpg") || strings.EqualFold(extension, "jpeg")
+}
+
+// encode makes a file of an image, with OpenCV's quality for JPEG.
+func encode(img *data.Image, kind string) ([]byte, error) {
+	var b bytes.Buffer
+	var err error
+	if isJPEG(kind) {
+		err = jpeg.Encode(&b, img.NRGBA(), &jpeg.Options{Quality: 95})
+	} else {
+		err = png.Encode(&b, img.NRGBA())
+	}
+	return b.Bytes(), err
+}

@@ -1,0 +1,195 @@
+package imagelist
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// Files are files that can be read by name, from several goroutines.
+type Files interface {
+	// ReadFile reads a file into buf, which grows as needed.
+	ReadFile(name string, buf []byte) ([]byte, error)
+	Close() error
+}
+
+// Open returns the files of a folder or of a tar archive, which may be
+// compressed by gzip. That is unpacked, as a whole, to a temporary file in the
+// folder scratch, which Close removes.
+func Open(ctx context.Context, root, scratch string) (Files, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return Folder(root), nil
+	}
+	return openArchive(ctx, root, scratch)
+}
+
+// A Folder is a folder as Files.
+type Folder string
+
+// ReadFile reads a file of the folder.
+func (d Folder) ReadFile(name string, buf []byte) ([]byte, error) {
+	return ReadFile(filepath.Join(string(d), filepath.FromSlash(name)), buf)
+}
+
+// Close does nothing.
+func (Folder) Close() error { return nil }
+
+// ReadFile reads a file into buf, which grows as needed.
+func ReadFile(name string, buf []byte) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return buf, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return buf, err
+	}
+	if !info.Mode().IsRegular() {
+		return buf, fmt.Errorf("%s is not a regular file", name)
+	}
+	return fill(f, info.Size(), buf, name)
+}
+
+// fill reads n bytes.
+func fill(r io.Reader, n int64, buf []byte, name string) ([]byte, error) {
+	if int64(int(n)) != n {
+		return buf, fmt.Errorf("%s is too large: %d bytes", name, n)
+	}
+	if int64(cap(buf)) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	if _, err := io.ReadFull(r, buf); err != nil {
+		return buf, fmt.Errorf("%s: %w", name, err)
+	}
+	return buf, nil
+}
+
+// archive is an uncompressed tar file with the places of the files in it.
+type archive struct {
+	name      string
+	file      *os.File
+	temporary bool
+	entries   map[string]entry
+}
+
+type entry struct{ offset, size int64 }
+
+func openArchive(ctx context.Context, name, scratch string) (_ Files, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{name: name, file: f, entries: make(map[string]entry)}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	start := make([]byte, 2)
+	if _, err := f.ReadAt(start, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if bytes.Equal(start, []byte{0x1f, 0x8b}) {
+		if err := a.unpack(ctx, scratch); err != nil {
+			return nil, err
+		}
+	}
+	t := tar.NewReader(a.file)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		header, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: not a tar archive, or damaged: %w", name, err)
+		}
+		if header.Typeflag != tar.TypeReg {
+			continue
+		}
+		offset, err := a.file.Seek(0, io.SeekCurrent) // the reader does not read ahead
+		if err != nil {
+			return nil, err
+		}
+		a.entries[path.Clean(header.Name)] = entry{offset, header.Size}
+	}
+	if len(a.entries) == 0 {
+		return nil, fmt.Errorf("%s: no files in the tar archive", name)
+	}
+	return a, nil
+}
+
+// unpack puts the content of the gzip file into a temporary file, in its place.
+func (a *archive) unpack(ctx context.Context, scratch string) error {
+	packed := a.file
+	defer packed.Close()
+	z, err := gzip.NewReader(bufio.NewReaderSize(packed, 1<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.name, err)
+	}
+	if a.file, err = os.CreateTemp(scratch, ".unpacked.*.tmp"); err != nil {
+		return err
+	}
+	a.temporary = true
+	os.Remove(a.file.Name()) // the file lives until it is closed, where the system allows that
+	if _, err := io.Copy(a.file, contextReader{ctx, z}); err != nil {
+		return fmt.Errorf("%s: %w", a.name, err)
+	}
+	_, err = a.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// contextReader ends when the context does.
+type contextReader struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (r contextReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.in.Read(b)
+}
+
+// ReadFile reads a file of the archive.
+func (a *archive) ReadFile(name string, buf []byte) ([]byte, error) {
+	e, ok := a.entries[path.Clean(filepath.ToSlash(name))]
+	if !ok {
+		return buf, &fs.PathError{Op: "open", Path: a.name + ": " + name, Err: fs.ErrNotExist}
+	}
+	info, err := a.file.Stat()
+	if err != nil {
+		return buf, err
+	}
+	if e.size > info.Size()-e.offset {
+		return buf, fmt.Errorf("%s: %s has %d bytes and the archive ends before: is it cut short?", a.name, name, e.size)
+	}
+	return fill(io.NewSectionReader(a.file, e.offset, e.size), e.size, buf, name)
+}
+
+// Close closes the archive, and removes what was unpacked.
+func (a *archive) Close() error {
+	err := a.file.Close()
+	if a.temporary {
+		os.Remove(a.file.Name())
+	}
+	return err
+}
