@@ -11,8 +11,10 @@ const (
 	gemmRows = 8 * tileRows
 
 	// gemmPacked is about how many packed numbers of a matrix there are at a
-	// time.
-	gemmPacked = 4 << 20
+	// time, and gemmPackedDepth how much of k. 4 MiB are written and read again
+	// within the L3 cache.
+	gemmPacked      = 1 << 20
+	gemmPackedDepth = 2048
 )
 
 // Gemm computes C = alpha op(A) op(B) + beta C of row-major matrices, where op
@@ -122,9 +124,9 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 	// Equal pieces of rows, whole tiles but for the last.
 	t.block = ceilDiv(ceilDiv(m, max(1, (m+gemmRows/2)/gemmRows)), tileRows) * tileRows
 	t.tables()
-	// All of k and some of the columns at a time, as much as may be packed;
-	// for a very large k, the sum goes through C.
-	depth := min(k, gemmPacked/u.panel())
+	// As many columns at a time as may be packed. The sum of a large k goes
+	// through C.
+	depth := min(k, gemmPackedDepth)
 	cols := max(1, gemmPacked/depth/u.panel()) * u.panel()
 	rows := m
 	if transA {

@@ -86,6 +86,7 @@ func BenchmarkGemm(b *testing.B) {
 		{64, 500, 800, false, true},
 		{500, 800, 64, true, false},
 		{64, 800, 500, false, false},
+		{256, 4096, 9216, false, true},
 		{128, 256, 4096, false, true},
 		{256, 4096, 128, true, false},
 		{128, 4096, 256, false, false},

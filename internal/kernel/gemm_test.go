@@ -166,9 +166,11 @@ func TestGemm(t *testing.T) {
 				}
 			}
 			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*gemmDepth - 1, 1, 0, 0}.check(t, p)
-			large := NewPool(1)
-			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, gemmPacked/micros[active].panel() + 9, 1, 0, 0}.check(t, large)
+			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, gemmPackedDepth + 9, 1, 0, 0}.check(t, p)
 		}
+		const many = gemmPacked/gemmPackedDepth + 70
+		gemmCase{true, true, 2, many, gemmPackedDepth + 9, 1, 2, 0}.check(t, p)
+		gemmCase{true, true, many, 2, gemmPackedDepth + 9, 1, 2, 0}.check(t, p)
 	})
 }
 
