@@ -11,7 +11,10 @@ import (
 // ToProto returns the numbers, and with diff the gradient, in the form of a
 // file.
 func (b *Blob) ToProto(diff bool) *caffepb.BlobProto {
-	p := &caffepb.BlobProto{Shape: new(caffepb.BlobShape)}
+	p := new(caffepb.BlobProto)
+	if len(b.shape) > 0 { // of a scalar Caffe writes no shape
+		p.Shape = new(caffepb.BlobShape)
+	}
 	for _, n := range b.shape {
 		p.Shape.Dim = append(p.Shape.Dim, int64(n))
 	}

@@ -32,7 +32,7 @@ func TestCaffeArgs(t *testing.T) {
 		{"time -nosynthetic_data -model m", "time --synthetic-data=false --model=m"},
 		{"time --synthetic-data=false -model m", "time --synthetic-data=false --model=m"},
 		{"zoo write lenet dir", "zoo write lenet dir"},
-		{"-threads 2 zoo write lenet dir", "zoo write --threads=2 lenet dir"},
+		{"-threads 2 zoo write lenet dir", "zoo --threads=2 write lenet dir"},
 		{"check zoo", "check zoo"}, // a file named zoo
 		{"train -h", "train -h"},
 		{"train -nonsense x", "train --nonsense x"},

@@ -32,9 +32,7 @@ type glog struct {
 }
 
 // Levels as glog numbers them.
-var glogLevels = map[layers.Level]int{layers.Notice: 0, layers.Warning: 1, errorLevel: 2}
-
-const errorLevel layers.Level = 'E'
+var glogLevels = map[layers.Level]int{layers.Notice: 0, layers.Warning: 1, layers.Severe: 2}
 
 // log writes a line. It is a layers.Log.
 func (g *glog) log(level layers.Level, source, text string) {
@@ -43,7 +41,8 @@ func (g *glog) log(level layers.Level, source, text string) {
 	}
 	t := g.now()
 	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %5d %s] %s\n", level,
-		t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, g.pid, source, text)
+		t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, g.pid, source,
+		strings.TrimSuffix(text, "\n")) // glog ends a line once
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.out != nil && (!g.quiet || level != layers.Notice) {

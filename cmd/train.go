@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
 	"github.com/spf13/cobra"
@@ -117,7 +118,7 @@ func (a *app) trainObservers() []solver.Observer {
 // notes logs what was upgraded in a file.
 func (a *app) notes(notes []prototxt.Note) {
 	for _, n := range notes {
-		a.glog.log(n.Level, n.Source, n.Text)
+		a.glog.log(layers.Level(n.Level), n.Source, n.Text)
 	}
 }
 

@@ -43,14 +43,22 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "gocaffe")
-	out, err := exec.Command("go", "build", "-o", path, "./gocaffe").CombinedOutput()
-	if err != nil {
+	build := exec.Command("go", "build", "-o", path, "./gocaffe")
+	build.Dir = packageDir
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
 })
 
+// packageDir is the folder of this package. Tests work in folders of their own.
+var packageDir string
+
 func TestMain(m *testing.M) {
+	var err error
+	if packageDir, err = os.Getwd(); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if path, err := program(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -204,8 +212,8 @@ func TestParseLog(t *testing.T) {
 		}
 	}
 	line := regexp.MustCompile(`(?m)^.*Iteration 10, lr = .*$`).FindString(log)
-	if fields := strings.Fields(line); len(fields) < 9 || fields[8] != "0.0465543" {
-		t.Errorf("awk's $9 of %q is not the learning rate, 0.0465543, which parse_log.sh prints", line)
+	if fields := strings.Fields(line); len(fields) < 9 || fields[8] != "0.0465506" {
+		t.Errorf("awk's $9 of %q is not the learning rate, 0.0465506, which parse_log.sh prints", line)
 	}
 }
 

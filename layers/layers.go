@@ -74,6 +74,13 @@ type DataSource interface {
 	Sources() []string
 }
 
+// Opener is a layer that opens its source before it is set up. The net calls
+// Open once, when it is the layer's turn to be connected; a layer that is used
+// without a net has its SetUp call it.
+type Opener interface {
+	Open() error
+}
+
 // Closer is a layer that holds files, goroutines or memory outside of Go.
 type Closer interface {
 	Close() error
@@ -108,6 +115,7 @@ type Level byte
 const (
 	Notice  Level = 'I'
 	Warning Level = 'W'
+	Severe  Level = 'E'
 )
 
 // NewWorkers returns the given number of threads, or one for each processor if

@@ -200,6 +200,7 @@ func (b *builder) connect(i int) {
 			b.log(line.level, line.source, line.text)
 		}
 	}
+	openErr := l.open()
 	b.logf("net.cpp:86", "Creating Layer %s", l.Name)
 	for j, name := range l.source.Bottom {
 		b.appendBottom(l, j, name)
@@ -208,6 +209,10 @@ func (b *builder) connect(i int) {
 		b.appendTop(l, j)
 	}
 	if b.downstream(l) {
+		return
+	}
+	if openErr != nil {
+		b.fail(l, l.wrapIn(b.file, openErr))
 		return
 	}
 	if err := l.setUp(b.workers); err != nil {

@@ -9,10 +9,6 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// severe is the level of the one line that Caffe logs as an error though
-// nothing is wrong.
-const severe layers.Level = 'E'
-
 // mean returns the mean magnitude of numbers as the log shows it.
 func mean(x []float32) string {
 	return cfmt.G(float64(float32(kernel.Asum(x)) / float32(len(x))))
@@ -56,7 +52,7 @@ func (n *Net) backwardSummary() {
 		squareData += kernel.SumSq(p.Blob.Data())
 		squareDiff += kernel.SumSq(p.Blob.Diff())
 	}
-	n.log(severe, "net.cpp:721", fmt.Sprintf(
+	n.log(layers.Severe, "net.cpp:721", fmt.Sprintf(
 		"    [Backward] All net params (data, diff): L1 norm = (%s, %s); L2 norm = (%s, %s)",
 		cfmt.G(sumData), cfmt.G(sumDiff), cfmt.G(math.Sqrt(squareData)), cfmt.G(math.Sqrt(squareDiff))))
 }

@@ -46,10 +46,9 @@ var lossValue = regexp.MustCompile(`\([^ ]+ iter/s, [^ ]+s/|(loss|accuracy) = [^
 
 func masked(line string) string { return lossValue.ReplaceAllString(line, "$1") }
 
-// otherLine matches the lines that are not compared: those of the program, of
-// the threads that read ahead, whose place is an accident, and that of the
-// opened database, which here comes one line later, when the layer is set up.
-var otherLine = regexp.MustCompile(`^(caffe\.cpp:|db_lmdb\.cpp:|data_layer\.cpp:73\]|blocking_queue\.cpp:)`)
+// otherLine matches the lines that are not compared: those of the program and of
+// the threads that read ahead, whose place is an accident.
+var otherLine = regexp.MustCompile(`^(caffe\.cpp:|data_layer\.cpp:73\]|blocking_queue\.cpp:)`)
 
 // caffeLines returns the other lines of a log of Caffe, without date and
 // thread.

@@ -46,6 +46,7 @@ type dataLayer struct {
 var (
 	_ layers.Layer      = (*dataLayer)(nil)
 	_ layers.DataSource = (*dataLayer)(nil)
+	_ layers.Opener     = (*dataLayer)(nil)
 	_ layers.Closer     = (*dataLayer)(nil)
 )
 
@@ -61,8 +62,8 @@ func newData(spec *layers.Spec) (layers.Layer, error) {
 	return &dataLayer{feeder: f, last: -1}, nil
 }
 
-// SetUp opens the database.
-func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
+// Open opens the database.
+func (l *dataLayer) Open() error {
 	param := l.spec.Param.GetDataParam()
 	var err error
 	if l.db, err = data.Open(param.GetSource(), param.GetBackend()); err != nil {
@@ -71,6 +72,16 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 	l.spec.Env.Log(layers.Notice, "db_lmdb.cpp:35", "Opened lmdb "+param.GetSource())
 	if l.db.Len() == 0 {
 		return l.fail(errors.New("the database " + param.GetSource() + " has no records"))
+	}
+	return nil
+}
+
+// SetUp starts to read.
+func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
+	if l.db == nil {
+		if err := l.Open(); err != nil {
+			return err
+		}
 	}
 	if err := readMean(l.spec, l.transformer); err != nil {
 		return err
