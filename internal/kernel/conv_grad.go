@@ -54,7 +54,7 @@ func (t *gradPlan) run(p *Pool, x, dy, dweight []float32) {
 	t.sumSize = ceilDiv(t.window.channels*c.taps, tileRows) * tileRows * t.u.panel()
 	t.sums = p.shared(blocks * t.parts * t.sumSize)
 	t.reducing = false
-	work := int(c.MACs())
+	work := int(min(c.MACs(), serialWork))
 	p.runWork(work, blocks*t.parts, t)
 	t.reducing = true
 	p.runWork(work, blocks, t)

@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 const (
 	// gemmDepth is how much of k a micro-kernel sums at a time: 512 rows of
@@ -179,6 +182,9 @@ func (t *gemmTask) tables() {
 	rows, off := t.lda, 1
 	if t.transA {
 		rows, off = 1, t.block
+	}
+	if rows > math.MaxInt32/t.block {
+		panic(fmt.Sprintf("kernel: Gemm: the rows of A are %d apart, too far for its tables", t.lda))
 	}
 	if n := t.block + tileRows; cap(t.rows) < n {
 		t.rows = make([]int32, n)
