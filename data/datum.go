@@ -38,6 +38,9 @@ func (d *Datum) Unmarshal(b []byte) error {
 		if n < 0 {
 			return badDatum(n)
 		}
+		if number > protowire.MaxValidNumber {
+			return fmt.Errorf("not a Datum message: field number %d", number)
+		}
 		b = b[n:]
 		switch kind {
 		case protowire.VarintType:
