@@ -8,7 +8,6 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"google.golang.org/protobuf/proto"
 )
 
 // A netSource is where the file says that a net is described.
@@ -41,11 +40,7 @@ func (s *Solver) createNets() error {
 	}
 	for i, source := range tests {
 		emit(s, CreatingNet{Test: true, Index: i, Field: source.field, File: source.file})
-		var state *caffepb.NetState
-		if len(s.param.TestState) > 0 {
-			state = s.param.TestState[i]
-		}
-		n, err := s.createNet(source, caffepb.Phase_TEST, state)
+		n, err := s.createNet(source, caffepb.Phase_TEST, s.testState(i))
 		if err != nil {
 			return err
 		}
@@ -127,20 +122,12 @@ func (s *Solver) testSources() ([]netSource, error) {
 	return sources, nil
 }
 
-// createNet builds a net. Its state is, from the weakest to the strongest, the
-// phase, the state in the net's file, and the state that the solver gives.
+// createNet builds a net.
 func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb.NetState) (*net.Net, error) {
-	file := &prototxt.Net{File: s.file.File, Param: source.message, Positions: s.file.Positions}
-	if source.message == nil {
-		var err error
-		if file, err = prototxt.ReadNet(source.file); err != nil {
-			return nil, s.inField(source.field, source.index, err)
-		}
-		s.logNotes(file.Notes)
+	file, merged, err := s.readNet(source, phase, state)
+	if err != nil {
+		return nil, err
 	}
-	merged := &caffepb.NetState{Phase: phase.Enum()}
-	proto.Merge(merged, file.Param.GetState())
-	proto.Merge(merged, state)
 	return net.New(file, net.Options{
 		State: merged, Workers: s.opts.Workers, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
 	})

@@ -52,12 +52,9 @@ func (s *Solver) stateProto(model string) *caffepb.SolverState {
 	return state
 }
 
-// checkSnapshots checks the fields about snapshots and, if the file asks for
-// them, that they can be written.
+// checkSnapshots checks, if there are to be snapshots on the way, that they can
+// be written. Solve does so for the one at the end.
 func (s *Solver) checkSnapshots() error {
-	if s.param.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
-		return s.errorf("snapshot_format", "snapshot_format HDF5 is not supported yet, want BINARYPROTO")
-	}
 	if s.param.GetSnapshot() <= 0 {
 		return nil
 	}

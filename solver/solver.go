@@ -84,14 +84,9 @@ type Solver struct {
 // be wrong with the file, and that snapshots can be written. Close releases
 // the nets.
 func New(file *prototxt.Solver, opts Options) (*Solver, error) {
-	s := &Solver{file: file, opts: opts}
-	s.param = proto.Clone(file.Param).(*caffepb.SolverParameter)
-	file.Positions.Copied(file.Param, s.param)
-	if opts.Level != 0 || len(opts.Stages) > 0 {
-		s.setTrainState()
-	}
+	s := newSolver(file, opts)
 	emit(s, Initializing{Param: s.param})
-	if err := s.check(); err != nil {
+	if err := joinList(append(s.check(), s.checkSnapshots())); err != nil {
 		return nil, err
 	}
 	if err := s.chooseSeed(); err != nil {
@@ -111,6 +106,18 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 	return s, nil
 }
 
+// newSolver returns a solver without nets, with a copy of the file in which the
+// options are set.
+func newSolver(file *prototxt.Solver, opts Options) *Solver {
+	s := &Solver{file: file, opts: opts}
+	s.param = proto.Clone(file.Param).(*caffepb.SolverParameter)
+	file.Positions.Copied(file.Param, s.param)
+	if opts.Level != 0 || len(opts.Stages) > 0 {
+		s.setTrainState()
+	}
+	return s
+}
+
 // setTrainState adds the level and the stages of the options to train_state.
 func (s *Solver) setTrainState() {
 	if s.param.TrainState == nil {
@@ -120,8 +127,8 @@ func (s *Solver) setTrainState() {
 	s.param.TrainState.Stage = append(s.param.TrainState.Stage, s.opts.Stages...)
 }
 
-// check checks the fields that do not concern the nets.
-func (s *Solver) check() error {
+// check returns what is wrong with the fields that do not concern the nets.
+func (s *Solver) check() []error {
 	p := s.param
 	var errs []error
 	if n := p.GetAverageLoss(); n < 1 {
@@ -141,8 +148,10 @@ func (s *Solver) check() error {
 			errs = append(errs, s.errorf(f.name, "%s is %d, want 0 or more", f.name, f.value))
 		}
 	}
-	errs = append(errs, s.checkRule(), s.checkPolicy(), s.checkSnapshots())
-	return joinList(errs)
+	if p.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
+		errs = append(errs, s.errorf("snapshot_format", "snapshot_format HDF5 is not supported yet, want BINARYPROTO"))
+	}
+	return append(errs, s.checkRule(), s.checkPolicy())
 }
 
 // chooseSeed takes the seed of all random numbers from random_seed, or makes

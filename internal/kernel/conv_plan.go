@@ -123,6 +123,7 @@ type convPlan struct {
 	dstSize     int   // of a channel
 	kernelTaps  []int // backward: the taps of the weights that count
 	off         []int32
+	lead        int       // how many parts of the kernel's outermost axis lead the sum; 1: the channels do
 	spans       []tapSpan // for each tile of each band
 	places      []int     // where the pixels belong in a channel of the result; nil: one after the other
 
@@ -143,10 +144,28 @@ func (t *convPlan) init(batch int) error {
 	if err := t.window.init(batch); err != nil {
 		return err
 	}
-	lead := len(t.disp[0])
+	// A sum is taken in Caffe's order, channels outermost, unless there are tiles
+	// at an edge that see a part of the kernel only: that part is then a run of
+	// terms. The other order rounds differently, by as little as any other; but
+	// a net's golden losses are those of this one.
+	t.lead = 1
+	for row := range t.out[0] {
+		if t.seen(row) != (tapSpan{0, len(t.disp[0])}) {
+			t.lead = len(t.disp[0])
+		}
+	}
+	lead := t.lead
 	rest := t.taps / lead
 	t.off = t.off[:0]
 	for a := range lead {
+		if lead > 1 && t.backward {
+			for r := range rest {
+				for c := range t.channels {
+					t.off = append(t.off, t.window.off[c*t.taps+a*rest+r])
+				}
+			}
+			continue
+		}
 		for c := range t.channels {
 			t.off = append(t.off, t.window.off[c*t.taps+a*rest:][:rest]...)
 		}
@@ -159,7 +178,7 @@ func (t *convPlan) init(batch int) error {
 		for i := range tiles {
 			first, last := i*tileRows, min((i+1)*tileRows, t.images*pixels)-1
 			span := tapSpan{0, lead} // of a tile in two images
-			if first/pixels == last/pixels {
+			if lead > 1 && first/pixels == last/pixels {
 				a := t.seen(band*t.rows + first%pixels/line)
 				b := t.seen(min(band*t.rows+last%pixels/line, t.out[0]-1))
 				span = tapSpan{min(a.from, b.from), max(a.to, b.to)}
@@ -231,7 +250,7 @@ func (t *convPlan) pack(worker, group, panel int) {
 	if n < w {
 		clear(dst)
 	}
-	lead := len(t.disp[0])
+	lead := t.lead
 	rest := t.taps / lead
 	if !t.backward {
 		// Packed in the order of the weights, then put in that of the sum.
@@ -252,6 +271,9 @@ func (t *convPlan) pack(worker, group, panel int) {
 		src := t.weight[((group*t.channels+o)*t.dstChannels+j)*taps:][:n*taps]
 		for i, tap := range t.kernelTaps {
 			row := dst[((i/rest*t.channels+o)*rest+i%rest)*w:][:n]
+			if lead > 1 {
+				row = dst[(i*t.channels+o)*w:][:n]
+			}
 			for c := range row {
 				row[c] = src[c*taps+tap]
 			}
@@ -268,7 +290,7 @@ func (t *convPlan) compute(worker, group int, c chunk) {
 	buf := t.pool.buffer(worker, copied+tiles*tileRows*t.u.panel())
 	x, sums := buf[:copied], buf[copied:]
 	t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
-	lead := len(t.disp[0])
+	lead := t.lead
 	spans := t.spans[c.row/t.rows*ceilDiv(t.images*t.rows*(t.outSize/t.out[0]), tileRows):][:tiles]
 	for panel := range t.panels {
 		j, n, w := t.columns(panel)

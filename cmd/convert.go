@@ -1,0 +1,178 @@
+package gocaffecmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/gocaffe/gocaffe/data/convert"
+	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) convertCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "convert",
+		Short: "Make LMDB databases of image sets",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.Help()
+			return fmt.Errorf("convert: say what: mnist, cifar10, cifar100, imageset or digits")
+		},
+	}
+	var force bool
+	cmd.PersistentFlags().BoolVar(&force, "force", false, "replace a database that is there")
+	cmd.AddCommand(
+		a.conversion(&force, &cobra.Command{
+			Use:   "mnist DATA DIR | mnist IMAGES LABELS DB",
+			Short: "MNIST, or any pair of IDX files",
+			Long: `Make DIR/mnist_train_lmdb and DIR/mnist_test_lmdb of the four files of MNIST in
+the folder DATA, gzipped or not; or the database DB of one file of images and
+one of labels, as Caffe's convert_mnist_data does.`,
+			Args: cobra.RangeArgs(2, 3),
+		}, func(ctx context.Context, args []string, o convert.Options) error {
+			if len(args) == 3 {
+				return convert.IDX(ctx, args[0], args[1], args[2], o)
+			}
+			return convert.MNIST(ctx, args[0], args[1], o)
+		}),
+		a.conversion(&force, &cobra.Command{
+			Use:   "cifar10 DATA DIR",
+			Short: "CIFAR-10",
+			Long: `Make DIR/cifar10_train_lmdb, DIR/cifar10_test_lmdb and the mean image
+DIR/cifar10_mean.binaryproto of CIFAR-10 in the folder DATA: the binary version,
+unpacked or cifar-10-binary.tar.gz, or images with the lists train.txt and
+test.txt, unpacked or cifar10-images.tar.gz.`,
+			Args: cobra.ExactArgs(2),
+		}, func(ctx context.Context, args []string, o convert.Options) error {
+			return convert.CIFAR10(ctx, args[0], args[1], o)
+		}),
+		a.conversion(&force, &cobra.Command{
+			Use:   "cifar100 DATA DIR",
+			Short: "CIFAR-100, with its fine labels",
+			Long: `Make DIR/cifar100_train_lmdb, DIR/cifar100_test_lmdb and the mean image
+DIR/cifar100_mean.binaryproto of CIFAR-100 in the folder DATA: the binary
+version, unpacked or cifar-100-binary.tar.gz.`,
+			Args: cobra.ExactArgs(2),
+		}, func(ctx context.Context, args []string, o convert.Options) error {
+			return convert.CIFAR100(ctx, args[0], args[1], o)
+		}),
+		a.imagesetCommand(&force),
+		&cobra.Command{
+			Use:   "digits DIR",
+			Short: "The drawn digits of gocaffe demo",
+			Args:  cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.drawDigits(cmd.Context(), args[0], force)
+			},
+		},
+	)
+	return cmd
+}
+
+func (a *app) imagesetCommand(force *bool) *cobra.Command {
+	var o convert.ImagesetOptions
+	var backend string
+	cmd := &cobra.Command{
+		Use:   "imageset ROOT LIST DB",
+		Short: "Any images, named in a list",
+		Long: `Make the database DB of the images that the file LIST names in lines "path label",
+with paths below the folder or in the tar archive ROOT, as Caffe's
+convert_imageset does. An image that cannot be read is left out with a warning.`,
+		Args: cobra.ExactArgs(3),
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.Gray, "gray", false, "images of one channel")
+	f.BoolVar(&o.Shuffle, "shuffle", false, "in random order")
+	f.Uint64Var(&o.Seed, "seed", 0, "of the random order")
+	f.StringVar(&backend, "backend", "lmdb", "kind of database: lmdb")
+	f.IntVar(&o.Height, "resize-height", 0, "scale images to this height; 0: do not")
+	f.IntVar(&o.Width, "resize-width", 0, "scale images to this width; 0: do not")
+	f.BoolVar(&o.CheckSize, "check-size", false, "refuse images of different sizes")
+	f.BoolVar(&o.Encoded, "encoded", false, "store image files, not arrays")
+	f.StringVar(&o.EncodeType, "encode-type", "", "format of stored files: png or jpg; empty: that of each file")
+	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
+		if backend != "lmdb" {
+			return fmt.Errorf("--backend is %q, this version writes lmdb only", backend)
+		}
+		o.Options = all
+		o.Skipped = func(err error) { a.glog.log('W', "convert_imageset.cpp:115", err.Error()) }
+		return convert.Imageset(ctx, args[0], args[1], args[2], o)
+	})
+}
+
+// conversion completes a command that makes databases, with a progress line on
+// a terminal. Ctrl-C ends it and leaves nothing half made.
+func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Context, []string, convert.Options) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		progress, finish := a.progress("record")
+		defer finish()
+		return run(ctx, args, convert.Options{Replace: *force, Progress: progress})
+	}
+	return cmd
+}
+
+// progress returns a function that shows how many of all records are done, on
+// a terminal, and one that ends the line.
+func (a *app) progress(unit string) (show func(done, total int), finish func()) {
+	var bar *progressbar.ProgressBar
+	show = func(done, total int) {
+		if bar == nil {
+			bar = a.bar(total, unit)
+		}
+		bar.Set(done)
+	}
+	finish = func() {
+		if bar != nil {
+			bar.Finish()
+		}
+	}
+	return show, finish
+}
+
+func (a *app) computeMeanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "compute-mean DB [FILE]",
+		Aliases: []string{"compute_image_mean"},
+		Short:   "Compute the mean image of a database",
+		Long: `Compute the mean image of a database and print the mean of each channel; with
+FILE, write the mean image for transform_param's mean_file.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return a.computeMean(ctx, args[0], args[1:])
+		},
+	}
+}
+
+func (a *app) computeMean(ctx context.Context, db string, file []string) error {
+	source, err := lmdb.Open(db)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	progress, finish := a.progress("record")
+	mean, err := convert.ComputeMean(ctx, source, progress)
+	finish()
+	if err != nil {
+		return err
+	}
+	if len(file) == 1 {
+		if err := convert.WriteMean(file[0], mean); err != nil {
+			return err
+		}
+	}
+	channels := convert.ChannelMeans(mean)
+	fmt.Fprintf(a.stdout, "Number of channels: %d\n", len(channels))
+	for c, v := range channels {
+		fmt.Fprintf(a.stdout, "mean_value channel [%d]: %s\n", c, cfmt.G(float64(v)))
+	}
+	return nil
+}
