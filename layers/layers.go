@@ -81,6 +81,19 @@ type Opener interface {
 	Open() error
 }
 
+// Stateful is a layer with state besides its weights that training depends
+// on, such as a margin that changes from pass to pass. The solver keeps it in
+// the .solverstate, under a field that Caffe does not know.
+type Stateful interface {
+	// State returns the state in a form of the layer's own.
+	State() []byte
+
+	// SetState sets what State has returned in an earlier run. It is called
+	// after SetUp; the error says what is wrong with a state that does not fit,
+	// and leaves the layer as it was.
+	SetState(state []byte) error
+}
+
 // Closer is a layer that holds files, goroutines or memory outside of Go.
 type Closer interface {
 	Close() error
