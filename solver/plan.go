@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -39,7 +40,7 @@ func Nets(file *prototxt.Solver, opts Options) ([]NetFile, error) {
 	for i, source := range tests {
 		add(fmt.Sprintf("test net #%d", i), source, caffepb.Phase_TEST, s.testState(i))
 	}
-	return nets, joinList(errs)
+	return nets, errors.Join(errs...)
 }
 
 // readNet reads a net. Its state is, from the weakest to the strongest, the
