@@ -1,0 +1,33 @@
+package cifar
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestSplit(t *testing.T) {
+	image := bytes.Repeat([]byte{1, 2, 3}, ImageSize/3)
+	other := bytes.Repeat([]byte{4, 5, 6}, ImageSize/3)
+	ten := append(append(append([]byte{9}, image...), 3), other...)
+	records, err := Split(ten, 1, "ten")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 2 || records[0].Label != 9 || records[1].Label != 3 || records[1].Coarse != 0 ||
+		!bytes.Equal(records[0].Pixels, image) || !bytes.Equal(records[1].Pixels, other) {
+		t.Error("the records of CIFAR-10 are wrong")
+	}
+	records, err = Split(append([]byte{19, 99}, image...), 2, "hundred")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != 1 || records[0].Coarse != 19 || records[0].Label != 99 || !bytes.Equal(records[0].Pixels, image) {
+		t.Error("the record of CIFAR-100 is wrong")
+	}
+	for _, n := range []int{0, 1, ImageSize, ImageSize + 2} {
+		if _, err := Split(make([]byte, n), 1, "name"); err == nil || !strings.HasPrefix(err.Error(), "name: the file has ") {
+			t.Errorf("%d bytes: got %v, want an error", n, err)
+		}
+	}
+}

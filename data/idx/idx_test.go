@@ -1,0 +1,132 @@
+package idx
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/testdata"
+)
+
+// file returns an IDX file of bytes with the given sizes.
+func file(content []byte, sizes ...uint32) []byte {
+	b := []byte{0, 0, 8, byte(len(sizes))}
+	for _, n := range sizes {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return append(b, content...)
+}
+
+func zipped(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	z.Write(b)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestReader(t *testing.T) {
+	images := file([]byte("abcdefghijkl"), 2, 3, 2)
+	for name, b := range map[string][]byte{"plain": images, "gzip": zipped(t, images)} {
+		r, err := NewReader(bytes.NewReader(b), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Items != 2 || !slices.Equal(r.Shape, []int{3, 2}) || r.ItemSize() != 6 {
+			t.Errorf("%s: %d items of shape %v", name, r.Items, r.Shape)
+		}
+		item := make([]byte, 6)
+		for _, want := range []string{"abcdef", "ghijkl"} {
+			if err := r.Next(item); err != nil || string(item) != want {
+				t.Errorf("%s: item %q, error %v, want %q", name, item, err, want)
+			}
+		}
+		if err := r.Next(item); err != io.EOF {
+			t.Errorf("%s: after the last item: %v, want io.EOF", name, err)
+		}
+	}
+}
+
+func TestReaderErrors(t *testing.T) {
+	for _, test := range []struct {
+		file []byte
+		want string
+	}{
+		{nil, "the IDX file ends before its magic number"},
+		{[]byte("\x89PNG...."), "not an IDX file of bytes: magic number 0x89504e47"},
+		{[]byte{0, 0, 0x0d, 1, 0, 0, 0, 1}, "not an IDX file of bytes"}, // floats
+		{file(nil), "not an IDX file of bytes"},
+		{file(nil, 3, 2)[:10], "the IDX file ends before the sizes of its axes"},
+		{file([]byte("abc"), 2, 2), "the IDX file ends before item 1 of 2: is it cut short?"},
+		{file(nil, 1, 1<<31, 1<<31), "the items of the IDX file have size 2147483648 on axis 1"},
+		{file(nil, 1, 1<<20, 1<<20), "the items of the IDX file have size 1048576 on axis 2"},
+		{file(nil, 1, 0), "have size 0 on axis 1"},
+		{file(nil, 1<<31, 1), "says it has 2147483648 items"},
+		{zipped(t, file([]byte("abcd"), 2, 2))[:20], "name: "},
+		{[]byte{0x1f, 0x8b, 1, 2}, "name: "},
+	} {
+		r, err := NewReader(bytes.NewReader(test.file), "name")
+		for err == nil {
+			err = r.Next(make([]byte, r.ItemSize()))
+		}
+		if !strings.HasPrefix(err.Error(), "name: ") || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got %q, want one line of the file with %q", err, test.want)
+		}
+	}
+	if _, err := Open(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Open of an absent file: %v", err)
+	}
+}
+
+func TestOpenMNIST(t *testing.T) {
+	r, err := Open(testdata.Data(t, "mnist/t10k-images-idx3-ubyte.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Items != 10000 || !slices.Equal(r.Shape, []int{28, 28}) {
+		t.Errorf("%d items of shape %v, want 10000 of [28 28]", r.Items, r.Shape)
+	}
+}
+
+// FuzzIDX reads any bytes. What can be read gives the same file when it is
+// written again.
+func FuzzIDX(f *testing.F) {
+	f.Add(file([]byte("abcdefghijkl"), 2, 3, 2))
+	f.Add(file([]byte{7, 2, 1}, 3))
+	f.Add(file([]byte("abc"), 2, 2))
+	f.Add(zipped(f, file([]byte{7}, 1)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := NewReader(bytes.NewReader(b), "name")
+		if err != nil {
+			return
+		}
+		if r.ItemSize() > 1<<20 || r.Items > 1<<16 {
+			return // fine, but slow
+		}
+		sizes := []uint32{uint32(r.Items)}
+		for _, n := range r.Shape {
+			sizes = append(sizes, uint32(n))
+		}
+		var content []byte
+		item := make([]byte, r.ItemSize())
+		for err = r.Next(item); err == nil; err = r.Next(item) {
+			content = append(content, item...)
+		}
+		if err == io.EOF && b[0] == 0 {
+			if again := file(content, sizes...); !bytes.HasPrefix(b, again) {
+				t.Fatalf("%x is read as %x", b, again)
+			}
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package imagelist
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestRead(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "list.txt")
+	text := "a.png 3\nmy photos/b c.jpg -1\r\n\n  \nlast.png 2147483647   "
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(name)
+	want := []Item{{"a.png", 3, 1}, {"my photos/b c.jpg", -1, 2}, {"last.png", 2147483647, 5}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, error %v, want %v", got, err, want)
+	}
+	for text, want := range map[string]string{
+		"a.png 3\nb.png":         `:2: got "b.png", want a path, a space and a label`,
+		" 3":                     `:1: got " 3", want a path`,
+		"a.png three":            `:1: label "three", want a whole number`,
+		"a.png 2147483648":       `:1: label "2147483648", want a whole number`,
+		"a.png 1.5":              `:1: label "1.5"`,
+		strings.Repeat("x", 3e6): ":1: ",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(name); err == nil || !strings.HasPrefix(err.Error(), name+want) {
+			t.Errorf("%.20q: got %.200v, want %s%s", text, err, name, want)
+		}
+	}
+	if _, err := Read(name + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("absent: %v", err)
+	}
+}
+
+// archives writes the same files as a folder, a tar file and a compressed one.
+func archives(t *testing.T, files map[string]string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	w.WriteHeader(&tar.Header{Name: "./sub/", Typeflag: tar.TypeDir, Mode: 0o755})
+	for name, content := range files {
+		path := filepath.Join(dir, "folder", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.WriteHeader(&tar.Header{Name: "./" + name, Size: int64(len(content)), Mode: 0o644})
+		w.Write([]byte(content))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write(b.Bytes())
+	z.Close()
+	for name, content := range map[string][]byte{"a.tar": b.Bytes(), "a.tar.gz": zipped.Bytes()} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{filepath.Join(dir, "folder"), filepath.Join(dir, "a.tar"), filepath.Join(dir, "a.tar.gz")}
+}
+
+func TestFiles(t *testing.T) {
+	files := map[string]string{"a": "first", "sub/b": strings.Repeat("second", 3000), "sub/empty": ""}
+	for _, root := range archives(t, files) {
+		scratch := t.TempDir()
+		f, err := Open(t.Context(), root, scratch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var buf []byte
+		for name, want := range files {
+			if buf, err = f.ReadFile(name, buf); err != nil || string(buf) != want {
+				t.Errorf("%s: %s has %d bytes, error %v, want %d", root, name, len(buf), err, len(want))
+			}
+		}
+		for _, name := range []string{"absent", "sub/absent"} {
+			if _, err := f.ReadFile(name, nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: %v, want a not-exist error that names %s", root, err, name)
+			}
+		}
+		if _, err := f.ReadFile("sub", nil); err == nil {
+			t.Errorf("%s: a folder was read as a file", root)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if left, _ := os.ReadDir(scratch); len(left) > 0 {
+			t.Errorf("%s: %v is left", root, left)
+		}
+	}
+}
+
+func TestDamagedArchives(t *testing.T) {
+	roots := archives(t, map[string]string{"a": strings.Repeat("first", 1000)})
+	scratch := t.TempDir()
+	for _, root := range roots[1:] {
+		whole, err := os.ReadFile(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{0, 1, 20, len(whole) / 2} {
+			if err := os.WriteFile(root, whole[:n], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Open(t.Context(), root, scratch)
+			if err == nil {
+				_, err = f.ReadFile("a", nil)
+				f.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), root) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%d of %d bytes: got %v, want one line that names the archive", n, len(whole), err)
+			}
+		}
+		if err := os.WriteFile(root, whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Open(ctx, root, scratch); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want a cancelled context", root, err)
+		}
+	}
+	if left, _ := os.ReadDir(scratch); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
