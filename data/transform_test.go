@@ -263,3 +263,34 @@ func TestRecords(t *testing.T) {
 		t.Errorf("got %v, want an error of record 4", err)
 	}
 }
+
+// BenchmarkRecords loads batches as for CIFAR-10+: padded, cropped, mirrored.
+func BenchmarkRecords(b *testing.B) {
+	var s sourceOf
+	for i := range 256 {
+		value, err := proto.Marshal(&caffepb.Datum{
+			Channels: proto.Int32(3), Height: proto.Int32(32), Width: proto.Int32(32),
+			Data: make([]byte, 3*32*32), Label: proto.Int32(int32(i)),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s = append(s, value)
+	}
+	t, err := NewTransformer(&caffepb.TransformationParameter{
+		Pad: proto.Uint32(4), CropSize: proto.Uint32(32), Mirror: proto.Bool(true), MeanFile: proto.String("f"),
+	}, caffepb.Phase_TRAIN, keyed(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	t.SetMean(&Mean{3, 32, 32, make([]float32, 3*32*32)})
+	l := NewRecords(s, t, Sequence{Records: len(s), Batch: 128, Ranks: 1}, 1)
+	var batch Batch
+	for b.Loop() {
+		batch.Number++
+		if err := l.Load(0, &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(128*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+}
