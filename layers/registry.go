@@ -1,11 +1,14 @@
 package layers
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +18,11 @@ type Info struct {
 	Group string // activation, common, data, loss, recurrent, utility or vision, as in Caffe's catalogue
 	Doc   string // what it computes, its bottoms, tops and options, for people
 	Param string // the field of LayerParameter with its options, "" if it has none
+
+	// Plugin is the type's own field of LayerParameter, for a layer that
+	// Caffe's schema does not know; nil for Caffe's own. Param may be left out
+	// then.
+	Plugin *Plugin
 
 	Bottoms, Tops Count
 	SameCount     bool // as many tops as bottoms
@@ -29,6 +37,35 @@ type Info struct {
 	New func(*Spec) (Layer, error)
 
 	registeredAt string
+	pkg          string
+}
+
+// Package returns the path of the package that has registered the type.
+func (i *Info) Package() string { return i.pkg }
+
+// RegisteredAt returns the file and line that have registered the type.
+func (i *Info) RegisteredAt() string { return i.registeredAt }
+
+// Module returns the module that the type is from and its version, as the
+// program was built: "(devel)" for a module in a local folder, "" where the
+// program does not know.
+func (i *Info) Module() (path, version string) {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", ""
+	}
+	if i.pkg == "main" {
+		return build.Main.Path, build.Main.Version
+	}
+	for _, m := range append(build.Deps, &build.Main) {
+		if (i.pkg == m.Path || strings.HasPrefix(i.pkg, m.Path+"/")) && len(m.Path) > len(path) {
+			path, version = m.Path, m.Version
+			if m.Replace != nil {
+				version = m.Replace.Version
+			}
+		}
+	}
+	return path, version
 }
 
 // Count is how many bottoms or tops a layer may have.
@@ -58,26 +95,72 @@ func (c Count) String() string {
 }
 
 var (
-	mu    sync.RWMutex
-	types = make(map[string]*Info)
+	mu        sync.RWMutex
+	types     = make(map[string]*Info)
+	conflicts []error
 )
 
 // Register makes a layer type known to every net. It is called from init, so a
 // mistake is a bug of the program and not of the user's file: Register panics
-// on an incomplete Info and on a type that is there already.
+// on an incomplete Info and on a plugin whose .proto text is wrong.
+//
+// Two packages that claim the same type, or the same field or number of
+// LayerParameter, may each be right alone. Who has brought them together need
+// not be a programmer, so that is no panic: the first claim holds, and Check
+// returns an error for the program to show.
 func Register(info Info) {
 	if info.Type == "" || info.New == nil {
 		panic(fmt.Sprintf("layers: Register(%q): Type and New are required", info.Type))
 	}
-	_, file, line, _ := runtime.Caller(1)
-	info.registeredAt = fmt.Sprintf("%s:%d", file, line)
+	info.registeredAt, info.pkg = caller()
+	if info.Plugin != nil && info.Param == "" {
+		info.Param = info.Plugin.Field
+	}
 	mu.Lock()
 	defer mu.Unlock()
-	if old, dup := types[info.Type]; dup {
-		panic(fmt.Sprintf("layers: type %q registered twice: %s and %s", info.Type, old.registeredAt, info.registeredAt))
+	if old := types[info.Type]; old != nil {
+		conflicts = append(conflicts, fmt.Errorf("layer type %q is registered twice: by %s and by %s", info.Type, old.origin(), info.origin()))
+		return
+	}
+	if info.Plugin != nil {
+		added, err := info.claim()
+		if err != nil {
+			conflicts = append(conflicts, err)
+			return
+		}
+		if !added {
+			if err := info.Plugin.addField(); err != nil {
+				panic(fmt.Sprintf("layers: Register(%q) at %s: %v", info.Type, info.registeredAt, err))
+			}
+		}
 	}
 	types[info.Type] = &info
 }
+
+// Check returns an error if the packages that are linked into the program do
+// not go together, because two of them claim the same layer type, or the same
+// field or number of LayerParameter. Programs call it before anything else.
+func Check() error {
+	mu.RLock()
+	defer mu.RUnlock()
+	return errors.Join(conflicts...)
+}
+
+// caller returns the place that has called Register, and its package.
+func caller() (at, pkg string) {
+	pcs := make([]uintptr, 1)
+	runtime.Callers(3, pcs)
+	frame, _ := runtime.CallersFrames(pcs).Next()
+	// The function is example.com/me/mylayer.init.0, with the dots of the
+	// path's last part as %2e.
+	slash := strings.LastIndexByte(frame.Function, '/') + 1
+	name, _, _ := strings.Cut(frame.Function[slash:], ".")
+	pkg = frame.Function[:slash] + strings.ReplaceAll(name, "%2e", ".")
+	return fmt.Sprintf("%s:%d", frame.File, frame.Line), pkg
+}
+
+// origin says where a type comes from.
+func (i *Info) origin() string { return fmt.Sprintf("package %s (%s)", i.pkg, i.registeredAt) }
 
 // Lookup returns the description of a type, or nil if no package that is linked
 // into the program has registered it.

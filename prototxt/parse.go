@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gocaffe/gocaffe/internal/near"
 )
@@ -28,7 +29,7 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	if pos == nil {
 		pos = NewPositions()
 	}
-	p := &parser{file: file, src: text, pos: pos}
+	p := &parser{file: file, src: text, pos: pos, schema: current()}
 	if len(text) > math.MaxInt32 {
 		return ErrorList{{Pos: Pos{File: file}, Err: fmt.Errorf("text of %d bytes, want at most %d", len(text), math.MaxInt32)}}
 	}
@@ -66,7 +67,7 @@ type parser struct {
 	src      []byte
 	tokens   []token
 	at       int // index of the next token
-	schema   schema
+	schema   *schema
 	pos      *Positions
 	errs     ErrorList
 	lexErrs  ErrorList
@@ -83,6 +84,31 @@ type scope struct {
 	closer byte
 	depth  int
 	given  map[protoreflect.FieldNumber]token // first place of each field that was written, right or wrong
+	extras []protoreflect.Message             // hold the fields that m's own type does not have
+}
+
+// holder returns the message that keeps the values of a field: that of the
+// scope, or one beside it for a field that is not in caffe.proto.
+func (s *scope) holder(field protoreflect.FieldDescriptor) protoreflect.Message {
+	if field.ContainingMessage() == s.m.Descriptor() {
+		return s.m
+	}
+	for _, m := range s.extras {
+		if field.ContainingMessage() == m.Descriptor() {
+			return m
+		}
+	}
+	m := dynamicpb.NewMessage(field.ContainingMessage())
+	s.extras = append(s.extras, m)
+	return m
+}
+
+// known returns the message by which positions know a value in m.
+func (s *scope) known(m protoreflect.Message) proto.Message {
+	if slices.Contains(s.extras, m) {
+		m = s.m
+	}
+	return m.Interface()
 }
 
 func (p *parser) peek() token         { return p.tokens[p.at] }
@@ -133,6 +159,7 @@ func (p *parser) message(s *scope) {
 	firstError := len(p.errs)
 	for p.fields(s) {
 	}
+	appendExtras(s.m, s.extras)
 	if !p.stopped {
 		p.checkRequired(s)
 	}
@@ -213,10 +240,10 @@ func (p *parser) fieldOf(s *scope) bool {
 		return true
 	}
 	p.next()
-	into := s.m
+	into := s.holder(field)
 	if first, again := s.given[field.Number()]; again && !field.IsList() {
 		p.errorAt(t, "%q of %s is given again, first in line %d", field.Name(), s.m.Descriptor().Name(), first.line)
-		into = s.m.New() // read for its errors only
+		into = into.New() // read for its errors only
 	} else if !again {
 		s.given[field.Number()] = t
 	}
@@ -317,7 +344,7 @@ func (p *parser) value(s *scope, m protoreflect.Message, field protoreflect.Fiel
 		p.skipValue()
 		return true
 	case p.missing(t):
-		p.errorAt(t, "%s: got %s, want %s", field.TextName(), p.show(t), wanted(field))
+		p.errorAt(t, "%s: got %s, want %s", field.TextName(), p.show(t), p.wanted(field))
 		return false
 	case field.Message() != nil:
 		p.messageValue(s, m, field, at)
@@ -335,7 +362,7 @@ func (p *parser) value(s *scope, m protoreflect.Message, field protoreflect.Fiel
 	} else {
 		m.Set(field, v)
 	}
-	p.pos.AddField(m.Interface(), field.Name(), p.place(t))
+	p.pos.AddField(s.known(m), field.Name(), p.place(t))
 	return true
 }
 
@@ -363,7 +390,10 @@ func (p *parser) messageValue(s *scope, m protoreflect.Message, field protorefle
 		inner.m = m.Mutable(field).Message()
 	}
 	p.pos.SetMessage(inner.m.Interface(), p.place(at))
-	p.pos.AddField(m.Interface(), field.Name(), p.place(at))
+	p.pos.AddField(s.known(m), field.Name(), p.place(at))
+	if s.known(m) != m.Interface() && !field.IsList() {
+		p.pos.setExtra(s.m.Interface(), field.Name(), inner.m.Interface())
+	}
 	p.message(inner)
 }
 

@@ -19,6 +19,11 @@ type Positions struct {
 type place struct {
 	pos    Pos
 	fields map[protoreflect.Name][]Pos // one for each value, in the order of the file
+
+	// extra has the messages in fields that are not in caffe.proto. The message
+	// around them keeps their bytes alone, but a copy of the bytes is at the
+	// same place.
+	extra map[protoreflect.Name]proto.Message
 }
 
 // NewPositions returns an empty set.
@@ -68,11 +73,14 @@ func (p *Positions) Of(m proto.Message, path string, index int) Pos {
 	if !nested {
 		return values[min(max(index, 0), len(values)-1)]
 	}
-	field := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name))
-	if field == nil || field.Message() == nil || field.IsList() || !m.ProtoReflect().Has(field) {
-		return values[0]
+	inside := at.extra[protoreflect.Name(name)]
+	if field := m.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name)); field != nil {
+		if field.Message() == nil || field.IsList() || !m.ProtoReflect().Has(field) {
+			return values[0]
+		}
+		inside = m.ProtoReflect().Get(field).Message().Interface()
 	}
-	if inner := p.Of(m.ProtoReflect().Get(field).Message().Interface(), rest, index); inner.IsValid() {
+	if inner := p.Of(inside, rest, index); inner.IsValid() {
 		return inner
 	}
 	return values[0]
@@ -101,6 +109,16 @@ func (p *Positions) Copied(from, to proto.Message) {
 		}
 		return true
 	})
+}
+
+// setExtra makes the message known that is read into a field which is not in
+// caffe.proto.
+func (p *Positions) setExtra(m proto.Message, field protoreflect.Name, value proto.Message) {
+	at := p.place(m)
+	if at.extra == nil {
+		at.extra = make(map[protoreflect.Name]proto.Message)
+	}
+	at.extra[field] = value
 }
 
 // moveField makes the places of a field of one message known as those of a

@@ -16,40 +16,40 @@ import (
 // in the order of their numbers, one value in a line, two spaces for each level.
 // Fields that the schema does not have are printed by number, after the others.
 func Marshal(m proto.Message) []byte {
-	return appendMessage(nil, m.ProtoReflect(), "")
+	p := &printer{schema: current()}
+	p.message(m.ProtoReflect(), "")
+	return p.b
 }
 
-func appendMessage(b []byte, m protoreflect.Message, indent string) []byte {
-	type value struct {
-		field protoreflect.FieldDescriptor
-		v     protoreflect.Value
-	}
-	var values []value
-	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		values = append(values, value{field, v})
-		return true
-	})
-	slices.SortFunc(values, func(a, b value) int { return cmp.Compare(a.field.Number(), b.field.Number()) })
+// A printer writes messages as text.
+type printer struct {
+	schema *schema
+	b      []byte
+}
+
+func (p *printer) message(m protoreflect.Message, indent string) {
+	values, unknown := p.schema.values(m)
+	slices.SortFunc(values, func(a, b fieldValue) int { return cmp.Compare(a.field.Number(), b.field.Number()) })
 	for _, v := range values {
 		if !v.field.IsList() {
-			b = appendField(b, v.field, v.v, indent)
+			p.field(v.field, v.v, indent)
 			continue
 		}
 		for i := range v.v.List().Len() {
-			b = appendField(b, v.field, v.v.List().Get(i), indent)
+			p.field(v.field, v.v.List().Get(i), indent)
 		}
 	}
-	return appendUnknown(b, m.GetUnknown(), indent, maxUnknownDepth)
+	p.b = appendUnknown(p.b, unknown, indent, maxUnknownDepth)
 }
 
-func appendField(b []byte, field protoreflect.FieldDescriptor, v protoreflect.Value, indent string) []byte {
-	b = append(b, indent...)
+func (p *printer) field(field protoreflect.FieldDescriptor, v protoreflect.Value, indent string) {
+	b := append(p.b, indent...)
 	b = append(b, field.TextName()...)
 	if field.Message() != nil {
-		b = append(b, " {\n"...)
-		b = appendMessage(b, v.Message(), indent+"  ")
-		b = append(b, indent...)
-		return append(b, "}\n"...)
+		p.b = append(b, " {\n"...)
+		p.message(v.Message(), indent+"  ")
+		p.b = append(append(p.b, indent...), "}\n"...)
+		return
 	}
 	b = append(b, ": "...)
 	switch field.Kind() {
@@ -62,15 +62,15 @@ func appendField(b []byte, field protoreflect.FieldDescriptor, v protoreflect.Va
 	case protoreflect.DoubleKind:
 		b = appendFloat(b, v.Float(), 64)
 	case protoreflect.EnumKind:
-		if known := field.Enum().Values().ByNumber(v.Enum()); known != nil {
-			b = append(b, known.Name()...)
+		if name := p.schema.enumName(field.Enum(), v.Enum()); name != "" {
+			b = append(b, name...)
 		} else {
 			b = strconv.AppendInt(b, int64(v.Enum()), 10)
 		}
 	default:
 		b = fmt.Append(b, v.Interface())
 	}
-	return append(b, '\n')
+	p.b = append(b, '\n')
 }
 
 // appendFloat writes as many digits as C++ SimpleFtoa and SimpleDtoa do: six or

@@ -33,7 +33,7 @@ func (p *parser) scalar(field protoreflect.FieldDescriptor) (v protoreflect.Valu
 		b, ok := p.boolean(t)
 		return protoreflect.ValueOfBool(b), ok && !negative
 	case protoreflect.EnumKind:
-		n, ok := p.enum(t, negative, field.Enum().Values())
+		n, ok := p.enum(t, negative, field.Enum())
 		return protoreflect.ValueOfEnum(n), ok
 	case protoreflect.FloatKind:
 		f, ok := p.float(t, negative)
@@ -125,16 +125,13 @@ func (p *parser) boolean(t token) (b, ok bool) {
 	return false, false
 }
 
-func (p *parser) enum(t token, negative bool, values protoreflect.EnumValueDescriptors) (n protoreflect.EnumNumber, ok bool) {
+func (p *parser) enum(t token, negative bool, enum protoreflect.EnumDescriptor) (n protoreflect.EnumNumber, ok bool) {
 	if t.kind == nameToken && !negative {
-		if v := values.ByName(protoreflect.Name(p.str(t))); v != nil {
-			return v.Number(), true
-		}
-		return 0, false
+		return p.schema.enumNumber(enum, protoreflect.Name(p.str(t)))
 	}
 	number, ok := p.signed(t, negative, math.MaxInt32)
 	n = protoreflect.EnumNumber(number)
-	return n, ok && values.ByNumber(n) != nil
+	return n, ok && p.schema.enumName(enum, n) != ""
 }
 
 // badValue says what is wrong with the value that is next, which scalar has
@@ -143,7 +140,7 @@ func (p *parser) badValue(field protoreflect.FieldDescriptor) error {
 	t := p.peek()
 	if field.Kind() == protoreflect.EnumKind && t.kind == nameToken {
 		p.next()
-		values := enumNames(field.Enum())
+		values := p.schema.enumNames(field.Enum())
 		if meant := near.Name(p.str(t), values); meant != "" {
 			return fmt.Errorf("unknown value %s of %s, did you mean %s?", p.str(t), field.Enum().Name(), meant)
 		}
@@ -159,18 +156,18 @@ func (p *parser) badValue(field protoreflect.FieldDescriptor) error {
 		got = "-" + p.show(p.tokens[p.at+1])
 	}
 	p.skipValue()
-	return fmt.Errorf("got %s, want %s", got, wanted(field))
+	return fmt.Errorf("got %s, want %s", got, p.wanted(field))
 }
 
 // wanted says what the values of a field look like.
-func wanted(field protoreflect.FieldDescriptor) string {
+func (p *parser) wanted(field protoreflect.FieldDescriptor) string {
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind:
 		return "a string in quotes"
 	case protoreflect.BoolKind:
 		return "true or false"
 	case protoreflect.EnumKind:
-		return anyOf(enumNames(field.Enum()))
+		return anyOf(p.schema.enumNames(field.Enum()))
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
 		return "a decimal number"
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
@@ -184,14 +181,6 @@ func wanted(field protoreflect.FieldDescriptor) string {
 	default:
 		return "a whole number from -2147483648 to 2147483647"
 	}
-}
-
-func enumNames(e protoreflect.EnumDescriptor) []string {
-	names := make([]string, e.Values().Len())
-	for i := range names {
-		names[i] = string(e.Values().Get(i).Name())
-	}
-	return names
 }
 
 // anyOf returns "A, B or C".

@@ -1,22 +1,184 @@
 package prototxt
 
-import "google.golang.org/protobuf/reflect/protoreflect"
+import (
+	"cmp"
+	"slices"
 
-// A schema says which fields a message has. It is asked for every field of a
-// file, and so is the place where fields that are not in caffe.proto come in.
-type schema struct{}
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+)
+
+// A schema says which fields a message has and which values an enum: those of
+// caffe.proto, one field of LayerParameter for each plugin, and what the proto
+// of a fork adds. It is asked for every field of a file. Once it is made, it
+// does not change.
+//
+// Messages are of the Go types of caffepb, and those know nothing of the
+// fields that come in here. The values of such a field travel as bytes, as
+// protobuf keeps whatever it does not know; so they survive copies and files.
+type schema struct {
+	extras map[protoreflect.FullName][]protoreflect.FieldDescriptor // by message
+	enums  map[protoreflect.FullName][]enumValue                    // by enum
+}
+
+// An enumValue is a value that a fork adds to an enum.
+type enumValue struct {
+	name   protoreflect.Name
+	number protoreflect.EnumNumber
+}
 
 // field returns the field of a message by its name in text, or nil.
-func (schema) field(m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
-	return m.Fields().ByTextName(name)
+func (s *schema) field(m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	if field := m.Fields().ByTextName(name); field != nil {
+		return field
+	}
+	for _, field := range s.extras[m.FullName()] {
+		if field.TextName() == name {
+			return field
+		}
+	}
+	return nil
+}
+
+// extraByNumber returns the field of a number that is not in caffe.proto, or nil.
+func (s *schema) extraByNumber(m protoreflect.MessageDescriptor, number protoreflect.FieldNumber) protoreflect.FieldDescriptor {
+	for _, field := range s.extras[m.FullName()] {
+		if field.Number() == number {
+			return field
+		}
+	}
+	return nil
 }
 
 // names returns the names of all fields of a message.
-func (schema) names(m protoreflect.MessageDescriptor) []string {
+func (s *schema) names(m protoreflect.MessageDescriptor) []string {
 	fields := m.Fields()
 	names := make([]string, fields.Len())
 	for i := range names {
 		names[i] = fields.Get(i).TextName()
 	}
+	for _, field := range s.extras[m.FullName()] {
+		names = append(names, field.TextName())
+	}
 	return names
+}
+
+// enumNumber returns the value of an enum by its name.
+func (s *schema) enumNumber(e protoreflect.EnumDescriptor, name protoreflect.Name) (n protoreflect.EnumNumber, ok bool) {
+	if v := e.Values().ByName(name); v != nil {
+		return v.Number(), true
+	}
+	for _, v := range s.enums[e.FullName()] {
+		if v.name == name {
+			return v.number, true
+		}
+	}
+	return 0, false
+}
+
+// enumName returns the name of a value of an enum, or "".
+func (s *schema) enumName(e protoreflect.EnumDescriptor, n protoreflect.EnumNumber) protoreflect.Name {
+	if v := e.Values().ByNumber(n); v != nil {
+		return v.Name()
+	}
+	for _, v := range s.enums[e.FullName()] {
+		if v.number == n {
+			return v.name
+		}
+	}
+	return ""
+}
+
+// enumNames returns the names of all values of an enum.
+func (s *schema) enumNames(e protoreflect.EnumDescriptor) []string {
+	names := make([]string, e.Values().Len())
+	for i := range names {
+		names[i] = string(e.Values().Get(i).Name())
+	}
+	for _, v := range s.enums[e.FullName()] {
+		names = append(names, string(v.name))
+	}
+	return names
+}
+
+// A fieldValue is a field of a message and what it holds.
+type fieldValue struct {
+	field protoreflect.FieldDescriptor
+	v     protoreflect.Value
+}
+
+// values returns the fields of m that are set, those that m keeps as bytes
+// too, and the bytes that remain.
+func (s *schema) values(m protoreflect.Message) (values []fieldValue, unknown []byte) {
+	add := func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		values = append(values, fieldValue{field, v})
+		return true
+	}
+	m.Range(add)
+	var holders []*dynamicpb.Message
+	for rest := []byte(m.GetUnknown()); len(rest) > 0; {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return values, append(unknown, rest...)
+		}
+		raw := rest[:n]
+		rest = rest[n:]
+		field := s.extraByNumber(m.Descriptor(), number)
+		if field == nil {
+			unknown = append(unknown, raw...)
+			continue
+		}
+		at := slices.IndexFunc(holders, func(h *dynamicpb.Message) bool { return h.Descriptor() == field.ContainingMessage() })
+		if at < 0 {
+			at = len(holders)
+			holders = append(holders, dynamicpb.NewMessage(field.ContainingMessage()))
+		}
+		// A fork may use the number for something else.
+		if mergeInto(holders[at], raw) != nil {
+			unknown = append(unknown, raw...)
+		}
+	}
+	for _, h := range holders {
+		h.Range(add)
+		unknown = append(unknown, h.GetUnknown()...)
+	}
+	return values, unknown
+}
+
+// mergeInto decodes raw into m, which stays as it is if that fails.
+func mergeInto(m proto.Message, raw []byte) error {
+	options := proto.UnmarshalOptions{AllowPartial: true, Merge: true}
+	if err := options.Unmarshal(raw, m.ProtoReflect().New().Interface()); err != nil {
+		return err
+	}
+	return options.Unmarshal(raw, m)
+}
+
+// appendExtras puts the fields of the extras into m, as bytes.
+func appendExtras(m protoreflect.Message, extras []protoreflect.Message) {
+	if len(extras) == 0 {
+		return
+	}
+	type part struct {
+		number protoreflect.FieldNumber
+		raw    []byte
+	}
+	var parts []part
+	for _, extra := range extras {
+		// What is missing of it is reported elsewhere; nothing else can fail.
+		raw, _ := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(extra.Interface())
+		for len(raw) > 0 {
+			number, _, n := protowire.ConsumeField(raw)
+			parts = append(parts, part{number, raw[:n]})
+			raw = raw[n:]
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.number, b.number) })
+	unknown := slices.Clone(m.GetUnknown())
+	for _, p := range parts {
+		unknown = append(unknown, p.raw...)
+	}
+	m.SetUnknown(unknown)
 }

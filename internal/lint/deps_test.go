@@ -26,8 +26,9 @@ var allowed = []struct {
 	{"internal/digits", ""},
 	{"internal/near", ""},
 	{"internal/kernel", ""},
+	{"internal/protofile", "internal/near"},
 	{"internal/testdata", ""},
-	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near"},
+	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},
 	{"prototxt/zoo", "prototxt internal/atomicfile"},
 	{"blob", "caffepb"},
 	{"data/...", "caffepb data/... internal/atomicfile internal/kernel internal/near prototxt"},
@@ -36,10 +37,13 @@ var allowed = []struct {
 	{"layers/all", "layers/..."},
 	{"layers/datalayer", "blob caffepb data/... internal/cfmt internal/kernel layers prototxt"},
 	{"layers/...", "blob caffepb internal/kernel layers prototxt"},
+	{"math32", "internal/kernel layers"},
+	{"plugins/all", "plugins/..."},
+	{"plugins/...", "blob caffepb layers math32 prototxt"},
 	{"net", "blob caffepb internal/cfmt internal/kernel internal/near layers prototxt"},
 	{"solver", "blob caffepb internal/cfmt internal/kernel internal/near layers net prototxt"},
 	{"cmd", "blob caffepb data/... internal/... layers net prototxt prototxt/zoo solver"},
-	{"cmd/gocaffe", "cmd layers/all"},
+	{"cmd/gocaffe", "cmd layers/all plugins/all"},
 }
 
 // TestImports keeps the direction of imports: low packages know nothing of

@@ -1,0 +1,170 @@
+package prototxt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/near"
+	"github.com/gocaffe/gocaffe/internal/protofile"
+)
+
+// A LayerField is a field of LayerParameter that caffe.proto does not have.
+type LayerField struct {
+	Name    string // "em_softmax_param"
+	Number  int32  // in binary files
+	Proto   string // text of a .proto file; it may use the messages of caffe.proto
+	Message string // the message in it that the field holds
+}
+
+// extensions are what the schema has beyond caffe.proto.
+var extensions struct {
+	sync.Mutex
+	fields []protoreflect.FieldDescriptor // of the plugins
+	fork   *descriptorpb.FileDescriptorProto
+}
+
+var theSchema atomic.Pointer[schema]
+
+// current returns the schema of this moment.
+func current() *schema {
+	if s := theSchema.Load(); s != nil {
+		return s
+	}
+	return new(schema)
+}
+
+var layerParameter = (*caffepb.LayerParameter)(nil).ProtoReflect().Descriptor()
+
+// AddLayerField makes a field of LayerParameter known to everything that reads
+// and writes files from now on. Whether the name and the number are free is
+// the caller's business. The error says what is wrong with the text.
+func AddLayerField(f LayerField) error {
+	file, err := protofile.Parse(f.Name+".proto", []byte(f.Proto))
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, m := range file.MessageType {
+		names = append(names, m.GetName())
+	}
+	if !slices.Contains(names, f.Message) {
+		hint := ""
+		if meant := near.Name(f.Message, names); meant != "" {
+			hint = fmt.Sprintf(", did you mean %s?", meant)
+		}
+		return fmt.Errorf("%s: there is no message %s%s", file.GetName(), f.Message, hint)
+	}
+	// In a package of its own, a message may have the name of another plugin's.
+	if pkg := file.GetPackage(); pkg == "" || pkg == "caffe" {
+		file.Package = proto.String("caffe." + f.Name)
+	}
+	file.MessageType = append(file.MessageType, &descriptorpb.DescriptorProto{
+		Name: proto.String("FieldOfLayer"),
+		Field: []*descriptorpb.FieldDescriptorProto{{
+			Name:     &f.Name,
+			Number:   &f.Number,
+			Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			TypeName: &f.Message,
+		}},
+	})
+	linked, err := protofile.Link(file, caffepb.File_caffe_proto)
+	if err != nil {
+		return err
+	}
+	extensions.Lock()
+	defer extensions.Unlock()
+	extensions.fields = append(extensions.fields, linked.Messages().ByName("FieldOfLayer").Fields().Get(0))
+	return rebuild()
+}
+
+// UseProto reads a Caffe fork's own caffe.proto. From now on its files can be
+// read: every field and every value of an enum that the fork has, and Caffe
+// and the plugins do not, is known. What they have in common stays as it is
+// here. A field whose number is taken gets another, as weights are found by
+// name anyway. Done undoes it.
+func UseProto(path string) (done func(), err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := protofile.Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	extensions.Lock()
+	defer extensions.Unlock()
+	before := extensions.fork
+	restore := func() {
+		extensions.fork = before
+		rebuild()
+	}
+	extensions.fork = file
+	if err := rebuild(); err != nil {
+		restore()
+		return nil, err
+	}
+	return func() {
+		extensions.Lock()
+		defer extensions.Unlock()
+		restore()
+	}, nil
+}
+
+// rebuild makes the schema of what there is.
+func rebuild() error {
+	s := &schema{
+		extras: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
+		enums:  make(map[protoreflect.FullName][]enumValue),
+	}
+	s.extras[layerParameter.FullName()] = slices.Clone(extensions.fields)
+	if extensions.fork != nil {
+		if err := s.addFork(extensions.fork); err != nil {
+			return err
+		}
+	}
+	theSchema.Store(s)
+	return nil
+}
+
+// FieldOfLayer returns the field of LayerParameter of that name: Caffe's own, a
+// plugin's, or one of the fork's in use. It returns nil if there is none.
+func FieldOfLayer(name string) protoreflect.FieldDescriptor {
+	return current().field(layerParameter, name)
+}
+
+// LayerMessage returns the message that a layer has in a field which is not in
+// caffe.proto; without values, and not ok, if it has none.
+func LayerMessage(l *caffepb.LayerParameter, name string) (m protoreflect.Message, ok bool, err error) {
+	field := FieldOfLayer(name)
+	if field == nil || field.Message() == nil {
+		return nil, false, fmt.Errorf("no plugin has a field %q of LayerParameter", name)
+	}
+	if field.ContainingMessage() == layerParameter {
+		return l.ProtoReflect().Get(field).Message(), l.ProtoReflect().Has(field), nil
+	}
+	holder := dynamicpb.NewMessage(field.ContainingMessage())
+	for rest := []byte(l.ProtoReflect().GetUnknown()); len(rest) > 0; {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return nil, false, errors.New("the bytes of its unknown fields are damaged")
+		}
+		if number == field.Number() {
+			if err := mergeInto(holder, rest[:n]); err != nil {
+				return nil, false, fmt.Errorf("field %d is no %s: %w", number, field.Message().Name(), err)
+			}
+		}
+		rest = rest[n:]
+	}
+	return holder.Get(field).Message(), holder.Has(field), nil
+}

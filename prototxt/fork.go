@@ -1,0 +1,126 @@
+package prototxt
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/protofile"
+)
+
+// forkNumbers is added to the number of a fork's field or enum value that means
+// something else here.
+const forkNumbers = 100_000
+
+// A forkReader finds what a fork has that the schema has not.
+type forkReader struct {
+	schema *schema
+	paired map[[2]protoreflect.FullName]bool
+	extras []forkField
+	moved  map[protoreflect.FullName]map[protoreflect.Name]bool // fields that get another number, by the fork's message
+}
+
+// A forkField is a field that a fork adds to one of our messages.
+type forkField struct {
+	ours   protoreflect.FullName
+	theirs protoreflect.FullName
+	field  protoreflect.Name
+}
+
+// addFork adds to the schema what a fork has beyond it.
+func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
+	file = proto.Clone(file).(*descriptorpb.FileDescriptorProto)
+	fork, err := protofile.Link(file)
+	if err != nil {
+		return err
+	}
+	r := &forkReader{
+		schema: s,
+		paired: make(map[[2]protoreflect.FullName]bool),
+		moved:  make(map[protoreflect.FullName]map[protoreflect.Name]bool),
+	}
+	messages := caffepb.File_caffe_proto.Messages()
+	for i := range messages.Len() {
+		if theirs := fork.Messages().ByName(messages.Get(i).Name()); theirs != nil {
+			r.pair(messages.Get(i), theirs)
+		}
+	}
+	if len(r.paired) == 0 {
+		return fmt.Errorf("%s: has no message that Caffe's own proto has, such as LayerParameter", file.GetName())
+	}
+	for _, m := range file.MessageType {
+		r.renumber(fork.Package().Append(protoreflect.Name(m.GetName())), m)
+	}
+	if fork, err = protofile.Link(file); err != nil {
+		return err
+	}
+	for _, e := range r.extras {
+		field := findMessage(fork, e.theirs).Fields().ByName(e.field)
+		s.extras[e.ours] = append(s.extras[e.ours], field)
+	}
+	return nil
+}
+
+// pair compares a message of ours with the fork's message of the same meaning.
+func (r *forkReader) pair(ours, theirs protoreflect.MessageDescriptor) {
+	key := [2]protoreflect.FullName{ours.FullName(), theirs.FullName()}
+	if r.paired[key] {
+		return
+	}
+	r.paired[key] = true
+	for i := range theirs.Fields().Len() {
+		field := theirs.Fields().Get(i)
+		same := r.schema.field(ours, field.TextName())
+		switch {
+		case same == nil:
+			r.extras = append(r.extras, forkField{ours.FullName(), theirs.FullName(), field.Name()})
+			if ours.Fields().ByNumber(field.Number()) != nil || r.schema.extraByNumber(ours, field.Number()) != nil {
+				if r.moved[theirs.FullName()] == nil {
+					r.moved[theirs.FullName()] = make(map[protoreflect.Name]bool)
+				}
+				r.moved[theirs.FullName()][field.Name()] = true
+			}
+		case same.Message() != nil && field.Message() != nil:
+			r.pair(same.Message(), field.Message())
+		case same.Enum() != nil && field.Enum() != nil:
+			r.pairEnum(same.Enum(), field.Enum())
+		}
+	}
+}
+
+func (r *forkReader) pairEnum(ours, theirs protoreflect.EnumDescriptor) {
+	for i := range theirs.Values().Len() {
+		v := theirs.Values().Get(i)
+		if _, known := r.schema.enumNumber(ours, v.Name()); known {
+			continue
+		}
+		number := v.Number()
+		if r.schema.enumName(ours, number) != "" {
+			number += forkNumbers
+		}
+		r.schema.enums[ours.FullName()] = append(r.schema.enums[ours.FullName()], enumValue{v.Name(), number})
+	}
+}
+
+// renumber gives the fields their other numbers, in a message and those in it.
+func (r *forkReader) renumber(name protoreflect.FullName, m *descriptorpb.DescriptorProto) {
+	for _, f := range m.Field {
+		if r.moved[name][protoreflect.Name(f.GetName())] {
+			f.Number = proto.Int32(f.GetNumber() + forkNumbers)
+		}
+	}
+	for _, inner := range m.NestedType {
+		r.renumber(name.Append(protoreflect.Name(inner.GetName())), inner)
+	}
+}
+
+// findMessage returns the message of a full name, which is in the file.
+func findMessage(file protoreflect.FileDescriptor, name protoreflect.FullName) protoreflect.MessageDescriptor {
+	if name.Parent() == file.Package() {
+		return file.Messages().ByName(name.Name())
+	}
+	return findMessage(file, name.Parent()).Messages().ByName(name.Name())
+}
