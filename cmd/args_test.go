@@ -35,6 +35,7 @@ func TestCaffeArgs(t *testing.T) {
 		{"-threads 2 zoo write lenet dir", "zoo --threads=2 write lenet dir"},
 		{"check zoo", "check zoo"}, // a file named zoo
 		{"train -h", "train -h"},
+		{"train -v 1", "train --v=1"},
 		{"train -nonsense x", "train --nonsense x"},
 		{"train -solver", "train --solver"},
 		{"-alsologtostderr train", "train --alsologtostderr"},

@@ -108,6 +108,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%s: %w (gocaffe %[1]s --help lists the flags)", cmd.Name(), err)
 	})
+	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is glog's
 	f := root.PersistentFlags()
 	f.IntVar(&a.threads, "threads", 0, "number of threads; 0: one for each core")
 	f.IntVar(&a.minLogLevel, "minloglevel", envInt("GLOG_minloglevel", 0), "least level that is logged: 0 info, 1 warning, 2 error")
