@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
@@ -20,12 +21,19 @@ import (
 // maxBinary is the size of the largest message that protobuf knows.
 const maxBinary = math.MaxInt32
 
-// ReadBinaryNet reads a file of weights (.caffemodel) and brings it to the
-// present form. The notes say what was upgraded.
+// ReadBinaryNet reads a file of weights (.caffemodel), Caffe's or a fork's, and
+// brings it to the present form. The notes say what was upgraded. Fields and
+// types of layers that mean something else in the fork are left out where they
+// cannot be read: weights need the names of layers and their blobs alone.
 func ReadBinaryNet(path string) (*caffepb.NetParameter, []Note, error) {
 	p := new(caffepb.NetParameter)
 	if err := ReadBinary(path, p); err != nil {
 		return nil, nil, err
+	}
+	for _, l := range p.Layers {
+		if l.Type != nil && v1Types[*l.Type] == "" {
+			l.Type = nil
+		}
 	}
 	notes, err := UpgradeNet(path, p, nil)
 	if err != nil {
@@ -82,6 +90,9 @@ func unmarshal(b []byte, m proto.Message) error {
 	if err == nil && fits(b, md) {
 		return nil
 	}
+	if err != nil && readForkNet(b, m) {
+		return nil
+	}
 	if other := identify(b); other != "" && other != kindOf(m) {
 		return fmt.Errorf("%s, want %s", other, kindOf(m))
 	}
@@ -92,6 +103,52 @@ func unmarshal(b []byte, m proto.Message) error {
 		return fmt.Errorf("not %s or a damaged one: %s", kindOf(m), what)
 	}
 	return fmt.Errorf("not %s: %w", kindOf(m), err)
+}
+
+// readForkNet decodes into m, if that is a net, all of b but for the options of
+// layers that are none by our numbers. It returns false if b is no net.
+func readForkNet(b []byte, m proto.Message) bool {
+	if _, isNet := m.(*caffepb.NetParameter); !isNet {
+		return false
+	}
+	fields := m.ProtoReflect().Descriptor().Fields()
+	kept := make([]byte, 0, len(b))
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeField(b)
+		if n < 0 {
+			return false
+		}
+		if field := fields.ByNumber(number); field != nil && (field.Name() == "layer" || field.Name() == "layers") && kind == protowire.BytesType {
+			_, _, tag := protowire.ConsumeTag(b)
+			layer, _ := protowire.ConsumeBytes(b[tag:n])
+			kept = protowire.AppendTag(kept, number, kind)
+			kept = protowire.AppendBytes(kept, readableFields(layer, field.Message()))
+		} else {
+			kept = append(kept, b[:n]...)
+		}
+		b = b[n:]
+	}
+	proto.Reset(m)
+	return proto.Unmarshal(kept, m) == nil
+}
+
+// readableFields returns the fields of a layer, without the messages in it that
+// cannot be decoded. Blobs are kept as they are: if they are damaged the file is.
+func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
+	var kept []byte
+	for len(layer) > 0 {
+		number, kind, n := protowire.ConsumeField(layer)
+		if n < 0 {
+			return append(kept, layer...)
+		}
+		field := md.Fields().ByNumber(number)
+		isOption := field != nil && field.Message() != nil && field.Name() != "blobs" && kind == protowire.BytesType
+		if !isOption || proto.Unmarshal(layer[:n], dynamicpb.NewMessage(md)) == nil {
+			kept = append(kept, layer[:n]...)
+		}
+		layer = layer[n:]
+	}
+	return kept
 }
 
 // kinds are the messages that Caffe writes to files of their own.

@@ -1,7 +1,9 @@
 package prototxt
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -61,7 +63,56 @@ func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 		field := findMessage(fork, e.theirs).Fields().ByName(e.field)
 		s.extras[e.ours] = append(s.extras[e.ours], field)
 	}
+	s.fork = fork
 	return nil
+}
+
+// forkNotes warns of each field in a file that only the fork's proto knows:
+// nothing reads it.
+func forkNotes(file string, m proto.Message, pos *Positions) []Note {
+	s := current()
+	if s.fork == nil {
+		return nil
+	}
+	var notes []Note
+	var walk func(m protoreflect.Message, path, layer string, at func(path string, index int) Pos)
+	walk = func(m protoreflect.Message, path, layer string, at func(path string, index int) Pos) {
+		values, _ := s.values(m)
+		slices.SortFunc(values, func(a, b fieldValue) int { return cmp.Compare(a.field.Number(), b.field.Number()) })
+		for _, v := range values {
+			name := string(v.field.Name())
+			inner := join(path, name)
+			switch {
+			case v.field.ParentFile() == s.fork && m.Descriptor().ParentFile() != s.fork:
+				e := &Error{Pos: at(inner, 0), Layer: layer, Err: fmt.Errorf("%s is a field of %s alone, nothing reads it here", inner, s.fork.Path())}
+				if !e.Pos.IsValid() {
+					e.Pos.File = file
+				}
+				notes = append(notes, Note{'W', "fork.go:1", e.Error()})
+			case v.field.Message() == nil:
+			case v.field.IsList():
+				for i := range v.v.List().Len() {
+					sub := v.v.List().Get(i).Message()
+					if label, is := layerName(sub); is {
+						walk(sub, "", label, func(path string, index int) Pos { return pos.Of(sub.Interface(), path, index) })
+					} else {
+						walk(sub, inner, layer, func(string, int) Pos { return at(inner, i) })
+					}
+				}
+			default:
+				walk(v.v.Message(), inner, layer, at)
+			}
+		}
+	}
+	walk(m.ProtoReflect(), "", "", func(path string, index int) Pos { return pos.Of(m, path, index) })
+	return notes
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }
 
 // pair compares a message of ours with the fork's message of the same meaning.

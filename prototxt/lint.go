@@ -54,12 +54,11 @@ func Lint(n *Net) ErrorList {
 func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
 	// The parameters of type InnerProduct are in inner_product_param.
 	own := protoreflect.Name("")
-	m := l.ProtoReflect()
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		stem, is := strings.CutSuffix(string(fields.Get(i).Name()), "_param")
+	schema := current()
+	for _, name := range schema.names(layerParameter) {
+		stem, is := strings.CutSuffix(name, "_param")
 		if is && strings.EqualFold(strings.ReplaceAll(stem, "_", ""), l.GetType()) {
-			own = fields.Get(i).Name()
+			own = protoreflect.Name(name)
 		}
 	}
 	if own == "" {
@@ -70,11 +69,11 @@ func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
 		shared = append(shared, "softmax_param")
 	}
 	var stray []protoreflect.Name
-	m.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if strings.HasSuffix(string(field.Name()), "_param") && !slices.Contains(shared, field.Name()) {
-			stray = append(stray, field.Name())
+	values, _ := schema.values(l.ProtoReflect())
+	for _, v := range values {
+		if name := v.field.Name(); strings.HasSuffix(string(name), "_param") && !slices.Contains(shared, name) {
+			stray = append(stray, name)
 		}
-		return true
-	})
+	}
 	return stray
 }

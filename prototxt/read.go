@@ -25,7 +25,7 @@ func ParseNet(file string, text []byte) (*Net, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.Notes = notes
+	n.Notes = append(notes, forkNotes(file, n.Param, n.Positions)...)
 	return n, nil
 }
 
@@ -55,6 +55,6 @@ func ParseSolver(file string, text []byte) (*Solver, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Notes = notes
+	s.Notes = append(notes, forkNotes(file, s.Param, s.Positions)...)
 	return s, nil
 }

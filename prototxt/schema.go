@@ -21,6 +21,7 @@ import (
 type schema struct {
 	extras map[protoreflect.FullName][]protoreflect.FieldDescriptor // by message
 	enums  map[protoreflect.FullName][]enumValue                    // by enum
+	fork   protoreflect.FileDescriptor                              // nil if there is none
 }
 
 // An enumValue is a value that a fork adds to an enum.

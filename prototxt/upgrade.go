@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -186,9 +187,14 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 		}
 		return true
 	})
+	u.v1Extras(old, l)
 	if old.Type != nil {
 		name, known := v1Types[*old.Type]
 		if !known {
+			// Of a fork's layer that its proto knows, the net says that there is no such type.
+			name = string(current().enumName(old.Type.Descriptor(), old.Type.Number()))
+		}
+		if !known && name == "" {
 			u.errorAt(old, "type", 0, old.GetName(), "layer %d has the unknown type number %d", index, *old.Type)
 		}
 		l.Type = &name
@@ -228,6 +234,32 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 		u.pos.AddField(l, "param", u.pos.Of(spec, "", 0))
 	}
 	return l
+}
+
+// v1Extras moves the fields that a fork has in both forms of layers.
+func (u *upgrader) v1Extras(old *caffepb.V1LayerParameter, l *caffepb.LayerParameter) {
+	s := current()
+	unknown := []byte(l.ProtoReflect().GetUnknown())
+	for rest := []byte(old.ProtoReflect().GetUnknown()); len(rest) > 0; {
+		number, kind, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			break
+		}
+		source := s.extraByNumber(old.ProtoReflect().Descriptor(), number)
+		if source != nil {
+			target := s.field(layerParameter, source.TextName())
+			if target != nil && target.ContainingMessage() != layerParameter && target.Kind() == source.Kind() {
+				_, _, tag := protowire.ConsumeTag(rest)
+				unknown = append(protowire.AppendTag(unknown, target.Number(), kind), rest[tag:n]...)
+				u.pos.moveField(old, source.Name(), l, target.Name())
+				if at := u.pos.messages[old]; at != nil && at.extra[source.Name()] != nil {
+					u.pos.setExtra(l, target.Name(), at.extra[source.Name()])
+				}
+			}
+		}
+		rest = rest[n:]
+	}
+	l.ProtoReflect().SetUnknown(unknown)
 }
 
 // v1Types are the present names of the layer types.
