@@ -110,9 +110,16 @@ func (t *Transformer) SetDatum(it *Item, d *Datum) (err error) {
 }
 
 // Shape returns the shape C x H x W that the item has when it is transformed,
-// Caffe's InferBlobShape.
+// Caffe's InferBlobShape, or an error if its size does not suit the options.
 func (t *Transformer) Shape(it *Item) (c, h, w int, err error) {
 	p := &it.pixels
+	switch {
+	case t.mean != nil && (t.mean.Channels != p.channels || t.mean.Height != p.height || t.mean.Width != p.width):
+		return 0, 0, 0, fmt.Errorf("the image is %d x %d x %d (channels x height x width), the mean_file %d x %d x %d",
+			p.channels, p.height, p.width, t.mean.Channels, t.mean.Height, t.mean.Width)
+	case len(t.values) > 1 && len(t.values) != p.channels:
+		return 0, 0, 0, fmt.Errorf("the image has %d channels, and there are %d mean_value, want 1 or %d", p.channels, len(t.values), p.channels)
+	}
 	h, w = p.height+2*t.pad, p.width+2*t.pad
 	if t.crop > 0 {
 		if t.crop > h || t.crop > w {
@@ -138,13 +145,6 @@ func (t *Transformer) Transform(dst []float32, it *Item, place uint64) error {
 	}
 	if len(dst) != channels*height*width {
 		panic(fmt.Sprintf("data: Transform to %d values, want %d x %d x %d", len(dst), channels, height, width))
-	}
-	switch {
-	case t.mean != nil && (t.mean.Channels != p.channels || t.mean.Height != p.height || t.mean.Width != p.width):
-		return fmt.Errorf("the image is %d x %d x %d (channels x height x width), the mean_file %d x %d x %d",
-			p.channels, p.height, p.width, t.mean.Channels, t.mean.Height, t.mean.Width)
-	case len(t.values) > 1 && len(t.values) != p.channels:
-		return fmt.Errorf("the image has %d channels, and there are %d mean_value, want 1 or %d", p.channels, len(t.values), p.channels)
 	}
 	top, left, mirrored := t.choose(it, height, width, place)
 	// rows and columns of the image that are seen; the rest is padding

@@ -164,6 +164,35 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestBranchesHaveTwoNodes has as many leaves as it takes for a last branch to
+// come out with one node: liblmdb asserts that there are two.
+func TestBranchesHaveTwoNodes(t *testing.T) {
+	for n := 2; n < 70; n += 1 + n/20 {
+		var records []record
+		for i := range n { // one on a leaf, seven leaves on a branch
+			key := bytes.Repeat([]byte{'a'}, MaxKeySize)
+			copy(key, fmt.Sprintf("%06d", i))
+			records = append(records, record{key, make([]byte, 1500)})
+		}
+		whole := content(t, records)
+		branches := 0
+		for p := 2 * pageSize; p < len(whole); p += pageSize {
+			if le.Uint16(whole[p+pageFlagsAt:]) == pageBranch {
+				branches++
+				if nodes := page(whole[p:]).nodes(); nodes < 2 {
+					t.Errorf("%d leaves: the branch page %d has %d nodes", n, p/pageSize, nodes)
+				}
+			}
+		}
+		if want := (n + 6) / 8; branches < want {
+			t.Errorf("%d leaves have %d branches, want %d or more", n, branches, want)
+		}
+		if got, err := readAll(whole, true); err != nil || len(got) != n {
+			t.Errorf("%d of %d records, error %v", len(got), n, err)
+		}
+	}
+}
+
 func TestSeek(t *testing.T) {
 	var records []record
 	for i := range 5000 {
