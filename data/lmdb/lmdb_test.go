@@ -169,7 +169,7 @@ func TestRoundTrip(t *testing.T) {
 func TestBranchesHaveTwoNodes(t *testing.T) {
 	for n := 2; n < 70; n += 1 + n/20 {
 		var records []record
-		for i := range n { // one on a leaf, seven leaves on a branch
+		for i := range 2 * n { // two on a leaf, eight leaves on a branch
 			key := bytes.Repeat([]byte{'a'}, MaxKeySize)
 			copy(key, fmt.Sprintf("%06d", i))
 			records = append(records, record{key, make([]byte, 1500)})
@@ -184,11 +184,11 @@ func TestBranchesHaveTwoNodes(t *testing.T) {
 				}
 			}
 		}
-		if want := (n + 6) / 8; branches < want {
+		if want := (n + 7) / 8; branches < want {
 			t.Errorf("%d leaves have %d branches, want %d or more", n, branches, want)
 		}
-		if got, err := readAll(whole, true); err != nil || len(got) != n {
-			t.Errorf("%d of %d records, error %v", len(got), n, err)
+		if got, err := readAll(whole, true); err != nil || len(got) != 2*n {
+			t.Errorf("%d of %d records, error %v", len(got), 2*n, err)
 		}
 	}
 }
