@@ -64,3 +64,9 @@ func (n *Net) meets(rule *caffepb.NetStateRule, layer string) bool {
 	}
 	return true
 }
+
+// Filter returns the layers of p that take part in a net of the given state,
+// as they are in p. Without a state it is Caffe's default, phase TEST.
+func Filter(p *caffepb.NetParameter, state *caffepb.NetState) []*caffepb.LayerParameter {
+	return (&Net{state: state}).filter(p).Layer
+}
