@@ -39,12 +39,16 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	root := a.root()
 	args, err := caffeArgs(root, args)
 	if err == nil {
+		err = layers.Check()
+	}
+	if err == nil {
 		root.SetArgs(args)
 		root.SetOut(stdout)
 		root.SetErr(stderr)
 		err = root.ExecuteContext(context.Background())
 	}
 	a.workers.Close()
+	a.proto.done()
 	if closeErr := a.glog.close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("--log-dir: %w", closeErr)
 	}
@@ -62,6 +66,7 @@ type app struct {
 	stdout, stderr io.Writer
 	glog           *glog
 	workers        *layers.Workers
+	proto          protoFlag
 	fullLog        bool // the log on the terminal instead of a progress line
 
 	threads      int
@@ -117,6 +122,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	f.StringVar(&a.logDir, "log-dir", os.Getenv("GLOG_log_dir"), "also write the log to a file in this folder")
 	f.IntVar(&a.threshold, "stderrthreshold", 0, "accepted for Caffe's sake; stderr gets what --minloglevel lets through")
 	f.IntVar(&a.verbosity, "v", 0, "accepted for Caffe's sake; there are no verbose log lines")
+	a.proto.register(f)
 	f.String("flagfile", "", "read flags from this file, one in a line")
 	f.MarkHidden("stderrthreshold")
 	f.MarkHidden("v")
@@ -132,6 +138,9 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 func (a *app) setUp(cmd *cobra.Command) error {
 	if a.threads < 0 || a.threads > math.MaxInt16 {
 		return fmt.Errorf("--threads is %d, want 0 (one for each core) or a positive number", a.threads)
+	}
+	if err := a.proto.use(); err != nil {
+		return err
 	}
 	a.workers = layers.NewWorkers(a.threads)
 	a.glog.min = a.minLogLevel

@@ -82,6 +82,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 		Observers: append(a.trainObservers(), observers...),
 		Level:     f.level,
 		Stages:    f.stages(),
+		Snapshot:  f.snapshot,
 		Synthetic: synthetic,
 		Action:    signals.action,
 	})

@@ -18,6 +18,9 @@ import (
 // returned as *prototxt.Error or, if there is more than one independent error,
 // as prototxt.ErrorList.
 func New(file *prototxt.Net, opts Options) (*Net, error) {
+	if err := layers.Check(); err != nil {
+		return nil, err
+	}
 	n := &Net{
 		name:    file.Param.GetName(),
 		state:   opts.State,

@@ -92,9 +92,10 @@ func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 	case typ == "":
 		c.errorf(layer, "", 0, "has no type")
 	case nearest != "":
-		c.errorf(layer, "type", 0, "layer type %q is not known, did you mean %q?", typ, nearest)
+		c.errorf(layer, "type", 0, "layer type %q: no plugin provides it, did you mean %q?", typ, nearest)
 	default:
-		c.errorf(layer, "type", 0, "layer type %q is not known, the known types are %s", typ, strings.Join(known, ", "))
+		c.errorf(layer, "type", 0, "layer type %q: no plugin provides it; try a program with one more (gocaffe build --with MODULE), "+
+			"this one has %s", typ, strings.Join(known, ", "))
 	}
 	return nil
 }

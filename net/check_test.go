@@ -17,7 +17,7 @@ func TestErrors(t *testing.T) {
 		want       []string
 	}{
 		{"misspelt type", "layer {\n  name: 'ip'\n  type: 'InerProduct'\n  bottom: 'data'\n  top: 'ip'\n}",
-			[]string{`net.prototxt:4:9: layer "ip": layer type "InerProduct" is not known, did you mean "InnerProduct"?`}},
+			[]string{`net.prototxt:4:9: layer "ip": layer type "InerProduct": no plugin provides it, did you mean "InnerProduct"?`}},
 		{"no type", "layer { name: 'ip' bottom: 'data' top: 'ip' }",
 			[]string{`net.prototxt:2:1: layer "ip": has no type`}},
 		{"misspelt bottom", "layer { name: 'relu' type: 'ReLU'\nbottom: 'dta' top: 'relu' }",
@@ -64,7 +64,7 @@ func TestErrors(t *testing.T) {
 			[]string{`net.prototxt:3:55: layer "b": shared param "w" has decay_mult 0.5, the layer "a" that owns it has 2`}},
 		{"several", "layer { name: 'a' type: 'Relu6' bottom: 'data' top: 'a' }\nlayer { name: 'b' type: 'ReLU' bottom: 'x' top: 'label' }",
 			[]string{
-				`net.prototxt:2:25: layer "a": layer type "Relu6" is not known, did you mean "ReLU"?`,
+				`net.prototxt:2:25: layer "a": layer type "Relu6": no plugin provides it, did you mean "ReLU"?`,
 				`net.prototxt:3:40: layer "b": bottom "x" is not the top of any layer above`,
 				`net.prototxt:3:49: layer "b": top "label" is a top of layer "in" already`,
 			}},
@@ -106,7 +106,7 @@ func shared(a, b string) string {
 
 func TestUnknownTypeListsTypes(t *testing.T) {
 	_, err := New(parse(t, "layer { name: 'x' type: 'Qqqqqqq' top: 'x' }"), Options{})
-	if err == nil || !strings.Contains(err.Error(), `layer type "Qqqqqqq" is not known, the known types are`) ||
+	if err == nil || !strings.Contains(err.Error(), `layer type "Qqqqqqq": no plugin provides it; try a program with one more (gocaffe build --with MODULE), this one has `) ||
 		!strings.Contains(err.Error(), "ReLU, ") {
 		t.Errorf("got %v, want the list of known types", err)
 	}
@@ -117,7 +117,7 @@ func TestErrorWithoutPositions(t *testing.T) {
 	file := parse(t, "layer { name: 'x' type: 'Rellu' bottom: 'y' top: 'x' }")
 	file.Positions = nil
 	_, err := New(file, Options{})
-	want := `net.prototxt: layer "x": layer type "Rellu" is not known, did you mean "ReLU"?` + "\n" +
+	want := `net.prototxt: layer "x": layer type "Rellu": no plugin provides it, did you mean "ReLU"?` + "\n" +
 		`net.prototxt: layer "x": bottom "y" is not the top of any layer above`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

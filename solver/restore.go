@@ -6,24 +6,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
 	"google.golang.org/protobuf/proto"
 )
 
 // Restore continues from a .solverstate file: it loads the weights that the
 // file names, from the path as it was stored or else from beside the state,
-// and sets iteration, learning rate step and histories. When it fails, the
-// solver is as before.
+// and sets iteration, learning rate step, histories and the states of layers.
+// A layer that the file has no state of keeps its own: Caffe's files have none.
+// When it fails, the solver is as before.
 //
 // Differs from Caffe: the shapes of the histories are checked, and a file that
 // is no state is refused.
 func (s *Solver) Restore(path string) error {
-	if strings.HasSuffix(path, ".h5") {
-		return fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
-	}
 	state, err := readState(path)
 	if err != nil {
 		return err
@@ -40,8 +40,13 @@ func (s *Solver) Restore(path string) error {
 			return fmt.Errorf("%s: history blob %d: %w", path, i, err)
 		}
 	}
+	undo, err := s.setLayerStates(state)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	if state.LearnedNet != nil {
 		if err := s.net.LoadWeights(findModel(path, state.GetLearnedNet())); err != nil {
+			undo()
 			return fmt.Errorf("%s: weights of the snapshot: %w", path, err)
 		}
 	}
@@ -53,9 +58,41 @@ func (s *Solver) Restore(path string) error {
 	return nil
 }
 
+// setLayerStates gives the layers the states in a file. Undo gives them back
+// those they had.
+func (s *Solver) setLayerStates(file *caffepb.SolverState) (undo func(), err error) {
+	var undos []func()
+	undo = func() {
+		for _, f := range undos {
+			f()
+		}
+	}
+	for _, l := range s.net.Layers() {
+		layer, ok := l.Impl.(layers.Stateful)
+		i := slices.IndexFunc(file.LayerState, func(state *caffepb.LayerState) bool { return state.GetName() == l.Name })
+		if !ok || i < 0 {
+			continue
+		}
+		if typ := file.LayerState[i].GetType(); typ != l.Type {
+			undo()
+			return nil, fmt.Errorf("the state of layer %q is one of type %s, want type %s", l.Name, typ, l.Type)
+		}
+		before := layer.State()
+		if err := layer.SetState(file.LayerState[i].State); err != nil {
+			undo()
+			return nil, fmt.Errorf("the state of layer %q: %w", l.Name, err)
+		}
+		undos = append(undos, func() { layer.SetState(before) })
+	}
+	return undo, nil
+}
+
 // readState reads a .solverstate file. Any file of numbers and texts would
 // pass as one, so it looks for signs of the others.
 func readState(path string) (*caffepb.SolverState, error) {
+	if strings.HasSuffix(path, ".h5") {
+		return nil, fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -48,6 +49,16 @@ func (s *Solver) stateProto(model string) *caffepb.SolverState {
 	}
 	for _, h := range s.history {
 		state.History = append(state.History, h.ToProto(false))
+	}
+	for _, l := range s.net.Layers() {
+		if layer, ok := l.Impl.(layers.Stateful); ok {
+			state.LayerState = append(state.LayerState, &caffepb.LayerState{
+				Name: proto.String(l.Name), Type: proto.String(l.Type), State: layer.State(),
+			})
+		}
+	}
+	if s.param.GetRandomSeed() < 0 {
+		state.RandomSeed = proto.Int64(int64(s.seed))
 	}
 	return state
 }

@@ -33,6 +33,11 @@ type Options struct {
 	Log       layers.Log      // takes the log lines of the nets; nil for none
 	Observers []Observer      // are told of every event, in this order
 
+	// Snapshot is the .solverstate file that Restore is going to be called
+	// with. A solver without random_seed takes the seed of the run that wrote
+	// it; Restore comes too late for that, as the layers have theirs by then.
+	Snapshot string
+
 	// Synthetic puts made-up data in the place of data layers.
 	Synthetic *net.Synthetic
 
@@ -154,12 +159,23 @@ func (s *Solver) check() []error {
 	return append(errs, s.checkRule(), s.checkPolicy())
 }
 
-// chooseSeed takes the seed of all random numbers from random_seed, or makes
-// one up if that is negative, its default.
+// chooseSeed takes the seed of all random numbers from random_seed. If that is
+// negative, its default, it is the one of the snapshot to come, or made up.
 func (s *Solver) chooseSeed() error {
 	if seed := s.param.GetRandomSeed(); seed >= 0 {
 		s.seed = uint64(seed)
 		return nil
+	}
+	if s.opts.Snapshot != "" {
+		state, err := readState(s.opts.Snapshot)
+		if err != nil {
+			return err
+		}
+		if state.RandomSeed != nil {
+			s.seed = uint64(state.GetRandomSeed())
+			emit(s, Seeded{Seed: state.GetRandomSeed()})
+			return nil
+		}
 	}
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
