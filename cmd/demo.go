@@ -62,11 +62,11 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	}
 	fmt.Fprintf(a.stdout, `
 The net gets %.1f %% of the test digits right. (A linear classifier gets about 70 %%.)
-Its files are in %s. Try next:
+Its files are in %[2]s. Try next:
 
-  gocaffe test --model %s --weights %s --iterations 20
+  gocaffe test --model %[3]s --weights %[4]s --iterations 20
   gocaffe time --model %[3]s --iterations 20
-  gocaffe check %s
+  gocaffe check %[5]s
   gocaffe zoo            lists more nets, for MNIST and CIFAR
 `, 100*last.accuracy, dir, model, last.model, solverFile)
 	return nil

@@ -183,8 +183,8 @@ func (n liunet) quickSolver() string {
 func (n liunet) demoSolver() string {
 	t := new(text)
 	t.add("# About a minute on two cores.\n")
-	t.add("net: \"%s_train_test.prototxt\"\ntest_iter: %d\ntest_interval: 100\ntest_initialization: false\n", n.name, n.testIter)
-	t.add("base_lr: 0.05\nmomentum: 0.9\nweight_decay: 0.0005\nlr_policy: \"multistep\"\ngamma: 0.1\nstepvalue: 250\nstepvalue: 350\n")
-	t.add("max_iter: 400\ndisplay: 20\nsnapshot_prefix: %q\nsolver_mode: CPU\nrandom_seed: 1\n", n.name)
+	t.add("net: \"%s_train_test.prototxt\"\ntest_iter: %d\ntest_interval: 200\ntest_initialization: false\n", n.name, n.testIter)
+	t.add("base_lr: 0.05\nmomentum: 0.9\nweight_decay: 0.0005\nlr_policy: \"multistep\"\ngamma: 0.1\nstepvalue: 600\nstepvalue: 850\n")
+	t.add("max_iter: 1000\ndisplay: 20\nsnapshot_prefix: %q\nsolver_mode: CPU\nrandom_seed: 1\n", n.name)
 	return t.String()
 }
