@@ -32,7 +32,9 @@ func init() {
 
 func (l *counting) SetUp(_, _ []*blob.Blob) error { return nil }
 
-func (l *counting) Reshape(bottom, top []*blob.Blob) error { return top[0].Reshape(bottom[0].Shape()...) }
+func (l *counting) Reshape(bottom, top []*blob.Blob) error {
+	return top[0].Reshape(bottom[0].Shape()...)
+}
 
 func (l *counting) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.passes++
