@@ -1,0 +1,191 @@
+package emsoftmax
+
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/math32"
+)
+
+// diversity is the term of eq. 6 with its weight,
+//
+//	scale Σᵥ Σ_{u≠v} tr(Kᵥ H Kᵤ H)      Kᵥ = ŴᵥŴᵥᵀ      H = I - 1/k
+//
+// of V classifiers (k,d), where Ŵ is the normalized W. With C = HŴ, the class
+// vectors around their mean, and HH = H, it is
+//
+//	scale Σᵥ ⟨Cᵥ, Dᵥ⟩      Dᵥ = Σ_{u≠v} Cᵤ Cᵤᵀ Cᵥ = Σ_{u≠v} H Kᵤ H Ŵᵥ
+//
+// in which D is what eq. 9 has for the gradient, and its true derivative by Ŵᵥ
+// is 4 Dᵥ. Multiplied out from the left, D needs a Gram matrix (k,k) of each
+// classifier; from the right, a cross product (d,d) of each pair. The cheaper
+// way is taken, by the sizes alone.
+type diversity struct {
+	scale     float32
+	normalize string
+	exact     bool
+	v, k, d   int
+
+	invNorm []float32 // 1/|w| of each class, or of each classifier; 0 for a length of 0
+	unit    []float32 // Ŵ (v,k,d)
+	c       []float32 // HŴ (v,k,d)
+	grad    []float32 // D (v,k,d)
+	mean    []float32 // of the class vectors, (d)
+	gram    []float32 // CᵥCᵥᵀ (v,k,k), or one CᵤᵀCᵥ (d,d)
+	others  []float32 // sum of the Gram matrices of the others, (k,k)
+}
+
+// reshape makes room. Only the first call does anything: the sizes are those
+// of the weights.
+func (s *diversity) reshape(o options, k, d int) {
+	if s.unit != nil {
+		return
+	}
+	s.v, s.k, s.d = int(o.V), k, d
+	s.normalize, s.exact = o.Normalize, o.HSICGradient == "EXACT"
+	s.scale = o.Lambda
+	if o.HSICScale {
+		s.scale /= float32(k-1) * float32(k-1)
+	}
+	n := s.v * k * d
+	s.invNorm, s.mean = make([]float32, s.v*k), make([]float32, d)
+	s.unit, s.c, s.grad = make([]float32, n), make([]float32, n), make([]float32, n)
+	if s.crosses() {
+		s.gram = make([]float32, d*d)
+	} else {
+		s.gram, s.others = make([]float32, s.v*k*k), make([]float32, k*k)
+	}
+}
+
+// gramMACs and crossMACs are the multiply-adds of the two ways.
+func (s *diversity) gramMACs() int64 { return 2 * int64(s.v) * int64(s.k) * int64(s.k) * int64(s.d) }
+
+func (s *diversity) crossMACs() int64 {
+	return 3 * int64(s.v) * int64(s.v-1) / 2 * int64(s.d) * int64(s.d) * int64(s.k)
+}
+
+func (s *diversity) crosses() bool { return s.crossMACs() < s.gramMACs() }
+
+func (s *diversity) macs() int64 { return min(s.gramMACs(), s.crossMACs()) }
+
+// of returns the part of x that belongs to classifier v.
+func (s *diversity) of(x []float32, v int) []float32 {
+	size := len(x) / s.v
+	return x[v*size : (v+1)*size]
+}
+
+// row returns class vector i, counted over all classifiers.
+func (s *diversity) row(x []float32, i int) []float32 { return x[i*s.d : (i+1)*s.d] }
+
+// forward returns the term, and leaves D in grad.
+func (s *diversity) forward(w *layers.Workers, weights []float32) float64 {
+	s.normalized(weights)
+	for v := range s.v {
+		s.center(s.of(s.unit, v), s.of(s.c, v))
+	}
+	if s.crosses() {
+		s.gradCrosses(w)
+	} else {
+		s.gradGrams(w)
+	}
+	return float64(s.scale) * math32.Dot(s.c, s.grad)
+}
+
+// normalized sets unit and invNorm.
+func (s *diversity) normalized(weights []float32) {
+	size := s.d // of what is divided by one norm
+	switch s.normalize {
+	case "NONE":
+		copy(s.unit, weights)
+		return
+	case "FROBENIUS":
+		size *= s.k
+	}
+	for i := range len(weights) / size {
+		from, to := weights[i*size:(i+1)*size], s.unit[i*size:(i+1)*size]
+		s.invNorm[i] = inverse(math.Sqrt(math32.SumSq(from)))
+		math32.Scale(s.invNorm[i], from, to)
+	}
+}
+
+// inverse returns 1/norm, or 0 if that is too large for a float32: such a
+// vector is taken as 0.
+func inverse(norm float64) float32 {
+	if norm < 0x1p-126 {
+		return 0
+	}
+	return float32(1 / norm)
+}
+
+// center sets c to the class vectors of a classifier without their mean.
+func (s *diversity) center(unit, c []float32) {
+	clear(s.mean)
+	for k := range s.k {
+		math32.Axpy(-1/float32(s.k), s.row(unit, k), s.mean)
+	}
+	for k := range s.k {
+		math32.Add(s.row(c, k), s.row(unit, k), s.mean)
+	}
+}
+
+// gradGrams computes D by way of the Gram matrices.
+func (s *diversity) gradGrams(w *layers.Workers) {
+	for v := range s.v {
+		c := s.of(s.c, v)
+		math32.Gemm(w, false, true, s.k, s.k, s.d, 1, c, s.d, c, s.d, 0, s.of(s.gram, v), s.k)
+	}
+	for v := range s.v {
+		clear(s.others)
+		for u := range s.v {
+			if u != v {
+				math32.Axpy(1, s.of(s.gram, u), s.others)
+			}
+		}
+		math32.Gemm(w, false, false, s.k, s.d, s.k, 1, s.others, s.k, s.of(s.c, v), s.d, 0, s.of(s.grad, v), s.d)
+	}
+}
+
+// gradCrosses computes D by way of the cross products of the pairs.
+func (s *diversity) gradCrosses(w *layers.Workers) {
+	clear(s.grad)
+	for v := range s.v {
+		for u := range v {
+			cu, cv := s.of(s.c, u), s.of(s.c, v)
+			math32.Gemm(w, true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, s.gram, s.d)
+			math32.Gemm(w, false, false, s.k, s.d, s.d, 1, cu, s.d, s.gram, s.d, 1, s.of(s.grad, v), s.d)
+			math32.Gemm(w, false, true, s.k, s.d, s.d, 1, cv, s.d, s.gram, s.d, 1, s.of(s.grad, u), s.d)
+		}
+	}
+}
+
+// backward adds the term's gradient, times lossWeight, to that of the weights.
+func (s *diversity) backward(lossWeight float32, dw []float32) {
+	scale := lossWeight * s.scale
+	if s.exact {
+		scale *= 4
+	}
+	if s.normalize == "NONE" {
+		math32.Axpy(scale, s.grad, dw)
+		return
+	}
+	size := s.d
+	if s.normalize == "FROBENIUS" {
+		size *= s.k
+	}
+	for i := range len(dw) / size {
+		inv := s.invNorm[i]
+		if inv == 0 {
+			continue
+		}
+		grad, to := s.grad[i*size:(i+1)*size], dw[i*size:(i+1)*size]
+		if !s.exact {
+			math32.Axpy(scale, grad, to)
+			continue
+		}
+		// Through ŵ = w/|w|: the part across ŵ, divided by |w|.
+		unit := s.unit[i*size : (i+1)*size]
+		along := float32(math32.Dot(unit, grad))
+		math32.Axpy(scale*inv, grad, to)
+		math32.Axpy(-scale*inv*along, unit, to)
+	}
+}

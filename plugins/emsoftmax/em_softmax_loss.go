@@ -1,0 +1,453 @@
+// Package emsoftmax is the Ensemble soft-Margin Softmax loss as a layer,
+// EMSoftmaxLoss: a margin in the softmax, and several weak classifiers that are
+// kept different from each other and are averaged for testing. Linking the
+// package is all it takes:
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+//
+// The paper is Wang, Zhang, Lei, Liu, Guo, Li, "Ensemble Soft-Margin Softmax
+// Loss for Image Classification", IJCAI 2018. No code of its authors is
+// public; the names of the layer and of its options are this package's own.
+package emsoftmax
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/math32"
+	"google.golang.org/protobuf/proto"
+)
+
+//go:embed em_softmax.proto
+var schema string
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "EMSoftmaxLoss",
+		Group: "loss",
+		Plugin: &layers.Plugin{
+			Field:   "em_softmax_param",
+			Number:  10000,
+			Proto:   schema,
+			Message: "EMSoftmaxParameter",
+		},
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Between(1, 2),
+		Loss:    true,
+		New:     newEMSoftmaxLoss,
+		Doc: `Ensemble soft-margin softmax loss: V linear classifiers W[v] of the features x, each with a margin m
+in its softmax, and a term that keeps them different from each other. In TRAIN:
+
+	z[v] = x W[v]^T
+	E = sum over v of ( 1/M sum of -log( exp(z[y]-m) / (exp(z[y]-m) + sum of exp(z[k]) over k != y) )
+	                    + lambda sum over u != v of tr(K[v] H K[u] H) )
+
+with K[v] = W[v] W[v]^T of the weights as option normalize says, and H = I - 1/K. In TEST the classifiers
+are averaged, and the loss is that of a plain softmax:
+
+	W = 1/V sum of W[v]    E = 1/M sum of -log softmax(x W^T)[y]
+
+It takes the place of an InnerProduct and a SoftmaxWithLoss. V = 1 with lambda = 0 is M-Softmax, m = 0 is
+E-Softmax, and V = 1, lambda = 0 and m = 0 give the numbers of InnerProduct without bias and
+SoftmaxWithLoss, to the last bit. Then, as there, the loss of an item is at most 87.34; otherwise it has
+no bound.
+
+Bottoms: features x, where the axes before axis number the items and those from axis on are an item's d
+numbers; labels 0 to K-1, one for each item. The labels have no gradient.
+Tops: the loss, a scalar; optionally the scores of the averaged classifier, K for each item, in both phases.
+No gradient flows back through the scores.
+Weights: V x K x d; the rows of a classifier are its classes, as in InnerProduct. There is no bias.
+
+em_softmax_param:
+	num_output: K, the number of classes, at least 2
+	m (0): the margin, 0 or more
+	lambda (0): weight of the diversity term, 0 or more
+	V (1): number of classifiers
+	weight_filler (xavier): fills each classifier from random numbers of its own
+	axis (1): the first axis of an item; a negative one counts from the last
+	normalize (CLASS): what the weights are divided by in the diversity term. CLASS: each class vector
+		by its length. FROBENIUS: each classifier by its norm. NONE: nothing. What has length 0 is
+		taken as 0 and gets no gradient from the term (with NONE, its derivative).
+	hsic_scale (false): whether the diversity term has the factor (K-1)^-2 of eq. 5, which eq. 6 drops
+	hsic_gradient (PAPER): PAPER is lambda sum of H K[u] H W[v], eq. 9 with the normalized W. EXACT is the
+		derivative, through the normalization; it is larger by a factor of 4, because the derivative
+		of a square is twice it, and each pair stands twice in the sum.
+
+loss_param:
+	normalization (VALID): what M is. FULL: items. VALID: those that are not ignored. BATCH_SIZE: items.
+		NONE: 1. M is never less than 1. The diversity term is not divided.
+	ignore_label (none): items of this label do not count
+	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
+
+Source: Wang et al., "Ensemble Soft-Margin Softmax Loss for Image Classification" (IJCAI 2018), eq. 4 to 9`,
+	})
+}
+
+// options has the fields of em_softmax.proto.
+type options struct {
+	NumOutput    uint32                   `proto:"num_output"`
+	M            float32                  `proto:"m"`
+	Lambda       float32                  `proto:"lambda"`
+	V            uint32                   `proto:"V"`
+	WeightFiller *caffepb.FillerParameter `proto:"weight_filler"`
+	Axis         int                      `proto:"axis"`
+	Normalize    string                   `proto:"normalize"`
+	HSICScale    bool                     `proto:"hsic_scale"`
+	HSICGradient string                   `proto:"hsic_gradient"`
+}
+
+// placesPerPart is how many softmaxes one part of a parallel loop looks at, as
+// in SoftmaxWithLoss, so that the sums are the same.
+const placesPerPart = 4096
+
+// emSoftmaxLoss is described by its registration. A place is one softmax: item
+// i of classifier v is place i·groups + v.
+type emSoftmaxLoss struct {
+	layers.Weights
+	spec    *layers.Spec
+	options options
+	norm    layers.LossNorm
+	labels  *layers.Labels
+
+	average bool // in TEST: the classifiers are averaged into one
+	bounded bool // it is SoftmaxWithLoss, whose loss has a bound
+
+	m, k, d int // x is (m,d), a classifier is (k,d)
+	groups  int // softmaxes of an item: V, or 1 in TEST
+	class   []int32
+	valid   int
+	sums    []float64 // of the loss, one of each part
+
+	mean      []float32 // the averaged classifier and, in Backward, its gradient
+	z         []float32 // (m, groups·k): scores in Forward, their gradient in Backward
+	p         []float32 // (m, groups·k): probabilities
+	scale     float32   // of the gradient
+	diversity diversity
+}
+
+var (
+	_ layers.Layer           = (*emSoftmaxLoss)(nil)
+	_ layers.Parameterized   = (*emSoftmaxLoss)(nil)
+	_ layers.ParamPropagator = (*emSoftmaxLoss)(nil)
+	_ layers.Counter         = (*emSoftmaxLoss)(nil)
+)
+
+func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
+	norm, err := layers.NewLossNorm(s, caffepb.LossParameter_VALID)
+	if err != nil {
+		return nil, err
+	}
+	l := &emSoftmaxLoss{spec: s, norm: norm, average: s.Env.Phase == caffepb.Phase_TEST}
+	o := &l.options
+	if err := s.Options(o); err != nil {
+		return nil, err
+	}
+	switch {
+	case !s.HasOption("num_output"):
+		return nil, s.Errorf("em_softmax_param", "num_output is missing, want the number of classes")
+	case o.NumOutput < 2 || o.NumOutput > math.MaxInt32:
+		return nil, s.Errorf("em_softmax_param.num_output", "num_output is %d, want the number of classes, 2 to %d", o.NumOutput, math.MaxInt32)
+	case !(o.M >= 0 && o.M <= math.MaxFloat32):
+		return nil, s.Errorf("em_softmax_param.m", "m is %g, want a margin of 0 or more", o.M)
+	case !(o.Lambda >= 0 && o.Lambda <= math.MaxFloat32):
+		return nil, s.Errorf("em_softmax_param.lambda", "lambda is %g, want a weight of 0 or more", o.Lambda)
+	case o.V < 1 || o.V > math.MaxInt32:
+		return nil, s.Errorf("em_softmax_param.V", "V is %d, want 1 to %d classifiers", o.V, math.MaxInt32)
+	}
+	if o.WeightFiller == nil {
+		o.WeightFiller = &caffepb.FillerParameter{Type: proto.String("xavier")}
+	}
+	if err := s.CheckFiller("em_softmax_param.weight_filler", o.WeightFiller); err != nil {
+		return nil, err
+	}
+	var ignore *int32
+	if p := s.Param.GetLossParam(); p != nil {
+		ignore = p.IgnoreLabel
+	}
+	l.labels = layers.NewLabels(s, ignore)
+	l.bounded = o.V == 1 && o.M == 0 && o.Lambda == 0
+	l.groups = int(o.V)
+	if l.average {
+		l.groups = 1
+	}
+	return l, nil
+}
+
+// axis returns the first axis of an item.
+func (l *emSoftmaxLoss) axis(x *blob.Blob) (int, error) {
+	axis, err := x.Axis(l.options.Axis)
+	if err != nil {
+		return 0, l.spec.ErrorAt("em_softmax_param.axis", 0, err)
+	}
+	return axis, nil
+}
+
+// SetUp makes the weights. The first classifier has the random numbers that an
+// InnerProduct of the layer's name has.
+func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
+	axis, err := l.axis(bottom[0])
+	if err != nil {
+		return err
+	}
+	v := int(l.options.V)
+	l.k, l.d = int(l.options.NumOutput), bottom[0].CountFrom(axis)
+	const sizeField, fillerField = "em_softmax_param.num_output", "em_softmax_param.weight_filler"
+	weights, err := l.spec.NewParam(0, sizeField, fillerField, nil, v, l.k, l.d)
+	if err != nil {
+		return err
+	}
+	l.Blobs = []*blob.Blob{weights}
+	if len(l.spec.Param.GetBlobs()) > 0 {
+		return nil
+	}
+	for i := range v {
+		one, err := blob.New(l.k, l.d)
+		if err != nil {
+			return l.spec.ErrorAt(sizeField, 0, err)
+		}
+		purpose := "param 0"
+		if i > 0 {
+			purpose = fmt.Sprintf("param 0 of classifier %d", i)
+		}
+		if err := layers.Fill(one, l.options.WeightFiller, l.spec.Rand(purpose)); err != nil {
+			return l.spec.ErrorAt(fillerField, 0, fmt.Errorf("filler %q: %w", l.options.WeightFiller.GetType(), err))
+		}
+		copy(weights.MutableData()[i*l.k*l.d:], one.Data())
+	}
+	return nil
+}
+
+// Reshape finds the sizes.
+func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	x, t := bottom[0], bottom[1]
+	axis, err := l.axis(x)
+	if err != nil {
+		return err
+	}
+	if d := x.CountFrom(axis); d != l.d {
+		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", x.Shape(), d, l.d)
+	}
+	if axis > 0 && (t.Axes() == 0 || x.Dim(0) != t.Dim(0)) {
+		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
+	}
+	l.m = x.CountRange(0, axis)
+	if err := l.labels.Reshape(t, l.m, l.k, 1); err != nil {
+		return err
+	}
+	if err := top[0].Reshape(); err != nil {
+		return err
+	}
+	if len(top) == 2 {
+		var shape [32]int
+		copy(shape[:], x.Shape()[:axis])
+		shape[axis] = l.k
+		if err := top[1].Reshape(shape[:axis+1]...); err != nil {
+			return l.spec.ErrorAt("em_softmax_param.num_output", 0, err)
+		}
+	}
+	l.z, l.p = grow(l.z, l.m*l.groups*l.k), grow(l.p, l.m*l.groups*l.k)
+	l.sums = grow(l.sums, l.parts())
+	switch {
+	case l.average:
+		l.mean = grow(l.mean, l.k*l.d)
+	case l.diverse():
+		l.diversity.reshape(l.options, l.k, l.d)
+	}
+	return nil
+}
+
+// grow returns a slice of n values, s itself if it has the room.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// diverse tells whether the loss has the diversity term.
+func (l *emSoftmaxLoss) diverse() bool {
+	return !l.average && l.options.Lambda > 0 && l.options.V > 1
+}
+
+// MACs returns the number of multiply-adds of Forward.
+func (l *emSoftmaxLoss) MACs() int64 {
+	n := int64(l.m) * int64(l.groups) * int64(l.k) * int64(l.d)
+	if l.diverse() {
+		n += l.diversity.macs()
+	}
+	return n
+}
+
+// weights returns the classifiers that x meets, (groups·k, d).
+func (l *emSoftmaxLoss) weights() []float32 {
+	w := l.Blobs[0].Data()
+	if !l.average || l.options.V == 1 {
+		return w
+	}
+	size := l.k * l.d
+	copy(l.mean, w[:size])
+	for v := 1; v < int(l.options.V); v++ {
+		math32.Axpy(1, w[v*size:(v+1)*size], l.mean)
+	}
+	math32.Scale(1/float32(l.options.V), l.mean, l.mean)
+	return l.mean
+}
+
+// Forward computes the loss and the scores.
+func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	var err error
+	if l.class, l.valid, err = l.labels.Read(bottom[1]); err != nil {
+		return err
+	}
+	w := l.spec.Env.Workers
+	n := l.groups * l.k
+	math32.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, l.z, n)
+	if len(top) == 2 {
+		l.scores(top[1].MutableData())
+	}
+	if l.options.M > 0 && !l.average {
+		for i, c := range l.class {
+			for v := 0; c >= 0 && v < l.groups; v++ {
+				l.z[(i*l.groups+v)*l.k+int(c)] -= l.options.M
+			}
+		}
+	}
+	math32.Softmax(w, l.z, l.p, l.m*l.groups, l.k, 1)
+	w.Run(l.parts(), (*sumTask)(l))
+	var sum float64
+	for _, s := range l.sums {
+		sum += s
+	}
+	loss := sum / float64(l.normalizer())
+	if l.diverse() {
+		loss += l.diversity.forward(w, l.Blobs[0].Data())
+	}
+	top[0].MutableData()[0] = float32(loss)
+	return nil
+}
+
+// scores computes those of the averaged classifier, which are the average of
+// the scores.
+func (l *emSoftmaxLoss) scores(dst []float32) {
+	if l.groups == 1 {
+		copy(dst, l.z)
+		return
+	}
+	for i := range l.m {
+		z, row := l.z[i*l.groups*l.k:], dst[i*l.k:(i+1)*l.k]
+		copy(row, z)
+		for v := 1; v < l.groups; v++ {
+			math32.Axpy(1, z[v*l.k:(v+1)*l.k], row)
+		}
+	}
+	math32.Scale(1/float32(l.groups), dst, dst)
+}
+
+func (l *emSoftmaxLoss) normalizer() float32 { return l.norm.Normalizer(l.m, 1, l.valid) }
+
+func (l *emSoftmaxLoss) parts() int {
+	return (l.m*l.groups + placesPerPart - 1) / placesPerPart
+}
+
+// part returns the range of places that part i looks at.
+func (l *emSoftmaxLoss) part(i int) (lo, hi int) {
+	return i * placesPerPart, min((i+1)*placesPerPart, l.m*l.groups)
+}
+
+// sumTask sums the cross-entropy, one part of the places at a time.
+type sumTask emSoftmaxLoss
+
+func (t *sumTask) Do(_, i int) {
+	const least = 0x1p-126 // C's FLT_MIN
+	l := (*emSoftmaxLoss)(t)
+	var sum float64
+	lo, hi := l.part(i)
+	for place := lo; place < hi; place++ {
+		c := int(l.class[place/l.groups])
+		if c < 0 {
+			continue
+		}
+		p := float64(l.p[place*l.k+c])
+		if p < least && !l.bounded {
+			sum += crossEntropy(l.z[place*l.k:(place+1)*l.k], c)
+			continue
+		}
+		sum -= math.Log(max(p, least))
+	}
+	l.sums[i] = sum
+}
+
+// crossEntropy returns -log softmax(z)[c], for a probability that float32
+// cannot hold.
+func crossEntropy(z []float32, c int) float64 {
+	most := math32.Max(z)
+	var sum float64
+	for _, v := range z {
+		sum += math.Exp(float64(v) - float64(most))
+	}
+	return math.Log(sum) + float64(most) - float64(z[c])
+}
+
+// Backward computes the diff of the features and adds to that of the weights.
+func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but EMSoftmaxLoss gives them none"))
+	}
+	if !propagateDown[0] && !l.Needs(0) {
+		return nil
+	}
+	w, n, lossWeight := l.spec.Env.Workers, l.groups*l.k, top[0].Diff()[0]
+	l.scale = lossWeight / l.normalizer()
+	w.Run(l.parts(), (*diffTask)(l))
+	if propagateDown[0] {
+		math32.Gemm(w, false, false, l.m, l.d, n, 1, l.z, n, l.weights(), l.d, 0, bottom[0].MutableDiff(), l.d)
+	}
+	if l.Needs(0) {
+		l.backwardWeights(bottom[0].Data(), lossWeight)
+	}
+	return nil
+}
+
+// diffTask turns the probabilities into the gradient of the scores,
+// scale·(p - [class is true]), one part of the places at a time.
+type diffTask emSoftmaxLoss
+
+func (t *diffTask) Do(_, i int) {
+	l := (*emSoftmaxLoss)(t)
+	lo, hi := l.part(i)
+	math32.Scale(l.scale, l.p[lo*l.k:hi*l.k], l.z[lo*l.k:hi*l.k])
+	for place := lo; place < hi; place++ {
+		if c := int(l.class[place/l.groups]); c >= 0 {
+			at := place*l.k + c
+			l.z[at] = (l.p[at] - 1) * l.scale // not z - scale, which would lose digits
+			continue
+		}
+		clear(l.z[place*l.k : (place+1)*l.k])
+	}
+}
+
+// backwardWeights adds to the gradient of the classifiers that of the
+// cross-entropy, whose gradient by the scores is in z, and that of the
+// diversity term.
+func (l *emSoftmaxLoss) backwardWeights(x []float32, lossWeight float32) {
+	w, n, dw := l.spec.Env.Workers, l.groups*l.k, l.Blobs[0].MutableDiff()
+	if l.average && l.options.V > 1 {
+		math32.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), l.z, n, x, l.d, 0, l.mean, l.d)
+		for v := range int(l.options.V) {
+			math32.Axpy(1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
+		}
+		return
+	}
+	math32.Gemm(w, true, false, n, l.d, l.m, 1, l.z, n, x, l.d, 1, dw, l.d)
+	if l.diverse() {
+		l.diversity.backward(lossWeight, dw)
+	}
+}

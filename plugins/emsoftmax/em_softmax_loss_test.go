@@ -1,0 +1,539 @@
+package emsoftmax_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/layers"
+	_ "github.com/gocaffe/gocaffe/layers/common"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+	_ "github.com/gocaffe/gocaffe/layers/loss"
+	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+)
+
+// layer returns the text of a layer with both tops.
+func layer(options string, more ...string) string {
+	return fmt.Sprintf(`layer { name: "em" type: "EMSoftmaxLoss" bottom: "x" bottom: "label" top: "loss" top: "score"
+		em_softmax_param { %s } %s }`, options, strings.Join(more, " "))
+}
+
+const gaussian = ` weight_filler { type: "gaussian" std: 1 } `
+
+// labels returns n random classes.
+func labels(n, classes int) *blob.Blob {
+	b := layertest.Uniform(7, 0, float32(classes), n)
+	for i, v := range b.Data() {
+		b.MutableData()[i] = float32(int(v))
+	}
+	return b
+}
+
+func TestGolden(t *testing.T) {
+	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	if counts.Filtered == 0 && counts.Passed["EMSoftmaxLoss"] != 13 {
+		t.Errorf("%d cases passed, want 13", counts.Passed["EMSoftmaxLoss"])
+	}
+}
+
+// TestGradient compares the exact gradient with the central difference. With
+// 6 classes of 2 numbers the diversity term goes over cross products, with 3
+// classes of 5 numbers over Gram matrices.
+func TestGradient(t *testing.T) {
+	for _, v := range []int{1, 2, 3, 5} {
+		for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
+			for _, size := range []struct{ k, d int }{{3, 5}, {6, 2}} {
+				for _, more := range []string{
+					"lambda: 0.7 m: 0.4",
+					"lambda: 3 hsic_scale: true",
+				} {
+					std := 1.0
+					if normalize == "NONE" {
+						std = 0.5 // a large term would leave the loss too few digits for the difference
+					}
+					options := fmt.Sprintf(`num_output: %d V: %d normalize: %s hsic_gradient: EXACT %s weight_filler { type: "gaussian" std: %g }`, size.k, v, normalize, more, std)
+					t.Run(fmt.Sprintf("V%d/%s/%dx%d/%s", v, normalize, size.k, size.d, more), func(t *testing.T) {
+						f := layertest.New(t, layer(options), layertest.Gaussian(1, 4, size.d), labels(4, size.k))
+						layertest.CheckGradient(t, f, layertest.GradientOptions{Step: 3e-3, Tolerance: 5e-3})
+					})
+				}
+			}
+		}
+	}
+}
+
+// TestGradientOptions checks what TestGradient has not: the phase TEST, other
+// axes, normalizations and labels to ignore.
+func TestGradientOptions(t *testing.T) {
+	for name, test := range map[string]struct {
+		text  string
+		x     *blob.Blob
+		label *blob.Blob
+	}{
+		"test":         {layer("num_output: 4 V: 3 m: 2 lambda: 1"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), labels(3, 4)},
+		"test one":     {layer("num_output: 4 m: 2"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), labels(3, 4)},
+		"four axes":    {layer("num_output: 4 V: 2 m: 1" + gaussian), layertest.Gaussian(1, 3, 2, 1, 2), labels(3, 4)},
+		"last axis":    {layer("num_output: 4 V: 2 m: 1 axis: -1" + gaussian), layertest.Gaussian(1, 3, 2, 4), layertest.Values([]float32{0, 1, 2, 3, 1, 1}, 3, 2)},
+		"ignore":       {layer("num_output: 4 V: 2 m: 1"+gaussian, "loss_param { ignore_label: 2 }"), layertest.Gaussian(1, 4, 3), layertest.Values([]float32{2, 1, 0, 2}, 4)},
+		"full":         {layer("num_output: 4 V: 2"+gaussian, "loss_param { ignore_label: 2 normalization: FULL }"), layertest.Gaussian(1, 4, 3), layertest.Values([]float32{2, 1, 0, 2}, 4)},
+		"none":         {layer("num_output: 4 V: 2"+gaussian, "loss_param { normalization: NONE }"), layertest.Gaussian(1, 4, 3), labels(4, 4)},
+		"large margin": {layer("num_output: 3 V: 2 m: 50" + gaussian), layertest.Gaussian(1, 4, 3), labels(4, 3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := layertest.New(t, test.text, test.x, test.label)
+			layertest.CheckGradient(t, f, layertest.GradientOptions{Step: 3e-3, Tolerance: 1e-2})
+		})
+	}
+}
+
+// diversity computes the term and the matrices H K_u H W_v summed over u, from
+// the definition, in float64.
+func diversity(weights []float32, v, k, d int, normalize string) (term float64, grad []float64) {
+	w := make([]float64, len(weights))
+	size := map[string]int{"CLASS": d, "FROBENIUS": k * d, "NONE": len(w)}[normalize]
+	for i := 0; i < len(w); i += size {
+		norm := 0.0
+		for _, x := range weights[i : i+size] {
+			norm += float64(x) * float64(x)
+		}
+		if normalize == "NONE" || norm == 0 {
+			norm = 1
+		}
+		for j := range size {
+			w[i+j] = float64(weights[i+j]) / math.Sqrt(norm)
+		}
+	}
+	at := func(v, i, j int) float64 { return w[(v*k+i)*d+j] }
+	kernel := func(v int) []float64 { // H K_v H
+		g := make([]float64, k*k)
+		for i := range k {
+			for j := range k {
+				for x := range d {
+					g[i*k+j] += at(v, i, x) * at(v, j, x)
+				}
+			}
+		}
+		h := func(g []float64, i, j int) float64 { // (g H)_ij
+			mean := 0.0
+			for x := range k {
+				mean += g[i*k+x] / float64(k)
+			}
+			return g[i*k+j] - mean
+		}
+		gh := make([]float64, k*k)
+		for i := range k {
+			for j := range k {
+				gh[j*k+i] = h(g, i, j) // transposed
+			}
+		}
+		hgh := make([]float64, k*k)
+		for i := range k {
+			for j := range k {
+				hgh[i*k+j] = h(gh, i, j)
+			}
+		}
+		return hgh
+	}
+	grad = make([]float64, len(w))
+	for a := range v {
+		for b := range v {
+			if a == b {
+				continue
+			}
+			hgh := kernel(b)
+			for i := range k {
+				for j := range k {
+					for x := range d {
+						grad[(a*k+i)*d+x] += hgh[i*k+j] * at(a, j, x)
+						term += hgh[i*k+j] * at(a, j, x) * at(a, i, x)
+					}
+				}
+			}
+		}
+	}
+	return term, grad
+}
+
+// TestDiversity compares the term and the paper's gradient of it with the
+// definition, for sizes that go either way and for class vectors of length 0.
+func TestDiversity(t *testing.T) {
+	for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
+		for _, size := range []struct{ v, k, d int }{{2, 4, 7}, {2, 9, 3}, {4, 5, 6}, {3, 40, 2}} {
+			for _, zero := range []bool{false, true} {
+				name := fmt.Sprintf("%s/%d/zero=%v", normalize, size, zero)
+				const lambda = 0.5
+				x, label := layertest.Gaussian(1, 3, size.d), labels(3, size.k)
+				run := func(lambda float32) (float32, []float32, []float32) {
+					f := layertest.New(t, layer(fmt.Sprintf("num_output: %d V: %d lambda: %g normalize: %s %s", size.k, size.v, lambda, normalize, gaussian), "loss_weight: 2"), x, label)
+					weights := f.Params()[0]
+					if zero {
+						clear(weights.MutableData()[size.d : 2*size.d])
+					}
+					if err := f.Forward(); err != nil {
+						t.Fatal(err)
+					}
+					if err := f.Backward(); err != nil {
+						t.Fatal(err)
+					}
+					return f.Top[0].Data()[0], weights.Data(), weights.Diff()
+				}
+				plain, weights, plainDiff := run(0)
+				loss, _, diff := run(lambda)
+				term, grad := diversity(weights, size.v, size.k, size.d, normalize)
+				if want := lambda * term; math.Abs(float64(loss-plain)-want) > 2e-6*(float64(loss)+float64(plain)) {
+					t.Errorf("%s: the term is %g, want %g", name, loss-plain, want)
+				}
+				most := 0.0
+				for _, g := range grad {
+					most = max(most, math.Abs(g))
+				}
+				for i := range diff {
+					want := 2 * lambda * grad[i]
+					if zero && normalize == "CLASS" && i >= size.d && i < 2*size.d {
+						want = 0
+					}
+					if got := float64(diff[i]) - float64(plainDiff[i]); math.Abs(got-want) > 1e-5*(most+1) {
+						t.Errorf("%s: gradient %d of the term is %g, want %g", name, i, got, want)
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestZeroLength checks that class vectors, and a classifier, of length 0 have
+// a finite loss and the exact gradient of the rest.
+func TestZeroLength(t *testing.T) {
+	for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
+		f := layertest.New(t, layer("num_output: 4 V: 3 lambda: 2 hsic_gradient: EXACT normalize: "+normalize+gaussian), layertest.Gaussian(1, 3, 5), labels(3, 4))
+		weights := f.Params()[0].MutableData()
+		clear(weights[5:10])  // a class
+		clear(weights[40:60]) // a classifier
+		weights[0] = 1e-40    // and a length that has no inverse
+		clear(weights[1:5])
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Backward(); err != nil {
+			t.Fatal(err)
+		}
+		for i, g := range append(f.Params()[0].Diff(), f.Top[0].Data()...) {
+			if math.IsNaN(float64(g)) || math.IsInf(float64(g), 0) {
+				t.Fatalf("%s: number %d is %g", normalize, i, g)
+			}
+		}
+	}
+}
+
+// TestSoftmaxWithLoss checks that one classifier without margin gives the bits
+// of InnerProduct and SoftmaxWithLoss: initial weights, loss and gradients; of
+// ordinary and of huge scores, and with labels to ignore.
+func TestSoftmaxWithLoss(t *testing.T) {
+	const m, k, d = 133, 37, 45
+	for _, scale := range []float32{1, 100} {
+		for _, lossParam := range []string{"", "loss_param { ignore_label: 3 }", "loss_param { normalization: NONE } loss_weight: 0.3"} {
+			for _, phase := range []string{"TRAIN", "TEST"} {
+				x, label := layertest.Gaussian(1, m, d), labels(m, k)
+				for i := range x.MutableData() {
+					x.MutableData()[i] *= scale
+				}
+				pool := layers.NewWorkers(2)
+				defer pool.Close()
+				setUp := func(text string, bottom ...*blob.Blob) *layertest.Fixture {
+					f, err := layertest.SetUp(&layers.Env{Seed: 1, Workers: pool}, text, bottom...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return f
+				}
+				must := func(err error) {
+					t.Helper()
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				phase := " phase: " + phase
+				copied := layertest.Values(x.Data(), m, d)
+				em := setUp(layer(`num_output: 37 weight_filler { type: "msra" }`, lossParam, phase), copied, label)
+				must(em.Forward())
+				must(em.Backward())
+
+				ip := setUp(`layer { name: "em" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 37 bias_term: false weight_filler { type: "msra" } }`+phase+`}`, x)
+				must(ip.Forward())
+				loss := setUp(`layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" `+lossParam+phase+`}`, ip.Top[0], label)
+				must(loss.Forward())
+				must(loss.Backward())
+				must(ip.Backward())
+
+				for what, pair := range map[string][2][]float32{
+					"weights":              {em.Params()[0].Data(), ip.Params()[0].Data()},
+					"loss":                 {em.Top[0].Data(), loss.Top[0].Data()},
+					"scores":               {em.Top[1].Data(), ip.Top[0].Data()},
+					"gradient of features": {copied.Diff(), x.Diff()},
+					"gradient of weights":  {em.Params()[0].Diff(), ip.Params()[0].Diff()},
+				} {
+					if !slices.Equal(pair[0], pair[1]) {
+						t.Errorf("scale %g, %s %s: the %s are not those of InnerProduct and SoftmaxWithLoss", scale, phase, lossParam, what)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestLargeLogits checks that no score overflows, and that the loss of a
+// hopeless item is its own and not a bound.
+func TestLargeLogits(t *testing.T) {
+	x := layertest.Values([]float32{1000, -1000}, 2, 1)
+	f := layertest.New(t, layer(`num_output: 2 V: 2 m: 5`), x, layertest.Values([]float32{0, 0}, 2))
+	copy(f.Params()[0].MutableData(), []float32{1, -1, 100, -100})
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	// Item 0 is right by 2000 and 200000, item 1 wrong by as much and the margin.
+	if got, want := f.Top[0].Data()[0], float32(2005+200005)/2; got != want {
+		t.Errorf("loss is %g, want %g", got, want)
+	}
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := x.Diff(), []float32{0, -101}; !slices.Equal(got, want) { // ½ Σ (w₁ - w₀) of the wrong one
+		t.Errorf("gradient is %v, want %v", got, want)
+	}
+}
+
+// TestScores checks that both phases have the same scores, of the averaged
+// classifier, and that the loss in TEST is that of a softmax of them.
+func TestScores(t *testing.T) {
+	const m, k, d, v = 5, 4, 7, 3
+	x, label := layertest.Gaussian(1, m, d), labels(m, k)
+	options := fmt.Sprintf("num_output: %d V: %d m: 3 lambda: 2 %s", k, v, gaussian)
+	train := layertest.New(t, layer(options), x, label)
+	test := layertest.New(t, layer(options, "phase: TEST"), x, label)
+	for _, f := range []*layertest.Fixture{train, test} {
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var loss float64
+	for i := range m {
+		var score [k]float64
+		sum := 0.0
+		for c := range k {
+			for u := range v {
+				for j := range d {
+					score[c] += float64(train.Params()[0].Data()[(u*k+c)*d+j]) * float64(x.Data()[i*d+j]) / v
+				}
+			}
+			sum += math.Exp(score[c])
+			for phase, f := range map[string]*layertest.Fixture{"TRAIN": train, "TEST": test} {
+				if got := f.Top[1].Data()[i*k+c]; math.Abs(float64(got)-score[c]) > 1e-5 {
+					t.Errorf("%s: score %d of item %d is %g, want %g", phase, c, i, got, score[c])
+				}
+			}
+		}
+		loss += math.Log(sum) - score[int(label.Data()[i])]
+	}
+	if got := test.Top[0].Data()[0]; math.Abs(float64(got)-loss/m) > 1e-5 {
+		t.Errorf("TEST: loss is %g, want %g", got, loss/m)
+	}
+}
+
+// TestFiller checks that the classifiers begin apart, each with the spread of
+// an InnerProduct of its size.
+func TestFiller(t *testing.T) {
+	const k, d = 100, 400
+	for _, test := range []struct {
+		filler string
+		std    float64
+	}{
+		{"", math.Sqrt(1.0 / d)},
+		{`weight_filler { type: "msra" }`, math.Sqrt(2.0 / d)},
+		{`weight_filler { type: "xavier" variance_norm: FAN_OUT }`, math.Sqrt(1.0 / k)},
+	} {
+		f := layertest.New(t, layer("num_output: 100 V: 2 "+test.filler), layertest.Gaussian(1, 1, d), labels(1, k))
+		w := f.Params()[0]
+		if got := fmt.Sprint(w.Shape()); got != "[2 100 400]" {
+			t.Fatalf("weights have shape %v, want [2 100 400]", got)
+		}
+		var dot float64
+		for v := range 2 {
+			var squares float64
+			for i, x := range w.Data()[v*k*d : (v+1)*k*d] {
+				squares += float64(x) * float64(x)
+				dot += float64(x) * float64(w.Data()[i]) / 2
+			}
+			if got := math.Sqrt(squares / (k * d)); math.Abs(got/test.std-1) > 0.02 {
+				t.Errorf("%s: classifier %d has a spread of %g, want %g", test.filler, v, got, test.std)
+			}
+		}
+		// One half is the square of the first itself, the rest is noise of 1/√(kd) = 0.005.
+		if correlation := 2*dot/(k*d*test.std*test.std) - 1; math.Abs(correlation) > 0.03 {
+			t.Errorf("%s: the classifiers have a correlation of %g", test.filler, correlation)
+		}
+	}
+}
+
+func TestPromises(t *testing.T) {
+	for _, options := range []string{
+		"num_output: 100 V: 2 lambda: 0.1 m: 1",
+		"num_output: 30 V: 5 lambda: 0.1 normalize: FROBENIUS hsic_gradient: EXACT",
+		"num_output: 300 V: 3 lambda: 0.1 normalize: NONE hsic_gradient: EXACT",
+		"num_output: 100",
+	} {
+		for _, phase := range []string{"phase: TRAIN", "phase: TEST"} {
+			x, label := layertest.Gaussian(1, 3000, 50), labels(3000, 30)
+			layertest.CheckThreads(t, layer(options+gaussian, phase), x, label)
+			layertest.CheckAllocs(t, layer(options+gaussian, phase), x, label)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	x, label := layertest.Gaussian(1, 3, 4), labels(3, 2)
+	for _, test := range []struct {
+		line          int
+		want, options string // options from line 2 on
+	}{
+		{1, `num_output is missing, want the number of classes`, ``},
+		{2, `num_output is missing, want the number of classes`, `em_softmax_param { m: 1 }`},
+		{3, `num_output is 1, want the number of classes, 2 to 2147483647`, "em_softmax_param {\nnum_output: 1 }"},
+		{2, `num_output is 0, want the number of classes, 2 to 2147483647`, `em_softmax_param { num_output: 0 }`},
+		{4, `m is -0.5, want a margin of 0 or more`, "em_softmax_param {\nnum_output: 2\nm: -0.5 }"},
+		{2, `m is +Inf, want a margin of 0 or more`, `em_softmax_param { num_output: 2 m: inf }`},
+		{2, `m is NaN, want a margin of 0 or more`, `em_softmax_param { num_output: 2 m: nan }`},
+		{3, `lambda is -1, want a weight of 0 or more`, "em_softmax_param { num_output: 2\nlambda: -1 }"},
+		{3, `V is 0, want 1 to 2147483647 classifiers`, "em_softmax_param { num_output: 2\nV: 0 }"},
+		{2, `weights: blob shape [100000 100000 4] has more than 2147483647 elements`, `em_softmax_param { num_output: 100000 V: 100000 }`},
+		{3, `axis 2 is out of range for the 2 axes of shape [3 4]`, "em_softmax_param { num_output: 2\naxis: 2 }"},
+		{2, `unknown filler type "msr", did you mean "msra"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+			`em_softmax_param { num_output: 2 weight_filler { type: "msr" } }`},
+		{2, `filler "bilinear": blob has shape [2 4], want 4 axes and the last two equal`,
+			`em_softmax_param { num_output: 2 V: 2 weight_filler { type: "bilinear" } }`},
+		{2, `shape [3 2 4] of the file does not match shape [2 2 4]`,
+			`em_softmax_param { num_output: 2 V: 2 } blobs { shape { dim: 3 dim: 2 dim: 4 } data: [` + strings.Repeat("0,", 23) + `0] }`},
+	} {
+		text := `layer { name: "em" type: "EMSoftmaxLoss" bottom: "x" bottom: "label" top: "loss"` + "\n" + test.options + " }"
+		layertest.CheckError(t, test.line, `layer "em": `+test.want, text, x, label)
+	}
+	layertest.CheckError(t, 1, `layer "em": got labels of shape [3 2], which are 6, want 3 x 1 = 3, one for each place that has 2 scores`,
+		layer("num_output: 2"), x, layertest.Values(make([]float32, 6), 3, 2))
+	layertest.CheckError(t, 1, `layer "em": got bottoms of shapes [3 4] and [4], want both to have the same first axis`,
+		layer("num_output: 2"), x, labels(4, 2))
+}
+
+// TestBatchErrors checks the errors of a pass.
+func TestBatchErrors(t *testing.T) {
+	for _, bad := range []float32{2, -1, float32(math.NaN())} {
+		f := layertest.New(t, layer("num_output: 2 V: 2"), layertest.Gaussian(1, 3, 4), layertest.Values([]float32{0, 1, bad}, 3))
+		err := f.Forward()
+		if want := fmt.Sprintf(`layer.prototxt:1:62: layer "em": label %v of item 2 is out of range: the scores have 2 classes, which count from 0`, bad); err == nil || err.Error() != want {
+			t.Errorf("label %g: error %v, want %s", bad, err, want)
+		}
+	}
+	f := layertest.New(t, layer("num_output: 2"), layertest.Gaussian(1, 3, 4), labels(3, 2))
+	f.Propagate[1] = true
+	if err := f.Backward(); err == nil || !strings.Contains(err.Error(), "gradient is wanted for bottom 1") {
+		t.Errorf("a gradient for the labels: error %v", err)
+	}
+	if err := f.Bottom[0].Reshape(3, 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 numbers, the weights are for 4") {
+		t.Errorf("another size of the features: error %v", err)
+	}
+}
+
+// TestStored checks that weights in the net's file take the place of those of
+// the filler.
+func TestStored(t *testing.T) {
+	f := layertest.New(t, layer("num_output: 2 V: 2", "blobs { shape { dim: 2 dim: 2 dim: 1 } data: [1, 2, 3, 4] }"),
+		layertest.Values([]float32{1}, 1, 1), labels(1, 2))
+	if got := f.Params()[0].Data(); !slices.Equal(got, []float32{1, 2, 3, 4}) {
+		t.Errorf("weights are %v, want [1 2 3 4]", got)
+	}
+}
+
+// TestNotTrained checks that the gradient of weights that are not trained is
+// left out.
+func TestNotTrained(t *testing.T) {
+	f := layertest.New(t, layer("num_output: 2 V: 2 lambda: 1"), layertest.Gaussian(1, 3, 4), labels(3, 2))
+	f.Layer.(layers.ParamPropagator).SetParamPropagateDown(0, false)
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(f.Params()[0].Diff(), func(g float32) bool { return g != 0 }) {
+		t.Error("weights that are not trained have a gradient")
+	}
+	if !slices.ContainsFunc(f.Bottom[0].Diff(), func(g float32) bool { return g != 0 }) {
+		t.Error("the features have no gradient")
+	}
+}
+
+func TestMACs(t *testing.T) {
+	for options, want := range map[string]int64{
+		"num_output: 10":                              3 * 10 * 4,
+		"num_output: 10 V: 5":                         3 * 5 * 10 * 4,
+		"num_output: 2 V: 2 lambda: 1":                3*2*2*4 + 2*2*2*2*4, // two Gram matrices and their products
+		"num_output: 10 V: 2 lambda: 1":               3*2*10*4 + 3*4*4*10, // one cross product and two products with it
+		"num_output: 10 V: 2 lambda: 1 } phase: TEST": 3 * 10 * 4,          // one classifier
+	} {
+		f := layertest.New(t, strings.Replace(layer(options), "phase: TEST }", "phase: TEST", 1), layertest.Gaussian(1, 3, 4), labels(3, 2))
+		if got := f.Layer.(layers.Counter).MACs(); got != want {
+			t.Errorf("%s: %d multiply-adds, want %d", options, got, want)
+		}
+	}
+}
+
+// BenchmarkLoss measures both passes, and those of the layers that it takes
+// the place of, for the batch and the features of LiuNet.
+func BenchmarkLoss(b *testing.B) {
+	const m, d = 128, 256
+	pool := layers.NewWorkers(0)
+	defer pool.Close()
+	for _, k := range []int{10, 100, 1000} {
+		x, label := layertest.Gaussian(1, m, d), labels(m, k)
+		run := func(name string, fixtures func() []*layertest.Fixture) {
+			b.Run(fmt.Sprintf("K=%d/%s", k, name), func(b *testing.B) {
+				fs := fixtures()
+				for b.Loop() {
+					for _, f := range fs {
+						if err := f.Forward(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					for _, f := range slices.Backward(fs) {
+						if err := f.Backward(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+		setUp := func(text string, bottom ...*blob.Blob) *layertest.Fixture {
+			f, err := layertest.SetUp(&layers.Env{Workers: pool, Phase: caffepb.Phase_TRAIN}, text, bottom...)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return f
+		}
+		run("softmax", func() []*layertest.Fixture {
+			ip := setUp(fmt.Sprintf(`layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: %d weight_filler { type: "msra" } } }`, k), x)
+			return []*layertest.Fixture{ip, setUp(`layer { type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }`, ip.Top[0], label)}
+		})
+		for _, v := range []int{1, 2, 5} {
+			run(fmt.Sprintf("V=%d", v), func() []*layertest.Fixture {
+				return []*layertest.Fixture{setUp(layer(fmt.Sprintf(`num_output: %d m: 1 lambda: 0.1 V: %d`, k, v)), x, label)}
+			})
+		}
+	}
+}
