@@ -21,7 +21,7 @@ type Deployer interface {
 // Scorer is a loss that has a classifier in it. What tests a net or deploys it
 // names the top with the scores where the file does not.
 type Scorer interface {
-	// ScoreTop returns the number of the top with the scores of the classes, of
-	// which a softmax makes probabilities. The classes are on axis 1.
-	ScoreTop() int
+	// ScoreTop returns the number of the top with the scores, of which a softmax
+	// makes probabilities, and the axis of the classes in it.
+	ScoreTop() (top, axis int)
 }

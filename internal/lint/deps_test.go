@@ -42,7 +42,8 @@ var allowed = []struct {
 	{"plugins/...", "blob caffepb layers math32 prototxt"},
 	{"net", "blob caffepb internal/cfmt internal/kernel internal/near layers prototxt"},
 	{"solver", "blob caffepb internal/cfmt internal/kernel internal/near layers net prototxt"},
-	{"cmd", "blob caffepb data/... internal/... layers net prototxt prototxt/zoo solver"},
+	{"deploy", "caffepb internal/atomicfile layers net prototxt"},
+	{"cmd", "blob caffepb data/... deploy internal/... layers net prototxt prototxt/zoo solver"},
 	{"cmd/gocaffe", "cmd layers/all plugins/all"},
 }
 

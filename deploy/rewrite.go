@@ -1,0 +1,175 @@
+package deploy
+
+import (
+	"slices"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/net"
+	"google.golang.org/protobuf/proto"
+)
+
+// isData tells whether a layer brings data into the net.
+func isData(l *net.Layer) bool { return l.Info.Group == "data" && len(l.BottomNames) == 0 }
+
+// readsAhead tells whether a data layer takes its data from outside of the
+// program, in batches.
+func (n *node) readsAhead() bool {
+	t := n.param.GetType()
+	return t != "Input" && t != "DummyData"
+}
+
+// rewrite finds what stands for each layer. What is not needed in the end may
+// be of any type.
+func (d *deployer) rewrite() error {
+	for _, n := range d.nodes {
+		if err := d.rewriteNode(n); err != nil {
+			return err
+		}
+		n.used = make([]bool, len(n.out))
+	}
+	return nil
+}
+
+func (d *deployer) rewriteNode(n *node) error {
+	typ := n.param.GetType()
+	end, isEnd := endings[typ]
+	deployer, deploys := n.layer.Impl.(layers.Deployer)
+	switch {
+	case isData(n.layer):
+		n.role = dataRole
+	case isEnd && end.becomes != "":
+		d.becomes(n, end.becomes)
+	case isEnd:
+		n.role = removed
+	case deploys:
+		out, err := deployer.Deploy(n.param)
+		if err != nil {
+			return d.errorAt(n.param, "", 0, "type %s cannot be deployed: %w", typ, err)
+		}
+		for _, l := range out {
+			if !caffeTypes[l.GetType()] {
+				return d.errorAt(n.param, "type", 0, "type %s wants to be deployed as %s, which stock Caffe does not know either", typ, l.GetType())
+			}
+		}
+		n.role, n.out = replaced, out
+	case n.layer.Info.Loss && !caffeTypes[typ]:
+		n.role = removed
+	default:
+		n.out = []*caffepb.LayerParameter{n.param}
+	}
+	return nil
+}
+
+// becomes puts a layer that makes probabilities in the place of a loss, unless
+// the net has such a layer already.
+func (d *deployer) becomes(n *node, typ string) {
+	n.role = replaced
+	for _, other := range d.nodes {
+		if other.param.GetType() == typ && other.param.Bottom[0] == n.param.Bottom[0] &&
+			other.param.GetSoftmaxParam().GetAxis() == n.param.GetSoftmaxParam().GetAxis() {
+			n.same = other.param.Top[0]
+			return
+		}
+	}
+	n.out = []*caffepb.LayerParameter{probabilities(n.param, typ)}
+}
+
+// probabilities returns the layer that makes probabilities of the scores of a
+// loss. If the loss has named them, they keep that name.
+func probabilities(loss *caffepb.LayerParameter, typ string) *caffepb.LayerParameter {
+	name := "prob"
+	if len(loss.Top) > 1 {
+		name = loss.Top[1]
+	}
+	l := &caffepb.LayerParameter{
+		Name:   proto.String(name),
+		Type:   proto.String(typ),
+		Bottom: []string{loss.Bottom[0]},
+		Top:    []string{name},
+	}
+	if p := loss.SoftmaxParam; p != nil && typ == "Softmax" {
+		l.SoftmaxParam = proto.Clone(p).(*caffepb.SoftmaxParameter)
+	}
+	return l
+}
+
+// trace finds where weights and labels have gone.
+func (d *deployer) trace() {
+	d.weighted, d.labels, d.labelled = make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	read := make(map[string]bool) // by layers that are no endings
+	for _, n := range d.nodes {
+		for _, l := range n.out {
+			for _, bottom := range l.Bottom {
+				read[bottom] = true
+			}
+		}
+	}
+	for _, n := range d.nodes {
+		d.traceWeights(n)
+		if labelSecond[n.param.GetType()] && len(n.param.Top) > 1 {
+			d.labels[n.param.Top[1]] = true
+		}
+	}
+	for _, n := range d.nodes {
+		for _, i := range n.ending().labels {
+			// What other layers read as well is no mere label: the input of an
+			// autoencoder is what its output is compared with.
+			if name := n.bottom(i); d.isInput(name) && !read[name] {
+				d.labels[name] = true
+			}
+		}
+	}
+	for name := range d.labels {
+		d.labelled[name] = true
+	}
+	for _, n := range d.nodes {
+		for _, l := range n.out {
+			if slices.ContainsFunc(l.Bottom, func(b string) bool { return d.labelled[b] }) {
+				for _, top := range l.Top {
+					d.labelled[top] = true
+				}
+			}
+		}
+	}
+}
+
+func (d *deployer) traceWeights(n *node) {
+	weighted := len(n.layer.Params) > 0
+	for _, bottom := range n.param.Bottom {
+		weighted = weighted || d.weighted[bottom]
+	}
+	tops := n.param.Top
+	for _, l := range n.out {
+		tops = append(tops[:len(tops):len(tops)], l.Top...)
+	}
+	for _, top := range tops {
+		d.weighted[top] = d.weighted[top] || weighted
+	}
+}
+
+// ending returns what a layer means at the end of the net.
+func (n *node) ending() ending {
+	if end, ok := endings[n.param.GetType()]; ok {
+		return end
+	}
+	if n.layer.Info.Loss {
+		return aPluginsLoss
+	}
+	return ending{}
+}
+
+// bottom returns the name of a bottom, or "" if the layer has it not.
+func (n *node) bottom(i int) string {
+	if i < len(n.param.Bottom) {
+		return n.param.Bottom[i]
+	}
+	return ""
+}
+
+// isInput tells whether a blob comes from a data layer.
+func (d *deployer) isInput(name string) bool {
+	return slices.ContainsFunc(d.nodes, func(n *node) bool {
+		return n.role == dataRole && slices.Contains(n.param.Top, name)
+	})
+}
