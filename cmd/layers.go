@@ -1,0 +1,270 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gocaffe/gocaffe/internal/near"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+func (a *app) layersCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "layers [TYPE]",
+		Short: "List the layer types that the program knows, or describe one",
+		Long: `List the layer types that the program knows: the group of Caffe's catalogue, the
+package that a type is from, and the devices it computes on. With TYPE: what
+the layer computes, its options with their defaults, and a sample for a net.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listLayers(a.stdout)
+			}
+			return describeLayer(a.stdout, args[0])
+		},
+	}
+}
+
+// devices is what every layer computes on: there is no other device yet.
+const devices = "CPU"
+
+func listLayers(out io.Writer) error {
+	rows := [][]string{{"TYPE", "GROUP", "DEVICES", "SOURCE"}}
+	for _, typ := range layers.Types() {
+		info := layers.Lookup(typ)
+		rows = append(rows, []string{typ, info.Group, devices, layerSource(info)})
+	}
+	_, err := io.WriteString(out, table(rows))
+	return err
+}
+
+// table returns rows with their cells in columns.
+func table(rows [][]string) string {
+	var aligned, b strings.Builder
+	w := tabwriter.NewWriter(&aligned, 0, 8, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	w.Flush() // to memory, that cannot fail
+	for line := range strings.Lines(aligned.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return b.String()
+}
+
+// layerSource returns the package that a type is from, with its version if it
+// has one; for a built-in type that is the module alone.
+func layerSource(info *layers.Info) string {
+	source := info.Package()
+	if strings.HasPrefix(source, modulePath+"/layers/") {
+		source = modulePath
+	}
+	if _, version := info.Module(); strings.HasPrefix(version, "v") {
+		source += "@" + version
+	}
+	return source
+}
+
+// unknownType is the error of a type that no package provides.
+func unknownType(typ string) error {
+	if meant := near.Name(typ, layers.Types()); meant != "" {
+		return fmt.Errorf("unknown layer type %q, did you mean %q?", typ, meant)
+	}
+	return fmt.Errorf("unknown layer type %q (gocaffe layers lists the known ones)", typ)
+}
+
+func describeLayer(out io.Writer, typ string) error {
+	info := layers.Lookup(typ)
+	if info == nil {
+		return unknownType(typ)
+	}
+	tops := info.Tops.String()
+	if info.SameCount {
+		tops += ", as many as bottoms"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", typ, strings.TrimSpace(info.Doc))
+	b.WriteString(table([][]string{
+		{"group:", info.Group}, {"from:", layerSource(info)}, {"devices:", devices}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
+	}))
+	if field := optionsField(info); field != nil {
+		fmt.Fprintf(&b, "\n%s, field %d of a layer:\n%s", field.TextName(), field.Number(), table(fieldRows(field.Message())))
+	}
+	fmt.Fprintf(&b, "\nSample:\n\n%s", sampleLayer(info))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// optionsField returns the field of LayerParameter with the options of a type,
+// or nil if it has none.
+func optionsField(info *layers.Info) protoreflect.FieldDescriptor {
+	if info.Param == "" {
+		return nil
+	}
+	return prototxt.FieldOfLayer(info.Param)
+}
+
+// fieldRows returns a row for each field of a message: name, type and default.
+func fieldRows(m protoreflect.MessageDescriptor) [][]string {
+	var rows [][]string
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		kind := f.Kind().String()
+		switch {
+		case f.Enum() != nil:
+			kind = strings.Join(enumNames(f.Enum()), " | ")
+		case f.Message() != nil:
+			kind = string(f.Message().Name())
+		}
+		note := ""
+		switch {
+		case f.IsList():
+			kind = "repeated " + kind
+		case f.Cardinality() == protoreflect.Required:
+			note = "required"
+		case f.HasDefault():
+			note = "default " + fieldText(f, f.Default())
+		}
+		rows = append(rows, []string{"  " + f.TextName(), kind, note})
+	}
+	return rows
+}
+
+func enumNames(e protoreflect.EnumDescriptor) []string {
+	names := make([]string, e.Values().Len())
+	for i := range names {
+		names[i] = string(e.Values().Get(i).Name())
+	}
+	return names
+}
+
+// fieldText returns a value of a field that is not a message as text of a
+// prototxt file.
+func fieldText(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch f.Kind() {
+	case protoreflect.EnumKind:
+		if value := f.Enum().Values().ByNumber(v.Enum()); value != nil {
+			return string(value.Name())
+		}
+		return fmt.Sprint(v.Enum())
+	case protoreflect.StringKind:
+		return strconv.Quote(v.String())
+	case protoreflect.BytesKind:
+		return strconv.Quote(string(v.Bytes()))
+	case protoreflect.FloatKind:
+		return strconv.FormatFloat(v.Float(), 'g', -1, 32)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// sampleValues are usual values of options that a layer cannot do without.
+// Where a message has several of a line, such as shape and channels, the first
+// is enough.
+var sampleValues = [][]struct{ name, value string }{
+	{{"num_output", "10"}},
+	{{"kernel_size", "3"}},
+	{{"source", `"train_lmdb"`}},
+	{{"batch_size", "64"}},
+	{{"shape", "{ dim: 64 dim: 3 dim: 32 dim: 32 }"}, {"channels", "3"}},
+	{{"shape", ""}, {"height", "32"}},
+	{{"shape", ""}, {"width", "32"}},
+	{{"backend", "LMDB"}},
+}
+
+// sampleLayer returns a layer of the type as it stands in a prototxt file.
+func sampleLayer(info *layers.Info) string {
+	name := strings.ToLower(info.Type)
+	if info.Loss {
+		name = "loss"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "layer {\n  name: %q\n  type: %q\n", name, info.Type)
+	bottoms, tops := sampleBlobs(info, name)
+	for _, bottom := range bottoms {
+		fmt.Fprintf(&b, "  bottom: %q\n", bottom)
+	}
+	for _, top := range tops {
+		fmt.Fprintf(&b, "  top: %q\n", top)
+	}
+	if field := optionsField(info); field != nil {
+		if options := sampleOptions(field.Message()); options != "" {
+			fmt.Fprintf(&b, "  %s {\n%s  }\n", field.TextName(), options)
+		}
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// sampleBlobs returns names for as many bottoms and tops as the type needs.
+func sampleBlobs(info *layers.Info, name string) (bottoms, tops []string) {
+	several := func(names []string, stem string, n int) []string {
+		for i := len(names); i < n; i++ {
+			names = append(names, fmt.Sprintf("%s%d", stem, i+1))
+		}
+		return names[:n]
+	}
+	// A layer that joins or splits shows more than its least number of blobs.
+	most := func(c layers.Count) int {
+		if c.Max == math.MaxInt && !info.SameCount {
+			return max(c.Min, 2)
+		}
+		return min(max(c.Min, 1), c.Max)
+	}
+	switch {
+	case info.Bottoms.Max == 0:
+		return nil, several([]string{"data", "label"}, "data", min(max(info.Tops.Min, 1), info.Tops.Max))
+	case info.Loss, info.Group == "loss":
+		bottoms = several([]string{"x", "label"}, "x", most(info.Bottoms))
+	case most(info.Bottoms) == 1:
+		bottoms = []string{"x"}
+	default:
+		bottoms = several(nil, "x", most(info.Bottoms))
+	}
+	if most(info.Tops) == 1 {
+		return bottoms, []string{name}
+	}
+	return bottoms, several(nil, name, most(info.Tops))
+}
+
+// sampleOptions returns lines for the options that a layer cannot do without:
+// those of sampleValues, and what its message calls required.
+func sampleOptions(m protoreflect.MessageDescriptor) string {
+	var b strings.Builder
+	written := make(map[string]bool)
+	for _, choice := range sampleValues {
+		for _, option := range choice {
+			f := m.Fields().ByTextName(option.name)
+			if f == nil {
+				continue
+			}
+			written[option.name] = true
+			switch {
+			case option.value == "":
+			case f.Message() != nil:
+				fmt.Fprintf(&b, "    %s %s\n", option.name, option.value)
+			default:
+				fmt.Fprintf(&b, "    %s: %s\n", option.name, option.value)
+			}
+			break
+		}
+	}
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		if f.Cardinality() != protoreflect.Required || written[f.TextName()] {
+			continue
+		}
+		if f.Message() != nil {
+			fmt.Fprintf(&b, "    %s {\n    }\n", f.TextName())
+		} else {
+			fmt.Fprintf(&b, "    %s: %s\n", f.TextName(), fieldText(f, f.Default()))
+		}
+	}
+	return b.String()
+}
