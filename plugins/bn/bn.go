@@ -1,0 +1,264 @@
+// Package bn is the layer BN, the batch normalization of the nets that were
+// published with L-Softmax: scale, shift and statistics in one layer.
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/bn"
+package bn
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/math32"
+	"google.golang.org/protobuf/proto"
+)
+
+//go:embed bn.proto
+var schema string
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "BN",
+		Group: "common",
+		Plugin: &layers.Plugin{
+			Field:   "bn_param",
+			Number:  201,
+			Proto:   schema,
+			Message: "BNParameter",
+		},
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		New:     newBN,
+		Doc: `Batch normalization with a learned slope and bias for each channel:
+
+	y = slope (x - mean) invstd + bias
+
+In training, mean and invstd = 1/sqrt(variance + eps) of each channel are those of the batch, and the running
+ones move towards them:
+
+	mean = momentum mean + (1 - momentum) batch mean    invstd = momentum invstd + (1 - momentum) batch invstd
+
+In TEST, and in training if frozen is set, they are the running ones.
+
+Bottom: x, of at least 2 axes; axis 1 is the channels.
+Top: y, of the same shape. May be the bottom itself; in training the layer then keeps a copy.
+Weights, each 1 x channels: slope, bias, running mean, running inverse standard deviation. The last two get no
+gradient, but they are weights to the solver: unless the prototxt gives them a param with lr_mult or decay_mult
+0, weight decay makes them smaller in each iteration. The published nets were trained so, and the numbers
+come out only so; a warning in the log says when it is the case. The cuDNN engine of some forks keeps a
+variance in the fourth blob: weights trained there do not fit.
+
+bn_param:
+	slope_filler (constant 0): give it the value 1
+	bias_filler (constant 0)
+	momentum (0.9): see above
+	eps (1e-5): see above
+	frozen (false): use the running statistics in training and leave out the gradients of the weights
+	engine: accepted and ignored
+
+Source: bn_layer.cpp of github.com/wyliu/LargeMargin_Softmax_Loss, after Ioffe and Szegedy, "Batch
+normalization" (2015)`,
+	})
+}
+
+// options has the fields of bn.proto that are used.
+type options struct {
+	SlopeFiller *caffepb.FillerParameter `proto:"slope_filler"`
+	BiasFiller  *caffepb.FillerParameter `proto:"bias_filler"`
+	Momentum    float32                  `proto:"momentum"`
+	Eps         float32                  `proto:"eps"`
+	Frozen      bool                     `proto:"frozen"`
+}
+
+// The weights, in their order.
+const (
+	slope = iota
+	bias
+	runningMean
+	runningInvStd
+)
+
+// bn is described by its registration.
+//
+// Differs from Caffe: in TEST, without frozen, the gradient is that of the
+// running statistics. The fork takes the formula for those of the batch, which
+// they are not.
+type bn struct {
+	layers.Weights
+	spec    *layers.Spec
+	options options
+	running bool // normalize by the running statistics
+
+	n, c, s          int // x is (n,c,s)
+	mean, invstd     []float32
+	factor, variance []float32 // scratch, of one number a channel
+	xnorm            []float32 // (x - mean)·invstd, where neither x nor dx can give it
+}
+
+var (
+	_ layers.Layer           = (*bn)(nil)
+	_ layers.Parameterized   = (*bn)(nil)
+	_ layers.ParamPropagator = (*bn)(nil)
+)
+
+func newBN(s *layers.Spec) (layers.Layer, error) {
+	l := &bn{spec: s}
+	if err := s.Options(&l.options); err != nil {
+		return nil, err
+	}
+	o := &l.options
+	l.running = o.Frozen || s.Env.Phase == caffepb.Phase_TEST
+	if !(o.Momentum >= 0 && o.Momentum <= 1) {
+		return nil, s.Errorf("bn_param.momentum", "momentum is %g, want 0 to 1", o.Momentum)
+	}
+	if !(o.Eps >= 0 && o.Eps <= math.MaxFloat32) {
+		return nil, s.Errorf("bn_param.eps", "eps is %g, want 0 or more", o.Eps)
+	}
+	for _, f := range []struct {
+		field  string
+		filler *caffepb.FillerParameter
+	}{{"bn_param.slope_filler", o.SlopeFiller}, {"bn_param.bias_filler", o.BiasFiller}} {
+		if err := s.CheckFiller(f.field, f.filler); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// SetUp makes the weights.
+func (l *bn) SetUp(bottom, _ []*blob.Blob) error {
+	if bottom[0].Axes() < 2 {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", bottom[0].Shape())
+	}
+	l.c = bottom[0].Dim(1)
+	one := &caffepb.FillerParameter{Type: proto.String("constant"), Value: proto.Float32(1)}
+	for i, f := range []struct {
+		field  string
+		filler *caffepb.FillerParameter
+	}{{"bn_param.slope_filler", l.options.SlopeFiller}, {"bn_param.bias_filler", l.options.BiasFiller}, {"bottom", nil}, {"bottom", one}} {
+		b, err := l.spec.NewParam(i, "bottom", f.field, f.filler, 1, l.c)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, b)
+	}
+	l.mean, l.invstd = make([]float32, l.c), make([]float32, l.c)
+	l.factor, l.variance = make([]float32, l.c), make([]float32, l.c)
+	l.warn()
+	return nil
+}
+
+// warn logs that weight decay will shrink the running statistics, if it will.
+func (l *bn) warn() {
+	if l.running {
+		return
+	}
+	for i := runningMean; i <= runningInvStd; i++ {
+		var p *caffepb.ParamSpec
+		if i < len(l.spec.Param.GetParam()) {
+			p = l.spec.Param.GetParam()[i]
+		}
+		if p.GetLrMult() != 0 && p.GetDecayMult() != 0 {
+			l.spec.Env.Log(layers.Warning, "bn_layer.cpp:11", fmt.Sprintf(
+				"layer %q: weight decay, if there is any, shrinks the running statistics of BN in each iteration, as where the layer is from;"+
+					" four param fields, the last two with lr_mult: 0, would keep them", l.spec.Param.GetName()))
+			return
+		}
+	}
+}
+
+// Reshape gives the top the shape of the bottom.
+func (l *bn) Reshape(bottom, top []*blob.Blob) error {
+	if bottom[0].Axes() < 2 || bottom[0].Dim(1) != l.c {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
+	}
+	l.n, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
+	if bottom[0] == top[0] && !l.options.Frozen {
+		l.scratch()
+	}
+	return top[0].ReshapeLike(bottom[0])
+}
+
+// scratch makes room in xnorm.
+func (l *bn) scratch() {
+	if n := l.n * l.c * l.s; len(l.xnorm) < n {
+		l.xnorm = make([]float32, n)
+	}
+}
+
+// Forward computes the top, and in training moves the running statistics.
+func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
+	if l.running {
+		copy(l.mean, l.Blobs[runningMean].Data())
+		copy(l.invstd, l.Blobs[runningInvStd].Data())
+	} else {
+		math32.ChannelStats(w, x, l.mean, l.variance, l.n, l.c, l.s)
+		for i, v := range l.variance {
+			l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.options.Eps)))
+		}
+		l.move(l.mean, l.Blobs[runningMean])
+		l.move(l.invstd, l.Blobs[runningInvStd])
+	}
+	normalized := y
+	if bottom[0] == top[0] && !l.options.Frozen {
+		normalized = l.xnorm
+	}
+	math32.ChannelNormalize(w, normalized, x, l.mean, l.invstd, l.n, l.c, l.s)
+	math32.ChannelScaleShift(w, y, normalized, l.Blobs[slope].Data(), l.Blobs[bias].Data(), l.n, l.c, l.s)
+	return nil
+}
+
+// move moves a running statistic towards that of the batch.
+func (l *bn) move(batch []float32, running *blob.Blob) {
+	math32.Axpby(1-l.options.Momentum, batch, l.options.Momentum, running.MutableData())
+}
+
+// Backward computes the diff of the bottom and adds to those of slope and bias.
+func (l *bn) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w, dy := l.spec.Env.Workers, top[0].Diff()
+	math32.Mul(l.factor, l.invstd, l.Blobs[slope].Data())
+	if l.options.Frozen {
+		if propagateDown[0] {
+			math32.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.factor, nil, l.n, l.c, l.s)
+		}
+		return nil
+	}
+	xnorm := l.normalized(bottom[0], top[0], propagateDown[0])
+	if l.Needs(slope) {
+		math32.ChannelDot(w, l.variance, dy, xnorm, l.n, l.c, l.s)
+		math32.Axpy(1, l.variance, l.Blobs[slope].MutableDiff())
+	}
+	if l.Needs(bias) {
+		math32.ChannelSum(w, l.variance, dy, l.n, l.c, l.s)
+		math32.Axpy(1, l.variance, l.Blobs[bias].MutableDiff())
+	}
+	switch {
+	case !propagateDown[0]:
+	case l.running:
+		math32.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.factor, nil, l.n, l.c, l.s)
+	default:
+		math32.ChannelNormalizeBackward(w, bottom[0].MutableDiff(), dy, xnorm, l.factor, l.n, l.c, l.s)
+	}
+	return nil
+}
+
+// normalized returns (x - mean)·invstd. The top does not give it: a slope may
+// be 0, and a layer that works in place may have changed the top. Where the
+// bottom is still there, it is computed again, if possible in the place of dx.
+func (l *bn) normalized(bottom, top *blob.Blob, propagateDown bool) []float32 {
+	if bottom == top {
+		return l.xnorm
+	}
+	xnorm := bottom.MutableDiff()
+	if !propagateDown {
+		l.scratch()
+		xnorm = l.xnorm
+	}
+	math32.ChannelNormalize(l.spec.Env.Workers, xnorm, bottom.Data(), l.mean, l.invstd, l.n, l.c, l.s)
+	return xnorm
+}
