@@ -151,12 +151,15 @@ func caller() (at, pkg string) {
 	pcs := make([]uintptr, 1)
 	runtime.Callers(3, pcs)
 	frame, _ := runtime.CallersFrames(pcs).Next()
-	// The function is example.com/me/mylayer.init.0, with the dots of the
-	// path's last part as %2e.
-	slash := strings.LastIndexByte(frame.Function, '/') + 1
-	name, _, _ := strings.Cut(frame.Function[slash:], ".")
-	pkg = frame.Function[:slash] + strings.ReplaceAll(name, "%2e", ".")
-	return fmt.Sprintf("%s:%d", frame.File, frame.Line), pkg
+	return fmt.Sprintf("%s:%d", frame.File, frame.Line), packageOf(frame.Function)
+}
+
+// packageOf returns the package of a function that the runtime has named, as in
+// example.com/me/mylayer.init.0; dots of the path's last part are %2e there.
+func packageOf(function string) string {
+	slash := strings.LastIndexByte(function, '/') + 1
+	name, _, _ := strings.Cut(function[slash:], ".")
+	return function[:slash] + strings.ReplaceAll(name, "%2e", ".")
 }
 
 // origin says where a type comes from.

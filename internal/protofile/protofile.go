@@ -22,7 +22,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
-// Parse reads the text of a .proto file. name stands for it in errors, which
+// Parse reads the text of a .proto file, and is as lenient as emicklei/proto:
+// a semicolon may be missing at the end of a field. name stands for it in errors, which
 // are single lines with the place. Types of fields stay as they are written;
 // Link finds what they mean. Comments become source locations, so that they
 // can be shown to people.
@@ -31,7 +32,7 @@ func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) 
 	parser.Filename(name)
 	file, err := parser.Parse()
 	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "<input>:"), "\n", "; "))
+		return nil, fmt.Errorf("%s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	}
 	c := &converter{name: name, file: &descriptorpb.FileDescriptorProto{Name: &name, SourceCodeInfo: new(descriptorpb.SourceCodeInfo)}}
 	for _, e := range file.Elements {
@@ -182,6 +183,10 @@ func (c *converter) field(d *descriptorpb.DescriptorProto, f *proto.NormalField,
 	for _, o := range f.Options {
 		switch o.Name {
 		case "default":
+			if o.Constant.QuoteRune == '\'' {
+				// emicklei/proto loses the spaces between single quotes.
+				c.fail(f.Position, "field %q of %s: the default is in single quotes, want double quotes", f.Name, d.GetName())
+			}
 			fd.DefaultValue = pb.String(defaultText(o.Constant, fd.GetType()))
 		case "packed":
 			fd.Options = &descriptorpb.FieldOptions{Packed: pb.Bool(o.Constant.Source == "true")}
@@ -199,11 +204,7 @@ const maxNumber = 1<<29 - 1
 func defaultText(v proto.Literal, kind descriptorpb.FieldDescriptorProto_Type) string {
 	switch {
 	case v.IsString && kind == descriptorpb.FieldDescriptorProto_TYPE_STRING:
-		s := strings.ReplaceAll(v.Source, `\'`, `'`)
-		if v.QuoteRune == '\'' {
-			s = strings.ReplaceAll(s, `"`, `\"`)
-		}
-		if s, err := strconv.Unquote(`"` + s + `"`); err == nil {
+		if s, err := strconv.Unquote(`"` + strings.ReplaceAll(v.Source, `\'`, `'`) + `"`); err == nil {
 			return s
 		}
 	case !v.IsString:
