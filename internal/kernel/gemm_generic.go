@@ -1,6 +1,10 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"sync/atomic"
+	"unsafe"
+)
 
 // tileGeneric8 is the tileFunc for panels of 8 columns.
 func tileGeneric8(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
@@ -59,13 +63,14 @@ func copyRowsGeneric(rows, n int, src *float32, lds int, dst *float32, ldd int) 
 	}
 }
 
-// fmaSink keeps the result of fmaLoopGeneric.
-var fmaSink float32
+// fmaSink keeps the result of fmaLoopGeneric, which threads run at the same time.
+var fmaSink atomic.Uint32
 
 // fmaLoopGeneric multiplies and adds n times on eight variables.
 func fmaLoopGeneric(n int) {
 	var a, b, c, d, e, f, g, h float32
-	x, y := fmaSink, fmaSink
+	x := math.Float32frombits(fmaSink.Load())
+	y := x
 	for range n {
 		a = a*x + y
 		b = b*x + y
@@ -76,5 +81,5 @@ func fmaLoopGeneric(n int) {
 		g = g*x + y
 		h = h*x + y
 	}
-	fmaSink = a + b + c + d + e + f + g + h
+	fmaSink.Store(math.Float32bits(a + b + c + d + e + f + g + h))
 }
