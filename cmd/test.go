@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/deploy"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -19,78 +20,208 @@ import (
 )
 
 func (a *app) testCommand() *cobra.Command {
-	var f scoreFlags
+	var f testFlags
 	cmd := &cobra.Command{
-		Use:   "test --model FILE --weights FILE",
-		Short: "Score a net on its test data",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &f) },
+		Use:   "test --model FILE --weights FILE [--model FILE --weights FILE]...",
+		Short: "Score a net, or the average of several, on test data",
+		Long: `Score a net on its test data, as caffe test does.
+
+With --model and --weights several times, the probabilities of the nets are
+averaged, and the accuracy of each net and of their average is printed. One
+--model with several --weights is the same net with each of these weights. The
+nets must read the same data in the same order.
+
+	gocaffe test --model net.prototxt --weights a.caffemodel --weights b.caffemodel --iterations 100
+
+--top-k, --per-class and --confusion print more, of one net as well. A class
+counts as found if fewer than K other scores are as high as its own.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &f) },
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&f.model, "model", "", "the net's prototxt file")
-	cmd.Flags().StringVar(&f.weights, "weights", "", "the .caffemodel file")
+	cmd.Flags().StringArrayVar(&f.models, "model", nil, "the net's prototxt file; once for each net")
+	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, "the .caffemodel file; once for each net")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of batches")
+	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print how often the true class is among the K highest scores; several K with commas between")
+	cmd.Flags().BoolVar(&f.report.perClass, "per-class", false, "print the accuracy of each class")
+	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print how often each class was taken for each other")
+	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write that to this file, with commas between")
+	cmd.Flags().StringVar(&f.report.scores, "scores", "", "the blob with the scores, of nets that have several")
 	return cmd
 }
 
+// scoreFlags are the flags of test and time.
 type scoreFlags struct {
 	netFlags
 	model, weights, phase string
 	iterations            int
 }
 
-// test is Caffe's test() in tools/caffe.cpp, from where the log lines have
-// their places.
-func (a *app) test(ctx context.Context, f *scoreFlags) error {
-	if f.model == "" {
-		return errors.New("test: --model FILE is missing")
+type testFlags struct {
+	scoreFlags
+	models, weightFiles []string
+	report              reportFlags
+}
+
+// A pair is a net with its weights.
+type pair struct{ model, weights string }
+
+// pairs returns the nets to test. Where gflags takes the last of several
+// flags, all of them count here.
+func (f *testFlags) pairs() ([]pair, error) {
+	models, weights := f.models, f.weightFiles
+	switch {
+	case len(models) == 0:
+		return nil, errors.New("test: --model FILE is missing")
+	case len(weights) == 0:
+		return nil, errors.New("test: --weights FILE is missing")
+	case len(models) != 1 && len(models) != len(weights):
+		return nil, fmt.Errorf("test: --model is there %d times and --weights %d times, want one --model for each --weights, or one for all",
+			len(models), len(weights))
 	}
-	if f.weights == "" {
-		return errors.New("test: --weights FILE is missing")
+	pairs := make([]pair, len(weights))
+	for i, w := range weights {
+		pairs[i] = pair{models[min(i, len(models)-1)], w}
+	}
+	return pairs, nil
+}
+
+// test is Caffe's test() in tools/caffe.cpp, from where the log lines have
+// their places, for any number of nets.
+func (a *app) test(ctx context.Context, f *testFlags) error {
+	pairs, err := f.pairs()
+	if err != nil {
+		return err
+	}
+	var r *report
+	if len(pairs) > 1 || f.report.wanted() {
+		if r, err = newReport(&f.report, pairs); err != nil {
+			return err
+		}
 	}
 	if !a.fullLog {
 		a.glog.quiet = true
 	}
-	n, err := a.buildNet(f, caffepb.Phase_TEST, "caffe.cpp:275")
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	if err := n.LoadWeights(f.weights); err != nil {
-		return err
+	var nets []*testNet
+	for _, p := range pairs {
+		t, err := a.newTestNet(f, p, r != nil)
+		if err != nil {
+			return err
+		}
+		defer t.net.Close()
+		nets = append(nets, t)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a.glog.logf("caffe.cpp:281", "Running for %d iterations.", f.iterations)
 	bar := a.bar(f.iterations, "batch")
-	var scores []float32 // one for each element of each output
-	var loss float32
 	for i := range f.iterations {
-		l, err := n.Forward(ctx)
-		if err != nil {
-			return err
+		for _, t := range nets {
+			if err := t.forward(ctx); err != nil {
+				return err
+			}
 		}
-		loss += l
-		k := 0
-		for _, o := range n.Outputs() {
-			for _, v := range o.Blob.Data() {
-				if i == 0 {
-					scores = append(scores, 0)
+		if len(nets) == 1 {
+			for _, o := range nets[0].net.Outputs() {
+				for _, v := range o.Blob.Data() {
+					a.glog.logf("caffe.cpp:304", "Batch %d, %s = %s", i, o.Name, cfmt.G(float64(v)))
 				}
-				scores[k] += v
-				k++
-				a.glog.logf("caffe.cpp:304", "Batch %d, %s = %s", i, o.Name, cfmt.G(float64(v)))
+			}
+		}
+		if r != nil {
+			if err := r.add(i, nets); err != nil {
+				return err
 			}
 		}
 		bar.Add(1)
 	}
 	bar.Finish()
-	count := float32(f.iterations)
-	a.result("caffe.cpp:309", "Loss: "+cfmt.G(float64(loss/count)))
+	if len(nets) == 1 {
+		a.means(nets[0], float32(f.iterations))
+	}
+	if r != nil {
+		return r.write(a.stdout)
+	}
+	return nil
+}
+
+// A testNet is a net that is tested.
+type testNet struct {
+	net        *net.Net
+	classifier *classifier // nil if only the net's own outputs are asked for
+
+	loss   float32
+	scores []float32 // sums, one for each element of each output
+}
+
+// newTestNet builds a net and loads its weights.
+func (a *app) newTestNet(f *testFlags, p pair, classify bool) (*testNet, error) {
+	own := f.scoreFlags
+	own.model, own.weights = p.model, p.weights
+	file, opts, err := a.readModel(&own, caffepb.Phase_TEST, "caffe.cpp:275")
+	if err != nil {
+		return nil, err
+	}
+	t := new(testNet)
+	if t.net, err = net.New(file, opts); err != nil {
+		return nil, err
+	}
+	if classify {
+		if named := deploy.NameScores(file, t.net, opts.State); named != file {
+			t.net.Close()
+			if t.net, err = net.New(named, opts); err != nil {
+				return nil, err
+			}
+		}
+		t.classifier, err = newClassifier(t.net, f.report.scores)
+	}
+	if err == nil {
+		err = t.net.LoadWeights(p.weights)
+	} else {
+		err = fmt.Errorf("%s: %w", p.model, err)
+	}
+	if err != nil {
+		t.net.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// forward runs one batch and adds up the outputs.
+func (t *testNet) forward(ctx context.Context) error {
+	var loss float32
+	for i, l := range t.net.Layers() {
+		part, err := t.net.ForwardLayer(ctx, i)
+		if err != nil {
+			return err
+		}
+		loss += part
+		if t.classifier != nil {
+			t.classifier.look(l)
+		}
+	}
+	t.net.SetPass(t.net.Pass() + 1)
+	t.loss += loss
 	k := 0
-	for _, o := range n.Outputs() {
+	for _, o := range t.net.Outputs() {
+		for _, v := range o.Blob.Data() {
+			if k == len(t.scores) {
+				t.scores = append(t.scores, 0)
+			}
+			t.scores[k] += v
+			k++
+		}
+	}
+	return nil
+}
+
+// means shows the loss and the outputs, averaged over the batches.
+func (a *app) means(t *testNet, count float32) {
+	a.result("caffe.cpp:309", "Loss: "+cfmt.G(float64(t.loss/count)))
+	k := 0
+	for _, o := range t.net.Outputs() {
 		for range o.Blob.Data() {
-			mean := scores[k] / count
+			mean := t.scores[k] / count
 			k++
 			text := o.Name + " = " + cfmt.G(float64(mean))
 			if o.LossWeight != 0 {
@@ -99,7 +230,6 @@ func (a *app) test(ctx context.Context, f *scoreFlags) error {
 			a.result("caffe.cpp:321", text)
 		}
 	}
-	return nil
 }
 
 // result logs a line that is also shown, without the log's prefix, on a
@@ -120,31 +250,40 @@ func (a *app) bar(total int, unit string) *progressbar.ProgressBar {
 	return newBar(w, int64(total), unit)
 }
 
-// buildNet reads and builds the net of test and time. source is the place of
-// the line "Use CPU." in Caffe's program.
+// buildNet reads and builds the net of time. source is the place of the line
+// "Use CPU." in Caffe's program.
 func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.Net, error) {
+	file, opts, err := a.readModel(f, phase, source)
+	if err != nil {
+		return nil, err
+	}
+	return net.New(file, opts)
+}
+
+// readModel reads the net of test or time, and says how it is to be built.
+func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*prototxt.Net, net.Options, error) {
 	if f.iterations < 1 {
-		return nil, fmt.Errorf("--iterations is %d, want a positive number", f.iterations)
+		return nil, net.Options{}, fmt.Errorf("--iterations is %d, want a positive number", f.iterations)
 	}
 	if err := f.checkDevice(); err != nil {
-		return nil, err
+		return nil, net.Options{}, err
 	}
 	synthetic, err := f.syntheticData()
 	if err != nil {
-		return nil, err
+		return nil, net.Options{}, err
 	}
 	file, err := prototxt.ReadNet(f.model)
 	if err != nil {
-		return nil, err
+		return nil, net.Options{}, err
 	}
 	a.notes(file.Notes)
 	a.glog.logf(source, "Use CPU.")
-	return net.New(file, net.Options{
+	return file, net.Options{
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Log:       a.glog.log,
 		Synthetic: synthetic,
-	})
+	}, nil
 }
 
 // netState returns the state for a net as the constructor of Caffe's Net makes
