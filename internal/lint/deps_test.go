@@ -39,7 +39,7 @@ var allowed = []struct {
 	{"layers/...", "blob caffepb internal/kernel layers prototxt"},
 	{"math32", "internal/kernel layers"},
 	{"plugins/all", "plugins/..."},
-	{"plugins/...", "blob caffepb layers math32 prototxt"},
+	{"plugins/...", "blob caffepb layers math32 plugins/margin prototxt"},
 	{"net", "blob caffepb internal/cfmt internal/kernel internal/near layers prototxt"},
 	{"solver", "blob caffepb internal/cfmt internal/kernel internal/near layers net prototxt"},
 	{"deploy", "caffepb internal/atomicfile layers net prototxt"},
