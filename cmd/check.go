@@ -56,6 +56,7 @@ func (a *app) checkFile(path string, f *netFlags, shape []int) error {
 		}
 		return err
 	}
+	a.remarks(file)
 	var errs []error
 	for _, phase := range []caffepb.Phase{caffepb.Phase_TRAIN, caffepb.Phase_TEST} {
 		state := netState(file.Param, phase, f.level, f.stages())
@@ -77,10 +78,26 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error
 	fmt.Fprintf(a.stdout, "%s: solver\n", file.File)
 	nets, err := solver.Nets(file, solver.Options{Level: f.level, Stages: f.stages()})
 	errs := []error{err}
+	remarked := make(map[string]bool)
 	for _, n := range nets {
+		if !remarked[n.Net.File] {
+			remarked[n.Net.File] = true
+			a.remarks(n.Net)
+		}
 		errs = append(errs, a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, shape))
 	}
 	return distinct(errs)
+}
+
+// remarks prints what was upgraded in a net's file, and what is allowed in it
+// but seldom meant.
+func (a *app) remarks(file *prototxt.Net) {
+	for _, n := range file.Notes {
+		fmt.Fprintf(a.stdout, "note: %s\n", n.Text)
+	}
+	for _, e := range prototxt.Lint(file) {
+		fmt.Fprintf(a.stdout, "warning: %v\n", e)
+	}
 }
 
 // checkNet builds a net with made-up data in place of its data layers and
@@ -88,40 +105,52 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error
 func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, shape []int) error {
 	opts := net.Options{State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: f.batch}}
 	n, err := net.New(file, opts)
-	if err != nil && onlyAbsent(err) && shape != nil {
+	absent, wrong := sortErrors(err)
+	if len(absent) > 0 && shape != nil {
 		opts.Synthetic.Shape = shape
 		n, err = net.New(file, opts)
+		absent, wrong = sortErrors(err)
 	}
 	fmt.Fprintf(a.stdout, "\n%s\n", title)
+	for _, e := range absent {
+		fmt.Fprintf(a.stdout, "note: %v\n", e)
+	}
 	switch {
-	case err != nil && onlyAbsent(err):
-		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(a.stdout, "note: %s\n", strings.TrimSuffix(line, "\n"))
-		}
+	case len(wrong) > 0:
+		fmt.Fprintln(a.stdout, "has errors")
+		return wrong
+	case len(absent) > 0:
 		fmt.Fprintln(a.stdout, "note: the shapes of this net are not checked; --input-shape C,H,W gives the shape of the data")
 		return nil
-	case err != nil:
-		fmt.Fprintln(a.stdout, "has errors")
-		return err
 	}
 	defer n.Close()
 	fmt.Fprint(a.stdout, n.Plan())
 	return nil
 }
 
-// onlyAbsent tells whether all that is wrong is that data is not there.
-func onlyAbsent(err error) bool {
+// sortErrors separates the errors of a net that say that data is not there
+// from those that say that something is wrong.
+func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 	var list prototxt.ErrorList
-	if errors.As(err, &list) {
-		for _, e := range list {
-			if !onlyAbsent(e.Err) {
-				return false
-			}
-		}
-		return true
+	var single *prototxt.Error
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.As(err, &list):
+	case errors.As(err, &single):
+		list = prototxt.ErrorList{single}
+	default:
+		return nil, prototxt.ErrorList{{Err: err}}
 	}
-	var source *net.SourceError
-	return errors.As(err, &source) && errors.Is(source.Err, fs.ErrNotExist)
+	for _, e := range list {
+		var source *net.SourceError
+		if errors.As(e, &source) && errors.Is(source.Err, fs.ErrNotExist) {
+			absent = append(absent, e)
+		} else {
+			wrong = append(wrong, e)
+		}
+	}
+	return absent, wrong
 }
 
 // distinct joins errors and leaves out repeated lines: most of what is wrong

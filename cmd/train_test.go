@@ -413,3 +413,12 @@ func TestSignals(t *testing.T) {
 		t.Error("SIGHUP with --sighup-effect=stop has not stopped training")
 	}
 }
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,51 @@
+package gocaffecmd
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCheck shows what gocaffe check finds in files that can be trained, and
+// what it says without data.
+func TestCheck(t *testing.T) {
+	logFolder(t)
+	out, _ := mustRun(t, "check", "solver.prototxt")
+	for _, want := range []string{
+		"solver.prototxt: train net", "solver.prototxt: test net #0",
+		"20x1x14x12 20", // the shapes come from the database
+		"15x1x14x12 15",
+		"conv1   Convolution", "label_digits_1_split", "memory: ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in the output:\n%s", want, out)
+		}
+	}
+	text := strings.Replace(readFile(t, "net.prototxt"), "idx_lmdb", "absent_lmdb", -1)
+	write(t, "absent.prototxt", text)
+	out, _ = mustRun(t, "check", "absent.prototxt")
+	if !strings.Contains(out, "note: absent.prototxt:5:") || !strings.Contains(out, "are not checked") {
+		t.Errorf("there is no note about the absent data:\n%s", out)
+	}
+	out, _ = mustRun(t, "check", "absent.prototxt", "--input-shape", "1,14,12", "--batch", "3")
+	if !strings.Contains(out, "3x1x14x12 3") || strings.Contains(out, "note:") {
+		t.Errorf("--input-shape is not taken:\n%s", out)
+	}
+	write(t, "lint.prototxt", text+`
+layer { name: "bn" type: "BatchNorm" bottom: "conv1" top: "bn" }
+layer { name: "quiet" type: "Silence" bottom: "bn" }
+`)
+	out, _ = mustRun(t, "check", "lint.prototxt")
+	if !strings.Contains(out, "warning: lint.prototxt:25:") || !strings.Contains(out, "Scale") {
+		t.Errorf("there is no warning about a BatchNorm without Scale:\n%s", out)
+	}
+	write(t, "three.prototxt", strings.NewReplacer(`"Pooling"`, `"Poling"`, "num_output: 10", "num_outputs: 10", `bottom: "ip1" bottom: "label" top: "accuracy"`, `bottom: "ip11" bottom: "label" top: "accuracy"`).Replace(text))
+	code, _, stderr := run("check", "three.prototxt")
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "num_outputs") {
+		t.Errorf("a file that cannot be read: exit code %d and\n%s", code, stderr)
+	}
+	write(t, "two.prototxt", strings.NewReplacer(`"Pooling"`, `"Poling"`, `bottom: "ip1" bottom: "label" top: "accuracy"`, `bottom: "ip11" bottom: "label" top: "accuracy"`).Replace(text))
+	code, _, stderr = run("check", "two.prototxt")
+	if code != 1 || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, "two.prototxt:16:") || !strings.Contains(stderr, "two.prototxt:22:") {
+		t.Errorf("a net with an error in both phases and one in phase TEST: exit code %d and\n%s", code, stderr)
+	}
+}
