@@ -62,7 +62,6 @@ func (d *deployer) assemble() error {
 	}
 	d.result.Outputs = ends(d.result.Param.Layer)
 	slices.Sort(d.result.Outputs)
-	d.result.Outputs = slices.Compact(d.result.Outputs)
 	return nil
 }
 

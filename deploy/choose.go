@@ -73,15 +73,13 @@ func (d *deployer) resultsOf(n *node, aside bool) []string {
 	return nil
 }
 
-// ends returns the tops that none of the layers reads.
+// ends returns the blobs that none of the layers reads after they were last
+// computed.
 func ends(all []*caffepb.LayerParameter) []string {
 	var names []string
 	for _, l := range all {
-		for _, top := range l.Top {
-			if !slices.ContainsFunc(all, func(r *caffepb.LayerParameter) bool { return slices.Contains(r.Bottom, top) }) {
-				names = append(names, top)
-			}
-		}
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(l.Bottom, name) })
+		names = append(names, l.Top...)
 	}
 	return names
 }

@@ -125,6 +125,7 @@ type deployer struct {
 	weightsFile string
 	opts        Options
 	result      *Net
+	shaped      bool // an Input layer has the shape of the options
 
 	net   *net.Net // the TEST net, with its weights and made-up data
 	nodes []*node  // its layers
@@ -221,11 +222,11 @@ func (d *deployer) collect() error {
 		l := next(&built, param)
 		d.nodes = append(d.nodes, &node{param: param, layer: l})
 	}
-	if d.opts.Shape == nil {
+	if d.opts.Shape == nil || d.shaped {
 		return nil
 	}
 	for _, n := range d.nodes {
-		if isData(n.layer) && n.readsAhead() || n.param.GetType() == "Input" && len(n.param.GetInputParam().GetShape()) == 0 {
+		if isData(n.layer) && n.readsAhead() && n.param.GetType() != "MemoryData" {
 			return nil
 		}
 	}

@@ -21,6 +21,7 @@ func (d *deployer) shapeInputs() error {
 			if d.opts.Shape == nil {
 				return &ShapeError{d.errorAt(l, "", 0, "the Input layer has no shape")}
 			}
+			d.shaped = true
 			l.InputParam = new(caffepb.InputParameter)
 			for j := range l.Top {
 				shape := []int{max(d.opts.Batch, 1)}
