@@ -1,0 +1,182 @@
+// Package asoftmax is the layer MarginInnerProduct of the angular softmax loss,
+// A-Softmax, of SphereFace.
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/asoftmax"
+package asoftmax
+
+import (
+	"context"
+	_ "embed"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/math32"
+	"github.com/gocaffe/gocaffe/plugins/margin"
+)
+
+//go:embed margin_inner_product.proto
+var schema string
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "MarginInnerProduct",
+		Group: "loss",
+		Plugin: &layers.Plugin{
+			Field:   "margin_inner_product_param",
+			Number:  232,
+			Proto:   schema,
+			Message: "MarginInnerProductParameter",
+		},
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Between(1, 2),
+		New:     newMarginInnerProduct,
+		Doc: `Inner products with class vectors of length 1 and a margin in the angle to the true class, for the angular
+softmax loss (A-Softmax, SphereFace). A SoftmaxWithLoss follows it. Each forward pass, in either phase, first
+scales the rows of W to length 1, as they are stored. For the true class t of an item x, with c = x w[t] / |x|,
+
+	y[t] = ( |x| psi(c) + lambda x w[t] ) / (1 + lambda)
+	psi(cos a) = (-1)^n cos(m a) - 2n    for a from n pi/m to (n+1) pi/m
+
+and y[k] = x w[k] for the others, or for all if m = 1. lambda lets the margin in slowly:
+
+	lambda = max(base (1 + gamma iteration)^-power, lambda_min)
+
+where the iteration counts up before each forward pass of the layer, in either phase and in each part of
+iter_size.
+
+The gradient is on purpose not the derivative. That of W is the gradient of a plain inner product, without
+margin or scaling; and of the true class's part of the gradient of x, p w[t] + q x without lambda, the pair
+(p, q) is scaled to length 1 if m > 1.
+
+Bottoms: x, of M items from axis on; labels 0 to num_output-1, one for each item, without a gradient.
+Tops: y, num_output numbers for each item; optionally lambda, 1 number.
+Weights: num_output x numbers of an item. There is no bias.
+
+margin_inner_product_param:
+	num_output: the number of classes
+	type (SINGLE): m: SINGLE 1, DOUBLE 2, TRIPLE 3, QUADRUPLE 4
+	weight_filler (constant 0): must be another one, since vectors of length 0 stay so
+	axis (1): the first axis of an item; a negative one counts from the last
+	base (1), gamma (0), power (1), lambda_min (0): see above
+	iteration (0): passes that count as made already
+
+The number of the field in binary files is that of caffe-windows. SphereFace's own, 147, is swish_param in
+Caffe; its text and weights load all the same.
+
+Source: github.com/wyliu/sphereface, margin_inner_product_layer.cpp; Liu, Wen, Yu, Li, Raj, Song, "SphereFace:
+Deep Hypersphere Embedding for Face Recognition" (CVPR 2017)`,
+	})
+}
+
+const field = "margin_inner_product_param"
+
+// marginInnerProduct is described by its registration.
+//
+// Differs from Caffe: lambda's iteration is kept in the solver's snapshots; the
+// second top may be left out; items and class vectors of length 0 have the
+// cosine 0, where the fork has NaN.
+type marginInnerProduct struct {
+	*margin.InnerProduct
+	items []item
+}
+
+// item is what Forward keeps of an item for Backward.
+type item struct{ norm, cos float32 }
+
+var _ layers.Layer = (*marginInnerProduct)(nil)
+
+func newMarginInnerProduct(s *layers.Spec) (layers.Layer, error) {
+	inner, err := margin.New(s, field)
+	if err != nil {
+		return nil, err
+	}
+	return &marginInnerProduct{InnerProduct: inner}, nil
+}
+
+// Reshape finds the sizes.
+func (l *marginInnerProduct) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.InnerProduct.Reshape(bottom, top); err != nil {
+		return err
+	}
+	if len(l.items) < l.M {
+		l.items = make([]item, l.M)
+	}
+	return nil
+}
+
+// Forward scales the weights and computes the tops.
+func (l *marginInnerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if err := l.Start(bottom, top); err != nil {
+		return err
+	}
+	l.normalize()
+	l.Product(bottom[0], top[0])
+	if l.Factor == 1 {
+		return nil
+	}
+	x, y := bottom[0].Data(), top[0].MutableData()
+	for i := range l.M {
+		it, score := &l.items[i], &y[l.At(i)]
+		it.norm, it.cos = margin.Norm(l.X(x, i)), 0
+		if it.norm > 0 {
+			it.cos = *score / it.norm
+		}
+		psi, _, _ := margin.Psi(l.Factor, it.cos)
+		*score = (it.norm*psi + l.Lambda**score) / (1 + l.Lambda)
+	}
+	return nil
+}
+
+// normalize scales the class vectors to length 1.
+func (l *marginInnerProduct) normalize() {
+	weights := l.Blobs[0].MutableData()
+	for c := range l.N {
+		w := weights[c*l.K : (c+1)*l.K]
+		if norm := margin.Norm(w); norm > 0 {
+			math32.Scale(1/norm, w, w)
+		}
+	}
+}
+
+// Backward computes the diff of x and adds to that of the weights.
+func (l *marginInnerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return l.NoGradient()
+	}
+	dy := top[0].Diff()
+	if l.Needs(0) {
+		l.BackwardW(dy, bottom[0])
+	}
+	switch {
+	case !propagateDown[0]:
+	case l.Factor == 1:
+		l.BackwardX(dy, bottom[0])
+	default:
+		l.BackwardX(l.Gradient(dy, l.across), bottom[0])
+		x, dx := bottom[0].Data(), bottom[0].MutableDiff()
+		for i := range l.M {
+			_, q := l.coefficients(i)
+			math32.Axpy(dy[l.At(i)]*q/(1+l.Lambda), l.X(x, i), l.X(dx, i))
+		}
+	}
+	return nil
+}
+
+func (l *marginInnerProduct) across(i int) float32 {
+	p, _ := l.coefficients(i)
+	return p
+}
+
+// coefficients returns p and q of item i's gradient p w + q x, scaled to
+// length 1. An x of length 0 has none.
+func (l *marginInnerProduct) coefficients(i int) (p, q float32) {
+	it := &l.items[i]
+	if it.norm == 0 {
+		return 0, 0
+	}
+	_, across, along := margin.Psi(l.Factor, it.cos)
+	along /= -it.norm
+	length := float32(math.Hypot(float64(across), float64(along)))
+	return across / length, along / length
+}

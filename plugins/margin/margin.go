@@ -1,0 +1,226 @@
+// Package margin has what the layers of L-Softmax and A-Softmax have in common:
+// the angular margin ψ and the weight λ by which it sets in.
+//
+// Both layers lower the score of the true class from ‖w‖‖x‖ cos θ to
+// ‖w‖‖x‖ ψ(cos θ), with
+//
+//	ψ(cos θ) = (-1)ⁿ cos mθ - 2n      for θ in [nπ/m, (n+1)π/m]
+//
+// which falls steadily from 1 to 1-2m, and mix both: (ψ + λ cos θ)/(1 + λ).
+package margin
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/math32"
+)
+
+// Options has the fields that the messages of both layers have.
+type Options struct {
+	NumOutput    uint32                   `proto:"num_output"`
+	Type         string                   `proto:"type"`
+	WeightFiller *caffepb.FillerParameter `proto:"weight_filler"`
+	Axis         int                      `proto:"axis"`
+	Base         float32                  `proto:"base"`
+	Gamma        float32                  `proto:"gamma"`
+	Power        float32                  `proto:"power"`
+	Iteration    int32                    `proto:"iteration"`
+	LambdaMin    float32                  `proto:"lambda_min"`
+}
+
+// read reads the options of a layer, whose own field has the given name, and
+// returns the factor m of the angle.
+func read(s *layers.Spec, field string) (o Options, m int, err error) {
+	if err := s.Options(&o); err != nil {
+		return o, 0, err
+	}
+	if o.NumOutput < 1 || o.NumOutput > math.MaxInt32 {
+		return o, 0, s.Errorf(field+".num_output", "num_output is %d, want 1 to %d", o.NumOutput, math.MaxInt32)
+	}
+	for _, f := range []struct {
+		name  string
+		value float32
+	}{{"base", o.Base}, {"lambda_min", o.LambdaMin}} {
+		if !(f.value >= 0 && f.value <= math.MaxFloat32) {
+			return o, 0, s.Errorf(field+"."+f.name, "%s is %g, want 0 or more", f.name, f.value)
+		}
+	}
+	// A negative base of the power would make λ NaN.
+	if !(o.Gamma >= 0 && o.Gamma <= math.MaxFloat32) {
+		return o, 0, s.Errorf(field+".gamma", "gamma is %g, want 0 or more", o.Gamma)
+	}
+	if p := float64(o.Power); math.IsNaN(p) || math.IsInf(p, 0) {
+		return o, 0, s.Errorf(field+".power", "power is %g, want a finite number", o.Power)
+	}
+	if o.Iteration < 0 {
+		return o, 0, s.Errorf(field+".iteration", "iteration is %d, want 0 or more", o.Iteration)
+	}
+	if err := s.CheckFiller(field+".weight_filler", o.WeightFiller); err != nil {
+		return o, 0, err
+	}
+	m = map[string]int{"SINGLE": 1, "DOUBLE": 2, "TRIPLE": 3, "QUADRUPLE": 4}[o.Type]
+	return o, m, nil
+}
+
+// An InnerProduct is what a layer with a margin embeds: it reads the options,
+// makes the weights and computes the products.
+type InnerProduct struct {
+	layers.Weights
+	Schedule
+	Spec    *layers.Spec
+	Factor  int     // m
+	Lambda  float32 // of the last Start
+	Class   []int32 // of each item
+	M, N, K int     // x is (M,K), the weights are (N,K)
+
+	field    string
+	options  Options
+	labels   *layers.Labels
+	gradient []float32 // (M,N)
+}
+
+var (
+	_ layers.Parameterized   = (*InnerProduct)(nil)
+	_ layers.ParamPropagator = (*InnerProduct)(nil)
+	_ layers.BackwardForcer  = (*InnerProduct)(nil)
+	_ layers.Stateful        = (*InnerProduct)(nil)
+	_ layers.Counter         = (*InnerProduct)(nil)
+)
+
+// New reads the options from the layer's own field.
+func New(s *layers.Spec, field string) (*InnerProduct, error) {
+	o, factor, err := read(s, field)
+	if err != nil {
+		return nil, err
+	}
+	return &InnerProduct{
+		Schedule: NewSchedule(o),
+		Spec:     s, Factor: factor,
+		field: field, options: o, labels: layers.NewLabels(s, nil),
+	}, nil
+}
+
+// AllowForceBackward tells that labels have no gradient.
+func (l *InnerProduct) AllowForceBackward(i int) bool { return i == 0 }
+
+// MACs returns the number of multiply-adds of Product.
+func (l *InnerProduct) MACs() int64 { return int64(l.M) * int64(l.N) * int64(l.K) }
+
+func (l *InnerProduct) axis(x *blob.Blob) (int, error) {
+	axis, err := x.Axis(l.options.Axis)
+	if err != nil {
+		return 0, l.Spec.ErrorAt(l.field+".axis", 0, err)
+	}
+	return axis, nil
+}
+
+// SetUp makes the weights.
+func (l *InnerProduct) SetUp(bottom, _ []*blob.Blob) error {
+	axis, err := l.axis(bottom[0])
+	if err != nil {
+		return err
+	}
+	l.N, l.K = int(l.options.NumOutput), bottom[0].CountFrom(axis)
+	weights, err := l.Spec.NewParam(0, l.field+".num_output", l.field+".weight_filler", l.options.WeightFiller, l.N, l.K)
+	if err != nil {
+		return err
+	}
+	l.Blobs = []*blob.Blob{weights}
+	return nil
+}
+
+// Reshape finds the sizes.
+func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.Spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	axis, err := l.axis(bottom[0])
+	if err != nil {
+		return err
+	}
+	if k := bottom[0].CountFrom(axis); k != l.K {
+		return l.Spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", bottom[0].Shape(), k, l.K)
+	}
+	l.M = bottom[0].CountRange(0, axis)
+	if err := l.labels.Reshape(bottom[1], l.M, l.N, 1); err != nil {
+		return err
+	}
+	var shape [32]int
+	copy(shape[:], bottom[0].Shape()[:axis])
+	shape[axis] = l.N
+	if err := top[0].Reshape(shape[:axis+1]...); err != nil {
+		return l.Spec.ErrorAt(l.field+".num_output", 0, err)
+	}
+	if len(l.gradient) < l.M*l.N {
+		l.gradient = make([]float32, l.M*l.N)
+	}
+	if len(top) == 2 {
+		return top[1].Reshape(1)
+	}
+	return nil
+}
+
+// Start begins a forward pass: it reads the classes and sets λ, in the second
+// top too if there is one.
+func (l *InnerProduct) Start(bottom, top []*blob.Blob) error {
+	var err error
+	if l.Class, _, err = l.labels.Read(bottom[1]); err != nil {
+		return err
+	}
+	l.Lambda = l.Next()
+	if len(top) == 2 {
+		top[1].MutableData()[0] = l.Lambda
+	}
+	return nil
+}
+
+// Product sets the first top to x Wᵀ.
+func (l *InnerProduct) Product(x, y *blob.Blob) {
+	math32.Gemm(l.Spec.Env.Workers, false, true, l.M, l.N, l.K, 1, x.Data(), l.K, l.Blobs[0].Data(), l.K, 0, y.MutableData(), l.N)
+}
+
+// At returns where in the first top the score of item i's true class is.
+func (l *InnerProduct) At(i int) int { return i*l.N + int(l.Class[i]) }
+
+// X returns the numbers of item i; of the data of x, or of its diff.
+func (l *InnerProduct) X(x []float32, i int) []float32 { return x[i*l.K : (i+1)*l.K] }
+
+// W returns the numbers of the class vector of item i's true class; of the
+// data of the weights, or of their diff.
+func (l *InnerProduct) W(w []float32, i int) []float32 {
+	c := int(l.Class[i])
+	return w[c*l.K : (c+1)*l.K]
+}
+
+// Gradient returns a copy of the first top's diff, in which that of each item's
+// true class is multiplied by (across(i) + λ)/(1 + λ): the gradient by x·w.
+func (l *InnerProduct) Gradient(dy []float32, across func(i int) float32) []float32 {
+	g := l.gradient[:len(dy)]
+	copy(g, dy)
+	for i := range l.M {
+		g[l.At(i)] *= (across(i) + l.Lambda) / (1 + l.Lambda)
+	}
+	return g
+}
+
+// BackwardX sets the diff of x to g W.
+func (l *InnerProduct) BackwardX(g []float32, x *blob.Blob) {
+	math32.Gemm(l.Spec.Env.Workers, false, false, l.M, l.K, l.N, 1, g, l.N, l.Blobs[0].Data(), l.K, 0, x.MutableDiff(), l.K)
+}
+
+// BackwardW adds gᵀ x to the diff of the weights.
+func (l *InnerProduct) BackwardW(g []float32, x *blob.Blob) {
+	math32.Gemm(l.Spec.Env.Workers, true, false, l.N, l.K, l.M, 1, g, l.N, x.Data(), l.K, 1, l.Blobs[0].MutableDiff(), l.K)
+}
+
+// NoGradient is the error of a backward pass to the labels.
+func (l *InnerProduct) NoGradient() error {
+	return l.Spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but %s gives them none", l.Spec.Param.GetType()))
+}
+
+// Norm returns the length of a vector.
+func Norm(x []float32) float32 { return float32(math.Sqrt(math32.SumSq(x))) }

@@ -1,0 +1,37 @@
+package margin
+
+import "fmt"
+
+// sign is 0 for 0, as Caffe's.
+func sign(x float32) float32 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return 0
+}
+
+// Psi returns ψ(c) for a factor m of the angle, 2 to 4, and the two
+// coefficients of its gradient: that of ‖w‖‖x‖ψ by x is
+//
+//	across w - along ‖w‖/‖x‖ x      across = ψ'(c)      along = c ψ'(c) - ψ(c)
+//
+// and by w the same with w and x exchanged.
+func Psi(m int, c float32) (psi, across, along float32) {
+	switch m {
+	case 2: // ±2c² - 1
+		s := sign(c)
+		return 2*s*c*c - 1, 4 * s * c, 2*s*c*c + 1
+	case 3: // ±(4c³ - 3c) + s2
+		s1 := sign(max(c, -c) - 0.5)
+		s2 := sign(c)*(1+s1) - 2
+		return s1*(4*c*c*c-3*c) + s2, s1 * (12*c*c - 3), 8*s1*c*c*c - s2
+	case 4: // ±(8c⁴ - 8c² + 1) + s4
+		s3 := sign(c) * sign(2*c*c-1)
+		s4 := 2*sign(c) + s3 - 3
+		return s3*(8*c*c*c*c-8*c*c+1) + s4, s3 * (32*c*c*c - 16*c), s3*(24*c*c*c*c-8*c*c-1) - s4
+	}
+	panic(fmt.Sprintf("margin: Psi(%d): want 2, 3 or 4", m))
+}
