@@ -241,7 +241,7 @@ func (b *builder) writeSource() error {
 	main.WriteString(")\n\nfunc main() { gocaffecmd.Main() }\n")
 
 	file, sums := new(modfile.File), make(map[string]bool)
-	if err := errors.Join(file.AddModuleStmt("gocaffe-build"), file.AddGoStmt(goVersion())); err != nil {
+	if err := errors.Join(file.AddModuleStmt("gocaffe-build"), file.AddGoStmt(goVersion(b.gocaffe))); err != nil {
 		return err
 	}
 	dirs := make(map[string]string)
@@ -276,14 +276,18 @@ func (b *builder) writeSource() error {
 	return nil
 }
 
-// goVersion returns the version of Go that this program was built with, for a
-// go.mod.
-func goVersion() string {
-	version, _, _ := strings.Cut(strings.TrimPrefix(runtime.Version(), "go"), " ")
-	if modfile.GoVersionRE.MatchString(version) {
-		return version
+// goVersion returns the version of Go that a go.mod asks for: that of gocaffe's
+// own, as far as that is known, or else the first of those like the one that
+// this program was built with.
+func goVersion(gocaffe goModule) string {
+	if gocaffe.file != nil && gocaffe.file.Go != nil {
+		return gocaffe.file.Go.Version
 	}
-	return "1.26" // a development version of Go
+	parts := strings.SplitN(strings.TrimPrefix(runtime.Version(), "go"), ".", 3)
+	if len(parts) < 2 || !modfile.GoVersionRE.MatchString(parts[0]+"."+parts[1]) {
+		return "1.26.0" // a development version of Go
+	}
+	return parts[0] + "." + parts[1] + ".0"
 }
 
 // addLocal makes a go.mod find a module in its folder.
@@ -312,7 +316,7 @@ func readSums(sums map[string]bool, dir string) error {
 	return nil
 }
 
-func sortedKeys(set map[string]bool) []string {
+func sortedKeys[V any](set map[string]V) []string {
 	keys := make([]string, 0, len(set))
 	for key := range set {
 		keys = append(keys, key)

@@ -129,7 +129,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	root.AddCommand(
 		a.trainCommand(), a.testCommand(), a.timeCommand(), a.deviceQueryCommand(),
 		a.checkCommand(), a.deployCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
-		a.layersCommand(), a.buildCommand(),
+		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	return root

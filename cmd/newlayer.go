@@ -1,0 +1,266 @@
+package gocaffecmd
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"go/token"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+	"unicode"
+
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+)
+
+func (a *app) newLayerCommand() *cobra.Command {
+	var modulePath, source string
+	cmd := &cobra.Command{
+		Use:   "new-layer NAME [DIR]",
+		Short: "Write the package of a new layer type, to begin with",
+		Long: `Write a Go package with the layer type NAME into DIR (default: NAME in small
+letters): a loss with an option and a weight, its tests, its passes as CUDA
+kernels, and a net that names it. It works as it is:
+
+	gocaffe new-layer MyLoss
+	cd myloss
+	go test ./...
+	gocaffe build --with . -o gocaffe-myloss
+
+No file is written over.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := ""
+			if len(args) == 2 {
+				dir = args[1]
+			}
+			return a.newLayer(args[0], dir, modulePath, source)
+		},
+	}
+	cmd.Flags().StringVar(&modulePath, "module", "", "path of the Go module (default: example.org/NAME)")
+	cmd.Flags().StringVar(&source, "gocaffe", "", "gocaffe's own source: VERSION or =DIR, as of gocaffe build")
+	return cmd
+}
+
+// A newLayer is what the templates are filled with.
+type newLayer struct {
+	Name    string // MyLoss
+	Package string // myloss
+	Field   string // my_loss_param
+	Number  int32  // of the field
+	Module  string // example.org/myloss
+	Program string // gocaffe-myloss
+	Local   bool   // gocaffe is in a folder
+}
+
+//go:embed newlayer
+var newLayerTemplates embed.FS
+
+// files are the files of the package, by their templates.
+func (l *newLayer) files() map[string]string {
+	return map[string]string{
+		"layer.go.tmpl":         l.Package + ".go",
+		"layer.proto.tmpl":      l.Package + ".proto",
+		"layer_test.go.tmpl":    l.Package + "_test.go",
+		"layer.cu.tmpl":         l.Package + ".cu",
+		"layer_cu_test.go.tmpl": l.Package + "_cu_test.go",
+		"cpu.h.tmpl":            "testdata/cpu.h",
+		"kernel.cpp.tmpl":       "testdata/kernel.cpp",
+		"golden.txt.tmpl":       "testdata/golden.txt",
+		"net.prototxt.tmpl":     "example/net.prototxt",
+		"solver.prototxt.tmpl":  "example/solver.prototxt",
+		"README.md.tmpl":        "README.md",
+		"gitignore.tmpl":        ".gitignore",
+	}
+}
+
+func (a *app) newLayer(name, dir, modPath, source string) error {
+	l, err := describeNewLayer(name, modPath)
+	if err != nil {
+		return fmt.Errorf("new-layer: %w", err)
+	}
+	if dir == "" {
+		dir = l.Package
+	}
+	gocaffe, err := gocaffeSource(source)
+	if err != nil {
+		return err
+	}
+	l.Local = gocaffe.dir != ""
+	contents := make(map[string][]byte)
+	for name, file := range l.files() {
+		text, err := newLayerTemplates.ReadFile(path.Join("newlayer", name))
+		if err != nil {
+			return err
+		}
+		parsed, err := template.New(name).Delims("[[", "]]").Parse(string(text))
+		if err != nil {
+			return err
+		}
+		var filled strings.Builder
+		if err := parsed.Execute(&filled, l); err != nil {
+			return err
+		}
+		contents[file] = []byte(filled.String())
+	}
+	if contents["go.mod"], err = newLayerModule(l.Module, gocaffe); err != nil {
+		return err
+	}
+	if l.Local {
+		sums, err := os.ReadFile(filepath.Join(gocaffe.dir, "go.sum"))
+		if err != nil {
+			return err
+		}
+		contents["go.sum"] = sums
+	}
+	if err := writeNewFiles(dir, contents); err != nil {
+		return fmt.Errorf("new-layer: %w", err)
+	}
+	if !l.Local {
+		tidy := exec.Command("go", "mod", "tidy")
+		tidy.Dir = dir
+		if out, err := tidy.CombinedOutput(); err != nil {
+			fmt.Fprintf(a.stderr, "%s", out)
+			return fmt.Errorf("new-layer: the files are in %s, but \"go mod tidy\", which completes go.mod, failed there (%w): what it says is above", dir, err)
+		}
+	}
+	for _, file := range sortedKeys(contents) {
+		fmt.Fprintln(a.stdout, filepath.ToSlash(filepath.Join(dir, file)))
+	}
+	fmt.Fprintf(a.stdout, "\nnext:\n  cd %s\n  go test ./...\n  gocaffe build --with . -o %s\n  ./%[2]s layers %s\n", dir, l.Program, l.Name)
+	return nil
+}
+
+var layerName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
+
+// describeNewLayer derives all names from that of the layer type, and checks
+// that none is taken.
+func describeNewLayer(name, modPath string) (*newLayer, error) {
+	l := &newLayer{Name: name, Package: strings.ToLower(name), Field: snake(name) + "_param", Module: modPath}
+	if !layerName.MatchString(name) {
+		return nil, fmt.Errorf("NAME is %q, want letters and digits of which the first is a capital, such as MyLoss", name)
+	}
+	for _, typ := range layers.Types() {
+		if strings.EqualFold(typ, name) {
+			info := layers.Lookup(typ)
+			return nil, fmt.Errorf("there is a layer type %s already, from package %s", typ, info.Package())
+		}
+	}
+	if field := prototxt.FieldOfLayer(l.Field); field != nil {
+		return nil, fmt.Errorf("the options of %s would be the field %s, which layers have already, with number %d", name, l.Field, field.Number())
+	}
+	if token.IsKeyword(l.Package) || slices.Contains([]string{"main", "internal", "vendor", "testdata"}, l.Package) {
+		return nil, fmt.Errorf("the package of %s would be %q, which has a meaning of its own in Go; want another NAME", name, l.Package)
+	}
+	if l.Module == "" {
+		l.Module = "example.org/" + l.Package
+	}
+	if err := module.CheckPath(l.Module); err != nil {
+		return nil, fmt.Errorf("--module: %w; want a path such as github.com/you/%s", err, l.Package)
+	}
+	if l.Module == modulePath || strings.HasPrefix(l.Module, modulePath+"/") {
+		return nil, fmt.Errorf("--module is %s, which is gocaffe's own; want a path such as github.com/you/%s", l.Module, l.Package)
+	}
+	l.Program = "gocaffe-" + l.Package
+	l.Number = freeNumber(l.Module + "/" + name)
+	return l, nil
+}
+
+// snake turns EMSoftmaxLoss into em_softmax_loss.
+func snake(name string) string {
+	var b strings.Builder
+	letters := []rune(name)
+	for i, r := range letters {
+		upper := unicode.IsUpper(r)
+		afterLower := i > 0 && !unicode.IsUpper(letters[i-1])
+		beforeLower := i > 0 && i+1 < len(letters) && unicode.IsLower(letters[i+1])
+		if upper && (afterLower || beforeLower) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// freeNumber draws a number for a field of LayerParameter. The name decides
+// it, so that two people's layers hardly ever get the same; the range is above
+// the numbers that Caffe, its forks and gocaffe use.
+func freeNumber(name string) int32 {
+	const first, count = 200_000, 800_000
+	hash := fnv.New32a()
+	hash.Write([]byte(name))
+	for n := hash.Sum32() % count; ; n = (n + 1) % count {
+		taken := false
+		for _, typ := range layers.Types() {
+			p := layers.Lookup(typ).Plugin
+			taken = taken || p != nil && p.Number == int32(first+n)
+		}
+		if !taken {
+			return int32(first + n)
+		}
+	}
+}
+
+// newLayerModule returns the go.mod of a layer. Of a gocaffe in a folder it
+// takes over what that needs, so that nothing is to be looked up.
+func newLayerModule(modPath string, gocaffe goModule) ([]byte, error) {
+	file := new(modfile.File)
+	err := errors.Join(file.AddModuleStmt(modPath), file.AddGoStmt(goVersion(gocaffe)))
+	if gocaffe.dir == "" {
+		err = errors.Join(err, file.AddRequire(modulePath, gocaffe.version))
+	} else {
+		err = errors.Join(err, addLocal(file, gocaffe))
+		for _, r := range gocaffe.file.Require {
+			file.AddNewRequire(r.Mod.Path, r.Mod.Version, true)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	file.Cleanup()
+	return file.Format()
+}
+
+// writeNewFiles writes files into a folder, and nothing at all if one of them
+// is there or the folder is that of another Go package.
+func writeNewFiles(dir string, contents map[string][]byte) error {
+	for _, pattern := range []string{"*.go", "go.mod"} {
+		if there, _ := filepath.Glob(filepath.Join(dir, pattern)); len(there) > 0 {
+			return fmt.Errorf("%s is there: the folder has a Go package already, nothing was written", there[0])
+		}
+	}
+	for _, file := range sortedKeys(contents) {
+		if _, err := os.Lstat(filepath.Join(dir, file)); !errors.Is(err, fs.ErrNotExist) {
+			if err == nil {
+				err = fmt.Errorf("%s is there, nothing was written", filepath.Join(dir, file))
+			}
+			return err
+		}
+	}
+	for _, file := range sortedKeys(contents) {
+		at := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(contents[file])
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
