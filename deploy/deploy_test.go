@@ -288,12 +288,17 @@ func stock(t *testing.T, p *caffepb.NetParameter) {
 			t.Errorf("layer %s has type %s", l.GetName(), l.GetType())
 		}
 		text := string(prototxt.Marshal(&caffepb.LayerParameter{
-			Name: l.Name, Include: l.Include, Exclude: l.Exclude, Param: l.Param, LossWeight: l.LossWeight, Phase: l.Phase, TransformParam: l.TransformParam}))
+			Name: l.Name, Include: l.Include, Exclude: l.Exclude, LossWeight: l.LossWeight, Phase: l.Phase, TransformParam: l.TransformParam}))
 		if text != fmt.Sprintf("name: %q\n", l.GetName()) {
 			t.Errorf("layer %s keeps what only training needs:\n%s", l.GetName(), text)
 		}
+		for _, p := range l.Param {
+			if p.LrMult != nil || p.DecayMult != nil {
+				t.Errorf("layer %s keeps a multiplier", l.GetName())
+			}
+		}
 		for _, b := range l.Blobs {
-			if len(b.RawData) > 0 || len(b.Data) == 0 || b.Shape == nil {
+			if len(b.RawData) > 0 || len(b.Data) == 0 || b.Shape == nil && len(b.Data) > 1 {
 				t.Errorf("layer %s has weights in a form that Caffe does not know", l.GetName())
 			}
 		}

@@ -47,7 +47,8 @@ func (d *deployer) rewriteNode(n *node) error {
 		if err != nil {
 			return d.errorAt(n.param, "", 0, "type %s cannot be deployed: %w", typ, err)
 		}
-		for _, l := range out {
+		for i, l := range out {
+			out[i] = proto.Clone(l).(*caffepb.LayerParameter) // for it may have slices of param
 			if !caffeTypes[l.GetType()] {
 				return d.errorAt(n.param, "type", 0, "type %s wants to be deployed as %s, which stock Caffe does not know either", typ, l.GetType())
 			}

@@ -1,0 +1,110 @@
+package deploy
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	_ "github.com/gocaffe/gocaffe/plugins/asoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+)
+
+// TestPlugins deploys the layers of the plugins, with weights that are hard to
+// get right. That the numbers are those of the TEST net, New itself checks.
+func TestPlugins(t *testing.T) {
+	const data = `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 2 dim: 5 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 } } }
+`
+	const loss = `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }`
+	for _, test := range []struct {
+		name, text string
+		blob       []float32 // the first numbers of the last layer's last weights
+		layer      string
+		want, err  string
+	}{
+		{name: "BN", text: data + `layer { name: "bn" type: "BN" bottom: "data" top: "n" bn_param { slope_filler { type: "gaussian" std: 2 } bias_filler { type: "gaussian" std: 1 } eps: 0.01 } }`,
+			layer: "bn", blob: []float32{0.5, 9, 30}, // a variance of 4, one near eps, and one below
+			want: `data Input  > data
+bn BatchNorm data > n
+bn_scale Scale n > n`},
+		{name: "BN with impossible statistics", text: data + `layer { name: "bn" type: "BN" bottom: "data" top: "data" bn_param { slope_filler { type: "constant" value: 2 } } }`,
+			layer: "bn", blob: []float32{0, -3, 1e-30},
+			want: `data Input  > data
+bn BatchNorm data > data
+bn_scale Scale data > data`},
+		{name: "A-Softmax", text: data + `layer { name: "ip" type: "MarginInnerProduct" bottom: "data" bottom: "label" top: "ip" top: "lambda"
+	margin_inner_product_param { num_output: 4 type: SINGLE weight_filler { type: "gaussian" std: 3 } } }
+` + loss,
+			want: `data Input  > data
+ip InnerProduct data > ip
+prob Softmax ip > prob`},
+		{name: "L-Softmax of a later axis", text: `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 2 dim: 5 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 dim: 3 } } }
+layer { name: "ip" type: "LargeMarginInnerProduct" bottom: "data" bottom: "label" top: "ip"
+	largemargin_inner_product_param { num_output: 4 axis: 2 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" softmax_param { axis: 2 } }`,
+			want: `data Input  > data
+ip InnerProduct data > ip
+prob Softmax ip > prob`},
+		{name: "margin in TEST", text: data + `layer { name: "ip" type: "LargeMarginInnerProduct" bottom: "data" bottom: "label" top: "ip"
+	largemargin_inner_product_param { num_output: 4 type: DOUBLE weight_filler { type: "gaussian" std: 1 } } }
+` + loss,
+			err: `net.prototxt:3:1: layer "ip": type LargeMarginInnerProduct cannot be deployed: with type DOUBLE its scores in phase TEST depend on the labels`},
+		{name: "EM-Softmax", text: data + `layer { name: "em" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "loss" em_softmax_param { num_output: 4 m: 1 lambda: 0.1 V: 3 } }`,
+			want: `data Input  > data
+em InnerProduct data > score
+prob Softmax score > prob`},
+		{name: "EM-Softmax with Accuracy", text: data + `layer { name: "em" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "loss" top: "z" loss_weight: 2 loss_weight: 0 em_softmax_param { num_output: 4 V: 2 } }
+layer { name: "acc" type: "Accuracy" bottom: "z" bottom: "label" top: "acc" }`,
+			want: `data Input  > data
+em InnerProduct data > z
+prob Softmax z > prob`},
+		{name: "EM-Softmax without tops, beside a blob called score", text: data + `layer { name: "ip" type: "InnerProduct" bottom: "data" top: "score" inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layer { name: "em" type: "EMSoftmaxLoss" bottom: "score" bottom: "label" em_softmax_param { num_output: 4 V: 2 } }`,
+			want: `data Input  > data
+ip InnerProduct data > score
+em InnerProduct score > score_
+prob Softmax score_ > prob`},
+		{name: "EM-Softmax of a later axis", text: `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 2 dim: 5 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 dim: 3 } } }
+layer { name: "em" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "loss" em_softmax_param { num_output: 4 V: 2 axis: -2 } }`,
+			want: `data Input  > data
+em InnerProduct data > score
+prob Softmax score > prob`},
+		{name: "two EM-Softmax losses", text: data + `layer { name: "a" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "la" loss_weight: 0.5 em_softmax_param { num_output: 4 V: 2 } }
+layer { name: "b" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "lb" em_softmax_param { num_output: 3 V: 2 } }`,
+			want: `data Input  > data
+a InnerProduct data > score
+prob_a Softmax score > prob_a
+b InnerProduct data > score_
+prob_b Softmax score_ > prob_b`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			file := parse(t, test.text)
+			weights := weightsOf(t, file, nil)
+			for _, l := range weights.Layer {
+				if l.GetName() == test.layer {
+					copy(l.Blobs[len(l.Blobs)-1].Data, test.blob)
+				}
+			}
+			n, err := New(context.Background(), file, weights, "net.caffemodel", Options{})
+			if test.err != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), test.err) {
+					t.Fatalf("the error is\n\t%v\nwant\n\t%s", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := wiring(n.Param); got != test.want {
+				t.Errorf("the deployed net is\n%s\nwant\n%s", got, test.want)
+			}
+			if n.Difference > 2e-6 {
+				t.Errorf("the outputs differ by %g of the largest", n.Difference)
+			}
+			stock(t, n.Param)
+			stock(t, n.Weights)
+		})
+	}
+}
