@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross lint generate check-generated fuzz bench clean
+.PHONY: help build demo test race noasm cross lint generate check-generated fuzz bench results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -61,3 +61,8 @@ bench: build ## every net of the zoo: time, images/s, GFLOP/s, share of the mach
 
 clean: ## remove what build makes
 	rm -rf bin
+
+MNIST  ?= ../shared/data/mnist
+
+results-mnist: build ## train every loss of the paper on MNIST, three seeds each: about half an hour
+	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data ../$(MNIST)
