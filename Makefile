@@ -65,4 +65,4 @@ clean: ## remove what build makes
 MNIST  ?= ../shared/data/mnist
 
 results-mnist: build ## train every loss of the paper on MNIST, three seeds each: about half an hour
-	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data ../$(MNIST)
+	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data $(abspath $(MNIST))
