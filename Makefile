@@ -39,7 +39,7 @@ cross: ## vet and build for other systems
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/gocaffe
 
 lint: ## gofmt and vet
-	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
+	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
 	$(GO) vet ./...
 
 generate: ## make all generated files again
