@@ -325,9 +325,9 @@ func sortedKeys[V any](set map[string]V) []string {
 	return keys
 }
 
-// compile builds the program, starts it once, and puts it at its place.
-func (b *builder) compile() error {
-	get := []string{"get"}
+// remote returns what go get has to get, with versions.
+func (b *builder) remote() []string {
+	var get []string
 	for _, m := range append([]goModule{b.gocaffe}, b.plugins...) {
 		switch {
 		case m.dir != "":
@@ -337,8 +337,13 @@ func (b *builder) compile() error {
 			get = append(get, m.pkg)
 		}
 	}
-	if len(get) > 1 {
-		if err := b.run(get...); err != nil {
+	return get
+}
+
+// compile builds the program, starts it once, and puts it at its place.
+func (b *builder) compile() error {
+	if get := b.remote(); len(get) > 0 {
+		if err := b.run(append([]string{"get"}, get...)...); err != nil {
 			return err
 		}
 	}

@@ -40,6 +40,7 @@ var allowed = []struct {
 	{"math32", "internal/kernel layers"},
 	{"plugins/all", "plugins/..."},
 	{"plugins/...", "blob caffepb layers math32 plugins/margin prototxt"},
+	{"examples/...", "blob caffepb layers math32 prototxt"},
 	{"net", "blob caffepb internal/cfmt internal/kernel internal/near layers prototxt"},
 	{"solver", "blob caffepb internal/cfmt internal/kernel internal/near layers net prototxt"},
 	{"deploy", "caffepb internal/atomicfile layers net prototxt"},

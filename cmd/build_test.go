@@ -1,0 +1,324 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"go/format"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// writeFiles writes files into a folder, by their paths in it.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// execute runs a program in a folder and returns all that it printed.
+func execute(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return string(out)
+}
+
+// needsGo skips a test that runs the command go for seconds.
+func needsGo(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: builds programs")
+	}
+	// All there is to build is here: a plugin in a folder needs no network.
+	t.Setenv("GOPROXY", "off")
+}
+
+// TestPlugins is what an author of layers does: a new layer passes its tests,
+// is built into a gocaffe together with the sample plugin, and nets that name
+// the two are trained.
+func TestPlugins(t *testing.T) {
+	needsGo(t)
+	work := t.TempDir()
+	t.Chdir(work)
+	mustRun(t, "new-layer", "MyLoss", "mine")
+	generated, err := filepath.Glob("mine/*.go")
+	if err != nil || len(generated) != 3 {
+		t.Errorf("new-layer wrote %d Go files, %v, want 3", len(generated), err)
+	}
+	for _, path := range generated {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if formatted, err := format.Source(text); err != nil || string(formatted) != string(text) {
+			t.Errorf("gofmt would change %s (%v)", path, err)
+		}
+	}
+	execute(t, "mine", "go", "test", "./...")
+	sample := filepath.Join(packageDir, "..", "examples", "plugin")
+	execute(t, sample, "go", "test", "./...")
+
+	program := filepath.Join(work, "mycaffe")
+	stdout, _ := mustRun(t, "build", "--with", "example.org/myloss=mine", "--with", sample, "-o", program)
+	want := program + ": layer types of example.org/myloss: MyLoss\n" + program + ": layer types of example.org/swishbeta: SwishBeta\n"
+	if stdout != want {
+		t.Errorf("build says\n%swant\n%s", stdout, want)
+	}
+	if left, _ := filepath.Glob(".gocaffe-build*"); len(left) > 0 {
+		t.Errorf("build has left %v", left)
+	}
+
+	execute(t, work, program, "convert", "digits", "mine/example")
+	copyFiles(t, sample, work, "net.prototxt", "solver.prototxt")
+	for _, set := range []string{"digits_train_lmdb", "digits_test_lmdb"} {
+		if err := os.Rename(filepath.Join("mine/example", set), set); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(work, set), filepath.Join("mine/example", set)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"mine", "."} {
+		solver := map[string]string{"mine": "example/solver.prototxt", ".": "solver.prototxt"}[dir]
+		log := execute(t, dir, program, "train", "--solver", solver)
+		scores := regexp.MustCompile(`accuracy = ([\d.]+)`).FindAllStringSubmatch(log, -1)
+		if len(scores) < 2 {
+			t.Fatalf("%s: no accuracy in\n%s", solver, log)
+		}
+		first, _ := strconv.ParseFloat(scores[0][1], 64)
+		last, _ := strconv.ParseFloat(scores[len(scores)-1][1], 64)
+		// A linear classifier gets 0.7 of the digits right.
+		if first > 0.3 || last < 0.85 {
+			t.Errorf("%s: accuracy was %v before training and is %v, want it to rise to 0.85", solver, first, last)
+		}
+	}
+
+	execute(t, work, program, "layers", "MyLoss")
+	if runtime.GOOS != "windows" {
+		// The new program is as able as the old one.
+		execute(t, work, program, "build", "--with", "./mine", "-o", "again")
+	}
+}
+
+// plugin is the source of a package whose layer type has the given names.
+func plugin(pkg, typ, field string, number int) map[string]string {
+	return map[string]string{
+		pkg + "/go.mod": "module example.org/" + pkg + "\n",
+		pkg + "/" + pkg + ".go": fmt.Sprintf(`package %s
+
+import "github.com/gocaffe/gocaffe/layers"
+
+func init() {
+	layers.Register(layers.Info{
+		Type:   %q,
+		Plugin: &layers.Plugin{Field: %q, Number: %d, Proto: "message M { optional float x = 1; }", Message: "M"},
+		New:    func(*layers.Spec) (layers.Layer, error) { return nil, nil },
+	})
+}
+`, pkg, typ, field, number),
+	}
+}
+
+// TestBuildFails checks that a program that does not build, or does not start,
+// is not put in the place of one that is there.
+func TestBuildFails(t *testing.T) {
+	needsGo(t)
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", plugin("one", "One", "one_param", 300001))
+	writeFiles(t, ".", plugin("two", "Two", "two_param", 300001))
+	broken := plugin("broken", "Three", "three_param", 300003)
+	broken["broken/broken.go"] = strings.Replace(broken["broken/broken.go"], "Type:", "Tpye:", 1)
+	writeFiles(t, ".", broken)
+	if err := os.WriteFile("out", []byte("the old program"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		with []string
+		want string
+	}{
+		{[]string{"./broken"}, `broken/broken\.go:7:3: unknown field Tpye`},
+		{[]string{"./one", "./two"}, `number 300001 of LayerParameter is claimed twice: .*example\.org/one .*example\.org/two `},
+		{[]string{"example.org/one/inner=one"}, `does not contain package example\.org/one/inner`},
+		{[]string{"example.org/absent/layer@v1.0.0"}, `go: example\.org/absent/layer@v1\.0\.0: `},
+	} {
+		args := []string{"build", "-o", "out"}
+		for _, with := range tt.with {
+			args = append(args, "--with", with)
+		}
+		code, _, stderr := run(args...)
+		if code != 1 || !regexp.MustCompile(`(?m)^\t.*`+tt.want).MatchString(stderr) || !strings.HasSuffix(stderr, "what it says is above; there is no new out\n") {
+			t.Errorf("%v: exit code %d\n%s\nwant 1 and a match of %s", tt.with, code, stderr, tt.want)
+		}
+		if text, err := os.ReadFile("out"); err != nil || string(text) != "the old program" {
+			t.Errorf("%v: the program is now %q, %v", tt.with, text, err)
+		}
+	}
+	if left, _ := filepath.Glob(".gocaffe-build*"); len(left) > 0 {
+		t.Errorf("build has left %v", left)
+	}
+}
+
+func TestBuildRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", plugin("one", "One", "one_param", 300001))
+	writeFiles(t, ".", map[string]string{"copy/go.mod": "module example.org/one\n", "nomod/x.go": "package x\n", "text": "", "bad/go.mod": "module\n"})
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{}, "build: --with MODULE or DIR is missing: which packages have the layers?"},
+		{[]string{"--with", "one"}, `--with one: is no path that Go can get a package from; want the path of a Go package, such as example.org/mylayer, or a folder, such as ./mylayer`},
+		{[]string{"--with", "example.org//one"}, `--with example.org//one: malformed import path "example.org//one": double slash; want the path of a Go package, such as example.org/mylayer, or a folder, such as ./mylayer`},
+		{[]string{"--with", "./absent"}, `--with ./absent: open absent/go.mod: no such file or directory; want the folder of a Go module`},
+		{[]string{"--with", "example.org/x=nomod"}, `--with example.org/x=nomod: open nomod/go.mod: no such file or directory; want the folder of a Go module`},
+		{[]string{"--with", "example.org/two=one"}, `--with example.org/two=one: the module in $DIR/one is example.org/one`},
+		{[]string{"--with", "example.org/one@latest=one"}, `--with example.org/one@latest=one: version "latest" of a module in a folder, want one such as v1.2.3, or none`},
+		{[]string{"--with", "./one", "--with", "./copy"}, `build: module example.org/one is said to be in two folders, $DIR/one and $DIR/copy`},
+		{[]string{"--with", "./one", "-o", "nomod"}, `-o nomod: is a folder, want the name of the program`},
+		{[]string{"--with", "./one", "-o", "text"}, `-o text: is there and is no program, it is left alone`},
+		{[]string{"--with", "./one", "-o", "absent/out"}, `stat absent: no such file or directory`},
+		{[]string{"--with", "./one", "--gocaffe", "1.0"}, `--gocaffe is "1.0", want a version such as v1.2.3 or latest, or a folder with = before it`},
+		{[]string{"--with", "./one", "--gocaffe", "=one"}, `--gocaffe: one is module example.org/one, want the source of github.com/gocaffe/gocaffe`},
+	} {
+		dir, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "gocaffe: " + strings.ReplaceAll(tt.want, "$DIR", dir) + "\n"
+		if code, _, stderr := run(append([]string{"build"}, tt.args...)...); code != 1 || stderr != want {
+			t.Errorf("build %v: exit code %d\n%swant 1\n%s", tt.args, code, stderr, want)
+		}
+	}
+	t.Setenv("PATH", "")
+	want := "gocaffe: build: the command go is not in the PATH; it is part of Go, https://go.dev/dl\n"
+	if code, _, stderr := run("build", "--with", "./one"); code != 1 || stderr != want {
+		t.Errorf("without go: exit code %d\n%swant 1\n%s", code, stderr, want)
+	}
+}
+
+// TestBuildGets checks what go is asked to get for packages that are not in
+// folders.
+func TestBuildGets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", plugin("one", "One", "one_param", 300001))
+	gocaffe, err := gocaffeSource("v1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{gocaffe: gocaffe}
+	for _, with := range []string{"github.com/you/layer", "example.org/x/y@main", "./one"} {
+		m, err := parseModule(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.plugins = append(b.plugins, m)
+	}
+	want := []string{"github.com/gocaffe/gocaffe@v1.2.3", "github.com/you/layer", "example.org/x/y@main"}
+	if got := b.remote(); !slices.Equal(got, want) {
+		t.Errorf("go get %v, want %v", got, want)
+	}
+}
+
+func TestModuleAround(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", map[string]string{"m/go.mod": "module example.org/m/v2\n", "m/a/b/b.go": "package b\n"})
+	m, err := parseModule("./m/a/b")
+	if err != nil || m.pkg != "example.org/m/v2/a/b" || m.path != "example.org/m/v2" || filepath.Base(m.dir) != "m" {
+		t.Errorf("got %+v, %v", m, err)
+	}
+}
+
+func TestGocaffeSource(t *testing.T) {
+	root := filepath.Dir(packageDir)
+	t.Chdir(t.TempDir())
+	if m, err := gocaffeSource(""); err != nil || m.dir != root {
+		t.Errorf("the source is %q, %v, want %q", m.dir, err, root)
+	}
+	t.Setenv("GOCAFFE_SOURCE", "absent")
+	want := "GOCAFFE_SOURCE: open absent/go.mod: no such file or directory; want the folder of a Go module"
+	if _, err := gocaffeSource(""); err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %s", err, want)
+	}
+	if m, err := gocaffeSource("=" + root); err != nil || m.dir != root || m.path != modulePath {
+		t.Errorf("--gocaffe =%s: got %+v, %v", root, m, err)
+	}
+}
+
+func TestNewLayerRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", map[string]string{"full/x.go": "package x\n", "module/go.mod": "module example.org/x\n", "readme/README.md": "mine\n"})
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"myLoss"}, `NAME is "myLoss", want letters and digits of which the first is a capital, such as MyLoss`},
+		{[]string{"My-Loss"}, `NAME is "My-Loss", want letters and digits of which the first is a capital, such as MyLoss`},
+		{[]string{""}, `NAME is "", want letters and digits of which the first is a capital, such as MyLoss`},
+		{[]string{"Softmax"}, `there is a layer type Softmax already, from package github.com/gocaffe/gocaffe/layers/utility`},
+		{[]string{"Relu"}, `there is a layer type ReLU already, from package github.com/gocaffe/gocaffe/layers/activation`},
+		{[]string{"Loss"}, `the options of Loss would be the field loss_param, which layers have already, with number 101`},
+		{[]string{"Func"}, `the package of Func would be "func", which has a meaning of its own in Go; want another NAME`},
+		{[]string{"Internal"}, `the package of Internal would be "internal", which has a meaning of its own in Go; want another NAME`},
+		{[]string{"MyLoss", "--module", "myloss"}, `--module: malformed module path "myloss": missing dot in first path element; want a path such as github.com/you/myloss`},
+		{[]string{"MyLoss", "--module", modulePath + "/x"}, `--module is github.com/gocaffe/gocaffe/x, which is gocaffe's own; want a path such as github.com/you/myloss`},
+		{[]string{"MyLoss", "full"}, `full/x.go is there: the folder has a Go package already, nothing was written`},
+		{[]string{"MyLoss", "module"}, `module/go.mod is there: the folder has a Go package already, nothing was written`},
+		{[]string{"MyLoss", "readme"}, `readme/README.md is there, nothing was written`},
+	} {
+		before := listing(t)
+		want := "gocaffe: new-layer: " + tt.want + "\n"
+		if code, _, stderr := run(append([]string{"new-layer"}, tt.args...)...); code != 1 || stderr != want {
+			t.Errorf("new-layer %q: exit code %d\n%swant 1\n%s", tt.args, code, stderr, want)
+		}
+		if after := listing(t); after != before {
+			t.Errorf("new-layer %q: the folder was\n%s\nand is now\n%s", tt.args, before, after)
+		}
+	}
+}
+
+func TestSnake(t *testing.T) {
+	for name, want := range map[string]string{
+		"MyLoss": "my_loss", "EMSoftmaxLoss": "em_softmax_loss", "PReLU": "p_re_lu", "L2Norm": "l2_norm", "X": "x", "LossV2": "loss_v2",
+	} {
+		if got := snake(name); got != want {
+			t.Errorf("snake(%q) is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestFreeNumber checks that a name always draws the same number, and that no
+// plugin has it.
+func TestFreeNumber(t *testing.T) {
+	n := freeNumber("example.org/myloss/MyLoss")
+	if n != 251929 {
+		t.Errorf("MyLoss has number %d, want 251929 as ever", n)
+	}
+	layers.Register(layers.Info{
+		Type:   "TakesANumber",
+		Doc:    "takes the number that another layer would draw",
+		Plugin: &layers.Plugin{Field: "takes_a_number_param", Number: n, Proto: "message M { optional float x = 1; }", Message: "M"},
+		New:    func(*layers.Spec) (layers.Layer, error) { return nil, nil },
+	})
+	if got := freeNumber("example.org/myloss/MyLoss"); got != n+1 {
+		t.Errorf("with number %d taken, MyLoss draws %d, want %d", n, got, n+1)
+	}
+}
