@@ -1,0 +1,165 @@
+package normface
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "LabelSpecificAdd",
+		Group: "common",
+		Plugin: &layers.Plugin{
+			Field:   "label_specific_add_param",
+			Number:  241,
+			Proto:   schema("label_specific_add.proto"),
+			Message: "LabelSpecificAddParameter",
+		},
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Between(1, 2),
+		New:     newLabelSpecificAdd,
+		Doc: `Scores with a bias added to that of the true class t, in training:
+
+	y[t] = x[t] + bias if x[t] > -bias    y = x otherwise
+
+With a bias of -m and a SoftmaxWithLoss behind it, this is the soft-margin softmax of scores above m. If
+bias_base is given, the bias sets in slowly:
+
+	bias = min(max(bias_base + (1 + bias_gamma iteration)^bias_power - 1, bias_min), bias_max)
+
+where the iteration counts up with each forward pass in training.
+
+Bottoms: scores x, where all axes but the first together are the classes; labels, one for each item, without
+a gradient.
+Tops: y, of the shape of x; may be the first bottom itself. Optionally the bias, 1 number, which is 0 in TEST.
+
+label_specific_add_param:
+	bias (0): see above
+	bias_base (none), bias_gamma (0), bias_power (1), bias_min (0), bias_max (0): see above
+	iteration (0): the iteration of the first pass
+	transform_test: accepted and ignored; nothing is added in TEST
+
+Source: github.com/happynear/caffe-windows, label_specific_add.cpp`,
+	})
+}
+
+// labelSpecificAdd is described by its registration.
+//
+// Differs from Caffe: the iteration is kept in the solver's snapshots.
+type labelSpecificAdd struct {
+	spec      *layers.Spec
+	options   labelSpecificAddOptions
+	anneal    bool
+	iteration int64
+	labels    *layers.Labels
+}
+
+type labelSpecificAddOptions struct {
+	Bias      float32 `proto:"bias"`
+	Base      float32 `proto:"bias_base"`
+	Gamma     float32 `proto:"bias_gamma"`
+	Power     float32 `proto:"bias_power"`
+	Min       float32 `proto:"bias_min"`
+	Max       float32 `proto:"bias_max"`
+	Iteration uint32  `proto:"iteration"`
+}
+
+var (
+	_ layers.Layer          = (*labelSpecificAdd)(nil)
+	_ layers.BackwardForcer = (*labelSpecificAdd)(nil)
+	_ layers.Stateful       = (*labelSpecificAdd)(nil)
+)
+
+func newLabelSpecificAdd(s *layers.Spec) (layers.Layer, error) {
+	l := &labelSpecificAdd{spec: s, labels: layers.NewLabels(s, nil)}
+	if err := s.Options(&l.options); err != nil {
+		return nil, err
+	}
+	if !(l.options.Gamma >= 0) { // a negative base of the power would make the bias NaN
+		return nil, s.Errorf("label_specific_add_param.bias_gamma", "bias_gamma is %g, want 0 or more", l.options.Gamma)
+	}
+	l.anneal = s.HasOption("bias_base")
+	l.iteration = int64(l.options.Iteration)
+	return l, nil
+}
+
+// AllowForceBackward tells that labels have no gradient.
+func (l *labelSpecificAdd) AllowForceBackward(i int) bool { return i == 0 }
+
+// State returns the iteration.
+func (l *labelSpecificAdd) State() []byte { return strconv.AppendInt(nil, l.iteration, 10) }
+
+// SetState sets the iteration.
+func (l *labelSpecificAdd) SetState(state []byte) error {
+	n, err := strconv.ParseInt(string(state), 10, 64)
+	if err != nil || n < 0 {
+		return fmt.Errorf("the iteration that the bias depends on is %q, want 0 or more", state)
+	}
+	l.iteration = n
+	return nil
+}
+
+func (l *labelSpecificAdd) SetUp(_, _ []*blob.Blob) error { return nil }
+
+func (l *labelSpecificAdd) Reshape(bottom, top []*blob.Blob) error {
+	x := bottom[0]
+	if x.Axes() < 2 {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", x.Shape())
+	}
+	if err := l.labels.Reshape(bottom[1], x.Dim(0), x.CountFrom(1), 1); err != nil {
+		return err
+	}
+	if len(top) == 2 {
+		if err := top[1].Reshape(1); err != nil {
+			return err
+		}
+	}
+	return top[0].ReshapeLike(x)
+}
+
+// bias returns that of this pass, and counts the pass.
+func (l *labelSpecificAdd) bias() float32 {
+	o := l.options
+	if !l.anneal {
+		return o.Bias
+	}
+	base := 1 + float32(o.Gamma*float32(l.iteration))
+	l.iteration++
+	return min(max(o.Base+float32(math.Pow(float64(base), float64(o.Power)))-1, o.Min), o.Max)
+}
+
+func (l *labelSpecificAdd) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	class, _, err := l.labels.Read(bottom[1])
+	if err != nil {
+		return err
+	}
+	y := top[0].MutableData()
+	copy(y, bottom[0].Data())
+	var bias float32
+	if l.spec.Env.Phase == caffepb.Phase_TRAIN {
+		bias = l.bias()
+	}
+	if len(top) == 2 {
+		top[1].MutableData()[0] = bias
+	}
+	for i, c := range class {
+		if at := i*l.labels.Classes + int(c); y[at] > -bias {
+			y[at] += bias
+		}
+	}
+	return nil
+}
+
+// Backward passes the gradient on.
+func (l *labelSpecificAdd) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		copy(bottom[0].MutableDiff(), top[0].Diff())
+	}
+	return noGradient(l.spec, propagateDown, 1)
+}

@@ -1,0 +1,158 @@
+package normface
+
+import (
+	"context"
+	"math"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "Normalize",
+		Group: "common",
+		Plugin: &layers.Plugin{
+			Field:   "normalize_param",
+			Number:  214,
+			Proto:   schema("normalize.proto"),
+			Message: "NormalizeParameter",
+		},
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Between(1, 2),
+		New:     newNormalize,
+		Doc: `Features of length 1: the channels of each place are divided by their length,
+
+	y = x / n    L2: n = sqrt(sum of x^2 + 1e-6)    L1: n = sum of |x| + 1e-6
+
+The gradient takes the small number for nothing, as the fork's does.
+
+Bottom: x, of at most 4 axes; axis 1 is the channels.
+Tops: y, always of 4 axes, which may be the bottom itself; optionally n, items x 1 x height x width.
+
+normalize_param:
+	normalize_type ("L2"): or "L1"
+	bp_norm (false): whether the gradient of n is passed on
+	fix_gradient: accepted and ignored
+
+The layer Normalize of SSD is another one, with norm_param.
+
+Source: github.com/happynear/caffe-windows, normalize_layer.cpp`,
+	})
+}
+
+// normalize is described by its registration.
+type normalize struct {
+	spec    *layers.Spec
+	options normalizeOptions
+
+	n, c, s int       // x is (n,c,s)
+	norm    []float32 // (n,s), if it is not a top
+}
+
+type normalizeOptions struct {
+	Type   string `proto:"normalize_type"`
+	BPNorm bool   `proto:"bp_norm"`
+}
+
+var _ layers.Layer = (*normalize)(nil)
+
+func newNormalize(s *layers.Spec) (layers.Layer, error) {
+	l := &normalize{spec: s}
+	if err := s.Options(&l.options); err != nil {
+		return nil, err
+	}
+	if t := l.options.Type; t != "L1" && t != "L2" {
+		return nil, s.Errorf("normalize_param.normalize_type", `normalize_type is %q, want "L2" or "L1"`, t)
+	}
+	return l, nil
+}
+
+func (l *normalize) SetUp(_, _ []*blob.Blob) error { return nil }
+
+// Reshape gives the tops four axes.
+func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top[1:]); err != nil {
+		return err
+	}
+	n, c, h, w, err := legacy(l.spec, bottom[0])
+	if err != nil {
+		return err
+	}
+	l.n, l.c, l.s = n, c, h*w
+	if len(top) == 2 {
+		if err := top[1].Reshape(n, 1, h, w); err != nil {
+			return err
+		}
+	} else {
+		l.norm = grow(l.norm, n*h*w)
+	}
+	return top[0].Reshape(n, c, h, w)
+}
+
+// norms returns where the lengths are.
+func (l *normalize) norms(top []*blob.Blob) []float32 {
+	if len(top) == 2 {
+		return top[1].MutableData()
+	}
+	return l.norm
+}
+
+// Forward computes the tops.
+func (l *normalize) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	x, y, norm := bottom[0].Data(), top[0].MutableData(), l.norms(top)
+	for i := range l.n * l.s {
+		at := i/l.s*l.c*l.s + i%l.s
+		var sum float64
+		for c := range l.c {
+			v := float64(x[at+c*l.s])
+			if l.options.Type == "L2" {
+				sum += v * v
+			} else {
+				sum += math.Abs(v)
+			}
+		}
+		sum += 1e-6
+		if l.options.Type == "L2" {
+			sum = math.Sqrt(sum)
+		}
+		norm[i] = float32(sum)
+		for c := range l.c {
+			y[at+c*l.s] = x[at+c*l.s] / norm[i]
+		}
+	}
+	return nil
+}
+
+// Backward computes, with dn the diff of the second top if it is passed on,
+//
+//	L2: dx = (dy - y Σ y dy)/n + dn y      L1: dx = (dy - sign(x) Σ y dy)/n + dn sign(x)
+func (l *normalize) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	y, dy, dx, norm := top[0].Data(), top[0].Diff(), bottom[0].MutableDiff(), l.norms(top)
+	var dnorm []float32
+	if l.options.BPNorm && len(top) == 2 {
+		dnorm = top[1].Diff()
+	}
+	for i := range l.n * l.s {
+		at := i/l.s*l.c*l.s + i%l.s
+		var dot float64
+		for c := range l.c {
+			dot += float64(y[at+c*l.s]) * float64(dy[at+c*l.s])
+		}
+		for c := range l.c {
+			k := at + c*l.s
+			along := y[k] // the derivative of n by x
+			if l.options.Type == "L1" {
+				along = sign(y[k])
+			}
+			dx[k] = (dy[k] - along*float32(dot)) / norm[i]
+			if dnorm != nil {
+				dx[k] += dnorm[i] * along
+			}
+		}
+	}
+	return nil
+}

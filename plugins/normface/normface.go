@@ -1,0 +1,71 @@
+// Package normface has the layers of NormFace's nets that Caffe does not have:
+// Normalize, InnerDistance, GeneralContrastiveLoss, GeneralTripletLoss,
+// LabelSpecificAdd and Flip. NormFace's options of InnerProduct are built in.
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/normface"
+//
+// The layers are those of github.com/happynear/caffe-windows, branch ms, on
+// the CPU; the paper is Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere
+// Embedding for Face Verification" (ACM Multimedia 2017).
+package normface
+
+import (
+	"embed"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+//go:embed *.proto
+var schemas embed.FS
+
+// schema returns the text of a .proto file.
+func schema(name string) string {
+	text, err := schemas.ReadFile(name)
+	if err != nil {
+		panic("normface: " + err.Error())
+	}
+	return string(text)
+}
+
+// legacy returns the four sizes of a blob of at most four axes. The missing
+// ones are 1.
+func legacy(s *layers.Spec, b *blob.Blob) (n, c, h, w int, err error) {
+	size := [4]int{1, 1, 1, 1}
+	if b.Axes() > len(size) {
+		return 0, 0, 0, 0, s.Errorf("bottom", "bottom has shape %v, want at most 4 axes", b.Shape())
+	}
+	copy(size[:], b.Shape())
+	return size[0], size[1], size[2], size[3], nil
+}
+
+// noGradient returns an error if a gradient is wanted for a bottom from the
+// given one on, which have none.
+func noGradient(s *layers.Spec, propagateDown []bool, from int) error {
+	for i := from; i < len(propagateDown); i++ {
+		if propagateDown[i] {
+			return s.ErrorAt("bottom", i, fmt.Errorf("a gradient is wanted for bottom %d, but %s gives it none", i, s.Param.GetType()))
+		}
+	}
+	return nil
+}
+
+// grow returns a slice of n values, s itself if it has the room.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// sign is 0 for 0.
+func sign(x float32) float32 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return 0
+}
