@@ -244,7 +244,7 @@ func (b *builder) writeSource() error {
 	if err := errors.Join(file.AddModuleStmt("gocaffe-build"), file.AddGoStmt(goVersion(b.gocaffe))); err != nil {
 		return err
 	}
-	dirs := make(map[string]string)
+	dirs, needs := make(map[string]string), make(map[string]string)
 	for _, m := range append([]goModule{b.gocaffe}, b.plugins...) {
 		if m.dir == "" || dirs[m.path] == m.dir {
 			continue
@@ -258,6 +258,18 @@ func (b *builder) writeSource() error {
 		}
 		if err := readSums(sums, m.dir); err != nil {
 			return err
+		}
+		for _, r := range m.file.Require {
+			if semver.Compare(r.Mod.Version, needs[r.Mod.Path]) > 0 {
+				needs[r.Mod.Path] = r.Mod.Version
+			}
+		}
+	}
+	// With all that the modules in folders need written down, go looks at no
+	// other module, and builds where there is no network.
+	for _, path := range sortedKeys(needs) {
+		if dirs[path] == "" && path != b.gocaffe.path {
+			file.AddNewRequire(path, needs[path], true)
 		}
 	}
 	mod, err := file.Format()
