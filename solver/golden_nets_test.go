@@ -75,7 +75,7 @@ func (c *goldenCase) mnistFeed(train, test mnist, shift, scale float32) func(*ne
 // TestGoldenNets trains LeNet for 100 and a narrow LiuNet for 20 iterations on
 // MNIST and compares each loss and the weights with Caffe's, continues from
 // Caffe's snapshot, and tests Caffe's trained weights on the test images.
-// liunet_16_lsoftmax waits for the layer LargeMarginInnerProduct.
+// liunet_16_lsoftmax has layers of plugins, and the lambda of each iteration.
 func TestGoldenNets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes several seconds")
@@ -88,6 +88,7 @@ func TestGoldenNets(t *testing.T) {
 	}{
 		{"lenet", 0, 256, 100},
 		{"liunet_16", 127.5, 128, 20},
+		{"liunet_16_lsoftmax", 127.5, 128, 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := testdata.Golden(t, "nets/"+tt.name)
@@ -101,6 +102,7 @@ func TestGoldenNets(t *testing.T) {
 			// learned from Caffe's snapshot in restartOnce is, closely.
 			c.snapshotTolerance = math.MaxFloat32
 			c.feed = c.mnistFeed(train, test, tt.shift, tt.scale)
+			c.file.Param.Display = proto.Int32(1) // for the outputs of each iteration
 			c.train(t, tt.iterations)
 			if c.has(10, "snap_iter_%d.solverstate") {
 				c.restartOnce(t)
@@ -114,12 +116,12 @@ func TestGoldenNets(t *testing.T) {
 // restartOnce makes one iteration from Caffe's snapshot of iteration 10. Over
 // many, nets with batch normalization are chaotic.
 func (c *goldenCase) restartOnce(t *testing.T) {
-	var loss float32
+	var loss, lambda float32
 	s, err := solver.New(c.file, solver.Options{
 		Workers: c.workers, BeforeForward: c.feed,
 		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
 			if e, ok := event.(*solver.Iteration); ok {
-				loss = e.Loss
+				loss, lambda = e.Loss, output(e.Outputs, "lambda")
 			}
 		})},
 	})
@@ -135,13 +137,24 @@ func (c *goldenCase) restartOnce(t *testing.T) {
 	}
 	for line := range lines(t, filepath.Join(c.dir, "restarted.txt")) {
 		var iter int
-		var want float64
-		if _, err := fmt.Sscan(line, &iter, &want); err != nil {
+		var want, wantLambda float64
+		if n, err := fmt.Sscan(line, &iter, &want, &wantLambda); n < 2 {
 			t.Fatal(err)
 		}
 		c.check(t, float64(loss), want, c.tolerance["restarted_loss"]*want, "loss after restart", iter)
+		c.check(t, float64(lambda), wantLambda, 1e-6*wantLambda, "lambda after restart", iter)
 	}
 	c.checkWeights(t, s.Net().ToProto(false), "restarted_11.caffemodel")
+}
+
+// output returns the output of a name, or 0 if there is none.
+func output(outputs []solver.Output, name string) float32 {
+	for _, o := range outputs {
+		if o.Name == name {
+			return o.Value
+		}
+	}
+	return 0
 }
 
 // testImages tests Caffe's last weights on all test images, and compares some
@@ -177,11 +190,8 @@ func (c *goldenCase) testImages(t *testing.T, iterations int) {
 		if _, err := fmt.Sscan(line, &accuracy, &loss); err != nil {
 			t.Fatal(err)
 		}
-		if len(result.Outputs) != 2 || result.Outputs[0].Name != "accuracy" || result.Outputs[1].Name != "loss" {
-			t.Fatalf("the outputs of the test are %v, want accuracy and loss", result.Outputs)
-		}
-		c.check(t, float64(result.Outputs[0].Value), accuracy, c.tolerance["test_accuracy"], "test accuracy")
-		c.check(t, float64(result.Outputs[1].Value), loss, c.tolerance["test_loss"]*loss, "test loss")
+		c.check(t, float64(output(result.Outputs, "accuracy")), accuracy, c.tolerance["test_accuracy"], "test accuracy")
+		c.check(t, float64(output(result.Outputs, "loss")), loss, c.tolerance["test_loss"]*loss, "test loss")
 		c.check(t, float64(result.Loss), loss, c.tolerance["test_loss"]*loss, "test loss by test_compute_loss")
 	}
 	c.checkOutputs(t, s.TestNets()[0])

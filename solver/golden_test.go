@@ -16,6 +16,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/testdata"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/net"
+	_ "github.com/gocaffe/gocaffe/plugins/all"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
@@ -270,7 +271,10 @@ func (c *goldenCase) checkIteration(t *testing.T, e *solver.Iteration) {
 	want := c.losses[e.Iter]
 	tolerance := c.tolerance[fmt.Sprintf("loss %d", e.Iter)] * want[1]
 	c.check(t, float64(e.Loss), want[1], tolerance, "loss", e.Iter)
-	if len(want) == 4 {
+	switch len(want) {
+	case 3:
+		c.check(t, float64(output(e.Outputs, "lambda")), want[2], 1e-6*want[2], "lambda", e.Iter)
+	case 4:
 		c.check(t, float64(e.SmoothedLoss), want[2], tolerance, "smoothed loss", e.Iter)
 		if e.LR != float32(want[3]) {
 			t.Errorf("iteration %d: lr is %.9g, want %.9g", e.Iter, e.LR, want[3])
@@ -362,6 +366,7 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 		t.Errorf("snapshot %d: learned_net is %q, want %q", e.Iter, state.GetLearnedNet(), e.Model)
 	}
 	state.LearnedNet = wantState.LearnedNet
+	state.LayerState = nil // which Caffe does not have
 	for i := range min(len(state.History), len(wantState.History)) {
 		c.checkBlob(t, state.History[i], wantState.History[i], "history", e.Iter, i)
 	}

@@ -6,6 +6,7 @@ import (
 	gocaffecmd "github.com/gocaffe/gocaffe/cmd"
 
 	_ "github.com/gocaffe/gocaffe/layers/all"
+	_ "github.com/gocaffe/gocaffe/plugins/all"
 )
 
 func main() {

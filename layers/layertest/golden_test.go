@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/layers/layertest"
+	_ "github.com/gocaffe/gocaffe/plugins/all"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -22,6 +23,7 @@ var required = []string{
 	"ReLU", "PReLU", "Sigmoid", "TanH", "Power",
 	"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "HingeLoss",
 	"Softmax", "Split", "Concat", "Slice", "Eltwise", "Flatten", "Reshape", "Silence", "ArgMax",
+	"EMSoftmaxLoss", "BN", "LargeMarginInnerProduct", "MarginInnerProduct", "CenterLoss", "Normalize", "InnerDistance", "Flip",
 }
 
 // TestGolden runs the cases of the folder in GOCAFFE_GOLDEN, which is seen from

@@ -1,4 +1,14 @@
-// Package all links every plugin that comes with gocaffe into a program:
+// Package all links the layers of every plugin of this repository into a
+// program:
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/all"
 package all
+
+import (
+	_ "github.com/gocaffe/gocaffe/plugins/asoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/bn"
+	_ "github.com/gocaffe/gocaffe/plugins/centerloss"
+	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/normface"
+)

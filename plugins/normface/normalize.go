@@ -25,8 +25,6 @@ func init() {
 
 	y = x / n    L2: n = sqrt(sum of x^2 + 1e-6)    L1: n = sum of |x| + 1e-6
 
-The gradient takes the small number for nothing, as the fork's does.
-
 Bottom: x, of at most 4 axes; axis 1 is the channels.
 Tops: y, always of 4 axes, which may be the bottom itself; optionally n, items x 1 x height x width.
 
