@@ -240,13 +240,13 @@ func (r *report) writeNets(out io.Writer) {
 		if t.items > 0 {
 			loss = strconv.FormatFloat(t.loss/float64(t.items), 'g', 6, 64)
 		}
-		fmt.Fprintf(w, "\t%s\t%s\n", loss, files)
+		fmt.Fprintf(w, "\t%s%s\n", loss, files)
 	}
 	for i, t := range r.nets {
-		line(strconv.Itoa(i+1), t, r.pairs[i].model+"\t"+r.pairs[i].weights)
+		line(strconv.Itoa(i+1), t, "\t"+r.pairs[i].model+"\t"+r.pairs[i].weights)
 	}
 	if r.ensemble != nil {
-		line("ensemble", r.ensemble, "\t")
+		line("ensemble", r.ensemble, "")
 	}
 	w.Flush()
 }
