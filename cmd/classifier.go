@@ -155,13 +155,15 @@ func (c *classifier) place(i int, dst []float64) error {
 	return nil
 }
 
-// class returns the class of a place, or -1 if its label is ignored.
+// class returns the class of a place, or -1 if its label is ignored. A fraction
+// is cut off, as in Caffe.
 func (c *classifier) class(i, classes int) (int, error) {
 	v := c.labels[i]
-	if c.ignore != nil && v == float32(*c.ignore) {
+	whole := v >= -1<<31 && v < 1<<31 // NaN is not
+	switch {
+	case whole && c.ignore != nil && int32(v) == *c.ignore:
 		return -1, nil
-	}
-	if !(v >= 0 && int(v) < classes) {
+	case !whole || int32(v) < 0 || int(v) >= classes:
 		return 0, fmt.Errorf("label %v of %q is out of range, there are %d classes", v, c.label, classes)
 	}
 	return int(v), nil

@@ -276,6 +276,39 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// TestPlaces checks scores of several places in an item, and labels that do
+// not count.
+func TestPlaces(t *testing.T) {
+	ignore := int32(255)
+	c := &classifier{
+		axis: -2, ignore: &ignore,
+		shape:  []int{2, 3, 2}, // items x classes x places
+		scores: []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+		labels: []float32{2, 255, 0, 3},
+	}
+	if classes, inner := c.classes(); classes != 3 || inner != 2 {
+		t.Fatalf("%d classes and %d places, want 3 and 2", classes, inner)
+	}
+	got := make([]float64, 3)
+	for i, want := range [][]float64{{0, 2, 4}, {1, 3, 5}, {6, 8, 10}, {7, 9, 11}} {
+		if err := c.place(i, got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("place %d has %v, %v, want %v", i, got, err, want)
+		}
+	}
+	for i, want := range []int{2, -1, 0} {
+		if got, err := c.class(i, 3); err != nil || got != want {
+			t.Errorf("place %d is of class %d, %v, want %d", i, got, err, want)
+		}
+	}
+	if _, err := c.class(3, 3); err == nil {
+		t.Error("label 3 of 3 classes is no error")
+	}
+	c.scores[3] = float32(math.NaN())
+	if err := c.place(1, got); err == nil {
+		t.Error("NaN is no error")
+	}
+}
+
 // TestEnsembleErrors gives nets that do not go together.
 func TestEnsembleErrors(t *testing.T) {
 	logFolder(t)

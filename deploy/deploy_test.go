@@ -117,6 +117,10 @@ func init() {
 			New: func(*layers.Spec) (layers.Layer, error) { return impl(), nil },
 		})
 	}
+	// Where the layer itself is not linked, its description is enough.
+	if typ := "SigmoidCrossEntropyLoss"; layers.Lookup(typ) == nil {
+		register(typ, true, func() layers.Layer { return &stand{loss: true} })
+	}
 	register("DeployTestLoss", true, func() layers.Layer { return &stand{loss: true} })
 	register("DeployTestUnknown", false, func() layers.Layer { return &stand{} })
 	register("DeployTestRight", false, func() layers.Layer { return &deployable{} })
@@ -186,6 +190,15 @@ func TestWiring(t *testing.T) {
 				data Input  > data
 				ip InnerProduct data > ip
 				back InnerProduct ip > back`, outputs: "back"},
+		{name: "sigmoid", text: `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 6 } } }
+				layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
+				` + ip + `layer { name: "back" type: "InnerProduct" bottom: "ip" top: "back" inner_product_param { num_output: 6 } }
+				layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "back" bottom: "flat" top: "loss" }`,
+			want: `
+				data Input  > data
+				ip InnerProduct data > ip
+				back InnerProduct ip > back
+				prob Sigmoid back > prob`, outputs: "prob"},
 		{name: "a loss of ordinary layers", text: inputs + `layer { name: "target" type: "Reshape" bottom: "label" top: "target" reshape_param { shape { dim: 0 dim: 1 } } }
 				layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 1 } }
 				layer { name: "diff" type: "Eltwise" bottom: "ip" bottom: "target" top: "diff" eltwise_param { coeff: 1 coeff: -1 } }
