@@ -27,7 +27,7 @@ func (a *app) buildCommand() *cobra.Command {
 		Use:   "build --with MODULE[@VERSION][=DIR]... -o OUT",
 		Short: "Make a gocaffe with further layers",
 		Long: `Make a gocaffe that knows further layers: those of the Go packages that --with
-names, and all that the program knows without them. It takes Go, nothing else.
+names, and those that come with gocaffe. It takes Go, nothing else.
 
 --with takes the path of a package, which Go gets from where its path says:
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
+
+	_ "github.com/gocaffe/gocaffe/plugins/all"
 )
 
 func TestLayersList(t *testing.T) {
