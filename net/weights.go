@@ -99,8 +99,12 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 	}
 	for k, w := range source.Blobs {
 		if !l.Params[k].MatchesProto(w) {
-			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net %s;"+
-				" to learn the layer from scratch, rename it", k, protoShape(w), l.Params[k].ShapeString())
+			where := ""
+			if pos := l.positions.Of(l.source, "", 0); pos.IsValid() {
+				where = fmt.Sprintf(" (%v)", pos)
+			}
+			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net%s %s;"+
+				" to learn the layer from scratch, rename it", k, protoShape(w), where, l.Params[k].ShapeString())
 		}
 		// Reading the numbers into a blob of its own finds damaged ones.
 		if err := new(blob.Blob).FromProto(w, true); err != nil {
