@@ -121,7 +121,7 @@ func TestLoadLegacyShape(t *testing.T) {
 		t.Error("the weights have not been copied")
 	}
 	*p.Layer[1].Blobs[0].Num = 2
-	if err := n.CopyTrainedFrom(p, "old"); err == nil || !strings.Contains(err.Error(), "its shape in the file is 2 1 4 3 (24), in the net 4 3 (12)") {
+	if err := n.CopyTrainedFrom(p, "old"); err == nil || !strings.Contains(err.Error(), "its shape in the file is 2 1 4 3 (24), in the net (net.prototxt:3:1) 4 3 (12)") {
 		t.Errorf("got %v, want a mismatch of the shapes", err)
 	}
 }
