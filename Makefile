@@ -46,7 +46,7 @@ generate: ## make all generated files again
 	$(GO) generate ./...
 
 check-generated: generate ## fail if that changes a file
-	git diff --exit-code -- caffepb prototxt/zoo internal/kernel
+	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel
 
 fuzz: ## each fuzz target for FUZZ (60s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \

@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,8 +16,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+//go:generate sh -c "go run ./gocaffe layers --markdown > ../docs/layers.md"
+
 func (a *app) layersCommand() *cobra.Command {
-	return &cobra.Command{
+	markdown := false
+	cmd := &cobra.Command{
 		Use:   "layers [TYPE]",
 		Short: "List the layer types that the program knows, or describe one",
 		Long: `List the layer types that the program knows: the group of Caffe's catalogue, the
@@ -24,25 +28,56 @@ package that a type is from, and the devices it computes on. With TYPE: what
 the layer computes, its options with their defaults, and a sample for a net.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return listLayers(a.stdout)
+			text := ""
+			switch {
+			case markdown && len(args) > 0:
+				return errors.New("layers: --markdown describes all types, give it no TYPE")
+			case markdown:
+				text = layersPage()
+			case len(args) == 0:
+				text = listLayers()
+			case layers.Lookup(args[0]) != nil:
+				text = describeLayer(layers.Lookup(args[0]))
+			default:
+				return unknownType(args[0])
 			}
-			return describeLayer(a.stdout, args[0])
+			_, err := io.WriteString(a.stdout, text)
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "describe all types, as a page in Markdown")
+	return cmd
+}
+
+// layersPage describes all types, group by group.
+func layersPage() string {
+	groups := make(map[string][]*layers.Info)
+	for _, typ := range layers.Types() {
+		info := layers.Lookup(typ)
+		groups[layerGroup(info)] = append(groups[layerGroup(info)], info)
+	}
+	var b strings.Builder
+	b.WriteString("# Layers\n\nEvery layer type that gocaffe knows, as `gocaffe layers TYPE` describes it. This page is made by `make generate`.\n")
+	for _, group := range sortedKeys(groups) {
+		fmt.Fprintf(&b, "\n## %s\n", strings.ToUpper(group[:1])+group[1:])
+		for _, info := range groups[group] {
+			_, description, _ := strings.Cut(describeLayer(info), "\n\n")
+			fmt.Fprintf(&b, "\n### %s\n\n```text\n%s```\n", info.Type, description)
+		}
+	}
+	return b.String()
 }
 
 // devices is what every layer computes on: there is no other device yet.
 const devices = "CPU"
 
-func listLayers(out io.Writer) error {
+func listLayers() string {
 	rows := [][]string{{"TYPE", "GROUP", "DEVICES", "SOURCE"}}
 	for _, typ := range layers.Types() {
 		info := layers.Lookup(typ)
-		rows = append(rows, []string{typ, info.Group, devices, layerSource(info)})
+		rows = append(rows, []string{typ, layerGroup(info), devices, layerSource(info)})
 	}
-	_, err := io.WriteString(out, table(rows))
-	return err
+	return table(rows)
 }
 
 // table returns rows with their cells in columns.
@@ -57,6 +92,14 @@ func table(rows [][]string) string {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return b.String()
+}
+
+// layerGroup returns the group that a type says it is in.
+func layerGroup(info *layers.Info) string {
+	if info.Group == "" {
+		return "other"
+	}
+	return info.Group
 }
 
 // layerSource returns the package that a type is from, with its version if it
@@ -80,26 +123,21 @@ func unknownType(typ string) error {
 	return fmt.Errorf("unknown layer type %q (gocaffe layers lists the known ones)", typ)
 }
 
-func describeLayer(out io.Writer, typ string) error {
-	info := layers.Lookup(typ)
-	if info == nil {
-		return unknownType(typ)
-	}
+func describeLayer(info *layers.Info) string {
 	tops := info.Tops.String()
 	if info.SameCount {
 		tops += ", as many as bottoms"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n\n", typ, strings.TrimSpace(info.Doc))
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", info.Type, strings.TrimSpace(info.Doc))
 	b.WriteString(table([][]string{
-		{"group:", info.Group}, {"from:", layerSource(info)}, {"devices:", devices}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
+		{"group:", layerGroup(info)}, {"from:", layerSource(info)}, {"devices:", devices}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
 	}))
 	if field := optionsField(info); field != nil {
 		fmt.Fprintf(&b, "\n%s, field %d of a layer:\n%s", field.TextName(), field.Number(), table(fieldRows(field.Message())))
 	}
 	fmt.Fprintf(&b, "\nSample:\n\n%s", sampleLayer(info))
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }
 
 // optionsField returns the field of LayerParameter with the options of a type,

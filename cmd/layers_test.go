@@ -80,3 +80,19 @@ func TestLayersUnknown(t *testing.T) {
 		}
 	}
 }
+
+func TestLayersPage(t *testing.T) {
+	page, _ := mustRun(t, "layers", "--markdown")
+	for _, typ := range layers.Types() {
+		if !strings.Contains(page, "\n### "+typ+"\n\n```text\n") {
+			t.Errorf("the page has no heading for %s", typ)
+		}
+	}
+	if strings.Count(page, "\nSample:\n") != len(layers.Types()) {
+		t.Errorf("the page has %d samples for %d types", strings.Count(page, "\nSample:\n"), len(layers.Types()))
+	}
+	want := "gocaffe: layers: --markdown describes all types, give it no TYPE\n"
+	if code, _, stderr := run("layers", "--markdown", "ReLU"); code != 1 || stderr != want {
+		t.Errorf("exit code %d, %q, want 1, %q", code, stderr, want)
+	}
+}
