@@ -304,6 +304,8 @@ func (p *parser) unknownField(t token, s *scope, owner *scope) {
 		hint = fmt.Sprintf(", did you mean %q?", meant)
 	} else if owner != nil {
 		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
+	} else if s.m.Descriptor() == layerParameter && strings.HasSuffix(p.str(t), "_param") {
+		hint = ": no plugin of this program has it (gocaffe build --with MODULE adds one; --proto FILE reads the caffe.proto of a fork)"
 	}
 	p.errorAt(t, "unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
 }
