@@ -388,7 +388,7 @@ func TestPromises(t *testing.T) {
 		"num_output: 100",
 	} {
 		for _, phase := range []string{"phase: TRAIN", "phase: TEST"} {
-			x, label := layertest.Gaussian(1, 3000, 50), labels(3000, 30)
+			x, label := layertest.Gaussian(1, 1500, 50), labels(1500, 30)
 			layertest.CheckThreads(t, layer(options+gaussian, phase), x, label)
 			layertest.CheckAllocs(t, layer(options+gaussian, phase), x, label)
 		}

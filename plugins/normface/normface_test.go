@@ -101,11 +101,17 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-// pass runs both passes and returns the diff of the first bottom.
+// pass runs both passes and returns the diff of the first bottom, in which what
+// was not written is NaN.
 func pass(t *testing.T, f *layertest.Fixture) []float32 {
 	t.Helper()
 	if err := f.Forward(); err != nil {
 		t.Fatal(err)
+	}
+	if dx := f.Bottom[0].MutableDiff(); !f.Top[0].SharesDiff(f.Bottom[0]) {
+		for i := range dx {
+			dx[i] = float32(math.NaN())
+		}
 	}
 	if err := f.Backward(); err != nil {
 		t.Fatal(err)
@@ -181,6 +187,8 @@ func TestContrastive(t *testing.T) {
 		{"max_positive_only: true positive_outlier_thresh: 9", (0.5 + 0.8 + 0.75 + 0.5) / 2, []float32{6.5 / 2, (0.8 + 0.75 + 0.5) / 4},
 			[]float32{1, -1, 0, -1, 0, -1}},
 		{"positive_first: true", (0.5 + 0.8 + 4) / 2, []float32{4.5 / 2, (0.8 + 0.75 + 0.5) / 4},
+			[]float32{1, -1, 0, 0, 1, 0}},
+		{"positive_first: true max_positive_only: true", (0.5 + 0.8) / 2, []float32{4.5 / 2, (0.8 + 0.75 + 0.5) / 4},
 			[]float32{1, -1, 0, 0, 1, 0}},
 		{"normalize_negative: 0.5", (0.5 + 0.8 + 4 + 0.75 + 0.5) / 2, []float32{4.5 / 2, (0.8 + 0.75 + 0.5) / 4},
 			[]float32{1, -1. / 3, 0, -1. / 3, 0, -1. / 3}}, // 3/0.5/2 items
@@ -299,6 +307,16 @@ func TestLabelSpecificAdd(t *testing.T) {
 	equal(t, "biases after a restart", biases(restored, 1), 0.5)
 	if err := f.Layer.(layers.Stateful).SetState([]byte("-1")); err == nil {
 		t.Error("a wrong state: no error")
+	}
+}
+
+// TestBPNorm checks that the gradient of the length is passed on only if asked
+// for.
+func TestBPNorm(t *testing.T) {
+	for options, want := range map[string][]float32{"": {0, 0}, "bp_norm: true": {5 * 0.6, 5 * 0.8}} {
+		f := layertest.New(t, layer("Normalize", 1, 2, "normalize_param { "+options+" }"), layertest.Values([]float32{3, 4}, 1, 2))
+		f.Top[1].MutableDiff()[0] = 5
+		equal(t, options+": gradient", pass(t, f), want...)
 	}
 }
 
