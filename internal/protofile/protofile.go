@@ -28,7 +28,7 @@ import (
 // Link finds what they mean. Comments become source locations, so that they
 // can be shown to people.
 func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) {
-	parser := proto.NewParser(bytes.NewReader(text))
+	parser := proto.NewParser(bytes.NewReader(doubleQuoted(text)))
 	parser.Filename(name)
 	file, err := parser.Parse()
 	if err != nil {
@@ -183,10 +183,6 @@ func (c *converter) field(d *descriptorpb.DescriptorProto, f *proto.NormalField,
 	for _, o := range f.Options {
 		switch o.Name {
 		case "default":
-			if o.Constant.QuoteRune == '\'' {
-				// emicklei/proto loses the spaces between single quotes.
-				c.fail(f.Position, "field %q of %s: the default is in single quotes, want double quotes", f.Name, d.GetName())
-			}
 			fd.DefaultValue = pb.String(defaultText(o.Constant, fd.GetType()))
 		case "packed":
 			fd.Options = &descriptorpb.FieldOptions{Packed: pb.Bool(o.Constant.Source == "true")}

@@ -1,0 +1,59 @@
+package protofile
+
+import "bytes"
+
+// doubleQuoted returns the text of a .proto file with double quotes around the
+// strings that have single ones, in which emicklei/proto loses spaces. All else
+// stays in its place.
+func doubleQuoted(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		n := commentEnd(text)
+		if text[0] == '"' || text[0] == '\'' {
+			n = stringEnd(text)
+		}
+		if text[0] == '\'' && text[n-1] == '\'' && n > 1 {
+			out = append(out, '"')
+			out = append(out, bytes.ReplaceAll(text[1:n-1], []byte(`"`), []byte(`\"`))...)
+			out = append(out, '"')
+		} else {
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return out
+}
+
+// stringEnd returns the length of the string that text begins with, up to its
+// closing quote, or to the end of the line if there is none.
+func stringEnd(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case text[0]:
+			return i + 1
+		case '\n':
+			return i
+		}
+	}
+	return len(text)
+}
+
+// commentEnd returns the length of the comment that text begins with, or 1 if
+// it does not begin with one.
+func commentEnd(text []byte) int {
+	var end string
+	switch {
+	case bytes.HasPrefix(text, []byte("//")):
+		end = "\n"
+	case bytes.HasPrefix(text, []byte("/*")):
+		end = "*/"
+	default:
+		return 1
+	}
+	if i := bytes.Index(text[2:], []byte(end)); i >= 0 {
+		return 2 + i + len(end)
+	}
+	return len(text)
+}
