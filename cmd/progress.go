@@ -71,6 +71,9 @@ func (p *trainProgress) Observe(event any) {
 		p.say("Iteration %6d  snapshot: %s", e.Iter, e.State)
 	case *solver.Finished:
 		p.clear()
+		if e.Early {
+			fmt.Fprintf(p.w, "Stopped after iteration %d, as asked\n", e.Iter)
+		}
 		p.bar = nil
 	}
 }
