@@ -64,5 +64,6 @@ clean: ## remove what build makes
 
 MNIST  ?= ../shared/data/mnist
 
-results-mnist: build ## train every loss of the paper on MNIST, three seeds each: about half an hour
-	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data $(abspath $(MNIST))
+results-mnist: build ## docs/results.md: every loss of the paper on MNIST, three seeds each: half an hour
+	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data $(abspath $(MNIST)) >bin/results.md
+	mv bin/results.md docs/results.md
