@@ -3784,14 +3784,16 @@ type AccuracyParameter struct {
 	TopK          *uint32                `protobuf:"varint,1,opt,name=top_k,json=topK,def=1" json:"top_k,omitempty"`
 	Axis          *int32                 `protobuf:"varint,2,opt,name=axis,def=1" json:"axis,omitempty"`
 	IgnoreLabel   *int32                 `protobuf:"varint,3,opt,name=ignore_label,json=ignoreLabel" json:"ignore_label,omitempty"`
+	MinIsBetter   *bool                  `protobuf:"varint,4,opt,name=min_is_better,json=minIsBetter,def=0" json:"min_is_better,omitempty"` // NormFace: scores are distances
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 // Default values for AccuracyParameter fields.
 const (
-	Default_AccuracyParameter_TopK = uint32(1)
-	Default_AccuracyParameter_Axis = int32(1)
+	Default_AccuracyParameter_TopK        = uint32(1)
+	Default_AccuracyParameter_Axis        = int32(1)
+	Default_AccuracyParameter_MinIsBetter = bool(false)
 )
 
 func (x *AccuracyParameter) Reset() {
@@ -3843,6 +3845,13 @@ func (x *AccuracyParameter) GetIgnoreLabel() int32 {
 		return *x.IgnoreLabel
 	}
 	return 0
+}
+
+func (x *AccuracyParameter) GetMinIsBetter() bool {
+	if x != nil && x.MinIsBetter != nil {
+		return *x.MinIsBetter
+	}
+	return Default_AccuracyParameter_MinIsBetter
 }
 
 // ArgMax: indices (and values) of the largest scores.
@@ -5933,6 +5942,7 @@ func (x *PReLUParameter) GetChannelShared() bool {
 type ParameterParameter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Shape         *BlobShape             `protobuf:"bytes,1,opt,name=shape" json:"shape,omitempty"`
+	BlobFiller    *FillerParameter       `protobuf:"bytes,2,opt,name=blob_filler,json=blobFiller" json:"blob_filler,omitempty"` // NormFace: fills the blob; without it, zeros
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5970,6 +5980,13 @@ func (*ParameterParameter) Descriptor() ([]byte, []int) {
 func (x *ParameterParameter) GetShape() *BlobShape {
 	if x != nil {
 		return x.Shape
+	}
+	return nil
+}
+
+func (x *ParameterParameter) GetBlobFiller() *FillerParameter {
+	if x != nil {
+		return x.BlobFiller
 	}
 	return nil
 }
@@ -6623,6 +6640,8 @@ type ScaleParameter struct {
 	Filler        *FillerParameter       `protobuf:"bytes,3,opt,name=filler" json:"filler,omitempty"`
 	BiasTerm      *bool                  `protobuf:"varint,4,opt,name=bias_term,json=biasTerm,def=0" json:"bias_term,omitempty"`
 	BiasFiller    *FillerParameter       `protobuf:"bytes,5,opt,name=bias_filler,json=biasFiller" json:"bias_filler,omitempty"`
+	MinValue      *float32               `protobuf:"fixed32,6,opt,name=min_value,json=minValue" json:"min_value,omitempty"` // NormFace: the factors are kept in this range
+	MaxValue      *float32               `protobuf:"fixed32,7,opt,name=max_value,json=maxValue" json:"max_value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6697,6 +6716,20 @@ func (x *ScaleParameter) GetBiasFiller() *FillerParameter {
 		return x.BiasFiller
 	}
 	return nil
+}
+
+func (x *ScaleParameter) GetMinValue() float32 {
+	if x != nil && x.MinValue != nil {
+		return *x.MinValue
+	}
+	return 0
+}
+
+func (x *ScaleParameter) GetMaxValue() float32 {
+	if x != nil && x.MaxValue != nil {
+		return *x.MaxValue
+	}
+	return 0
 }
 
 // Sigmoid.
@@ -6821,14 +6854,16 @@ type SoftmaxParameter struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Engine        *SoftmaxParameter_Engine `protobuf:"varint,1,opt,name=engine,enum=caffe.SoftmaxParameter_Engine,def=0" json:"engine,omitempty"`
 	Axis          *int32                   `protobuf:"varint,2,opt,name=axis,def=1" json:"axis,omitempty"`
+	NormalizeType *string                  `protobuf:"bytes,7,opt,name=normalize_type,json=normalizeType,def=Softmax" json:"normalize_type,omitempty"` // NormFace: only this one is supported
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 // Default values for SoftmaxParameter fields.
 const (
-	Default_SoftmaxParameter_Engine = SoftmaxParameter_DEFAULT
-	Default_SoftmaxParameter_Axis   = int32(1)
+	Default_SoftmaxParameter_Engine        = SoftmaxParameter_DEFAULT
+	Default_SoftmaxParameter_Axis          = int32(1)
+	Default_SoftmaxParameter_NormalizeType = string("Softmax")
 )
 
 func (x *SoftmaxParameter) Reset() {
@@ -6873,6 +6908,13 @@ func (x *SoftmaxParameter) GetAxis() int32 {
 		return *x.Axis
 	}
 	return Default_SoftmaxParameter_Axis
+}
+
+func (x *SoftmaxParameter) GetNormalizeType() string {
+	if x != nil && x.NormalizeType != nil {
+		return *x.NormalizeType
+	}
+	return Default_SoftmaxParameter_NormalizeType
 }
 
 // Swish: x sigmoid(beta x).
@@ -8258,11 +8300,12 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05VALID\x10\x01\x12\x0e\n" +
 	"\n" +
 	"BATCH_SIZE\x10\x02\x12\b\n" +
-	"\x04NONE\x10\x03\"e\n" +
+	"\x04NONE\x10\x03\"\x90\x01\n" +
 	"\x11AccuracyParameter\x12\x16\n" +
 	"\x05top_k\x18\x01 \x01(\r:\x011R\x04topK\x12\x15\n" +
 	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\x12!\n" +
-	"\fignore_label\x18\x03 \x01(\x05R\vignoreLabel\"d\n" +
+	"\fignore_label\x18\x03 \x01(\x05R\vignoreLabel\x12)\n" +
+	"\rmin_is_better\x18\x04 \x01(\b:\x05falseR\vminIsBetter\"d\n" +
 	"\x0fArgMaxParameter\x12%\n" +
 	"\vout_max_val\x18\x01 \x01(\b:\x05falseR\toutMaxVal\x12\x16\n" +
 	"\x05top_k\x18\x02 \x01(\r:\x011R\x04topK\x12\x12\n" +
@@ -8443,9 +8486,11 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05width\x18\x04 \x01(\rR\x05width\"n\n" +
 	"\x0ePReLUParameter\x12.\n" +
 	"\x06filler\x18\x01 \x01(\v2\x16.caffe.FillerParameterR\x06filler\x12,\n" +
-	"\x0echannel_shared\x18\x02 \x01(\b:\x05falseR\rchannelShared\"<\n" +
+	"\x0echannel_shared\x18\x02 \x01(\b:\x05falseR\rchannelShared\"u\n" +
 	"\x12ParameterParameter\x12&\n" +
-	"\x05shape\x18\x01 \x01(\v2\x10.caffe.BlobShapeR\x05shape\"\xf2\x04\n" +
+	"\x05shape\x18\x01 \x01(\v2\x10.caffe.BlobShapeR\x05shape\x127\n" +
+	"\vblob_filler\x18\x02 \x01(\v2\x16.caffe.FillerParameterR\n" +
+	"blobFiller\"\xf2\x04\n" +
 	"\x10PoolingParameter\x12;\n" +
 	"\x04pool\x18\x01 \x01(\x0e2\".caffe.PoolingParameter.PoolMethod:\x03MAXR\x04pool\x12\x1f\n" +
 	"\vkernel_size\x18\x02 \x01(\rR\n" +
@@ -8527,14 +8572,16 @@ const file_caffe_proto_rawDesc = "" +
 	"\x06Engine\x12\v\n" +
 	"\aDEFAULT\x10\x00\x12\t\n" +
 	"\x05CAFFE\x10\x01\x12\t\n" +
-	"\x05CUDNN\x10\x02\"\xd2\x01\n" +
+	"\x05CUDNN\x10\x02\"\x8c\x02\n" +
 	"\x0eScaleParameter\x12\x15\n" +
 	"\x04axis\x18\x01 \x01(\x05:\x011R\x04axis\x12\x1c\n" +
 	"\bnum_axes\x18\x02 \x01(\x05:\x011R\anumAxes\x12.\n" +
 	"\x06filler\x18\x03 \x01(\v2\x16.caffe.FillerParameterR\x06filler\x12\"\n" +
 	"\tbias_term\x18\x04 \x01(\b:\x05falseR\bbiasTerm\x127\n" +
 	"\vbias_filler\x18\x05 \x01(\v2\x16.caffe.FillerParameterR\n" +
-	"biasFiller\"\x80\x01\n" +
+	"biasFiller\x12\x1b\n" +
+	"\tmin_value\x18\x06 \x01(\x02R\bminValue\x12\x1b\n" +
+	"\tmax_value\x18\a \x01(\x02R\bmaxValue\"\x80\x01\n" +
 	"\x10SigmoidParameter\x12?\n" +
 	"\x06engine\x18\x01 \x01(\x0e2\x1e.caffe.SigmoidParameter.Engine:\aDEFAULTR\x06engine\"+\n" +
 	"\x06Engine\x12\v\n" +
@@ -8545,10 +8592,11 @@ const file_caffe_proto_rawDesc = "" +
 	"\tslice_dim\x18\x01 \x01(\r:\x011R\bsliceDim\x12\x1f\n" +
 	"\vslice_point\x18\x02 \x03(\rR\n" +
 	"slicePoint\x12\x15\n" +
-	"\x04axis\x18\x03 \x01(\x05:\x011R\x04axis\"\x97\x01\n" +
+	"\x04axis\x18\x03 \x01(\x05:\x011R\x04axis\"\xc7\x01\n" +
 	"\x10SoftmaxParameter\x12?\n" +
 	"\x06engine\x18\x01 \x01(\x0e2\x1e.caffe.SoftmaxParameter.Engine:\aDEFAULTR\x06engine\x12\x15\n" +
-	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\"+\n" +
+	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\x12.\n" +
+	"\x0enormalize_type\x18\a \x01(\t:\aSoftmaxR\rnormalizeType\"+\n" +
 	"\x06Engine\x12\v\n" +
 	"\aDEFAULT\x10\x00\x12\t\n" +
 	"\x05CAFFE\x10\x01\x12\t\n" +
@@ -8951,67 +8999,68 @@ var file_caffe_proto_depIdxs = []int32{
 	13,  // 92: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
 	39,  // 93: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
 	32,  // 94: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
-	14,  // 95: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
-	15,  // 96: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
-	16,  // 97: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
-	17,  // 98: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
-	39,  // 99: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 100: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
-	18,  // 101: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
-	32,  // 102: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
-	19,  // 103: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
-	20,  // 104: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
-	39,  // 105: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 106: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
-	21,  // 107: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
-	22,  // 108: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
-	23,  // 109: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
-	90,  // 110: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
-	24,  // 111: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
-	33,  // 112: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
-	47,  // 113: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	49,  // 114: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	51,  // 115: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
-	52,  // 116: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	59,  // 117: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	60,  // 118: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	62,  // 119: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	63,  // 120: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	64,  // 121: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	66,  // 122: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	72,  // 123: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	88,  // 124: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	73,  // 125: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
-	69,  // 126: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	43,  // 127: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	55,  // 128: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	86,  // 129: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	53,  // 130: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	42,  // 131: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	61,  // 132: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	75,  // 133: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	82,  // 134: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	29,  // 135: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
-	29,  // 136: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
-	68,  // 137: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	40,  // 138: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	85,  // 139: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	81,  // 140: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	83,  // 141: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	48,  // 142: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	57,  // 143: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	41,  // 144: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
-	25,  // 145: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
-	39,  // 146: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 147: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
-	26,  // 148: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
-	33,  // 149: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
-	60,  // 150: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	151, // [151:151] is the sub-list for method output_type
-	151, // [151:151] is the sub-list for method input_type
-	151, // [151:151] is the sub-list for extension type_name
-	151, // [151:151] is the sub-list for extension extendee
-	0,   // [0:151] is the sub-list for field type_name
+	39,  // 95: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
+	14,  // 96: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
+	15,  // 97: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
+	16,  // 98: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
+	17,  // 99: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
+	39,  // 100: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 101: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
+	18,  // 102: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
+	32,  // 103: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
+	19,  // 104: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
+	20,  // 105: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
+	39,  // 106: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
+	39,  // 107: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
+	21,  // 108: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
+	22,  // 109: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
+	23,  // 110: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
+	90,  // 111: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
+	24,  // 112: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
+	33,  // 113: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
+	47,  // 114: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	49,  // 115: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	51,  // 116: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
+	52,  // 117: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	59,  // 118: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	60,  // 119: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	62,  // 120: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	63,  // 121: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	64,  // 122: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	66,  // 123: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	72,  // 124: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	88,  // 125: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	73,  // 126: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
+	69,  // 127: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	43,  // 128: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	55,  // 129: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	86,  // 130: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	53,  // 131: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	42,  // 132: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	61,  // 133: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	75,  // 134: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	82,  // 135: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	29,  // 136: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
+	29,  // 137: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
+	68,  // 138: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	40,  // 139: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
+	85,  // 140: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	81,  // 141: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	83,  // 142: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	48,  // 143: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	57,  // 144: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	41,  // 145: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
+	25,  // 146: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
+	39,  // 147: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 148: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
+	26,  // 149: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
+	33,  // 150: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
+	60,  // 151: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	152, // [152:152] is the sub-list for method output_type
+	152, // [152:152] is the sub-list for method input_type
+	152, // [152:152] is the sub-list for extension type_name
+	152, // [152:152] is the sub-list for extension extendee
+	0,   // [0:152] is the sub-list for field type_name
 }
 
 func init() { file_caffe_proto_init() }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
@@ -25,13 +26,14 @@ var fillers = map[string]filler{
 	"uniform":           {checkUniform, fillUniform},
 	"gaussian":          {checkGaussian, fillGaussian},
 	"positive_unitball": {notSparse, fillPositiveUnitball},
+	"gaussian_unitball": {notSparse, fillGaussianUnitball},
 	"xavier":            {notSparse, fillXavier},
 	"msra":              {notSparse, fillMSRA},
 	"bilinear":          {notSparse, fillBilinear},
 }
 
 // fillerNames has the order in which Caffe's documentation lists them.
-var fillerNames = []string{"constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear"}
+var fillerNames = []string{"constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear", "gaussian_unitball"}
 
 // Fill sets the numbers of a blob as filler.hpp does, with random numbers of
 // its own: Caffe's cannot be had without boost's generators. A nil p fills with
@@ -174,6 +176,17 @@ func fillPositiveUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) erro
 		for i := range row {
 			row[i] /= sum
 		}
+	}
+	return nil
+}
+
+// fillGaussianUnitball gives the numbers of each output a random direction and
+// the length 1, as the filler of NormFace's Caffe does.
+func fillGaussianUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) error {
+	data := b.MutableData()
+	r.Gaussian(data, 0, 1, 0)
+	for row := range slices.Chunk(data, len(data)/b.Num()) {
+		kernel.Scale(float32(1/math.Sqrt(kernel.SumSq(row)+1e-12)), row, row)
 	}
 	return nil
 }

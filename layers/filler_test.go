@@ -123,6 +123,26 @@ func TestFillPositiveUnitball(t *testing.T) {
 	}
 }
 
+func TestFillGaussianUnitball(t *testing.T) {
+	data := filled(t, `type: "gaussian_unitball"`, NewRand(1), 7, 3, 5)
+	negative := 0
+	for i := range 7 {
+		var squares float64
+		for _, v := range data[15*i : 15*i+15] {
+			if v < 0 {
+				negative++
+			}
+			squares += float64(v) * float64(v)
+		}
+		if math.Abs(squares-1) > 1e-6 {
+			t.Errorf("output %d has length² %g, want 1", i, squares)
+		}
+	}
+	if negative < 30 || negative > 75 {
+		t.Errorf("%d of 105 numbers are negative, want about half", negative)
+	}
+}
+
 // TestFillGolden compares the fillers without random numbers with the weights
 // that Caffe made.
 func TestFillGolden(t *testing.T) {

@@ -88,7 +88,7 @@ func TestPowerConstant(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	layertest.CheckError(t, 2, `layer "l": unknown filler type "konstant", did you mean "constant"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+	layertest.CheckError(t, 2, `layer "l": unknown filler type "konstant", did you mean "constant"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear, gaussian_unitball)`,
 		"layer { name: \"l\" bottom: \"x\" top: \"y\" type: \"PReLU\"\nprelu_param { filler { value: 1 type: \"konstant\" } } }", layertest.Gaussian(1, 2, 3))
 	layertest.CheckError(t, 1, `layer "l": bottom has shape [7], want at least 2 axes`,
 		layer(`type: "PReLU"`, "y"), layertest.Gaussian(1, 7))

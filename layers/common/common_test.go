@@ -184,6 +184,23 @@ func TestScaleFrozen(t *testing.T) {
 	}
 }
 
+// TestScaleLimits checks that each pass brings the factors into the range that
+// NormFace's fields give, and that they stay there.
+func TestScaleLimits(t *testing.T) {
+	f := layertest.New(t, `layer { type: "Scale" bottom: "x" top: "y" scale_param { min_value: 0.5 max_value: 2 } }`,
+		layertest.Values([]float32{1, 1, 1}, 1, 3))
+	a := f.Params()[0]
+	copy(a.MutableData(), []float32{-1, 1.5, 7})
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float32{0.5, 1.5, 2} {
+		if y, a := f.Top[0].Data()[i], a.Data()[i]; y != want || a != want {
+			t.Errorf("top %d is %g and its factor %g, want %g", i, y, a, want)
+		}
+	}
+}
+
 // TestStoredWeights checks that weights in the net's file take the place of
 // those of the filler.
 func TestStoredWeights(t *testing.T) {
@@ -215,7 +232,7 @@ func TestErrors(t *testing.T) {
 		{3, `num_output is 4000000000, want 1 to 2147483647`, "InnerProduct", "inner_product_param {\n num_output: 4000000000 }", x, nil},
 		{2, `weights: blob shape [2000000000 12] has more than 2147483647 elements`, "InnerProduct", "inner_product_param { num_output: 2000000000 }", x, nil},
 		{2, `axis 3 is out of range for the 3 axes of shape [2 3 4]`, "InnerProduct", "inner_product_param { num_output: 1 axis: 3 }", x, nil},
-		{2, `unknown filler type "xaver", did you mean "xavier"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+		{2, `unknown filler type "xaver", did you mean "xavier"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear, gaussian_unitball)`,
 			"InnerProduct", `inner_product_param { num_output: 1 weight_filler { type: "xaver" } }`, x, nil},
 		{2, `filler "bilinear": blob has shape [1 12], want 4 axes and the last two equal`,
 			"InnerProduct", `inner_product_param { num_output: 1 weight_filler { type: "bilinear" } }`, x, nil},

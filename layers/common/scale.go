@@ -31,6 +31,7 @@ scale_param:
 	filler (constant 1): fills a
 	bias_term (false): whether there is a b
 	bias_filler (constant 0): fills b
+	min_value (none), max_value (none): each pass first brings a into this range (NormFace)
 
 Caffe: scale_layer.cpp`,
 		Bottoms: layers.Between(1, 2),
@@ -62,6 +63,9 @@ func newScale(s *layers.Spec) (layers.Layer, error) {
 	}
 	if err := l.check(p.GetNumAxes()); err != nil {
 		return nil, err
+	}
+	if p != nil && p.MinValue != nil && p.MaxValue != nil && !(p.GetMinValue() <= p.GetMaxValue()) {
+		return nil, s.Errorf("scale_param.min_value", "min_value %v is above max_value %v", p.GetMinValue(), p.GetMaxValue())
 	}
 	if err := s.CheckFiller("scale_param.filler", l.filler); err != nil {
 		return nil, err
@@ -131,8 +135,26 @@ func (l *scale) keeps(bottom, top []*blob.Blob) bool {
 	return bottom[0] == top[0] && (len(bottom) > 1 || l.Needs(0))
 }
 
+// limit brings the factors into the range of the options.
+func (l *scale) limit(a *blob.Blob) {
+	if l.param == nil || l.param.MinValue == nil && l.param.MaxValue == nil {
+		return
+	}
+	x := a.MutableData()
+	for i, v := range x {
+		if l.param.MinValue != nil {
+			v = max(v, *l.param.MinValue)
+		}
+		if l.param.MaxValue != nil {
+			v = min(v, *l.param.MaxValue)
+		}
+		x[i] = v
+	}
+}
+
 // Forward computes the top.
 func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	l.limit(l.a(bottom))
 	w, x := l.spec.Env.Workers, bottom[0].Data()
 	if l.keeps(bottom, top) {
 		if len(l.kept) < len(x) {

@@ -19,7 +19,7 @@ import (
 // required are the types that must be registered and have golden cases.
 var required = []string{
 	"Convolution", "Pooling", "LRN",
-	"InnerProduct", "BatchNorm", "Scale", "Bias", "Dropout",
+	"InnerProduct", "Parameter", "BatchNorm", "Scale", "Bias", "Dropout",
 	"ReLU", "PReLU", "Sigmoid", "TanH", "Power",
 	"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "HingeLoss",
 	"Softmax", "Split", "Concat", "Slice", "Eltwise", "Flatten", "Reshape", "Silence", "ArgMax",

@@ -29,6 +29,7 @@ accuracy_param:
 	top_k (1): how many of the highest scores are looked at
 	axis (1): the axis of the classes; a negative one counts from the last
 	ignore_label (none): items and places of this label do not count
+	min_is_better (false): the lowest scores are the best, as of distances (NormFace)
 
 Caffe: accuracy_layer.cpp`,
 	})
@@ -43,6 +44,7 @@ type accuracy struct {
 	spec   *layers.Spec
 	axis   int
 	topK   int
+	sign   float32 // -1 if the lowest scores are the best
 	labels *layers.Labels
 
 	class       []int32 // of each place, -1 if ignored
@@ -60,7 +62,10 @@ var (
 
 func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetAccuracyParam()
-	l := &accuracy{spec: spec, axis: int(p.GetAxis()), topK: int(p.GetTopK())}
+	l := &accuracy{spec: spec, axis: int(p.GetAxis()), topK: int(p.GetTopK()), sign: 1}
+	if p.GetMinIsBetter() {
+		l.sign = -1
+	}
 	var ignore *int32
 	if p != nil {
 		ignore = p.IgnoreLabel
@@ -128,10 +133,10 @@ func (l *accuracy) judge(_, i int) {
 			continue
 		}
 		first := place/inner*classes*inner + place%inner
-		score := l.x[first+c*inner]
+		score := l.sign * l.x[first+c*inner]
 		higher := -1 // the score of the true class finds itself
 		for k := 0; k < classes && higher < l.topK; k++ {
-			if l.x[first+k*inner] >= score {
+			if l.sign*l.x[first+k*inner] >= score {
 				higher++
 			}
 		}

@@ -71,6 +71,9 @@ type softmaxWithLoss struct {
 var _ layers.Layer = (*softmaxWithLoss)(nil)
 
 func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
+	if err := spec.CheckSoftmax(); err != nil {
+		return nil, err
+	}
 	norm, err := layers.NewLossNorm(spec, caffepb.LossParameter_VALID)
 	if err != nil {
 		return nil, err

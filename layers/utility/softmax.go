@@ -22,6 +22,7 @@ Bottom: scores, of outer x classes x inner numbers (for axis 1: items x classes 
 Top: probabilities, in the same shape. May be the bottom.
 
 softmax_param:
+	normalize_type (Softmax): no other is supported (NormFace)
 	axis (1): the axis of the classes; a negative one counts from the last
 	engine: accepted and ignored
 
@@ -41,7 +42,7 @@ type softmax struct {
 var _ layers.Layer = (*softmax)(nil)
 
 func newSoftmax(spec *layers.Spec) (layers.Layer, error) {
-	return &softmax{spec: spec, axis: int(spec.Param.GetSoftmaxParam().GetAxis())}, nil
+	return &softmax{spec: spec, axis: int(spec.Param.GetSoftmaxParam().GetAxis())}, spec.CheckSoftmax()
 }
 
 func (l *softmax) SetUp(bottom, top []*blob.Blob) error { return nil }

@@ -156,7 +156,7 @@ func TestErrors(t *testing.T) {
 		{2, `momentum is NaN, want 0 to 1`, "bn_param { momentum: nan }", x},
 		{2, `eps is -1, want 0 or more`, "bn_param { eps: -1 }", x},
 		{2, `filler "gaussian" with std -1, want more than 0`, `bn_param { slope_filler { type: "gaussian" std: -1 } }`, x},
-		{2, `unknown filler type "constnat", did you mean "constant"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+		{2, `unknown filler type "constnat", did you mean "constant"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear, gaussian_unitball)`,
 			`bn_param { bias_filler { type: "constnat" } }`, x},
 		{2, `layer has 2 blobs of weights, want at least 3`, `blobs { shape { dim: 1 dim: 1 } data: 1 } blobs { shape { dim: 1 dim: 1 } data: 1 }`, layertest.Gaussian(1, 2, 1)},
 	} {

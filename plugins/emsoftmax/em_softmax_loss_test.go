@@ -412,7 +412,7 @@ func TestErrors(t *testing.T) {
 		{3, `V is 0, want 1 to 2147483647 classifiers`, "em_softmax_param { num_output: 2\nV: 0 }"},
 		{2, `weights: blob shape [100000 100000 4] has more than 2147483647 elements`, `em_softmax_param { num_output: 100000 V: 100000 }`},
 		{3, `axis 2 is out of range for the 2 axes of shape [3 4]`, "em_softmax_param { num_output: 2\naxis: 2 }"},
-		{2, `unknown filler type "msr", did you mean "msra"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear)`,
+		{2, `unknown filler type "msr", did you mean "msra"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear, gaussian_unitball)`,
 			`em_softmax_param { num_output: 2 weight_filler { type: "msr" } }`},
 		{2, `filler "bilinear": blob has shape [2 4], want 4 axes and the last two equal`,
 			`em_softmax_param { num_output: 2 V: 2 weight_filler { type: "bilinear" } }`},
