@@ -86,8 +86,8 @@ layer {
 }
 layer { name: "scale" type: "Scale" bottom: "cosine" top: "ip2" param { decay_mult: 0 } scale_param { axis: 0 num_axes: 0 filler { value: 10 } } }
 ` + accuracy + softmax},
-	{"Hinge (L2)", classifier + accuracy + `layer {
-  name: "loss" type: "HingeLoss" bottom: "ip2" bottom: "label" top: "loss" hinge_loss_param { norm: L2 }
+	{"Hinge (L2, weight 0.2)", classifier + accuracy + `layer {
+  name: "loss" type: "HingeLoss" bottom: "ip2" bottom: "label" top: "loss" loss_weight: 0.2 hinge_loss_param { norm: L2 }
 }
 `},
 }
