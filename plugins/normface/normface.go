@@ -1,6 +1,7 @@
 // Package normface has the layers of NormFace's nets that Caffe does not have:
 // Normalize, InnerDistance, GeneralContrastiveLoss, GeneralTripletLoss,
-// LabelSpecificAdd and Flip. NormFace's options of InnerProduct are built in.
+// LabelSpecificAdd, LabelSpecificRescale and Flip. NormFace's options of
+// Caffe's own layers are built in.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/normface"
 //

@@ -89,6 +89,12 @@ func TestGradient(t *testing.T) {
 			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
 
 		{"add", layer("LabelSpecificAdd", 2, 2, "label_specific_add_param { bias: -0.5 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
+		{"rescale", layer("LabelSpecificRescale", 2, 2, "label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
+		{"rescale in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: -0.5 for_ip: true }`), layertest.GradientOptions{KinkRange: 0.02}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
+		{"rescale bias fix", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 0.5 bias_fix: true }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
+		{"rescale power", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 1.5 power_on_positive: true }"), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, -2, -1, 4, 5), labels(4, 5)}},
+		{"rescale power in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: 0.5 power_on_positive: true }`), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
+		{"rescale not in test", layer("LabelSpecificRescale", 2, 1, "phase: TEST label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
 		{"add in place", layer("LabelSpecificAdd", 2, 0, `top: "a" label_specific_add_param { bias: -0.5 }`), layertest.GradientOptions{}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -310,6 +316,80 @@ func TestLabelSpecificAdd(t *testing.T) {
 	}
 }
 
+// TestLabelSpecificRescale checks the options by hand, in both phases.
+func TestLabelSpecificRescale(t *testing.T) {
+	label := layertest.Values([]float32{0, 1, 0}, 3)
+	values := []float32{4, 2, 1, -4, -1, 2} // of true classes: 4, -4, -1
+	for _, test := range []struct {
+		options string
+		y       []float32
+		w       float32
+		dx      []float32 // for diffs of 1
+	}{
+		{"positive_weight: 0.5 negative_weight: 3", []float32{2, 6, 3, -2, -0.5, 6}, 0.5, []float32{0.5, 3, 3, 0.5, 0.5, 3}},
+		{"positive_weight: 0.5 for_ip: true", []float32{2, 2, 1, -4, -1, 2}, 0.5, []float32{0.5, 1, 1, 1, 1, 1}},
+		{"positive_weight: 0.5 bias_fix: true", []float32{2.5, 2, 1, -1.5, 0, 2}, 0.5, []float32{0.5, 1, 1, 0.5, 0.5, 1}},
+		// 0.5/sqrt(4), 0.5/sqrt(1)
+		{"positive_weight: 0.5 bias_fix: true power_on_positive: true", []float32{2, 2, 1, -2, -1, 2}, 0.5, []float32{0.25, 1, 1, 0.25, 0.5, 1}},
+		{"positive_weight: 1 bias_fix: true power_on_positive: true positive_lower_bound: 5 negative_upper_bound: -5", values, 1, []float32{1, 1, 1, 1, 1, 1}},
+		{"positive_weight: 5 positive_weight_base: 6 gamma: 0.5 power: 2 iteration: 1", []float32{6, 2, 1, -6, -1.5, 2}, 1.5, []float32{1.5, 1, 1, 1.5, 1.5, 1}}, // 6/(1+0.5·2)²
+	} {
+		for _, inPlace := range []bool{false, true} {
+			x := layertest.Values(values, 3, 2)
+			text := layer("LabelSpecificRescale", 2, 2, "label_specific_rescale_param { "+test.options+" }")
+			if inPlace {
+				text = layer("LabelSpecificRescale", 2, 0, `top: "a" top: "w" label_specific_rescale_param { `+test.options+" }")
+			}
+			f := layertest.New(t, text, x, label)
+			if err := f.Forward(); err != nil {
+				t.Fatal(err)
+			}
+			for i := range f.Top[0].MutableDiff() {
+				f.Top[0].MutableDiff()[i] = 1
+			}
+			if err := f.Backward(); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, test.options+": scores", f.Top[0].Data(), test.y...)
+			equal(t, test.options+": weight", f.Top[1].Data(), test.w)
+			equal(t, test.options+": gradient", x.Diff(), test.dx...)
+		}
+	}
+
+	x := layertest.Values(values, 3, 2)
+	const options = "label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 positive_weight_base: 9 "
+	f := layertest.New(t, layer("LabelSpecificRescale", 2, 2, "phase: TEST "+options+"}"), x, label)
+	pass(t, f)
+	equal(t, "scores in TEST", f.Top[0].Data(), values...)
+	equal(t, "weight in TEST", f.Top[1].Data(), 0.5)
+	f = layertest.New(t, layer("LabelSpecificRescale", 2, 2, "phase: TEST "+options+"rescale_test: true }"), x, label)
+	pass(t, f)
+	equal(t, "scores in TEST with rescale_test", f.Top[0].Data(), 2, 6, 3, -2, -0.5, 6)
+}
+
+// TestLabelSpecificRescaleState checks how the weight changes from pass to pass,
+// and over a restart.
+func TestLabelSpecificRescaleState(t *testing.T) {
+	const text = "label_specific_rescale_param { positive_weight_base: 6 gamma: 1 positive_weight_min: 1.75 positive_weight_max: 2.5 }"
+	make := func() *layertest.Fixture {
+		return layertest.New(t, layer("LabelSpecificRescale", 2, 2, text), gaussian(2, 3), layertest.Values([]float32{0, 2}, 2))
+	}
+	f := make()
+	for _, want := range []float32{2.5, 2} { // 6/2, 6/3
+		pass(t, f)
+		equal(t, "weight", f.Top[1].Data(), want)
+	}
+	restored := make()
+	if err := restored.Layer.(layers.Stateful).SetState(f.Layer.(layers.Stateful).State()); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, restored)
+	equal(t, "weight after a restart", restored.Top[1].Data(), 1.75) // 6/4
+	if err := f.Layer.(layers.Stateful).SetState([]byte("-1")); err == nil {
+		t.Error("a wrong state: no error")
+	}
+}
+
 // TestBPNorm checks that the gradient of the length is passed on only if asked
 // for.
 func TestBPNorm(t *testing.T) {
@@ -346,6 +426,7 @@ func TestPromises(t *testing.T) {
 		{layer("GeneralContrastiveLoss", 2, 2, "general_contrastive_loss_param { add_intra_mae: true }"), []*blob.Blob{d, label}},
 		{layer("GeneralTripletLoss", 2, 2, "general_triplet_loss_param { hardest_only: true }"), []*blob.Blob{d, label}},
 		{layer("LabelSpecificAdd", 2, 2, "label_specific_add_param { bias_base: -1 }"), []*blob.Blob{d, label}},
+		{layer("LabelSpecificRescale", 2, 2, "label_specific_rescale_param { positive_weight_base: 2 negative_weight: 3 }"), []*blob.Blob{d, label}},
 	} {
 		layertest.CheckThreads(t, test.text, test.bottom...)
 		layertest.CheckAllocs(t, test.text, test.bottom...)
@@ -378,6 +459,8 @@ func TestErrors(t *testing.T) {
 		{1, `got labels of shape [2], which are 2, want 3 x 1 = 3, one for each place that has 4 scores`, layer("GeneralTripletLoss", 2, 1, ""), []*blob.Blob{x, labels(2, 2)}},
 		{1, `got weights of shape [3 4], want one for each of the 3 items`, layer("GeneralTripletLoss", 3, 1, ""), []*blob.Blob{x, label, gaussian(3, 4)}},
 		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificAdd", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
+		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificRescale", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
+		{3, `gamma is -1, want 0 or more`, layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param {\ngamma: -1 }"), []*blob.Blob{x, label}},
 		{2, `bias_gamma is -1, want 0 or more`, layer("LabelSpecificAdd", 2, 1, "label_specific_add_param { bias_gamma: -1 }"), []*blob.Blob{x, label}},
 	} {
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, test.text, test.bottom...)
@@ -387,7 +470,7 @@ func TestErrors(t *testing.T) {
 // TestLabels checks the errors about labels, of a value and of their gradient.
 func TestLabels(t *testing.T) {
 	for typ, options := range map[string]string{
-		"GeneralContrastiveLoss": "", "GeneralTripletLoss": "", "LabelSpecificAdd": "",
+		"GeneralContrastiveLoss": "", "GeneralTripletLoss": "", "LabelSpecificAdd": "", "LabelSpecificRescale": "",
 		"InnerDistance": "inner_distance_param { num_output: 4 update_center_only: true }",
 	} {
 		f := layertest.New(t, layer(typ, 2, 1, options), gaussian(2, 4), layertest.Values([]float32{3, 4}, 2))

@@ -1,0 +1,223 @@
+package normface
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "LabelSpecificRescale",
+		Group: "common",
+		Plugin: &layers.Plugin{
+			Field:   "label_specific_rescale_param",
+			Number:  228,
+			Proto:   schema("label_specific_rescale.proto"),
+			Message: "LabelSpecificRescaleParameter",
+		},
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Between(1, 2),
+		New:     newLabelSpecificRescale,
+		Doc: `Scores multiplied by one weight w for the true class t, and by another for all others:
+
+	y[t] = w x[t]    y[j] = negative_weight x[j]
+
+where w is positive_weight or, in training, if positive_weight_base is given,
+
+	w = positive_weight_base (1 + gamma iteration)^-power
+
+within the limits that are given. The iteration counts up before each forward pass in training.
+
+Bottoms: scores x, where all axes but the first together are the classes; labels, one for each item, without
+a gradient.
+Tops: y, of the shape of x; may be the first bottom itself. Optionally w, 1 number.
+
+label_specific_rescale_param:
+	positive_weight (1), negative_weight (1): see above
+	rescale_test (false): whether the scores are multiplied in TEST too; y is x otherwise
+	for_ip (false): x[t] stays as it is unless it is positive
+	bias_fix (false): y[t] = w x[t] + 1 - w
+	power_on_positive (false): y[t] = sign(x[t]) |x[t]|^w, and bias_fix is ignored
+	positive_weight_base (none), gamma (0), power (1): see above
+	positive_weight_min (none), positive_weight_max (none): limits of a w that depends on the iteration
+	iteration (0): how many passes count as done before the first one
+	positive_lower_bound, negative_upper_bound: accepted and ignored
+
+Source: github.com/happynear/caffe-windows, label_specific_rescale.cpp at 9fd43b9e, which was deleted later`,
+	})
+}
+
+// labelSpecificRescale is described by its registration.
+//
+// Differs from Caffe: the iteration is kept in the solver's snapshots, and all
+// options work in place. There the fork's Backward looks at scores that are
+// multiplied already, and power_on_positive is refused.
+type labelSpecificRescale struct {
+	spec      *layers.Spec
+	options   labelSpecificRescaleOptions
+	labels    *layers.Labels
+	iteration int64
+	anneal    bool    // whether the weight depends on the iteration
+	min, max  float32 // its limits then
+
+	class []int32   // of each item; nil if the last pass changed nothing
+	slope []float32 // of each item: the derivative of the score of its class
+}
+
+type labelSpecificRescaleOptions struct {
+	Positive  float32 `proto:"positive_weight"`
+	Negative  float32 `proto:"negative_weight"`
+	Test      bool    `proto:"rescale_test"`
+	ForIP     bool    `proto:"for_ip"`
+	Base      float32 `proto:"positive_weight_base"`
+	Gamma     float32 `proto:"gamma"`
+	Power     float32 `proto:"power"`
+	Min       float32 `proto:"positive_weight_min"`
+	Max       float32 `proto:"positive_weight_max"`
+	Iteration uint32  `proto:"iteration"`
+	BiasFix   bool    `proto:"bias_fix"`
+	Raise     bool    `proto:"power_on_positive"`
+}
+
+var (
+	_ layers.Layer          = (*labelSpecificRescale)(nil)
+	_ layers.BackwardForcer = (*labelSpecificRescale)(nil)
+	_ layers.Stateful       = (*labelSpecificRescale)(nil)
+)
+
+func newLabelSpecificRescale(s *layers.Spec) (layers.Layer, error) {
+	l := &labelSpecificRescale{spec: s, labels: layers.NewLabels(s, nil)}
+	if err := s.Options(&l.options); err != nil {
+		return nil, err
+	}
+	if !(l.options.Gamma >= 0) { // a negative base of the power would make the weight NaN
+		return nil, s.Errorf("label_specific_rescale_param.gamma", "gamma is %g, want 0 or more", l.options.Gamma)
+	}
+	l.anneal = s.HasOption("positive_weight_base") && s.Env.Phase == caffepb.Phase_TRAIN
+	l.min, l.max = float32(math.Inf(-1)), float32(math.Inf(1))
+	if s.HasOption("positive_weight_min") {
+		l.min = l.options.Min
+	}
+	if s.HasOption("positive_weight_max") {
+		l.max = l.options.Max
+	}
+	l.iteration = int64(l.options.Iteration)
+	return l, nil
+}
+
+// AllowForceBackward tells that labels have no gradient.
+func (l *labelSpecificRescale) AllowForceBackward(i int) bool { return i == 0 }
+
+// State returns the iteration.
+func (l *labelSpecificRescale) State() []byte { return strconv.AppendInt(nil, l.iteration, 10) }
+
+// SetState sets the iteration.
+func (l *labelSpecificRescale) SetState(state []byte) error {
+	n, err := strconv.ParseInt(string(state), 10, 64)
+	if err != nil || n < 0 {
+		return fmt.Errorf("the iteration that the weight depends on is %q, want 0 or more", state)
+	}
+	l.iteration = n
+	return nil
+}
+
+func (l *labelSpecificRescale) SetUp(_, _ []*blob.Blob) error { return nil }
+
+func (l *labelSpecificRescale) Reshape(bottom, top []*blob.Blob) error {
+	x := bottom[0]
+	if x.Axes() < 2 {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", x.Shape())
+	}
+	if err := l.labels.Reshape(bottom[1], x.Dim(0), x.CountFrom(1), 1); err != nil {
+		return err
+	}
+	if len(top) == 2 {
+		if err := top[1].Reshape(1); err != nil {
+			return err
+		}
+	}
+	l.slope = grow(l.slope, x.Dim(0))
+	return top[0].ReshapeLike(x)
+}
+
+// weight returns that of the true class in this pass, and counts the pass.
+func (l *labelSpecificRescale) weight() float32 {
+	o := &l.options
+	if !l.anneal {
+		return o.Positive
+	}
+	l.iteration++
+	base := 1 + float32(o.Gamma*float32(l.iteration))
+	return min(max(o.Base*float32(math.Pow(float64(base), -float64(o.Power))), l.min), l.max)
+}
+
+// Forward computes the tops.
+func (l *labelSpecificRescale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	class, _, err := l.labels.Read(bottom[1])
+	if err != nil {
+		return err
+	}
+	w := l.weight()
+	if len(top) == 2 {
+		top[1].MutableData()[0] = w
+	}
+	y := top[0].MutableData()
+	copy(y, bottom[0].Data())
+	l.class = nil
+	if l.spec.Env.Phase == caffepb.Phase_TEST && !l.options.Test {
+		return nil
+	}
+	l.class = class
+	for i, c := range class {
+		row := y[i*l.labels.Classes : (i+1)*l.labels.Classes]
+		positive, slope := l.positive(row[c], w)
+		if l.options.Negative != 1 {
+			for j := range row {
+				row[j] *= l.options.Negative
+			}
+		}
+		row[c], l.slope[i] = positive, slope
+	}
+	return nil
+}
+
+// positive returns what becomes of the score x of a true class, and the
+// derivative of that by x.
+func (l *labelSpecificRescale) positive(x, w float32) (y, slope float32) {
+	switch {
+	case w == 1 || l.options.ForIP && !(x > 0):
+		return x, 1
+	case l.options.Raise:
+		size := math.Abs(float64(x))
+		return sign(x) * float32(math.Pow(size, float64(w))), w * float32(math.Pow(size, float64(w)-1))
+	case l.options.BiasFix:
+		return float32(w*x) + (1 - w), w
+	}
+	return w * x, w
+}
+
+// Backward multiplies by the derivatives.
+func (l *labelSpecificRescale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return noGradient(l.spec, propagateDown, 1)
+	}
+	dx := bottom[0].MutableDiff()
+	copy(dx, top[0].Diff())
+	for i, c := range l.class {
+		row := dx[i*l.labels.Classes : (i+1)*l.labels.Classes]
+		positive := row[c] * l.slope[i]
+		if l.options.Negative != 1 {
+			for j := range row {
+				row[j] *= l.options.Negative
+			}
+		}
+		row[c] = positive
+	}
+	return noGradient(l.spec, propagateDown, 1)
+}
