@@ -39,8 +39,8 @@ func TestInfo(t *testing.T) {
 			}
 		}
 	}
-	if plugins != 11 {
-		t.Errorf("%d types are those of plugins, want 11", plugins)
+	if plugins != 12 {
+		t.Errorf("%d types are those of plugins, want 12", plugins)
 	}
 	if err := layers.Check(); err != nil {
 		t.Error(err)
