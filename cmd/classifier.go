@@ -94,6 +94,9 @@ func classifierOf(l *net.Layer) *classifier {
 	case "SoftmaxWithLoss":
 		return &classifier{score: l.BottomNames[0], label: l.BottomNames[1], axis: int(l.Param.GetSoftmaxParam().GetAxis()), ignore: ignoredBy(l.Param)}
 	case "Accuracy":
+		if l.Param.GetAccuracyParam().GetMinIsBetter() {
+			return nil // they are distances, no scores
+		}
 		return &classifier{score: l.BottomNames[0], label: l.BottomNames[1], axis: int(l.Param.GetAccuracyParam().GetAxis()), ignore: ignoredBy(l.Param)}
 	case "HingeLoss":
 		return &classifier{score: l.BottomNames[0], label: l.BottomNames[1], axis: 1}

@@ -49,6 +49,7 @@ func (d *deployer) assemble() error {
 				}
 				keepSharing(clean, n.layer.Param, shared)
 				normalize(clean, weights)
+				limit(clean, weights)
 			}
 			if p := clean.GetBatchNormParam(); p != nil && p.UseGlobalStats != nil && !p.GetUseGlobalStats() {
 				d.note("layer %q has use_global_stats: false, so that it normalizes by the statistics of each batch, in the deployed net too",
@@ -130,10 +131,33 @@ func normalize(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	}
 }
 
+// limit brings the factors of a Scale with NormFace's min_value and max_value,
+// which stock Caffe does not have, into the range that they are brought into
+// in each pass: scale_layer of that fork.
+func limit(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
+	p := l.GetScaleParam()
+	if l.GetType() != "Scale" || p == nil || len(l.Bottom) > 1 {
+		return
+	}
+	for i, v := range weights[0].Data {
+		if p.MinValue != nil {
+			v = max(v, *p.MinValue)
+		}
+		if p.MaxValue != nil {
+			v = min(v, *p.MaxValue)
+		}
+		weights[0].Data[i] = v
+	}
+	p.MinValue, p.MaxValue = nil, nil
+}
+
 // strip takes away what only training needs, and fields that are not in
 // caffe.proto. It returns whether there were such fields.
 func strip(m protoreflect.Message) (unknown bool) {
-	if l, ok := m.Interface().(*caffepb.LayerParameter); ok {
+	switch l := m.Interface().(type) {
+	case *caffepb.SoftmaxParameter:
+		l.NormalizeType = nil // it is "Softmax", which stock Caffe does always
+	case *caffepb.LayerParameter:
 		l.Include, l.Exclude, l.Phase = nil, nil, nil
 		l.LossWeight, l.PropagateDown, l.LossParam, l.TransformParam = nil, nil, nil, nil
 	}

@@ -175,7 +175,7 @@ func (d *deployer) reads(name string) bool {
 func (d *deployer) refuse() error {
 	var errs prototxt.ErrorList
 	for _, n := range d.nodes {
-		typ := n.param.GetType()
+		typ, p := n.param.GetType(), n.param.GetScaleParam()
 		if n.role != kept || !n.isUsed() {
 			continue
 		}
@@ -183,6 +183,8 @@ func (d *deployer) refuse() error {
 		case !caffeTypes[typ]:
 			errs = append(errs, d.errorAt(n.param, "type", 0,
 				"stock Caffe does not know type %s, and its plugin does not say what stands for it in a deployed net", typ))
+		case typ == "Scale" && len(n.param.Bottom) > 1 && p != nil && (p.MinValue != nil || p.MaxValue != nil):
+			errs = append(errs, d.errorAt(n.param, "scale_param", 0, "the Scale of stock Caffe has no min_value and max_value for the factors of a bottom"))
 		case typ == "InnerProduct" && len(n.param.Bottom) > 1:
 			errs = append(errs, d.errorAt(n.param, "bottom", 1, "the InnerProduct of stock Caffe cannot take its weights from a bottom"))
 		}

@@ -315,7 +315,7 @@ func stock(t *testing.T, p *caffepb.NetParameter) {
 				t.Errorf("layer %s has weights in a form that Caffe does not know", l.GetName())
 			}
 		}
-		if text := string(prototxt.Marshal(l)); strings.Contains(text, "filler") || strings.Contains(text, "normalize") {
+		if text := string(prototxt.Marshal(l)); strings.Contains(text, "filler") || strings.Contains(text, "normalize") || strings.Contains(text, "_value") {
 			t.Errorf("layer %s has a filler or a field of a fork:\n%s", l.GetName(), text)
 		}
 	}
@@ -416,6 +416,9 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 		{name: "weights from a bottom", text: inputs + `layer { name: "w" type: "InnerProduct" bottom: "data" top: "w" inner_product_param { num_output: 6 } }
 layer { name: "ip" type: "InnerProduct" bottom: "data" bottom: "w" top: "ip" inner_product_param { bias_term: false } }`,
 			want: `net.prototxt:4:64: layer "ip": the InnerProduct of stock Caffe cannot take its weights from a bottom`},
+		{name: "limits for factors from a bottom", text: inputs + `layer { name: "f" type: "Parameter" top: "f" parameter_param { shape { dim: 6 } } }
+layer { name: "times" type: "Scale" bottom: "data" bottom: "f" top: "times" scale_param { max_value: 2 } }`,
+			want: `net.prototxt:4:77: layer "times": the Scale of stock Caffe has no min_value and max_value for the factors of a bottom`},
 		{name: "nothing to deploy", text: inputs + `layer { name: "loss" type: "EuclideanLoss" bottom: "label" bottom: "label" top: "loss" }`,
 			want: "net.prototxt: the net has no output in phase TEST"},
 		{name: "phase", text: inputs + ip, opts: Options{State: &caffepb.NetState{Phase: caffepb.Phase_TRAIN.Enum()}}, want: "a net is deployed in phase TEST, got phase TRAIN"},
@@ -476,6 +479,32 @@ func TestWeightsOfNormFace(t *testing.T) {
 		t.Errorf("the first row has the squared length %g, want 1", sum)
 	}
 	stock(t, n.Param)
+}
+
+// TestFieldsOfNormFace checks that a Parameter keeps its weights, that the
+// factors of a Scale with limits are brought into them, and that the fork's
+// fields leave.
+func TestFieldsOfNormFace(t *testing.T) {
+	n, err := deployed(t, inputs+ip+`
+layer { name: "w" type: "Parameter" top: "w" parameter_param { shape { dim: 5 } blob_filler { type: "gaussian_unitball" } } }
+layer { name: "add" type: "Bias" bottom: "ip" bottom: "w" top: "add" }
+layer { name: "low" type: "Scale" bottom: "add" top: "low" scale_param { min_value: 2 } }
+layer { name: "high" type: "Scale" bottom: "low" top: "high" scale_param { max_value: 0.5 filler { type: "constant" value: 3 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "high" bottom: "label" top: "loss" softmax_param { normalize_type: "Softmax" } }`, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "data Input  > data\nip InnerProduct data > ip\nw Parameter  > w\nadd Bias ip,w > add\nlow Scale add > low\nhigh Scale low > high\nprob Softmax high > prob"
+	if got := wiring(n.Param); got != want {
+		t.Fatalf("the deployed net is\n%s\nwant\n%s", got, want)
+	}
+	for i, want := range map[int]float32{4: 2, 5: 0.5} {
+		if got := n.Weights.Layer[i].Blobs[0].Data[0]; got != want {
+			t.Errorf("the factor of layer %s is %g, want %g", n.Weights.Layer[i].GetName(), got, want)
+		}
+	}
+	stock(t, n.Param)
+	stock(t, n.Weights)
 }
 
 // TestNotes checks what the user is told, and that fields of forks leave.

@@ -3,6 +3,7 @@ package common_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -201,6 +202,32 @@ func TestScaleLimits(t *testing.T) {
 	}
 }
 
+// TestScaleLimitsOfBottom checks that factors from a bottom are limited where
+// they are stored too, as in NormFace's fork, and that the gradients follow.
+func TestScaleLimitsOfBottom(t *testing.T) {
+	f := layertest.New(t, two(`type: "Scale" scale_param { min_value: 2 }`), layertest.Values([]float32{1, 4}, 1, 2), layertest.Values([]float32{-1, 3}, 2))
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	copy(f.Top[0].MutableDiff(), []float32{5, 7})
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name      string
+		got, want []float32
+	}{
+		{"top", f.Top[0].Data(), []float32{2, 12}},
+		{"factors", f.Bottom[1].Data(), []float32{2, 3}},
+		{"gradient of the bottom", f.Bottom[0].Diff(), []float32{5 * 2, 7 * 3}},
+		{"gradient of the factors", f.Bottom[1].Diff(), []float32{5 * 1, 7 * 4}},
+	} {
+		if !slices.Equal(test.got, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, test.got, test.want)
+		}
+	}
+}
+
 // TestStoredWeights checks that weights in the net's file take the place of
 // those of the filler.
 func TestStoredWeights(t *testing.T) {
@@ -241,6 +268,7 @@ func TestErrors(t *testing.T) {
 		{3, `lr_mult of statistics 1 is 1, want 0: they are not trained`, "BatchNorm", "param { lr_mult: 0 }\nparam { decay_mult: 0 }", x, nil},
 		{2, `num_axes is -2, want 0 or more, or -1 for all axes to the end`, "Scale", "scale_param { num_axes: -2 }", x, nil},
 		{2, `3 axes from axis 1 on are more than bottom has, whose shape is [2 3 4]`, "Scale", "scale_param { num_axes: 3 }", x, nil},
+		{3, `min_value 2 is above max_value 1`, "Scale", "scale_param { max_value: 1\nmin_value: 2 }", x, nil},
 		{2, `axis -4 is out of range for the 3 axes of shape [2 3 4]`, "Bias", "bias_param { axis: -4 }", x, nil},
 		{1, `shape [3 5] does not fit bottom of shape [2 3 4] from axis 1 on`, "Bias", "", x, layertest.Gaussian(1, 3, 5)},
 		{1, `shape [3 4 5] from axis 1 on is more than bottom has, whose shape is [2 3 4]`, "Scale", "", x, layertest.Gaussian(1, 3, 4, 5)},

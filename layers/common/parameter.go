@@ -1,4 +1,4 @@
-package datalayer
+package common
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 func init() {
 	layers.Register(layers.Info{
 		Type:  "Parameter",
-		Group: "data",
+		Group: "common",
 		Param: "parameter_param",
 		Doc: `A blob of weights as a top, for layers that take a bottom as their weights.
 
