@@ -329,6 +329,8 @@ func TestEnsembleErrors(t *testing.T) {
 		layer { name: "loss2" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss2" } layer { name: "loss"`)
 	edit("regress.prototxt", `layer { name: "accuracy" type: "Accuracy" bottom: "ip1" bottom: "label" top: "accuracy" include { phase: TEST } }`, "",
 		`layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }`, "")
+	edit("distances.prototxt", `top: "accuracy"`, `top: "accuracy" accuracy_param { min_is_better: true }`,
+		`layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }`, "")
 	edit("classes.prototxt", "num_output: 10", "num_output: 12", `name: "ip1" type`, `name: "ip1_" type`)
 	edit("shuffled.prototxt", `top: "data" top: "label" include { phase: TEST }`, `top: "data" top: "label0" include { phase: TEST }`,
 		`layer { name: "accuracy"`, `layer { name: "one" type: "Power" bottom: "label0" top: "label" power_param { shift: 0 scale: 0 } include { phase: TEST } } layer { name: "accuracy"`)
@@ -352,6 +354,7 @@ func TestEnsembleErrors(t *testing.T) {
 		{"no such classifier", []string{"--model", "two.prototxt", "--weights", w, "--scores", "pool1"},
 			"two.prototxt: --scores pool1: no loss or Accuracy compares that blob with labels"},
 		{"no classifier", []string{"--model", "regress.prototxt", "--weights", w, "--confusion"}, "regress.prototxt: the net classifies nothing"},
+		{"distances", []string{"--model", "distances.prototxt", "--weights", w, "--top-k", "2"}, "distances.prototxt: the net classifies nothing"},
 		{"top-k", []string{"--model", "net.prototxt", "--weights", w, "--top-k", "1,11"}, "--top-k is 11, the nets have 10 classes"},
 		{"top-0", []string{"--model", "net.prototxt", "--weights", w, "--top-k", "0"}, "--top-k is 0, want 1 or more"},
 		{"absent weights", []string{"--model", "net.prototxt", "--weights", w, "--weights", "absent.caffemodel"}, "absent.caffemodel"},

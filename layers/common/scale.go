@@ -31,7 +31,7 @@ scale_param:
 	filler (constant 1): fills a
 	bias_term (false): whether there is a b
 	bias_filler (constant 0): fills b
-	min_value (none), max_value (none): each pass first brings a into this range (NormFace)
+	min_value (none), max_value (none): each pass first brings a into this range, where it is stored (NormFace)
 
 Caffe: scale_layer.cpp`,
 		Bottoms: layers.Between(1, 2),

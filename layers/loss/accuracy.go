@@ -29,7 +29,8 @@ accuracy_param:
 	top_k (1): how many of the highest scores are looked at
 	axis (1): the axis of the classes; a negative one counts from the last
 	ignore_label (none): items and places of this label do not count
-	min_is_better (false): the lowest scores are the best, as of distances (NormFace)
+	min_is_better (false): the lowest scores are the best, as of distances (NormFace); equal ones count against
+		the true class here too
 
 Caffe: accuracy_layer.cpp`,
 	})

@@ -26,6 +26,7 @@ func TestAccuracy(t *testing.T) {
 		{"accuracy_param { ignore_label: 0 }", 0.5, [3]float32{0, 0, 1}},
 		{"accuracy_param { top_k: 0 }", 0, [3]float32{}},
 		{"accuracy_param { min_is_better: true }", 0, [3]float32{}},
+		{"accuracy_param { min_is_better: true top_k: 3 }", 0.75, [3]float32{0.5, 1, 1}},
 		{"accuracy_param { min_is_better: true top_k: 2 }", 0.25, [3]float32{0, 1, 0}},
 	} {
 		f := layertest.New(t, `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" `+c.options+` }`,

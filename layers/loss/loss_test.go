@@ -118,6 +118,9 @@ func TestErrors(t *testing.T) {
 		{"axis", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"
   softmax_param { axis: 2 } }`,
 			2, `layer "loss": axis 2 is out of range for the 2 axes of shape [3 5]`, []int{3, 5}, []int{3}},
+		{"normalize type", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" softmax_param {
+  normalize_type: "L2" } }`,
+			2, `layer "loss": normalize_type is "L2", only "Softmax" is supported`, []int{3, 5}, []int{3}},
 		{"in place", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t"
   top: "x" }`,
 			2, `layer "loss": top 0 is also bottom 0: layers of type SoftmaxWithLoss do not work in place`, []int{3, 5}, []int{3}},

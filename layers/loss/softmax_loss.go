@@ -36,6 +36,7 @@ loss_param:
 	ignore_label (none): items and places of this label do not count
 	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
 softmax_param:
+	normalize_type (Softmax): no other is supported (NormFace)
 	axis (1): the axis of the classes; a negative one counts from the last
 	engine: accepted and ignored
 

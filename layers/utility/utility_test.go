@@ -171,6 +171,7 @@ func TestErrors(t *testing.T) {
 		{"argmax top_k", layer("ArgMax", 1, 1, "argmax_param { top_k: 7 }"), 5, `got top_k 7 for a bottom of shape [2 6], want at most 6`, [][]int{{2, 6}}},
 		{"argmax top_k of axis", layer("ArgMax", 1, 1, "argmax_param { top_k: 3 axis: 0 }"), 5, `got top_k 3 for a bottom of shape [2 6], want at most 2`, [][]int{{2, 6}}},
 		{"argmax top_k 0", layer("ArgMax", 1, 1, "argmax_param { top_k: 0 }"), 5, `got top_k 0, want at least 1`, [][]int{{2, 6}}},
+		{"softmax type", layer("Softmax", 1, 1, `softmax_param { normalize_type: "L1" }`), 5, `normalize_type is "L1", only "Softmax" is supported`, [][]int{{2, 6}}},
 		{"argmax axis", layer("ArgMax", 1, 1, "argmax_param { axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
 		{"argmax scalar", layer("ArgMax", 1, 1, ""), 3, `got a scalar, want at least one axis`, [][]int{{}}},
 		{"split in place", `layer { name: "l" type: "Split" bottom: "x" top: "y" top: "x" }`, 1, `top 1 is also bottom 0: layers of type Split do not work in place`, [][]int{{2, 6}}},
