@@ -48,7 +48,7 @@ func TestInfo(t *testing.T) {
 }
 
 // nets are the samples in testdata.
-var nets = []string{"em_softmax", "lsoftmax", "sphereface", "caffe_face", "normface"}
+var nets = []string{"em_softmax", "lsoftmax", "sphereface", "caffe_face", "normface", "normface_parameter"}
 
 // A run is a solver of a sample, and the loss of its last iteration.
 type run struct {
