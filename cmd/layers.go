@@ -68,14 +68,20 @@ func layersPage() string {
 	return b.String()
 }
 
-// devices is what every layer computes on: there is no other device yet.
-const devices = "CPU"
+// devices says what a layer computes on: there is no other device than the CPU
+// yet.
+func devices(info *layers.Info) string {
+	if info.Kernels != "" {
+		return "CPU (CUDA kernels not used yet)"
+	}
+	return "CPU"
+}
 
 func listLayers() string {
 	rows := [][]string{{"TYPE", "GROUP", "DEVICES", "SOURCE"}}
 	for _, typ := range layers.Types() {
 		info := layers.Lookup(typ)
-		rows = append(rows, []string{typ, layerGroup(info), devices, layerSource(info)})
+		rows = append(rows, []string{typ, layerGroup(info), devices(info), layerSource(info)})
 	}
 	return table(rows)
 }
@@ -131,7 +137,7 @@ func describeLayer(info *layers.Info) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", info.Type, strings.TrimSpace(info.Doc))
 	b.WriteString(table([][]string{
-		{"group:", layerGroup(info)}, {"from:", layerSource(info)}, {"devices:", devices}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
+		{"group:", layerGroup(info)}, {"from:", layerSource(info)}, {"devices:", devices(info)}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
 	}))
 	if field := optionsField(info); field != nil {
 		fmt.Fprintf(&b, "\n%s, field %d of a layer:\n%s", field.TextName(), field.Number(), table(fieldRows(field.Message())))

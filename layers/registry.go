@@ -36,6 +36,11 @@ type Info struct {
 	// effects; an error names the field (Spec.Errorf).
 	New func(*Spec) (Layer, error)
 
+	// Kernels is the source of the layer's CUDA kernels, if it has any. This
+	// version of gocaffe computes on the CPU and does not run them; it says that
+	// they are there.
+	Kernels string
+
 	registeredAt string
 	pkg          string
 }
