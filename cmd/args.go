@@ -29,9 +29,8 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 		name := strings.TrimLeft(arg, "-")
 		dashes := len(arg) - len(name)
 		if dashes == 0 || dashes > 2 || name == "" || name[0] == '=' {
-			if len(rest) == 0 && isCommand(root, append(words[:len(words):len(words)], arg)) {
-				words = append(words, arg)
-			} else if len(words) == 0 && isCommand(root, []string{arg}) {
+			first, next := len(words) == 0, len(rest) == 0
+			if (first || next) && isCommand(root, append(words[:len(words):len(words)], arg)) {
 				words = append(words, arg)
 			} else {
 				rest = append(rest, arg)

@@ -42,6 +42,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "gocaffe")
 	build := exec.Command("go", "build", "-o", path, "./gocaffe")
 	build.Dir = packageDir
@@ -51,8 +52,9 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// packageDir is the folder of this package. Tests work in folders of their own.
-var packageDir string
+// packageDir is the folder of this package: tests work in folders of their own.
+// programDir is that of the program, if a test has needed it.
+var packageDir, programDir string
 
 func TestMain(m *testing.M) {
 	var err error
@@ -60,8 +62,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if programDir != "" {
+		os.RemoveAll(programDir)
 	}
 	os.Exit(code)
 }

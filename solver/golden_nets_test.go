@@ -78,7 +78,7 @@ func (c *goldenCase) mnistFeed(train, test mnist, shift, scale float32) func(*ne
 // liunet_16_lsoftmax has layers of plugins, and the lambda of each iteration.
 func TestGoldenNets(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes several seconds")
+		t.Skip("SKIPPED with -short: takes several seconds")
 	}
 	train, test := readMNIST(t, "train"), readMNIST(t, "t10k")
 	for _, tt := range []struct {

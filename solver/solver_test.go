@@ -504,7 +504,7 @@ func TestSaturated(t *testing.T) {
 // iteration, but for observers.
 func TestStepAllocatesNothing(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("SKIPPED with -race, which allocates; make test runs it without")
 	}
 	for _, typ := range []string{"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"} {
 		s := newSolver(t, `base_lr: 0.001 lr_policy: "inv" gamma: 0.1 power: 0.75 iter_size: 2 average_loss: 3 clip_gradients: 0.01

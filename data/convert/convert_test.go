@@ -447,7 +447,7 @@ func TestMNIST(t *testing.T) {
 // from another decoder.
 func TestCIFAR10Images(t *testing.T) {
 	if testing.Short() {
-		t.Skip("60,000 images take some seconds")
+		t.Skip("SKIPPED with -short: 60,000 images take some seconds")
 	}
 	out := t.TempDir()
 	if err := CIFAR10(t.Context(), testdata.Data(t, "cifar10"), out, Options{}); err != nil {

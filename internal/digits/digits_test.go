@@ -85,7 +85,7 @@ func scores(w, row []float32) []float32 {
 // differently, because Go fuses multiplications and additions there.)
 func TestSame(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the hash is that of amd64")
+		t.Skip("SKIPPED: the hash is that of amd64")
 	}
 	h := fnv.New64a()
 	pixels := make([]byte, Size*Size)

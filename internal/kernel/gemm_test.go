@@ -13,7 +13,7 @@ func eachLevel(t *testing.T, f func(t *testing.T)) {
 	for l := levelGeneric; l <= levelAVX512; l++ {
 		t.Run(l.String(), func(t *testing.T) {
 			if l > best {
-				t.Skipf("this processor or build does not have %v", l)
+				t.Skipf("SKIPPED: this processor or build does not have %v", l)
 			}
 			active = l
 			defer func() { active = best }()

@@ -6,6 +6,7 @@ package zoo
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -61,7 +62,7 @@ func init() {
 		stem := strings.ReplaceAll(e.Name, "-", "_")
 		e.Net = stem + "_train_test.prototxt"
 		for _, suffix := range []string{"_solver.prototxt", "_quick_solver.prototxt"} {
-			if _, err := files.Open(stem + suffix); err == nil {
+			if _, err := fs.Stat(files, stem+suffix); err == nil {
 				e.Solvers = append(e.Solvers, stem+suffix)
 			}
 		}
