@@ -1,9 +1,6 @@
 package activation
 
 import (
-	"context"
-
-	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -26,45 +23,13 @@ sigmoid_param:
 Caffe: sigmoid_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
-		New: func(s *layers.Spec) (layers.Layer, error) {
-			l := &sigmoid{env: s.Env}
-			l.grad.loop = l.gradient
-			return l, nil
-		},
+		New:     newCurve(kernel.SigmoidP, sigmoidGradient),
 	})
 }
 
-// sigmoid is the logistic function y = 1/(1+exp(-x)) of Caffe's
-// sigmoid_layer.cpp.
-type sigmoid struct {
-	elementwise
-	env *layers.Env
-
-	grad      blocks
-	y, dy, dx []float32 // of grad
-}
-
-var _ layers.Layer = (*sigmoid)(nil)
-
-// Forward computes the top.
-func (l *sigmoid) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	kernel.SigmoidP(l.env.Workers, top[0].MutableData(), bottom[0].Data())
-	return nil
-}
-
-// Backward computes the diff of the bottom.
-func (l *sigmoid) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	l.y, l.dy, l.dx = top[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
-	l.env.Workers.Run(l.grad.parts(len(l.dx)), &l.grad)
-	return nil
-}
-
-func (l *sigmoid) gradient(lo, hi int) {
-	y, dy := l.y[lo:hi], l.dy[lo:hi]
-	for i := range l.dx[lo:hi] {
-		l.dx[lo+i] = dy[i] * y[i] * (1 - y[i])
+// sigmoidGradient computes dx of y = 1/(1+exp(-x)): sigmoid_layer.cpp.
+func sigmoidGradient(dx, dy, y []float32) {
+	for i := range dx {
+		dx[i] = dy[i] * y[i] * (1 - y[i])
 	}
 }

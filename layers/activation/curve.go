@@ -1,0 +1,47 @@
+package activation
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// curve is a function of every number whose derivative is a function of its
+// value: Sigmoid and TanH.
+type curve struct {
+	elementwise
+	env      *layers.Env
+	value    func(w *layers.Workers, y, x []float32)
+	gradient func(dx, dy, y []float32)
+
+	grad      blocks
+	y, dy, dx []float32 // of grad
+}
+
+var _ layers.Layer = (*curve)(nil)
+
+// newCurve returns what makes such a layer.
+func newCurve(value func(w *layers.Workers, y, x []float32), gradient func(dx, dy, y []float32)) func(*layers.Spec) (layers.Layer, error) {
+	return func(s *layers.Spec) (layers.Layer, error) {
+		l := &curve{env: s.Env, value: value, gradient: gradient}
+		l.grad.loop = func(lo, hi int) { l.gradient(l.dx[lo:hi], l.dy[lo:hi], l.y[lo:hi]) }
+		return l, nil
+	}
+}
+
+// Forward computes the top.
+func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	l.value(l.env.Workers, top[0].MutableData(), bottom[0].Data())
+	return nil
+}
+
+// Backward computes the diff of the bottom.
+func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	l.y, l.dy, l.dx = top[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
+	l.env.Workers.Run(l.grad.parts(len(l.dx)), &l.grad)
+	return nil
+}
