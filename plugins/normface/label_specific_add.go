@@ -2,9 +2,7 @@ package normface
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"strconv"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -53,11 +51,12 @@ Source: github.com/happynear/caffe-windows, label_specific_add.cpp`,
 //
 // Differs from Caffe: the iteration is kept in the solver's snapshots.
 type labelSpecificAdd struct {
-	spec      *layers.Spec
-	options   labelSpecificAddOptions
-	anneal    bool
-	iteration int64
-	labels    *layers.Labels
+	layers.PassCount // the iteration
+
+	spec    *layers.Spec
+	options labelSpecificAddOptions
+	anneal  bool
+	labels  *layers.Labels
 }
 
 type labelSpecificAddOptions struct {
@@ -85,25 +84,12 @@ func newLabelSpecificAdd(s *layers.Spec) (layers.Layer, error) {
 		return nil, s.Errorf("label_specific_add_param.bias_gamma", "bias_gamma is %g, want 0 or more", l.options.Gamma)
 	}
 	l.anneal = s.HasOption("bias_base")
-	l.iteration = int64(l.options.Iteration)
+	l.Passes = int64(l.options.Iteration)
 	return l, nil
 }
 
 // AllowForceBackward tells that labels have no gradient.
 func (l *labelSpecificAdd) AllowForceBackward(i int) bool { return i == 0 }
-
-// State returns the iteration.
-func (l *labelSpecificAdd) State() []byte { return strconv.AppendInt(nil, l.iteration, 10) }
-
-// SetState sets the iteration.
-func (l *labelSpecificAdd) SetState(state []byte) error {
-	n, err := strconv.ParseInt(string(state), 10, 64)
-	if err != nil || n < 0 {
-		return fmt.Errorf("the iteration that the bias depends on is %q, want 0 or more", state)
-	}
-	l.iteration = n
-	return nil
-}
 
 func (l *labelSpecificAdd) SetUp(_, _ []*blob.Blob) error { return nil }
 
@@ -129,8 +115,8 @@ func (l *labelSpecificAdd) bias() float32 {
 	if !l.anneal {
 		return o.Bias
 	}
-	base := 1 + float32(o.Gamma*float32(l.iteration))
-	l.iteration++
+	base := 1 + float32(o.Gamma*float32(l.Passes))
+	l.Passes++
 	return min(max(o.Base+float32(math.Pow(float64(base), float64(o.Power)))-1, o.Min), o.Max)
 }
 

@@ -2,9 +2,7 @@ package normface
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"strconv"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -59,12 +57,13 @@ Source: github.com/happynear/caffe-windows, label_specific_rescale.cpp at 9fd43b
 // options work in place. There the fork's Backward looks at scores that are
 // multiplied already, and power_on_positive is refused.
 type labelSpecificRescale struct {
-	spec      *layers.Spec
-	options   labelSpecificRescaleOptions
-	labels    *layers.Labels
-	iteration int64
-	anneal    bool    // whether the weight depends on the iteration
-	min, max  float32 // its limits then
+	layers.PassCount // the iteration
+
+	spec     *layers.Spec
+	options  labelSpecificRescaleOptions
+	labels   *layers.Labels
+	anneal   bool    // whether the weight depends on the iteration
+	min, max float32 // its limits then
 
 	class []int32   // of each item; nil if the last pass changed nothing
 	slope []float32 // of each item: the derivative of the score of its class
@@ -107,25 +106,12 @@ func newLabelSpecificRescale(s *layers.Spec) (layers.Layer, error) {
 	if s.HasOption("positive_weight_max") {
 		l.max = l.options.Max
 	}
-	l.iteration = int64(l.options.Iteration)
+	l.Passes = int64(l.options.Iteration)
 	return l, nil
 }
 
 // AllowForceBackward tells that labels have no gradient.
 func (l *labelSpecificRescale) AllowForceBackward(i int) bool { return i == 0 }
-
-// State returns the iteration.
-func (l *labelSpecificRescale) State() []byte { return strconv.AppendInt(nil, l.iteration, 10) }
-
-// SetState sets the iteration.
-func (l *labelSpecificRescale) SetState(state []byte) error {
-	n, err := strconv.ParseInt(string(state), 10, 64)
-	if err != nil || n < 0 {
-		return fmt.Errorf("the iteration that the weight depends on is %q, want 0 or more", state)
-	}
-	l.iteration = n
-	return nil
-}
 
 func (l *labelSpecificRescale) SetUp(_, _ []*blob.Blob) error { return nil }
 
@@ -152,8 +138,8 @@ func (l *labelSpecificRescale) weight() float32 {
 	if !l.anneal {
 		return o.Positive
 	}
-	l.iteration++
-	base := 1 + float32(o.Gamma*float32(l.iteration))
+	l.Passes++
+	base := 1 + float32(o.Gamma*float32(l.Passes))
 	return min(max(o.Base*float32(math.Pow(float64(base), -float64(o.Power))), l.min), l.max)
 }
 
