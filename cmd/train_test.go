@@ -311,6 +311,13 @@ func start(t *testing.T, wait func(log string) bool, args ...string) (*exec.Cmd,
 	return cmd, log
 }
 
+// finish waits for the program to end, which it must within half a minute.
+func finish(cmd *exec.Cmd) error {
+	late := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	return cmd.Wait()
+}
+
 // buffer is a bytes.Buffer that is read while it is written.
 type buffer struct {
 	mu sync.Mutex
@@ -394,7 +401,7 @@ func TestSignals(t *testing.T) {
 		}
 	}
 	cmd.Process.Signal(os.Interrupt)
-	if err := cmd.Wait(); err != nil {
+	if err := finish(cmd); err != nil {
 		t.Errorf("after SIGINT: %v\n%s", err, log)
 	}
 	if !strings.Contains(log.String(), "Optimization stopped early.") {
@@ -408,7 +415,7 @@ func TestSignals(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	time.Sleep(100 * time.Millisecond)
 	cmd.Process.Signal(syscall.SIGHUP)
-	if err := cmd.Wait(); err != nil {
+	if err := finish(cmd); err != nil {
 		t.Errorf("after SIGHUP: %v", err)
 	}
 	if !strings.Contains(log.String(), "Optimization stopped early.") {
