@@ -17,7 +17,9 @@ type Schedule struct {
 }
 
 // NewSchedule returns the schedule that begins at the iteration of the options.
-func NewSchedule(o Options) Schedule { return Schedule{layers.PassCount{Passes: int64(o.Iteration)}, o} }
+func NewSchedule(o Options) Schedule {
+	return Schedule{layers.PassCount{Passes: int64(o.Iteration)}, o}
+}
 
 // Next counts a pass, in either phase, and returns its λ.
 func (s *Schedule) Next() float32 {
