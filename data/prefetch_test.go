@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gocaffe/gocaffe/internal/leak"
 )
 
 // numbered is a loader whose batches hold their numbers. Some take longer than
@@ -136,16 +137,14 @@ func TestPrefetchCancelled(t *testing.T) {
 }
 
 func TestPrefetchLeavesNoGoroutines(t *testing.T) {
-	before := runtime.NumGoroutine()
-	for range 20 {
-		p := NewPrefetcher(&numbered{delay: true}, 4, 4)
-		expect(t, p, 7)
-		p.Close()
-	}
-	NewPrefetcher(new(numbered), 4, 4).Close() // never used
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines before, %d after", before, after)
-	}
+	leak.Check(t, func() {
+		for range 20 {
+			p := NewPrefetcher(&numbered{delay: true}, 4, 4)
+			expect(t, p, 7)
+			p.Close()
+		}
+		NewPrefetcher(new(numbered), 4, 4).Close() // never used
+	})
 }
 
 func TestPrefetchAllocatesNothing(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/leak"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
@@ -185,15 +185,13 @@ func TestTruncated(t *testing.T) {
 
 func TestNoGoroutinesLeft(t *testing.T) {
 	db, list := database(t, 10), imageFolder(t, 10)
-	before := runtime.NumGoroutine()
-	for range 10 {
-		run(t, new(layers.Env), dataText(db, ""), 0, 7)
-		run(t, new(layers.Env), imageText(list, "", ""), 0, 7)
-		layertest.SetUp(new(layers.Env), dataText(db, "transform_param { crop_size: 99 }"))
-	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines before, %d after", before, after)
-	}
+	leak.Check(t, func() {
+		for range 10 {
+			run(t, new(layers.Env), dataText(db, ""), 0, 7)
+			run(t, new(layers.Env), imageText(list, "", ""), 0, 7)
+			layertest.SetUp(new(layers.Env), dataText(db, "transform_param { crop_size: 99 }"))
+		}
+	})
 }
 
 func TestAllocs(t *testing.T) {
