@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/internal/leak"
+	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
