@@ -32,6 +32,7 @@ var allowed = []struct {
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},
 	{"prototxt/zoo", "prototxt internal/atomicfile"},
 	{"blob", "caffepb"},
+	{"cuda/driver", ""},
 	{"data/...", "caffepb data/... internal/atomicfile internal/kernel internal/near prototxt"},
 	{"layers", "blob caffepb internal/kernel internal/near prototxt"},
 	{"layers/layertest", "blob caffepb internal/kernel internal/testdata layers prototxt"},

@@ -1,0 +1,162 @@
+// Package driver is the part of the CUDA driver API (libcuda, which comes with
+// the display driver) that gocaffe needs, as one interface. Nothing of CUDA is
+// needed to build it, and a program that uses it starts without a driver: Open
+// then returns an error that says what was looked for.
+//
+// The driver has one current context for each operating-system thread. All
+// methods but those about devices and the driver itself work in the context
+// that is current on the calling thread. A caller therefore locks a goroutine
+// to its thread (runtime.LockOSThread), calls SetCurrent once, and does all its
+// work for the device there; or it calls SetCurrent on whatever thread it is on
+// before each group of calls, on a goroutine that is locked for so long.
+//
+// Methods whose names end in Async, and Launch, EventRecord, StreamWaitEvent
+// and GraphLaunch, only put work into a stream: the order within one stream is
+// the order of the calls, and an error of the work itself may be returned by any
+// later call.
+package driver
+
+import "unsafe"
+
+// Handles of the driver's objects. Zero is none; for Stream it is the default
+// stream, which other streams made by StreamCreate do not wait for.
+type (
+	Device    int32   // number of a device: 0 is the first
+	Context   uintptr // CUcontext
+	Stream    uintptr // CUstream
+	Event     uintptr // CUevent
+	Module    uintptr // CUmodule
+	Function  uintptr // CUfunction
+	Graph     uintptr // CUgraph
+	GraphExec uintptr // CUgraphExec
+)
+
+// Ptr is an address in a device's memory. Arithmetic on it is in bytes.
+type Ptr uintptr
+
+// Dim is an extent in up to three dimensions; none may be zero in a launch.
+type Dim struct{ X, Y, Z uint32 }
+
+// Config says how a kernel is launched.
+type Config struct {
+	Grid   Dim    // blocks
+	Block  Dim    // threads of a block
+	Shared uint32 // bytes of dynamic shared memory
+	Stream Stream
+}
+
+// Driver is the driver API. Its methods may be called from several threads.
+type Driver interface {
+	// Library is the file that was opened, as it was named to the loader.
+	Library() string
+	// Version is the newest CUDA version that the driver supports: 12040 is 12.4.
+	Version() int
+
+	DeviceCount() (int, error)
+	DeviceName(d Device) (string, error)
+	DeviceTotalMem(d Device) (uint64, error) // bytes
+	DeviceAttribute(a Attribute, d Device) (int, error)
+
+	// PrimaryRetain returns the one context of a device that all libraries in
+	// the process share (cuBLAS and cuDNN use it too). Each PrimaryRetain needs
+	// a PrimaryRelease; with the last the context and all it holds goes away.
+	PrimaryRetain(d Device) (Context, error)
+	PrimaryRelease(d Device) error
+	// SetCurrent makes c the current context of the calling thread; zero: none.
+	SetCurrent(c Context) error
+	// Synchronize waits for all work of the current context.
+	Synchronize() error
+
+	// StreamCreate makes a stream that does not wait for the default stream.
+	StreamCreate() (Stream, error)
+	StreamDestroy(s Stream) error
+	StreamSynchronize(s Stream) error
+	// StreamWaitEvent lets later work of s wait for what e recorded last.
+	StreamWaitEvent(s Stream, e Event) error
+
+	// EventCreate makes an event; only one with timing can be in EventElapsed.
+	EventCreate(timing bool) (Event, error)
+	EventDestroy(e Event) error
+	EventRecord(e Event, s Stream) error
+	EventSynchronize(e Event) error
+	// EventDone says whether the work before the last EventRecord is done.
+	EventDone(e Event) (bool, error)
+	// EventElapsed is the time from one recorded event to another in ms.
+	EventElapsed(start, end Event) (float32, error)
+
+	MemAlloc(bytes uint64) (Ptr, error)
+	MemFree(p Ptr) error
+	MemInfo() (free, total uint64, err error)
+	// Memset32Async writes n times the 32 bits of value; p is a multiple of 4.
+	Memset32Async(p Ptr, value uint32, n uint64, s Stream) error
+
+	// The copies return when the bytes have arrived.
+	CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error
+	CopyToHost(dst unsafe.Pointer, src Ptr, bytes uint64) error
+	CopyOnDevice(dst, src Ptr, bytes uint64) error
+	// The copies on a stream. Host memory must come from HostAlloc: Go may not
+	// hold the address of its own memory outside of a call.
+	CopyToDeviceAsync(dst Ptr, src unsafe.Pointer, bytes uint64, s Stream) error
+	CopyToHostAsync(dst unsafe.Pointer, src Ptr, bytes uint64, s Stream) error
+	CopyOnDeviceAsync(dst, src Ptr, bytes uint64, s Stream) error
+
+	// HostAlloc returns pinned host memory, which is not Go's: HostFree gives
+	// it back.
+	HostAlloc(bytes uint64) (unsafe.Pointer, error)
+	HostFree(p unsafe.Pointer) error
+
+	// ModuleLoad compiles PTX for the current context's device. If that fails,
+	// the compiler's messages are in the error.
+	ModuleLoad(ptx string) (Module, error)
+	ModuleUnload(m Module) error
+	ModuleFunction(m Module, name string) (Function, error)
+	FunctionAttribute(a FunctionAttribute, f Function) (int, error)
+	SetFunctionAttribute(a FunctionAttribute, f Function, value int) error
+
+	// Launch starts a kernel. params[i] points to argument i, in the size and
+	// alignment of the kernel's parameter; the values are read before Launch
+	// returns. Launch allocates nothing if params and what it points to are
+	// kept from call to call.
+	Launch(f Function, c *Config, params []unsafe.Pointer) error
+
+	// CaptureBegin lets s record what is put into it instead of doing it, until
+	// CaptureEnd. Other threads are not restricted (thread local mode).
+	CaptureBegin(s Stream) error
+	CaptureEnd(s Stream) (Graph, error)
+	GraphInstantiate(g Graph) (GraphExec, error)
+	GraphLaunch(x GraphExec, s Stream) error
+	GraphDestroy(g Graph) error
+	GraphExecDestroy(x GraphExec) error
+}
+
+// Attribute is a number that a device has (CUdevice_attribute).
+type Attribute int32
+
+// Attributes of devices, with the driver's numbers.
+const (
+	MaxThreadsPerBlock     Attribute = 1
+	SharedMemoryPerBlock   Attribute = 8 // bytes without SetFunctionAttribute
+	WarpSize               Attribute = 10
+	ClockRate              Attribute = 13 // kHz
+	MultiprocessorCount    Attribute = 16
+	Integrated             Attribute = 18 // 1: shares the host's memory
+	ComputeMode            Attribute = 20 // 0: anybody may use it; 2: nobody
+	MemoryClockRate        Attribute = 36 // kHz
+	MemoryBusWidth         Attribute = 37 // bits
+	L2CacheSize            Attribute = 38 // bytes
+	CapabilityMajor        Attribute = 75
+	CapabilityMinor        Attribute = 76
+	SharedMemoryPerBlockIn Attribute = 97 // bytes with SetFunctionAttribute
+)
+
+// FunctionAttribute is a number that a kernel has (CUfunction_attribute).
+type FunctionAttribute int32
+
+// Attributes of kernels, with the driver's numbers.
+const (
+	FunctionMaxThreads   FunctionAttribute = 0
+	FunctionStaticShared FunctionAttribute = 1 // bytes
+	FunctionLocal        FunctionAttribute = 3 // bytes of a thread; registers that did not fit
+	FunctionRegisters    FunctionAttribute = 4
+	FunctionMaxShared    FunctionAttribute = 8 // bytes of dynamic shared memory; may be set
+)
