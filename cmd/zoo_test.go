@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,7 @@ func TestZoo(t *testing.T) {
 			}
 			dir := filepath.Join(t.TempDir(), "a folder", "within")
 			mustRun(t, "zoo", "write", e.Name, dir)
-			shape := map[int]string{1: "1,28,28", 3: "3,32,32"}[e.Shape[0]]
+			shape := fmt.Sprintf("%d,%d,%d", e.Shape[0], e.Shape[1], e.Shape[2])
 			for _, s := range e.Solvers {
 				out, _ := mustRun(t, "check", filepath.Join(dir, s), "--input-shape", shape, "--threads", "1")
 				if strings.Count(out, "memory: ") != 2 || strings.Contains(out, "note:") {

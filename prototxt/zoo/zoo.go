@@ -1,6 +1,6 @@
 // Package zoo holds nets that are shipped with the program, each with its
-// solver: LiuNet in the settings of the EM-Softmax paper, and the nets of
-// Caffe's own tutorials.
+// solver: LiuNet in the settings of the EM-Softmax paper, AlexNet, and the nets
+// of Caffe's own tutorials.
 package zoo
 
 import (
@@ -30,7 +30,7 @@ type Entry struct {
 	Net     string // its file
 	Solvers []string
 	Shape   [3]int // channels, height and width of its input
-	Batch   int    // batch size in training
+	Batch   int    // batch size for timing: that of training, 16 for AlexNet
 }
 
 var entries = []Entry{
@@ -40,6 +40,10 @@ var entries = []Entry{
 		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 100},
 	{Name: "cifar10-full", Doc: "Caffe's CIFAR-10 net with local response normalization: about 81 % after 70,000 iterations",
 		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 100},
+	{Name: "alexnet", Doc: "AlexNet on ImageNet, 1000 classes (databases by gocaffe convert imageset): 57 % in Caffe",
+		Shape: [3]int{3, 227, 227}, Batch: 16},
+	{Name: "alexnet-cifar10", Doc: "AlexNet for the small images of CIFAR-10",
+		Data: "cifar10", Shape: [3]int{3, 32, 32}, Batch: 128},
 	{Name: "liunet-mnist", Doc: "LiuNet on MNIST; its quick solver reaches 99 % in 600 iterations",
 		Data: "mnist", Shape: [3]int{1, 28, 28}, Batch: 128},
 	{Name: "liunet-cifar10", Doc: "LiuNet on CIFAR-10: 91 % with softmax in the paper",
