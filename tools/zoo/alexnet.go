@@ -10,7 +10,7 @@ type alexnet struct {
 	comment string
 	data    string // of the databases: DATA_train_lmdb
 	test    string // test or val
-	crop    int    // side of the crop; 0: the whole image
+	pixels  string // transformation of the pixels
 	batch   [2]int // of training and test
 	classes int
 
@@ -25,7 +25,7 @@ type alexnet struct {
 }
 
 var alexnets = []alexnet{
-	{name: "alexnet", data: "imagenet", test: "val", crop: 227, batch: [2]int{256, 50}, classes: 1000,
+	{name: "alexnet", data: "imagenet", test: "val", pixels: "mean_file: \"imagenet_mean.binaryproto\" crop_size: 227", batch: [2]int{256, 50}, classes: 1000,
 		comment: "# AlexNet for ImageNet, as in Krizhevsky et al., \"ImageNet Classification with Deep Convolutional\n" +
 			"# Neural Networks\", NIPS 2012. The databases hold images of 256x256 pixels (gocaffe convert imageset\n" +
 			"# --resize-height 256 --resize-width 256), of which crops of 227x227 are taken.\n",
@@ -35,10 +35,10 @@ var alexnets = []alexnet{
 		},
 		schedule: "test_iter: 1000\ntest_interval: 1000\nbase_lr: 0.01\nmomentum: 0.9\nweight_decay: 0.0005\n" +
 			"lr_policy: \"step\"\ngamma: 0.1\nstepsize: 100000\nmax_iter: 450000\ndisplay: 20\nsnapshot: 10000\n"},
-	{name: "alexnet_cifar10", data: "cifar10", test: "test", batch: [2]int{128, 100}, classes: 10,
-		comment: "# AlexNet for the images of CIFAR-10, 32x32 pixels: smaller windows in conv1, a third to a half of the\n" +
-			"# channels, an eighth of the hidden units, and fillers that let a net without ImageNet's patience learn.\n",
-		first: "kernel_size: 5 pad: 2", convs: [5]int{64, 128, 192, 192, 128}, hidden: 512,
+	{name: "alexnet_cifar10", data: "cifar10", test: "test", pixels: "mean_file: \"cifar10_mean.binaryproto\" scale: 0.015625", batch: [2]int{128, 100}, classes: 10,
+		comment: "# AlexNet for the images of CIFAR-10, 32x32 pixels: smaller windows in conv1, half of the channels, an\n" +
+			"# eighth of the hidden units. With inputs of variance 1 and He's fillers it learns from the first iteration.\n",
+		first: "kernel_size: 5 pad: 2", convs: [5]int{48, 128, 192, 192, 128}, hidden: 512,
 		fillers: func(_, _ float64) string {
 			return "weight_filler { type: \"msra\" } bias_filler { type: \"constant\" }"
 		},
@@ -78,10 +78,7 @@ func (n alexnet) net() string {
 }
 
 func (n alexnet) dataLayer(t *text, phase, source string, batch int) {
-	transform := fmt.Sprintf("mean_file: \"%s_mean.binaryproto\"", n.data)
-	if n.crop > 0 {
-		transform += fmt.Sprintf(" crop_size: %d", n.crop)
-	}
+	transform := n.pixels
 	if phase == "TRAIN" {
 		transform += " mirror: true"
 	}
