@@ -92,7 +92,7 @@ const rates = "  param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mul
 
 func (n alexnet) conv(t *text, i int, window string, bias float64) {
 	t.add("layer {\n  name: \"conv%d\" type: \"Convolution\" bottom: %q top: \"conv%[1]d\"\n", i, t.blob)
-	t.add(rates + "  convolution_param {\n    num_output: %d %s\n    %s\n  }\n}\n", n.convs[i-1], window, n.fillers(0.01, bias))
+	t.add(rates+"  convolution_param {\n    num_output: %d %s\n    %s\n  }\n}\n", n.convs[i-1], window, n.fillers(0.01, bias))
 	t.blob = fmt.Sprintf("conv%d", i)
 	relu(t, i)
 }
@@ -105,7 +105,7 @@ func (n alexnet) hiddenLayer(t *text, i int) {
 
 func (n alexnet) innerProduct(t *text, i, outputs int, std, bias float64) {
 	t.add("layer {\n  name: \"fc%d\" type: \"InnerProduct\" bottom: %q top: \"fc%[1]d\"\n", i, t.blob)
-	t.add(rates + "  inner_product_param {\n    num_output: %d\n    %s\n  }\n}\n", outputs, n.fillers(std, bias))
+	t.add(rates+"  inner_product_param {\n    num_output: %d\n    %s\n  }\n}\n", outputs, n.fillers(std, bias))
 	t.blob = fmt.Sprintf("fc%d", i)
 }
 
