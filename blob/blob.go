@@ -23,7 +23,8 @@ type Blob struct {
 
 // memory is the storage of one array. Blobs that share an array share it.
 type memory struct {
-	host []float32
+	host    []float32
+	reserve int // how many numbers to make room for at least, when room is made
 }
 
 // slice returns the first n numbers, for which it makes room.
@@ -32,7 +33,7 @@ func (m *memory) slice(n int) []float32 {
 		return nil
 	}
 	if cap(m.host) < n {
-		grown := make([]float32, n)
+		grown := make([]float32, n, max(n, m.reserve))
 		copy(grown, m.host)
 		m.host = grown
 	}

@@ -206,3 +206,37 @@ func TestTensor(t *testing.T) {
 		t.Error("a blob of no numbers has a tensor")
 	}
 }
+
+// TestStorage checks that arrays in one Storage are the same memory, of the
+// size reserved, and that a larger one makes it grow for all.
+func TestStorage(t *testing.T) {
+	var s Storage
+	s.Reserve(6)
+	s.Reserve(4)
+	a, b := newBlob(t, 4), newBlob(t, 6)
+	a.MutableDiff()[0] = 5
+	a.PlaceData(&s)
+	b.PlaceDiff(&s)
+	a.MutableData()[1] = 7
+	if a.HostBytes() != 4*(6+4) {
+		t.Errorf("a storage for 6 numbers and a gradient of 4 take %d bytes", a.HostBytes())
+	}
+	if b.Diff()[1] != 7 || b.Data()[1] != 0 || a.Diff()[0] != 5 {
+		t.Errorf("b has data %v and diff %v, a has diff %v", b.Data(), b.Diff(), a.Diff())
+	}
+	if n := testing.AllocsPerRun(10, func() { a.MutableData()[0], b.MutableDiff()[0] = 1, 2 }); n != 0 {
+		t.Errorf("arrays in turn allocate %v times", n)
+	}
+	if err := b.Reshape(50); err != nil {
+		t.Fatal(err)
+	}
+	b.MutableDiff()[2] = 9
+	if a.Data()[2] != 9 {
+		t.Error("the arrays are not in one memory any more after growth")
+	}
+	c := newBlob(t, 4)
+	c.PlaceData(&s)
+	if !c.SharesData(a) || a.SharesData(b) {
+		t.Error("SharesData is wrong for placed arrays")
+	}
+}
