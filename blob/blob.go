@@ -14,6 +14,10 @@ import (
 //
 // The numbers are made, as zeros, when they are first asked for: a blob whose
 // diff nobody uses has none. The zero Blob is an array without numbers.
+//
+// The numbers may also be on a Device. They move by themselves: each of Data,
+// Diff and their like returns the newest numbers, on the host or on the device,
+// and those with Mutable in their name make the copy on the other side old.
 type Blob struct {
 	shape []int
 	count int
@@ -24,7 +28,8 @@ type Blob struct {
 // memory is the storage of one array. Blobs that share an array share it.
 type memory struct {
 	host    []float32
-	reserve int // how many numbers to make room for at least, when room is made
+	reserve int       // how many numbers to make room for at least, when room is made
+	device  *onDevice // nil if there never was a copy on a device
 }
 
 // slice returns the first n numbers, for which it makes room.
@@ -143,17 +148,17 @@ func (b *Blob) legacyDim(axis int) int {
 func (b *Blob) Num() int { return b.legacyDim(0) }
 
 // Data returns the numbers for reading.
-func (b *Blob) Data() []float32 { return b.data.slice(b.count) }
+func (b *Blob) Data() []float32 { return b.data.read(b.count) }
 
 // MutableData returns the numbers for writing. It is apart from Data so that a
 // copy elsewhere, on a device, is known to be out of date.
-func (b *Blob) MutableData() []float32 { return b.data.slice(b.count) }
+func (b *Blob) MutableData() []float32 { return b.data.write(b.count) }
 
 // Diff returns the gradient for reading.
-func (b *Blob) Diff() []float32 { return b.diff.slice(b.count) }
+func (b *Blob) Diff() []float32 { return b.diff.read(b.count) }
 
 // MutableDiff returns the gradient for writing.
-func (b *Blob) MutableDiff() []float32 { return b.diff.slice(b.count) }
+func (b *Blob) MutableDiff() []float32 { return b.diff.write(b.count) }
 
 // ShareData makes the numbers of other also those of b. It fails if the counts
 // differ.
