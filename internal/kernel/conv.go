@@ -10,6 +10,7 @@ import (
 type ConvParams struct {
 	Batch, Channels, Outputs, Group   int
 	In, Kernel, Pad, Stride, Dilation []int
+	Direct                            bool // not by Winograd's algorithm
 }
 
 // maxExtent bounds the numbers of a geometry, so that sums of some of them are
@@ -34,6 +35,10 @@ type Conv struct {
 	unseen                bool       // there are other phases, whose gradient is 0
 	grad                  gradPlan
 	bias                  biasTask
+
+	// With these the plans above are not made.
+	winograd, winogradBack *winograd
+	winogradGrad           *winogradGrad
 }
 
 // NewConv returns the convolution of the given geometry.
@@ -55,6 +60,7 @@ func NewConv(p ConvParams) (*Conv, error) {
 	c := &Conv{p: ConvParams{
 		Batch: p.Batch, Channels: p.Channels, Outputs: p.Outputs, Group: p.Group,
 		In: clone(p.In), Kernel: clone(p.Kernel), Pad: clone(p.Pad), Stride: clone(p.Stride), Dilation: clone(p.Dilation),
+		Direct: p.Direct,
 	}}
 	if axes == 0 {
 		// No spatial axis: one pixel and one tap.
@@ -95,7 +101,10 @@ func NewConv(p ConvParams) (*Conv, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.plan(); err != nil {
+	if c.winograd = newWinograd(&c.p, c.out); c.winograd != nil {
+		c.winogradBack = c.winograd.backward()
+		c.winogradGrad = newWinogradGrad(c.winograd)
+	} else if err := c.plan(); err != nil {
 		return nil, err
 	}
 	if axes == 0 {
@@ -134,6 +143,10 @@ func (c *Conv) Forward(p *Pool, x, weight, bias, y []float32) {
 	}
 	q := p.begin()
 	defer p.end(q)
+	if c.winograd != nil {
+		c.winograd.run(q, x, weight, bias, y)
+		return
+	}
 	c.forward.run(q, x, weight, bias, y)
 }
 
@@ -142,6 +155,10 @@ func (c *Conv) BackwardData(p *Pool, dy, weight, dx []float32) {
 	c.checkAll(dx, weight, dy)
 	q := p.begin()
 	defer p.end(q)
+	if c.winogradBack != nil {
+		c.winogradBack.run(q, dy, weight, nil, dx)
+		return
+	}
 	if c.unseen {
 		clear(dx[:c.p.Batch*c.p.Channels*c.inSize])
 	}
@@ -155,6 +172,10 @@ func (c *Conv) BackwardWeights(p *Pool, x, dy, dweight []float32) {
 	c.checkAll(x, dweight, dy)
 	q := p.begin()
 	defer p.end(q)
+	if c.winogradGrad != nil {
+		c.winogradGrad.run(q, x, dy, dweight)
+		return
+	}
 	c.grad.run(q, x, dy, dweight)
 }
 

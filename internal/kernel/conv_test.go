@@ -52,7 +52,7 @@ func (c *convReference) place(q, tap int) (int, bool) {
 }
 
 func square(batch, channels, outputs, group, in, kernel, pad, stride, dilation int) ConvParams {
-	return ConvParams{batch, channels, outputs, group, []int{in, in}, []int{kernel, kernel}, []int{pad, pad}, []int{stride, stride}, []int{dilation, dilation}}
+	return ConvParams{batch, channels, outputs, group, []int{in, in}, []int{kernel, kernel}, []int{pad, pad}, []int{stride, stride}, []int{dilation, dilation}, false}
 }
 
 var convCases = []ConvParams{
@@ -73,15 +73,28 @@ var convCases = []ConvParams{
 	square(2, 70, 64, 1, 17, 3, 1, 1, 1), // two pieces of channels in the gradient
 	square(1, 2, 2, 1, 70, 3, 1, 1, 1),   // bands of rows
 	square(1, 2, 2, 1, 71, 3, 1, 2, 1),
-	{2, 3, 4, 1, []int{50}, []int{4}, []int{2}, []int{1}, []int{3}},
-	{1, 2, 3, 1, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}},
-	{1, 2, 3, 1, []int{3000}, []int{5}, []int{1}, []int{3}, []int{1}},
-	{2, 3, 4, 1, []int{6, 5, 7}, []int{3, 1, 2}, []int{1, 0, 1}, []int{1, 2, 1}, []int{2, 1, 1}},
-	{1, 2, 4, 2, []int{4, 3, 5, 4}, []int{2, 2, 2, 3}, []int{0, 1, 0, 1}, []int{1, 1, 2, 1}, []int{1, 1, 1, 1}},
-	{2, 3, 4, 1, []int{8, 11}, []int{1, 5}, []int{0, 2}, []int{1, 1}, []int{1, 1}},
-	{2, 3, 4, 1, []int{11, 8}, []int{5, 2}, []int{0, 2}, []int{3, 2}, []int{2, 1}},
-	{3, 5, 7, 1, nil, nil, nil, nil, nil},
+	{2, 3, 4, 1, []int{50}, []int{4}, []int{2}, []int{1}, []int{3}, false},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}, false},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{1}, []int{3}, []int{1}, false},
+	{2, 3, 4, 1, []int{6, 5, 7}, []int{3, 1, 2}, []int{1, 0, 1}, []int{1, 2, 1}, []int{2, 1, 1}, false},
+	{1, 2, 4, 2, []int{4, 3, 5, 4}, []int{2, 2, 2, 3}, []int{0, 1, 0, 1}, []int{1, 1, 2, 1}, []int{1, 1, 1, 1}, false},
+	{2, 3, 4, 1, []int{8, 11}, []int{1, 5}, []int{0, 2}, []int{1, 1}, []int{1, 1}, false},
+	{2, 3, 4, 1, []int{11, 8}, []int{5, 2}, []int{0, 2}, []int{3, 2}, []int{2, 1}, false},
+	{3, 5, 7, 1, nil, nil, nil, nil, nil, false},
 	square(0, 3, 5, 1, 7, 3, 1, 1, 1),
+	// Winograd's: whole tiles, parts of tiles, small planes, bands, groups,
+	// channels that fill no vector.
+	square(2, 16, 16, 1, 8, 3, 1, 1, 1),
+	square(3, 64, 64, 1, 14, 3, 1, 1, 1),
+	square(2, 65, 70, 1, 7, 3, 1, 1, 1),
+	square(5, 17, 33, 1, 6, 3, 0, 1, 1),
+	square(4, 32, 20, 1, 2, 3, 1, 1, 1),
+	square(2, 16, 24, 1, 1, 3, 1, 1, 1),
+	square(1, 16, 18, 1, 60, 3, 2, 1, 1),
+	square(2, 16, 16, 1, 9, 3, 4, 1, 1), // outputs that see no pixel
+	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
+	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
+	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
 }
 
 func closeTo(t *testing.T, name string, got []float32, want []float64, terms int) {
@@ -209,15 +222,20 @@ func fillWith(s []float32, v float32) {
 }
 
 func TestConvThreads(t *testing.T) {
-	params := square(33, 24, 70, 2, 9, 3, 1, 1, 1)
+	t.Run("direct", func(t *testing.T) { testConvThreads(t, square(33, 24, 70, 2, 9, 3, 1, 1, 1)) })
+	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
+	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
+}
+
+func testConvThreads(t *testing.T, params ConvParams) {
 	eachLevel(t, func(t *testing.T) {
 		c, err := NewConv(params)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := rand.New(rand.NewPCG(3, 3))
-		x, dy := guarded(r, 33*24*81), guarded(r, 33*70*81)
-		weight, bias := guarded(r, 70*12*9), guarded(r, 70)
+		x, dy := guarded(r, params.Batch*params.Channels*size(params.In)), guarded(r, params.Batch*params.Outputs*size(c.out))
+		weight, bias := guarded(r, params.Outputs*params.Channels/params.Group*c.taps), guarded(r, params.Outputs)
 		var want []float32
 		eachPool(func(name string, p *Pool) {
 			got := make([]float32, len(dy)+len(x)+len(weight)+len(bias))
@@ -245,11 +263,11 @@ func TestNewConvErrors(t *testing.T) {
 		{square(1, 2, 3, 2, 4, 3, 0, 1, 1), "num_output 3 is not divisible by group 2"},
 		{square(1, 1, 1, 1, 4, 3, 0, 0, 1), "spatial axis 0: input 4, kernel_size 3, pad 0, stride 0, dilation 1"},
 		{square(1, 0, 1, 1, 4, 3, 0, 1, 1), "convolution with batch 1, channels 0, num_output 1, group 1"},
-		{ConvParams{1, 1, 1, 1, []int{4, 4}, []int{3}, []int{0, 0}, []int{1, 1}, []int{1, 1}}, "convolution of 2 spatial axes with 1 kernel sizes, 2 pads, 2 strides, 2 dilations"},
+		{ConvParams{1, 1, 1, 1, []int{4, 4}, []int{3}, []int{0, 0}, []int{1, 1}, []int{1, 1}, false}, "convolution of 2 spatial axes with 1 kernel sizes, 2 pads, 2 strides, 2 dilations"},
 		{square(1<<20, 1<<20, 1, 1, 1<<20, 1, 0, 1<<20, 1), "convolution: the input has too many elements"},
 		{square(1, 1, 1, 1, 1<<29, 3, 0, 1, 1), "spatial axis 0: input 536870912, kernel_size 3, pad 0, stride 1, dilation 1: too large"},
 		{square(1, 1, 1, 1, 1, 3, 1<<20, 1, 1<<20), "convolution: the padded input has too many elements"},
-		{ConvParams{1, 4, 1, 1, []int{1, 1}, []int{1, 1}, []int{0, 1 << 26}, []int{1, 1}, []int{1, 1}}, "convolution: the padded input has too many elements"},
+		{ConvParams{1, 4, 1, 1, []int{1, 1}, []int{1, 1}, []int{0, 1 << 26}, []int{1, 1}, []int{1, 1}, false}, "convolution: the padded input has too many elements"},
 	} {
 		if _, err := NewConv(test.p); err == nil || err.Error() != test.want {
 			t.Errorf("NewConv(%+v): %v, want %s", test.p, err, test.want)
@@ -265,14 +283,21 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, y := make([]float32, 4*8*81), make([]float32, 4*16*25)
-		weight, bias := make([]float32, 16*8*9), make([]float32, 16)
+		w, err := NewConv(square(4, 16, 16, 1, 9, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := make([]float32, 4*16*81), make([]float32, 4*16*81)
+		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
 		a := make([]float32, 100*100)
 		for name, f := range map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
 			"BackwardData":    func() { c.BackwardData(p, y, weight, x) },
 			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight) },
 			"BackwardBias":    func() { c.BackwardBias(p, y, bias) },
+			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
+			"Winograd data":   func() { w.BackwardData(p, y, weight, x) },
+			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight) },
 			"Gemm":            func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
 			"Gemv":            func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
 		} {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -11,6 +12,13 @@ func report(b *testing.B, peak, flops float64) {
 	rate := flops * float64(b.N) / b.Elapsed().Seconds() / 1e9
 	b.ReportMetric(rate, "GFLOP/s")
 	b.ReportMetric(100*rate/peak, "%peak")
+}
+
+// fillNormal fills s with normally distributed numbers.
+func fillNormal(r *rand.Rand, s []float32) {
+	for i := range s {
+		s[i] = float32(r.NormFloat64())
+	}
 }
 
 // benchThreads runs a benchmark on 1 and 2 threads.
@@ -58,9 +66,10 @@ func BenchmarkConv(b *testing.B) {
 		y := make([]float32, params.Batch*params.Outputs*size(c.out))
 		weight := make([]float32, params.Outputs*params.Channels/params.Group*c.taps)
 		bias := make([]float32, params.Outputs)
-		fillWith(x, 0.5)
-		fillWith(weight, 0.25)
-		fillWith(bias, 0.125)
+		r := rand.New(rand.NewPCG(1, 1))
+		fillNormal(r, x)
+		fillNormal(r, weight)
+		fillNormal(r, bias)
 		flops := 2 * float64(c.MACs())
 		name := fmt.Sprintf("%dx%dx%d-%d,k=%d,s=%d", params.Batch, params.Channels, params.In[0], params.Outputs, params.Kernel[0], params.Stride[0])
 		b.Run(name+"/forward", func(b *testing.B) {
@@ -69,7 +78,7 @@ func BenchmarkConv(b *testing.B) {
 		b.Run(name+"/data", func(b *testing.B) {
 			benchThreads(b, flops, func(p *Pool) { c.BackwardData(p, y, weight, x) })
 		})
-		fillWith(x, 0.5)
+		fillNormal(r, x)
 		b.Run(name+"/weights", func(b *testing.B) {
 			benchThreads(b, flops, func(p *Pool) { clear(weight); c.BackwardWeights(p, x, y, weight) })
 		})
@@ -96,8 +105,9 @@ func BenchmarkGemm(b *testing.B) {
 		{1000, 1000, 1000, false, false},
 	} {
 		a, x, y := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)
-		fillWith(a, 0.5)
-		fillWith(x, 0.25)
+		r := rand.New(rand.NewPCG(1, 1))
+		fillNormal(r, a)
+		fillNormal(r, x)
 		lda, ldb := s.k, s.n
 		if s.transA {
 			lda = s.m

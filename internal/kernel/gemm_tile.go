@@ -25,13 +25,14 @@ type micro struct {
 	tiles     []tileFunc    // tiles[v-1] takes panels of v*lanes columns
 	transpose transposeFunc // nil: there is none
 	copyRows  func(rows, n int, src *float32, lds int, dst *float32, ldd int)
-	fmaLoop   func(n int) // multiplies and adds n times on every accumulator
-	fmaFlops  int         // floating point operations of one turn of fmaLoop
+	winograd  [2]winogradTransforms // F(2x2,3x3) and F(4x4,3x3)
+	fmaLoop   func(n int)           // multiplies and adds n times on every accumulator
+	fmaFlops  int                   // floating point operations of one turn of fmaLoop
 }
 
 // micros is indexed by level.
 var micros = [...]micro{
-	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, copyRows: copyRowsGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
+	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, copyRows: copyRowsGeneric, winograd: winogradGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
 	levelAVX2:    microAVX2,
 	levelAVX512:  microAVX512,
 }

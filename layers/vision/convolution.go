@@ -37,7 +37,9 @@ convolution_param:
 	bias_term (true): whether there is a b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
-	force_nd_im2col, engine: accepted and ignored
+	engine: CAFFE computes every convolution directly; otherwise those of 3x3 kernels, stride 1 and 16 or more channels
+		and outputs go by Winograd's algorithm, which is faster and rounds differently
+	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, conv_layer.cpp`,
 		Bottoms:   layers.AtLeast(1),
@@ -136,6 +138,7 @@ func (l *convolution) SetUp(bottom, _ []*blob.Blob) error {
 	axes, channels := x.Axes()-l.axis-1, x.Dim(l.axis)
 	g := &l.geometry
 	g.Channels, g.Outputs, g.Group = channels, int(p.GetNumOutput()), int(p.GetGroup())
+	g.Direct = p.GetEngine() == caffepb.ConvolutionParameter_CAFFE
 	if channels%g.Group != 0 {
 		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be cut into %d groups", channels, g.Group)
 	}

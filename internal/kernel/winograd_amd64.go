@@ -1,0 +1,41 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+var winogradAVX2 = [2]winogradTransforms{
+	{
+		m:          2,
+		input:      winogradInput2AVX2,
+		grad:       winogradGrad2AVX2,
+		output:     winogradOutput2AVX2,
+		filter:     winogradFilter2AVX2,
+		filterGrad: winogradFilterGrad2AVX2,
+	},
+	{
+		m:          4,
+		input:      winogradInput4AVX2,
+		grad:       winogradGrad4AVX2,
+		output:     winogradOutput4AVX2,
+		filter:     winogradFilter4AVX2,
+		filterGrad: winogradFilterGrad4AVX2,
+	},
+}
+
+var winogradAVX512 = [2]winogradTransforms{
+	{
+		m:          2,
+		input:      winogradInput2AVX512,
+		grad:       winogradGrad2AVX512,
+		output:     winogradOutput2AVX512,
+		filter:     winogradFilter2AVX512,
+		filterGrad: winogradFilterGrad2AVX512,
+	},
+	{
+		m:          4,
+		input:      winogradInput4AVX512,
+		grad:       winogradGrad4AVX512,
+		output:     winogradOutput4AVX512,
+		filter:     winogradFilter4AVX512,
+		filterGrad: winogradFilterGrad4AVX512,
+	},
+}
