@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross lint generate check-generated fuzz bench results-mnist clean
+.PHONY: help build demo test race noasm cross tools lint generate check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ demo: build ## train a small net on drawn digits, about a minute
 
 test: lint ## everything: unit, golden and command-line tests, other builds, the race detector
 	$(GO) test ./...
-	$(MAKE) noasm cross race
+	$(MAKE) noasm cross tools race
 
 race: ## the concurrent packages under the race detector
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
@@ -37,6 +37,10 @@ cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...
 	GOOS=windows $(GO) build -o /dev/null ./cmd/gocaffe
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/gocaffe
+
+tools: ## vet and test the programs in tools
+	$(GO) vet -C tools ./...
+	$(GO) test -C tools ./...
 
 lint: ## gofmt and vet
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
@@ -56,8 +60,31 @@ fuzz: ## each fuzz target for FUZZ (60s)
 		done; \
 	done
 
-bench: build ## every net of the zoo: time, images/s, GFLOP/s, share of the machine's peak
-	$(BIN) bench
+# What is timed: NETS="lenet alexnet" (all), BATCH=16 (that of the net), ITERATIONS, THREADS (all),
+# FORMAT (table, json, go, history), ROUNDS of programs in turns.
+NETS       ?=
+BATCH      ?= 0
+ITERATIONS ?= 5
+THREADS    ?= 0
+FORMAT     ?= table
+ROUNDS     ?=
+TIMED      := --batch $(BATCH) --iterations $(ITERATIONS) --threads $(THREADS)
+
+bench: build ## every net of the zoo and its layers: times, GFLOP/s, GB/s, shares of the machine's peaks
+	$(BIN) bench --layers $(TIMED) --format $(FORMAT) $(NETS)
+
+bench-history: ## rows for the table in docs/performance.md
+	$(GO) build -trimpath -buildvcs=true -o $(BIN) ./cmd/gocaffe
+	$(BIN) bench $(TIMED) --format history $(NETS)
+
+bench-compare: build ## OLD=<program or git commit>: times it and this version in turns, prints benchstat's ratios
+	@[ -n "$(OLD)" ] || { echo "say what to compare with: make bench-compare OLD=<program or git commit>"; exit 1; }
+	$(GO) run -C tools ./benchcompare -old '$(if $(wildcard $(OLD)),$(abspath $(OLD)),$(OLD))' -new $(abspath $(BIN)) \
+		-dir $(abspath bin/compare) -nets "$(or $(NETS),lenet cifar10-quick liunet-mnist alexnet)" $(TIMED) -rounds $(or $(ROUNDS),6) $(if $(LAYERS),-layers)
+
+bench-peers: build ## PyTorch and gocaffe in turns: ratios, targets, memory
+	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
+		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3)
 
 clean: ## remove what build makes
 	rm -rf bin

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -18,67 +18,126 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// benchFlags are the flags of gocaffe bench.
+type benchFlags struct {
+	batch, iterations int
+	layers            bool
+	format            string
+}
+
 func (a *app) benchCommand() *cobra.Command {
-	var batch, iterations int
+	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench [NET...]",
 		Short: "Time training of the nets of the zoo against the machine's peak",
 		Long: `Time training of the nets of the zoo, all of them or those named, on random
 data: forward, backward and update. GFLOP/s counts two operations for each
 multiply-add of a convolution or inner product, for the output, the gradient of
-the input and that of the weights. The peak is that of multiply-adds in
-registers on as many threads: the larger of what is measured before and after
-each net. Times are medians.`,
-		RunE: func(cmd *cobra.Command, names []string) error {
-			return a.bench(cmd.Context(), names, batch, iterations)
-		},
+the input and that of the weights, whatever way they are computed. The peak is
+that of multiply-adds in registers on as many threads: the larger of what is
+measured before and after each net. Times are medians.
+
+With --layers a table of all layers follows. GB/s counts what a pass must at
+least read and write: data, gradients and weights, each once. It is held against
+the rate at which the threads scale a large array in memory, and is more than
+that where data stays in the caches. The layers are timed in passes of their
+own, so that they need not add up to the whole.
+
+Formats: table; json; go, which benchstat reads; history, the rows of the table
+in docs/performance.md.`,
+		RunE: func(cmd *cobra.Command, names []string) error { return a.bench(cmd.Context(), names, &f) },
 	}
-	cmd.Flags().IntVar(&batch, "batch", 0, "batch size; 0: that of training, 16 for AlexNet")
-	cmd.Flags().IntVar(&iterations, "iterations", 5, "number of iterations")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size; 0: that of training, 16 for AlexNet")
+	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
+	cmd.Flags().BoolVar(&f.layers, "layers", false, "time every layer too")
+	cmd.Flags().StringVar(&f.format, "format", "table", "of the output: "+strings.Join(benchFormats(), ", "))
 	return cmd
 }
 
-func (a *app) bench(ctx context.Context, names []string, batch, iterations int) error {
-	if iterations < 1 || batch < 0 {
-		return fmt.Errorf("--iterations is %d and --batch %d, want positive numbers", iterations, batch)
+func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
+	if f.iterations < 1 || f.batch < 0 {
+		return fmt.Errorf("--iterations is %d and --batch %d, want positive numbers", f.iterations, f.batch)
 	}
-	if len(names) == 0 {
-		for _, e := range zoo.Entries() {
-			names = append(names, e.Name)
-		}
+	write, ok := benchWriters[f.format]
+	if !ok {
+		return fmt.Errorf("--format is %q, want one of: %s", f.format, strings.Join(benchFormats(), ", "))
 	}
-	fmt.Fprintf(a.stdout, "%d threads, kernels for %s\n\n", a.workers.Threads(), kernel.Variant())
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "net\tbatch\tms/iteration\timages/s\tGFLOP/s\tpeak\t% of peak\t")
-	for _, name := range names {
-		e, err := zoo.Lookup(name)
+	entries, err := benchEntries(names)
+	if err != nil {
+		return err
+	}
+	report := newBenchReport(a.workers)
+	for i := range entries {
+		result, err := benchNet(ctx, a.workers, entries[i], f)
 		if err != nil {
 			return err
 		}
-		size := e.Batch
-		if batch > 0 {
-			size = batch
-		}
-		peak := kernel.PeakFlops(a.workers)
-		median, flops, err := timeTraining(ctx, a.workers, e, size, iterations)
-		if err != nil {
-			return err
-		}
-		peak = max(peak, kernel.PeakFlops(a.workers))
-		rate := flops / median.Seconds() / 1e9
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", e.Name, size,
-			1000*median.Seconds(), float64(size)/median.Seconds(), rate, peak, 100*rate/peak)
+		report.Nets = append(report.Nets, result)
 	}
-	return w.Flush()
+	return write(a.stdout, report)
 }
 
-// timeTraining returns the median time of an iteration and its floating-point
-// operations.
-func timeTraining(ctx context.Context, workers *layers.Workers, e zoo.Entry, batch, iterations int) (time.Duration, float64, error) {
+// benchEntries returns the nets of the given names, or all.
+func benchEntries(names []string) ([]zoo.Entry, error) {
+	if len(names) == 0 {
+		return zoo.Entries(), nil
+	}
+	entries := make([]zoo.Entry, len(names))
+	for i, name := range names {
+		e, err := zoo.Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		entries[i] = e
+	}
+	return entries, nil
+}
+
+// benchNet times one net.
+func benchNet(ctx context.Context, workers *layers.Workers, e zoo.Entry, f *benchFlags) (*netBench, error) {
+	b := &netBench{Net: e.Name, Batch: e.Batch, Iterations: f.iterations}
+	if f.batch > 0 {
+		b.Batch = f.batch
+	}
+	s, passes, err := benchSolver(workers, e, b.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	b.peaks(workers, f.layers)
+	if err := s.Step(ctx, 1); err != nil { // takes the memory
+		return nil, err
+	}
+	whole, update := make([]time.Duration, f.iterations), make([]time.Duration, f.iterations)
+	for i := range whole {
+		start := time.Now()
+		if err := s.Step(ctx, 1); err != nil {
+			return nil, err
+		}
+		whole[i] = time.Since(start)
+		update[i] = whole[i] - *passes
+	}
+	b.Milliseconds, b.UpdateMilliseconds = medianMilliseconds(whole), medianMilliseconds(update)
+	b.flops = trainingFlops(s.Net())
+	if f.layers {
+		if b.Layers, err = benchLayers(ctx, s.Net(), f.iterations); err != nil {
+			return nil, err
+		}
+		b.Layers = append(b.Layers, b.updateBench(s.Net()))
+	}
+	b.peaks(workers, f.layers)
+	b.rates()
+	return b, nil
+}
+
+// benchSolver returns a solver that trains the net on random data, and where
+// it leaves how long the forward and backward passes of an iteration took.
+func benchSolver(workers *layers.Workers, e zoo.Entry, batch int) (*solver.Solver, *time.Duration, error) {
 	file, err := e.Read()
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
+	passes := new(time.Duration)
 	s, err := solver.New(&prototxt.Solver{Param: &caffepb.SolverParameter{
 		NetParam:    file.Param,
 		BaseLr:      proto.Float32(1e-6), // the weights hardly move: random data teaches nothing
@@ -89,42 +148,40 @@ func timeTraining(ctx context.Context, workers *layers.Workers, e zoo.Entry, bat
 	}}, solver.Options{
 		Workers:   workers,
 		Synthetic: &net.Synthetic{Shape: e.Shape[:], Batch: batch},
+		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
+			if it, ok := event.(*solver.Iteration); ok {
+				*passes = it.Duration
+			}
+		})},
 	})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer s.Close()
-	if err := s.Step(ctx, 1); err != nil { // takes the memory
-		return 0, 0, err
-	}
-	times := make([]time.Duration, iterations)
-	for i := range times {
-		start := time.Now()
-		if err := s.Step(ctx, 1); err != nil {
-			return 0, 0, err
-		}
-		times[i] = time.Since(start)
-	}
-	slices.Sort(times)
-	return times[len(times)/2], 2 * trainingMACs(s.Net()), nil
+	return s, passes, err
 }
 
-// trainingMACs returns the multiply-adds of a forward and a backward pass.
-func trainingMACs(n *net.Net) float64 {
-	var total float64
-	for _, l := range n.Layers() {
-		c, ok := l.Impl.(layers.Counter)
-		if !ok {
-			continue
-		}
-		passes := 1
-		if l.NeedsBackward && slices.Contains(l.ParamBackward, true) {
-			passes++
-		}
-		if l.NeedsBackward && slices.Contains(l.PropagateDown, true) {
-			passes++
-		}
-		total += float64(passes) * float64(c.MACs())
+// peaks measures what the machine can do and keeps the best.
+func (b *netBench) peaks(workers *layers.Workers, memory bool) {
+	b.PeakGFlops = max(b.PeakGFlops, kernel.PeakFlops(workers))
+	if memory {
+		b.PeakGBytes = max(b.PeakGBytes, kernel.PeakBandwidth(workers))
 	}
-	return total
+}
+
+// rates fills in what follows from times and peaks.
+func (b *netBench) rates() {
+	seconds := b.Milliseconds / 1000
+	b.ImagesPerSecond = float64(b.Batch) / seconds
+	b.GFlops = b.flops / seconds / 1e9
+	b.PeakPercent = 100 * b.GFlops / b.PeakGFlops
+	for i := range b.Layers {
+		l := &b.Layers[i]
+		l.Percent = 100 * l.Milliseconds / b.Milliseconds
+		l.GFlops = l.flops / l.Milliseconds / 1e6
+		l.GBytes = l.bytes / l.Milliseconds / 1e6
+		l.PeakPercent = 100 * l.GFlops / b.PeakGFlops
+		l.MemoryPercent = 100 * l.GBytes / b.PeakGBytes
+	}
+}
+
+func medianMilliseconds(times []time.Duration) float64 {
+	slices.Sort(times)
+	return 1000 * times[len(times)/2].Seconds()
 }

@@ -11,28 +11,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// versionText is what gocaffe version prints: the version and commit, as far
-// as the build knows them, and what the program computes with.
-func versionText() string {
-	version, commit := "(devel)", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Path == modulePath {
-			version = info.Main.Version
-		}
-		for _, dep := range info.Deps {
-			if dep.Path == modulePath {
-				version = dep.Version
-			}
-		}
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = " " + s.Value[:min(12, len(s.Value))] + commit
-			case s.Key == "vcs.modified" && s.Value == "true":
-				commit += " (modified)"
-			}
+// buildVersion returns the version and commit, as far as the build knows them.
+func buildVersion() (version, commit string) {
+	version = "(devel)"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version, ""
+	}
+	if info.Main.Path == modulePath {
+		version = info.Main.Version
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == modulePath {
+			version = dep.Version
 		}
 	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = " " + s.Value[:min(12, len(s.Value))] + commit
+		case s.Key == "vcs.modified" && s.Value == "true":
+			commit += " (modified)"
+		}
+	}
+	return version, commit
+}
+
+// versionText is what gocaffe version prints: the version and commit, and what
+// the program computes with.
+func versionText() string {
+	version, commit := buildVersion()
 	var s strings.Builder
 	fmt.Fprintf(&s, "gocaffe %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintf(&s, "kernels: %s\n", kernel.Variant())

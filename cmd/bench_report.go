@@ -1,0 +1,161 @@
+package gocaffecmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// A benchReport is what gocaffe bench has measured.
+type benchReport struct {
+	Date    string      `json:"date"`
+	Commit  string      `json:"commit"`
+	CPU     string      `json:"cpu"`
+	Kernels string      `json:"kernels"` // the instruction set
+	Threads int         `json:"threads"`
+	Nets    []*netBench `json:"nets"`
+}
+
+// A netBench is the part of one net. Times are medians.
+type netBench struct {
+	Net                string       `json:"net"`
+	Batch              int          `json:"batch"`
+	Iterations         int          `json:"iterations"`
+	Milliseconds       float64      `json:"ms"`        // of an iteration
+	UpdateMilliseconds float64      `json:"update_ms"` // of that, the solver's part
+	ImagesPerSecond    float64      `json:"images_per_second"`
+	GFlops             float64      `json:"gflops"` // a second
+	PeakGFlops         float64      `json:"peak_gflops"`
+	PeakPercent        float64      `json:"peak_percent"`
+	PeakGBytes         float64      `json:"peak_gbytes,omitempty"` // a second; 0 without layers
+	Layers             []layerBench `json:"layers,omitempty"`
+
+	flops float64 // of an iteration
+}
+
+// A layerBench is one pass of a layer.
+type layerBench struct {
+	Layer         string  `json:"layer"`
+	Type          string  `json:"type"`
+	Pass          string  `json:"pass"` // forward, backward or update
+	Milliseconds  float64 `json:"ms"`
+	Percent       float64 `json:"percent"` // of the iteration
+	GFlops        float64 `json:"gflops"`  // a second; 0 without products
+	PeakPercent   float64 `json:"peak_percent"`
+	GBytes        float64 `json:"gbytes"` // a second
+	MemoryPercent float64 `json:"memory_percent"`
+
+	flops, bytes float64
+}
+
+func newBenchReport(workers *layers.Workers) *benchReport {
+	_, commit := buildVersion()
+	return &benchReport{
+		Date:    time.Now().UTC().Format(time.DateOnly),
+		Commit:  strings.TrimSpace(commit),
+		CPU:     cpuName(),
+		Kernels: kernel.Variant(),
+		Threads: workers.Threads(),
+	}
+}
+
+// cpuName returns what Linux calls the processor, elsewhere the architecture.
+func cpuName() string {
+	info, _ := os.ReadFile("/proc/cpuinfo") // not there: no name
+	for line := range strings.Lines(string(info)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	return runtime.GOARCH
+}
+
+// benchWriters are the formats of a report.
+var benchWriters = map[string]func(io.Writer, *benchReport) error{
+	"table":   writeBenchTable,
+	"json":    writeBenchJSON,
+	"go":      writeBenchGo,
+	"history": writeBenchHistory,
+}
+
+func benchFormats() []string { return slices.Sorted(maps.Keys(benchWriters)) }
+
+func writeBenchTable(out io.Writer, r *benchReport) error {
+	fmt.Fprintf(out, "%d threads, kernels for %s\n\n", r.Threads, r.Kernels)
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "net\tbatch\tms/iteration\timages/s\tGFLOP/s\tpeak\t% of peak\t")
+	for _, b := range r.Nets {
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", b.Net, b.Batch,
+			b.Milliseconds, b.ImagesPerSecond, b.GFlops, b.PeakGFlops, b.PeakPercent)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, b := range r.Nets {
+		if err := writeBenchLayers(out, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeBenchLayers(out io.Writer, b *netBench) error {
+	if len(b.Layers) == 0 {
+		return nil
+	}
+	fmt.Fprintf(out, "\n%s, batch %d: %.2f ms; peak %.1f GFLOP/s, memory %.1f GB/s\n\n",
+		b.Net, b.Batch, b.Milliseconds, b.PeakGFlops, b.PeakGBytes)
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "layer\ttype\tpass\tms\t%\tGFLOP/s\t% of peak\tGB/s\t% of memory\t")
+	for _, l := range b.Layers {
+		flops := "-\t-"
+		if l.flops > 0 {
+			flops = fmt.Sprintf("%.1f\t%.1f", l.GFlops, l.PeakPercent)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.3f\t%.1f\t%s\t%.1f\t%.1f\t\n", l.Layer, l.Type, l.Pass,
+			l.Milliseconds, l.Percent, flops, l.GBytes, l.MemoryPercent)
+	}
+	return w.Flush()
+}
+
+func writeBenchJSON(out io.Writer, r *benchReport) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// writeBenchGo writes the format of Go's benchmarks
+// (golang.org/x/perf/benchfmt). The number of threads stands where Go has
+// GOMAXPROCS.
+func writeBenchGo(out io.Writer, r *benchReport) error {
+	fmt.Fprintf(out, "goos: %s\ngoarch: %s\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU)
+	for _, b := range r.Nets {
+		fmt.Fprintf(out, "BenchmarkTrain/net=%s/batch=%d-%d %d %.0f ns/op %.1f images/s %.1f GFLOP/s %.1f %%peak\n",
+			b.Net, b.Batch, r.Threads, b.Iterations, 1e6*b.Milliseconds, b.ImagesPerSecond, b.GFlops, b.PeakPercent)
+		for _, l := range b.Layers {
+			fmt.Fprintf(out, "BenchmarkLayer/net=%s/batch=%d/layer=%s/pass=%s-%d %d %.0f ns/op %.1f GB/s\n",
+				b.Net, b.Batch, strings.NewReplacer("/", "_", " ", "_").Replace(l.Layer), l.Pass, r.Threads, b.Iterations,
+				1e6*l.Milliseconds, l.GBytes)
+		}
+	}
+	return nil
+}
+
+// writeBenchHistory writes rows of the table in docs/performance.md.
+func writeBenchHistory(out io.Writer, r *benchReport) error {
+	for _, b := range r.Nets {
+		fmt.Fprintf(out, "| %s | %s | %s | %s, batch %d, %d threads | %.1f ms | %.0f %% of %.0f GFLOP/s | |\n",
+			r.Date, r.Commit, r.CPU, b.Net, b.Batch, r.Threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
+	}
+	return nil
+}

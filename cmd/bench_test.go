@@ -1,0 +1,92 @@
+package gocaffecmd
+
+import (
+	"encoding/json"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestBenchJSON holds operations and bytes of LeNet against numbers worked out
+// by hand.
+func TestBenchJSON(t *testing.T) {
+	out, _ := mustRun(t, "bench", "lenet", "--batch", "4", "--iterations", "1", "--layers", "--format", "json", "--threads", "2")
+	var r benchReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Nets) != 1 || r.Nets[0].Net != "lenet" || r.Nets[0].Batch != 4 || r.Threads != 2 || r.CPU == "" {
+		t.Fatalf("the report is not of lenet, batch 4, 2 threads: %s", out)
+	}
+	b := r.Nets[0]
+	if !(b.UpdateMilliseconds > 0 && b.UpdateMilliseconds < b.Milliseconds) {
+		t.Errorf("the update takes %g of %g ms", b.UpdateMilliseconds, b.Milliseconds)
+	}
+	// conv1 20·24²·25, conv2 50·8²·20·25, ip1 500·800 and ip2 10·500
+	// multiply-adds, three times each but for the gradient of the image.
+	const conv1 = 20 * 24 * 24 * 25
+	const all = 3*(conv1+50*8*8*20*25+500*800+10*500) - conv1
+	sameNumber(t, "GFLOP of an iteration", b.GFlops*b.Milliseconds/1e3, 2*4*all/1e9)
+	const image, top, weights = 4 * 4 * 28 * 28, 4 * 4 * 20 * 24 * 24, 4 * (20*25 + 20)
+	const all4 = 4 * (20*25 + 20 + 50*20*25 + 50 + 500*800 + 500 + 10*500 + 10)
+	want := map[string][2]float64{ // operations, bytes
+		"conv1 forward":   {2 * 4 * conv1, image + weights + top},
+		"conv1 backward":  {2 * 4 * conv1, top + image + 2*weights}, // no gradient of the image
+		"pool1 forward":   {0, top + top/4},
+		"pool1 backward":  {0, top/4 + top},
+		"relu1 backward":  {0, 3 * 4 * 4 * 500}, // reads gradient and data, writes the gradient
+		"(solver) update": {0, 5 * all4},
+	}
+	for _, l := range b.Layers {
+		name := l.Layer + " " + l.Pass
+		if w, ok := want[name]; ok {
+			delete(want, name)
+			sameNumber(t, name+": operations", l.GFlops*l.Milliseconds*1e6, w[0])
+			sameNumber(t, name+": bytes", l.GBytes*l.Milliseconds*1e6, w[1])
+		}
+		if name == "mnist backward" {
+			t.Error("the data layer has a backward pass")
+		}
+	}
+	for name := range want {
+		t.Errorf("there is no line %q", name)
+	}
+}
+
+// sameNumber compares with the precision of a quotient that is multiplied again.
+func sameNumber(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= 1e-9*math.Abs(want)) {
+		t.Errorf("%s: %g, want %g", what, got, want)
+	}
+}
+
+func TestBenchFormats(t *testing.T) {
+	for format, want := range map[string]string{
+		"table": `(?s)^2 threads, kernels for \w+\n.*\n +net +batch .*\n +lenet +2 .*lenet, batch 2: .*` +
+			`\n +conv1 +Convolution +forward .*\n +\(solver\) +SGD +update `,
+		"go": `(?m)^BenchmarkTrain/net=lenet/batch=2-2 1 \d+ ns/op [\d.]+ images/s [\d.]+ GFLOP/s [\d.]+ %peak$\n` +
+			`^(BenchmarkLayer/net=lenet/batch=2/layer=[^/ ]+/pass=(forward|backward|update)-2 1 \d+ ns/op [\d.]+ GB/s\n)+\z`,
+		"history": `^\| 20\d\d-\d\d-\d\d \| .* \| .* \| lenet, batch 2, 2 threads \| [\d.]+ ms \| \d+ % of \d+ GFLOP/s \| \|\n$`,
+	} {
+		out, _ := mustRun(t, "bench", "lenet", "--batch", "2", "--iterations", "1", "--layers", "--format", format, "--threads", "2")
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("--format %s prints\n%swant\n%s", format, out, want)
+		}
+	}
+}
+
+func TestBenchErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"bench alexnat":                  `no net "alexnat" in the zoo`,
+		"bench lenet --format xml":       `--format is "xml", want one of: go, history, json, table`,
+		"bench lenet --iterations 0":     "--iterations is 0",
+		"bench lenet --batch -1":         "--batch -1",
+		"bench lenet alexnot --batch 16": `no net "alexnot"`,
+	} {
+		if code, _, stderr := run(strings.Fields(args)...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, %q, want %q", args, code, stderr, want)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// fakeProgram makes a gocaffe that takes 70 ms on one thread and 35 on more.
+func fakeProgram(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "gocaffe")
+	script := `#!/bin/sh
+[ "$2" = --help ] && { echo --format; exit; }
+case "$*" in *"--threads 1 "*) ms=70 ;; *) ms=35 ;; esac
+echo "{\"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms}]}"
+`
+	if err := os.WriteFile(path, []byte(script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPeers(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	args := []string{"-gocaffe", fakeProgram(t), "-python", "sh", "-script", "testdata/fake_torch.sh"}
+	if err := run(append(args, "-nets", "lenet liunet-cifar10"), &stdout, &stderr); err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	for _, want := range []string{
+		`lenet +64 +1 +350\.5 +channels last +70\.0 +0\.200 +0\.50 +met +321 +\d+`,
+		`lenet +64 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.50 +met +321 +\d+`,
+		`liunet-cifar10 +128 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.40 +met `,
+		`liunet-cifar10: 1 thread 70\.0 ms, 2 threads 35\.0 ms, 2\.00 times as fast; target 1\.90: met`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("there is no line %s in\n%s", want, &stdout)
+		}
+	}
+}
+
+func TestPeersMissing(t *testing.T) {
+	for want, args := range map[string][]string{
+		`^SKIPPED: .*no such file.* GOCAFFE_SHARED`:           {"-script", "testdata/none.py"},
+		`^SKIPPED: false cannot run PyTorch, .*python3-torch`: {"-script", "testdata/fake_torch.sh", "-python", "false"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if err := run(args, &stdout, &stderr); err != nil || !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("%v: %v, %s, want %s", args, err, &stdout, want)
+		}
+	}
+	if err := run([]string{"-nets", "nonet"}, new(bytes.Buffer), new(bytes.Buffer)); err == nil {
+		t.Error("a net without a target is no error")
+	}
+	if _, _, err := parsePeer("Segmentation fault"); err == nil {
+		t.Error("a line without times is no error")
+	}
+}

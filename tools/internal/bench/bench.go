@@ -1,0 +1,124 @@
+// Package bench runs gocaffe bench and reads what it prints, also that of
+// programs of old commits, which know tables only.
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// A Program is a gocaffe that can be timed.
+type Program struct {
+	path string
+	json bool // it has --format json
+}
+
+// Open returns the program of a file.
+func Open(path string) (*Program, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	help, err := exec.Command(path, "bench", "--help").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s bench --help: %w\n%s", path, err, help)
+	}
+	return &Program{path: path, json: bytes.Contains(help, []byte("--format"))}, nil
+}
+
+// Options are what to time.
+type Options struct {
+	Net        string
+	Batch      int // 0: that of the net
+	Threads    int // 0: all
+	Iterations int
+	Layers     bool // if the program can
+}
+
+// A Result is a run of one net.
+type Result struct {
+	Net          string
+	Batch        int
+	Threads      int
+	Milliseconds float64 // of an iteration, median
+	Layers       []Layer
+	MiB          float64 // largest resident memory of the process
+}
+
+// A Layer is one pass of a layer.
+type Layer struct {
+	Layer, Pass  string
+	Milliseconds float64 `json:"ms"`
+}
+
+// Run times one net.
+func (p *Program) Run(o Options) (*Result, error) {
+	args := []string{"bench", o.Net, "--batch", strconv.Itoa(o.Batch), "--threads", strconv.Itoa(o.Threads),
+		"--iterations", strconv.Itoa(o.Iterations)}
+	if p.json {
+		args = append(args, "--format", "json")
+		if o.Layers {
+			args = append(args, "--layers")
+		}
+	}
+	cmd := exec.Command(p.path, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
+	}
+	parse := parseTable
+	if p.json {
+		parse = parseJSON
+	}
+	r, err := parse(out)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		r.MiB = float64(usage.Maxrss) / 1024 // Linux counts KiB
+	}
+	return r, nil
+}
+
+func parseJSON(out []byte) (*Result, error) {
+	var report struct {
+		Threads int
+		Nets    []struct {
+			Net          string
+			Batch        int
+			Milliseconds float64 `json:"ms"`
+			Layers       []Layer
+		}
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		return nil, err
+	}
+	if len(report.Nets) != 1 {
+		return nil, fmt.Errorf("the report has %d nets, want 1", len(report.Nets))
+	}
+	n := report.Nets[0]
+	return &Result{Net: n.Net, Batch: n.Batch, Threads: report.Threads, Milliseconds: n.Milliseconds, Layers: n.Layers}, nil
+}
+
+// parseTable reads the first line, "2 threads, kernels for avx512", and the
+// last, which begins with net, batch and milliseconds.
+func parseTable(out []byte) (*Result, error) {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	r := new(Result)
+	if _, err := fmt.Sscanf(lines[0], "%d threads", &r.Threads); err != nil {
+		return nil, fmt.Errorf("no number of threads in %q: %w", lines[0], err)
+	}
+	last := lines[len(lines)-1]
+	if _, err := fmt.Sscan(last, &r.Net, &r.Batch, &r.Milliseconds); err != nil {
+		return nil, fmt.Errorf("no net, batch and time in %q: %w", last, err)
+	}
+	return r, nil
+}
