@@ -90,7 +90,8 @@ type Driver interface {
 	// Memset32Async writes n times the 32 bits of value; p is a multiple of 4.
 	Memset32Async(p Ptr, value uint32, n uint64, s Stream) error
 
-	// The copies return when the bytes have arrived.
+	// The copies return when the bytes have arrived. They do not wait for the
+	// streams of StreamCreate.
 	CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error
 	CopyToHost(dst unsafe.Pointer, src Ptr, bytes uint64) error
 	CopyOnDevice(dst, src Ptr, bytes uint64) error
@@ -110,6 +111,9 @@ type Driver interface {
 	ModuleLoad(ptx string) (Module, error)
 	ModuleUnload(m Module) error
 	ModuleFunction(m Module, name string) (Function, error)
+	// FunctionParams returns the sizes of a kernel's parameters in bytes. A
+	// driver before 12.4 does not tell: NotSupported.
+	FunctionParams(f Function) ([]int, error)
 	FunctionAttribute(a FunctionAttribute, f Function) (int, error)
 	SetFunctionAttribute(a FunctionAttribute, f Function, value int) error
 

@@ -1,0 +1,75 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// ErrNoDriver is the error of Open on a machine without an NVIDIA driver.
+var ErrNoDriver = errors.New("no CUDA driver")
+
+// Env is the environment variable that names another driver library than the
+// system's.
+const Env = "GOCAFFE_LIBCUDA"
+
+// minVersion is the oldest CUDA version whose driver loads the kernels: they
+// are PTX 7.0.
+const minVersion = 11000
+
+// libraries are the names of the driver's library, in the order in which they
+// are tried.
+func libraries() []string {
+	if name := os.Getenv(Env); name != "" {
+		return []string{name}
+	}
+	if runtime.GOOS == "windows" {
+		return []string{"nvcuda.dll"}
+	}
+	return []string{
+		"libcuda.so.1", // where the loader looks
+		"/usr/lib/wsl/lib/libcuda.so.1",
+		"/usr/local/nvidia/lib64/libcuda.so.1", // mounted into containers
+		"/run/opengl-driver/lib/libcuda.so.1",  // NixOS
+	}
+}
+
+// notFound says what was looked for and what to do.
+func notFound(cause error) error {
+	if os.Getenv(Env) != "" {
+		return fmt.Errorf("%w: %s names a file that cannot be loaded: %w", ErrNoDriver, Env, cause)
+	}
+	return fmt.Errorf("%w: %s was not found; it comes with NVIDIA's display driver: install that, or name the file in %s",
+		ErrNoDriver, libraries()[0], Env)
+}
+
+// checkVersion refuses a driver that cannot load the kernels.
+func checkVersion(library string, version int) error {
+	if version >= minVersion {
+		return nil
+	}
+	return fmt.Errorf("%s supports CUDA %s, and the kernels need %s or newer: install NVIDIA driver 450 or newer",
+		library, VersionString(version), VersionString(minVersion))
+}
+
+// VersionString writes 12040 as "12.4".
+func VersionString(version int) string {
+	return fmt.Sprintf("%d.%d", version/1000, version%1000/10)
+}
+
+// initHint says what to do when cuInit fails.
+func initHint(code Result) string {
+	switch code {
+	case NoDevice:
+		if v, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set {
+			return fmt.Sprintf("CUDA_VISIBLE_DEVICES is %q: does it name a device of this machine?", v)
+		}
+		return "a driver is installed, but it sees no NVIDIA device (in a container: was it started with --gpus all?)"
+	case Unknown:
+		return "are the kernel modules loaded, nvidia_uvm too? nvidia-smi may say more"
+	case StubLibrary:
+		return "the loader found CUDA's libcuda for linking; take its folder (…/stubs) out of LD_LIBRARY_PATH"
+	}
+	return ""
+}

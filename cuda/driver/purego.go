@@ -1,0 +1,404 @@
+//go:build !gorgonia
+
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/internal/dynlib"
+)
+
+// Open loads the driver's library and initializes it. It may be called again;
+// the library is never unloaded. An error that is ErrNoDriver says that there
+// is no library; other errors, that it does not work: no device, too old.
+func Open() (Driver, error) {
+	lib, err := dynlib.Open(libraries()...)
+	if errors.Is(err, dynlib.ErrUnsupported) {
+		return nil, fmt.Errorf("%w: CUDA is not supported on this system", ErrNoDriver)
+	}
+	if err != nil {
+		return nil, notFound(err)
+	}
+	d := &native{lib: lib}
+	if err := d.call(cuInit, 0); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.Detail = initHint(e.Code)
+		}
+		return nil, err
+	}
+	var version int32
+	if err := d.call(cuDriverGetVersion, uintptr(unsafe.Pointer(&version))); err != nil {
+		return nil, err
+	}
+	d.version = int(version)
+	if err := checkVersion(lib.Name(), d.version); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// symbol is a function of the driver.
+type symbol int
+
+const (
+	cuInit symbol = iota
+	cuDriverGetVersion
+	cuDeviceGetCount
+	cuDeviceGetName
+	cuDeviceTotalMem
+	cuDeviceGetAttribute
+	cuDevicePrimaryCtxRetain
+	cuDevicePrimaryCtxRelease
+	cuCtxSetCurrent
+	cuCtxSynchronize
+	cuStreamCreate
+	cuStreamDestroy
+	cuStreamSynchronize
+	cuStreamWaitEvent
+	cuEventCreate
+	cuEventDestroy
+	cuEventRecord
+	cuEventSynchronize
+	cuEventQuery
+	cuEventElapsedTime
+	cuMemAlloc
+	cuMemFree
+	cuMemGetInfo
+	cuMemsetD32Async
+	cuMemcpyHtoD
+	cuMemcpyDtoH
+	cuMemcpyDtoD
+	cuMemcpyHtoDAsync
+	cuMemcpyDtoHAsync
+	cuMemcpyDtoDAsync
+	cuMemHostAlloc
+	cuMemFreeHost
+	cuModuleLoadDataEx
+	cuModuleUnload
+	cuModuleGetFunction
+	cuFuncGetParamInfo
+	cuFuncGetAttribute
+	cuFuncSetAttribute
+	cuLaunchKernel
+	cuStreamBeginCapture
+	cuStreamEndCapture
+	cuGraphInstantiate
+	cuGraphLaunch
+	cuGraphDestroy
+	cuGraphExecDestroy
+	symbols // how many
+)
+
+// exported has the names in the library. A name without version is the oldest
+// form of a function, with other types, so the versions are part of what is
+// meant here; all of these are in every driver from CUDA 11.0 on, but for
+// cuFuncGetParamInfo.
+var exported = [symbols]string{
+	cuInit:                    "cuInit",
+	cuDriverGetVersion:        "cuDriverGetVersion",
+	cuDeviceGetCount:          "cuDeviceGetCount",
+	cuDeviceGetName:           "cuDeviceGetName",
+	cuDeviceTotalMem:          "cuDeviceTotalMem_v2",
+	cuDeviceGetAttribute:      "cuDeviceGetAttribute",
+	cuDevicePrimaryCtxRetain:  "cuDevicePrimaryCtxRetain",
+	cuDevicePrimaryCtxRelease: "cuDevicePrimaryCtxRelease_v2",
+	cuCtxSetCurrent:           "cuCtxSetCurrent",
+	cuCtxSynchronize:          "cuCtxSynchronize",
+	cuStreamCreate:            "cuStreamCreate",
+	cuStreamDestroy:           "cuStreamDestroy_v2",
+	cuStreamSynchronize:       "cuStreamSynchronize",
+	cuStreamWaitEvent:         "cuStreamWaitEvent",
+	cuEventCreate:             "cuEventCreate",
+	cuEventDestroy:            "cuEventDestroy_v2",
+	cuEventRecord:             "cuEventRecord",
+	cuEventSynchronize:        "cuEventSynchronize",
+	cuEventQuery:              "cuEventQuery",
+	cuEventElapsedTime:        "cuEventElapsedTime",
+	cuMemAlloc:                "cuMemAlloc_v2",
+	cuMemFree:                 "cuMemFree_v2",
+	cuMemGetInfo:              "cuMemGetInfo_v2",
+	cuMemsetD32Async:          "cuMemsetD32Async",
+	cuMemcpyHtoD:              "cuMemcpyHtoD_v2",
+	cuMemcpyDtoH:              "cuMemcpyDtoH_v2",
+	cuMemcpyDtoD:              "cuMemcpyDtoD_v2",
+	cuMemcpyHtoDAsync:         "cuMemcpyHtoDAsync_v2",
+	cuMemcpyDtoHAsync:         "cuMemcpyDtoHAsync_v2",
+	cuMemcpyDtoDAsync:         "cuMemcpyDtoDAsync_v2",
+	cuMemHostAlloc:            "cuMemHostAlloc",
+	cuMemFreeHost:             "cuMemFreeHost",
+	cuModuleLoadDataEx:        "cuModuleLoadDataEx",
+	cuModuleUnload:            "cuModuleUnload",
+	cuModuleGetFunction:       "cuModuleGetFunction",
+	cuFuncGetParamInfo:        "cuFuncGetParamInfo",
+	cuFuncGetAttribute:        "cuFuncGetAttribute",
+	cuFuncSetAttribute:        "cuFuncSetAttribute",
+	cuLaunchKernel:            "cuLaunchKernel",
+	cuStreamBeginCapture:      "cuStreamBeginCapture_v2",
+	cuStreamEndCapture:        "cuStreamEndCapture",
+	cuGraphInstantiate:        "cuGraphInstantiate_v2",
+	cuGraphLaunch:             "cuGraphLaunch",
+	cuGraphDestroy:            "cuGraphDestroy",
+	cuGraphExecDestroy:        "cuGraphExecDestroy",
+}
+
+// native calls the driver's library.
+type native struct {
+	lib     *dynlib.Library
+	version int
+	addr    [symbols]atomic.Uintptr // found at the first use
+}
+
+// call calls a function. Addresses of Go memory must be converted to uintptr in
+// the argument list.
+//
+//go:uintptrescapes
+func (d *native) call(f symbol, args ...uintptr) error {
+	addr := d.addr[f].Load()
+	if addr == 0 {
+		var err error
+		if addr, err = d.lib.Symbol(exported[f]); err != nil {
+			return &Error{Call: exported[f], Code: NotSupported, Detail: err.Error() + ": a newer NVIDIA driver may have it"}
+		}
+		d.addr[f].Store(addr)
+	}
+	if code := Result(dynlib.Call(addr, args...)); code != Success {
+		return &Error{Call: exported[f], Code: code}
+	}
+	return nil
+}
+
+// with puts a detail into the error of a call.
+func with(err error, format string, args ...any) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Detail = fmt.Sprintf(format, args...)
+	}
+	return err
+}
+
+func (d *native) Library() string { return d.lib.Name() }
+func (d *native) Version() int    { return d.version }
+
+func (d *native) DeviceCount() (int, error) {
+	var n int32
+	err := d.call(cuDeviceGetCount, uintptr(unsafe.Pointer(&n)))
+	return int(n), err
+}
+
+func (d *native) DeviceName(dev Device) (string, error) {
+	var name [256]byte
+	err := d.call(cuDeviceGetName, uintptr(unsafe.Pointer(&name[0])), uintptr(len(name)), uintptr(dev))
+	return dynlib.GoString(name[:]), err
+}
+
+func (d *native) DeviceTotalMem(dev Device) (uint64, error) {
+	var n uint64
+	err := d.call(cuDeviceTotalMem, uintptr(unsafe.Pointer(&n)), uintptr(dev))
+	return n, err
+}
+
+func (d *native) DeviceAttribute(a Attribute, dev Device) (int, error) {
+	var n int32
+	err := d.call(cuDeviceGetAttribute, uintptr(unsafe.Pointer(&n)), uintptr(a), uintptr(dev))
+	return int(n), err
+}
+
+func (d *native) PrimaryRetain(dev Device) (c Context, err error) {
+	err = d.call(cuDevicePrimaryCtxRetain, uintptr(unsafe.Pointer(&c)), uintptr(dev))
+	return c, err
+}
+
+func (d *native) PrimaryRelease(dev Device) error {
+	return d.call(cuDevicePrimaryCtxRelease, uintptr(dev))
+}
+
+func (d *native) SetCurrent(c Context) error { return d.call(cuCtxSetCurrent, uintptr(c)) }
+func (d *native) Synchronize() error         { return d.call(cuCtxSynchronize) }
+
+func (d *native) StreamCreate() (s Stream, err error) {
+	const nonBlocking = 1 // CU_STREAM_NON_BLOCKING
+	err = d.call(cuStreamCreate, uintptr(unsafe.Pointer(&s)), nonBlocking)
+	return s, err
+}
+
+func (d *native) StreamDestroy(s Stream) error     { return d.call(cuStreamDestroy, uintptr(s)) }
+func (d *native) StreamSynchronize(s Stream) error { return d.call(cuStreamSynchronize, uintptr(s)) }
+
+func (d *native) StreamWaitEvent(s Stream, e Event) error {
+	return d.call(cuStreamWaitEvent, uintptr(s), uintptr(e), 0)
+}
+
+func (d *native) EventCreate(timing bool) (e Event, err error) {
+	flags := uintptr(2) // CU_EVENT_DISABLE_TIMING
+	if timing {
+		flags = 0
+	}
+	err = d.call(cuEventCreate, uintptr(unsafe.Pointer(&e)), flags)
+	return e, err
+}
+
+func (d *native) EventDestroy(e Event) error { return d.call(cuEventDestroy, uintptr(e)) }
+func (d *native) EventRecord(e Event, s Stream) error {
+	return d.call(cuEventRecord, uintptr(e), uintptr(s))
+}
+func (d *native) EventSynchronize(e Event) error { return d.call(cuEventSynchronize, uintptr(e)) }
+
+func (d *native) EventDone(e Event) (bool, error) {
+	err := d.call(cuEventQuery, uintptr(e))
+	if errors.Is(err, NotReady) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (d *native) EventElapsed(start, end Event) (float32, error) {
+	var ms float32
+	err := d.call(cuEventElapsedTime, uintptr(unsafe.Pointer(&ms)), uintptr(start), uintptr(end))
+	return ms, err
+}
+
+func (d *native) MemAlloc(bytes uint64) (p Ptr, err error) {
+	err = d.call(cuMemAlloc, uintptr(unsafe.Pointer(&p)), uintptr(bytes))
+	if errors.Is(err, OutOfMemory) {
+		free, total, _ := d.MemInfo()
+		return 0, with(err, "wanted %d bytes on the device, where %d of %d are free", bytes, free, total)
+	}
+	return p, with(err, "wanted %d bytes on the device", bytes)
+}
+
+func (d *native) MemFree(p Ptr) error { return d.call(cuMemFree, uintptr(p)) }
+
+func (d *native) MemInfo() (free, total uint64, err error) {
+	err = d.call(cuMemGetInfo, uintptr(unsafe.Pointer(&free)), uintptr(unsafe.Pointer(&total)))
+	return free, total, err
+}
+
+func (d *native) Memset32Async(p Ptr, value uint32, n uint64, s Stream) error {
+	return d.call(cuMemsetD32Async, uintptr(p), uintptr(value), uintptr(n), uintptr(s))
+}
+
+// CopyToDevice waits for the default stream: the driver may return when the
+// bytes are in a buffer of its own, on their way.
+func (d *native) CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error {
+	if err := d.call(cuMemcpyHtoD, uintptr(dst), uintptr(src), uintptr(bytes)); err != nil {
+		return err
+	}
+	return d.StreamSynchronize(0)
+}
+
+func (d *native) CopyToHost(dst unsafe.Pointer, src Ptr, bytes uint64) error {
+	return d.call(cuMemcpyDtoH, uintptr(dst), uintptr(src), uintptr(bytes))
+}
+
+// CopyOnDevice waits for the default stream: the driver does not.
+func (d *native) CopyOnDevice(dst, src Ptr, bytes uint64) error {
+	if err := d.call(cuMemcpyDtoD, uintptr(dst), uintptr(src), uintptr(bytes)); err != nil {
+		return err
+	}
+	return d.StreamSynchronize(0)
+}
+
+func (d *native) CopyToDeviceAsync(dst Ptr, src unsafe.Pointer, bytes uint64, s Stream) error {
+	return d.call(cuMemcpyHtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+}
+
+func (d *native) CopyToHostAsync(dst unsafe.Pointer, src Ptr, bytes uint64, s Stream) error {
+	return d.call(cuMemcpyDtoHAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+}
+
+func (d *native) CopyOnDeviceAsync(dst, src Ptr, bytes uint64, s Stream) error {
+	return d.call(cuMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+}
+
+func (d *native) HostAlloc(bytes uint64) (unsafe.Pointer, error) {
+	const portable = 1 // CU_MEMHOSTALLOC_PORTABLE: pinned for every context
+	var p uintptr
+	if err := d.call(cuMemHostAlloc, uintptr(unsafe.Pointer(&p)), uintptr(bytes), portable); err != nil {
+		return nil, with(err, "wanted %d bytes of pinned host memory", bytes)
+	}
+	return dynlib.Pointer(p), nil
+}
+
+func (d *native) HostFree(p unsafe.Pointer) error { return d.call(cuMemFreeHost, uintptr(p)) }
+
+func (d *native) ModuleLoad(ptx string) (m Module, err error) {
+	const infoLog, infoSize, errorLog, errorSize = 3, 4, 5, 6 // CU_JIT_...
+	const size = 8192
+	var info, errs [size]byte
+	options := [...]int32{infoLog, infoSize, errorLog, errorSize}
+	values := struct { // an array of void*; a size stands in its place of itself
+		info     *byte
+		infoSize uintptr
+		errs     *byte
+		errsSize uintptr
+	}{&info[0], size, &errs[0], size}
+	err = d.call(cuModuleLoadDataEx, uintptr(unsafe.Pointer(&m)), uintptr(unsafe.Pointer(dynlib.CString(ptx))),
+		uintptr(len(options)), uintptr(unsafe.Pointer(&options)), uintptr(unsafe.Pointer(&values)))
+	return m, with(err, "%s", dynlib.GoString(errs[:])+dynlib.GoString(info[:]))
+}
+
+func (d *native) ModuleUnload(m Module) error { return d.call(cuModuleUnload, uintptr(m)) }
+
+func (d *native) ModuleFunction(m Module, name string) (f Function, err error) {
+	err = d.call(cuModuleGetFunction, uintptr(unsafe.Pointer(&f)), uintptr(m), uintptr(unsafe.Pointer(dynlib.CString(name))))
+	return f, with(err, "kernel %q", name)
+}
+
+func (d *native) FunctionParams(f Function) ([]int, error) {
+	var sizes []int
+	for {
+		var offset, size uintptr
+		err := d.call(cuFuncGetParamInfo, uintptr(f), uintptr(len(sizes)), uintptr(unsafe.Pointer(&offset)), uintptr(unsafe.Pointer(&size)))
+		if errors.Is(err, InvalidValue) { // after the last
+			return sizes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, int(size))
+	}
+}
+
+func (d *native) FunctionAttribute(a FunctionAttribute, f Function) (int, error) {
+	var n int32
+	err := d.call(cuFuncGetAttribute, uintptr(unsafe.Pointer(&n)), uintptr(a), uintptr(f))
+	return int(n), err
+}
+
+func (d *native) SetFunctionAttribute(a FunctionAttribute, f Function, value int) error {
+	return d.call(cuFuncSetAttribute, uintptr(f), uintptr(a), uintptr(value))
+}
+
+func (d *native) Launch(f Function, c *Config, params []unsafe.Pointer) error {
+	return d.call(cuLaunchKernel, uintptr(f),
+		uintptr(c.Grid.X), uintptr(c.Grid.Y), uintptr(c.Grid.Z),
+		uintptr(c.Block.X), uintptr(c.Block.Y), uintptr(c.Block.Z),
+		uintptr(c.Shared), uintptr(c.Stream), uintptr(unsafe.Pointer(unsafe.SliceData(params))), 0)
+}
+
+func (d *native) CaptureBegin(s Stream) error {
+	const threadLocal = 1 // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+	return d.call(cuStreamBeginCapture, uintptr(s), threadLocal)
+}
+
+func (d *native) CaptureEnd(s Stream) (g Graph, err error) {
+	err = d.call(cuStreamEndCapture, uintptr(s), uintptr(unsafe.Pointer(&g)))
+	return g, err
+}
+
+func (d *native) GraphInstantiate(g Graph) (x GraphExec, err error) {
+	var log [1024]byte
+	err = d.call(cuGraphInstantiate, uintptr(unsafe.Pointer(&x)), uintptr(g), 0, uintptr(unsafe.Pointer(&log)), uintptr(len(log)))
+	return x, with(err, "%s", dynlib.GoString(log[:]))
+}
+
+func (d *native) GraphLaunch(x GraphExec, s Stream) error {
+	return d.call(cuGraphLaunch, uintptr(x), uintptr(s))
+}
+
+func (d *native) GraphDestroy(g Graph) error { return d.call(cuGraphDestroy, uintptr(g)) }
+func (d *native) GraphExecDestroy(x GraphExec) error {
+	return d.call(cuGraphExecDestroy, uintptr(x))
+}

@@ -1,0 +1,20 @@
+package dynlib
+
+import "unsafe"
+
+// Pointer is the pointer for an address that a native library returned. The
+// detour tells vet that it is not Go's memory.
+func Pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
+
+// CString is s with a zero byte after it.
+func CString(s string) *byte { return &append([]byte(s), 0)[0] }
+
+// GoString is the text before the first zero byte of b.
+func GoString(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,49 @@
+//go:build linux && (amd64 || arm64) && !static
+
+package dynlib
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ebitengine/purego"
+)
+
+func open(name string) (uintptr, error) {
+	return purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)
+}
+
+func symbol(handle uintptr, name string) (uintptr, error) {
+	return purego.Dlsym(handle, name)
+}
+
+// Call calls the C function at fn with integers and addresses. An address of
+// Go memory must be converted to uintptr in the argument list itself. Nothing
+// is allocated.
+//
+//go:uintptrescapes
+func Call(fn uintptr, args ...uintptr) uintptr {
+	r, _, _ := purego.SyscallN(fn, args...)
+	return r
+}
+
+func fileOf(addr uintptr) string {
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return ""
+	}
+	defer maps.Close()
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		var from, to uintptr
+		line := lines.Text()
+		if n, _ := fmt.Sscanf(line, "%x-%x", &from, &to); n == 2 && from <= addr && addr < to {
+			if slash := strings.IndexByte(line, '/'); slash >= 0 {
+				return line[slash:]
+			}
+			return ""
+		}
+	}
+	return ""
+}
