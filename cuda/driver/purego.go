@@ -5,6 +5,7 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -22,7 +23,7 @@ func Open() (Driver, error) {
 	if err != nil {
 		return nil, notFound(err)
 	}
-	d := &native{lib: lib}
+	d := &native{lib: lib, args: sync.Pool{New: func() any { return new([launchArgs]uintptr) }}}
 	if err := d.call(cuInit, 0); err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
 			e.Detail = initHint(e.Code)
@@ -149,13 +150,18 @@ type native struct {
 	lib     *dynlib.Library
 	version int
 	addr    [symbols]atomic.Uintptr // found at the first use
+	args    sync.Pool               // of *[launchArgs]uintptr
 }
+
+const launchArgs = 11 // the most that a function has
 
 // call calls a function. Addresses of Go memory must be converted to uintptr in
 // the argument list.
 //
 //go:uintptrescapes
-func (d *native) call(f symbol, args ...uintptr) error {
+func (d *native) call(f symbol, args ...uintptr) error { return d.callSlice(f, args) }
+
+func (d *native) callSlice(f symbol, args []uintptr) error {
 	addr := d.addr[f].Load()
 	if addr == 0 {
 		var err error
@@ -164,10 +170,21 @@ func (d *native) call(f symbol, args ...uintptr) error {
 		}
 		d.addr[f].Store(addr)
 	}
-	if code := Result(dynlib.Call(addr, args...)); code != Success {
+	if code := Result(dynlib.CallSlice(addr, args)); code != Success {
 		return &Error{Call: exported[f], Code: code}
 	}
 	return nil
+}
+
+// hot is call without an allocation, for what an iteration does. A function that
+// has fewer arguments does not see the rest.
+//
+//go:uintptrescapes
+func (d *native) hot(f symbol, a, b, c, e uintptr) error {
+	args := d.args.Get().(*[launchArgs]uintptr)
+	defer d.args.Put(args)
+	args[0], args[1], args[2], args[3] = a, b, c, e
+	return d.callSlice(f, args[:4])
 }
 
 // with puts a detail into the error of a call.
@@ -214,7 +231,7 @@ func (d *native) PrimaryRelease(dev Device) error {
 	return d.call(cuDevicePrimaryCtxRelease, uintptr(dev))
 }
 
-func (d *native) SetCurrent(c Context) error { return d.call(cuCtxSetCurrent, uintptr(c)) }
+func (d *native) SetCurrent(c Context) error { return d.hot(cuCtxSetCurrent, uintptr(c), 0, 0, 0) }
 func (d *native) Synchronize() error         { return d.call(cuCtxSynchronize) }
 
 func (d *native) StreamCreate() (s Stream, err error) {
@@ -223,11 +240,13 @@ func (d *native) StreamCreate() (s Stream, err error) {
 	return s, err
 }
 
-func (d *native) StreamDestroy(s Stream) error     { return d.call(cuStreamDestroy, uintptr(s)) }
-func (d *native) StreamSynchronize(s Stream) error { return d.call(cuStreamSynchronize, uintptr(s)) }
+func (d *native) StreamDestroy(s Stream) error { return d.call(cuStreamDestroy, uintptr(s)) }
+func (d *native) StreamSynchronize(s Stream) error {
+	return d.hot(cuStreamSynchronize, uintptr(s), 0, 0, 0)
+}
 
 func (d *native) StreamWaitEvent(s Stream, e Event) error {
-	return d.call(cuStreamWaitEvent, uintptr(s), uintptr(e), 0)
+	return d.hot(cuStreamWaitEvent, uintptr(s), uintptr(e), 0, 0)
 }
 
 func (d *native) EventCreate(timing bool) (e Event, err error) {
@@ -241,12 +260,14 @@ func (d *native) EventCreate(timing bool) (e Event, err error) {
 
 func (d *native) EventDestroy(e Event) error { return d.call(cuEventDestroy, uintptr(e)) }
 func (d *native) EventRecord(e Event, s Stream) error {
-	return d.call(cuEventRecord, uintptr(e), uintptr(s))
+	return d.hot(cuEventRecord, uintptr(e), uintptr(s), 0, 0)
 }
-func (d *native) EventSynchronize(e Event) error { return d.call(cuEventSynchronize, uintptr(e)) }
+func (d *native) EventSynchronize(e Event) error {
+	return d.hot(cuEventSynchronize, uintptr(e), 0, 0, 0)
+}
 
 func (d *native) EventDone(e Event) (bool, error) {
-	err := d.call(cuEventQuery, uintptr(e))
+	err := d.hot(cuEventQuery, uintptr(e), 0, 0, 0)
 	if errors.Is(err, NotReady) {
 		return false, nil
 	}
@@ -276,40 +297,40 @@ func (d *native) MemInfo() (free, total uint64, err error) {
 }
 
 func (d *native) Memset32Async(p Ptr, value uint32, n uint64, s Stream) error {
-	return d.call(cuMemsetD32Async, uintptr(p), uintptr(value), uintptr(n), uintptr(s))
+	return d.hot(cuMemsetD32Async, uintptr(p), uintptr(value), uintptr(n), uintptr(s))
 }
 
 // CopyToDevice waits for the default stream: the driver may return when the
 // bytes are in a buffer of its own, on their way.
 func (d *native) CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error {
-	if err := d.call(cuMemcpyHtoD, uintptr(dst), uintptr(src), uintptr(bytes)); err != nil {
+	if err := d.hot(cuMemcpyHtoD, uintptr(dst), uintptr(src), uintptr(bytes), 0); err != nil {
 		return err
 	}
 	return d.StreamSynchronize(0)
 }
 
 func (d *native) CopyToHost(dst unsafe.Pointer, src Ptr, bytes uint64) error {
-	return d.call(cuMemcpyDtoH, uintptr(dst), uintptr(src), uintptr(bytes))
+	return d.hot(cuMemcpyDtoH, uintptr(dst), uintptr(src), uintptr(bytes), 0)
 }
 
 // CopyOnDevice waits for the default stream: the driver does not.
 func (d *native) CopyOnDevice(dst, src Ptr, bytes uint64) error {
-	if err := d.call(cuMemcpyDtoD, uintptr(dst), uintptr(src), uintptr(bytes)); err != nil {
+	if err := d.hot(cuMemcpyDtoD, uintptr(dst), uintptr(src), uintptr(bytes), 0); err != nil {
 		return err
 	}
 	return d.StreamSynchronize(0)
 }
 
 func (d *native) CopyToDeviceAsync(dst Ptr, src unsafe.Pointer, bytes uint64, s Stream) error {
-	return d.call(cuMemcpyHtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+	return d.hot(cuMemcpyHtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
 }
 
 func (d *native) CopyToHostAsync(dst unsafe.Pointer, src Ptr, bytes uint64, s Stream) error {
-	return d.call(cuMemcpyDtoHAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+	return d.hot(cuMemcpyDtoHAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
 }
 
 func (d *native) CopyOnDeviceAsync(dst, src Ptr, bytes uint64, s Stream) error {
-	return d.call(cuMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
+	return d.hot(cuMemcpyDtoDAsync, uintptr(dst), uintptr(src), uintptr(bytes), uintptr(s))
 }
 
 func (d *native) HostAlloc(bytes uint64) (unsafe.Pointer, error) {
@@ -372,10 +393,20 @@ func (d *native) SetFunctionAttribute(a FunctionAttribute, f Function, value int
 }
 
 func (d *native) Launch(f Function, c *Config, params []unsafe.Pointer) error {
-	return d.call(cuLaunchKernel, uintptr(f),
+	return d.launch(f, c, uintptr(unsafe.Pointer(unsafe.SliceData(params))))
+}
+
+// launch has the address of the parameters in its own argument list, as call has.
+//
+//go:uintptrescapes
+func (d *native) launch(f Function, c *Config, params uintptr) error {
+	args := d.args.Get().(*[launchArgs]uintptr)
+	defer d.args.Put(args)
+	*args = [...]uintptr{uintptr(f),
 		uintptr(c.Grid.X), uintptr(c.Grid.Y), uintptr(c.Grid.Z),
 		uintptr(c.Block.X), uintptr(c.Block.Y), uintptr(c.Block.Z),
-		uintptr(c.Shared), uintptr(c.Stream), uintptr(unsafe.Pointer(unsafe.SliceData(params))), 0)
+		uintptr(c.Shared), uintptr(c.Stream), params, 0}
+	return d.callSlice(cuLaunchKernel, args[:])
 }
 
 func (d *native) CaptureBegin(s Stream) error {
@@ -395,7 +426,7 @@ func (d *native) GraphInstantiate(g Graph) (x GraphExec, err error) {
 }
 
 func (d *native) GraphLaunch(x GraphExec, s Stream) error {
-	return d.call(cuGraphLaunch, uintptr(x), uintptr(s))
+	return d.hot(cuGraphLaunch, uintptr(x), uintptr(s), 0, 0)
 }
 
 func (d *native) GraphDestroy(g Graph) error { return d.call(cuGraphDestroy, uintptr(g)) }

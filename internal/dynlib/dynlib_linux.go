@@ -20,11 +20,14 @@ func symbol(handle uintptr, name string) (uintptr, error) {
 }
 
 // Call calls the C function at fn with integers and addresses. An address of
-// Go memory must be converted to uintptr in the argument list itself. Nothing
-// is allocated.
+// Go memory must be converted to uintptr in the argument list itself.
 //
 //go:uintptrescapes
-func Call(fn uintptr, args ...uintptr) uintptr {
+func Call(fn uintptr, args ...uintptr) uintptr { return CallSlice(fn, args) }
+
+// CallSlice is Call for a caller who keeps args and what they point to on the heap
+// and alive; nothing is allocated.
+func CallSlice(fn uintptr, args []uintptr) uintptr {
 	r, _, _ := purego.SyscallN(fn, args...)
 	return r
 }

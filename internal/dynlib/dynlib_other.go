@@ -9,4 +9,7 @@ func symbol(uintptr, string) (uintptr, error) { return 0, ErrUnsupported }
 // Call is for libraries that Open has opened; here it opens none.
 func Call(uintptr, ...uintptr) uintptr { return 0 }
 
+// CallSlice is for libraries that Open has opened; here it opens none.
+func CallSlice(uintptr, []uintptr) uintptr { return 0 }
+
 func fileOf(uintptr) string { return "" }

@@ -25,7 +25,11 @@ func symbol(handle uintptr, name string) (uintptr, error) {
 // Go memory must be converted to uintptr in the argument list itself.
 //
 //go:uintptrescapes
-func Call(fn uintptr, args ...uintptr) uintptr {
+func Call(fn uintptr, args ...uintptr) uintptr { return CallSlice(fn, args) }
+
+// CallSlice is Call for a caller who keeps args and what they point to on the heap
+// and alive; nothing is allocated.
+func CallSlice(fn uintptr, args []uintptr) uintptr {
 	r, _, _ := syscall.SyscallN(fn, args...)
 	return r
 }

@@ -27,6 +27,7 @@ var allowed = []struct {
 	{"internal/near", ""},
 	{"internal/kernel", ""},
 	{"internal/leak", ""},
+	{"cuda/cudatest", "cuda/driver internal/dynlib"},
 	{"internal/protofile", "internal/near"},
 	{"internal/testdata", ""},
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},

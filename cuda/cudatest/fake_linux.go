@@ -1,0 +1,60 @@
+package cudatest
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/internal/dynlib"
+)
+
+// Fake makes the fake driver the one that driver.Open opens until the end of the
+// test, with the given settings (see Control.Set). At the end the test fails
+// if mistakes were seen or something was not given back, so call Fake before
+// the clean-up of what uses it is arranged. The test is skipped where there is
+// no g++, but not if the environment variable CI is set.
+func Fake(t testing.TB, settings ...string) *Control {
+	t.Helper()
+	file, err := Build()
+	if errors.Is(err, ErrNoCompiler) && os.Getenv("CI") == "" {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib, err := dynlib.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Control{File: file, lib: lib, t: t}
+	c.call("fake_reset", "")
+	for _, s := range settings {
+		c.Set(s)
+	}
+	t.Setenv(driver.Env, file)
+	t.Cleanup(c.finish)
+	return c
+}
+
+func (c *Control) call(function, text string) {
+	dynlib.Call(c.symbol(function), uintptr(unsafe.Pointer(dynlib.CString(text))))
+}
+
+func (c *Control) lines(function string) []string {
+	f := c.symbol(function)
+	size := dynlib.Call(f, 0, 0)
+	buffer := make([]byte, size)
+	dynlib.Call(f, uintptr(unsafe.Pointer(&buffer[0])), size)
+	return splitLines(dynlib.GoString(buffer))
+}
+
+func (c *Control) symbol(name string) uintptr {
+	c.t.Helper()
+	f, err := c.lib.Symbol(name)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return f
+}

@@ -1,0 +1,47 @@
+// selftest.cu has kernels by which the fake driver and a real one are tested.
+#include "gpu.h"
+
+// y = a x, one thread for each number
+extern "C" __global__ void selftest_scale(const float *x, float *y, float a, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) y[i] = a * x[i];
+}
+
+// y[block] = sum of the block's part of x; a block has 256 threads at most
+extern "C" __global__ __launch_bounds__(256) void selftest_sum(const float *x, float *y) {
+  __shared__ float part[256];
+  const int t = threadIdx.x;
+  part[t] = x[blockIdx.x * blockDim.x + t];
+  __syncthreads();
+  for (int half = blockDim.x / 2; half; half /= 2) {
+    if (t < half) part[t] += part[t + half];
+    __syncthreads();
+  }
+  if (t == 0) y[blockIdx.x] = part[0];
+}
+
+// selftest_sum without the barrier in the loop: wrong
+extern "C" __global__ __launch_bounds__(256) void selftest_race(const float *x, float *y) {
+  __shared__ float part[256];
+  const int t = threadIdx.x;
+  part[t] = x[blockIdx.x * blockDim.x + t];
+  __syncthreads();
+  for (int half = blockDim.x / 2; half; half /= 2)
+    if (t < half) part[t] += part[t + half];
+  if (t == 0) y[blockIdx.x] = part[0];
+}
+
+// y[warp] = sum of the warp's part of x
+extern "C" __global__ void selftest_warp(const float *x, float *y) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  float s = x[i];
+  for (int m = 16; m; m /= 2) s += gc_shfl_xor(s, m);
+  if (i % 32 == 0) y[i / 32] = s;
+}
+
+// a thread of each block returns before the barrier: wrong
+extern "C" __global__ void selftest_deadlock(float *y) {
+  if (threadIdx.x == 0) return;
+  __syncthreads();
+  y[threadIdx.x] = 1.f;
+}
