@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools lint generate check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -46,11 +46,27 @@ lint: ## gofmt and vet
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
 	$(GO) vet ./...
 
-generate: ## make all generated files again
+generate: ptx ## make all generated files again
 	$(GO) generate ./...
 
 check-generated: generate ## fail if that changes a file
-	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel
+	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel '*.ptx'
+
+# Kernels need no CUDA SDK. Compiled for the oldest devices that the drivers of
+# CUDA 11 and 12 have in common; a file *_sm80.cu is for those with tensor cores
+# for TF32. The output is the same on every machine with this version of clang.
+CLANG  ?= clang++-16
+PTX    := $(CLANG) -x cuda --cuda-device-only --cuda-feature=+ptx70 -nocudainc -nocudalib -fdeclspec \
+	-std=c++17 -O3 -Wall -Icuda/kernel -S
+
+ptx: ## compile every CUDA kernel (.cu) to .ptx beside it
+	@if ! command -v $(CLANG) >/dev/null 2>&1; then \
+		echo "SKIPPED: the CUDA kernels need $(CLANG) to be compiled (apt-get install clang-16)"; [ -z "$$CI" ]; exit; \
+	fi; \
+	for f in $$(git ls-files -co --exclude-standard '*.cu'); do \
+		arch=sm_70; case $$f in *_sm80.cu) arch=sm_80;; esac; \
+		$(PTX) --cuda-gpu-arch=$$arch -o $${f%.cu}.ptx $$f || exit 1; \
+	done
 
 fuzz: ## each fuzz target for FUZZ (60s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \

@@ -68,11 +68,10 @@ func layersPage() string {
 	return b.String()
 }
 
-// devices says what a layer computes on: there is no other device than the CPU
-// yet.
+// devices says what a layer computes on.
 func devices(info *layers.Info) string {
-	if info.Kernels != "" {
-		return "CPU (CUDA kernels not used yet)"
+	if info.Kernels != nil {
+		return "CPU, CUDA"
 	}
 	return "CPU"
 }

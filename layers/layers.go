@@ -10,6 +10,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 )
 
@@ -106,10 +107,11 @@ type Workers = kernel.Pool
 type Env struct {
 	Phase   caffepb.Phase
 	Workers *Workers
-	Seed    uint64 // of all random numbers
-	Log     Log    // never nil in a Spec
-	Rank    int    // number of this solver among Ranks that train together
-	Ranks   int    // 1 for a solver that trains alone
+	Device  *cuda.Device // the GPU that layers run on if they can; nil for none
+	Seed    uint64       // of all random numbers
+	Log     Log          // never nil in a Spec
+	Rank    int          // number of this solver among Ranks that train together
+	Ranks   int          // 1 for a solver that trains alone
 
 	// Pass is the number of the forward pass, from 0. The net counts it up;
 	// data layers and random numbers are functions of it, so that a run that

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gocaffe/gocaffe/cuda"
 )
 
 // Info describes a layer type to the nets that use it.
@@ -36,10 +38,9 @@ type Info struct {
 	// effects; an error names the field (Spec.Errorf).
 	New func(*Spec) (Layer, error)
 
-	// Kernels is the source of the layer's CUDA kernels, if it has any. This
-	// version of gocaffe computes on the CPU and does not run them; it says that
-	// they are there.
-	Kernels string
+	// Kernels are the CUDA kernels of a layer that is a DeviceLayer, as PTX.
+	// Programs show that they are there.
+	Kernels *cuda.Module
 
 	registeredAt string
 	pkg          string

@@ -25,6 +25,7 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		name:    file.Param.GetName(),
 		state:   opts.State,
 		workers: opts.Workers,
+		device:  opts.Device,
 		log:     opts.Log,
 		envs:    make(map[caffepb.Phase]*layers.Env),
 		byName:  make(map[string]*netBlob),
@@ -126,6 +127,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 		env = &layers.Env{
 			Phase:   phase,
 			Workers: b.opts.Workers,
+			Device:  b.opts.Device,
 			Seed:    b.opts.Seed,
 			Rank:    b.opts.Rank,
 			Ranks:   b.opts.Ranks,
@@ -164,6 +166,7 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 			Type:      info.Type,
 			Info:      info,
 			Param:     spec.Param,
+			env:       spec.Env,
 			source:    source,
 			positions: b.file.Positions,
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -21,6 +22,7 @@ type Options struct {
 	State *caffepb.NetState
 
 	Workers *layers.Workers // the threads; nil is one
+	Device  *cuda.Device    // the GPU that layers run on which can; nil for none
 	Seed    uint64          // of all random numbers
 	Log     layers.Log      // takes Caffe's log lines; nil for none
 
@@ -36,6 +38,7 @@ type Net struct {
 	name    string
 	state   *caffepb.NetState
 	workers *layers.Workers
+	device  *cuda.Device
 	log     layers.Log
 	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
 	pass    int64
@@ -72,6 +75,7 @@ type Layer struct {
 	PropagateDown []bool
 	ParamBackward []bool
 
+	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions
 	bottoms    []*netBlob

@@ -102,12 +102,12 @@ func (l *Layer) reshaped() bool {
 
 func (l *Layer) forward(ctx context.Context) (err error) {
 	defer l.rescue("Forward", &err)
-	return l.Impl.Forward(ctx, l.Bottoms, l.Tops)
+	return l.env.Forward(ctx, l.Impl, l.Bottoms, l.Tops)
 }
 
 func (l *Layer) backward(ctx context.Context) (err error) {
 	defer l.rescue("Backward", &err)
-	return l.Impl.Backward(ctx, l.Tops, l.PropagateDown, l.Bottoms)
+	return l.env.Backward(ctx, l.Impl, l.Tops, l.PropagateDown, l.Bottoms)
 }
 
 // loss returns the sum of the tops times their loss weights, which are in the

@@ -2,8 +2,10 @@ package activation
 
 import (
 	"context"
+	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -32,18 +34,32 @@ Caffe: relu_layer.cpp`,
 		New: func(s *layers.Spec) (layers.Layer, error) {
 			return &relu{env: s.Env, slope: s.Param.GetReluParam().GetNegativeSlope()}, nil
 		},
+		Kernels: reluKernels,
 	})
 }
+
+//go:embed relu.ptx
+var reluPTX string
+
+var (
+	reluKernels  = cuda.NewModule(reluPTX)
+	reluForward  = reluKernels.Kernel("relu_forward")
+	reluBackward = reluKernels.Kernel("relu_backward")
+)
 
 // relu is the rectified linear unit y = max(x,0) + slope·min(x,0) of Caffe's
 // relu_layer.cpp. In place, Backward decides by the sign of y.
 type relu struct {
 	elementwise
+	layers.OnRecordableDevice
 	env   *layers.Env
 	slope float32
 }
 
-var _ layers.Layer = (*relu)(nil)
+var (
+	_ layers.Layer       = (*relu)(nil)
+	_ layers.DeviceLayer = (*relu)(nil)
+)
 
 // Forward computes the top.
 func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
@@ -55,6 +71,21 @@ func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 func (l *relu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		kernel.ReLUGradP(l.env.Workers, bottom[0].MutableDiff(), bottom[0].Data(), top[0].Diff(), l.slope)
+	}
+	return nil
+}
+
+// ForwardDevice computes the top.
+func (l *relu) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	n := bottom[0].Count()
+	d.Launch(reluForward, cuda.Each(n), bottom[0].DeviceData(d), top[0].MutableDeviceData(d), l.slope, n)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *relu) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if n := bottom[0].Count(); propagateDown[0] {
+		d.Launch(reluBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), l.slope, n)
 	}
 	return nil
 }

@@ -41,7 +41,11 @@ type Fixture struct {
 // bottom.
 func New(t testing.TB, text string, bottom ...*blob.Blob) *Fixture {
 	t.Helper()
-	f, err := SetUp(new(layers.Env), text, bottom...)
+	device, err := envDevice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := SetUp(&layers.Env{Device: device}, text, bottom...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,12 +191,12 @@ func (f *Fixture) Forward() error {
 	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
 		return err
 	}
-	return f.Layer.Forward(context.Background(), f.Bottom, f.Top)
+	return f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top)
 }
 
 // Backward runs Backward for the bottoms in Propagate.
 func (f *Fixture) Backward() error {
-	return f.Layer.Backward(context.Background(), f.Top, f.Propagate, f.Bottom)
+	return f.Spec.Env.Backward(context.Background(), f.Layer, f.Top, f.Propagate, f.Bottom)
 }
 
 // Close closes the layer if it is a layers.Closer.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -56,7 +57,20 @@ func total(counts map[string]int) int {
 // The TYPE folders are in dir itself or in dir/layers. Of types that no package
 // of the test program registers, the cases are only counted. The counts are
 // logged at the end and returned.
+//
+// The layers run on the GPU that DeviceVariable names, if it does.
 func Golden(t *testing.T, dir string) Counts {
+	t.Helper()
+	device, err := envDevice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return GoldenOn(t, dir, device)
+}
+
+// GoldenOn is Golden on a GPU. nil is the host. Layers without a version for a
+// GPU run on the host.
+func GoldenOn(t *testing.T, dir string, device *cuda.Device) Counts {
 	t.Helper()
 	if inner := filepath.Join(dir, "layers"); isDir(inner) {
 		dir = inner
@@ -76,7 +90,7 @@ func Golden(t *testing.T, dir string) Counts {
 		ran := false
 		ok := t.Run(typ+"/"+filepath.Base(folder), func(t *testing.T) {
 			ran = true
-			goldenCase(t, folder)
+			goldenCase(t, folder, device)
 		})
 		switch {
 		case !ran:
@@ -162,7 +176,7 @@ type golden struct {
 	compared int
 }
 
-func goldenCase(t *testing.T, dir string) {
+func goldenCase(t *testing.T, dir string, device *cuda.Device) {
 	// The files that a net names, such as InfogainLoss's source, are relative
 	// to the folder of the case.
 	t.Chdir(dir)
@@ -174,7 +188,7 @@ func goldenCase(t *testing.T, dir string) {
 	if g.tol, err = readTolerances("tolerance.txt"); err != nil {
 		t.Fatal(err)
 	}
-	env := new(layers.Env)
+	env := &layers.Env{Device: device}
 	g.build(env)
 	g.run(env)
 	if g.compared == 0 {

@@ -1,0 +1,218 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda/driver"
+)
+
+// Ptr is the address of a number in a device's memory; 0 is none.
+type Ptr = blob.Ptr
+
+// A Device is a GPU. It implements blob.Device.
+type Device struct {
+	number int
+	name   string
+	major  int // compute capability
+	minor  int
+
+	drv    driver.Driver
+	ctx    driver.Context
+	stream driver.Stream
+
+	err       atomic.Pointer[error]
+	recording bool
+
+	memory    memory
+	staging   staging
+	modules   map[string]driver.Module // by the text of the PTX
+	functions map[*Kernel]function
+	args      [maxArgs]uint64
+	params    [maxArgs]unsafe.Pointer // to args
+	scratch   scratch
+}
+
+var _ blob.Device = (*Device)(nil)
+
+// Open opens a GPU by its number, from 0. The error says what was looked for
+// and what to do. Close gives the memory back.
+func Open(number int) (*Device, error) {
+	drv, err := driver.Open()
+	if err != nil {
+		return nil, err
+	}
+	n, err := drv.DeviceCount()
+	if err != nil {
+		return nil, err
+	}
+	if number < 0 || number >= n {
+		return nil, fmt.Errorf("there is no GPU %d: the driver sees %d, which count from 0", number, n)
+	}
+	d := &Device{
+		number:    number,
+		drv:       drv,
+		modules:   make(map[string]driver.Module),
+		functions: make(map[*Kernel]function),
+	}
+	for i := range d.args {
+		d.params[i] = unsafe.Pointer(&d.args[i])
+	}
+	if err := d.open(driver.Device(number)); err != nil {
+		return nil, fmt.Errorf("GPU %d: %w", number, err)
+	}
+	return d, nil
+}
+
+func (d *Device) open(dev driver.Device) (err error) {
+	if d.name, err = d.drv.DeviceName(dev); err != nil {
+		return err
+	}
+	for _, a := range []struct {
+		attribute driver.Attribute
+		value     *int
+	}{{driver.CapabilityMajor, &d.major}, {driver.CapabilityMinor, &d.minor}} {
+		if *a.value, err = d.drv.DeviceAttribute(a.attribute, dev); err != nil {
+			return err
+		}
+	}
+	if d.major < 7 {
+		return fmt.Errorf("%s has compute capability %d.%d, and the kernels need 7.0 (Volta) or newer", d.name, d.major, d.minor)
+	}
+	if d.ctx, err = d.drv.PrimaryRetain(dev); err != nil {
+		return err
+	}
+	d.locked(func() { d.stream, err = d.drv.StreamCreate() })
+	if err == nil {
+		err = d.Check()
+	}
+	if err != nil {
+		d.drv.PrimaryRelease(dev)
+	}
+	return err
+}
+
+// Close waits for the device and gives back all that was taken on it.
+func (d *Device) Close() error {
+	var errs []error
+	add := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	add(d.Check())
+	d.locked(func() {
+		add(d.drv.StreamSynchronize(d.stream))
+		d.memory.freeAll(d.drv, add)
+		d.staging.free(d.drv, add)
+		for _, m := range d.modules {
+			add(d.drv.ModuleUnload(m))
+		}
+		add(d.drv.StreamDestroy(d.stream))
+	})
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	add(d.drv.SetCurrent(0))
+	add(d.drv.PrimaryRelease(driver.Device(d.number)))
+	return errors.Join(errs...)
+}
+
+// Number returns the number by which the device was opened.
+func (d *Device) Number() int { return d.number }
+
+// Name returns the name of the device: "NVIDIA A100-SXM4-40GB".
+func (d *Device) Name() string { return d.name }
+
+// Capability returns the compute capability: 8, 0 for an A100.
+func (d *Device) Capability() (major, minor int) { return d.major, d.minor }
+
+// Check returns the first error since the last Check, and forgets it.
+func (d *Device) Check() error {
+	if p := d.err.Swap(nil); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Fail keeps an error for Check, unless there is an earlier one. Layers need it
+// where a kernel tells them of an error in the data.
+func (d *Device) Fail(err error) {
+	if err != nil {
+		d.err.CompareAndSwap(nil, &err)
+	}
+}
+
+// enter makes the device's context current for this goroutine until leave. It
+// returns false, and leave must not be called, if there is an error already.
+func (d *Device) enter() bool {
+	if d.err.Load() != nil {
+		return false
+	}
+	runtime.LockOSThread()
+	if err := d.drv.SetCurrent(d.ctx); err != nil {
+		runtime.UnlockOSThread()
+		d.Fail(err)
+		return false
+	}
+	return true
+}
+
+func (d *Device) leave() { runtime.UnlockOSThread() }
+
+// locked runs f with the context current, whatever has happened before.
+func (d *Device) locked(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := d.drv.SetCurrent(d.ctx); err != nil {
+		d.Fail(err)
+		return
+	}
+	f()
+}
+
+// Sync waits until the device has done what it was told.
+func (d *Device) Sync() {
+	if !d.enter() {
+		return
+	}
+	defer d.leave()
+	if d.notRecordable("to wait for the device") {
+		return
+	}
+	d.Fail(d.drv.StreamSynchronize(d.stream))
+}
+
+// notRecordable tells whether passes are being recorded, and then fails with
+// ErrNotRecordable: what the caller is about to do cannot be.
+func (d *Device) notRecordable(what string) bool {
+	if d.recording {
+		d.Fail(fmt.Errorf("%w: %s", ErrNotRecordable, what))
+	}
+	return d.recording
+}
+
+// scratch is memory for whoever needs some for a moment.
+type scratch struct {
+	ptr  Ptr
+	room int
+}
+
+// Scratch returns room for n numbers, which is the caller's until the next call
+// of Scratch, by whomever. Work that was put into the device before that may
+// still use it: the order of the stream keeps the uses apart.
+func (d *Device) Scratch(n int) Ptr {
+	if s := &d.scratch; s.room < n {
+		// Recorded passes may still use the old room, so it is kept. It doubles, so
+		// that all of it together is less than the last.
+		n = max(n, 2*s.room)
+		s.ptr, s.room = d.Alloc(n), n
+		if s.ptr == 0 {
+			s.room = 0
+		}
+	}
+	return d.scratch.ptr
+}

@@ -1,0 +1,243 @@
+package cuda
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/cuda/driver"
+)
+
+// memory is an allocator that keeps what is given back for the next who asks:
+// the driver's own would wait for the device each time. All work is in one
+// stream, so that a block may be handed on while work that uses it still waits
+// to be done.
+type memory struct {
+	mu     sync.Mutex
+	size   map[Ptr]uint64   // of every block, in bytes
+	idle   map[uint64][]Ptr // blocks that nobody has, by size
+	used   uint64
+	cached uint64
+}
+
+// blockBytes rounds a size up, so that few sizes are told apart: to 512 bytes,
+// and above 1 MiB to an eighth of the power of two below.
+func blockBytes(bytes uint64) uint64 {
+	unit := uint64(512)
+	for unit*16 <= bytes && bytes > 1<<20 {
+		unit *= 2
+	}
+	return (bytes + unit - 1) / unit * unit
+}
+
+// Alloc returns room for n numbers, which are undefined, or 0 if there is none.
+// Free gives it back.
+func (d *Device) Alloc(n int) Ptr {
+	if n <= 0 {
+		return 0
+	}
+	bytes := blockBytes(4 * uint64(n))
+	m := &d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if list := m.idle[bytes]; len(list) > 0 {
+		p := list[len(list)-1]
+		m.idle[bytes] = list[:len(list)-1]
+		m.used += bytes
+		m.cached -= bytes
+		return p
+	}
+	if !d.enter() {
+		return 0
+	}
+	defer d.leave()
+	if d.notRecordable("to take memory") {
+		return 0
+	}
+	p, err := d.drv.MemAlloc(bytes)
+	if err != nil && m.cached > 0 {
+		m.freeIdle(d.drv, d.Fail)
+		p, err = d.drv.MemAlloc(bytes)
+	}
+	if err != nil {
+		d.Fail(err)
+		return 0
+	}
+	if m.size == nil {
+		m.size, m.idle = make(map[Ptr]uint64), make(map[uint64][]Ptr)
+	}
+	m.size[Ptr(p)] = bytes
+	m.used += bytes
+	return Ptr(p)
+}
+
+// Free gives back what Alloc has returned. It may be called from any goroutine,
+// also after Close, and then does nothing.
+func (d *Device) Free(p Ptr) {
+	m := &d.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if bytes, ok := m.size[p]; ok {
+		m.idle[bytes] = append(m.idle[bytes], p)
+		m.used -= bytes
+		m.cached += bytes
+	}
+}
+
+// MemoryUsed returns how many bytes are in use on the device: by blobs and by
+// layers, without kernels and the driver's own.
+func (d *Device) MemoryUsed() uint64 {
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	return d.memory.used
+}
+
+// freeIdle gives the blocks that nobody has back to the driver.
+func (m *memory) freeIdle(drv driver.Driver, failed func(error)) {
+	for _, list := range m.idle {
+		for _, p := range list {
+			failed(drv.MemFree(driver.Ptr(p)))
+			delete(m.size, p)
+		}
+	}
+	clear(m.idle)
+	m.cached = 0
+}
+
+func (m *memory) freeAll(drv driver.Driver, failed func(error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.size {
+		failed(drv.MemFree(driver.Ptr(p)))
+	}
+	m.size, m.idle, m.used, m.cached = nil, nil, 0, 0
+}
+
+// Zero sets n numbers to zero.
+func (d *Device) Zero(p Ptr, n int) { d.memset(p, 0, n) }
+
+// memset sets n numbers to the one of these bits.
+func (d *Device) memset(p Ptr, bits uint32, n int) {
+	if n <= 0 || !d.enter() {
+		return
+	}
+	defer d.leave()
+	d.Fail(d.drv.Memset32Async(driver.Ptr(p), bits, uint64(n), d.stream))
+}
+
+// Copy copies n numbers from one place of the device to another.
+func (d *Device) Copy(dst, src Ptr, n int) {
+	if n <= 0 || dst == src || !d.enter() {
+		return
+	}
+	defer d.leave()
+	d.Fail(d.drv.CopyOnDeviceAsync(driver.Ptr(dst), driver.Ptr(src), 4*uint64(n), d.stream))
+}
+
+// staging is pinned memory through which numbers go to the device and back: the
+// device may read it while Go moves on. It has slots that are used in turn, each
+// with an event that says when the device is done with it.
+type staging struct {
+	slots [2]slot
+	next  int
+}
+
+type slot struct {
+	mem  unsafe.Pointer
+	done driver.Event
+	busy bool
+}
+
+const slotNumbers = 1 << 18 // 1 MiB
+
+// take returns the next slot, when the device is done with it.
+func (s *staging) take(drv driver.Driver) (*slot, []float32, error) {
+	slot := &s.slots[s.next]
+	s.next = (s.next + 1) % len(s.slots)
+	var err error
+	if slot.mem == nil {
+		if slot.done, err = drv.EventCreate(false); err != nil {
+			return nil, nil, err
+		}
+		if slot.mem, err = drv.HostAlloc(4 * slotNumbers); err != nil {
+			drv.EventDestroy(slot.done)
+			return nil, nil, err
+		}
+	}
+	if slot.busy {
+		slot.busy = false
+		if err := drv.EventSynchronize(slot.done); err != nil {
+			return nil, nil, err
+		}
+	}
+	return slot, unsafe.Slice((*float32)(slot.mem), slotNumbers), nil
+}
+
+func (s *staging) free(drv driver.Driver, failed func(error)) {
+	for i := range s.slots {
+		if s.slots[i].mem != nil {
+			failed(drv.HostFree(s.slots[i].mem))
+			failed(drv.EventDestroy(s.slots[i].done))
+		}
+	}
+	s.slots = [2]slot{}
+}
+
+// ToDevice copies numbers to the device, after what it was told before. When it
+// returns, src may change; the copy may still be under way.
+func (d *Device) ToDevice(dst Ptr, src []float32) {
+	if len(src) == 0 || !d.enter() {
+		return
+	}
+	defer d.leave()
+	if d.notRecordable("to copy numbers to the device") {
+		return
+	}
+	for len(src) > 0 {
+		slot, room, err := d.staging.take(d.drv)
+		if err != nil {
+			d.Fail(err)
+			return
+		}
+		n := copy(room, src)
+		if err := d.drv.CopyToDeviceAsync(driver.Ptr(dst), slot.mem, 4*uint64(n), d.stream); err != nil {
+			d.Fail(err)
+			return
+		}
+		if err := d.drv.EventRecord(slot.done, d.stream); err != nil {
+			d.Fail(err)
+			return
+		}
+		slot.busy = true
+		dst, src = dst.At(n), src[n:]
+	}
+}
+
+// ToHost copies numbers from the device, when it has done what it was told
+// before, and waits for them.
+func (d *Device) ToHost(dst []float32, src Ptr) {
+	if len(dst) == 0 || !d.enter() {
+		return
+	}
+	defer d.leave()
+	if d.notRecordable("to copy numbers from the device") {
+		return
+	}
+	for len(dst) > 0 {
+		slot, room, err := d.staging.take(d.drv)
+		if err != nil {
+			d.Fail(err)
+			return
+		}
+		n := min(len(dst), len(room))
+		if err := d.drv.CopyToHostAsync(slot.mem, driver.Ptr(src), 4*uint64(n), d.stream); err != nil {
+			d.Fail(err)
+			return
+		}
+		if err := d.drv.StreamSynchronize(d.stream); err != nil {
+			d.Fail(err)
+			return
+		}
+		copy(dst, room[:n])
+		dst, src = dst[n:], src.At(n)
+	}
+}
