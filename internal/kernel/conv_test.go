@@ -289,7 +289,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		}
 		x, y := make([]float32, 4*16*81), make([]float32, 4*16*81)
 		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
-		a := make([]float32, 100*100)
+		a := make([]float32, 64*300)
 		for name, f := range map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
 			"BackwardData":    func() { c.BackwardData(p, y, weight, x) },
@@ -299,6 +299,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			"Winograd data":   func() { w.BackwardData(p, y, weight, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight) },
 			"Gemm":            func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
+			"Gemm, dot":       func() { Gemm(p, false, true, 10, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
+			"Gemm, line":      func() { Gemm(p, false, false, 3, 300, lineDepth, 1, a, 200, a, 300, 0, x, 300) },
 			"Gemv":            func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
 		} {
 			if n := testing.AllocsPerRun(20, f); n != 0 {

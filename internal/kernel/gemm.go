@@ -18,6 +18,10 @@ const (
 	// within the L3 cache.
 	gemmPacked      = 1 << 20
 	gemmPackedDepth = 2048
+
+	// gemmShallow is the k up to which C is the larger part of what a product
+	// reads and writes, so that its rows are gone through in order.
+	gemmShallow = 64
 )
 
 // Gemm computes C = alpha op(A) op(B) + beta C of row-major matrices, where op
@@ -65,6 +69,18 @@ func Gemm(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32,
 	}
 	q := p.begin()
 	defer p.end(q)
+	if !transA && transB && dotFits(m, n, k, lda, ldb) {
+		q.dot.run(q, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		return
+	}
+	if lanes := micros[active].lanes; !transA && !transB && lineFits(m, n, k, ldb) {
+		whole := n / lanes * lanes
+		q.line.run(q, m, whole, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		if whole == n {
+			return
+		}
+		n, b, c = n-whole, b[whole:], c[whole:]
+	}
 	t := &q.gemm
 	t.run(q, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 	t.a, t.b, t.c, t.packed, t.packedA = nil, nil, nil, nil, nil
@@ -209,6 +225,10 @@ func (t *gemmTask) tables() {
 func (t *gemmTask) Do(worker, i int) {
 	switch {
 	case !t.packing:
+		if t.k <= gemmShallow {
+			t.compute(worker, i%t.panels, i/t.panels)
+			return
+		}
 		t.compute(worker, i/t.blocks, i%t.blocks)
 	case i < t.packs:
 		t.pack(i/t.depths, i%t.depths)

@@ -3,8 +3,18 @@
 package kernel
 
 var microAVX2 = micro{
-	lanes:     8,
-	tiles:     []tileFunc{tileAVX2x1, tileAVX2x2},
+	lanes:   8,
+	tiles:   []tileFunc{tileAVX2x1, tileAVX2x2},
+	dots:    dotsAVX2,
+	dotCols: 3,
+	lines: [][]lineFunc{
+		{lineAVX2_1x1, lineAVX2_1x2},
+		{lineAVX2_2x1, lineAVX2_2x2},
+		{lineAVX2_3x1, lineAVX2_3x2},
+		{lineAVX2_4x1, lineAVX2_4x2},
+		{lineAVX2_5x1, lineAVX2_5x2},
+		{lineAVX2_6x1, lineAVX2_6x2},
+	},
 	transpose: transposeAVX2,
 	copyRows:  copyRowsAVX2,
 	winograd:  winogradAVX2,
@@ -13,8 +23,18 @@ var microAVX2 = micro{
 }
 
 var microAVX512 = micro{
-	lanes:     16,
-	tiles:     []tileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
+	lanes:   16,
+	tiles:   []tileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
+	dots:    dotsAVX512,
+	dotCols: 6,
+	lines: [][]lineFunc{
+		{lineAVX512_1x1, lineAVX512_1x2, lineAVX512_1x3, lineAVX512_1x4},
+		{lineAVX512_2x1, lineAVX512_2x2, lineAVX512_2x3, lineAVX512_2x4},
+		{lineAVX512_3x1, lineAVX512_3x2, lineAVX512_3x3, lineAVX512_3x4},
+		{lineAVX512_4x1, lineAVX512_4x2, lineAVX512_4x3, lineAVX512_4x4},
+		{lineAVX512_5x1, lineAVX512_5x2, lineAVX512_5x3, lineAVX512_5x4},
+		{lineAVX512_6x1, lineAVX512_6x2, lineAVX512_6x3, lineAVX512_6x4},
+	},
 	transpose: transposeAVX512,
 	copyRows:  copyRowsAVX2,
 	winograd:  winogradAVX512,

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func tileAVX2x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2x1(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -13,23 +13,30 @@ TEXT ·tileAVX2x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Y0
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y1
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y2
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y3
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y4
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y5
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Y0
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y1
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y2
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y3
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y4
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y5
+	PREFETCHT0 32(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -101,7 +108,7 @@ store:
 	RET
 
 // func tileAVX2x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2x2(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -109,29 +116,42 @@ TEXT ·tileAVX2x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y8
-	VMOVUPS 32(DX), Y9
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Y10
-	VMOVUPS 32(DX), Y11
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Y0
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y1
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y2
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y3
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y4
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y5
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y6
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y7
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y8
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y9
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Y10
+	PREFETCHT0 64(DX)
+	VMOVUPS    32(DX), Y11
+	PREFETCHT0 96(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -221,6 +241,1110 @@ store:
 	VZEROUPPER
 	RET
 
+// func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    cols+32(FP), AX
+	MOVQ    y+24(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    rows+16(FP), CX
+	MOVQ    x+8(FP), SI
+	MOVLQSX (CX), DI
+	LEAQ    (SI)(DI*4), DI
+	MOVLQSX 4(CX), R8
+	LEAQ    (SI)(R8*4), R8
+	MOVLQSX 8(CX), R9
+	LEAQ    (SI)(R9*4), R9
+	MOVLQSX 12(CX), CX
+	LEAQ    (SI)(CX*4), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    k+0(FP), SI
+	XORQ    R10, R10
+
+sum:
+	// y comes from memory, once; the processor by itself fetches it too late.
+	VMOVUPS     (DX)(R10*4), Y12
+	PREFETCHT0  2048(DX)(R10*4)
+	VMOVUPS     (BX)(R10*4), Y13
+	PREFETCHT0  2048(BX)(R10*4)
+	VMOVUPS     (AX)(R10*4), Y14
+	PREFETCHT0  2048(AX)(R10*4)
+	VMOVUPS     (DI)(R10*4), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y1
+	VFMADD231PS Y15, Y14, Y2
+	VMOVUPS     (R8)(R10*4), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y5
+	VMOVUPS     (R9)(R10*4), Y15
+	VFMADD231PS Y15, Y12, Y6
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     (CX)(R10*4), Y15
+	VFMADD231PS Y15, Y12, Y9
+	VFMADD231PS Y15, Y13, Y10
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x08, R10
+	CMPQ        R10, SI
+	JLT         sum
+
+	// The numbers of the four sums of a row of y come together.
+	MOVQ         c+40(FP), AX
+	VUNPCKLPS    Y3, Y0, Y12
+	VUNPCKHPS    Y3, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VUNPCKLPS    Y9, Y6, Y12
+	VUNPCKHPS    Y9, Y6, Y6
+	VADDPS       Y12, Y6, Y6
+	VUNPCKLPD    Y6, Y0, Y12
+	VUNPCKHPD    Y6, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X0, X3, X3
+	VADDPS       (AX), X3, X3
+	VMOVUPS      X3, (AX)
+	VUNPCKLPS    Y4, Y1, Y0
+	VUNPCKHPS    Y4, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VUNPCKLPS    Y10, Y7, Y0
+	VUNPCKHPS    Y10, Y7, Y7
+	VADDPS       Y0, Y7, Y7
+	VUNPCKLPD    Y7, Y1, Y0
+	VUNPCKHPD    Y7, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X1, X0, X0
+	VADDPS       16(AX), X0, X0
+	VMOVUPS      X0, 16(AX)
+	VUNPCKLPS    Y5, Y2, Y0
+	VUNPCKHPS    Y5, Y2, Y2
+	VADDPS       Y0, Y2, Y2
+	VUNPCKLPS    Y11, Y8, Y0
+	VUNPCKHPS    Y11, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPD    Y8, Y2, Y0
+	VUNPCKHPD    Y8, Y2, Y2
+	VADDPS       Y0, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X2, X0, X0
+	VADDPS       32(AX), X0, X0
+	VMOVUPS      X0, 32(AX)
+	VZEROUPPER
+	RET
+
+// func lineAVX2_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_1x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y1
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_1x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_1x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y2
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y3
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_2x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_2x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y1
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y2
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 4(R8)(R10*4), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y1, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_2x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_2x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMOVAPS      Y2, Y3
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y4
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y5
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 4(R9)(R11*4), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_3x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_3x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y2
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y3
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS 4(R8)(R10*4), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS 8(R8)(R10*4), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y2, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_3x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_3x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(BX), Y4
+	VMOVAPS      Y4, Y5
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y4
+	VMOVUPS (SI), Y5
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y6
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y7
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(R9)(R11*4), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 8(R9)(R11*4), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_4x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_4x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y3
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y4
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 4(R8)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 8(R8)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 12(R8)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y3, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_4x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_4x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(BX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(BX), Y6
+	VMOVAPS      Y6, Y7
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y4
+	VMOVUPS (SI), Y5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y6
+	VMOVUPS (SI), Y7
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y8
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y9
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(R9)(R11*4), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 8(R9)(R11*4), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(R9)(R11*4), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_5x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_5x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y3
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y4
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y5
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS 4(R8)(R10*4), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 8(R8)(R10*4), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS 12(R8)(R10*4), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 16(R8)(R10*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y3, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y4, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_5x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_5x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(BX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(BX), Y6
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS 16(BX), Y8
+	VMOVAPS      Y8, Y9
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y4
+	VMOVUPS (SI), Y5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y6
+	VMOVUPS (SI), Y7
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y8
+	VMOVUPS (SI), Y9
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y10
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y11
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 4(R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 12(R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 16(R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_6x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_6x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	VBROADCASTSS 12(BX), Y3
+	VBROADCASTSS 16(BX), Y4
+	VBROADCASTSS 20(BX), Y5
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Y0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y3
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y4
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Y5
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Y6
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 4(R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 8(R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 12(R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 16(R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS 20(R8)(R10*4), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Y0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y3, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y4, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Y5, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX2_6x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·lineAVX2_6x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(BX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(BX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(BX), Y6
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS 16(BX), Y8
+	VMOVAPS      Y8, Y9
+	VBROADCASTSS 20(BX), Y10
+	VMOVAPS      Y10, Y11
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (SI), Y1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y2
+	VMOVUPS (SI), Y3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y4
+	VMOVUPS (SI), Y5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y6
+	VMOVUPS (SI), Y7
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y8
+	VMOVUPS (SI), Y9
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Y10
+	VMOVUPS (SI), Y11
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Y12
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Y13
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 16(R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 20(R9)(R11*4), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Y0, (BX)
+	VMOVUPS      Y1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y7, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      Y9, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Y10, (BX)
+	VMOVUPS      Y11, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
 // func fmaLoopAVX2(n int)
 // Requires: AVX, FMA3
 TEXT ·fmaLoopAVX2(SB), NOSPLIT, $0-8
@@ -258,7 +1382,7 @@ loop:
 	RET
 
 // func tileAVX512x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x1(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -266,23 +1390,30 @@ TEXT ·tileAVX512x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Z0
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z1
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z2
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z3
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z4
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z5
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Z0
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z1
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z2
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z3
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z4
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z5
+	PREFETCHT0 64(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -354,7 +1485,7 @@ store:
 	RET
 
 // func tileAVX512x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x2(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -362,29 +1493,42 @@ TEXT ·tileAVX512x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Z0
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z1
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z2
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z3
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z4
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z5
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z6
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z7
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z8
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z9
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z10
+	PREFETCHT0 128(DX)
+	VMOVUPS    64(DX), Z11
+	PREFETCHT0 192(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -475,7 +1619,7 @@ store:
 	RET
 
 // func tileAVX512x3(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x3(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -483,35 +1627,54 @@ TEXT ·tileAVX512x3(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z3
-	VMOVUPS 64(DX), Z4
-	VMOVUPS 128(DX), Z5
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	VMOVUPS 128(DX), Z8
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z9
-	VMOVUPS 64(DX), Z10
-	VMOVUPS 128(DX), Z11
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	VMOVUPS 128(DX), Z14
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z15
-	VMOVUPS 64(DX), Z16
-	VMOVUPS 128(DX), Z17
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Z0
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z1
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z2
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z3
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z4
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z5
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z6
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z7
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z8
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z9
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z10
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z11
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z12
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z13
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z14
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z15
+	PREFETCHT0 192(DX)
+	VMOVUPS    64(DX), Z16
+	PREFETCHT0 256(DX)
+	VMOVUPS    128(DX), Z17
+	PREFETCHT0 320(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -621,7 +1784,7 @@ store:
 	RET
 
 // func tileAVX512x4(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x4(SB), NOSPLIT, $0-80
 	MOVQ tiles+0(FP), AX
 	MOVQ rows+24(FP), CX
@@ -629,41 +1792,66 @@ TEXT ·tileAVX512x4(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero.
-	TESTQ   DX, DX
-	JZ      zero
-	MOVQ    ldi+56(FP), SI
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS 128(DX), Z2
-	VMOVUPS 192(DX), Z3
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	VMOVUPS 128(DX), Z6
-	VMOVUPS 192(DX), Z7
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	VMOVUPS 128(DX), Z10
-	VMOVUPS 192(DX), Z11
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	VMOVUPS 128(DX), Z14
-	VMOVUPS 192(DX), Z15
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z16
-	VMOVUPS 64(DX), Z17
-	VMOVUPS 128(DX), Z18
-	VMOVUPS 192(DX), Z19
-	LEAQ    (DX)(SI*4), DX
-	VMOVUPS (DX), Z20
-	VMOVUPS 64(DX), Z21
-	VMOVUPS 128(DX), Z22
-	VMOVUPS 192(DX), Z23
-	LEAQ    (DX)(SI*4), DX
-	JMP     place
+	// The sums start from init, or from zero. Where init is a matrix of some columns more,
+	// those to the right are next.
+	TESTQ      DX, DX
+	JZ         zero
+	MOVQ       ldi+56(FP), SI
+	VMOVUPS    (DX), Z0
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z1
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z2
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z3
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z4
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z5
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z6
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z7
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z8
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z9
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z10
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z11
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z12
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z13
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z14
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z15
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z16
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z17
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z18
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z19
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	VMOVUPS    (DX), Z20
+	PREFETCHT0 256(DX)
+	VMOVUPS    64(DX), Z21
+	PREFETCHT0 320(DX)
+	VMOVUPS    128(DX), Z22
+	PREFETCHT0 384(DX)
+	VMOVUPS    192(DX), Z23
+	PREFETCHT0 448(DX)
+	LEAQ       (DX)(SI*4), DX
+	JMP        place
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -788,6 +1976,2841 @@ store:
 	LEAQ    (BX)(SI*4), BX
 	DECQ    AX
 	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
+	MOVQ    cols+32(FP), AX
+	MOVQ    y+24(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    rows+16(FP), CX
+	MOVQ    x+8(FP), R9
+	MOVLQSX (CX), R10
+	LEAQ    (R9)(R10*4), R10
+	MOVLQSX 4(CX), R11
+	LEAQ    (R9)(R11*4), R11
+	MOVLQSX 8(CX), R12
+	LEAQ    (R9)(R12*4), R12
+	MOVLQSX 12(CX), CX
+	LEAQ    (R9)(CX*4), CX
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	MOVQ    k+0(FP), R9
+	XORQ    R13, R13
+
+sum:
+	// y comes from memory, once; the processor by itself fetches it too late.
+	VMOVUPS     (DX)(R13*4), Z24
+	PREFETCHT0  2048(DX)(R13*4)
+	VMOVUPS     (BX)(R13*4), Z25
+	PREFETCHT0  2048(BX)(R13*4)
+	VMOVUPS     (SI)(R13*4), Z26
+	PREFETCHT0  2048(SI)(R13*4)
+	VMOVUPS     (DI)(R13*4), Z27
+	PREFETCHT0  2048(DI)(R13*4)
+	VMOVUPS     (R8)(R13*4), Z28
+	PREFETCHT0  2048(R8)(R13*4)
+	VMOVUPS     (AX)(R13*4), Z29
+	PREFETCHT0  2048(AX)(R13*4)
+	VMOVUPS     (R10)(R13*4), Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z1
+	VFMADD231PS Z30, Z26, Z2
+	VFMADD231PS Z30, Z27, Z3
+	VFMADD231PS Z30, Z28, Z4
+	VFMADD231PS Z30, Z29, Z5
+	VMOVUPS     (R11)(R13*4), Z30
+	VFMADD231PS Z30, Z24, Z6
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z9
+	VFMADD231PS Z30, Z28, Z10
+	VFMADD231PS Z30, Z29, Z11
+	VMOVUPS     (R12)(R13*4), Z30
+	VFMADD231PS Z30, Z24, Z12
+	VFMADD231PS Z30, Z25, Z13
+	VFMADD231PS Z30, Z26, Z14
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z17
+	VMOVUPS     (CX)(R13*4), Z30
+	VFMADD231PS Z30, Z24, Z18
+	VFMADD231PS Z30, Z25, Z19
+	VFMADD231PS Z30, Z26, Z20
+	VFMADD231PS Z30, Z27, Z21
+	VFMADD231PS Z30, Z28, Z22
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x10, R13
+	CMPQ        R13, R9
+	JLT         sum
+
+	// The numbers of the four sums of a row of y come together.
+	MOVQ          c+40(FP), AX
+	VUNPCKLPS     Z6, Z0, Z24
+	VUNPCKHPS     Z6, Z0, Z0
+	VADDPS        Z24, Z0, Z0
+	VUNPCKLPS     Z18, Z12, Z24
+	VUNPCKHPS     Z18, Z12, Z12
+	VADDPS        Z24, Z12, Z12
+	VUNPCKLPD     Z12, Z0, Z24
+	VUNPCKHPD     Z12, Z0, Z0
+	VADDPS        Z24, Z0, Z0
+	VEXTRACTF32X8 $0x01, Z0, Y6
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPS        X6, X0, X0
+	VADDPS        (AX), X0, X0
+	VMOVUPS       X0, (AX)
+	VUNPCKLPS     Z7, Z1, Z0
+	VUNPCKHPS     Z7, Z1, Z1
+	VADDPS        Z0, Z1, Z1
+	VUNPCKLPS     Z19, Z13, Z0
+	VUNPCKHPS     Z19, Z13, Z13
+	VADDPS        Z0, Z13, Z13
+	VUNPCKLPD     Z13, Z1, Z0
+	VUNPCKHPD     Z13, Z1, Z1
+	VADDPS        Z0, Z1, Z1
+	VEXTRACTF32X8 $0x01, Z1, Y0
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        16(AX), X1, X1
+	VMOVUPS       X1, 16(AX)
+	VUNPCKLPS     Z8, Z2, Z0
+	VUNPCKHPS     Z8, Z2, Z2
+	VADDPS        Z0, Z2, Z2
+	VUNPCKLPS     Z20, Z14, Z0
+	VUNPCKHPS     Z20, Z14, Z14
+	VADDPS        Z0, Z14, Z14
+	VUNPCKLPD     Z14, Z2, Z0
+	VUNPCKHPD     Z14, Z2, Z2
+	VADDPS        Z0, Z2, Z2
+	VEXTRACTF32X8 $0x01, Z2, Y0
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        32(AX), X1, X1
+	VMOVUPS       X1, 32(AX)
+	VUNPCKLPS     Z9, Z3, Z0
+	VUNPCKHPS     Z9, Z3, Z3
+	VADDPS        Z0, Z3, Z3
+	VUNPCKLPS     Z21, Z15, Z0
+	VUNPCKHPS     Z21, Z15, Z15
+	VADDPS        Z0, Z15, Z15
+	VUNPCKLPD     Z15, Z3, Z0
+	VUNPCKHPD     Z15, Z3, Z3
+	VADDPS        Z0, Z3, Z3
+	VEXTRACTF32X8 $0x01, Z3, Y0
+	VADDPS        Y3, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        48(AX), X1, X1
+	VMOVUPS       X1, 48(AX)
+	VUNPCKLPS     Z10, Z4, Z0
+	VUNPCKHPS     Z10, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VUNPCKLPS     Z22, Z16, Z0
+	VUNPCKHPS     Z22, Z16, Z16
+	VADDPS        Z0, Z16, Z16
+	VUNPCKLPD     Z16, Z4, Z0
+	VUNPCKHPD     Z16, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y0
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        64(AX), X1, X1
+	VMOVUPS       X1, 64(AX)
+	VUNPCKLPS     Z11, Z5, Z0
+	VUNPCKHPS     Z11, Z5, Z5
+	VADDPS        Z0, Z5, Z5
+	VUNPCKLPS     Z23, Z17, Z0
+	VUNPCKHPS     Z23, Z17, Z17
+	VADDPS        Z0, Z17, Z17
+	VUNPCKLPD     Z17, Z5, Z0
+	VUNPCKHPD     Z17, Z5, Z5
+	VADDPS        Z0, Z5, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y0
+	VADDPS        Y5, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        80(AX), X1, X1
+	VMOVUPS       X1, 80(AX)
+	VZEROUPPER
+	RET
+
+// func lineAVX512_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_1x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z1
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_1x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_1x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z2
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z3
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_1x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_1x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z3
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z4
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z5
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z6
+	VFMADD231PS  Z6, Z3, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VFMADD231PS  Z6, Z5, Z2
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_1x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_1x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z4
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z5
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z6
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z7
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_2x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_2x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z1
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z2
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(R8)(R10*4), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z1, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_2x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_2x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(BX), Z2
+	VMOVAPS      Z2, Z3
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z4
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z5
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(R9)(R11*4), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_2x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_2x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (DI), Z5
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z6
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z7
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z8
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(R10)(R12*4), Z9
+	VFMADD231PS  Z9, Z6, Z3
+	VFMADD231PS  Z9, Z7, Z4
+	VFMADD231PS  Z9, Z8, Z5
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_2x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_2x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VBROADCASTSS 4(BX), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS (R8), Z7
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z8
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z9
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z10
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z11
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 4(R11)(R13*4), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, (R8)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_3x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_3x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z2
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z3
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(R8)(R10*4), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS 8(R8)(R10*4), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z2, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_3x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_3x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(BX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(BX), Z4
+	VMOVAPS      Z4, Z5
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z6
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z7
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(R9)(R11*4), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 8(R9)(R11*4), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_3x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_3x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VBROADCASTSS 8(BX), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (DI), Z5
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	VMOVUPS (DI), Z8
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z9
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z10
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z11
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z12
+	VFMADD231PS  Z12, Z9, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(R10)(R12*4), Z12
+	VFMADD231PS  Z12, Z9, Z3
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(R10)(R12*4), Z12
+	VFMADD231PS  Z12, Z9, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VFMADD231PS  Z12, Z11, Z8
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	VMOVUPS      Z8, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_3x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_3x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VBROADCASTSS 4(BX), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VBROADCASTSS 8(BX), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS (R8), Z7
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+	VMOVUPS (DI), Z10
+	VMOVUPS (R8), Z11
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z12
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z13
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z14
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z15
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS 4(R11)(R13*4), Z16
+	VFMADD231PS  Z16, Z12, Z4
+	VFMADD231PS  Z16, Z13, Z5
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS 8(R11)(R13*4), Z16
+	VFMADD231PS  Z16, Z12, Z8
+	VFMADD231PS  Z16, Z13, Z9
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z11, (R8)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_4x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_4x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
+	VBROADCASTSS 12(BX), Z3
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z3
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z4
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(R8)(R10*4), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS 8(R8)(R10*4), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(R8)(R10*4), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z3, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_4x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_4x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(BX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(BX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(BX), Z6
+	VMOVAPS      Z6, Z7
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z8
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z9
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(R9)(R11*4), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 8(R9)(R11*4), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(R9)(R11*4), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_4x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_4x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VBROADCASTSS 8(BX), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	VBROADCASTSS 12(BX), Z9
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z9, Z11
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (DI), Z5
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	VMOVUPS (DI), Z8
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z9
+	VMOVUPS (SI), Z10
+	VMOVUPS (DI), Z11
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z12
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z13
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z14
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z1
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 4(R10)(R12*4), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS 8(R10)(R12*4), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 12(R10)(R12*4), Z15
+	VFMADD231PS  Z15, Z12, Z9
+	VFMADD231PS  Z15, Z13, Z10
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	VMOVUPS      Z8, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, (SI)
+	VMOVUPS      Z11, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_4x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_4x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VBROADCASTSS 4(BX), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VBROADCASTSS 8(BX), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VBROADCASTSS 12(BX), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z14
+	VMOVAPS      Z12, Z15
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS (R8), Z7
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+	VMOVUPS (DI), Z10
+	VMOVUPS (R8), Z11
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z12
+	VMOVUPS (SI), Z13
+	VMOVUPS (DI), Z14
+	VMOVUPS (R8), Z15
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z16
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z17
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z18
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z19
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z20
+	VFMADD231PS  Z20, Z16, Z0
+	VFMADD231PS  Z20, Z17, Z1
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS 4(R11)(R13*4), Z20
+	VFMADD231PS  Z20, Z16, Z4
+	VFMADD231PS  Z20, Z17, Z5
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS 8(R11)(R13*4), Z20
+	VFMADD231PS  Z20, Z16, Z8
+	VFMADD231PS  Z20, Z17, Z9
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS 12(R11)(R13*4), Z20
+	VFMADD231PS  Z20, Z16, Z12
+	VFMADD231PS  Z20, Z17, Z13
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z11, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, (SI)
+	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z15, (R8)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_5x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_5x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
+	VBROADCASTSS 12(BX), Z3
+	VBROADCASTSS 16(BX), Z4
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z3
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z4
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z5
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(R8)(R10*4), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(R8)(R10*4), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(R8)(R10*4), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS 16(R8)(R10*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z3, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z4, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_5x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_5x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(BX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(BX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(BX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(BX), Z8
+	VMOVAPS      Z8, Z9
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z10
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z11
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 8(R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 16(R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_5x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_5x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VBROADCASTSS 8(BX), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	VBROADCASTSS 12(BX), Z9
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z9, Z11
+	VBROADCASTSS 16(BX), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z14
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (DI), Z5
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	VMOVUPS (DI), Z8
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z9
+	VMOVUPS (SI), Z10
+	VMOVUPS (DI), Z11
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z12
+	VMOVUPS (SI), Z13
+	VMOVUPS (DI), Z14
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z15
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z16
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z17
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z2
+	VBROADCASTSS 4(R10)(R12*4), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 8(R10)(R12*4), Z18
+	VFMADD231PS  Z18, Z15, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z8
+	VBROADCASTSS 12(R10)(R12*4), Z18
+	VFMADD231PS  Z18, Z15, Z9
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS 16(R10)(R12*4), Z18
+	VFMADD231PS  Z18, Z15, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	VMOVUPS      Z8, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, (SI)
+	VMOVUPS      Z11, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, (SI)
+	VMOVUPS      Z14, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_5x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_5x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VBROADCASTSS 4(BX), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VBROADCASTSS 8(BX), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VBROADCASTSS 12(BX), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z14
+	VMOVAPS      Z12, Z15
+	VBROADCASTSS 16(BX), Z16
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z16, Z18
+	VMOVAPS      Z16, Z19
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS (R8), Z7
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+	VMOVUPS (DI), Z10
+	VMOVUPS (R8), Z11
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z12
+	VMOVUPS (SI), Z13
+	VMOVUPS (DI), Z14
+	VMOVUPS (R8), Z15
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z16
+	VMOVUPS (SI), Z17
+	VMOVUPS (DI), Z18
+	VMOVUPS (R8), Z19
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z20
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z21
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z22
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z23
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS 4(R11)(R13*4), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS 8(R11)(R13*4), Z24
+	VFMADD231PS  Z24, Z20, Z8
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS 12(R11)(R13*4), Z24
+	VFMADD231PS  Z24, Z20, Z12
+	VFMADD231PS  Z24, Z21, Z13
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS 16(R11)(R13*4), Z24
+	VFMADD231PS  Z24, Z20, Z16
+	VFMADD231PS  Z24, Z21, Z17
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z11, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, (SI)
+	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z15, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, (SI)
+	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z19, (R8)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_6x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_6x1(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
+	VBROADCASTSS 12(BX), Z3
+	VBROADCASTSS 16(BX), Z4
+	VBROADCASTSS 20(BX), Z5
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), SI
+	MOVLQSX (DX), BX
+	LEAQ    (SI)(BX*4), BX
+	MOVQ    ldc+72(FP), SI
+	VMOVUPS (BX), Z0
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z1
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z2
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z3
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z4
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS (BX), Z5
+
+place:
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), BX
+	LEAQ    (SI)(BX*4), BX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), SI
+	MOVQ    off+32(FP), DI
+	MOVQ    w+40(FP), R8
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (DI), R9
+	MOVLQSX      4(DI), R10
+	VMOVUPS      (BX)(R9*4), Z6
+	PREFETCHT0   512(BX)(R9*4)
+	VBROADCASTSS (R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS 8(R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS 16(R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 20(R8)(R10*4), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         $0x08, DI
+	DECQ         SI
+	JNZ          sum
+	MOVQ         c+56(FP), SI
+	MOVLQSX      (DX), BX
+	LEAQ         (SI)(BX*4), BX
+	ADDQ         $0x04, DX
+	MOVQ         ldc+72(FP), SI
+	VMOVUPS      Z0, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z1, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z2, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z3, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z4, (BX)
+	LEAQ         (BX)(SI*4), BX
+	VMOVUPS      Z5, (BX)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_6x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_6x2(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(BX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(BX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(BX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(BX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(BX), Z10
+	VMOVAPS      Z10, Z11
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), DI
+	MOVLQSX (DX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (DI)(SI*4), SI
+	MOVQ    ldc+72(FP), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+	LEAQ    (BX)(DI*4), BX
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS (BX), Z10
+	VMOVUPS (SI), Z11
+
+place:
+	MOVQ    x+16(FP), DI
+	MOVLQSX (CX), BX
+	LEAQ    (DI)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (DI)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), DI
+	MOVQ    off+32(FP), R8
+	MOVQ    w+40(FP), R9
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R8), R10
+	MOVLQSX      4(R8), R11
+	VMOVUPS      (BX)(R10*4), Z12
+	PREFETCHT0   512(BX)(R10*4)
+	VMOVUPS      (SI)(R10*4), Z13
+	PREFETCHT0   512(SI)(R10*4)
+	VBROADCASTSS (R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS 8(R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 16(R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 20(R9)(R11*4), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          sum
+	MOVQ         c+56(FP), DI
+	MOVLQSX      (DX), BX
+	LEAQ         (DI)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (DI)(SI*4), SI
+	ADDQ         $0x08, DX
+	MOVQ         ldc+72(FP), DI
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (SI)(DI*4), SI
+	VMOVUPS      Z10, (BX)
+	VMOVUPS      Z11, (SI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_6x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_6x3(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VBROADCASTSS 4(BX), Z3
+	VMOVAPS      Z3, Z4
+	VMOVAPS      Z3, Z5
+	VBROADCASTSS 8(BX), Z6
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z6, Z8
+	VBROADCASTSS 12(BX), Z9
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z9, Z11
+	VBROADCASTSS 16(BX), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z14
+	VBROADCASTSS 20(BX), Z15
+	VMOVAPS      Z15, Z16
+	VMOVAPS      Z15, Z17
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R8
+	MOVLQSX (DX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R8)(DI*4), DI
+	MOVQ    ldc+72(FP), R8
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (DI), Z5
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z6
+	VMOVUPS (SI), Z7
+	VMOVUPS (DI), Z8
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z9
+	VMOVUPS (SI), Z10
+	VMOVUPS (DI), Z11
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z12
+	VMOVUPS (SI), Z13
+	VMOVUPS (DI), Z14
+	LEAQ    (BX)(R8*4), BX
+	LEAQ    (SI)(R8*4), SI
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (BX), Z15
+	VMOVUPS (SI), Z16
+	VMOVUPS (DI), Z17
+
+place:
+	MOVQ    x+16(FP), R8
+	MOVLQSX (CX), BX
+	LEAQ    (R8)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R8)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R8)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), R8
+	MOVQ    off+32(FP), R9
+	MOVQ    w+40(FP), R10
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R9), R11
+	MOVLQSX      4(R9), R12
+	VMOVUPS      (BX)(R11*4), Z18
+	PREFETCHT0   512(BX)(R11*4)
+	VMOVUPS      (SI)(R11*4), Z19
+	PREFETCHT0   512(SI)(R11*4)
+	VMOVUPS      (DI)(R11*4), Z20
+	PREFETCHT0   512(DI)(R11*4)
+	VBROADCASTSS (R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z1
+	VFMADD231PS  Z21, Z20, Z2
+	VBROADCASTSS 4(R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z4
+	VFMADD231PS  Z21, Z20, Z5
+	VBROADCASTSS 8(R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z8
+	VBROADCASTSS 12(R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z9
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z11
+	VBROADCASTSS 16(R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z12
+	VFMADD231PS  Z21, Z19, Z13
+	VFMADD231PS  Z21, Z20, Z14
+	VBROADCASTSS 20(R10)(R12*4), Z21
+	VFMADD231PS  Z21, Z18, Z15
+	VFMADD231PS  Z21, Z19, Z16
+	VFMADD231PS  Z21, Z20, Z17
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          sum
+	MOVQ         c+56(FP), R8
+	MOVLQSX      (DX), BX
+	LEAQ         (R8)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R8)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R8)(DI*4), DI
+	ADDQ         $0x0c, DX
+	MOVQ         ldc+72(FP), R8
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      Z7, (SI)
+	VMOVUPS      Z8, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, (SI)
+	VMOVUPS      Z11, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, (SI)
+	VMOVUPS      Z14, (DI)
+	LEAQ         (BX)(R8*4), BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (DI)(R8*4), DI
+	VMOVUPS      Z15, (BX)
+	VMOVUPS      Z16, (SI)
+	VMOVUPS      Z17, (DI)
+	DECQ         AX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func lineAVX512_6x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·lineAVX512_6x4(SB), NOSPLIT, $0-80
+	MOVQ blocks+0(FP), AX
+	MOVQ from+24(FP), CX
+	MOVQ to+64(FP), DX
+
+block:
+	MOVQ         init+48(FP), BX
+	TESTQ        BX, BX
+	JZ           add
+	VBROADCASTSS (BX), Z0
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z2
+	VMOVAPS      Z0, Z3
+	VBROADCASTSS 4(BX), Z4
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z4, Z6
+	VMOVAPS      Z4, Z7
+	VBROADCASTSS 8(BX), Z8
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z8, Z10
+	VMOVAPS      Z8, Z11
+	VBROADCASTSS 12(BX), Z12
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z12, Z14
+	VMOVAPS      Z12, Z15
+	VBROADCASTSS 16(BX), Z16
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z16, Z18
+	VMOVAPS      Z16, Z19
+	VBROADCASTSS 20(BX), Z20
+	VMOVAPS      Z20, Z21
+	VMOVAPS      Z20, Z22
+	VMOVAPS      Z20, Z23
+	JMP          place
+
+add:
+	MOVQ    c+56(FP), R9
+	MOVLQSX (DX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(DX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(DX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(DX), R8
+	LEAQ    (R9)(R8*4), R8
+	MOVQ    ldc+72(FP), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS (R8), Z3
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z4
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VMOVUPS (R8), Z7
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z8
+	VMOVUPS (SI), Z9
+	VMOVUPS (DI), Z10
+	VMOVUPS (R8), Z11
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z12
+	VMOVUPS (SI), Z13
+	VMOVUPS (DI), Z14
+	VMOVUPS (R8), Z15
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z16
+	VMOVUPS (SI), Z17
+	VMOVUPS (DI), Z18
+	VMOVUPS (R8), Z19
+	LEAQ    (BX)(R9*4), BX
+	LEAQ    (SI)(R9*4), SI
+	LEAQ    (DI)(R9*4), DI
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (BX), Z20
+	VMOVUPS (SI), Z21
+	VMOVUPS (DI), Z22
+	VMOVUPS (R8), Z23
+
+place:
+	MOVQ    x+16(FP), R9
+	MOVLQSX (CX), BX
+	LEAQ    (R9)(BX*4), BX
+	MOVLQSX 4(CX), SI
+	LEAQ    (R9)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (R9)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (R9)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), R9
+	MOVQ    off+32(FP), R10
+	MOVQ    w+40(FP), R11
+
+sum:
+	// The lines of x are far apart, so that the processor fetches none ahead.
+	MOVLQSX      (R10), R12
+	MOVLQSX      4(R10), R13
+	VMOVUPS      (BX)(R12*4), Z24
+	PREFETCHT0   512(BX)(R12*4)
+	VMOVUPS      (SI)(R12*4), Z25
+	PREFETCHT0   512(SI)(R12*4)
+	VMOVUPS      (DI)(R12*4), Z26
+	PREFETCHT0   512(DI)(R12*4)
+	VMOVUPS      (R8)(R12*4), Z27
+	PREFETCHT0   512(R8)(R12*4)
+	VBROADCASTSS (R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z1
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS 4(R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z5
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS 8(R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z8
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS 12(R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z12
+	VFMADD231PS  Z28, Z25, Z13
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS 16(R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z16
+	VFMADD231PS  Z28, Z25, Z17
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS 20(R11)(R13*4), Z28
+	VFMADD231PS  Z28, Z24, Z20
+	VFMADD231PS  Z28, Z25, Z21
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          sum
+	MOVQ         c+56(FP), R9
+	MOVLQSX      (DX), BX
+	LEAQ         (R9)(BX*4), BX
+	MOVLQSX      4(DX), SI
+	LEAQ         (R9)(SI*4), SI
+	MOVLQSX      8(DX), DI
+	LEAQ         (R9)(DI*4), DI
+	MOVLQSX      12(DX), R8
+	LEAQ         (R9)(R8*4), R8
+	ADDQ         $0x10, DX
+	MOVQ         ldc+72(FP), R9
+	VMOVUPS      Z0, (BX)
+	VMOVUPS      Z1, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      Z5, (SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      Z9, (SI)
+	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z11, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z12, (BX)
+	VMOVUPS      Z13, (SI)
+	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z15, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z16, (BX)
+	VMOVUPS      Z17, (SI)
+	VMOVUPS      Z18, (DI)
+	VMOVUPS      Z19, (R8)
+	LEAQ         (BX)(R9*4), BX
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R8)(R9*4), R8
+	VMOVUPS      Z20, (BX)
+	VMOVUPS      Z21, (SI)
+	VMOVUPS      Z22, (DI)
+	VMOVUPS      Z23, (R8)
+	DECQ         AX
+	JNZ          block
 	VZEROUPPER
 	RET
 

@@ -43,6 +43,73 @@ func tileGeneric(w, tiles, k int, x *float32, rows, off *int32, b, init *float32
 	}
 }
 
+// dotsGenericCols is the number of rows of y of dotsGeneric.
+const dotsGenericCols = 2
+
+// dotsGeneric is the dotsFunc of 2 rows of y.
+func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
+	row := func(base *float32, at int32) []float32 {
+		return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(base), 4*int(at))), k)
+	}
+	places := unsafe.Slice(rows, dotRows)
+	sums := unsafe.Slice(c, dotsGenericCols*dotRows)
+	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
+		y := row(y, at)
+		x0, x1, x2, x3 := row(x, places[0]), row(x, places[1]), row(x, places[2]), row(x, places[3])
+		var s0, s1, s2, s3 float32
+		for p, v := range y {
+			s0 += x0[p] * v
+			s1 += x1[p] * v
+			s2 += x2[p] * v
+			s3 += x3[p] * v
+		}
+		q := sums[j*dotRows:][:dotRows]
+		q[0] += s0
+		q[1] += s1
+		q[2] += s2
+		q[3] += s3
+	}
+}
+
+// linesGeneric returns lineFuncs of up to 4 rows and one vector of 4 lanes.
+func linesGeneric() [][]lineFunc {
+	var list [][]lineFunc
+	for rows := 1; rows <= 4; rows++ {
+		list = append(list, []lineFunc{func(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int) {
+			lineGeneric(rows, blocks, k, x, from, off, w, init, c, to, ldc)
+		}})
+	}
+	return list
+}
+
+// lineGeneric is the lineFunc for panels of some rows and blocks of one vector.
+func lineGeneric(rows, blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int) {
+	at := func(base *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(base), 4*i)) }
+	offs := unsafe.Slice(off, 2*k)
+	dst := unsafe.Slice(to, blocks)
+	for v, start := range unsafe.Slice(from, blocks) {
+		line := at(x, int(start))
+		for i := range rows {
+			sum := (*[4]float32)(unsafe.Pointer(at(c, i*ldc+int(dst[v]))))
+			s := *sum
+			if init != nil {
+				f := *at(init, i)
+				s = [4]float32{f, f, f, f}
+			}
+			s0, s1, s2, s3 := s[0], s[1], s[2], s[3]
+			for p := 0; p < len(offs); p += 2 {
+				q := (*[4]float32)(unsafe.Pointer(at(line, int(offs[p]))))
+				f := *at(w, int(offs[p+1])+i)
+				s0 += f * q[0]
+				s1 += f * q[1]
+				s2 += f * q[2]
+				s3 += f * q[3]
+			}
+			*sum = [4]float32{s0, s1, s2, s3}
+		}
+	}
+}
+
 // transposeGeneric sets dst[j*ldd+i] = src[i*lds+j] for i below rows and j
 // below cols.
 func transposeGeneric(rows, cols int, src []float32, lds int, dst []float32, ldd int) {

@@ -14,6 +14,71 @@ func tileAVX2x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float3
 //go:noescape
 func tileAVX2x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
+// dotsAVX2 is the dotsFunc of 3 rows of y.
+//
+//go:noescape
+func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// lineAVX2_1x1 is the lineFunc of 1 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_1x2 is the lineFunc of 1 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_1x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_2x1 is the lineFunc of 2 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_2x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_2x2 is the lineFunc of 2 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_2x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_3x1 is the lineFunc of 3 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_3x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_3x2 is the lineFunc of 3 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_3x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_4x1 is the lineFunc of 4 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_4x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_4x2 is the lineFunc of 4 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_4x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_5x1 is the lineFunc of 5 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_5x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_5x2 is the lineFunc of 5 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_5x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_6x1 is the lineFunc of 6 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX2_6x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX2_6x2 is the lineFunc of 6 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX2_6x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
 // fmaLoopAVX2 multiplies and adds n times on each of 12 vectors.
 func fmaLoopAVX2(n int)
 
@@ -36,6 +101,131 @@ func tileAVX512x3(tiles int, k int, x *float32, rows *int32, off *int32, b *floa
 //
 //go:noescape
 func tileAVX512x4(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+
+// dotsAVX512 is the dotsFunc of 6 rows of y.
+//
+//go:noescape
+func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// lineAVX512_1x1 is the lineFunc of 1 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_1x2 is the lineFunc of 1 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_1x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_1x3 is the lineFunc of 1 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_1x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_1x4 is the lineFunc of 1 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_1x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_2x1 is the lineFunc of 2 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_2x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_2x2 is the lineFunc of 2 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_2x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_2x3 is the lineFunc of 2 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_2x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_2x4 is the lineFunc of 2 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_2x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_3x1 is the lineFunc of 3 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_3x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_3x2 is the lineFunc of 3 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_3x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_3x3 is the lineFunc of 3 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_3x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_3x4 is the lineFunc of 3 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_3x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_4x1 is the lineFunc of 4 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_4x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_4x2 is the lineFunc of 4 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_4x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_4x3 is the lineFunc of 4 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_4x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_4x4 is the lineFunc of 4 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_4x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_5x1 is the lineFunc of 5 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_5x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_5x2 is the lineFunc of 5 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_5x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_5x3 is the lineFunc of 5 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_5x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_5x4 is the lineFunc of 5 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_5x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_6x1 is the lineFunc of 6 rows and 1 vectors.
+//
+//go:noescape
+func lineAVX512_6x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_6x2 is the lineFunc of 6 rows and 2 vectors.
+//
+//go:noescape
+func lineAVX512_6x2(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_6x3 is the lineFunc of 6 rows and 3 vectors.
+//
+//go:noescape
+func lineAVX512_6x3(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
+
+// lineAVX512_6x4 is the lineFunc of 6 rows and 4 vectors.
+//
+//go:noescape
+func lineAVX512_6x4(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
 
 // fmaLoopAVX512 multiplies and adds n times on each of 24 vectors.
 func fmaLoopAVX512(n int)

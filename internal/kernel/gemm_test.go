@@ -168,6 +168,15 @@ func TestGemm(t *testing.T) {
 			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*gemmDepth - 1, 1, 0, 0}.check(t, p)
 			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, gemmPackedDepth + 9, 1, 0, 0}.check(t, p)
 		}
+		// Few rows, whose products read B where it lies.
+		for _, m := range []int{2, 3, 16, lineMaxRows} {
+			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}} {
+				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)
+				gemmCase{false, true, m, size[0], size[1], 1, 0, 0}.check(t, p)
+				gemmCase{false, false, m, size[0], size[1], -0.5, 1, 3}.check(t, p)
+				gemmCase{false, true, m, size[0], size[1], 1.5, -2, 3}.check(t, p)
+			}
+		}
 		const many = gemmPacked/gemmPackedDepth + 70
 		gemmCase{true, true, 2, many, gemmPackedDepth + 9, 1, 2, 0}.check(t, p)
 		gemmCase{true, true, many, 2, gemmPackedDepth + 9, 1, 2, 0}.check(t, p)
@@ -188,6 +197,21 @@ func TestGemmThreads(t *testing.T) {
 			}
 			sameBits(t, "threads "+name, got, want)
 		})
+		for _, trans := range []bool{false, true} {
+			ldb := 1300
+			if trans {
+				ldb = k
+			}
+			b, want := guarded(r, k*1300), []float32(nil)
+			eachPool(func(name string, p *Pool) {
+				got := make([]float32, 16*1300)
+				Gemm(p, false, trans, 16, 1300, k, 1.5, a, k, b, ldb, 0, got, 1300)
+				if want == nil {
+					want = got
+				}
+				sameBits(t, "few rows, threads "+name, got, want)
+			})
+		}
 	})
 }
 

@@ -21,8 +21,11 @@ type transposeFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32
 
 // micro is what a level offers to matrix products.
 type micro struct {
-	lanes     int           // columns of the narrowest panel: one vector
-	tiles     []tileFunc    // tiles[v-1] takes panels of v*lanes columns
+	lanes     int        // columns of the narrowest panel: one vector
+	tiles     []tileFunc // tiles[v-1] takes panels of v*lanes columns
+	dots      dotsFunc
+	dotCols   int           // rows of y of dot, a divisor of dotPiece
+	lines     [][]lineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
 	transpose transposeFunc // nil: there is none
 	copyRows  func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	winograd  [2]winogradTransforms // F(2x2,3x3) and F(4x4,3x3)
@@ -32,7 +35,7 @@ type micro struct {
 
 // micros is indexed by level.
 var micros = [...]micro{
-	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, copyRows: copyRowsGeneric, winograd: winogradGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
+	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, dots: dotsGeneric, dotCols: dotsGenericCols, lines: linesGeneric(), copyRows: copyRowsGeneric, winograd: winogradGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
 	levelAVX2:    microAVX2,
 	levelAVX512:  microAVX512,
 }

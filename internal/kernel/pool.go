@@ -48,6 +48,8 @@ type Pool struct {
 	op     sync.Mutex // held from begin to end
 	common []float32  // grown by shared
 	gemm   gemmTask
+	dot    dotTask
+	line   lineTask
 	gemv   gemvTask
 }
 

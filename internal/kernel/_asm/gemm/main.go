@@ -21,17 +21,24 @@ type set struct {
 	name    string
 	bytes   int // of a vector
 	vectors int // in the widest panel
+	dots    int // rows of y of a tile of dot products
 	new     func() reg.VecVirtual
 }
 
 func main() {
 	ConstraintExpr("amd64,!noasm")
 	for _, s := range []*set{
-		{"AVX2", 32, 2, YMM},
-		{"AVX512", 64, 4, ZMM},
+		{"AVX2", 32, 2, 3, YMM},
+		{"AVX512", 64, 4, 6, ZMM},
 	} {
 		for v := 1; v <= s.vectors; v++ {
 			s.tile(v)
+		}
+		s.dot(s.dots)
+		for r := 1; r <= rows; r++ {
+			for v := 1; v <= s.vectors; v++ {
+				s.line(r, v)
+			}
 		}
 		s.fmaLoop()
 	}
@@ -68,13 +75,15 @@ func (s *set) tile(vectors int) {
 	}
 
 	Label("tile")
-	Comment("The sums start from init, or from zero.")
+	Comment("The sums start from init, or from zero. Where init is a matrix of some columns more,")
+	Comment("those to the right are next.")
 	TESTQ(init, init)
 	JZ(LabelRef("zero"))
 	ldi := Load(Param("ldi"), GP64())
 	for i := range sum {
 		for j, r := range sum[i] {
 			VMOVUPS(Mem{Base: init, Disp: j * s.bytes}, r)
+			PREFETCHT0(Mem{Base: init, Disp: (vectors + j) * s.bytes})
 		}
 		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
 	}
