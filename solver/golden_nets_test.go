@@ -52,9 +52,9 @@ func readIDX(t *testing.T, name string, axes int) []byte {
 	return data[4+4*axes:]
 }
 
-// feed returns what fills the inputs with the images of a pass, in the order
+// mnistFeed returns what fills the inputs with the images of a pass, in the order
 // of the file.
-func (c *goldenCase) mnistFeed(train, test mnist, shift, scale float32) func(*net.Net, int64) error {
+func mnistFeed(train, test mnist, shift, scale float32) func(*net.Net, int64) error {
 	return func(n *net.Net, pass int64) error {
 		half := train
 		if n.Phase() == caffepb.Phase_TEST {
@@ -101,7 +101,7 @@ func TestGoldenNets(t *testing.T) {
 			// numbers of the snapshot on the way are not compared; what is
 			// learned from Caffe's snapshot in restartOnce is, closely.
 			c.snapshotTolerance = math.MaxFloat32
-			c.feed = c.mnistFeed(train, test, tt.shift, tt.scale)
+			c.feed = mnistFeed(train, test, tt.shift, tt.scale)
 			c.file.Param.Display = proto.Int32(1) // for the outputs of each iteration
 			c.train(t, tt.iterations)
 			if c.has(10, "snap_iter_%d.solverstate") {
