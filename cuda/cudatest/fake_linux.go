@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/cuda/lib"
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
@@ -24,18 +25,27 @@ func Fake(t testing.TB, settings ...string) *Control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lib, err := dynlib.Open(file)
+	library, err := dynlib.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Control{File: file, lib: lib, t: t}
+	c := &Control{File: file, lib: library, t: t}
 	c.call("fake_reset", "")
 	for _, s := range settings {
 		c.Set(s)
 	}
 	t.Setenv(driver.Env, file)
+	t.Setenv(lib.EnvBLAS, "none") // a real one could do nothing with this device
+	t.Setenv(lib.EnvDNN, "none")
 	t.Cleanup(c.finish)
 	return c
+}
+
+// UseLibraries makes the fake's cuBLAS and cuDNN the ones that package lib opens
+// until the end of the test. Without it there are none.
+func (c *Control) UseLibraries() {
+	c.t.Setenv(lib.EnvBLAS, c.File)
+	c.t.Setenv(lib.EnvDNN, c.File)
 }
 
 func (c *Control) call(function, text string) {

@@ -10,5 +10,8 @@ func Fake(t testing.TB, _ ...string) *Control {
 	return nil
 }
 
+// UseLibraries does nothing: Fake has skipped the test.
+func (c *Control) UseLibraries() {}
+
 func (c *Control) call(string, string)   {}
 func (c *Control) lines(string) []string { return nil }

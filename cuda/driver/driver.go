@@ -141,8 +141,10 @@ const (
 	MaxThreadsPerBlock     Attribute = 1
 	SharedMemoryPerBlock   Attribute = 8 // bytes without SetFunctionAttribute
 	WarpSize               Attribute = 10
+	RegistersPerBlock      Attribute = 12
 	ClockRate              Attribute = 13 // kHz
 	MultiprocessorCount    Attribute = 16
+	KernelTimeout          Attribute = 17 // 1: a kernel may not run for seconds, since a display uses the device
 	Integrated             Attribute = 18 // 1: shares the host's memory
 	ComputeMode            Attribute = 20 // 0: anybody may use it; 2: nobody
 	MemoryClockRate        Attribute = 36 // kHz

@@ -18,3 +18,19 @@ func GoString(b []byte) string {
 	}
 	return string(b)
 }
+
+// TextAt is the text at an address that a native library returned, up to a zero
+// byte.
+func TextAt(addr uintptr) string {
+	if addr == 0 {
+		return ""
+	}
+	var b []byte
+	for p := addr; ; p++ {
+		c := *(*byte)(Pointer(p))
+		if c == 0 {
+			return string(b)
+		}
+		b = append(b, c)
+	}
+}

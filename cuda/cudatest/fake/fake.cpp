@@ -5,6 +5,7 @@
 // forgive or would not notice.
 #include "fake.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
@@ -43,14 +44,6 @@ enum {
 std::recursive_mutex fake_mutex;
 
 namespace {
-
-// Every handle points to an Object; live has those that are not destroyed.
-struct Object {
-  const char* kind;
-  int device = -1;
-  explicit Object(const char* k) : kind(k) {}
-  virtual ~Object() {}
-};
 
 struct Context : Object {
   int retained = 0;
@@ -131,7 +124,8 @@ struct State {
   bool initialized = false;
   int sticky = 0;
   std::map<int, Context*> primary;
-  std::set<Object*> live;
+  std::set<Object*> live;  // handles
+  uint64_t objects = 0;    // made so far
   std::map<uintptr_t, Block> memory_blocks;  // by address
   std::map<uintptr_t, size_t> freed;
   std::deque<Block> quarantine;
@@ -166,15 +160,11 @@ template <class T> T* as(void* handle, const char* call) {
 }
 
 template <class T> T* make(T* o) {
-  o->device = current ? current->device : -1;
-  g->live.insert(o);
+  fake_keep(o);
   return o;
 }
 
-void destroy(Object* o) {
-  g->live.erase(o);
-  delete o;
-}
+void destroy(Object* o) { fake_destroy(o); }
 
 // ---- streams
 
@@ -190,6 +180,7 @@ std::vector<Stream*> streams() {
   for (Object* o : g->live)
     if (Stream* s = dynamic_cast<Stream*>(o))
       if (!s->queue.empty()) all.push_back(s);
+  std::sort(all.begin(), all.end(), [](Stream* a, Stream* b) { return a->number < b->number; });
   return all;
 }
 
@@ -448,6 +439,26 @@ void fake_problem(const char* format, ...) {
   if (getenv("GOCAFFE_FAKE_STDERR")) fprintf(stderr, "fake CUDA: %s\n", line);
 }
 
+void fake_keep(Object* o) {
+  o->device = current ? current->device : -1;
+  o->number = ++g->objects;
+  g->live.insert(o);
+}
+
+Object* fake_object(void* handle, const char* call, const char* kind) {
+  Object* o = (Object*)handle;
+  if (g->live.count(o) && !strcmp(o->kind, kind)) return o;
+  fake_problem("%s: not a %s, or one that is destroyed", call, kind);
+  return nullptr;
+}
+
+void fake_destroy(Object* o) {
+  g->live.erase(o);
+  delete o;
+}
+
+bool fake_context() { return current && g->live.count(current); }
+
 int fake_enter(const char* call, const std::string& args) {
   const int number = ++g->counts[call];
   if (g->log) g->calls.push_back(std::string(call) + "(" + args + ")");
@@ -560,9 +571,10 @@ API int cuDeviceGetAttribute(int* value, int attribute, int device) {
     case 1: *value = 1024; break;
     case 8: *value = 48 << 10; break;
     case 10: *value = 32; break;
+    case 12: *value = 65536; break;
     case 13: *value = 1410000; break;
     case 16: *value = g->multiprocessors; break;
-    case 18: case 20: *value = 0; break;
+    case 17: case 18: case 20: *value = 0; break;
     case 36: *value = 1215000; break;
     case 37: *value = 5120; break;
     case 38: *value = 40 << 20; break;

@@ -22,6 +22,19 @@ int fake_push(CUstream stream, const std::string& name, std::function<int()> wor
 // fake_check says whether bytes at p lie in one live piece of device memory.
 bool fake_check(const char* call, const void* p, size_t bytes);
 
+// Every handle points to an Object; those that are not destroyed are known.
+struct Object {
+  const char* kind;
+  int device = -1;
+  uint64_t number = 0;  // in the order of creation
+  explicit Object(const char* k) : kind(k) {}
+  virtual ~Object() {}
+};
+void fake_keep(Object* o);             // from now on it is a handle
+Object* fake_object(void* handle, const char* call, const char* kind);  // null: there is none
+void fake_destroy(Object* o);
+bool fake_context();                   // whether a context is current
+
 // fake_problem notes a mistake of the program under test.
 void fake_problem(const char* format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,0 +1,265 @@
+package lib
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/internal/dynlib"
+)
+
+// DNN is cuDNN with a handle, which belongs to one context and one stream. It is
+// for one goroutine at a time.
+type DNN struct {
+	*native
+	handle  uintptr
+	version int
+	one     float32
+	zero    float32
+	args    [14]uintptr
+}
+
+var dnnFunctions = []string{
+	"cudnnCreate", "cudnnDestroy", "cudnnGetVersion", "cudnnGetErrorString", "cudnnSetStream",
+	"cudnnCreateTensorDescriptor", "cudnnSetTensor4dDescriptor", "cudnnDestroyTensorDescriptor",
+	"cudnnCreateFilterDescriptor", "cudnnSetFilter4dDescriptor", "cudnnDestroyFilterDescriptor",
+	"cudnnCreateConvolutionDescriptor", "cudnnSetConvolution2dDescriptor", "cudnnSetConvolutionGroupCount",
+	"cudnnSetConvolutionMathType", "cudnnDestroyConvolutionDescriptor",
+	"cudnnGetConvolutionForwardAlgorithm_v7", "cudnnGetConvolutionBackwardDataAlgorithm_v7",
+	"cudnnGetConvolutionBackwardFilterAlgorithm_v7",
+	"cudnnGetConvolutionForwardWorkspaceSize", "cudnnGetConvolutionBackwardDataWorkspaceSize",
+	"cudnnGetConvolutionBackwardFilterWorkspaceSize",
+	"cudnnConvolutionForward", "cudnnConvolutionBackwardData", "cudnnConvolutionBackwardFilter",
+}
+
+// OpenDNN opens cuDNN for the current context and makes a handle for stream s.
+// An error that is ErrNotFound says that there is none.
+func OpenDNN(s driver.Stream) (*DNN, error) {
+	lib, err := find(EnvDNN, "cudnn", []int{9, 8})
+	if err != nil {
+		return nil, err
+	}
+	n, err := bind(lib, "cuDNN", dnnFunctions)
+	if err != nil {
+		return nil, err
+	}
+	d := &DNN{native: n, one: 1, version: int(dynlib.Call(n.addr["cudnnGetVersion"]))}
+	n.text = func(code int) string {
+		p := dynlib.Call(n.addr["cudnnGetErrorString"], uintptr(code))
+		return dynlib.TextAt(p)
+	}
+	if err := n.call("cudnnCreate", uintptr(unsafe.Pointer(&d.handle))); err != nil {
+		return nil, err
+	}
+	if err := n.call("cudnnSetStream", d.handle, uintptr(s)); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close gives the handle back.
+func (d *DNN) Close() error { return d.call("cudnnDestroy", d.handle) }
+
+// Version is cuDNN's version: "9.1.0".
+func (d *DNN) Version() string {
+	if d.version >= 90000 {
+		return fmt.Sprintf("%d.%d.%d", d.version/10000, d.version/100%100, d.version%100)
+	}
+	return fmt.Sprintf("%d.%d.%d", d.version/1000, d.version/100%10, d.version%100)
+}
+
+// A ConvolutionShape says what a convolution is: x is (N,C,H,W), the weights are
+// (M,C/Group,KernelH,KernelW) and y is (N,M,OutH,OutW), all in row-major order.
+type ConvolutionShape struct {
+	N, C, H, W           int
+	M, OutH, OutW        int
+	KernelH, KernelW     int
+	PadH, PadW           int
+	StrideH, StrideW     int
+	DilationH, DilationW int
+	Group                int
+}
+
+// A Convolution is a convolution of one shape: descriptors, and an algorithm for
+// each of its three passes.
+type Convolution struct {
+	d             *DNN
+	x, y, w, conv uintptr // descriptors
+	forward, data pass
+	filter        pass
+}
+
+// pass is one of the three passes.
+type pass struct {
+	name      string
+	algorithm uintptr
+	workspace uint64 // bytes
+}
+
+// performance is cudnnConvolutionFwdAlgoPerf_t and its like.
+type performance struct {
+	algorithm   int32
+	status      int32
+	time        float32
+	memory      uint64
+	determinism int32 // 1: the same result in each run
+	mathType    int32
+	reserved    [3]int32
+}
+
+// NewConvolution makes a convolution. Only algorithms are taken that give the same
+// result in each run, and that need at most maxWorkspace bytes. BF16 is done as
+// TF32, which cuDNN does without a conversion of the data.
+func (d *DNN) NewConvolution(s ConvolutionShape, math Math, maxWorkspace uint64) (*Convolution, error) {
+	c := &Convolution{d: d, forward: pass{name: "Forward"}, data: pass{name: "BackwardData"}, filter: pass{name: "BackwardFilter"}}
+	if err := c.describe(s, math); err != nil {
+		c.Close()
+		return nil, err
+	}
+	for _, p := range []struct {
+		*pass
+		from, to uintptr
+	}{{&c.forward, c.x, c.y}, {&c.data, c.y, c.x}, {&c.filter, c.x, c.y}} {
+		if err := c.choose(p.pass, p.from, p.to, math, maxWorkspace); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// describe makes the descriptors.
+func (c *Convolution) describe(s ConvolutionShape, math Math) error {
+	const float, nchw, crossCorrelation = 0, 0, 1
+	d := c.d
+	steps := []func() error{
+		func() error { return d.call("cudnnCreateTensorDescriptor", uintptr(unsafe.Pointer(&c.x))) },
+		func() error { return d.call("cudnnCreateTensorDescriptor", uintptr(unsafe.Pointer(&c.y))) },
+		func() error { return d.call("cudnnCreateFilterDescriptor", uintptr(unsafe.Pointer(&c.w))) },
+		func() error { return d.call("cudnnCreateConvolutionDescriptor", uintptr(unsafe.Pointer(&c.conv))) },
+		func() error {
+			return d.call("cudnnSetTensor4dDescriptor", c.x, nchw, float, uintptr(s.N), uintptr(s.C), uintptr(s.H), uintptr(s.W))
+		},
+		func() error {
+			return d.call("cudnnSetTensor4dDescriptor", c.y, nchw, float, uintptr(s.N), uintptr(s.M), uintptr(s.OutH), uintptr(s.OutW))
+		},
+		func() error {
+			return d.call("cudnnSetFilter4dDescriptor", c.w, float, nchw, uintptr(s.M), uintptr(s.C/s.Group), uintptr(s.KernelH), uintptr(s.KernelW))
+		},
+		func() error {
+			return d.call("cudnnSetConvolution2dDescriptor", c.conv, uintptr(s.PadH), uintptr(s.PadW),
+				uintptr(s.StrideH), uintptr(s.StrideW), uintptr(s.DilationH), uintptr(s.DilationW), crossCorrelation, float)
+		},
+		func() error { return d.call("cudnnSetConvolutionGroupCount", c.conv, uintptr(s.Group)) },
+		func() error { return d.call("cudnnSetConvolutionMathType", c.conv, mathType(math)) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mathType(math Math) uintptr {
+	if math == FP32 {
+		return 3 // CUDNN_FMA_MATH; the default would take TF32
+	}
+	return 1 // CUDNN_TENSOR_OP_MATH
+}
+
+// choose takes the fastest algorithm that cuDNN's heuristics propose for a pass.
+// The descriptors are those of the pass's input and result, in cuDNN's order.
+func (c *Convolution) choose(p *pass, from, to uintptr, math Math, maxWorkspace uint64) error {
+	first, second, third := c.inOrder(p, from, to)
+	var found [16]performance
+	var n int32
+	ask := "cudnnGetConvolution" + p.name + "Algorithm_v7"
+	err := c.d.call(ask, c.d.handle, first, second, c.conv, third, uintptr(len(found)),
+		uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&found)))
+	if err != nil {
+		return err
+	}
+	for _, f := range found[:n] {
+		if f.status != 0 || f.determinism != 1 || f.memory > maxWorkspace || math == FP32 && f.mathType != 3 && f.mathType != 0 {
+			continue
+		}
+		var bytes uintptr
+		err := c.d.call("cudnnGetConvolution"+p.name+"WorkspaceSize", c.d.handle, first, second, c.conv, third,
+			uintptr(f.algorithm), uintptr(unsafe.Pointer(&bytes)))
+		if err != nil || uint64(bytes) > maxWorkspace {
+			continue
+		}
+		p.algorithm, p.workspace = uintptr(f.algorithm), uint64(bytes)
+		return nil
+	}
+	return &Error{Call: ask, Code: 9, Text: fmt.Sprintf("none of %d algorithms is deterministic with a workspace of at most %d bytes", n, maxWorkspace)}
+}
+
+// inOrder gives the descriptors in the order of cuDNN's arguments: x, w, y forward;
+// w, dy, dx for the data; x, dy, dw for the weights.
+func (c *Convolution) inOrder(p *pass, from, to uintptr) (first, second, third uintptr) {
+	switch p {
+	case &c.forward:
+		return from, c.w, to
+	case &c.data:
+		return c.w, from, to
+	}
+	return from, to, c.w
+}
+
+// Workspace is the number of bytes of device memory that a pass needs beside its
+// arguments.
+func (c *Convolution) Workspace() uint64 {
+	return max(c.forward.workspace, c.data.workspace, c.filter.workspace)
+}
+
+// Forward is y = x * w.
+func (c *Convolution) Forward(x, w, y, workspace driver.Ptr) error {
+	return c.run("cudnnConvolutionForward", &c.forward, c.x, x, c.w, w, workspace, false, c.y, y)
+}
+
+// BackwardData computes x's gradient from y's.
+func (c *Convolution) BackwardData(w, dy, dx, workspace driver.Ptr) error {
+	return c.run("cudnnConvolutionBackwardData", &c.data, c.w, w, c.y, dy, workspace, false, c.x, dx)
+}
+
+// BackwardFilter adds the gradient of the weights to dw.
+func (c *Convolution) BackwardFilter(x, dy, dw, workspace driver.Ptr) error {
+	return c.run("cudnnConvolutionBackwardFilter", &c.filter, c.x, x, c.y, dy, workspace, true, c.w, dw)
+}
+
+// run calls a pass; all three have the same order of arguments.
+func (c *Convolution) run(call string, p *pass, da uintptr, a driver.Ptr, db uintptr, b, workspace driver.Ptr, add bool, dr uintptr, r driver.Ptr) error {
+	d := c.d
+	beta := &d.zero
+	if add {
+		beta = &d.one
+	}
+	args := d.args[:13]
+	copy(args, []uintptr{d.handle, uintptr(unsafe.Pointer(&d.one)), da, uintptr(a), db, uintptr(b), c.conv,
+		p.algorithm, uintptr(workspace), uintptr(p.workspace), uintptr(unsafe.Pointer(beta)), dr, uintptr(r)})
+	return d.callKept(call, args)
+}
+
+// Close gives the descriptors back.
+func (c *Convolution) Close() error {
+	var first error
+	for _, o := range []struct {
+		destroy string
+		handle  *uintptr
+	}{
+		{"cudnnDestroyTensorDescriptor", &c.x}, {"cudnnDestroyTensorDescriptor", &c.y},
+		{"cudnnDestroyFilterDescriptor", &c.w}, {"cudnnDestroyConvolutionDescriptor", &c.conv},
+	} {
+		if *o.handle == 0 {
+			continue
+		}
+		if err := c.d.call(o.destroy, *o.handle); err != nil && first == nil {
+			first = err
+		}
+		*o.handle = 0
+	}
+	return first
+}
