@@ -103,11 +103,15 @@ func (a *app) remarks(file *prototxt.Net) {
 // checkNet builds a net with made-up data in place of its data layers and
 // shows its plan.
 func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, shape []int) error {
-	opts := net.Options{State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: f.batch}}
+	opts := net.Options{
+		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: f.batch},
+		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
+	}
 	n, err := net.New(file, opts)
 	absent, wrong := sortErrors(err)
 	if len(absent) > 0 && shape != nil {
 		opts.Synthetic.Shape = shape
+		opts.Memory = new(net.Memory)
 		n, err = net.New(file, opts)
 		absent, wrong = sortErrors(err)
 	}

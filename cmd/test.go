@@ -102,8 +102,9 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 		a.glog.quiet = true
 	}
 	var nets []*testNet
+	memory := new(net.Memory)
 	for _, p := range pairs {
-		t, err := a.newTestNet(f, p, r != nil)
+		t, err := a.newTestNet(f, p, r != nil, memory)
 		if err != nil {
 			return err
 		}
@@ -153,14 +154,15 @@ type testNet struct {
 	scores []float32 // sums, one for each element of each output
 }
 
-// newTestNet builds a net and loads its weights.
-func (a *app) newTestNet(f *testFlags, p pair, classify bool) (*testNet, error) {
+// newTestNet builds a net, in memory that all nets share, and loads its weights.
+func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory) (*testNet, error) {
 	own := f.scoreFlags
 	own.model, own.weights = p.model, p.weights
 	file, opts, err := a.readModel(&own, caffepb.Phase_TEST, "caffe.cpp:275")
 	if err != nil {
 		return nil, err
 	}
+	opts.Memory, opts.ForwardOnly = memory, true
 	t := new(testNet)
 	if t.net, err = net.New(file, opts); err != nil {
 		return nil, err
@@ -256,6 +258,7 @@ func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.
 	if err != nil {
 		return nil, err
 	}
+	opts.Memory = new(net.Memory)
 	return net.New(file, opts)
 }
 

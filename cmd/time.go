@@ -79,6 +79,11 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 		a.glog.logf("caffe.cpp:394", "Iteration: %d forward-backward time: %d ms.", i+1, took.Milliseconds())
 	}
 	a.glog.logf("caffe.cpp:397", "Average time per layer: ")
+	for _, l := range n.Layers() {
+		if l.RunsIn != nil {
+			a.glog.logf("caffe.cpp:397", "%10s\truns in %s, whose time is that of both.", l.Name, l.RunsIn.Name)
+		}
+	}
 	mean := func(d time.Duration) string {
 		return cfmt.G(float64(d.Microseconds()) / 1000 / float64(f.iterations))
 	}

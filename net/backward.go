@@ -1,9 +1,6 @@
 package net
 
-import (
-	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/layers"
-)
+import "github.com/gocaffe/gocaffe/layers"
 
 // needBackward decides which layers the backward pass runs, from the end of
 // the net to its beginning: those that have something to train at or above
@@ -72,24 +69,4 @@ func (l *Layer) setParamBackward(k int, need bool) {
 	if p, ok := l.Impl.(layers.ParamPropagator); ok {
 		p.SetParamPropagateDown(k, need)
 	}
-}
-
-// diffsUsed returns the blobs whose diff the passes use: the losses, which
-// hold their weight there, and what the backward pass, if there is one, reads
-// and writes.
-func (n *Net) diffsUsed(backward bool) map[*blob.Blob]bool {
-	used := make(map[*blob.Blob]bool)
-	for _, l := range n.layers {
-		for j, top := range l.Tops {
-			if backward && l.NeedsBackward || l.LossWeights[j] != 0 {
-				used[top] = true
-			}
-		}
-		for j, bottom := range l.Bottoms {
-			if backward && l.NeedsBackward && l.PropagateDown[j] {
-				used[bottom] = true
-			}
-		}
-	}
-	return used
 }

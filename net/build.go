@@ -29,6 +29,9 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		log:     opts.Log,
 		envs:    make(map[caffepb.Phase]*layers.Env),
 		byName:  make(map[string]*netBlob),
+
+		memory:      opts.Memory,
+		forwardOnly: opts.ForwardOnly,
 	}
 	if n.state == nil {
 		n.state = file.Param.GetState()
@@ -89,11 +92,14 @@ func (b *builder) build() error {
 	b.needBackward(filtered.GetForceBackward())
 	b.findOutputs()
 	b.shareWeights()
+	b.group()
+	b.fuse()
 	if err := b.checkSize(); err != nil {
 		return err
 	}
+	b.place()
 	b.fillLabels()
-	b.debugInfo = filtered.GetDebugInfo()
+	b.SetDebugInfo(filtered.GetDebugInfo())
 	b.logf("net.cpp:257", "Network initialization done.")
 	return nil
 }
@@ -225,6 +231,13 @@ func (b *builder) connect(i int) {
 		b.fail(l, l.wrapIn(b.file, err))
 		return
 	}
+	if b.splitsBottom(l) {
+		for j, top := range l.tops {
+			if j < len(l.bottoms) && top.name == l.bottoms[j].name && top.Count() == l.bottoms[j].Count() {
+				top.ShareDiff(l.Bottoms[j]) // the counts are equal, so sharing cannot fail
+			}
+		}
+	}
 	b.logf("net.cpp:124", "Setting up %s", l.Name)
 	for j, top := range l.tops {
 		top.lossWeight = l.LossWeights[j]
@@ -293,10 +306,10 @@ func (b *builder) appendTop(l *Layer, j int) {
 	var top *netBlob
 	if !automatic && j < len(l.BottomNames) && l.BottomNames[j] == name {
 		b.logf("net.cpp:369", "%s -> %s (in-place)", l.Name, name)
-		top = l.bottoms[j]
+		top = b.inPlace(l, l.bottoms[j])
 	} else {
 		b.logf("net.cpp:382", "%s -> %s", l.Name, name)
-		top = &netBlob{Blob: new(blob.Blob), name: name}
+		top = &netBlob{Blob: new(blob.Blob), name: name, source: len(l.source.Bottom) == 0}
 		b.blobs = append(b.blobs, top)
 		if !automatic {
 			b.byName[name] = top
@@ -312,6 +325,19 @@ func (b *builder) appendTop(l *Layer, j int) {
 	l.tops = append(l.tops, top)
 	l.Tops = append(l.Tops, top.Blob)
 	l.TopNames = append(l.TopNames, name)
+}
+
+// inPlace returns the top of a layer that works in place on a bottom: the
+// bottom itself, or another blob that takes over its name, so that the layer
+// need not keep a copy. What others fill is not split.
+func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
+	if bottom.source || !b.splitsBottom(l) {
+		return bottom
+	}
+	top := &netBlob{Blob: new(blob.Blob), name: bottom.name}
+	b.blobs[slices.Index(b.blobs, bottom)] = top
+	b.byName[top.name] = top
+	return top
 }
 
 // findOutputs collects the blobs that no layer reads, in alphabetical order.

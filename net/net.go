@@ -30,6 +30,19 @@ type Options struct {
 
 	// Synthetic puts made-up data in the place of data layers.
 	Synthetic *Synthetic
+
+	// Memory, unless it is nil, is shared by blobs that are not needed at the
+	// same time, and layers that can do so compute others together with
+	// themselves (layers.Fuser). The passes then go from the first layer to the
+	// last and back, and after them only some blobs hold what was computed: the
+	// tops of layers without bottoms, the outputs and losses of the net, and
+	// all weights. Nets with the same Memory run in turn. If it is nil, every
+	// blob keeps its numbers.
+	Memory *Memory
+
+	// ForwardOnly says that there will be no backward pass, which spares
+	// memory.
+	ForwardOnly bool
 }
 
 // A Net is a chain of layers and the blobs between them. Its methods are not
@@ -50,6 +63,10 @@ type Net struct {
 	learned []*Param // those of them that have memory of their own
 	outputs []Output
 	inputs  []string
+
+	memory      *Memory // nil if every blob keeps its numbers
+	forwardOnly bool
+	data, diffs [][]*blob.Blob // the blobs whose data, or diffs, the layers have made one
 
 	dataBytes int64 // of the tops of the layers so far, shared or not, as Caffe counts
 	debugInfo bool
@@ -75,6 +92,11 @@ type Layer struct {
 	PropagateDown []bool
 	ParamBackward []bool
 
+	// RunsIn is the layer that computes this one together with itself, or nil
+	// if the layer runs by itself (layers.Fuser).
+	RunsIn *Layer
+
+	chain      []*Layer // those whose RunsIn is this one, in their order
 	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions
@@ -90,6 +112,7 @@ type Layer struct {
 type netBlob struct {
 	*blob.Blob
 	name          string
+	source        bool // the top of a layer without bottoms
 	needsBackward bool
 	lossWeight    float32
 }
@@ -173,8 +196,13 @@ func (n *Net) SetPass(pass int64) {
 }
 
 // SetDebugInfo says whether the passes log the mean magnitude of every blob.
-// At first the file says so, with debug_info.
-func (n *Net) SetDebugInfo(on bool) { n.debugInfo = on }
+// At first the file says so, with debug_info. To turn it on makes the net Keep
+// all numbers.
+func (n *Net) SetDebugInfo(on bool) {
+	if n.debugInfo = on; on {
+		n.Keep()
+	}
+}
 
 // Close closes the layers that hold files or goroutines. The net must not run
 // after it.

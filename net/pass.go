@@ -2,6 +2,7 @@ package net
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -25,17 +26,19 @@ func (n *Net) Forward(ctx context.Context) (float32, error) {
 	return loss, nil
 }
 
-// ForwardLayer runs layer i and returns its part of the loss. If the shape of
-// a bottom has changed since the last time, the layer is reshaped first.
+// ForwardLayer runs layer i, unless another has computed it, and returns its
+// part of the loss. If the shape of a bottom has changed since the last time,
+// the layer is reshaped first.
 func (n *Net) ForwardLayer(ctx context.Context, i int) (float32, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	l := n.layers[i]
-	if l.reshaped() {
-		if err := l.reshape(n.workers); err != nil {
-			return 0, l.wrap(err)
-		}
+	if l.RunsIn != nil {
+		return 0, nil // it has run
+	}
+	if err := n.reshapeLayer(l); err != nil {
+		return 0, err
 	}
 	if err := l.forward(ctx); err != nil {
 		return 0, l.wrap(err)
@@ -60,13 +63,17 @@ func (n *Net) Backward(ctx context.Context) error {
 	return nil
 }
 
-// BackwardLayer runs layer i backward if the net needs that.
+// BackwardLayer runs layer i backward if the net needs that, and those that it
+// computes too.
 func (n *Net) BackwardLayer(ctx context.Context, i int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if n.forwardOnly {
+		return errors.New("the net was made to run forward only, and has no gradient")
+	}
 	l := n.layers[i]
-	if !l.NeedsBackward {
+	if l.RunsIn != nil || !l.runsBackward() {
 		return nil
 	}
 	if err := l.backward(ctx); err != nil {
@@ -89,6 +96,22 @@ func (n *Net) Reshape() error {
 	return nil
 }
 
+// reshapeLayer reshapes a layer and those that it computes, where the shape of
+// a bottom has changed.
+func (n *Net) reshapeLayer(l *Layer) error {
+	if l.reshaped() {
+		if err := l.reshape(n.workers); err != nil {
+			return l.wrap(err)
+		}
+	}
+	for _, taken := range l.chain {
+		if err := n.reshapeLayer(taken); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // reshaped tells whether a bottom has another shape than when the layer was
 // last reshaped.
 func (l *Layer) reshaped() bool {
@@ -102,12 +125,12 @@ func (l *Layer) reshaped() bool {
 
 func (l *Layer) forward(ctx context.Context) (err error) {
 	defer l.rescue("Forward", &err)
-	return l.env.Forward(ctx, l.Impl, l.Bottoms, l.Tops)
+	return l.env.Forward(ctx, l.Impl, l.Bottoms, l.end().Tops)
 }
 
 func (l *Layer) backward(ctx context.Context) (err error) {
 	defer l.rescue("Backward", &err)
-	return l.env.Backward(ctx, l.Impl, l.Tops, l.PropagateDown, l.Bottoms)
+	return l.env.Backward(ctx, l.Impl, l.end().Tops, l.PropagateDown, l.Bottoms)
 }
 
 // loss returns the sum of the tops times their loss weights, which are in the

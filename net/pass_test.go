@@ -100,6 +100,7 @@ func TestReshape(t *testing.T) {
 layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 3 dim: 20 dim: 20 } } }
 layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'
   convolution_param { num_output: 5 kernel_size: 3 stride: 2 weight_filler { type: 'gaussian' std: 1 } bias_filler { value: 0.2 } } }
+layer { name: 'scale' type: 'Scale' bottom: 'conv' top: 'conv' scale_param { bias_term: true } }
 layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }
 layer { name: 'pool' type: 'Pooling' bottom: 'conv' top: 'pool' pooling_param { kernel_size: 2 stride: 2 } }
 layer { name: 'softmax' type: 'Softmax' bottom: 'pool' top: 'softmax' }`, Options{Seed: 3})
@@ -290,23 +291,32 @@ func TestFailures(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	pool := kernel.NewPool(2) // a net without one borrows it, which the race detector makes an allocation
 	defer pool.Close()
-	n := build(t, tinyInput+ip("a", "data", "a", 10, "")+"layer { name: 'relu' type: 'ReLU' bottom: 'a' top: 'a' }\n"+ip("b", "a", "b", 3, "")+
-		"layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'b' bottom: 'label' top: 'loss' }\n"+
-		"layer { name: 'accuracy' type: 'Accuracy' bottom: 'b' bottom: 'label' top: 'accuracy' }", Options{State: state(t, "TRAIN"), Workers: pool})
-	ctx := context.Background()
-	step := func() {
-		n.ClearParamDiffs()
-		if _, err := n.Forward(ctx); err != nil {
-			t.Fatal(err)
+	const text = channels + convolve + `
+layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' }
+layer { name: 'scale' type: 'Scale' bottom: 'c' top: 'c' scale_param { bias_term: true } }
+layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'c' }
+layer { name: 'pool' type: 'Pooling' bottom: 'c' top: 'p' pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: 'silence' type: 'Silence' bottom: 'p' }
+layer { name: 'accuracy' type: 'Accuracy' bottom: 'ip' bottom: 'label' top: 'accuracy' }
+`
+	scored := strings.Replace(text, "layer { name: 'accuracy'", scores+"\nlayer { name: 'accuracy'", 1)
+	for _, memory := range []*Memory{nil, new(Memory)} {
+		n := build(t, scored, Options{State: state(t, "TRAIN"), Workers: pool, Memory: memory})
+		ctx := context.Background()
+		step := func() {
+			n.ClearParamDiffs()
+			if _, err := n.Forward(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Backward(ctx); err != nil {
+				t.Fatal(err)
+			}
+			n.Update()
 		}
-		if err := n.Backward(ctx); err != nil {
-			t.Fatal(err)
+		step()
+		if allocs := testing.AllocsPerRun(20, step); allocs != 0 {
+			t.Errorf("%g allocations in a forward pass, a backward pass and an update, want none; shared memory: %v", allocs, memory != nil)
 		}
-		n.Update()
-	}
-	step()
-	if allocs := testing.AllocsPerRun(20, step); allocs != 0 {
-		t.Errorf("%g allocations in a forward pass, a backward pass and an update, want none", allocs)
 	}
 }
 
@@ -316,16 +326,22 @@ func TestThreads(t *testing.T) {
 layer { name: 'data' type: 'Input' top: 'data' top: 'label' input_param { shape { dim: 9 dim: 3 dim: 13 dim: 11 } shape { dim: 9 } } }
 layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' convolution_param { num_output: 7 kernel_size: 3 weight_filler { type: 'msra' } } }
 layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'conv' }
+layer { name: 'scale' type: 'Scale' bottom: 'conv' top: 'conv' scale_param { bias_term: true } }
 layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }
 layer { name: 'pool' type: 'Pooling' bottom: 'conv' top: 'pool' pooling_param { kernel_size: 2 stride: 2 } }
 layer { name: 'drop' type: 'Dropout' bottom: 'pool' top: 'pool' }
 layer { name: 'ip' type: 'InnerProduct' bottom: 'pool' top: 'ip' inner_product_param { num_output: 10 weight_filler { type: 'xavier' } } }
 layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }`
-	var want []float32
-	for _, threads := range []int{1, 2, 5} {
+	want := make(map[bool][]float32) // with shared memory or without
+	for i := range 6 {
+		threads, shared := []int{1, 2, 5}[i/2], i%2 == 1
 		pool := kernel.NewPool(threads)
 		defer pool.Close()
-		n := build(t, text, Options{State: state(t, "TRAIN"), Seed: 5, Workers: pool})
+		opts := Options{State: state(t, "TRAIN"), Seed: 5, Workers: pool}
+		if shared {
+			opts.Memory = new(Memory)
+		}
+		n := build(t, text, opts)
 		var got []float32
 		for range 3 {
 			set(n.Blob("data"))
@@ -340,10 +356,10 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: '
 		for _, p := range n.Params() {
 			got = append(append(got, p.Blob.Data()...), p.Blob.Diff()...)
 		}
-		if want == nil {
-			want = got
-		} else if !slices.Equal(got, want) {
-			t.Errorf("%d threads give other results than one", threads)
+		if want[shared] == nil {
+			want[shared] = got
+		} else if !slices.Equal(got, want[shared]) {
+			t.Errorf("%d threads give other results than one; shared memory: %v", threads, shared)
 		}
 	}
 }

@@ -17,8 +17,9 @@ type Plan struct {
 	Weights int64 // numbers; shared ones count once
 	MACs    int64 // multiply-adds of one forward pass
 
-	DataBytes     int64 // of the blobs between the layers
-	DiffBytes     int64 // of their gradients
+	DataBytes     int64 // of the blobs between the layers, each counted by itself
+	DiffBytes     int64 // of their gradients, likewise
+	BlobBytes     int64 // of both: less than the sum if the net shares Memory
 	WeightBytes   int64
 	GradientBytes int64 // of the weights
 }
@@ -35,19 +36,16 @@ type LayerPlan struct {
 
 // Bytes returns the memory that the net needs for its blobs. What layers keep
 // for themselves is not in it.
-func (p *Plan) Bytes() int64 {
-	return p.DataBytes + p.DiffBytes + p.WeightBytes + p.GradientBytes
-}
+func (p *Plan) Bytes() int64 { return p.BlobBytes + p.WeightBytes + p.GradientBytes }
 
 // Plan returns what the net needs with its present shapes. A net for testing
 // is taken to run forward only.
 func (n *Net) Plan() *Plan {
 	p := new(Plan)
 	train := n.Phase() == caffepb.Phase_TRAIN
-	diffs := n.diffsUsed(train)
-	seen := make(map[*blob.Blob]bool)
-	for _, l := range n.layers {
-		before := p.Bytes()
+	added := n.planBlobs(p, train && !n.forwardOnly)
+	for i, l := range n.layers {
+		before := p.WeightBytes + p.GradientBytes
 		part := LayerPlan{
 			Name:     l.Name,
 			Type:     l.Type,
@@ -57,18 +55,6 @@ func (n *Net) Plan() *Plan {
 		}
 		if c, ok := l.Impl.(layers.Counter); ok {
 			part.MACs = c.MACs()
-		}
-		for _, top := range l.Tops {
-			if seen[top] {
-				continue // computed in place
-			}
-			seen[top] = true
-			if !sharesAny(top, l.Bottoms) {
-				p.DataBytes += 4 * int64(top.Count())
-			}
-			if diffs[top] {
-				p.DiffBytes += 4 * int64(top.Count())
-			}
 		}
 		for k, w := range l.Params {
 			part.Weights += int64(w.Count())
@@ -82,21 +68,43 @@ func (n *Net) Plan() *Plan {
 			}
 		}
 		p.MACs += part.MACs
-		part.Bytes = p.Bytes() - before
+		part.Bytes = added[i] + p.WeightBytes + p.GradientBytes - before
 		p.Layers = append(p.Layers, part)
 	}
 	return p
 }
 
-// sharesAny tells whether a top has the memory of a bottom, as those of Split
-// and Flatten have.
-func sharesAny(top *blob.Blob, bottoms []*blob.Blob) bool {
-	for _, bottom := range bottoms {
-		if top.SharesData(bottom) {
-			return true
+// planBlobs adds the blobs and their gradients to a plan, and returns what each
+// layer adds to them: the arrays of its own tops and, of memory that arrays
+// share, what is first used while it runs.
+func (n *Net) planBlobs(p *Plan, backward bool) []int64 {
+	added := make([]int64, len(n.layers))
+	arrays := n.arrays(backward)
+	places := new(Memory).assign(arrays)
+	began := make(map[*room]int) // in which step
+	for _, a := range arrays {
+		if !a.lives() {
+			continue
+		}
+		bytes := 4 * int64(a.count())
+		if a.diff {
+			p.DiffBytes += bytes
+		} else {
+			p.DataBytes += bytes
+		}
+		if s := places[a]; s == nil {
+			added[a.layer] += bytes
+		} else if first, ok := began[s]; !ok || a.first < first {
+			began[s] = a.first
 		}
 	}
-	return false
+	for s, step := range began {
+		added[min(step, 2*len(n.layers)-1-step)] += 4 * int64(s.size)
+	}
+	for _, bytes := range added {
+		p.BlobBytes += bytes
+	}
+	return added
 }
 
 func shapes(blobs []*blob.Blob) [][]int {
@@ -119,8 +127,11 @@ func (p *Plan) String() string {
 	}
 	fmt.Fprintf(w, "all\t\t\t\t%d\t%d\t%.2f\n", p.Weights, p.MACs, mebibytes(p.Bytes()))
 	w.Flush()
-	fmt.Fprintf(&s, "memory: blobs %.2f MiB, their gradients %.2f MiB, weights %.2f MiB, their gradients %.2f MiB\n",
-		mebibytes(p.DataBytes), mebibytes(p.DiffBytes), mebibytes(p.WeightBytes), mebibytes(p.GradientBytes))
+	fmt.Fprintf(&s, "memory: blobs and their gradients %.2f MiB", mebibytes(p.BlobBytes))
+	if each := p.DataBytes + p.DiffBytes; each > p.BlobBytes {
+		fmt.Fprintf(&s, " (%.2f MiB if none were shared)", mebibytes(each))
+	}
+	fmt.Fprintf(&s, ", weights %.2f MiB, their gradients %.2f MiB\n", mebibytes(p.WeightBytes), mebibytes(p.GradientBytes))
 	return s.String()
 }
 

@@ -130,6 +130,7 @@ func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb
 	}
 	return net.New(file, net.Options{
 		State: merged, Workers: s.opts.Workers, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
+		Memory: s.memory, ForwardOnly: phase == caffepb.Phase_TEST,
 	})
 }
 

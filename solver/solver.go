@@ -41,6 +41,12 @@ type Options struct {
 	// Synthetic puts made-up data in the place of data layers.
 	Synthetic *net.Synthetic
 
+	// KeepBlobs has every blob of every net keep its numbers until the next pass
+	// writes them. Without it blobs that are not needed at the same time share
+	// memory, the nets of the tests have that of the train net, and layers may
+	// be computed together (net.Options.Memory).
+	KeepBlobs bool
+
 	// Level and Stages choose the layers of the train net, beyond the file's
 	// train_state. As in `caffe train`, they are set if there is any stage, if
 	// only the empty one, or another level than 0.
@@ -67,6 +73,7 @@ type Solver struct {
 
 	net      *net.Net
 	testNets []*net.Net
+	memory   *net.Memory // of all nets; nil if they keep all numbers
 
 	rule    rule
 	l1      bool         // weight decay is L1 and not L2
@@ -115,6 +122,9 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 // options are set.
 func newSolver(file *prototxt.Solver, opts Options) *Solver {
 	s := &Solver{file: file, opts: opts}
+	if !opts.KeepBlobs {
+		s.memory = new(net.Memory)
+	}
 	s.param = proto.Clone(file.Param).(*caffepb.SolverParameter)
 	file.Positions.Copied(file.Param, s.param)
 	if opts.Level != 0 || len(opts.Stages) > 0 {

@@ -6,11 +6,11 @@ package kernel
 // BatchNormStats sets mean and variance, of c numbers, to each channel's mean
 // over n and s and to its biased variance, the mean of (x - mean)².
 //
-// x is read from memory once: the sum of squares around a plane's own mean is
-// taken while the plane is in the cache, and the planes' sums are put together
-// by the identity of Chan, Golub and LeVeque ("Updating formulae and a pairwise
-// algorithm for computing sample variances", 1979, eq. 2.1). Its error is that
-// of the formula with two passes.
+// x is read once: the variance is the mean of the squares less the square of
+// the mean. The squares of float32 are exact in float64, in which the sums are,
+// so that its relative error is that of float32 until the mean is some ten
+// thousand standard deviations, which is beyond what float32 itself resolves
+// well.
 func BatchNormStats(p *Pool, x, mean, variance []float32, n, c, s int) {
 	channelCheck("BatchNormStats", n, c, s, x)
 	vecCheck("BatchNormStats", min(len(mean), len(variance)), c)
@@ -32,32 +32,22 @@ func BatchNormStats(p *Pool, x, mean, variance []float32, n, c, s int) {
 	sums := newPartials(2*n*c + 2*c)
 	a.sums, a.sums2 = (*sums)[:n*c], (*sums)[n*c:2*n*c]
 	planeStatsJob.run(p, n*c, planesPerPart(s), a)
-
-	means, squares := (*sums)[2*n*c:2*n*c+c], (*sums)[2*n*c+c:]
-	sumItems(means, a.sums)
-	for ch := range means {
-		means[ch] /= float64(n) * float64(s)
-	}
+	total, squares := (*sums)[2*n*c:2*n*c+c], (*sums)[2*n*c+c:]
+	sumItems(total, a.sums)
 	sumItems(squares, a.sums2)
-	for i, sum := range a.sums {
-		ch := i % c
-		d := sum/float64(s) - means[ch]
-		squares[ch] += float64(s) * d * d
-	}
 	for ch := range c {
-		mean[ch] = float32(means[ch])
-		variance[ch] = float32(squares[ch] / (float64(n) * float64(s)))
+		m := total[ch] / (float64(n) * float64(s))
+		mean[ch] = float32(m)
+		variance[ch] = float32(max(0, squares[ch]/(float64(n)*float64(s))-m*m))
 	}
 	freePartials(sums)
 }
 
-// planeStatsJob leaves each plane's sum and its sum of squares around its mean.
+// planeStatsJob leaves each plane's sum and sum of squares. Whoever has made x
+// could leave them as well.
 var planeStatsJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		x := a.x[i*a.s : (i+1)*a.s]
-		sum := vec().sum(x)
-		a.sums[i] = sum
-		a.sums2[i] = vec().sumSqDiff(x, sum/float64(a.s))
+		a.sums[i], a.sums2[i] = vec().sumAndSq(a.x[i*a.s : (i+1)*a.s])
 	}
 }}
 

@@ -36,13 +36,17 @@ type vecOps struct {
 	sum          func(x []float32) float64
 	asum         func(x []float32) float64
 	sumSq        func(x []float32) float64
-	sumSqDiff    func(x []float32, mean float64) float64
+	sumAndSq     func(x []float32) (sum, sq float64)
 	dot          func(a, b []float32) float64
 	sumDot       func(a, b []float32) (sum, dot float64)
 	max          func(x []float32) float32
 	anyNonFinite func(x []float32) bool
 
 	bnBackward func(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)
+
+	normRectify     func(dst, x []float32, mean, scale, shift, slope float32)
+	normRectifySums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
+	normRectifyGrad func(dst, x, dy []float32, mean, scale, shift, slope, ofDy, ofD, constant float32)
 
 	sqAxpy   func(alpha float32, x, y []float32)
 	lrnPow75 func(dst, x, scale []float32)

@@ -27,13 +27,17 @@ var vecAVX2 = vecOps{
 	sum:          sumAVX2,
 	asum:         asumAVX2,
 	sumSq:        sumSqAVX2,
-	sumSqDiff:    sumSqDiffAVX2,
+	sumAndSq:     sumAndSqAVX2,
 	dot:          dotAVX2,
 	sumDot:       sumDotAVX2,
 	max:          maxAVX2,
 	anyNonFinite: anyNonFiniteAVX2,
 
 	bnBackward: bnBackwardAVX2,
+
+	normRectify:     normRectifyAVX2,
+	normRectifySums: normRectifySumsAVX2,
+	normRectifyGrad: normRectifyGradAVX2,
 
 	sqAxpy:   sqAxpyAVX2,
 	lrnPow75: lrnPow75AVX2,
@@ -75,13 +79,17 @@ var vecAVX512 = vecOps{
 	sum:          sumAVX512,
 	asum:         asumAVX512,
 	sumSq:        sumSqAVX512,
-	sumSqDiff:    sumSqDiffAVX512,
+	sumAndSq:     sumAndSqAVX512,
 	dot:          dotAVX512,
 	sumDot:       sumDotAVX512,
 	max:          maxAVX512,
 	anyNonFinite: anyNonFiniteAVX512,
 
 	bnBackward: bnBackwardAVX512,
+
+	normRectify:     normRectifyAVX512,
+	normRectifySums: normRectifySumsAVX512,
+	normRectifyGrad: normRectifyGradAVX512,
 
 	sqAxpy:   sqAxpyAVX512,
 	lrnPow75: lrnPow75AVX512,

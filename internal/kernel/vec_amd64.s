@@ -2201,6 +2201,281 @@ done:
 	VZEROUPPER
 	RET
 
+// func normRectifyAVX2(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
+// Requires: AVX, FMA3
+TEXT ·normRectifyAVX2(SB), NOSPLIT, $0-64
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS mean+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	VBROADCASTSS shift+56(FP), Y2
+	VBROADCASTSS slope+60(FP), Y3
+	XORQ         BX, BX
+
+by4:
+	CMPQ        DX, $+32
+	JL          by4End
+	VMOVUPS     (AX)(BX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y0, Y4, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y4, Y1, Y6
+	VMULPS      Y3, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (CX)(BX*1)
+	VMOVUPS     32(AX)(BX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y0, Y4, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y4, Y1, Y6
+	VMULPS      Y3, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 32(CX)(BX*1)
+	VMOVUPS     64(AX)(BX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y0, Y4, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y4, Y1, Y6
+	VMULPS      Y3, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 64(CX)(BX*1)
+	VMOVUPS     96(AX)(BX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y0, Y4, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y4, Y1, Y6
+	VMULPS      Y3, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 96(CX)(BX*1)
+	ADDQ        $+128, BX
+	SUBQ        $+32, DX
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ        DX, $+8
+	JL          by1End
+	VMOVUPS     (AX)(BX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y0, Y4, Y4
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y4, Y1, Y6
+	VMULPS      Y3, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (CX)(BX*1)
+	ADDQ        $+32, BX
+	SUBQ        $+8, DX
+	JMP         by1
+
+by1End:
+	TESTQ       DX, DX
+	JZ          done
+	LEAQ        maskWords<>+0(SB), SI
+	NEGQ        DX
+	VMOVDQU     64(SI)(DX*4), Y4
+	VMASKMOVPS  (AX)(BX*1), Y4, Y5
+	VXORPS      Y6, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VMOVAPS     Y2, Y0
+	VFMADD231PS Y5, Y1, Y0
+	VMULPS      Y3, Y0, Y1
+	VCMPPS      $0x1e, Y6, Y0, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VADDPS      Y6, Y1, Y1
+	VMASKMOVPS  Y1, Y4, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+// Requires: AVX, FMA3
+TEXT ·normRectifyGradAVX2(SB), NOSPLIT, $0-100
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS mean+72(FP), Y0
+	VBROADCASTSS scale+76(FP), Y1
+	VBROADCASTSS shift+80(FP), Y2
+	VBROADCASTSS slope+84(FP), Y3
+	VBROADCASTSS ofDy+88(FP), Y4
+	VBROADCASTSS ofD+92(FP), Y5
+	VBROADCASTSS constant+96(FP), Y6
+	XORQ         SI, SI
+
+by2:
+	CMPQ        BX, $+16
+	JL          by2End
+	VMOVUPS     (AX)(SI*1), Y7
+	VMOVUPS     (CX)(SI*1), Y8
+	VSUBPS      Y0, Y7, Y7
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y7, Y1, Y9
+	VXORPS      Y10, Y10, Y10
+	VMULPS      Y3, Y8, Y11
+	VCMPPS      $0x1e, Y10, Y9, Y9
+	VBLENDVPS   Y9, Y8, Y11, Y11
+	VMULPS      Y5, Y7, Y7
+	VADDPS      Y6, Y7, Y7
+	VFMADD231PS Y11, Y4, Y7
+	VMOVUPS     Y7, (DX)(SI*1)
+	VMOVUPS     32(AX)(SI*1), Y7
+	VMOVUPS     32(CX)(SI*1), Y8
+	VSUBPS      Y0, Y7, Y7
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y7, Y1, Y9
+	VXORPS      Y10, Y10, Y10
+	VMULPS      Y3, Y8, Y11
+	VCMPPS      $0x1e, Y10, Y9, Y9
+	VBLENDVPS   Y9, Y8, Y11, Y11
+	VMULPS      Y5, Y7, Y7
+	VADDPS      Y6, Y7, Y7
+	VFMADD231PS Y11, Y4, Y7
+	VMOVUPS     Y7, 32(DX)(SI*1)
+	ADDQ        $+64, SI
+	SUBQ        $+16, BX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        BX, $+8
+	JL          by1End
+	VMOVUPS     (AX)(SI*1), Y7
+	VMOVUPS     (CX)(SI*1), Y8
+	VSUBPS      Y0, Y7, Y7
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y7, Y1, Y9
+	VXORPS      Y10, Y10, Y10
+	VMULPS      Y3, Y8, Y11
+	VCMPPS      $0x1e, Y10, Y9, Y9
+	VBLENDVPS   Y9, Y8, Y11, Y11
+	VMULPS      Y5, Y7, Y7
+	VADDPS      Y6, Y7, Y7
+	VFMADD231PS Y11, Y4, Y7
+	VMOVUPS     Y7, (DX)(SI*1)
+	ADDQ        $+32, SI
+	SUBQ        $+8, BX
+	JMP         by1
+
+by1End:
+	TESTQ       BX, BX
+	JZ          done
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        BX
+	VMOVDQU     64(DI)(BX*4), Y7
+	VMASKMOVPS  (AX)(SI*1), Y7, Y8
+	VMASKMOVPS  (CX)(SI*1), Y7, Y9
+	VSUBPS      Y0, Y8, Y8
+	VMOVAPS     Y2, Y0
+	VFMADD231PS Y8, Y1, Y0
+	VXORPS      Y1, Y1, Y1
+	VMULPS      Y3, Y9, Y2
+	VCMPPS      $0x1e, Y1, Y0, Y0
+	VBLENDVPS   Y0, Y9, Y2, Y2
+	VMULPS      Y5, Y8, Y8
+	VADDPS      Y6, Y8, Y8
+	VFMADD231PS Y2, Y4, Y8
+	VMASKMOVPS  Y8, Y7, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifySumsAVX2(x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32) (sum float64, dot float64)
+// Requires: AVX, FMA3
+TEXT ·normRectifySumsAVX2(SB), NOSPLIT, $0-80
+	MOVQ         x_base+0(FP), AX
+	MOVQ         dy_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
+	VBROADCASTSS mean+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	VBROADCASTSS shift+56(FP), Y2
+	VBROADCASTSS slope+60(FP), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	XORQ         BX, BX
+
+loop:
+	CMPQ         DX, $+8
+	JL           loopEnd
+	VMOVUPS      (AX)(BX*1), Y9
+	VMOVUPS      (CX)(BX*1), Y10
+	VSUBPS       Y0, Y9, Y9
+	VMOVAPS      Y2, Y11
+	VFMADD231PS  Y9, Y1, Y11
+	VMULPS       Y3, Y10, Y12
+	VCMPPS       $0x1e, Y4, Y11, Y11
+	VBLENDVPS    Y11, Y10, Y12, Y12
+	VCVTPS2PD    X12, Y10
+	VCVTPS2PD    X9, Y11
+	VADDPD       Y10, Y5, Y5
+	VFMADD231PD  Y10, Y11, Y7
+	VEXTRACTF128 $0x01, Y12, X10
+	VCVTPS2PD    X10, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y10, Y6, Y6
+	VFMADD231PD  Y10, Y9, Y8
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          loop
+
+loopEnd:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), SI
+	NEGQ         DX
+	VMOVDQU      64(SI)(DX*4), Y9
+	VMASKMOVPS   (AX)(BX*1), Y9, Y10
+	VMASKMOVPS   (CX)(BX*1), Y9, Y9
+	VSUBPS       Y0, Y10, Y10
+	VMOVAPS      Y2, Y0
+	VFMADD231PS  Y10, Y1, Y0
+	VMULPS       Y3, Y9, Y1
+	VCMPPS       $0x1e, Y4, Y0, Y0
+	VBLENDVPS    Y0, Y9, Y1, Y1
+	VCVTPS2PD    X1, Y0
+	VCVTPS2PD    X10, Y2
+	VADDPD       Y0, Y5, Y5
+	VFMADD231PD  Y0, Y2, Y7
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X0, Y0
+	VEXTRACTF128 $0x01, Y10, X1
+	VCVTPS2PD    X1, Y1
+	VADDPD       Y0, Y6, Y6
+	VFMADD231PD  Y0, Y1, Y8
+
+done:
+	VADDPD       Y6, Y5, Y5
+	VADDPD       Y8, Y7, Y7
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPD       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPD       X0, X5, X5
+	VMOVSD       X5, sum+64(FP)
+	VEXTRACTF128 $0x01, Y7, X0
+	VADDPD       X0, X7, X7
+	VPERMILPD    $0x01, X7, X0
+	VADDPD       X0, X7, X7
+	VMOVSD       X7, dot+72(FP)
+	VZEROUPPER
+	RET
+
 // func sgdAVX2(diff []float32, history []float32, rate float32, momentum float32)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2(SB), NOSPLIT, $0-56
@@ -2654,7 +2929,7 @@ done:
 	RET
 
 // func sumAVX2(x []float32) float64
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -2696,7 +2971,6 @@ singleEnd:
 	LEAQ       maskWords<>+0(SB), BX
 	NEGQ       CX
 	VMOVDQU    64(BX)(CX*4), Y4
-	VPMOVSXDQ  X4, Y5
 	VMASKMOVPS 16(AX)(DX*1), X4, X4
 	VCVTPS2PD  X4, Y4
 	VADDPD     Y4, Y1, Y1
@@ -2714,7 +2988,7 @@ done:
 	RET
 
 // func asumAVX2(x []float32) float64
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·asumAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -2761,7 +3035,6 @@ singleEnd:
 	LEAQ       maskWords<>+0(SB), BX
 	NEGQ       CX
 	VMOVDQU    64(BX)(CX*4), Y4
-	VPMOVSXDQ  X4, Y5
 	VMASKMOVPS 16(AX)(DX*1), X4, X4
 	VCVTPS2PD  X4, Y4
 	VANDPD     double7fffffffffffffff<>+0(SB), Y4, Y4
@@ -2798,7 +3071,7 @@ DATA double7fffffffffffffff<>+60(SB)/4, $0x7fffffff
 GLOBL double7fffffffffffffff<>(SB), RODATA|NOPTR, $64
 
 // func sumSqAVX2(x []float32) float64
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·sumSqAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -2840,7 +3113,6 @@ singleEnd:
 	LEAQ        maskWords<>+0(SB), BX
 	NEGQ        CX
 	VMOVDQU     64(BX)(CX*4), Y4
-	VPMOVSXDQ   X4, Y5
 	VMASKMOVPS  16(AX)(DX*1), X4, X4
 	VCVTPS2PD   X4, Y4
 	VFMADD231PD Y4, Y4, Y1
@@ -2857,33 +3129,36 @@ done:
 	VZEROUPPER
 	RET
 
-// func sumSqDiffAVX2(x []float32, mean float64) float64
-// Requires: AVX, AVX2, FMA3
-TEXT ·sumSqDiffAVX2(SB), NOSPLIT, $0-40
-	MOVQ         x_base+0(FP), AX
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSD mean+24(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	XORQ         DX, DX
+// func sumAndSqAVX2(x []float32) (sum float64, sq float64)
+// Requires: AVX, FMA3
+TEXT ·sumAndSqAVX2(SB), NOSPLIT, $0-40
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	XORQ   DX, DX
 
 loop:
 	CMPQ        CX, $+16
 	JL          loopEnd
-	VCVTPS2PD   (AX)(DX*1), Y5
-	VSUBPD      Y0, Y5, Y5
-	VFMADD231PD Y5, Y5, Y1
-	VCVTPS2PD   16(AX)(DX*1), Y5
-	VSUBPD      Y0, Y5, Y5
-	VFMADD231PD Y5, Y5, Y2
-	VCVTPS2PD   32(AX)(DX*1), Y5
-	VSUBPD      Y0, Y5, Y5
-	VFMADD231PD Y5, Y5, Y3
-	VCVTPS2PD   48(AX)(DX*1), Y5
-	VSUBPD      Y0, Y5, Y5
-	VFMADD231PD Y5, Y5, Y4
+	VCVTPS2PD   (AX)(DX*1), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y1
+	VCVTPS2PD   16(AX)(DX*1), Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y3
+	VCVTPS2PD   32(AX)(DX*1), Y8
+	VADDPD      Y8, Y4, Y4
+	VFMADD231PD Y8, Y8, Y5
+	VCVTPS2PD   48(AX)(DX*1), Y8
+	VADDPD      Y8, Y6, Y6
+	VFMADD231PD Y8, Y8, Y7
 	ADDQ        $+64, DX
 	SUBQ        $+16, CX
 	JMP         loop
@@ -2892,9 +3167,9 @@ loopEnd:
 single:
 	CMPQ        CX, $+4
 	JL          singleEnd
-	VCVTPS2PD   (AX)(DX*1), Y5
-	VSUBPD      Y0, Y5, Y5
-	VFMADD231PD Y5, Y5, Y1
+	VCVTPS2PD   (AX)(DX*1), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y1
 	ADDQ        $+16, DX
 	SUBQ        $+4, CX
 	JMP         single
@@ -2905,28 +3180,34 @@ singleEnd:
 	SUBQ        $+16, DX
 	LEAQ        maskWords<>+0(SB), BX
 	NEGQ        CX
-	VMOVDQU     64(BX)(CX*4), Y5
-	VPMOVSXDQ   X5, Y6
-	VMASKMOVPS  16(AX)(DX*1), X5, X5
-	VCVTPS2PD   X5, Y5
-	VSUBPD      Y0, Y5, Y5
-	VANDPD      Y6, Y5, Y0
-	VFMADD231PD Y0, Y0, Y2
+	VMOVDQU     64(BX)(CX*4), Y8
+	VMASKMOVPS  16(AX)(DX*1), X8, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y3
 
 done:
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPD       X2, X0, X0
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X2, X0, X0
+	VMOVSD       X0, sum+24(FP)
 	VADDPD       Y3, Y1, Y1
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPD       X0, X1, X1
 	VPERMILPD    $0x01, X1, X0
 	VADDPD       X0, X1, X1
-	VMOVSD       X1, ret+32(FP)
+	VMOVSD       X1, sq+32(FP)
 	VZEROUPPER
 	RET
 
 // func dotAVX2(a []float32, b []float32) float64
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	MOVQ   a_base+0(FP), AX
 	MOVQ   b_base+24(FP), CX
@@ -2974,7 +3255,6 @@ singleEnd:
 	LEAQ        maskWords<>+0(SB), SI
 	NEGQ        DX
 	VMOVDQU     64(SI)(DX*4), Y4
-	VPMOVSXDQ   X4, Y5
 	VMASKMOVPS  16(AX)(BX*1), X4, X5
 	VCVTPS2PD   X5, Y5
 	VMASKMOVPS  16(CX)(BX*1), X4, X4
@@ -2994,7 +3274,7 @@ done:
 	RET
 
 // func sumDotAVX2(a []float32, b []float32) (sum float64, dot float64)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·sumDotAVX2(SB), NOSPLIT, $0-64
 	MOVQ   a_base+0(FP), AX
 	MOVQ   b_base+24(FP), CX
@@ -3051,7 +3331,6 @@ singleEnd:
 	LEAQ        maskWords<>+0(SB), SI
 	NEGQ        DX
 	VMOVDQU     64(SI)(DX*4), Y8
-	VPMOVSXDQ   X8, Y9
 	VMASKMOVPS  16(AX)(BX*1), X8, X9
 	VCVTPS2PD   X9, Y9
 	VMASKMOVPS  16(CX)(BX*1), X8, X8
@@ -5624,6 +5903,282 @@ done:
 	VZEROUPPER
 	RET
 
+// func normRectifyAVX512(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
+// Requires: AVX, AVX512F
+TEXT ·normRectifyAVX512(SB), NOSPLIT, $0-64
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS scale+52(FP), Z1
+	VBROADCASTSS shift+56(FP), Z2
+	VBROADCASTSS slope+60(FP), Z3
+	XORQ         BX, BX
+
+by4:
+	CMPQ        DX, $+64
+	JL          by4End
+	VMOVUPS     (AX)(BX*1), Z4
+	VPXORD      Z5, Z5, Z5
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z6
+	VFMADD231PS Z4, Z1, Z6
+	VMULPS      Z3, Z6, Z4
+	VCMPPS      $0x1e, Z5, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (CX)(BX*1)
+	VMOVUPS     64(AX)(BX*1), Z4
+	VPXORD      Z7, Z7, Z7
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z6
+	VFMADD231PS Z4, Z1, Z6
+	VMULPS      Z3, Z6, Z4
+	VCMPPS      $0x1e, Z7, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z7, Z4, Z4
+	VMOVUPS     Z4, 64(CX)(BX*1)
+	VMOVUPS     128(AX)(BX*1), Z4
+	VPXORD      Z8, Z8, Z8
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z6
+	VFMADD231PS Z4, Z1, Z6
+	VMULPS      Z3, Z6, Z4
+	VCMPPS      $0x1e, Z8, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z8, Z4, Z4
+	VMOVUPS     Z4, 128(CX)(BX*1)
+	VMOVUPS     192(AX)(BX*1), Z4
+	VPXORD      Z9, Z9, Z9
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z6
+	VFMADD231PS Z4, Z1, Z6
+	VMULPS      Z3, Z6, Z4
+	VCMPPS      $0x1e, Z9, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z9, Z4, Z4
+	VMOVUPS     Z4, 192(CX)(BX*1)
+	ADDQ        $+256, BX
+	SUBQ        $+64, DX
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ        DX, $+16
+	JL          by1End
+	VMOVUPS     (AX)(BX*1), Z4
+	VPXORD      Z10, Z10, Z10
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z5
+	VFMADD231PS Z4, Z1, Z5
+	VMULPS      Z3, Z5, Z4
+	VCMPPS      $0x1e, Z10, Z5, K1
+	VMOVAPS     Z5, K1, Z4
+	VADDPS      Z10, Z4, Z4
+	VMOVUPS     Z4, (CX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JMP         by1
+
+by1End:
+	TESTQ       DX, DX
+	JZ          done
+	LEAQ        maskBits<>+0(SB), SI
+	KMOVW       (SI)(DX*4), K1
+	VMOVUPS.Z   (AX)(BX*1), K1, Z4
+	VPXORD      Z11, Z11, Z11
+	VSUBPS      Z0, Z4, Z4
+	VMOVAPS     Z2, Z0
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z3, Z0, Z1
+	VCMPPS      $0x1e, Z11, Z0, K2
+	VMOVAPS     Z0, K2, Z1
+	VADDPS      Z11, Z1, Z1
+	VMOVUPS     Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+// Requires: AVX, AVX512F
+TEXT ·normRectifyGradAVX512(SB), NOSPLIT, $0-100
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS mean+72(FP), Z0
+	VBROADCASTSS scale+76(FP), Z1
+	VBROADCASTSS shift+80(FP), Z2
+	VBROADCASTSS slope+84(FP), Z3
+	VBROADCASTSS ofDy+88(FP), Z4
+	VBROADCASTSS ofD+92(FP), Z5
+	VBROADCASTSS constant+96(FP), Z6
+	XORQ         SI, SI
+
+by2:
+	CMPQ        BX, $+32
+	JL          by2End
+	VMOVUPS     (AX)(SI*1), Z7
+	VMOVUPS     (CX)(SI*1), Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z2, Z9
+	VFMADD231PS Z7, Z1, Z9
+	VPXORD      Z10, Z10, Z10
+	VMULPS      Z3, Z8, Z11
+	VCMPPS      $0x1e, Z10, Z9, K1
+	VMOVAPS     Z8, K1, Z11
+	VMULPS      Z5, Z7, Z7
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z11, Z4, Z7
+	VMOVUPS     Z7, (DX)(SI*1)
+	VMOVUPS     64(AX)(SI*1), Z7
+	VMOVUPS     64(CX)(SI*1), Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z2, Z9
+	VFMADD231PS Z7, Z1, Z9
+	VPXORD      Z12, Z12, Z12
+	VMULPS      Z3, Z8, Z11
+	VCMPPS      $0x1e, Z12, Z9, K1
+	VMOVAPS     Z8, K1, Z11
+	VMULPS      Z5, Z7, Z7
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z11, Z4, Z7
+	VMOVUPS     Z7, 64(DX)(SI*1)
+	ADDQ        $+128, SI
+	SUBQ        $+32, BX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        BX, $+16
+	JL          by1End
+	VMOVUPS     (AX)(SI*1), Z7
+	VMOVUPS     (CX)(SI*1), Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z2, Z9
+	VFMADD231PS Z7, Z1, Z9
+	VPXORD      Z13, Z13, Z13
+	VMULPS      Z3, Z8, Z10
+	VCMPPS      $0x1e, Z13, Z9, K1
+	VMOVAPS     Z8, K1, Z10
+	VMULPS      Z5, Z7, Z7
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z10, Z4, Z7
+	VMOVUPS     Z7, (DX)(SI*1)
+	ADDQ        $+64, SI
+	SUBQ        $+16, BX
+	JMP         by1
+
+by1End:
+	TESTQ       BX, BX
+	JZ          done
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(BX*4), K1
+	VMOVUPS.Z   (AX)(SI*1), K1, Z7
+	VMOVUPS.Z   (CX)(SI*1), K1, Z8
+	VSUBPS      Z0, Z7, Z7
+	VMOVAPS     Z2, Z0
+	VFMADD231PS Z7, Z1, Z0
+	VPXORD      Z14, Z14, Z14
+	VMULPS      Z3, Z8, Z1
+	VCMPPS      $0x1e, Z14, Z0, K2
+	VMOVAPS     Z8, K2, Z1
+	VMULPS      Z5, Z7, Z7
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z1, Z4, Z7
+	VMOVUPS     Z7, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifySumsAVX512(x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32) (sum float64, dot float64)
+// Requires: AVX, AVX512F
+TEXT ·normRectifySumsAVX512(SB), NOSPLIT, $0-80
+	MOVQ         x_base+0(FP), AX
+	MOVQ         dy_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS scale+52(FP), Z1
+	VBROADCASTSS shift+56(FP), Z2
+	VBROADCASTSS slope+60(FP), Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	XORQ         BX, BX
+
+loop:
+	CMPQ          DX, $+16
+	JL            loopEnd
+	VMOVUPS       (AX)(BX*1), Z9
+	VMOVUPS       (CX)(BX*1), Z10
+	VSUBPS        Z0, Z9, Z9
+	VMOVAPS       Z2, Z11
+	VFMADD231PS   Z9, Z1, Z11
+	VMULPS        Z3, Z10, Z12
+	VCMPPS        $0x1e, Z4, Z11, K1
+	VMOVAPS       Z10, K1, Z12
+	VCVTPS2PD     Y12, Z10
+	VCVTPS2PD     Y9, Z11
+	VADDPD        Z10, Z5, Z5
+	VFMADD231PD   Z10, Z11, Z7
+	VEXTRACTF64X4 $0x01, Z12, Y10
+	VCVTPS2PD     Y10, Z10
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	VCVTPS2PD     Y9, Z9
+	VADDPD        Z10, Z6, Z6
+	VFMADD231PD   Z10, Z9, Z8
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JMP           loop
+
+loopEnd:
+	TESTQ         DX, DX
+	JZ            done
+	LEAQ          maskBits<>+0(SB), SI
+	KMOVW         (SI)(DX*4), K1
+	VMOVUPS.Z     (AX)(BX*1), K1, Z9
+	VMOVUPS.Z     (CX)(BX*1), K1, Z10
+	VSUBPS        Z0, Z9, Z9
+	VMOVAPS       Z2, Z0
+	VFMADD231PS   Z9, Z1, Z0
+	VMULPS        Z3, Z10, Z1
+	VCMPPS        $0x1e, Z4, Z0, K1
+	VMOVAPS       Z10, K1, Z1
+	VCVTPS2PD     Y1, Z0
+	VCVTPS2PD     Y9, Z2
+	VADDPD        Z0, Z5, Z5
+	VFMADD231PD   Z0, Z2, Z7
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y0, Z0
+	VEXTRACTF64X4 $0x01, Z9, Y1
+	VCVTPS2PD     Y1, Z1
+	VADDPD        Z0, Z6, Z6
+	VFMADD231PD   Z0, Z1, Z8
+
+done:
+	VADDPD        Z6, Z5, Z5
+	VADDPD        Z8, Z7, Z7
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPD        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPD        X0, X5, X5
+	VPERMILPD     $0x01, X5, X0
+	VADDPD        X0, X5, X5
+	VMOVSD        X5, sum+64(FP)
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VADDPD        Y0, Y7, Y7
+	VEXTRACTF128  $0x01, Y7, X0
+	VADDPD        X0, X7, X7
+	VPERMILPD     $0x01, X7, X0
+	VADDPD        X0, X7, X7
+	VMOVSD        X7, dot+72(FP)
+	VZEROUPPER
+	RET
+
 // func sgdAVX512(diff []float32, history []float32, rate float32, momentum float32)
 // Requires: AVX, AVX512F
 TEXT ·sgdAVX512(SB), NOSPLIT, $0-56
@@ -6256,33 +6811,36 @@ done:
 	VZEROUPPER
 	RET
 
-// func sumSqDiffAVX512(x []float32, mean float64) float64
+// func sumAndSqAVX512(x []float32) (sum float64, sq float64)
 // Requires: AVX, AVX512F, AVX512VL
-TEXT ·sumSqDiffAVX512(SB), NOSPLIT, $0-40
-	MOVQ         x_base+0(FP), AX
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSD mean+24(FP), Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	XORQ         DX, DX
+TEXT ·sumAndSqAVX512(SB), NOSPLIT, $0-40
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	XORQ   DX, DX
 
 loop:
 	CMPQ        CX, $+32
 	JL          loopEnd
-	VCVTPS2PD   (AX)(DX*1), Z5
-	VSUBPD      Z0, Z5, Z5
-	VFMADD231PD Z5, Z5, Z1
-	VCVTPS2PD   32(AX)(DX*1), Z5
-	VSUBPD      Z0, Z5, Z5
-	VFMADD231PD Z5, Z5, Z2
-	VCVTPS2PD   64(AX)(DX*1), Z5
-	VSUBPD      Z0, Z5, Z5
-	VFMADD231PD Z5, Z5, Z3
-	VCVTPS2PD   96(AX)(DX*1), Z5
-	VSUBPD      Z0, Z5, Z5
-	VFMADD231PD Z5, Z5, Z4
+	VCVTPS2PD   (AX)(DX*1), Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z1
+	VCVTPS2PD   32(AX)(DX*1), Z8
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z8, Z3
+	VCVTPS2PD   64(AX)(DX*1), Z8
+	VADDPD      Z8, Z4, Z4
+	VFMADD231PD Z8, Z8, Z5
+	VCVTPS2PD   96(AX)(DX*1), Z8
+	VADDPD      Z8, Z6, Z6
+	VFMADD231PD Z8, Z8, Z7
 	ADDQ        $+128, DX
 	SUBQ        $+32, CX
 	JMP         loop
@@ -6291,9 +6849,9 @@ loopEnd:
 single:
 	CMPQ        CX, $+8
 	JL          singleEnd
-	VCVTPS2PD   (AX)(DX*1), Z5
-	VSUBPD      Z0, Z5, Z5
-	VFMADD231PD Z5, Z5, Z1
+	VCVTPS2PD   (AX)(DX*1), Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z1
 	ADDQ        $+32, DX
 	SUBQ        $+8, CX
 	JMP         single
@@ -6304,23 +6862,32 @@ singleEnd:
 	SUBQ        $+32, DX
 	LEAQ        maskBits<>+0(SB), BX
 	KMOVW       (BX)(CX*4), K1
-	VMOVUPS.Z   32(AX)(DX*1), K1, Y5
-	VCVTPS2PD   Y5, Z5
-	VSUBPD      Z0, Z5, Z5
-	VMOVAPD.Z   Z5, K1, Z0
-	VFMADD231PD Z0, Z0, Z2
+	VMOVUPS.Z   32(AX)(DX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z8, Z3
 
 done:
-	VADDPD        Z2, Z1, Z1
-	VADDPD        Z4, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z6, Z4, Z4
+	VADDPD        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPD        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPD        X2, X0, X0
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X2, X0, X0
+	VMOVSD        X0, sum+24(FP)
 	VADDPD        Z3, Z1, Z1
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z5, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y0, Y1, Y1
 	VEXTRACTF128  $0x01, Y1, X0
 	VADDPD        X0, X1, X1
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
-	VMOVSD        X1, ret+32(FP)
+	VMOVSD        X1, sq+32(FP)
 	VZEROUPPER
 	RET
 

@@ -26,6 +26,7 @@ type vecBench struct {
 	x, y, z, w  []float32
 	mask        []int32
 	a, b        []float32 // of c numbers
+	sums, dots  []float64 // of c numbers
 	even        PoolParams
 	overlapping PoolParams
 }
@@ -33,6 +34,7 @@ type vecBench struct {
 func newVecBench(n, c, s int) *vecBench {
 	total := n * c * s
 	v := &vecBench{n: n, c: c, s: s, mask: make([]int32, total), a: make([]float32, c), b: make([]float32, c)}
+	v.sums, v.dots = make([]float64, c), make([]float64, c)
 	for i, blob := range []*[]float32{&v.x, &v.y, &v.z, &v.w} {
 		*blob = make([]float32, total)
 		PhiloxUniform(*blob, 0.5, 1, 1, uint64(i), 0)
@@ -54,6 +56,7 @@ type vecBenchCase struct {
 
 func (v *vecBench) cases() []vecBenchCase {
 	n, c, s := v.n, v.c, v.s
+	norm := Norm{N: n, C: c, S: s, Mean: v.a, Scale: v.b, Shift: v.a}
 	return []vecBenchCase{
 		{"Copy", 2, func(p *Pool) { CopyP(p, v.y, v.x) }},
 		{"Fill", 1, func(p *Pool) { FillP(p, v.y, 1) }},
@@ -74,6 +77,9 @@ func (v *vecBench) cases() []vecBenchCase {
 		{"BatchNormStats", 1, func(p *Pool) { BatchNormStats(p, v.x, v.a, v.b, n, c, s) }},
 		{"BatchNormForward", 2, func(p *Pool) { BatchNormForward(p, v.z, v.x, v.a, v.b, n, c, s) }},
 		{"BatchNormBackward", 5, func(p *Pool) { BatchNormBackward(p, v.z, v.x, v.y, v.b, n, c, s) }},
+		{"Norm.Forward", 2, func(p *Pool) { norm.Forward(p, v.z, v.x) }},
+		{"Norm.Sums", 2, func(p *Pool) { norm.Sums(p, v.sums, v.dots, v.x, v.y) }},
+		{"Norm.Backward", 3, func(p *Pool) { norm.Backward(p, v.y, v.x, v.y, v.a, v.b, v.a) }},
 		{"MaxPool2x2", 1.5, func(p *Pool) { MaxPoolForward(p, v.even, v.x, v.z, v.mask) }},
 		{"MaxPool2x2Backward", 1.5, func(p *Pool) { MaxPoolBackward(p, v.even, v.x, v.mask, v.z) }},
 		{"MaxPool3x3", 1.5, func(p *Pool) { MaxPoolForward(p, v.overlapping, v.x, v.z, v.mask) }},

@@ -30,13 +30,17 @@ var vecGeneric = vecOps{
 	sum:          sumGeneric,
 	asum:         asumGeneric,
 	sumSq:        sumSqGeneric,
-	sumSqDiff:    sumSqDiffGeneric,
+	sumAndSq:     sumAndSqGeneric,
 	dot:          dotGeneric,
 	sumDot:       sumDotGeneric,
 	max:          maxGeneric,
 	anyNonFinite: anyNonFiniteGeneric,
 
 	bnBackward: bnBackwardGeneric,
+
+	normRectify:     normRectifyGeneric,
+	normRectifySums: normRectifySumsGeneric,
+	normRectifyGrad: normRectifyGradGeneric,
 
 	sqAxpy:   sqAxpyGeneric,
 	lrnPow75: lrnPow75Generic,
@@ -228,20 +232,14 @@ func asumGeneric(x []float32) float64 {
 
 func sumSqGeneric(x []float32) float64 { return dotGeneric(x, x) }
 
-// sumSqDiffGeneric returns the sum of (x - mean)².
-func sumSqDiffGeneric(x []float32, mean float64) float64 {
-	var s0, s1 float64
-	for len(x) >= 2 {
-		d0, d1 := float64(x[0])-mean, float64(x[1])-mean
-		s0 += d0 * d0
-		s1 += d1 * d1
-		x = x[2:]
+// sumAndSqGeneric returns the sums of x and of x².
+func sumAndSqGeneric(x []float32) (sum, sq float64) {
+	var s, q [2]float64
+	for i, v := range x {
+		s[i%2] += float64(v)
+		q[i%2] += float64(v) * float64(v)
 	}
-	for _, v := range x {
-		d := float64(v) - mean
-		s0 += d * d
-	}
-	return s0 + s1
+	return s[0] + s[1], q[0] + q[1]
 }
 
 func dotGeneric(a, b []float32) float64 {

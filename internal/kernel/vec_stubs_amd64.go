@@ -114,6 +114,21 @@ func lrnPow75AVX2(dst []float32, x []float32, scale []float32)
 //go:noescape
 func lrnRatioAVX2(dst []float32, dy []float32, y []float32, scale []float32)
 
+// normRectifyAVX2 is normRectifyGeneric.
+//
+//go:noescape
+func normRectifyAVX2(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
+
+// normRectifyGradAVX2 is normRectifyGradGeneric.
+//
+//go:noescape
+func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+
+// normRectifySumsAVX2 is normRectifySumsGeneric.
+//
+//go:noescape
+func normRectifySumsAVX2(x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32) (sum float64, dot float64)
+
 // sgdAVX2 is sgdGeneric.
 //
 //go:noescape
@@ -159,10 +174,10 @@ func asumAVX2(x []float32) float64
 //go:noescape
 func sumSqAVX2(x []float32) float64
 
-// sumSqDiffAVX2 returns the sum of (x - mean)².
+// sumAndSqAVX2 returns the sums of x and of x².
 //
 //go:noescape
-func sumSqDiffAVX2(x []float32, mean float64) float64
+func sumAndSqAVX2(x []float32) (sum float64, sq float64)
 
 // dotAVX2 returns the inner product of a and b.
 //
@@ -324,6 +339,21 @@ func lrnPow75AVX512(dst []float32, x []float32, scale []float32)
 //go:noescape
 func lrnRatioAVX512(dst []float32, dy []float32, y []float32, scale []float32)
 
+// normRectifyAVX512 is normRectifyGeneric.
+//
+//go:noescape
+func normRectifyAVX512(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
+
+// normRectifyGradAVX512 is normRectifyGradGeneric.
+//
+//go:noescape
+func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+
+// normRectifySumsAVX512 is normRectifySumsGeneric.
+//
+//go:noescape
+func normRectifySumsAVX512(x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32) (sum float64, dot float64)
+
 // sgdAVX512 is sgdGeneric.
 //
 //go:noescape
@@ -369,10 +399,10 @@ func asumAVX512(x []float32) float64
 //go:noescape
 func sumSqAVX512(x []float32) float64
 
-// sumSqDiffAVX512 returns the sum of (x - mean)².
+// sumAndSqAVX512 returns the sums of x and of x².
 //
 //go:noescape
-func sumSqDiffAVX512(x []float32, mean float64) float64
+func sumAndSqAVX512(x []float32) (sum float64, sq float64)
 
 // dotAVX512 returns the inner product of a and b.
 //

@@ -19,7 +19,10 @@ type curve struct {
 	y, dy, dx []float32 // of grad
 }
 
-var _ layers.Layer = (*curve)(nil)
+var (
+	_ layers.Layer          = (*curve)(nil)
+	_ layers.BackwardReader = (*curve)(nil)
+)
 
 // newCurve returns what makes such a layer.
 func newCurve(value func(w *layers.Workers, y, x []float32), gradient func(dx, dy, y []float32)) func(*layers.Spec) (layers.Layer, error) {
@@ -35,6 +38,9 @@ func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.value(l.env.Workers, top[0].MutableData(), bottom[0].Data())
 	return nil
 }
+
+// BackwardReads returns that Backward reads the top.
+func (l *curve) BackwardReads() (bottom, top bool) { return false, true }
 
 // Backward computes the diff of the bottom.
 func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

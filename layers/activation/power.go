@@ -49,7 +49,10 @@ type power struct {
 	x, y, dy, dx  []float32
 }
 
-var _ layers.Layer = (*power)(nil)
+var (
+	_ layers.Layer          = (*power)(nil)
+	_ layers.BackwardReader = (*power)(nil)
+)
 
 // constant tells whether the top does not depend on the bottom.
 func (l *power) constant() bool { return l.power*l.scale == 0 }
@@ -80,6 +83,11 @@ func (l *power) raise(lo, hi int) {
 }
 
 func pow(x, power float32) float32 { return float32(math.Pow(float64(x), float64(power))) }
+
+// BackwardReads returns what Backward reads.
+func (l *power) BackwardReads() (bottom, top bool) {
+	return !l.constant() && l.power != 1, !l.constant() && l.power != 1
+}
 
 // Backward computes the diff of the bottom.
 func (l *power) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

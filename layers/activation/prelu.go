@@ -56,6 +56,8 @@ var (
 	_ layers.Layer           = (*prelu)(nil)
 	_ layers.Parameterized   = (*prelu)(nil)
 	_ layers.ParamPropagator = (*prelu)(nil)
+	_ layers.Keeper          = (*prelu)(nil)
+	_ layers.BackwardReader  = (*prelu)(nil)
 )
 
 func newPReLU(s *layers.Spec) (layers.Layer, error) {
@@ -101,11 +103,14 @@ func (l *prelu) Reshape(bottom, top []*blob.Blob) error {
 	if planes := bottom[0].Num() * l.channels; cap(l.sums) < planes {
 		l.sums = make([]float64, planes)
 	}
-	if bottom[0] == top[0] && cap(l.kept) < bottom[0].Count() {
-		l.kept = make([]float32, bottom[0].Count())
-	}
 	return nil
 }
+
+// KeepsBottom returns true: Backward needs x.
+func (l *prelu) KeepsBottom() bool { return true }
+
+// BackwardReads returns that Backward reads the bottom.
+func (l *prelu) BackwardReads() (bottom, top bool) { return true, false }
 
 // slope returns the slope of a plane.
 func (l *prelu) slope(plane int) float32 {
@@ -119,6 +124,9 @@ func (l *prelu) slope(plane int) float32 {
 func (l *prelu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.x, l.y = bottom[0].Data(), top[0].MutableData()
 	if bottom[0] == top[0] {
+		if len(l.kept) < len(l.x) {
+			l.kept = make([]float32, len(l.x))
+		}
 		kernel.CopyP(l.spec.Env.Workers, l.kept[:len(l.x)], l.x)
 	}
 	l.forward.run(l.spec.Env.Workers, bottom[0].Num()*l.channels, l.dim)

@@ -57,9 +57,17 @@ type relu struct {
 }
 
 var (
-	_ layers.Layer       = (*relu)(nil)
-	_ layers.DeviceLayer = (*relu)(nil)
+	_ layers.Layer          = (*relu)(nil)
+	_ layers.DeviceLayer    = (*relu)(nil)
+	_ layers.Rectifier      = (*relu)(nil)
+	_ layers.BackwardReader = (*relu)(nil)
 )
+
+// NegativeSlope returns the slope.
+func (l *relu) NegativeSlope() float32 { return l.slope }
+
+// BackwardReads returns that Backward reads the bottom, for its sign.
+func (l *relu) BackwardReads() (bottom, top bool) { return true, false }
 
 // Forward computes the top.
 func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {

@@ -29,7 +29,7 @@ with f = moving_average_fraction and m numbers in a channel. Otherwise they are 
 factor, or 0 if factor is 0. A Scale layer with bias_term usually follows.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
-Top: y, of the same shape. May be the bottom itself; in training the layer then keeps a copy of y.
+Top: y, of the same shape. May be the bottom itself; alone, the layer then keeps a copy of x in training.
 Weights: the running mean and variance, of one number a channel, and factor. They are not trained: their
 lr_mult is 0, and another one is an error.
 
@@ -53,15 +53,26 @@ type batchNorm struct {
 	fraction float32
 	eps      float32
 
+	factor *scale // computed too, or nil
+	shift  *bias  // computed too, or nil
+	slope  float32
+
 	n, c, s        int // x is (n,c,s)
 	mean, variance []float32
 	invstd         []float32
-	xnorm          []float32 // y, if the layer works in place
+	kept           []float32 // x, if the layer works in place
+
+	norm                kernel.Norm // of the last Forward
+	sum, dot            []float64   // the gradients of norm.Shift and norm.Scale
+	ofDy, ofD, constant []float32   // what the diff of x is made of
 }
 
 var (
-	_ layers.Layer         = (*batchNorm)(nil)
-	_ layers.Parameterized = (*batchNorm)(nil)
+	_ layers.Layer          = (*batchNorm)(nil)
+	_ layers.Parameterized  = (*batchNorm)(nil)
+	_ layers.Fuser          = (*batchNorm)(nil)
+	_ layers.Keeper         = (*batchNorm)(nil)
+	_ layers.BackwardReader = (*batchNorm)(nil)
 )
 
 func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
@@ -71,6 +82,7 @@ func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
 		global:   s.Env.Phase == caffepb.Phase_TEST,
 		fraction: p.GetMovingAverageFraction(),
 		eps:      p.GetEps(),
+		slope:    1,
 	}
 	if p != nil && p.UseGlobalStats != nil {
 		l.global = p.GetUseGlobalStats()
@@ -99,8 +111,50 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 		}
 		l.Blobs = append(l.Blobs, b)
 	}
-	l.mean, l.variance, l.invstd = make([]float32, l.c), make([]float32, l.c), make([]float32, l.c)
+	for _, v := range []*[]float32{&l.mean, &l.variance, &l.invstd, &l.norm.Scale, &l.norm.Shift, &l.ofDy, &l.ofD, &l.constant} {
+		*v = make([]float32, l.c)
+	}
+	l.sum, l.dot = make([]float64, l.c), make([]float64, l.c)
 	return nil
+}
+
+// Fuse takes in a Scale, a Bias and a ReLU, in this order, as far as they are
+// there.
+func (l *batchNorm) Fuse(next []layers.Layer) int {
+	l.factor, l.shift, l.slope = nil, nil, 1
+	taken := 0
+	if f, ok := at(next, taken).(*scale); ok && f.perChannel(l.n, l.c) && !f.limited() {
+		l.factor = f
+		taken++
+	}
+	if f, ok := at(next, taken).(*bias); ok && f.perChannel(l.n, l.c) && (l.factor == nil || l.factor.b() == nil) {
+		l.shift = f
+		taken++
+	}
+	if f, ok := at(next, taken).(layers.Rectifier); ok && f.NegativeSlope() >= 0 {
+		l.slope = f.NegativeSlope()
+		taken++
+	}
+	return taken
+}
+
+func at(list []layers.Layer, i int) layers.Layer {
+	if i < len(list) {
+		return list[i]
+	}
+	return nil
+}
+
+// KeepsBottom returns true: Backward needs x.
+func (l *batchNorm) KeepsBottom() bool { return true }
+
+// BackwardReads returns that Backward reads the bottom, unless the gradient is
+// dy with a factor for each channel and nothing else.
+func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), false }
+
+// linear tells whether Backward need not know x.
+func (l *batchNorm) linear() bool {
+	return l.global && l.slope == 1 && (l.factor == nil || !l.factor.Needs(0))
 }
 
 // Reshape gives the top the shape of the bottom.
@@ -109,9 +163,6 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
 	}
 	l.n, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
-	if bottom[0] == top[0] && !l.global && len(l.xnorm) < bottom[0].Count() {
-		l.xnorm = make([]float32, bottom[0].Count())
-	}
 	return top[0].ReshapeLike(bottom[0])
 }
 
@@ -127,13 +178,33 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	for i, v := range l.variance {
 		l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.eps)))
 	}
-	if bottom[0] == top[0] && !l.global {
-		kernel.BatchNormForward(w, l.xnorm, x, l.mean, l.invstd, l.n, l.c, l.s)
-		kernel.CopyP(w, y, l.xnorm)
-		return nil
+	if l.keeps(bottom, top) {
+		if len(l.kept) < len(x) {
+			l.kept = make([]float32, len(x))
+		}
+		kernel.CopyP(w, l.kept[:len(x)], x)
 	}
-	kernel.BatchNormForward(w, y, x, l.mean, l.invstd, l.n, l.c, l.s)
+	l.prepare()
+	l.norm.Forward(w, y, x)
 	return nil
+}
+
+// keeps tells whether Backward needs the x that a pass in place overwrites.
+func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.linear() }
+
+// prepare collects what the layers that are computed do with x.
+func (l *batchNorm) prepare() {
+	m := &l.norm
+	m.N, m.C, m.S, m.Mean, m.Slope = l.n, l.c, l.s, l.mean, l.slope
+	copy(m.Scale, l.invstd)
+	clear(m.Shift)
+	if l.factor != nil {
+		kernel.Mul(m.Scale, l.invstd, l.factor.Blobs[0].Data())
+		copy(m.Shift, l.factor.b())
+	}
+	if l.shift != nil {
+		copy(m.Shift, l.shift.Blobs[0].Data())
+	}
 }
 
 // runningStatistics sets mean and variance to those over all batches.
@@ -158,23 +229,77 @@ func (l *batchNorm) updateStatistics() {
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }
 
-// Backward computes the diff of the bottom. The statistics have none.
+// Backward computes the diff of the bottom, and adds to those of the weights of
+// the layers that are computed too. The statistics have none.
 func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w, m, dy := l.spec.Env.Workers, &l.norm, top[0].Diff()
+	if l.linear() {
+		if diff := l.summandDiff(); diff != nil {
+			kernel.ChannelSum(w, l.constant, dy, l.n, l.c, l.s)
+			kernel.Axpy(1, l.constant, diff)
+		}
+		if propagateDown[0] {
+			kernel.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, m.Scale, nil, l.n, l.c, l.s)
+		}
+		return nil
+	}
+	x := bottom[0].Data()
+	if l.keeps(bottom, top) {
+		x = l.kept[:len(x)]
+	}
+	if !l.global || l.factorDiff() != nil || l.summandDiff() != nil {
+		m.Sums(w, l.sum, l.dot, x, dy)
+		l.addDiffs()
+	}
 	if !propagateDown[0] {
 		return nil
 	}
-	w, dy, dx := l.spec.Env.Workers, top[0].Diff(), bottom[0].MutableDiff()
-	if l.global {
-		kernel.ChannelScaleShift(w, dx, dy, l.invstd, nil, l.n, l.c, l.s)
+	// With the statistics of the batch, each x moves all y of its channel:
+	// dx = scale·(dz - mean(dz) - d·invstd²·mean(dz·d)).
+	copy(l.ofDy, m.Scale)
+	clear(l.ofD)
+	clear(l.constant)
+	if !l.global {
+		count := float64(l.n) * float64(l.s)
+		for ch, scale := range m.Scale {
+			invstd := float64(l.invstd[ch])
+			l.ofD[ch] = float32(-float64(scale) * invstd * invstd * l.dot[ch] / count)
+			l.constant[ch] = float32(-float64(scale) * l.sum[ch] / count)
+		}
+	}
+	m.Backward(w, bottom[0].MutableDiff(), x, dy, l.ofDy, l.ofD, l.constant)
+	return nil
+}
+
+// addDiffs adds to the diffs of the weights that are trained.
+func (l *batchNorm) addDiffs() {
+	if diff := l.factorDiff(); diff != nil {
+		for ch, dot := range l.dot {
+			diff[ch] += float32(dot * float64(l.invstd[ch]))
+		}
+	}
+	if diff := l.summandDiff(); diff != nil {
+		for ch, sum := range l.sum {
+			diff[ch] += float32(sum)
+		}
+	}
+}
+
+// factorDiff returns the diff of the factors, if they are there and trained.
+func (l *batchNorm) factorDiff() []float32 {
+	if l.factor == nil || !l.factor.Needs(0) {
 		return nil
 	}
-	xnorm := l.xnorm
-	if bottom[0] != top[0] {
-		// A layer that works in place on the top may have changed it, so y is
-		// computed again, in the place of dx.
-		kernel.BatchNormForward(w, dx, bottom[0].Data(), l.mean, l.invstd, l.n, l.c, l.s)
-		xnorm = dx
+	return l.factor.Blobs[0].MutableDiff()
+}
+
+// summandDiff returns the diff of the summands, if they are there and trained.
+func (l *batchNorm) summandDiff() []float32 {
+	switch {
+	case l.shift != nil && l.shift.Needs(0):
+		return l.shift.Blobs[0].MutableDiff()
+	case l.factor != nil && l.factor.b() != nil && l.factor.Needs(1):
+		return l.factor.Blobs[1].MutableDiff()
 	}
-	kernel.BatchNormBackward(w, dx, dy, xnorm, l.invstd, l.n, l.c, l.s)
 	return nil
 }

@@ -47,6 +47,7 @@ var (
 	_ layers.Layer           = (*bias)(nil)
 	_ layers.Parameterized   = (*bias)(nil)
 	_ layers.ParamPropagator = (*bias)(nil)
+	_ layers.BackwardReader  = (*bias)(nil)
 )
 
 func newBias(s *layers.Spec) (layers.Layer, error) {
@@ -85,6 +86,9 @@ func (l *bias) b(bottom []*blob.Blob) *blob.Blob {
 	}
 	return l.Blobs[0]
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *bias) BackwardReads() (bottom, top bool) { return false, false }
 
 // Reshape gives the top the shape of the bottom.
 func (l *bias) Reshape(bottom, top []*blob.Blob) error {

@@ -16,6 +16,10 @@ type broadcast struct {
 	sum               []float32 // (dim)
 }
 
+// perChannel tells whether f has one number for each of the channels of x, which
+// is (n,c,...).
+func (g *broadcast) perChannel(n, c int) bool { return g.outer == n && g.dim == c }
+
 // check checks the options.
 func (g *broadcast) check(numAxes int32) error {
 	if numAxes < -1 {

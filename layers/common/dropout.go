@@ -41,7 +41,10 @@ type dropout struct {
 	mask  []float32 // 0 or 1/(1-ratio), of the last Forward
 }
 
-var _ layers.Layer = (*dropout)(nil)
+var (
+	_ layers.Layer          = (*dropout)(nil)
+	_ layers.BackwardReader = (*dropout)(nil)
+)
 
 func newDropout(s *layers.Spec) (layers.Layer, error) {
 	ratio := s.Param.GetDropoutParam().GetDropoutRatio()
@@ -74,6 +77,9 @@ func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *dropout) BackwardReads() (bottom, top bool) { return false, false }
 
 // Backward computes the diff of the bottom.
 func (l *dropout) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

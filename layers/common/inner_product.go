@@ -60,6 +60,7 @@ var (
 	_ layers.Parameterized   = (*innerProduct)(nil)
 	_ layers.ParamPropagator = (*innerProduct)(nil)
 	_ layers.Counter         = (*innerProduct)(nil)
+	_ layers.BackwardReader  = (*innerProduct)(nil)
 )
 
 func newInnerProduct(s *layers.Spec) (layers.Layer, error) {
@@ -209,6 +210,12 @@ func (l *innerProduct) normalize() {
 		row := weight[n*l.k : (n+1)*l.k]
 		kernel.Scale(float32(1/math.Sqrt(kernel.SumSq(row)+1e-6)), row, row)
 	}
+}
+
+// BackwardReads returns that Backward reads the bottoms, unless its own weights
+// are not trained.
+func (l *innerProduct) BackwardReads() (bottom, top bool) {
+	return len(l.spec.Param.GetBottom()) > 1 || l.Needs(0), false
 }
 
 // Backward computes the diffs of the bottoms and adds to those of the weights.

@@ -53,6 +53,8 @@ var (
 	_ layers.Layer           = (*scale)(nil)
 	_ layers.Parameterized   = (*scale)(nil)
 	_ layers.ParamPropagator = (*scale)(nil)
+	_ layers.Keeper          = (*scale)(nil)
+	_ layers.BackwardReader  = (*scale)(nil)
 )
 
 func newScale(s *layers.Spec) (layers.Layer, error) {
@@ -130,14 +132,25 @@ func (l *scale) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].ReshapeLike(bottom[0])
 }
 
+// KeepsBottom returns true: Backward needs x, unless a is fixed.
+func (l *scale) KeepsBottom() bool { return true }
+
+// BackwardReads returns that Backward reads the bottoms.
+func (l *scale) BackwardReads() (bottom, top bool) { return true, false }
+
 // keeps tells whether Backward needs the x that a pass in place overwrites.
 func (l *scale) keeps(bottom, top []*blob.Blob) bool {
 	return bottom[0] == top[0] && (len(bottom) > 1 || l.Needs(0))
 }
 
+// limited tells whether the options give the factors a range.
+func (l *scale) limited() bool {
+	return l.param != nil && (l.param.MinValue != nil || l.param.MaxValue != nil)
+}
+
 // limit brings the factors into the range of the options.
 func (l *scale) limit(a *blob.Blob) {
-	if l.param == nil || l.param.MinValue == nil && l.param.MaxValue == nil {
+	if !l.limited() {
 		return
 	}
 	x := a.MutableData()

@@ -39,6 +39,7 @@ type euclideanLoss struct {
 var (
 	_ layers.Layer          = (*euclideanLoss)(nil)
 	_ layers.BackwardForcer = (*euclideanLoss)(nil)
+	_ layers.BackwardReader = (*euclideanLoss)(nil)
 )
 
 func newEuclideanLoss(spec *layers.Spec) (layers.Layer, error) {
@@ -68,6 +69,9 @@ func (l *euclideanLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	top[0].MutableData()[0] = float32(sum / float64(2*bottom[0].Num()))
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *euclideanLoss) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *euclideanLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	scale := top[0].Diff()[0] / float32(bottom[0].Num())

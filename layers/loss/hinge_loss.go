@@ -53,7 +53,10 @@ type hingeLoss struct {
 	sumTask, diffTask kernel.Task
 }
 
-var _ layers.Layer = (*hingeLoss)(nil)
+var (
+	_ layers.Layer          = (*hingeLoss)(nil)
+	_ layers.BackwardReader = (*hingeLoss)(nil)
+)
 
 func newHingeLoss(spec *layers.Spec) (layers.Layer, error) {
 	l := &hingeLoss{spec: spec, labels: layers.NewLabels(spec, nil)}
@@ -129,6 +132,9 @@ func (l *hingeLoss) sumPart(_, i int) {
 	}
 	l.sums[i] = sum
 }
+
+// BackwardReads returns that Backward reads the scores.
+func (l *hingeLoss) BackwardReads() (bottom, top bool) { return true, false }
 
 func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[1] {

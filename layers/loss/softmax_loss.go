@@ -69,7 +69,10 @@ type softmaxWithLoss struct {
 	sumTask, diffTask kernel.Task
 }
 
-var _ layers.Layer = (*softmaxWithLoss)(nil)
+var (
+	_ layers.Layer          = (*softmaxWithLoss)(nil)
+	_ layers.BackwardReader = (*softmaxWithLoss)(nil)
+)
 
 func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
 	if err := spec.CheckSoftmax(); err != nil {
@@ -176,6 +179,9 @@ func (l *softmaxWithLoss) sumPart(_, i int) {
 	}
 	l.sums[i] = sum
 }
+
+// BackwardReads returns that Backward reads the second top.
+func (l *softmaxWithLoss) BackwardReads() (bottom, top bool) { return false, true }
 
 func (l *softmaxWithLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[1] {

@@ -40,7 +40,10 @@ type concat struct {
 	copier   *copier
 }
 
-var _ layers.Layer = (*concat)(nil)
+var (
+	_ layers.Layer          = (*concat)(nil)
+	_ layers.BackwardReader = (*concat)(nil)
+)
 
 func newConcat(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetConcatParam()
@@ -105,6 +108,9 @@ func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *concat) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *concat) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	workers := l.spec.Env.Workers

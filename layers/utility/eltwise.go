@@ -57,7 +57,10 @@ type eltwise struct {
 	forward, backward kernel.Task
 }
 
-var _ layers.Layer = (*eltwise)(nil)
+var (
+	_ layers.Layer          = (*eltwise)(nil)
+	_ layers.BackwardReader = (*eltwise)(nil)
+)
 
 func newEltwise(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetEltwiseParam()
@@ -167,6 +170,11 @@ func (l *eltwise) max(_, part int) {
 			}
 		}
 	}
+}
+
+// BackwardReads returns that Backward reads all data of a product, else none.
+func (l *eltwise) BackwardReads() (bottom, top bool) {
+	return l.op == caffepb.EltwiseParameter_PROD, l.op == caffepb.EltwiseParameter_PROD
 }
 
 func (l *eltwise) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -35,7 +35,10 @@ type flatten struct {
 	shape      []int // of the top
 }
 
-var _ layers.Layer = (*flatten)(nil)
+var (
+	_ layers.Layer          = (*flatten)(nil)
+	_ layers.BackwardReader = (*flatten)(nil)
+)
 
 func newFlatten(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetFlattenParam()
@@ -72,6 +75,9 @@ func (l *flatten) Reshape(bottom, top []*blob.Blob) error {
 func (l *flatten) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return top[0].ShareData(bottom[0])
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *flatten) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *flatten) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {

@@ -42,7 +42,10 @@ type reshape struct {
 	shape   []int // of the top
 }
 
-var _ layers.Layer = (*reshape)(nil)
+var (
+	_ layers.Layer          = (*reshape)(nil)
+	_ layers.BackwardReader = (*reshape)(nil)
+)
 
 func newReshape(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetReshapeParam()
@@ -150,6 +153,9 @@ func (l *reshape) infer(first, i int, x *blob.Blob) error {
 func (l *reshape) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return top[0].ShareData(bottom[0])
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *reshape) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *reshape) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {

@@ -27,13 +27,19 @@ Caffe: silence_layer.cpp`,
 // silence is described by its registration.
 type silence struct{ spec *layers.Spec }
 
-var _ layers.Layer = (*silence)(nil)
+var (
+	_ layers.Layer          = (*silence)(nil)
+	_ layers.BackwardReader = (*silence)(nil)
+)
 
 func (l *silence) SetUp(bottom, top []*blob.Blob) error { return nil }
 
 func (l *silence) Reshape(bottom, top []*blob.Blob) error { return nil }
 
 func (l *silence) Forward(_ context.Context, bottom, top []*blob.Blob) error { return nil }
+
+// BackwardReads returns that Backward reads no data.
+func (l *silence) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *silence) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	for i, b := range bottom {

@@ -42,7 +42,10 @@ type slice struct {
 	copier   *copier
 }
 
-var _ layers.Layer = (*slice)(nil)
+var (
+	_ layers.Layer          = (*slice)(nil)
+	_ layers.BackwardReader = (*slice)(nil)
+)
 
 func newSlice(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetSliceParam()
@@ -137,6 +140,9 @@ func (l *slice) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *slice) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *slice) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] {

@@ -39,7 +39,10 @@ type softmax struct {
 	outer, classes, inner int
 }
 
-var _ layers.Layer = (*softmax)(nil)
+var (
+	_ layers.Layer          = (*softmax)(nil)
+	_ layers.BackwardReader = (*softmax)(nil)
+)
 
 func newSoftmax(spec *layers.Spec) (layers.Layer, error) {
 	return &softmax{spec: spec, axis: int(spec.Param.GetSoftmaxParam().GetAxis())}, spec.CheckSoftmax()
@@ -64,6 +67,9 @@ func (l *softmax) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	kernel.Softmax(l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData(), l.outer, l.classes, l.inner)
 	return nil
 }
+
+// BackwardReads returns that Backward reads the top.
+func (l *softmax) BackwardReads() (bottom, top bool) { return false, true }
 
 func (l *softmax) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {

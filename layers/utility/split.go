@@ -28,7 +28,10 @@ Caffe: split_layer.cpp`,
 // which one that no layer writes must be zero.
 type split struct{ spec *layers.Spec }
 
-var _ layers.Layer = (*split)(nil)
+var (
+	_ layers.Layer          = (*split)(nil)
+	_ layers.BackwardReader = (*split)(nil)
+)
 
 func (l *split) SetUp(bottom, top []*blob.Blob) error { return nil }
 
@@ -57,6 +60,9 @@ func (l *split) share(bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *split) BackwardReads() (bottom, top bool) { return false, false }
 
 func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] {

@@ -68,6 +68,7 @@ var (
 	_ layers.Parameterized   = (*convolution)(nil)
 	_ layers.ParamPropagator = (*convolution)(nil)
 	_ layers.Counter         = (*convolution)(nil)
+	_ layers.BackwardReader  = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
@@ -242,6 +243,10 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads the bottoms, for the gradient of the
+// kernels.
+func (l *convolution) BackwardReads() (bottom, top bool) { return l.Needs(0), false }
 
 // Backward computes the diffs of the bottoms and adds to those of the weights.
 func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -53,7 +53,10 @@ type pooling struct {
 	mask []int32 // the place of each maximum
 }
 
-var _ layers.Layer = (*pooling)(nil)
+var (
+	_ layers.Layer          = (*pooling)(nil)
+	_ layers.BackwardReader = (*pooling)(nil)
+)
 
 func newPooling(s *layers.Spec) (layers.Layer, error) {
 	p := s.Param.GetPoolingParam()
@@ -195,6 +198,9 @@ func (l *pooling) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// BackwardReads returns that Backward reads no data.
+func (l *pooling) BackwardReads() (bottom, top bool) { return false, false }
 
 // Backward computes the diff of the bottom.
 func (l *pooling) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -11,12 +11,11 @@ import (
 type reduction struct {
 	name, signature, doc string
 	in                   []string
-	scalar               string // a float64 argument that body wants in every lane, if any
 	results              int
 
-	// body adds in to the sums, one vector a result. sel, unless nil, selects
-	// the lanes that count; the others of in are 0.
-	body func(in []reg.VecVirtual, scalar reg.VecVirtual, sums []reg.VecVirtual, sel *mask)
+	// body adds in to the sums, one vector a result. Lanes that do not count are
+	// 0 in in.
+	body func(in, sums []reg.VecVirtual)
 }
 
 func (s *set) reduction(r reduction) {
@@ -28,10 +27,6 @@ func (s *set) reduction(r reduction) {
 		base = append(base, Load(Param(name).Base(), GP64()))
 	}
 	n := Load(Param(r.in[0]).Len(), GP64())
-	scalar := s.vec()
-	if r.scalar != "" {
-		VBROADCASTSD(param(r.scalar), scalar)
-	}
 	var sums [unroll][]reg.VecVirtual
 	for u := range sums {
 		for range r.results {
@@ -41,7 +36,7 @@ func (s *set) reduction(r reduction) {
 	at := GP64()
 	XORQ(at, at)
 
-	step := func(u int, sel, wideSel *mask) {
+	step := func(u int, sel *mask) {
 		var in []reg.VecVirtual
 		for i := range r.in {
 			from := Mem{Base: base[i], Index: at, Scale: 1, Disp: 4 * lanes * u}
@@ -55,13 +50,13 @@ func (s *set) reduction(r reduction) {
 			}
 			in = append(in, v)
 		}
-		r.body(in, scalar, sums[u], wideSel)
+		r.body(in, sums[u])
 	}
 	Label("loop")
 	CMPQ(n, I32(unroll*lanes))
 	JL(LabelRef("loopEnd"))
 	for u := range unroll {
-		step(u, nil, nil)
+		step(u, nil)
 	}
 	ADDQ(I32(4*unroll*lanes), at)
 	SUBQ(I32(unroll*lanes), n)
@@ -71,7 +66,7 @@ func (s *set) reduction(r reduction) {
 	Label("single")
 	CMPQ(n, I32(lanes))
 	JL(LabelRef("singleEnd"))
-	step(0, nil, nil)
+	step(0, nil)
 	ADDQ(I32(4*lanes), at)
 	SUBQ(I32(lanes), n)
 	JMP(LabelRef("single"))
@@ -82,13 +77,7 @@ func (s *set) reduction(r reduction) {
 	// The rest goes to the second sums, whose place in the memory is one vector
 	// further than the first.
 	SUBQ(I32(4*lanes), at)
-	sel := s.mask(n, 0)
-	long := sel
-	if !s.wide {
-		long = &mask{v: YMM()} // a float64 wide, not a float32
-		VPMOVSXDQ(sel.v.AsX(), long.v)
-	}
-	step(1, sel, long)
+	step(1, s.mask(n, 0))
 	Label("done")
 
 	for i := range r.results {
@@ -123,7 +112,7 @@ func (s *set) reductions() {
 		name: "sum", signature: "(x []float32) float64",
 		doc: "returns the sum of x.",
 		in:  []string{"x"}, results: 1,
-		body: func(in []reg.VecVirtual, _ reg.VecVirtual, sums []reg.VecVirtual, _ *mask) {
+		body: func(in, sums []reg.VecVirtual) {
 			VADDPD(in[0], sums[0], sums[0])
 		},
 	})
@@ -131,7 +120,7 @@ func (s *set) reductions() {
 		name: "asum", signature: "(x []float32) float64",
 		doc: "returns the sum of |x|.",
 		in:  []string{"x"}, results: 1,
-		body: func(in []reg.VecVirtual, _ reg.VecVirtual, sums []reg.VecVirtual, _ *mask) {
+		body: func(in, sums []reg.VecVirtual) {
 			VANDPD(double(0x7fffffffffffffff), in[0], in[0])
 			VADDPD(in[0], sums[0], sums[0])
 		},
@@ -140,33 +129,24 @@ func (s *set) reductions() {
 		name: "sumSq", signature: "(x []float32) float64",
 		doc: "returns the sum of x².",
 		in:  []string{"x"}, results: 1,
-		body: func(in []reg.VecVirtual, _ reg.VecVirtual, sums []reg.VecVirtual, _ *mask) {
+		body: func(in, sums []reg.VecVirtual) {
 			VFMADD231PD(in[0], in[0], sums[0])
 		},
 	})
 	s.reduction(reduction{
-		name: "sumSqDiff", signature: "(x []float32, mean float64) float64",
-		doc: "returns the sum of (x - mean)².",
-		in:  []string{"x"}, scalar: "mean", results: 1,
-		body: func(in []reg.VecVirtual, mean reg.VecVirtual, sums []reg.VecVirtual, sel *mask) {
-			d := in[0]
-			VSUBPD(mean, d, d)
-			if sel != nil {
-				d = s.vec()
-				if s.wide {
-					VMOVAPD_Z(in[0], sel.k, d)
-				} else {
-					VANDPD(sel.v, in[0], d)
-				}
-			}
-			VFMADD231PD(d, d, sums[0])
+		name: "sumAndSq", signature: "(x []float32) (sum, sq float64)",
+		doc: "returns the sums of x and of x².",
+		in:  []string{"x"}, results: 2,
+		body: func(in, sums []reg.VecVirtual) {
+			VADDPD(in[0], sums[0], sums[0])
+			VFMADD231PD(in[0], in[0], sums[1])
 		},
 	})
 	s.reduction(reduction{
 		name: "dot", signature: "(a, b []float32) float64",
 		doc: "returns the inner product of a and b.",
 		in:  []string{"a", "b"}, results: 1,
-		body: func(in []reg.VecVirtual, _ reg.VecVirtual, sums []reg.VecVirtual, _ *mask) {
+		body: func(in, sums []reg.VecVirtual) {
 			VFMADD231PD(in[0], in[1], sums[0])
 		},
 	})
@@ -174,7 +154,7 @@ func (s *set) reductions() {
 		name: "sumDot", signature: "(a, b []float32) (sum, dot float64)",
 		doc: "returns the sum of a and the inner product of a and b.",
 		in:  []string{"a", "b"}, results: 2,
-		body: func(in []reg.VecVirtual, _ reg.VecVirtual, sums []reg.VecVirtual, _ *mask) {
+		body: func(in, sums []reg.VecVirtual) {
 			VADDPD(in[0], sums[0], sums[0])
 			VFMADD231PD(in[0], in[1], sums[1])
 		},

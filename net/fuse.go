@@ -1,0 +1,103 @@
+package net
+
+import (
+	"slices"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// splitsBottom tells whether a layer that the file has work in place gets a
+// bottom of its own all the same, so that it need not keep a copy of it.
+func (b *builder) splitsBottom(l *Layer) bool {
+	k, ok := l.Impl.(layers.Keeper)
+	return ok && b.memory != nil && !b.forwardOnly && k.KeepsBottom()
+}
+
+// fuse lets layers compute those that follow, where nobody else reads what is
+// between them. On a device each runs by itself, as layers of both sides may
+// follow one another.
+func (b *builder) fuse() {
+	if b.memory == nil || b.device != nil {
+		return
+	}
+	next := b.followers()
+	for _, l := range b.layers {
+		f, ok := l.Impl.(layers.Fuser)
+		if !ok || l.RunsIn != nil {
+			continue
+		}
+		var chain []*Layer
+		var offer []layers.Layer
+		for at := l; next[at] != nil && at.passesTo(next[at]); at = next[at] {
+			chain = append(chain, next[at])
+			offer = append(offer, next[at].Impl)
+		}
+		l.chain = chain[:f.Fuse(offer)]
+		for _, taken := range l.chain {
+			taken.RunsIn = l
+		}
+		if !l.NeedsBackward { // but one of the others may, and so run it
+			clear(l.PropagateDown)
+		}
+	}
+}
+
+// followers returns for each layer with one top the layer that reads it.
+func (b *builder) followers() map[*Layer]*Layer {
+	next := make(map[*Layer]*Layer)
+	maker := make(map[*blob.Blob]*Layer)
+	for _, l := range b.layers {
+		for _, bottom := range l.Bottoms {
+			if from := maker[bottom]; len(from.Tops) == 1 {
+				next[from] = l
+			}
+		}
+		for _, top := range l.Tops {
+			maker[top] = l
+		}
+	}
+	return next
+}
+
+// passesTo tells whether l and the layer that reads its top could be computed
+// together: the other has one way in and out, no loss is between, and a
+// backward pass through both computes no gradient of l that one through each
+// would not.
+func (l *Layer) passesTo(next *Layer) bool {
+	if next.RunsIn != nil || len(next.Bottoms) != 1 || len(next.Tops) != 1 || l.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
+		return false
+	}
+	if l.NeedsBackward {
+		return next.NeedsBackward && next.PropagateDown[0]
+	}
+	return !next.NeedsBackward || !slices.Contains(l.ParamBackward, true)
+}
+
+// unfuse has every layer run by itself.
+func (n *Net) unfuse() {
+	for _, l := range n.layers {
+		if l.RunsIn = nil; len(l.chain) > 0 {
+			l.chain = nil
+			l.Impl.(layers.Fuser).Fuse(nil)
+		}
+	}
+}
+
+// end returns the last layer that l computes.
+func (l *Layer) end() *Layer {
+	if len(l.chain) == 0 {
+		return l
+	}
+	return l.chain[len(l.chain)-1]
+}
+
+// runsBackward tells whether the backward pass runs l, for its own sake or for
+// that of a layer that it computes too.
+func (l *Layer) runsBackward() bool {
+	need := l.NeedsBackward
+	for _, m := range l.chain {
+		need = need || m.NeedsBackward
+	}
+	return need
+}
