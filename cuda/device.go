@@ -34,7 +34,9 @@ type Device struct {
 	functions map[*Kernel]function
 	args      [maxArgs]uint64
 	params    [maxArgs]unsafe.Pointer // to args
-	scratch   scratch
+
+	scratch     room
+	channelSums room
 }
 
 var _ blob.Device = (*Device)(nil)
@@ -195,24 +197,27 @@ func (d *Device) notRecordable(what string) bool {
 	return d.recording
 }
 
-// scratch is memory for whoever needs some for a moment.
-type scratch struct {
-	ptr  Ptr
-	room int
+// room is memory on the device that grows as it is needed.
+type room struct {
+	ptr Ptr
+	n   int
+}
+
+// of returns room for n numbers. Recorded passes may still use what was there
+// before, so it is kept. The size doubles, so that all that is kept is less than the
+// last.
+func (r *room) of(d *Device, n int) Ptr {
+	if r.n < n {
+		n = max(n, 2*r.n)
+		r.ptr, r.n = d.Alloc(n), n
+		if r.ptr == 0 {
+			r.n = 0
+		}
+	}
+	return r.ptr
 }
 
 // Scratch returns room for n numbers, which is the caller's until the next call
 // of Scratch, by whomever. Work that was put into the device before that may
 // still use it: the order of the stream keeps the uses apart.
-func (d *Device) Scratch(n int) Ptr {
-	if s := &d.scratch; s.room < n {
-		// Recorded passes may still use the old room, so it is kept. It doubles, so
-		// that all of it together is less than the last.
-		n = max(n, 2*s.room)
-		s.ptr, s.room = d.Alloc(n), n
-		if s.ptr == 0 {
-			s.room = 0
-		}
-	}
-	return d.scratch.ptr
-}
+func (d *Device) Scratch(n int) Ptr { return d.scratch.of(d, n) }

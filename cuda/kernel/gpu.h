@@ -195,6 +195,33 @@ GC_INLINE float gc_shfl_xor(float v, int m) { return __shfl_xor_sync(0xffffffffu
   for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)(n); \
        i += gridDim.x * blockDim.x)
 
+// gc_divide returns n / d for n < 2^31, where cuda.Divisor(d) in Go has made mul
+// and shift: the devices have no division of whole numbers.
+GC_INLINE unsigned gc_divide(unsigned n, unsigned mul, unsigned shift) {
+  return (unsigned)((unsigned long long)n * mul >> shift);
+}
+
+// gc_philox sets w to the four words of a block of random numbers: Philox4x32-10,
+// as internal/kernel/philox.go.
+GC_INLINE void gc_philox(unsigned long long key, unsigned long long stream, unsigned long long block, unsigned *w) {
+  unsigned k0 = (unsigned)key, k1 = (unsigned)(key >> 32);
+  unsigned c0 = (unsigned)block, c1 = (unsigned)(block >> 32), c2 = (unsigned)stream, c3 = (unsigned)(stream >> 32);
+#pragma unroll
+  for (int i = 0; i < 10; i++) {
+    const unsigned long long a = 0xD2511F53ull * c0, b = 0xCD9E8D57ull * c2;
+    c0 = (unsigned)(b >> 32) ^ c1 ^ k0;
+    c1 = (unsigned)b;
+    c2 = (unsigned)(a >> 32) ^ c3 ^ k1;
+    c3 = (unsigned)a;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  w[0] = c0;
+  w[1] = c1;
+  w[2] = c2;
+  w[3] = c3;
+}
+
 // GC_BLOCK is the number of threads of a block, for kernels in which the
 // threads of a block work together: cuda.Block in Go.
 #define GC_BLOCK 256

@@ -27,7 +27,7 @@ var allowed = []struct {
 	{"internal/near", ""},
 	{"internal/kernel", ""},
 	{"internal/leak", ""},
-	{"cuda/cudatest", "cuda/driver cuda/lib internal/dynlib"},
+	{"cuda/cudatest", "cuda cuda/driver cuda/lib internal/dynlib"},
 	{"internal/protofile", "internal/near"},
 	{"internal/testdata", ""},
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},

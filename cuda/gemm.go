@@ -1,0 +1,69 @@
+package cuda
+
+import _ "embed"
+
+//go:embed kernel/gemm.ptx
+var gemmPTX string
+
+var (
+	gemmModule = NewModule(gemmPTX)
+	gemmTotal  = gemmModule.Kernel("gemm_total")
+
+	// gemm128 and gemm64 are the kernels for tiles of that size, by whether A and
+	// B are transposed.
+	gemm128 = gemmKernels("gemm_128_")
+	gemm64  = gemmKernels("gemm_64_")
+)
+
+func gemmKernels(prefix string) (k [2][2]*Kernel) {
+	for a, ta := range []string{"n", "t"} {
+		for b, tb := range []string{"n", "t"} {
+			k[a][b] = gemmModule.Kernel(prefix + ta + tb)
+		}
+	}
+	return k
+}
+
+// Gemm computes C = alpha·op(A)·op(B) + beta·C, where op(A) is (m,k), op(B) is
+// (k,n) and C is (m,n). Matrices are row-major; lda, ldb and ldc are the
+// distances between rows as they are stored. If transA, A is stored as (k,m), and
+// op is the transpose; the same for B. If beta is 0, C is only written. It may use
+// Scratch.
+func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
+	if m == 0 || n == 0 {
+		return
+	}
+	tile, kernels := 128, &gemm128
+	if m <= 64 || n <= 64 || (m+127)/128*((n+127)/128) < 32 {
+		tile, kernels = 64, &gemm64
+	}
+	kernel := kernels[index(transA)][index(transB)]
+	x, y := (n+tile-1)/tile, (m+tile-1)/tile
+	parts, per := gemmParts(x*y, k)
+	if parts == 1 {
+		d.Launch(kernel, Blocks(x, y, 1), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, per)
+		return
+	}
+	p := d.Scratch(parts * m * n)
+	d.Launch(kernel, Blocks(x, y, parts), m, n, k, float32(1), a, lda, b, ldb, float32(0), p, n, per)
+	mul, shift := Divisor(n)
+	d.Launch(gemmTotal, Each(m*n), p, parts, alpha, beta, c, ldc, n, m*n, mul, shift)
+}
+
+// gemmParts cuts the sum over k into parts, if there are few tiles and many
+// terms: by the sizes alone, so that results do not depend on the device. per is
+// the number of terms of a part, a multiple of 8.
+func gemmParts(tiles, k int) (parts, per int) {
+	const enough, least = 128, 256 // blocks to keep a device busy; terms that are worth a part
+	parts = max(1, min(enough/tiles, k/least))
+	per = (k + parts - 1) / parts
+	per = max(8, (per+7)/8*8)
+	return max(1, (k+per-1)/per), per
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

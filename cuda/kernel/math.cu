@@ -1,0 +1,116 @@
+// math.cu: the arithmetic of cuda/math.go, on n numbers or on arrays of
+// outer x channels x inner numbers.
+#include "gpu.h"
+
+extern "C" __global__ void math_axpby(float a, const float *x, float b, float *y, int n) {
+  GC_EACH(i, n) y[i] = b == 0 ? a * x[i] : a * x[i] + b * y[i]; // b = 0: y may be NaN
+}
+
+extern "C" __global__ void math_add(const float *a, const float *b, float *y, int n) {
+  GC_EACH(i, n) y[i] = a[i] + b[i];
+}
+
+extern "C" __global__ void math_mul(const float *a, const float *b, float *y, int n) {
+  GC_EACH(i, n) y[i] = a[i] * b[i];
+}
+
+// y[r dst + i] = x[r src + i] for i < width. Division by width is by (mul, shift).
+extern "C" __global__ void math_copy_rows(const float *x, int src, float *y, int dst, int width, int n, unsigned mul,
+                                          unsigned shift) {
+  GC_EACH(i, n) {
+    const unsigned r = gc_divide(i, mul, shift), c = i - r * width;
+    y[(unsigned long long)r * dst + c] = x[(unsigned long long)r * src + c];
+  }
+}
+
+// y = x scale[channel] + shift[channel]; scale or shift may be null
+extern "C" __global__ void math_scale_shift(const float *x, const float *scale, const float *shift, float *y,
+                                            int channels, int n, unsigned mul_inner, unsigned shift_inner,
+                                            unsigned mul_channels, unsigned shift_channels) {
+  GC_EACH(i, n) {
+    const unsigned plane = gc_divide(i, mul_inner, shift_inner);
+    const unsigned c = plane - gc_divide(plane, mul_channels, shift_channels) * channels;
+    float v = x[i];
+    if (scale) v *= scale[c];
+    if (shift) v += shift[c];
+    y[i] = v;
+  }
+}
+
+// The sums over outer and inner of a, and of a b, in two steps: first each part of
+// per rows (of outer x inner) by a block, then the parts in their order.
+// parts is (parts, channels, 2). b may be null.
+extern "C" __global__ void math_channel_parts(const float *a, const float *b, double *parts, int channels, int inner,
+                                              int rows, int per, unsigned mul_inner, unsigned shift_inner) {
+  __shared__ double part[GC_SUM_SIZE], part2[GC_SUM_SIZE];
+  const int c = blockIdx.x, first = blockIdx.y * per, last = first + per < rows ? first + per : rows;
+  double s = 0, s2 = 0;
+  for (int r = first + threadIdx.x; r < last; r += GC_BLOCK) {
+    const unsigned o = gc_divide(r, mul_inner, shift_inner);
+    const long long at = ((long long)o * channels + c) * inner + (r - o * inner);
+    const float v = a[at];
+    s += v;
+    if (b) s2 += (double)v * b[at];
+  }
+  s = gc_block_sum(s, part);
+  if (b) s2 = gc_block_sum(s2, part2);
+  if (threadIdx.x == 0) {
+    double *p = parts + 2 * ((long long)blockIdx.y * channels + c);
+    p[0] = s;
+    p[1] = s2;
+  }
+}
+
+// The same for a small inner: a thread for each channel and part, so that
+// neighbours read neighbours.
+extern "C" __global__ void math_column_parts(const float *a, const float *b, double *parts, int channels, int inner,
+                                             int outer, int per) {
+  const int c = blockIdx.x * GC_BLOCK + threadIdx.x, first = blockIdx.y * per;
+  if (c >= channels) return;
+  const int last = first + per < outer ? first + per : outer;
+  double s = 0, s2 = 0;
+  for (int o = first; o < last; o++)
+    for (int i = 0; i < inner; i++) {
+      const long long at = ((long long)o * channels + c) * inner + i;
+      const float v = a[at];
+      s += v;
+      if (b) s2 += (double)v * b[at];
+    }
+  double *p = parts + 2 * ((long long)blockIdx.y * channels + c);
+  p[0] = s;
+  p[1] = s2;
+}
+
+// sums is (channels, 2)
+extern "C" __global__ void math_channel_total(const double *parts, double *sums, int channels, int count) {
+  GC_EACH(c, channels) {
+    double s = 0, s2 = 0;
+    for (int i = 0; i < count; i++) {
+      s += parts[2 * ((long long)i * channels + c)];
+      s2 += parts[2 * ((long long)i * channels + c) + 1];
+    }
+    sums[2 * c] = s;
+    sums[2 * c + 1] = s2;
+  }
+}
+
+// y = beta y + sums[c][which]
+extern "C" __global__ void math_channel_add(const double *sums, int which, float beta, float *y, int channels) {
+  GC_EACH(c, channels) y[c] = (float)sums[2 * c + which] + (beta == 0 ? 0.f : beta * y[c]);
+}
+
+// mask[i] = 0 with the given probability, else value: word i of the stream under
+// the key, as DropoutMask of internal/kernel.
+extern "C" __global__ void math_dropout_mask(float *mask, unsigned long long key, const unsigned long long *stream,
+                                             unsigned limit, float value, int n) {
+  GC_EACH(block, (n + 3) / 4) {
+    unsigned w[4];
+    gc_philox(key, *stream, block, w);
+    for (int j = 0; j < 4; j++)
+      if (4 * block + j < (unsigned)n) mask[4 * block + j] = w[j] < limit ? 0.f : value;
+  }
+}
+
+extern "C" __global__ void math_set_long(unsigned long long *p, unsigned long long v) {
+  if (blockIdx.x == 0 && threadIdx.x == 0) *p = v;
+}

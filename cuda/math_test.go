@@ -1,0 +1,176 @@
+package cuda_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/kernel"
+)
+
+// random returns a blob of n numbers between -1 and 1.
+func random(t testing.TB, seed uint64, n int) *blob.Blob {
+	t.Helper()
+	b, err := blob.New(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel.PhiloxUniform(b.MutableData(), -1, 1, seed, 0, 0)
+	return b
+}
+
+// near fails the test unless got is want, to tol times the largest magnitude.
+func near(t *testing.T, what string, got, want []float32, tol float64) {
+	t.Helper()
+	scale := 0.0
+	for _, w := range want {
+		scale = max(scale, math.Abs(float64(w)))
+	}
+	for i, w := range want {
+		if !(math.Abs(float64(got[i]-w)) <= tol*scale) {
+			t.Errorf("%s[%d] is %g, want %g", what, i, got[i], w)
+			return
+		}
+	}
+}
+
+func check(t *testing.T, d *cuda.Device) {
+	t.Helper()
+	if err := d.Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGemm compares all transposes, in sizes around those of the tiles and with
+// sums in parts, with the host's product.
+func TestGemm(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {65, 63, 9}, {64, 64, 16}, {130, 66, 17}, {5, 70, 1030}, {700, 1030, 3}} {
+		m, n, k := s[0], s[1], s[2]
+		for i := range 4 {
+			ta, tb := i&1 != 0, i&2 != 0
+			lda, ldb, ldc := k+2, n+1, n+3
+			if ta {
+				lda = m + 2
+			}
+			if tb {
+				ldb = k + 1
+			}
+			for _, beta := range []float32{0, 0.5} {
+				a, b, c := random(t, 1, lda*max(m, k)), random(t, 2, ldb*max(n, k)), random(t, 3, m*ldc)
+				want := append([]float32(nil), c.Data()...)
+				if beta == 0 { // C is not read
+					for i := range m {
+						for j := range n {
+							c.MutableData()[i*ldc+j] = float32(math.NaN())
+						}
+					}
+				}
+				kernel.Gemm(nil, ta, tb, m, n, k, 2, a.Data(), lda, b.Data(), ldb, beta, want, ldc)
+				d.Gemm(ta, tb, m, n, k, 2, a.DeviceData(d), lda, b.DeviceData(d), ldb, beta, c.MutableDeviceData(d), ldc)
+				near(t, fmt.Sprint("C of ", s, ta, tb, beta), c.Data(), want, 1e-5)
+				check(t, d)
+			}
+		}
+	}
+}
+
+// TestChannels compares sums and products by channel with the host's.
+func TestChannels(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, s := range [][3]int{{1, 1, 1}, {5, 3, 1}, {70, 20, 1}, {300, 17, 2}, {3, 4, 5}, {7, 2, 1500}, {2, 40, 17}} {
+		outer, channels, inner := s[0], s[1], s[2]
+		n := outer * channels * inner
+		a, b, y := random(t, 1, n), random(t, 2, n), random(t, 3, n)
+		scale, shift, sum := random(t, 4, channels), random(t, 5, channels), random(t, 6, channels)
+		want, wantSum := make([]float32, n), make([]float32, channels)
+
+		kernel.ChannelScaleShift(nil, want, a.Data(), scale.Data(), shift.Data(), outer, channels, inner)
+		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), scale.DeviceData(d), shift.DeviceData(d), outer, channels, inner)
+		near(t, fmt.Sprint("scale and shift of ", s), y.Data(), want, 1e-6)
+		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), 0, 0, outer, channels, inner)
+		near(t, fmt.Sprint("neither of ", s), y.Data(), a.Data(), 0)
+
+		kernel.ChannelSum(nil, wantSum, a.Data(), outer, channels, inner)
+		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 0, outer, channels, inner)
+		near(t, fmt.Sprint("sum of ", s), sum.Data(), wantSum, 1e-6)
+		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 1, outer, channels, inner)
+		for c := range wantSum {
+			wantSum[c] *= 2
+		}
+		near(t, fmt.Sprint("sum added of ", s), sum.Data(), wantSum, 1e-6)
+		kernel.ChannelDot(nil, wantSum, a.Data(), b.Data(), outer, channels, inner)
+		d.ChannelDot(sum.MutableDeviceData(d), a.DeviceData(d), b.DeviceData(d), 0, outer, channels, inner)
+		near(t, fmt.Sprint("dot of ", s), sum.Data(), wantSum, 1e-6)
+		check(t, d)
+	}
+}
+
+// TestMath compares the functions of n numbers with their loops.
+func TestMath(t *testing.T) {
+	d := cudatest.Device(t)
+	const n = 1000
+	for _, tt := range []struct {
+		name string
+		run  func(a, b, y cuda.Ptr)
+		want func(a, b, y float32) float32
+	}{
+		{"Fill", func(_, _, y cuda.Ptr) { d.Fill(y, 2.5, n) }, func(_, _, _ float32) float32 { return 2.5 }},
+		{"Zero", func(_, _, y cuda.Ptr) { d.Zero(y, n) }, func(_, _, _ float32) float32 { return 0 }},
+		{"Copy", func(a, _, y cuda.Ptr) { d.Copy(y, a, n) }, func(a, _, _ float32) float32 { return a }},
+		{"Axpby", func(a, _, y cuda.Ptr) { d.Axpby(2, a, 3, y, n) }, func(a, _, y float32) float32 { return 2*a + 3*y }},
+		{"Axpy", func(a, _, y cuda.Ptr) { d.Axpy(2, a, y, n) }, func(a, _, y float32) float32 { return 2*a + y }},
+		{"Scale", func(a, _, y cuda.Ptr) { d.Scale(2, a, y, n) }, func(a, _, _ float32) float32 { return 2 * a }},
+		{"Add", func(a, b, y cuda.Ptr) { d.Add(a, b, y, n) }, func(a, b, _ float32) float32 { return a + b }},
+		{"Mul", func(a, b, y cuda.Ptr) { d.Mul(a, b, y, n) }, func(a, b, _ float32) float32 { return a * b }},
+	} {
+		a, b, y := random(t, 1, n), random(t, 2, n), random(t, 3, n)
+		want := make([]float32, n)
+		for i := range want {
+			want[i] = tt.want(a.Data()[i], b.Data()[i], y.Data()[i])
+		}
+		tt.run(a.DeviceData(d), b.DeviceData(d), y.MutableDeviceData(d))
+		near(t, tt.name, y.Data(), want, 1e-6)
+		check(t, d)
+	}
+	x, y := random(t, 1, 60), random(t, 2, 60)
+	want := append([]float32(nil), y.Data()...)
+	for r := range 5 {
+		copy(want[r*11+2:][:7], x.Data()[r*9+1:][:7])
+	}
+	d.CopyRows(y.MutableDeviceData(d).At(2), 11, x.DeviceData(d).At(1), 9, 5, 7)
+	near(t, "CopyRows", y.Data(), want, 0)
+	check(t, d)
+}
+
+// TestDropoutMask checks that masks are those of the host, for the same seed and
+// pass.
+func TestDropoutMask(t *testing.T) {
+	d := cudatest.Device(t)
+	const key, pass = 0x123456789abcdef0, 0x1234567890
+	stream, mask := random(t, 1, 2), random(t, 2, 1003)
+	want := make([]float32, 1003)
+	kernel.DropoutMask(nil, want, key, pass, 0.3, 1.5)
+	d.SetLong(stream.MutableDeviceData(d), pass)
+	d.DropoutMask(mask.MutableDeviceData(d), key, stream.DeviceData(d), 0.3, 1.5, 1003)
+	near(t, "mask", mask.Data(), want, 0)
+	check(t, d)
+}
+
+// TestDivisor divides by many numbers.
+func TestDivisor(t *testing.T) {
+	for _, div := range []int{1, 2, 3, 7, 10, 255, 256, 1 << 20, 1<<20 + 7, 1<<31 - 1} {
+		mul, shift := cuda.Divisor(div)
+		for _, n := range []int{0, 1, div - 1, div, 2*div - 1, 1<<31 - 1, 1<<31 - 2, 12345678, 1<<31/div*div - 1, 1 << 31 / div * div} {
+			if n < 0 || n > 1<<31-1 {
+				continue
+			}
+			if got := int(uint64(n) * uint64(mul) >> shift); got != n/div {
+				t.Errorf("%d / %d is %d, want %d", n, div, got, n/div)
+			}
+		}
+	}
+}
