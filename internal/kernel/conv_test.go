@@ -95,6 +95,11 @@ var convCases = []ConvParams{
 	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
 	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
 	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
+	square(2, 16, 16, 1, 8, 5, 2, 1, 1),
+	square(2, 34, 36, 2, 12, 5, 0, 1, 1),
+	square(3, 65, 70, 1, 7, 5, 2, 1, 1),
+	square(1, 16, 18, 1, 40, 5, 4, 1, 1),
+	{1, 16, 16, 1, []int{5, 50}, []int{5, 5}, []int{2, 0}, []int{1, 1}, []int{1, 1}, false},
 }
 
 func closeTo(t *testing.T, name string, got []float32, want []float64, terms int) {

@@ -28,7 +28,7 @@ type micro struct {
 	lines     [][]lineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
 	transpose transposeFunc // nil: there is none
 	copyRows  func(rows, n int, src *float32, lds int, dst *float32, ldd int)
-	winograd  [2]winogradTransforms // F(2x2,3x3) and F(4x4,3x3)
+	winograd  [3]winogradTransforms // F(2x2,3x3), F(4x4,3x3) and F(2x2,5x5)
 	fmaLoop   func(n int)           // multiplies and adds n times on every accumulator
 	fmaFlops  int                   // floating point operations of one turn of fmaLoop
 }

@@ -13,13 +13,13 @@ const winogradFloats = 160 << 10
 // not read too often.
 const winogradTiles = 60
 
-// winograd is a convolution of 3 by 3 weights and stride 1 from planes src to
+// winograd is a convolution of 3 by 3 or 5 by 5 weights and stride 1 from planes src to
 // planes dst, by Winograd's algorithm: the forward pass, or the gradient of the
 // input, which is the same convolution of dy by the turned weights.
 //
 // The tiles of some images, or of some rows of tiles of one, are a block. Each
 // task takes a block from the transform of its input to its output: the
-// (m+2)² matrix products of tiles by weights run one after the other, and the
+// n² matrix products of tiles by weights run one after the other, and the
 // products take the place of tiles that are not needed any more.
 type winograd struct {
 	batch, groups     int
@@ -29,7 +29,9 @@ type winograd struct {
 	turned            bool   // the weights are those of the other direction
 
 	which int    // of micro.winograd
-	m     int    // F(mxm,3x3)
+	m     int    // F(mxm,rxr)
+	r     int    // size of the weights
+	n     int    // of a tile: m+r-1
 	tiles [2]int // of a plane
 
 	images, rows, bands int        // a block: images, or rows of tiles of one; bands: blocks of an image
@@ -42,7 +44,7 @@ type winograd struct {
 	packing                 bool
 	panels, width           int // panels of a group, columns of them all
 	depth                   int // channels, in whole vectors
-	slot                    int // from one of the (m+2)² matrices of a block to the next
+	slot                    int // from one of the n² matrices of a block to the next
 	rowAt, colAt            []int32
 	packed, packedBias      []float32
 	x, weight, bias, result []float32
@@ -58,14 +60,15 @@ func newWinograd(p *ConvParams, out []int) *winograd {
 	if len(p.In) != 2 || p.Direct || p.Batch == 0 || p.Channels/p.Group < winogradChannels || p.Outputs/p.Group < winogradChannels {
 		return nil
 	}
+	r := p.Kernel[0]
 	for a := range 2 {
-		if p.Kernel[a] != 3 || p.Stride[a] != 1 || p.Dilation[a] != 1 {
+		if r != 3 && r != 5 || p.Kernel[a] != r || p.Stride[a] != 1 || p.Dilation[a] != 1 {
 			return nil
 		}
 	}
 	w := &winograd{
 		batch: p.Batch, groups: p.Group, channels: p.Channels / p.Group, outputs: p.Outputs / p.Group,
-		src: [2]int{p.In[0], p.In[1]}, dst: [2]int{out[0], out[1]}, pad: [2]int{p.Pad[0], p.Pad[1]},
+		src: [2]int{p.In[0], p.In[1]}, dst: [2]int{out[0], out[1]}, pad: [2]int{p.Pad[0], p.Pad[1]}, r: r,
 	}
 	w.plan()
 	return w
@@ -75,7 +78,7 @@ func newWinograd(p *ConvParams, out []int) *winograd {
 func (w *winograd) backward() *winograd {
 	b := &winograd{
 		batch: w.batch, groups: w.groups, channels: w.outputs, outputs: w.channels,
-		src: w.dst, dst: w.src, pad: [2]int{2 - w.pad[0], 2 - w.pad[1]}, turned: true,
+		src: w.dst, dst: w.src, pad: [2]int{w.r - 1 - w.pad[0], w.r - 1 - w.pad[1]}, turned: true, r: w.r,
 	}
 	b.plan()
 	return b
@@ -89,12 +92,15 @@ func (w *winograd) products(m int) int {
 // plan cuts the work into blocks.
 func (w *winograd) plan() {
 	// F(2x2,3x3) where it computes no more, because the plane is small.
-	w.which, w.m = 1, 4
-	if w.products(2) <= w.products(4) {
+	switch w.which, w.m = 1, 4; {
+	case w.r == 5:
+		w.which, w.m = 2, 2
+	case w.products(2) <= w.products(4):
 		w.which, w.m = 0, 2
 	}
+	w.n = w.m + w.r - 1
 	w.tiles = [2]int{ceilDiv(w.dst[0], w.m), ceilDiv(w.dst[1], w.m)}
-	xi := (w.m + 2) * (w.m + 2)
+	xi := w.n * w.n
 	most := max(winogradTiles, winogradFloats/(xi*max(w.channels, w.outputs)))
 	perImage := w.tiles[0] * w.tiles[1]
 	// At least so many blocks, for many threads, of at least some tiles.
@@ -125,7 +131,7 @@ func (w *winograd) plan() {
 // seen returns the rows of src that rows of tiles see.
 func (w *winograd) seen(row, rows int) (from, to int) {
 	from = min(max(row*w.m-w.pad[0], 0), w.src[0])
-	return from, max(min((row+rows)*w.m+2-w.pad[0], w.src[0]), from)
+	return from, max(min((row+rows)*w.m+w.r-1-w.pad[0], w.src[0]), from)
 }
 
 // tables lists the places of the pixels of all tiles, in vectors of the given
@@ -141,7 +147,7 @@ func (w *winograd) tables(lanes int) {
 		b := &w.band[i]
 		for t := range b.tiles {
 			y, x := (b.first+t)/w.tiles[1]*w.m, (b.first+t)%w.tiles[1]*w.m
-			w.in = appendTile(w.in, w.m+2, y-w.pad[0], x-w.pad[1], w.src, b.src, b.srcPixels, lanes)
+			w.in = appendTile(w.in, w.n, y-w.pad[0], x-w.pad[1], w.src, b.src, b.srcPixels, lanes)
 			w.out = appendTile(w.out, w.m, y, x, w.dst, b.dst, b.dstPixels, lanes)
 		}
 	}
@@ -181,7 +187,7 @@ func (w *winograd) maxPixels() int {
 func (w *winograd) run(p *Pool, src, weight, bias, dst []float32) {
 	w.u, w.pool, w.x, w.weight, w.bias, w.result = &micros[active], p, src, weight, bias, dst
 	w.prepare()
-	xi := (w.m + 2) * (w.m + 2)
+	xi := w.n * w.n
 	rows := ceilDiv(w.blockTiles(), tileRows) * tileRows
 	w.rowAt = numbers(w.rowAt, rows, w.depth)
 	w.colAt = numbers(w.colAt, w.channels, 1)
@@ -240,30 +246,31 @@ func (w *winograd) panel(i int) (j, n, width int) {
 	return j, n, w.u.width(n)
 }
 
-// pack transforms the weights of some channels of a panel: (m+2)² matrices of a
+// pack transforms the weights of some channels of a panel: n² matrices of a
 // row for each channel and a column for each output.
 func (w *winograd) pack(worker, group, panel, piece int) {
 	j, n, width := w.panel(panel)
 	first := piece * winogradPiece
 	channels := min(winogradPiece, w.channels-first)
-	buf := w.pool.buffer(worker, channels*9*width+winogradTemporary)
+	taps := w.r * w.r
+	buf := w.pool.buffer(worker, channels*taps*width+winogradTemporary)
 	tmp, rows := buf[:winogradTemporary], buf[winogradTemporary:]
 	if n < width {
 		clear(rows)
 	}
 	if w.turned {
 		for c := range channels {
-			src := w.weight[((group*w.channels+first+c)*w.outputs+j)*9:][:n*9]
-			for tap := range 9 {
-				row := rows[(c*9+tap)*width:][:n]
+			src := w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:][:n*taps]
+			for tap := range taps {
+				row := rows[(c*taps+tap)*width:][:n]
 				for o := range row {
-					row[o] = src[o*9+8-tap]
+					row[o] = src[o*taps+taps-1-tap]
 				}
 			}
 		}
 	} else {
-		depth := w.channels * 9
-		w.u.transposeTo(n, channels*9, w.weight[(group*w.outputs+j)*depth+first*9:], depth, rows, width)
+		depth := w.channels * taps
+		w.u.transposeTo(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width)
 	}
 	if piece == 0 {
 		bias := w.packedBias[group*w.width+j:][:width]
@@ -274,13 +281,13 @@ func (w *winograd) pack(worker, group, panel, piece int) {
 	}
 	dst := w.matrix(group, panel, 0)
 	for c := range channels {
-		w.u.winograd[w.which].filter(width/w.u.lanes, &rows[c*9*width], width, &dst[(first+c)*width], w.channels*w.width, &tmp[0])
+		w.u.winograd[w.which].filter(width/w.u.lanes, &rows[c*taps*width], width, &dst[(first+c)*width], w.channels*w.width, &tmp[0])
 	}
 }
 
 // matrix returns number xi of the matrices of a panel of weights.
 func (w *winograd) matrix(group, panel, xi int) []float32 {
-	all := (w.m + 2) * (w.m + 2)
+	all := w.n * w.n
 	return w.packed[((group*all+xi)*w.width+panel*w.u.panel())*w.channels:]
 }
 
@@ -292,7 +299,7 @@ func (w *winograd) compute(worker, group, block int) {
 	image := block / w.bands * w.images
 	images := min(w.images, w.batch-image)
 	tiles := images * b.tiles
-	matrices := (w.m + 2) * (w.m + 2)
+	matrices := w.n * w.n
 
 	plane := (w.maxPixels() + 1) * lanes
 	buf := w.pool.buffer(worker, winogradTemporary+plane+(matrices+1)*w.slot)

@@ -2,7 +2,7 @@
 
 package kernel
 
-var winogradAVX2 = [2]winogradTransforms{
+var winogradAVX2 = [3]winogradTransforms{
 	{
 		m:          2,
 		input:      winogradInput2AVX2,
@@ -19,9 +19,17 @@ var winogradAVX2 = [2]winogradTransforms{
 		filter:     winogradFilter4AVX2,
 		filterGrad: winogradFilterGrad4AVX2,
 	},
+	{
+		m:          2,
+		input:      winogradInput4AVX2,
+		grad:       winogradGrad5x5AVX2,
+		output:     winogradOutput5x5AVX2,
+		filter:     winogradFilter5x5AVX2,
+		filterGrad: winogradFilterGrad5x5AVX2,
+	},
 }
 
-var winogradAVX512 = [2]winogradTransforms{
+var winogradAVX512 = [3]winogradTransforms{
 	{
 		m:          2,
 		input:      winogradInput2AVX512,
@@ -37,5 +45,13 @@ var winogradAVX512 = [2]winogradTransforms{
 		output:     winogradOutput4AVX512,
 		filter:     winogradFilter4AVX512,
 		filterGrad: winogradFilterGrad4AVX512,
+	},
+	{
+		m:          2,
+		input:      winogradInput4AVX512,
+		grad:       winogradGrad5x5AVX512,
+		output:     winogradOutput5x5AVX512,
+		filter:     winogradFilter5x5AVX512,
+		filterGrad: winogradFilterGrad5x5AVX512,
 	},
 }

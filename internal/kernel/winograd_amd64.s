@@ -238,6 +238,114 @@ DATA winograd12<>+56(SB)/4, $0x3eaaaaab
 DATA winograd12<>+60(SB)/4, $0x3eaaaaab
 GLOBL winograd12<>(SB), RODATA|NOPTR, $64
 
+DATA winograd13<>+0(SB)/4, $0x3e800000
+DATA winograd13<>+4(SB)/4, $0x3e800000
+DATA winograd13<>+8(SB)/4, $0x3e800000
+DATA winograd13<>+12(SB)/4, $0x3e800000
+DATA winograd13<>+16(SB)/4, $0x3e800000
+DATA winograd13<>+20(SB)/4, $0x3e800000
+DATA winograd13<>+24(SB)/4, $0x3e800000
+DATA winograd13<>+28(SB)/4, $0x3e800000
+DATA winograd13<>+32(SB)/4, $0x3e800000
+DATA winograd13<>+36(SB)/4, $0x3e800000
+DATA winograd13<>+40(SB)/4, $0x3e800000
+DATA winograd13<>+44(SB)/4, $0x3e800000
+DATA winograd13<>+48(SB)/4, $0x3e800000
+DATA winograd13<>+52(SB)/4, $0x3e800000
+DATA winograd13<>+56(SB)/4, $0x3e800000
+DATA winograd13<>+60(SB)/4, $0x3e800000
+GLOBL winograd13<>(SB), RODATA|NOPTR, $64
+
+DATA winograd14<>+0(SB)/4, $0x40800000
+DATA winograd14<>+4(SB)/4, $0x40800000
+DATA winograd14<>+8(SB)/4, $0x40800000
+DATA winograd14<>+12(SB)/4, $0x40800000
+DATA winograd14<>+16(SB)/4, $0x40800000
+DATA winograd14<>+20(SB)/4, $0x40800000
+DATA winograd14<>+24(SB)/4, $0x40800000
+DATA winograd14<>+28(SB)/4, $0x40800000
+DATA winograd14<>+32(SB)/4, $0x40800000
+DATA winograd14<>+36(SB)/4, $0x40800000
+DATA winograd14<>+40(SB)/4, $0x40800000
+DATA winograd14<>+44(SB)/4, $0x40800000
+DATA winograd14<>+48(SB)/4, $0x40800000
+DATA winograd14<>+52(SB)/4, $0x40800000
+DATA winograd14<>+56(SB)/4, $0x40800000
+DATA winograd14<>+60(SB)/4, $0x40800000
+GLOBL winograd14<>(SB), RODATA|NOPTR, $64
+
+DATA winograd15<>+0(SB)/4, $0xbe715bef
+DATA winograd15<>+4(SB)/4, $0xbe715bef
+DATA winograd15<>+8(SB)/4, $0xbe715bef
+DATA winograd15<>+12(SB)/4, $0xbe715bef
+DATA winograd15<>+16(SB)/4, $0xbe715bef
+DATA winograd15<>+20(SB)/4, $0xbe715bef
+DATA winograd15<>+24(SB)/4, $0xbe715bef
+DATA winograd15<>+28(SB)/4, $0xbe715bef
+DATA winograd15<>+32(SB)/4, $0xbe715bef
+DATA winograd15<>+36(SB)/4, $0xbe715bef
+DATA winograd15<>+40(SB)/4, $0xbe715bef
+DATA winograd15<>+44(SB)/4, $0xbe715bef
+DATA winograd15<>+48(SB)/4, $0xbe715bef
+DATA winograd15<>+52(SB)/4, $0xbe715bef
+DATA winograd15<>+56(SB)/4, $0xbe715bef
+DATA winograd15<>+60(SB)/4, $0xbe715bef
+GLOBL winograd15<>(SB), RODATA|NOPTR, $64
+
+DATA winograd16<>+0(SB)/4, $0x3ef15bef
+DATA winograd16<>+4(SB)/4, $0x3ef15bef
+DATA winograd16<>+8(SB)/4, $0x3ef15bef
+DATA winograd16<>+12(SB)/4, $0x3ef15bef
+DATA winograd16<>+16(SB)/4, $0x3ef15bef
+DATA winograd16<>+20(SB)/4, $0x3ef15bef
+DATA winograd16<>+24(SB)/4, $0x3ef15bef
+DATA winograd16<>+28(SB)/4, $0x3ef15bef
+DATA winograd16<>+32(SB)/4, $0x3ef15bef
+DATA winograd16<>+36(SB)/4, $0x3ef15bef
+DATA winograd16<>+40(SB)/4, $0x3ef15bef
+DATA winograd16<>+44(SB)/4, $0x3ef15bef
+DATA winograd16<>+48(SB)/4, $0x3ef15bef
+DATA winograd16<>+52(SB)/4, $0x3ef15bef
+DATA winograd16<>+56(SB)/4, $0x3ef15bef
+DATA winograd16<>+60(SB)/4, $0x3ef15bef
+GLOBL winograd16<>(SB), RODATA|NOPTR, $64
+
+DATA winograd17<>+0(SB)/4, $0xbe2aaaab
+DATA winograd17<>+4(SB)/4, $0xbe2aaaab
+DATA winograd17<>+8(SB)/4, $0xbe2aaaab
+DATA winograd17<>+12(SB)/4, $0xbe2aaaab
+DATA winograd17<>+16(SB)/4, $0xbe2aaaab
+DATA winograd17<>+20(SB)/4, $0xbe2aaaab
+DATA winograd17<>+24(SB)/4, $0xbe2aaaab
+DATA winograd17<>+28(SB)/4, $0xbe2aaaab
+DATA winograd17<>+32(SB)/4, $0xbe2aaaab
+DATA winograd17<>+36(SB)/4, $0xbe2aaaab
+DATA winograd17<>+40(SB)/4, $0xbe2aaaab
+DATA winograd17<>+44(SB)/4, $0xbe2aaaab
+DATA winograd17<>+48(SB)/4, $0xbe2aaaab
+DATA winograd17<>+52(SB)/4, $0xbe2aaaab
+DATA winograd17<>+56(SB)/4, $0xbe2aaaab
+DATA winograd17<>+60(SB)/4, $0xbe2aaaab
+GLOBL winograd17<>(SB), RODATA|NOPTR, $64
+
+DATA winograd18<>+0(SB)/4, $0x3f2aaaab
+DATA winograd18<>+4(SB)/4, $0x3f2aaaab
+DATA winograd18<>+8(SB)/4, $0x3f2aaaab
+DATA winograd18<>+12(SB)/4, $0x3f2aaaab
+DATA winograd18<>+16(SB)/4, $0x3f2aaaab
+DATA winograd18<>+20(SB)/4, $0x3f2aaaab
+DATA winograd18<>+24(SB)/4, $0x3f2aaaab
+DATA winograd18<>+28(SB)/4, $0x3f2aaaab
+DATA winograd18<>+32(SB)/4, $0x3f2aaaab
+DATA winograd18<>+36(SB)/4, $0x3f2aaaab
+DATA winograd18<>+40(SB)/4, $0x3f2aaaab
+DATA winograd18<>+44(SB)/4, $0x3f2aaaab
+DATA winograd18<>+48(SB)/4, $0x3f2aaaab
+DATA winograd18<>+52(SB)/4, $0x3f2aaaab
+DATA winograd18<>+56(SB)/4, $0x3f2aaaab
+DATA winograd18<>+60(SB)/4, $0x3f2aaaab
+GLOBL winograd18<>(SB), RODATA|NOPTR, $64
+
 // func winogradInput2AVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX
 TEXT ·winogradInput2AVX2(SB), NOSPLIT, $0-56
@@ -2390,6 +2498,1118 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradGrad5x5AVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradGrad5x5AVX2(SB), NOSPLIT, $0-56
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ nextTile+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ nextXi+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ tmp+48(FP), R8
+
+tile:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (DX)(R9*4), Y0
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	MOVLQSX      8(CX), R9
+	VMOVUPS      (DX)(R9*4), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 64(R8)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 128(R8)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 192(R8)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	VMOVUPS      Y0, 256(R8)
+	VMOVUPS      Y2, 320(R8)
+	MOVLQSX      4(CX), R9
+	VMOVUPS      (DX)(R9*4), Y0
+	VMOVUPS      Y0, 32(R8)
+	VMOVAPS      Y0, Y1
+	MOVLQSX      12(CX), R9
+	VMOVUPS      (DX)(R9*4), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 96(R8)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 160(R8)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	VMOVUPS      Y1, 224(R8)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	VMOVUPS      Y0, 288(R8)
+	VMOVUPS      Y2, 352(R8)
+	VMOVUPS      (R8), Y0
+	MOVQ         BX, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      32(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      64(R8), Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      96(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      128(R8), Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      160(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      192(R8), Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      224(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      256(R8), Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      288(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      320(R8), Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      352(R8), Y2
+	VFMADD231PS  winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFNMADD231PS winograd3<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y1
+	VFMADD231PS  winograd4<>+0(SB), Y2, Y1
+	ADDQ         DI, R9
+	VMOVUPS      Y1, (R9)
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS winograd4<>+0(SB), Y2, Y0
+	ADDQ         DI, R9
+	VMOVUPS      Y0, (R9)
+	ADDQ         DI, R9
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x00000010, CX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput5x5AVX2(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradOutput5x5AVX2(SB), NOSPLIT, $0-64
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ nextTile+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ nextXi+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ bias+40(FP), DI
+	MOVQ dst+48(FP), R8
+	MOVQ tmp+56(FP), R9
+
+tile:
+	IMUL3Q      $0x06, SI, R10
+	MOVQ        DX, R11
+	LEAQ        (R10)(R10*2), R12
+	ADDQ        DX, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, (R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 192(R9)
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, 32(R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 224(R9)
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, 64(R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 256(R9)
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, 96(R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 288(R9)
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, 128(R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 320(R9)
+	ADDQ        SI, R11
+	ADDQ        SI, R12
+	VMOVUPS     (R11)(R10*1), Y0
+	VMOVUPS     (R11)(R10*2), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     (R12), Y1
+	VMOVUPS     (R11)(R10*4), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R11), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VMOVUPS     Y2, 160(R9)
+	VMOVUPS     (R12)(R10*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 352(R9)
+	VMOVUPS     32(R9), Y0
+	VMOVUPS     64(R9), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     96(R9), Y1
+	VMOVUPS     128(R9), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     (R9), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VADDPS      (DI), Y2, Y2
+	MOVLQSX     (CX), R10
+	VMOVUPS     Y2, (R8)(R10*4)
+	VMOVUPS     160(R9), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VADDPS      (DI), Y2, Y0
+	MOVLQSX     4(CX), R10
+	VMOVUPS     Y0, (R8)(R10*4)
+	VMOVUPS     224(R9), Y0
+	VMOVUPS     256(R9), Y1
+	VADDPS      Y1, Y0, Y2
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     288(R9), Y1
+	VMOVUPS     320(R9), Y3
+	VADDPS      Y3, Y1, Y4
+	VSUBPS      Y3, Y1, Y1
+	VMOVUPS     192(R9), Y3
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y2, Y3, Y2
+	VADDPS      (DI), Y2, Y2
+	MOVLQSX     8(CX), R10
+	VMOVUPS     Y2, (R8)(R10*4)
+	VMOVUPS     352(R9), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd3<>+0(SB), Y0, Y2
+	VFMADD231PS winograd4<>+0(SB), Y1, Y2
+	VADDPS      (DI), Y2, Y0
+	MOVLQSX     12(CX), R10
+	VMOVUPS     Y0, (R8)(R10*4)
+	ADDQ        $0x00000010, CX
+	ADDQ        BX, DX
+	DECQ        AX
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func winogradFilter5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilter5x5AVX2(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q       $0x05, DX, R8
+	MOVQ         CX, R9
+	LEAQ         (R8)(R8*2), R10
+	ADDQ         CX, R10
+	VMOVUPS      (R9), Y0
+	VMOVUPS      Y0, (DI)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      (R9)(R8*2), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      (R9)(R8*4), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      (R9)(R8*1), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (R10), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	VMOVUPS      Y7, 160(DI)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	VMOVUPS      Y1, 320(DI)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	VMOVUPS      Y2, 480(DI)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	VMOVUPS      Y0, 640(DI)
+	VMOVUPS      Y3, 800(DI)
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	VMOVUPS      (R9), Y0
+	VMOVUPS      Y0, 32(DI)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      (R9)(R8*2), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      (R9)(R8*4), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      (R9)(R8*1), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (R10), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	VMOVUPS      Y7, 192(DI)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	VMOVUPS      Y1, 352(DI)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	VMOVUPS      Y2, 512(DI)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	VMOVUPS      Y0, 672(DI)
+	VMOVUPS      Y3, 832(DI)
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	VMOVUPS      (R9), Y0
+	VMOVUPS      Y0, 64(DI)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      (R9)(R8*2), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      (R9)(R8*4), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      (R9)(R8*1), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (R10), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	VMOVUPS      Y7, 224(DI)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	VMOVUPS      Y1, 384(DI)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	VMOVUPS      Y2, 544(DI)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	VMOVUPS      Y0, 704(DI)
+	VMOVUPS      Y3, 864(DI)
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	VMOVUPS      (R9), Y0
+	VMOVUPS      Y0, 96(DI)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      (R9)(R8*2), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      (R9)(R8*4), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      (R9)(R8*1), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (R10), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	VMOVUPS      Y7, 256(DI)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	VMOVUPS      Y1, 416(DI)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	VMOVUPS      Y2, 576(DI)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	VMOVUPS      Y0, 736(DI)
+	VMOVUPS      Y3, 896(DI)
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	VMOVUPS      (R9), Y0
+	VMOVUPS      Y0, 128(DI)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      (R9)(R8*2), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      (R9)(R8*4), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      (R9)(R8*1), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      (R10), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	VMOVUPS      Y7, 288(DI)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	VMOVUPS      Y1, 448(DI)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	VMOVUPS      Y2, 608(DI)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	VMOVUPS      Y0, 768(DI)
+	VMOVUPS      Y3, 928(DI)
+	VMOVUPS      (DI), Y0
+	MOVQ         BX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      64(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      128(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      32(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      96(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      160(DI), Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      224(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      288(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      192(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      256(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      320(DI), Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      384(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      448(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      352(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      416(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      480(DI), Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      544(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      608(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      512(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      576(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      640(DI), Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      704(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      768(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      672(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      736(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      800(DI), Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	VMOVAPS      Y0, Y1
+	VMOVUPS      864(DI), Y2
+	VFMADD231PS  winograd0<>+0(SB), Y2, Y1
+	VMOVUPS      928(DI), Y3
+	VFMADD231PS  winograd13<>+0(SB), Y3, Y1
+	VMULPS       winograd7<>+0(SB), Y1, Y1
+	VMOVUPS      832(DI), Y4
+	VMOVAPS      Y4, Y5
+	VMOVUPS      896(DI), Y6
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y5
+	VMOVAPS      Y1, Y7
+	VFMADD231PS  winograd9<>+0(SB), Y5, Y7
+	ADDQ         SI, R8
+	VMOVUPS      Y7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Y5, Y1
+	ADDQ         SI, R8
+	VMOVUPS      Y1, (R8)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd1<>+0(SB), Y2, Y0
+	VFMADD231PS  winograd14<>+0(SB), Y3, Y0
+	VMULPS       winograd8<>+0(SB), Y0, Y0
+	VMOVAPS      Y4, Y1
+	VFMADD231PS  winograd1<>+0(SB), Y6, Y1
+	VMOVAPS      Y0, Y2
+	VFMADD231PS  winograd10<>+0(SB), Y1, Y2
+	ADDQ         SI, R8
+	VMOVUPS      Y2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Y1, Y0
+	ADDQ         SI, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Y3, (R8)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, BX
+	DECQ         AX
+	JNZ          vector
+	VZEROUPPER
+	RET
+
+// func winogradFilterGrad5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilterGrad5x5AVX2(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q      $0x06, DX, R8
+	MOVQ        CX, R9
+	LEAQ        (R8)(R8*2), R10
+	ADDQ        CX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, (DI)
+	VMOVUPS     Y6, 192(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 384(DI)
+	VMOVUPS     Y2, 576(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 768(DI)
+	ADDQ        DX, R9
+	ADDQ        DX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 32(DI)
+	VMOVUPS     Y6, 224(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 416(DI)
+	VMOVUPS     Y2, 608(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 800(DI)
+	ADDQ        DX, R9
+	ADDQ        DX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 64(DI)
+	VMOVUPS     Y6, 256(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 448(DI)
+	VMOVUPS     Y2, 640(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 832(DI)
+	ADDQ        DX, R9
+	ADDQ        DX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 96(DI)
+	VMOVUPS     Y6, 288(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 480(DI)
+	VMOVUPS     Y2, 672(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 864(DI)
+	ADDQ        DX, R9
+	ADDQ        DX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 128(DI)
+	VMOVUPS     Y6, 320(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 512(DI)
+	VMOVUPS     Y2, 704(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 896(DI)
+	ADDQ        DX, R9
+	ADDQ        DX, R10
+	VMOVUPS     (R9)(R8*1), Y0
+	VMOVUPS     (R9)(R8*2), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     (R10), Y3
+	VMOVUPS     (R9)(R8*4), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (R9), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 160(DI)
+	VMOVUPS     Y6, 352(DI)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	VMOVUPS     Y3, 544(DI)
+	VMOVUPS     Y2, 736(DI)
+	VMOVUPS     (R10)(R8*2), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, 928(DI)
+	VMOVUPS     32(DI), Y0
+	VMOVUPS     64(DI), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     128(DI), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     (DI), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	MOVQ        BX, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y6, (R8)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     160(DI), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     224(DI), Y0
+	VMOVUPS     256(DI), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     288(DI), Y3
+	VMOVUPS     320(DI), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     192(DI), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y6, (R8)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     352(DI), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     416(DI), Y0
+	VMOVUPS     448(DI), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     480(DI), Y3
+	VMOVUPS     512(DI), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     384(DI), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y6, (R8)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     544(DI), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     608(DI), Y0
+	VMOVUPS     640(DI), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     672(DI), Y3
+	VMOVUPS     704(DI), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     576(DI), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y6, (R8)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     736(DI), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     800(DI), Y0
+	VMOVUPS     832(DI), Y1
+	VSUBPS      Y1, Y0, Y2
+	VMOVUPS     864(DI), Y3
+	VMOVUPS     896(DI), Y4
+	VSUBPS      Y4, Y3, Y5
+	VMULPS      winograd9<>+0(SB), Y2, Y6
+	VFMADD231PS winograd10<>+0(SB), Y5, Y6
+	VMULPS      winograd15<>+0(SB), Y2, Y2
+	VFMADD231PS winograd16<>+0(SB), Y5, Y2
+	VADDPS      Y1, Y0, Y0
+	VADDPS      Y4, Y3, Y1
+	VMOVUPS     768(DI), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS winograd7<>+0(SB), Y0, Y3
+	VFMADD231PS winograd8<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y6, (R8)
+	VMULPS      winograd11<>+0(SB), Y0, Y3
+	VFMADD231PS winograd12<>+0(SB), Y1, Y3
+	ADDQ        SI, R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	VMOVUPS     928(DI), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winograd17<>+0(SB), Y0, Y2
+	VFMADD231PS winograd18<>+0(SB), Y1, Y2
+	ADDQ        SI, R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	DECQ        AX
+	JNZ         vector
+	VZEROUPPER
+	RET
+
 // func winogradInput2AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradInput2AVX512(SB), NOSPLIT, $0-56
@@ -4233,6 +5453,1014 @@ vector:
 	VFMADD231PS winograd12<>+0(SB), Z3, Z1
 	ADDQ        SI, DI
 	VMOVUPS     Z1, (DI)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, BX
+	DECQ        AX
+	JNZ         vector
+	VZEROUPPER
+	RET
+
+// func winogradGrad5x5AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradGrad5x5AVX512(SB), NOSPLIT, $0-56
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ nextTile+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ nextXi+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ tmp+48(FP), R8
+
+tile:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DX)(R8*4), Z0
+	VMOVAPS      Z0, Z1
+	MOVLQSX      8(CX), R8
+	VMOVUPS      (DX)(R8*4), Z2
+	VFMADD231PS  winograd3<>+0(SB), Z2, Z1
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS winograd3<>+0(SB), Z2, Z3
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  winograd4<>+0(SB), Z2, Z4
+	VMOVAPS      Z0, Z5
+	VFNMADD231PS winograd4<>+0(SB), Z2, Z5
+	MOVLQSX      4(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	VMOVAPS      Z6, Z7
+	MOVLQSX      12(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	VFMADD231PS  winograd3<>+0(SB), Z8, Z7
+	VMOVAPS      Z6, Z9
+	VFNMADD231PS winograd3<>+0(SB), Z8, Z9
+	VMOVAPS      Z6, Z10
+	VFMADD231PS  winograd4<>+0(SB), Z8, Z10
+	VMOVAPS      Z6, Z11
+	VFNMADD231PS winograd4<>+0(SB), Z8, Z11
+	MOVQ         BX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  winograd3<>+0(SB), Z6, Z12
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	VMOVAPS      Z0, Z12
+	VFNMADD231PS winograd3<>+0(SB), Z6, Z12
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	VMOVAPS      Z0, Z12
+	VFMADD231PS  winograd4<>+0(SB), Z6, Z12
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z6, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z1, (R8)
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  winograd3<>+0(SB), Z7, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z1, Z0
+	VFNMADD231PS winograd3<>+0(SB), Z7, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  winograd4<>+0(SB), Z7, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z1, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z7, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z7, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z3, (R8)
+	VMOVAPS      Z3, Z0
+	VFMADD231PS  winograd3<>+0(SB), Z9, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z3, Z0
+	VFNMADD231PS winograd3<>+0(SB), Z9, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z3, Z0
+	VFMADD231PS  winograd4<>+0(SB), Z9, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z3, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z9, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z9, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z4, Z0
+	VFMADD231PS  winograd3<>+0(SB), Z10, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z4, Z0
+	VFNMADD231PS winograd3<>+0(SB), Z10, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z4, Z0
+	VFMADD231PS  winograd4<>+0(SB), Z10, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z4, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z10, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z10, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z5, Z0
+	VFMADD231PS  winograd3<>+0(SB), Z11, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z5, Z0
+	VFNMADD231PS winograd3<>+0(SB), Z11, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z5, Z0
+	VFMADD231PS  winograd4<>+0(SB), Z11, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z5, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z11, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z11, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z2, Z0
+	VFMADD231PS  winograd3<>+0(SB), Z8, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z2, Z0
+	VFNMADD231PS winograd3<>+0(SB), Z8, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z2, Z0
+	VFMADD231PS  winograd4<>+0(SB), Z8, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z2, Z0
+	VFNMADD231PS winograd4<>+0(SB), Z8, Z0
+	ADDQ         DI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z8, (R8)
+	ADDQ         $0x00000010, CX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput5x5AVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutput5x5AVX512(SB), NOSPLIT, $0-64
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ nextTile+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ nextXi+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ bias+40(FP), DI
+	MOVQ dst+48(FP), R8
+	MOVQ tmp+56(FP), R9
+
+tile:
+	IMUL3Q      $0x06, SI, R9
+	MOVQ        DX, R10
+	LEAQ        (R9)(R9*2), R11
+	ADDQ        DX, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z2
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z3
+	VADDPS      Z3, Z1, Z4
+	VSUBPS      Z3, Z1, Z1
+	VMOVUPS     (R10), Z3
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z3, Z2
+	VMOVUPS     (R11)(R9*2), Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS winograd3<>+0(SB), Z0, Z3
+	VFMADD231PS winograd4<>+0(SB), Z1, Z3
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z4
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z5
+	VADDPS      Z5, Z1, Z6
+	VSUBPS      Z5, Z1, Z1
+	VMOVUPS     (R10), Z5
+	VADDPS      Z6, Z4, Z4
+	VADDPS      Z4, Z5, Z4
+	VMOVUPS     (R11)(R9*2), Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS winograd3<>+0(SB), Z0, Z5
+	VFMADD231PS winograd4<>+0(SB), Z1, Z5
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z6
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z7
+	VADDPS      Z7, Z1, Z8
+	VSUBPS      Z7, Z1, Z1
+	VMOVUPS     (R10), Z7
+	VADDPS      Z8, Z6, Z6
+	VADDPS      Z6, Z7, Z6
+	VMOVUPS     (R11)(R9*2), Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS winograd3<>+0(SB), Z0, Z7
+	VFMADD231PS winograd4<>+0(SB), Z1, Z7
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z8
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z9
+	VADDPS      Z9, Z1, Z10
+	VSUBPS      Z9, Z1, Z1
+	VMOVUPS     (R10), Z9
+	VADDPS      Z10, Z8, Z8
+	VADDPS      Z8, Z9, Z8
+	VMOVUPS     (R11)(R9*2), Z9
+	VMOVAPS     Z9, Z9
+	VFMADD231PS winograd3<>+0(SB), Z0, Z9
+	VFMADD231PS winograd4<>+0(SB), Z1, Z9
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z11
+	VADDPS      Z11, Z1, Z12
+	VSUBPS      Z11, Z1, Z1
+	VMOVUPS     (R10), Z11
+	VADDPS      Z12, Z10, Z10
+	VADDPS      Z10, Z11, Z10
+	VMOVUPS     (R11)(R9*2), Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS winograd3<>+0(SB), Z0, Z11
+	VFMADD231PS winograd4<>+0(SB), Z1, Z11
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z0
+	VMOVUPS     (R10)(R9*2), Z1
+	VADDPS      Z1, Z0, Z12
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R11), Z1
+	VMOVUPS     (R10)(R9*4), Z13
+	VADDPS      Z13, Z1, Z14
+	VSUBPS      Z13, Z1, Z1
+	VMOVUPS     (R10), Z13
+	VADDPS      Z14, Z12, Z12
+	VADDPS      Z12, Z13, Z12
+	VMOVUPS     (R11)(R9*2), Z13
+	VMOVAPS     Z13, Z13
+	VFMADD231PS winograd3<>+0(SB), Z0, Z13
+	VFMADD231PS winograd4<>+0(SB), Z1, Z13
+	VADDPS      Z6, Z4, Z0
+	VSUBPS      Z6, Z4, Z1
+	VADDPS      Z10, Z8, Z4
+	VSUBPS      Z10, Z8, Z6
+	VADDPS      Z4, Z0, Z0
+	VADDPS      Z0, Z2, Z0
+	VADDPS      (DI), Z0, Z0
+	MOVLQSX     (CX), R9
+	VMOVUPS     Z0, (R8)(R9*4)
+	VMOVAPS     Z12, Z0
+	VFMADD231PS winograd3<>+0(SB), Z1, Z0
+	VFMADD231PS winograd4<>+0(SB), Z6, Z0
+	VADDPS      (DI), Z0, Z0
+	MOVLQSX     4(CX), R9
+	VMOVUPS     Z0, (R8)(R9*4)
+	VADDPS      Z7, Z5, Z0
+	VSUBPS      Z7, Z5, Z1
+	VADDPS      Z11, Z9, Z2
+	VSUBPS      Z11, Z9, Z4
+	VADDPS      Z2, Z0, Z0
+	VADDPS      Z0, Z3, Z0
+	VADDPS      (DI), Z0, Z0
+	MOVLQSX     8(CX), R9
+	VMOVUPS     Z0, (R8)(R9*4)
+	VMOVAPS     Z13, Z0
+	VFMADD231PS winograd3<>+0(SB), Z1, Z0
+	VFMADD231PS winograd4<>+0(SB), Z4, Z0
+	VADDPS      (DI), Z0, Z0
+	MOVLQSX     12(CX), R9
+	VMOVUPS     Z0, (R8)(R9*4)
+	ADDQ        $0x00000010, CX
+	ADDQ        BX, DX
+	DECQ        AX
+	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func winogradFilter5x5AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilter5x5AVX512(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q       $0x05, DX, DI
+	MOVQ         CX, R8
+	LEAQ         (DI)(DI*2), R9
+	ADDQ         CX, R9
+	VMOVUPS      (R8), Z0
+	VMOVAPS      Z0, Z1
+	VMOVUPS      (R8)(DI*2), Z2
+	VFMADD231PS  winograd0<>+0(SB), Z2, Z1
+	VMOVUPS      (R8)(DI*4), Z3
+	VFMADD231PS  winograd13<>+0(SB), Z3, Z1
+	VMULPS       winograd7<>+0(SB), Z1, Z1
+	VMOVUPS      (R8)(DI*1), Z4
+	VMOVAPS      Z4, Z5
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  winograd0<>+0(SB), Z6, Z5
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  winograd9<>+0(SB), Z5, Z7
+	VFNMADD231PS winograd9<>+0(SB), Z5, Z1
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  winograd1<>+0(SB), Z2, Z0
+	VFMADD231PS  winograd14<>+0(SB), Z3, Z0
+	VMULPS       winograd8<>+0(SB), Z0, Z0
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  winograd1<>+0(SB), Z6, Z2
+	VMOVAPS      Z0, Z3
+	VFMADD231PS  winograd10<>+0(SB), Z2, Z3
+	VFNMADD231PS winograd10<>+0(SB), Z2, Z0
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z2
+	VMOVAPS      Z2, Z4
+	VMOVUPS      (R8)(DI*2), Z5
+	VFMADD231PS  winograd0<>+0(SB), Z5, Z4
+	VMOVUPS      (R8)(DI*4), Z6
+	VFMADD231PS  winograd13<>+0(SB), Z6, Z4
+	VMULPS       winograd7<>+0(SB), Z4, Z4
+	VMOVUPS      (R8)(DI*1), Z8
+	VMOVAPS      Z8, Z9
+	VMOVUPS      (R9), Z10
+	VFMADD231PS  winograd0<>+0(SB), Z10, Z9
+	VMOVAPS      Z4, Z11
+	VFMADD231PS  winograd9<>+0(SB), Z9, Z11
+	VFNMADD231PS winograd9<>+0(SB), Z9, Z4
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  winograd1<>+0(SB), Z5, Z2
+	VFMADD231PS  winograd14<>+0(SB), Z6, Z2
+	VMULPS       winograd8<>+0(SB), Z2, Z2
+	VMOVAPS      Z8, Z5
+	VFMADD231PS  winograd1<>+0(SB), Z10, Z5
+	VMOVAPS      Z2, Z6
+	VFMADD231PS  winograd10<>+0(SB), Z5, Z6
+	VFNMADD231PS winograd10<>+0(SB), Z5, Z2
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z5
+	VMOVAPS      Z5, Z8
+	VMOVUPS      (R8)(DI*2), Z9
+	VFMADD231PS  winograd0<>+0(SB), Z9, Z8
+	VMOVUPS      (R8)(DI*4), Z10
+	VFMADD231PS  winograd13<>+0(SB), Z10, Z8
+	VMULPS       winograd7<>+0(SB), Z8, Z8
+	VMOVUPS      (R8)(DI*1), Z12
+	VMOVAPS      Z12, Z13
+	VMOVUPS      (R9), Z14
+	VFMADD231PS  winograd0<>+0(SB), Z14, Z13
+	VMOVAPS      Z8, Z15
+	VFMADD231PS  winograd9<>+0(SB), Z13, Z15
+	VFNMADD231PS winograd9<>+0(SB), Z13, Z8
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  winograd1<>+0(SB), Z9, Z5
+	VFMADD231PS  winograd14<>+0(SB), Z10, Z5
+	VMULPS       winograd8<>+0(SB), Z5, Z5
+	VMOVAPS      Z12, Z9
+	VFMADD231PS  winograd1<>+0(SB), Z14, Z9
+	VMOVAPS      Z5, Z10
+	VFMADD231PS  winograd10<>+0(SB), Z9, Z10
+	VFNMADD231PS winograd10<>+0(SB), Z9, Z5
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z9
+	VMOVAPS      Z9, Z12
+	VMOVUPS      (R8)(DI*2), Z13
+	VFMADD231PS  winograd0<>+0(SB), Z13, Z12
+	VMOVUPS      (R8)(DI*4), Z14
+	VFMADD231PS  winograd13<>+0(SB), Z14, Z12
+	VMULPS       winograd7<>+0(SB), Z12, Z12
+	VMOVUPS      (R8)(DI*1), Z16
+	VMOVAPS      Z16, Z17
+	VMOVUPS      (R9), Z18
+	VFMADD231PS  winograd0<>+0(SB), Z18, Z17
+	VMOVAPS      Z12, Z19
+	VFMADD231PS  winograd9<>+0(SB), Z17, Z19
+	VFNMADD231PS winograd9<>+0(SB), Z17, Z12
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  winograd1<>+0(SB), Z13, Z9
+	VFMADD231PS  winograd14<>+0(SB), Z14, Z9
+	VMULPS       winograd8<>+0(SB), Z9, Z9
+	VMOVAPS      Z16, Z13
+	VFMADD231PS  winograd1<>+0(SB), Z18, Z13
+	VMOVAPS      Z9, Z14
+	VFMADD231PS  winograd10<>+0(SB), Z13, Z14
+	VFNMADD231PS winograd10<>+0(SB), Z13, Z9
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z13
+	VMOVAPS      Z13, Z16
+	VMOVUPS      (R8)(DI*2), Z17
+	VFMADD231PS  winograd0<>+0(SB), Z17, Z16
+	VMOVUPS      (R8)(DI*4), Z18
+	VFMADD231PS  winograd13<>+0(SB), Z18, Z16
+	VMULPS       winograd7<>+0(SB), Z16, Z16
+	VMOVUPS      (R8)(DI*1), Z20
+	VMOVAPS      Z20, Z21
+	VMOVUPS      (R9), Z22
+	VFMADD231PS  winograd0<>+0(SB), Z22, Z21
+	VMOVAPS      Z16, Z23
+	VFMADD231PS  winograd9<>+0(SB), Z21, Z23
+	VFNMADD231PS winograd9<>+0(SB), Z21, Z16
+	VMOVAPS      Z13, Z13
+	VFMADD231PS  winograd1<>+0(SB), Z17, Z13
+	VFMADD231PS  winograd14<>+0(SB), Z18, Z13
+	VMULPS       winograd8<>+0(SB), Z13, Z13
+	VMOVAPS      Z20, Z17
+	VFMADD231PS  winograd1<>+0(SB), Z22, Z17
+	VMOVAPS      Z13, Z18
+	VFMADD231PS  winograd10<>+0(SB), Z17, Z18
+	VFNMADD231PS winograd10<>+0(SB), Z17, Z13
+	IMUL3Q       $0x06, SI, R8
+	ADDQ         BX, R8
+	VMOVUPS      Z7, (R8)
+	VMOVAPS      Z7, Z17
+	VFMADD231PS  winograd0<>+0(SB), Z15, Z17
+	VFMADD231PS  winograd13<>+0(SB), Z23, Z17
+	VMULPS       winograd7<>+0(SB), Z17, Z17
+	VMOVAPS      Z11, Z20
+	VFMADD231PS  winograd0<>+0(SB), Z19, Z20
+	VMOVAPS      Z17, Z21
+	VFMADD231PS  winograd9<>+0(SB), Z20, Z21
+	ADDQ         SI, R8
+	VMOVUPS      Z21, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z20, Z17
+	ADDQ         SI, R8
+	VMOVUPS      Z17, (R8)
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  winograd1<>+0(SB), Z15, Z7
+	VFMADD231PS  winograd14<>+0(SB), Z23, Z7
+	VMULPS       winograd8<>+0(SB), Z7, Z7
+	VMOVAPS      Z11, Z11
+	VFMADD231PS  winograd1<>+0(SB), Z19, Z11
+	VMOVAPS      Z7, Z15
+	VFMADD231PS  winograd10<>+0(SB), Z11, Z15
+	ADDQ         SI, R8
+	VMOVUPS      Z15, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z11, Z7
+	ADDQ         SI, R8
+	VMOVUPS      Z7, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z23, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z1, (R8)
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  winograd0<>+0(SB), Z8, Z7
+	VFMADD231PS  winograd13<>+0(SB), Z16, Z7
+	VMULPS       winograd7<>+0(SB), Z7, Z7
+	VMOVAPS      Z4, Z11
+	VFMADD231PS  winograd0<>+0(SB), Z12, Z11
+	VMOVAPS      Z7, Z15
+	VFMADD231PS  winograd9<>+0(SB), Z11, Z15
+	ADDQ         SI, R8
+	VMOVUPS      Z15, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z11, Z7
+	ADDQ         SI, R8
+	VMOVUPS      Z7, (R8)
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  winograd1<>+0(SB), Z8, Z1
+	VFMADD231PS  winograd14<>+0(SB), Z16, Z1
+	VMULPS       winograd8<>+0(SB), Z1, Z1
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  winograd1<>+0(SB), Z12, Z4
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  winograd10<>+0(SB), Z4, Z7
+	ADDQ         SI, R8
+	VMOVUPS      Z7, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z4, Z1
+	ADDQ         SI, R8
+	VMOVUPS      Z1, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z16, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z3, (R8)
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  winograd0<>+0(SB), Z10, Z1
+	VFMADD231PS  winograd13<>+0(SB), Z18, Z1
+	VMULPS       winograd7<>+0(SB), Z1, Z1
+	VMOVAPS      Z6, Z4
+	VFMADD231PS  winograd0<>+0(SB), Z14, Z4
+	VMOVAPS      Z1, Z7
+	VFMADD231PS  winograd9<>+0(SB), Z4, Z7
+	ADDQ         SI, R8
+	VMOVUPS      Z7, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z4, Z1
+	ADDQ         SI, R8
+	VMOVUPS      Z1, (R8)
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  winograd1<>+0(SB), Z10, Z1
+	VFMADD231PS  winograd14<>+0(SB), Z18, Z1
+	VMULPS       winograd8<>+0(SB), Z1, Z1
+	VMOVAPS      Z6, Z3
+	VFMADD231PS  winograd1<>+0(SB), Z14, Z3
+	VMOVAPS      Z1, Z4
+	VFMADD231PS  winograd10<>+0(SB), Z3, Z4
+	ADDQ         SI, R8
+	VMOVUPS      Z4, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z3, Z1
+	ADDQ         SI, R8
+	VMOVUPS      Z1, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z18, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z0, Z1
+	VFMADD231PS  winograd0<>+0(SB), Z5, Z1
+	VFMADD231PS  winograd13<>+0(SB), Z13, Z1
+	VMULPS       winograd7<>+0(SB), Z1, Z1
+	VMOVAPS      Z2, Z3
+	VFMADD231PS  winograd0<>+0(SB), Z9, Z3
+	VMOVAPS      Z1, Z4
+	VFMADD231PS  winograd9<>+0(SB), Z3, Z4
+	ADDQ         SI, R8
+	VMOVUPS      Z4, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z3, Z1
+	ADDQ         SI, R8
+	VMOVUPS      Z1, (R8)
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  winograd1<>+0(SB), Z5, Z0
+	VFMADD231PS  winograd14<>+0(SB), Z13, Z0
+	VMULPS       winograd8<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  winograd1<>+0(SB), Z9, Z1
+	VMOVAPS      Z0, Z2
+	VFMADD231PS  winograd10<>+0(SB), Z1, Z2
+	ADDQ         SI, R8
+	VMOVUPS      Z2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z1, Z0
+	ADDQ         SI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z13, (R8)
+	MOVQ         CX, R8
+	LEAQ         (DI)(DI*2), R9
+	ADDQ         CX, R9
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (R8)(DI*4), Z1
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z2
+	VMOVUPS      (R8)(DI*4), Z3
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z4
+	VMOVUPS      (R8)(DI*4), Z5
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z6
+	VMOVUPS      (R8)(DI*4), Z7
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	VMOVUPS      (R8), Z8
+	VMOVUPS      (R8)(DI*4), Z9
+	MOVQ         BX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z0, Z10
+	VFMADD231PS  winograd0<>+0(SB), Z4, Z10
+	VFMADD231PS  winograd13<>+0(SB), Z8, Z10
+	VMULPS       winograd7<>+0(SB), Z10, Z10
+	VMOVAPS      Z2, Z11
+	VFMADD231PS  winograd0<>+0(SB), Z6, Z11
+	VMOVAPS      Z10, Z12
+	VFMADD231PS  winograd9<>+0(SB), Z11, Z12
+	ADDQ         SI, R8
+	VMOVUPS      Z12, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z11, Z10
+	ADDQ         SI, R8
+	VMOVUPS      Z10, (R8)
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  winograd1<>+0(SB), Z4, Z0
+	VFMADD231PS  winograd14<>+0(SB), Z8, Z0
+	VMULPS       winograd8<>+0(SB), Z0, Z0
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  winograd1<>+0(SB), Z6, Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  winograd10<>+0(SB), Z2, Z4
+	ADDQ         SI, R8
+	VMOVUPS      Z4, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z2, Z0
+	ADDQ         SI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z8, (R8)
+	IMUL3Q       $0x1e, SI, R8
+	ADDQ         BX, R8
+	VMOVUPS      Z1, (R8)
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  winograd0<>+0(SB), Z5, Z0
+	VFMADD231PS  winograd13<>+0(SB), Z9, Z0
+	VMULPS       winograd7<>+0(SB), Z0, Z0
+	VMOVAPS      Z3, Z2
+	VFMADD231PS  winograd0<>+0(SB), Z7, Z2
+	VMOVAPS      Z0, Z4
+	VFMADD231PS  winograd9<>+0(SB), Z2, Z4
+	ADDQ         SI, R8
+	VMOVUPS      Z4, (R8)
+	VFNMADD231PS winograd9<>+0(SB), Z2, Z0
+	ADDQ         SI, R8
+	VMOVUPS      Z0, (R8)
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  winograd1<>+0(SB), Z5, Z0
+	VFMADD231PS  winograd14<>+0(SB), Z9, Z0
+	VMULPS       winograd8<>+0(SB), Z0, Z0
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  winograd1<>+0(SB), Z7, Z1
+	VMOVAPS      Z0, Z2
+	VFMADD231PS  winograd10<>+0(SB), Z1, Z2
+	ADDQ         SI, R8
+	VMOVUPS      Z2, (R8)
+	VFNMADD231PS winograd10<>+0(SB), Z1, Z0
+	ADDQ         SI, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         SI, R8
+	VMOVUPS      Z9, (R8)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
+	DECQ         AX
+	JNZ          vector
+	VZEROUPPER
+	RET
+
+// func winogradFilterGrad5x5AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilterGrad5x5AVX512(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q      $0x06, DX, DI
+	MOVQ        CX, R8
+	LEAQ        (DI)(DI*2), R9
+	ADDQ        CX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z2
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     (R8), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winograd7<>+0(SB), Z0, Z2
+	VFMADD231PS winograd8<>+0(SB), Z1, Z2
+	VMULPS      winograd11<>+0(SB), Z0, Z3
+	VFMADD231PS winograd12<>+0(SB), Z1, Z3
+	VMOVUPS     (R9)(DI*2), Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS winograd17<>+0(SB), Z0, Z4
+	VFMADD231PS winograd18<>+0(SB), Z1, Z4
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z5
+	VADDPS      Z5, Z1, Z1
+	VMOVUPS     (R8), Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS winograd7<>+0(SB), Z0, Z5
+	VFMADD231PS winograd8<>+0(SB), Z1, Z5
+	VMULPS      winograd11<>+0(SB), Z0, Z6
+	VFMADD231PS winograd12<>+0(SB), Z1, Z6
+	VMOVUPS     (R9)(DI*2), Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS winograd17<>+0(SB), Z0, Z7
+	VFMADD231PS winograd18<>+0(SB), Z1, Z7
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z8
+	VADDPS      Z8, Z1, Z1
+	VMOVUPS     (R8), Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS winograd7<>+0(SB), Z0, Z8
+	VFMADD231PS winograd8<>+0(SB), Z1, Z8
+	VMULPS      winograd11<>+0(SB), Z0, Z9
+	VFMADD231PS winograd12<>+0(SB), Z1, Z9
+	VMOVUPS     (R9)(DI*2), Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS winograd17<>+0(SB), Z0, Z10
+	VFMADD231PS winograd18<>+0(SB), Z1, Z10
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z11
+	VADDPS      Z11, Z1, Z1
+	VMOVUPS     (R8), Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS winograd7<>+0(SB), Z0, Z11
+	VFMADD231PS winograd8<>+0(SB), Z1, Z11
+	VMULPS      winograd11<>+0(SB), Z0, Z12
+	VFMADD231PS winograd12<>+0(SB), Z1, Z12
+	VMOVUPS     (R9)(DI*2), Z13
+	VMOVAPS     Z13, Z13
+	VFMADD231PS winograd17<>+0(SB), Z0, Z13
+	VFMADD231PS winograd18<>+0(SB), Z1, Z13
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z14
+	VADDPS      Z14, Z1, Z1
+	VMOVUPS     (R8), Z14
+	VMOVAPS     Z14, Z14
+	VFMADD231PS winograd7<>+0(SB), Z0, Z14
+	VFMADD231PS winograd8<>+0(SB), Z1, Z14
+	VMULPS      winograd11<>+0(SB), Z0, Z15
+	VFMADD231PS winograd12<>+0(SB), Z1, Z15
+	VMOVUPS     (R9)(DI*2), Z16
+	VMOVAPS     Z16, Z16
+	VFMADD231PS winograd17<>+0(SB), Z0, Z16
+	VFMADD231PS winograd18<>+0(SB), Z1, Z16
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z17
+	VADDPS      Z17, Z1, Z1
+	VMOVUPS     (R8), Z17
+	VMOVAPS     Z17, Z17
+	VFMADD231PS winograd7<>+0(SB), Z0, Z17
+	VFMADD231PS winograd8<>+0(SB), Z1, Z17
+	VMULPS      winograd11<>+0(SB), Z0, Z18
+	VFMADD231PS winograd12<>+0(SB), Z1, Z18
+	VMOVUPS     (R9)(DI*2), Z19
+	VMOVAPS     Z19, Z19
+	VFMADD231PS winograd17<>+0(SB), Z0, Z19
+	VFMADD231PS winograd18<>+0(SB), Z1, Z19
+	VSUBPS      Z8, Z5, Z0
+	VSUBPS      Z14, Z11, Z1
+	VMULPS      winograd9<>+0(SB), Z0, Z20
+	VFMADD231PS winograd10<>+0(SB), Z1, Z20
+	VMULPS      winograd15<>+0(SB), Z0, Z0
+	VFMADD231PS winograd16<>+0(SB), Z1, Z0
+	VADDPS      Z8, Z5, Z1
+	VADDPS      Z14, Z11, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winograd7<>+0(SB), Z1, Z2
+	VFMADD231PS winograd8<>+0(SB), Z5, Z2
+	MOVQ        BX, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z20, (R8)
+	VMULPS      winograd11<>+0(SB), Z1, Z2
+	VFMADD231PS winograd12<>+0(SB), Z5, Z2
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	VMOVAPS     Z17, Z0
+	VFMADD231PS winograd17<>+0(SB), Z1, Z0
+	VFMADD231PS winograd18<>+0(SB), Z5, Z0
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	VSUBPS      Z9, Z6, Z0
+	VSUBPS      Z15, Z12, Z1
+	VMULPS      winograd9<>+0(SB), Z0, Z2
+	VFMADD231PS winograd10<>+0(SB), Z1, Z2
+	VMULPS      winograd15<>+0(SB), Z0, Z0
+	VFMADD231PS winograd16<>+0(SB), Z1, Z0
+	VADDPS      Z9, Z6, Z1
+	VADDPS      Z15, Z12, Z5
+	VMOVAPS     Z3, Z3
+	VFMADD231PS winograd7<>+0(SB), Z1, Z3
+	VFMADD231PS winograd8<>+0(SB), Z5, Z3
+	IMUL3Q      $0x0a, SI, R8
+	ADDQ        BX, R8
+	VMOVUPS     Z3, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	VMULPS      winograd11<>+0(SB), Z1, Z2
+	VFMADD231PS winograd12<>+0(SB), Z5, Z2
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	VMOVAPS     Z18, Z0
+	VFMADD231PS winograd17<>+0(SB), Z1, Z0
+	VFMADD231PS winograd18<>+0(SB), Z5, Z0
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	VSUBPS      Z10, Z7, Z0
+	VSUBPS      Z16, Z13, Z1
+	VMULPS      winograd9<>+0(SB), Z0, Z2
+	VFMADD231PS winograd10<>+0(SB), Z1, Z2
+	VMULPS      winograd15<>+0(SB), Z0, Z0
+	VFMADD231PS winograd16<>+0(SB), Z1, Z0
+	VADDPS      Z10, Z7, Z1
+	VADDPS      Z16, Z13, Z3
+	VMOVAPS     Z4, Z4
+	VFMADD231PS winograd7<>+0(SB), Z1, Z4
+	VFMADD231PS winograd8<>+0(SB), Z3, Z4
+	IMUL3Q      $0x14, SI, R8
+	ADDQ        BX, R8
+	VMOVUPS     Z4, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	VMULPS      winograd11<>+0(SB), Z1, Z2
+	VFMADD231PS winograd12<>+0(SB), Z3, Z2
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	VMOVAPS     Z19, Z0
+	VFMADD231PS winograd17<>+0(SB), Z1, Z0
+	VFMADD231PS winograd18<>+0(SB), Z3, Z0
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	MOVQ        CX, R8
+	LEAQ        (DI)(DI*2), R9
+	ADDQ        CX, R9
+	VMOVUPS     (R8)(DI*1), Z0
+	VMOVUPS     (R8)(DI*2), Z1
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R8)(DI*4), Z2
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      winograd9<>+0(SB), Z0, Z2
+	VFMADD231PS winograd10<>+0(SB), Z1, Z2
+	VMULPS      winograd15<>+0(SB), Z0, Z0
+	VFMADD231PS winograd16<>+0(SB), Z1, Z0
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z1
+	VMOVUPS     (R8)(DI*2), Z3
+	VSUBPS      Z3, Z1, Z1
+	VMOVUPS     (R9), Z3
+	VMOVUPS     (R8)(DI*4), Z4
+	VSUBPS      Z4, Z3, Z3
+	VMULPS      winograd9<>+0(SB), Z1, Z4
+	VFMADD231PS winograd10<>+0(SB), Z3, Z4
+	VMULPS      winograd15<>+0(SB), Z1, Z1
+	VFMADD231PS winograd16<>+0(SB), Z3, Z1
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z3
+	VMOVUPS     (R8)(DI*2), Z5
+	VSUBPS      Z5, Z3, Z3
+	VMOVUPS     (R9), Z5
+	VMOVUPS     (R8)(DI*4), Z6
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      winograd9<>+0(SB), Z3, Z6
+	VFMADD231PS winograd10<>+0(SB), Z5, Z6
+	VMULPS      winograd15<>+0(SB), Z3, Z3
+	VFMADD231PS winograd16<>+0(SB), Z5, Z3
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z5
+	VMOVUPS     (R8)(DI*2), Z7
+	VSUBPS      Z7, Z5, Z5
+	VMOVUPS     (R9), Z7
+	VMOVUPS     (R8)(DI*4), Z8
+	VSUBPS      Z8, Z7, Z7
+	VMULPS      winograd9<>+0(SB), Z5, Z8
+	VFMADD231PS winograd10<>+0(SB), Z7, Z8
+	VMULPS      winograd15<>+0(SB), Z5, Z5
+	VFMADD231PS winograd16<>+0(SB), Z7, Z5
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z7
+	VMOVUPS     (R8)(DI*2), Z9
+	VSUBPS      Z9, Z7, Z7
+	VMOVUPS     (R9), Z9
+	VMOVUPS     (R8)(DI*4), Z10
+	VSUBPS      Z10, Z9, Z9
+	VMULPS      winograd9<>+0(SB), Z7, Z10
+	VFMADD231PS winograd10<>+0(SB), Z9, Z10
+	VMULPS      winograd15<>+0(SB), Z7, Z7
+	VFMADD231PS winograd16<>+0(SB), Z9, Z7
+	ADDQ        DX, R8
+	ADDQ        DX, R9
+	VMOVUPS     (R8)(DI*1), Z9
+	VMOVUPS     (R8)(DI*2), Z11
+	VSUBPS      Z11, Z9, Z9
+	VMOVUPS     (R9), Z11
+	VMOVUPS     (R8)(DI*4), Z12
+	VSUBPS      Z12, Z11, Z11
+	VMULPS      winograd9<>+0(SB), Z9, Z12
+	VFMADD231PS winograd10<>+0(SB), Z11, Z12
+	VMULPS      winograd15<>+0(SB), Z9, Z9
+	VFMADD231PS winograd16<>+0(SB), Z11, Z9
+	VSUBPS      Z6, Z4, Z11
+	VSUBPS      Z10, Z8, Z13
+	VMULPS      winograd9<>+0(SB), Z11, Z14
+	VFMADD231PS winograd10<>+0(SB), Z13, Z14
+	VMULPS      winograd15<>+0(SB), Z11, Z11
+	VFMADD231PS winograd16<>+0(SB), Z13, Z11
+	VADDPS      Z6, Z4, Z4
+	VADDPS      Z10, Z8, Z6
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winograd7<>+0(SB), Z4, Z2
+	VFMADD231PS winograd8<>+0(SB), Z6, Z2
+	IMUL3Q      $0x05, SI, R8
+	ADDQ        BX, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z14, (R8)
+	VMULPS      winograd11<>+0(SB), Z4, Z2
+	VFMADD231PS winograd12<>+0(SB), Z6, Z2
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z11, (R8)
+	VMOVAPS     Z12, Z2
+	VFMADD231PS winograd17<>+0(SB), Z4, Z2
+	VFMADD231PS winograd18<>+0(SB), Z6, Z2
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	VSUBPS      Z3, Z1, Z2
+	VSUBPS      Z7, Z5, Z4
+	VMULPS      winograd9<>+0(SB), Z2, Z6
+	VFMADD231PS winograd10<>+0(SB), Z4, Z6
+	VMULPS      winograd15<>+0(SB), Z2, Z2
+	VFMADD231PS winograd16<>+0(SB), Z4, Z2
+	VADDPS      Z3, Z1, Z1
+	VADDPS      Z7, Z5, Z3
+	VMOVAPS     Z0, Z0
+	VFMADD231PS winograd7<>+0(SB), Z1, Z0
+	VFMADD231PS winograd8<>+0(SB), Z3, Z0
+	IMUL3Q      $0x0f, SI, R8
+	ADDQ        BX, R8
+	VMOVUPS     Z0, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z6, (R8)
+	VMULPS      winograd11<>+0(SB), Z1, Z0
+	VFMADD231PS winograd12<>+0(SB), Z3, Z0
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
+	ADDQ        SI, R8
+	VMOVUPS     Z2, (R8)
+	VMOVAPS     Z9, Z0
+	VFMADD231PS winograd17<>+0(SB), Z1, Z0
+	VFMADD231PS winograd18<>+0(SB), Z3, Z0
+	ADDQ        SI, R8
+	VMOVUPS     Z0, (R8)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, BX
 	DECQ        AX

@@ -5,13 +5,18 @@ const (
 	// stay in the L3 cache.
 	winogradGradFloats = 2 << 20
 
+	// winogradGradDepth is over how many tiles the products of F(2x2,5x5) are
+	// summed before they are added to the rest: its last transform makes rounding
+	// errors larger than that of F(4x4,3x3), so there must be fewer.
+	winogradGradDepth = 64
+
 	// winogradPieceGrad is for how many outputs a task transforms the sums.
 	winogradPieceGrad = 16
 )
 
 // winogradGrad is the gradient of the weights by Winograd's algorithm. The
 // batch is cut into chunks of blocks. The tiles of x and of dy of a chunk are
-// transformed, and then the (m+2)² pairs of matrices are multiplied, summing
+// transformed, and then the n² pairs of matrices are multiplied, summing
 // over the tiles, and added to the products of the chunks before. At the end
 // the sums are transformed. All threads work on the same chunk.
 type winogradGrad struct {
@@ -42,7 +47,7 @@ const (
 )
 
 func newWinogradGrad(w *winograd) *winogradGrad {
-	matrices := (w.m + 2) * (w.m + 2)
+	matrices := w.n * w.n
 	tiles := winogradGradFloats / (matrices * (w.channels + w.outputs))
 	return &winogradGrad{w: w, chunk: min(max(1, tiles/w.blockTiles()), w.blocks())}
 }
@@ -52,7 +57,7 @@ func (t *winogradGrad) run(p *Pool, x, dy, dweight []float32) {
 	w := t.w
 	t.u, t.pool, t.x, t.dy, t.dweight = &micros[active], p, x, dy, dweight
 	w.tables(t.u.lanes)
-	matrices := (w.m + 2) * (w.m + 2)
+	matrices := w.n * w.n
 	t.most = t.chunk * w.blockTiles()
 	t.panels = ceilDiv(w.channels, t.u.panel())
 	t.width = (t.panels-1)*t.u.panel() + t.u.width(w.channels-(t.panels-1)*t.u.panel())
@@ -90,7 +95,7 @@ func (t *winogradGrad) Do(worker, i int) {
 	case transformTiles:
 		t.transform(worker, t.first+i/2, i%2 == 1)
 	case multiplyTiles:
-		t.multiply(i/t.panels, i%t.panels)
+		t.multiply(worker, i/t.panels, i%t.panels)
 	case transformSums:
 		t.finish(worker, i%t.panels, i/t.panels*winogradPieceGrad)
 	}
@@ -124,7 +129,7 @@ func (t *winogradGrad) transform(worker, block int, dy bool) {
 			}
 			continue
 		}
-		places := &w.in[b.first*(w.m+2)*(w.m+2)]
+		places := &w.in[b.first*w.n*w.n]
 		for c := 0; c < w.channels; c += lanes {
 			src := t.x[(((image+i)*w.groups+t.group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
 			u.interleave(min(lanes, w.channels-c), b.srcPixels, src, w.src[0]*w.src[1], pixels)
@@ -136,17 +141,27 @@ func (t *winogradGrad) transform(worker, block int, dy bool) {
 
 // multiply adds the product of matrices xi of dy and of a panel of x to the
 // sums, or starts them.
-func (t *winogradGrad) multiply(xi, panel int) {
+func (t *winogradGrad) multiply(worker, xi, panel int) {
 	j, _, width := t.panel(panel)
-	sums := &t.sums[(xi*t.width+j)*t.rows]
-	init := sums
-	if t.first == 0 {
-		init = nil
+	sums := t.sums[(xi*t.width+j)*t.rows:][:t.rows*width]
+	depth := convDepth
+	if t.w.r == 5 {
+		depth = winogradGradDepth
 	}
-	for k := 0; k < t.tiles; k += convDepth {
-		t.u.tile(width)(t.rows/tileRows, min(convDepth, t.tiles-k), &t.dys[xi*t.dySlot], &t.rowAt[0], &t.colAt[k],
-			&t.xs[xi*t.xSlot+j*t.most+k*width], init, width, sums, width)
-		init = sums
+	for k := 0; k < t.tiles; k += depth {
+		first := t.first == 0 && k == 0
+		into, init := sums, &sums[0]
+		switch {
+		case first:
+			init = nil
+		case t.w.r == 5:
+			into, init = t.pool.buffer(worker, len(sums)), nil
+		}
+		t.u.tile(width)(t.rows/tileRows, min(depth, t.tiles-k), &t.dys[xi*t.dySlot], &t.rowAt[0], &t.colAt[k],
+			&t.xs[xi*t.xSlot+j*t.most+k*width], init, width, &into[0], width)
+		if init == nil && !first {
+			Axpy(1, into, sums)
+		}
 	}
 }
 
@@ -155,14 +170,15 @@ func (t *winogradGrad) multiply(xi, panel int) {
 func (t *winogradGrad) finish(worker, panel, o int) {
 	w := t.w
 	j, n, width := t.panel(panel)
-	buf := t.pool.buffer(worker, winogradTemporary+9*width)
+	size := w.r * w.r
+	buf := t.pool.buffer(worker, winogradTemporary+size*width)
 	tmp, taps := buf[:winogradTemporary], buf[winogradTemporary:]
 	for end := min(o+winogradPieceGrad, w.outputs); o < end; o++ {
 		t.u.winograd[w.which].filterGrad(width/t.u.lanes, &t.sums[j*t.rows+o*width], t.width*t.rows, &taps[0], width, &tmp[0])
-		to := t.dweight[((t.group*w.outputs+o)*w.channels+j)*9:][:n*9]
+		to := t.dweight[((t.group*w.outputs+o)*w.channels+j)*size:][:n*size]
 		for c := range n {
-			for tap, g := range to[c*9:][:9] {
-				to[c*9+tap] = g + taps[tap*width+c]
+			for tap, g := range to[c*size:][:size] {
+				to[c*size+tap] = g + taps[tap*width+c]
 			}
 		}
 	}

@@ -54,6 +54,26 @@ func winogradFilter4AVX2(n int, src *float32, srcStep int, dst *float32, dstStep
 //go:noescape
 func winogradFilterGrad4AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
 
+// winogradGrad5x5AVX2 is the transform of the gradient of the output of F(2x2,5x5).
+//
+//go:noescape
+func winogradGrad5x5AVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradOutput5x5AVX2 is the transform of the products to the output of F(2x2,5x5).
+//
+//go:noescape
+func winogradOutput5x5AVX2(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+
+// winogradFilter5x5AVX2 is the transform of the weights of F(2x2,5x5).
+//
+//go:noescape
+func winogradFilter5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradFilterGrad5x5AVX2 is the transform of the products to the gradient of the weights of F(2x2,5x5).
+//
+//go:noescape
+func winogradFilterGrad5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
 // winogradInput2AVX512 is the transform of the input of F(2x2,3x3).
 //
 //go:noescape
@@ -103,3 +123,23 @@ func winogradFilter4AVX512(n int, src *float32, srcStep int, dst *float32, dstSt
 //
 //go:noescape
 func winogradFilterGrad4AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradGrad5x5AVX512 is the transform of the gradient of the output of F(2x2,5x5).
+//
+//go:noescape
+func winogradGrad5x5AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradOutput5x5AVX512 is the transform of the products to the output of F(2x2,5x5).
+//
+//go:noescape
+func winogradOutput5x5AVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+
+// winogradFilter5x5AVX512 is the transform of the weights of F(2x2,5x5).
+//
+//go:noescape
+func winogradFilter5x5AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradFilterGrad5x5AVX512 is the transform of the products to the gradient of the weights of F(2x2,5x5).
+//
+//go:noescape
+func winogradFilterGrad5x5AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)

@@ -14,13 +14,15 @@ func TestWinogradAccuracy(t *testing.T) {
 		square(4, 64, 64, 1, 16, 3, 1, 1, 1),
 		square(8, 256, 64, 1, 8, 3, 1, 1, 1),
 		square(16, 64, 64, 1, 2, 3, 1, 1, 1), // F(2x2,3x3)
+		square(4, 64, 64, 1, 16, 5, 2, 1, 1),
+		square(8, 32, 64, 1, 8, 5, 2, 1, 1),
 	} {
 		t.Run(fmt.Sprint(params.Channels, params.In), func(t *testing.T) {
 			direct := params
 			direct.Direct = true
 			r := rand.New(rand.NewPCG(5, 5))
 			x, dy := make([]float32, params.Batch*params.Channels*size(params.In)), make([]float32, params.Batch*params.Outputs*size(params.In))
-			weight := make([]float32, params.Outputs*params.Channels*9)
+			weight := make([]float32, params.Outputs*params.Channels*size(params.Kernel))
 			fillNormal(r, x)
 			fillNormal(r, dy)
 			fillNormal(r, weight)
@@ -81,7 +83,8 @@ func TestWinogradChoice(t *testing.T) {
 		{square(8, 3, 64, 1, 32, 3, 1, 1, 1), 0},
 		{square(8, 16, 16, 1, 32, 3, 1, 2, 1), 0},
 		{square(8, 16, 16, 1, 32, 3, 1, 1, 2), 0},
-		{square(8, 16, 16, 1, 32, 5, 2, 1, 1), 0},
+		{square(8, 16, 16, 1, 32, 5, 2, 1, 1), 2},
+		{square(8, 16, 16, 1, 32, 7, 2, 1, 1), 0},
 		{ConvParams{1, 16, 16, 1, []int{8, 8, 8}, []int{3, 3, 3}, []int{1, 1, 1}, []int{1, 1, 1}, []int{1, 1, 1}, false}, 0},
 	} {
 		c, err := NewConv(test.p)
@@ -93,7 +96,7 @@ func TestWinogradChoice(t *testing.T) {
 			m = c.winograd.m
 		}
 		if m != test.want {
-			t.Errorf("%+v: F(%dx%d,3x3), want m = %d", test.p, m, m, test.want)
+			t.Errorf("%+v: m = %d, want %d", test.p, m, test.want)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// The transforms of Winograd's convolution F(mxm,3x3), which computes m by m
-// pixels of a plane from (m+2) by (m+2) of another by (m+2)² products instead
-// of 9m². With tiles d of the input, g of the weights and y of the output
+// The transforms of Winograd's convolution F(mxm,rxr), which computes m by m
+// pixels of a plane from n by n of another, n = m+r-1, by n² products instead
+// of r²m². With tiles d of the input, g of the weights and y of the output
 //
 //	y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 //
@@ -17,7 +17,7 @@ import (
 //
 // (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015).
 // The matrices come from evaluating polynomials at the points 0, 1, -1 and
-// infinity for m = 2, and 0, ±√½, ±√2 and infinity for m = 4: with the usual
+// infinity for n = 4, and 0, ±√½, ±√2 and infinity for n = 6: with the usual
 // 0, ±1, ±2 rounding errors are more than three times as large.
 //
 // All transforms work on vectors of neighbouring channels.
@@ -35,7 +35,7 @@ type outputFunc func(tiles int, table *int32, src *float32, nextTile, nextXi int
 // src, whose numbers are srcStep apart, to ones whose numbers are dstStep apart.
 type matrixFunc func(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
 
-// winogradTransforms are the transforms of one m. tmp is room for
+// winogradTransforms are the transforms of one m and r. tmp is room for
 // winogradTemporary numbers.
 type winogradTransforms struct {
 	m           int
@@ -50,7 +50,7 @@ type winogradTransforms struct {
 const winogradTemporary = 36 * 16
 
 // winogradGeneric are the transforms in Go, on vectors of genericLanes.
-var winogradGeneric = [2]winogradTransforms{
+var winogradGeneric = [3]winogradTransforms{
 	{
 		m:          2,
 		input:      genericSpread(4, 4, winogradInput4),
@@ -66,6 +66,14 @@ var winogradGeneric = [2]winogradTransforms{
 		output:     genericOutput(6, 4, winogradOutput6),
 		filter:     genericMatrix(3, 6, winogradFilter6),
 		filterGrad: genericMatrix(6, 3, winogradFilterGrad6),
+	},
+	{
+		m:          2,
+		input:      genericSpread(6, 6, winogradInput6),
+		grad:       genericSpread(2, 6, winogradGrad5x5),
+		output:     genericOutput(6, 2, winogradOutput5x5),
+		filter:     genericMatrix(5, 6, winogradFilter5x5),
+		filterGrad: genericMatrix(6, 5, winogradFilterGrad5x5),
 	},
 }
 
@@ -138,7 +146,7 @@ func at(p *float32, i int) *float32 {
 	return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i))
 }
 
-// The points of F(4,3) besides 0 and infinity: ±pointA and ±pointB, whose
+// The points of F(4,3) and F(2,5) besides 0 and infinity: ±pointA and ±pointB, whose
 // squares are 1/2 and 2.
 const (
 	pointA = math.Sqrt2 / 2
@@ -208,5 +216,37 @@ func winogradFilterGrad6(u [6]float32) [6]float32 {
 		u[0] - 2./3*sumA + 1./6*sumB,
 		-2./3*pointA*difA + pointB/6*difB,
 		u[5] - 1./3*sumA + 1./3*sumB,
+	}
+}
+
+// The input of F(2,5) is transformed as that of F(4,3): the tiles and the points
+// are the same.
+
+func winogradGrad5x5(y [6]float32) [6]float32 {
+	return [6]float32{y[0], y[0] + pointA*y[1], y[0] - pointA*y[1], y[0] + pointB*y[1], y[0] - pointB*y[1], y[1]}
+}
+
+func winogradOutput5x5(m [6]float32) [6]float32 {
+	return [6]float32{
+		m[0] + ((m[1] + m[2]) + (m[3] + m[4])),
+		m[5] + pointA*(m[1]-m[2]) + pointB*(m[3]-m[4]),
+	}
+}
+
+func winogradFilter5x5(g [6]float32) [6]float32 {
+	evenA, oddA := -2./3*(g[0]+0.5*g[2]+0.25*g[4]), -2./3*pointA*(g[1]+0.5*g[3])
+	evenB, oddB := 1./6*(g[0]+2*g[2]+4*g[4]), pointB/6*(g[1]+2*g[3])
+	return [6]float32{g[0], evenA + oddA, evenA - oddA, evenB + oddB, evenB - oddB, g[4]}
+}
+
+func winogradFilterGrad5x5(u [6]float32) [6]float32 {
+	sumA, difA := u[1]+u[2], u[1]-u[2]
+	sumB, difB := u[3]+u[4], u[3]-u[4]
+	return [6]float32{
+		u[0] - 2./3*sumA + 1./6*sumB,
+		-2./3*pointA*difA + pointB/6*difB,
+		1./3*sumB - 1./3*sumA,
+		pointB/3*difB - 1./3*pointA*difA,
+		u[5] - 1./6*sumA + 2./3*sumB,
 	}
 }

@@ -37,7 +37,7 @@ convolution_param:
 	bias_term (true): whether there is a b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
-	engine: CAFFE computes every convolution directly; otherwise those of images with 3x3 kernels, stride 1, dilation 1
+	engine: CAFFE computes every convolution directly; otherwise those of images with 3x3 or 5x5 kernels, stride 1, dilation 1
 		and 16 or more channels and outputs of each group go by Winograd's algorithm, which is faster and rounds differently
 	force_nd_im2col: accepted and ignored
 

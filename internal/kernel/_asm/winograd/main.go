@@ -1,5 +1,5 @@
 // Command winograd writes winograd_amd64.s: the transforms of Winograd's
-// convolution F(2x2,3x3) and F(4x4,3x3), each for AVX2 with FMA and for
+// convolution F(2x2,3x3), F(4x4,3x3) and F(2x2,5x5), each for AVX2 with FMA and for
 // AVX-512. What they compute is said in winograd_transform.go.
 package main
 
@@ -28,7 +28,9 @@ func main() {
 		{"AVX512", 64, 24, ZMM},
 	} {
 		for _, a := range algorithms {
-			s.input(a)
+			if a.input.step != nil {
+				s.input(a)
+			}
 			s.grad(a)
 			s.output(a)
 			s.filter(a)
@@ -57,15 +59,16 @@ type part struct {
 	step step
 }
 
-// An algorithm is F(mxm,3x3) with its five transforms.
+// An algorithm is F(mxm,rxr) with its transforms. F(2x2,5x5) has no input: it is
+// that of F(4x4,3x3).
 type algorithm struct {
-	m                                       int
+	name, label                             string // of its functions, in comments
 	input, grad, output, filter, filterGrad transform
 }
 
 var algorithms = []algorithm{
 	{
-		m:          2,
+		name: "2", label: "F(2x2,3x3)",
 		input:      transform{from: 4, to: 4, step: input4},
 		grad:       transform{from: 2, to: 4, step: grad4},
 		output:     transform{from: 4, to: 2, step: output4},
@@ -73,7 +76,7 @@ var algorithms = []algorithm{
 		filterGrad: transform{from: 4, to: 3, step: filterGrad4},
 	},
 	{
-		m: 4,
+		name: "4", label: "F(4x4,3x3)",
 		input: transform{from: 6, to: 6, step: input6, parts: []part{
 			{[]int{1, 2, 3, 4}, input6Middle},
 			{[]int{0, 5}, input6Ends},
@@ -82,6 +85,19 @@ var algorithms = []algorithm{
 		output:     transform{from: 6, to: 4, step: output6},
 		filter:     transform{from: 3, to: 6, step: filter6},
 		filterGrad: transform{from: 6, to: 3, step: filterGrad6},
+	},
+	{
+		name: "5x5", label: "F(2x2,5x5)",
+		grad:   transform{from: 2, to: 6, step: grad5x5},
+		output: transform{from: 6, to: 2, step: output5x5},
+		filter: transform{from: 5, to: 6, step: filter5x5, parts: []part{
+			{[]int{1, 2, 3, 4}, filter5x5Middle},
+			{[]int{0, 5}, filter5x5Ends},
+		}},
+		filterGrad: transform{from: 6, to: 5, step: filterGrad5x5, parts: []part{
+			{[]int{0, 2, 4}, filterGrad5x5Even},
+			{[]int{1, 3}, filterGrad5x5Odd},
+		}},
 	},
 }
 
@@ -96,7 +112,7 @@ var (
 var constant = map[float64]Mem{}
 
 func constants() {
-	for i, v := range []float64{0.5, 2, 2.5, a, b, a * a * a, b * b * b, -2. / 3, 1. / 6, -2. / 3 * a, b / 6, -1. / 3, 1. / 3} {
+	for i, v := range []float64{0.5, 2, 2.5, a, b, a * a * a, b * b * b, -2. / 3, 1. / 6, -2. / 3 * a, b / 6, -1. / 3, 1. / 3, 0.25, 4, -1. / 3 * a, b / 3, -1. / 6, 2. / 3} {
 		m := GLOBL(fmt.Sprintf("winograd%d", i), RODATA|NOPTR)
 		for j := range 16 {
 			DATA(4*j, U32(math.Float32bits(float32(v)))) // avo writes the float32 2 as an integer
@@ -263,6 +279,70 @@ func filterGrad6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtu
 	out(2, plus(plus(s.copy(in(5)), -1./3, sumA), 1./3, sumB))
 }
 
+// The transforms of F(2x2,5x5) have the points of F(4,3).
+
+func grad5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	out(0, in(0))
+	out(1, plus(s.copy(in(0)), a, in(1)))
+	out(2, minus(s.copy(in(0)), a, in(1)))
+	out(3, plus(s.copy(in(0)), b, in(1)))
+	out(4, minus(s.copy(in(0)), b, in(1)))
+	out(5, in(1))
+}
+
+func output5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	sumA, difA := s.add(in(1), in(2)), s.sub(in(1), in(2))
+	sumB, difB := s.add(in(3), in(4)), s.sub(in(3), in(4))
+	out(0, s.add(in(0), s.add(sumA, sumB)))
+	out(1, plus(plus(s.copy(in(5)), a, difA), b, difB))
+}
+
+func filter5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	out(0, in(0))
+	filter5x5Middle(s, in, out)
+	out(5, in(4))
+}
+
+func filter5x5Ends(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	out(0, in(0))
+	out(5, in(4))
+}
+
+func filter5x5Middle(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	even := s.times(-2./3, plus(plus(s.copy(in(0)), 0.5, in(2)), 0.25, in(4)))
+	odd := plus(s.copy(in(1)), 0.5, in(3))
+	out(1, plus(s.copy(even), -2./3*a, odd))
+	out(2, minus(even, -2./3*a, odd))
+	even = s.times(1./6, plus(plus(s.copy(in(0)), 2, in(2)), 4, in(4)))
+	odd = plus(s.copy(in(1)), 2, in(3))
+	out(3, plus(s.copy(even), b/6, odd))
+	out(4, minus(even, b/6, odd))
+}
+
+func filterGrad5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	var odd [4]reg.VecVirtual
+	filterGrad5x5Odd(s, in, func(i int, r reg.VecVirtual) { odd[i] = r })
+	filterGrad5x5Even(s, in, func(i int, r reg.VecVirtual) {
+		out(i, r)
+		if i < 4 {
+			out(i+1, odd[i+1])
+		}
+	})
+}
+
+func filterGrad5x5Even(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	sumA, sumB := s.add(in(1), in(2)), s.add(in(3), in(4))
+	out(0, plus(plus(s.copy(in(0)), -2./3, sumA), 1./6, sumB))
+	out(2, plus(s.times(-1./3, sumA), 1./3, sumB))
+	out(4, plus(plus(s.copy(in(5)), -1./6, sumA), 2./3, sumB))
+}
+
+func filterGrad5x5Odd(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
+	difA, difB := s.sub(in(1), in(2)), s.sub(in(3), in(4))
+	out(1, plus(s.times(-2./3*a, difA), b/6, difB))
+	out(3, plus(s.times(-1./3*a, difA), b/3, difB))
+}
+
 // apply writes a transform. load returns number (i,j) of its argument, column
 // by column; store takes number (i,j) of the result.
 func (s *set) apply(t transform, tmp reg.Register, load func(i, j int) reg.VecVirtual, store func(i, j int, r reg.VecVirtual)) {
@@ -315,18 +395,23 @@ func cached(f func(i int) reg.VecVirtual) func(i int) reg.VecVirtual {
 }
 
 // strided returns the addresses of n by n numbers that are step bytes apart.
-// The two pointers that it keeps go through a matrix column by column.
+// The two pointers that it keeps go through a matrix column by column, and may
+// begin again.
 func strided(n int, base, step reg.GPVirtual) func(i, j int) Mem {
 	row := GP64()
 	IMUL3Q(Imm(uint64(n)), step, row)
 	low, high := GP64(), GP64()
-	MOVQ(base, low)
-	LEAQ(Mem{Base: row, Index: row, Scale: 2}, high)
-	ADDQ(base, high)
+	begin := func() {
+		MOVQ(base, low)
+		LEAQ(Mem{Base: row, Index: row, Scale: 2}, high)
+		ADDQ(base, high)
+	}
+	begin()
 	column := 0
 	return func(i, j int) Mem {
-		if j == 0 && column != 0 {
-			panic("strided: columns out of order")
+		if j < column {
+			begin()
+			column = 0
 		}
 		for ; column < j; column++ {
 			ADDQ(step, low)
@@ -387,16 +472,16 @@ func bytesParam(name string) reg.GPVirtual {
 	return r
 }
 
-func (s *set) begin(kind string, m int, signature, doc string) {
-	name := fmt.Sprintf("winograd%s%d%s", kind, m, s.name)
+func (s *set) begin(kind string, a algorithm, signature, doc string) {
+	name := "winograd" + kind + a.name + s.name
 	TEXT(name, NOSPLIT, "func"+signature)
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is the %s of F(%dx%d,3x3).", name, doc, m, m))
+	Doc(fmt.Sprintf("%s is the %s of %s.", name, doc, a.label))
 }
 
 // spread writes a transform from places in a table to equal distances.
-func (s *set) spread(kind, doc string, m int, t transform) {
-	s.begin(kind, m, "(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)", doc)
+func (s *set) spread(kind, doc string, a algorithm, t transform) {
+	s.begin(kind, a, "(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)", doc)
 	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
 	table := Load(Param("table"), GP64()).(reg.GPVirtual)
 	src := Load(Param("src"), GP64()).(reg.GPVirtual)
@@ -416,16 +501,16 @@ func (s *set) spread(kind, doc string, m int, t transform) {
 	RET()
 }
 
-func (s *set) input(a algorithm) { s.spread("Input", "transform of the input", a.m, a.input) }
+func (s *set) input(a algorithm) { s.spread("Input", "transform of the input", a, a.input) }
 
 func (s *set) grad(a algorithm) {
-	s.spread("Grad", "transform of the gradient of the output", a.m, a.grad)
+	s.spread("Grad", "transform of the gradient of the output", a, a.grad)
 }
 
 // output writes the transform from equal distances to places in a table.
 func (s *set) output(a algorithm) {
 	t := a.output
-	s.begin("Output", a.m, "(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)", "transform of the products to the output")
+	s.begin("Output", a, "(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)", "transform of the products to the output")
 	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
 	table := Load(Param("table"), GP64()).(reg.GPVirtual)
 	src := Load(Param("src"), GP64()).(reg.GPVirtual)
@@ -451,8 +536,8 @@ func (s *set) output(a algorithm) {
 }
 
 // matrix writes a transform between equal distances.
-func (s *set) matrix(kind, doc string, m int, t transform) {
-	s.begin(kind, m, "(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)", doc)
+func (s *set) matrix(kind, doc string, a algorithm, t transform) {
+	s.begin(kind, a, "(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)", doc)
 	n := Load(Param("n"), GP64()).(reg.GPVirtual)
 	src := Load(Param("src"), GP64()).(reg.GPVirtual)
 	srcStep := bytesParam("srcStep")
@@ -473,9 +558,9 @@ func (s *set) matrix(kind, doc string, m int, t transform) {
 }
 
 func (s *set) filter(a algorithm) {
-	s.matrix("Filter", "transform of the weights", a.m, a.filter)
+	s.matrix("Filter", "transform of the weights", a, a.filter)
 }
 
 func (s *set) filterGrad(a algorithm) {
-	s.matrix("FilterGrad", "transform of the products to the gradient of the weights", a.m, a.filterGrad)
+	s.matrix("FilterGrad", "transform of the products to the gradient of the weights", a, a.filterGrad)
 }
