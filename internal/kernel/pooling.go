@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"math"
+	"slices"
+)
+
 // Two-dimensional pooling as Caffe's pooling_layer.cpp does it: windows are cut
 // off at the padded image's right and bottom edges, and what they cover of the
 // padding counts in the size by which AVE divides.
@@ -32,6 +37,79 @@ func interior(n, out, kernel, pad, stride int) (lo, hi int) {
 	lo = min(out, (pad+stride-1)/stride)
 	hi = max(lo, min(out, (n-kernel+pad)/stride+1))
 	return lo, hi
+}
+
+// global tells whether there is one window, which is the image.
+func (g *PoolParams) global() bool {
+	return g.OutH == 1 && g.OutW == 1 && g.PadH == 0 && g.PadW == 0 && g.KernelH == g.H && g.KernelW == g.W
+}
+
+// windowOps are loops for one size of windows, over the columns that a window
+// has and the columns from one to the next. Those that are nil do not exist.
+type windowOps struct {
+	// Rows of n windows of kh rows each. The first begin at x[0], of which index
+	// first in its plane is the column behind pad columns of padding, and the
+	// next step numbers further.
+	maxPool func(x []float32, width, step, rows, n, kh, pad, first int, y []float32, mask []int32)
+	// The same, with a mean over height rows.
+	avePool func(x []float32, width, step, rows, n, kh, pad int, height float32, y []float32)
+
+	// A whole plane, up to the last row that a window may see; see fastSquare.
+	maxUnpool func(dy []float32, mask []int32, outH, n int, dx []float32, height, width, padH, pad int)
+	aveUnpool func(dy []float32, outH, n int, dx []float32, height, width, padH, pad int)
+}
+
+// Sizes that have windowOps.
+const (
+	windows2by2 = iota // 2 columns, 2 apart
+	windows3by2
+	windows3by1
+	windowSizes
+)
+
+var noWindowOps windowOps
+
+// fast returns the loops for the windows of g.
+func (g *PoolParams) fast() *windowOps {
+	// Every window sees some of the image.
+	if g.PadH >= g.KernelH || g.PadW >= g.KernelW || (g.OutH-1)*g.StrideH-g.PadH >= g.H || (g.OutW-1)*g.StrideW-g.PadW >= g.W {
+		return &noWindowOps
+	}
+	switch [2]int{g.KernelW, g.StrideW} {
+	case [2]int{2, 2}:
+		return &vec().windows[windows2by2]
+	case [2]int{3, 2}:
+		return &vec().windows[windows3by2]
+	case [2]int{3, 1}:
+		return &vec().windows[windows3by1]
+	}
+	return &noWindowOps
+}
+
+// fastSquare is fast if the windows are as many rows high and apart as columns.
+func (g *PoolParams) fastSquare() *windowOps {
+	if g.KernelH != g.KernelW || g.StrideH != g.StrideW {
+		return &noWindowOps
+	}
+	return g.fast()
+}
+
+// alike returns how many rows of windows from row ph on see as many rows of the
+// image, and the span of the first of them.
+func (g *PoolParams) alike(ph int) (rows, lo, hi, extent int) {
+	lo, hi, extent = span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
+	first, end := interior(g.H, g.OutH, g.KernelH, g.PadH, g.StrideH)
+	if first <= ph && ph < end {
+		return end - ph, lo, hi, extent
+	}
+	return 1, lo, hi, extent
+}
+
+// seen returns the size of the part of the plane, from its first row on, that
+// unpooling with windowOps sets.
+func (g *PoolParams) seen() int {
+	rows := (g.OutH-1)*g.StrideH + g.KernelH - g.PadH
+	return min(rows, g.H) * g.W
 }
 
 type poolArgs struct {
@@ -69,13 +147,28 @@ func AvePoolBackward(p *Pool, g PoolParams, dy, dx []float32) {
 }
 
 var maxPoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
-	in, out := a.H*a.W, a.OutH*a.OutW
+	in, out, fast := a.H*a.W, a.OutH*a.OutW, a.fast()
 	for i := lo; i < hi; i++ {
-		maxPoolPlane(&a.PoolParams, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out])
+		maxPoolPlane(&a.PoolParams, fast, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out])
 	}
 }}
 
-func maxPoolPlane(g *PoolParams, x, y []float32, mask []int32) {
+func maxPoolPlane(g *PoolParams, fast *windowOps, x, y []float32, mask []int32) {
+	if f := fast.maxPool; f != nil {
+		for ph := 0; ph < g.OutH; {
+			rows, h0, h1, _ := g.alike(ph)
+			f(x[h0*g.W:], g.W, g.StrideH*g.W, rows, g.OutW, h1-h0, g.PadW, h0*g.W, y[ph*g.OutW:], mask[ph*g.OutW:])
+			ph += rows
+		}
+		return
+	}
+	if g.global() {
+		y[0], mask[0] = -math.MaxFloat32, -1
+		if v := vec().max(x); v > y[0] {
+			y[0], mask[0] = v, int32(slices.Index(x, v))
+		}
+		return
+	}
 	left, right := interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
 	for ph := range g.OutH {
 		h0, h1, _ := span(ph*g.StrideH-g.PadH, g.KernelH, g.H, g.PadH)
@@ -108,17 +201,12 @@ func maxPoolPlane(g *PoolParams, x, y []float32, mask []int32) {
 
 var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
 	in, out := a.H*a.W, a.OutH*a.OutW
-	// Windows of 2×2 that cover the plane without overlap.
-	whole := a.KernelH == 2 && a.KernelW == 2 && a.StrideH == 2 && a.StrideW == 2 &&
-		a.PadH == 0 && a.PadW == 0 && a.H == 2*a.OutH && a.W == 2*a.OutW
+	fast := a.fastSquare().maxUnpool
 	for i := lo; i < hi; i++ {
 		dx, dy, mask := a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out]
-		if whole {
-			for ph := range a.OutH {
-				at, first := ph*a.OutW, 2*ph*a.W
-				vec().maxUnpool2x2(dy[at:at+a.OutW], mask[at:at+a.OutW], first,
-					dx[first:first+a.W], dx[first+a.W:first+2*a.W])
-			}
+		if fast != nil {
+			fast(dy, mask, a.OutH, a.OutW, dx, a.H, a.W, a.PadH, a.PadW)
+			clear(dx[a.seen():])
 			continue
 		}
 		clear(dx)
@@ -131,15 +219,23 @@ var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
 }}
 
 var avePoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
-	in, out := a.H*a.W, a.OutH*a.OutW
+	in, out, fast := a.H*a.W, a.OutH*a.OutW, a.fast()
 	for i := lo; i < hi; i++ {
-		avePoolPlane(&a.PoolParams, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out])
+		avePoolPlane(&a.PoolParams, fast, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out])
 	}
 }}
 
-func avePoolPlane(g *PoolParams, x, y []float32) {
-	if out := g.OutH * g.OutW; out == 1 && g.PadH == 0 && g.PadW == 0 && g.KernelH == g.H && g.KernelW == g.W {
-		y[0] = float32(vec().sum(x)) / float32(len(x)) // global pooling
+func avePoolPlane(g *PoolParams, fast *windowOps, x, y []float32) {
+	if g.global() {
+		y[0] = float32(vec().sum(x)) / float32(len(x))
+		return
+	}
+	if f := fast.avePool; f != nil {
+		for ph := 0; ph < g.OutH; {
+			rows, h0, h1, height := g.alike(ph)
+			f(x[h0*g.W:], g.W, g.StrideH*g.W, rows, g.OutW, h1-h0, g.PadW, float32(height), y[ph*g.OutW:])
+			ph += rows
+		}
 		return
 	}
 	left, right := interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
@@ -172,9 +268,19 @@ func avePoolPlane(g *PoolParams, x, y []float32) {
 
 var aveUnpoolJob = job[poolArgs]{f: func(a *poolArgs, worker, lo, hi int) {
 	in, out := a.H*a.W, a.OutH*a.OutW
+	fast, global := a.fastSquare().aveUnpool, a.global()
 	row := a.pool.buffer(worker, a.W)
 	for i := lo; i < hi; i++ {
-		aveUnpoolPlane(&a.PoolParams, a.y[i*out:(i+1)*out], a.x[i*in:(i+1)*in], row)
+		dy, dx := a.y[i*out:(i+1)*out], a.x[i*in:(i+1)*in]
+		switch {
+		case global:
+			vec().fill(dx, dy[0]/float32(len(dx)))
+		case fast != nil:
+			fast(dy, a.OutH, a.OutW, dx, a.H, a.W, a.PadH, a.PadW)
+			clear(dx[a.seen():])
+		default:
+			aveUnpoolPlane(&a.PoolParams, dy, dx, row)
+		}
 	}
 }}
 
@@ -224,18 +330,6 @@ func aveUnpoolPlane(g *PoolParams, dy, dx, row []float32) {
 
 // spread adds scale·d[i] to the kernel numbers of row from i·stride on.
 func spread(row, d []float32, stride, kernel int, scale float32) {
-	if kernel == 3 && stride == 2 { // as in CIFAR-10's nets: no number is written twice
-		var last float32
-		for i, v := range d {
-			r := row[2*i:][:2]
-			v *= scale
-			r[0] += last + v
-			r[1] += v
-			last = v
-		}
-		row[2*len(d)] += last
-		return
-	}
 	for i, v := range d {
 		r := row[i*stride:][:kernel]
 		for k := range r {

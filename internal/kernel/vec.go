@@ -54,7 +54,7 @@ type vecOps struct {
 
 	maxPoolRow    func(x []float32, width, kh, kw, stride, first int, y []float32, mask []int32)
 	avePoolRow    func(x []float32, width, kh, kw, stride int, size float32, y []float32)
-	maxUnpool2x2  func(dy []float32, mask []int32, first int, dx0, dx1 []float32)
+	windows       [windowSizes]windowOps
 	dropoutBlocks func(dst []float32, key, stream, block uint64, limit uint32, scale float32)
 
 	sgd      func(diff, history []float32, rate, momentum float32)

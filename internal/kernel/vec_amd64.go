@@ -45,8 +45,12 @@ var vecAVX2 = vecOps{
 
 	maxPoolRow:    maxPoolRowAVX2,
 	avePoolRow:    avePoolRowAVX2,
-	maxUnpool2x2:  maxUnpool2x2AVX2,
 	dropoutBlocks: dropoutBlocksAVX2,
+	windows: [windowSizes]windowOps{
+		windows2by2: {maxPool2s2AVX2, avePool2s2AVX2, maxUnpool2s2AVX2, aveUnpool2s2AVX2},
+		windows3by2: {maxPool3s2AVX2, avePool3s2AVX2, maxUnpool3s2AVX2, aveUnpool3s2AVX2},
+		windows3by1: {maxPool: maxPool3s1AVX2, avePool: avePool3s1AVX2},
+	},
 
 	sgd:      sgdAVX2,
 	nesterov: nesterovAVX2,
@@ -97,8 +101,12 @@ var vecAVX512 = vecOps{
 
 	maxPoolRow:    maxPoolRowAVX512,
 	avePoolRow:    avePoolRowAVX512,
-	maxUnpool2x2:  maxUnpool2x2AVX512,
 	dropoutBlocks: dropoutBlocksAVX512,
+	windows: [windowSizes]windowOps{
+		windows2by2: {maxPool2s2AVX512, avePool2s2AVX512, maxUnpool2s2AVX512, aveUnpool2s2AVX512},
+		windows3by2: {maxPool3s2AVX512, avePool3s2AVX512, maxUnpool3s2AVX512, aveUnpool3s2AVX512},
+		windows3by1: {maxPool: maxPool3s1AVX512, avePool: avePool3s1AVX512},
+	},
 
 	sgd:      sgdAVX512,
 	nesterov: nesterovAVX512,

@@ -3883,77 +3883,1743 @@ done:
 	VZEROUPPER
 	RET
 
-// func maxUnpool2x2AVX2(dy []float32, mask []int32, first int, dx0 []float32, dx1 []float32)
-// Requires: AVX, AVX2
-TEXT ·maxUnpool2x2AVX2(SB), NOSPLIT, $0-104
-	MOVQ         dy_base+0(FP), AX
-	MOVQ         dy_len+8(FP), CX
-	MOVQ         mask_base+24(FP), DX
-	MOVQ         dx0_base+56(FP), BX
-	MOVQ         dx1_base+80(FP), SI
-	MOVQ         dx0_len+64(FP), DI
-	VMOVD        DI, X0
-	VPBROADCASTD X0, Y0
-	VMOVUPS      word00000001<>+0(SB), Y1
-	MOVQ         first+48(FP), DI
-	VMOVD        DI, X2
-	VPBROADCASTD X2, Y2
-	VPADDD       from0step2<>+0(SB), Y2, Y2
+// func maxPool2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxPool2s2AVX2(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
 
 group:
-	TESTQ CX, CX
-	JZ    done
-	MOVQ  CX, DI
-	CMPQ  DI, $+8
-	JLE   counted
-	MOVQ  $+8, DI
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+8, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y0
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y1
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y2
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y3
+	VPANDN       Y2, Y3, Y2
+	VMOVUPS      wordff7fffff<>+0(SB), Y3
+	MOVQ         width+24(FP), R9
+	SUBQ         $+2, R9
+	VMOVD        R9, X4
+	VPBROADCASTD X4, Y4
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
 
-counted:
-	LEAQ       maskWords<>+0(SB), R8
-	MOVQ       DI, R9
-	NEGQ       R9
-	VMOVDQU    64(R8)(R9*4), Y3
-	LEAQ       (DI)(DI*1), R8
-	LEAQ       maskWords<>+0(SB), R9
-	MOVQ       R8, R10
-	NEGQ       R10
-	VMOVDQU    64(R9)(R10*4), Y4
-	LEAQ       maskWords<>+0(SB), R9
-	NEGQ       R8
-	VMOVDQU    96(R9)(R8*4), Y5
-	VMASKMOVPS (AX), Y3, Y6
-	VMASKMOVPS (DX), Y3, Y3
-	VPSUBD     Y2, Y3, Y3
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Y3, Y5
+	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
-	VPCMPEQD   Y7, Y3, Y8
-	VANDPS     Y6, Y8, Y8
-	VPADDD     Y1, Y7, Y7
-	VPCMPEQD   Y7, Y3, Y7
-	VANDPS     Y6, Y7, Y7
-	VUNPCKLPS  Y7, Y8, Y9
-	VUNPCKHPS  Y7, Y8, Y8
-	VPERM2F128 $0x20, Y8, Y9, Y7
-	VPERM2F128 $0x31, Y8, Y9, Y8
-	VMASKMOVPS Y7, Y4, (BX)
-	VMASKMOVPS Y8, Y5, 32(BX)
-	ADDQ       $+64, BX
-	VMOVUPS    Y0, Y7
-	VPCMPEQD   Y7, Y3, Y8
-	VANDPS     Y6, Y8, Y8
-	VPADDD     Y1, Y7, Y7
-	VPCMPEQD   Y7, Y3, Y3
-	VANDPS     Y6, Y3, Y3
-	VUNPCKLPS  Y3, Y8, Y6
-	VUNPCKHPS  Y3, Y8, Y7
-	VPERM2F128 $0x20, Y7, Y6, Y3
-	VPERM2F128 $0x31, Y7, Y6, Y6
-	VMASKMOVPS Y3, Y4, (SI)
-	VMASKMOVPS Y6, Y5, 32(SI)
-	ADDQ       $+64, SI
+
+line:
+	PREFETCHT0   8192(R13)
+	PREFETCHT0   8256(R13)
+	VMASKMOVPS   (R13), Y1, Y8
+	VBLENDVPS    Y1, Y8, Y3, Y8
+	VMASKMOVPS   32(R13), Y2, Y9
+	VBLENDVPS    Y2, Y9, Y3, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VCMPPS       $0x1e, Y5, Y10, Y11
+	VMAXPS       Y5, Y10, Y5
+	VBLENDVPS    Y11, Y7, Y6, Y6
+	VPADDD       word00000001<>+0(SB), Y7, Y7
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VCMPPS       $0x1e, Y5, Y8, Y9
+	VMAXPS       Y5, Y8, Y5
+	VBLENDVPS    Y9, Y7, Y6, Y6
+	VPADDD       word00000001<>+0(SB), Y7, Y7
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Y4, Y7, Y7
+	DECQ         R14
+	JNZ          line
+	VPERMPD      $0xd8, Y5, Y5
+	VPERMPD      $0xd8, Y6, Y6
+	VMOVD        R12, X7
+	VPBROADCASTD X7, Y7
+	VPADDD       Y7, Y6, Y6
+	VPADDD       from0step2<>+0(SB), Y6, Y6
+	VMOVUPS      wordffffffff<>+0(SB), Y7
+	VCMPPS       $0x1e, Y3, Y5, Y8
+	VBLENDVPS    Y8, Y6, Y7, Y7
+	VMASKMOVPS   Y7, Y0, (DI)(R10*1)
+	VMASKMOVPS   Y5, Y0, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+64, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DI
+	ADDQ         $+16, R8
+	SUBQ         $+16, DX
+	SUBQ         $+16, BX
+	SUBQ         $+8, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxUnpool2s2AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxUnpool2s2AVX2(SB), NOSPLIT, $0-120
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+64(FP), CX
+	MOVQ    outH+48(FP), DX
+	IMULQ   n+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+88(FP), BX
+	IMULQ   width+96(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+96(FP), SI
+	MOVQ    pad+112(FP), DI
+	MOVQ    n+56(FP), R8
+	MOVQ    mask_base+24(FP), R9
+	MOVQ    padH+104(FP), R10
+	IMULQ   width+96(FP), R10
+	ADDQ    DI, R10
+	NEGQ    R10
+	ADDQ    DI, SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (R8), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y0
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y1
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y2
+	VPANDN  Y1, Y2, Y1
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 96(R12)(R11*4), Y2
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 96(R12)(R11*4), Y3
+	VPANDN  Y2, Y3, Y2
+	XORQ    R11, R11
+	MOVQ    padH+104(FP), R12
+	NEGQ    R12
+	MOVQ    outH+48(FP), R13
+	MOVQ    R10, R14
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	PREFETCHT0   (R9)(DX*1)
+	ADDQ         $+64, DX
+	VMASKMOVPS   (AX)(R11*1), Y0, Y5
+	VMASKMOVPS   (R9)(R11*1), Y0, Y6
+	VMOVD        R14, X7
+	VPBROADCASTD X7, Y7
+	VPADDD       from0step2<>+0(SB), Y7, Y7
+	VPCMPEQD     Y7, Y6, Y8
+	VANDPS       Y5, Y8, Y8
+	VADDPS       Y8, Y3, Y3
+	VPADDD       word00000001<>+0(SB), Y7, Y7
+	VPCMPEQD     Y7, Y6, Y7
+	VANDPS       Y5, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	CMPQ         R12, height+88(FP)
+	JCC          even
+	VUNPCKLPS    Y4, Y3, Y7
+	VUNPCKHPS    Y4, Y3, Y4
+	VPERM2F128   $0x20, Y4, Y7, Y3
+	VPERM2F128   $0x31, Y4, Y7, Y4
+	VMASKMOVPS   Y3, Y1, (CX)(R14*4)
+	VMASKMOVPS   Y4, Y2, 32(CX)(R14*4)
+
+even:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VMOVD        R14, X7
+	VPBROADCASTD X7, Y7
+	VPADDD       from0step2<>+0(SB), Y7, Y7
+	VPCMPEQD     Y7, Y6, Y8
+	VANDPS       Y5, Y8, Y8
+	VADDPS       Y8, Y3, Y3
+	VPADDD       word00000001<>+0(SB), Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDPS       Y5, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	CMPQ         R12, height+88(FP)
+	JCC          odd
+	VUNPCKLPS    Y4, Y3, Y5
+	VUNPCKHPS    Y4, Y3, Y4
+	VPERM2F128   $0x20, Y4, Y5, Y3
+	VPERM2F128   $0x31, Y4, Y5, Y4
+	VMASKMOVPS   Y3, Y1, (CX)(R14*4)
+	VMASKMOVPS   Y4, Y2, 32(CX)(R14*4)
+
+odd:
+	ADDQ   width+96(FP), R14
+	INCQ   R12
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   n+56(FP), R15
+	LEAQ   (R11)(R15*4), R11
+	DECQ   R13
+	JNZ    row
+	ADDQ   $+16, R10
+	ADDQ   $+32, AX
+	ADDQ   $+32, R9
+	SUBQ   $+16, SI
+	SUBQ   $+16, DI
+	SUBQ   $+8, R8
+	JMP    group
+
+done:
+	VZEROUPPER
+	RET
+
+// func avePool2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·avePool2s2AVX2(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+8, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y0
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y1
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y2
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y3
+	VPANDN       Y2, Y3, Y2
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X3
+	VPBROADCASTD X3, Y3
+	VPSUBD       from0step2<>+0(SB), Y3, Y3
+	VPMINSD      word00000002<>+0(SB), Y3, Y3
+	VPMAXSD      word00000001<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS height+72(FP), Y4
+	VMULPS       Y4, Y3, Y3
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VXORPS     Y4, Y4, Y4
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMASKMOVPS (R10), Y1, Y5
+	VMASKMOVPS 32(R10), Y2, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VADDPS     Y7, Y4, Y4
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VADDPS     Y5, Y4, Y4
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VPERMPD    $0xd8, Y4, Y4
+	VDIVPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+8, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word00000002<>+0(SB)/4, $0x00000002
+DATA word00000002<>+4(SB)/4, $0x00000002
+DATA word00000002<>+8(SB)/4, $0x00000002
+DATA word00000002<>+12(SB)/4, $0x00000002
+DATA word00000002<>+16(SB)/4, $0x00000002
+DATA word00000002<>+20(SB)/4, $0x00000002
+DATA word00000002<>+24(SB)/4, $0x00000002
+DATA word00000002<>+28(SB)/4, $0x00000002
+DATA word00000002<>+32(SB)/4, $0x00000002
+DATA word00000002<>+36(SB)/4, $0x00000002
+DATA word00000002<>+40(SB)/4, $0x00000002
+DATA word00000002<>+44(SB)/4, $0x00000002
+DATA word00000002<>+48(SB)/4, $0x00000002
+DATA word00000002<>+52(SB)/4, $0x00000002
+DATA word00000002<>+56(SB)/4, $0x00000002
+DATA word00000002<>+60(SB)/4, $0x00000002
+GLOBL word00000002<>(SB), RODATA|NOPTR, $64
+
+// func aveUnpool2s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·aveUnpool2s2AVX2(SB), NOSPLIT, $0-96
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+40(FP), CX
+	MOVQ    outH+24(FP), DX
+	IMULQ   n+32(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+64(FP), BX
+	IMULQ   width+72(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+72(FP), SI
+	MOVQ    pad+88(FP), DI
+	MOVQ    n+32(FP), R8
+	MOVQ    padH+80(FP), R9
+	IMULQ   width+72(FP), R9
+	ADDQ    DI, R9
+	NEGQ    R9
+	ADDQ    DI, SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (R8), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y0
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y1
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      96(R11)(R10*4), Y2
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      96(R11)(R10*4), Y3
+	VPANDN       Y2, Y3, Y2
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+0, R10
+	VMOVD        R10, X3
+	VPBROADCASTD X3, Y3
+	VPSUBD       from0step2<>+0(SB), Y3, Y3
+	VPMINSD      word00000002<>+0(SB), Y3, Y3
+	VPMAXSD      word00000001<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	XORQ         R10, R10
+	MOVQ         padH+80(FP), R11
+	NEGQ         R11
+	MOVQ         outH+24(FP), R12
+	MOVQ         R9, R13
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	ADDQ         $+64, DX
+	VMASKMOVPS   (AX)(R10*1), Y0, Y6
+	MOVQ         height+64(FP), R14
+	MOVQ         padH+80(FP), R15
+	ADDQ         R15, R14
+	SUBQ         R11, R14
+	MOVQ         $+2, R15
+	CMPQ         R14, R15
+	CMOVQGT      R15, R14
+	VMOVD        R14, X7
+	VPBROADCASTD X7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VDIVPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y6, Y5, Y5
+	CMPQ         R11, height+64(FP)
+	JCC          even
+	VUNPCKLPS    Y5, Y4, Y7
+	VUNPCKHPS    Y5, Y4, Y5
+	VPERM2F128   $0x20, Y5, Y7, Y4
+	VPERM2F128   $0x31, Y5, Y7, Y5
+	VMASKMOVPS   Y4, Y1, (CX)(R13*4)
+	VMASKMOVPS   Y5, Y2, 32(CX)(R13*4)
+
+even:
+	ADDQ       width+72(FP), R13
+	INCQ       R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VADDPS     Y6, Y4, Y4
+	VADDPS     Y6, Y5, Y5
+	CMPQ       R11, height+64(FP)
+	JCC        odd
+	VUNPCKLPS  Y5, Y4, Y6
+	VUNPCKHPS  Y5, Y4, Y5
+	VPERM2F128 $0x20, Y5, Y6, Y4
+	VPERM2F128 $0x31, Y5, Y6, Y5
+	VMASKMOVPS Y4, Y1, (CX)(R13*4)
+	VMASKMOVPS Y5, Y2, 32(CX)(R13*4)
+
+odd:
+	ADDQ   width+72(FP), R13
+	INCQ   R11
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   n+32(FP), R14
+	LEAQ   (R10)(R14*4), R10
+	DECQ   R12
+	JNZ    row
+	ADDQ   $+16, R9
+	ADDQ   $+32, AX
+	SUBQ   $+16, SI
+	SUBQ   $+16, DI
+	SUBQ   $+8, R8
+	JMP    group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxPool3s2AVX2(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+8, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y0
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y1
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y2
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y3
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y4
+	VPANDN       Y3, Y4, Y3
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y4
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      96(R10)(R9*4), Y5
+	VPANDN       Y4, Y5, Y4
+	VMOVUPS      wordff7fffff<>+0(SB), Y5
+	MOVQ         width+24(FP), R9
+	SUBQ         $+3, R9
+	VMOVD        R9, X6
+	VPBROADCASTD X6, Y6
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
+
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Y5, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+
+line:
+	PREFETCHT0   8192(R13)
+	PREFETCHT0   8256(R13)
+	VMASKMOVPS   (R13), Y1, Y10
+	VBLENDVPS    Y1, Y10, Y5, Y10
+	VMASKMOVPS   32(R13), Y2, Y11
+	VBLENDVPS    Y2, Y11, Y5, Y11
+	VSHUFPS      $0x88, Y11, Y10, Y12
+	VCMPPS       $0x1e, Y7, Y12, Y13
+	VMAXPS       Y7, Y12, Y7
+	VBLENDVPS    Y13, Y9, Y8, Y8
+	VPADDD       word00000001<>+0(SB), Y9, Y9
+	VSHUFPS      $0xdd, Y11, Y10, Y10
+	VCMPPS       $0x1e, Y7, Y10, Y11
+	VMAXPS       Y7, Y10, Y7
+	VBLENDVPS    Y11, Y9, Y8, Y8
+	VPADDD       word00000001<>+0(SB), Y9, Y9
+	VMASKMOVPS   8(R13), Y3, Y10
+	VBLENDVPS    Y3, Y10, Y5, Y10
+	VMASKMOVPS   40(R13), Y4, Y11
+	VBLENDVPS    Y4, Y11, Y5, Y11
+	VSHUFPS      $0x88, Y11, Y10, Y10
+	VCMPPS       $0x1e, Y7, Y10, Y11
+	VMAXPS       Y7, Y10, Y7
+	VBLENDVPS    Y11, Y9, Y8, Y8
+	VPADDD       word00000001<>+0(SB), Y9, Y9
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Y6, Y9, Y9
+	DECQ         R14
+	JNZ          line
+	VPERMPD      $0xd8, Y7, Y7
+	VPERMPD      $0xd8, Y8, Y8
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPADDD       from0step2<>+0(SB), Y8, Y8
+	VMOVUPS      wordffffffff<>+0(SB), Y9
+	VCMPPS       $0x1e, Y5, Y7, Y10
+	VBLENDVPS    Y10, Y8, Y9, Y9
+	VMASKMOVPS   Y9, Y0, (DI)(R10*1)
+	VMASKMOVPS   Y7, Y0, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+64, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DI
+	ADDQ         $+16, R8
+	SUBQ         $+16, DX
+	SUBQ         $+16, BX
+	SUBQ         $+8, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxUnpool3s2AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxUnpool3s2AVX2(SB), NOSPLIT, $0-120
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+64(FP), CX
+	MOVQ    outH+48(FP), DX
+	IMULQ   n+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+88(FP), BX
+	IMULQ   width+96(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+96(FP), SI
+	MOVQ    pad+112(FP), DI
+	MOVQ    n+56(FP), R8
+	MOVQ    mask_base+24(FP), R9
+	MOVQ    padH+104(FP), R10
+	IMULQ   width+96(FP), R10
+	ADDQ    DI, R10
+	NEGQ    R10
+	ADDQ    DI, SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (R8), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y0
+	MOVQ    R8, R11
+	SUBQ    n+56(FP), R11
+	LEAQ    1(R8), R12
+	XORQ    R13, R13
+	TESTQ   R12, R12
+	CMOVQLT R13, R12
+	MOVQ    $+16, R13
+	CMPQ    R12, R13
+	CMOVQGT R13, R12
+	LEAQ    maskWords<>+0(SB), R13
+	NEGQ    R12
+	VMOVDQU 64(R13)(R12*4), Y1
+	LEAQ    1(R11), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y2
+	VPANDN  Y1, Y2, Y1
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y2
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 64(R12)(R11*4), Y3
+	VPANDN  Y2, Y3, Y2
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 96(R12)(R11*4), Y3
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+16, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskWords<>+0(SB), R12
+	NEGQ    R11
+	VMOVDQU 96(R12)(R11*4), Y4
+	VPANDN  Y3, Y4, Y3
+	XORQ    R11, R11
+	MOVQ    padH+104(FP), R12
+	NEGQ    R12
+	MOVQ    outH+48(FP), R13
+	MOVQ    R10, R14
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	PREFETCHT0   (R9)(DX*1)
+	ADDQ         $+64, DX
+	VMASKMOVPS   (AX)(R11*1), Y0, Y6
+	VMASKMOVPS   -4(AX)(R11*1), Y1, Y7
+	VMASKMOVPS   (R9)(R11*1), Y0, Y8
+	VMASKMOVPS   -4(R9)(R11*1), Y1, Y9
+	VMOVD        R14, X10
+	VPBROADCASTD X10, Y10
+	VPADDD       from0step2<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y9, Y11
+	VANDPS       Y7, Y11, Y11
+	VADDPS       Y11, Y4, Y4
+	VPCMPEQD     Y10, Y8, Y11
+	VANDPS       Y6, Y11, Y11
+	VADDPS       Y11, Y4, Y4
+	VPADDD       word00000001<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y8, Y10
+	VANDPS       Y6, Y10, Y10
+	VADDPS       Y10, Y5, Y5
+	CMPQ         R12, height+88(FP)
+	JCC          even
+	VUNPCKLPS    Y5, Y4, Y10
+	VUNPCKHPS    Y5, Y4, Y5
+	VPERM2F128   $0x20, Y5, Y10, Y4
+	VPERM2F128   $0x31, Y5, Y10, Y5
+	VMASKMOVPS   Y4, Y2, (CX)(R14*4)
+	VMASKMOVPS   Y5, Y3, 32(CX)(R14*4)
+
+even:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VMOVD        R14, X10
+	VPBROADCASTD X10, Y10
+	VPADDD       from0step2<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y9, Y11
+	VANDPS       Y7, Y11, Y11
+	VADDPS       Y11, Y4, Y4
+	VPCMPEQD     Y10, Y8, Y11
+	VANDPS       Y6, Y11, Y11
+	VADDPS       Y11, Y4, Y4
+	VPADDD       word00000001<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y8, Y10
+	VANDPS       Y6, Y10, Y10
+	VADDPS       Y10, Y5, Y5
+	CMPQ         R12, height+88(FP)
+	JCC          odd
+	VUNPCKLPS    Y5, Y4, Y10
+	VUNPCKHPS    Y5, Y4, Y5
+	VPERM2F128   $0x20, Y5, Y10, Y4
+	VPERM2F128   $0x31, Y5, Y10, Y5
+	VMASKMOVPS   Y4, Y2, (CX)(R14*4)
+	VMASKMOVPS   Y5, Y3, 32(CX)(R14*4)
+
+odd:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VMOVD        R14, X10
+	VPBROADCASTD X10, Y10
+	VPADDD       from0step2<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y9, Y9
+	VANDPS       Y7, Y9, Y9
+	VADDPS       Y9, Y4, Y4
+	VPCMPEQD     Y10, Y8, Y7
+	VANDPS       Y6, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	VPADDD       word00000001<>+0(SB), Y10, Y10
+	VPCMPEQD     Y10, Y8, Y7
+	VANDPS       Y6, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	MOVQ         n+56(FP), R15
+	LEAQ         (R11)(R15*4), R11
+	DECQ         R13
+	JNZ          row
+	CMPQ         R12, height+88(FP)
+	JCC          last
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y0, Y1
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VMASKMOVPS   Y1, Y2, (CX)(R14*4)
+	VMASKMOVPS   Y0, Y3, 32(CX)(R14*4)
+
+last:
+	ADDQ width+96(FP), R14
+	INCQ R12
+	ADDQ $+16, R10
+	ADDQ $+32, AX
+	ADDQ $+32, R9
+	SUBQ $+16, SI
+	SUBQ $+16, DI
+	SUBQ $+8, R8
+	JMP  group
+
+done:
+	VZEROUPPER
+	RET
+
+// func avePool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·avePool3s2AVX2(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+8, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y0
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y1
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y2
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y3
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y4
+	VPANDN       Y3, Y4, Y3
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y4
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      96(R8)(DI*4), Y5
+	VPANDN       Y4, Y5, Y4
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X5
+	VPBROADCASTD X5, Y5
+	VPSUBD       from0step2<>+0(SB), Y5, Y5
+	VPMINSD      word00000003<>+0(SB), Y5, Y5
+	VPMAXSD      word00000001<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS height+72(FP), Y6
+	VMULPS       Y6, Y5, Y5
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VXORPS     Y6, Y6, Y6
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMASKMOVPS (R10), Y1, Y7
+	VMASKMOVPS 32(R10), Y2, Y8
+	VSHUFPS    $0x88, Y8, Y7, Y9
+	VADDPS     Y9, Y6, Y6
+	VSHUFPS    $0xdd, Y8, Y7, Y7
+	VADDPS     Y7, Y6, Y6
+	VMASKMOVPS 8(R10), Y3, Y7
+	VMASKMOVPS 40(R10), Y4, Y8
+	VSHUFPS    $0x88, Y8, Y7, Y7
+	VADDPS     Y7, Y6, Y6
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VPERMPD    $0xd8, Y6, Y6
+	VDIVPS     Y5, Y6, Y6
+	VMASKMOVPS Y6, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+8, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word00000003<>+0(SB)/4, $0x00000003
+DATA word00000003<>+4(SB)/4, $0x00000003
+DATA word00000003<>+8(SB)/4, $0x00000003
+DATA word00000003<>+12(SB)/4, $0x00000003
+DATA word00000003<>+16(SB)/4, $0x00000003
+DATA word00000003<>+20(SB)/4, $0x00000003
+DATA word00000003<>+24(SB)/4, $0x00000003
+DATA word00000003<>+28(SB)/4, $0x00000003
+DATA word00000003<>+32(SB)/4, $0x00000003
+DATA word00000003<>+36(SB)/4, $0x00000003
+DATA word00000003<>+40(SB)/4, $0x00000003
+DATA word00000003<>+44(SB)/4, $0x00000003
+DATA word00000003<>+48(SB)/4, $0x00000003
+DATA word00000003<>+52(SB)/4, $0x00000003
+DATA word00000003<>+56(SB)/4, $0x00000003
+DATA word00000003<>+60(SB)/4, $0x00000003
+GLOBL word00000003<>(SB), RODATA|NOPTR, $64
+
+// func aveUnpool3s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·aveUnpool3s2AVX2(SB), NOSPLIT, $0-96
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+40(FP), CX
+	MOVQ    outH+24(FP), DX
+	IMULQ   n+32(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+64(FP), BX
+	IMULQ   width+72(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+72(FP), SI
+	MOVQ    pad+88(FP), DI
+	MOVQ    n+32(FP), R8
+	MOVQ    padH+80(FP), R9
+	IMULQ   width+72(FP), R9
+	ADDQ    DI, R9
+	NEGQ    R9
+	ADDQ    DI, SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (R8), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y0
+	MOVQ         R8, R10
+	SUBQ         n+32(FP), R10
+	LEAQ         1(R8), R11
+	XORQ         R12, R12
+	TESTQ        R11, R11
+	CMOVQLT      R12, R11
+	MOVQ         $+16, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	LEAQ         maskWords<>+0(SB), R12
+	NEGQ         R11
+	VMOVDQU      64(R12)(R11*4), Y1
+	LEAQ         1(R10), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y2
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      64(R11)(R10*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      96(R11)(R10*4), Y3
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+16, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R10
+	VMOVDQU      96(R11)(R10*4), Y4
+	VPANDN       Y3, Y4, Y3
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+0, R10
+	VMOVD        R10, X4
+	VPBROADCASTD X4, Y4
+	VPSUBD       from0step2<>+0(SB), Y4, Y4
+	VPMINSD      word00000003<>+0(SB), Y4, Y4
+	VPMAXSD      word00000001<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+2, R10
+	VMOVD        R10, X5
+	VPBROADCASTD X5, Y5
+	VPSUBD       from0step2<>+0(SB), Y5, Y5
+	VPMINSD      word00000003<>+0(SB), Y5, Y5
+	VPMAXSD      word00000001<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	XORQ         R10, R10
+	MOVQ         padH+80(FP), R11
+	NEGQ         R11
+	MOVQ         outH+24(FP), R12
+	MOVQ         R9, R13
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	ADDQ         $+64, DX
+	VMASKMOVPS   (AX)(R10*1), Y0, Y8
+	VMASKMOVPS   -4(AX)(R10*1), Y1, Y9
+	MOVQ         height+64(FP), R14
+	MOVQ         padH+80(FP), R15
+	ADDQ         R15, R14
+	SUBQ         R11, R14
+	MOVQ         $+3, R15
+	CMPQ         R14, R15
+	CMOVQGT      R15, R14
+	VMOVD        R14, X10
+	VPBROADCASTD X10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y4, Y10, Y11
+	VDIVPS       Y11, Y8, Y8
+	VMULPS       Y5, Y10, Y11
+	VDIVPS       Y11, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y8, Y7, Y7
+	CMPQ         R11, height+64(FP)
+	JCC          even
+	VUNPCKLPS    Y7, Y6, Y10
+	VUNPCKHPS    Y7, Y6, Y7
+	VPERM2F128   $0x20, Y7, Y10, Y6
+	VPERM2F128   $0x31, Y7, Y10, Y7
+	VMASKMOVPS   Y6, Y2, (CX)(R13*4)
+	VMASKMOVPS   Y7, Y3, 32(CX)(R13*4)
+
+even:
+	ADDQ       width+72(FP), R13
+	INCQ       R11
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VADDPS     Y9, Y6, Y6
+	VADDPS     Y8, Y6, Y6
+	VADDPS     Y8, Y7, Y7
+	CMPQ       R11, height+64(FP)
+	JCC        odd
+	VUNPCKLPS  Y7, Y6, Y10
+	VUNPCKHPS  Y7, Y6, Y7
+	VPERM2F128 $0x20, Y7, Y10, Y6
+	VPERM2F128 $0x31, Y7, Y10, Y7
+	VMASKMOVPS Y6, Y2, (CX)(R13*4)
+	VMASKMOVPS Y7, Y3, 32(CX)(R13*4)
+
+odd:
+	ADDQ       width+72(FP), R13
+	INCQ       R11
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VADDPS     Y9, Y6, Y6
+	VADDPS     Y8, Y6, Y6
+	VADDPS     Y8, Y7, Y7
+	MOVQ       n+32(FP), R14
+	LEAQ       (R10)(R14*4), R10
+	DECQ       R12
+	JNZ        row
+	CMPQ       R11, height+64(FP)
+	JCC        last
+	VUNPCKLPS  Y7, Y6, Y0
+	VUNPCKHPS  Y7, Y6, Y4
+	VPERM2F128 $0x20, Y4, Y0, Y1
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMASKMOVPS Y1, Y2, (CX)(R13*4)
+	VMASKMOVPS Y0, Y3, 32(CX)(R13*4)
+
+last:
+	ADDQ width+72(FP), R13
+	INCQ R11
+	ADDQ $+16, R9
+	ADDQ $+32, AX
+	SUBQ $+16, SI
+	SUBQ $+16, DI
+	SUBQ $+8, R8
+	JMP  group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxPool3s1AVX2(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+8, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y0
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y1
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         -1(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	LEAQ         -1(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y3
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y4
+	VPANDN       Y3, Y4, Y3
+	VMOVUPS      wordff7fffff<>+0(SB), Y4
+	MOVQ         width+24(FP), R9
+	SUBQ         $+3, R9
+	VMOVD        R9, X5
+	VPBROADCASTD X5, Y5
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
+
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Y4, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+
+line:
+	PREFETCHT0   8192(R13)
+	VMASKMOVPS   (R13), Y1, Y9
+	VBLENDVPS    Y1, Y9, Y4, Y9
+	VCMPPS       $0x1e, Y6, Y9, Y10
+	VMAXPS       Y6, Y9, Y6
+	VBLENDVPS    Y10, Y8, Y7, Y7
+	VPADDD       word00000001<>+0(SB), Y8, Y8
+	VMASKMOVPS   4(R13), Y2, Y9
+	VBLENDVPS    Y2, Y9, Y4, Y9
+	VCMPPS       $0x1e, Y6, Y9, Y10
+	VMAXPS       Y6, Y9, Y6
+	VBLENDVPS    Y10, Y8, Y7, Y7
+	VPADDD       word00000001<>+0(SB), Y8, Y8
+	VMASKMOVPS   8(R13), Y3, Y9
+	VBLENDVPS    Y3, Y9, Y4, Y9
+	VCMPPS       $0x1e, Y6, Y9, Y10
+	VMAXPS       Y6, Y9, Y6
+	VBLENDVPS    Y10, Y8, Y7, Y7
+	VPADDD       word00000001<>+0(SB), Y8, Y8
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Y5, Y8, Y8
+	DECQ         R14
+	JNZ          line
+	VMOVD        R12, X8
+	VPBROADCASTD X8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPADDD       from0step1<>+0(SB), Y7, Y7
+	VMOVUPS      wordffffffff<>+0(SB), Y8
+	VCMPPS       $0x1e, Y4, Y6, Y9
+	VBLENDVPS    Y9, Y7, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (DI)(R10*1)
+	VMASKMOVPS   Y6, Y0, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+32, AX
+	ADDQ         $+32, CX
+	ADDQ         $+32, DI
+	ADDQ         $+8, R8
+	SUBQ         $+8, DX
+	SUBQ         $+8, BX
+	SUBQ         $+8, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func avePool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·avePool3s1AVX2(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+8, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y0
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y1
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         -1(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y2
+	LEAQ         -1(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y3
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskWords<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y4
+	VPANDN       Y3, Y4, Y3
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X4
+	VPBROADCASTD X4, Y4
+	VPSUBD       from0step1<>+0(SB), Y4, Y4
+	VPMINSD      word00000003<>+0(SB), Y4, Y4
+	VPMAXSD      word00000001<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS height+72(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VXORPS     Y5, Y5, Y5
+
+line:
+	PREFETCHT0 8192(R10)
+	VMASKMOVPS (R10), Y1, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS 4(R10), Y2, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS 8(R10), Y3, Y6
+	VADDPS     Y6, Y5, Y5
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VDIVPS     Y4, Y5, Y5
+	VMASKMOVPS Y5, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
 	ADDQ       $+32, AX
-	ADDQ       $+32, DX
-	VPADDD     word00000010<>+0(SB), Y2, Y2
-	SUBQ       DI, CX
+	ADDQ       $+32, CX
+	SUBQ       $+8, DX
+	SUBQ       $+8, BX
+	SUBQ       $+8, SI
 	JMP        group
 
 done:
@@ -7434,77 +9100,320 @@ done:
 	VZEROUPPER
 	RET
 
-// func maxUnpool2x2AVX512(dy []float32, mask []int32, first int, dx0 []float32, dx1 []float32)
-// Requires: AVX, AVX512F
-TEXT ·maxUnpool2x2AVX512(SB), NOSPLIT, $0-104
-	MOVQ         dy_base+0(FP), AX
-	MOVQ         dy_len+8(FP), CX
-	MOVQ         mask_base+24(FP), DX
-	MOVQ         dx0_base+56(FP), BX
-	MOVQ         dx1_base+80(FP), SI
-	MOVQ         dx0_len+64(FP), DI
-	VMOVD        DI, X0
-	VPBROADCASTD X0, Z0
-	VMOVUPS      word00000001<>+0(SB), Z1
-	MOVQ         first+48(FP), DI
-	VMOVD        DI, X2
-	VPBROADCASTD X2, Z2
-	VPADDD       from0step2<>+0(SB), Z2, Z2
+// func maxPool2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxPool2s2AVX512(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
 
 group:
-	TESTQ CX, CX
-	JZ    done
-	MOVQ  CX, DI
-	CMPQ  DI, $+16
-	JLE   counted
-	MOVQ  $+16, DI
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K1
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K2
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K3
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K4
+	KANDNW       K3, K4, K3
+	VMOVUPS      wordff7fffff<>+0(SB), Z0
+	MOVQ         width+24(FP), R9
+	SUBQ         $+2, R9
+	VMOVD        R9, X1
+	VPBROADCASTD X1, Z1
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
 
-counted:
-	LEAQ      maskBits<>+0(SB), R8
-	KMOVW     (R8)(DI*4), K1
-	LEAQ      (DI)(DI*1), R8
-	LEAQ      maskBits<>+0(SB), R9
-	KMOVW     (R9)(R8*4), K2
-	LEAQ      maskBits<>+0(SB), R9
-	KMOVW     2(R9)(R8*4), K3
-	VMOVUPS.Z (AX), K1, Z3
-	VMOVUPS.Z (DX), K1, Z4
-	VPSUBD    Z2, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPCMPEQD  Z5, Z4, K1
-	VMOVAPS.Z Z3, K1, Z6
-	VPADDD    Z1, Z5, Z5
-	VPCMPEQD  Z5, Z4, K1
-	VMOVAPS.Z Z3, K1, Z5
-	VMOVAPS   Z6, Z7
-	VMOVUPS   interleaveLow<>+0(SB), Z8
-	VPERMT2PS Z5, Z8, Z7
-	VMOVAPS   Z6, Z6
-	VMOVUPS   interleaveHigh<>+0(SB), Z8
-	VPERMT2PS Z5, Z8, Z6
-	VMOVUPS   Z7, K2, (BX)
-	VMOVUPS   Z6, K3, 64(BX)
-	ADDQ      $+128, BX
-	VMOVUPS   Z0, Z5
-	VPCMPEQD  Z5, Z4, K1
-	VMOVAPS.Z Z3, K1, Z6
-	VPADDD    Z1, Z5, Z5
-	VPCMPEQD  Z5, Z4, K1
-	VMOVAPS.Z Z3, K1, Z3
-	VMOVAPS   Z6, Z4
-	VMOVUPS   interleaveLow<>+0(SB), Z7
-	VPERMT2PS Z3, Z7, Z4
-	VMOVAPS   Z6, Z6
-	VMOVUPS   interleaveHigh<>+0(SB), Z7
-	VPERMT2PS Z3, Z7, Z6
-	VMOVUPS   Z4, K2, (SI)
-	VMOVUPS   Z6, K3, 64(SI)
-	ADDQ      $+128, SI
-	ADDQ      $+64, AX
-	ADDQ      $+64, DX
-	VPADDD    word00000020<>+0(SB), Z2, Z2
-	SUBQ      DI, CX
-	JMP       group
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Z0, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+
+line:
+	PREFETCHT0   8192(R13)
+	PREFETCHT0   8256(R13)
+	VMOVAPS      Z0, Z5
+	VMOVUPS      (R13), K2, Z5
+	VMOVAPS      Z0, Z6
+	VMOVUPS      64(R13), K3, Z6
+	VSHUFPS      $0x88, Z6, Z5, Z7
+	VCMPPS       $0x1e, Z2, Z7, K4
+	VMAXPS       Z2, Z7, Z2
+	VMOVAPS      Z4, K4, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VSHUFPS      $0xdd, Z6, Z5, Z5
+	VCMPPS       $0x1e, Z2, Z5, K4
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K4, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Z1, Z4, Z4
+	DECQ         R14
+	JNZ          line
+	VMOVUPS      shuffledOrder<>+0(SB), Z5
+	VPERMPD      Z2, Z5, Z2
+	VMOVUPS      shuffledOrder<>+0(SB), Z5
+	VPERMPD      Z3, Z5, Z3
+	VMOVD        R12, X5
+	VPBROADCASTD X5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPADDD       from0step2<>+0(SB), Z3, Z3
+	VMOVUPS      wordffffffff<>+0(SB), Z5
+	VCMPPS       $0x1e, Z0, Z2, K4
+	VMOVAPS      Z3, K4, Z5
+	VMOVUPS      Z5, K1, (DI)(R10*1)
+	VMOVUPS      Z2, K1, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+128, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DI
+	ADDQ         $+32, R8
+	SUBQ         $+32, DX
+	SUBQ         $+32, BX
+	SUBQ         $+16, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+DATA shuffledOrder<>+0(SB)/4, $0x00000000
+DATA shuffledOrder<>+4(SB)/4, $0x00000000
+DATA shuffledOrder<>+8(SB)/4, $0x00000002
+DATA shuffledOrder<>+12(SB)/4, $0x00000000
+DATA shuffledOrder<>+16(SB)/4, $0x00000004
+DATA shuffledOrder<>+20(SB)/4, $0x00000000
+DATA shuffledOrder<>+24(SB)/4, $0x00000006
+DATA shuffledOrder<>+28(SB)/4, $0x00000000
+DATA shuffledOrder<>+32(SB)/4, $0x00000001
+DATA shuffledOrder<>+36(SB)/4, $0x00000000
+DATA shuffledOrder<>+40(SB)/4, $0x00000003
+DATA shuffledOrder<>+44(SB)/4, $0x00000000
+DATA shuffledOrder<>+48(SB)/4, $0x00000005
+DATA shuffledOrder<>+52(SB)/4, $0x00000000
+DATA shuffledOrder<>+56(SB)/4, $0x00000007
+DATA shuffledOrder<>+60(SB)/4, $0x00000000
+GLOBL shuffledOrder<>(SB), RODATA|NOPTR, $64
+
+// func maxUnpool2s2AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxUnpool2s2AVX512(SB), NOSPLIT, $0-120
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+64(FP), CX
+	MOVQ    outH+48(FP), DX
+	IMULQ   n+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+88(FP), BX
+	IMULQ   width+96(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+96(FP), SI
+	MOVQ    pad+112(FP), DI
+	MOVQ    n+56(FP), R8
+	MOVQ    mask_base+24(FP), R9
+	MOVQ    padH+104(FP), R10
+	IMULQ   width+96(FP), R10
+	ADDQ    DI, R10
+	NEGQ    R10
+	ADDQ    DI, SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (R8), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K1
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K2
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K3
+	KANDNW  K2, K3, K2
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   2(R12)(R11*4), K3
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   2(R12)(R11*4), K4
+	KANDNW  K3, K4, K3
+	XORQ    R11, R11
+	MOVQ    padH+104(FP), R12
+	NEGQ    R12
+	MOVQ    outH+48(FP), R13
+	MOVQ    R10, R14
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	PREFETCHT0   (R9)(DX*1)
+	ADDQ         $+64, DX
+	VMOVUPS.Z    (AX)(R11*1), K1, Z2
+	VMOVUPS.Z    (R9)(R11*1), K1, Z3
+	VMOVD        R14, X4
+	VPBROADCASTD X4, Z4
+	VPADDD       from0step2<>+0(SB), Z4, Z4
+	VPCMPEQD     Z4, Z3, K4
+	VADDPS       Z2, Z0, K4, Z0
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VPCMPEQD     Z4, Z3, K4
+	VADDPS       Z2, Z1, K4, Z1
+	CMPQ         R12, height+88(FP)
+	JCC          even
+	VMOVAPS      Z0, Z4
+	VMOVUPS      interleaveLow<>+0(SB), Z7
+	VPERMT2PS    Z1, Z7, Z4
+	VMOVAPS      Z0, Z7
+	VMOVUPS      interleaveHigh<>+0(SB), Z8
+	VPERMT2PS    Z1, Z8, Z7
+	VMOVUPS      Z4, K2, (CX)(R14*4)
+	VMOVUPS      Z7, K3, 64(CX)(R14*4)
+
+even:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VMOVD        R14, X4
+	VPBROADCASTD X4, Z4
+	VPADDD       from0step2<>+0(SB), Z4, Z4
+	VPCMPEQD     Z4, Z3, K4
+	VADDPS       Z2, Z5, K4, Z5
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VPCMPEQD     Z4, Z3, K4
+	VADDPS       Z2, Z6, K4, Z6
+	CMPQ         R12, height+88(FP)
+	JCC          odd
+	VMOVAPS      Z5, Z2
+	VMOVUPS      interleaveLow<>+0(SB), Z3
+	VPERMT2PS    Z6, Z3, Z2
+	VMOVAPS      Z5, Z3
+	VMOVUPS      interleaveHigh<>+0(SB), Z4
+	VPERMT2PS    Z6, Z4, Z3
+	VMOVUPS      Z2, K2, (CX)(R14*4)
+	VMOVUPS      Z3, K3, 64(CX)(R14*4)
+
+odd:
+	ADDQ   width+96(FP), R14
+	INCQ   R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   n+56(FP), R15
+	LEAQ   (R11)(R15*4), R11
+	DECQ   R13
+	JNZ    row
+	ADDQ   $+32, R10
+	ADDQ   $+64, AX
+	ADDQ   $+64, R9
+	SUBQ   $+32, SI
+	SUBQ   $+32, DI
+	SUBQ   $+16, R8
+	JMP    group
 
 done:
 	VZEROUPPER
@@ -7545,6 +9454,1359 @@ DATA interleaveHigh<>+52(SB)/4, $0x0000001e
 DATA interleaveHigh<>+56(SB)/4, $0x0000000f
 DATA interleaveHigh<>+60(SB)/4, $0x0000001f
 GLOBL interleaveHigh<>(SB), RODATA|NOPTR, $64
+
+// func avePool2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·avePool2s2AVX512(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K1
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K2
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K3
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K4
+	KANDNW       K3, K4, K3
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Z0
+	VPSUBD       from0step2<>+0(SB), Z0, Z0
+	VPMINSD      word00000002<>+0(SB), Z0, Z0
+	VPMAXSD      word00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VBROADCASTSS height+72(FP), Z1
+	VMULPS       Z1, Z0, Z0
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VPXORD     Z2, Z2, Z2
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMOVUPS.Z  (R10), K2, Z1
+	VMOVUPS.Z  64(R10), K3, Z3
+	VSHUFPS    $0x88, Z3, Z1, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0xdd, Z3, Z1, Z1
+	VADDPS     Z1, Z2, Z2
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VMOVUPS    shuffledOrder<>+0(SB), Z1
+	VPERMPD    Z2, Z1, Z2
+	VDIVPS     Z0, Z2, Z2
+	VMOVUPS    Z2, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+128, AX
+	ADDQ       $+64, CX
+	SUBQ       $+32, DX
+	SUBQ       $+32, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+// func aveUnpool2s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·aveUnpool2s2AVX512(SB), NOSPLIT, $0-96
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+40(FP), CX
+	MOVQ    outH+24(FP), DX
+	IMULQ   n+32(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+64(FP), BX
+	IMULQ   width+72(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+72(FP), SI
+	MOVQ    pad+88(FP), DI
+	MOVQ    n+32(FP), R8
+	MOVQ    padH+80(FP), R9
+	IMULQ   width+72(FP), R9
+	ADDQ    DI, R9
+	NEGQ    R9
+	ADDQ    DI, SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (R8), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K1
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K2
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        2(R11)(R10*4), K3
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        2(R11)(R10*4), K4
+	KANDNW       K3, K4, K3
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+0, R10
+	VMOVD        R10, X0
+	VPBROADCASTD X0, Z0
+	VPSUBD       from0step2<>+0(SB), Z0, Z0
+	VPMINSD      word00000002<>+0(SB), Z0, Z0
+	VPMAXSD      word00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	XORQ         R10, R10
+	MOVQ         padH+80(FP), R11
+	NEGQ         R11
+	MOVQ         outH+24(FP), R12
+	MOVQ         R9, R13
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	ADDQ         $+64, DX
+	VMOVUPS.Z    (AX)(R10*1), K1, Z3
+	MOVQ         height+64(FP), R14
+	MOVQ         padH+80(FP), R15
+	ADDQ         R15, R14
+	SUBQ         R11, R14
+	MOVQ         $+2, R15
+	CMPQ         R14, R15
+	CMOVQGT      R15, R14
+	VMOVD        R14, X4
+	VPBROADCASTD X4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VDIVPS       Z4, Z3, Z3
+	VADDPS       Z3, Z1, Z1
+	VADDPS       Z3, Z2, Z2
+	CMPQ         R11, height+64(FP)
+	JCC          even
+	VMOVAPS      Z1, Z4
+	VMOVUPS      interleaveLow<>+0(SB), Z7
+	VPERMT2PS    Z2, Z7, Z4
+	VMOVAPS      Z1, Z7
+	VMOVUPS      interleaveHigh<>+0(SB), Z8
+	VPERMT2PS    Z2, Z8, Z7
+	VMOVUPS      Z4, K2, (CX)(R13*4)
+	VMOVUPS      Z7, K3, 64(CX)(R13*4)
+
+even:
+	ADDQ      width+72(FP), R13
+	INCQ      R11
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VADDPS    Z3, Z5, Z5
+	VADDPS    Z3, Z6, Z6
+	CMPQ      R11, height+64(FP)
+	JCC       odd
+	VMOVAPS   Z5, Z3
+	VMOVUPS   interleaveLow<>+0(SB), Z4
+	VPERMT2PS Z6, Z4, Z3
+	VMOVAPS   Z5, Z4
+	VMOVUPS   interleaveHigh<>+0(SB), Z7
+	VPERMT2PS Z6, Z7, Z4
+	VMOVUPS   Z3, K2, (CX)(R13*4)
+	VMOVUPS   Z4, K3, 64(CX)(R13*4)
+
+odd:
+	ADDQ   width+72(FP), R13
+	INCQ   R11
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   n+32(FP), R14
+	LEAQ   (R10)(R14*4), R10
+	DECQ   R12
+	JNZ    row
+	ADDQ   $+32, R9
+	ADDQ   $+64, AX
+	SUBQ   $+32, SI
+	SUBQ   $+32, DI
+	SUBQ   $+16, R8
+	JMP    group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxPool3s2AVX512(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K1
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K2
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K3
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K4
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K5
+	KANDNW       K4, K5, K4
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K5
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        2(R10)(R9*4), K6
+	KANDNW       K5, K6, K5
+	VMOVUPS      wordff7fffff<>+0(SB), Z0
+	MOVQ         width+24(FP), R9
+	SUBQ         $+3, R9
+	VMOVD        R9, X1
+	VPBROADCASTD X1, Z1
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
+
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Z0, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+
+line:
+	PREFETCHT0   8192(R13)
+	PREFETCHT0   8256(R13)
+	VMOVAPS      Z0, Z5
+	VMOVUPS      (R13), K2, Z5
+	VMOVAPS      Z0, Z6
+	VMOVUPS      64(R13), K3, Z6
+	VSHUFPS      $0x88, Z6, Z5, Z7
+	VCMPPS       $0x1e, Z2, Z7, K6
+	VMAXPS       Z2, Z7, Z2
+	VMOVAPS      Z4, K6, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VSHUFPS      $0xdd, Z6, Z5, Z5
+	VCMPPS       $0x1e, Z2, Z5, K6
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K6, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VMOVAPS      Z0, Z5
+	VMOVUPS      8(R13), K4, Z5
+	VMOVAPS      Z0, Z6
+	VMOVUPS      72(R13), K5, Z6
+	VSHUFPS      $0x88, Z6, Z5, Z5
+	VCMPPS       $0x1e, Z2, Z5, K6
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K6, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Z1, Z4, Z4
+	DECQ         R14
+	JNZ          line
+	VMOVUPS      shuffledOrder<>+0(SB), Z5
+	VPERMPD      Z2, Z5, Z2
+	VMOVUPS      shuffledOrder<>+0(SB), Z5
+	VPERMPD      Z3, Z5, Z3
+	VMOVD        R12, X5
+	VPBROADCASTD X5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPADDD       from0step2<>+0(SB), Z3, Z3
+	VMOVUPS      wordffffffff<>+0(SB), Z5
+	VCMPPS       $0x1e, Z0, Z2, K6
+	VMOVAPS      Z3, K6, Z5
+	VMOVUPS      Z5, K1, (DI)(R10*1)
+	VMOVUPS      Z2, K1, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+128, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DI
+	ADDQ         $+32, R8
+	SUBQ         $+32, DX
+	SUBQ         $+32, BX
+	SUBQ         $+16, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxUnpool3s2AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxUnpool3s2AVX512(SB), NOSPLIT, $0-120
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+64(FP), CX
+	MOVQ    outH+48(FP), DX
+	IMULQ   n+56(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+88(FP), BX
+	IMULQ   width+96(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+96(FP), SI
+	MOVQ    pad+112(FP), DI
+	MOVQ    n+56(FP), R8
+	MOVQ    mask_base+24(FP), R9
+	MOVQ    padH+104(FP), R10
+	IMULQ   width+96(FP), R10
+	ADDQ    DI, R10
+	NEGQ    R10
+	ADDQ    DI, SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (R8), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K1
+	MOVQ    R8, R11
+	SUBQ    n+56(FP), R11
+	LEAQ    1(R8), R12
+	XORQ    R13, R13
+	TESTQ   R12, R12
+	CMOVQLT R13, R12
+	MOVQ    $+32, R13
+	CMPQ    R12, R13
+	CMOVQGT R13, R12
+	LEAQ    maskBits<>+0(SB), R13
+	KMOVW   (R13)(R12*4), K2
+	LEAQ    1(R11), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K3
+	KANDNW  K2, K3, K2
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K3
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   (R12)(R11*4), K4
+	KANDNW  K3, K4, K3
+	LEAQ    (SI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   2(R12)(R11*4), K4
+	LEAQ    (DI), R11
+	XORQ    R12, R12
+	TESTQ   R11, R11
+	CMOVQLT R12, R11
+	MOVQ    $+32, R12
+	CMPQ    R11, R12
+	CMOVQGT R12, R11
+	LEAQ    maskBits<>+0(SB), R12
+	KMOVW   2(R12)(R11*4), K5
+	KANDNW  K4, K5, K4
+	XORQ    R11, R11
+	MOVQ    padH+104(FP), R12
+	NEGQ    R12
+	MOVQ    outH+48(FP), R13
+	MOVQ    R10, R14
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	PREFETCHT0   (R9)(DX*1)
+	ADDQ         $+64, DX
+	VMOVUPS.Z    (AX)(R11*1), K1, Z2
+	VMOVUPS.Z    -4(AX)(R11*1), K2, Z3
+	VMOVUPS.Z    (R9)(R11*1), K1, Z4
+	VMOVUPS.Z    -4(R9)(R11*1), K2, Z5
+	VMOVD        R14, X6
+	VPBROADCASTD X6, Z6
+	VPADDD       from0step2<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z5, K5
+	VADDPS       Z3, Z0, K5, Z0
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z0, K5, Z0
+	VPADDD       word00000001<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z1, K5, Z1
+	CMPQ         R12, height+88(FP)
+	JCC          even
+	VMOVAPS      Z0, Z6
+	VMOVUPS      interleaveLow<>+0(SB), Z9
+	VPERMT2PS    Z1, Z9, Z6
+	VMOVAPS      Z0, Z9
+	VMOVUPS      interleaveHigh<>+0(SB), Z10
+	VPERMT2PS    Z1, Z10, Z9
+	VMOVUPS      Z6, K3, (CX)(R14*4)
+	VMOVUPS      Z9, K4, 64(CX)(R14*4)
+
+even:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VMOVD        R14, X6
+	VPBROADCASTD X6, Z6
+	VPADDD       from0step2<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z5, K5
+	VADDPS       Z3, Z7, K5, Z7
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z7, K5, Z7
+	VPADDD       word00000001<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z8, K5, Z8
+	CMPQ         R12, height+88(FP)
+	JCC          odd
+	VMOVAPS      Z7, Z6
+	VMOVUPS      interleaveLow<>+0(SB), Z9
+	VPERMT2PS    Z8, Z9, Z6
+	VMOVAPS      Z7, Z9
+	VMOVUPS      interleaveHigh<>+0(SB), Z10
+	VPERMT2PS    Z8, Z10, Z9
+	VMOVUPS      Z6, K3, (CX)(R14*4)
+	VMOVUPS      Z9, K4, 64(CX)(R14*4)
+
+odd:
+	ADDQ         width+96(FP), R14
+	INCQ         R12
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VMOVD        R14, X6
+	VPBROADCASTD X6, Z6
+	VPADDD       from0step2<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z5, K5
+	VADDPS       Z3, Z0, K5, Z0
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z0, K5, Z0
+	VPADDD       word00000001<>+0(SB), Z6, Z6
+	VPCMPEQD     Z6, Z4, K5
+	VADDPS       Z2, Z1, K5, Z1
+	MOVQ         n+56(FP), R15
+	LEAQ         (R11)(R15*4), R11
+	DECQ         R13
+	JNZ          row
+	CMPQ         R12, height+88(FP)
+	JCC          last
+	VMOVAPS      Z0, Z2
+	VMOVUPS      interleaveLow<>+0(SB), Z3
+	VPERMT2PS    Z1, Z3, Z2
+	VMOVAPS      Z0, Z3
+	VMOVUPS      interleaveHigh<>+0(SB), Z4
+	VPERMT2PS    Z1, Z4, Z3
+	VMOVUPS      Z2, K3, (CX)(R14*4)
+	VMOVUPS      Z3, K4, 64(CX)(R14*4)
+
+last:
+	ADDQ width+96(FP), R14
+	INCQ R12
+	ADDQ $+32, R10
+	ADDQ $+64, AX
+	ADDQ $+64, R9
+	SUBQ $+32, SI
+	SUBQ $+32, DI
+	SUBQ $+16, R8
+	JMP  group
+
+done:
+	VZEROUPPER
+	RET
+
+// func avePool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·avePool3s2AVX512(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K1
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K2
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K3
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K4
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K5
+	KANDNW       K4, K5, K4
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K5
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        2(R8)(DI*4), K6
+	KANDNW       K5, K6, K5
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Z0
+	VPSUBD       from0step2<>+0(SB), Z0, Z0
+	VPMINSD      word00000003<>+0(SB), Z0, Z0
+	VPMAXSD      word00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VBROADCASTSS height+72(FP), Z1
+	VMULPS       Z1, Z0, Z0
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VPXORD     Z2, Z2, Z2
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMOVUPS.Z  (R10), K2, Z1
+	VMOVUPS.Z  64(R10), K3, Z3
+	VSHUFPS    $0x88, Z3, Z1, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0xdd, Z3, Z1, Z1
+	VADDPS     Z1, Z2, Z2
+	VMOVUPS.Z  8(R10), K4, Z1
+	VMOVUPS.Z  72(R10), K5, Z3
+	VSHUFPS    $0x88, Z3, Z1, Z1
+	VADDPS     Z1, Z2, Z2
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VMOVUPS    shuffledOrder<>+0(SB), Z1
+	VPERMPD    Z2, Z1, Z2
+	VDIVPS     Z0, Z2, Z2
+	VMOVUPS    Z2, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+128, AX
+	ADDQ       $+64, CX
+	SUBQ       $+32, DX
+	SUBQ       $+32, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+// func aveUnpool3s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·aveUnpool3s2AVX512(SB), NOSPLIT, $0-96
+	MOVQ    dy_base+0(FP), AX
+	MOVQ    dx_base+40(FP), CX
+	MOVQ    outH+24(FP), DX
+	IMULQ   n+32(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    $+2048, BX
+	CMPQ    DX, BX
+	CMOVQLT BX, DX
+	MOVQ    height+64(FP), BX
+	IMULQ   width+72(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    $+2048, SI
+	CMPQ    BX, SI
+	CMOVQLT SI, BX
+	ADDQ    CX, BX
+	MOVQ    width+72(FP), SI
+	MOVQ    pad+88(FP), DI
+	MOVQ    n+32(FP), R8
+	MOVQ    padH+80(FP), R9
+	IMULQ   width+72(FP), R9
+	ADDQ    DI, R9
+	NEGQ    R9
+	ADDQ    DI, SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (R8), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K1
+	MOVQ         R8, R10
+	SUBQ         n+32(FP), R10
+	LEAQ         1(R8), R11
+	XORQ         R12, R12
+	TESTQ        R11, R11
+	CMOVQLT      R12, R11
+	MOVQ         $+32, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	LEAQ         maskBits<>+0(SB), R12
+	KMOVW        (R12)(R11*4), K2
+	LEAQ         1(R10), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K3
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        (R11)(R10*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         (SI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        2(R11)(R10*4), K4
+	LEAQ         (DI), R10
+	XORQ         R11, R11
+	TESTQ        R10, R10
+	CMOVQLT      R11, R10
+	MOVQ         $+32, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	LEAQ         maskBits<>+0(SB), R11
+	KMOVW        2(R11)(R10*4), K5
+	KANDNW       K4, K5, K4
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+0, R10
+	VMOVD        R10, X0
+	VPBROADCASTD X0, Z0
+	VPSUBD       from0step2<>+0(SB), Z0, Z0
+	VPMINSD      word00000003<>+0(SB), Z0, Z0
+	VPMAXSD      word00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	MOVQ         pad+88(FP), R10
+	ADDQ         SI, R10
+	ADDQ         $+2, R10
+	VMOVD        R10, X1
+	VPBROADCASTD X1, Z1
+	VPSUBD       from0step2<>+0(SB), Z1, Z1
+	VPMINSD      word00000003<>+0(SB), Z1, Z1
+	VPMAXSD      word00000001<>+0(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	XORQ         R10, R10
+	MOVQ         padH+80(FP), R11
+	NEGQ         R11
+	MOVQ         outH+24(FP), R12
+	MOVQ         R9, R13
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+
+row:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         $+256, BX
+	PREFETCHT0   (AX)(DX*1)
+	ADDQ         $+64, DX
+	VMOVUPS.Z    (AX)(R10*1), K1, Z4
+	VMOVUPS.Z    -4(AX)(R10*1), K2, Z5
+	MOVQ         height+64(FP), R14
+	MOVQ         padH+80(FP), R15
+	ADDQ         R15, R14
+	SUBQ         R11, R14
+	MOVQ         $+3, R15
+	CMPQ         R14, R15
+	CMOVQGT      R15, R14
+	VMOVD        R14, X6
+	VPBROADCASTD X6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z7
+	VDIVPS       Z7, Z4, Z4
+	VMULPS       Z1, Z6, Z7
+	VDIVPS       Z7, Z5, Z5
+	VADDPS       Z5, Z2, Z2
+	VADDPS       Z4, Z2, Z2
+	VADDPS       Z4, Z3, Z3
+	CMPQ         R11, height+64(FP)
+	JCC          even
+	VMOVAPS      Z2, Z6
+	VMOVUPS      interleaveLow<>+0(SB), Z7
+	VPERMT2PS    Z3, Z7, Z6
+	VMOVAPS      Z2, Z7
+	VMOVUPS      interleaveHigh<>+0(SB), Z10
+	VPERMT2PS    Z3, Z10, Z7
+	VMOVUPS      Z6, K3, (CX)(R13*4)
+	VMOVUPS      Z7, K4, 64(CX)(R13*4)
+
+even:
+	ADDQ      width+72(FP), R13
+	INCQ      R11
+	VPXORD    Z8, Z8, Z8
+	VPXORD    Z9, Z9, Z9
+	VADDPS    Z5, Z8, Z8
+	VADDPS    Z4, Z8, Z8
+	VADDPS    Z4, Z9, Z9
+	CMPQ      R11, height+64(FP)
+	JCC       odd
+	VMOVAPS   Z8, Z6
+	VMOVUPS   interleaveLow<>+0(SB), Z7
+	VPERMT2PS Z9, Z7, Z6
+	VMOVAPS   Z8, Z7
+	VMOVUPS   interleaveHigh<>+0(SB), Z10
+	VPERMT2PS Z9, Z10, Z7
+	VMOVUPS   Z6, K3, (CX)(R13*4)
+	VMOVUPS   Z7, K4, 64(CX)(R13*4)
+
+odd:
+	ADDQ      width+72(FP), R13
+	INCQ      R11
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VADDPS    Z5, Z2, Z2
+	VADDPS    Z4, Z2, Z2
+	VADDPS    Z4, Z3, Z3
+	MOVQ      n+32(FP), R14
+	LEAQ      (R10)(R14*4), R10
+	DECQ      R12
+	JNZ       row
+	CMPQ      R11, height+64(FP)
+	JCC       last
+	VMOVAPS   Z2, Z0
+	VMOVUPS   interleaveLow<>+0(SB), Z1
+	VPERMT2PS Z3, Z1, Z0
+	VMOVAPS   Z2, Z1
+	VMOVUPS   interleaveHigh<>+0(SB), Z4
+	VPERMT2PS Z3, Z4, Z1
+	VMOVUPS   Z0, K3, (CX)(R13*4)
+	VMOVUPS   Z1, K4, 64(CX)(R13*4)
+
+last:
+	ADDQ width+72(FP), R13
+	INCQ R11
+	ADDQ $+32, R9
+	ADDQ $+64, AX
+	SUBQ $+32, SI
+	SUBQ $+32, DI
+	SUBQ $+16, R8
+	JMP  group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxPool3s1AVX512(SB), NOSPLIT, $0-128
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+	MOVQ mask_base+104(FP), DI
+	MOVQ first+72(FP), R8
+	SUBQ BX, R8
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K1
+	LEAQ         (DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K2
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         -1(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	LEAQ         -1(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         -2(DX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K4
+	LEAQ         -2(BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K5
+	KANDNW       K4, K5, K4
+	VMOVUPS      wordff7fffff<>+0(SB), Z0
+	MOVQ         width+24(FP), R9
+	SUBQ         $+3, R9
+	VMOVD        R9, X1
+	VPBROADCASTD X1, Z1
+	MOVQ         AX, R9
+	XORQ         R10, R10
+	MOVQ         rows+40(FP), R11
+	MOVQ         R8, R12
+
+row:
+	MOVQ       R9, R13
+	PREFETCHT0 2048(CX)(R10*1)
+	PREFETCHT0 2048(DI)(R10*1)
+	MOVQ       kh+56(FP), R14
+	VMOVAPS    Z0, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+
+line:
+	PREFETCHT0   8192(R13)
+	VMOVAPS      Z0, Z5
+	VMOVUPS      (R13), K2, Z5
+	VCMPPS       $0x1e, Z2, Z5, K5
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K5, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VMOVAPS      Z0, Z5
+	VMOVUPS      4(R13), K3, Z5
+	VCMPPS       $0x1e, Z2, Z5, K5
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K5, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	VMOVAPS      Z0, Z5
+	VMOVUPS      8(R13), K4, Z5
+	VCMPPS       $0x1e, Z2, Z5, K5
+	VMAXPS       Z2, Z5, Z2
+	VMOVAPS      Z4, K5, Z3
+	VPADDD       word00000001<>+0(SB), Z4, Z4
+	MOVQ         width+24(FP), R15
+	LEAQ         (R13)(R15*4), R13
+	VPADDD       Z1, Z4, Z4
+	DECQ         R14
+	JNZ          line
+	VMOVD        R12, X5
+	VPBROADCASTD X5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPADDD       from0step1<>+0(SB), Z3, Z3
+	VMOVUPS      wordffffffff<>+0(SB), Z5
+	VCMPPS       $0x1e, Z0, Z2, K5
+	VMOVAPS      Z3, K5, Z5
+	VMOVUPS      Z5, K1, (DI)(R10*1)
+	VMOVUPS      Z2, K1, (CX)(R10*1)
+	MOVQ         n+48(FP), R13
+	MOVQ         step+32(FP), R14
+	LEAQ         (R10)(R13*4), R10
+	LEAQ         (R9)(R14*4), R9
+	ADDQ         R14, R12
+	DECQ         R11
+	JNZ          row
+	ADDQ         $+64, AX
+	ADDQ         $+64, CX
+	ADDQ         $+64, DI
+	ADDQ         $+16, R8
+	SUBQ         $+16, DX
+	SUBQ         $+16, BX
+	SUBQ         $+16, SI
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func avePool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·avePool3s1AVX512(SB), NOSPLIT, $0-104
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+80(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ         SI, $+0
+	JLE          done
+	LEAQ         (SI), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+16, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K1
+	LEAQ         (DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K2
+	LEAQ         (BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         -1(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K3
+	LEAQ         -1(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         -2(DX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K4
+	LEAQ         -2(BX), DI
+	XORQ         R8, R8
+	TESTQ        DI, DI
+	CMOVQLT      R8, DI
+	MOVQ         $+32, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         maskBits<>+0(SB), R8
+	KMOVW        (R8)(DI*4), K5
+	KANDNW       K4, K5, K4
+	MOVQ         pad+64(FP), DI
+	ADDQ         DX, DI
+	ADDQ         $+0, DI
+	VMOVD        DI, X0
+	VPBROADCASTD X0, Z0
+	VPSUBD       from0step1<>+0(SB), Z0, Z0
+	VPMINSD      word00000003<>+0(SB), Z0, Z0
+	VPMAXSD      word00000001<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VBROADCASTSS height+72(FP), Z1
+	VMULPS       Z1, Z0, Z0
+	MOVQ         AX, DI
+	XORQ         R8, R8
+	MOVQ         rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VPXORD     Z2, Z2, Z2
+
+line:
+	PREFETCHT0 8192(R10)
+	VMOVUPS.Z  (R10), K2, Z1
+	VADDPS     Z1, Z2, Z2
+	VMOVUPS.Z  4(R10), K3, Z1
+	VADDPS     Z1, Z2, Z2
+	VMOVUPS.Z  8(R10), K4, Z1
+	VADDPS     Z1, Z2, Z2
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VDIVPS     Z0, Z2, Z2
+	VMOVUPS    Z2, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+64, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
 
 // func dropoutGroupsAVX512(dst []float32, key uint64, stream uint64, block uint64, limit uint32, scale float32)
 // Requires: AVX, AVX512F

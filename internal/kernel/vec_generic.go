@@ -48,7 +48,6 @@ var vecGeneric = vecOps{
 
 	maxPoolRow:    maxPoolRowGeneric,
 	avePoolRow:    avePoolRowGeneric,
-	maxUnpool2x2:  maxUnpool2x2Generic,
 	dropoutBlocks: dropoutBlocksGeneric,
 
 	sgd:      sgdGeneric,
@@ -362,22 +361,6 @@ func sumWindow(x []float32, width, kh, kw int) float32 {
 		}
 	}
 	return sum
-}
-
-// maxUnpool2x2Generic sets the two rows of the plane under a row of 2×2
-// windows that do not overlap: dy where the mask points, 0 elsewhere. first is
-// the index of dx0[0], first+len of dx1[0], for the plane's width len.
-func maxUnpool2x2Generic(dy []float32, mask []int32, first int, dx0, dx1 []float32) {
-	for i, d := range dy {
-		dx0[2*i], dx0[2*i+1] = 0, 0
-		dx1[2*i], dx1[2*i+1] = 0, 0
-		switch at := int(mask[i]) - first - 2*i; at {
-		case 0, 1:
-			dx0[2*i+at] = d
-		case len(dx0), len(dx0) + 1:
-			dx1[2*i+at-len(dx0)] = d
-		}
-	}
 }
 
 func sgdGeneric(diff, history []float32, rate, momentum float32) {

@@ -219,10 +219,55 @@ func maxPoolRow2AVX2(x []float32, width int, kh int, kw int, first int, y []floa
 //go:noescape
 func avePoolRow2AVX2(x []float32, width int, kh int, kw int, size float32, y []float32)
 
-// maxUnpool2x2AVX2 is maxUnpool2x2Generic.
+// maxPool2s2AVX2 is windowOps.maxPool for such windows.
 //
 //go:noescape
-func maxUnpool2x2AVX2(dy []float32, mask []int32, first int, dx0 []float32, dx1 []float32)
+func maxPool2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// maxUnpool2s2AVX2 is windowOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool2s2AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// avePool2s2AVX2 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// aveUnpool2s2AVX2 is windowOps.aveUnpool for such windows.
+//
+//go:noescape
+func aveUnpool2s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// maxPool3s2AVX2 is windowOps.maxPool for such windows.
+//
+//go:noescape
+func maxPool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// maxUnpool3s2AVX2 is windowOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool3s2AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// avePool3s2AVX2 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// aveUnpool3s2AVX2 is windowOps.aveUnpool for such windows.
+//
+//go:noescape
+func aveUnpool3s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// maxPool3s1AVX2 is windowOps.maxPool for such windows.
+//
+//go:noescape
+func maxPool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// avePool3s1AVX2 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
 
 // dropoutGroupsAVX2 is dropoutBlocksGeneric for groups of two vectors, with no carry into the upper half of block.
 //
@@ -444,10 +489,55 @@ func maxPoolRow2AVX512(x []float32, width int, kh int, kw int, first int, y []fl
 //go:noescape
 func avePoolRow2AVX512(x []float32, width int, kh int, kw int, size float32, y []float32)
 
-// maxUnpool2x2AVX512 is maxUnpool2x2Generic.
+// maxPool2s2AVX512 is windowOps.maxPool for such windows.
 //
 //go:noescape
-func maxUnpool2x2AVX512(dy []float32, mask []int32, first int, dx0 []float32, dx1 []float32)
+func maxPool2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// maxUnpool2s2AVX512 is windowOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool2s2AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// avePool2s2AVX512 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// aveUnpool2s2AVX512 is windowOps.aveUnpool for such windows.
+//
+//go:noescape
+func aveUnpool2s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// maxPool3s2AVX512 is windowOps.maxPool for such windows.
+//
+//go:noescape
+func maxPool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// maxUnpool3s2AVX512 is windowOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool3s2AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// avePool3s2AVX512 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// aveUnpool3s2AVX512 is windowOps.aveUnpool for such windows.
+//
+//go:noescape
+func aveUnpool3s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
+// maxPool3s1AVX512 is windowOps.maxPool for such windows.
+//
+//go:noescape
+func maxPool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// avePool3s1AVX512 is windowOps.avePool for such windows.
+//
+//go:noescape
+func avePool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
 
 // dropoutGroupsAVX512 is dropoutBlocksGeneric for groups of two vectors, with no carry into the upper half of block.
 //

@@ -127,55 +127,12 @@ func (s *set) pooling() {
 		s.maxPoolRow(stride)
 		s.avePoolRow(stride)
 	}
-	s.maxUnpool2x2()
-}
-
-func (s *set) maxUnpool2x2() {
-	s.text("maxUnpool2x2", "(dy []float32, mask []int32, first int, dx0, dx1 []float32)", "is maxUnpool2x2Generic.")
-	dy := Load(Param("dy").Base(), GP64())
-	n := Load(Param("dy").Len(), GP64())
-	in := Load(Param("mask").Base(), GP64())
-	rows := []reg.Register{Load(Param("dx0").Base(), GP64()), Load(Param("dx1").Base(), GP64())}
-	width := s.broadcastInt(Load(Param("dx0").Len(), GP64()))
-	one := s.vec()
-	VMOVUPS(bits(1), one)
-	first := s.broadcastInt(Load(Param("first"), GP64()))
-	VPADDD(s.lanesFrom(0, 2), first, first)
-
-	Label("group")
-	TESTQ(n, n)
-	JZ(LabelRef("done"))
-	count := GP64()
-	MOVQ(n, count)
-	CMPQ(count, I32(s.lanes))
-	JLE(LabelRef("counted"))
-	MOVQ(I32(s.lanes), count)
-	Label("counted")
-	sel := s.mask(count, 0)
-	columns := GP64()
-	LEAQ(Mem{Base: count, Index: count, Scale: 1}, columns)
-	low, high := s.mask(columns, 0), s.mask(columns, s.lanes)
-
-	d, at := s.load(Mem{Base: dy}, sel), s.load(Mem{Base: in}, sel)
-	VPSUBD(first, at, at) // 0 or 1 in the upper row, width or width+1 in the lower
-	column := s.zero()
-	for i, row := range rows {
-		if i == 1 {
-			VMOVUPS(width, column)
+	for _, w := range []windows{{k: 2, stride: 2}, {k: 3, stride: 2}, {k: 3, stride: 1}} {
+		for _, w.max = range []bool{true, false} {
+			s.pool(w)
+			if w.stride == 2 {
+				s.unpool(w)
+			}
 		}
-		left := s.pick(s.compareInt(at, column), d)
-		VPADDD(one, column, column)
-		right := s.pick(s.compareInt(at, column), d)
-		a, b := s.interleave(left, right)
-		s.store(a, Mem{Base: row}, low)
-		s.store(b, Mem{Base: row, Disp: 4 * s.lanes}, high)
-		ADDQ(I32(8*s.lanes), row)
 	}
-	ADDQ(I32(4*s.lanes), dy)
-	ADDQ(I32(4*s.lanes), in)
-	VPADDD(bits(uint32(2*s.lanes)), first, first)
-	SUBQ(count, n)
-	JMP(LabelRef("group"))
-	Label("done")
-	ret()
 }

@@ -80,12 +80,17 @@ func (s *set) broadcastInt(r reg.Register) reg.VecVirtual {
 
 func (s *set) zero() reg.VecVirtual {
 	v := s.vec()
+	s.clear(v)
+	return v
+}
+
+// clear sets v to 0.
+func (s *set) clear(v reg.VecVirtual) {
 	if s.wide {
 		VPXORD(v, v, v)
 	} else {
 		VXORPS(v, v, v)
 	}
-	return v
 }
 
 var consts = map[string]Mem{}
