@@ -40,11 +40,12 @@ var matches = []match{
 	{"alexnet", 16, 2, 0.6},
 }
 
-// The net whose speed on one and two threads is compared, and how many times
-// as fast two should be.
+// The net whose speed on one and two threads is compared, how many times as
+// fast two should be, and how much memory it may take.
 const (
 	scalingNet    = "liunet-cifar10"
 	scalingTarget = 1.9
+	memoryTarget  = 930 // MiB
 )
 
 func main() {
@@ -227,6 +228,7 @@ func (r *runner) scaling(stdout io.Writer) error {
 	times := one.milliseconds() / two.milliseconds()
 	fmt.Fprintf(stdout, "\n%s: 1 thread %.1f ms, 2 threads %.1f ms, %.2f times as fast; target %.2f: %s\n",
 		scalingNet, one.milliseconds(), two.milliseconds(), times, scalingTarget, verdict(times >= scalingTarget))
+	fmt.Fprintf(stdout, "%s: memory %.0f MiB; target %d: %s\n", scalingNet, two.mib, memoryTarget, verdict(two.mib <= memoryTarget))
 	return nil
 }
 

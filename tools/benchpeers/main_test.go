@@ -33,6 +33,7 @@ func TestPeers(t *testing.T) {
 		`lenet +64 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.50 +met +321 +\d+`,
 		`liunet-cifar10 +128 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.40 +met `,
 		`liunet-cifar10: 1 thread 70\.0 ms, 2 threads 35\.0 ms, 2\.00 times as fast; target 1\.90: met`,
+		`liunet-cifar10: memory \d+ MiB; target 930: met`,
 	} {
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
 			t.Errorf("there is no line %s in\n%s", want, &stdout)
