@@ -37,11 +37,13 @@ the input and that of the weights, whatever way they are computed. The peak is
 that of multiply-adds in registers on as many threads: the larger of what is
 measured before and after each net. Times are medians.
 
-With --layers a table of all layers follows. GB/s counts what a pass must at
-least read and write: data, gradients and weights, each once. It is held against
-the rate at which the threads scale a large array in memory, and is more than
-that where data stays in the caches. The layers are timed in passes of their
-own, so that they need not add up to the whole.
+With --layers a table of all layers follows; layers that are computed together
+have one line. GB/s counts what a pass must at least read and write: data,
+gradients and weights, each once, even where a layer has to look twice, as
+BatchNorm has for its sums. It is held against the rate at which the threads
+scale a large array in memory, and is more than that where data stays in the
+caches. The layers are timed in passes of their own, so that they need not add
+up to the whole.
 
 Formats: table; json; go, which benchstat reads; history, the rows of the table
 in docs/performance.md.`,

@@ -3,6 +3,7 @@ package gocaffecmd
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -11,7 +12,7 @@ import (
 )
 
 // benchLayers times the passes of every layer. Passes that a layer does not
-// have are left out.
+// have are left out; layers that run in another are in its line.
 func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench, error) {
 	forward, backward := make([][]time.Duration, len(n.Layers())), make([][]time.Duration, len(n.Layers()))
 	for range iterations {
@@ -32,15 +33,19 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 		}
 	}
 	var table []layerBench
-	for i, l := range n.Layers() {
+	for i, head := range n.Layers() {
+		if head.RunsIn != nil {
+			continue
+		}
+		c := chainOf(n, head)
 		table = append(table, layerBench{
-			Layer: l.Name, Type: l.Type, Pass: "forward", Milliseconds: medianMilliseconds(forward[i]),
-			flops: 2 * float64(macs(l)), bytes: forwardBytes(l),
+			Layer: head.Name, Type: c.types(), Pass: "forward", Milliseconds: medianMilliseconds(forward[i]),
+			flops: 2 * float64(c.macs()), bytes: c.forwardBytes(),
 		})
-		if l.NeedsBackward {
+		if c.needsBackward() {
 			table = append(table, layerBench{
-				Layer: l.Name, Type: l.Type, Pass: "backward", Milliseconds: medianMilliseconds(backward[i]),
-				flops: 2 * float64(backwardMACs(l)), bytes: backwardBytes(l),
+				Layer: head.Name, Type: c.types(), Pass: "backward", Milliseconds: medianMilliseconds(backward[i]),
+				flops: 2 * float64(c.backwardMACs()), bytes: c.backwardBytes(),
 			})
 		}
 	}
@@ -59,29 +64,59 @@ func (b *netBench) updateBench(n *net.Net) layerBench {
 
 // trainingFlops returns the operations of a forward and a backward pass.
 func trainingFlops(n *net.Net) float64 {
-	var total float64
+	all := chain(n.Layers())
+	return 2 * float64(all.macs()+all.backwardMACs())
+}
+
+// A chain is a layer with those that run in it, each of which reads the top of
+// the one before.
+type chain []*net.Layer
+
+func chainOf(n *net.Net, head *net.Layer) chain {
+	c := chain{head}
 	for _, l := range n.Layers() {
-		total += 2 * float64(macs(l)+backwardMACs(l))
+		if l.RunsIn == head {
+			c = append(c, l)
+		}
+	}
+	return c
+}
+
+// types returns the types of the layers, as "BatchNorm+Scale+ReLU".
+func (c chain) types() string {
+	names := make([]string, len(c))
+	for i, l := range c {
+		names[i] = l.Type
+	}
+	return strings.Join(names, "+")
+}
+
+func (c chain) needsBackward() bool {
+	return slices.ContainsFunc(c, func(l *net.Layer) bool { return l.NeedsBackward })
+}
+
+// macs returns the multiply-adds of a forward pass.
+func (c chain) macs() int64 {
+	var total int64
+	for _, l := range c {
+		if m, ok := l.Impl.(layers.Counter); ok {
+			total += m.MACs()
+		}
 	}
 	return total
 }
 
-// macs returns the multiply-adds of a forward pass of a layer.
-func macs(l *net.Layer) int64 {
-	if c, ok := l.Impl.(layers.Counter); ok {
-		return c.MACs()
-	}
-	return 0
-}
-
-// backwardMACs returns the multiply-adds of a backward pass of a layer.
-func backwardMACs(l *net.Layer) int64 {
+// backwardMACs returns the multiply-adds of a backward pass.
+func (c chain) backwardMACs() int64 {
 	var total int64
-	if l.NeedsBackward && slices.Contains(l.ParamBackward, true) {
-		total += macs(l)
-	}
-	if l.NeedsBackward && slices.Contains(l.PropagateDown, true) {
-		total += macs(l)
+	for _, l := range c {
+		one := chain{l}.macs()
+		if l.NeedsBackward && slices.Contains(l.ParamBackward, true) {
+			total += one
+		}
+		if l.NeedsBackward && slices.Contains(l.PropagateDown, true) {
+			total += one
+		}
 	}
 	return total
 }
@@ -94,36 +129,42 @@ var sameMemory = []string{"Flatten", "Reshape", "Split"}
 var gradientAlone = []string{"Bias", "Concat", "Dropout", "Eltwise", "Pooling", "Power", "Slice", "Split"}
 
 // forwardBytes returns what a forward pass must at least read and write.
-func forwardBytes(l *net.Layer) float64 {
-	if slices.Contains(sameMemory, l.Type) {
+func (c chain) forwardBytes() float64 {
+	head, tail := c[0], c[len(c)-1]
+	if slices.Contains(sameMemory, head.Type) {
 		return 0
 	}
-	return bytesOf(l.Bottoms...) + bytesOf(l.Params...) + bytesOf(l.Tops...)
+	bytes := bytesOf(head.Bottoms...) + bytesOf(tail.Tops...)
+	for _, l := range c {
+		bytes += bytesOf(l.Params...)
+	}
+	return bytes
 }
 
 // backwardBytes returns what a backward pass must at least read and write. It
 // adds to the gradients of the weights, which is reading and writing.
-func backwardBytes(l *net.Layer) float64 {
-	if l.Type != "Split" && slices.Contains(sameMemory, l.Type) {
+func (c chain) backwardBytes() float64 {
+	head, tail := c[0], c[len(c)-1]
+	if head.Type != "Split" && slices.Contains(sameMemory, head.Type) {
 		return 0
 	}
-	bytes := bytesOf(l.Tops...)
-	if !slices.Contains(gradientAlone, l.Type) {
-		bytes += bytesOf(l.Bottoms...)
+	bytes := bytesOf(tail.Tops...)
+	if !slices.Contains(gradientAlone, head.Type) {
+		bytes += bytesOf(head.Bottoms...)
 	}
-	down := false
-	for i, bottom := range l.Bottoms {
-		if l.PropagateDown[i] {
+	for i, bottom := range head.Bottoms {
+		if head.PropagateDown[i] {
 			bytes += bytesOf(bottom)
-			down = true
 		}
 	}
-	for i, w := range l.Params {
-		if down {
-			bytes += bytesOf(w)
-		}
-		if l.ParamBackward[i] {
-			bytes += 2 * bytesOf(w)
+	for _, l := range c {
+		for i, w := range l.Params {
+			if slices.Contains(l.PropagateDown, true) {
+				bytes += bytesOf(w)
+			}
+			if l.ParamBackward[i] && l.Type != "BatchNorm" { // whose statistics have no gradient
+				bytes += 2 * bytesOf(w)
+			}
 		}
 	}
 	return bytes

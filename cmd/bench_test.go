@@ -90,3 +90,37 @@ func TestBenchErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchChain finds layers that run together in one line, with the bytes of
+// one pass.
+func TestBenchChain(t *testing.T) {
+	out, _ := mustRun(t, "bench", "liunet-digits", "--batch", "2", "--iterations", "1", "--layers", "--format", "json", "--threads", "1")
+	var r benchReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	const x, channels = 4 * 2 * 16 * 28 * 28, 4 * 16
+	const params = 4*channels + 4 // mean, variance and their factor; scale and shift
+	found := 0
+	for _, l := range r.Nets[0].Layers {
+		switch l.Layer + " " + l.Pass {
+		case "conv0_bn forward":
+			found++
+			sameNumber(t, "forward: bytes", l.GBytes*l.Milliseconds*1e6, x+params+x)
+		case "conv0_bn backward":
+			found++
+			sameNumber(t, "backward: bytes", l.GBytes*l.Milliseconds*1e6, 3*x+params+2*2*channels)
+		default:
+			if l.Layer == "conv0_scale" || l.Layer == "conv0_relu" {
+				t.Errorf("%s, which runs in another layer, has a line of its own", l.Layer)
+			}
+			continue
+		}
+		if l.Type != "BatchNorm+Scale+ReLU" {
+			t.Errorf("the type of %s is %q", l.Layer, l.Type)
+		}
+	}
+	if found != 2 {
+		t.Errorf("conv0_bn has %d lines, want 2: %s", found, out)
+	}
+}
