@@ -22,9 +22,9 @@ func (m *Norm) check(fn string, blobs ...[]float32) {
 
 type normArgs struct {
 	*Norm
-	dst, x, dy          []float32
-	ofDy, ofD, constant []float32 // of each channel
-	sums, dots          []float64 // of each plane, or channel if S is 1
+	dst, x, dy    []float32
+	ofD, constant []float32 // of each channel
+	sums, dots    []float64 // of each plane, or channel if S is 1
 }
 
 // Forward computes y, which may be x.
@@ -46,16 +46,9 @@ var planeNormJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
 }}
 
 var rowNormJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
-	mean, scale, shift := a.Mean[:a.C], a.Scale[:a.C], a.Shift[:a.C]
 	for i := lo; i < hi; i++ {
-		y, x := a.dst[i*a.C:(i+1)*a.C], a.x[i*a.C:(i+1)*a.C]
-		for ch, v := range x {
-			z := float32(scale[ch]*(v-mean[ch])) + shift[ch]
-			if !(z > 0) {
-				z = float32(a.Slope*z) + 0 // not -0
-			}
-			y[ch] = z
-		}
+		at, end := i*a.C, (i+1)*a.C
+		vec().normRectifyRow(a.dst[at:end], a.x[at:end], a.Mean, a.Scale, a.Shift, a.Slope)
 	}
 }}
 
@@ -89,24 +82,17 @@ var columnNormSumsJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
 	clear(a.sums[lo:hi])
 	clear(a.dots[lo:hi])
 	for i := range a.N {
-		x, dy := a.x[i*a.C:(i+1)*a.C], a.dy[i*a.C:(i+1)*a.C]
-		for ch := lo; ch < hi; ch++ {
-			d, dz := x[ch]-a.Mean[ch], dy[ch]
-			if !(float32(a.Scale[ch]*d)+a.Shift[ch] > 0) {
-				dz *= a.Slope
-			}
-			a.sums[ch] += float64(dz)
-			a.dots[ch] += float64(dz) * float64(d)
-		}
+		at, end := i*a.C+lo, i*a.C+hi
+		vec().normRectifySumsRow(a.x[at:end], a.dy[at:end], a.Mean[lo:hi], a.Scale[lo:hi], a.Shift[lo:hi], a.Slope, a.sums[lo:hi], a.dots[lo:hi])
 	}
 }}
 
-// Backward sets dx, which may be dy, to ofDy·dz + ofD·d + constant, with factors
-// and summands of each channel and dz as in Sums.
-func (m *Norm) Backward(p *Pool, dx, x, dy, ofDy, ofD, constant []float32) {
+// Backward sets dx, which may be dy, to scale·(dz + constant + ofD·d), with ofD
+// and constant of each channel and dz as in Sums.
+func (m *Norm) Backward(p *Pool, dx, x, dy, ofD, constant []float32) {
 	m.check("Norm.Backward", dx, x, dy)
-	vecCheck("Norm.Backward", min(len(ofDy), len(ofD), len(constant)), m.C)
-	a := normArgs{Norm: m, dst: dx, x: x, dy: dy, ofDy: ofDy, ofD: ofD, constant: constant}
+	vecCheck("Norm.Backward", min(len(ofD), len(constant)), m.C)
+	a := normArgs{Norm: m, dst: dx, x: x, dy: dy, ofD: ofD, constant: constant}
 	if m.S == 1 {
 		rowNormGradJob.run(p, m.N, planesPerPart(m.C), a)
 		return
@@ -118,17 +104,13 @@ var planeNormGradJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := i%a.C, i*a.S, (i+1)*a.S
 		vec().normRectifyGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
-			a.Mean[ch], a.Scale[ch], a.Shift[ch], a.Slope, a.ofDy[ch], a.ofD[ch], a.constant[ch])
+			a.Mean[ch], a.Scale[ch], a.Shift[ch], a.Slope, a.ofD[ch], a.constant[ch])
 	}
 }}
 
 var rowNormGradJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
-	for i := lo * a.C; i < hi*a.C; i++ {
-		ch := i % a.C
-		d, dz := a.x[i]-a.Mean[ch], a.dy[i]
-		if !(float32(a.Scale[ch]*d)+a.Shift[ch] > 0) {
-			dz *= a.Slope
-		}
-		a.dst[i] = float32(a.ofDy[ch]*dz) + (float32(a.ofD[ch]*d) + a.constant[ch])
+	for i := lo; i < hi; i++ {
+		at, end := i*a.C, (i+1)*a.C
+		vec().normRectifyGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.Scale, a.Shift, a.ofD, a.constant, a.Slope)
 	}
 }}

@@ -46,7 +46,11 @@ type vecOps struct {
 
 	normRectify     func(dst, x []float32, mean, scale, shift, slope float32)
 	normRectifySums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
-	normRectifyGrad func(dst, x, dy []float32, mean, scale, shift, slope, ofDy, ofD, constant float32)
+	normRectifyGrad func(dst, x, dy []float32, mean, scale, shift, slope, ofD, constant float32)
+
+	normRectifyRow     func(dst, x, mean, scale, shift []float32, slope float32)
+	normRectifySumsRow func(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)
+	normRectifyGradRow func(dst, x, dy, mean, scale, shift, ofD, constant []float32, slope float32)
 
 	sqAxpy   func(alpha float32, x, y []float32)
 	lrnPow75 func(dst, x, scale []float32)

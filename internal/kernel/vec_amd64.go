@@ -39,6 +39,10 @@ var vecAVX2 = vecOps{
 	normRectifySums: normRectifySumsAVX2,
 	normRectifyGrad: normRectifyGradAVX2,
 
+	normRectifyRow:     normRectifyRowAVX2,
+	normRectifySumsRow: normRectifySumsRowAVX2,
+	normRectifyGradRow: normRectifyGradRowAVX2,
+
 	sqAxpy:   sqAxpyAVX2,
 	lrnPow75: lrnPow75AVX2,
 	lrnRatio: lrnRatioAVX2,
@@ -94,6 +98,10 @@ var vecAVX512 = vecOps{
 	normRectify:     normRectifyAVX512,
 	normRectifySums: normRectifySumsAVX512,
 	normRectifyGrad: normRectifyGradAVX512,
+
+	normRectifyRow:     normRectifyRowAVX512,
+	normRectifySumsRow: normRectifySumsRowAVX512,
+	normRectifyGradRow: normRectifyGradRowAVX512,
 
 	sqAxpy:   sqAxpyAVX512,
 	lrnPow75: lrnPow75AVX512,

@@ -2299,9 +2299,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+// func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofD float32, constant float32)
 // Requires: AVX, FMA3
-TEXT ·normRectifyGradAVX2(SB), NOSPLIT, $0-100
+TEXT ·normRectifyGradAVX2(SB), NOSPLIT, $0-96
 	MOVQ         x_base+24(FP), AX
 	MOVQ         dy_base+48(FP), CX
 	MOVQ         dst_base+0(FP), DX
@@ -2310,40 +2310,39 @@ TEXT ·normRectifyGradAVX2(SB), NOSPLIT, $0-100
 	VBROADCASTSS scale+76(FP), Y1
 	VBROADCASTSS shift+80(FP), Y2
 	VBROADCASTSS slope+84(FP), Y3
-	VBROADCASTSS ofDy+88(FP), Y4
-	VBROADCASTSS ofD+92(FP), Y5
-	VBROADCASTSS constant+96(FP), Y6
+	VBROADCASTSS ofD+88(FP), Y4
+	VBROADCASTSS constant+92(FP), Y5
 	XORQ         SI, SI
 
 by2:
 	CMPQ        BX, $+16
 	JL          by2End
-	VMOVUPS     (AX)(SI*1), Y7
-	VMOVUPS     (CX)(SI*1), Y8
-	VSUBPS      Y0, Y7, Y7
-	VMOVAPS     Y2, Y9
-	VFMADD231PS Y7, Y1, Y9
-	VXORPS      Y10, Y10, Y10
-	VMULPS      Y3, Y8, Y11
-	VCMPPS      $0x1e, Y10, Y9, Y9
-	VBLENDVPS   Y9, Y8, Y11, Y11
-	VMULPS      Y5, Y7, Y7
-	VADDPS      Y6, Y7, Y7
-	VFMADD231PS Y11, Y4, Y7
-	VMOVUPS     Y7, (DX)(SI*1)
-	VMOVUPS     32(AX)(SI*1), Y7
-	VMOVUPS     32(CX)(SI*1), Y8
-	VSUBPS      Y0, Y7, Y7
-	VMOVAPS     Y2, Y9
-	VFMADD231PS Y7, Y1, Y9
-	VXORPS      Y10, Y10, Y10
-	VMULPS      Y3, Y8, Y11
-	VCMPPS      $0x1e, Y10, Y9, Y9
-	VBLENDVPS   Y9, Y8, Y11, Y11
-	VMULPS      Y5, Y7, Y7
-	VADDPS      Y6, Y7, Y7
-	VFMADD231PS Y11, Y4, Y7
-	VMOVUPS     Y7, 32(DX)(SI*1)
+	VMOVUPS     (AX)(SI*1), Y6
+	VMOVUPS     (CX)(SI*1), Y7
+	VSUBPS      Y0, Y6, Y6
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y6, Y1, Y8
+	VXORPS      Y9, Y9, Y9
+	VMULPS      Y3, Y7, Y10
+	VCMPPS      $0x1e, Y9, Y8, Y8
+	VBLENDVPS   Y8, Y7, Y10, Y10
+	VADDPS      Y5, Y10, Y10
+	VFMADD231PS Y6, Y4, Y10
+	VMULPS      Y1, Y10, Y10
+	VMOVUPS     Y10, (DX)(SI*1)
+	VMOVUPS     32(AX)(SI*1), Y6
+	VMOVUPS     32(CX)(SI*1), Y7
+	VSUBPS      Y0, Y6, Y6
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y6, Y1, Y8
+	VXORPS      Y9, Y9, Y9
+	VMULPS      Y3, Y7, Y10
+	VCMPPS      $0x1e, Y9, Y8, Y8
+	VBLENDVPS   Y8, Y7, Y10, Y10
+	VADDPS      Y5, Y10, Y10
+	VFMADD231PS Y6, Y4, Y10
+	VMULPS      Y1, Y10, Y10
+	VMOVUPS     Y10, 32(DX)(SI*1)
 	ADDQ        $+64, SI
 	SUBQ        $+16, BX
 	JMP         by2
@@ -2352,19 +2351,19 @@ by2End:
 by1:
 	CMPQ        BX, $+8
 	JL          by1End
-	VMOVUPS     (AX)(SI*1), Y7
-	VMOVUPS     (CX)(SI*1), Y8
-	VSUBPS      Y0, Y7, Y7
-	VMOVAPS     Y2, Y9
-	VFMADD231PS Y7, Y1, Y9
-	VXORPS      Y10, Y10, Y10
-	VMULPS      Y3, Y8, Y11
-	VCMPPS      $0x1e, Y10, Y9, Y9
-	VBLENDVPS   Y9, Y8, Y11, Y11
-	VMULPS      Y5, Y7, Y7
-	VADDPS      Y6, Y7, Y7
-	VFMADD231PS Y11, Y4, Y7
-	VMOVUPS     Y7, (DX)(SI*1)
+	VMOVUPS     (AX)(SI*1), Y6
+	VMOVUPS     (CX)(SI*1), Y7
+	VSUBPS      Y0, Y6, Y6
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y6, Y1, Y8
+	VXORPS      Y9, Y9, Y9
+	VMULPS      Y3, Y7, Y10
+	VCMPPS      $0x1e, Y9, Y8, Y8
+	VBLENDVPS   Y8, Y7, Y10, Y10
+	VADDPS      Y5, Y10, Y10
+	VFMADD231PS Y6, Y4, Y10
+	VMULPS      Y1, Y10, Y10
+	VMOVUPS     Y10, (DX)(SI*1)
 	ADDQ        $+32, SI
 	SUBQ        $+8, BX
 	JMP         by1
@@ -2374,20 +2373,280 @@ by1End:
 	JZ          done
 	LEAQ        maskWords<>+0(SB), DI
 	NEGQ        BX
-	VMOVDQU     64(DI)(BX*4), Y7
-	VMASKMOVPS  (AX)(SI*1), Y7, Y8
-	VMASKMOVPS  (CX)(SI*1), Y7, Y9
-	VSUBPS      Y0, Y8, Y8
+	VMOVDQU     64(DI)(BX*4), Y6
+	VMASKMOVPS  (AX)(SI*1), Y6, Y7
+	VMASKMOVPS  (CX)(SI*1), Y6, Y8
+	VSUBPS      Y0, Y7, Y7
 	VMOVAPS     Y2, Y0
-	VFMADD231PS Y8, Y1, Y0
-	VXORPS      Y1, Y1, Y1
-	VMULPS      Y3, Y9, Y2
-	VCMPPS      $0x1e, Y1, Y0, Y0
-	VBLENDVPS   Y0, Y9, Y2, Y2
-	VMULPS      Y5, Y8, Y8
-	VADDPS      Y6, Y8, Y8
-	VFMADD231PS Y2, Y4, Y8
-	VMASKMOVPS  Y8, Y7, (DX)(SI*1)
+	VFMADD231PS Y7, Y1, Y0
+	VXORPS      Y2, Y2, Y2
+	VMULPS      Y3, Y8, Y3
+	VCMPPS      $0x1e, Y2, Y0, Y0
+	VBLENDVPS   Y0, Y8, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y7, Y4, Y3
+	VMULPS      Y1, Y3, Y3
+	VMASKMOVPS  Y3, Y6, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyRowAVX2(dst []float32, x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+// Requires: AVX, FMA3
+TEXT ·normRectifyRowAVX2(SB), NOSPLIT, $0-124
+	MOVQ         x_base+24(FP), AX
+	MOVQ         mean_base+48(FP), CX
+	MOVQ         scale_base+72(FP), DX
+	MOVQ         shift_base+96(FP), BX
+	MOVQ         dst_base+0(FP), SI
+	MOVQ         dst_len+8(FP), DI
+	VBROADCASTSS slope+120(FP), Y0
+	XORQ         R8, R8
+
+by2:
+	CMPQ        DI, $+16
+	JL          by2End
+	VMOVUPS     (AX)(R8*1), Y1
+	VMOVUPS     (CX)(R8*1), Y2
+	VMOVUPS     (DX)(R8*1), Y3
+	VMOVUPS     (BX)(R8*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMULPS      Y0, Y2, Y1
+	VCMPPS      $0x1e, Y5, Y2, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VADDPS      Y5, Y1, Y1
+	VMOVUPS     Y1, (SI)(R8*1)
+	VMOVUPS     32(AX)(R8*1), Y1
+	VMOVUPS     32(CX)(R8*1), Y2
+	VMOVUPS     32(DX)(R8*1), Y3
+	VMOVUPS     32(BX)(R8*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMULPS      Y0, Y2, Y1
+	VCMPPS      $0x1e, Y5, Y2, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VADDPS      Y5, Y1, Y1
+	VMOVUPS     Y1, 32(SI)(R8*1)
+	ADDQ        $+64, R8
+	SUBQ        $+16, DI
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        DI, $+8
+	JL          by1End
+	VMOVUPS     (AX)(R8*1), Y1
+	VMOVUPS     (CX)(R8*1), Y2
+	VMOVUPS     (DX)(R8*1), Y3
+	VMOVUPS     (BX)(R8*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMULPS      Y0, Y2, Y1
+	VCMPPS      $0x1e, Y5, Y2, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VADDPS      Y5, Y1, Y1
+	VMOVUPS     Y1, (SI)(R8*1)
+	ADDQ        $+32, R8
+	SUBQ        $+8, DI
+	JMP         by1
+
+by1End:
+	TESTQ       DI, DI
+	JZ          done
+	LEAQ        maskWords<>+0(SB), R9
+	NEGQ        DI
+	VMOVDQU     64(R9)(DI*4), Y1
+	VMASKMOVPS  (AX)(R8*1), Y1, Y2
+	VMASKMOVPS  (CX)(R8*1), Y1, Y3
+	VMASKMOVPS  (DX)(R8*1), Y1, Y4
+	VMASKMOVPS  (BX)(R8*1), Y1, Y5
+	VXORPS      Y6, Y6, Y6
+	VSUBPS      Y3, Y2, Y2
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMULPS      Y0, Y3, Y0
+	VCMPPS      $0x1e, Y6, Y3, Y2
+	VBLENDVPS   Y2, Y3, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMASKMOVPS  Y0, Y1, (SI)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyGradRowAVX2(dst []float32, x []float32, dy []float32, mean []float32, scale []float32, shift []float32, ofD []float32, constant []float32, slope float32)
+// Requires: AVX, FMA3
+TEXT ·normRectifyGradRowAVX2(SB), NOSPLIT, $0-196
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         mean_base+72(FP), DX
+	MOVQ         scale_base+96(FP), BX
+	MOVQ         shift_base+120(FP), SI
+	MOVQ         ofD_base+144(FP), DI
+	MOVQ         constant_base+168(FP), R8
+	MOVQ         dst_base+0(FP), R9
+	MOVQ         dst_len+8(FP), R10
+	VBROADCASTSS slope+192(FP), Y0
+	XORQ         R11, R11
+
+by1:
+	CMPQ        R10, $+8
+	JL          by1End
+	VMOVUPS     (AX)(R11*1), Y1
+	VMOVUPS     (CX)(R11*1), Y2
+	VMOVUPS     (DX)(R11*1), Y3
+	VMOVUPS     (BX)(R11*1), Y4
+	VMOVUPS     (SI)(R11*1), Y5
+	VMOVUPS     (DI)(R11*1), Y6
+	VMOVUPS     (R8)(R11*1), Y7
+	VSUBPS      Y3, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y1, Y4, Y3
+	VXORPS      Y5, Y5, Y5
+	VMULPS      Y0, Y2, Y8
+	VCMPPS      $0x1e, Y5, Y3, Y3
+	VBLENDVPS   Y3, Y2, Y8, Y8
+	VADDPS      Y7, Y8, Y8
+	VFMADD231PS Y1, Y6, Y8
+	VMULPS      Y4, Y8, Y8
+	VMOVUPS     Y8, (R9)(R11*1)
+	ADDQ        $+32, R11
+	SUBQ        $+8, R10
+	JMP         by1
+
+by1End:
+	TESTQ       R10, R10
+	JZ          done
+	LEAQ        maskWords<>+0(SB), R12
+	NEGQ        R10
+	VMOVDQU     64(R12)(R10*4), Y1
+	VMASKMOVPS  (AX)(R11*1), Y1, Y2
+	VMASKMOVPS  (CX)(R11*1), Y1, Y3
+	VMASKMOVPS  (DX)(R11*1), Y1, Y4
+	VMASKMOVPS  (BX)(R11*1), Y1, Y5
+	VMASKMOVPS  (SI)(R11*1), Y1, Y6
+	VMASKMOVPS  (DI)(R11*1), Y1, Y7
+	VMASKMOVPS  (R8)(R11*1), Y1, Y8
+	VSUBPS      Y4, Y2, Y2
+	VMOVAPS     Y6, Y4
+	VFMADD231PS Y2, Y5, Y4
+	VXORPS      Y6, Y6, Y6
+	VMULPS      Y0, Y3, Y0
+	VCMPPS      $0x1e, Y6, Y4, Y4
+	VBLENDVPS   Y4, Y3, Y0, Y0
+	VADDPS      Y8, Y0, Y0
+	VFMADD231PS Y2, Y7, Y0
+	VMULPS      Y5, Y0, Y0
+	VMASKMOVPS  Y0, Y1, (R9)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifySumsRowAVX2(x []float32, dy []float32, mean []float32, scale []float32, shift []float32, slope float32, sum []float64, dot []float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normRectifySumsRowAVX2(SB), NOSPLIT, $0-176
+	MOVQ         x_base+0(FP), AX
+	MOVQ         dy_base+24(FP), CX
+	MOVQ         mean_base+48(FP), DX
+	MOVQ         scale_base+72(FP), BX
+	MOVQ         shift_base+96(FP), SI
+	MOVQ         sum_base+128(FP), DI
+	MOVQ         dot_base+152(FP), R8
+	MOVQ         x_len+8(FP), R9
+	VBROADCASTSS slope+120(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R10, R10
+
+loop:
+	CMPQ         R9, $+8
+	JL           loopEnd
+	VMOVUPS      (AX)(R10*1), Y2
+	VMOVUPS      (CX)(R10*1), Y3
+	VMOVUPS      (DX)(R10*1), Y4
+	VMOVUPS      (BX)(R10*1), Y5
+	VMOVUPS      (SI)(R10*1), Y6
+	VSUBPS       Y4, Y2, Y2
+	VMOVAPS      Y6, Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y0, Y3, Y5
+	VCMPPS       $0x1e, Y1, Y4, Y4
+	VBLENDVPS    Y4, Y3, Y5, Y5
+	VCVTPS2PD    X5, Y3
+	VCVTPS2PD    X2, Y4
+	VMULPD       Y3, Y4, Y4
+	VADDPD       (DI)(R10*2), Y3, Y3
+	VMOVUPD      Y3, (DI)(R10*2)
+	VADDPD       (R8)(R10*2), Y4, Y4
+	VMOVUPD      Y4, (R8)(R10*2)
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X3, Y3
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VMULPD       Y3, Y2, Y2
+	VADDPD       32(DI)(R10*2), Y3, Y3
+	VMOVUPD      Y3, 32(DI)(R10*2)
+	VADDPD       32(R8)(R10*2), Y2, Y2
+	VMOVUPD      Y2, 32(R8)(R10*2)
+	ADDQ         $+32, R10
+	SUBQ         $+8, R9
+	JMP          loop
+
+loopEnd:
+	TESTQ        R9, R9
+	JZ           done
+	LEAQ         maskWords<>+0(SB), R11
+	MOVQ         R9, R12
+	NEGQ         R12
+	VMOVDQU      64(R11)(R12*4), Y2
+	LEAQ         maskWords<>+0(SB), R11
+	MOVQ         R9, R12
+	NEGQ         R12
+	VMOVDQU      64(R11)(R12*4), Y3
+	VPMOVSXDQ    X3, Y3
+	LEAQ         maskWords<>+0(SB), R11
+	NEGQ         R9
+	VMOVDQU      80(R11)(R9*4), Y4
+	VPMOVSXDQ    X4, Y4
+	VMASKMOVPS   (AX)(R10*1), Y2, Y5
+	VMASKMOVPS   (CX)(R10*1), Y2, Y6
+	VMASKMOVPS   (DX)(R10*1), Y2, Y7
+	VMASKMOVPS   (BX)(R10*1), Y2, Y8
+	VMASKMOVPS   (SI)(R10*1), Y2, Y2
+	VSUBPS       Y7, Y5, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y8, Y2
+	VMULPS       Y0, Y6, Y0
+	VCMPPS       $0x1e, Y1, Y2, Y1
+	VBLENDVPS    Y1, Y6, Y0, Y0
+	VCVTPS2PD    X0, Y1
+	VCVTPS2PD    X5, Y2
+	VMULPD       Y1, Y2, Y2
+	VMASKMOVPD   (DI)(R10*2), Y3, Y6
+	VADDPD       Y6, Y1, Y1
+	VMASKMOVPD   Y1, Y3, (DI)(R10*2)
+	VMASKMOVPD   (R8)(R10*2), Y3, Y1
+	VADDPD       Y1, Y2, Y2
+	VMASKMOVPD   Y2, Y3, (R8)(R10*2)
+	VEXTRACTF128 $0x01, Y0, X0
+	VCVTPS2PD    X0, Y0
+	VEXTRACTF128 $0x01, Y5, X1
+	VCVTPS2PD    X1, Y1
+	VMULPD       Y0, Y1, Y1
+	VMASKMOVPD   32(DI)(R10*2), Y4, Y2
+	VADDPD       Y2, Y0, Y0
+	VMASKMOVPD   Y0, Y4, 32(DI)(R10*2)
+	VMASKMOVPD   32(R8)(R10*2), Y4, Y0
+	VADDPD       Y0, Y1, Y1
+	VMASKMOVPD   Y1, Y4, 32(R8)(R10*2)
 
 done:
 	VZEROUPPER
@@ -7666,9 +7925,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+// func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofD float32, constant float32)
 // Requires: AVX, AVX512F
-TEXT ·normRectifyGradAVX512(SB), NOSPLIT, $0-100
+TEXT ·normRectifyGradAVX512(SB), NOSPLIT, $0-96
 	MOVQ         x_base+24(FP), AX
 	MOVQ         dy_base+48(FP), CX
 	MOVQ         dst_base+0(FP), DX
@@ -7677,40 +7936,39 @@ TEXT ·normRectifyGradAVX512(SB), NOSPLIT, $0-100
 	VBROADCASTSS scale+76(FP), Z1
 	VBROADCASTSS shift+80(FP), Z2
 	VBROADCASTSS slope+84(FP), Z3
-	VBROADCASTSS ofDy+88(FP), Z4
-	VBROADCASTSS ofD+92(FP), Z5
-	VBROADCASTSS constant+96(FP), Z6
+	VBROADCASTSS ofD+88(FP), Z4
+	VBROADCASTSS constant+92(FP), Z5
 	XORQ         SI, SI
 
 by2:
 	CMPQ        BX, $+32
 	JL          by2End
-	VMOVUPS     (AX)(SI*1), Z7
-	VMOVUPS     (CX)(SI*1), Z8
-	VSUBPS      Z0, Z7, Z7
-	VMOVAPS     Z2, Z9
-	VFMADD231PS Z7, Z1, Z9
-	VPXORD      Z10, Z10, Z10
-	VMULPS      Z3, Z8, Z11
-	VCMPPS      $0x1e, Z10, Z9, K1
-	VMOVAPS     Z8, K1, Z11
-	VMULPS      Z5, Z7, Z7
-	VADDPS      Z6, Z7, Z7
-	VFMADD231PS Z11, Z4, Z7
-	VMOVUPS     Z7, (DX)(SI*1)
-	VMOVUPS     64(AX)(SI*1), Z7
-	VMOVUPS     64(CX)(SI*1), Z8
-	VSUBPS      Z0, Z7, Z7
-	VMOVAPS     Z2, Z9
-	VFMADD231PS Z7, Z1, Z9
-	VPXORD      Z12, Z12, Z12
-	VMULPS      Z3, Z8, Z11
-	VCMPPS      $0x1e, Z12, Z9, K1
-	VMOVAPS     Z8, K1, Z11
-	VMULPS      Z5, Z7, Z7
-	VADDPS      Z6, Z7, Z7
-	VFMADD231PS Z11, Z4, Z7
-	VMOVUPS     Z7, 64(DX)(SI*1)
+	VMOVUPS     (AX)(SI*1), Z6
+	VMOVUPS     (CX)(SI*1), Z7
+	VSUBPS      Z0, Z6, Z6
+	VMOVAPS     Z2, Z8
+	VFMADD231PS Z6, Z1, Z8
+	VPXORD      Z9, Z9, Z9
+	VMULPS      Z3, Z7, Z10
+	VCMPPS      $0x1e, Z9, Z8, K1
+	VMOVAPS     Z7, K1, Z10
+	VADDPS      Z5, Z10, Z10
+	VFMADD231PS Z6, Z4, Z10
+	VMULPS      Z1, Z10, Z10
+	VMOVUPS     Z10, (DX)(SI*1)
+	VMOVUPS     64(AX)(SI*1), Z6
+	VMOVUPS     64(CX)(SI*1), Z7
+	VSUBPS      Z0, Z6, Z6
+	VMOVAPS     Z2, Z8
+	VFMADD231PS Z6, Z1, Z8
+	VPXORD      Z11, Z11, Z11
+	VMULPS      Z3, Z7, Z10
+	VCMPPS      $0x1e, Z11, Z8, K1
+	VMOVAPS     Z7, K1, Z10
+	VADDPS      Z5, Z10, Z10
+	VFMADD231PS Z6, Z4, Z10
+	VMULPS      Z1, Z10, Z10
+	VMOVUPS     Z10, 64(DX)(SI*1)
 	ADDQ        $+128, SI
 	SUBQ        $+32, BX
 	JMP         by2
@@ -7719,19 +7977,19 @@ by2End:
 by1:
 	CMPQ        BX, $+16
 	JL          by1End
-	VMOVUPS     (AX)(SI*1), Z7
-	VMOVUPS     (CX)(SI*1), Z8
-	VSUBPS      Z0, Z7, Z7
-	VMOVAPS     Z2, Z9
-	VFMADD231PS Z7, Z1, Z9
-	VPXORD      Z13, Z13, Z13
-	VMULPS      Z3, Z8, Z10
-	VCMPPS      $0x1e, Z13, Z9, K1
-	VMOVAPS     Z8, K1, Z10
-	VMULPS      Z5, Z7, Z7
-	VADDPS      Z6, Z7, Z7
-	VFMADD231PS Z10, Z4, Z7
-	VMOVUPS     Z7, (DX)(SI*1)
+	VMOVUPS     (AX)(SI*1), Z6
+	VMOVUPS     (CX)(SI*1), Z7
+	VSUBPS      Z0, Z6, Z6
+	VMOVAPS     Z2, Z8
+	VFMADD231PS Z6, Z1, Z8
+	VPXORD      Z12, Z12, Z12
+	VMULPS      Z3, Z7, Z9
+	VCMPPS      $0x1e, Z12, Z8, K1
+	VMOVAPS     Z7, K1, Z9
+	VADDPS      Z5, Z9, Z9
+	VFMADD231PS Z6, Z4, Z9
+	VMULPS      Z1, Z9, Z9
+	VMOVUPS     Z9, (DX)(SI*1)
 	ADDQ        $+64, SI
 	SUBQ        $+16, BX
 	JMP         by1
@@ -7741,19 +7999,270 @@ by1End:
 	JZ          done
 	LEAQ        maskBits<>+0(SB), DI
 	KMOVW       (DI)(BX*4), K1
-	VMOVUPS.Z   (AX)(SI*1), K1, Z7
-	VMOVUPS.Z   (CX)(SI*1), K1, Z8
-	VSUBPS      Z0, Z7, Z7
+	VMOVUPS.Z   (AX)(SI*1), K1, Z6
+	VMOVUPS.Z   (CX)(SI*1), K1, Z7
+	VSUBPS      Z0, Z6, Z6
 	VMOVAPS     Z2, Z0
-	VFMADD231PS Z7, Z1, Z0
-	VPXORD      Z14, Z14, Z14
-	VMULPS      Z3, Z8, Z1
-	VCMPPS      $0x1e, Z14, Z0, K2
-	VMOVAPS     Z8, K2, Z1
-	VMULPS      Z5, Z7, Z7
-	VADDPS      Z6, Z7, Z7
-	VFMADD231PS Z1, Z4, Z7
-	VMOVUPS     Z7, K1, (DX)(SI*1)
+	VFMADD231PS Z6, Z1, Z0
+	VPXORD      Z13, Z13, Z13
+	VMULPS      Z3, Z7, Z2
+	VCMPPS      $0x1e, Z13, Z0, K2
+	VMOVAPS     Z7, K2, Z2
+	VADDPS      Z5, Z2, Z2
+	VFMADD231PS Z6, Z4, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     Z2, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyRowAVX512(dst []float32, x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+// Requires: AVX, AVX512F
+TEXT ·normRectifyRowAVX512(SB), NOSPLIT, $0-124
+	MOVQ         x_base+24(FP), AX
+	MOVQ         mean_base+48(FP), CX
+	MOVQ         scale_base+72(FP), DX
+	MOVQ         shift_base+96(FP), BX
+	MOVQ         dst_base+0(FP), SI
+	MOVQ         dst_len+8(FP), DI
+	VBROADCASTSS slope+120(FP), Z0
+	XORQ         R8, R8
+
+by2:
+	CMPQ        DI, $+32
+	JL          by2End
+	VMOVUPS     (AX)(R8*1), Z1
+	VMOVUPS     (CX)(R8*1), Z2
+	VMOVUPS     (DX)(R8*1), Z3
+	VMOVUPS     (BX)(R8*1), Z4
+	VPXORD      Z5, Z5, Z5
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z1, Z3, Z2
+	VMULPS      Z0, Z2, Z1
+	VCMPPS      $0x1e, Z5, Z2, K1
+	VMOVAPS     Z2, K1, Z1
+	VADDPS      Z5, Z1, Z1
+	VMOVUPS     Z1, (SI)(R8*1)
+	VMOVUPS     64(AX)(R8*1), Z1
+	VMOVUPS     64(CX)(R8*1), Z2
+	VMOVUPS     64(DX)(R8*1), Z3
+	VMOVUPS     64(BX)(R8*1), Z4
+	VPXORD      Z6, Z6, Z6
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z1, Z3, Z2
+	VMULPS      Z0, Z2, Z1
+	VCMPPS      $0x1e, Z6, Z2, K1
+	VMOVAPS     Z2, K1, Z1
+	VADDPS      Z6, Z1, Z1
+	VMOVUPS     Z1, 64(SI)(R8*1)
+	ADDQ        $+128, R8
+	SUBQ        $+32, DI
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        DI, $+16
+	JL          by1End
+	VMOVUPS     (AX)(R8*1), Z1
+	VMOVUPS     (CX)(R8*1), Z2
+	VMOVUPS     (DX)(R8*1), Z3
+	VMOVUPS     (BX)(R8*1), Z4
+	VPXORD      Z7, Z7, Z7
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z1, Z3, Z2
+	VMULPS      Z0, Z2, Z1
+	VCMPPS      $0x1e, Z7, Z2, K1
+	VMOVAPS     Z2, K1, Z1
+	VADDPS      Z7, Z1, Z1
+	VMOVUPS     Z1, (SI)(R8*1)
+	ADDQ        $+64, R8
+	SUBQ        $+16, DI
+	JMP         by1
+
+by1End:
+	TESTQ       DI, DI
+	JZ          done
+	LEAQ        maskBits<>+0(SB), R9
+	KMOVW       (R9)(DI*4), K1
+	VMOVUPS.Z   (AX)(R8*1), K1, Z1
+	VMOVUPS.Z   (CX)(R8*1), K1, Z2
+	VMOVUPS.Z   (DX)(R8*1), K1, Z3
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VPXORD      Z8, Z8, Z8
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z1, Z3, Z2
+	VMULPS      Z0, Z2, Z0
+	VCMPPS      $0x1e, Z8, Z2, K2
+	VMOVAPS     Z2, K2, Z0
+	VADDPS      Z8, Z0, Z0
+	VMOVUPS     Z0, K1, (SI)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifyGradRowAVX512(dst []float32, x []float32, dy []float32, mean []float32, scale []float32, shift []float32, ofD []float32, constant []float32, slope float32)
+// Requires: AVX, AVX512F
+TEXT ·normRectifyGradRowAVX512(SB), NOSPLIT, $0-196
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         mean_base+72(FP), DX
+	MOVQ         scale_base+96(FP), BX
+	MOVQ         shift_base+120(FP), SI
+	MOVQ         ofD_base+144(FP), DI
+	MOVQ         constant_base+168(FP), R8
+	MOVQ         dst_base+0(FP), R9
+	MOVQ         dst_len+8(FP), R10
+	VBROADCASTSS slope+192(FP), Z0
+	XORQ         R11, R11
+
+by1:
+	CMPQ        R10, $+16
+	JL          by1End
+	VMOVUPS     (AX)(R11*1), Z1
+	VMOVUPS     (CX)(R11*1), Z2
+	VMOVUPS     (DX)(R11*1), Z3
+	VMOVUPS     (BX)(R11*1), Z4
+	VMOVUPS     (SI)(R11*1), Z5
+	VMOVUPS     (DI)(R11*1), Z6
+	VMOVUPS     (R8)(R11*1), Z7
+	VSUBPS      Z3, Z1, Z1
+	VMOVAPS     Z5, Z3
+	VFMADD231PS Z1, Z4, Z3
+	VPXORD      Z8, Z8, Z8
+	VMULPS      Z0, Z2, Z5
+	VCMPPS      $0x1e, Z8, Z3, K1
+	VMOVAPS     Z2, K1, Z5
+	VADDPS      Z7, Z5, Z5
+	VFMADD231PS Z1, Z6, Z5
+	VMULPS      Z4, Z5, Z5
+	VMOVUPS     Z5, (R9)(R11*1)
+	ADDQ        $+64, R11
+	SUBQ        $+16, R10
+	JMP         by1
+
+by1End:
+	TESTQ       R10, R10
+	JZ          done
+	LEAQ        maskBits<>+0(SB), R12
+	KMOVW       (R12)(R10*4), K1
+	VMOVUPS.Z   (AX)(R11*1), K1, Z1
+	VMOVUPS.Z   (CX)(R11*1), K1, Z2
+	VMOVUPS.Z   (DX)(R11*1), K1, Z3
+	VMOVUPS.Z   (BX)(R11*1), K1, Z4
+	VMOVUPS.Z   (SI)(R11*1), K1, Z5
+	VMOVUPS.Z   (DI)(R11*1), K1, Z6
+	VMOVUPS.Z   (R8)(R11*1), K1, Z7
+	VSUBPS      Z3, Z1, Z1
+	VMOVAPS     Z5, Z3
+	VFMADD231PS Z1, Z4, Z3
+	VPXORD      Z9, Z9, Z9
+	VMULPS      Z0, Z2, Z0
+	VCMPPS      $0x1e, Z9, Z3, K2
+	VMOVAPS     Z2, K2, Z0
+	VADDPS      Z7, Z0, Z0
+	VFMADD231PS Z1, Z6, Z0
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS     Z0, K1, (R9)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func normRectifySumsRowAVX512(x []float32, dy []float32, mean []float32, scale []float32, shift []float32, slope float32, sum []float64, dot []float64)
+// Requires: AVX, AVX512F
+TEXT ·normRectifySumsRowAVX512(SB), NOSPLIT, $0-176
+	MOVQ         x_base+0(FP), AX
+	MOVQ         dy_base+24(FP), CX
+	MOVQ         mean_base+48(FP), DX
+	MOVQ         scale_base+72(FP), BX
+	MOVQ         shift_base+96(FP), SI
+	MOVQ         sum_base+128(FP), DI
+	MOVQ         dot_base+152(FP), R8
+	MOVQ         x_len+8(FP), R9
+	VBROADCASTSS slope+120(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	XORQ         R10, R10
+
+loop:
+	CMPQ          R9, $+16
+	JL            loopEnd
+	VMOVUPS       (AX)(R10*1), Z2
+	VMOVUPS       (CX)(R10*1), Z3
+	VMOVUPS       (DX)(R10*1), Z4
+	VMOVUPS       (BX)(R10*1), Z5
+	VMOVUPS       (SI)(R10*1), Z6
+	VSUBPS        Z4, Z2, Z2
+	VMOVAPS       Z6, Z4
+	VFMADD231PS   Z2, Z5, Z4
+	VMULPS        Z0, Z3, Z5
+	VCMPPS        $0x1e, Z1, Z4, K1
+	VMOVAPS       Z3, K1, Z5
+	VCVTPS2PD     Y5, Z3
+	VCVTPS2PD     Y2, Z4
+	VMULPD        Z3, Z4, Z4
+	VADDPD        (DI)(R10*2), Z3, Z3
+	VMOVUPD       Z3, (DI)(R10*2)
+	VADDPD        (R8)(R10*2), Z4, Z4
+	VMOVUPD       Z4, (R8)(R10*2)
+	VEXTRACTF64X4 $0x01, Z5, Y3
+	VCVTPS2PD     Y3, Z3
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VMULPD        Z3, Z2, Z2
+	VADDPD        64(DI)(R10*2), Z3, Z3
+	VMOVUPD       Z3, 64(DI)(R10*2)
+	VADDPD        64(R8)(R10*2), Z2, Z2
+	VMOVUPD       Z2, 64(R8)(R10*2)
+	ADDQ          $+64, R10
+	SUBQ          $+16, R9
+	JMP           loop
+
+loopEnd:
+	TESTQ         R9, R9
+	JZ            done
+	LEAQ          maskBits<>+0(SB), R11
+	KMOVW         (R11)(R9*4), K1
+	LEAQ          maskBits<>+0(SB), R11
+	KMOVW         (R11)(R9*4), K2
+	LEAQ          maskBits<>+0(SB), R11
+	KMOVW         1(R11)(R9*4), K3
+	VMOVUPS.Z     (AX)(R10*1), K1, Z2
+	VMOVUPS.Z     (CX)(R10*1), K1, Z3
+	VMOVUPS.Z     (DX)(R10*1), K1, Z4
+	VMOVUPS.Z     (BX)(R10*1), K1, Z5
+	VMOVUPS.Z     (SI)(R10*1), K1, Z6
+	VSUBPS        Z4, Z2, Z2
+	VMOVAPS       Z6, Z4
+	VFMADD231PS   Z2, Z5, Z4
+	VMULPS        Z0, Z3, Z0
+	VCMPPS        $0x1e, Z1, Z4, K1
+	VMOVAPS       Z3, K1, Z0
+	VCVTPS2PD     Y0, Z1
+	VCVTPS2PD     Y2, Z3
+	VMULPD        Z1, Z3, Z3
+	VMOVUPD.Z     (DI)(R10*2), K2, Z4
+	VADDPD        Z4, Z1, Z1
+	VMOVUPD       Z1, K2, (DI)(R10*2)
+	VMOVUPD.Z     (R8)(R10*2), K2, Z1
+	VADDPD        Z1, Z3, Z3
+	VMOVUPD       Z3, K2, (R8)(R10*2)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	VCVTPS2PD     Y0, Z0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VCVTPS2PD     Y1, Z1
+	VMULPD        Z0, Z1, Z1
+	VMOVUPD.Z     64(DI)(R10*2), K3, Z2
+	VADDPD        Z2, Z0, Z0
+	VMOVUPD       Z0, K3, 64(DI)(R10*2)
+	VMOVUPD.Z     64(R8)(R10*2), K3, Z0
+	VADDPD        Z0, Z1, Z1
+	VMOVUPD       Z1, K3, 64(R8)(R10*2)
 
 done:
 	VZEROUPPER

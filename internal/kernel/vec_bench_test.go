@@ -79,7 +79,7 @@ func (v *vecBench) cases() []vecBenchCase {
 		{"BatchNormBackward", 5, func(p *Pool) { BatchNormBackward(p, v.z, v.x, v.y, v.b, n, c, s) }},
 		{"Norm.Forward", 2, func(p *Pool) { norm.Forward(p, v.z, v.x) }},
 		{"Norm.Sums", 2, func(p *Pool) { norm.Sums(p, v.sums, v.dots, v.x, v.y) }},
-		{"Norm.Backward", 3, func(p *Pool) { norm.Backward(p, v.y, v.x, v.y, v.a, v.b, v.a) }},
+		{"Norm.Backward", 3, func(p *Pool) { norm.Backward(p, v.y, v.x, v.y, v.b, v.a) }},
 		{"MaxPool2x2", 1.5, func(p *Pool) { MaxPoolForward(p, v.even, v.x, v.z, v.mask) }},
 		{"MaxPool2x2Backward", 1.5, func(p *Pool) { MaxPoolBackward(p, v.even, v.x, v.mask, v.z) }},
 		{"MaxPool3x3", 1.5, func(p *Pool) { MaxPoolForward(p, v.overlapping, v.x, v.z, v.mask) }},

@@ -42,6 +42,10 @@ var vecGeneric = vecOps{
 	normRectifySums: normRectifySumsGeneric,
 	normRectifyGrad: normRectifyGradGeneric,
 
+	normRectifyRow:     normRectifyRowGeneric,
+	normRectifySumsRow: normRectifySumsRowGeneric,
+	normRectifyGradRow: normRectifyGradRowGeneric,
+
 	sqAxpy:   sqAxpyGeneric,
 	lrnPow75: lrnPow75Generic,
 	lrnRatio: lrnRatioGeneric,

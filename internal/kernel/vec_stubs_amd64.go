@@ -122,7 +122,22 @@ func normRectifyAVX2(dst []float32, x []float32, mean float32, scale float32, sh
 // normRectifyGradAVX2 is normRectifyGradGeneric.
 //
 //go:noescape
-func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+func normRectifyGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofD float32, constant float32)
+
+// normRectifyRowAVX2 is normRectifyRowGeneric.
+//
+//go:noescape
+func normRectifyRowAVX2(dst []float32, x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+
+// normRectifyGradRowAVX2 is normRectifyGradRowGeneric.
+//
+//go:noescape
+func normRectifyGradRowAVX2(dst []float32, x []float32, dy []float32, mean []float32, scale []float32, shift []float32, ofD []float32, constant []float32, slope float32)
+
+// normRectifySumsRowAVX2 is normRectifySumsRowGeneric.
+//
+//go:noescape
+func normRectifySumsRowAVX2(x []float32, dy []float32, mean []float32, scale []float32, shift []float32, slope float32, sum []float64, dot []float64)
 
 // normRectifySumsAVX2 is normRectifySumsGeneric.
 //
@@ -392,7 +407,22 @@ func normRectifyAVX512(dst []float32, x []float32, mean float32, scale float32, 
 // normRectifyGradAVX512 is normRectifyGradGeneric.
 //
 //go:noescape
-func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofDy float32, ofD float32, constant float32)
+func normRectifyGradAVX512(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, ofD float32, constant float32)
+
+// normRectifyRowAVX512 is normRectifyRowGeneric.
+//
+//go:noescape
+func normRectifyRowAVX512(dst []float32, x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+
+// normRectifyGradRowAVX512 is normRectifyGradRowGeneric.
+//
+//go:noescape
+func normRectifyGradRowAVX512(dst []float32, x []float32, dy []float32, mean []float32, scale []float32, shift []float32, ofD []float32, constant []float32, slope float32)
+
+// normRectifySumsRowAVX512 is normRectifySumsRowGeneric.
+//
+//go:noescape
+func normRectifySumsRowAVX512(x []float32, dy []float32, mean []float32, scale []float32, shift []float32, slope float32, sum []float64, dot []float64)
 
 // normRectifySumsAVX512 is normRectifySumsGeneric.
 //

@@ -62,9 +62,9 @@ type batchNorm struct {
 	invstd         []float32
 	kept           []float32 // x, if the layer works in place
 
-	norm                kernel.Norm // of the last Forward
-	sum, dot            []float64   // the gradients of norm.Shift and norm.Scale
-	ofDy, ofD, constant []float32   // what the diff of x is made of
+	norm          kernel.Norm // of the last Forward
+	sum, dot      []float64   // the gradients of norm.Shift and norm.Scale
+	ofD, constant []float32   // what the diff of x is made of
 }
 
 var (
@@ -111,7 +111,7 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 		}
 		l.Blobs = append(l.Blobs, b)
 	}
-	for _, v := range []*[]float32{&l.mean, &l.variance, &l.invstd, &l.norm.Scale, &l.norm.Shift, &l.ofDy, &l.ofD, &l.constant} {
+	for _, v := range []*[]float32{&l.mean, &l.variance, &l.invstd, &l.norm.Scale, &l.norm.Shift, &l.ofD, &l.constant} {
 		*v = make([]float32, l.c)
 	}
 	l.sum, l.dot = make([]float64, l.c), make([]float64, l.c)
@@ -256,18 +256,17 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	}
 	// With the statistics of the batch, each x moves all y of its channel:
 	// dx = scale·(dz - mean(dz) - d·invstd²·mean(dz·d)).
-	copy(l.ofDy, m.Scale)
 	clear(l.ofD)
 	clear(l.constant)
 	if !l.global {
 		count := float64(l.n) * float64(l.s)
-		for ch, scale := range m.Scale {
+		for ch := range l.c {
 			invstd := float64(l.invstd[ch])
-			l.ofD[ch] = float32(-float64(scale) * invstd * invstd * l.dot[ch] / count)
-			l.constant[ch] = float32(-float64(scale) * l.sum[ch] / count)
+			l.ofD[ch] = float32(-invstd * invstd * l.dot[ch] / count)
+			l.constant[ch] = float32(-l.sum[ch] / count)
 		}
 	}
-	m.Backward(w, bottom[0].MutableDiff(), x, dy, l.ofDy, l.ofD, l.constant)
+	m.Backward(w, bottom[0].MutableDiff(), x, dy, l.ofD, l.constant)
 	return nil
 }
 

@@ -32,7 +32,8 @@ type GradientOptions struct {
 // float64; that of a loss is twice its first number.
 //
 // It also checks that Backward writes all of a bottom's diff, that it leaves
-// alone those it is told to, and that it adds to the diffs of weights.
+// alone those it is told to, that it adds to the diffs of weights, and that it
+// does not read data of which the layer says so (layers.BackwardReader).
 func CheckGradient(t testing.TB, f *Fixture, opts GradientOptions) {
 	t.Helper()
 	c := newGradient(t, f, opts)
@@ -177,12 +178,42 @@ func (c *gradient) backwardAgain(propagate []bool) {
 	for i, b := range c.f.Top {
 		copy(b.MutableDiff(), c.top[i])
 	}
+	c.poison()
 	saved := c.f.Propagate
 	c.f.Propagate = propagate
 	err := c.f.Backward()
 	c.f.Propagate = saved
 	if err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// poison makes the data that Backward does not read NaN.
+func (c *gradient) poison() {
+	r, ok := c.f.Layer.(layers.BackwardReader)
+	if !ok {
+		return
+	}
+	bottom, top := r.BackwardReads()
+	read := func(b *blob.Blob) bool {
+		for _, of := range []struct {
+			blobs []*blob.Blob
+			reads bool
+		}{{c.f.Bottom, bottom}, {c.f.Top, top}} {
+			for _, other := range of.blobs {
+				if of.reads && b.SharesData(other) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, blobs := range [][]*blob.Blob{c.f.Bottom, c.f.Top} {
+		for _, b := range blobs {
+			if !read(b) {
+				fill(b.MutableData(), float32(math.NaN()))
+			}
+		}
 	}
 }
 
