@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,22 @@ cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...
 	GOOS=windows $(GO) build -o /dev/null ./cmd/gocaffe
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/gocaffe
+
+# gorgonia.org/cu wants CUDA's header and libcuda to be built; it gets ours, so a C
+# compiler is enough, and the program starts without an NVIDIA driver.
+GORGONIA := CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$(CURDIR)/cuda/driver/gorgonia" CGO_LDFLAGS="-L$(CURDIR)/bin/gorgonia" $(GO)
+
+gorgonia: ## make and start bin/gocaffe-gorgonia, whose CUDA driver is called through gorgonia.org/cu
+	@mkdir -p bin/gorgonia
+	$(CC) -O2 -Wall -fPIC -c -o bin/gorgonia/libcuda.o cuda/driver/gorgonia/libcuda.c
+	ar rcs bin/gorgonia/libcuda.a bin/gorgonia/libcuda.o
+	$(GORGONIA) vet -tags gorgonia ./cuda/driver
+	$(GORGONIA) test -tags gorgonia ./cuda/driver
+	$(GORGONIA) build -tags gorgonia -trimpath -o bin/gocaffe-gorgonia ./cmd/gocaffe
+	bin/gocaffe-gorgonia device_query
+
+fake-cuda: ## build the CUDA driver for tests, which computes on the CPU, and print its file
+	@$(GO) run ./cuda/cudatest/fakecuda
 
 tools: ## vet and test the programs in tools
 	$(GO) vet -C tools ./...

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -99,3 +100,23 @@ func (e *Error) Error() string {
 
 // Unwrap returns the code.
 func (e *Error) Unwrap() error { return e.Code }
+
+// with puts a detail into the error of a call.
+func with(err error, format string, args ...any) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Detail = fmt.Sprintf(format, args...)
+	}
+	return err
+}
+
+// logSize is the room for messages of the driver's compiler.
+const logSize = 8192
+
+// noMemory says how much there is to an error that says that there is not enough.
+func noMemory(d Driver, err error, bytes uint64) error {
+	if errors.Is(err, OutOfMemory) {
+		free, total, _ := d.MemInfo()
+		return with(err, "wanted %d bytes on the device, where %d of %d are free", bytes, free, total)
+	}
+	return with(err, "wanted %d bytes on the device", bytes)
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+
+	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
 // ErrNoDriver is the error of Open on a machine without an NVIDIA driver.
@@ -17,6 +19,30 @@ const Env = "GOCAFFE_LIBCUDA"
 // minVersion is the oldest CUDA version whose driver loads the kernels: they
 // are PTX 7.0.
 const minVersion = 11000
+
+// Open loads the driver's library and initializes it. It may be called again;
+// the library is never unloaded. An error that is ErrNoDriver says that there
+// is no library; other errors, that it does not work: no device, too old.
+func Open() (Driver, error) {
+	lib, err := dynlib.Open(libraries()...)
+	if errors.Is(err, dynlib.ErrUnsupported) {
+		return nil, fmt.Errorf("%w: CUDA is not supported on this system", ErrNoDriver)
+	}
+	if err != nil {
+		return nil, notFound(err)
+	}
+	d, err := newDriver(lib)
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.Detail = initHint(e.Code)
+		}
+		return nil, err
+	}
+	if err := checkVersion(lib.Name(), d.Version()); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
 
 // libraries are the names of the driver's library, in the order in which they
 // are tried.

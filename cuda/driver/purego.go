@@ -4,7 +4,6 @@ package driver
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -12,33 +11,16 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// Open loads the driver's library and initializes it. It may be called again;
-// the library is never unloaded. An error that is ErrNoDriver says that there
-// is no library; other errors, that it does not work: no device, too old.
-func Open() (Driver, error) {
-	lib, err := dynlib.Open(libraries()...)
-	if errors.Is(err, dynlib.ErrUnsupported) {
-		return nil, fmt.Errorf("%w: CUDA is not supported on this system", ErrNoDriver)
-	}
-	if err != nil {
-		return nil, notFound(err)
-	}
+// newDriver initializes a library that has been opened.
+func newDriver(lib *dynlib.Library) (Driver, error) {
 	d := &native{lib: lib, args: sync.Pool{New: func() any { return new([launchArgs]uintptr) }}}
 	if err := d.call(cuInit, 0); err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			e.Detail = initHint(e.Code)
-		}
 		return nil, err
 	}
 	var version int32
-	if err := d.call(cuDriverGetVersion, uintptr(unsafe.Pointer(&version))); err != nil {
-		return nil, err
-	}
+	err := d.call(cuDriverGetVersion, uintptr(unsafe.Pointer(&version)))
 	d.version = int(version)
-	if err := checkVersion(lib.Name(), d.version); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return d, err
 }
 
 // symbol is a function of the driver.
@@ -187,14 +169,6 @@ func (d *native) hot(f symbol, a, b, c, e uintptr) error {
 	return d.callSlice(f, args[:4])
 }
 
-// with puts a detail into the error of a call.
-func with(err error, format string, args ...any) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		e.Detail = fmt.Sprintf(format, args...)
-	}
-	return err
-}
-
 func (d *native) Library() string { return d.lib.Name() }
 func (d *native) Version() int    { return d.version }
 
@@ -282,11 +256,7 @@ func (d *native) EventElapsed(start, end Event) (float32, error) {
 
 func (d *native) MemAlloc(bytes uint64) (p Ptr, err error) {
 	err = d.call(cuMemAlloc, uintptr(unsafe.Pointer(&p)), uintptr(bytes))
-	if errors.Is(err, OutOfMemory) {
-		free, total, _ := d.MemInfo()
-		return 0, with(err, "wanted %d bytes on the device, where %d of %d are free", bytes, free, total)
-	}
-	return p, with(err, "wanted %d bytes on the device", bytes)
+	return p, noMemory(d, err, bytes)
 }
 
 func (d *native) MemFree(p Ptr) error { return d.call(cuMemFree, uintptr(p)) }
@@ -346,15 +316,14 @@ func (d *native) HostFree(p unsafe.Pointer) error { return d.call(cuMemFreeHost,
 
 func (d *native) ModuleLoad(ptx string) (m Module, err error) {
 	const infoLog, infoSize, errorLog, errorSize = 3, 4, 5, 6 // CU_JIT_...
-	const size = 8192
-	var info, errs [size]byte
+	var info, errs [logSize]byte
 	options := [...]int32{infoLog, infoSize, errorLog, errorSize}
 	values := struct { // an array of void*; a size stands in its place of itself
 		info     *byte
 		infoSize uintptr
 		errs     *byte
 		errsSize uintptr
-	}{&info[0], size, &errs[0], size}
+	}{&info[0], logSize, &errs[0], logSize}
 	err = d.call(cuModuleLoadDataEx, uintptr(unsafe.Pointer(&m)), uintptr(unsafe.Pointer(dynlib.CString(ptx))),
 		uintptr(len(options)), uintptr(unsafe.Pointer(&options)), uintptr(unsafe.Pointer(&values)))
 	return m, with(err, "%s", dynlib.GoString(errs[:])+dynlib.GoString(info[:]))
@@ -420,7 +389,7 @@ func (d *native) CaptureEnd(s Stream) (g Graph, err error) {
 }
 
 func (d *native) GraphInstantiate(g Graph) (x GraphExec, err error) {
-	var log [1024]byte
+	var log [logSize]byte
 	err = d.call(cuGraphInstantiate, uintptr(unsafe.Pointer(&x)), uintptr(g), 0, uintptr(unsafe.Pointer(&log)), uintptr(len(log)))
 	return x, with(err, "%s", dynlib.GoString(log[:]))
 }

@@ -34,6 +34,9 @@ func Open(names ...string) (*Library, error) {
 // Name is the name by which the library was opened.
 func (l *Library) Name() string { return l.name }
 
+// Handle is the system's handle of the library: dlopen's.
+func (l *Library) Handle() uintptr { return l.handle }
+
 // Symbol returns the address of a function.
 func (l *Library) Symbol(name string) (uintptr, error) {
 	addr, err := symbol(l.handle, name)

@@ -28,6 +28,7 @@ var allowed = []struct {
 	{"internal/kernel", ""},
 	{"internal/leak", ""},
 	{"cuda/cudatest", "cuda cuda/driver cuda/lib internal/dynlib"},
+	{"cuda/cudatest/fakecuda", "cuda/cudatest"},
 	{"internal/protofile", "internal/near"},
 	{"internal/testdata", ""},
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},
