@@ -5153,3 +5153,8 @@ number:
 	DECQ AX
 	JNZ  short
 	RET
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0
+	PAUSE
+	RET

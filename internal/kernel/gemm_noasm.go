@@ -3,3 +3,6 @@
 package kernel
 
 var microAVX2, microAVX512 micro
+
+// pause does nothing here.
+func pause() {}

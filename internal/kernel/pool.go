@@ -31,13 +31,13 @@ type TaskFunc func(worker, i int)
 func (f TaskFunc) Do(worker, i int) { f(worker, i) }
 
 // A Pool runs tasks on a fixed number of goroutines. The goroutine that calls
-// Run is one of them; the others sleep between calls. A nil *Pool is a pool of
-// one thread.
+// Run is one of them; the others are helpers, which sleep between calls that do
+// not follow closely. A nil *Pool is a pool of one thread.
 type Pool struct {
 	threads int
 	mu      sync.Mutex // held by the Run in progress
-	start   []chan struct{}
-	done    sync.WaitGroup
+	helpers []helper
+	busy    countdown // helpers that are at work
 	task    Task
 	n       int64
 	next    atomic.Int64
@@ -91,11 +91,15 @@ func NewPool(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, scratch: make([][]float32, threads)}
-	for w := 1; w < threads; w++ {
-		c := make(chan struct{}, 1)
-		p.start = append(p.start, c)
-		go p.worker(w, c)
+	p := &Pool{threads: threads, scratch: make([][]float32, threads), helpers: make([]helper, threads-1)}
+	spin := spinTime
+	if threads > runtime.GOMAXPROCS(0) {
+		spin = 0 // who waits must not keep another from working
+	}
+	p.busy.init(spin)
+	for i := range p.helpers {
+		p.helpers[i].init(spin)
+		go p.help(i)
 	}
 	return p
 }
@@ -119,8 +123,8 @@ func (p *Pool) Close() {
 		return
 	}
 	p.closed = true
-	for _, c := range p.start {
-		close(c)
+	for i := range p.helpers {
+		close(p.helpers[i].wake)
 	}
 }
 
@@ -149,12 +153,12 @@ func (p *Pool) Run(n int, t Task) {
 	p.task, p.n = t, int64(n)
 	p.next.Store(0)
 	helpers := min(n, p.threads) - 1
-	p.done.Add(helpers)
-	for _, c := range p.start[:helpers] {
-		c <- struct{}{}
+	p.busy.n.Store(int32(helpers))
+	for i := range helpers {
+		p.helpers[i].start()
 	}
 	p.work(0)
-	p.done.Wait()
+	p.busy.wait()
 	p.task = nil
 	if failed := p.failed.Swap(nil); failed != nil {
 		panic(*failed)
@@ -179,10 +183,13 @@ func (p *Pool) runWork(work, n int, t Task) {
 	}
 }
 
-func (p *Pool) worker(w int, start <-chan struct{}) {
-	for range start {
-		p.work(w)
-		p.done.Done()
+// help is helper i: it works as worker i+1 whenever it is started.
+func (p *Pool) help(i int) {
+	h := &p.helpers[i]
+	for h.wait() {
+		p.work(i + 1)
+		h.state.Store(helperWaits)
+		p.busy.done()
 	}
 }
 

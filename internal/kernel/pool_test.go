@@ -6,6 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/gocaffe/gocaffe/internal/leak"
 )
 
 func TestPoolRunsEveryPartOnce(t *testing.T) {
@@ -55,6 +58,45 @@ func TestPoolPanic(t *testing.T) {
 			}()
 		}
 	})
+}
+
+// Helpers that are not needed sleep, wake up when they are, and end with the
+// pool in both states.
+func TestPoolSleeps(t *testing.T) {
+	for _, threads := range []int{2, 4} {
+		leak.Check(t, func() { testPoolSleeps(t, threads) })
+	}
+}
+
+func testPoolSleeps(t *testing.T, threads int) {
+	p := NewPool(threads)
+	asleep := func() bool {
+		for i := range p.helpers {
+			if p.helpers[i].state.Load() != helperSleeps {
+				return false
+			}
+		}
+		return true
+	}
+	for range 3 {
+		var calls atomic.Int32
+		together := make(chan struct{}) // all threads take part, or none returns
+		p.Run(threads, TaskFunc(func(_, _ int) {
+			if calls.Add(1) == int32(threads) {
+				close(together)
+			}
+			<-together
+		}))
+		for end := time.Now().Add(10 * time.Second); !asleep(); time.Sleep(spinTime) {
+			if time.Now().After(end) {
+				t.Fatalf("%d threads: the helpers are awake though nothing runs", threads)
+			}
+		}
+	}
+	p.Close()
+	p = NewPool(threads)
+	p.Run(100, TaskFunc(func(_, _ int) {}))
+	p.Close()
 }
 
 // Two goroutines may use one pool; one operation waits for the other.

@@ -45,6 +45,7 @@ func main() {
 	transposeAVX2()
 	transposeAVX512()
 	copyRows()
+	pause()
 	Generate()
 }
 
@@ -266,6 +267,15 @@ func transposeAVX512() {
 		}
 		return out
 	})
+}
+
+// pause writes the instruction for loops that wait: it saves power and leaves
+// the processor to its other thread.
+func pause() {
+	TEXT("pause", NOSPLIT, "func()")
+	Doc("pause waits for some ten nanoseconds.")
+	PAUSE()
+	RET()
 }
 
 // copyRows writes the copy of a matrix, for both levels: rows are short, and
