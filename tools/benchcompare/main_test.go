@@ -24,6 +24,10 @@ func main() {
 	if os.Args[2] == "--help" {
 		return
 	}
+	if os.Args[2] == "newnet" {
+		fmt.Fprintln(os.Stderr, "gocaffe: no net \"newnet\" in the zoo")
+		os.Exit(1)
+	}
 	fmt.Println("2 threads, kernels for nothing\n\nnet batch ms/iteration\n", os.Args[2], 64, %d.0, 1, 2)
 }
 `
@@ -72,7 +76,7 @@ func TestCommit(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "new")
 	command("go", "build", "-buildvcs=false", "-o", program, "./cmd/gocaffe")
 
-	args := []string{"-old", "HEAD", "-new", program, "-repo", filepath.Join(repo, "cmd"), "-dir", dir, "-nets", "lenet alexnet"}
+	args := []string{"-old", "HEAD", "-new", program, "-repo", filepath.Join(repo, "cmd"), "-dir", dir, "-nets", "lenet newnet alexnet"}
 	var stdout, stderr bytes.Buffer
 	if err := run(args, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
@@ -85,11 +89,14 @@ func TestCommit(t *testing.T) {
 		t.Errorf("the programs have not run in turns:\n%s", &stderr)
 	}
 
+	if !strings.Contains(stderr.String(), "newnet, round 1 of 6: old has no such net") || strings.Contains(stdout.String(), "newnet") {
+		t.Errorf("a net that the old program does not have is not left out:\n%s", &stderr)
+	}
 	stderr.Reset()
 	if err := run(append(args, "-rounds", "1"), &stdout, &stderr); err != nil || strings.Contains(stderr.String(), "building") {
 		t.Errorf("the old program was not kept: %v\n%s", err, &stderr)
 	}
-	args[1] = program
+	args[1], args[9] = program, "lenet"
 	if err := run(append(args, "-rounds", "1"), &stdout, &stderr); err != nil {
 		t.Errorf("with a program in place of a commit: %v", err)
 	}

@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +58,9 @@ type Layer struct {
 	Milliseconds float64 `json:"ms"`
 }
 
+// ErrNoNet is the error of a program that does not know the net.
+var ErrNoNet = errors.New("the program has no such net")
+
 // Run times one net.
 func (p *Program) Run(o Options) (*Result, error) {
 	args := []string{"bench", o.Net, "--batch", strconv.Itoa(o.Batch), "--threads", strconv.Itoa(o.Threads),
@@ -72,6 +76,9 @@ func (p *Program) Run(o Options) (*Result, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
+		if strings.Contains(stderr.String(), "no net ") {
+			err = ErrNoNet
+		}
 		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
 	}
 	parse := parseTable

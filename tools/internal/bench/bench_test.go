@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -40,8 +41,8 @@ func TestRun(t *testing.T) {
 		t.Errorf("Run reads from the table %+v", r)
 	}
 
-	if _, err := p.Run(Options{Net: "nonet", Iterations: 1}); err == nil {
-		t.Error("a net that is not there is no error")
+	if _, err := p.Run(Options{Net: "nonet", Iterations: 1}); !errors.Is(err, ErrNoNet) {
+		t.Errorf("of a net that is not there Run says: %v", err)
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "nothing")); err == nil {
 		t.Error("a program that is not there is no error")
