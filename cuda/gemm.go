@@ -50,6 +50,13 @@ func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, ld
 	d.Launch(gemmTotal, Each(m*n), p, parts, alpha, beta, c, ldc, n, m*n, mul, shift)
 }
 
+// SumParts computes dst = beta·dst + the sum of count arrays of n numbers that lie
+// one after the other, in their order.
+func (d *Device) SumParts(dst, parts Ptr, count, n int, beta float32) {
+	mul, shift := Divisor(max(1, n))
+	d.Launch(gemmTotal, Each(n), parts, count, float32(1), beta, dst, n, n, n, mul, shift)
+}
+
 // gemmParts cuts the sum over k into parts, if there are few tiles and many
 // terms: by the sizes alone, so that results do not depend on the device. per is
 // the number of terms of a part, a multiple of 8.

@@ -241,3 +241,9 @@ func (d *Device) ToHost(dst []float32, src Ptr) {
 		dst, src = dst[n:], src.At(n)
 	}
 }
+
+// Ints returns numbers as the ints that lie in their memory: for tables of ints
+// that kernels read, which lie in a blob.
+func Ints(values []float32) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(values))), len(values))
+}

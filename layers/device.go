@@ -41,6 +41,14 @@ const (
 	Recordable
 )
 
+// DeviceChecker is a DeviceLayer whose kernels may find an error in the data, such
+// as a label out of range. They note it in the device's memory and go on.
+type DeviceChecker interface {
+	// CheckDevice waits for the device and returns such an error once. The net
+	// calls it when it waits anyway: for a loss that is shown.
+	CheckDevice() error
+}
+
 // OnRecordableDevice is for layers to embed whose passes are always Recordable.
 type OnRecordableDevice struct{}
 
@@ -99,4 +107,29 @@ func (e *Env) checkDevice(err error) error {
 		return deviceErr
 	}
 	return err
+}
+
+// deviceStream is the number of the stream of random numbers on a device.
+type deviceStream struct {
+	blob  blob.Blob // the 64 bits, in the place of two numbers
+	value uint64
+	set   bool
+}
+
+// DeviceStream returns the address, on the device, of the number that Stream
+// returns, for kernels that make random numbers.
+func (e *Env) DeviceStream() cuda.Ptr {
+	e.UpdateDevice()
+	return e.stream.blob.DeviceData(e.Device)
+}
+
+// UpdateDevice brings what depends on the pass to the device. Who plays recorded
+// passes calls it before.
+func (e *Env) UpdateDevice() {
+	s, value := &e.stream, e.Stream()
+	if e.Device == nil || s.set && s.value == value || s.blob.Reshape(2) != nil {
+		return
+	}
+	e.Device.SetLong(s.blob.MutableDeviceData(e.Device), value)
+	s.value, s.set = value, true
 }

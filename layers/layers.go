@@ -117,6 +117,8 @@ type Env struct {
 	// data layers and random numbers are functions of it, so that a run that
 	// was interrupted continues exactly.
 	Pass int64
+
+	stream deviceStream
 }
 
 // Log takes a line of the log. source is the place of Caffe's code that writes

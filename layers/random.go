@@ -63,6 +63,9 @@ func (r Rand) Mask(w *Workers, dst []float32, probability, value float32, stream
 	kernel.DropoutMask(w, dst, r.key, stream, probability, value)
 }
 
+// Key returns the key, for kernels on a device that make the same numbers.
+func (r Rand) Key() uint64 { return r.key }
+
 // Source returns a stream in the form in which rand.New takes it, for
 // permutations and single numbers.
 func (r Rand) Source(stream uint64) rand.Source {

@@ -43,9 +43,9 @@ GC_INLINE float __int_as_float(int x) {
   __builtin_memcpy(&r, &x, 4);
   return r;
 }
-GC_INLINE int gc_atomic_min(int *p, int v) {
-  const int old = *p;
-  if (v < old) *p = v;
+GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long long v) {
+  const unsigned long long old = *p;
+  if (v > old) *p = v;
   return old;
 }
 
@@ -79,7 +79,9 @@ extern const __device__ __attribute__((weak)) gc_block_size blockDim;
 extern const __device__ __attribute__((weak)) gc_grid_size gridDim;
 
 // __syncthreads is a builtin of clang.
-GC_INLINE int gc_atomic_min(int *p, int v) { return __nvvm_atom_min_gen_i(p, v); }
+GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long long v) {
+  return (unsigned long long)__nvvm_atom_max_gen_ull(p, v);
+}
 GC_INLINE int atomicAdd(int *p, int v) { return __nvvm_atom_add_gen_i(p, v); }
 GC_INLINE float gc_shfl_xor(float v, int m) { return __nvvm_shfl_sync_bfly_f32(0xffffffffu, v, m, 31); }
 #define fabsf __builtin_fabsf
@@ -185,7 +187,7 @@ GC_INLINE float powf(float x, float y) {
 
 #else // nvcc, NVRTC
 #define GC_INLINE __device__ static __forceinline__
-GC_INLINE int gc_atomic_min(int *p, int v) { return atomicMin(p, v); }
+GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long long v) { return atomicMax(p, v); }
 GC_INLINE float gc_shfl_xor(float v, int m) { return __shfl_xor_sync(0xffffffffu, v, m); }
 #endif
 

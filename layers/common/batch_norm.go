@@ -42,11 +42,13 @@ Caffe: batch_norm_layer.cpp, after Ioffe and Szegedy, "Batch normalization" (201
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newBatchNorm,
+		Kernels: batchNormKernels,
 	})
 }
 
 // batchNorm is described by its registration.
 type batchNorm struct {
+	layers.OnRecordableDevice
 	layers.Weights
 	spec     *layers.Spec
 	global   bool // normalize by the running statistics
@@ -61,6 +63,8 @@ type batchNorm struct {
 	mean, variance []float32
 	invstd         []float32
 	kept           []float32 // x, if the layer works in place
+
+	device batchNormDevice
 
 	norm          kernel.Norm // of the last Forward
 	sum, dot      []float64   // the gradients of norm.Shift and norm.Scale

@@ -29,16 +29,20 @@ Caffe: dropout_layer.cpp, after Srivastava et al., "Dropout" (2014)`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newDropout,
+		Kernels: dropoutKernels,
 	})
 }
 
 // dropout is described by its registration.
 type dropout struct {
+	layers.OnRecordableDevice
 	env   *layers.Env
 	rand  layers.Rand
 	train bool
 	ratio float32
 	mask  []float32 // 0 or 1/(1-ratio), of the last Forward
+
+	stream blob.Blob // on a device: the number of the random numbers' stream in the last Forward
 }
 
 var (
@@ -51,7 +55,8 @@ func newDropout(s *layers.Spec) (layers.Layer, error) {
 	if !(ratio >= 0 && ratio < 1) {
 		return nil, s.Errorf("dropout_param.dropout_ratio", "dropout_ratio is %g, want at least 0 and less than 1", ratio)
 	}
-	return &dropout{env: s.Env, rand: s.Rand("dropout"), train: s.Env.Phase == caffepb.Phase_TRAIN, ratio: ratio}, nil
+	l := &dropout{env: s.Env, rand: s.Rand("dropout"), train: s.Env.Phase == caffepb.Phase_TRAIN, ratio: ratio}
+	return l, l.stream.Reshape(2)
 }
 
 // SetUp does nothing.

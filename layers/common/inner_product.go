@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -38,6 +39,7 @@ Caffe: inner_product_layer.cpp. The second bottom and normalize are those of Nor
 		Bottoms: layers.Between(1, 2),
 		Tops:    layers.Exactly(1),
 		New:     newInnerProduct,
+		Kernels: cuda.Math,
 	})
 }
 

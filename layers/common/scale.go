@@ -5,6 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"google.golang.org/protobuf/proto"
@@ -37,6 +38,7 @@ Caffe: scale_layer.cpp`,
 		Bottoms: layers.Between(1, 2),
 		Tops:    layers.Exactly(1),
 		New:     newScale,
+		Kernels: cuda.Math,
 	})
 }
 
@@ -47,6 +49,8 @@ type scale struct {
 	param  *caffepb.ScaleParameter
 	filler *caffepb.FillerParameter
 	kept   []float32 // x, if the layer works in place
+
+	onDevice blob.Blob // the same on a device
 }
 
 var (

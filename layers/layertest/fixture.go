@@ -186,12 +186,19 @@ func (f *Fixture) Params() []*blob.Blob {
 	return nil
 }
 
-// Forward runs Reshape and Forward.
+// Forward runs Reshape and Forward. On a GPU it waits for what that finds wrong
+// with the data.
 func (f *Fixture) Forward() error {
 	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
 		return err
 	}
-	return f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top)
+	if err := f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top); err != nil {
+		return err
+	}
+	if c, ok := f.Layer.(layers.DeviceChecker); ok {
+		return c.CheckDevice()
+	}
+	return nil
 }
 
 // Backward runs Backward for the bottoms in Propagate.

@@ -2,10 +2,12 @@ package loss
 
 import (
 	"context"
+	_ "embed"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -19,6 +21,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newSoftmaxWithLoss,
+		Kernels: softmaxLossKernels,
 		Doc: `Cross-entropy of the softmax of scores x with the true classes t:
 
 	p = exp(x) / sum of exp(x) over the classes
@@ -44,6 +47,16 @@ Caffe: softmax_loss_layer.cpp`,
 	})
 }
 
+//go:embed softmax_loss.ptx
+var softmaxLossPTX string
+
+var (
+	softmaxLossKernels  = cuda.NewModule(softmaxLossPTX)
+	softmaxLossTerms    = softmaxLossKernels.Kernel("softmax_loss_terms")
+	softmaxLossTop      = softmaxLossKernels.Kernel("softmax_loss_top")
+	softmaxLossBackward = softmaxLossKernels.Kernel("softmax_loss_backward")
+)
+
 // placesPerPart is how many labels one part of a parallel loop looks at.
 const placesPerPart = 4096
 
@@ -52,6 +65,7 @@ const placesPerPart = 4096
 // Differs from Caffe: the second top works. Caffe refuses it, because it hands
 // the loss weights of both tops to the Softmax layer inside.
 type softmaxWithLoss struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	axis   int
 	norm   layers.LossNorm
@@ -61,6 +75,7 @@ type softmaxWithLoss struct {
 	class []int32   // of each place, -1 if ignored
 	valid int       // places that count
 	sums  []float64 // of the loss, one of each part
+	terms blob.Blob // of the loss on a device, one of each place
 
 	// What the parts work on. The tasks are made once, because a method value
 	// is an allocation.
@@ -116,6 +131,9 @@ func (l *softmaxWithLoss) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.sums = grow(l.sums, l.parts())
+	if err := l.terms.ReshapeLike(bottom[1]); err != nil {
+		return l.spec.ErrorAt("", 0, err)
+	}
 	if err := l.prob.ReshapeLike(x); err != nil {
 		return l.spec.ErrorAt("", 0, err)
 	}
@@ -213,4 +231,38 @@ func (l *softmaxWithLoss) diffPart(_, i int) {
 			at += inner
 		}
 	}
+}
+
+// ForwardDevice computes the tops.
+func (l *softmaxWithLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	outer, classes, inner := l.labels.Outer, l.labels.Classes, l.labels.Inner
+	n, loss := outer*inner, top[0].MutableDeviceData(d)
+	class, valid := l.labels.ReadDevice(d, bottom[1])
+	d.Softmax(bottom[0].DeviceData(d), l.prob.MutableDeviceData(d), outer, classes, inner)
+	d.Launch(softmaxLossTerms, cuda.Each(n), l.prob.DeviceData(d), class, l.terms.MutableDeviceData(d), classes, inner, n)
+	d.ChannelSum(loss, l.terms.DeviceData(d), 0, 1, 1, n)
+	d.Launch(softmaxLossTop, cuda.Each(1), loss, l.norm.DeviceNormalizer(outer, inner), valid)
+	if len(top) == 2 {
+		return top[1].ShareData(&l.prob)
+	}
+	return nil
+}
+
+// CheckDevice returns an error if a label was not that of a class.
+func (l *softmaxWithLoss) CheckDevice() error { return l.labels.CheckDevice() }
+
+// BackwardDevice computes the diff of the scores.
+func (l *softmaxWithLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return noGradient(l.spec, 1)
+	}
+	if !propagateDown[0] {
+		return nil
+	}
+	outer, classes, inner := l.labels.Outer, l.labels.Classes, l.labels.Inner
+	class, valid := l.labels.OnDevice(d)
+	n := bottom[0].Count()
+	d.Launch(softmaxLossBackward, cuda.Each(n), l.prob.DeviceData(d), class, top[0].DeviceDiff(d),
+		l.norm.DeviceNormalizer(outer, inner), valid, bottom[0].MutableDeviceDiff(d), classes, inner, n)
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -16,6 +17,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newSoftmax,
+		Kernels: cuda.Math,
 		Doc: `Turns the scores of classes into probabilities: y = exp(x) / sum of exp(x) over the classes.
 
 Bottom: scores, of outer x classes x inner numbers (for axis 1: items x classes x places).
@@ -33,6 +35,7 @@ Caffe: softmax_layer.cpp`,
 // softmax is described by its registration. Backward needs the top only, so
 // that it works in place.
 type softmax struct {
+	layers.OnRecordableDevice
 	spec *layers.Spec
 	axis int
 
@@ -74,6 +77,20 @@ func (l *softmax) BackwardReads() (bottom, top bool) { return false, true }
 func (l *softmax) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		kernel.SoftmaxBackward(l.spec.Env.Workers, top[0].Data(), top[0].Diff(), bottom[0].MutableDiff(), l.outer, l.classes, l.inner)
+	}
+	return nil
+}
+
+// ForwardDevice computes the top.
+func (l *softmax) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	d.Softmax(bottom[0].DeviceData(d), top[0].MutableDeviceData(d), l.outer, l.classes, l.inner)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *softmax) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		d.SoftmaxBackward(top[0].DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), l.outer, l.classes, l.inner)
 	}
 	return nil
 }

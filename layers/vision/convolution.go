@@ -46,6 +46,7 @@ Caffe: base_conv_layer.cpp, conv_layer.cpp`,
 		Tops:      layers.AtLeast(1),
 		SameCount: true,
 		New:       newConvolution,
+		Kernels:   convKernels,
 	})
 }
 
@@ -61,6 +62,7 @@ type convolution struct {
 	topShape []int
 	conv     *kernel.Conv
 	pairs    int // of bottoms and tops
+	device   convDevice
 }
 
 var (

@@ -39,11 +39,13 @@ beyond kernel_size, has mean 0 and no gradient.`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Between(1, 2),
 		New:     newPooling,
+		Kernels: poolingKernels,
 	})
 }
 
 // pooling is described by its registration.
 type pooling struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	max    bool
 	global bool
@@ -51,6 +53,8 @@ type pooling struct {
 
 	g    kernel.PoolParams
 	mask []int32 // the place of each maximum
+
+	onDevice blob.Blob // the mask on a device, as ints
 }
 
 var (

@@ -1,0 +1,56 @@
+package common
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+//go:embed dropout.ptx
+var dropoutPTX string
+
+var (
+	dropoutKernels  = cuda.NewModule(dropoutPTX)
+	dropoutForward  = dropoutKernels.Kernel("dropout_forward")
+	dropoutBackward = dropoutKernels.Kernel("dropout_backward")
+)
+
+var _ layers.DeviceLayer = (*dropout)(nil)
+
+// limits returns below which word a number is dropped, and by what the others are
+// multiplied.
+func (l *dropout) limits() (limit uint32, scale float32) {
+	return uint32(float64(l.ratio) * 0x1p32), float32(1 / (1 - float64(l.ratio)))
+}
+
+// ForwardDevice computes the top.
+func (l *dropout) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	n, x := bottom[0].Count(), bottom[0].DeviceData(d)
+	if !l.train {
+		d.Copy(top[0].MutableDeviceData(d), x, n)
+		return nil
+	}
+	limit, scale := l.limits()
+	d.Launch(dropoutForward, cuda.Each((n+3)/4), x, top[0].MutableDeviceData(d), l.rand.Key(),
+		l.env.DeviceStream(), l.stream.MutableDeviceData(d), limit, scale, n)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *dropout) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	n, dy := top[0].Count(), top[0].DeviceDiff(d)
+	if !l.train {
+		d.Copy(bottom[0].MutableDeviceDiff(d), dy, n)
+		return nil
+	}
+	limit, scale := l.limits()
+	d.Launch(dropoutBackward, cuda.Each((n+3)/4), dy, bottom[0].MutableDeviceDiff(d), l.rand.Key(),
+		l.stream.DeviceData(d), limit, scale, n)
+	return nil
+}

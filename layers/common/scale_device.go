@@ -1,0 +1,58 @@
+package common
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+var _ layers.DeviceLayer = (*scale)(nil)
+
+// DeviceMode returns what the options allow: limits run on the host.
+func (l *scale) DeviceMode() layers.DeviceMode {
+	if l.limited() {
+		return layers.OnHost
+	}
+	return layers.Recordable
+}
+
+// ForwardDevice computes the top.
+func (l *scale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	x, shift := bottom[0].DeviceData(d), cuda.Ptr(0)
+	if l.keeps(bottom, top) {
+		if err := l.onDevice.ReshapeLike(bottom[0]); err != nil {
+			return err
+		}
+		d.Copy(l.onDevice.MutableDeviceData(d), x, bottom[0].Count())
+	}
+	if l.param.GetBiasTerm() {
+		shift = l.Blobs[len(l.Blobs)-1].DeviceData(d)
+	}
+	d.ChannelScaleShift(top[0].MutableDeviceData(d), x, l.a(bottom).DeviceData(d), shift, l.outer, l.dim, l.inner)
+	return nil
+}
+
+// BackwardDevice computes the diffs of the bottoms and adds to those of the
+// weights, before the diff of x, which may be that of the top, is overwritten.
+func (l *scale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	dy := top[0].DeviceDiff(d)
+	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
+		d.ChannelSum(l.Blobs[last].MutableDeviceDiff(d), dy, 1, l.outer, l.dim, l.inner)
+	}
+	x := bottom[0]
+	if l.keeps(bottom, top) {
+		x = &l.onDevice
+	}
+	switch {
+	case len(bottom) > 1 && propagateDown[1]:
+		d.ChannelDot(bottom[1].MutableDeviceDiff(d), dy, x.DeviceData(d), 0, l.outer, l.dim, l.inner)
+	case len(bottom) == 1 && l.Needs(0):
+		d.ChannelDot(l.Blobs[0].MutableDeviceDiff(d), dy, x.DeviceData(d), 1, l.outer, l.dim, l.inner)
+	}
+	if propagateDown[0] {
+		d.ChannelScaleShift(bottom[0].MutableDeviceDiff(d), dy, l.a(bottom).DeviceData(d), 0, l.outer, l.dim, l.inner)
+	}
+	return nil
+}

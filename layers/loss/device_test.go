@@ -1,0 +1,57 @@
+package loss_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+// deviceLabels returns labels of so many classes for n places; every seventh is -1.
+func deviceLabels(classes int, shape ...int) *blob.Blob {
+	b := layertest.Uniform(3, 0, float32(classes), shape...)
+	for i, v := range b.Data() {
+		b.MutableData()[i] = float32(int(v))
+		if i%7 == 3 {
+			b.MutableData()[i] = -1
+		}
+	}
+	return b
+}
+
+// TestDevice compares the passes on a GPU with those on the host.
+func TestDevice(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, param := range []string{
+		"ignore_label: -1", "ignore_label: -1 normalization: FULL", "ignore_label: -1 normalization: NONE",
+		"ignore_label: -1 normalization: BATCH_SIZE",
+	} {
+		text := `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "loss" loss_weight: 0.5 loss_param { ` + param + ` } }`
+		for _, classes := range []int{10, 300} {
+			layertest.CheckDevice(t, d, 1e-5, text, layertest.Gaussian(1, 30, classes), deviceLabels(classes, 30))
+			layertest.CheckDevice(t, d, 1e-5, text, layertest.Gaussian(1, 3, classes, 5, 4), deviceLabels(classes, 3, 5, 4))
+		}
+	}
+}
+
+// TestDeviceLabels checks that a label out of range is found on a GPU, the first
+// one if there are several, and told once.
+func TestDeviceLabels(t *testing.T) {
+	env := &layers.Env{Device: cudatest.Device(t)}
+	f, err := layertest.SetUp(env, `layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "loss" }`,
+		layertest.Gaussian(1, 5, 4), layertest.Values([]float32{0, 3, 1, 4.5, -7}, 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "label 4.5 of item 3 is out of range: the scores have 4 classes"
+	if err := f.Forward(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	copy(f.Bottom[1].MutableData(), []float32{0, 1, 2, 3, 0})
+	if err := f.Forward(); err != nil {
+		t.Errorf("the error is told twice: %v", err)
+	}
+}

@@ -1,0 +1,30 @@
+package vision_test
+
+import (
+	"testing"
+
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+// TestDevice compares the passes on a GPU with those on the host, in sizes beyond
+// those of the golden cases: several tiles, sums in parts, odd geometries.
+func TestDevice(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, tt := range []struct {
+		shape []int
+		text  string
+	}{
+		{[]int{3, 5, 21, 19}, `type: "Convolution" convolution_param { num_output: 70 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.5 } }`},
+		{[]int{2, 70, 9, 8}, `type: "Convolution" convolution_param { num_output: 6 group: 2 kernel_h: 2 kernel_w: 3 stride: 2 bias_term: false weight_filler { type: "xavier" } }`},
+		{[]int{1, 2, 17, 23}, `type: "Convolution" convolution_param { num_output: 3 kernel_size: 3 dilation: 2 pad: 3 stride: 3 weight_filler { type: "xavier" } }`},
+		{[]int{4, 3, 40}, `type: "Convolution" convolution_param { num_output: 4 kernel_size: 5 pad: 2 weight_filler { type: "xavier" } }`},
+		{[]int{8, 2, 16, 16}, `type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 weight_filler { type: "xavier" } }`},
+		{[]int{2, 3, 11, 12}, `type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }`},
+		{[]int{2, 3, 11, 12}, `type: "Pooling" pooling_param { kernel_size: 3 stride: 2 pad: 1 pool: AVE }`},
+		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_h: 1 pad_w: 2 }`},
+		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { global_pooling: true pool: AVE }`},
+	} {
+		layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" `+tt.text+` }`, layertest.Gaussian(1, tt.shape...))
+	}
+}

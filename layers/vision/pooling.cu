@@ -1,0 +1,97 @@
+// Pooling, one thread for each number that is written. A window begins at
+// (y stride - pad) and is cut off at the end of the padded image.
+#include "gpu.h"
+
+namespace {
+struct shape {
+  int H, W, OH, OW, KH, KW, pad_h, pad_w, stride_h, stride_w;
+};
+struct span { // the part of a window in the image, and its extent in the padded one
+  int lo, hi, extent;
+};
+GC_INLINE span span_of(int at, int stride, int pad, int kernel, int size) {
+  const int start = at * stride - pad, end = start + kernel;
+  return span{start > 0 ? start : 0, end < size ? end : size, (end < size + pad ? end : size + pad) - start};
+}
+// the first window that covers number at, and the last but one, of count
+GC_INLINE int first_window(int at, int stride, int pad, int kernel) {
+  const int p = at + pad - kernel;
+  return p < 0 ? 0 : p / stride + 1;
+}
+GC_INLINE int end_window(int at, int stride, int pad, int count) {
+  const int e = (at + pad) / stride + 1;
+  return e < count ? e : count;
+}
+} // namespace
+
+#define SHAPE int H, int W, int OH, int OW, int KH, int KW, int pad_h, int pad_w, int stride_h, int stride_w
+#define MAKE_SHAPE const shape s{H, W, OH, OW, KH, KW, pad_h, pad_w, stride_h, stride_w};
+
+// mask is the place of the maximum in its plane, or -1; mask_top, which may be
+// null, is the same as float
+extern "C" __global__ void pooling_max_forward(SHAPE, const float *x, float *y, int *mask, float *mask_top, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.OH * s.OW), place = i % (s.OH * s.OW);
+    const span r = span_of(place / s.OW, s.stride_h, s.pad_h, s.KH, s.H);
+    const span c = span_of(place % s.OW, s.stride_w, s.pad_w, s.KW, s.W);
+    const float *p = x + (long long)plane * s.H * s.W;
+    float most = -3.40282347e38f;
+    int at = -1;
+    for (int h = r.lo; h < r.hi; h++)
+      for (int w = c.lo; w < c.hi; w++)
+        if (p[h * s.W + w] > most) {
+          most = p[h * s.W + w];
+          at = h * s.W + w;
+        }
+    y[i] = most;
+    mask[i] = at;
+    if (mask_top) mask_top[i] = (float)at;
+  }
+}
+
+extern "C" __global__ void pooling_max_backward(SHAPE, const float *dy, const int *mask, float *dx, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.H * s.W), place = i % (s.H * s.W), h = place / s.W, w = place % s.W;
+    const long long base = (long long)plane * s.OH * s.OW;
+    const int h1 = end_window(h, s.stride_h, s.pad_h, s.OH), w1 = end_window(w, s.stride_w, s.pad_w, s.OW);
+    float sum = 0;
+    for (int oh = first_window(h, s.stride_h, s.pad_h, s.KH); oh < h1; oh++)
+      for (int ow = first_window(w, s.stride_w, s.pad_w, s.KW); ow < w1; ow++)
+        if (mask[base + oh * s.OW + ow] == place) sum += dy[base + oh * s.OW + ow];
+    dx[i] = sum;
+  }
+}
+
+extern "C" __global__ void pooling_ave_forward(SHAPE, const float *x, float *y, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.OH * s.OW), place = i % (s.OH * s.OW);
+    const span r = span_of(place / s.OW, s.stride_h, s.pad_h, s.KH, s.H);
+    const span c = span_of(place % s.OW, s.stride_w, s.pad_w, s.KW, s.W);
+    const float *p = x + (long long)plane * s.H * s.W;
+    float sum = 0;
+    for (int h = r.lo; h < r.hi; h++)
+      for (int w = c.lo; w < c.hi; w++) sum += p[h * s.W + w];
+    y[i] = r.lo < r.hi && c.lo < c.hi ? sum / (float)(r.extent * c.extent) : 0.f;
+  }
+}
+
+extern "C" __global__ void pooling_ave_backward(SHAPE, const float *dy, float *dx, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.H * s.W), place = i % (s.H * s.W), h = place / s.W, w = place % s.W;
+    const long long base = (long long)plane * s.OH * s.OW;
+    const int h1 = end_window(h, s.stride_h, s.pad_h, s.OH), w1 = end_window(w, s.stride_w, s.pad_w, s.OW);
+    float sum = 0;
+    for (int oh = first_window(h, s.stride_h, s.pad_h, s.KH); oh < h1; oh++) {
+      const span r = span_of(oh, s.stride_h, s.pad_h, s.KH, s.H);
+      for (int ow = first_window(w, s.stride_w, s.pad_w, s.KW); ow < w1; ow++) {
+        const span c = span_of(ow, s.stride_w, s.pad_w, s.KW, s.W);
+        sum += dy[base + oh * s.OW + ow] / (float)(r.extent * c.extent);
+      }
+    }
+    dx[i] = sum;
+  }
+}
