@@ -18,7 +18,7 @@ func TestLayersList(t *testing.T) {
 	}
 	found := false
 	for _, line := range lines {
-		found = found || strings.Join(strings.Fields(line), " ") == "Convolution vision CPU github.com/gocaffe/gocaffe"
+		found = found || strings.Join(strings.Fields(line), " ") == "Convolution vision CPU, CUDA github.com/gocaffe/gocaffe"
 	}
 	if !found {
 		t.Errorf("no line about Convolution in\n%s", stdout)
