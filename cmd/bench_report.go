@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,7 +126,27 @@ func writeBenchLayers(out io.Writer, b *netBench) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.3f\t%.1f\t%s\t%.1f\t%.1f\t\n", l.Layer, l.Type, l.Pass,
 			l.Milliseconds, l.Percent, flops, l.GBytes, l.MemoryPercent)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "\nby type: %s\n", b.byType())
+	return err
+}
+
+// byType returns how much of an iteration each type of layer takes, the largest
+// part first.
+func (b *netBench) byType() string {
+	sums := make(map[string]float64)
+	for _, l := range b.Layers {
+		sums[l.Type] += l.Percent
+	}
+	types := slices.SortedFunc(maps.Keys(sums), func(x, y string) int {
+		return cmp.Or(cmp.Compare(sums[y], sums[x]), cmp.Compare(x, y))
+	})
+	for i, t := range types {
+		types[i] = fmt.Sprintf("%s %.1f %%", t, sums[t])
+	}
+	return strings.Join(types, ", ")
 }
 
 func writeBenchJSON(out io.Writer, r *benchReport) error {

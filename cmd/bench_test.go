@@ -65,7 +65,7 @@ func sameNumber(t *testing.T, what string, got, want float64) {
 func TestBenchFormats(t *testing.T) {
 	for format, want := range map[string]string{
 		"table": `(?s)^2 threads, kernels for \w+\n.*\n +net +batch .*\n +lenet +2 .*lenet, batch 2: .*` +
-			`\n +conv1 +Convolution +forward .*\n +\(solver\) +SGD +update `,
+			`\n +conv1 +Convolution +forward .*\n +\(solver\) +SGD +update .*\n\nby type: (\w+ [\d.]+ %, ){6}\w+ [\d.]+ %\n$`,
 		"go": `(?m)^BenchmarkTrain/net=lenet/batch=2-2 1 \d+ ns/op [\d.]+ images/s [\d.]+ GFLOP/s [\d.]+ %peak$\n` +
 			`^(BenchmarkLayer/net=lenet/batch=2/layer=[^/ ]+/pass=(forward|backward|update)-2 1 \d+ ns/op [\d.]+ GB/s\n)+\z`,
 		"history": `^\| 20\d\d-\d\d-\d\d \| .* \| .* \| lenet, batch 2, 2 threads \| [\d.]+ ms \| \d+ % of \d+ GFLOP/s \| \|\n$`,
