@@ -2,40 +2,66 @@ package kernel
 
 import "math"
 
-// Local response normalization across channels, as Caffe's lrn_layer.cpp does
-// it, over n items of c channels of s numbers. The window of channel ch is of
-// size channels from ch-(size-1)/2 on; channels outside the blob count as 0.
-
-// lrnColumns is the number of columns that one part works on: a window's rows
-// of so many numbers stay in the first-level cache.
-const lrnColumns = 1024
+// Local response normalization, as Caffe's lrn_layer.cpp does it:
+//
+//	y = x·s^-beta, s = k + alpha·m
+//	dx = dy·s^-beta - 2·alpha·beta·x · (the mean of dy·x·s^(-beta-1) over the
+//	     windows that x is in)
+//
+// where m is the mean of the squares in x's window. The window is size channels
+// from that (size-1)/2 before on, or a square in the channel; what is outside
+// of the blob counts as 0. Backward computes s anew, which takes less time
+// than reading it from memory.
 
 type lrnArgs struct {
-	x, y, scale, dy, dx []float32
-	c, s, size          int
-	alpha, beta, k      float32 // alpha over the size
-	chunks              int     // of columns in an item
-	pool                *Pool
+	x, y, dy, dx   []float32
+	c, s, size     int
+	alpha, beta, k float32 // alpha over the number of numbers in a window
+	chunks         int     // of columns in an item
+	g              PoolParams
+	pool           *Pool
 }
 
-// LRNForward sets scale to k + alpha/size·Σ x² over the window, and y to
-// x·scale^-beta. LRNBackward needs scale.
-func LRNForward(p *Pool, x, scale, y []float32, n, c, s, size int, alpha, beta, k float32) {
-	channelCheck("LRNForward", n, c, s, x, scale, y)
-	lrnRun(p, &lrnForwardJob, n, lrnArgs{x: x, scale: scale, y: y, c: c, s: s,
-		size: size, alpha: alpha / float32(size), beta: beta, k: k})
+// forward sets y. m times alpha is what is added to k.
+func (a *lrnArgs) forward(y, x, m []float32) {
+	if a.beta == 0.75 { // as in every known net
+		vec().lrnForward(y, x, m, a.alpha, a.k)
+		return
+	}
+	for i := range y {
+		y[i] = x[i] * float32(math.Pow(float64(a.k+float32(a.alpha*m[i])), -float64(a.beta)))
+	}
 }
 
-// LRNBackward sets dx to the gradient of LRNForward:
-//
-//	dx = dy·scale^-beta - 2·alpha·beta/size · x · Σ dy·y/scale
-//
-// with the sum over the channels whose windows x is in. dx is none of the
-// others.
-func LRNBackward(p *Pool, x, y, scale, dy, dx []float32, n, c, s, size int, alpha, beta float32) {
-	channelCheck("LRNBackward", n, c, s, x, y, scale, dy, dx)
-	lrnRun(p, &lrnBackwardJob, n, lrnArgs{x: x, y: y, scale: scale, dy: dy, dx: dx, c: c, s: s,
-		size: size, alpha: alpha / float32(size), beta: beta})
+// gradient sets dx to dy·s^-beta and r to dy·x·s^(-beta-1).
+func (a *lrnArgs) gradient(dx, r, dy, x, m []float32) {
+	if a.beta == 0.75 {
+		vec().lrnGradient(dx, r, dy, x, m, a.alpha, a.k)
+		return
+	}
+	for i := range dx {
+		s := float64(a.k + float32(a.alpha*m[i]))
+		d := dy[i] * float32(math.Pow(s, -float64(a.beta)))
+		r[i] = d * x[i] / float32(s)
+		dx[i] = d
+	}
+}
+
+// lrnColumns is the number of columns that one part works on: the rows of so
+// many numbers of a window stay in the first-level cache.
+const lrnColumns = 512
+
+// LRNForward sets y to the normalized x, across the channels of n items of c
+// channels of s numbers.
+func LRNForward(p *Pool, x, y []float32, n, c, s, size int, alpha, beta, k float32) {
+	channelCheck("LRNForward", n, c, s, x, y)
+	lrnRun(p, &lrnForwardJob, n, lrnArgs{x: x, y: y, c: c, s: s, size: size, alpha: alpha / float32(size), beta: beta, k: k})
+}
+
+// LRNBackward sets dx to the gradient of LRNForward. It is neither x nor dy.
+func LRNBackward(p *Pool, x, dy, dx []float32, n, c, s, size int, alpha, beta, k float32) {
+	channelCheck("LRNBackward", n, c, s, x, dy, dx)
+	lrnRun(p, &lrnBackwardJob, n, lrnArgs{x: x, dy: dy, dx: dx, c: c, s: s, size: size, alpha: alpha / float32(size), beta: beta, k: k})
 }
 
 func lrnRun(p *Pool, j *job[lrnArgs], n int, a lrnArgs) {
@@ -54,18 +80,25 @@ func (a *lrnArgs) columns(i int) (first, n int) {
 	return item*a.c*a.s + lo, min(lrnColumns, a.s-lo)
 }
 
-var lrnForwardJob = job[lrnArgs]{f: func(a *lrnArgs, _, lo, hi int) {
+// squares sets m to the sum of the squares in the windows of channel ch, for the
+// columns from x[first] on.
+func (a *lrnArgs) squares(m []float32, first, ch int) {
 	before := (a.size - 1) / 2 // channels of the window before its own
+	lo, hi := max(0, ch-before), min(a.c, ch-before+a.size)
+	vec().sumSqRows(m, a.x[first+lo*a.s:], a.s, hi-lo)
+}
+
+var lrnForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+	buf := a.pool.buffer(worker, lrnColumns)
 	for i := lo; i < hi; i++ {
 		first, n := a.columns(i)
 		for ch := range a.c {
 			at := first + ch*a.s
-			scale := a.scale[at : at+n]
-			vec().fill(scale, a.k)
-			for w := max(0, ch-before); w < min(a.c, ch-before+a.size); w++ {
-				vec().sqAxpy(a.alpha, a.x[first+w*a.s:][:n], scale)
+			if ch+1 < a.c {
+				vec().prefetch(a.y[at+a.s:][:n])
 			}
-			lrnPow(a.y[at:at+n], a.x[at:at+n], scale, a.beta)
+			a.squares(buf[:n], first, ch)
+			a.forward(a.y[at:at+n], a.x[at:at+n], buf[:n])
 		}
 	}
 }}
@@ -75,36 +108,80 @@ var lrnBackwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
 	ring := min(a.size, a.c)
 	buf := a.pool.buffer(worker, (ring+1)*lrnColumns)
 	sum := buf[ring*lrnColumns:]
+	// row is where the ring has the ratios dy·x·s^(-beta-1) of a channel. The
+	// ring's other rows are 0.
+	row := func(ch, n int) []float32 { return buf[ch%ring*lrnColumns:][:n] }
 	for i := lo; i < hi; i++ {
 		first, n := a.columns(i)
-		known := 0 // channels whose dy·y/scale is, or was, in the ring
+		clear(buf)
+		known := 0 // channels whose ratios are, or were, in the ring
 		for ch := range a.c {
-			end := min(a.c, ch-before+a.size)
-			for ; known < end; known++ {
+			if left := ch - before - 1; left >= 0 {
+				clear(row(left, n))
+			}
+			for ; known < min(a.c, ch-before+a.size); known++ {
 				at := first + known*a.s
-				vec().lrnRatio(buf[known%ring*lrnColumns:][:n], a.dy[at:at+n], a.y[at:at+n], a.scale[at:at+n])
+				if known+1 < a.c {
+					vec().prefetch(a.dy[at+a.s:][:n])
+					vec().prefetch(a.dx[at+a.s:][:n])
+				}
+				a.squares(sum[:n], first, known)
+				a.gradient(a.dx[at:at+n], row(known, n), a.dy[at:at+n], a.x[at:at+n], sum[:n])
 			}
-			vec().fill(sum[:n], 0)
-			for w := max(0, ch-before); w < end; w++ {
-				vec().add(sum[:n], sum[:n], buf[w%ring*lrnColumns:][:n])
-			}
+			vec().sumRows(sum[:n], buf, lrnColumns, ring)
 			at := first + ch*a.s
-			dx := a.dx[at : at+n]
-			lrnPow(dx, a.dy[at:at+n], a.scale[at:at+n], a.beta)
-			vec().mul(sum[:n], sum[:n], a.x[at:at+n])
-			vec().axpy(-2*a.alpha*a.beta, sum[:n], dx)
+			vec().mulAxpy(-2*a.alpha*a.beta, sum[:n], a.x[at:at+n], a.dx[at:at+n])
 		}
 	}
 }}
 
-// lrnPow sets dst to x·scale^-beta. Every known net has beta 0.75, for which
-// two square roots do.
-func lrnPow(dst, x, scale []float32, beta float32) {
-	if beta == 0.75 {
-		vec().lrnPow75(dst, x, scale)
-		return
-	}
-	for i := range dst {
-		dst[i] = x[i] * float32(math.Pow(float64(scale[i]), -float64(beta)))
-	}
+// LRNWithinForward sets y to the normalized x, by squares of size·size numbers
+// in each of so many planes of h·w. size is odd, and k is 1.
+func LRNWithinForward(p *Pool, x, y []float32, planes, h, w, size int, alpha, beta float32) {
+	channelCheck("LRNWithinForward", planes, h, w, x, y)
+	lrnWithin(p, &lrnWithinForwardJob, planes, h, w, size, lrnArgs{x: x, y: y, alpha: alpha, beta: beta})
 }
+
+// LRNWithinBackward sets dx to the gradient of LRNWithinForward. It is neither x
+// nor dy.
+func LRNWithinBackward(p *Pool, x, dy, dx []float32, planes, h, w, size int, alpha, beta float32) {
+	channelCheck("LRNWithinBackward", planes, h, w, x, dy, dx)
+	lrnWithin(p, &lrnWithinBackwardJob, planes, h, w, size, lrnArgs{x: x, dy: dy, dx: dx, alpha: alpha, beta: beta})
+}
+
+// lrnWithin runs a job on planes. The means over the windows are those of a
+// pooling whose windows are all of one size in the padded image, so that its
+// gradient is the pooling itself.
+func lrnWithin(p *Pool, j *job[lrnArgs], planes, h, w, size int, a lrnArgs) {
+	pad := (size - 1) / 2
+	a.pool, a.k = p, 1
+	a.s = h * w
+	a.g = PoolParams{Planes: 1, H: h, W: w, OutH: h, OutW: w, KernelH: size, KernelW: size, PadH: pad, PadW: pad, StrideH: 1, StrideW: 1}
+	j.run(p, planes, planesPerPart(a.s), a)
+}
+
+var lrnWithinForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+	fast := a.g.fast()
+	buf := a.pool.buffer(worker, 2*a.s)
+	work, mean := buf[:a.s], buf[a.s:]
+	for i := lo; i < hi; i++ {
+		x := a.x[i*a.s : (i+1)*a.s]
+		vec().mul(work, x, x)
+		avePoolPlane(&a.g, fast, work, mean)
+		a.forward(a.y[i*a.s:(i+1)*a.s], x, mean)
+	}
+}}
+
+var lrnWithinBackwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+	fast := a.g.fast()
+	buf := a.pool.buffer(worker, 2*a.s)
+	work, mean := buf[:a.s], buf[a.s:]
+	for i := lo; i < hi; i++ {
+		x, dx := a.x[i*a.s:(i+1)*a.s], a.dx[i*a.s:(i+1)*a.s]
+		vec().mul(work, x, x)
+		avePoolPlane(&a.g, fast, work, mean)
+		a.gradient(dx, work, a.dy[i*a.s:(i+1)*a.s], x, mean)
+		avePoolPlane(&a.g, fast, work, mean)
+		vec().mulAxpy(-2*a.alpha*a.beta, mean, x, dx)
+	}
+}}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,6 +34,24 @@ func poolNetCases(name string, g PoolParams, ave bool) []netCase {
 	}
 }
 
+func lrnNetCases(name string, n, c, side int) []netCase {
+	s := side * side
+	x, dy, out := make([]float32, n*c*s), make([]float32, n*c*s), make([]float32, n*c*s)
+	PhiloxUniform(x, -1, 1, 1, 1, 0)
+	PhiloxUniform(dy, -1, 1, 1, 2, 0)
+	bytes := 4 * float64(n*c*s)
+	if strings.HasPrefix(name, "LRNWithin") {
+		return []netCase{
+			{name + "/forward", 2 * bytes, func(p *Pool) { LRNWithinForward(p, x, out, n*c, side, side, 3, 5e-5, 0.75) }},
+			{name + "/backward", 3 * bytes, func(p *Pool) { LRNWithinBackward(p, x, dy, out, n*c, side, side, 3, 5e-5, 0.75) }},
+		}
+	}
+	return []netCase{
+		{name + "/forward", 2 * bytes, func(p *Pool) { LRNForward(p, x, out, n, c, s, 5, 1e-4, 0.75, 1) }},
+		{name + "/backward", 3 * bytes, func(p *Pool) { LRNBackward(p, x, dy, out, n, c, s, 5, 1e-4, 0.75, 1) }},
+	}
+}
+
 // netCases are layers of LeNet, CIFAR-10 quick and full, AlexNet and LiuNet.
 func netCases() []netCase {
 	return slices.Concat(
@@ -46,6 +65,10 @@ func netCases() []netCase {
 		poolNetCases("MaxPool/AlexNet16x96x55x55", pooled(16*96, 55, 55, 3, 3, 0, 0, 2, 2), false),
 		poolNetCases("MaxPool/AlexNet16x256x27x27", pooled(16*256, 27, 27, 3, 3, 0, 0, 2, 2), false),
 		poolNetCases("MaxPool/AlexNet16x256x13x13", pooled(16*256, 13, 13, 3, 3, 0, 0, 2, 2), false),
+		lrnNetCases("LRN/AlexNet16x96x55x55", 16, 96, 55),
+		lrnNetCases("LRN/AlexNet16x256x27x27", 16, 256, 27),
+		lrnNetCases("LRNWithin/CIFAR100x32x16x16", 100, 32, 16),
+		lrnNetCases("LRNWithin/CIFAR100x32x8x8", 100, 32, 8),
 	)
 }
 

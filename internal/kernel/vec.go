@@ -52,9 +52,12 @@ type vecOps struct {
 	normRectifySumsRow func(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)
 	normRectifyGradRow func(dst, x, dy, mean, scale, shift, ofD, constant []float32, slope float32)
 
-	sqAxpy   func(alpha float32, x, y []float32)
-	lrnPow75 func(dst, x, scale []float32)
-	lrnRatio func(dst, dy, y, scale []float32)
+	prefetch    func(x []float32)
+	mulAxpy     func(alpha float32, a, b, y []float32)
+	sumRows     func(dst, x []float32, stride, rows int)
+	sumSqRows   func(dst, x []float32, stride, rows int)
+	lrnForward  func(y, x, m []float32, alpha, k float32)
+	lrnGradient func(dx, r, dy, x, m []float32, alpha, k float32)
 
 	maxPoolRow    func(x []float32, width, kh, kw, stride, first int, y []float32, mask []int32)
 	avePoolRow    func(x []float32, width, kh, kw, stride int, size float32, y []float32)

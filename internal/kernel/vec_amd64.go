@@ -43,9 +43,12 @@ var vecAVX2 = vecOps{
 	normRectifySumsRow: normRectifySumsRowAVX2,
 	normRectifyGradRow: normRectifyGradRowAVX2,
 
-	sqAxpy:   sqAxpyAVX2,
-	lrnPow75: lrnPow75AVX2,
-	lrnRatio: lrnRatioAVX2,
+	prefetch:    prefetchAVX2,
+	mulAxpy:     mulAxpyAVX2,
+	sumRows:     sumRowsAVX2,
+	sumSqRows:   sumSqRowsAVX2,
+	lrnForward:  lrnForwardAVX2,
+	lrnGradient: lrnGradientAVX2,
 
 	maxPoolRow:    maxPoolRowAVX2,
 	avePoolRow:    avePoolRowAVX2,
@@ -103,9 +106,12 @@ var vecAVX512 = vecOps{
 	normRectifySumsRow: normRectifySumsRowAVX512,
 	normRectifyGradRow: normRectifyGradRowAVX512,
 
-	sqAxpy:   sqAxpyAVX512,
-	lrnPow75: lrnPow75AVX512,
-	lrnRatio: lrnRatioAVX512,
+	prefetch:    prefetchAVX512,
+	mulAxpy:     mulAxpyAVX512,
+	sumRows:     sumRowsAVX512,
+	sumSqRows:   sumSqRowsAVX512,
+	lrnForward:  lrnForwardAVX512,
+	lrnGradient: lrnGradientAVX512,
 
 	maxPoolRow:    maxPoolRowAVX512,
 	avePoolRow:    avePoolRowAVX512,

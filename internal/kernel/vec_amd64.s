@@ -2013,189 +2013,600 @@ done:
 	VZEROUPPER
 	RET
 
-// func sqAxpyAVX2(alpha float32, x []float32, y []float32)
+// func lrnForwardAVX2(y []float32, x []float32, m []float32, alpha float32, k float32)
 // Requires: AVX, FMA3
-TEXT ·sqAxpyAVX2(SB), NOSPLIT, $0-56
-	MOVQ         x_base+8(FP), AX
-	MOVQ         y_base+32(FP), CX
-	MOVQ         y_len+40(FP), DX
+TEXT ·lrnForwardAVX2(SB), NOSPLIT, $0-80
+	MOVQ         x_base+24(FP), AX
+	MOVQ         m_base+48(FP), CX
+	MOVQ         y_base+0(FP), DX
+	MOVQ         y_len+8(FP), BX
+	VBROADCASTSS alpha+72(FP), Y0
+	VBROADCASTSS k+76(FP), Y1
+	XORQ         SI, SI
+
+by2:
+	CMPQ         BX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Y2
+	VMOVUPS      (CX)(SI*1), Y3
+	VFMADD213PS  Y1, Y0, Y3
+	VMOVUPS      word63800000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      word1b800000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VRSQRTPS     Y3, Y4
+	VRSQRTPS     Y4, Y5
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y3
+	VFMADD231PS  Y5, Y3, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(SI*1)
+	VMOVUPS      32(AX)(SI*1), Y2
+	VMOVUPS      32(CX)(SI*1), Y3
+	VFMADD213PS  Y1, Y0, Y3
+	VMOVUPS      word63800000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      word1b800000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VRSQRTPS     Y3, Y4
+	VRSQRTPS     Y4, Y5
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y3
+	VFMADD231PS  Y5, Y3, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Y2
+	VMOVUPS      (CX)(SI*1), Y3
+	VFMADD213PS  Y1, Y0, Y3
+	VMOVUPS      word63800000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      word1b800000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VRSQRTPS     Y3, Y4
+	VRSQRTPS     Y4, Y5
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y3, Y5
+	VMULPS       word3e800000<>+0(SB), Y4, Y3
+	VFMADD231PS  Y5, Y3, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), DI
+	NEGQ         BX
+	VMOVDQU      64(DI)(BX*4), Y2
+	VMASKMOVPS   (AX)(SI*1), Y2, Y3
+	VMASKMOVPS   (CX)(SI*1), Y2, Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      word63800000<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y0
+	VMOVUPS      word1b800000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VRSQRTPS     Y1, Y0
+	VRSQRTPS     Y0, Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y4, Y4, Y4
+	VFNMADD213PS word3f800000<>+0(SB), Y1, Y4
+	VMULPS       word3e800000<>+0(SB), Y0, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y4, Y4, Y4
+	VFNMADD213PS word3f800000<>+0(SB), Y1, Y4
+	VMULPS       word3e800000<>+0(SB), Y0, Y1
+	VFMADD231PS  Y4, Y1, Y0
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y2, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word63800000<>+0(SB)/4, $0x63800000
+DATA word63800000<>+4(SB)/4, $0x63800000
+DATA word63800000<>+8(SB)/4, $0x63800000
+DATA word63800000<>+12(SB)/4, $0x63800000
+DATA word63800000<>+16(SB)/4, $0x63800000
+DATA word63800000<>+20(SB)/4, $0x63800000
+DATA word63800000<>+24(SB)/4, $0x63800000
+DATA word63800000<>+28(SB)/4, $0x63800000
+DATA word63800000<>+32(SB)/4, $0x63800000
+DATA word63800000<>+36(SB)/4, $0x63800000
+DATA word63800000<>+40(SB)/4, $0x63800000
+DATA word63800000<>+44(SB)/4, $0x63800000
+DATA word63800000<>+48(SB)/4, $0x63800000
+DATA word63800000<>+52(SB)/4, $0x63800000
+DATA word63800000<>+56(SB)/4, $0x63800000
+DATA word63800000<>+60(SB)/4, $0x63800000
+GLOBL word63800000<>(SB), RODATA|NOPTR, $64
+
+DATA word1b800000<>+0(SB)/4, $0x1b800000
+DATA word1b800000<>+4(SB)/4, $0x1b800000
+DATA word1b800000<>+8(SB)/4, $0x1b800000
+DATA word1b800000<>+12(SB)/4, $0x1b800000
+DATA word1b800000<>+16(SB)/4, $0x1b800000
+DATA word1b800000<>+20(SB)/4, $0x1b800000
+DATA word1b800000<>+24(SB)/4, $0x1b800000
+DATA word1b800000<>+28(SB)/4, $0x1b800000
+DATA word1b800000<>+32(SB)/4, $0x1b800000
+DATA word1b800000<>+36(SB)/4, $0x1b800000
+DATA word1b800000<>+40(SB)/4, $0x1b800000
+DATA word1b800000<>+44(SB)/4, $0x1b800000
+DATA word1b800000<>+48(SB)/4, $0x1b800000
+DATA word1b800000<>+52(SB)/4, $0x1b800000
+DATA word1b800000<>+56(SB)/4, $0x1b800000
+DATA word1b800000<>+60(SB)/4, $0x1b800000
+GLOBL word1b800000<>(SB), RODATA|NOPTR, $64
+
+DATA word3e800000<>+0(SB)/4, $0x3e800000
+DATA word3e800000<>+4(SB)/4, $0x3e800000
+DATA word3e800000<>+8(SB)/4, $0x3e800000
+DATA word3e800000<>+12(SB)/4, $0x3e800000
+DATA word3e800000<>+16(SB)/4, $0x3e800000
+DATA word3e800000<>+20(SB)/4, $0x3e800000
+DATA word3e800000<>+24(SB)/4, $0x3e800000
+DATA word3e800000<>+28(SB)/4, $0x3e800000
+DATA word3e800000<>+32(SB)/4, $0x3e800000
+DATA word3e800000<>+36(SB)/4, $0x3e800000
+DATA word3e800000<>+40(SB)/4, $0x3e800000
+DATA word3e800000<>+44(SB)/4, $0x3e800000
+DATA word3e800000<>+48(SB)/4, $0x3e800000
+DATA word3e800000<>+52(SB)/4, $0x3e800000
+DATA word3e800000<>+56(SB)/4, $0x3e800000
+DATA word3e800000<>+60(SB)/4, $0x3e800000
+GLOBL word3e800000<>(SB), RODATA|NOPTR, $64
+
+// func lrnGradientAVX2(dx []float32, r []float32, dy []float32, x []float32, m []float32, alpha float32, k float32)
+// Requires: AVX, FMA3
+TEXT ·lrnGradientAVX2(SB), NOSPLIT, $0-128
+	MOVQ         dy_base+48(FP), AX
+	MOVQ         x_base+72(FP), CX
+	MOVQ         m_base+96(FP), DX
+	MOVQ         dx_base+0(FP), BX
+	MOVQ         r_base+24(FP), SI
+	MOVQ         dx_len+8(FP), DI
+	VBROADCASTSS alpha+120(FP), Y0
+	VBROADCASTSS k+124(FP), Y1
+	XORQ         R8, R8
+
+by2:
+	CMPQ         DI, $+16
+	JL           by2End
+	VMOVUPS      (AX)(R8*1), Y2
+	VMOVUPS      (CX)(R8*1), Y3
+	VMOVUPS      (DX)(R8*1), Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      word63800000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y5
+	VMOVUPS      word1b800000<>+0(SB), Y4
+	VMAXPS       Y5, Y4, Y4
+	VRSQRTPS     Y4, Y5
+	VRSQRTPS     Y5, Y6
+	VMULPS       Y6, Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y4
+	VFMADD231PS  Y6, Y4, Y5
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y2, (BX)(R8*1)
+	VMOVUPS      Y3, (SI)(R8*1)
+	VMOVUPS      32(AX)(R8*1), Y2
+	VMOVUPS      32(CX)(R8*1), Y3
+	VMOVUPS      32(DX)(R8*1), Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      word63800000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y5
+	VMOVUPS      word1b800000<>+0(SB), Y4
+	VMAXPS       Y5, Y4, Y4
+	VRSQRTPS     Y4, Y5
+	VRSQRTPS     Y5, Y6
+	VMULPS       Y6, Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y4
+	VFMADD231PS  Y6, Y4, Y5
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y2, 32(BX)(R8*1)
+	VMOVUPS      Y3, 32(SI)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $+16, DI
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DI, $+8
+	JL           by1End
+	VMOVUPS      (AX)(R8*1), Y2
+	VMOVUPS      (CX)(R8*1), Y3
+	VMOVUPS      (DX)(R8*1), Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      word63800000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y5
+	VMOVUPS      word1b800000<>+0(SB), Y4
+	VMAXPS       Y5, Y4, Y4
+	VRSQRTPS     Y4, Y5
+	VRSQRTPS     Y5, Y6
+	VMULPS       Y6, Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMULPS       Y5, Y5, Y6
+	VMULPS       Y6, Y6, Y6
+	VFNMADD213PS word3f800000<>+0(SB), Y4, Y6
+	VMULPS       word3e800000<>+0(SB), Y5, Y4
+	VFMADD231PS  Y6, Y4, Y5
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y2, (BX)(R8*1)
+	VMOVUPS      Y3, (SI)(R8*1)
+	ADDQ         $+32, R8
+	SUBQ         $+8, DI
+	JMP          by1
+
+by1End:
+	TESTQ        DI, DI
+	JZ           done
+	LEAQ         maskWords<>+0(SB), R9
+	NEGQ         DI
+	VMOVDQU      64(R9)(DI*4), Y2
+	VMASKMOVPS   (AX)(R8*1), Y2, Y3
+	VMASKMOVPS   (CX)(R8*1), Y2, Y4
+	VMASKMOVPS   (DX)(R8*1), Y2, Y5
+	VFMADD213PS  Y1, Y0, Y5
+	VMOVUPS      word63800000<>+0(SB), Y0
+	VMINPS       Y5, Y0, Y0
+	VMOVUPS      word1b800000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VRSQRTPS     Y1, Y0
+	VRSQRTPS     Y0, Y5
+	VMULPS       Y5, Y0, Y0
+	VMULPS       Y0, Y0, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y1, Y5
+	VMULPS       word3e800000<>+0(SB), Y0, Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y0, Y0, Y5
+	VMULPS       Y5, Y5, Y5
+	VFNMADD213PS word3f800000<>+0(SB), Y1, Y5
+	VMULPS       word3e800000<>+0(SB), Y0, Y1
+	VFMADD231PS  Y5, Y1, Y0
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y0, Y0, Y0
+	VMULPS       Y0, Y0, Y0
+	VMULPS       Y0, Y4, Y4
+	VMASKMOVPS   Y3, Y2, (BX)(R8*1)
+	VMASKMOVPS   Y4, Y2, (SI)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAxpyAVX2(alpha float32, a []float32, b []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·mulAxpyAVX2(SB), NOSPLIT, $0-80
+	MOVQ         a_base+8(FP), AX
+	MOVQ         b_base+32(FP), CX
+	MOVQ         y_base+56(FP), DX
+	MOVQ         y_len+64(FP), BX
 	VBROADCASTSS alpha+0(FP), Y0
-	XORQ         BX, BX
+	XORQ         SI, SI
+
+by2:
+	CMPQ        BX, $+16
+	JL          by2End
+	VMOVUPS     (AX)(SI*1), Y1
+	VMOVUPS     (CX)(SI*1), Y2
+	VMOVUPS     (DX)(SI*1), Y3
+	VMULPS      Y0, Y1, Y1
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y3, (DX)(SI*1)
+	VMOVUPS     32(AX)(SI*1), Y1
+	VMOVUPS     32(CX)(SI*1), Y2
+	VMOVUPS     32(DX)(SI*1), Y3
+	VMULPS      Y0, Y1, Y1
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y3, 32(DX)(SI*1)
+	ADDQ        $+64, SI
+	SUBQ        $+16, BX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        BX, $+8
+	JL          by1End
+	VMOVUPS     (AX)(SI*1), Y1
+	VMOVUPS     (CX)(SI*1), Y2
+	VMOVUPS     (DX)(SI*1), Y3
+	VMULPS      Y0, Y1, Y1
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y3, (DX)(SI*1)
+	ADDQ        $+32, SI
+	SUBQ        $+8, BX
+	JMP         by1
+
+by1End:
+	TESTQ       BX, BX
+	JZ          done
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        BX
+	VMOVDQU     64(DI)(BX*4), Y1
+	VMASKMOVPS  (AX)(SI*1), Y1, Y2
+	VMASKMOVPS  (CX)(SI*1), Y1, Y3
+	VMASKMOVPS  (DX)(SI*1), Y1, Y4
+	VMULPS      Y0, Y2, Y2
+	VFMADD231PS Y2, Y3, Y4
+	VMASKMOVPS  Y4, Y1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func prefetchAVX2(x []float32)
+// Requires: MMX+
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-24
+	MOVQ x_base+0(FP), AX
+	MOVQ x_len+8(FP), CX
+
+loop:
+	CMPQ       CX, $+0
+	JLE        done
+	PREFETCHT0 (AX)
+	ADDQ       $+64, AX
+	SUBQ       $+16, CX
+	JMP        loop
+
+done:
+	RET
+
+// func sumRowsAVX2(dst []float32, x []float32, stride int, rows int)
+// Requires: AVX, MMX+
+TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ stride+48(FP), BX
+	SHLQ $0x02, BX
 
 by4:
-	CMPQ        DX, $+32
-	JL          by4End
-	VMOVUPS     (AX)(BX*1), Y1
-	VMOVUPS     (CX)(BX*1), Y2
-	VMULPS      Y1, Y1, Y1
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, (CX)(BX*1)
-	VMOVUPS     32(AX)(BX*1), Y1
-	VMOVUPS     32(CX)(BX*1), Y2
-	VMULPS      Y1, Y1, Y1
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, 32(CX)(BX*1)
-	VMOVUPS     64(AX)(BX*1), Y1
-	VMOVUPS     64(CX)(BX*1), Y2
-	VMULPS      Y1, Y1, Y1
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, 64(CX)(BX*1)
-	VMOVUPS     96(AX)(BX*1), Y1
-	VMOVUPS     96(CX)(BX*1), Y2
-	VMULPS      Y1, Y1, Y1
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, 96(CX)(BX*1)
-	ADDQ        $+128, BX
-	SUBQ        $+32, DX
+	CMPQ   CX, $+32
+	JL     by4End
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows4:
+	VMOVUPS    (SI), Y4
+	VADDPS     Y4, Y0, Y0
+	VMOVUPS    32(SI), Y4
+	VADDPS     Y4, Y1, Y1
+	VMOVUPS    64(SI), Y4
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    96(SI), Y4
+	VADDPS     Y4, Y3, Y3
+	ADDQ       BX, SI
+	DECQ       DI
+	JNZ        rows4
+	PREFETCHT0 (SI)
+	VMOVUPS    Y0, (AX)
+	PREFETCHT0 32(SI)
+	VMOVUPS    Y1, 32(AX)
+	PREFETCHT0 64(SI)
+	VMOVUPS    Y2, 64(AX)
+	PREFETCHT0 96(SI)
+	VMOVUPS    Y3, 96(AX)
+	ADDQ       $+128, DX
+	ADDQ       $+128, AX
+	SUBQ       $+32, CX
+	JMP        by4
+
+by4End:
+by1:
+	CMPQ   CX, $+8
+	JL     by1End
+	VXORPS Y0, Y0, Y0
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows1:
+	VMOVUPS    (SI), Y1
+	VADDPS     Y1, Y0, Y0
+	ADDQ       BX, SI
+	DECQ       DI
+	JNZ        rows1
+	PREFETCHT0 (SI)
+	VMOVUPS    Y0, (AX)
+	ADDQ       $+32, DX
+	ADDQ       $+32, AX
+	SUBQ       $+8, CX
+	JMP        by1
+
+by1End:
+	TESTQ   CX, CX
+	JZ      done
+	LEAQ    maskWords<>+0(SB), SI
+	NEGQ    CX
+	VMOVDQU 64(SI)(CX*4), Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    DX, CX
+	MOVQ    rows+56(FP), DX
+
+rowsRest:
+	VMASKMOVPS (CX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       BX, CX
+	DECQ       DX
+	JNZ        rowsRest
+	PREFETCHT0 (CX)
+	VMASKMOVPS Y1, Y0, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sumSqRowsAVX2(dst []float32, x []float32, stride int, rows int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sumSqRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ stride+48(FP), BX
+	SHLQ $0x02, BX
+
+by4:
+	CMPQ   CX, $+32
+	JL     by4End
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows4:
+	VMOVUPS     (SI), Y4
+	VFMADD231PS Y4, Y4, Y0
+	VMOVUPS     32(SI), Y4
+	VFMADD231PS Y4, Y4, Y1
+	VMOVUPS     64(SI), Y4
+	VFMADD231PS Y4, Y4, Y2
+	VMOVUPS     96(SI), Y4
+	VFMADD231PS Y4, Y4, Y3
+	ADDQ        BX, SI
+	DECQ        DI
+	JNZ         rows4
+	PREFETCHT0  (SI)
+	VMOVUPS     Y0, (AX)
+	PREFETCHT0  32(SI)
+	VMOVUPS     Y1, 32(AX)
+	PREFETCHT0  64(SI)
+	VMOVUPS     Y2, 64(AX)
+	PREFETCHT0  96(SI)
+	VMOVUPS     Y3, 96(AX)
+	ADDQ        $+128, DX
+	ADDQ        $+128, AX
+	SUBQ        $+32, CX
 	JMP         by4
 
 by4End:
 by1:
-	CMPQ        DX, $+8
-	JL          by1End
-	VMOVUPS     (AX)(BX*1), Y1
-	VMOVUPS     (CX)(BX*1), Y2
-	VMULPS      Y1, Y1, Y1
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, (CX)(BX*1)
-	ADDQ        $+32, BX
-	SUBQ        $+8, DX
+	CMPQ   CX, $+8
+	JL     by1End
+	VXORPS Y0, Y0, Y0
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows1:
+	VMOVUPS     (SI), Y1
+	VFMADD231PS Y1, Y1, Y0
+	ADDQ        BX, SI
+	DECQ        DI
+	JNZ         rows1
+	PREFETCHT0  (SI)
+	VMOVUPS     Y0, (AX)
+	ADDQ        $+32, DX
+	ADDQ        $+32, AX
+	SUBQ        $+8, CX
 	JMP         by1
 
 by1End:
-	TESTQ       DX, DX
-	JZ          done
-	LEAQ        maskWords<>+0(SB), SI
-	NEGQ        DX
-	VMOVDQU     64(SI)(DX*4), Y1
-	VMASKMOVPS  (AX)(BX*1), Y1, Y2
-	VMASKMOVPS  (CX)(BX*1), Y1, Y3
-	VMULPS      Y2, Y2, Y2
-	VFMADD231PS Y2, Y0, Y3
-	VMASKMOVPS  Y3, Y1, (CX)(BX*1)
+	TESTQ   CX, CX
+	JZ      done
+	LEAQ    maskWords<>+0(SB), SI
+	NEGQ    CX
+	VMOVDQU 64(SI)(CX*4), Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    DX, CX
+	MOVQ    rows+56(FP), DX
 
-done:
-	VZEROUPPER
-	RET
-
-// func lrnPow75AVX2(dst []float32, x []float32, scale []float32)
-// Requires: AVX
-TEXT ·lrnPow75AVX2(SB), NOSPLIT, $0-72
-	MOVQ x_base+24(FP), AX
-	MOVQ scale_base+48(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-
-by2:
-	CMPQ    BX, $+16
-	JL      by2End
-	VMOVUPS (AX)(SI*1), Y0
-	VMOVUPS (CX)(SI*1), Y1
-	VSQRTPS Y1, Y1
-	VSQRTPS Y1, Y2
-	VMULPS  Y2, Y1, Y1
-	VDIVPS  Y1, Y0, Y0
-	VMOVUPS Y0, (DX)(SI*1)
-	VMOVUPS 32(AX)(SI*1), Y0
-	VMOVUPS 32(CX)(SI*1), Y1
-	VSQRTPS Y1, Y1
-	VSQRTPS Y1, Y2
-	VMULPS  Y2, Y1, Y1
-	VDIVPS  Y1, Y0, Y0
-	VMOVUPS Y0, 32(DX)(SI*1)
-	ADDQ    $+64, SI
-	SUBQ    $+16, BX
-	JMP     by2
-
-by2End:
-by1:
-	CMPQ    BX, $+8
-	JL      by1End
-	VMOVUPS (AX)(SI*1), Y0
-	VMOVUPS (CX)(SI*1), Y1
-	VSQRTPS Y1, Y1
-	VSQRTPS Y1, Y2
-	VMULPS  Y2, Y1, Y1
-	VDIVPS  Y1, Y0, Y0
-	VMOVUPS Y0, (DX)(SI*1)
-	ADDQ    $+32, SI
-	SUBQ    $+8, BX
-	JMP     by1
-
-by1End:
-	TESTQ      BX, BX
-	JZ         done
-	LEAQ       maskWords<>+0(SB), DI
-	NEGQ       BX
-	VMOVDQU    64(DI)(BX*4), Y0
-	VMASKMOVPS (AX)(SI*1), Y0, Y1
-	VMASKMOVPS (CX)(SI*1), Y0, Y2
-	VSQRTPS    Y2, Y2
-	VSQRTPS    Y2, Y3
-	VMULPS     Y3, Y2, Y2
-	VDIVPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DX)(SI*1)
-
-done:
-	VZEROUPPER
-	RET
-
-// func lrnRatioAVX2(dst []float32, dy []float32, y []float32, scale []float32)
-// Requires: AVX
-TEXT ·lrnRatioAVX2(SB), NOSPLIT, $0-96
-	MOVQ dy_base+24(FP), AX
-	MOVQ y_base+48(FP), CX
-	MOVQ scale_base+72(FP), DX
-	MOVQ dst_base+0(FP), BX
-	MOVQ dst_len+8(FP), SI
-	XORQ DI, DI
-
-by2:
-	CMPQ    SI, $+16
-	JL      by2End
-	VMOVUPS (AX)(DI*1), Y0
-	VMOVUPS (CX)(DI*1), Y1
-	VMOVUPS (DX)(DI*1), Y2
-	VMULPS  Y1, Y0, Y0
-	VDIVPS  Y2, Y0, Y0
-	VMOVUPS Y0, (BX)(DI*1)
-	VMOVUPS 32(AX)(DI*1), Y0
-	VMOVUPS 32(CX)(DI*1), Y1
-	VMOVUPS 32(DX)(DI*1), Y2
-	VMULPS  Y1, Y0, Y0
-	VDIVPS  Y2, Y0, Y0
-	VMOVUPS Y0, 32(BX)(DI*1)
-	ADDQ    $+64, DI
-	SUBQ    $+16, SI
-	JMP     by2
-
-by2End:
-by1:
-	CMPQ    SI, $+8
-	JL      by1End
-	VMOVUPS (AX)(DI*1), Y0
-	VMOVUPS (CX)(DI*1), Y1
-	VMOVUPS (DX)(DI*1), Y2
-	VMULPS  Y1, Y0, Y0
-	VDIVPS  Y2, Y0, Y0
-	VMOVUPS Y0, (BX)(DI*1)
-	ADDQ    $+32, DI
-	SUBQ    $+8, SI
-	JMP     by1
-
-by1End:
-	TESTQ      SI, SI
-	JZ         done
-	LEAQ       maskWords<>+0(SB), R8
-	NEGQ       SI
-	VMOVDQU    64(R8)(SI*4), Y0
-	VMASKMOVPS (AX)(DI*1), Y0, Y1
-	VMASKMOVPS (CX)(DI*1), Y0, Y2
-	VMASKMOVPS (DX)(DI*1), Y0, Y3
-	VMULPS     Y2, Y1, Y1
-	VDIVPS     Y3, Y1, Y1
-	VMASKMOVPS Y1, Y0, (BX)(DI*1)
+rowsRest:
+	VMASKMOVPS  (CX), Y0, Y2
+	VFMADD231PS Y2, Y2, Y1
+	ADDQ        BX, CX
+	DECQ        DX
+	JNZ         rowsRest
+	PREFETCHT0  (CX)
+	VMASKMOVPS  Y1, Y0, (AX)
 
 done:
 	VZEROUPPER
@@ -7643,186 +8054,501 @@ done:
 	VZEROUPPER
 	RET
 
-// func sqAxpyAVX512(alpha float32, x []float32, y []float32)
+// func lrnForwardAVX512(y []float32, x []float32, m []float32, alpha float32, k float32)
 // Requires: AVX, AVX512F
-TEXT ·sqAxpyAVX512(SB), NOSPLIT, $0-56
-	MOVQ         x_base+8(FP), AX
-	MOVQ         y_base+32(FP), CX
-	MOVQ         y_len+40(FP), DX
+TEXT ·lrnForwardAVX512(SB), NOSPLIT, $0-80
+	MOVQ         x_base+24(FP), AX
+	MOVQ         m_base+48(FP), CX
+	MOVQ         y_base+0(FP), DX
+	MOVQ         y_len+8(FP), BX
+	VBROADCASTSS alpha+72(FP), Z0
+	VBROADCASTSS k+76(FP), Z1
+	XORQ         SI, SI
+
+by2:
+	CMPQ         BX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Z2
+	VMOVUPS      (CX)(SI*1), Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      word63800000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      word1b800000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VRSQRT14PS   Z3, Z4
+	VRSQRT14PS   Z4, Z5
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z4, Z4, Z5
+	VMULPS       Z5, Z5, Z5
+	VFNMADD213PS word3f800000<>+0(SB), Z3, Z5
+	VMULPS       word3e800000<>+0(SB), Z4, Z3
+	VFMADD231PS  Z5, Z3, Z4
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, (DX)(SI*1)
+	VMOVUPS      64(AX)(SI*1), Z2
+	VMOVUPS      64(CX)(SI*1), Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      word63800000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      word1b800000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VRSQRT14PS   Z3, Z4
+	VRSQRT14PS   Z4, Z5
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z4, Z4, Z5
+	VMULPS       Z5, Z5, Z5
+	VFNMADD213PS word3f800000<>+0(SB), Z3, Z5
+	VMULPS       word3e800000<>+0(SB), Z4, Z3
+	VFMADD231PS  Z5, Z3, Z4
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 64(DX)(SI*1)
+	ADDQ         $+128, SI
+	SUBQ         $+32, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Z2
+	VMOVUPS      (CX)(SI*1), Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      word63800000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      word1b800000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VRSQRT14PS   Z3, Z4
+	VRSQRT14PS   Z4, Z5
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z4, Z4, Z5
+	VMULPS       Z5, Z5, Z5
+	VFNMADD213PS word3f800000<>+0(SB), Z3, Z5
+	VMULPS       word3e800000<>+0(SB), Z4, Z3
+	VFMADD231PS  Z5, Z3, Z4
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, (DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), DI
+	KMOVW        (DI)(BX*4), K1
+	VMOVUPS.Z    (AX)(SI*1), K1, Z2
+	VMOVUPS.Z    (CX)(SI*1), K1, Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      word63800000<>+0(SB), Z0
+	VMINPS       Z3, Z0, Z0
+	VMOVUPS      word1b800000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z1
+	VRSQRT14PS   Z1, Z0
+	VRSQRT14PS   Z0, Z3
+	VMULPS       Z3, Z0, Z0
+	VMULPS       Z0, Z0, Z3
+	VMULPS       Z3, Z3, Z3
+	VFNMADD213PS word3f800000<>+0(SB), Z1, Z3
+	VMULPS       word3e800000<>+0(SB), Z0, Z1
+	VFMADD231PS  Z3, Z1, Z0
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnGradientAVX512(dx []float32, r []float32, dy []float32, x []float32, m []float32, alpha float32, k float32)
+// Requires: AVX, AVX512F
+TEXT ·lrnGradientAVX512(SB), NOSPLIT, $0-128
+	MOVQ         dy_base+48(FP), AX
+	MOVQ         x_base+72(FP), CX
+	MOVQ         m_base+96(FP), DX
+	MOVQ         dx_base+0(FP), BX
+	MOVQ         r_base+24(FP), SI
+	MOVQ         dx_len+8(FP), DI
+	VBROADCASTSS alpha+120(FP), Z0
+	VBROADCASTSS k+124(FP), Z1
+	XORQ         R8, R8
+
+by2:
+	CMPQ         DI, $+32
+	JL           by2End
+	VMOVUPS      (AX)(R8*1), Z2
+	VMOVUPS      (CX)(R8*1), Z3
+	VMOVUPS      (DX)(R8*1), Z4
+	VFMADD213PS  Z1, Z0, Z4
+	VMOVUPS      word63800000<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z5
+	VMOVUPS      word1b800000<>+0(SB), Z4
+	VMAXPS       Z5, Z4, Z4
+	VRSQRT14PS   Z4, Z5
+	VRSQRT14PS   Z5, Z6
+	VMULPS       Z6, Z5, Z5
+	VMULPS       Z5, Z5, Z6
+	VMULPS       Z6, Z6, Z6
+	VFNMADD213PS word3f800000<>+0(SB), Z4, Z6
+	VMULPS       word3e800000<>+0(SB), Z5, Z4
+	VFMADD231PS  Z6, Z4, Z5
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z2, (BX)(R8*1)
+	VMOVUPS      Z3, (SI)(R8*1)
+	VMOVUPS      64(AX)(R8*1), Z2
+	VMOVUPS      64(CX)(R8*1), Z3
+	VMOVUPS      64(DX)(R8*1), Z4
+	VFMADD213PS  Z1, Z0, Z4
+	VMOVUPS      word63800000<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z5
+	VMOVUPS      word1b800000<>+0(SB), Z4
+	VMAXPS       Z5, Z4, Z4
+	VRSQRT14PS   Z4, Z5
+	VRSQRT14PS   Z5, Z6
+	VMULPS       Z6, Z5, Z5
+	VMULPS       Z5, Z5, Z6
+	VMULPS       Z6, Z6, Z6
+	VFNMADD213PS word3f800000<>+0(SB), Z4, Z6
+	VMULPS       word3e800000<>+0(SB), Z5, Z4
+	VFMADD231PS  Z6, Z4, Z5
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z2, 64(BX)(R8*1)
+	VMOVUPS      Z3, 64(SI)(R8*1)
+	ADDQ         $+128, R8
+	SUBQ         $+32, DI
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DI, $+16
+	JL           by1End
+	VMOVUPS      (AX)(R8*1), Z2
+	VMOVUPS      (CX)(R8*1), Z3
+	VMOVUPS      (DX)(R8*1), Z4
+	VFMADD213PS  Z1, Z0, Z4
+	VMOVUPS      word63800000<>+0(SB), Z5
+	VMINPS       Z4, Z5, Z5
+	VMOVUPS      word1b800000<>+0(SB), Z4
+	VMAXPS       Z5, Z4, Z4
+	VRSQRT14PS   Z4, Z5
+	VRSQRT14PS   Z5, Z6
+	VMULPS       Z6, Z5, Z5
+	VMULPS       Z5, Z5, Z6
+	VMULPS       Z6, Z6, Z6
+	VFNMADD213PS word3f800000<>+0(SB), Z4, Z6
+	VMULPS       word3e800000<>+0(SB), Z5, Z4
+	VFMADD231PS  Z6, Z4, Z5
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z5, Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z2, (BX)(R8*1)
+	VMOVUPS      Z3, (SI)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $+16, DI
+	JMP          by1
+
+by1End:
+	TESTQ        DI, DI
+	JZ           done
+	LEAQ         maskBits<>+0(SB), R9
+	KMOVW        (R9)(DI*4), K1
+	VMOVUPS.Z    (AX)(R8*1), K1, Z2
+	VMOVUPS.Z    (CX)(R8*1), K1, Z3
+	VMOVUPS.Z    (DX)(R8*1), K1, Z4
+	VFMADD213PS  Z1, Z0, Z4
+	VMOVUPS      word63800000<>+0(SB), Z0
+	VMINPS       Z4, Z0, Z0
+	VMOVUPS      word1b800000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z1
+	VRSQRT14PS   Z1, Z0
+	VRSQRT14PS   Z0, Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z0, Z0, Z4
+	VMULPS       Z4, Z4, Z4
+	VFNMADD213PS word3f800000<>+0(SB), Z1, Z4
+	VMULPS       word3e800000<>+0(SB), Z0, Z1
+	VFMADD231PS  Z4, Z1, Z0
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z0, Z0, Z0
+	VMULPS       Z0, Z0, Z0
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      Z2, K1, (BX)(R8*1)
+	VMOVUPS      Z3, K1, (SI)(R8*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulAxpyAVX512(alpha float32, a []float32, b []float32, y []float32)
+// Requires: AVX, AVX512F
+TEXT ·mulAxpyAVX512(SB), NOSPLIT, $0-80
+	MOVQ         a_base+8(FP), AX
+	MOVQ         b_base+32(FP), CX
+	MOVQ         y_base+56(FP), DX
+	MOVQ         y_len+64(FP), BX
 	VBROADCASTSS alpha+0(FP), Z0
-	XORQ         BX, BX
+	XORQ         SI, SI
+
+by2:
+	CMPQ        BX, $+32
+	JL          by2End
+	VMOVUPS     (AX)(SI*1), Z1
+	VMOVUPS     (CX)(SI*1), Z2
+	VMOVUPS     (DX)(SI*1), Z3
+	VMULPS      Z0, Z1, Z1
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, (DX)(SI*1)
+	VMOVUPS     64(AX)(SI*1), Z1
+	VMOVUPS     64(CX)(SI*1), Z2
+	VMOVUPS     64(DX)(SI*1), Z3
+	VMULPS      Z0, Z1, Z1
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, 64(DX)(SI*1)
+	ADDQ        $+128, SI
+	SUBQ        $+32, BX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        BX, $+16
+	JL          by1End
+	VMOVUPS     (AX)(SI*1), Z1
+	VMOVUPS     (CX)(SI*1), Z2
+	VMOVUPS     (DX)(SI*1), Z3
+	VMULPS      Z0, Z1, Z1
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, (DX)(SI*1)
+	ADDQ        $+64, SI
+	SUBQ        $+16, BX
+	JMP         by1
+
+by1End:
+	TESTQ       BX, BX
+	JZ          done
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(BX*4), K1
+	VMOVUPS.Z   (AX)(SI*1), K1, Z1
+	VMOVUPS.Z   (CX)(SI*1), K1, Z2
+	VMOVUPS.Z   (DX)(SI*1), K1, Z3
+	VMULPS      Z0, Z1, Z1
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func prefetchAVX512(x []float32)
+// Requires: MMX+
+TEXT ·prefetchAVX512(SB), NOSPLIT, $0-24
+	MOVQ x_base+0(FP), AX
+	MOVQ x_len+8(FP), CX
+
+loop:
+	CMPQ       CX, $+0
+	JLE        done
+	PREFETCHT0 (AX)
+	ADDQ       $+64, AX
+	SUBQ       $+16, CX
+	JMP        loop
+
+done:
+	RET
+
+// func sumRowsAVX512(dst []float32, x []float32, stride int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sumRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ stride+48(FP), BX
+	SHLQ $0x02, BX
 
 by4:
-	CMPQ        DX, $+64
-	JL          by4End
-	VMOVUPS     (AX)(BX*1), Z1
-	VMOVUPS     (CX)(BX*1), Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, (CX)(BX*1)
-	VMOVUPS     64(AX)(BX*1), Z1
-	VMOVUPS     64(CX)(BX*1), Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, 64(CX)(BX*1)
-	VMOVUPS     128(AX)(BX*1), Z1
-	VMOVUPS     128(CX)(BX*1), Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, 128(CX)(BX*1)
-	VMOVUPS     192(AX)(BX*1), Z1
-	VMOVUPS     192(CX)(BX*1), Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, 192(CX)(BX*1)
-	ADDQ        $+256, BX
-	SUBQ        $+64, DX
+	CMPQ   CX, $+64
+	JL     by4End
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows4:
+	VMOVUPS    (SI), Z4
+	VADDPS     Z4, Z0, Z0
+	VMOVUPS    64(SI), Z4
+	VADDPS     Z4, Z1, Z1
+	VMOVUPS    128(SI), Z4
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    192(SI), Z4
+	VADDPS     Z4, Z3, Z3
+	ADDQ       BX, SI
+	DECQ       DI
+	JNZ        rows4
+	PREFETCHT0 (SI)
+	VMOVUPS    Z0, (AX)
+	PREFETCHT0 64(SI)
+	VMOVUPS    Z1, 64(AX)
+	PREFETCHT0 128(SI)
+	VMOVUPS    Z2, 128(AX)
+	PREFETCHT0 192(SI)
+	VMOVUPS    Z3, 192(AX)
+	ADDQ       $+256, DX
+	ADDQ       $+256, AX
+	SUBQ       $+64, CX
+	JMP        by4
+
+by4End:
+by1:
+	CMPQ   CX, $+16
+	JL     by1End
+	VPXORD Z5, Z5, Z5
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows1:
+	VMOVUPS    (SI), Z0
+	VADDPS     Z0, Z5, Z5
+	ADDQ       BX, SI
+	DECQ       DI
+	JNZ        rows1
+	PREFETCHT0 (SI)
+	VMOVUPS    Z5, (AX)
+	ADDQ       $+64, DX
+	ADDQ       $+64, AX
+	SUBQ       $+16, CX
+	JMP        by1
+
+by1End:
+	TESTQ  CX, CX
+	JZ     done
+	LEAQ   maskBits<>+0(SB), SI
+	KMOVW  (SI)(CX*4), K1
+	VPXORD Z6, Z6, Z6
+	MOVQ   DX, CX
+	MOVQ   rows+56(FP), DX
+
+rowsRest:
+	VMOVUPS.Z  (CX), K1, Z0
+	VADDPS     Z0, Z6, Z6
+	ADDQ       BX, CX
+	DECQ       DX
+	JNZ        rowsRest
+	PREFETCHT0 (CX)
+	VMOVUPS    Z6, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sumSqRowsAVX512(dst []float32, x []float32, stride int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sumSqRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ stride+48(FP), BX
+	SHLQ $0x02, BX
+
+by4:
+	CMPQ   CX, $+64
+	JL     by4End
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows4:
+	VMOVUPS     (SI), Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPS     64(SI), Z4
+	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     128(SI), Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS     192(SI), Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        BX, SI
+	DECQ        DI
+	JNZ         rows4
+	PREFETCHT0  (SI)
+	VMOVUPS     Z0, (AX)
+	PREFETCHT0  64(SI)
+	VMOVUPS     Z1, 64(AX)
+	PREFETCHT0  128(SI)
+	VMOVUPS     Z2, 128(AX)
+	PREFETCHT0  192(SI)
+	VMOVUPS     Z3, 192(AX)
+	ADDQ        $+256, DX
+	ADDQ        $+256, AX
+	SUBQ        $+64, CX
 	JMP         by4
 
 by4End:
 by1:
-	CMPQ        DX, $+16
-	JL          by1End
-	VMOVUPS     (AX)(BX*1), Z1
-	VMOVUPS     (CX)(BX*1), Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, (CX)(BX*1)
-	ADDQ        $+64, BX
-	SUBQ        $+16, DX
+	CMPQ   CX, $+16
+	JL     by1End
+	VPXORD Z5, Z5, Z5
+	MOVQ   DX, SI
+	MOVQ   rows+56(FP), DI
+
+rows1:
+	VMOVUPS     (SI), Z0
+	VFMADD231PS Z0, Z0, Z5
+	ADDQ        BX, SI
+	DECQ        DI
+	JNZ         rows1
+	PREFETCHT0  (SI)
+	VMOVUPS     Z5, (AX)
+	ADDQ        $+64, DX
+	ADDQ        $+64, AX
+	SUBQ        $+16, CX
 	JMP         by1
 
 by1End:
-	TESTQ       DX, DX
-	JZ          done
-	LEAQ        maskBits<>+0(SB), SI
-	KMOVW       (SI)(DX*4), K1
-	VMOVUPS.Z   (AX)(BX*1), K1, Z1
-	VMOVUPS.Z   (CX)(BX*1), K1, Z2
-	VMULPS      Z1, Z1, Z1
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, K1, (CX)(BX*1)
+	TESTQ  CX, CX
+	JZ     done
+	LEAQ   maskBits<>+0(SB), SI
+	KMOVW  (SI)(CX*4), K1
+	VPXORD Z6, Z6, Z6
+	MOVQ   DX, CX
+	MOVQ   rows+56(FP), DX
 
-done:
-	VZEROUPPER
-	RET
-
-// func lrnPow75AVX512(dst []float32, x []float32, scale []float32)
-// Requires: AVX, AVX512F
-TEXT ·lrnPow75AVX512(SB), NOSPLIT, $0-72
-	MOVQ x_base+24(FP), AX
-	MOVQ scale_base+48(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ SI, SI
-
-by2:
-	CMPQ    BX, $+32
-	JL      by2End
-	VMOVUPS (AX)(SI*1), Z0
-	VMOVUPS (CX)(SI*1), Z1
-	VSQRTPS Z1, Z1
-	VSQRTPS Z1, Z2
-	VMULPS  Z2, Z1, Z1
-	VDIVPS  Z1, Z0, Z0
-	VMOVUPS Z0, (DX)(SI*1)
-	VMOVUPS 64(AX)(SI*1), Z0
-	VMOVUPS 64(CX)(SI*1), Z1
-	VSQRTPS Z1, Z1
-	VSQRTPS Z1, Z2
-	VMULPS  Z2, Z1, Z1
-	VDIVPS  Z1, Z0, Z0
-	VMOVUPS Z0, 64(DX)(SI*1)
-	ADDQ    $+128, SI
-	SUBQ    $+32, BX
-	JMP     by2
-
-by2End:
-by1:
-	CMPQ    BX, $+16
-	JL      by1End
-	VMOVUPS (AX)(SI*1), Z0
-	VMOVUPS (CX)(SI*1), Z1
-	VSQRTPS Z1, Z1
-	VSQRTPS Z1, Z2
-	VMULPS  Z2, Z1, Z1
-	VDIVPS  Z1, Z0, Z0
-	VMOVUPS Z0, (DX)(SI*1)
-	ADDQ    $+64, SI
-	SUBQ    $+16, BX
-	JMP     by1
-
-by1End:
-	TESTQ     BX, BX
-	JZ        done
-	LEAQ      maskBits<>+0(SB), DI
-	KMOVW     (DI)(BX*4), K1
-	VMOVUPS.Z (AX)(SI*1), K1, Z0
-	VMOVUPS.Z (CX)(SI*1), K1, Z1
-	VSQRTPS   Z1, Z1
-	VSQRTPS   Z1, Z2
-	VMULPS    Z2, Z1, Z1
-	VDIVPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (DX)(SI*1)
-
-done:
-	VZEROUPPER
-	RET
-
-// func lrnRatioAVX512(dst []float32, dy []float32, y []float32, scale []float32)
-// Requires: AVX, AVX512F
-TEXT ·lrnRatioAVX512(SB), NOSPLIT, $0-96
-	MOVQ dy_base+24(FP), AX
-	MOVQ y_base+48(FP), CX
-	MOVQ scale_base+72(FP), DX
-	MOVQ dst_base+0(FP), BX
-	MOVQ dst_len+8(FP), SI
-	XORQ DI, DI
-
-by2:
-	CMPQ    SI, $+32
-	JL      by2End
-	VMOVUPS (AX)(DI*1), Z0
-	VMOVUPS (CX)(DI*1), Z1
-	VMOVUPS (DX)(DI*1), Z2
-	VMULPS  Z1, Z0, Z0
-	VDIVPS  Z2, Z0, Z0
-	VMOVUPS Z0, (BX)(DI*1)
-	VMOVUPS 64(AX)(DI*1), Z0
-	VMOVUPS 64(CX)(DI*1), Z1
-	VMOVUPS 64(DX)(DI*1), Z2
-	VMULPS  Z1, Z0, Z0
-	VDIVPS  Z2, Z0, Z0
-	VMOVUPS Z0, 64(BX)(DI*1)
-	ADDQ    $+128, DI
-	SUBQ    $+32, SI
-	JMP     by2
-
-by2End:
-by1:
-	CMPQ    SI, $+16
-	JL      by1End
-	VMOVUPS (AX)(DI*1), Z0
-	VMOVUPS (CX)(DI*1), Z1
-	VMOVUPS (DX)(DI*1), Z2
-	VMULPS  Z1, Z0, Z0
-	VDIVPS  Z2, Z0, Z0
-	VMOVUPS Z0, (BX)(DI*1)
-	ADDQ    $+64, DI
-	SUBQ    $+16, SI
-	JMP     by1
-
-by1End:
-	TESTQ     SI, SI
-	JZ        done
-	LEAQ      maskBits<>+0(SB), R8
-	KMOVW     (R8)(SI*4), K1
-	VMOVUPS.Z (AX)(DI*1), K1, Z0
-	VMOVUPS.Z (CX)(DI*1), K1, Z1
-	VMOVUPS.Z (DX)(DI*1), K1, Z2
-	VMULPS    Z1, Z0, Z0
-	VDIVPS    Z2, Z0, Z0
-	VMOVUPS   Z0, K1, (BX)(DI*1)
+rowsRest:
+	VMOVUPS.Z   (CX), K1, Z0
+	VFMADD231PS Z0, Z0, Z6
+	ADDQ        BX, CX
+	DECQ        DX
+	JNZ         rowsRest
+	PREFETCHT0  (CX)
+	VMOVUPS     Z6, K1, (AX)
 
 done:
 	VZEROUPPER

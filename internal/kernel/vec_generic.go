@@ -46,9 +46,12 @@ var vecGeneric = vecOps{
 	normRectifySumsRow: normRectifySumsRowGeneric,
 	normRectifyGradRow: normRectifyGradRowGeneric,
 
-	sqAxpy:   sqAxpyGeneric,
-	lrnPow75: lrnPow75Generic,
-	lrnRatio: lrnRatioGeneric,
+	prefetch:    func([]float32) {},
+	mulAxpy:     mulAxpyGeneric,
+	sumRows:     sumRowsGeneric,
+	sumSqRows:   sumSqRowsGeneric,
+	lrnForward:  lrnForwardGeneric,
+	lrnGradient: lrnGradientGeneric,
 
 	maxPoolRow:    maxPoolRowGeneric,
 	avePoolRow:    avePoolRowGeneric,
@@ -304,27 +307,58 @@ func bnBackwardGeneric(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)
 	}
 }
 
-// sqAxpyGeneric adds alpha·x² to y.
-func sqAxpyGeneric(alpha float32, x, y []float32) {
-	for i, v := range x {
-		y[i] += float32(alpha * (v * v))
+// mulAxpyGeneric adds alpha·a·b to y.
+func mulAxpyGeneric(alpha float32, a, b, y []float32) {
+	for i := range y {
+		y[i] += float32(float32(alpha*a[i]) * b[i])
 	}
 }
 
-// lrnPow75Generic sets dst to x·scale^-0.75.
-func lrnPow75Generic(dst, x, scale []float32) {
-	for i := range dst {
-		r := float32(math.Sqrt(float64(scale[i])))
-		dst[i] = x[i] / (r * float32(math.Sqrt(float64(r))))
+// sumRowsGeneric adds the rows x[r·stride:], of as many numbers as dst, and
+// sets dst to the sum.
+func sumRowsGeneric(dst, x []float32, stride, rows int) {
+	clear(dst)
+	for r := range rows {
+		addGeneric(dst, dst, x[r*stride:])
 	}
 }
 
-// lrnRatioGeneric sets dst to dy·y/scale.
-func lrnRatioGeneric(dst, dy, y, scale []float32) {
-	for i := range dst {
-		dst[i] = dy[i] * y[i] / scale[i]
+// sumSqRowsGeneric is sumRowsGeneric of the squares.
+func sumSqRowsGeneric(dst, x []float32, stride, rows int) {
+	clear(dst)
+	for r := range rows {
+		for i, v := range x[r*stride:][:len(dst)] {
+			dst[i] += float32(v * v)
+		}
 	}
 }
+
+// lrnForwardGeneric sets y to x·(k + alpha·m)^-0.75.
+func lrnForwardGeneric(y, x, m []float32, alpha, k float32) {
+	for i := range y {
+		y[i] = x[i] * cube(lrnFourthRoot(m[i], alpha, k))
+	}
+}
+
+// lrnGradientGeneric sets dx to dy·(k + alpha·m)^-0.75 and r to
+// dy·x·(k + alpha·m)^-1.75.
+func lrnGradientGeneric(dx, r, dy, x, m []float32, alpha, k float32) {
+	for i := range dx {
+		w := lrnFourthRoot(m[i], alpha, k)
+		d := dy[i] * cube(w)
+		r[i] = d * x[i] * (w * cube(w))
+		dx[i] = d
+	}
+}
+
+// lrnFourthRoot returns (k + alpha·m)^-¼, with the sum brought into the range
+// 2^-72 to 2^72 so that no power of the result that LRN needs overflows.
+func lrnFourthRoot(m, alpha, k float32) float32 {
+	scale := max(0x1p-72, min(0x1p72, float32(alpha*m)+k))
+	return float32(1 / math.Sqrt(math.Sqrt(float64(scale))))
+}
+
+func cube(x float32) float32 { return x * x * x }
 
 // maxPoolRowGeneric computes len(y) maxima of windows that lie inside the
 // plane, stride columns apart: x starts at the first window's first element,

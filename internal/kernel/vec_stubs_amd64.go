@@ -99,20 +99,35 @@ func sigmoidAVX2(dst []float32, x []float32)
 //go:noescape
 func bnBackwardAVX2(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
 
-// sqAxpyAVX2 adds alpha·x² to y.
+// lrnForwardAVX2 sets y to x·(k + alpha·m)^-0.75.
 //
 //go:noescape
-func sqAxpyAVX2(alpha float32, x []float32, y []float32)
+func lrnForwardAVX2(y []float32, x []float32, m []float32, alpha float32, k float32)
 
-// lrnPow75AVX2 sets dst to x·scale^-0.75.
+// lrnGradientAVX2 sets dx to dy·(k + alpha·m)^-0.75 and r to dy·x·(k + alpha·m)^-1.75.
 //
 //go:noescape
-func lrnPow75AVX2(dst []float32, x []float32, scale []float32)
+func lrnGradientAVX2(dx []float32, r []float32, dy []float32, x []float32, m []float32, alpha float32, k float32)
 
-// lrnRatioAVX2 sets dst to dy·y/scale.
+// mulAxpyAVX2 adds alpha·a·b to y.
 //
 //go:noescape
-func lrnRatioAVX2(dst []float32, dy []float32, y []float32, scale []float32)
+func mulAxpyAVX2(alpha float32, a []float32, b []float32, y []float32)
+
+// prefetchAVX2 asks for the memory of x, which soon will be read or written.
+//
+//go:noescape
+func prefetchAVX2(x []float32)
+
+// sumRowsAVX2 adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.
+//
+//go:noescape
+func sumRowsAVX2(dst []float32, x []float32, stride int, rows int)
+
+// sumSqRowsAVX2 is sumRows of the squares.
+//
+//go:noescape
+func sumSqRowsAVX2(dst []float32, x []float32, stride int, rows int)
 
 // normRectifyAVX2 is normRectifyGeneric.
 //
@@ -384,20 +399,35 @@ func sigmoidAVX512(dst []float32, x []float32)
 //go:noescape
 func bnBackwardAVX512(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
 
-// sqAxpyAVX512 adds alpha·x² to y.
+// lrnForwardAVX512 sets y to x·(k + alpha·m)^-0.75.
 //
 //go:noescape
-func sqAxpyAVX512(alpha float32, x []float32, y []float32)
+func lrnForwardAVX512(y []float32, x []float32, m []float32, alpha float32, k float32)
 
-// lrnPow75AVX512 sets dst to x·scale^-0.75.
+// lrnGradientAVX512 sets dx to dy·(k + alpha·m)^-0.75 and r to dy·x·(k + alpha·m)^-1.75.
 //
 //go:noescape
-func lrnPow75AVX512(dst []float32, x []float32, scale []float32)
+func lrnGradientAVX512(dx []float32, r []float32, dy []float32, x []float32, m []float32, alpha float32, k float32)
 
-// lrnRatioAVX512 sets dst to dy·y/scale.
+// mulAxpyAVX512 adds alpha·a·b to y.
 //
 //go:noescape
-func lrnRatioAVX512(dst []float32, dy []float32, y []float32, scale []float32)
+func mulAxpyAVX512(alpha float32, a []float32, b []float32, y []float32)
+
+// prefetchAVX512 asks for the memory of x, which soon will be read or written.
+//
+//go:noescape
+func prefetchAVX512(x []float32)
+
+// sumRowsAVX512 adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.
+//
+//go:noescape
+func sumRowsAVX512(dst []float32, x []float32, stride int, rows int)
+
+// sumSqRowsAVX512 is sumRows of the squares.
+//
+//go:noescape
+func sumSqRowsAVX512(dst []float32, x []float32, stride int, rows int)
 
 // normRectifyAVX512 is normRectifyGeneric.
 //

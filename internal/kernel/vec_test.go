@@ -79,9 +79,6 @@ var elementwise = []struct {
 		func(y, a, _, _ []float32) { ReLU(y, a, 0.125) },
 		func(p *Pool, y, a, _, _ []float32) { ReLUP(p, y, a, 0.125) },
 		func(_, a, _, _ float64) float64 { return relu(a, 0.125) }},
-	{"sqAxpy", 1,
-		func(y, a, _, _ []float32) { vec().sqAxpy(0.75, a, y) }, nil,
-		func(y, a, _, _ float64) float64 { return y + 0.75*a*a }},
 	{"Add", 2,
 		func(y, a, b, _ []float32) { Add(y, a, b) },
 		func(p *Pool, y, a, b, _ []float32) { AddP(p, y, a, b) },
@@ -119,9 +116,9 @@ var elementwise = []struct {
 	{"mulAdd", 3,
 		func(y, a, b, c []float32) { vec().mulAdd(y, a, b, c) }, nil,
 		func(_, a, b, c float64) float64 { return a*b + c }},
-	{"lrnRatio", 3,
-		func(y, a, b, c []float32) { vec().lrnRatio(y, a, b, c) }, nil,
-		func(_, a, b, c float64) float64 { return a * b / c }},
+	{"mulAxpy", 2,
+		func(y, a, b, _ []float32) { vec().mulAxpy(0.75, a, b, y) }, nil,
+		func(y, a, b, _ float64) float64 { return y + 0.75*a*b }},
 }
 
 func relu(x, slope float64) float64 { return math.Max(x, 0) + slope*math.Min(x, 0) }

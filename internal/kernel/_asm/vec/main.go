@@ -17,6 +17,7 @@ func main() {
 		s.maps()
 		s.transcendental()
 		s.normalization()
+		s.lrn()
 		s.batchNorm()
 		s.updates()
 		s.reductions()

@@ -201,7 +201,7 @@ func (s *set) maps() {
 	})
 }
 
-// normalization writes the loops of BatchNorm and LRN.
+// normalization writes the loops of BatchNorm.
 func (s *set) normalization() {
 	s.mapping(mapping{
 		name: "bnBackward", signature: "(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)",
@@ -212,39 +212,6 @@ func (s *set) normalization() {
 			VSUBPS(c[0], in[0], in[0])
 			VFNMADD231PS(in[1], c[1], in[0])
 			VMULPS(c[2], in[0], in[0])
-			return in[:1]
-		},
-	})
-	s.mapping(mapping{
-		name: "sqAxpy", signature: "(alpha float32, x, y []float32)",
-		doc: "adds alpha·x² to y.",
-		in:  []string{"x", "y"}, out: []string{"y"}, scalars: []string{"alpha"}, unroll: 4,
-		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
-			VMULPS(in[0], in[0], in[0])
-			VFMADD231PS(in[0], c[0], in[1])
-			return in[1:]
-		},
-	})
-	s.mapping(mapping{
-		name: "lrnPow75", signature: "(dst, x, scale []float32)",
-		doc: "sets dst to x·scale^-0.75.",
-		in:  []string{"x", "scale"}, out: []string{"dst"}, unroll: 2,
-		body: func(in, _ []reg.VecVirtual) []reg.VecVirtual {
-			root, fourth := s.vec(), s.vec()
-			VSQRTPS(in[1], root)
-			VSQRTPS(root, fourth)
-			VMULPS(fourth, root, root)
-			VDIVPS(root, in[0], in[0])
-			return in[:1]
-		},
-	})
-	s.mapping(mapping{
-		name: "lrnRatio", signature: "(dst, dy, y, scale []float32)",
-		doc: "sets dst to dy·y/scale.",
-		in:  []string{"dy", "y", "scale"}, out: []string{"dst"}, unroll: 2,
-		body: func(in, _ []reg.VecVirtual) []reg.VecVirtual {
-			VMULPS(in[1], in[0], in[0])
-			VDIVPS(in[2], in[0], in[0])
 			return in[:1]
 		},
 	})

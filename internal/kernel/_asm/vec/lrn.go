@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// fourthRoot returns s^-¼ of s = k + alpha·m, which it brings into the range
+// 2^-72 to 2^72: an estimate, by Newton's method w += w(1 - s·w⁴)/4, until
+// all bits but about the last are right.
+func (s *set) fourthRoot(m, alpha, k reg.VecVirtual) reg.VecVirtual {
+	limit, scale := s.vec(), s.vec()
+	VFMADD213PS(k, alpha, m)
+	VMOVUPS(number(0x1p72), limit)
+	VMINPS(m, limit, limit) // m where it is NaN
+	VMOVUPS(number(0x1p-72), scale)
+	VMAXPS(limit, scale, scale) // the same
+
+	w, root := s.vec(), s.vec()
+	steps := 1
+	if s.wide {
+		VRSQRT14PS(scale, w)
+		VRSQRT14PS(w, root)
+	} else {
+		VRSQRTPS(scale, w) // 12 bits
+		VRSQRTPS(w, root)
+		steps = 2
+	}
+	VMULPS(root, w, w) // s^-½ · s^¼
+	for range steps {
+		e, quarter := s.vec(), s.vec()
+		VMULPS(w, w, e)
+		VMULPS(e, e, e)
+		VFNMADD213PS(number(1), scale, e)
+		VMULPS(number(0.25), w, quarter)
+		VFMADD231PS(e, quarter, w)
+	}
+	return w
+}
+
+// lrn writes the loops of local response normalization with beta 0.75.
+func (s *set) lrn() {
+	cube := func(x, w reg.VecVirtual) { // x·w³
+		VMULPS(w, x, x)
+		VMULPS(w, x, x)
+		VMULPS(w, x, x)
+	}
+	s.mapping(mapping{
+		name: "lrnForward", signature: "(y, x, m []float32, alpha, k float32)",
+		doc: "sets y to x·(k + alpha·m)^-0.75.",
+		in:  []string{"x", "m"}, out: []string{"y"}, scalars: []string{"alpha", "k"}, unroll: 2,
+		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
+			cube(in[0], s.fourthRoot(in[1], c[0], c[1]))
+			return in[:1]
+		},
+	})
+	s.mapping(mapping{
+		name: "lrnGradient", signature: "(dx, r, dy, x, m []float32, alpha, k float32)",
+		doc: "sets dx to dy·(k + alpha·m)^-0.75 and r to dy·x·(k + alpha·m)^-1.75.",
+		in:  []string{"dy", "x", "m"}, out: []string{"dx", "r"}, scalars: []string{"alpha", "k"}, unroll: 2,
+		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
+			w := s.fourthRoot(in[2], c[0], c[1])
+			cube(in[0], w)
+			r := in[1]
+			VMULPS(in[0], r, r)
+			VMULPS(w, w, w)
+			VMULPS(w, w, w)
+			VMULPS(w, r, r)
+			return []reg.VecVirtual{in[0], r}
+		},
+	})
+	s.mapping(mapping{
+		name: "mulAxpy", signature: "(alpha float32, a, b, y []float32)",
+		doc: "adds alpha·a·b to y.",
+		in:  []string{"a", "b", "y"}, out: []string{"y"}, scalars: []string{"alpha"}, unroll: 2,
+		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
+			VMULPS(c[0], in[0], in[0])
+			VFMADD231PS(in[0], in[1], in[2])
+			return in[2:]
+		},
+	})
+	s.prefetch()
+	s.sumRows("sumRows", "adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.",
+		func(v, sum reg.VecVirtual) { VADDPS(v, sum, sum) })
+	s.sumRows("sumSqRows", "is sumRows of the squares.",
+		func(v, sum reg.VecVirtual) { VFMADD231PS(v, v, sum) })
+}
+
+// prefetch writes a loop that asks for the memory of x.
+func (s *set) prefetch() {
+	s.text("prefetch", "(x []float32)", "asks for the memory of x, which soon will be read or written.")
+	x, n := Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
+	Label("loop")
+	CMPQ(n, I32(0))
+	JLE(LabelRef("done"))
+	PREFETCHT0(Mem{Base: x})
+	ADDQ(I32(64), x)
+	SUBQ(I32(16), n)
+	JMP(LabelRef("loop"))
+	Label("done")
+	RET()
+}
+
+// sumRows writes a loop that takes some columns of all rows, then the next. It
+// asks for the row behind the last: LRN needs it next.
+func (s *set) sumRows(name, doc string, add func(v, sum reg.VecVirtual)) {
+	s.text(name, "(dst, x []float32, stride, rows int)", doc)
+	dst, n := Load(Param("dst").Base(), GP64()), Load(Param("dst").Len(), GP64())
+	x := Load(Param("x").Base(), GP64())
+	stride := Load(Param("stride"), GP64())
+	SHLQ(U8(2), stride)
+	columns := func(count int, sel *mask) {
+		var sums []reg.VecVirtual
+		for range count {
+			sums = append(sums, s.zero())
+		}
+		row, left := GP64(), GP64()
+		MOVQ(x, row)
+		Load(Param("rows"), left)
+		label := fmt.Sprintf("rows%d", count)
+		if sel != nil {
+			label = "rowsRest"
+		}
+		Label(label)
+		for u, sum := range sums {
+			add(s.load(Mem{Base: row, Disp: 4 * s.lanes * u}, sel), sum)
+		}
+		ADDQ(stride, row)
+		DECQ(left)
+		JNZ(LabelRef(label))
+		for u, sum := range sums {
+			PREFETCHT0(Mem{Base: row, Disp: 4 * s.lanes * u})
+			s.store(sum, Mem{Base: dst, Disp: 4 * s.lanes * u}, sel)
+		}
+	}
+	loop := func(count int) {
+		again, end := fmt.Sprintf("by%d", count), fmt.Sprintf("by%dEnd", count)
+		Label(again)
+		CMPQ(n, I32(count*s.lanes))
+		JL(LabelRef(end))
+		columns(count, nil)
+		ADDQ(I32(4*count*s.lanes), x)
+		ADDQ(I32(4*count*s.lanes), dst)
+		SUBQ(I32(count*s.lanes), n)
+		JMP(LabelRef(again))
+		Label(end)
+	}
+	loop(4)
+	loop(1)
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	columns(1, s.mask(n, 0))
+	Label("done")
+	ret()
+}
