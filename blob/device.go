@@ -26,6 +26,10 @@ type Device interface {
 	Copy(dst, src Ptr, n int)        // on the device
 	ToDevice(dst Ptr, src []float32) // src may change when it returns
 	ToHost(dst []float32, src Ptr)   // dst has the numbers when it returns
+
+	// Recording returns where the addresses are noted that are given out while the
+	// device records work instead of doing it; nil if it does not.
+	Recording() *Uses
 }
 
 // onDevice is the copy of a memory on a device. As in Caffe's syncedmem.hpp,
@@ -59,19 +63,44 @@ func (b *block) free() {
 // DeviceData returns the address of a device's copy of the numbers, for
 // reading. The address stays the same until the blob grows or shares the
 // numbers of another.
-func (b *Blob) DeviceData(d Device) Ptr { return b.data.deviceRead(d, b.count) }
+func (b *Blob) DeviceData(d Device) Ptr { return b.onDevice(d, false, false) }
 
 // MutableDeviceData returns the address of a device's copy of the numbers, for
 // writing. The host's copy is then out of date.
-func (b *Blob) MutableDeviceData(d Device) Ptr { return b.data.deviceWrite(d, b.count) }
+func (b *Blob) MutableDeviceData(d Device) Ptr { return b.onDevice(d, false, true) }
 
 // DeviceDiff returns the address of a device's copy of the gradient, for
 // reading.
-func (b *Blob) DeviceDiff(d Device) Ptr { return b.diff.deviceRead(d, b.count) }
+func (b *Blob) DeviceDiff(d Device) Ptr { return b.onDevice(d, true, false) }
 
 // MutableDeviceDiff returns the address of a device's copy of the gradient, for
 // writing.
-func (b *Blob) MutableDeviceDiff(d Device) Ptr { return b.diff.deviceWrite(d, b.count) }
+func (b *Blob) MutableDeviceDiff(d Device) Ptr { return b.onDevice(d, true, true) }
+
+// onDevice returns the address of the device's copy of the data or the diff.
+func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
+	m := b.data
+	if diff {
+		m = b.diff
+	}
+	if m == nil || b.count == 0 { // no numbers
+		return 0
+	}
+	if m.device == nil {
+		m.attach(d)
+	}
+	m.device.mu.Lock()
+	defer m.device.mu.Unlock()
+	before := m.device.current
+	p := m.send(d, b.count)
+	if write && p != 0 {
+		m.device.current[host] = 0
+	}
+	if r := d.Recording(); r != nil {
+		r.list = append(r.list, use{b, m, b.count, diff, write, p, before})
+	}
+	return p
+}
 
 // read returns the first n numbers on the host, the newest there are.
 func (m *memory) read(n int) []float32 {
@@ -108,26 +137,6 @@ func (m *memory) fetch(n int) []float32 {
 	return values
 }
 
-func (m *memory) deviceRead(d Device, n int) Ptr {
-	if m == nil || n == 0 { // no numbers
-		return 0
-	}
-	if m.device == nil {
-		m.attach(d)
-	}
-	m.device.mu.Lock()
-	defer m.device.mu.Unlock()
-	return m.send(d, n)
-}
-
-func (m *memory) deviceWrite(d Device, n int) Ptr {
-	p := m.deviceRead(d, n)
-	if p != 0 {
-		m.device.current[host] = 0
-	}
-	return p
-}
-
 // attach makes the record of a copy on a device, which the numbers of the host
 // are all newer than.
 func (m *memory) attach(d Device) {
@@ -145,10 +154,10 @@ func (m *memory) send(to Device, n int) Ptr {
 		d.block.free()
 		d.device, d.block.device, d.current[device] = to, to, 0
 	}
-	if d.block.room < n {
-		m.growDevice(max(n, m.reserve))
+	if d.block.room < n && !m.growDevice(max(n, m.reserve)) {
+		return 0
 	}
-	if d.block.ptr == 0 || d.current[device] >= n {
+	if d.current[device] >= n {
 		return d.block.ptr
 	}
 	k := min(n, d.current[host])
@@ -164,16 +173,52 @@ func (m *memory) send(to Device, n int) Ptr {
 	return d.block.ptr
 }
 
-// growDevice takes a larger block and keeps the numbers of the old one.
-func (m *memory) growDevice(n int) {
+// growDevice takes a larger block and keeps the numbers of the old one. If there
+// is none to be had, it changes nothing.
+func (m *memory) growDevice(n int) bool {
 	d := m.device
 	p := d.device.Alloc(n)
-	if k := d.current[device]; k > 0 && p != 0 {
+	if p == 0 {
+		return false
+	}
+	if k := d.current[device]; k > 0 {
 		d.device.Copy(p, d.block.ptr, k)
 	}
 	d.block.free()
 	d.block.ptr, d.block.room = p, n
-	if p == 0 {
-		d.block.room, d.current[device] = 0, 0
+	return true
+}
+
+// Uses are the addresses that blobs have given out while work was recorded.
+type Uses struct{ list []use }
+
+type use struct {
+	blob        *Blob
+	memory      *memory
+	n           int
+	diff, write bool
+	ptr         Ptr
+	before      [2]int // memory.device.current
+}
+
+// Again does for the numbers what giving out the addresses has done, as if the
+// recorded work were put into the device once more. It returns false if an address
+// or a count is another one: then the work has to be done in the ordinary way.
+func (u *Uses) Again(d Device) bool {
+	for i := range u.list {
+		e := &u.list[i]
+		b := e.blob
+		if b.count != e.n || e.diff && b.diff != e.memory || !e.diff && b.data != e.memory || b.onDevice(d, e.diff, e.write) != e.ptr {
+			return false
+		}
 	}
+	return true
+}
+
+// Undo says that the recorded work is not going to be done.
+func (u *Uses) Undo() {
+	for i := len(u.list) - 1; i >= 0; i-- {
+		u.list[i].memory.device.current = u.list[i].before
+	}
+	u.list = nil
 }

@@ -16,6 +16,7 @@ type fakeDevice struct {
 	toDev   int
 	freed   chan Ptr
 	failing bool
+	uses    *Uses
 }
 
 func newFakeDevice() *fakeDevice {
@@ -36,6 +37,7 @@ func (d *fakeDevice) Alloc(n int) Ptr {
 	return p
 }
 
+func (d *fakeDevice) Recording() *Uses                { return d.uses }
 func (d *fakeDevice) Free(p Ptr)                      { d.freed <- p }
 func (d *fakeDevice) Zero(p Ptr, n int)               { clear(d.at(p, n)) }
 func (d *fakeDevice) Copy(dst, src Ptr, n int)        { copy(d.at(dst, n), d.at(src, n)) }
@@ -207,5 +209,53 @@ func TestDeviceAllocs(t *testing.T) {
 	b.DeviceData(d)
 	if n := testing.AllocsPerRun(10, func() { b.MutableData()[0]++; b.MutableDeviceData(d) }); n != 0 {
 		t.Errorf("moving allocates %v times", n)
+	}
+}
+
+// TestUses records the use of numbers, repeats it and takes it back.
+func TestUses(t *testing.T) {
+	d := newFakeDevice()
+	a, b := newBlob(t, 3), newBlob(t, 3)
+	pass := func() { a.DeviceData(d); b.MutableDeviceDiff(d) }
+	pass()
+	d.moved(t, "first", 0, 0)
+	var uses Uses
+	d.uses = &uses
+	pass()
+	d.uses = nil
+	a.MutableData()[0] = 1
+	b.Diff()
+	d.moved(t, "host", 0, 6)
+	if !uses.Again(d) {
+		t.Fatal("the uses cannot be repeated")
+	}
+	d.moved(t, "again", 3, 0)
+	b.Diff()
+	d.moved(t, "diff after again", 0, 3) // it counts as written
+	if n := testing.AllocsPerRun(10, func() { uses.Again(d) }); n != 0 {
+		t.Errorf("Again allocates %v times", n)
+	}
+	d.uses = new(Uses)
+	b.Diff()
+	d.moved(t, "diff", 0, 3)
+	pass()
+	d.uses.Undo()
+	d.uses = nil
+	b.Diff()
+	d.moved(t, "diff after undo", 0, 0)
+	if err := b.Reshape(2); err != nil {
+		t.Fatal(err)
+	}
+	if uses.Again(d) {
+		t.Error("the uses of another count are repeated")
+	}
+	if err := b.Reshape(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.ShareData(newBlob(t, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if uses.Again(d) {
+		t.Error("the uses of other numbers are repeated")
 	}
 }

@@ -26,12 +26,13 @@ type Device struct {
 	stream driver.Stream
 
 	err       atomic.Pointer[error]
-	recording bool
+	recording *blob.Uses // nil unless work is recorded
 
 	memory    memory
 	staging   staging
 	modules   map[string]driver.Module // by the text of the PTX
 	functions map[*Kernel]function
+	config    driver.Config // of the launch under way, here so that none is allocated
 	args      [maxArgs]uint64
 	params    [maxArgs]unsafe.Pointer // to args
 
@@ -191,11 +192,14 @@ func (d *Device) Sync() {
 // notRecordable tells whether passes are being recorded, and then fails with
 // ErrNotRecordable: what the caller is about to do cannot be.
 func (d *Device) notRecordable(what string) bool {
-	if d.recording {
+	if d.recording != nil {
 		d.Fail(fmt.Errorf("%w: %s", ErrNotRecordable, what))
 	}
-	return d.recording
+	return d.recording != nil
 }
+
+// Recording returns where blobs note the addresses they give out.
+func (d *Device) Recording() *blob.Uses { return d.recording }
 
 // room is memory on the device that grows as it is needed.
 type room struct {

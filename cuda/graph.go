@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 
+	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
@@ -17,6 +18,7 @@ var ErrNotRecordable = errors.New("cannot be recorded")
 type Graph struct {
 	d    *Device
 	exec driver.GraphExec
+	uses *blob.Uses
 }
 
 // Record runs f and records what it puts into the device, instead of doing it.
@@ -34,9 +36,10 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 	if err := d.drv.CaptureBegin(d.stream); err != nil {
 		return nil, err
 	}
-	d.recording = true
+	uses := new(blob.Uses)
+	d.recording = uses
 	err := f()
-	d.recording = false
+	d.recording = nil
 	graph, endErr := d.drv.CaptureEnd(d.stream)
 	if graph != 0 {
 		defer d.drv.GraphDestroy(graph)
@@ -48,22 +51,80 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 		err = endErr
 	}
 	if err != nil {
+		uses.Undo()
 		return nil, err
 	}
 	exec, err := d.drv.GraphInstantiate(graph)
 	if err != nil {
+		uses.Undo()
 		return nil, err
 	}
-	return &Graph{d, exec}, nil
+	return &Graph{d, exec, uses}, nil
 }
 
-// Launch does the recorded work.
-func (g *Graph) Launch() {
+// Launch does the recorded work with the blobs' numbers as they are now. It returns
+// false, and does nothing, if a blob has got other memory since.
+func (g *Graph) Launch() bool {
+	if !g.uses.Again(g.d) {
+		return false
+	}
 	if !g.d.enter() {
-		return
+		return true
 	}
 	defer g.d.leave()
 	g.d.Fail(g.d.drv.GraphLaunch(g.exec, g.d.stream))
+	return true
+}
+
+// A Replay is work that is done again and again: the first time as it is, the
+// second time it is recorded, and from then on the recording is played, until
+// blobs get other memory. The zero Replay is ready for use.
+type Replay struct {
+	graph    *Graph
+	ran      bool
+	failures int
+}
+
+// Run does the work f on d. It returns errors of f and of the device. Work that
+// cannot be recorded is done as it is.
+func (r *Replay) Run(d *Device, f func() error) error {
+	if r.graph != nil {
+		if r.graph.Launch() {
+			return d.Check()
+		}
+		if err := r.Reset(); err != nil {
+			return err
+		}
+	}
+	const most = 3 // failures, until it is not tried any more
+	if r.ran && r.failures < most {
+		graph, err := d.Record(f)
+		switch {
+		case errors.Is(err, ErrNotRecordable):
+			r.failures++
+		case err != nil:
+			return err
+		default:
+			r.graph = graph
+			graph.Launch()
+			return d.Check()
+		}
+	}
+	r.ran = true
+	if err := f(); err != nil {
+		return err
+	}
+	return d.Check()
+}
+
+// Reset forgets what was recorded, as if the work had never been done.
+func (r *Replay) Reset() error {
+	graph := r.graph
+	*r = Replay{failures: r.failures}
+	if graph != nil {
+		return graph.Close()
+	}
+	return nil
 }
 
 // Close forgets the work.

@@ -83,8 +83,8 @@ func (d *Device) Launch(k *Kernel, g Grid, args ...any) {
 			return
 		}
 	}
-	config := driver.Config{Grid: g.blocks, Block: g.threads, Stream: d.stream}
-	if err := d.drv.Launch(f.handle, &config, d.params[:len(args)]); err != nil {
+	d.config = driver.Config{Grid: g.blocks, Block: g.threads, Stream: d.stream}
+	if err := d.drv.Launch(f.handle, &d.config, d.params[:len(args)]); err != nil {
 		d.Fail(fmt.Errorf("kernel %s: %w", k.name, err))
 	}
 }
