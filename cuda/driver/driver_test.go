@@ -566,3 +566,23 @@ func BenchmarkLaunch(b *testing.B) {
 		}
 	}
 }
+
+// The fake driver's speed: a kernel without a barrier, with barriers, with
+// shuffles.
+func BenchmarkFakeScale(b *testing.B) { benchmarkFake(b, "selftest_scale") }
+func BenchmarkFakeSum(b *testing.B)   { benchmarkFake(b, "selftest_sum") }
+func BenchmarkFakeWarp(b *testing.B)  { benchmarkFake(b, "selftest_warp") }
+
+func benchmarkFake(b *testing.B, name string) {
+	d, _ := open(b, "async=eager")
+	const n = 1 << 18
+	x, y := upload(b, d, count(n)), upload(b, d, make([]float32, n))
+	f := kernel(b, d, name)
+	params, c := (&scaleArgs{x, y, 1, n}).params(), config(n/256, 256, 0)
+	for b.Loop() {
+		if err := d.Launch(f, c, params); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/thread")
+}

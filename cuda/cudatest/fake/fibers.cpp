@@ -99,6 +99,7 @@ stack_t_ sp[kThreads];         // by thread
 int fiber_of[kThreads];        // by thread
 gc_dim tid[kThreads];
 unsigned char slot[2][kWarps][32][64];  // what lanes give to gc_exchange, twice
+bool slot_used = true;
 unsigned char parity[kThreads];
 
 stack_t_ fiber[kThreads];      // a stack where no thread waits
@@ -327,6 +328,7 @@ void gc_warp_barrier() {
 const unsigned char* gc_exchange(const void* mine, unsigned bytes) {
   const int w = cur >> 5, p = parity[cur] ^= 1;
   memcpy(slot[p][w][cur & 31], mine, bytes);
+  slot_used = true;
   gc_warp_barrier();
   return slot[p][w][0];
 }
@@ -347,7 +349,8 @@ const char* gc_run(const gc_kernel* k, const unsigned char* args, const unsigned
     parity[t] = 0;
   }
   for (int w = 0; w < warps; w++) full[w] = n - w * 32 >= 32 ? ~0u : (1u << (n - w * 32)) - 1;
-  memset(slot, 0xff, sizeof slot);  // lanes that are not there give NaN
+  if (slot_used) memset(slot, 0xff, sizeof slot);  // lanes that are not there give NaN
+  slot_used = false;
   failure[0] = 0;
   make_fibers();
   const uint64_t blocks = (uint64_t)grid[0] * grid[1] * grid[2];
