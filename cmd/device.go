@@ -117,7 +117,9 @@ func (a *app) queryGPU(drv driver.Driver, dev driver.Device) error {
 	attribute("Maximum threads per block", driver.MaxThreadsPerBlock)
 	attribute("Clock rate", driver.ClockRate)
 	attribute("Number of multiprocessors", driver.MultiprocessorCount)
-	attribute("Kernel execution timeout", driver.KernelTimeout)
+	timeout, err := drv.DeviceAttribute(driver.KernelTimeout, dev)
+	errs = append(errs, err)
+	line("Kernel execution timeout", map[bool]string{false: "No", true: "Yes"}[timeout != 0])
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

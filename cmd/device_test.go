@@ -20,6 +20,7 @@ func TestDeviceQuery(t *testing.T) {
 		"] Total global memory:           16000000000\n",
 		"] Total shared memory per block: 49152\n",
 		"] Number of multiprocessors:     4\n",
+		"] Kernel execution timeout:      No\n",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("the log does not have %q:\n%s", want, stderr)

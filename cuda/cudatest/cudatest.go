@@ -77,3 +77,8 @@ func splitLines(text string) []string {
 //
 //go:embed selftest.ptx
 var SelfTest string
+
+// SelfTestSM80 is the PTX of selftest_sm80.cu.
+//
+//go:embed selftest_sm80.ptx
+var SelfTestSM80 string

@@ -45,3 +45,18 @@ extern "C" __global__ void selftest_deadlock(float *y) {
   __syncthreads();
   y[threadIdx.x] = 1.f;
 }
+
+// y = x, the threads of a block in reverse, through dynamic shared memory
+extern "C" __global__ void selftest_dynamic(const float *x, float *y) {
+  gc_dynamic_shared(float, reversed);
+  const int t = threadIdx.x, n = blockDim.x;
+  reversed[n - 1 - t] = x[blockIdx.x * n + t];
+  __syncthreads();
+  y[blockIdx.x * n + t] = reversed[t];
+}
+
+// half of a warp takes part in a shuffle: wrong
+extern "C" __global__ void selftest_half(float *y) {
+  if (threadIdx.x < 16) y[threadIdx.x] = gc_shfl_xor(1.f, 1);
+  __syncthreads();
+}

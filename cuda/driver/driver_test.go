@@ -282,6 +282,63 @@ func TestKernels(t *testing.T) {
 	}
 }
 
+func TestDynamicSharedMemory(t *testing.T) {
+	d, _ := open(t)
+	const n = 1000
+	x, y := upload(t, d, count(2*n)), upload(t, d, make([]float32, 2*n))
+	f := kernel(t, d, "selftest_dynamic")
+	c := config(2, n, 0)
+	c.Shared = 4 * n
+	ok(t, d.Launch(f, c, []unsafe.Pointer{unsafe.Pointer(&x), unsafe.Pointer(&y)}))
+	got := download(t, d, y, 2*n)
+	if got[0] != n-1 || got[n-1] != 0 || got[n] != 2*n-1 || got[2*n-1] != n {
+		t.Errorf("ends of the blocks: %g %g %g %g", got[0], got[n-1], got[n], got[2*n-1])
+	}
+	most, err := d.FunctionAttribute(driver.FunctionMaxShared, f)
+	ok(t, err)
+	ok(t, d.SetFunctionAttribute(driver.FunctionMaxShared, f, 2*most))
+	c.Shared = uint32(2 * most)
+	ok(t, d.Launch(f, c, []unsafe.Pointer{unsafe.Pointer(&x), unsafe.Pointer(&y)}))
+	ok(t, d.Synchronize())
+}
+
+// TestTensorCores compares the products of mma.h with those of the rounded
+// numbers, of which small whole numbers need no rounding.
+func TestTensorCores(t *testing.T) {
+	d, _ := open(t)
+	m, err := d.ModuleLoad(cudatest.SelfTestSM80)
+	ok(t, err)
+	for _, c := range []struct {
+		name string
+		k    int
+		part float32 // which is lost
+	}{{"selftest_tf32", 8, 1.0 / 4096}, {"selftest_bf16", 16, 1.0 / 512}} {
+		a, b := make([]float32, 16*c.k), make([]float32, c.k*8)
+		for i := range a {
+			a[i] = float32(i*i%13-6) * (1 + c.part)
+		}
+		for i := range b {
+			b[i] = float32(i*i*i%11-5) * (1 + c.part)
+		}
+		pa, pb, pc := upload(t, d, a), upload(t, d, b), upload(t, d, make([]float32, 16*8))
+		f, err := d.ModuleFunction(m, c.name)
+		ok(t, err)
+		ok(t, d.Launch(f, config(1, 32, 0), []unsafe.Pointer{unsafe.Pointer(&pa), unsafe.Pointer(&pb), unsafe.Pointer(&pc)}))
+		ok(t, d.Synchronize())
+		for i, got := range download(t, d, pc, 16*8) {
+			var want int
+			for k := range c.k {
+				x, y := i/8*c.k+k, k*8+i%8
+				want += (x*x%13 - 6) * (y*y*y%11 - 5)
+			}
+			if got != float32(want) {
+				t.Fatalf("%s: (%d,%d) is %g, want %d", c.name, i/8, i%8, got, want)
+			}
+		}
+	}
+	ok(t, d.ModuleUnload(m))
+}
+
 // TestKernelErrors has kernels that go wrong. As on a device, what happens in a
 // stream is reported later, and the context is of no use after that.
 func TestKernelErrors(t *testing.T) {
@@ -299,6 +356,10 @@ func TestKernelErrors(t *testing.T) {
 			var y driver.Ptr
 			return d.Launch(f["selftest_deadlock"], config(1, 32, 0), []unsafe.Pointer{unsafe.Pointer(&y)})
 		}, driver.LaunchFailed, "some of its threads have returned"},
+		{"shuffle", func(d driver.Driver, f map[string]driver.Function) error {
+			var y driver.Ptr
+			return d.Launch(f["selftest_half"], config(1, 32, 0), []unsafe.Pointer{unsafe.Pointer(&y)})
+		}, driver.LaunchFailed, "a warp waits at a shuffle or __syncwarp that some of its lanes do not reach"},
 		{"threads", func(d driver.Driver, f map[string]driver.Function) error {
 			var y driver.Ptr
 			return d.Launch(f["selftest_sum"], config(1, 512, 0), []unsafe.Pointer{unsafe.Pointer(&y), unsafe.Pointer(&y)})
@@ -316,7 +377,7 @@ func TestKernelErrors(t *testing.T) {
 			m, err := d.ModuleLoad(cudatest.SelfTest)
 			ok(t, err)
 			f := map[string]driver.Function{}
-			for _, name := range []string{"selftest_scale", "selftest_deadlock", "selftest_sum"} {
+			for _, name := range []string{"selftest_scale", "selftest_deadlock", "selftest_half", "selftest_sum"} {
 				f[name], err = d.ModuleFunction(m, name)
 				ok(t, err)
 			}

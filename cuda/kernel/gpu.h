@@ -56,6 +56,7 @@ GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long 
 #define __shared__ __attribute__((shared))
 #define __constant__ __attribute__((constant))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
+#define gc_dynamic_shared(TYPE, NAME) extern __shared__ __attribute__((aligned(16))) TYPE NAME[]
 #define GC_INLINE __device__ static inline __attribute__((always_inline))
 
 // threadIdx and its like: a member that is read becomes a special register.
