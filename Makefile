@@ -37,6 +37,7 @@ cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...
 	GOOS=windows $(GO) build -o /dev/null ./cmd/gocaffe
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/gocaffe
+	$(GO) build -tags static -o /dev/null ./cmd/gocaffe
 
 # gorgonia.org/cu wants CUDA's header and libcuda to be built; it gets ours, so a C
 # compiler is enough, and the program starts without an NVIDIA driver.

@@ -26,7 +26,7 @@ const minVersion = 11000
 func Open() (Driver, error) {
 	lib, err := dynlib.Open(libraries()...)
 	if errors.Is(err, dynlib.ErrUnsupported) {
-		return nil, fmt.Errorf("%w: CUDA is not supported on this system", ErrNoDriver)
+		return nil, fmt.Errorf("%w: CUDA is not supported by this build", ErrNoDriver)
 	}
 	if err != nil {
 		return nil, notFound(err)
