@@ -56,6 +56,8 @@ type Net struct {
 	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
 	pass    int64
 
+	diffsCleared bool // the gradients of the weights are zero
+
 	layers  []*Layer
 	blobs   []*netBlob
 	byName  map[string]*netBlob

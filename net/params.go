@@ -132,10 +132,18 @@ func (b *builder) shareWeights() {
 
 // ClearParamDiffs sets the gradients of all weights to zero.
 func (n *Net) ClearParamDiffs() {
+	if n.diffsCleared {
+		return
+	}
 	for _, p := range n.learned {
 		kernel.FillP(n.workers, p.Blob.MutableDiff(), 0)
 	}
 }
+
+// ParamDiffsCleared tells the net that the caller has set the gradients of all
+// weights to zero, so that ClearParamDiffs has nothing to do until Backward has
+// run.
+func (n *Net) ParamDiffsCleared() { n.diffsCleared = true }
 
 // Update subtracts the gradients, which a solver has scaled, from the weights.
 func (n *Net) Update() {

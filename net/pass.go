@@ -76,6 +76,7 @@ func (n *Net) BackwardLayer(ctx context.Context, i int) error {
 	if l.RunsIn != nil || !l.runsBackward() {
 		return nil
 	}
+	n.diffsCleared = false
 	if err := l.backward(ctx); err != nil {
 		return l.wrap(err)
 	}

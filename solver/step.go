@@ -88,7 +88,7 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 				return nil
 			}
 		}
-		if err := s.iterate(ctx, start); err != nil {
+		if err := s.iterate(ctx, start, stop); err != nil {
 			return err
 		}
 		action := s.action()
@@ -105,9 +105,9 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 	return nil
 }
 
-// iterate is one iteration: the gradient over iter_size batches, and the
-// update.
-func (s *Solver) iterate(ctx context.Context, start int) error {
+// iterate is one iteration of those from start to stop: the gradient over
+// iter_size batches, and the update.
+func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	display := due(s.iter, s.param.GetDisplay())
 	s.net.SetDebugInfo(display && s.param.GetDebugInfo())
 	s.setPass()
@@ -135,7 +135,7 @@ func (s *Solver) iterate(ctx context.Context, start int) error {
 		Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
 		Duration: time.Since(begin), Display: display, Every: int(s.param.GetDisplay()), Outputs: s.outputs,
 	})
-	s.update(rate)
+	s.update(rate, s.iter+1 < stop)
 	return nil
 }
 

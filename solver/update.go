@@ -10,27 +10,42 @@ import (
 // update turns the gradient of each param into what is to be subtracted from
 // it, and subtracts that: ApplyUpdate of Caffe's sgd_solver.cpp, with the rate
 // computed before. The order of clipping, dividing by iter_size and weight
-// decay is Caffe's.
-func (s *Solver) update(rate float32) {
-	s.clip()
-	for i, p := range s.params {
-		if n := s.param.GetIterSize(); n != 1 {
-			diff := p.Blob.MutableDiff()
-			kernel.ScaleP(s.opts.Workers, 1/float32(n), diff, diff)
-		}
-		s.regularize(p.Blob, s.param.GetWeightDecay()*p.DecayMult)
-		s.rule.update(s, i, rate*p.LRMult)
+// decay is Caffe's. If there is another iteration after this, the gradients are
+// cleared along the way, for it.
+func (s *Solver) update(rate float32, another bool) {
+	clear := another && !s.param.GetSnapshotDiff()
+	u := kernel.Update{
+		Rule: s.rule.kernel, Clip: s.clip(), Normalize: 1 / float32(s.param.GetIterSize()), L1: s.l1, Clear: clear,
+		Momentum: s.param.GetMomentum(), Momentum2: s.param.GetMomentum2(), Delta: s.param.GetDelta(),
 	}
-	s.net.Update()
+	scale := float32(1)
+	if s.rule.scale != nil {
+		scale = s.rule.scale(s)
+	}
+	if s.rule.kernel == kernel.RMSProp {
+		u.Momentum = s.param.GetRmsDecay()
+	}
+	for i, p := range s.params {
+		u.Param, u.Diff, u.History = p.Blob.MutableData(), p.Blob.MutableDiff(), s.history[i].MutableData()
+		if s.rule.histories == 2 {
+			u.History2 = s.history[len(s.params)+i].MutableData()
+		}
+		u.Decay, u.Rate = s.param.GetWeightDecay()*p.DecayMult, rate*p.LRMult*scale
+		u.Run(s.opts.Workers)
+	}
+	if clear {
+		s.net.ParamDiffsCleared()
+	}
 	s.iter++
 }
 
-// clip scales the gradient down if its L2 norm over all params is above
-// clip_gradients. A negative clip_gradients turns that off.
-func (s *Solver) clip() {
+// clip returns by what the gradient is to be multiplied because its L2 norm
+// over all params is above clip_gradients, or 1. A negative clip_gradients turns
+// that off.
+func (s *Solver) clip() float32 {
 	limit := s.param.GetClipGradients()
 	if limit < 0 {
-		return
+		return 1
 	}
 	var sum float64
 	for _, p := range s.params {
@@ -38,25 +53,11 @@ func (s *Solver) clip() {
 	}
 	norm := float32(math.Sqrt(sum))
 	if !(norm > limit) {
-		return
+		return 1
 	}
 	scale := limit / norm
 	emit(s, Clipped{Iter: s.iter, Norm: norm, Max: limit, Scale: scale})
-	for _, p := range s.params {
-		diff := p.Blob.MutableDiff()
-		kernel.ScaleP(s.opts.Workers, scale, diff, diff)
-	}
-}
-
-// regularize adds the gradient of the weight decay to that of a param.
-func (s *Solver) regularize(b *blob.Blob, decay float32) {
-	switch {
-	case decay == 0:
-	case s.l1:
-		kernel.AxpySignP(s.opts.Workers, decay, b.Data(), b.MutableDiff())
-	default:
-		kernel.AxpyP(s.opts.Workers, decay, b.Data(), b.MutableDiff())
-	}
+	return scale
 }
 
 // A rule is what makes the six types of solver differ. The formulas are in
@@ -70,48 +71,26 @@ type rule struct {
 	// noMomentum is set if the rule refuses one.
 	noMomentum bool
 
-	// update computes the update of param i from its gradient, in its place.
-	update func(s *Solver, i int, rate float32)
+	kernel kernel.Rule
+
+	// scale returns by what the learning rate is multiplied; nil: 1.
+	scale func(s *Solver) float32
 }
 
-// rules are the types of solver, in order of increasing complexity. Each cites
-// its file in Caffe's src/caffe/solvers.
+// rules are the types of solver.
 var rules = map[string]rule{
-	// sgd_solver.cpp
-	"SGD": {histories: 1, update: func(s *Solver, i int, rate float32) {
-		kernel.SGDUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(), rate, s.param.GetMomentum())
-	}},
+	"SGD":      {kernel: kernel.SGD, histories: 1},
+	"Nesterov": {kernel: kernel.Nesterov, histories: 1},
+	"AdaGrad":  {kernel: kernel.AdaGrad, histories: 1, noMomentum: true},
+	"RMSProp":  {kernel: kernel.RMSProp, histories: 1, noMomentum: true},
+	"AdaDelta": {kernel: kernel.AdaDelta, histories: 2},
 
-	// nesterov_solver.cpp
-	"Nesterov": {histories: 1, update: func(s *Solver, i int, rate float32) {
-		kernel.NesterovUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(), rate, s.param.GetMomentum())
-	}},
-
-	// adagrad_solver.cpp
-	"AdaGrad": {histories: 1, noMomentum: true, update: func(s *Solver, i int, rate float32) {
-		kernel.AdaGradUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(), rate, s.param.GetDelta())
-	}},
-
-	// rmsprop_solver.cpp
-	"RMSProp": {histories: 1, noMomentum: true, update: func(s *Solver, i int, rate float32) {
-		kernel.RMSPropUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(),
-			rate, s.param.GetRmsDecay(), s.param.GetDelta())
-	}},
-
-	// adadelta_solver.cpp
-	"AdaDelta": {histories: 2, update: func(s *Solver, i int, rate float32) {
-		kernel.AdaDeltaUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(),
-			s.history[len(s.params)+i].MutableData(), rate, s.param.GetMomentum(), s.param.GetDelta())
-	}},
-
-	// adam_solver.cpp: the powers of the betas and the root are float64, the
-	// correction itself float32.
-	"Adam": {histories: 2, update: func(s *Solver, i int, rate float32) {
-		beta1, beta2 := s.param.GetMomentum(), s.param.GetMomentum2()
+	// As in adam_solver.cpp, the powers of the betas and the root are float64,
+	// the correction itself float32.
+	"Adam": {kernel: kernel.Adam, histories: 2, scale: func(s *Solver) float32 {
 		t := float64(s.iter + 1)
-		correction := float32(math.Sqrt(1-math.Pow(float64(beta2), t)) / (1 - math.Pow(float64(beta1), t)))
-		kernel.AdamUpdate(s.opts.Workers, s.params[i].Blob.MutableDiff(), s.history[i].MutableData(),
-			s.history[len(s.params)+i].MutableData(), rate*correction, beta1, beta2, s.param.GetDelta())
+		beta1, beta2 := float64(s.param.GetMomentum()), float64(s.param.GetMomentum2())
+		return float32(math.Sqrt(1-math.Pow(beta2, t)) / (1 - math.Pow(beta1, t)))
 	}},
 }
 

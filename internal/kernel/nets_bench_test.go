@@ -69,7 +69,29 @@ func netCases() []netCase {
 		lrnNetCases("LRN/AlexNet16x256x27x27", 16, 256, 27),
 		lrnNetCases("LRNWithin/CIFAR100x32x16x16", 100, 32, 16),
 		lrnNetCases("LRNWithin/CIFAR100x32x8x8", 100, 32, 8),
+		updateNetCases(),
 	)
+}
+
+// updateNetCases update weights as large as AlexNet's third from the last layer.
+func updateNetCases() (cases []netCase) {
+	const n = 4096 * 9216
+	var s [4][]float32
+	for i := range s {
+		s[i] = make([]float32, n)
+		Fill(s[i], 1)
+	}
+	u := Update{Param: s[0], Diff: s[1], History: s[2], History2: s[3], Clip: 1, Normalize: 1, Decay: 5e-4, Rate: 1e-9, Momentum: 0.9, Momentum2: 0.999, Delta: 1}
+	for _, rule := range []Rule{SGD, Adam} {
+		u.Rule = rule
+		passes := 6
+		if rule == Adam {
+			passes = 8
+		}
+		u := u
+		cases = append(cases, netCase{fmt.Sprintf("Update/AlexNet4096x9216/%d", rule), float64(4 * n * passes), func(p *Pool) { u.Run(p) }})
+	}
+	return cases
 }
 
 // BenchmarkNets times layers at the sizes of real nets, with caches as warm as

@@ -94,8 +94,12 @@ func (v *vecBench) cases() []vecBenchCase {
 		{"SoftmaxSpatial", 2, func(p *Pool) { Softmax(p, v.x, v.z, n, c, s) }},
 		{"SoftmaxBackward", 3, func(p *Pool) { SoftmaxBackward(p, v.y, v.x, v.z, n, c, s) }},
 		{"DropoutMask", 1, func(p *Pool) { DropoutMask(p, v.z, 1, 2, 0.5, 2) }},
-		{"SGDUpdate", 4, func(p *Pool) { SGDUpdate(p, v.y, v.z, 0, 0) }},
-		{"AdamUpdate", 6, func(p *Pool) { AdamUpdate(p, v.x, v.y, v.z, 0, 0, 0, 1) }},
+		{"SGDUpdate", 6, func(p *Pool) {
+			(&Update{Rule: SGD, Param: v.x, Diff: v.y, History: v.z, Clip: 1, Normalize: 1, Decay: 1e-9}).Run(p)
+		}},
+		{"AdamUpdate", 8, func(p *Pool) {
+			(&Update{Rule: Adam, Param: v.x, Diff: v.y, History: v.z, History2: v.w, Clip: 1, Normalize: 1, Decay: 1e-9, Delta: 1}).Run(p)
+		}},
 	}
 }
 

@@ -1,7 +1,6 @@
 package kernel
 
-// The functions of this file are those of vec.go, or loops of the solver, cut
-// into blocks of vecBlock elements for a Pool. They are worth their price from
+// The functions of this file are those of vec.go, cut into blocks of vecBlock elements for a Pool. They are worth their price from
 // about two blocks on.
 
 type vecArgs struct {
@@ -15,7 +14,6 @@ var (
 	copyJob     = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { copy(v.dst[lo:hi], v.a[lo:hi]) }}
 	axpyJob     = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { vec().axpy(v.alpha, v.a[lo:hi], v.dst[lo:hi]) }}
 	axpbyJob    = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { vec().axpby(v.alpha, v.a[lo:hi], v.beta, v.dst[lo:hi]) }}
-	axpySignJob = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { axpySign(v.alpha, v.a[lo:hi], v.dst[lo:hi]) }}
 	scaleJob    = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { vec().scale(v.alpha, v.a[lo:hi], v.dst[lo:hi]) }}
 	shiftJob    = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { vec().scaleShift(v.dst[lo:hi], v.a[lo:hi], v.alpha, v.beta) }}
 	addJob      = job[vecArgs]{f: func(v *vecArgs, _, lo, hi int) { vec().add(v.dst[lo:hi], v.a[lo:hi], v.b[lo:hi]) }}
@@ -62,13 +60,6 @@ func AxpyP(p *Pool, alpha float32, x, y []float32) {
 func AxpbyP(p *Pool, alpha float32, x []float32, beta float32, y []float32) {
 	vecCheck("AxpbyP", len(x), len(y))
 	axpbyJob.run(p, len(y), vecBlock, vecArgs{dst: y, a: x, alpha: alpha, beta: beta})
-}
-
-// AxpySignP adds alpha times the sign of x (-1, 0 or 1) to y: the gradient of
-// L1 weight decay.
-func AxpySignP(p *Pool, alpha float32, x, y []float32) {
-	vecCheck("AxpySignP", len(x), len(y))
-	axpySignJob.run(p, len(y), vecBlock, vecArgs{dst: y, a: x, alpha: alpha})
 }
 
 // ScaleP is Scale on the threads of p.

@@ -1,79 +1,107 @@
 package kernel
 
-// The functions of this file are the update rules of Caffe's solvers, each in
-// one pass over a param. They replace diff, the gradient, by what is to be
-// subtracted from the param, and update the histories. rate is the learning
-// rate times the param's lr_mult. The formulas are those of ComputeUpdateValue
-// in the named file of Caffe's src/caffe/solvers.
+// Rule is an update rule of Caffe's solvers: ComputeUpdateValue in the named
+// file of its src/caffe/solvers.
+type Rule byte
 
-type updateArgs struct {
-	diff, h, h2             []float32
-	rate, mom1, mom2, delta float32
-}
+const (
+	// SGD, of sgd_solver.cpp: history = rate·diff + momentum·history,
+	// diff = history.
+	SGD Rule = iota
 
-var (
-	sgdJob      = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) { vec().sgd(u.diff[lo:hi], u.h[lo:hi], u.rate, u.mom1) }}
-	nesterovJob = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) {
-		vec().nesterov(u.diff[lo:hi], u.h[lo:hi], u.rate, u.mom1)
-	}}
-	adagradJob = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) {
-		vec().adagrad(u.diff[lo:hi], u.h[lo:hi], u.rate, u.delta)
-	}}
-	rmspropJob = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) {
-		vec().rmsprop(u.diff[lo:hi], u.h[lo:hi], u.rate, u.mom1, u.delta)
-	}}
-	adadeltaJob = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) {
-		vec().adadelta(u.diff[lo:hi], u.h[lo:hi], u.h2[lo:hi], u.rate, u.mom1, u.delta)
-	}}
-	adamJob = job[updateArgs]{f: func(u *updateArgs, _, lo, hi int) {
-		vec().adam(u.diff[lo:hi], u.h[lo:hi], u.h2[lo:hi], u.rate, u.mom1, u.mom2, u.delta)
-	}}
+	// Nesterov, of nesterov_solver.cpp: as SGD, but
+	// diff = (1+momentum)·history - momentum·(history before).
+	Nesterov
+
+	// AdaGrad, of adagrad_solver.cpp: history += diff²,
+	// diff = rate·diff/(√history + delta).
+	AdaGrad
+
+	// RMSProp, of rmsprop_solver.cpp:
+	// history = (1-momentum)·diff² + momentum·history, where momentum is
+	// rms_decay, diff = rate·diff/(√history + delta).
+	RMSProp
+
+	// AdaDelta, of adadelta_solver.cpp. The histories are the averages of the
+	// squared gradients and of the squared updates:
+	// history = (1-momentum)·diff² + momentum·history,
+	// u = diff·√((delta+history2)/(delta+history)),
+	// history2 = (1-momentum)·u² + momentum·history2, diff = rate·u.
+	AdaDelta
+
+	// Adam, of adam_solver.cpp: history = (1-momentum)·diff + momentum·history,
+	// history2 = (1-momentum2)·diff² + momentum2·history2,
+	// diff = rate·history/(√history2 + delta). rate includes the correction
+	// √(1-momentum2ᵗ)/(1-momentumᵗ) of iteration t, counted from 1.
+	Adam
 )
 
-// SGDUpdate, of sgd_solver.cpp: history = rate·diff + momentum·history,
-// diff = history.
-func SGDUpdate(p *Pool, diff, history []float32, rate, momentum float32) {
-	vecCheck("SGDUpdate", len(history), len(diff))
-	sgdJob.run(p, len(diff), vecBlock, updateArgs{diff: diff, h: history, rate: rate, mom1: momentum})
+// An Update is what a solver does to a param, in one pass over memory: the
+// gradient, in Diff, is multiplied by Clip and by Normalize; the weight decay is
+// added; the rule makes it what is to be subtracted from the param, with the
+// histories that it has; and that is subtracted.
+type Update struct {
+	Rule                           Rule
+	Param, Diff, History, History2 []float32
+	Clip, Normalize                float32
+	Decay                          float32 // times the param, or its sign if L1 is set
+	L1                             bool
+	Rate                           float32 // the learning rate times lr_mult
+	Momentum, Momentum2, Delta     float32
+	Clear                          bool // leaves zeros in Diff, not what was subtracted
 }
 
-// NesterovUpdate, of nesterov_solver.cpp: as SGDUpdate, but
-// diff = (1+momentum)·history - momentum·(history before).
-func NesterovUpdate(p *Pool, diff, history []float32, rate, momentum float32) {
-	vecCheck("NesterovUpdate", len(history), len(diff))
-	nesterovJob.run(p, len(diff), vecBlock, updateArgs{diff: diff, h: history, rate: rate, mom1: momentum})
+// updateBlock is how many numbers are worked on at a time: of four slices they
+// stay in the first-level cache.
+const updateBlock = 2 << 10
+
+var updateJob = job[Update]{f: func(u *Update, _, lo, hi int) {
+	for ; lo < hi; lo += updateBlock {
+		u.block(lo, min(lo+updateBlock, hi))
+	}
+}}
+
+// Run makes the update on the threads of p.
+func (u *Update) Run(p *Pool) {
+	vecCheck("Update", min(len(u.Param), len(u.History)), len(u.Diff))
+	if u.Rule >= AdaDelta {
+		vecCheck("Update", len(u.History2), len(u.Diff))
+	}
+	updateJob.run(p, len(u.Diff), vecBlock, *u)
 }
 
-// AdaGradUpdate, of adagrad_solver.cpp: history += diff²,
-// diff = rate·diff/(√history + delta).
-func AdaGradUpdate(p *Pool, diff, history []float32, rate, delta float32) {
-	vecCheck("AdaGradUpdate", len(history), len(diff))
-	adagradJob.run(p, len(diff), vecBlock, updateArgs{diff: diff, h: history, rate: rate, delta: delta})
-}
-
-// RMSPropUpdate, of rmsprop_solver.cpp:
-// history = (1-decay)·diff² + decay·history, diff = rate·diff/(√history + delta).
-func RMSPropUpdate(p *Pool, diff, history []float32, rate, decay, delta float32) {
-	vecCheck("RMSPropUpdate", len(history), len(diff))
-	rmspropJob.run(p, len(diff), vecBlock, updateArgs{diff: diff, h: history, rate: rate, mom1: decay, delta: delta})
-}
-
-// AdaDeltaUpdate, of adadelta_solver.cpp. gradients and updates are the
-// averages of the squared gradients and of the squared updates:
-// gradients = (1-momentum)·diff² + momentum·gradients,
-// u = diff·√((delta+updates)/(delta+gradients)),
-// updates = (1-momentum)·u² + momentum·updates, diff = rate·u.
-func AdaDeltaUpdate(p *Pool, diff, gradients, updates []float32, rate, momentum, delta float32) {
-	vecCheck("AdaDeltaUpdate", min(len(gradients), len(updates)), len(diff))
-	adadeltaJob.run(p, len(diff), vecBlock,
-		updateArgs{diff: diff, h: gradients, h2: updates, rate: rate, mom1: momentum, delta: delta})
-}
-
-// AdamUpdate, of adam_solver.cpp: m = (1-beta1)·diff + beta1·m,
-// v = (1-beta2)·diff² + beta2·v, diff = rate·m/(√v + epsHat). rate includes
-// the correction √(1-beta2ᵗ)/(1-beta1ᵗ) of iteration t, counted from 1.
-func AdamUpdate(p *Pool, diff, m, v []float32, rate, beta1, beta2, epsHat float32) {
-	vecCheck("AdamUpdate", min(len(m), len(v)), len(diff))
-	adamJob.run(p, len(diff), vecBlock,
-		updateArgs{diff: diff, h: m, h2: v, rate: rate, mom1: beta1, mom2: beta2, delta: epsHat})
+func (u *Update) block(lo, hi int) {
+	v := vec()
+	w, g, h := u.Param[lo:hi], u.Diff[lo:hi], u.History[lo:hi]
+	if u.Clip != 1 {
+		v.scale(u.Clip, g, g)
+	}
+	if u.Normalize != 1 {
+		v.scale(u.Normalize, g, g)
+	}
+	switch {
+	case u.Decay == 0:
+	case u.L1:
+		axpySign(u.Decay, w, g)
+	default:
+		v.axpy(u.Decay, w, g)
+	}
+	switch u.Rule {
+	case SGD:
+		v.sgd(g, h, u.Rate, u.Momentum)
+	case Nesterov:
+		v.nesterov(g, h, u.Rate, u.Momentum)
+	case AdaGrad:
+		v.adagrad(g, h, u.Rate, u.Delta)
+	case RMSProp:
+		v.rmsprop(g, h, u.Rate, u.Momentum, u.Delta)
+	case AdaDelta:
+		v.adadelta(g, h, u.History2[lo:hi], u.Rate, u.Momentum, u.Delta)
+	case Adam:
+		v.adam(g, h, u.History2[lo:hi], u.Rate, u.Momentum, u.Momentum2, u.Delta)
+	}
+	v.axpy(-1, g, w)
+	if u.Clear {
+		v.fill(g, 0)
+	}
 }

@@ -47,7 +47,7 @@ var elementwise = []struct {
 		func(y, a, _, _ float64) float64 { return 0.75*a - 1.25*y }},
 	{"AxpySign", 1,
 		func(y, a, _, _ []float32) { axpySign(0.75, a, y) },
-		func(p *Pool, y, a, _, _ []float32) { AxpySignP(p, 0.75, a, y) },
+		nil,
 		func(y, a, _, _ float64) float64 {
 			switch {
 			case a > 0:
