@@ -36,6 +36,7 @@ var microAVX512 = micro{
 		{lineAVX512_6x1, lineAVX512_6x2, lineAVX512_6x3, lineAVX512_6x4},
 	},
 	transpose: transposeAVX512,
+	stream:    transposeStreamAVX512,
 	copyRows:  copyRowsAVX2,
 	winograd:  winogradAVX512,
 	fmaLoop:   fmaLoopAVX512,

@@ -240,6 +240,11 @@ func transposeAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32,
 //go:noescape
 func transposeAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
+// transposeStreamAVX512 is the transposeFunc of blocks of 16 by 16.
+//
+//go:noescape
+func transposeStreamAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+
 // copyRowsAVX2 is copyRowsGeneric, for rows and n above 0.
 //
 //go:noescape

@@ -27,6 +27,7 @@ type micro struct {
 	dotCols   int           // rows of y of dot, a divisor of dotPiece
 	lines     [][]lineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
 	transpose transposeFunc // nil: there is none
+	stream    transposeFunc // the same past the caches, for lanes that are lines of memory; nil: there is none
 	copyRows  func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	winograd  [3]winogradTransforms // F(2x2,3x3), F(4x4,3x3) and F(2x2,5x5)
 	fmaLoop   func(n int)           // multiplies and adds n times on every accumulator

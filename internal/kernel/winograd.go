@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // winogradChannels is the least number of channels and of outputs of a group
 // for which Winograd's convolution is used: with fewer, the transforms take
 // more time than they save.
@@ -42,9 +44,10 @@ type winograd struct {
 	u                       *micro
 	pool                    *Pool
 	packing                 bool
-	panels, width           int // panels of a group, columns of them all
-	depth                   int // channels, in whole vectors
-	slot                    int // from one of the n² matrices of a block to the next
+	panels, width           int           // panels of a group, columns of them all
+	depth                   int           // channels, in whole vectors
+	slot                    int           // from one of the n² matrices of a block to the next
+	turn                    transposeFunc // of the output
 	rowAt, colAt            []int32
 	packed, packedBias      []float32
 	x, weight, bias, result []float32
@@ -100,8 +103,7 @@ func (w *winograd) plan() {
 	}
 	w.n = w.m + w.r - 1
 	w.tiles = [2]int{ceilDiv(w.dst[0], w.m), ceilDiv(w.dst[1], w.m)}
-	xi := w.n * w.n
-	most := max(winogradTiles, winogradFloats/(xi*max(w.channels, w.outputs)))
+	most := max(winogradTiles, winogradFloats/(w.matrices()*max(w.channels, w.outputs)))
 	perImage := w.tiles[0] * w.tiles[1]
 	// At least so many blocks, for many threads, of at least some tiles.
 	most = max(min(most, ceilDiv(w.batch*perImage, convTasks)), 2*tileRows)
@@ -168,8 +170,17 @@ func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes in
 	return list
 }
 
+// matrices returns n².
+func (w *winograd) matrices() int { return w.n * w.n }
+
 // blocks returns the number of blocks of a group.
 func (w *winograd) blocks() int { return ceilDiv(w.batch, w.images) * w.bands }
+
+// start returns the number of tiles before a block.
+func (w *winograd) start(block int) int {
+	perImage := w.tiles[0] * w.tiles[1]
+	return min(block/w.bands*w.images, w.batch)*perImage + w.band[block%w.bands].first
+}
 
 // blockTiles returns the number of tiles of the largest block.
 func (w *winograd) blockTiles() int { return w.images * w.rows * w.tiles[1] }
@@ -187,18 +198,39 @@ func (w *winograd) maxPixels() int {
 func (w *winograd) run(p *Pool, src, weight, bias, dst []float32) {
 	w.u, w.pool, w.x, w.weight, w.bias, w.result = &micros[active], p, src, weight, bias, dst
 	w.prepare()
-	xi := w.n * w.n
 	rows := ceilDiv(w.blockTiles(), tileRows) * tileRows
 	w.rowAt = numbers(w.rowAt, rows, w.depth)
 	w.colAt = numbers(w.colAt, w.channels, 1)
 	w.slot = roundUp(rows*max(w.depth, w.width), 16) + 16 // the matrices start in different sets of the cache
-	shared := p.shared(w.groups * w.width * (1 + xi*w.channels))
+	shared := p.shared(w.groups * w.width * (1 + w.matrices()*w.channels))
 	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
+	w.turn = w.u.transpose
+	if w.streams() {
+		w.turn = w.u.stream
+	}
 	w.packing = true
 	p.Run(w.groups*w.panels*w.pieces(), w)
 	w.packing = false
 	p.Run(w.groups*w.blocks(), w)
 	w.pool, w.x, w.weight, w.bias, w.result, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil
+}
+
+// winogradStream is from how many numbers on the output is written past the
+// caches, which cannot hold it: whole lines then need not be read first.
+const winogradStream = 6 << 20
+
+// streams tells whether that is so, and all vectors of the output are lines.
+func (w *winograd) streams() bool {
+	plane := w.dst[0] * w.dst[1]
+	if w.u.stream == nil || len(w.result) < winogradStream || plane%w.u.lanes != 0 || uintptr(unsafe.Pointer(&w.result[0]))%64 != 0 {
+		return false
+	}
+	for _, b := range w.band {
+		if b.dst%w.u.lanes != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // prepare finds what depends on the vectors of the machine.
@@ -287,7 +319,7 @@ func (w *winograd) pack(worker, group, panel, piece int) {
 
 // matrix returns number xi of the matrices of a panel of weights.
 func (w *winograd) matrix(group, panel, xi int) []float32 {
-	all := w.n * w.n
+	all := w.matrices()
 	return w.packed[((group*all+xi)*w.width+panel*w.u.panel())*w.channels:]
 }
 
@@ -299,7 +331,7 @@ func (w *winograd) compute(worker, group, block int) {
 	image := block / w.bands * w.images
 	images := min(w.images, w.batch-image)
 	tiles := images * b.tiles
-	matrices := w.n * w.n
+	matrices := w.matrices()
 
 	plane := (w.maxPixels() + 1) * lanes
 	buf := w.pool.buffer(worker, winogradTemporary+plane+(matrices+1)*w.slot)
@@ -329,7 +361,7 @@ func (w *winograd) compute(worker, group, block int) {
 		for o := 0; o < w.outputs; o += lanes {
 			f.output(b.tiles, &out[0], &slots[i*b.tiles*w.width+o], w.width, w.slot, &w.packedBias[group*w.width+o], &pixels[0], &tmp[0])
 			dst := w.result[(((image+i)*w.groups+group)*w.outputs+o)*w.dst[0]*w.dst[1]+b.dst:]
-			u.deinterleave(min(lanes, w.outputs-o), b.dstPixels, pixels, dst, w.dst[0]*w.dst[1])
+			u.deinterleave(w.turn, min(lanes, w.outputs-o), b.dstPixels, pixels, dst, w.dst[0]*w.dst[1])
 		}
 	}
 }
@@ -354,12 +386,12 @@ func (u *micro) interleave(n, pixels int, src []float32, step int, dst []float32
 	transposeGeneric(n, pixels, src, step, dst, lanes)
 }
 
-// deinterleave is the inverse of interleave.
-func (u *micro) deinterleave(n, pixels int, src, dst []float32, step int) {
+// deinterleave is the inverse of interleave. turn is u.transpose or u.stream.
+func (u *micro) deinterleave(turn transposeFunc, n, pixels int, src, dst []float32, step int) {
 	lanes := u.lanes
 	if n == lanes && u.transpose != nil && pixels >= lanes {
 		_ = dst[(n-1)*step+pixels-1]
-		u.transpose(pixels/lanes, &src[0], lanes, lanes*lanes, &dst[0], step, lanes)
+		turn(pixels/lanes, &src[0], lanes, lanes*lanes, &dst[0], step, lanes)
 		if last := pixels - lanes; pixels%lanes != 0 {
 			u.transpose(1, &src[last*lanes], lanes, 0, &dst[last], step, 0)
 		}

@@ -179,7 +179,7 @@ func (s *set) fmaLoop() {
 }
 
 // transpose writes a loop over blocks of n rows, each of which turn transposes.
-func transpose(name string, n int, new func() reg.VecVirtual, turn func(r []reg.VecVirtual) []reg.VecVirtual) {
+func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...Op), turn func(r []reg.VecVirtual) []reg.VecVirtual) {
 	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
@@ -203,7 +203,7 @@ func transpose(name string, n int, new func() reg.VecVirtual, turn func(r []reg.
 		ADDQ(lds, from)
 	}
 	for _, v := range turn(r) {
-		VMOVUPS(v, Mem{Base: to})
+		store(v, Mem{Base: to})
 		ADDQ(ldd, to)
 	}
 	LEAQ(Mem{Base: src, Index: nextSrc, Scale: 4}, src)
@@ -231,7 +231,7 @@ func quads(new func() reg.VecVirtual, r []reg.VecVirtual) []reg.VecVirtual {
 }
 
 func transposeAVX2() {
-	transpose("transposeAVX2", 8, YMM, func(r []reg.VecVirtual) []reg.VecVirtual {
+	transpose("transposeAVX2", 8, YMM, func(ops ...Op) { VMOVUPS(ops...) }, func(r []reg.VecVirtual) []reg.VecVirtual {
 		low, high := quads(YMM, r[:4]), quads(YMM, r[4:])
 		out := make([]reg.VecVirtual, 8)
 		for i := range 4 {
@@ -243,8 +243,15 @@ func transposeAVX2() {
 	})
 }
 
+// transposeAVX512 writes the transposition twice: the second version writes
+// past the caches, to whole lines of memory.
 func transposeAVX512() {
-	transpose("transposeAVX512", 16, ZMM, func(r []reg.VecVirtual) []reg.VecVirtual {
+	transposeAVX512With("transposeAVX512", func(ops ...Op) { VMOVUPS(ops...) })
+	transposeAVX512With("transposeStreamAVX512", func(ops ...Op) { VMOVNTPS(ops[0], ops[1]) })
+}
+
+func transposeAVX512With(name string, store func(ops ...Op)) {
+	transpose(name, 16, ZMM, store, func(r []reg.VecVirtual) []reg.VecVirtual {
 		// q[b][i] holds, in lane l, numbers 4b to 4b+3 of column 4l+i.
 		var q [4][]reg.VecVirtual
 		for b := range q {

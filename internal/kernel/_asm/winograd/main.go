@@ -152,19 +152,31 @@ func (s *set) sub(x, y reg.VecVirtual) reg.VecVirtual {
 // times returns v*x.
 func (s *set) times(v float64, x reg.VecVirtual) reg.VecVirtual {
 	r := s.new()
-	VMULPS(k(v), x, r)
+	if s.bytes == 64 {
+		VMULPS_BCST(k(v), x, r)
+	} else {
+		VMULPS(k(v), x, r)
+	}
 	return r
 }
 
 // plus returns y+v*x, in the register of y.
-func plus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
-	VFMADD231PS(k(v), x, y)
+func (s *set) plus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
+	if s.bytes == 64 {
+		VFMADD231PS_BCST(k(v), x, y)
+	} else {
+		VFMADD231PS(k(v), x, y)
+	}
 	return y
 }
 
 // minus returns y-v*x, in the register of y.
-func minus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
-	VFNMADD231PS(k(v), x, y)
+func (s *set) minus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
+	if s.bytes == 64 {
+		VFNMADD231PS_BCST(k(v), x, y)
+	} else {
+		VFNMADD231PS(k(v), x, y)
+	}
 	return y
 }
 
@@ -194,17 +206,17 @@ func output4(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual))
 func filter4(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	out(0, in(0))
 	even, odd := s.times(0.5, s.add(in(0), in(2))), in(1)
-	out(1, plus(s.copy(even), 0.5, odd))
-	out(2, minus(even, 0.5, odd))
+	out(1, s.plus(s.copy(even), 0.5, odd))
+	out(2, s.minus(even, 0.5, odd))
 	out(3, in(2))
 }
 
 // filterGrad4 is the transposed G of F(2,3).
 func filterGrad4(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	sum := s.add(in(1), in(2))
-	out(0, plus(s.copy(in(0)), 0.5, sum))
+	out(0, s.plus(s.copy(in(0)), 0.5, sum))
 	out(1, s.times(0.5, s.sub(in(1), in(2))))
-	out(2, plus(s.copy(in(3)), 0.5, sum))
+	out(2, s.plus(s.copy(in(3)), 0.5, sum))
 }
 
 // input6 is the transposed B of F(4,3).
@@ -215,11 +227,11 @@ func input6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) 
 }
 
 func input6First(s *set, in func(int) reg.VecVirtual) reg.VecVirtual {
-	return minus(s.add(in(0), in(4)), 2.5, in(2))
+	return s.minus(s.add(in(0), in(4)), 2.5, in(2))
 }
 
 func input6Last(s *set, in func(int) reg.VecVirtual) reg.VecVirtual {
-	return minus(s.add(in(1), in(5)), 2.5, in(3))
+	return s.minus(s.add(in(1), in(5)), 2.5, in(3))
 }
 
 func input6Ends(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
@@ -228,23 +240,23 @@ func input6Ends(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtua
 }
 
 func input6Middle(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
-	even, odd := minus(s.copy(in(4)), 2, in(2)), minus(s.copy(in(3)), 2, in(1))
-	out(1, plus(s.copy(even), a, odd))
-	out(2, minus(even, a, odd))
-	even, odd = minus(s.copy(in(4)), 0.5, in(2)), minus(s.copy(in(3)), 0.5, in(1))
-	out(3, plus(s.copy(even), b, odd))
-	out(4, minus(even, b, odd))
+	even, odd := s.minus(s.copy(in(4)), 2, in(2)), s.minus(s.copy(in(3)), 2, in(1))
+	out(1, s.plus(s.copy(even), a, odd))
+	out(2, s.minus(even, a, odd))
+	even, odd = s.minus(s.copy(in(4)), 0.5, in(2)), s.minus(s.copy(in(3)), 0.5, in(1))
+	out(3, s.plus(s.copy(even), b, odd))
+	out(4, s.minus(even, b, odd))
 }
 
 // grad6 is the A of F(4,3).
 func grad6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	out(0, in(0))
-	even, odd := plus(s.copy(in(0)), 0.5, in(2)), plus(s.copy(in(1)), 0.5, in(3))
-	out(1, plus(s.copy(even), a, odd))
-	out(2, minus(even, a, odd))
-	even, odd = plus(s.copy(in(0)), 2, in(2)), plus(s.copy(in(1)), 2, in(3))
-	out(3, plus(s.copy(even), b, odd))
-	out(4, minus(even, b, odd))
+	even, odd := s.plus(s.copy(in(0)), 0.5, in(2)), s.plus(s.copy(in(1)), 0.5, in(3))
+	out(1, s.plus(s.copy(even), a, odd))
+	out(2, s.minus(even, a, odd))
+	even, odd = s.plus(s.copy(in(0)), 2, in(2)), s.plus(s.copy(in(1)), 2, in(3))
+	out(3, s.plus(s.copy(even), b, odd))
+	out(4, s.minus(even, b, odd))
 	out(5, in(3))
 }
 
@@ -253,20 +265,20 @@ func output6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual))
 	sumA, difA := s.add(in(1), in(2)), s.sub(in(1), in(2))
 	sumB, difB := s.add(in(3), in(4)), s.sub(in(3), in(4))
 	out(0, s.add(in(0), s.add(sumA, sumB)))
-	out(1, plus(s.times(a, difA), b, difB))
-	out(2, plus(s.times(0.5, sumA), 2, sumB))
-	out(3, plus(plus(s.copy(in(5)), a*a*a, difA), b*b*b, difB))
+	out(1, s.plus(s.times(a, difA), b, difB))
+	out(2, s.plus(s.times(0.5, sumA), 2, sumB))
+	out(3, s.plus(s.plus(s.copy(in(5)), a*a*a, difA), b*b*b, difB))
 }
 
 // filter6 is the G of F(4,3).
 func filter6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	out(0, in(0))
-	even := s.times(-2./3, plus(s.copy(in(0)), 0.5, in(2)))
-	out(1, plus(s.copy(even), -2./3*a, in(1)))
-	out(2, minus(even, -2./3*a, in(1)))
-	even = s.times(1./6, plus(s.copy(in(0)), 2, in(2)))
-	out(3, plus(s.copy(even), b/6, in(1)))
-	out(4, minus(even, b/6, in(1)))
+	even := s.times(-2./3, s.plus(s.copy(in(0)), 0.5, in(2)))
+	out(1, s.plus(s.copy(even), -2./3*a, in(1)))
+	out(2, s.minus(even, -2./3*a, in(1)))
+	even = s.times(1./6, s.plus(s.copy(in(0)), 2, in(2)))
+	out(3, s.plus(s.copy(even), b/6, in(1)))
+	out(4, s.minus(even, b/6, in(1)))
 	out(5, in(2))
 }
 
@@ -274,19 +286,19 @@ func filter6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual))
 func filterGrad6(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	sumA, difA := s.add(in(1), in(2)), s.sub(in(1), in(2))
 	sumB, difB := s.add(in(3), in(4)), s.sub(in(3), in(4))
-	out(0, plus(plus(s.copy(in(0)), -2./3, sumA), 1./6, sumB))
-	out(1, plus(s.times(-2./3*a, difA), b/6, difB))
-	out(2, plus(plus(s.copy(in(5)), -1./3, sumA), 1./3, sumB))
+	out(0, s.plus(s.plus(s.copy(in(0)), -2./3, sumA), 1./6, sumB))
+	out(1, s.plus(s.times(-2./3*a, difA), b/6, difB))
+	out(2, s.plus(s.plus(s.copy(in(5)), -1./3, sumA), 1./3, sumB))
 }
 
 // The transforms of F(2x2,5x5) have the points of F(4,3).
 
 func grad5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	out(0, in(0))
-	out(1, plus(s.copy(in(0)), a, in(1)))
-	out(2, minus(s.copy(in(0)), a, in(1)))
-	out(3, plus(s.copy(in(0)), b, in(1)))
-	out(4, minus(s.copy(in(0)), b, in(1)))
+	out(1, s.plus(s.copy(in(0)), a, in(1)))
+	out(2, s.minus(s.copy(in(0)), a, in(1)))
+	out(3, s.plus(s.copy(in(0)), b, in(1)))
+	out(4, s.minus(s.copy(in(0)), b, in(1)))
 	out(5, in(1))
 }
 
@@ -294,7 +306,7 @@ func output5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual
 	sumA, difA := s.add(in(1), in(2)), s.sub(in(1), in(2))
 	sumB, difB := s.add(in(3), in(4)), s.sub(in(3), in(4))
 	out(0, s.add(in(0), s.add(sumA, sumB)))
-	out(1, plus(plus(s.copy(in(5)), a, difA), b, difB))
+	out(1, s.plus(s.plus(s.copy(in(5)), a, difA), b, difB))
 }
 
 func filter5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
@@ -309,14 +321,14 @@ func filter5x5Ends(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVir
 }
 
 func filter5x5Middle(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
-	even := s.times(-2./3, plus(plus(s.copy(in(0)), 0.5, in(2)), 0.25, in(4)))
-	odd := plus(s.copy(in(1)), 0.5, in(3))
-	out(1, plus(s.copy(even), -2./3*a, odd))
-	out(2, minus(even, -2./3*a, odd))
-	even = s.times(1./6, plus(plus(s.copy(in(0)), 2, in(2)), 4, in(4)))
-	odd = plus(s.copy(in(1)), 2, in(3))
-	out(3, plus(s.copy(even), b/6, odd))
-	out(4, minus(even, b/6, odd))
+	even := s.times(-2./3, s.plus(s.plus(s.copy(in(0)), 0.5, in(2)), 0.25, in(4)))
+	odd := s.plus(s.copy(in(1)), 0.5, in(3))
+	out(1, s.plus(s.copy(even), -2./3*a, odd))
+	out(2, s.minus(even, -2./3*a, odd))
+	even = s.times(1./6, s.plus(s.plus(s.copy(in(0)), 2, in(2)), 4, in(4)))
+	odd = s.plus(s.copy(in(1)), 2, in(3))
+	out(3, s.plus(s.copy(even), b/6, odd))
+	out(4, s.minus(even, b/6, odd))
 }
 
 func filterGrad5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
@@ -332,15 +344,15 @@ func filterGrad5x5(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVir
 
 func filterGrad5x5Even(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	sumA, sumB := s.add(in(1), in(2)), s.add(in(3), in(4))
-	out(0, plus(plus(s.copy(in(0)), -2./3, sumA), 1./6, sumB))
-	out(2, plus(s.times(-1./3, sumA), 1./3, sumB))
-	out(4, plus(plus(s.copy(in(5)), -1./6, sumA), 2./3, sumB))
+	out(0, s.plus(s.plus(s.copy(in(0)), -2./3, sumA), 1./6, sumB))
+	out(2, s.plus(s.times(-1./3, sumA), 1./3, sumB))
+	out(4, s.plus(s.plus(s.copy(in(5)), -1./6, sumA), 2./3, sumB))
 }
 
 func filterGrad5x5Odd(s *set, in func(int) reg.VecVirtual, out func(int, reg.VecVirtual)) {
 	difA, difB := s.sub(in(1), in(2)), s.sub(in(3), in(4))
-	out(1, plus(s.times(-2./3*a, difA), b/6, difB))
-	out(3, plus(s.times(-1./3*a, difA), b/3, difB))
+	out(1, s.plus(s.times(-2./3*a, difA), b/6, difB))
+	out(3, s.plus(s.times(-1./3*a, difA), b/3, difB))
 }
 
 // apply writes a transform. load returns number (i,j) of its argument, column
