@@ -176,7 +176,7 @@ func writeBenchGo(out io.Writer, r *benchReport) error {
 func writeBenchHistory(out io.Writer, r *benchReport) error {
 	for _, b := range r.Nets {
 		fmt.Fprintf(out, "| %s | %s | %s | %s, batch %d, %d threads | %.1f ms | %.0f %% of %.0f GFLOP/s | |\n",
-			r.Date, r.Commit, r.CPU, b.Net, b.Batch, r.Threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
+			r.Date, cmp.Or(r.Commit, "unknown"), r.CPU, b.Net, b.Batch, r.Threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
 	}
 	return nil
 }
