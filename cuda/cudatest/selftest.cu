@@ -60,3 +60,12 @@ extern "C" __global__ void selftest_half(float *y) {
   if (threadIdx.x < 16) y[threadIdx.x] = gc_shfl_xor(1.f, 1);
   __syncthreads();
 }
+
+// y[i] = i for each thread of a grid and blocks of three dimensions
+extern "C" __global__ void selftest_dims(int *y) {
+  const int threads = blockDim.x * blockDim.y * blockDim.z;
+  const int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+  const int i = block * threads + threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+  const bool inside = blockIdx.x < 2 && blockIdx.y < 3 && blockIdx.z < 4 && threadIdx.x < 5 && threadIdx.y < 6 && threadIdx.z < 7;
+  y[i] = inside ? i : -1;
+}

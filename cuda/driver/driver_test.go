@@ -224,6 +224,23 @@ func TestLaunch(t *testing.T) {
 	}
 }
 
+func TestLaunchDimensions(t *testing.T) {
+	d, _ := open(t)
+	const n = 2 * 3 * 4 * 5 * 6 * 7
+	y := upload(t, d, make([]float32, n))
+	f := kernel(t, d, "selftest_dims")
+	c := &driver.Config{Grid: driver.Dim{X: 2, Y: 3, Z: 4}, Block: driver.Dim{X: 5, Y: 6, Z: 7}}
+	ok(t, d.Launch(f, c, []unsafe.Pointer{unsafe.Pointer(&y)}))
+	ok(t, d.Synchronize())
+	got := make([]int32, n)
+	ok(t, d.CopyToHost(unsafe.Pointer(&got[0]), y, 4*n))
+	for i, v := range got {
+		if v != int32(i) {
+			t.Fatalf("thread %d of the grid wrote %d", i, v)
+		}
+	}
+}
+
 func TestLaunchAllocatesNothing(t *testing.T) {
 	d, _ := open(t, "async=eager")
 	x := upload(t, d, count(32))
@@ -481,7 +498,7 @@ func TestEvents(t *testing.T) {
 func TestModuleErrors(t *testing.T) {
 	d, _ := open(t, "version=11000 capability=70")
 	_, err := d.ModuleLoad("nonsense")
-	want(t, err, "cuModuleLoadDataEx", "cannot compile", "this is not PTX")
+	want(t, err, "cuModuleLoadDataEx", "cannot compile", "this is not PTX: no .version or no .target\nptxas info")
 	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTest, ".version 7.0", ".version 8.0", 1))
 	want(t, err, "too old for the kernels", "PTX 8.0 is too new for CUDA 11.0")
 	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTest, "sm_70", "sm_80", 1))

@@ -169,6 +169,31 @@ func TestGemmMath(t *testing.T) {
 	b.ok(blas.Close())
 }
 
+// TestOrder lets a library's work wait for what was put into the stream before.
+func TestOrder(t *testing.T) {
+	b := newBench(t)
+	b.fake.Set("async=late")
+	blas, err := lib.OpenBLAS(b.Version(), b.stream)
+	b.ok(err)
+	dnn, err := lib.OpenDNN(b.stream)
+	b.ok(err)
+	s := lib.ConvolutionShape{N: 1, C: 1, H: 1, W: 1, M: 1, OutH: 1, OutW: 1, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Group: 1}
+	c, err := dnn.NewConvolution(s, lib.FP32, 1<<20)
+	b.ok(err)
+	x, y, z := b.upload([]float32{7}), b.upload([]float32{7}), b.upload([]float32{7})
+	work := b.upload(make([]float32, c.Workspace()/4))
+	b.ok(b.Memset32Async(x, 0x40000000, 1, b.stream)) // 2
+	m := func(p driver.Ptr) lib.Matrix { return lib.Matrix{Ptr: p, Stride: 1} }
+	b.ok(blas.Gemm(lib.FP32, 1, 1, 1, 1, m(x), m(x), 0, m(y))) // 4
+	b.ok(c.Forward(x, y, z, work))
+	if got := b.download(z, 1)[0]; got != 8 {
+		t.Errorf("2 (2 2) is %g", got)
+	}
+	b.ok(c.Close())
+	b.ok(dnn.Close())
+	b.ok(blas.Close())
+}
+
 // TestConvolution compares the three passes with sums over all products.
 func TestConvolution(t *testing.T) {
 	b := newBench(t)

@@ -936,13 +936,10 @@ API int cuModuleLoadDataEx(void** module, const char* ptx, unsigned options, con
     code = NO_BINARY_FOR_GPU;
   }
   if (code) {
-    char* log = nullptr;
-    size_t size = 0;
-    for (unsigned i = 0; i < options; i++) {
-      if (names[i] == 5) log = (char*)values[i];
-      if (names[i] == 6) size = (size_t)values[i];
+    for (unsigned i = 0; i + 1 < options; i++) {
+      if (names[i] == 3) text("ptxas info : no kernel was compiled", (char*)values[i], (size_t)values[i + 1]);
+      if (names[i] == 5) text(wrong + "\n", (char*)values[i], (size_t)values[i + 1]);
     }
-    if (log) text(wrong, log, size);
     return code;
   }
   Module* m = make(new Module);
