@@ -126,6 +126,7 @@ type convPlan struct {
 	lead        int       // how many parts of the kernel's outermost axis lead the sum; 1: the channels do
 	spans       []tapSpan // for each tile of each band
 	places      []int     // where the pixels belong in a channel of the result; nil: one after the other
+	lines       lines
 
 	u                     *micro
 	pool                  *Pool
@@ -208,9 +209,20 @@ func (t *convPlan) seen(row int) tapSpan {
 }
 
 func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
-	c := t.conv
 	u := &micros[active]
 	t.u, t.pool, t.src, t.weight, t.bias, t.to = u, p, src, weight, bias, dst
+	t.planLines(u)
+	if t.lines.use {
+		t.runLines(p)
+	} else {
+		t.runTiles(p)
+	}
+	t.pool, t.src, t.weight, t.bias, t.to, t.packed, t.packedBias = nil, nil, nil, nil, nil, nil, nil
+}
+
+// runTiles is run by tileFuncs.
+func (t *convPlan) runTiles(p *Pool) {
+	c, u := t.conv, t.u
 	t.panels = ceilDiv(t.dstChannels, u.panel())
 	t.width = (t.panels-1)*u.panel() + u.width(t.dstChannels-(t.panels-1)*u.panel())
 	t.depth = t.channels * t.taps
@@ -221,11 +233,14 @@ func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
 	p.runWork(work, c.p.Group*t.panels, t)
 	t.packing = false
 	p.runWork(work, c.p.Group*t.chunks(c.p.Batch), t)
-	t.pool, t.src, t.weight, t.bias, t.to, t.packed, t.packedBias = nil, nil, nil, nil, nil, nil, nil
 }
 
 // Do packs or computes part i.
 func (t *convPlan) Do(worker, i int) {
+	if t.lines.use {
+		t.doLines(worker, i)
+		return
+	}
 	if t.packing {
 		t.pack(worker, i/t.panels, i%t.panels)
 		return

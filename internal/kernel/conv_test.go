@@ -95,6 +95,15 @@ var convCases = []ConvParams{
 	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
 	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
 	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
+	// Lines: rows of whole vectors and of parts, planes, few and many panels,
+	// depthwise, bands, several images, weights that turn.
+	square(2, 3, 64, 1, 32, 3, 1, 1, 1),
+	square(9, 1, 20, 1, 28, 5, 0, 1, 1),
+	square(2, 40, 20, 1, 17, 1, 0, 1, 1),
+	square(2, 24, 36, 2, 12, 1, 0, 1, 1),
+	square(2, 12, 12, 12, 20, 3, 1, 1, 1),
+	square(1, 2, 3, 1, 130, 3, 2, 1, 2),
+	{2, 6, 3, 1, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{2, 1, 1}, []int{1, 1, 1}, false},
 	square(2, 16, 16, 1, 8, 5, 2, 1, 1),
 	square(2, 34, 36, 2, 12, 5, 0, 1, 1),
 	square(3, 65, 70, 1, 7, 5, 2, 1, 1),
@@ -228,6 +237,8 @@ func fillWith(s []float32, v float32) {
 
 func TestConvThreads(t *testing.T) {
 	t.Run("direct", func(t *testing.T) { testConvThreads(t, square(33, 24, 70, 2, 9, 3, 1, 1, 1)) })
+	t.Run("lines", func(t *testing.T) { testConvThreads(t, square(9, 3, 20, 1, 33, 3, 1, 1, 1)) })
+	t.Run("lines in place", func(t *testing.T) { testConvThreads(t, square(3, 40, 20, 2, 50, 1, 0, 1, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
 }
@@ -255,6 +266,35 @@ func testConvThreads(t *testing.T, params ConvParams) {
 			sameBits(t, "threads "+name, got, want)
 		})
 	})
+}
+
+// TestLinesChoice checks which products go by lines.
+func TestLinesChoice(t *testing.T) {
+	if best != levelAVX512 {
+		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", best)
+	}
+	for _, test := range []struct {
+		p             ConvParams
+		forward, data bool
+	}{
+		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), true, true},     // a first layer
+		{square(2, 256, 64, 1, 28, 1, 0, 1, 1), true, true},   // in place
+		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), true, true},   // depthwise
+		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), false, false},  // rows of 8 and 12
+		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), false, false},  // whole panels and long sums
+		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels of x that are apart
+	} {
+		test.p.Direct = true
+		c, err := NewConv(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.forward.planLines(&micros[best])
+		c.backward[0].planLines(&micros[best])
+		if f, d := c.forward.lines.use, c.backward[0].lines.use; f != test.forward || d != test.data {
+			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
+		}
+	}
 }
 
 func TestNewConvErrors(t *testing.T) {
@@ -292,6 +332,10 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		l, err := NewConv(square(1, 2, 3, 1, 20, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
 		x, y := make([]float32, 4*16*81), make([]float32, 4*16*81)
 		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
 		a := make([]float32, 64*300)
@@ -300,6 +344,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			"BackwardData":    func() { c.BackwardData(p, y, weight, x) },
 			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight) },
 			"BackwardBias":    func() { c.BackwardBias(p, y, bias) },
+			"Lines":           func() { l.Forward(p, x, weight, bias, y) },
+			"Lines data":      func() { l.BackwardData(p, y, weight, x) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, y, weight, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight) },
