@@ -36,15 +36,20 @@ func BatchNormStats(p *Pool, x, mean, variance []float32, n, c, s int) {
 	sumItems(total, a.sums)
 	sumItems(squares, a.sums2)
 	for ch := range c {
-		m := total[ch] / (float64(n) * float64(s))
-		mean[ch] = float32(m)
-		variance[ch] = float32(max(0, squares[ch]/(float64(n)*float64(s))-m*m))
+		mean[ch], variance[ch] = statsOf(total[ch], squares[ch], n*s)
 	}
 	freePartials(sums)
 }
 
+// statsOf returns mean and biased variance of n numbers, given their sum and the
+// sum of their squares.
+func statsOf(sum, squares float64, n int) (mean, variance float32) {
+	m := sum / float64(n)
+	return float32(m), float32(max(0, squares/float64(n)-m*m))
+}
+
 // planeStatsJob leaves each plane's sum and sum of squares. Whoever has made x
-// could leave them as well.
+// could bring them along.
 var planeStatsJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = vec().sumAndSq(a.x[i*a.s : (i+1)*a.s])

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// TestNorm checks a normalization with rectifier against float64 loops, and
-// that it is the same in place and for any pool. Which gradients pass is taken
-// from the sign of y: all passes must find it in the same way.
+// TestNorm checks a normalization with rectifier, by the statistics of the
+// batch and by given ones, against float64 loops, and that it is the same in
+// place and for any pool. Which gradients pass is taken from the sign of y: all
+// passes must find it in the same way.
 func TestNorm(t *testing.T) {
 	type result struct {
 		y, dx    []float32
@@ -18,51 +19,91 @@ func TestNorm(t *testing.T) {
 	}
 	results := map[string]result{}
 	eachShape(t, func(t *testing.T, r *rand.Rand, n, c, s int, p *Pool, threads string) {
-		for _, slope := range []float32{0, 0.25, 1} {
-			m := Norm{N: n, C: c, S: s, Mean: guarded(r, c), Scale: guarded(r, c), Shift: guarded(r, c), Slope: slope}
+		for mode := range 12 {
+			batch, plain, slope := mode&1 == 0, mode&2 == 0, []float32{0, 0.25, 1}[mode/4]
+			m := Norm{Slope: slope, Eps: 1e-3, Factor: guarded(r, c), Shift: guarded(r, c)}
+			m.Resize(n, c, s)
+			if plain {
+				m.Factor, m.Shift = nil, nil
+			}
 			x, dy, y, dx := guarded(r, n*c*s), guarded(r, n*c*s), guarded(r, n*c*s), guarded(r, n*c*s)
-			m.Forward(p, y, x)
+			count := float64(n * s)
+			if batch {
+				m.ForwardBatch(p, y, x)
+				mean, variance := make([]float32, c), make([]float32, c)
+				BatchNormStats(p, x, mean, variance, n, c, s)
+				if n > 0 {
+					sameBits(t, "mean", m.Mean, mean)
+					sameBits(t, "variance", m.Variance, variance)
+				}
+			} else {
+				for ch := range c {
+					m.Mean[ch], m.Variance[ch] = float32(r.NormFloat64()), r.Float32()
+				}
+				m.Forward(p, y, x)
+			}
 			checkGuards(t, "y", y)
-			ofD, constant := guarded(r, c), guarded(r, c)
-			wantY, wantDx := make([]float64, len(x)), make([]float64, len(x))
-			wantSum, wantDot, size := make([]float64, c), make([]float64, c), 0.0
+			scale, shift := make([]float64, c), make([]float64, c)
+			for ch := range c {
+				scale[ch] = 1 / math.Sqrt(float64(m.Variance[ch]+m.Eps))
+				if !plain {
+					scale[ch] *= float64(m.Factor[ch])
+					shift[ch] = float64(m.Shift[ch])
+				}
+			}
+			wantY, dz := make([]float64, len(x)), make([]float64, len(x))
+			wantSum, wantDot, size, most := make([]float64, c), make([]float64, c), 1.0, 1.0
 			for i := range x {
 				ch := i / s % c
-				d, dz := float64(x[i]-m.Mean[ch]), float64(dy[i])
-				wantY[i] = float64(m.Scale[ch])*d + float64(m.Shift[ch])
+				d := float64(x[i] - m.Mean[ch])
+				wantY[i] = scale[ch]*d + shift[ch]
 				if wantY[i] <= 0 {
 					wantY[i] *= float64(slope)
 				}
+				dz[i] = float64(dy[i])
 				if !(y[i] > 0) {
-					dz = float64(dy[i] * slope)
+					dz[i] = float64(dy[i] * slope)
 				}
-				wantSum[ch] += dz
-				wantDot[ch] += dz * d
-				size += math.Abs(dz * d)
-				wantDx[i] = float64(m.Scale[ch]) * (dz + float64(constant[ch]) + float64(ofD[ch])*d)
+				wantSum[ch] += dz[i]
+				wantDot[ch] += dz[i] * d
+				size += math.Abs(dz[i] * d)
+				most = max(most, math.Abs(scale[ch]))
 			}
-			near(t, "y", y, wantY, 64*eps)
-			if math.Signbit(float64(slices.Min(append(slices.Clone(y), 1)))) && slope == 0 {
+			near(t, "y", y, wantY, 32*eps*most)
+			if slope == 0 && slices.ContainsFunc(y, func(v float32) bool { return math.Signbit(float64(v)) }) {
 				t.Error("slope 0 gives a negative number or -0")
 			}
 
 			sum, dot := make([]float64, c), make([]float64, c)
-			m.Sums(p, sum, dot, x, dy)
+			m.Backward(p, nil, x, dy, sum, dot, batch)
 			for ch := range c {
-				if math.Abs(sum[ch]-wantSum[ch]) > 1e-12*(1+size) || math.Abs(dot[ch]-wantDot[ch]) > 1e-12*(1+size) {
+				if math.Abs(sum[ch]-wantSum[ch]) > 1e-12*size || math.Abs(dot[ch]-wantDot[ch]) > 1e-12*size {
 					t.Fatalf("sums of channel %d are %g and %g, want %g and %g", ch, sum[ch], dot[ch], wantSum[ch], wantDot[ch])
 				}
 			}
-			m.Backward(p, dx, x, dy, ofD, constant)
+			wantDx := make([]float64, len(x))
+			for i := range x {
+				ch := i / s % c
+				wantDx[i] = scale[ch] * dz[i]
+				if batch {
+					d, invstd := float64(x[i]-m.Mean[ch]), float64(m.InvStd[ch])
+					wantDx[i] -= scale[ch] * (wantSum[ch]/count + d*invstd*invstd*wantDot[ch]/count)
+				}
+			}
+			m.Backward(p, dx, x, dy, sum, dot, batch)
 			checkGuards(t, "dx", dx)
-			near(t, "dx", dx, wantDx, 64*eps)
+			near(t, "dx", dx, wantDx, 64*eps*most)
 
-			m.Backward(p, dy, x, dy, ofD, constant)
+			m.Backward(p, dy, x, dy, sum, dot, batch)
 			sameBits(t, "backward in place", dy, dx)
-			m.Forward(p, x, x)
+			if batch {
+				m.ForwardBatch(p, x, x)
+			} else {
+				m.Forward(p, x, x)
+			}
 			sameBits(t, "forward in place", x, y)
 
-			name := fmt.Sprint(t.Name(), slope)
+			name := fmt.Sprint(t.Name(), mode)
 			first, ok := results[name]
 			if !ok {
 				results[name] = result{y, dx, sum, dot}

@@ -56,7 +56,8 @@ type vecBenchCase struct {
 
 func (v *vecBench) cases() []vecBenchCase {
 	n, c, s := v.n, v.c, v.s
-	norm := Norm{N: n, C: c, S: s, Mean: v.a, Scale: v.b, Shift: v.a}
+	norm := Norm{Eps: 1e-5, Factor: v.a, Shift: v.b}
+	norm.Resize(n, c, s)
 	return []vecBenchCase{
 		{"Copy", 2, func(p *Pool) { CopyP(p, v.y, v.x) }},
 		{"Fill", 1, func(p *Pool) { FillP(p, v.y, 1) }},
@@ -78,8 +79,8 @@ func (v *vecBench) cases() []vecBenchCase {
 		{"BatchNormForward", 2, func(p *Pool) { BatchNormForward(p, v.z, v.x, v.a, v.b, n, c, s) }},
 		{"BatchNormBackward", 5, func(p *Pool) { BatchNormBackward(p, v.z, v.x, v.y, v.b, n, c, s) }},
 		{"Norm.Forward", 2, func(p *Pool) { norm.Forward(p, v.z, v.x) }},
-		{"Norm.Sums", 2, func(p *Pool) { norm.Sums(p, v.sums, v.dots, v.x, v.y) }},
-		{"Norm.Backward", 3, func(p *Pool) { norm.Backward(p, v.y, v.x, v.y, v.b, v.a) }},
+		{"Norm.ForwardBatch", 3, func(p *Pool) { norm.ForwardBatch(p, v.z, v.x) }},
+		{"Norm.Backward", 5, func(p *Pool) { norm.Backward(p, v.y, v.x, v.y, v.sums, v.dots, true) }},
 		{"MaxPool2x2", 1.5, func(p *Pool) { MaxPoolForward(p, v.even, v.x, v.z, v.mask) }},
 		{"MaxPool2x2Backward", 1.5, func(p *Pool) { MaxPoolBackward(p, v.even, v.x, v.mask, v.z) }},
 		{"MaxPool3x3", 1.5, func(p *Pool) { MaxPoolForward(p, v.overlapping, v.x, v.z, v.mask) }},

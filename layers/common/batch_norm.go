@@ -3,7 +3,6 @@ package common
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -26,7 +25,8 @@ In training, mean and variance of each channel are those of the batch, and the r
 	factor = f factor + 1    mean = f mean + batch mean    variance = f variance + batch variance m/(m-1)
 
 with f = moving_average_fraction and m numbers in a channel. Otherwise they are the running ones over
-factor, or 0 if factor is 0. A Scale layer with bias_term usually follows.
+factor, or 0 if factor is 0. A Scale layer with bias_term usually follows. In training and tests the layer computes a
+Scale or Bias layer on axis 1 and a ReLU that follow together with itself, if nobody else reads what is between.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
 Top: y, of the same shape. May be the bottom itself; alone, the layer then keeps a copy of x in training.
@@ -59,16 +59,13 @@ type batchNorm struct {
 	shift  *bias  // computed too, or nil
 	slope  float32
 
-	n, c, s        int // x is (n,c,s)
-	mean, variance []float32
-	invstd         []float32
-	kept           []float32 // x, if the layer works in place
+	n, c, s  int // x is (n,c,s)
+	norm     kernel.Norm
+	kept     []float32 // x, if the layer works in place
+	sum, dot []float64 // the gradients of shift and factor/norm.InvStd
+	bias     []float32 // scratch for the gradient of shift
 
 	device batchNormDevice
-
-	norm          kernel.Norm // of the last Forward
-	sum, dot      []float64   // the gradients of norm.Shift and norm.Scale
-	ofD, constant []float32   // what the diff of x is made of
 }
 
 var (
@@ -115,10 +112,7 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 		}
 		l.Blobs = append(l.Blobs, b)
 	}
-	for _, v := range []*[]float32{&l.mean, &l.variance, &l.invstd, &l.norm.Scale, &l.norm.Shift, &l.ofD, &l.constant} {
-		*v = make([]float32, l.c)
-	}
-	l.sum, l.dot = make([]float64, l.c), make([]float64, l.c)
+	l.sum, l.dot, l.bias = make([]float64, l.c), make([]float64, l.c), make([]float32, l.c)
 	return nil
 }
 
@@ -167,21 +161,13 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
 	}
 	l.n, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
+	l.norm.Resize(l.n, l.c, l.s)
 	return top[0].ReshapeLike(bottom[0])
 }
 
 // Forward computes the top.
 func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
-	if l.global {
-		l.runningStatistics()
-	} else {
-		kernel.BatchNormStats(w, x, l.mean, l.variance, l.n, l.c, l.s)
-		l.updateStatistics()
-	}
-	for i, v := range l.variance {
-		l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.eps)))
-	}
 	if l.keeps(bottom, top) {
 		if len(l.kept) < len(x) {
 			l.kept = make([]float32, len(x))
@@ -189,7 +175,13 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		kernel.CopyP(w, l.kept[:len(x)], x)
 	}
 	l.prepare()
-	l.norm.Forward(w, y, x)
+	if l.global {
+		l.runningStatistics()
+		l.norm.Forward(w, y, x)
+		return nil
+	}
+	l.norm.ForwardBatch(w, y, x)
+	l.updateStatistics()
 	return nil
 }
 
@@ -199,15 +191,12 @@ func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == t
 // prepare collects what the layers that are computed do with x.
 func (l *batchNorm) prepare() {
 	m := &l.norm
-	m.N, m.C, m.S, m.Mean, m.Slope = l.n, l.c, l.s, l.mean, l.slope
-	copy(m.Scale, l.invstd)
-	clear(m.Shift)
+	m.Eps, m.Slope, m.Factor, m.Shift = l.eps, l.slope, nil, nil
 	if l.factor != nil {
-		kernel.Mul(m.Scale, l.invstd, l.factor.Blobs[0].Data())
-		copy(m.Shift, l.factor.b())
+		m.Factor, m.Shift = l.factor.Blobs[0].Data(), l.factor.b()
 	}
 	if l.shift != nil {
-		copy(m.Shift, l.shift.Blobs[0].Data())
+		m.Shift = l.shift.Blobs[0].Data()
 	}
 }
 
@@ -217,8 +206,8 @@ func (l *batchNorm) runningStatistics() {
 	if scale != 0 {
 		scale = 1 / scale
 	}
-	kernel.Scale(scale, l.Blobs[0].Data(), l.mean)
-	kernel.Scale(scale, l.Blobs[1].Data(), l.variance)
+	kernel.Scale(scale, l.Blobs[0].Data(), l.norm.Mean)
+	kernel.Scale(scale, l.Blobs[1].Data(), l.norm.Variance)
 }
 
 // updateStatistics adds those of the batch to those over all batches.
@@ -227,8 +216,8 @@ func (l *batchNorm) updateStatistics() {
 	if m := l.n * l.s; m > 1 {
 		unbiased = float32(m) / float32(m-1)
 	}
-	kernel.Axpby(1, l.mean, l.fraction, l.Blobs[0].MutableData())
-	kernel.Axpby(unbiased, l.variance, l.fraction, l.Blobs[1].MutableData())
+	kernel.Axpby(1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
+	kernel.Axpby(unbiased, l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
 	factor := l.Blobs[2].MutableData()
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }
@@ -237,13 +226,21 @@ func (l *batchNorm) updateStatistics() {
 // the layers that are computed too. The statistics have none.
 func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w, m, dy := l.spec.Env.Workers, &l.norm, top[0].Diff()
+	var dx []float32
+	if propagateDown[0] {
+		dx = bottom[0].MutableDiff()
+	}
 	if l.linear() {
 		if diff := l.summandDiff(); diff != nil {
-			kernel.ChannelSum(w, l.constant, dy, l.n, l.c, l.s)
-			kernel.Axpy(1, l.constant, diff)
+			kernel.ChannelSum(w, l.bias, dy, l.n, l.c, l.s)
+			kernel.Axpy(1, l.bias, diff)
 		}
-		if propagateDown[0] {
-			kernel.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, m.Scale, nil, l.n, l.c, l.s)
+		if dx != nil {
+			copy(l.bias, m.InvStd)
+			if m.Factor != nil {
+				kernel.Mul(l.bias, m.InvStd, m.Factor)
+			}
+			kernel.ChannelScaleShift(w, dx, dy, l.bias, nil, l.n, l.c, l.s)
 		}
 		return nil
 	}
@@ -251,26 +248,8 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	if l.keeps(bottom, top) {
 		x = l.kept[:len(x)]
 	}
-	if !l.global || l.factorDiff() != nil || l.summandDiff() != nil {
-		m.Sums(w, l.sum, l.dot, x, dy)
-		l.addDiffs()
-	}
-	if !propagateDown[0] {
-		return nil
-	}
-	// With the statistics of the batch, each x moves all y of its channel:
-	// dx = scale·(dz - mean(dz) - d·invstd²·mean(dz·d)).
-	clear(l.ofD)
-	clear(l.constant)
-	if !l.global {
-		count := float64(l.n) * float64(l.s)
-		for ch := range l.c {
-			invstd := float64(l.invstd[ch])
-			l.ofD[ch] = float32(-invstd * invstd * l.dot[ch] / count)
-			l.constant[ch] = float32(-l.sum[ch] / count)
-		}
-	}
-	m.Backward(w, bottom[0].MutableDiff(), x, dy, l.ofD, l.constant)
+	m.Backward(w, dx, x, dy, l.sum, l.dot, !l.global)
+	l.addDiffs()
 	return nil
 }
 
@@ -278,7 +257,7 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 func (l *batchNorm) addDiffs() {
 	if diff := l.factorDiff(); diff != nil {
 		for ch, dot := range l.dot {
-			diff[ch] += float32(dot * float64(l.invstd[ch]))
+			diff[ch] += float32(dot * float64(l.norm.InvStd[ch]))
 		}
 	}
 	if diff := l.summandDiff(); diff != nil {
