@@ -154,21 +154,29 @@ func LRNWithinBackward(p *Pool, x, dy, dx []float32, planes, h, w, size int, alp
 // gradient is the pooling itself.
 func lrnWithin(p *Pool, j *job[lrnArgs], planes, h, w, size int, a lrnArgs) {
 	pad := (size - 1) / 2
-	a.pool, a.k = p, 1
+	a.pool, a.size, a.k = p, size, 1
 	a.s = h * w
 	a.g = PoolParams{Planes: 1, H: h, W: w, OutH: h, OutW: w, KernelH: size, KernelW: size, PadH: pad, PadW: pad, StrideH: 1, StrideW: 1}
 	j.run(p, planes, planesPerPart(a.s), a)
 }
+
+// by3 tells whether there is a loop of its own for the windows, as in CIFAR-10's
+// nets.
+func (a *lrnArgs) by3() bool { return a.size == 3 && a.beta == 0.75 && vec().lrnWithin3 != nil }
 
 var lrnWithinForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
 	fast := a.g.fast()
 	buf := a.pool.buffer(worker, 2*a.s)
 	work, mean := buf[:a.s], buf[a.s:]
 	for i := lo; i < hi; i++ {
-		x := a.x[i*a.s : (i+1)*a.s]
+		x, y := a.x[i*a.s:(i+1)*a.s], a.y[i*a.s:(i+1)*a.s]
+		if a.by3() {
+			vec().lrnWithin3(y, x, a.g.H, a.g.W, a.alpha/9, a.k)
+			continue
+		}
 		vec().mul(work, x, x)
 		avePoolPlane(&a.g, fast, work, mean)
-		a.forward(a.y[i*a.s:(i+1)*a.s], x, mean)
+		a.forward(y, x, mean)
 	}
 }}
 
@@ -177,10 +185,15 @@ var lrnWithinBackwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) 
 	buf := a.pool.buffer(worker, 2*a.s)
 	work, mean := buf[:a.s], buf[a.s:]
 	for i := lo; i < hi; i++ {
-		x, dx := a.x[i*a.s:(i+1)*a.s], a.dx[i*a.s:(i+1)*a.s]
+		x, dy, dx := a.x[i*a.s:(i+1)*a.s], a.dy[i*a.s:(i+1)*a.s], a.dx[i*a.s:(i+1)*a.s]
+		if a.by3() {
+			vec().lrnWithin3Gradient(dx, work, dy, x, a.g.H, a.g.W, a.alpha/9, a.k)
+			vec().lrnWithin3Spread(dx, x, work, a.g.H, a.g.W, -2*a.alpha*a.beta/9)
+			continue
+		}
 		vec().mul(work, x, x)
 		avePoolPlane(&a.g, fast, work, mean)
-		a.gradient(dx, work, a.dy[i*a.s:(i+1)*a.s], x, mean)
+		a.gradient(dx, work, dy, x, mean)
 		avePoolPlane(&a.g, fast, work, mean)
 		vec().mulAxpy(-2*a.alpha*a.beta, mean, x, dx)
 	}

@@ -59,6 +59,12 @@ type vecOps struct {
 	lrnForward  func(y, x, m []float32, alpha, k float32)
 	lrnGradient func(dx, r, dy, x, m []float32, alpha, k float32)
 
+	// Local response normalization within a channel for windows of 3·3 and
+	// beta 0.75, or nil.
+	lrnWithin3         func(y, x []float32, h, w int, alpha, k float32)
+	lrnWithin3Gradient func(dx, r, dy, x []float32, h, w int, alpha, k float32)
+	lrnWithin3Spread   func(dx, x, r []float32, h, w int, alpha float32)
+
 	maxPoolRow    func(x []float32, width, kh, kw, stride, first int, y []float32, mask []int32)
 	avePoolRow    func(x []float32, width, kh, kw, stride int, size float32, y []float32)
 	windows       [windowSizes]windowOps

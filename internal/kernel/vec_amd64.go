@@ -50,6 +50,10 @@ var vecAVX2 = vecOps{
 	lrnForward:  lrnForwardAVX2,
 	lrnGradient: lrnGradientAVX2,
 
+	lrnWithin3:         lrnWithin3AVX2,
+	lrnWithin3Gradient: lrnWithin3GradientAVX2,
+	lrnWithin3Spread:   lrnWithin3SpreadAVX2,
+
 	maxPoolRow:    maxPoolRowAVX2,
 	avePoolRow:    avePoolRowAVX2,
 	dropoutBlocks: dropoutBlocksAVX2,
@@ -112,6 +116,10 @@ var vecAVX512 = vecOps{
 	sumSqRows:   sumSqRowsAVX512,
 	lrnForward:  lrnForwardAVX512,
 	lrnGradient: lrnGradientAVX512,
+
+	lrnWithin3:         lrnWithin3AVX512,
+	lrnWithin3Gradient: lrnWithin3GradientAVX512,
+	lrnWithin3Spread:   lrnWithin3SpreadAVX512,
 
 	maxPoolRow:    maxPoolRowAVX512,
 	avePoolRow:    avePoolRowAVX512,

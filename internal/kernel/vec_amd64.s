@@ -2419,6 +2419,396 @@ done:
 	VZEROUPPER
 	RET
 
+// func lrnWithin3AVX2(y []float32, x []float32, h int, w int, alpha float32, k float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·lrnWithin3AVX2(SB), NOSPLIT, $0-72
+	VBROADCASTSS alpha+64(FP), Y0
+	VBROADCASTSS k+68(FP), Y1
+	MOVQ         x_base+24(FP), AX
+	MOVQ         w+56(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ        CX, $+1
+	JLE         done
+	LEAQ        -1(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y2
+	LEAQ        (CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y3
+	LEAQ        (DX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y4
+	VPANDN      Y3, Y4, Y3
+	LEAQ        -2(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y4
+	MOVQ        BX, SI
+	MOVQ        BX, DI
+	MOVQ        h+48(FP), R8
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y9, Y9, Y9
+	PREFETCHT0  8192(AX)(DI*1)
+	VXORPS      Y7, Y7, Y7
+	VMASKMOVPS  -4(AX)(DI*1), Y3, Y6
+	VFMADD231PS Y6, Y6, Y7
+	VMASKMOVPS  (AX)(DI*1), Y2, Y6
+	VMOVAPS     Y6, Y9
+	VFMADD231PS Y6, Y6, Y7
+	VMASKMOVPS  4(AX)(DI*1), Y4, Y6
+	VFMADD231PS Y6, Y6, Y7
+	MOVQ        w+56(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+row:
+	VMOVAPS     Y7, Y6
+	VMOVAPS     Y9, Y8
+	VXORPS      Y7, Y7, Y7
+	CMPQ        R8, $+1
+	JEQ         last
+	PREFETCHT0  8192(AX)(DI*1)
+	VXORPS      Y7, Y7, Y7
+	VMASKMOVPS  -4(AX)(DI*1), Y3, Y9
+	VFMADD231PS Y9, Y9, Y7
+	VMASKMOVPS  (AX)(DI*1), Y2, Y10
+	VMOVAPS     Y10, Y9
+	VFMADD231PS Y10, Y10, Y7
+	VMASKMOVPS  4(AX)(DI*1), Y4, Y10
+	VFMADD231PS Y10, Y10, Y7
+	MOVQ        w+56(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+last:
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y7, Y5, Y5
+	MOVQ         y_base+0(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	VFMADD213PS  Y1, Y0, Y5
+	VMOVUPS      word63800000<>+0(SB), Y10
+	VMINPS       Y5, Y10, Y10
+	VMOVUPS      word1b800000<>+0(SB), Y5
+	VMAXPS       Y10, Y5, Y5
+	VRSQRTPS     Y5, Y10
+	VRSQRTPS     Y10, Y11
+	VMULPS       Y11, Y10, Y10
+	VMULPS       Y10, Y10, Y11
+	VMULPS       Y11, Y11, Y11
+	VFNMADD213PS word3f800000<>+0(SB), Y5, Y11
+	VMULPS       word3e800000<>+0(SB), Y10, Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMULPS       Y10, Y10, Y11
+	VMULPS       Y11, Y11, Y11
+	VFNMADD213PS word3f800000<>+0(SB), Y5, Y11
+	VMULPS       word3e800000<>+0(SB), Y10, Y5
+	VFMADD231PS  Y11, Y5, Y10
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y8, Y8
+	MOVQ         y_base+0(FP), R9
+	VMASKMOVPS   Y8, Y2, (R9)(SI*1)
+	VMOVAPS      Y6, Y5
+	MOVQ         w+56(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	DECQ         R8
+	JNZ          row
+	ADDQ         $+32, BX
+	SUBQ         $+8, CX
+	SUBQ         $+8, DX
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnWithin3GradientAVX2(dx []float32, r []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·lrnWithin3GradientAVX2(SB), NOSPLIT, $0-120
+	VBROADCASTSS alpha+112(FP), Y0
+	VBROADCASTSS k+116(FP), Y1
+	MOVQ         x_base+72(FP), AX
+	MOVQ         w+104(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ        CX, $+1
+	JLE         done
+	LEAQ        -1(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y2
+	LEAQ        (CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y3
+	LEAQ        (DX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y4
+	VPANDN      Y3, Y4, Y3
+	LEAQ        -2(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+16, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskWords<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y4
+	MOVQ        BX, SI
+	MOVQ        BX, DI
+	MOVQ        h+96(FP), R8
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y9, Y9, Y9
+	PREFETCHT0  8192(AX)(DI*1)
+	VXORPS      Y7, Y7, Y7
+	VMASKMOVPS  -4(AX)(DI*1), Y3, Y6
+	VFMADD231PS Y6, Y6, Y7
+	VMASKMOVPS  (AX)(DI*1), Y2, Y6
+	VMOVAPS     Y6, Y9
+	VFMADD231PS Y6, Y6, Y7
+	VMASKMOVPS  4(AX)(DI*1), Y4, Y6
+	VFMADD231PS Y6, Y6, Y7
+	MOVQ        w+104(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+row:
+	VMOVAPS     Y7, Y6
+	VMOVAPS     Y9, Y8
+	VXORPS      Y7, Y7, Y7
+	CMPQ        R8, $+1
+	JEQ         last
+	PREFETCHT0  8192(AX)(DI*1)
+	VXORPS      Y7, Y7, Y7
+	VMASKMOVPS  -4(AX)(DI*1), Y3, Y9
+	VFMADD231PS Y9, Y9, Y7
+	VMASKMOVPS  (AX)(DI*1), Y2, Y10
+	VMOVAPS     Y10, Y9
+	VFMADD231PS Y10, Y10, Y7
+	VMASKMOVPS  4(AX)(DI*1), Y4, Y10
+	VFMADD231PS Y10, Y10, Y7
+	MOVQ        w+104(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+last:
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y7, Y5, Y5
+	MOVQ         dx_base+0(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	MOVQ         dy_base+48(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	VFMADD213PS  Y1, Y0, Y5
+	VMOVUPS      word63800000<>+0(SB), Y10
+	VMINPS       Y5, Y10, Y10
+	VMOVUPS      word1b800000<>+0(SB), Y5
+	VMAXPS       Y10, Y5, Y5
+	VRSQRTPS     Y5, Y10
+	VRSQRTPS     Y10, Y11
+	VMULPS       Y11, Y10, Y10
+	VMULPS       Y10, Y10, Y11
+	VMULPS       Y11, Y11, Y11
+	VFNMADD213PS word3f800000<>+0(SB), Y5, Y11
+	VMULPS       word3e800000<>+0(SB), Y10, Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMULPS       Y10, Y10, Y11
+	VMULPS       Y11, Y11, Y11
+	VFNMADD213PS word3f800000<>+0(SB), Y5, Y11
+	VMULPS       word3e800000<>+0(SB), Y10, Y5
+	VFMADD231PS  Y11, Y5, Y10
+	MOVQ         dy_base+48(FP), R9
+	VMASKMOVPS   (R9)(SI*1), Y2, Y5
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y5, Y5
+	MOVQ         dx_base+0(FP), R9
+	VMASKMOVPS   Y5, Y2, (R9)(SI*1)
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y10, Y10, Y10
+	VMULPS       Y10, Y10, Y10
+	VMULPS       Y10, Y8, Y8
+	MOVQ         r_base+24(FP), R9
+	VMASKMOVPS   Y8, Y2, (R9)(SI*1)
+	VMOVAPS      Y6, Y5
+	MOVQ         w+104(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	DECQ         R8
+	JNZ          row
+	ADDQ         $+32, BX
+	SUBQ         $+8, CX
+	SUBQ         $+8, DX
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnWithin3SpreadAVX2(dx []float32, x []float32, r []float32, h int, w int, alpha float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·lrnWithin3SpreadAVX2(SB), NOSPLIT, $0-92
+	VBROADCASTSS alpha+88(FP), Y0
+	MOVQ         r_base+48(FP), AX
+	MOVQ         w+80(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ       CX, $+1
+	JLE        done
+	LEAQ       -1(CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+16, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y1
+	LEAQ       (CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+16, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y2
+	LEAQ       (DX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+16, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y3
+	VPANDN     Y2, Y3, Y2
+	LEAQ       -2(CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+16, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y3
+	MOVQ       BX, SI
+	MOVQ       BX, DI
+	MOVQ       h+72(FP), R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	PREFETCHT0 8192(AX)(DI*1)
+	VXORPS     Y6, Y6, Y6
+	VMASKMOVPS -4(AX)(DI*1), Y2, Y5
+	VADDPS     Y5, Y6, Y6
+	VMASKMOVPS (AX)(DI*1), Y1, Y5
+	VMOVAPS    Y5, Y7
+	VADDPS     Y5, Y6, Y6
+	VMASKMOVPS 4(AX)(DI*1), Y3, Y5
+	VADDPS     Y5, Y6, Y6
+	MOVQ       w+80(FP), R9
+	LEAQ       (DI)(R9*4), DI
+
+row:
+	VMOVAPS    Y6, Y5
+	VMOVAPS    Y7, Y6
+	VXORPS     Y6, Y6, Y6
+	CMPQ       R8, $+1
+	JEQ        last
+	PREFETCHT0 8192(AX)(DI*1)
+	VXORPS     Y6, Y6, Y6
+	VMASKMOVPS -4(AX)(DI*1), Y2, Y7
+	VADDPS     Y7, Y6, Y6
+	VMASKMOVPS (AX)(DI*1), Y1, Y8
+	VMOVAPS    Y8, Y7
+	VADDPS     Y8, Y6, Y6
+	VMASKMOVPS 4(AX)(DI*1), Y3, Y8
+	VADDPS     Y8, Y6, Y6
+	MOVQ       w+80(FP), R9
+	LEAQ       (DI)(R9*4), DI
+
+last:
+	VADDPS      Y5, Y4, Y4
+	VADDPS      Y6, Y4, Y4
+	MOVQ        x_base+24(FP), R9
+	VMASKMOVPS  (R9)(SI*1), Y1, Y8
+	MOVQ        dx_base+0(FP), R9
+	VMASKMOVPS  (R9)(SI*1), Y1, Y9
+	VMULPS      Y0, Y8, Y8
+	VFMADD231PS Y8, Y4, Y9
+	VMASKMOVPS  Y9, Y1, (R9)(SI*1)
+	VMOVAPS     Y5, Y4
+	MOVQ        w+80(FP), R9
+	LEAQ        (SI)(R9*4), SI
+	DECQ        R8
+	JNZ         row
+	ADDQ        $+32, BX
+	SUBQ        $+8, CX
+	SUBQ        $+8, DX
+	JMP         group
+
+done:
+	VZEROUPPER
+	RET
+
 // func prefetchAVX2(x []float32)
 // Requires: MMX+
 TEXT ·prefetchAVX2(SB), NOSPLIT, $0-24
@@ -8358,6 +8748,374 @@ by1End:
 	VMULPS      Z0, Z1, Z1
 	VFMADD231PS Z1, Z2, Z3
 	VMOVUPS     Z3, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnWithin3AVX512(y []float32, x []float32, h int, w int, alpha float32, k float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lrnWithin3AVX512(SB), NOSPLIT, $0-72
+	VBROADCASTSS alpha+64(FP), Z0
+	VBROADCASTSS k+68(FP), Z1
+	MOVQ         x_base+24(FP), AX
+	MOVQ         w+56(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ        CX, $+1
+	JLE         done
+	LEAQ        -1(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K1
+	LEAQ        (CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K2
+	LEAQ        (DX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K3
+	KANDNW      K2, K3, K2
+	LEAQ        -2(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K3
+	MOVQ        BX, SI
+	MOVQ        BX, DI
+	MOVQ        h+48(FP), R8
+	VPXORD      Z2, Z2, Z2
+	VPXORD      Z4, Z4, Z4
+	VPXORD      Z6, Z6, Z6
+	PREFETCHT0  8192(AX)(DI*1)
+	VPXORD      Z4, Z4, Z4
+	VMOVUPS.Z   -4(AX)(DI*1), K2, Z3
+	VFMADD231PS Z3, Z3, Z4
+	VMOVUPS.Z   (AX)(DI*1), K1, Z3
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z3, Z3, Z4
+	VMOVUPS.Z   4(AX)(DI*1), K3, Z3
+	VFMADD231PS Z3, Z3, Z4
+	MOVQ        w+56(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+row:
+	VMOVAPS     Z4, Z3
+	VMOVAPS     Z6, Z5
+	VPXORD      Z4, Z4, Z4
+	CMPQ        R8, $+1
+	JEQ         last
+	PREFETCHT0  8192(AX)(DI*1)
+	VPXORD      Z4, Z4, Z4
+	VMOVUPS.Z   -4(AX)(DI*1), K2, Z6
+	VFMADD231PS Z6, Z6, Z4
+	VMOVUPS.Z   (AX)(DI*1), K1, Z7
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z7, Z7, Z4
+	VMOVUPS.Z   4(AX)(DI*1), K3, Z7
+	VFMADD231PS Z7, Z7, Z4
+	MOVQ        w+56(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+last:
+	VADDPS       Z3, Z2, Z2
+	VADDPS       Z4, Z2, Z2
+	MOVQ         y_base+0(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      word63800000<>+0(SB), Z7
+	VMINPS       Z2, Z7, Z7
+	VMOVUPS      word1b800000<>+0(SB), Z2
+	VMAXPS       Z7, Z2, Z2
+	VRSQRT14PS   Z2, Z7
+	VRSQRT14PS   Z7, Z8
+	VMULPS       Z8, Z7, Z7
+	VMULPS       Z7, Z7, Z8
+	VMULPS       Z8, Z8, Z8
+	VFNMADD213PS word3f800000<>+0(SB), Z2, Z8
+	VMULPS       word3e800000<>+0(SB), Z7, Z2
+	VFMADD231PS  Z8, Z2, Z7
+	VMULPS       Z7, Z5, Z5
+	VMULPS       Z7, Z5, Z5
+	VMULPS       Z7, Z5, Z5
+	MOVQ         y_base+0(FP), R9
+	VMOVUPS      Z5, K1, (R9)(SI*1)
+	VMOVAPS      Z3, Z2
+	MOVQ         w+56(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	DECQ         R8
+	JNZ          row
+	ADDQ         $+64, BX
+	SUBQ         $+16, CX
+	SUBQ         $+16, DX
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnWithin3GradientAVX512(dx []float32, r []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lrnWithin3GradientAVX512(SB), NOSPLIT, $0-120
+	VBROADCASTSS alpha+112(FP), Z0
+	VBROADCASTSS k+116(FP), Z1
+	MOVQ         x_base+72(FP), AX
+	MOVQ         w+104(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ        CX, $+1
+	JLE         done
+	LEAQ        -1(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K1
+	LEAQ        (CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K2
+	LEAQ        (DX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K3
+	KANDNW      K2, K3, K2
+	LEAQ        -2(CX), SI
+	XORQ        DI, DI
+	TESTQ       SI, SI
+	CMOVQLT     DI, SI
+	MOVQ        $+32, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        maskBits<>+0(SB), DI
+	KMOVW       (DI)(SI*4), K3
+	MOVQ        BX, SI
+	MOVQ        BX, DI
+	MOVQ        h+96(FP), R8
+	VPXORD      Z2, Z2, Z2
+	VPXORD      Z4, Z4, Z4
+	VPXORD      Z6, Z6, Z6
+	PREFETCHT0  8192(AX)(DI*1)
+	VPXORD      Z4, Z4, Z4
+	VMOVUPS.Z   -4(AX)(DI*1), K2, Z3
+	VFMADD231PS Z3, Z3, Z4
+	VMOVUPS.Z   (AX)(DI*1), K1, Z3
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z3, Z3, Z4
+	VMOVUPS.Z   4(AX)(DI*1), K3, Z3
+	VFMADD231PS Z3, Z3, Z4
+	MOVQ        w+104(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+row:
+	VMOVAPS     Z4, Z3
+	VMOVAPS     Z6, Z5
+	VPXORD      Z4, Z4, Z4
+	CMPQ        R8, $+1
+	JEQ         last
+	PREFETCHT0  8192(AX)(DI*1)
+	VPXORD      Z4, Z4, Z4
+	VMOVUPS.Z   -4(AX)(DI*1), K2, Z6
+	VFMADD231PS Z6, Z6, Z4
+	VMOVUPS.Z   (AX)(DI*1), K1, Z7
+	VMOVAPS     Z7, Z6
+	VFMADD231PS Z7, Z7, Z4
+	VMOVUPS.Z   4(AX)(DI*1), K3, Z7
+	VFMADD231PS Z7, Z7, Z4
+	MOVQ        w+104(FP), R9
+	LEAQ        (DI)(R9*4), DI
+
+last:
+	VADDPS       Z3, Z2, Z2
+	VADDPS       Z4, Z2, Z2
+	MOVQ         dx_base+0(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	MOVQ         dy_base+48(FP), R9
+	PREFETCHT0   2048(R9)(SI*1)
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      word63800000<>+0(SB), Z7
+	VMINPS       Z2, Z7, Z7
+	VMOVUPS      word1b800000<>+0(SB), Z2
+	VMAXPS       Z7, Z2, Z2
+	VRSQRT14PS   Z2, Z7
+	VRSQRT14PS   Z7, Z8
+	VMULPS       Z8, Z7, Z7
+	VMULPS       Z7, Z7, Z8
+	VMULPS       Z8, Z8, Z8
+	VFNMADD213PS word3f800000<>+0(SB), Z2, Z8
+	VMULPS       word3e800000<>+0(SB), Z7, Z2
+	VFMADD231PS  Z8, Z2, Z7
+	MOVQ         dy_base+48(FP), R9
+	VMOVUPS.Z    (R9)(SI*1), K1, Z2
+	VMULPS       Z7, Z2, Z2
+	VMULPS       Z7, Z2, Z2
+	VMULPS       Z7, Z2, Z2
+	MOVQ         dx_base+0(FP), R9
+	VMOVUPS      Z2, K1, (R9)(SI*1)
+	VMULPS       Z2, Z5, Z5
+	VMULPS       Z7, Z7, Z7
+	VMULPS       Z7, Z7, Z7
+	VMULPS       Z7, Z5, Z5
+	MOVQ         r_base+24(FP), R9
+	VMOVUPS      Z5, K1, (R9)(SI*1)
+	VMOVAPS      Z3, Z2
+	MOVQ         w+104(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	DECQ         R8
+	JNZ          row
+	ADDQ         $+64, BX
+	SUBQ         $+16, CX
+	SUBQ         $+16, DX
+	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func lrnWithin3SpreadAVX512(dx []float32, x []float32, r []float32, h int, w int, alpha float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·lrnWithin3SpreadAVX512(SB), NOSPLIT, $0-92
+	VBROADCASTSS alpha+88(FP), Z0
+	MOVQ         r_base+48(FP), AX
+	MOVQ         w+80(FP), CX
+	INCQ         CX
+	MOVQ         $+1, DX
+	XORQ         BX, BX
+
+group:
+	CMPQ       CX, $+1
+	JLE        done
+	LEAQ       -1(CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+32, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskBits<>+0(SB), DI
+	KMOVW      (DI)(SI*4), K1
+	LEAQ       (CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+32, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskBits<>+0(SB), DI
+	KMOVW      (DI)(SI*4), K2
+	LEAQ       (DX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+32, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskBits<>+0(SB), DI
+	KMOVW      (DI)(SI*4), K3
+	KANDNW     K2, K3, K2
+	LEAQ       -2(CX), SI
+	XORQ       DI, DI
+	TESTQ      SI, SI
+	CMOVQLT    DI, SI
+	MOVQ       $+32, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       maskBits<>+0(SB), DI
+	KMOVW      (DI)(SI*4), K3
+	MOVQ       BX, SI
+	MOVQ       BX, DI
+	MOVQ       h+72(FP), R8
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z5, Z5, Z5
+	PREFETCHT0 8192(AX)(DI*1)
+	VPXORD     Z3, Z3, Z3
+	VMOVUPS.Z  -4(AX)(DI*1), K2, Z2
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS.Z  (AX)(DI*1), K1, Z2
+	VMOVAPS    Z2, Z5
+	VADDPS     Z2, Z3, Z3
+	VMOVUPS.Z  4(AX)(DI*1), K3, Z2
+	VADDPS     Z2, Z3, Z3
+	MOVQ       w+80(FP), R9
+	LEAQ       (DI)(R9*4), DI
+
+row:
+	VMOVAPS    Z3, Z2
+	VMOVAPS    Z5, Z4
+	VPXORD     Z3, Z3, Z3
+	CMPQ       R8, $+1
+	JEQ        last
+	PREFETCHT0 8192(AX)(DI*1)
+	VPXORD     Z3, Z3, Z3
+	VMOVUPS.Z  -4(AX)(DI*1), K2, Z4
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS.Z  (AX)(DI*1), K1, Z4
+	VMOVAPS    Z4, Z5
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS.Z  4(AX)(DI*1), K3, Z4
+	VADDPS     Z4, Z3, Z3
+	MOVQ       w+80(FP), R9
+	LEAQ       (DI)(R9*4), DI
+
+last:
+	VADDPS      Z2, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	MOVQ        x_base+24(FP), R9
+	VMOVUPS.Z   (R9)(SI*1), K1, Z4
+	MOVQ        dx_base+0(FP), R9
+	VMOVUPS.Z   (R9)(SI*1), K1, Z6
+	VMULPS      Z0, Z4, Z4
+	VFMADD231PS Z4, Z1, Z6
+	VMOVUPS     Z6, K1, (R9)(SI*1)
+	VMOVAPS     Z2, Z1
+	MOVQ        w+80(FP), R9
+	LEAQ        (SI)(R9*4), SI
+	DECQ        R8
+	JNZ         row
+	ADDQ        $+64, BX
+	SUBQ        $+16, CX
+	SUBQ        $+16, DX
+	JMP         group
 
 done:
 	VZEROUPPER

@@ -114,6 +114,21 @@ func lrnGradientAVX2(dx []float32, r []float32, dy []float32, x []float32, m []f
 //go:noescape
 func mulAxpyAVX2(alpha float32, a []float32, b []float32, y []float32)
 
+// lrnWithin3AVX2 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.
+//
+//go:noescape
+func lrnWithin3AVX2(y []float32, x []float32, h int, w int, alpha float32, k float32)
+
+// lrnWithin3GradientAVX2 is lrnGradient with the m of lrnWithin3.
+//
+//go:noescape
+func lrnWithin3GradientAVX2(dx []float32, r []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
+
+// lrnWithin3SpreadAVX2 adds alpha·x·(the sum of the 3·3 numbers of r around) to dx.
+//
+//go:noescape
+func lrnWithin3SpreadAVX2(dx []float32, x []float32, r []float32, h int, w int, alpha float32)
+
 // prefetchAVX2 asks for the memory of x, which soon will be read or written.
 //
 //go:noescape
@@ -413,6 +428,21 @@ func lrnGradientAVX512(dx []float32, r []float32, dy []float32, x []float32, m [
 //
 //go:noescape
 func mulAxpyAVX512(alpha float32, a []float32, b []float32, y []float32)
+
+// lrnWithin3AVX512 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.
+//
+//go:noescape
+func lrnWithin3AVX512(y []float32, x []float32, h int, w int, alpha float32, k float32)
+
+// lrnWithin3GradientAVX512 is lrnGradient with the m of lrnWithin3.
+//
+//go:noescape
+func lrnWithin3GradientAVX512(dx []float32, r []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
+
+// lrnWithin3SpreadAVX512 adds alpha·x·(the sum of the 3·3 numbers of r around) to dx.
+//
+//go:noescape
+func lrnWithin3SpreadAVX512(dx []float32, x []float32, r []float32, h int, w int, alpha float32)
 
 // prefetchAVX512 asks for the memory of x, which soon will be read or written.
 //

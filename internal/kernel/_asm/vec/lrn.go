@@ -41,19 +41,21 @@ func (s *set) fourthRoot(m, alpha, k reg.VecVirtual) reg.VecVirtual {
 	return w
 }
 
-// lrn writes the loops of local response normalization with beta 0.75.
-func (s *set) lrn() {
-	cube := func(x, w reg.VecVirtual) { // x·w³
-		VMULPS(w, x, x)
-		VMULPS(w, x, x)
+// cubeTimes multiplies x by w³.
+func (s *set) cubeTimes(x, w reg.VecVirtual) {
+	for range 3 {
 		VMULPS(w, x, x)
 	}
+}
+
+// lrn writes the loops of local response normalization with beta 0.75.
+func (s *set) lrn() {
 	s.mapping(mapping{
 		name: "lrnForward", signature: "(y, x, m []float32, alpha, k float32)",
 		doc: "sets y to x·(k + alpha·m)^-0.75.",
 		in:  []string{"x", "m"}, out: []string{"y"}, scalars: []string{"alpha", "k"}, unroll: 2,
 		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
-			cube(in[0], s.fourthRoot(in[1], c[0], c[1]))
+			s.cubeTimes(in[0], s.fourthRoot(in[1], c[0], c[1]))
 			return in[:1]
 		},
 	})
@@ -63,7 +65,7 @@ func (s *set) lrn() {
 		in:  []string{"dy", "x", "m"}, out: []string{"dx", "r"}, scalars: []string{"alpha", "k"}, unroll: 2,
 		body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
 			w := s.fourthRoot(in[2], c[0], c[1])
-			cube(in[0], w)
+			s.cubeTimes(in[0], w)
 			r := in[1]
 			VMULPS(in[0], r, r)
 			VMULPS(w, w, w)
@@ -82,6 +84,7 @@ func (s *set) lrn() {
 			return in[2:]
 		},
 	})
+	s.lrnWithin()
 	s.prefetch()
 	s.sumRows("sumRows", "adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.",
 		func(v, sum reg.VecVirtual) { VADDPS(v, sum, sum) })
@@ -155,4 +158,118 @@ func (s *set) sumRows(name, doc string, add func(v, sum reg.VecVirtual)) {
 	columns(1, s.mask(n, 0))
 	Label("done")
 	ret()
+}
+
+// boxes writes a loop over a plane of h rows of w numbers, groups of columns
+// first, that knows the sum of the 3·3 numbers of from, or of their squares,
+// around each. body stores what it makes of the sum: at is the byte offset in
+// the plane of the lanes that sel selects, and same the numbers of from there.
+func (s *set) boxes(from string, squares bool, outs []string, body func(sum, same reg.VecVirtual, at reg.Register, sel *mask)) {
+	plane := Load(Param(from).Base(), GP64())
+	// As in pool, there is a column of padding to the left.
+	hi, lo := Load(Param("w"), GP64()), GP64()
+	INCQ(hi)
+	MOVQ(I32(1), lo)
+	first := GP64()
+	XORQ(first, first)
+
+	Label("group")
+	CMPQ(hi, I32(1))
+	JLE(LabelRef("done"))
+	sel := s.between(nil, hi, 1, 0)
+	around := []*mask{s.between(lo, hi, 0, 0), sel, s.between(nil, hi, 2, 0)}
+	at, next := GP64(), GP64() // a row, and the one behind it
+	MOVQ(first, at)
+	MOVQ(first, next)
+	rows := Load(Param("h"), GP64())
+	above, sum, below := s.zero(), s.vec(), s.zero() // of a row each
+	same, sameBelow := s.vec(), s.zero()
+
+	// row sets below and sameBelow for the row at next, and moves next on.
+	row := func() {
+		PREFETCHT0(Mem{Base: plane, Index: next, Scale: 1, Disp: aheadIn})
+		s.clear(below)
+		for i, sel := range around {
+			v := s.load(Mem{Base: plane, Index: next, Scale: 1, Disp: 4 * (i - 1)}, sel)
+			if i == 1 {
+				VMOVAPS(v, sameBelow)
+			}
+			if squares {
+				VFMADD231PS(v, v, below)
+			} else {
+				VADDPS(v, below, below)
+			}
+		}
+		width := Load(Param("w"), GP64())
+		LEAQ(Mem{Base: next, Index: width, Scale: 4}, next)
+	}
+	row()
+	Label("row")
+	VMOVAPS(below, sum)
+	VMOVAPS(sameBelow, same)
+	s.clear(below)
+	CMPQ(rows, I32(1))
+	JEQ(LabelRef("last"))
+	row()
+	Label("last")
+	VADDPS(sum, above, above)
+	VADDPS(below, above, above)
+	for _, name := range outs {
+		out := Load(Param(name).Base(), GP64())
+		PREFETCHT0(Mem{Base: out, Index: at, Scale: 1, Disp: aheadOut})
+	}
+	body(above, same, at, sel)
+	VMOVAPS(sum, above)
+	width := Load(Param("w"), GP64())
+	LEAQ(Mem{Base: at, Index: width, Scale: 4}, at)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+
+	ADDQ(I32(4*s.lanes), first)
+	SUBQ(I32(s.lanes), hi)
+	SUBQ(I32(s.lanes), lo)
+	JMP(LabelRef("group"))
+	Label("done")
+	ret()
+}
+
+// lrnWithin writes WITHIN_CHANNEL for windows of 3·3 numbers and beta 0.75.
+func (s *set) lrnWithin() {
+	place := func(name string, at reg.Register) Mem {
+		return Mem{Base: Load(Param(name).Base(), GP64()), Index: at, Scale: 1}
+	}
+	s.text("lrnWithin3", "(y, x []float32, h, w int, alpha, k float32)",
+		"sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.")
+	alpha, k := s.broadcast(param("alpha")), s.broadcast(param("k"))
+	s.boxes("x", true, []string{"y"}, func(sum, same reg.VecVirtual, at reg.Register, sel *mask) {
+		w := s.fourthRoot(sum, alpha, k)
+		s.cubeTimes(same, w)
+		s.store(same, place("y", at), sel)
+	})
+
+	s.text("lrnWithin3Gradient", "(dx, r, dy, x []float32, h, w int, alpha, k float32)",
+		"is lrnGradient with the m of lrnWithin3.")
+	alpha, k = s.broadcast(param("alpha")), s.broadcast(param("k"))
+	s.boxes("x", true, []string{"dx", "dy"}, func(sum, same reg.VecVirtual, at reg.Register, sel *mask) {
+		w := s.fourthRoot(sum, alpha, k)
+		dx := s.load(place("dy", at), sel)
+		s.cubeTimes(dx, w)
+		s.store(dx, place("dx", at), sel)
+		VMULPS(dx, same, same)
+		VMULPS(w, w, w)
+		VMULPS(w, w, w)
+		VMULPS(w, same, same)
+		s.store(same, place("r", at), sel)
+	})
+
+	s.text("lrnWithin3Spread", "(dx, x, r []float32, h, w int, alpha float32)",
+		"adds alpha·x·(the sum of the 3·3 numbers of r around) to dx.")
+	alpha = s.broadcast(param("alpha"))
+	s.boxes("r", false, nil, func(sum, _ reg.VecVirtual, at reg.Register, sel *mask) {
+		x, to := s.load(place("x", at), sel), place("dx", at)
+		dx := s.load(to, sel)
+		VMULPS(alpha, x, x)
+		VFMADD231PS(x, sum, dx)
+		s.store(dx, to, sel)
+	})
 }
