@@ -28,6 +28,7 @@ type Device struct {
 	err       atomic.Pointer[error]
 	recording *blob.Uses // nil unless work is recorded
 
+	libraries libraries
 	memory    memory
 	staging   staging
 	modules   map[string]driver.Module // by the text of the PTX
@@ -89,7 +90,11 @@ func (d *Device) open(dev driver.Device) (err error) {
 	if d.ctx, err = d.drv.PrimaryRetain(dev); err != nil {
 		return err
 	}
-	d.locked(func() { d.stream, err = d.drv.StreamCreate() })
+	d.locked(func() {
+		if d.stream, err = d.drv.StreamCreate(); err == nil {
+			d.libraries.open(d.drv, d.stream)
+		}
+	})
 	if err == nil {
 		err = d.Check()
 	}
@@ -110,6 +115,7 @@ func (d *Device) Close() error {
 	add(d.Check())
 	d.locked(func() {
 		add(d.drv.StreamSynchronize(d.stream))
+		add(d.libraries.close())
 		d.memory.freeAll(d.drv, add)
 		d.staging.free(d.drv, add)
 		for _, m := range d.modules {

@@ -27,10 +27,10 @@ func gemmKernels(prefix string) (k [2][2]*Kernel) {
 // Gemm computes C = alpha·op(A)·op(B) + beta·C, where op(A) is (m,k), op(B) is
 // (k,n) and C is (m,n). Matrices are row-major; lda, ldb and ldc are the
 // distances between rows as they are stored. If transA, A is stored as (k,m), and
-// op is the transpose; the same for B. If beta is 0, C is only written. It may use
-// Scratch.
+// op is the transpose; the same for B. If beta is 0, C is only written. cuBLAS does
+// it where it is there, and else a kernel, which may use Scratch.
 func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
-	if m == 0 || n == 0 {
+	if m == 0 || n == 0 || d.gemmBLAS(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
 		return
 	}
 	tile, kernels := 128, &gemm128

@@ -3,6 +3,7 @@ package cuda_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -46,8 +47,35 @@ func check(t *testing.T, d *cuda.Device) {
 
 // TestGemm compares all transposes, in sizes around those of the tiles and with
 // sums in parts, with the host's product.
-func TestGemm(t *testing.T) {
-	d := cudatest.Device(t)
+func TestGemm(t *testing.T) { testGemm(t, cudatest.Device(t)) }
+
+// TestGemmBLAS is TestGemm with the fake's cuBLAS.
+func TestGemmBLAS(t *testing.T) {
+	fake := cudatest.Fake(t, "log=1")
+	fake.UseLibraries()
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if file, version, err := d.BLAS(); file != fake.File || version != "12.4.5" || err != nil {
+		t.Errorf("cuBLAS %q of %q, error %v", version, file, err)
+	}
+	testGemm(t, d)
+	calls := fmt.Sprint(fake.Calls())
+	if !strings.Contains(calls, "cublasGemmEx") || strings.Contains(calls, "cuLaunchKernel") {
+		t.Error("the products are not cuBLAS's")
+	}
+	if strings.Count(calls, "cublasSetWorkspace_v2(33554432)") != 1 {
+		t.Error("the workspace is not set once")
+	}
+}
+
+func testGemm(t *testing.T, d *cuda.Device) {
 	for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {65, 63, 9}, {64, 64, 16}, {130, 66, 17}, {5, 70, 1030}, {700, 1030, 3}} {
 		m, n, k := s[0], s[1], s[2]
 		for i := range 4 {

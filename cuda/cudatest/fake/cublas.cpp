@@ -53,8 +53,8 @@ int gemm(const char* call, void* handle, int opa, int opb, int m, int n, int k, 
   auto size = [](long rows, long columns, long ld) { return size_t((columns - 1) * ld + rows) * 4; };
   const float al = *alpha, be = *beta;
   for (int i = 0; i < batch; i++)
-    if (!fake_check(call, (const float*)a + i * next_a, opa ? size(k, m, lda) : size(m, k, lda)) ||
-        !fake_check(call, (const float*)b + i * next_b, opb ? size(n, k, ldb) : size(k, n, ldb)) ||
+    if ((k && !fake_check(call, (const float*)a + i * next_a, opa ? size(k, m, lda) : size(m, k, lda))) ||
+        (k && !fake_check(call, (const float*)b + i * next_b, opb ? size(n, k, ldb) : size(k, n, ldb))) ||
         !fake_check(call, (float*)c + i * next_c, size(m, n, ldc)))
       return EXECUTION_FAILED;
   return fake_push(h->stream, call, [=] {
