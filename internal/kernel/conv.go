@@ -167,16 +167,23 @@ func (c *Conv) BackwardData(p *Pool, dy, weight, dx []float32) {
 	}
 }
 
-// BackwardWeights adds the gradient with respect to weight to dweight.
-func (c *Conv) BackwardWeights(p *Pool, x, dy, dweight []float32) {
+// BackwardWeights adds the gradient with respect to weight to dweight and,
+// unless it is nil, that with respect to bias to dbias.
+func (c *Conv) BackwardWeights(p *Pool, x, dy, dweight, dbias []float32) {
 	c.checkAll(x, dweight, dy)
+	if dbias != nil {
+		c.check("dbias", dbias, c.p.Outputs)
+	}
 	q := p.begin()
 	defer p.end(q)
 	if c.winogradGrad != nil {
-		c.winogradGrad.run(q, x, dy, dweight)
+		c.winogradGrad.run(q, x, dy, dweight, dbias)
 		return
 	}
 	c.grad.run(q, x, dy, dweight)
+	if dbias != nil {
+		c.BackwardBias(q, dy, dbias)
+	}
 }
 
 // BackwardBias adds the gradient with respect to bias to dbias.

@@ -187,7 +187,7 @@ func TestConv(t *testing.T) {
 			eachLevel(t, func(t *testing.T) {
 				p := NewPool(2)
 				defer p.Close()
-				c.BackwardWeights(p, x, dy, make([]float32, len(weight))) // makes workspaces
+				c.BackwardWeights(p, x, dy, make([]float32, len(weight)), nil) // makes workspaces
 				got := guarded(r, len(dy))
 				fillWith(got, guard)
 				dirty(p)
@@ -209,7 +209,9 @@ func TestConv(t *testing.T) {
 				got = guarded(r, len(weight))
 				start := append([]float32(nil), got...)
 				dirty(p)
-				c.BackwardWeights(p, x, dy, got)
+				gotBias := make([]float32, len(bias))
+				c.BackwardWeights(p, x, dy, got, gotBias)
+				closeTo(t, "dbias with dweight", gotBias, dbias, sums)
 				checkGuards(t, "dweight", got)
 				for i := range got {
 					got[i] -= start[i]
@@ -258,7 +260,7 @@ func testConvThreads(t *testing.T, params ConvParams) {
 			y, rest := got[:len(dy)], got[len(dy):]
 			c.Forward(p, x, weight, bias, y)
 			c.BackwardData(p, dy, weight, rest)
-			c.BackwardWeights(p, x, dy, rest[len(x):])
+			c.BackwardWeights(p, x, dy, rest[len(x):], rest[len(x)+len(weight):])
 			c.BackwardBias(p, dy, rest[len(x)+len(weight):])
 			if want == nil {
 				want = got
@@ -342,13 +344,13 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		for name, f := range map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
 			"BackwardData":    func() { c.BackwardData(p, y, weight, x) },
-			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight) },
+			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight, bias) },
 			"BackwardBias":    func() { c.BackwardBias(p, y, bias) },
 			"Lines":           func() { l.Forward(p, x, weight, bias, y) },
 			"Lines data":      func() { l.BackwardData(p, y, weight, x) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, y, weight, x) },
-			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight) },
+			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },
 			"Gemm":            func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
 			"Gemm, dot":       func() { Gemm(p, false, true, 10, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
 			"Gemm, line":      func() { Gemm(p, false, false, 3, 300, lineDepth, 1, a, 200, a, 300, 0, x, 300) },

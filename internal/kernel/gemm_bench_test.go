@@ -80,7 +80,7 @@ func BenchmarkConv(b *testing.B) {
 		})
 		fillNormal(r, x)
 		b.Run(name+"/weights", func(b *testing.B) {
-			benchThreads(b, flops, func(p *Pool) { clear(weight); c.BackwardWeights(p, x, y, weight) })
+			benchThreads(b, flops, func(p *Pool) { clear(weight); c.BackwardWeights(p, x, y, weight, bias) })
 		})
 	}
 }

@@ -69,7 +69,7 @@ func TestShortSlicesPanic(t *testing.T) {
 		"kernel: Gemv: x and y have 1 and 2 elements, want 2 and 2": func() { Gemv(nil, false, 2, 2, 1, w, 2, x[:1], 0, y[:2]) },
 		"kernel: Conv: x has 31 elements, want 32":                  func() { c.Forward(nil, x[:31], w, nil, y) },
 		"kernel: Conv: weight has 53 elements, want 54":             func() { c.BackwardData(nil, y, w[:53], x) },
-		"kernel: Conv: y has 47 elements, want 48":                  func() { c.BackwardWeights(nil, x, y[:47], w) },
+		"kernel: Conv: y has 47 elements, want 48":                  func() { c.BackwardWeights(nil, x, y[:47], w, nil) },
 		"kernel: Conv: bias has 2 elements, want 3":                 func() { c.Forward(nil, x, w, x[:2], y) },
 		"kernel: Conv: dbias has 2 elements, want 3":                func() { c.BackwardBias(nil, y, x[:2]) },
 	} {

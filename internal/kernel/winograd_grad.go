@@ -49,6 +49,8 @@ type winogradGrad struct {
 	tiles, sums    []float32
 	rowAt, colAt   []int32
 	x, dy, dweight []float32
+	dbias          []float32 // nil: is not wanted
+	dySums         []float64 // of each band of a plane
 }
 
 type winogradGradStep int
@@ -75,10 +77,14 @@ func newWinogradGrad(w *winograd) *winogradGrad {
 	return t
 }
 
-// run adds the gradient of the weights to dweight.
-func (t *winogradGrad) run(p *Pool, x, dy, dweight []float32) {
+// run adds the gradient of the weights to dweight and, unless that is nil, that
+// of the bias to dbias: the numbers of dy are summed where they are read anyway.
+func (t *winogradGrad) run(p *Pool, x, dy, dweight, dbias []float32) {
 	w := t.w
-	t.u, t.pool, t.x, t.dy, t.dweight = &micros[active], p, x, dy, dweight
+	t.u, t.pool, t.x, t.dy, t.dweight, t.dbias = &micros[active], p, x, dy, dweight, dbias
+	if n := w.batch * w.bands * w.outputs; dbias != nil && len(t.dySums) < n {
+		t.dySums = make([]float64, n)
+	}
 	w.tables(t.u.lanes)
 	t.most = t.chunk * w.blockTiles()
 	t.panels = ceilDiv(w.channels, t.u.panel())
@@ -105,7 +111,7 @@ func (t *winogradGrad) run(p *Pool, x, dy, dweight []float32) {
 		t.step = transformSums
 		p.Run(t.panels*ceilDiv(w.outputs, winogradOutputs), t)
 	}
-	t.pool, t.x, t.dy, t.dweight, t.tiles, t.sums = nil, nil, nil, nil, nil, nil
+	t.pool, t.x, t.dy, t.dweight, t.dbias, t.tiles, t.sums = nil, nil, nil, nil, nil, nil, nil
 }
 
 // sumSize and tileSize return how many numbers the sums of a part and the
@@ -183,7 +189,11 @@ func (t *winogradGrad) transform(worker, first, block int, dy bool, tiles []floa
 			places := &w.out[b.first*w.m*w.m]
 			for o := 0; o < w.outputs; o += lanes {
 				src := t.dy[(((image+i)*w.groups+t.group)*w.outputs+o)*w.dst[0]*w.dst[1]+b.dst:]
-				u.interleave(min(lanes, w.outputs-o), b.dstPixels, src, w.dst[0]*w.dst[1], pixels)
+				n, plane := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
+				u.interleave(n, b.dstPixels, src, plane, pixels)
+				for c := 0; t.dbias != nil && c < n; c++ {
+					t.dySums[((image+i)*w.bands+block%w.bands)*w.outputs+o+c] = Sum64(src[c*plane:][:b.dstPixels])
+				}
 				f.grad(b.tiles, places, &pixels[0], &dys[tile*t.depth+o], t.depth, t.dySlot, &tmp[0])
 			}
 			continue
@@ -242,6 +252,13 @@ func (t *winogradGrad) finish(worker, panel, o int) {
 		}
 	}
 	for end := o + outputs; o < end; o++ {
+		if panel == 0 && t.dbias != nil {
+			var sum float64
+			for i := o; i < w.batch*w.bands*w.outputs; i += w.outputs {
+				sum += t.dySums[i]
+			}
+			t.dbias[t.group*w.outputs+o] += float32(sum)
+		}
 		t.u.winograd[w.which].filterGrad(width/t.u.lanes, &t.sums[j*t.rows+o*width], t.width*t.rows, &taps[0], width, &tmp[0])
 		to := t.dweight[((t.group*w.outputs+o)*w.channels+j)*size:][:n*size]
 		for c := range n {

@@ -45,7 +45,7 @@ func TestWinogradAccuracy(t *testing.T) {
 					got := [3][]float32{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(weight))}
 					c.Forward(nil, x, weight, nil, got[0])
 					c.BackwardData(nil, dy, weight, got[1])
-					c.BackwardWeights(nil, x, dy, got[2])
+					c.BackwardWeights(nil, x, dy, got[2], nil)
 					for i := range got {
 						for j, v := range got[i] {
 							errs[i] = math.Max(errs[i], math.Abs(float64(v)-want[i][j]))

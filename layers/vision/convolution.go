@@ -255,11 +255,15 @@ func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDow
 	w := l.spec.Env.Workers
 	for i, x := range bottom {
 		dy := top[i].Diff()
+		var dbias []float32
 		if l.Needs(1) {
-			l.conv.BackwardBias(w, dy, l.Blobs[1].MutableDiff())
+			dbias = l.Blobs[1].MutableDiff()
 		}
-		if l.Needs(0) {
-			l.conv.BackwardWeights(w, x.Data(), dy, l.Blobs[0].MutableDiff())
+		switch {
+		case l.Needs(0):
+			l.conv.BackwardWeights(w, x.Data(), dy, l.Blobs[0].MutableDiff(), dbias)
+		case dbias != nil:
+			l.conv.BackwardBias(w, dy, dbias)
 		}
 		if propagateDown[i] {
 			l.conv.BackwardData(w, dy, l.Blobs[0].Data(), x.MutableDiff())
