@@ -27,9 +27,9 @@ type Device interface {
 	ToDevice(dst Ptr, src []float32) // src may change when it returns
 	ToHost(dst []float32, src Ptr)   // dst has the numbers when it returns
 
-	// Recording returns where the addresses are noted that are given out while the
-	// device records work instead of doing it; nil if it does not.
-	Recording() *Uses
+	// Uses returns where blobs note the addresses that they give out, so that work
+	// can be recorded and done again; nil if nobody wants to know.
+	Uses() *Uses
 }
 
 // onDevice is the copy of a memory on a device. As in Caffe's syncedmem.hpp,
@@ -96,7 +96,7 @@ func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
 	if write && p != 0 {
 		m.device.current[host] = 0
 	}
-	if r := d.Recording(); r != nil {
+	if r := d.Uses(); r != nil {
 		r.list = append(r.list, use{b, m, b.count, diff, write, p, before})
 	}
 	return p
@@ -189,7 +189,8 @@ func (m *memory) growDevice(n int) bool {
 	return true
 }
 
-// Uses are the addresses that blobs have given out while work was recorded.
+// Uses are the addresses that blobs have given out while some work was done or
+// recorded.
 type Uses struct{ list []use }
 
 type use struct {
@@ -215,7 +216,7 @@ func (u *Uses) Again(d Device) bool {
 	return true
 }
 
-// Undo says that the recorded work is not going to be done.
+// Undo says that the work was recorded and is not going to be done.
 func (u *Uses) Undo() {
 	for i := len(u.list) - 1; i >= 0; i-- {
 		u.list[i].memory.device.current = u.list[i].before

@@ -37,7 +37,7 @@ func (d *fakeDevice) Alloc(n int) Ptr {
 	return p
 }
 
-func (d *fakeDevice) Recording() *Uses                { return d.uses }
+func (d *fakeDevice) Uses() *Uses                     { return d.uses }
 func (d *fakeDevice) Free(p Ptr)                      { d.freed <- p }
 func (d *fakeDevice) Zero(p Ptr, n int)               { clear(d.at(p, n)) }
 func (d *fakeDevice) Copy(dst, src Ptr, n int)        { copy(d.at(dst, n), d.at(src, n)) }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/spf13/cobra"
 )
@@ -17,6 +18,8 @@ type netFlags struct {
 	synthetic  bool
 	inputShape string
 	batch      int
+
+	device *cuda.Device // of gpu, for commands that open it before their nets
 }
 
 func (f *netFlags) register(cmd *cobra.Command) {
@@ -35,14 +38,6 @@ func (f *netFlags) registerShape(cmd *cobra.Command) {
 // stages returns the stages as Caffe does: with no flag there is one, which is
 // empty. Its log shows it.
 func (f *netFlags) stages() []string { return strings.Split(f.stage, ",") }
-
-// checkDevice refuses a GPU.
-func (f *netFlags) checkDevice() error {
-	if f.gpu == "" {
-		return nil
-	}
-	return fmt.Errorf("--gpu %s: this version of gocaffe computes on the CPU only; leave --gpu out (--threads sets the number of threads)", f.gpu)
-}
 
 // syntheticData returns what --synthetic-data, --input-shape and --batch ask
 // for, or nil if they are not there.

@@ -98,6 +98,12 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 			return err
 		}
 	}
+	if f.device, err = f.openDevice(); err != nil {
+		return err
+	}
+	if f.device != nil {
+		defer f.device.Close()
+	}
 	if !a.fullLog {
 		a.glog.quiet = true
 	}
@@ -267,9 +273,6 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 	if f.iterations < 1 {
 		return nil, net.Options{}, fmt.Errorf("--iterations is %d, want a positive number", f.iterations)
 	}
-	if err := f.checkDevice(); err != nil {
-		return nil, net.Options{}, err
-	}
 	synthetic, err := f.syntheticData()
 	if err != nil {
 		return nil, net.Options{}, err
@@ -279,10 +282,11 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		return nil, net.Options{}, err
 	}
 	a.notes(file.Notes)
-	a.glog.logf(source, "Use CPU.")
+	a.useDevice(f.device, source, source)
 	return file, net.Options{
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
+		Device:    f.device,
 		Log:       a.glog.log,
 		Synthetic: synthetic,
 	}, nil

@@ -45,6 +45,13 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	default:
 		return fmt.Errorf("--phase is %q, want TRAIN or TEST", f.phase)
 	}
+	var err error
+	if f.device, err = f.openDevice(); err != nil {
+		return err
+	}
+	if f.device != nil {
+		defer f.device.Close()
+	}
 	n, err := a.buildNet(f, phase, "caffe.cpp:343")
 	if err != nil {
 		return err
@@ -122,6 +129,9 @@ func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) 
 		if _, err := n.ForwardLayer(ctx, i); err != nil {
 			return 0, err
 		}
+		if err := n.Sync(); err != nil {
+			return 0, err
+		}
 		now := time.Now()
 		t.forward[i] += now.Sub(at)
 		at = now
@@ -131,6 +141,9 @@ func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) 
 	middle := at
 	for i := len(n.Layers()) - 1; i >= 0; i-- {
 		if err := n.BackwardLayer(ctx, i); err != nil {
+			return 0, err
+		}
+		if err := n.Sync(); err != nil {
 			return 0, err
 		}
 		now := time.Now()

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
@@ -48,9 +47,6 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 	if f.snapshot != "" && f.weights != "" {
 		return errors.New("train: give a snapshot to continue or weights to begin with, but not both")
 	}
-	if err := f.checkDevice(); err != nil {
-		return err
-	}
 	synthetic, err := f.syntheticData()
 	if err != nil {
 		return err
@@ -65,11 +61,14 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 		return err
 	}
 	a.notes(file.Notes)
-	if file.Param.SolverMode != nil && file.Param.GetSolverMode() == caffepb.SolverParameter_GPU {
-		at := file.Positions.Of(file.Param, "solver_mode", 0)
-		a.glog.log('W', "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; this version of gocaffe computes on the CPU", at))
+	device, err := a.solverDevice(&f.netFlags, file)
+	if err != nil {
+		return err
 	}
-	a.glog.logf("caffe.cpp:197", "Use CPU.")
+	if device != nil {
+		defer device.Close()
+	}
+	a.useDevice(device, "caffe.cpp:197", "caffe.cpp:214")
 	switch {
 	case f.snapshot != "":
 		file.Param.Weights = nil
@@ -78,6 +77,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 	}
 	s, err := solver.New(file, solver.Options{
 		Workers:   a.workers,
+		Device:    device,
 		Log:       a.glog.log,
 		Observers: append(a.trainObservers(), observers...),
 		Level:     f.level,

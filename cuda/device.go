@@ -26,7 +26,8 @@ type Device struct {
 	stream driver.Stream
 
 	err       atomic.Pointer[error]
-	recording *blob.Uses // nil unless work is recorded
+	recording bool
+	uses      *blob.Uses // where blobs note the addresses they give out; nil for nowhere
 
 	libraries libraries
 	memory    memory
@@ -198,14 +199,14 @@ func (d *Device) Sync() {
 // notRecordable tells whether passes are being recorded, and then fails with
 // ErrNotRecordable: what the caller is about to do cannot be.
 func (d *Device) notRecordable(what string) bool {
-	if d.recording != nil {
+	if d.recording {
 		d.Fail(fmt.Errorf("%w: %s", ErrNotRecordable, what))
 	}
-	return d.recording != nil
+	return d.recording
 }
 
-// Recording returns where blobs note the addresses they give out.
-func (d *Device) Recording() *blob.Uses { return d.recording }
+// Uses returns where blobs note the addresses that they give out.
+func (d *Device) Uses() *blob.Uses { return d.uses }
 
 // room is memory on the device that grows as it is needed.
 type room struct {

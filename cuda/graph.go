@@ -37,9 +37,9 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 		return nil, err
 	}
 	uses := new(blob.Uses)
-	d.recording = uses
-	err := f()
-	d.recording = nil
+	d.recording = true
+	err := d.note(uses, f)
+	d.recording = false
 	graph, endErr := d.drv.CaptureEnd(d.stream)
 	if graph != 0 {
 		defer d.drv.GraphDestroy(graph)
@@ -62,6 +62,14 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 	return &Graph{d, exec, uses}, nil
 }
 
+// note runs f and notes which addresses blobs give out meanwhile.
+func (d *Device) note(uses *blob.Uses, f func() error) error {
+	d.uses = uses
+	err := f()
+	d.uses = nil
+	return err
+}
+
 // Launch does the recorded work with the blobs' numbers as they are now. It returns
 // false, and does nothing, if a blob has got other memory since.
 func (g *Graph) Launch() bool {
@@ -81,7 +89,7 @@ func (g *Graph) Launch() bool {
 // blobs get other memory. The zero Replay is ready for use.
 type Replay struct {
 	graph    *Graph
-	ran      bool
+	uses     *blob.Uses // of the last time the work was done as it is
 	failures int
 }
 
@@ -97,7 +105,14 @@ func (r *Replay) Run(d *Device, f func() error) error {
 		}
 	}
 	const most = 3 // failures, until it is not tried any more
-	if r.ran && r.failures < most {
+	if r.failures == most {
+		if err := f(); err != nil {
+			return err
+		}
+		return d.Check()
+	}
+	if r.uses != nil && r.uses.Again(d) {
+		// What the host has changed since is on the device now, as it must be.
 		graph, err := d.Record(f)
 		switch {
 		case errors.Is(err, ErrNotRecordable):
@@ -110,8 +125,8 @@ func (r *Replay) Run(d *Device, f func() error) error {
 			return d.Check()
 		}
 	}
-	r.ran = true
-	if err := f(); err != nil {
+	r.uses = new(blob.Uses)
+	if err := d.note(r.uses, f); err != nil {
 		return err
 	}
 	return d.Check()

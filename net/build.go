@@ -92,6 +92,9 @@ func (b *builder) build() error {
 	b.needBackward(filtered.GetForceBackward())
 	b.findOutputs()
 	b.shareWeights()
+	if err := b.findLosses(); err != nil {
+		return err
+	}
 	b.group()
 	b.fuse()
 	if err := b.checkSize(); err != nil {

@@ -95,4 +95,5 @@ func (n *Net) Keep() {
 	}
 	n.memory = nil
 	n.unfuse()
+	n.forget()
 }

@@ -5,6 +5,7 @@
 package net
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -69,6 +70,11 @@ type Net struct {
 	memory      *Memory // nil if every blob keeps its numbers
 	forwardOnly bool
 	data, diffs [][]*blob.Blob // the blobs whose data, or diffs, the layers have made one
+
+	lossTops                          []*blob.Blob // those with a loss weight
+	losses                            lossRing
+	forwardSegments, backwardSegments []*segment      // nil until they are known
+	ctx                               context.Context // of the pass under way
 
 	dataBytes int64 // of the tops of the layers so far, shared or not, as Caffe counts
 	debugInfo bool
@@ -209,7 +215,7 @@ func (n *Net) SetDebugInfo(on bool) {
 // Close closes the layers that hold files or goroutines. The net must not run
 // after it.
 func (n *Net) Close() error {
-	var errs []error
+	errs := []error{n.forget()}
 	for _, l := range n.layers {
 		if c, ok := l.Impl.(layers.Closer); ok {
 			if err := c.Close(); err != nil {

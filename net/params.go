@@ -136,6 +136,10 @@ func (n *Net) ClearParamDiffs() {
 		return
 	}
 	for _, p := range n.learned {
+		if n.device != nil {
+			n.device.Zero(p.Blob.MutableDeviceDiff(n.device), p.Blob.Count())
+			continue
+		}
 		kernel.FillP(n.workers, p.Blob.MutableDiff(), 0)
 	}
 }
@@ -148,6 +152,10 @@ func (n *Net) ParamDiffsCleared() { n.diffsCleared = true }
 // Update subtracts the gradients, which a solver has scaled, from the weights.
 func (n *Net) Update() {
 	for _, p := range n.learned {
+		if d := n.device; d != nil {
+			d.Axpy(-1, p.Blob.DeviceDiff(d), p.Blob.MutableDeviceData(d), p.Blob.Count())
+			continue
+		}
 		kernel.AxpyP(n.workers, -1, p.Blob.Diff(), p.Blob.MutableData())
 	}
 }

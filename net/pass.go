@@ -14,16 +14,14 @@ import (
 // with a loss weight, each times its weight. The number of the pass counts up.
 // Between layers it looks whether ctx is done.
 func (n *Net) Forward(ctx context.Context) (float32, error) {
-	var loss float32
-	for i := range n.layers {
-		l, err := n.ForwardLayer(ctx, i)
-		if err != nil {
-			return 0, err
-		}
-		loss += l
+	if err := n.Enqueue(ctx); err != nil {
+		return 0, err
 	}
-	n.SetPass(n.pass + 1)
-	return loss, nil
+	losses, err := n.TakeLosses()
+	if err != nil {
+		return 0, err
+	}
+	return losses[len(losses)-1], nil
 }
 
 // ForwardLayer runs layer i, unless another has computed it, and returns its
@@ -52,6 +50,9 @@ func (n *Net) ForwardLayer(ctx context.Context, i int) (float32, error) {
 // Backward runs the layers that need it from the last to the first. The
 // gradients of the weights are added to what is there.
 func (n *Net) Backward(ctx context.Context) error {
+	if n.backwardSegments != nil && !n.debugInfo {
+		return n.backwardDevice(ctx)
+	}
 	for i := len(n.layers) - 1; i >= 0; i-- {
 		if err := n.BackwardLayer(ctx, i); err != nil {
 			return err
@@ -63,6 +64,8 @@ func (n *Net) Backward(ctx context.Context) error {
 	return nil
 }
 
+var errForwardOnly = errors.New("the net was made to run forward only, and has no gradient")
+
 // BackwardLayer runs layer i backward if the net needs that, and those that it
 // computes too.
 func (n *Net) BackwardLayer(ctx context.Context, i int) error {
@@ -70,7 +73,7 @@ func (n *Net) BackwardLayer(ctx context.Context, i int) error {
 		return err
 	}
 	if n.forwardOnly {
-		return errors.New("the net was made to run forward only, and has no gradient")
+		return errForwardOnly
 	}
 	l := n.layers[i]
 	if l.RunsIn != nil || !l.runsBackward() {

@@ -7,22 +7,22 @@ import (
 )
 
 // watch sends an event at the first loss that is not finite, or that has the
-// value of a net whose softmax has overflowed. It is called between the
-// forward and the backward pass, when the blobs still hold what led to the
-// loss. Training goes on, as in Caffe.
-func (s *Solver) watch(loss float32) {
+// value of a net whose softmax has overflowed. On the CPU it is called between
+// the forward and the backward pass, when the blobs still hold what led to the
+// loss; of a GPU's losses it learns later. Training goes on, as in Caffe.
+func (s *Solver) watch(loss float32, iter int) {
 	switch {
 	case loss-loss != 0: // NaN or infinite
 		if !s.diverged {
 			s.diverged = true
-			e := Diverged{Iter: s.iter, Loss: loss}
+			e := Diverged{Iter: iter, Loss: loss}
 			s.locate(&e)
 			emit(s, e)
 		}
 	case math.Abs(float64(loss)-saturatedLoss) < 1e-4:
 		if !s.saturated {
 			s.saturated = true
-			emit(s, Saturated{Iter: s.iter, Loss: loss})
+			emit(s, Saturated{Iter: iter, Loss: loss})
 		}
 	}
 }

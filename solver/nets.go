@@ -129,7 +129,7 @@ func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb
 		return nil, err
 	}
 	return net.New(file, net.Options{
-		State: merged, Workers: s.opts.Workers, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
+		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
 		Memory: s.memory, ForwardOnly: phase == caffepb.Phase_TEST,
 	})
 }

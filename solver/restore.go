@@ -51,6 +51,9 @@ func (s *Solver) Restore(path string) error {
 		}
 	}
 	s.history = history
+	if err := s.device.update.Reset(); err != nil {
+		return err
+	}
 	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())
 	s.diverged, s.saturated = false, false
 	s.setPass()

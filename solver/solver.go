@@ -17,9 +17,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -30,6 +32,7 @@ import (
 // one thread and is silent.
 type Options struct {
 	Workers   *layers.Workers // the threads of all nets; nil is one
+	Device    *cuda.Device    // the GPU that trains; nil for none
 	Log       layers.Log      // takes the log lines of the nets; nil for none
 	Observers []Observer      // are told of every event, in this order
 
@@ -83,6 +86,10 @@ type Solver struct {
 	iter        int
 	currentStep int  // of the multistep policy
 	stopped     bool // by the user
+
+	device  deviceUpdate
+	pending []pending // iterations whose loss is not known yet
+	flushed time.Time // when the last loss was read
 
 	losses       []float32 // of up to average_loss iterations
 	smoothedLoss float32
@@ -216,7 +223,7 @@ func (s *Solver) TestNets() []*net.Net { return s.testNets }
 
 // Close closes the nets.
 func (s *Solver) Close() error {
-	var errs []error
+	errs := []error{s.device.close()}
 	if s.net != nil {
 		errs = append(errs, s.net.Close())
 	}

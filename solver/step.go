@@ -54,7 +54,7 @@ func (s *Solver) showFinal(ctx context.Context, start int) error {
 		if err != nil {
 			return err
 		}
-		s.smooth(loss, start)
+		s.smooth(loss, s.iter-start)
 		emit(s, FinalLoss{Iter: s.iter, SmoothedLoss: s.smoothedLoss})
 	}
 	if due(s.iter, s.param.GetTestInterval()) {
@@ -79,8 +79,13 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.net.ClearParamDiffs()
+		if err := s.clearDiffs(); err != nil {
+			return err
+		}
 		if due(s.iter, s.param.GetTestInterval()) && (s.iter > 0 || s.param.GetTestInitialization()) {
+			if err := s.flush(start); err != nil {
+				return err
+			}
 			if err := s.TestAll(ctx); err != nil {
 				return err
 			}
@@ -92,7 +97,13 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 			return err
 		}
 		action := s.action()
-		if due(s.iter, s.param.GetSnapshot()) || action == Snapshot {
+		snapshot := due(s.iter, s.param.GetSnapshot()) || action == Snapshot
+		if snapshot || action == Stop || s.iter == stop {
+			if err := s.flush(start); err != nil {
+				return err
+			}
+		}
+		if snapshot {
 			if _, _, err := s.Snapshot(); err != nil {
 				return err
 			}
@@ -111,31 +122,94 @@ func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	display := due(s.iter, s.param.GetDisplay())
 	s.net.SetDebugInfo(display && s.param.GetDebugInfo())
 	s.setPass()
-	begin := time.Now()
-	var loss float32
+	p := pending{iter: s.iter, begin: time.Now(), display: display}
 	for range s.param.GetIterSize() {
-		l, err := s.forward(ctx, s.net)
-		if err != nil {
+		if err := s.enqueue(ctx, s.net); err != nil {
 			return err
 		}
-		s.watch(l)
+		if s.opts.Device == nil {
+			if err := s.takeLosses(&p); err != nil {
+				return err
+			}
+		}
 		if err := s.net.Backward(ctx); err != nil {
 			return err
 		}
-		loss += l
 	}
-	loss /= float32(s.param.GetIterSize())
-	s.smooth(loss, start)
-	rate, moved := s.rate()
-	s.outputs = s.outputs[:0]
-	if display {
-		s.outputs = appendOutputs(s.outputs, s.net)
+	p.rate, p.moved = s.rate()
+	s.pending = append(s.pending, p)
+	if display || s.opts.Device == nil || len(s.pending) >= maxPending || time.Since(s.flushed) > flushEvery {
+		if err := s.flush(start); err != nil {
+			return err
+		}
 	}
-	emit(s, Iteration{
-		Iter: s.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: rate, MultiStep: moved,
-		Duration: time.Since(begin), Display: display, Every: int(s.param.GetDisplay()), Outputs: s.outputs,
-	})
-	s.update(rate, s.iter+1 < stop)
+	return s.update(p.rate, s.iter+1 < stop)
+}
+
+// A pending iteration is one that was started and whose loss nobody has asked
+// for. A GPU computes while the host goes on: it is waited for when a loss is
+// shown, and now and then.
+type pending struct {
+	iter    int
+	begin   time.Time
+	display bool
+	rate    float32
+	moved   int
+	loss    float32 // sum over the known passes
+	known   int     // passes
+}
+
+// maxPending and flushEvery bound how long a loss stays unknown.
+const (
+	maxPending = 128
+	flushEvery = 200 * time.Millisecond
+)
+
+// takeLosses reads the losses of an iteration's passes so far.
+func (s *Solver) takeLosses(p *pending) error {
+	losses, err := s.net.TakeLosses()
+	if err != nil {
+		return err
+	}
+	for _, l := range losses {
+		s.watch(l, p.iter)
+		p.loss += l
+		p.known++
+	}
+	return nil
+}
+
+// flush tells of the pending iterations, of which all passes have been started.
+func (s *Solver) flush(start int) error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	losses, err := s.net.TakeLosses()
+	if err != nil {
+		return err
+	}
+	s.flushed = time.Now()
+	took := s.flushed.Sub(s.pending[0].begin) / time.Duration(len(s.pending))
+	size := int(s.param.GetIterSize())
+	for i := range s.pending {
+		p := &s.pending[i]
+		for ; p.known < size; p.known++ {
+			s.watch(losses[0], p.iter)
+			p.loss += losses[0]
+			losses = losses[1:]
+		}
+		loss := p.loss / float32(size)
+		s.smooth(loss, p.iter-start)
+		s.outputs = s.outputs[:0]
+		if p.display {
+			s.outputs = appendOutputs(s.outputs, s.net)
+		}
+		emit(s, Iteration{
+			Iter: p.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: p.rate, MultiStep: p.moved,
+			Duration: took, Display: p.display, Every: int(s.param.GetDisplay()), Outputs: s.outputs,
+		})
+	}
+	s.pending = s.pending[:0]
 	return nil
 }
 
@@ -147,19 +221,32 @@ func (s *Solver) setPass() {
 	}
 }
 
-// forward runs the forward pass of a net.
+// forward runs the forward pass of a net and waits for the loss.
 func (s *Solver) forward(ctx context.Context, n *net.Net) (loss float32, err error) {
-	if s.opts.BeforeForward != nil {
-		if err := s.opts.BeforeForward(n, n.Pass()); err != nil {
-			return 0, err
-		}
+	if err := s.before(n); err != nil {
+		return 0, err
 	}
 	return n.Forward(ctx)
 }
 
-// smooth averages the loss over the last average_loss iterations since start:
-// UpdateSmoothedLoss of Caffe's solver.cpp.
-func (s *Solver) smooth(loss float32, start int) {
+// enqueue runs the forward pass of a net.
+func (s *Solver) enqueue(ctx context.Context, n *net.Net) error {
+	if err := s.before(n); err != nil {
+		return err
+	}
+	return n.Enqueue(ctx)
+}
+
+func (s *Solver) before(n *net.Net) error {
+	if s.opts.BeforeForward == nil {
+		return nil
+	}
+	return s.opts.BeforeForward(n, n.Pass())
+}
+
+// smooth averages the loss over the last average_loss iterations, of which this
+// is number i since the start: UpdateSmoothedLoss of Caffe's solver.cpp.
+func (s *Solver) smooth(loss float32, i int) {
 	window := int(s.param.GetAverageLoss())
 	if len(s.losses) < window {
 		s.losses = append(s.losses, loss)
@@ -167,7 +254,7 @@ func (s *Solver) smooth(loss float32, start int) {
 		s.smoothedLoss = (s.smoothedLoss*(n-1) + loss) / n
 		return
 	}
-	oldest := &s.losses[(s.iter-start)%window]
+	oldest := &s.losses[i%window]
 	s.smoothedLoss += (loss - *oldest) / float32(window)
 	*oldest = loss
 }

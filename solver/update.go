@@ -12,19 +12,17 @@ import (
 // computed before. The order of clipping, dividing by iter_size and weight
 // decay is Caffe's. If there is another iteration after this, the gradients are
 // cleared along the way, for it.
-func (s *Solver) update(rate float32, another bool) {
-	clear := another && !s.param.GetSnapshotDiff()
-	u := kernel.Update{
-		Rule: s.rule.kernel, Clip: s.clip(), Normalize: 1 / float32(s.param.GetIterSize()), L1: s.l1, Clear: clear,
-		Momentum: s.param.GetMomentum(), Momentum2: s.param.GetMomentum2(), Delta: s.param.GetDelta(),
-	}
+func (s *Solver) update(rate float32, another bool) error {
 	scale := float32(1)
 	if s.rule.scale != nil {
 		scale = s.rule.scale(s)
 	}
-	if s.rule.kernel == kernel.RMSProp {
-		u.Momentum = s.param.GetRmsDecay()
+	if s.opts.Device != nil {
+		return s.updateDevice(rate * scale)
 	}
+	clear := another && !s.param.GetSnapshotDiff()
+	u := s.updateOptions()
+	u.Clip, u.Clear = s.clip(), clear
 	for i, p := range s.params {
 		u.Param, u.Diff, u.History = p.Blob.MutableData(), p.Blob.MutableDiff(), s.history[i].MutableData()
 		if s.rule.histories == 2 {
@@ -37,6 +35,19 @@ func (s *Solver) update(rate float32, another bool) {
 		s.net.ParamDiffsCleared()
 	}
 	s.iter++
+	return nil
+}
+
+// updateOptions returns what the updates of all params have in common.
+func (s *Solver) updateOptions() kernel.Update {
+	u := kernel.Update{
+		Rule: s.rule.kernel, Clip: 1, Normalize: 1 / float32(s.param.GetIterSize()), L1: s.l1,
+		Momentum: s.param.GetMomentum(), Momentum2: s.param.GetMomentum2(), Delta: s.param.GetDelta(),
+	}
+	if s.rule.kernel == kernel.RMSProp {
+		u.Momentum = s.param.GetRmsDecay()
+	}
+	return u
 }
 
 // clip returns by what the gradient is to be multiplied because its L2 norm

@@ -1,0 +1,76 @@
+package gocaffecmd
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/prototxt"
+)
+
+// openDevice opens the GPU of the flag --gpu, or returns nil without it.
+func (f *netFlags) openDevice() (*cuda.Device, error) {
+	if f.gpu == "" {
+		return nil, nil
+	}
+	number, err := f.gpuNumber()
+	if err != nil {
+		return nil, err
+	}
+	d, err := cuda.Open(number)
+	if err != nil {
+		return nil, fmt.Errorf("--gpu %s: %w; without --gpu the program computes on the CPU", f.gpu, err)
+	}
+	return d, nil
+}
+
+// gpuNumber returns the number of the one GPU that the flag names.
+func (f *netFlags) gpuNumber() (int, error) {
+	drv, err := driver.Open()
+	if err != nil {
+		return 0, fmt.Errorf("--gpu %s: %w; without --gpu the program computes on the CPU", f.gpu, err)
+	}
+	n, err := drv.DeviceCount()
+	if err != nil {
+		return 0, fmt.Errorf("--gpu %s: %w", f.gpu, err)
+	}
+	numbers, err := gpuNumbers(f.gpu, n)
+	if err != nil {
+		return 0, err
+	}
+	if len(numbers) != 1 {
+		return 0, fmt.Errorf("--gpu %s: these are %d GPUs, this version of gocaffe computes on one", f.gpu, len(numbers))
+	}
+	return numbers[0], nil
+}
+
+// solverDevice opens the GPU for a solver: that of --gpu or, without the flag, the
+// one that the solver's file asks for. If that one is not to be had, it is the CPU.
+func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, error) {
+	p := file.Param
+	if f.gpu != "" || p.SolverMode == nil || p.GetSolverMode() != caffepb.SolverParameter_GPU {
+		return f.openDevice()
+	}
+	d, err := cuda.Open(int(p.GetDeviceId()))
+	if err != nil {
+		at := file.Positions.Of(p, "solver_mode", 0)
+		if errors.Is(err, driver.ErrNoDriver) {
+			err = driver.ErrNoDriver
+		}
+		a.glog.log('W', "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; computing on the CPU: %v", at, err))
+		return nil, nil
+	}
+	return d, nil
+}
+
+// useDevice logs what computes, as Caffe does.
+func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
+	if d == nil {
+		a.glog.logf(cpu, "Use CPU.")
+		return
+	}
+	a.glog.logf(gpu, "Using GPUs %d", d.Number())
+	a.glog.logf("caffe.cpp:218", "GPU %d: %s", d.Number(), d.Name())
+}

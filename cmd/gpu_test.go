@@ -1,0 +1,85 @@
+package gocaffecmd
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+)
+
+// gpuNet and gpuSolver are a net on made-up data and its solver.
+const gpuNet = `name: "small"
+layer { name: "data" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: 8 dim: 1 dim: 6 dim: 6 } shape { dim: 8 } data_filler { type: "gaussian" } data_filler { type: "constant" value: 1 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+`
+
+func writeGPUFiles(t *testing.T, more string) (net, solver string) {
+	t.Helper()
+	dir := t.TempDir()
+	net, solver = filepath.Join(dir, "net.prototxt"), filepath.Join(dir, "solver.prototxt")
+	for file, text := range map[string]string{
+		net: gpuNet,
+		solver: `net: "` + net + `" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 max_iter: 12 display: 5 random_seed: 1
+			test_iter: 2 test_interval: 6 snapshot_prefix: "` + filepath.Join(dir, "snap") + `" ` + more,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return net, solver
+}
+
+// results are the lines of a log with numbers of the net.
+var results = regexp.MustCompile(`(?m)(net output.*|loss = .*)$`)
+
+// TestGPU trains, tests and times on a GPU, and compares the log with that of the
+// CPU.
+func TestGPU(t *testing.T) {
+	net, solver := writeGPUFiles(t, "")
+	_, cpu := mustRun(t, "train", "--solver", solver)
+	cudatest.Fake(t)
+	_, gpu := mustRun(t, "train", "--solver", solver, "--gpu", "0")
+	want, got := results.FindAllString(cpu, -1), results.FindAllString(gpu, -1)
+	if len(want) < 8 || strings.Join(want, "\n") != strings.Join(got, "\n") {
+		t.Errorf("on a GPU the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, line := range []string{"caffe.cpp:214] Using GPUs 0", "caffe.cpp:218] GPU 0: Fake device 0"} {
+		if !strings.Contains(gpu, line) {
+			t.Errorf("the log does not say %q", line)
+		}
+	}
+	weights := strings.TrimSuffix(solver, "solver.prototxt") + "snap_iter_12.caffemodel"
+	mustRun(t, "test", "--model", net, "--weights", weights, "--iterations", "2", "--gpu", "0")
+	_, log := mustRun(t, "time", "--model", net, "--iterations", "2", "--gpu", "0")
+	if !strings.Contains(log, "Average Forward-Backward") {
+		t.Errorf("time says\n%s", log)
+	}
+	// solver_mode chooses the GPU too.
+	_, solver = writeGPUFiles(t, "solver_mode: GPU")
+	if _, log := mustRun(t, "train", "--solver", solver); !strings.Contains(log, "Using GPUs 0") {
+		t.Error("solver_mode: GPU does not choose the GPU")
+	}
+}
+
+// TestNoGPU checks what is said without a driver: an error of --gpu, and that
+// solver_mode: GPU falls back to the CPU.
+func TestNoGPU(t *testing.T) {
+	t.Setenv("GOCAFFE_LIBCUDA", filepath.Join(t.TempDir(), "libcuda.so.1"))
+	_, solver := writeGPUFiles(t, "solver_mode: GPU")
+	code, _, stderr := run("train", "--solver", solver, "--gpu", "0")
+	if code != 1 || !strings.Contains(stderr, "--gpu 0: no CUDA driver: GOCAFFE_LIBCUDA names a file") ||
+		!strings.Contains(stderr, "without --gpu the program computes on the CPU") {
+		t.Errorf("exit status %d, stderr %q", code, stderr)
+	}
+	_, log := mustRun(t, "train", "--solver", solver)
+	if !strings.Contains(log, "solver_mode is GPU; computing on the CPU: no CUDA driver") || !strings.Contains(log, "Use CPU.") {
+		t.Errorf("the log is\n%s", log)
+	}
+}

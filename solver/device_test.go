@@ -1,0 +1,146 @@
+package solver_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/solver"
+)
+
+// small is a net all of whose layers below the inputs run on a GPU, so that its
+// passes are recorded.
+const small = `
+  layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 6 dim: 2 dim: 5 dim: 5 } shape { dim: 6 } } }
+  layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "xavier" } } }
+  layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+  layer { name: "drop" type: "Dropout" bottom: "conv" top: "drop" }
+  layer { name: "ip" type: "InnerProduct" bottom: "drop" top: "ip" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+    inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+`
+
+// feedSmall fills the inputs with numbers that depend on the pass.
+func feedSmall(n *net.Net, pass int64) error {
+	layers.NewRand(7, "data").Gaussian(n.Blob("data").MutableData(), 0, 1, uint64(pass))
+	for i := range n.Blob("label").MutableData() {
+		n.Blob("label").MutableData()[i] = float32((int64(i) + pass) % 4)
+	}
+	return nil
+}
+
+// trainSmall trains small for 12 iterations and returns its weights and what the
+// observers were told of the losses.
+func trainSmall(t *testing.T, text string, d *cuda.Device) (weights, losses []float32) {
+	t.Helper()
+	s := newSolver(t, text+"\nbase_lr: 0.05 lr_policy: \"step\" gamma: 0.5 stepsize: 4 random_seed: 5 weight_decay: 0.01 net_param {"+small+"}",
+		solver.Options{Device: d, BeforeForward: feedSmall, Observers: []solver.Observer{observe(func(event any) {
+			if e, ok := event.(*solver.Iteration); ok {
+				if e.Iter != len(losses)/3 {
+					t.Errorf("iteration %d is told as number %d", e.Iter, len(losses)/3)
+				}
+				losses = append(losses, e.Loss, e.SmoothedLoss, e.LR)
+			}
+		})}})
+	if err := s.Step(context.Background(), 12); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.Net().Params() {
+		weights = append(weights, p.Blob.Data()...)
+	}
+	return weights, losses
+}
+
+type observe func(event any)
+
+func (f observe) Observe(event any) { f(event) }
+
+// TestDevice trains with each rule and several options on a GPU and on the CPU.
+func TestDevice(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, text := range []string{
+		`type: "SGD" momentum: 0.9 display: 5 average_loss: 3`,
+		`type: "SGD" momentum: 0.9 regularization_type: "L1" iter_size: 2`,
+		`type: "SGD" momentum: 0.5 clip_gradients: 0.3`,
+		`type: "Nesterov" momentum: 0.9`,
+		`type: "AdaGrad"`,
+		`type: "RMSProp" rms_decay: 0.9`,
+		`type: "AdaDelta" momentum: 0.9 delta: 1e-6`,
+		`type: "Adam" momentum: 0.9 momentum2: 0.99`,
+	} {
+		weights, losses := trainSmall(t, text, d)
+		wantWeights, wantLosses := trainSmall(t, text, nil)
+		compareSmall(t, text+": weights", weights, wantWeights)
+		compareSmall(t, text+": losses", losses, wantLosses)
+	}
+}
+
+func compareSmall(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d numbers, want %d", what, len(got), len(want))
+		return
+	}
+	for i, w := range want {
+		// Rules with a root and a small delta enlarge differences near 0.
+		if !(math.Abs(float64(got[i]-w)) <= 1e-4*max(1, math.Abs(float64(w)))) {
+			t.Errorf("%s[%d] is %g on a GPU, %g on the CPU", what, i, got[i], w)
+			return
+		}
+	}
+}
+
+// TestDeviceRecords checks that iterations without a shown loss are played from
+// recordings, and that none waits for the device.
+func TestDeviceRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED with -short")
+	}
+	control := cudatest.Fake(t, "log=1")
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := newSolver(t, "base_lr: 0.05 lr_policy: \"fixed\" net_param {"+small+"}", solver.Options{Device: d, BeforeForward: feedSmall})
+	step := func(n int) map[string]int {
+		if err := s.Step(context.Background(), n); err != nil {
+			t.Fatal(err)
+		}
+		calls := make(map[string]int)
+		for _, line := range control.Calls() {
+			var name string
+			fmt.Sscan(line, &name)
+			for i, c := range name {
+				if c == '(' {
+					name = name[:i]
+					break
+				}
+			}
+			calls[name]++
+		}
+		return calls
+	}
+	step(3)
+	few, many := step(2), step(12)
+	for name, n := range many {
+		per := float64(n-few[name]) / 10
+		switch {
+		case name == "cuGraphLaunch" && per != 4: // clear, forward, backward, update
+			t.Errorf("%g graphs are launched in an iteration, want 4", per)
+		case name == "cuLaunchKernel" && per > 1: // the number of the pass, for Dropout
+			t.Errorf("%g kernels are launched in an iteration", per)
+		case (name == "cuStreamSynchronize" || name == "cuMemAlloc_v2" || name == "cuMemcpyDtoHAsync_v2") && per != 0:
+			t.Errorf("%g times %s in an iteration", per, name)
+		}
+	}
+}
