@@ -27,8 +27,11 @@ type Layer interface {
 	// passes need. It runs again when the shape of a bottom has changed.
 	Reshape(bottom, top []*blob.Blob) error
 
-	// Forward computes the data of the tops from that of the bottoms. It must
-	// not allocate, and fails only for a reason of the data or the device.
+	// Forward computes the data of the tops from that of the bottoms: all of
+	// it, as other blobs may have used the memory since the last pass. A top
+	// that is another view of a bottom or of the layer's own numbers is made so
+	// here. It must not allocate, and fails only for a reason of the data or the
+	// device.
 	Forward(ctx context.Context, bottom, top []*blob.Blob) error
 
 	// Backward computes the gradient. The diffs of the tops are given. The diff

@@ -310,3 +310,31 @@ layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'c' }
 		t.Errorf("blobs %s, with shared memory %s", a, b)
 	}
 }
+
+// TestMemoryAfterReshape changes the batch size of a net with shared memory.
+func TestMemoryAfterReshape(t *testing.T) {
+	const text = channels + convolve + `
+layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' }
+layer { name: 'scale' type: 'Scale' bottom: 'c' top: 'c' }
+layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'r' }
+layer { name: 'flat' type: 'Flatten' bottom: 'r' top: 'f' }
+layer { name: 'ip' type: 'InnerProduct' bottom: 'f' top: 'ip' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }
+layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }`
+	items := []int{4, 9, 2, 4}
+	pass := 0
+	prepare := func(n *Net) {
+		for _, name := range []string{"data", "label"} {
+			b := n.Blob(name)
+			shape := append([]int{items[pass/2]}, b.Shape()[1:]...)
+			if err := b.Reshape(shape...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(n.Blob("data"))
+		clear(n.Blob("label").MutableData())
+		pass++
+	}
+	for range 2 { // two passes each
+		sameWithMemory(t, parse(t, text), Options{State: state(t, "TRAIN"), Seed: 3}, prepare, 1e-5)
+	}
+}
