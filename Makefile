@@ -48,7 +48,7 @@ gorgonia: ## make and start bin/gocaffe-gorgonia, whose CUDA driver is called th
 	$(CC) -O2 -Wall -fPIC -c -o bin/gorgonia/libcuda.o cuda/driver/gorgonia/libcuda.c
 	ar rcs bin/gorgonia/libcuda.a bin/gorgonia/libcuda.o
 	$(GORGONIA) vet -tags gorgonia ./cuda/driver
-	$(GORGONIA) test -tags gorgonia ./cuda/driver
+	$(GORGONIA) test -tags gorgonia ./cuda/...
 	$(GORGONIA) build -tags gorgonia -trimpath -o bin/gocaffe-gorgonia ./cmd/gocaffe
 	bin/gocaffe-gorgonia device_query
 

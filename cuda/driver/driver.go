@@ -152,7 +152,7 @@ const (
 	L2CacheSize            Attribute = 38 // bytes
 	CapabilityMajor        Attribute = 75
 	CapabilityMinor        Attribute = 76
-	SharedMemoryPerBlockIn Attribute = 97 // bytes with SetFunctionAttribute
+	SharedMemoryOptin      Attribute = 97 // bytes with SetFunctionAttribute
 )
 
 // FunctionAttribute is a number that a kernel has (CUfunction_attribute).
