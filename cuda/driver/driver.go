@@ -138,21 +138,21 @@ type Attribute int32
 
 // Attributes of devices, with the driver's numbers.
 const (
-	MaxThreadsPerBlock     Attribute = 1
-	SharedMemoryPerBlock   Attribute = 8 // bytes without SetFunctionAttribute
-	WarpSize               Attribute = 10
-	RegistersPerBlock      Attribute = 12
-	ClockRate              Attribute = 13 // kHz
-	MultiprocessorCount    Attribute = 16
-	KernelTimeout          Attribute = 17 // 1: a kernel may not run for seconds, since a display uses the device
-	Integrated             Attribute = 18 // 1: shares the host's memory
-	ComputeMode            Attribute = 20 // 0: anybody may use it; 2: nobody
-	MemoryClockRate        Attribute = 36 // kHz
-	MemoryBusWidth         Attribute = 37 // bits
-	L2CacheSize            Attribute = 38 // bytes
-	CapabilityMajor        Attribute = 75
-	CapabilityMinor        Attribute = 76
-	SharedMemoryOptin      Attribute = 97 // bytes with SetFunctionAttribute
+	MaxThreadsPerBlock   Attribute = 1
+	SharedMemoryPerBlock Attribute = 8 // bytes without SetFunctionAttribute
+	WarpSize             Attribute = 10
+	RegistersPerBlock    Attribute = 12
+	ClockRate            Attribute = 13 // kHz
+	MultiprocessorCount  Attribute = 16
+	KernelTimeout        Attribute = 17 // 1: a kernel may not run for seconds, since a display uses the device
+	Integrated           Attribute = 18 // 1: shares the host's memory
+	ComputeMode          Attribute = 20 // 0: anybody may use it; 2: nobody
+	MemoryClockRate      Attribute = 36 // kHz
+	MemoryBusWidth       Attribute = 37 // bits
+	L2CacheSize          Attribute = 38 // bytes
+	CapabilityMajor      Attribute = 75
+	CapabilityMinor      Attribute = 76
+	SharedMemoryOptin    Attribute = 97 // bytes with SetFunctionAttribute
 )
 
 // FunctionAttribute is a number that a kernel has (CUfunction_attribute).

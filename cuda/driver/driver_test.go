@@ -503,8 +503,17 @@ func TestModuleErrors(t *testing.T) {
 	want(t, err, "too old for the kernels", "PTX 8.0 is too new for CUDA 11.0")
 	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTest, "sm_70", "sm_80", 1))
 	want(t, err, "not for this device", "sm_80")
+	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTestSM80, "sm_80", "sm_70", 1))
+	want(t, err, "cannot compile", "sm_70 has no .tf32")
 	m, err := d.ModuleLoad(cudatest.SelfTest)
 	ok(t, err)
+	f, err := d.ModuleFunction(m, "selftest_sum")
+	ok(t, err)
+	shared, err := d.FunctionAttribute(driver.FunctionStaticShared, f)
+	ok(t, err)
+	if shared != 1024 {
+		t.Errorf("selftest_sum has %d bytes of shared memory, want 1024", shared)
+	}
 	_, err = d.ModuleFunction(m, "selftest_nothing")
 	want(t, err, "not found", `kernel "selftest_nothing"`)
 	ok(t, d.ModuleUnload(m))

@@ -362,6 +362,32 @@ int entry_params(const std::string& ptx, const std::string& name, int* max_threa
   return n;
 }
 
+// entry_shared is the static shared memory of a kernel: what is declared in its
+// body, and what the body names of the module's.
+int entry_shared(const std::string& ptx, const std::string& name) {
+  const size_t at = ptx.find(".entry " + name + "(");
+  const size_t end = std::min(ptx.find("\n}", at), ptx.size());
+  int bytes = 0;
+  for (size_t p = ptx.find(".shared .align"); p != std::string::npos; p = ptx.find(".shared .align", p + 1)) {
+    const size_t open = ptx.find('[', p), start = ptx.rfind(' ', open) + 1;
+    const bool here = p > at && p < end, modules = p > 0 && ptx[p - 1] == '\n';
+    if (here || (modules && ptx.find(ptx.substr(start, open - start), at) < end)) bytes += atoi(ptx.c_str() + open + 1);
+  }
+  return bytes;
+}
+
+// too_new returns an instruction that a target does not have: clang lets inline
+// assembly pass, the driver's compiler does not.
+const char* too_new(const char* ptx, int target) {
+  const struct {
+    const char* text;
+    int target;
+  } all[] = {{".tf32", 80}, {".bf16", 80}, {"cp.async", 80}, {"redux.sync", 80}, {"ldmatrix", 75}, {"mma.sync", 70}};
+  for (auto& i : all)
+    if (target < i.target && strstr(ptx, i.text)) return i.text;
+  return nullptr;
+}
+
 void configure(const std::string& text) {
   std::istringstream in(text);
   for (std::string word; in >> word;) {
@@ -934,6 +960,9 @@ API int cuModuleLoadDataEx(void** module, const char* ptx, unsigned options, con
   } else if (target > g->capability) {
     wrong = fake_format("ptxas fatal : the code is for sm_%d, the device is sm_%d", target, g->capability);
     code = NO_BINARY_FOR_GPU;
+  } else if (const char* instruction = too_new(ptx, target)) {
+    wrong = fake_format("ptxas error : sm_%d has no %s", target, instruction);
+    code = INVALID_PTX;
   }
   if (code) {
     for (unsigned i = 0; i + 1 < options; i++) {
@@ -982,8 +1011,14 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
     fake_problem("kernel %s has %d parameters in the PTX and %d in the .cu file: is the PTX old?", name, params, k->params);
     return NOT_FOUND;
   }
+  const int shared = entry_shared(m->ptx, name);
+  if (shared > 48 << 10) {
+    fake_problem("kernel %s has %d bytes of static shared memory, and 49152 are the most", name, shared);
+    return INVALID_PTX;
+  }
   Function* f = make(new Function);
   f->kernel = k;
+  f->static_shared = shared;
   f->max_threads = max_threads;
   m->functions.push_back(f);
   *function = f;
@@ -1040,9 +1075,9 @@ API int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, un
   if (g->sticky) return g->sticky;
   const gc_kernel* k = f->kernel;
   if (extra || !gx || !gy || !gz || !bx || !by || !bz || gx > 2147483647u || gy > 65535 || gz > 65535 || bx > 1024 || by > 1024 ||
-      bz > 64 || uint64_t(bx) * by * bz > uint64_t(f->max_threads) || shared > unsigned(f->max_dynamic)) {
+      bz > 64 || uint64_t(bx) * by * bz > uint64_t(f->max_threads) || shared + f->static_shared > unsigned(f->max_dynamic)) {
     fake_problem("cuLaunchKernel: kernel %s: grid (%u,%u,%u), block (%u,%u,%u) of at most %d threads, %u bytes of shared memory of at most %d",
-                 k->name, gx, gy, gz, bx, by, bz, f->max_threads, shared, f->max_dynamic);
+                 k->name, gx, gy, gz, bx, by, bz, f->max_threads, shared + f->static_shared, f->max_dynamic);
     return INVALID_VALUE;
   }
   std::vector<unsigned char> args(k->bytes + 16);
