@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -43,6 +44,7 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 // syntheticData is the layer that stands for a data layer.
 type syntheticData struct {
+	layers.OnRecordableDevice
 	shapes  [][]int // of the tops
 	classes []int   // for each top the number of labels, 0 for the first top
 	key     uint64
@@ -206,14 +208,28 @@ func (s *syntheticData) Reshape(_, top []*blob.Blob) error {
 // Forward copies the made-up data, which it makes the first time. It is copied
 // because the next layer may work in place.
 func (s *syntheticData) Forward(_ context.Context, _, top []*blob.Blob) error {
-	if s.values == nil {
-		if err := s.make(); err != nil {
-			return err
-		}
+	if err := s.make(); err != nil {
+		return err
 	}
 	for j, v := range s.values {
 		copy(top[j].MutableData(), v.Data())
 	}
+	return nil
+}
+
+// ForwardDevice does what Forward does.
+func (s *syntheticData) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*blob.Blob) error {
+	if err := s.make(); err != nil {
+		return err
+	}
+	for j, v := range s.values {
+		d.Copy(top[j].MutableDeviceData(d), v.DeviceData(d), v.Count())
+	}
+	return nil
+}
+
+// BackwardDevice does nothing.
+func (s *syntheticData) BackwardDevice(context.Context, *cuda.Device, []*blob.Blob, []bool, []*blob.Blob) error {
 	return nil
 }
 
@@ -222,8 +238,11 @@ func (s *syntheticData) Backward(context.Context, []*blob.Blob, []bool, []*blob.
 	return nil
 }
 
-// make makes the data and the labels.
+// make makes the data and the labels, the first time.
 func (s *syntheticData) make() error {
+	if s.values != nil {
+		return nil
+	}
 	for j, shape := range s.shapes {
 		v, err := blob.New(shape...)
 		if err != nil {

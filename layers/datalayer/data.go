@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -31,8 +32,9 @@ data_param:
 Solvers that train together share the records: each takes every so-manieth.
 
 Caffe: data_layer.cpp.`,
-		Tops: layers.Between(1, 2),
-		New:  newData,
+		Tops:    layers.Between(1, 2),
+		New:     newData,
+		Kernels: cuda.Math,
 	})
 }
 
@@ -98,6 +100,12 @@ func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error
 	if err := l.feeder.Forward(ctx, bottom, top); err != nil {
 		return err
 	}
+	l.logRestarts()
+	return nil
+}
+
+// logRestarts logs if the batch of this pass begins the database anew.
+func (l *dataLayer) logRestarts() {
 	if pass := l.spec.Env.Pass; pass != l.last {
 		l.last = pass
 		for range l.sequence.Restarts(pass) {
@@ -106,7 +114,6 @@ func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error
 			}
 		}
 	}
-	return nil
 }
 
 // Sources returns the database and the mean file.

@@ -33,6 +33,7 @@ type feeder struct {
 	prefetcher  *data.Prefetcher
 	batchSize   int
 	prefetch    int
+	uploader    *uploader // to a GPU, once there has been a pass on one
 }
 
 // maxPrefetch bounds data_param.prefetch.
@@ -148,10 +149,15 @@ func (f *feeder) Forward(ctx context.Context, _, top []*blob.Blob) error {
 
 // Close ends the loading.
 func (f *feeder) Close() error {
+	var err error
+	if f.uploader != nil {
+		err = f.uploader.close()
+		f.uploader = nil
+	}
 	if f.prefetcher != nil {
 		f.prefetcher.Close()
 	}
-	return nil
+	return err
 }
 
 // files returns the paths that the layer reads: its source, and the mean file.

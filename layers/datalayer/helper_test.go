@@ -99,7 +99,7 @@ func run(t testing.TB, env *layers.Env, text string, passes ...int64) [][]float3
 	defer f.Close()
 	var all [][]float32
 	for _, env.Pass = range passes {
-		if err := f.Layer.Forward(context.Background(), nil, f.Top); err != nil {
+		if err := env.Forward(context.Background(), f.Layer, nil, f.Top); err != nil {
 			t.Fatal(err)
 		}
 		var numbers []float32

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
 	"github.com/gocaffe/gocaffe/layers"
@@ -35,8 +36,9 @@ image_data_param:
 Solvers that train together share the images: each takes every so-manieth.
 
 Caffe: image_data_layer.cpp.`,
-		Tops: layers.Exactly(2),
-		New:  newImageData,
+		Tops:    layers.Exactly(2),
+		New:     newImageData,
+		Kernels: cuda.Math,
 	})
 }
 
