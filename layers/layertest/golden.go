@@ -68,9 +68,9 @@ func Golden(t *testing.T, dir string) Counts {
 	return GoldenOn(t, dir, device)
 }
 
-// GoldenOn is Golden on a GPU. nil is the host. Layers without a version for a
-// GPU run on the host.
-func GoldenOn(t *testing.T, dir string, device *cuda.Device) Counts {
+// GoldenOn is Golden on a GPU, of the given layer types, or of all if none is
+// given. nil is the host. Layers without a version for a GPU run on the host.
+func GoldenOn(t *testing.T, dir string, device *cuda.Device, types ...string) Counts {
 	t.Helper()
 	if inner := filepath.Join(dir, "layers"); isDir(inner) {
 		dir = inner
@@ -83,6 +83,9 @@ func GoldenOn(t *testing.T, dir string, device *cuda.Device) Counts {
 	for _, file := range cases {
 		folder := filepath.Dir(file)
 		typ := filepath.Base(filepath.Dir(folder))
+		if len(types) > 0 && !slices.Contains(types, typ) {
+			continue
+		}
 		if layers.Lookup(typ) == nil {
 			counts.Unknown[typ]++
 			continue

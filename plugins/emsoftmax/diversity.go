@@ -33,19 +33,24 @@ type diversity struct {
 	mean    []float32 // of the class vectors, (d)
 	gram    []float32 // CᵥCᵥᵀ (v,k,k), or one CᵤᵀCᵥ (d,d)
 	others  []float32 // sum of the Gram matrices of the others, (k,k)
+
+	device diversityDevice
 }
 
 // reshape makes room. Only the first call does anything: the sizes are those
 // of the weights.
-func (s *diversity) reshape(o options, k, d int) {
-	if s.unit != nil {
-		return
+func (s *diversity) reshape(o options, k, d int, onDevice bool) error {
+	if s.v != 0 {
+		return nil
 	}
 	s.v, s.k, s.d = int(o.V), k, d
 	s.normalize, s.exact = o.Normalize, o.HSICGradient == "EXACT"
 	s.scale = o.Lambda
 	if o.HSICScale {
 		s.scale /= float32(k-1) * float32(k-1)
+	}
+	if onDevice {
+		return s.reshapeDevice()
 	}
 	n := s.v * k * d
 	s.invNorm, s.mean = make([]float32, s.v*k), make([]float32, d)
@@ -55,6 +60,7 @@ func (s *diversity) reshape(o options, k, d int) {
 	} else {
 		s.gram, s.others = make([]float32, s.v*k*k), make([]float32, k*k)
 	}
+	return nil
 }
 
 // gramMACs and crossMACs are the multiply-adds of the two ways.

@@ -13,6 +13,7 @@ package emsoftmax
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"math"
 
@@ -40,6 +41,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newEMSoftmaxLoss,
+		Kernels: kernels,
 		Doc: `Ensemble soft-margin softmax loss: V linear classifiers W[v] of the features x, each with a margin m
 in its softmax, and a term that keeps them different from each other. In TRAIN:
 
@@ -109,6 +111,7 @@ const placesPerPart = 4096
 // i of classifier v is place i·groups + v.
 type emSoftmaxLoss struct {
 	layers.Weights
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
 	norm    layers.LossNorm
@@ -124,10 +127,12 @@ type emSoftmaxLoss struct {
 	sums    []float64 // of the loss, one of each part
 
 	mean      []float32 // the averaged classifier and, in Backward, its gradient
-	z         []float32 // (m, groups·k): scores in Forward, their gradient in Backward
-	p         []float32 // (m, groups·k): probabilities
+	scores    blob.Blob // (m, groups·k): scores in Forward, their gradient in Backward
+	prob      blob.Blob // (m, groups·k): probabilities
+	z, p      []float32 // the numbers of both
 	scale     float32   // of the gradient
 	diversity diversity
+	device    onDevice
 }
 
 var (
@@ -253,13 +258,17 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 			return l.spec.ErrorAt("em_softmax_param.num_output", 0, err)
 		}
 	}
-	l.z, l.p = grow(l.z, l.m*l.groups*l.k), grow(l.p, l.m*l.groups*l.k)
 	l.sums = grow(l.sums, l.parts())
+	err = errors.Join(l.scores.Reshape(l.m, l.groups*l.k), l.prob.Reshape(l.m, l.groups*l.k), l.device.terms.Reshape(l.m))
 	switch {
 	case l.average:
 		l.mean = grow(l.mean, l.k*l.d)
+		err = errors.Join(err, l.device.mean.Reshape(l.k, l.d))
 	case l.diverse():
-		l.diversity.reshape(l.options, l.k, l.d)
+		err = errors.Join(err, l.diversity.reshape(l.options, l.k, l.d, l.spec.Env.Device != nil))
+	}
+	if err != nil {
+		return l.spec.ErrorAt("em_softmax_param.num_output", 0, err)
 	}
 	return nil
 }
@@ -309,9 +318,10 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	}
 	w := l.spec.Env.Workers
 	n := l.groups * l.k
+	l.z, l.p = l.scores.MutableData(), l.prob.MutableData()
 	math32.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, l.z, n)
 	if len(top) == 2 {
-		l.scores(top[1].MutableData())
+		l.averageScores(top[1].MutableData())
 	}
 	if l.options.M > 0 && !l.average {
 		for i, c := range l.class {
@@ -334,9 +344,9 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	return nil
 }
 
-// scores computes those of the averaged classifier, which are the average of
-// the scores.
-func (l *emSoftmaxLoss) scores(dst []float32) {
+// averageScores computes those of the averaged classifier, which are the average
+// of the scores.
+func (l *emSoftmaxLoss) averageScores(dst []float32) {
 	if l.groups == 1 {
 		copy(dst, l.z)
 		return
@@ -399,11 +409,12 @@ func crossEntropy(z []float32, c int) float64 {
 // Backward computes the diff of the features and adds to that of the weights.
 func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[1] {
-		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but EMSoftmaxLoss gives them none"))
+		return l.noGradient()
 	}
 	if !propagateDown[0] && !l.Needs(0) {
 		return nil
 	}
+	l.z, l.p = l.scores.MutableData(), l.prob.Data()
 	w, n, lossWeight := l.spec.Env.Workers, l.groups*l.k, top[0].Diff()[0]
 	l.scale = lossWeight / l.normalizer()
 	w.Run(l.parts(), (*diffTask)(l))
@@ -414,6 +425,10 @@ func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 		l.backwardWeights(bottom[0].Data(), lossWeight)
 	}
 	return nil
+}
+
+func (l *emSoftmaxLoss) noGradient() error {
+	return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but EMSoftmaxLoss gives them none"))
 }
 
 // diffTask turns the probabilities into the gradient of the scores,

@@ -1,0 +1,233 @@
+package emsoftmax
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+//go:embed em_softmax_loss.ptx
+var ptx string
+
+var (
+	kernels         = cuda.NewModule(ptx)
+	kernelMean      = kernels.Kernel("em_softmax_loss_mean")
+	kernelForward   = kernels.Kernel("em_softmax_loss_forward")
+	kernelBounded   = kernels.Kernel("em_softmax_loss_bounded")
+	kernelTop       = kernels.Kernel("em_softmax_loss_top")
+	kernelBackward  = kernels.Kernel("em_softmax_loss_backward")
+	kernelInverse   = kernels.Kernel("em_softmax_loss_inverse")
+	kernelCenter    = kernels.Kernel("em_softmax_loss_center")
+	kernelOthers    = kernels.Kernel("em_softmax_loss_others")
+	kernelDiversity = kernels.Kernel("em_softmax_loss_diversity")
+)
+
+// warps is how many items a block of em_softmax_loss_forward has.
+const warps = cuda.Block / 32
+
+var (
+	_ layers.DeviceLayer   = (*emSoftmaxLoss)(nil)
+	_ layers.DeviceChecker = (*emSoftmaxLoss)(nil)
+)
+
+// onDevice is what the layer keeps on a device besides the blobs of both.
+type onDevice struct {
+	terms blob.Blob // of the loss, one of each item
+	mean  blob.Blob // the averaged classifier
+}
+
+// CheckDevice returns an error if a label was not that of a class.
+func (l *emSoftmaxLoss) CheckDevice() error { return l.labels.CheckDevice() }
+
+// weightsDevice returns the classifiers that x meets, (groups·k, d).
+func (l *emSoftmaxLoss) weightsDevice(d *cuda.Device) cuda.Ptr {
+	w := l.Blobs[0].DeviceData(d)
+	if !l.average || l.options.V == 1 {
+		return w
+	}
+	mean, n := l.device.mean.MutableDeviceData(d), l.k*l.d
+	d.Launch(kernelMean, cuda.Each(n), w, mean, int(l.options.V), n)
+	return mean
+}
+
+// ForwardDevice computes the loss and the scores.
+func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	class, valid := l.labels.ReadDevice(d, bottom[1])
+	n := l.groups * l.k
+	z, p, terms := l.scores.MutableDeviceData(d), l.prob.MutableDeviceData(d), l.device.terms.MutableDeviceData(d)
+	d.Gemm(false, true, l.m, n, l.d, 1, bottom[0].DeviceData(d), l.d, l.weightsDevice(d), l.d, 0, z, n)
+	var score cuda.Ptr
+	if len(top) == 2 {
+		score = top[1].MutableDeviceData(d)
+	}
+	if l.bounded {
+		d.Softmax(z, p, l.m, l.k, 1)
+		d.Launch(kernelBounded, cuda.Each(l.m), p, class, terms, l.k, l.m)
+		if score != 0 {
+			d.Copy(score, z, l.m*l.k)
+		}
+	} else {
+		margin := l.options.M
+		if l.average {
+			margin = 0
+		}
+		d.Launch(kernelForward, cuda.Blocks((l.m+warps-1)/warps, 1, 1), z, class, margin, p, terms, score, l.groups, l.k, l.m)
+	}
+	loss := top[0].MutableDeviceData(d)
+	d.ChannelSum(loss, terms, 0, 1, 1, l.m)
+	var term cuda.Ptr
+	if l.diverse() {
+		term = l.diversity.forwardDevice(d, l.Blobs[0])
+	}
+	d.Launch(kernelTop, cuda.Each(1), loss, l.norm.DeviceNormalizer(l.m, 1), valid, term, l.diversity.scale)
+	return nil
+}
+
+// BackwardDevice computes the diff of the features and adds to that of the
+// weights.
+func (l *emSoftmaxLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return l.noGradient()
+	}
+	if !propagateDown[0] && !l.Needs(0) {
+		return nil
+	}
+	class, valid := l.labels.OnDevice(d)
+	n, dloss, dz := l.groups*l.k, top[0].DeviceDiff(d), l.scores.MutableDeviceData(d)
+	d.Launch(kernelBackward, cuda.Each(l.m*n), l.prob.DeviceData(d), class, dloss, l.norm.DeviceNormalizer(l.m, 1), valid,
+		dz, l.k, n, l.m*n)
+	if propagateDown[0] {
+		d.Gemm(false, false, l.m, l.d, n, 1, dz, n, l.weightsDevice(d), l.d, 0, bottom[0].MutableDeviceDiff(d), l.d)
+	}
+	if !l.Needs(0) {
+		return nil
+	}
+	x, dw := bottom[0].DeviceData(d), l.Blobs[0].MutableDeviceDiff(d)
+	shares := 1 // classifiers that share a gradient
+	if l.average {
+		shares = int(l.options.V)
+	}
+	for v := range shares {
+		d.Gemm(true, false, n, l.d, l.m, 1/float32(shares), dz, n, x, l.d, 1, dw.At(v*n*l.d), l.d)
+	}
+	if l.diverse() {
+		l.diversity.backwardDevice(d, l.Blobs[0], dloss)
+	}
+	return nil
+}
+
+// diversityDevice is what a diversity keeps on a device, as its slices on the
+// host.
+type diversityDevice struct {
+	invNorm, dots         blob.Blob
+	sums                  blob.Blob // of ChannelSums
+	c, grad, gram, others blob.Blob
+	term                  blob.Blob // ⟨C, D⟩
+}
+
+func (s *diversity) reshapeDevice() error {
+	b, grams := &s.device, []int{s.v, s.k, s.k}
+	if s.crosses() {
+		grams = []int{s.d, s.d}
+	}
+	for _, r := range []struct {
+		blob  *blob.Blob
+		shape []int
+	}{
+		{&b.invNorm, []int{s.v * s.k}}, {&b.dots, []int{s.v * s.k}}, {&b.sums, []int{4 * s.v * s.k}},
+		{&b.c, []int{s.v, s.k, s.d}}, {&b.grad, []int{s.v, s.k, s.d}},
+		{&b.gram, grams}, {&b.others, grams}, {&b.term, nil},
+	} {
+		if err := r.blob.Reshape(r.shape...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vectors returns how many vectors have a norm of their own, 0 with NONE, and
+// how many class vectors and numbers are in one.
+func (s *diversity) vectors() (count, each, size int) {
+	switch s.normalize {
+	case "CLASS":
+		return s.v * s.k, 1, s.d
+	case "FROBENIUS":
+		return s.v, s.k, s.k * s.d
+	}
+	return 0, 1, s.d
+}
+
+// forwardDevice returns the address of the term without its scale, and leaves D
+// in grad.
+func (s *diversity) forwardDevice(d *cuda.Device, weights *blob.Blob) cuda.Ptr {
+	b, w := &s.device, weights.DeviceData(d)
+	count, each, size := s.vectors()
+	var inverse cuda.Ptr
+	if count > 0 {
+		sums := b.sums.MutableDeviceData(d)
+		inverse = b.invNorm.MutableDeviceData(d)
+		d.ChannelSums(sums, w, w, 1, count, size)
+		d.Launch(kernelInverse, cuda.Each(count), sums, inverse, count)
+	}
+	c, grad, term := b.c.MutableDeviceData(d), b.grad.MutableDeviceData(d), b.term.MutableDeviceData(d)
+	d.Launch(kernelCenter, cuda.Blocks((s.d+31)/32, s.v, 1), w, inverse, each, c, s.k, s.d)
+	if s.crosses() {
+		s.gradCrossesDevice(d, c, grad)
+	} else {
+		s.gradGramsDevice(d, c, grad)
+	}
+	d.ChannelDot(term, c, grad, 0, 1, 1, s.v*s.k*s.d)
+	return term
+}
+
+// gradGramsDevice computes D by way of the Gram matrices.
+func (s *diversity) gradGramsDevice(d *cuda.Device, c, grad cuda.Ptr) {
+	gram, others := s.device.gram.MutableDeviceData(d), s.device.others.MutableDeviceData(d)
+	square, size := s.k*s.k, s.k*s.d
+	for v := range s.v {
+		cv := c.At(v * size)
+		d.Gemm(false, true, s.k, s.k, s.d, 1, cv, s.d, cv, s.d, 0, gram.At(v*square), s.k)
+	}
+	d.Launch(kernelOthers, cuda.Each(square), gram, others, s.v, square)
+	for v := range s.v {
+		d.Gemm(false, false, s.k, s.d, s.k, 1, others.At(v*square), s.k, c.At(v*size), s.d, 0, grad.At(v*size), s.d)
+	}
+}
+
+// gradCrossesDevice computes D by way of the cross products of the pairs.
+func (s *diversity) gradCrossesDevice(d *cuda.Device, c, grad cuda.Ptr) {
+	cross, size := s.device.gram.MutableDeviceData(d), s.k*s.d
+	d.Zero(grad, s.v*size)
+	for v := range s.v {
+		for u := range v {
+			cu, cv := c.At(u*size), c.At(v*size)
+			d.Gemm(true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, cross, s.d)
+			d.Gemm(false, false, s.k, s.d, s.d, 1, cu, s.d, cross, s.d, 1, grad.At(v*size), s.d)
+			d.Gemm(false, true, s.k, s.d, s.d, 1, cv, s.d, cross, s.d, 1, grad.At(u*size), s.d)
+		}
+	}
+}
+
+// backwardDevice adds the term's gradient, times the loss weight, to that of the
+// weights.
+func (s *diversity) backwardDevice(d *cuda.Device, weights *blob.Blob, dloss cuda.Ptr) {
+	b, w, grad := &s.device, weights.DeviceData(d), s.device.grad.DeviceData(d)
+	count, _, size := s.vectors()
+	scale := s.scale
+	if s.exact {
+		scale *= 4
+	}
+	var inverse, dots cuda.Ptr
+	if count > 0 {
+		inverse = b.invNorm.DeviceData(d)
+		if s.exact {
+			dots = b.dots.MutableDeviceData(d)
+			d.ChannelDot(dots, w, grad, 0, 1, count, size)
+		}
+	}
+	n := s.v * s.k * s.d
+	d.Launch(kernelDiversity, cuda.Each(n), w, grad, inverse, dots, dloss, scale, weights.MutableDeviceDiff(d), size, n)
+}

@@ -1,0 +1,150 @@
+// EMSoftmaxLoss: the margin softmax of all classifiers of an item at once, and
+// what the diversity term needs besides matrix products. A warp works at an item.
+#include "gpu.h"
+
+// The sum, and the largest, of v over the lanes of a warp, to all of them.
+GC_INLINE float warp_sum(float v) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) v += gc_shfl_xor(v, lanes);
+  return v;
+}
+GC_INLINE float warp_max(float v) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) v = fmaxf(v, gc_shfl_xor(v, lanes));
+  return v;
+}
+
+// The mean of the classifiers, of n numbers each.
+extern "C" __global__ void em_softmax_loss_mean(const float *w, float *mean, int groups, int n) {
+  GC_EACH(i, n) {
+    float s = 0;
+    for (int v = 0; v < groups; v++) s += w[(long long)v * n + i];
+    mean[i] = s * (1.f / groups);
+  }
+}
+
+// z and p are (items, groups, classes): scores, and probabilities with the margin.
+// term (items) is the sum of an item's losses, score (items, classes) the mean of
+// its scores, or null.
+extern "C" __global__ void em_softmax_loss_forward(const float *z, const int *cls, float margin, float *p, float *term,
+                                                   float *score, int groups, int classes, int items) {
+  const int item = blockIdx.x * (GC_BLOCK / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (item >= items) return;
+  const int t = cls[item];
+  z += (long long)item * groups * classes;
+  p += (long long)item * groups * classes;
+  if (score)
+    for (int c = lane; c < classes; c += 32) {
+      float s = 0;
+      for (int v = 0; v < groups; v++) s += z[(long long)v * classes + c];
+      score[(long long)item * classes + c] = s * (1.f / groups);
+    }
+  float loss = 0;
+  for (int v = 0; v < groups; v++) {
+    float most = -INFINITY, sum = 0;
+    for (int c = lane; c < classes; c += 32) most = fmaxf(most, c == t ? z[c] - margin : z[c]);
+    most = warp_max(most);
+    for (int c = lane; c < classes; c += 32) {
+      p[c] = expf((c == t ? z[c] - margin : z[c]) - most);
+      sum += p[c];
+    }
+    sum = warp_sum(sum);
+    for (int c = lane; c < classes; c += 32) p[c] /= sum;
+    if (t >= 0) loss += logf(sum) - (z[t] - margin - most); // not -log p, which may be 0
+    z += classes;
+    p += classes;
+  }
+  if (lane == 0) term[item] = loss;
+}
+
+// The terms of one plain softmax as SoftmaxWithLoss has them, with a bound.
+extern "C" __global__ void em_softmax_loss_bounded(const float *p, const int *cls, float *term, int classes,
+                                                   int items) {
+  GC_EACH(i, items) {
+    const int t = cls[i];
+    term[i] = t < 0 ? 0.f : -logf(fmaxf(p[(long long)i * classes + t], 1.17549435e-38f));
+  }
+}
+
+// normalizer is the one given or, if that is 0, the number of items that count
+GC_INLINE float normalizer(float given, const int *valid) {
+  return given > 0 ? given : *valid > 1 ? (float)*valid : 1.f;
+}
+
+// loss is the sum of the terms. diversity is that term without its scale, or null.
+extern "C" __global__ void em_softmax_loss_top(float *loss, float given, const int *valid, const float *diversity,
+                                               float scale) {
+  if (threadIdx.x != 0 || blockIdx.x != 0) return;
+  const float mean = *loss / normalizer(given, valid);
+  *loss = diversity ? mean + scale * *diversity : mean;
+}
+
+// dz = (p - [class is true]) weight of all n numbers, of which each item has per
+extern "C" __global__ void em_softmax_loss_backward(const float *p, const int *cls, const float *dloss, float given,
+                                                    const int *valid, float *dz, int classes, int per, int n) {
+  const float weight = *dloss / normalizer(given, valid);
+  GC_EACH(i, n) {
+    const int t = cls[i / per];
+    dz[i] = t < 0 ? 0.f : (p[i] - ((int)(i % classes) == t ? 1.f : 0.f)) * weight;
+  }
+}
+
+// inverse[i] = 1/norm of n vectors, whose sums of squares are the second ones of
+// sums (n, 2); 0 for a norm whose inverse float does not hold.
+extern "C" __global__ void em_softmax_loss_inverse(const double *sums, float *inverse, int n) {
+  GC_EACH(i, n) {
+    const double norm = sqrt(sums[2 * i + 1]);
+    inverse[i] = norm < 1.1754943508222875e-38 ? 0.f : (float)(1 / norm);
+  }
+}
+
+// c = w inverse without the mean over the classes, for each classifier (blockIdx.y)
+// and 32 of d numbers (blockIdx.x). each class vectors have one inverse; there may
+// be none.
+extern "C" __global__ void em_softmax_loss_center(const float *w, const float *inverse, int each, float *c, int classes,
+                                                  int d) {
+  enum { rows = GC_BLOCK / 32 };
+  __shared__ float part[GC_BLOCK];
+  const int row = threadIdx.x / 32, lane = threadIdx.x % 32, j = blockIdx.x * 32 + lane;
+  const int first = blockIdx.y * classes; // row of w
+  float s = 0;
+  if (j < d)
+    for (int k = first + row; k < first + classes; k += rows)
+      s += w[(long long)k * d + j] * (inverse ? inverse[k / each] : 1.f);
+  part[threadIdx.x] = s;
+  __syncthreads();
+  if (j >= d) return;
+  float mean = 0;
+  for (int r = 0; r < rows; r++) mean += part[r * 32 + lane];
+  mean /= classes;
+  for (int k = first + row; k < first + classes; k += rows)
+    c[(long long)k * d + j] = w[(long long)k * d + j] * (inverse ? inverse[k / each] : 1.f) - mean;
+}
+
+// others[v] = the sum of gram[u] over u != v, of groups matrices of n numbers
+extern "C" __global__ void em_softmax_loss_others(const float *gram, float *others, int groups, int n) {
+  GC_EACH(i, n) {
+    for (int v = 0; v < groups; v++) {
+      float s = 0;
+      for (int u = 0; u < groups; u++)
+        if (u != v) s += gram[(long long)u * n + i];
+      others[(long long)v * n + i] = s;
+    }
+  }
+}
+
+// dw += scale dloss times the gradient, of n numbers of which size have one inverse.
+// With dots, w grad of each vector, it goes through the normalization: the part of
+// grad across w, divided by |w|. There may be no inverse and no dots.
+extern "C" __global__ void em_softmax_loss_diversity(const float *w, const float *grad, const float *inverse,
+                                                     const float *dots, const float *dloss, float scale, float *dw,
+                                                     int size, int n) {
+  const float weight = scale * *dloss;
+  GC_EACH(i, n) {
+    float g = grad[i];
+    if (inverse) {
+      const float inv = inverse[i / size];
+      if (inv == 0) continue;
+      if (dots) g = (g - dots[i / size] * inv * (w[i] * inv)) * inv;
+    }
+    dw[i] += weight * g;
+  }
+}
