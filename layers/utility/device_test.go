@@ -1,16 +1,66 @@
 package utility_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
+// deviceLayer is a layer of so many bottoms and tops.
+func deviceLayer(bottoms, tops int, options string) string {
+	var b strings.Builder
+	for i := range bottoms {
+		fmt.Fprintf(&b, `bottom: "x%d" `, i)
+	}
+	for i := range tops {
+		fmt.Fprintf(&b, `top: "y%d" `, i)
+	}
+	return `layer { ` + b.String() + options + ` }`
+}
+
 // TestDevice compares the passes on a GPU with those on the host.
 func TestDevice(t *testing.T) {
 	d := cudatest.Device(t)
-	for _, shape := range [][]int{{20, 10}, {3, 700}, {3, 70, 4, 5}} {
-		layertest.CheckDevice(t, d, 1e-5, `layer { type: "Softmax" bottom: "x" top: "y" }`, layertest.Gaussian(1, shape...))
+	g := layertest.Gaussian
+	for _, tt := range []struct {
+		tops    int
+		options string
+		bottom  []*blob.Blob
+	}{
+		{1, `type: "Softmax"`, []*blob.Blob{g(1, 20, 10)}},
+		{1, `type: "Softmax"`, []*blob.Blob{g(1, 3, 700)}},
+		{1, `type: "Softmax"`, []*blob.Blob{g(1, 3, 70, 4, 5)}},
+		{1, `type: "Split"`, []*blob.Blob{g(1, 3, 700)}},
+		{2, `type: "Split"`, []*blob.Blob{g(1, 3, 700)}},
+		{4, `type: "Split"`, []*blob.Blob{g(1, 3, 700)}},
+		{1, `type: "Concat"`, []*blob.Blob{g(1, 3, 5, 7)}},
+		{1, `type: "Concat"`, []*blob.Blob{g(1, 3, 50, 7), g(2, 3, 1, 7), g(3, 3, 12, 7)}},
+		{1, `type: "Concat" concat_param { axis: 0 }`, []*blob.Blob{g(1, 3, 7), g(2, 200, 7)}},
+		{1, `type: "Slice"`, []*blob.Blob{g(1, 3, 5, 7)}},
+		{3, `type: "Slice" slice_param { slice_point: [2, 40] }`, []*blob.Blob{g(1, 3, 50, 7)}},
+		{2, `type: "Slice" slice_param { axis: -1 }`, []*blob.Blob{g(1, 3, 5, 8)}},
+		{1, `type: "Eltwise"`, []*blob.Blob{g(1, 3, 500), g(2, 3, 500), g(3, 3, 500)}},
+		{1, `type: "Eltwise" eltwise_param { coeff: [0.5, -2, 3] }`, []*blob.Blob{g(1, 3, 5), g(2, 3, 5), g(3, 3, 5)}},
+		{1, `type: "Eltwise" eltwise_param { operation: PROD }`, []*blob.Blob{g(1, 3, 5), g(2, 3, 5)}},
+		{1, `type: "Eltwise" eltwise_param { operation: PROD }`, []*blob.Blob{g(1, 3, 5), g(2, 3, 5), g(3, 3, 5)}},
+		{1, `type: "Eltwise" eltwise_param { operation: PROD stable_prod_grad: false }`, []*blob.Blob{g(1, 3, 5), g(2, 3, 5), g(3, 3, 5)}},
+		{1, `type: "Eltwise" eltwise_param { operation: MAX }`, []*blob.Blob{g(1, 3, 500), g(2, 3, 500), g(3, 3, 500)}},
+		{1, `type: "Flatten"`, []*blob.Blob{g(1, 3, 5, 7)}},
+		{1, `type: "Reshape" reshape_param { shape { dim: 0 dim: 7 dim: -1 } }`, []*blob.Blob{g(1, 3, 5, 7)}},
+		{0, `type: "Silence"`, []*blob.Blob{g(1, 3, 5), g(2, 7)}},
+	} {
+		layertest.CheckDevice(t, d, 1e-5, deviceLayer(len(tt.bottom), tt.tops, tt.options), tt.bottom...)
 	}
+}
+
+// TestDeviceMaxTies checks where the gradient of MAX goes if numbers are equal: as
+// on the host.
+func TestDeviceMaxTies(t *testing.T) {
+	d, x := cudatest.Device(t), layertest.Values([]float32{1, 2, 3, 3, 3}, 5)
+	layertest.CheckDevice(t, d, 0, deviceLayer(3, 1, `type: "Eltwise" eltwise_param { operation: MAX }`),
+		x, layertest.Values([]float32{1, 1, 3, 2, 4}, 5), layertest.Values([]float32{1, 2, 3, 3, 4}, 5))
 }

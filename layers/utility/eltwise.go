@@ -13,6 +13,7 @@ import (
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Eltwise",
+		Kernels: eltwiseKernels,
 		Group:   "utility",
 		Param:   "eltwise_param",
 		Bottoms: layers.AtLeast(2),
@@ -41,12 +42,14 @@ Caffe: eltwise_layer.cpp`,
 // Differs from Caffe: it refuses to work in place, where Caffe computes a wrong
 // sum and wrong gradients.
 type eltwise struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	op     caffepb.EltwiseParameter_EltwiseOp
 	coeff  []float32
 	stable bool
 
-	largest []int32 // of MAX: which bottom the top is from
+	largest  []int32   // of MAX: which bottom the top is from
+	onDevice blob.Blob // the same on a device
 
 	// What the parts work on, in place of arguments.
 	x     [][]float32 // of each bottom

@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Flatten",
+		Kernels: cuda.Math,
 		Group:   "utility",
 		Param:   "flatten_param",
 		Bottoms: layers.Exactly(1),
@@ -30,6 +32,7 @@ Caffe: flatten_layer.cpp`,
 
 // flatten is described by its registration.
 type flatten struct {
+	layers.OnRecordableDevice
 	spec       *layers.Spec
 	first, end int   // axis and end_axis as given
 	shape      []int // of the top
@@ -37,6 +40,7 @@ type flatten struct {
 
 var (
 	_ layers.Layer          = (*flatten)(nil)
+	_ layers.DeviceLayer    = (*flatten)(nil)
 	_ layers.BackwardReader = (*flatten)(nil)
 )
 
@@ -82,6 +86,19 @@ func (l *flatten) BackwardReads() (bottom, top bool) { return false, false }
 func (l *flatten) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
+	}
+	return nil
+}
+
+// ForwardDevice gives the top the numbers of the bottom.
+func (l *flatten) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	return shareOnDevice(d, top[0], bottom[0])
+}
+
+// BackwardDevice gives the bottom the diff of the top.
+func (l *flatten) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		passBackOnDevice(d, bottom[0], top[0])
 	}
 	return nil
 }

@@ -6,12 +6,14 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Reshape",
+		Kernels: cuda.Math,
 		Group:   "utility",
 		Param:   "reshape_param",
 		Bottoms: layers.Exactly(1),
@@ -35,6 +37,7 @@ Caffe: reshape_layer.cpp`,
 
 // reshape is described by its registration.
 type reshape struct {
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	dims    []int // of reshape_param.shape
 	axis    int
@@ -44,6 +47,7 @@ type reshape struct {
 
 var (
 	_ layers.Layer          = (*reshape)(nil)
+	_ layers.DeviceLayer    = (*reshape)(nil)
 	_ layers.BackwardReader = (*reshape)(nil)
 )
 
@@ -160,6 +164,19 @@ func (l *reshape) BackwardReads() (bottom, top bool) { return false, false }
 func (l *reshape) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
+	}
+	return nil
+}
+
+// ForwardDevice gives the top the numbers of the bottom.
+func (l *reshape) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	return shareOnDevice(d, top[0], bottom[0])
+}
+
+// BackwardDevice gives the bottom the diff of the top.
+func (l *reshape) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		passBackOnDevice(d, bottom[0], top[0])
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -11,10 +12,11 @@ import (
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Silence",
+		Kernels: cuda.Math,
 		Group:   "utility",
 		Bottoms: layers.AtLeast(1),
 		Tops:    layers.Exactly(0),
-		New:     func(spec *layers.Spec) (layers.Layer, error) { return &silence{spec}, nil },
+		New:     func(spec *layers.Spec) (layers.Layer, error) { return &silence{spec: spec}, nil },
 		Doc: `Takes blobs that nothing else uses, so that they are not outputs of the net.
 
 Bottoms: any blobs. Their gradient is 0.
@@ -25,10 +27,14 @@ Caffe: silence_layer.cpp`,
 }
 
 // silence is described by its registration.
-type silence struct{ spec *layers.Spec }
+type silence struct {
+	layers.OnRecordableDevice
+	spec *layers.Spec
+}
 
 var (
 	_ layers.Layer          = (*silence)(nil)
+	_ layers.DeviceLayer    = (*silence)(nil)
 	_ layers.BackwardReader = (*silence)(nil)
 )
 
@@ -45,6 +51,21 @@ func (l *silence) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bo
 	for i, b := range bottom {
 		if propagateDown[i] {
 			kernel.FillP(l.spec.Env.Workers, b.MutableDiff(), 0)
+		}
+	}
+	return nil
+}
+
+// ForwardDevice does nothing.
+func (l *silence) ForwardDevice(_ context.Context, _ *cuda.Device, bottom, top []*blob.Blob) error {
+	return nil
+}
+
+// BackwardDevice sets the diffs of the bottoms to 0.
+func (l *silence) BackwardDevice(_ context.Context, d *cuda.Device, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	for i, b := range bottom {
+		if propagateDown[i] {
+			d.Zero(b.MutableDeviceDiff(d), b.Count())
 		}
 	}
 	return nil

@@ -5,12 +5,14 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Slice",
+		Kernels: cuda.Math,
 		Group:   "utility",
 		Param:   "slice_param",
 		Bottoms: layers.Exactly(1),
@@ -33,6 +35,7 @@ Caffe: slice_layer.cpp`,
 
 // slice is described by its registration.
 type slice struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	axis   axisOption
 	points []int
@@ -44,6 +47,7 @@ type slice struct {
 
 var (
 	_ layers.Layer          = (*slice)(nil)
+	_ layers.DeviceLayer    = (*slice)(nil)
 	_ layers.BackwardReader = (*slice)(nil)
 )
 
@@ -158,6 +162,38 @@ func (l *slice) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 		width := t.CountFrom(l.at)
 		l.copier.copy(l.spec.Env.Workers, dx[offset:], step, t.Diff(), width, l.rows, width)
 		offset += width
+	}
+	return nil
+}
+
+// ForwardDevice computes the tops.
+func (l *slice) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if len(top) == 1 {
+		return shareOnDevice(d, top[0], bottom[0])
+	}
+	x, step := bottom[0].DeviceData(d), bottom[0].CountFrom(l.at)
+	for _, t := range top {
+		width := t.CountFrom(l.at)
+		d.CopyRows(t.MutableDeviceData(d), width, x, step, l.rows, width)
+		x = x.At(width)
+	}
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *slice) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	if len(top) == 1 {
+		passBackOnDevice(d, bottom[0], top[0])
+		return nil
+	}
+	dx, step := bottom[0].MutableDeviceDiff(d), bottom[0].CountFrom(l.at)
+	for _, t := range top {
+		width := t.CountFrom(l.at)
+		d.CopyRows(dx, step, t.DeviceDiff(d), width, l.rows, width)
+		dx = dx.At(width)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -11,10 +12,11 @@ import (
 func init() {
 	layers.Register(layers.Info{
 		Type:    "Split",
+		Kernels: cuda.Math,
 		Group:   "utility",
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.AtLeast(1),
-		New:     func(spec *layers.Spec) (layers.Layer, error) { return &split{spec}, nil },
+		New:     func(spec *layers.Spec) (layers.Layer, error) { return &split{spec: spec}, nil },
 		Doc: `Hands one blob to several layers. Nets insert it by themselves where a blob is used more than once.
 
 Bottom: any blob.
@@ -26,10 +28,14 @@ Caffe: split_layer.cpp`,
 
 // split is described by its registration. The tops have diffs of their own, of
 // which one that no layer writes must be zero.
-type split struct{ spec *layers.Spec }
+type split struct {
+	layers.OnRecordableDevice
+	spec *layers.Spec
+}
 
 var (
 	_ layers.Layer          = (*split)(nil)
+	_ layers.DeviceLayer    = (*split)(nil)
 	_ layers.BackwardReader = (*split)(nil)
 )
 
@@ -76,6 +82,33 @@ func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	kernel.AddP(workers, dx, top[0].Diff(), top[1].Diff())
 	for _, t := range top[2:] {
 		kernel.AddP(workers, dx, dx, t.Diff())
+	}
+	return nil
+}
+
+// ForwardDevice gives the tops the numbers of the bottom.
+func (l *split) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	for _, t := range top {
+		if err := shareOnDevice(d, t, bottom[0]); err != nil {
+			return l.spec.ErrorAt("", 0, err)
+		}
+	}
+	return nil
+}
+
+// BackwardDevice sets the diff of the bottom to the sum of those of the tops.
+func (l *split) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	n, dx := bottom[0].Count(), bottom[0].MutableDeviceDiff(d)
+	if len(top) == 1 {
+		d.Copy(dx, top[0].DeviceDiff(d), n)
+		return nil
+	}
+	d.Add(top[0].DeviceDiff(d), top[1].DeviceDiff(d), dx, n)
+	for _, t := range top[2:] {
+		d.Add(dx, t.DeviceDiff(d), dx, n)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package utility
 
 import (
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -23,5 +24,20 @@ func share(y, x *blob.Blob) error {
 func passBack(p *layers.Workers, x, y *blob.Blob) {
 	if !x.SharesDiff(y) {
 		kernel.CopyP(p, x.MutableDiff(), y.Diff())
+	}
+}
+
+// shareOnDevice makes y another view of the numbers of x in a pass on a device.
+// It asks for the address of x, so that the pass is not played again, if it is
+// recorded, when x has got other memory.
+func shareOnDevice(d *cuda.Device, y, x *blob.Blob) error {
+	x.DeviceData(d)
+	return y.ShareData(x)
+}
+
+// passBackOnDevice does what passBack does on a device.
+func passBackOnDevice(d *cuda.Device, x, y *blob.Blob) {
+	if !x.SharesDiff(y) {
+		d.Copy(x.MutableDeviceDiff(d), y.DeviceDiff(d), x.Count())
 	}
 }
