@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -11,9 +12,13 @@ import (
 // value: Sigmoid and TanH.
 type curve struct {
 	elementwise
+	layers.OnRecordableDevice
 	env      *layers.Env
 	value    func(w *layers.Workers, y, x []float32)
 	gradient func(dx, dy, y []float32)
+
+	// The same on a device: kernels of (x, y, n) and of (y, dy, dx, n).
+	forward, backward *cuda.Kernel
 
 	grad      blocks
 	y, dy, dx []float32 // of grad
@@ -21,13 +26,14 @@ type curve struct {
 
 var (
 	_ layers.Layer          = (*curve)(nil)
+	_ layers.DeviceLayer    = (*curve)(nil)
 	_ layers.BackwardReader = (*curve)(nil)
 )
 
-// newCurve returns what makes such a layer.
-func newCurve(value func(w *layers.Workers, y, x []float32), gradient func(dx, dy, y []float32)) func(*layers.Spec) (layers.Layer, error) {
+// newCurve returns what makes a layer with the functions of c.
+func newCurve(c curve) func(*layers.Spec) (layers.Layer, error) {
 	return func(s *layers.Spec) (layers.Layer, error) {
-		l := &curve{env: s.Env, value: value, gradient: gradient}
+		l := &curve{env: s.Env, value: c.value, gradient: c.gradient, forward: c.forward, backward: c.backward}
 		l.grad.loop = func(lo, hi int) { l.gradient(l.dx[lo:hi], l.dy[lo:hi], l.y[lo:hi]) }
 		return l, nil
 	}
@@ -49,5 +55,20 @@ func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	}
 	l.y, l.dy, l.dx = top[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
 	l.env.Workers.Run(l.grad.parts(len(l.dx)), &l.grad)
+	return nil
+}
+
+// ForwardDevice computes the top.
+func (l *curve) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	n := bottom[0].Count()
+	d.Launch(l.forward, cuda.Each(n), bottom[0].DeviceData(d), top[0].MutableDeviceData(d), n)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *curve) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if n := bottom[0].Count(); propagateDown[0] {
+		d.Launch(l.backward, cuda.Each(n), top[0].DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), n)
+	}
 	return nil
 }

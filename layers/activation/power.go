@@ -2,9 +2,11 @@ package activation
 
 import (
 	"context"
+	_ "embed"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -36,12 +38,23 @@ Caffe: power_layer.cpp`,
 			l.forward.loop, l.grad.loop = l.raise, l.gradient
 			return l, nil
 		},
+		Kernels: powerKernels,
 	})
 }
+
+//go:embed power.ptx
+var powerPTX string
+
+var (
+	powerKernels  = cuda.NewModule(powerPTX)
+	powerForward  = powerKernels.Kernel("power_forward")
+	powerBackward = powerKernels.Kernel("power_backward")
+)
 
 // power computes y = (shift + scale·x)^power, as Caffe's power_layer.cpp.
 type power struct {
 	elementwise
+	layers.OnRecordableDevice
 	env                 *layers.Env
 	power, scale, shift float32
 
@@ -51,22 +64,27 @@ type power struct {
 
 var (
 	_ layers.Layer          = (*power)(nil)
+	_ layers.DeviceLayer    = (*power)(nil)
 	_ layers.BackwardReader = (*power)(nil)
 )
 
 // constant tells whether the top does not depend on the bottom.
 func (l *power) constant() bool { return l.power*l.scale == 0 }
 
+// constantValue is what the top then holds.
+func (l *power) constantValue() float32 {
+	if l.power == 0 {
+		return 1
+	}
+	return pow(l.shift, l.power)
+}
+
 // Forward computes the top.
 func (l *power) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	y := top[0].MutableData()
 	switch {
 	case l.constant():
-		value := float32(1)
-		if l.power != 0 {
-			value = pow(l.shift, l.power)
-		}
-		kernel.FillP(l.env.Workers, y, value)
+		kernel.FillP(l.env.Workers, y, l.constantValue())
 	case l.power == 1:
 		kernel.ScaleShiftP(l.env.Workers, y, bottom[0].Data(), l.scale, l.shift)
 	default:
@@ -118,4 +136,32 @@ func (l *power) gradient(lo, hi int) {
 		}
 		l.dx[lo+i] = l.dy[lo+i] * slope
 	}
+}
+
+// ForwardDevice computes the top.
+func (l *power) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	n, y := top[0].Count(), top[0].MutableDeviceData(d)
+	if l.constant() {
+		d.Fill(y, l.constantValue(), n)
+		return nil
+	}
+	d.Launch(powerForward, cuda.Each(n), bottom[0].DeviceData(d), y, l.power, l.scale, l.shift, n)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom.
+func (l *power) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if !propagateDown[0] {
+		return nil
+	}
+	n, dx, dy := bottom[0].Count(), bottom[0].MutableDeviceDiff(d), top[0].DeviceDiff(d)
+	switch {
+	case l.constant():
+		d.Zero(dx, n)
+	case l.power == 1:
+		d.Scale(l.scale, dy, dx, n)
+	default:
+		d.Launch(powerBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceData(d), dy, dx, l.power, l.scale, l.shift, n)
+	}
+	return nil
 }

@@ -2,9 +2,11 @@ package activation
 
 import (
 	"context"
+	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"google.golang.org/protobuf/proto"
@@ -33,12 +35,23 @@ Caffe: prelu_layer.cpp, after He et al., "Delving deep into rectifiers" (2015)`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newPReLU,
+		Kernels: preluKernels,
 	})
 }
+
+//go:embed prelu.ptx
+var preluPTX string
+
+var (
+	preluKernels  = cuda.NewModule(preluPTX)
+	preluForward  = preluKernels.Kernel("prelu_forward")
+	preluBackward = preluKernels.Kernel("prelu_backward")
+)
 
 // prelu is the parametric ReLU of Caffe's prelu_layer.cpp. The weights are the
 // slopes, (channels) or a scalar.
 type prelu struct {
+	layers.OnRecordableDevice
 	layers.Weights
 	spec   *layers.Spec
 	filler *caffepb.FillerParameter
@@ -50,10 +63,13 @@ type prelu struct {
 	forward, grad, slopeGrad planes
 	x, y, dy, dx             []float32
 	sums                     []float64 // of dy·min(x,0), one for each plane
+
+	device struct{ kept, terms blob.Blob } // kept, and the terms dy·min(x,0), on a device
 }
 
 var (
 	_ layers.Layer           = (*prelu)(nil)
+	_ layers.DeviceLayer     = (*prelu)(nil)
 	_ layers.Parameterized   = (*prelu)(nil)
 	_ layers.ParamPropagator = (*prelu)(nil)
 	_ layers.Keeper          = (*prelu)(nil)
@@ -177,6 +193,65 @@ func (l *prelu) slopeGradient(plane, lo, hi int) {
 
 func (l *prelu) gradient(plane, lo, hi int) {
 	kernel.ReLUGrad(l.dx[lo:hi], l.x[lo:hi], l.dy[lo:hi], l.slope(plane))
+}
+
+// slopes returns how many slopes there are, and how many numbers lie between one
+// and the next.
+func (l *prelu) slopes() (n, dim int) {
+	if l.shared {
+		return 1, l.channels * l.dim
+	}
+	return l.channels, l.dim
+}
+
+// ForwardDevice computes the top.
+func (l *prelu) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	n, x := bottom[0].Count(), bottom[0].DeviceData(d)
+	if n == 0 {
+		return nil
+	}
+	if bottom[0] == top[0] {
+		if err := l.device.kept.ReshapeLike(bottom[0]); err != nil {
+			return err
+		}
+		d.Copy(l.device.kept.MutableDeviceData(d), x, n)
+	}
+	slopes, dim := l.slopes()
+	mulDim, shiftDim := cuda.Divisor(dim)
+	mulSlopes, shiftSlopes := cuda.Divisor(slopes)
+	d.Launch(preluForward, cuda.Each(n), x, l.Blobs[0].DeviceData(d), top[0].MutableDeviceData(d), slopes, n,
+		mulDim, shiftDim, mulSlopes, shiftSlopes)
+	return nil
+}
+
+// BackwardDevice computes the diff of the bottom and adds to that of the slopes.
+func (l *prelu) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	n, x, dy := bottom[0].Count(), bottom[0], top[0].DeviceDiff(d)
+	if n == 0 || !propagateDown[0] && !l.Needs(0) {
+		return nil
+	}
+	if bottom[0] == top[0] {
+		x = &l.device.kept
+	}
+	var dx, terms cuda.Ptr
+	if propagateDown[0] {
+		dx = bottom[0].MutableDeviceDiff(d)
+	}
+	if l.Needs(0) {
+		if err := l.device.terms.ReshapeLike(bottom[0]); err != nil {
+			return err
+		}
+		terms = l.device.terms.MutableDeviceData(d)
+	}
+	slopes, dim := l.slopes()
+	mulDim, shiftDim := cuda.Divisor(dim)
+	mulSlopes, shiftSlopes := cuda.Divisor(slopes)
+	d.Launch(preluBackward, cuda.Each(n), x.DeviceData(d), dy, l.Blobs[0].DeviceData(d), dx, terms, slopes, n,
+		mulDim, shiftDim, mulSlopes, shiftSlopes)
+	if l.Needs(0) {
+		d.ChannelSum(l.Blobs[0].MutableDeviceDiff(d), terms, 1, n/(slopes*dim), slopes, dim)
+	}
+	return nil
 }
 
 // planes is a loop over planes of dim numbers, cut into parts for the threads.

@@ -1,6 +1,9 @@
 package activation
 
 import (
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -23,9 +26,18 @@ sigmoid_param:
 Caffe: sigmoid_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
-		New:     newCurve(kernel.SigmoidP, sigmoidGradient),
+		New: newCurve(curve{
+			value: kernel.SigmoidP, gradient: sigmoidGradient,
+			forward: sigmoidKernels.Kernel("sigmoid_forward"), backward: sigmoidKernels.Kernel("sigmoid_backward"),
+		}),
+		Kernels: sigmoidKernels,
 	})
 }
+
+//go:embed sigmoid.ptx
+var sigmoidPTX string
+
+var sigmoidKernels = cuda.NewModule(sigmoidPTX)
 
 // sigmoidGradient computes dx of y = 1/(1+exp(-x)): sigmoid_layer.cpp.
 func sigmoidGradient(dx, dy, y []float32) {

@@ -1,6 +1,9 @@
 package activation
 
 import (
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -23,9 +26,18 @@ tanh_param:
 Caffe: tanh_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
-		New:     newCurve(kernel.TanHP, tanhGradient),
+		New: newCurve(curve{
+			value: kernel.TanHP, gradient: tanhGradient,
+			forward: tanhKernels.Kernel("tanh_forward"), backward: tanhKernels.Kernel("tanh_backward"),
+		}),
+		Kernels: tanhKernels,
 	})
 }
+
+//go:embed tanh.ptx
+var tanhPTX string
+
+var tanhKernels = cuda.NewModule(tanhPTX)
 
 // tanhGradient computes dx of y = tanh(x): tanh_layer.cpp.
 func tanhGradient(dx, dy, y []float32) {

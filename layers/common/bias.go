@@ -5,6 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -33,11 +34,13 @@ Caffe: bias_layer.cpp`,
 		Bottoms: layers.Between(1, 2),
 		Tops:    layers.Exactly(1),
 		New:     newBias,
+		Kernels: cuda.Math,
 	})
 }
 
 // bias is described by its registration.
 type bias struct {
+	layers.OnRecordableDevice
 	layers.Weights
 	broadcast
 	param *caffepb.BiasParameter
@@ -45,6 +48,7 @@ type bias struct {
 
 var (
 	_ layers.Layer           = (*bias)(nil)
+	_ layers.DeviceLayer     = (*bias)(nil)
 	_ layers.Parameterized   = (*bias)(nil)
 	_ layers.ParamPropagator = (*bias)(nil)
 	_ layers.BackwardReader  = (*bias)(nil)
@@ -116,6 +120,27 @@ func (l *bias) Backward(_ context.Context, top []*blob.Blob, propagateDown []boo
 	}
 	if propagateDown[0] && bottom[0] != top[0] {
 		kernel.CopyP(w, bottom[0].MutableDiff(), dy)
+	}
+	return nil
+}
+
+// ForwardDevice computes the top.
+func (l *bias) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	d.ChannelScaleShift(top[0].MutableDeviceData(d), bottom[0].DeviceData(d), 0, l.b(bottom).DeviceData(d), l.outer, l.dim, l.inner)
+	return nil
+}
+
+// BackwardDevice computes the diffs of the bottoms or adds to that of the weights.
+func (l *bias) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	dy := top[0].DeviceDiff(d)
+	switch {
+	case len(bottom) > 1 && propagateDown[1]:
+		d.ChannelSum(bottom[1].MutableDeviceDiff(d), dy, 0, l.outer, l.dim, l.inner)
+	case len(bottom) == 1 && l.Needs(0):
+		d.ChannelSum(l.Blobs[0].MutableDeviceDiff(d), dy, 1, l.outer, l.dim, l.inner)
+	}
+	if propagateDown[0] && bottom[0] != top[0] {
+		d.Copy(bottom[0].MutableDeviceDiff(d), dy, bottom[0].Count())
 	}
 	return nil
 }

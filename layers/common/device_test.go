@@ -18,6 +18,8 @@ func TestDevice(t *testing.T) {
 		`type: "BatchNorm" phase: TEST`,
 		`type: "Scale" scale_param { bias_term: true filler { type: "gaussian" } }`,
 		`type: "Scale" scale_param { axis: 0 num_axes: -1 filler { type: "gaussian" } }`,
+		`type: "Bias" bias_param { filler { type: "gaussian" } }`,
+		`type: "Bias" bias_param { axis: 0 num_axes: 0 filler { type: "constant" value: 2 } }`,
 		`type: "Dropout" dropout_param { dropout_ratio: 0.3 }`,
 		`type: "Dropout" phase: TEST`,
 	} {
@@ -30,6 +32,9 @@ func TestDevice(t *testing.T) {
 	}
 	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" bottom: "a" top: "y" type: "Scale" scale_param { axis: 1 } }`,
 		layertest.Gaussian(1, 6, 5, 4), layertest.Gaussian(2, 5))
+	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" bottom: "b" top: "y" type: "Bias" bias_param { axis: 0 } }`,
+		layertest.Gaussian(1, 6, 5, 4), layertest.Gaussian(2, 6, 5))
+	layertest.CheckDevice(t, d, 0, `layer { top: "w" type: "Parameter" parameter_param { shape { dim: 3 dim: 5 } blob_filler { type: "gaussian" } } }`)
 	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" bottom: "w" top: "y" type: "InnerProduct" }`,
 		layertest.Gaussian(1, 6, 20), layertest.Gaussian(2, 30, 20))
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -28,6 +29,7 @@ Caffe: parameter_layer.hpp`,
 		Bottoms: layers.Exactly(0),
 		Tops:    layers.Exactly(1),
 		New:     newParameter,
+		Kernels: cuda.Math,
 	})
 }
 
@@ -36,6 +38,7 @@ Caffe: parameter_layer.hpp`,
 // Differs from Caffe: the gradient adds up over the passes of iter_size. There
 // weights and top share it, and each pass overwrites the last.
 type parameter struct {
+	layers.OnRecordableDevice
 	layers.Weights
 	spec  *layers.Spec
 	shape []int
@@ -43,6 +46,7 @@ type parameter struct {
 
 var (
 	_ layers.Layer           = (*parameter)(nil)
+	_ layers.DeviceLayer     = (*parameter)(nil)
 	_ layers.Parameterized   = (*parameter)(nil)
 	_ layers.ParamPropagator = (*parameter)(nil)
 )
@@ -84,6 +88,21 @@ func (l *parameter) Forward(_ context.Context, _, top []*blob.Blob) error {
 func (l *parameter) Backward(_ context.Context, top []*blob.Blob, _ []bool, _ []*blob.Blob) error {
 	if l.Needs(0) {
 		kernel.AxpyP(l.spec.Env.Workers, 1, top[0].Diff(), l.Blobs[0].MutableDiff())
+	}
+	return nil
+}
+
+// ForwardDevice makes the weights the data of the top. It asks for their address,
+// so that a recorded pass is not played when they have got other memory.
+func (l *parameter) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*blob.Blob) error {
+	l.Blobs[0].DeviceData(d)
+	return top[0].ShareData(l.Blobs[0])
+}
+
+// BackwardDevice adds the gradient of the top to that of the weights.
+func (l *parameter) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, _ []bool, _ []*blob.Blob) error {
+	if l.Needs(0) {
+		d.Axpy(1, top[0].DeviceDiff(d), l.Blobs[0].MutableDeviceDiff(d), top[0].Count())
 	}
 	return nil
 }

@@ -1,0 +1,25 @@
+package activation_test
+
+import (
+	"testing"
+
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+// TestDevice compares the passes on a GPU with those on the host, also in place.
+func TestDevice(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, c := range cases {
+		for _, shape := range [][]int{{3, 5}, {2, 3, 19, 21}} {
+			x := layertest.Gaussian(1, shape...)
+			layertest.CheckDevice(t, d, 1e-5, layer(c.layer, "y"), x)
+			if c.layer[:11] != `type: "Powe` || c.name == "Power/1" {
+				layertest.CheckDevice(t, d, 1e-5, layer(c.layer, "x"), x)
+			}
+		}
+	}
+	for _, options := range []string{`power: 0 shift: -2`, `power: 3 scale: 0 shift: 2`} {
+		layertest.CheckDevice(t, d, 0, layer(`type: "Power" power_param { `+options+` }`, "y"), layertest.Gaussian(1, 2, 3))
+	}
+}

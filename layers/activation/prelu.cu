@@ -1,0 +1,30 @@
+// The passes of PReLU, one thread for each number. The slope of number i is that of
+// its channel, of which there are as many as slopes.
+#include "gpu.h"
+
+GC_INLINE unsigned channel_of(unsigned i, int slopes, unsigned mul_dim, unsigned shift_dim, unsigned mul_slopes,
+                              unsigned shift_slopes) {
+  const unsigned plane = gc_divide(i, mul_dim, shift_dim);
+  return plane - gc_divide(plane, mul_slopes, shift_slopes) * slopes;
+}
+
+extern "C" __global__ void prelu_forward(const float *x, const float *slope, float *y, int slopes, int n,
+                                         unsigned mul_dim, unsigned shift_dim, unsigned mul_slopes,
+                                         unsigned shift_slopes) {
+  GC_EACH(i, n) {
+    const float v = x[i];
+    y[i] = v > 0 ? v : v * slope[channel_of(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
+  }
+}
+
+// dx and terms, those of the sums that are the gradient of the slopes, may be null;
+// dx may be dy.
+extern "C" __global__ void prelu_backward(const float *x, const float *dy, const float *slope, float *dx, float *terms,
+                                          int slopes, int n, unsigned mul_dim, unsigned shift_dim,
+                                          unsigned mul_slopes, unsigned shift_slopes) {
+  GC_EACH(i, n) {
+    const float v = x[i], g = dy[i];
+    if (terms) terms[i] = g * (v > 0 ? 0.f : v);
+    if (dx) dx[i] = v > 0 ? g : g * slope[channel_of(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
+  }
+}
