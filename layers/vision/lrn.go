@@ -37,11 +37,13 @@ Caffe: lrn_layer.cpp, after Krizhevsky et al., "ImageNet classification with dee
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newLRN,
+		Kernels: lrnKernels,
 	})
 }
 
 // lrn is described by its registration.
 type lrn struct {
+	layers.OnRecordableDevice
 	spec           *layers.Spec
 	size           int
 	alpha, beta, k float32
