@@ -16,6 +16,7 @@ func init() {
 		Bottoms: layers.Exactly(2),
 		Tops:    layers.Between(1, 2),
 		New:     newAccuracy,
+		Kernels: accuracyKernels,
 		Doc: `Share of the items whose true class is among the top_k highest scores.
 
 A score equal to that of the true class counts as higher, so that equal scores for all classes
@@ -42,6 +43,7 @@ Caffe: accuracy_layer.cpp`,
 // as right, since no score is higher, and gives a net that has diverged an
 // accuracy of 1.
 type accuracy struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	axis   int
 	topK   int
@@ -51,6 +53,8 @@ type accuracy struct {
 	class       []int32 // of each place, -1 if ignored
 	right       []bool  // of each place that counts
 	items, hits []int   // of each class, if there is a second top
+
+	counts blob.Blob // ints, for a device
 
 	x    []float32 // the scores, which the parts of task look at
 	task kernel.Task

@@ -37,11 +37,35 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// TestDeviceOthers does so for the other layers that have a loss or a measure.
+func TestDeviceOthers(t *testing.T) {
+	d := cudatest.Device(t)
+	g := layertest.Gaussian
+	layertest.CheckDevice(t, d, 1e-5, `layer { type: "EuclideanLoss" bottom: "x" bottom: "z" top: "loss" loss_weight: 3 }`,
+		g(1, 30, 7, 25), g(2, 30, 7, 25))
+	labels := layertest.Values([]float32{0, 3, 1, 2, 2}, 5)
+	for _, norm := range []string{"L1", "L2"} {
+		layertest.CheckDevice(t, d, 1e-5, `layer { type: "HingeLoss" bottom: "x" bottom: "t" top: "loss" loss_weight: 0.5 hinge_loss_param { norm: `+norm+` } }`,
+			g(1, 5, 2, 2), labels)
+	}
+	for _, param := range []string{"", "top_k: 3", "top_k: 0", "min_is_better: true top_k: 2"} {
+		text := `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: -1 ` + param + ` } }`
+		layertest.CheckDevice(t, d, 0, text, g(1, 300, 10), deviceLabels(10, 300))
+		layertest.CheckDevice(t, d, 0, text, g(1, 3, 4, 5, 4), deviceLabels(4, 3, 5, 4))
+	}
+}
+
 // TestDeviceLabels checks that a label out of range is found on a GPU, the first
 // one if there are several, and told once.
 func TestDeviceLabels(t *testing.T) {
+	for _, typ := range []string{"SoftmaxWithLoss", "HingeLoss", "Accuracy"} {
+		t.Run(typ, func(t *testing.T) { testDeviceLabels(t, typ) })
+	}
+}
+
+func testDeviceLabels(t *testing.T, typ string) {
 	env := &layers.Env{Device: cudatest.Device(t)}
-	f, err := layertest.SetUp(env, `layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "loss" }`,
+	f, err := layertest.SetUp(env, `layer { name: "l" type: "`+typ+`" bottom: "x" bottom: "t" top: "y" }`,
 		layertest.Gaussian(1, 5, 4), layertest.Values([]float32{0, 3, 1, 4.5, -7}, 5))
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,11 @@ package loss
 
 import (
 	"context"
+	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -18,6 +20,7 @@ func init() {
 		Tops:    layers.Exactly(1),
 		Loss:    true,
 		New:     newHingeLoss,
+		Kernels: hingeLossKernels,
 		Doc: `One-against-all hinge loss, that of a support vector machine:
 
 	E = 1/N sum over items and classes of max(0, 1 - s x)^p      s = 1 for the true class, -1 for others
@@ -33,6 +36,15 @@ Caffe: hinge_loss_layer.cpp`,
 	})
 }
 
+//go:embed hinge_loss.ptx
+var hingeLossPTX string
+
+var (
+	hingeLossKernels  = cuda.NewModule(hingeLossPTX)
+	hingeLossTerms    = hingeLossKernels.Kernel("hinge_loss_terms")
+	hingeLossBackward = hingeLossKernels.Kernel("hinge_loss_backward")
+)
+
 // hingeLoss is described by its registration. Caffe keeps the margins in the
 // diff of the scores between the passes; here Backward computes them again, so
 // that the diff may have other uses in between.
@@ -40,6 +52,7 @@ Caffe: hinge_loss_layer.cpp`,
 // Differs from Caffe: there must be one label for each item. Caffe takes the
 // first N of a larger blob.
 type hingeLoss struct {
+	layers.OnRecordableDevice
 	spec   *layers.Spec
 	square bool // L2
 	labels *layers.Labels
@@ -47,6 +60,7 @@ type hingeLoss struct {
 	class        []int32   // of each item
 	itemsPerPart int       // about 16,000 numbers
 	sums         []float64 // of the loss, one of each part
+	terms        blob.Blob // of the loss on a device, one of each score
 
 	x, diff           []float32 // what the parts work on
 	scale             float32
@@ -55,6 +69,8 @@ type hingeLoss struct {
 
 var (
 	_ layers.Layer          = (*hingeLoss)(nil)
+	_ layers.DeviceLayer    = (*hingeLoss)(nil)
+	_ layers.DeviceChecker  = (*hingeLoss)(nil)
 	_ layers.BackwardReader = (*hingeLoss)(nil)
 )
 
@@ -169,4 +185,38 @@ func (l *hingeLoss) diffPart(_, i int) {
 			dx[k] = d * l.scale
 		}
 	}
+}
+
+// ForwardDevice computes the top.
+func (l *hingeLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if err := l.terms.ReshapeLike(bottom[0]); err != nil {
+		return err
+	}
+	n, terms, loss := bottom[0].Count(), l.terms.MutableDeviceData(d), top[0].MutableDeviceData(d)
+	class, _ := l.labels.ReadDevice(d, bottom[1])
+	d.Launch(hingeLossTerms, cuda.Each(n), bottom[0].DeviceData(d), class, l.square, terms, l.labels.Classes, n)
+	d.ChannelSum(loss, terms, 0, 1, 1, n)
+	d.Scale(1/float32(bottom[0].Num()), loss, loss, 1)
+	return nil
+}
+
+// CheckDevice returns an error if a label was not that of a class.
+func (l *hingeLoss) CheckDevice() error { return l.labels.CheckDevice() }
+
+// BackwardDevice computes the diff of the scores.
+func (l *hingeLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[1] {
+		return noGradient(l.spec, 1)
+	}
+	if !propagateDown[0] {
+		return nil
+	}
+	n, scale := bottom[0].Count(), 1/float32(bottom[0].Num())
+	if l.square {
+		scale *= 2
+	}
+	class, _ := l.labels.OnDevice(d)
+	d.Launch(hingeLossBackward, cuda.Each(n), bottom[0].DeviceData(d), class, l.square, top[0].DeviceDiff(d), scale,
+		bottom[0].MutableDeviceDiff(d), l.labels.Classes, n)
+	return nil
 }
