@@ -10,6 +10,7 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/math32"
 	"github.com/gocaffe/gocaffe/plugins/margin"
@@ -31,6 +32,7 @@ func init() {
 		Bottoms: layers.Exactly(2),
 		Tops:    layers.Between(1, 2),
 		New:     newMarginInnerProduct,
+		Kernels: margin.Kernels,
 		Doc: `Inner products with class vectors of length 1 and a margin in the angle to the true class, for the angular
 softmax loss (A-Softmax, SphereFace). A SoftmaxWithLoss follows it. Each forward pass, in either phase, first
 scales the rows of W to length 1, as they are stored. For the true class t of an item x, with c = x w[t] / |x|,
@@ -84,7 +86,10 @@ type marginInnerProduct struct {
 // item is what Forward keeps of an item for Backward.
 type item struct{ norm, cos float32 }
 
-var _ layers.Layer = (*marginInnerProduct)(nil)
+var (
+	_ layers.Layer       = (*marginInnerProduct)(nil)
+	_ layers.DeviceLayer = (*marginInnerProduct)(nil)
+)
 
 func newMarginInnerProduct(s *layers.Spec) (layers.Layer, error) {
 	inner, err := margin.New(s, field)
@@ -179,4 +184,14 @@ func (l *marginInnerProduct) coefficients(i int) (p, q float32) {
 	along /= -it.norm
 	length := float32(math.Hypot(float64(across), float64(along)))
 	return across / length, along / length
+}
+
+// ForwardDevice scales the weights and computes the tops.
+func (l *marginInnerProduct) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	return l.ForwardOn(d, bottom, top, true)
+}
+
+// BackwardDevice computes the diff of x and adds to that of the weights.
+func (l *marginInnerProduct) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	return l.BackwardOn(d, top, propagateDown, bottom, true)
 }

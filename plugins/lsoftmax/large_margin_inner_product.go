@@ -9,6 +9,7 @@ import (
 	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/math32"
 	"github.com/gocaffe/gocaffe/plugins/margin"
@@ -30,6 +31,7 @@ func init() {
 		Bottoms: layers.Exactly(2),
 		Tops:    layers.Between(1, 2),
 		New:     newLargeMargin,
+		Kernels: margin.Kernels,
 		Doc: `Inner products with a margin in the angle to the true class, for the large-margin softmax loss
 (L-Softmax). A SoftmaxWithLoss follows it. For the true class t of an item x, with c = x w[t] / (|x| |w[t]| + 1e-9),
 
@@ -75,7 +77,10 @@ type largeMargin struct {
 // item is what Forward keeps of an item for Backward.
 type item struct{ normX, normW, cos float32 }
 
-var _ layers.Layer = (*largeMargin)(nil)
+var (
+	_ layers.Layer       = (*largeMargin)(nil)
+	_ layers.DeviceLayer = (*largeMargin)(nil)
+)
 
 func newLargeMargin(s *layers.Spec) (layers.Layer, error) {
 	inner, err := margin.New(s, field)
@@ -160,4 +165,14 @@ func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDow
 func (l *largeMargin) across(i int) float32 {
 	_, across, _ := margin.Psi(l.Factor, l.items[i].cos)
 	return across
+}
+
+// ForwardDevice computes the tops.
+func (l *largeMargin) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	return l.ForwardOn(d, bottom, top, false)
+}
+
+// BackwardDevice computes the diff of x and adds to that of the weights.
+func (l *largeMargin) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	return l.BackwardOn(d, top, propagateDown, bottom, false)
 }

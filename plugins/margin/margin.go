@@ -81,6 +81,7 @@ type InnerProduct struct {
 	options  Options
 	labels   *layers.Labels
 	gradient []float32 // (M,N)
+	device   onDevice
 }
 
 var (
@@ -157,6 +158,9 @@ func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
 	}
 	if len(l.gradient) < l.M*l.N {
 		l.gradient = make([]float32, l.M*l.N)
+	}
+	if err := l.device.reshape(l.M, l.N); err != nil {
+		return l.Spec.ErrorAt(l.field+".num_output", 0, err)
 	}
 	if len(top) == 2 {
 		return top[1].Reshape(1)
