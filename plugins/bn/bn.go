@@ -33,6 +33,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newBN,
+		Kernels: kernels,
 		Doc: `Batch normalization with a learned slope and bias for each channel:
 
 	y = slope (x - mean) invstd + bias
@@ -89,6 +90,7 @@ const (
 // they are not.
 type bn struct {
 	layers.Weights
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
 	running bool // normalize by the running statistics
@@ -97,6 +99,7 @@ type bn struct {
 	mean, invstd     []float32
 	factor, variance []float32 // scratch, of one number a channel
 	xnorm            []float32 // (x - mean)·invstd, where neither x nor dx can give it
+	device           onDevice
 }
 
 var (
@@ -177,8 +180,14 @@ func (l *bn) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
 	}
 	l.n, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
-	if bottom[0] == top[0] && !l.options.Frozen {
+	if l.keeps(bottom, top) {
 		l.scratch()
+		if err := l.device.kept.ReshapeLike(bottom[0]); err != nil {
+			return l.spec.ErrorAt("bottom", 0, err)
+		}
+	}
+	if err := l.device.reshape(l.c); err != nil {
+		return l.spec.ErrorAt("bottom", 0, err)
 	}
 	return top[0].ReshapeLike(bottom[0])
 }
@@ -205,7 +214,7 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		l.move(l.invstd, l.Blobs[runningInvStd])
 	}
 	normalized := y
-	if bottom[0] == top[0] && !l.options.Frozen {
+	if l.keeps(bottom, top) {
 		normalized = l.xnorm
 	}
 	math32.ChannelNormalize(w, normalized, x, l.mean, l.invstd, l.n, l.c, l.s)

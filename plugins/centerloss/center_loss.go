@@ -7,6 +7,7 @@ package centerloss
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"math"
 
@@ -33,6 +34,7 @@ func init() {
 		Tops:    layers.Exactly(1),
 		Loss:    true,
 		New:     newCenterLoss,
+		Kernels: kernels,
 		Doc: `Distance of the features x from a learned center c of their class t, over M items:
 
 	L2: E = 1/(2M) sum of |x - c[t]|^2      L1: E = 1/M sum of |x - c[t]|_1
@@ -78,6 +80,7 @@ type options struct {
 // first dimension.
 type centerLoss struct {
 	layers.Weights
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
 	labels  *layers.Labels
@@ -86,6 +89,7 @@ type centerLoss struct {
 	class    []int32   // of each item
 	count    []int32   // items of each class
 	distance []float32 // x - c, and with L1 its signs in Backward
+	device   onDevice
 }
 
 var (
@@ -155,6 +159,9 @@ func (l *centerLoss) Reshape(bottom, top []*blob.Blob) error {
 	if len(l.distance) < l.m*l.k {
 		l.distance = make([]float32, l.m*l.k)
 	}
+	if err := errors.Join(l.device.distance.Reshape(l.m, l.k), l.device.terms.Reshape(l.m)); err != nil {
+		return l.spec.ErrorAt("bottom", 0, err)
+	}
 	return top[0].Reshape()
 }
 
@@ -173,7 +180,7 @@ func (l *centerLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 	}
 	distance := l.distance[:l.m*l.k]
 	sum := math32.SumSq(distance) / 2
-	if l.options.DistanceType == "L1" {
+	if l.l1() {
 		sum = math32.Asum(distance)
 	}
 	top[0].MutableData()[0] = float32(sum / float64(l.m))
@@ -183,10 +190,10 @@ func (l *centerLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 // Backward computes the diff of x and adds to that of the centers.
 func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[1] {
-		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but CenterLoss gives them none"))
+		return l.noGradient()
 	}
 	distance := l.distance[:l.m*l.k]
-	if l.options.DistanceType == "L1" {
+	if l.l1() {
 		for i, d := range distance {
 			distance[i] = sign(d)
 		}
@@ -206,6 +213,13 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 	}
 	return nil
 }
+
+func (l *centerLoss) noGradient() error {
+	return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but CenterLoss gives them none"))
+}
+
+// l1 tells whether distances are of type L1.
+func (l *centerLoss) l1() bool { return l.options.DistanceType == "L1" }
 
 func sign(x float32) float32 {
 	switch {
