@@ -14,11 +14,12 @@ const (
 // outputs over a part of the batch; then the sums of the parts are added in
 // the order of the parts.
 type gradPlan struct {
-	window   window // of the channels of a task
-	conv     *Conv
-	channels int // of a group of x
-	outputs  int // of a group of y
-	ranges   int // pieces of channels
+	window    window // of the channels of a task
+	conv      *Conv
+	channels  int // of a group of x
+	outputs   int // of a group of y
+	ranges    int // pieces of channels
+	depthwise depthwiseGrad
 
 	u              *micro
 	pool           *Pool
@@ -42,12 +43,21 @@ func (t *gradPlan) init(c *Conv) error {
 	t.ranges = ceilDiv(t.channels, channels)
 	f := &c.forward.window
 	t.window = window{channels: channels, src: f.src, lo: f.lo, step: f.step, disp: f.disp, out: f.out}
-	return t.window.init(p.Batch)
+	if err := t.window.init(p.Batch); err != nil {
+		return err
+	}
+	t.depthwise.init(t)
+	return nil
 }
 
 func (t *gradPlan) run(p *Pool, x, dy, dweight []float32) {
 	c := t.conv
 	t.u, t.pool, t.x, t.dy, t.dweight = &micros[active], p, x, dy, dweight
+	defer func() { t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil }()
+	if t.depthwise.use {
+		p.runWork(int(min(c.MACs(), serialWork)), c.p.Group, &t.depthwise)
+		return
+	}
 	t.panels = ceilDiv(t.outputs, t.u.panel())
 	blocks := c.p.Group * t.panels * t.ranges
 	t.parts = min(max(1, ceilDiv(gradTasks, blocks)), max(1, t.window.chunks(c.p.Batch)))
@@ -58,7 +68,6 @@ func (t *gradPlan) run(p *Pool, x, dy, dweight []float32) {
 	p.runWork(work, blocks*t.parts, t)
 	t.reducing = true
 	p.runWork(work, blocks, t)
-	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil
 }
 
 // Do makes one block of sums over a part of the batch, or adds those of all

@@ -103,6 +103,12 @@ var convCases = []ConvParams{
 	square(2, 24, 36, 2, 12, 1, 0, 1, 1),
 	square(2, 12, 12, 12, 20, 3, 1, 1, 1),
 	square(1, 2, 3, 1, 130, 3, 2, 1, 2),
+	// Depthwise gradients: several images, bands, more taps, axes.
+	square(20, 5, 5, 5, 7, 3, 1, 1, 1),
+	square(1, 3, 3, 3, 70, 5, 2, 1, 1),
+	square(2, 3, 3, 3, 12, 3, 2, 1, 2),
+	{2, 2, 2, 2, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}, false},
+	{2, 3, 3, 3, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{1, 1, 1}, []int{1, 1, 2}, false},
 	{2, 6, 3, 1, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{2, 1, 1}, []int{1, 1, 1}, false},
 	square(2, 16, 16, 1, 8, 5, 2, 1, 1),
 	square(2, 34, 36, 2, 12, 5, 0, 1, 1),

@@ -7,6 +7,7 @@ var microAVX2 = micro{
 	tiles:   []tileFunc{tileAVX2x1, tileAVX2x2},
 	dots:    dotsAVX2,
 	dotCols: 3,
+	tall:    dotsTallAVX2,
 	lines: [][]lineFunc{
 		{lineAVX2_1x1, lineAVX2_1x2},
 		{lineAVX2_2x1, lineAVX2_2x2},
@@ -27,6 +28,7 @@ var microAVX512 = micro{
 	tiles:   []tileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
 	dots:    dotsAVX512,
 	dotCols: 6,
+	tall:    dotsTallAVX512,
 	lines: [][]lineFunc{
 		{lineAVX512_1x1, lineAVX512_1x2, lineAVX512_1x3, lineAVX512_1x4},
 		{lineAVX512_2x1, lineAVX512_2x2, lineAVX512_2x3, lineAVX512_2x4},

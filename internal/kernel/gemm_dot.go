@@ -22,11 +22,14 @@ const (
 // dotRows is the number of rows of x of a dotsFunc.
 const dotRows = 4
 
-// A dotsFunc is the micro-kernel of products of few rows. It multiplies four
-// rows of x by some rows of y, all found through tables of offsets, over k
-// numbers, a multiple of the lanes:
+// tallRows is the number of rows of x of micro.tall.
+const tallRows = 12
+
+// A dotsFunc is a micro-kernel of products of few rows. It multiplies n rows of
+// x, dotRows of them for micro.dots, by some rows of y, all found through tables
+// of offsets, over k numbers, a multiple of the lanes:
 //
-//	c[j*4+i] += Σₚ x[rows[i]+p] * y[cols[j]+p]
+//	c[j*n+i] += Σₚ x[rows[i]+p] * y[cols[j]+p]
 type dotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // dotTask computes C = alpha A Bᵀ + beta C for an A of few rows. Each row of B

@@ -71,6 +71,18 @@ func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *flo
 	}
 }
 
+// dotsTallGeneric is the dotsFunc of tallRows rows of x and one of y.
+func dotsTallGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
+	for i, at := range unsafe.Slice(rows, tallRows) {
+		xs := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(x), 4*int(at))), k)
+		var sum float32
+		for p, v := range unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(y), 4*int(*cols))), k) {
+			sum += xs[p] * v
+		}
+		*(*float32)(unsafe.Add(unsafe.Pointer(c), 4*i)) += sum
+	}
+}
+
 // linesGeneric returns lineFuncs of up to 4 rows and one vector of 4 lanes.
 func linesGeneric() [][]lineFunc {
 	var list [][]lineFunc

@@ -14,10 +14,15 @@ func tileAVX2x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float3
 //go:noescape
 func tileAVX2x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// dotsAVX2 is the dotsFunc of 3 rows of y.
+// dotsAVX2 is a dotsFunc of 4 rows of x and 3 of y.
 //
 //go:noescape
 func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// dotsTallAVX2 is a dotsFunc of 12 rows of x and 1 of y.
+//
+//go:noescape
+func dotsTallAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineAVX2_1x1 is the lineFunc of 1 rows and 1 vectors.
 //
@@ -102,10 +107,15 @@ func tileAVX512x3(tiles int, k int, x *float32, rows *int32, off *int32, b *floa
 //go:noescape
 func tileAVX512x4(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// dotsAVX512 is the dotsFunc of 6 rows of y.
+// dotsAVX512 is a dotsFunc of 4 rows of x and 6 of y.
 //
 //go:noescape
 func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// dotsTallAVX512 is a dotsFunc of 12 rows of x and 1 of y.
+//
+//go:noescape
+func dotsTallAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineAVX512_1x1 is the lineFunc of 1 rows and 1 vectors.
 //

@@ -25,6 +25,7 @@ type micro struct {
 	tiles     []tileFunc // tiles[v-1] takes panels of v*lanes columns
 	dots      dotsFunc
 	dotCols   int           // rows of y of dot, a divisor of dotPiece
+	tall      dotsFunc      // tallRows rows of x and one of y
 	lines     [][]lineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
 	transpose transposeFunc // nil: there is none
 	stream    transposeFunc // the same past the caches, for lanes that are lines of memory; nil: there is none
@@ -36,7 +37,7 @@ type micro struct {
 
 // micros is indexed by level.
 var micros = [...]micro{
-	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, dots: dotsGeneric, dotCols: dotsGenericCols, lines: linesGeneric(), copyRows: copyRowsGeneric, winograd: winogradGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
+	levelGeneric: {lanes: 4, tiles: []tileFunc{tileGeneric4, tileGeneric8}, dots: dotsGeneric, dotCols: dotsGenericCols, tall: dotsTallGeneric, lines: linesGeneric(), copyRows: copyRowsGeneric, winograd: winogradGeneric, fmaLoop: fmaLoopGeneric, fmaFlops: 16},
 	levelAVX2:    microAVX2,
 	levelAVX512:  microAVX512,
 }

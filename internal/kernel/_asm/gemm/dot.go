@@ -8,16 +8,16 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// dotRows is the number of rows of x of a tile of dot products: the sums of a
-// row of y with them are the numbers of a 128-bit vector.
-const dotRows = 4
+// dotQuad is of what the number of rows of x of a tile of dot products is a
+// multiple: the sums of a row of y with four are the numbers of a 128-bit vector.
+const dotQuad = 4
 
-// dot writes the micro-kernel of dot products for cols rows of y.
-func (s *set) dot(cols int) {
-	name := "dots" + s.name
+// dot writes a micro-kernel of dot products for some rows of x and of y.
+func (s *set) dot(name string, rows, cols int) {
+	name += s.name
 	TEXT(name, NOSPLIT, "func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is the dotsFunc of %d rows of y.", name, cols))
+	Doc(fmt.Sprintf("%s is a dotsFunc of %d rows of x and %d of y.", name, rows, cols))
 	place := func(table, base string, n int) []reg.GPVirtual {
 		t, b := Load(Param(table), GP64()), Load(Param(base), GP64())
 		at := make([]reg.GPVirtual, n)
@@ -29,8 +29,8 @@ func (s *set) dot(cols int) {
 		return at
 	}
 	ys := place("cols", "y", cols)
-	xs := place("rows", "x", dotRows)
-	var sum [dotRows][]reg.VecVirtual
+	xs := place("rows", "x", rows)
+	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
 		for range cols {
 			r := s.new()
@@ -38,7 +38,6 @@ func (s *set) dot(cols int) {
 			sum[i] = append(sum[i], r)
 		}
 	}
-	k := Load(Param("k"), GP64())
 	p := GP64()
 	XORQ(p, p)
 	Label("sum")
@@ -57,13 +56,18 @@ func (s *set) dot(cols int) {
 		}
 	}
 	ADDQ(Imm(uint64(s.bytes/4)), p)
-	CMPQ(p, k)
+	k, err := Param("k").Resolve() // there may be no register left for it
+	if err != nil {
+		panic(err)
+	}
+	CMPQ(p, k.Addr)
 	JLT(LabelRef("sum"))
 
 	Comment("The numbers of the four sums of a row of y come together.")
 	c := Load(Param("c"), GP64())
-	for j := range cols {
-		a, b, e, f := sum[0][j], sum[1][j], sum[2][j], sum[3][j]
+	for q := range cols * rows / dotQuad {
+		j, i := q/(rows/dotQuad), q%(rows/dotQuad)*dotQuad
+		a, b, e, f := sum[i][j], sum[i+1][j], sum[i+2][j], sum[i+3][j]
 		t := s.new()
 		pair := func(a, b reg.VecVirtual) {
 			VUNPCKLPS(b, a, t)
@@ -84,8 +88,8 @@ func (s *set) dot(cols int) {
 		quarter := XMM()
 		VEXTRACTF128(Imm(1), half.AsY(), quarter)
 		VADDPS(half.AsX(), quarter, quarter)
-		VADDPS(Mem{Base: c, Disp: 16 * j}, quarter, quarter)
-		VMOVUPS(quarter, Mem{Base: c, Disp: 16 * j})
+		VADDPS(Mem{Base: c, Disp: 16 * q}, quarter, quarter)
+		VMOVUPS(quarter, Mem{Base: c, Disp: 16 * q})
 	}
 	VZEROUPPER()
 	RET()

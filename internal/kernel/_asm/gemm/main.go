@@ -16,6 +16,9 @@ import (
 // with AVX2, 6 rows of 2.
 const rows = 6
 
+// tallRows is the number of rows of x of a dotsTall.
+const tallRows = 12
+
 // A set is an instruction set.
 type set struct {
 	name    string
@@ -34,7 +37,8 @@ func main() {
 		for v := 1; v <= s.vectors; v++ {
 			s.tile(v)
 		}
-		s.dot(s.dots)
+		s.dot("dots", dotQuad, s.dots)
+		s.dot("dotsTall", tallRows, 1)
 		for r := 1; r <= rows; r++ {
 			for v := 1; v <= s.vectors; v++ {
 				s.line(r, v)
