@@ -83,3 +83,31 @@ func TestNoGPU(t *testing.T) {
 		t.Errorf("the log is\n%s", log)
 	}
 }
+
+// TestGPUErrors lets the driver fail in the midst of training: the program ends
+// with what failed, and with the layer or the GPU.
+func TestGPUErrors(t *testing.T) {
+	_, solver := writeGPUFiles(t, "")
+	for _, c := range []struct {
+		settings string
+		want     []string
+	}{
+		{"memory=3000", []string{`layer "`, "out of memory", "of 3000 are free"}},
+		{"fail=cuLaunchKernel:9:719", []string{`layer "`, "kernel ", "cuLaunchKernel: a kernel failed"}},
+		{"fail=cuModuleLoadDataEx:2:218", []string{`layer "`, "cuModuleLoadDataEx: the driver cannot compile the kernels"}},
+		{"fail=cuGraphLaunch:1:700", []string{"cuGraphLaunch: a kernel read or wrote an illegal address"}},
+		{"fail=cuStreamCreate:1:2", []string{"--gpu 0: GPU 0: cuStreamCreate: out of memory"}},
+		{"capability=60", []string{"compute capability 6.0", "need 7.0"}},
+	} {
+		t.Run(c.settings, func(t *testing.T) {
+			cudatest.Fake(t, c.settings)
+			code, _, stderr := run("train", "--solver", solver, "--gpu", "0")
+			message := stderr[strings.LastIndex(stderr, "gocaffe: ")+1:]
+			for _, want := range c.want {
+				if code != 1 || !strings.Contains(message, want) {
+					t.Errorf("exit status %d, want 1 and %q:\n%s", code, want, message)
+				}
+			}
+		})
+	}
+}
