@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/kernel"
 )
 
 // Random makes the random numbers for records: words of a stream for each
@@ -158,24 +159,29 @@ func (t *Transformer) Transform(dst []float32, it *Item, place uint64) error {
 		if len(t.values) > 0 {
 			mean = t.values[min(c, len(t.values)-1)]
 		}
-		for y := y0; y < y1 && x0 < x1; y++ {
-			out := dst[(c*height+y)*width:][:width]
-			first, step := x0, 1 // of the row written
+		// rows that lie behind each other in image and result are one
+		rows, columns := y1-y0, x1-x0
+		if columns == width && width == p.width && p.perPixel == 1 && p.perRow == width && !mirrored {
+			rows, columns = 1, rows*columns
+		}
+		for y := y0; y < y0+rows && columns > 0; y++ {
+			first := x0 // of the row written
 			if mirrored {
-				first, step = width-1-x0, -1
+				first = width - x1
 			}
+			out := dst[(c*height+y)*width+first:][:columns]
 			at := c*p.perChannel + (top+y)*p.perRow + (left+x0)*p.perPixel
+			var means []float32
 			if t.mean != nil {
-				means := t.mean.Data[(c*p.height+top+y)*p.width+left+x0:][:x1-x0]
-				if p.bytes != nil {
-					subtractMeans(out, first, step, p.bytes[at:], p.perPixel, means, t.scale)
-				} else {
-					subtractMeans(out, first, step, p.floats[at:], p.perPixel, means, t.scale)
-				}
-			} else if p.bytes != nil {
-				subtract(out, first, step, p.bytes[at:], p.perPixel, x1-x0, mean, t.scale)
-			} else {
-				subtract(out, first, step, p.floats[at:], p.perPixel, x1-x0, mean, t.scale)
+				means = t.mean.Data[(c*p.height+top+y)*p.width+left+x0:][:columns]
+			}
+			switch {
+			case p.bytes == nil:
+				subtract(out, p.floats[at:], p.perPixel, means, mean, t.scale, mirrored)
+			case p.perPixel == 1:
+				kernel.Pixels(out, p.bytes[at:], means, mean, t.scale, mirrored)
+			default:
+				subtract(out, p.bytes[at:], p.perPixel, means, mean, t.scale, mirrored)
 			}
 		}
 	}
@@ -202,19 +208,17 @@ func (t *Transformer) choose(it *Item, height, width int, place uint64) (top, le
 // below makes a number less than n of a random word.
 func below(word uint32, n int) int { return int(uint64(word) * uint64(n) >> 32) }
 
-// subtract sets n numbers of out, from first on in steps of 1 or -1, to
-// (pixel - mean) * scale for every perPixel'th of in.
-func subtract[T byte | float32](out []float32, first, step int, in []T, perPixel, n int, mean, scale float32) {
-	for i := range n {
-		out[first] = (float32(in[i*perPixel]) - mean) * scale
-		first += step
+// subtract is kernel.Pixels for every perPixel'th of in.
+func subtract[T byte | float32](out []float32, in []T, perPixel int, means []float32, mean, scale float32, mirrored bool) {
+	to, step := 0, 1
+	if mirrored {
+		to, step = len(out)-1, -1
 	}
-}
-
-// subtractMeans is subtract with a mean for every pixel.
-func subtractMeans[T byte | float32](out []float32, first, step int, in []T, perPixel int, means []float32, scale float32) {
-	for i, mean := range means {
-		out[first] = (float32(in[i*perPixel]) - mean) * scale
-		first += step
+	for i := range out {
+		if means != nil {
+			mean = means[i]
+		}
+		out[to] = (float32(in[i*perPixel]) - mean) * scale
+		to += step
 	}
 }

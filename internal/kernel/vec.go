@@ -70,6 +70,11 @@ type vecOps struct {
 	windows       [windowSizes]windowOps
 	dropoutBlocks func(dst []float32, key, stream, block uint64, limit uint32, scale float32)
 
+	// Loops of Pixels, on a multiple of pixelLanes numbers.
+	pixelLanes                       int
+	pixels, pixelsMirrored           func(dst []float32, x []byte, mean, scale float32)
+	pixelsMeans, pixelsMeansMirrored func(dst []float32, x []byte, means []float32, scale float32)
+
 	sgd      func(diff, history []float32, rate, momentum float32)
 	nesterov func(diff, history []float32, rate, momentum float32)
 	adagrad  func(diff, history []float32, rate, delta float32)

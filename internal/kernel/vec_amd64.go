@@ -63,6 +63,12 @@ var vecAVX2 = vecOps{
 		windows3by1: {maxPool: maxPool3s1AVX2, avePool: avePool3s1AVX2},
 	},
 
+	pixelLanes:          8,
+	pixels:              pixelsAVX2,
+	pixelsMirrored:      pixelsMirroredAVX2,
+	pixelsMeans:         pixelsMeansAVX2,
+	pixelsMeansMirrored: pixelsMeansMirroredAVX2,
+
 	sgd:      sgdAVX2,
 	nesterov: nesterovAVX2,
 	adagrad:  adagradAVX2,
@@ -129,6 +135,12 @@ var vecAVX512 = vecOps{
 		windows3by2: {maxPool3s2AVX512, avePool3s2AVX512, maxUnpool3s2AVX512, aveUnpool3s2AVX512},
 		windows3by1: {maxPool: maxPool3s1AVX512, avePool: avePool3s1AVX512},
 	},
+
+	pixelLanes:          16,
+	pixels:              pixelsAVX512,
+	pixelsMirrored:      pixelsMirroredAVX512,
+	pixelsMeans:         pixelsMeansAVX512,
+	pixelsMeansMirrored: pixelsMeansMirroredAVX512,
 
 	sgd:      sgdAVX512,
 	nesterov: nesterovAVX512,

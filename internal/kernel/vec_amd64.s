@@ -6945,6 +6945,136 @@ DATA double0000000000000004<>+56(SB)/4, $0x00000004
 DATA double0000000000000004<>+60(SB)/4, $0x00000000
 GLOBL double0000000000000004<>(SB), RODATA|NOPTR, $64
 
+// func pixelsAVX2(dst []float32, x []byte, mean float32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·pixelsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+52(FP), Y0
+	VBROADCASTSS mean+48(FP), Y1
+
+loop:
+	CMPQ      CX, $+8
+	JL        done
+	VPMOVZXBD (DX), Y2
+	VCVTDQ2PS Y2, Y2
+	VSUBPS    Y1, Y2, Y2
+	VMULPS    Y0, Y2, Y2
+	VMOVUPS   Y2, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+8, DX
+	SUBQ      $+8, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func pixelsMirroredAVX2(dst []float32, x []byte, mean float32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·pixelsMirroredAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+52(FP), Y0
+	VBROADCASTSS mean+48(FP), Y2
+	VMOVUPS      from7step4294967295<>+0(SB), Y1
+	LEAQ         -32(AX)(CX*4), AX
+
+loop:
+	CMPQ      CX, $+8
+	JL        done
+	VPMOVZXBD (DX), Y3
+	VCVTDQ2PS Y3, Y3
+	VSUBPS    Y2, Y3, Y3
+	VMULPS    Y0, Y3, Y3
+	VPERMPS   Y3, Y1, Y3
+	VMOVUPS   Y3, (AX)
+	ADDQ      $-32, AX
+	ADDQ      $+8, DX
+	SUBQ      $+8, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA from7step4294967295<>+0(SB)/4, $0x00000007
+DATA from7step4294967295<>+4(SB)/4, $0x00000006
+DATA from7step4294967295<>+8(SB)/4, $0x00000005
+DATA from7step4294967295<>+12(SB)/4, $0x00000004
+DATA from7step4294967295<>+16(SB)/4, $0x00000003
+DATA from7step4294967295<>+20(SB)/4, $0x00000002
+DATA from7step4294967295<>+24(SB)/4, $0x00000001
+DATA from7step4294967295<>+28(SB)/4, $0x00000000
+DATA from7step4294967295<>+32(SB)/4, $0xffffffff
+DATA from7step4294967295<>+36(SB)/4, $0xfffffffe
+DATA from7step4294967295<>+40(SB)/4, $0xfffffffd
+DATA from7step4294967295<>+44(SB)/4, $0xfffffffc
+DATA from7step4294967295<>+48(SB)/4, $0xfffffffb
+DATA from7step4294967295<>+52(SB)/4, $0xfffffffa
+DATA from7step4294967295<>+56(SB)/4, $0xfffffff9
+DATA from7step4294967295<>+60(SB)/4, $0xfffffff8
+GLOBL from7step4294967295<>(SB), RODATA|NOPTR, $64
+
+// func pixelsMeansAVX2(dst []float32, x []byte, means []float32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·pixelsMeansAVX2(SB), NOSPLIT, $0-76
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+72(FP), Y0
+	MOVQ         means_base+48(FP), BX
+
+loop:
+	CMPQ      CX, $+8
+	JL        done
+	VPMOVZXBD (DX), Y1
+	VCVTDQ2PS Y1, Y1
+	VSUBPS    (BX), Y1, Y1
+	ADDQ      $+32, BX
+	VMULPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+8, DX
+	SUBQ      $+8, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func pixelsMeansMirroredAVX2(dst []float32, x []byte, means []float32, scale float32)
+// Requires: AVX, AVX2
+TEXT ·pixelsMeansMirroredAVX2(SB), NOSPLIT, $0-76
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+72(FP), Y0
+	MOVQ         means_base+48(FP), BX
+	VMOVUPS      from7step4294967295<>+0(SB), Y1
+	LEAQ         -32(AX)(CX*4), AX
+
+loop:
+	CMPQ      CX, $+8
+	JL        done
+	VPMOVZXBD (DX), Y2
+	VCVTDQ2PS Y2, Y2
+	VSUBPS    (BX), Y2, Y2
+	ADDQ      $+32, BX
+	VMULPS    Y0, Y2, Y2
+	VPERMPS   Y2, Y1, Y2
+	VMOVUPS   Y2, (AX)
+	ADDQ      $-32, AX
+	ADDQ      $+8, DX
+	SUBQ      $+8, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func fillAVX512(dst []float32, v float32)
 // Requires: AVX, AVX512F
 TEXT ·fillAVX512(SB), NOSPLIT, $0-28
@@ -12987,3 +13117,133 @@ DATA double0000000000000008<>+52(SB)/4, $0x00000000
 DATA double0000000000000008<>+56(SB)/4, $0x00000008
 DATA double0000000000000008<>+60(SB)/4, $0x00000000
 GLOBL double0000000000000008<>(SB), RODATA|NOPTR, $64
+
+// func pixelsAVX512(dst []float32, x []byte, mean float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·pixelsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+52(FP), Z0
+	VBROADCASTSS mean+48(FP), Z1
+
+loop:
+	CMPQ      CX, $+16
+	JL        done
+	VPMOVZXBD (DX), Z2
+	VCVTDQ2PS Z2, Z2
+	VSUBPS    Z1, Z2, Z2
+	VMULPS    Z0, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	ADDQ      $+64, AX
+	ADDQ      $+16, DX
+	SUBQ      $+16, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func pixelsMirroredAVX512(dst []float32, x []byte, mean float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·pixelsMirroredAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+52(FP), Z0
+	VBROADCASTSS mean+48(FP), Z2
+	VMOVUPS      from15step4294967295<>+0(SB), Z1
+	LEAQ         -64(AX)(CX*4), AX
+
+loop:
+	CMPQ      CX, $+16
+	JL        done
+	VPMOVZXBD (DX), Z3
+	VCVTDQ2PS Z3, Z3
+	VSUBPS    Z2, Z3, Z3
+	VMULPS    Z0, Z3, Z3
+	VPERMPS   Z3, Z1, Z3
+	VMOVUPS   Z3, (AX)
+	ADDQ      $-64, AX
+	ADDQ      $+16, DX
+	SUBQ      $+16, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+DATA from15step4294967295<>+0(SB)/4, $0x0000000f
+DATA from15step4294967295<>+4(SB)/4, $0x0000000e
+DATA from15step4294967295<>+8(SB)/4, $0x0000000d
+DATA from15step4294967295<>+12(SB)/4, $0x0000000c
+DATA from15step4294967295<>+16(SB)/4, $0x0000000b
+DATA from15step4294967295<>+20(SB)/4, $0x0000000a
+DATA from15step4294967295<>+24(SB)/4, $0x00000009
+DATA from15step4294967295<>+28(SB)/4, $0x00000008
+DATA from15step4294967295<>+32(SB)/4, $0x00000007
+DATA from15step4294967295<>+36(SB)/4, $0x00000006
+DATA from15step4294967295<>+40(SB)/4, $0x00000005
+DATA from15step4294967295<>+44(SB)/4, $0x00000004
+DATA from15step4294967295<>+48(SB)/4, $0x00000003
+DATA from15step4294967295<>+52(SB)/4, $0x00000002
+DATA from15step4294967295<>+56(SB)/4, $0x00000001
+DATA from15step4294967295<>+60(SB)/4, $0x00000000
+GLOBL from15step4294967295<>(SB), RODATA|NOPTR, $64
+
+// func pixelsMeansAVX512(dst []float32, x []byte, means []float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·pixelsMeansAVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+72(FP), Z0
+	MOVQ         means_base+48(FP), BX
+
+loop:
+	CMPQ      CX, $+16
+	JL        done
+	VPMOVZXBD (DX), Z1
+	VCVTDQ2PS Z1, Z1
+	VSUBPS    (BX), Z1, Z1
+	ADDQ      $+64, BX
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, (AX)
+	ADDQ      $+64, AX
+	ADDQ      $+16, DX
+	SUBQ      $+16, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func pixelsMeansMirroredAVX512(dst []float32, x []byte, means []float32, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·pixelsMeansMirroredAVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS scale+72(FP), Z0
+	MOVQ         means_base+48(FP), BX
+	VMOVUPS      from15step4294967295<>+0(SB), Z1
+	LEAQ         -64(AX)(CX*4), AX
+
+loop:
+	CMPQ      CX, $+16
+	JL        done
+	VPMOVZXBD (DX), Z2
+	VCVTDQ2PS Z2, Z2
+	VSUBPS    (BX), Z2, Z2
+	ADDQ      $+64, BX
+	VMULPS    Z0, Z2, Z2
+	VPERMPS   Z2, Z1, Z2
+	VMOVUPS   Z2, (AX)
+	ADDQ      $-64, AX
+	ADDQ      $+16, DX
+	SUBQ      $+16, CX
+	JMP       loop
+
+done:
+	VZEROUPPER
+	RET

@@ -57,6 +57,12 @@ var vecGeneric = vecOps{
 	avePoolRow:    avePoolRowGeneric,
 	dropoutBlocks: dropoutBlocksGeneric,
 
+	pixelLanes:          1,
+	pixels:              pixelsGeneric,
+	pixelsMirrored:      pixelsMirroredGeneric,
+	pixelsMeans:         pixelsMeansGeneric,
+	pixelsMeansMirrored: pixelsMeansMirroredGeneric,
+
 	sgd:      sgdGeneric,
 	nesterov: nesterovGeneric,
 	adagrad:  adagradGeneric,
@@ -399,6 +405,35 @@ func sumWindow(x []float32, width, kh, kw int) float32 {
 		}
 	}
 	return sum
+}
+
+// pixelsGeneric sets dst to (x - mean)·scale.
+func pixelsGeneric(dst []float32, x []byte, mean, scale float32) {
+	for i := range dst {
+		dst[i] = (float32(x[i]) - mean) * scale
+	}
+}
+
+// pixelsMirroredGeneric is pixelsGeneric from the last number to the first.
+func pixelsMirroredGeneric(dst []float32, x []byte, mean, scale float32) {
+	for i := range dst {
+		dst[len(dst)-1-i] = (float32(x[i]) - mean) * scale
+	}
+}
+
+// pixelsMeansGeneric sets dst to (x - means)·scale.
+func pixelsMeansGeneric(dst []float32, x []byte, means []float32, scale float32) {
+	for i := range dst {
+		dst[i] = (float32(x[i]) - means[i]) * scale
+	}
+}
+
+// pixelsMeansMirroredGeneric is pixelsMeansGeneric from the last number to the
+// first.
+func pixelsMeansMirroredGeneric(dst []float32, x []byte, means []float32, scale float32) {
+	for i := range dst {
+		dst[len(dst)-1-i] = (float32(x[i]) - means[i]) * scale
+	}
 }
 
 func sgdGeneric(diff, history []float32, rate, momentum float32) {

@@ -319,6 +319,26 @@ func avePool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, p
 //go:noescape
 func dropoutGroupsAVX2(dst []float32, key uint64, stream uint64, block uint64, limit uint32, scale float32)
 
+// pixelsAVX2 sets dst to (x - mean)·scale. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsAVX2(dst []float32, x []byte, mean float32, scale float32)
+
+// pixelsMirroredAVX2 sets dst to (x - mean)·scale, from the last number to the first. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMirroredAVX2(dst []float32, x []byte, mean float32, scale float32)
+
+// pixelsMeansAVX2 sets dst to (x - means)·scale. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMeansAVX2(dst []float32, x []byte, means []float32, scale float32)
+
+// pixelsMeansMirroredAVX2 sets dst to (x - means)·scale, from the last number to the first. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMeansMirroredAVX2(dst []float32, x []byte, means []float32, scale float32)
+
 // fillAVX512 sets dst to v.
 //
 //go:noescape
@@ -633,3 +653,23 @@ func avePool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int,
 //
 //go:noescape
 func dropoutGroupsAVX512(dst []float32, key uint64, stream uint64, block uint64, limit uint32, scale float32)
+
+// pixelsAVX512 sets dst to (x - mean)·scale. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsAVX512(dst []float32, x []byte, mean float32, scale float32)
+
+// pixelsMirroredAVX512 sets dst to (x - mean)·scale, from the last number to the first. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMirroredAVX512(dst []float32, x []byte, mean float32, scale float32)
+
+// pixelsMeansAVX512 sets dst to (x - means)·scale. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMeansAVX512(dst []float32, x []byte, means []float32, scale float32)
+
+// pixelsMeansMirroredAVX512 sets dst to (x - means)·scale, from the last number to the first. The length is a multiple of that of a vector.
+//
+//go:noescape
+func pixelsMeansMirroredAVX512(dst []float32, x []byte, means []float32, scale float32)

@@ -23,6 +23,10 @@ func main() {
 		s.reductions()
 		s.pooling()
 		s.philox()
+		s.pixels("pixels", false, false)
+		s.pixels("pixelsMirrored", false, true)
+		s.pixels("pixelsMeans", true, false)
+		s.pixels("pixelsMeansMirrored", true, true)
 	}
 	Generate()
 }

@@ -135,7 +135,7 @@ func (s *set) lanesFrom(first, step int) Mem {
 	for i := range list {
 		list[i] = uint32(first + i*step)
 	}
-	return words(fmt.Sprintf("from%dstep%d", first, step), list...)
+	return words(fmt.Sprintf("from%dstep%d", first, uint32(step)), list...)
 }
 
 // mask selects the first so many lanes of a vector. A nil mask selects all.
