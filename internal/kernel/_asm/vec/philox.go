@@ -33,12 +33,14 @@ func (s *set) philox() {
 	VPADDD(words("blockOrder"+s.suffix, order...), block0, block0)
 	limit, scale := s.broadcast(param("limit")), s.broadcast(param("scale"))
 
-	xor := func(a Op, b, c reg.VecVirtual) {
+	// xor3 sets c to a ^ b ^ c.
+	xor3 := func(a, b, c reg.VecVirtual) {
 		if s.wide {
-			VPXORQ(a, b, c)
-		} else {
-			VPXOR(a, b, c)
+			VPTERNLOGQ(U8(0x96), a, b, c)
+			return
 		}
+		VPXOR(b, c, c)
+		VPXOR(a, c, c)
 	}
 
 	Label("loop")
@@ -58,10 +60,8 @@ func (s *set) philox() {
 		VPMULUDQ(double(0xCD9E8D57), c[2], p1)
 		VPSRLQ(U8(32), p0, h0)
 		VPSRLQ(U8(32), p1, h1)
-		xor(c[1], h1, h1)
-		xor(k0, h1, h1)
-		xor(c[3], h0, h0)
-		xor(k1, h0, h0)
+		xor3(k0, c[1], h1)
+		xor3(k1, c[3], h0)
 		c = [4]reg.VecVirtual{h1, p1, h0, p0}
 		VPADDD(bits(0x9E3779B9), k0, k0)
 		VPADDD(bits(0xBB67AE85), k1, k1)
