@@ -67,7 +67,7 @@ generate: ptx ## make all generated files again
 	$(GO) generate ./...
 
 check-generated: generate ## fail if that changes a file
-	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel '*.ptx'
+	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel '*.ptx' '*.ptx.tmpl'
 
 # Kernels need no CUDA SDK. Compiled for the oldest devices that the drivers of
 # CUDA 11 and 12 have in common; a file *_sm80.cu is for those with tensor cores
@@ -83,7 +83,9 @@ ptx: ## compile every CUDA kernel (.cu) to .ptx beside it
 	for f in $$(git ls-files -co --exclude-standard '*.cu'); do \
 		arch=sm_70; case $$f in *_sm80.cu) arch=sm_80;; esac; \
 		$(PTX) --cuda-gpu-arch=$$arch -o $${f%.cu}.ptx $$f || exit 1; \
-	done
+	done; \
+	sed 's/\[\[\.Package\]\]/pkgname/g' cmd/newlayer/layer.cu.tmpl | $(PTX) --cuda-gpu-arch=sm_70 -o - - | \
+		sed 's/\[pkgname/[[ "[" ]]pkgname/g; s/pkgname/[[.Package]]/g' >cmd/newlayer/layer.ptx.tmpl
 
 fuzz: ## each fuzz target for FUZZ (60s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \

@@ -66,8 +66,8 @@ func TestPlugins(t *testing.T) {
 	t.Chdir(work)
 	mustRun(t, "new-layer", "MyLoss", "mine")
 	generated, err := filepath.Glob("mine/*.go")
-	if err != nil || len(generated) != 3 {
-		t.Errorf("new-layer wrote %d Go files, %v, want 3", len(generated), err)
+	if err != nil || len(generated) != 4 {
+		t.Errorf("new-layer wrote %d Go files, %v, want 4", len(generated), err)
 	}
 	for _, path := range generated {
 		text, err := os.ReadFile(path)

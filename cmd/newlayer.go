@@ -70,18 +70,18 @@ var newLayerTemplates embed.FS
 // files are the files of the package, by their templates.
 func (l *newLayer) files() map[string]string {
 	return map[string]string{
-		"layer.go.tmpl":         l.Package + ".go",
-		"layer.proto.tmpl":      l.Package + ".proto",
-		"layer_test.go.tmpl":    l.Package + "_test.go",
-		"layer.cu.tmpl":         l.Package + ".cu",
-		"layer_cu_test.go.tmpl": l.Package + "_cu_test.go",
-		"cpu.h.tmpl":            "testdata/cpu.h",
-		"kernel.cpp.tmpl":       "testdata/kernel.cpp",
-		"golden.txt.tmpl":       "testdata/golden.txt",
-		"net.prototxt.tmpl":     "example/net.prototxt",
-		"solver.prototxt.tmpl":  "example/solver.prototxt",
-		"README.md.tmpl":        "README.md",
-		"gitignore.tmpl":        ".gitignore",
+		"layer.go.tmpl":             l.Package + ".go",
+		"layer.proto.tmpl":          l.Package + ".proto",
+		"layer_test.go.tmpl":        l.Package + "_test.go",
+		"layer_device.go.tmpl":      l.Package + "_device.go",
+		"layer_device_test.go.tmpl": l.Package + "_device_test.go",
+		"layer.cu.tmpl":             l.Package + ".cu",
+		"layer.ptx.tmpl":            l.Package + ".ptx",
+		"golden.txt.tmpl":           "testdata/golden.txt",
+		"net.prototxt.tmpl":         "example/net.prototxt",
+		"solver.prototxt.tmpl":      "example/solver.prototxt",
+		"README.md.tmpl":            "README.md",
+		"gitignore.tmpl":            ".gitignore",
 	}
 }
 
