@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // winogradChannels is the least number of channels and of outputs of a group
 // for which Winograd's convolution is used: with fewer, the transforms take
@@ -109,8 +112,7 @@ func (w *winograd) plan() {
 	most = max(min(most, ceilDiv(w.batch*perImage, convTasks)), 2*tileRows)
 	w.images, w.rows = 1, w.tiles[0]
 	if perImage <= most {
-		w.images = max(1, most/perImage)
-		w.images = max(1, ceilDiv(w.batch, ceilDiv(w.batch, w.images)))
+		w.images = w.imagesOf(perImage, ceilDiv(w.batch*perImage, most))
 	} else {
 		w.rows = max(1, most/w.tiles[1])
 		w.rows = ceilDiv(w.tiles[0], ceilDiv(w.tiles[0], w.rows))
@@ -128,6 +130,21 @@ func (w *winograd) plan() {
 			dst: first * w.dst[1], dstPixels: (last - first) * w.dst[1],
 		}
 	}
+}
+
+// imagesOf returns how many images make a block so that there are about so many
+// blocks: a multiple of 4, which threads share evenly, whose tiles fill the
+// tiles of the micro-kernel best.
+func (w *winograd) imagesOf(perImage, blocks int) int {
+	images, least := ceilDiv(w.batch, blocks), math.MaxInt
+	for n := max(4, roundUp(blocks/2, 4)); n <= min(2*blocks, w.batch); n += 4 {
+		each := ceilDiv(w.batch, n)
+		rows := n*roundUp(each*perImage, tileRows)*64 + max(n-blocks, blocks-n) // of equals the nearest
+		if rows < least {
+			images, least = each, rows
+		}
+	}
+	return images
 }
 
 // seen returns the rows of src that rows of tiles see.

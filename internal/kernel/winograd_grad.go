@@ -103,7 +103,7 @@ func (t *winogradGrad) run(p *Pool, x, dy, dweight, dbias []float32) {
 			for t.first = 0; t.first < w.blocks(); t.first += t.chunk {
 				t.n = min(t.chunk, w.blocks()-t.first)
 				t.step = transformTiles
-				p.Run(2*t.n, t)
+				p.Run(2*t.n*w.images, t)
 				t.step = multiplyTiles
 				p.Run(w.matrices()*t.panels, t)
 			}
@@ -125,7 +125,7 @@ func (t *winogradGrad) Do(worker, i int) {
 	case sumPart:
 		t.sumPart(worker, i)
 	case transformTiles:
-		t.transform(worker, t.first, t.first+i/2, i%2 == 1, t.tiles)
+		t.transform(worker, t.first, t.first+i/(2*t.w.images), i/2%t.w.images, i%2 == 1, t.tiles)
 	case multiplyTiles:
 		t.multiply(i/t.panels, i%t.panels, t.first, t.n, t.tiles, t.sums, t.pool.buffer(worker, t.spare()), t.first == 0)
 	case transformSums:
@@ -145,8 +145,10 @@ func (t *winogradGrad) sumPart(worker, part int) {
 		first := c * t.chunk
 		n := min(t.chunk, t.w.blocks()-first)
 		for i := range n {
-			t.transform(worker, first, first+i, false, tiles)
-			t.transform(worker, first, first+i, true, tiles)
+			for image := range t.w.images {
+				t.transform(worker, first, first+i, image, false, tiles)
+				t.transform(worker, first, first+i, image, true, tiles)
+			}
 		}
 		for xi := range t.w.matrices() {
 			for panel := range t.panels {
@@ -172,39 +174,50 @@ func (t *winogradGrad) pixels() int {
 	return winogradTemporary + (t.w.maxPixels()+1)*t.u.lanes
 }
 
-// transform transforms the tiles of x, or of dy, of a block of the chunk that
-// begins with block first.
-func (t *winogradGrad) transform(worker, first, block int, dy bool, tiles []float32) {
-	w, u, f := t.w, t.u, &t.u.winograd[t.w.which]
-	lanes := u.lanes
-	b := &w.band[block%w.bands]
-	image := block / w.bands * w.images
-	at := w.start(block) - w.start(first)
+// transform transforms the tiles of an image of a block, those of x or of dy,
+// in the chunk that begins with block first.
+func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles []float32) {
+	w := t.w
+	n := block/w.bands*w.images + image
+	if n >= w.batch {
+		return // the last block has fewer
+	}
+	band := block % w.bands
+	tile := w.start(block) - w.start(first) + image*w.band[band].tiles
 	buf := t.pool.buffer(worker, t.pixels())
 	tmp, pixels := buf[:winogradTemporary], buf[winogradTemporary:]
-	xs, dys := tiles[:w.matrices()*t.xSlot], tiles[w.matrices()*t.xSlot:]
-	for i := range min(w.images, w.batch-image) {
-		tile := at + i*b.tiles
-		if dy {
-			places := &w.out[b.first*w.m*w.m]
-			for o := 0; o < w.outputs; o += lanes {
-				src := t.dy[(((image+i)*w.groups+t.group)*w.outputs+o)*w.dst[0]*w.dst[1]+b.dst:]
-				n, plane := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
-				u.interleave(n, b.dstPixels, src, plane, pixels)
-				for c := 0; t.dbias != nil && c < n; c++ {
-					t.dySums[((image+i)*w.bands+block%w.bands)*w.outputs+o+c] = Sum64(src[c*plane:][:b.dstPixels])
-				}
-				f.grad(b.tiles, places, &pixels[0], &dys[tile*t.depth+o], t.depth, t.dySlot, &tmp[0])
-			}
-			continue
+	if dy {
+		t.transformGrad(n, band, tile, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
+	} else {
+		t.transformInput(n, band, tile, tiles, pixels, &tmp[0])
+	}
+}
+
+// transformInput transforms a band of image n of x to the tiles from tile on.
+func (t *winogradGrad) transformInput(n, band, tile int, xs, pixels []float32, tmp *float32) {
+	w, u, b := t.w, t.u, &t.w.band[band]
+	plane := w.src[0] * w.src[1]
+	for c := 0; c < w.channels; c += u.lanes {
+		src := t.x[((n*w.groups+t.group)*w.channels+c)*plane+b.src:]
+		u.interleave(min(u.lanes, w.channels-c), b.srcPixels, src, plane, pixels)
+		j, _, width := t.panel(c / u.panel())
+		u.winograd[w.which].input(b.tiles, &w.in[b.first*w.matrices()], &pixels[0], &xs[j*t.most+tile*width+c-j], width, t.xSlot, tmp)
+	}
+}
+
+// transformGrad does the same for dy, and sums its planes for the gradient of
+// the bias.
+func (t *winogradGrad) transformGrad(n, band, tile int, dys, pixels []float32, tmp *float32) {
+	w, u, b := t.w, t.u, &t.w.band[band]
+	plane := w.dst[0] * w.dst[1]
+	for o := 0; o < w.outputs; o += u.lanes {
+		src := t.dy[((n*w.groups+t.group)*w.outputs+o)*plane+b.dst:]
+		outputs := min(u.lanes, w.outputs-o)
+		u.interleave(outputs, b.dstPixels, src, plane, pixels)
+		for i := 0; t.dbias != nil && i < outputs; i++ {
+			t.dySums[(n*w.bands+band)*w.outputs+o+i] = Sum64(src[i*plane:][:b.dstPixels])
 		}
-		places := &w.in[b.first*w.matrices()]
-		for c := 0; c < w.channels; c += lanes {
-			src := t.x[(((image+i)*w.groups+t.group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
-			u.interleave(min(lanes, w.channels-c), b.srcPixels, src, w.src[0]*w.src[1], pixels)
-			j, _, width := t.panel(c / u.panel())
-			f.input(b.tiles, places, &pixels[0], &xs[j*t.most+tile*width+c-j], width, t.xSlot, &tmp[0])
-		}
+		u.winograd[w.which].grad(b.tiles, &w.out[b.first*w.m*w.m], &pixels[0], &dys[tile*t.depth+o], t.depth, t.dySlot, tmp)
 	}
 }
 
