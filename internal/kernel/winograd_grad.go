@@ -11,7 +11,7 @@ const (
 	winogradGradDepth = 64
 
 	// winogradPart bounds those that one thread multiplies.
-	winogradPart = 600 << 10
+	winogradPart = 1200 << 10
 
 	// winogradParts is into how many parts the batch is cut for as many threads,
 	// and winogradSums bounds the sums that each then has.
