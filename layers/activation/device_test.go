@@ -19,6 +19,7 @@ func TestDevice(t *testing.T) {
 			}
 		}
 	}
+	layertest.CheckDevice(t, d, 1e-5, layer(`type: "Power" power_param { power: 2 scale: 2 shift: 4 }`, "y"), layertest.Values([]float32{-2, 1, 3}, 3))
 	for _, options := range []string{`power: 0 shift: -2`, `power: 3 scale: 0 shift: 2`} {
 		layertest.CheckDevice(t, d, 0, layer(`type: "Power" power_param { `+options+` }`, "y"), layertest.Gaussian(1, 2, 3))
 	}

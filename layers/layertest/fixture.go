@@ -192,13 +192,18 @@ func (f *Fixture) Forward() error {
 	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
 		return err
 	}
-	if err := f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top); err != nil {
+	if err := f.forward(); err != nil {
 		return err
 	}
 	if c, ok := f.Layer.(layers.DeviceChecker); ok {
 		return c.CheckDevice()
 	}
 	return nil
+}
+
+// forward runs Forward alone.
+func (f *Fixture) forward() error {
+	return f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top)
 }
 
 // Backward runs Backward for the bottoms in Propagate.

@@ -44,6 +44,14 @@ type result struct {
 // passes runs both passes on copies of the bottoms and returns all results.
 func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []result {
 	t.Helper()
+	f := copied(t, env, text, bottom)
+	defer f.Close()
+	return pass(t, f, f.Forward, f.Backward)
+}
+
+// copied sets up the layer that the text describes on copies of the bottoms.
+func copied(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) *Fixture {
+	t.Helper()
 	copies := make([]*blob.Blob, len(bottom))
 	for i, b := range bottom {
 		copies[i] = Values(b.Data(), b.Shape()...)
@@ -52,13 +60,24 @@ func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []r
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if err := f.Forward(); err != nil {
+	return f
+}
+
+// pass runs both passes of a layer and returns all results. The gradients of the
+// bottoms are not numbers before, so that those show which are not written.
+func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
+	t.Helper()
+	if err := forward(); err != nil {
 		t.Fatal(err)
 	}
 	var results []result
 	keep := func(name string, values []float32) {
 		results = append(results, result{name, append([]float32(nil), values...)})
+	}
+	for i, b := range f.Bottom {
+		if f.Propagate[i] {
+			fill(b.MutableDiff(), float32(math.NaN()))
+		}
 	}
 	for i, b := range f.Top {
 		keep("top data "+string(rune('0'+i)), b.Data())
@@ -66,7 +85,7 @@ func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []r
 			layers.NewRand(uint64(i), "top diff").Gaussian(b.MutableDiff(), 0, 1, 0)
 		}
 	}
-	if err := f.Backward(); err != nil {
+	if err := backward(); err != nil {
 		t.Fatal(err)
 	}
 	for i, b := range f.Bottom {

@@ -1,6 +1,7 @@
 package loss_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -50,6 +51,8 @@ func TestDeviceOthers(t *testing.T) {
 	}
 	for _, param := range []string{"", "top_k: 3", "top_k: 0", "min_is_better: true top_k: 2"} {
 		text := `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: -1 ` + param + ` } }`
+		nan := float32(math.NaN()) // is not right; of equal ones none is right
+		layertest.CheckDevice(t, d, 0, text, layertest.Values([]float32{1, 2, 3, nan, nan, nan, 2, 2, 2}, 3, 3), layertest.Values([]float32{2, 0, 1}, 3))
 		layertest.CheckDevice(t, d, 0, text, g(1, 300, 10), deviceLabels(10, 300))
 		layertest.CheckDevice(t, d, 0, text, g(1, 3, 4, 5, 4), deviceLabels(4, 3, 5, 4))
 	}
