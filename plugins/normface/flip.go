@@ -20,6 +20,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newFlip,
+		Kernels: flipKernels,
 		Doc: `Mirror image of pictures.
 
 Bottom: items x channels x height x width.
@@ -35,6 +36,7 @@ Source: github.com/happynear/caffe-windows, flip_layer.cpp`,
 
 // flip is described by its registration.
 type flip struct {
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options flipOptions
 

@@ -2,6 +2,7 @@ package normface
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -24,6 +25,7 @@ func init() {
 		Bottoms: layers.Between(1, 3),
 		Tops:    layers.Exactly(1),
 		New:     newInnerDistance,
+		Kernels: innerDistanceKernels,
 		Doc: `Distances of the items from centers w:
 
 	L2: y[n] = sum of (x - w[n])^2, without a root    L1: y[n] = sum of |x - w[n]|
@@ -73,6 +75,7 @@ type innerDistance struct {
 	scratch     []float32 // (threads,k)
 	sums        []float32 // of dy, over the centers or the items
 	masked      []float32 // dy with update_center_only
+	device      innerDistanceDevice
 }
 
 type innerDistanceOptions struct {
@@ -183,6 +186,9 @@ func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 		l.masked = grow(l.masked, l.m*l.n)
 	}
 	l.sums = grow(l.sums, max(l.m, l.n))
+	if err := errors.Join(l.device.sums.Reshape(max(l.m, l.n)), l.device.masked.Reshape(l.m, l.n)); err != nil {
+		return l.spec.ErrorAt("bottom", 0, err)
+	}
 	var shape [32]int
 	copy(shape[:], bottom[0].Shape()[:axis])
 	shape[axis] = l.n

@@ -22,6 +22,7 @@ func init() {
 		Bottoms: layers.Exactly(2),
 		Tops:    layers.Between(1, 2),
 		New:     newLabelSpecificAdd,
+		Kernels: labelSpecificAddKernels,
 		Doc: `Scores with a bias added to that of the true class t, in training:
 
 	y[t] = x[t] + bias if x[t] > -bias    y = x otherwise

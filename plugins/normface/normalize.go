@@ -21,6 +21,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Between(1, 2),
 		New:     newNormalize,
+		Kernels: normalizeKernels,
 		Doc: `Features of length 1: the channels of each place are divided by their length,
 
 	y = x / n    L2: n = sqrt(sum of x^2 + 1e-6)    L1: n = sum of |x| + 1e-6
@@ -41,11 +42,14 @@ Source: github.com/happynear/caffe-windows, normalize_layer.cpp`,
 
 // normalize is described by its registration.
 type normalize struct {
+	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options normalizeOptions
 
 	n, c, s int       // x is (n,c,s)
 	norm    []float32 // (n,s), if it is not a top
+
+	onDevice blob.Blob // norm on a device
 }
 
 type normalizeOptions struct {
@@ -84,6 +88,9 @@ func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
 		}
 	} else {
 		l.norm = grow(l.norm, n*h*w)
+		if err := l.onDevice.Reshape(n, 1, h, w); err != nil {
+			return l.spec.ErrorAt("bottom", 0, err)
+		}
 	}
 	return top[0].Reshape(n, c, h, w)
 }

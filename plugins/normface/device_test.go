@@ -1,0 +1,51 @@
+package normface_test
+
+import (
+	"testing"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+// TestGoldenDevice runs the golden cases on a GPU.
+func TestGoldenDevice(t *testing.T) {
+	counts := layertest.GoldenOn(t, testdata.Golden(t, "layers"), cudatest.Device(t), "Normalize", "InnerDistance", "Flip")
+	for typ, want := range map[string]int{"Normalize": 6, "InnerDistance": 5, "Flip": 3} {
+		if counts.Filtered == 0 && counts.Passed[typ] != want {
+			t.Errorf("%d cases of %s passed, want %d", counts.Passed[typ], typ, want)
+		}
+	}
+}
+
+// TestDevice compares the passes on a GPU with those on the host.
+func TestDevice(t *testing.T) {
+	d := cudatest.Device(t)
+	check := func(typ string, tops int, options string, bottom ...*blob.Blob) {
+		t.Helper()
+		layertest.CheckDevice(t, d, 2e-5, layer(typ, len(bottom), tops, options), bottom...)
+	}
+	for _, shape := range [][]int{{9, 70}, {3, 5, 4, 7}} {
+		for _, options := range []string{"", `normalize_param { bp_norm: true }`, `normalize_param { normalize_type: "L1" bp_norm: true }`} {
+			for tops := 1; tops <= 2; tops++ {
+				check("Normalize", tops, options, gaussian(shape...))
+			}
+		}
+		for _, options := range []string{"", `flip_param { flip_height: true }`, `flip_param { flip_width: false flip_height: true }`} {
+			check("Flip", 1, options, gaussian(shape...))
+		}
+	}
+	const filler = ` num_output: 20 weight_filler { type: "gaussian" std: 1 } `
+	x, class := gaussian(19, 37), labels(19, 20)
+	check("InnerDistance", 1, `inner_distance_param {`+filler+`}`, x)
+	check("InnerDistance", 1, `inner_distance_param {`+filler+`normalize: true }`, x)
+	check("InnerDistance", 1, `inner_distance_param {`+filler+`update_center_only: true }`, x, class)
+	check("InnerDistance", 1, `inner_distance_param { update_center_only: true }`, x, layertest.Gaussian(2, 20, 37), class)
+	check("InnerDistance", 1, "", x, layertest.Gaussian(2, 20, 37))
+	for _, options := range []string{`bias: -0.35`, `bias_base: -1 bias_gamma: 0.1 bias_min: -3 bias_max: 0`} {
+		for _, phase := range []string{"TRAIN", "TEST"} {
+			check("LabelSpecificAdd", 2, `label_specific_add_param { `+options+` } phase: `+phase, gaussian(19, 20), class)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package normface
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+//go:embed inner_distance.ptx
+var innerDistancePTX string
+
+var (
+	innerDistanceKernels  = cuda.NewModule(innerDistancePTX)
+	innerDistanceUnitRows = innerDistanceKernels.Kernel("inner_distance_unit_rows")
+	innerDistanceForward  = innerDistanceKernels.Kernel("inner_distance_forward")
+	innerDistanceMask     = innerDistanceKernels.Kernel("inner_distance_mask")
+)
+
+var (
+	_ layers.DeviceLayer   = (*innerDistance)(nil)
+	_ layers.DeviceChecker = (*innerDistance)(nil)
+)
+
+// innerDistanceDevice is what an innerDistance keeps on a device, as its slices
+// on the host.
+type innerDistanceDevice struct{ sums, masked blob.Blob }
+
+// DeviceMode returns what the options allow: L1 runs on the host.
+func (l *innerDistance) DeviceMode() layers.DeviceMode {
+	if l.options.DistanceType == "L1" {
+		return layers.OnHost
+	}
+	return layers.Recordable
+}
+
+// CheckDevice returns an error if a label was not that of a class.
+func (l *innerDistance) CheckDevice() error {
+	if l.labels == nil {
+		return nil
+	}
+	return l.labels.CheckDevice()
+}
+
+// ForwardDevice computes the distances.
+func (l *innerDistance) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	const tile = 16
+	if l.labels != nil {
+		l.labels.ReadDevice(d, bottom[len(bottom)-1])
+	}
+	if l.options.Normalize && !l.given {
+		d.Launch(innerDistanceUnitRows, cuda.Blocks(l.n, 1, 1), l.Blobs[0].MutableDeviceData(d), l.k)
+	}
+	d.Launch(innerDistanceForward, cuda.Blocks((l.n+tile-1)/tile, (l.m+tile-1)/tile, 1), bottom[0].DeviceData(d),
+		l.centers(bottom).DeviceData(d), top[0].MutableDeviceData(d), l.m, l.n, l.k)
+	return nil
+}
+
+// BackwardDevice computes the diffs of the bottoms, or adds to that of the centers.
+func (l *innerDistance) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if l.labels != nil {
+		if err := noGradient(l.spec, propagateDown, len(propagateDown)-1); err != nil {
+			return err
+		}
+	}
+	x, w, dy := bottom[0].DeviceData(d), l.centers(bottom).DeviceData(d), top[0].DeviceDiff(d)
+	if propagateDown[0] { // dx = 2 x Σdy - 2 dy w
+		sums, dx := l.device.sums.MutableDeviceData(d), bottom[0].MutableDeviceDiff(d)
+		d.ChannelSum(sums, dy, 0, 1, l.m, l.n)
+		d.ChannelScaleShift(dx, x, sums, 0, 1, l.m, l.k)
+		d.Gemm(false, false, l.m, l.k, l.n, -2, dy, l.n, w, l.k, 2, dx, l.k)
+	}
+	switch {
+	case l.given && propagateDown[1]:
+		dw := bottom[1].MutableDeviceDiff(d)
+		d.Zero(dw, l.n*l.k)
+		l.backwardCentersDevice(d, x, w, dy, dw)
+	case !l.given && l.Needs(0):
+		l.backwardCentersDevice(d, x, w, dy, l.Blobs[0].MutableDeviceDiff(d))
+	}
+	return nil
+}
+
+// backwardCentersDevice adds 2 w Σdy - 2 dyᵀ x to the diff of w.
+func (l *innerDistance) backwardCentersDevice(d *cuda.Device, x, w, dy, dw cuda.Ptr) {
+	if l.labels != nil {
+		class, _ := l.labels.OnDevice(d)
+		masked := l.device.masked.MutableDeviceData(d)
+		d.Launch(innerDistanceMask, cuda.Each(l.m*l.n), dy, class, masked, l.n, l.m*l.n)
+		dy = masked
+	}
+	sums := l.device.sums.MutableDeviceData(d)
+	d.ChannelSum(sums, dy, 0, l.m, l.n, 1)
+	scaled := d.Scratch(l.n * l.k)
+	d.ChannelScaleShift(scaled, w, sums, 0, 1, l.n, l.k)
+	d.Axpy(2, scaled, dw, l.n*l.k)
+	d.Gemm(true, false, l.n, l.k, l.m, -2, dy, l.n, x, l.k, 1, dw, l.k)
+}

@@ -1,0 +1,60 @@
+package normface
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+//go:embed label_specific_add.ptx
+var labelSpecificAddPTX string
+
+var (
+	labelSpecificAddKernels = cuda.NewModule(labelSpecificAddPTX)
+	labelSpecificAddForward = labelSpecificAddKernels.Kernel("label_specific_add_forward")
+)
+
+var (
+	_ layers.DeviceLayer   = (*labelSpecificAdd)(nil)
+	_ layers.DeviceChecker = (*labelSpecificAdd)(nil)
+)
+
+// DeviceMode returns that passes are recorded, unless the bias is another in each.
+func (l *labelSpecificAdd) DeviceMode() layers.DeviceMode {
+	if l.anneal && l.spec.Env.Phase == caffepb.Phase_TRAIN {
+		return layers.OnDevice
+	}
+	return layers.Recordable
+}
+
+// CheckDevice returns an error if a label was not that of a class.
+func (l *labelSpecificAdd) CheckDevice() error { return l.labels.CheckDevice() }
+
+// ForwardDevice computes the tops.
+func (l *labelSpecificAdd) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	class, _ := l.labels.ReadDevice(d, bottom[1])
+	var bias float32
+	if l.spec.Env.Phase == caffepb.Phase_TRAIN {
+		bias = l.bias()
+	}
+	if len(top) == 2 {
+		d.Fill(top[1].MutableDeviceData(d), bias, 1)
+	}
+	x, y := bottom[0].DeviceData(d), top[0].MutableDeviceData(d)
+	d.Copy(y, x, bottom[0].Count())
+	d.Launch(labelSpecificAddForward, cuda.Each(l.labels.Outer), class, y, bias, l.labels.Classes, l.labels.Outer)
+	return nil
+}
+
+// BackwardDevice passes the gradient on.
+func (l *labelSpecificAdd) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		dy := top[0].DeviceDiff(d)
+		d.Copy(bottom[0].MutableDeviceDiff(d), dy, bottom[0].Count())
+	}
+	return noGradient(l.spec, propagateDown, 1)
+}
