@@ -19,6 +19,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newArgMax,
+		Kernels: argmaxKernels,
 		Doc: `The indices of the largest numbers, in descending order. Of equal numbers the one with the larger index comes first.
 
 Bottom: any blob. It has no gradient.

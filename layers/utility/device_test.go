@@ -2,6 +2,7 @@ package utility_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func deviceLayer(bottoms, tops int, options string) string {
 // TestDevice compares the passes on a GPU with those on the host.
 func TestDevice(t *testing.T) {
 	d := cudatest.Device(t)
-	g := layertest.Gaussian
+	g, nan := layertest.Gaussian, float32(math.NaN())
 	for _, tt := range []struct {
 		tops    int
 		options string
@@ -51,6 +52,11 @@ func TestDevice(t *testing.T) {
 		{1, `type: "Eltwise" eltwise_param { operation: MAX }`, []*blob.Blob{g(1, 3, 500), g(2, 3, 500), g(3, 3, 500)}},
 		{1, `type: "Flatten"`, []*blob.Blob{g(1, 3, 5, 7)}},
 		{1, `type: "Reshape" reshape_param { shape { dim: 0 dim: 7 dim: -1 } }`, []*blob.Blob{g(1, 3, 5, 7)}},
+		{1, `type: "ArgMax"`, []*blob.Blob{g(1, 30, 5, 7)}},
+		{1, `type: "ArgMax" argmax_param { out_max_val: true }`, []*blob.Blob{g(1, 3, 50)}},
+		{1, `type: "ArgMax" argmax_param { axis: 1 }`, []*blob.Blob{g(1, 3, 50, 7)}},
+		{1, `type: "ArgMax" argmax_param { axis: 1 out_max_val: true }`, []*blob.Blob{g(1, 3, 50, 7)}},
+		{1, `type: "ArgMax"`, []*blob.Blob{layertest.Values([]float32{nan, 1, 1, nan, 0, nan, nan, nan}, 2, 4)}},
 		{0, `type: "Silence"`, []*blob.Blob{g(1, 3, 5), g(2, 7)}},
 	} {
 		layertest.CheckDevice(t, d, 1e-5, deviceLayer(len(tt.bottom), tt.tops, tt.options), tt.bottom...)
