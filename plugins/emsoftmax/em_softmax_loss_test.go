@@ -9,6 +9,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/common"
@@ -234,7 +236,11 @@ func TestZeroLength(t *testing.T) {
 // TestSoftmaxWithLoss checks that one classifier without margin gives the bits
 // of InnerProduct and SoftmaxWithLoss: initial weights, loss and gradients; of
 // ordinary and of huge scores, and with labels to ignore.
-func TestSoftmaxWithLoss(t *testing.T) {
+func TestSoftmaxWithLoss(t *testing.T) { testSoftmaxWithLoss(t, nil) }
+
+func TestSoftmaxWithLossDevice(t *testing.T) { testSoftmaxWithLoss(t, cudatest.Device(t)) }
+
+func testSoftmaxWithLoss(t *testing.T, device *cuda.Device) {
 	const m, k, d = 133, 37, 45
 	for _, scale := range []float32{1, 100} {
 		for _, lossParam := range []string{"", "loss_param { ignore_label: 3 }", "loss_param { normalization: NONE } loss_weight: 0.3"} {
@@ -246,7 +252,7 @@ func TestSoftmaxWithLoss(t *testing.T) {
 				pool := layers.NewWorkers(2)
 				defer pool.Close()
 				setUp := func(text string, bottom ...*blob.Blob) *layertest.Fixture {
-					f, err := layertest.SetUp(&layers.Env{Seed: 1, Workers: pool}, text, bottom...)
+					f, err := layertest.SetUp(&layers.Env{Seed: 1, Workers: pool, Device: device}, text, bottom...)
 					if err != nil {
 						t.Fatal(err)
 					}
