@@ -10,10 +10,15 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// openDevice opens the GPU of the flag --gpu, or returns nil without it.
+// openDevice opens the GPU of the flag --gpu, or returns nil without it. Its products
+// have the precision of --math.
 func (f *netFlags) openDevice() (*cuda.Device, error) {
+	precision, err := f.precision()
+	if err != nil {
+		return nil, err
+	}
 	if f.gpu == "" {
-		return nil, nil
+		return f.withPrecision(nil, precision)
 	}
 	number, err := f.gpuNumber()
 	if err != nil {
@@ -22,6 +27,29 @@ func (f *netFlags) openDevice() (*cuda.Device, error) {
 	d, err := cuda.Open(number)
 	if err != nil {
 		return nil, fmt.Errorf("--gpu %s: %w; without --gpu the program computes on the CPU", f.gpu, err)
+	}
+	return f.withPrecision(d, precision)
+}
+
+// precision reads the flag --math.
+func (f *netFlags) precision() (cuda.Precision, error) {
+	p, err := cuda.ParsePrecision(f.math)
+	if err != nil {
+		return p, fmt.Errorf("--math: %w", err)
+	}
+	return p, nil
+}
+
+// withPrecision gives the device, nil for the CPU, the precision of --math.
+func (f *netFlags) withPrecision(d *cuda.Device, p cuda.Precision) (*cuda.Device, error) {
+	if d == nil {
+		if p != cuda.FP32 {
+			return nil, fmt.Errorf("--math %v is for a GPU, and the CPU computes in fp32: give --gpu too", p)
+		}
+		return nil, nil
+	}
+	if err := d.SetPrecision(p); err != nil {
+		return nil, errors.Join(fmt.Errorf("--math %v: GPU %d: %w", p, d.Number(), err), d.Close())
 	}
 	return d, nil
 }
@@ -53,6 +81,10 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 	if f.gpu != "" || p.SolverMode == nil || p.GetSolverMode() != caffepb.SolverParameter_GPU {
 		return f.openDevice()
 	}
+	precision, err := f.precision()
+	if err != nil {
+		return nil, err
+	}
 	d, err := cuda.Open(int(p.GetDeviceId()))
 	if err != nil {
 		at := file.Positions.Of(p, "solver_mode", 0)
@@ -60,9 +92,9 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 			err = driver.ErrNoDriver
 		}
 		a.glog.log('W', "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; computing on the CPU: %v", at, err))
-		return nil, nil
+		return f.withPrecision(nil, precision)
 	}
-	return d, nil
+	return f.withPrecision(d, precision)
 }
 
 // useDevice logs what computes, as Caffe does.

@@ -1,9 +1,11 @@
 package gocaffecmd
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,6 +67,63 @@ func TestGPU(t *testing.T) {
 	_, solver = writeGPUFiles(t, "solver_mode: GPU")
 	if _, log := mustRun(t, "train", "--solver", solver); !strings.Contains(log, "Using GPUs 0") {
 		t.Error("solver_mode: GPU does not choose the GPU")
+	}
+}
+
+// TestMath trains, tests and times with products on tensor cores: the results are near
+// those of float32 and not the same. It checks what is said where --math cannot be.
+func TestMath(t *testing.T) {
+	net, solver := writeGPUFiles(t, "")
+	fake := cudatest.Fake(t)
+	last := func(math string) float64 {
+		_, log := mustRun(t, "train", "--solver", solver, "--gpu", "0", "--math", math)
+		lines := regexp.MustCompile(`, loss = (\S+)`).FindAllStringSubmatch(log, -1)
+		if len(lines) == 0 {
+			t.Fatalf("no loss in\n%s", log)
+		}
+		loss, err := strconv.ParseFloat(lines[len(lines)-1][1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loss
+	}
+	want := last("fp32")
+	for _, precision := range []string{"tf32", "bf16"} {
+		if got := last(precision); got == want || math.Abs(got-want) > 0.02*want {
+			t.Errorf("the loss in %s is %v, in fp32 %v", precision, got, want)
+		}
+	}
+	weights := strings.TrimSuffix(solver, "solver.prototxt") + "snap_iter_12.caffemodel"
+	test := []string{"test", "--model", net, "--weights", weights, "--iterations", "2"}
+	mustRun(t, append(test, "--gpu", "0", "--math", "tf32")...)
+	mustRun(t, "time", "--model", net, "--iterations", "2", "--gpu", "0", "--math", "bf16")
+
+	_, byFile := writeGPUFiles(t, "solver_mode: GPU")
+	mustRun(t, "train", "--solver", byFile, "--math", "tf32")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"train", "--solver", solver, "--gpu", "0", "--math", "fp16"}, `--math: "fp16" is no precision: want fp32, tf32 or bf16`},
+		{[]string{"train", "--solver", byFile, "--math", ""}, `--math: "" is no precision`},
+		{[]string{"train", "--solver", solver, "--math", "tf32"}, `--math tf32 is for a GPU, and the CPU computes in fp32`},
+		{append(test, "--math", "bf16"), `--math bf16 is for a GPU`},
+		{[]string{"time", "--model", net, "--math", "bf16"}, `--math bf16 is for a GPU`},
+	} {
+		if code, _, stderr := run(c.args...); code != 1 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: exit status %d, stderr %q, want %q", c.args, code, stderr, c.want)
+		}
+	}
+	fake.Set("capability=75")
+	for _, file := range []string{solver, byFile} {
+		args := []string{"train", "--solver", file, "--math", "tf32"}
+		if file == solver {
+			args = append(args, "--gpu", "0")
+		}
+		code, _, stderr := run(args...)
+		if want := "compute capability 7.5, and tensor cores for tf32 need 8.0"; code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit status %d, stderr %q, want %q", args, code, stderr, want)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // netFlags are the flags of all commands that run nets.
 type netFlags struct {
 	gpu        string
+	math       string
 	level      int
 	stage      string
 	synthetic  bool
@@ -24,6 +25,7 @@ type netFlags struct {
 
 func (f *netFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "GPUs to compute on: numbers with commas between, or all")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "what products on a GPU round their factors to: fp32, tf32, bf16")
 	cmd.Flags().IntVar(&f.level, "level", 0, "level of the net's state")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the net's state, with commas between")
 	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "random data in place of the data layers")

@@ -30,6 +30,7 @@ type Device struct {
 	uses      *blob.Uses // where blobs note the addresses they give out; nil for nowhere
 
 	libraries libraries
+	precision Precision
 	memory    memory
 	staging   staging
 	modules   map[string]driver.Module // by the text of the PTX

@@ -5,20 +5,29 @@ import _ "embed"
 //go:embed kernel/gemm.ptx
 var gemmPTX string
 
-var (
-	gemmModule = NewModule(gemmPTX)
-	gemmTotal  = gemmModule.Kernel("gemm_total")
+//go:embed kernel/gemm_sm80.ptx
+var gemmSM80PTX string
 
-	// gemm128 and gemm64 are the kernels for tiles of that size, by whether A and
-	// B are transposed.
+var (
+	gemmModule     = NewModule(gemmPTX)
+	gemmSM80Module = NewModule(gemmSM80PTX)
+	gemmTotal      = gemmModule.Kernel("gemm_total")
+
+	// gemm128 and gemm64 are the kernels for tiles of that size, by precision.
 	gemm128 = gemmKernels("gemm_128_")
 	gemm64  = gemmKernels("gemm_64_")
 )
 
-func gemmKernels(prefix string) (k [2][2]*Kernel) {
+// gemmKernel is a product's kernels, by whether A and B are transposed.
+type gemmKernel [2][2]*Kernel
+
+func gemmKernels(prefix string) (k [3]gemmKernel) {
 	for a, ta := range []string{"n", "t"} {
 		for b, tb := range []string{"n", "t"} {
-			k[a][b] = gemmModule.Kernel(prefix + ta + tb)
+			name := prefix + ta + tb
+			k[FP32][a][b] = gemmModule.Kernel(name)
+			k[TF32][a][b] = gemmSM80Module.Kernel(name + "_tf32")
+			k[BF16][a][b] = gemmSM80Module.Kernel(name + "_bf16")
 		}
 	}
 	return k
@@ -28,14 +37,25 @@ func gemmKernels(prefix string) (k [2][2]*Kernel) {
 // (k,n) and C is (m,n). Matrices are row-major; lda, ldb and ldc are the
 // distances between rows as they are stored. If transA, A is stored as (k,m), and
 // op is the transpose; the same for B. If beta is 0, C is only written. cuBLAS does
-// it where it is there, and else a kernel, which may use Scratch.
+// it where it is there, and else a kernel, which may use Scratch. The factors are
+// rounded to the device's Precision.
 func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
-	if m == 0 || n == 0 || d.gemmBLAS(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
+	d.gemm(d.precision, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+// GemmFP32 is Gemm in FP32, whatever the device's Precision: for products that a
+// loss is a sum of.
+func (d *Device) GemmFP32(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
+	d.gemm(FP32, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+func (d *Device) gemm(p Precision, transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
+	if m == 0 || n == 0 || d.gemmBLAS(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
 		return
 	}
-	tile, kernels := 128, &gemm128
+	tile, kernels := 128, &gemm128[p]
 	if m <= 64 || n <= 64 || (m+127)/128*((n+127)/128) < 32 {
-		tile, kernels = 64, &gemm64
+		tile, kernels = 64, &gemm64[p]
 	}
 	kernel := kernels[index(transA)][index(transB)]
 	x, y := (n+tile-1)/tile, (m+tile-1)/tile
@@ -44,10 +64,10 @@ func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, ld
 		d.Launch(kernel, Blocks(x, y, 1), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, per)
 		return
 	}
-	p := d.Scratch(parts * m * n)
-	d.Launch(kernel, Blocks(x, y, parts), m, n, k, float32(1), a, lda, b, ldb, float32(0), p, n, per)
+	sums := d.Scratch(parts * m * n)
+	d.Launch(kernel, Blocks(x, y, parts), m, n, k, float32(1), a, lda, b, ldb, float32(0), sums, n, per)
 	mul, shift := Divisor(n)
-	d.Launch(gemmTotal, Each(m*n), p, parts, alpha, beta, c, ldc, n, m*n, mul, shift)
+	d.Launch(gemmTotal, Each(m*n), sums, parts, alpha, beta, c, ldc, n, m*n, mul, shift)
 }
 
 // SumParts computes dst = beta·dst + the sum of count arrays of n numbers that lie

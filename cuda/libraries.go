@@ -41,7 +41,7 @@ func (d *Device) BLAS() (file, version string, err error) {
 }
 
 // gemmBLAS is Gemm by cuBLAS. It returns false if there is none.
-func (d *Device) gemmBLAS(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) bool {
+func (d *Device) gemmBLAS(p Precision, transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) bool {
 	l := &d.libraries
 	if l.blas == nil {
 		return false
@@ -58,7 +58,7 @@ func (d *Device) gemmBLAS(transA, transB bool, m, n, k int, alpha float32, a Ptr
 	if first {
 		err = l.blas.SetWorkspace(driver.Ptr(l.workspace), workspaceBytes)
 	}
-	d.Fail(errors.Join(err, l.blas.Gemm(lib.FP32, m, n, k, alpha,
+	d.Fail(errors.Join(err, l.blas.Gemm(lib.Math(p), m, n, k, alpha,
 		lib.Matrix{Ptr: driver.Ptr(a), Stride: lda, Trans: transA},
 		lib.Matrix{Ptr: driver.Ptr(b), Stride: ldb, Trans: transB},
 		beta, lib.Matrix{Ptr: driver.Ptr(c), Stride: ldc})))

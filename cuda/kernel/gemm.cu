@@ -1,65 +1,14 @@
-// gemm.cu: products of matrices in float32, row-major,
-//
-//   C (m,n) = alpha op(A) (m,k) op(B) (k,n) + beta C
-//
-// with op the matrix or its transpose. Block z computes the terms from z kper to
-// (z+1) kper; if there are several, each to its own (m,n), alpha 1 and beta 0,
-// for gemm_total to add in order.
-#include "product.h"
+// gemm.cu: products of matrices in float32, see gemm.h.
+#include "gemm.h"
 
-namespace {
-// gemm_operand is a matrix of rows x k numbers: at r ld + k if K, else at k ld + r.
-template <bool K> struct gemm_operand {
-  const float *x;
-  int ld, rows, k;
-  static const bool along_k = K;
-  struct Row {
-    const float *p; // null beyond the end
-  };
-  struct Term {
-    long long at; // negative beyond the end
-  };
-  GC_MEMBER Row row(int r) const { return Row{r < rows ? x + (K ? (long long)r * ld : r) : nullptr}; }
-  GC_MEMBER Term term(int i) const { return Term{i < k ? (K ? i : (long long)i * ld) : -1}; }
-  GC_MEMBER float load(const Row &r, const Term &t) const { return r.p && t.at >= 0 ? r.p[t.at] : 0.f; }
-};
-
-struct gemm_out {
-  float *c;
-  float alpha, beta;
-  int ldc, m, n;
-  GC_MEMBER void store(int i, int j, float v) const {
-    if (i >= m || j >= n) return;
-    float *p = c + (long long)i * ldc + j;
-    *p = beta == 0 ? alpha * v : alpha * v + beta * *p; // beta = 0: C may be NaN
-  }
-};
-
-template <int TILE, bool TA, bool TB>
-GC_INLINE void gemm(int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta,
-                    float *c, int ldc, int kper) {
-  const int k0 = blockIdx.z * kper, k1 = k0 + kper < k ? k0 + kper : k;
-  const gemm_operand<!TA> x{a, lda, m, k1};
-  const gemm_operand<TB> y{b, ldb, n, k1};
-  const gemm_out out{c + (long long)blockIdx.z * m * n, alpha, beta, ldc, m, n};
-  gc_product<TILE, TILE>(x, y, blockIdx.y * TILE, blockIdx.x * TILE, k0, k1, out);
-}
-} // namespace
-
-#define GEMM(NAME, TILE, TA, TB)                                                                                     \
-  extern "C" __global__ __launch_bounds__(256) void NAME(int m, int n, int k, float alpha, const float *a, int lda, \
-                                                         const float *b, int ldb, float beta, float *c, int ldc,    \
-                                                         int kper) {                                                 \
-    gemm<TILE, TA, TB>(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, kper);                                          \
-  }
-GEMM(gemm_128_nn, 128, false, false)
-GEMM(gemm_128_nt, 128, false, true)
-GEMM(gemm_128_tn, 128, true, false)
-GEMM(gemm_128_tt, 128, true, true)
-GEMM(gemm_64_nn, 64, false, false)
-GEMM(gemm_64_nt, 64, false, true)
-GEMM(gemm_64_tn, 64, true, false)
-GEMM(gemm_64_tt, 64, true, true)
+GEMM(gemm_128_nn, 128, false, false, gc_product)
+GEMM(gemm_128_nt, 128, false, true, gc_product)
+GEMM(gemm_128_tn, 128, true, false, gc_product)
+GEMM(gemm_128_tt, 128, true, true, gc_product)
+GEMM(gemm_64_nn, 64, false, false, gc_product)
+GEMM(gemm_64_nt, 64, false, true, gc_product)
+GEMM(gemm_64_tn, 64, true, false, gc_product)
+GEMM(gemm_64_tt, 64, true, true, gc_product)
 
 // C = alpha (sum of the parts, each (m,n)) + beta C
 extern "C" __global__ void gemm_total(const float *parts, int count, float alpha, float beta, float *c, int ldc, int n,

@@ -41,15 +41,15 @@ GC_INLINE void gc_load4(float *to, const float *from) {
 }
 #endif
 
-// gc_tile reads an operand's tile of B rows and 8 terms.
-template <int B, class Op> struct gc_tile {
-  static const int count = B * 8 / 256; // numbers for a thread
+// gc_tile reads an operand's tile of B rows and T terms.
+template <int B, int T, class Op> struct gc_tile {
+  static const int count = B * T / 256; // numbers for a thread
   static const int rows = Op::along_k ? count : 1, terms = Op::along_k ? 1 : count;
   typename Op::Row row[rows];
   float value[count];
 
-  GC_MEMBER int row_of(int i) const { return Op::along_k ? threadIdx.x / 8 + 32 * i : threadIdx.x % B; }
-  GC_MEMBER int term_of(int i) const { return Op::along_k ? threadIdx.x % 8 : threadIdx.x / B + 256 / B * i; }
+  GC_MEMBER int row_of(int i) const { return Op::along_k ? threadIdx.x / T + 256 / T * i : threadIdx.x % B; }
+  GC_MEMBER int term_of(int i) const { return Op::along_k ? threadIdx.x % T : threadIdx.x / B + 256 / B * i; }
 
   GC_MEMBER void begin(const Op &op, int first) {
 #pragma unroll
@@ -81,8 +81,8 @@ GC_INLINE void gc_product(const A &a, const B &b, int m0, int n0, int k0, int k1
   for (int i = 0; i < TM; i++)
 #pragma unroll
     for (int j = 0; j < TN; j++) c[i][j] = 0;
-  gc_tile<BM, A> ta;
-  gc_tile<BN, B> tb;
+  gc_tile<BM, 8, A> ta;
+  gc_tile<BN, 8, B> tb;
   ta.begin(a, m0);
   tb.begin(b, n0);
   ta.load(a, k0);

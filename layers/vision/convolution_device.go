@@ -12,15 +12,29 @@ import (
 //go:embed conv.ptx
 var convPTX string
 
-var (
-	convKernels = cuda.NewModule(convPTX)
+//go:embed conv_sm80.ptx
+var convSM80PTX string
 
-	// By whether there are more than 64 rows in a tile of the product.
-	convForward = [2]*cuda.Kernel{convKernels.Kernel("conv_forward_64"), convKernels.Kernel("conv_forward_128")}
-	convData    = [2]*cuda.Kernel{convKernels.Kernel("conv_data_64"), convKernels.Kernel("conv_data_128")}
-	convStrided = [2]*cuda.Kernel{convKernels.Kernel("conv_data_strided_64"), convKernels.Kernel("conv_data_strided_128")}
-	convWeight  = [2]*cuda.Kernel{convKernels.Kernel("conv_weight_64"), convKernels.Kernel("conv_weight_128")}
+var (
+	convKernels     = cuda.NewModule(convPTX)
+	convSM80Kernels = cuda.NewModule(convSM80PTX)
+
+	convForward = convKernel("conv_forward")
+	convData    = convKernel("conv_data")
+	convStrided = convKernel("conv_data_strided")
+	convWeight  = convKernel("conv_weight")
 )
+
+// convKernel returns the kernels of a pass by precision, and by whether there are more
+// than 64 rows in a tile of the product.
+func convKernel(name string) (k [3][2]*cuda.Kernel) {
+	for i, tile := range []string{"_64", "_128"} {
+		k[cuda.FP32][i] = convKernels.Kernel(name + tile)
+		k[cuda.TF32][i] = convSM80Kernels.Kernel(name + tile + "_tf32")
+		k[cuda.BF16][i] = convSM80Kernels.Kernel(name + tile + "_bf16")
+	}
+	return k
+}
 
 var _ layers.DeviceLayer = (*convolution)(nil)
 
@@ -35,7 +49,7 @@ type convDevice struct {
 	groups, images                       int
 	mulOut, shiftOut, mulOutW, shiftOutW uint32    // divide by oh·ow and by ow
 	mulIn, shiftIn, mulInW, shiftInW     uint32    // divide by h·w and by w
-	forward, backward                    blob.Blob // the taps, four ints each: see conv.cu
+	forward, backward                    blob.Blob // the taps, four ints each: see conv.h
 }
 
 // DeviceMode returns what the shapes allow: more than two spatial axes run on the
@@ -130,7 +144,7 @@ func (l *convolution) ForwardDevice(_ context.Context, d *cuda.Device, bottom, t
 			if l.param.GetBiasTerm() {
 				bias = l.Blobs[1].DeviceData(d).At(g * v.o)
 			}
-			d.Launch(convForward[large(v.o)], convGrid(v.o, v.images*v.oh*v.ow, 1),
+			d.Launch(convForward[d.Precision()][large(v.o)], convGrid(v.o, v.images*v.oh*v.ow, 1),
 				v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
 				v.images, v.mulOut, v.shiftOut, v.mulOutW, v.shiftOutW, v.forward.DeviceData(d), v.c*v.kh*v.kw,
 				xs.At(g*v.c*v.h*v.w), l.weightOf(d, g, v), bias, ys.At(g*v.o*v.oh*v.ow))
@@ -166,7 +180,7 @@ func (l *convolution) BackwardDevice(_ context.Context, d *cuda.Device, top []*b
 				if v.strideH != 1 || v.strideW != 1 {
 					kernels = &convStrided
 				}
-				d.Launch(kernels[large(v.c)], convGrid(v.c, v.images*v.h*v.w, 1),
+				d.Launch(kernels[d.Precision()][large(v.c)], convGrid(v.c, v.images*v.h*v.w, 1),
 					v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
 					v.images, v.mulIn, v.shiftIn, v.mulInW, v.shiftInW, v.backward.DeviceData(d), v.o*v.kh*v.kw,
 					dyg, l.weightOf(d, g, v), v.kh*v.kw, x.MutableDeviceDiff(d).At(g*v.c*v.h*v.w))
@@ -190,7 +204,7 @@ func (l *convolution) weightDevice(d *cuda.Device, v *convDevice, x, dy, dw cuda
 	if parts > 1 {
 		to = d.Scratch(parts * v.o * taps)
 	}
-	d.Launch(convWeight[large(v.o)], convGrid(v.o, taps, parts),
+	d.Launch(convWeight[d.Precision()][large(v.o)], convGrid(v.o, taps, parts),
 		v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
 		v.images, v.mulOut, v.shiftOut, v.mulOutW, v.shiftOutW, v.forward.DeviceData(d), taps,
 		x, dy, per, to)

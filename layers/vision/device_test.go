@@ -1,8 +1,11 @@
 package vision_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
@@ -30,5 +33,47 @@ func TestDevice(t *testing.T) {
 		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { global_pooling: true pool: AVE }`},
 	} {
 		layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" `+tt.text+` }`, layertest.Gaussian(1, tt.shape...))
+	}
+}
+
+// TestConvolutionPrecision runs convolutions on tensor cores, near those of float32, and
+// with the kernels of that precision.
+func TestConvolutionPrecision(t *testing.T) {
+	fake := cudatest.Fake(t, "log=1")
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, p := range []struct {
+		precision cuda.Precision
+		tolerance float64 // of the largest number: the rounding of two factors, and as much again
+	}{{cuda.TF32, 1. / 512}, {cuda.BF16, 1. / 64}} {
+		if err := d.SetPrecision(p.precision); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			shape []int
+			text  string
+		}{
+			{[]int{2, 70, 9, 8}, `num_output: 80 kernel_size: 3 pad: 1 bias_filler { type: "constant" value: 0.5 }`},
+			{[]int{2, 70, 9, 8}, `num_output: 6 group: 2 kernel_h: 2 kernel_w: 3 stride: 2 bias_term: false`},
+			{[]int{1, 2, 17, 23}, `num_output: 3 kernel_size: 3 dilation: 2 pad: 3 stride: 3`},
+			{[]int{1, 70, 5, 4}, `num_output: 3 kernel_size: 2 stride: 2`},
+			{[]int{8, 2, 16, 16}, `num_output: 2 kernel_size: 1`},
+		} {
+			layertest.CheckDevice(t, d, p.tolerance, `layer { bottom: "x" top: "y" type: "Convolution" convolution_param { `+
+				tt.text+` weight_filler { type: "xavier" } } }`, layertest.Gaussian(1, tt.shape...))
+		}
+	}
+	calls := fmt.Sprint(fake.Calls())
+	for _, pass := range []string{"forward", "data", "data_strided", "weight"} {
+		for _, tile := range []string{"64", "128"} {
+			for _, precision := range []string{"tf32", "bf16"} {
+				if name := "conv_" + pass + "_" + tile + "_" + precision; !strings.Contains(calls, name) {
+					t.Errorf("kernel %s was not used", name)
+				}
+			}
+		}
 	}
 }

@@ -189,11 +189,11 @@ func (s *diversity) gradGramsDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	square, size := s.k*s.k, s.k*s.d
 	for v := range s.v {
 		cv := c.At(v * size)
-		d.Gemm(false, true, s.k, s.k, s.d, 1, cv, s.d, cv, s.d, 0, gram.At(v*square), s.k)
+		d.GemmFP32(false, true, s.k, s.k, s.d, 1, cv, s.d, cv, s.d, 0, gram.At(v*square), s.k)
 	}
 	d.Launch(kernelOthers, cuda.Each(square), gram, others, s.v, square)
 	for v := range s.v {
-		d.Gemm(false, false, s.k, s.d, s.k, 1, others.At(v*square), s.k, c.At(v*size), s.d, 0, grad.At(v*size), s.d)
+		d.GemmFP32(false, false, s.k, s.d, s.k, 1, others.At(v*square), s.k, c.At(v*size), s.d, 0, grad.At(v*size), s.d)
 	}
 }
 
@@ -204,9 +204,9 @@ func (s *diversity) gradCrossesDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	for v := range s.v {
 		for u := range v {
 			cu, cv := c.At(u*size), c.At(v*size)
-			d.Gemm(true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, cross, s.d)
-			d.Gemm(false, false, s.k, s.d, s.d, 1, cu, s.d, cross, s.d, 1, grad.At(v*size), s.d)
-			d.Gemm(false, true, s.k, s.d, s.d, 1, cv, s.d, cross, s.d, 1, grad.At(u*size), s.d)
+			d.GemmFP32(true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, cross, s.d)
+			d.GemmFP32(false, false, s.k, s.d, s.d, 1, cu, s.d, cross, s.d, 1, grad.At(v*size), s.d)
+			d.GemmFP32(false, true, s.k, s.d, s.d, 1, cv, s.d, cross, s.d, 1, grad.At(u*size), s.d)
 		}
 	}
 }
