@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"math"
-	"unsafe"
-)
+import "math"
 
 // winogradChannels is the least number of channels and of outputs of a group
 // for which Winograd's convolution is used: with fewer, the transforms take
@@ -232,18 +229,13 @@ func (w *winograd) run(p *Pool, src, weight, bias, dst []float32) {
 	w.pool, w.x, w.weight, w.bias, w.result, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil
 }
 
-// winogradStream is from how many numbers on the output is written past the
-// caches, which cannot hold it: whole lines then need not be read first.
-const winogradStream = 6 << 20
-
-// streams tells whether that is so, and all vectors of the output are lines.
+// streams tells whether the output is written past the caches.
 func (w *winograd) streams() bool {
-	plane := w.dst[0] * w.dst[1]
-	if w.u.stream == nil || len(w.result) < winogradStream || plane%w.u.lanes != 0 || uintptr(unsafe.Pointer(&w.result[0]))%64 != 0 {
+	if w.u.stream == nil || !streams(w.result, w.dst[0]*w.dst[1]) {
 		return false
 	}
 	for _, b := range w.band {
-		if b.dst%w.u.lanes != 0 {
+		if b.dst%16 != 0 {
 			return false
 		}
 	}
