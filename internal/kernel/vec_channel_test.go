@@ -11,7 +11,7 @@ import (
 // channelShapes are (n, c, s): planes of one number, small ones, more than a
 // part, and nothing.
 var channelShapes = [][3]int{
-	{1, 1, 1}, {3, 5, 1}, {7, 300, 1}, {2, 3, 2}, {4, 7, 17}, {3, 2, vecBlock + 5}, {5, 40, 130}, {0, 3, 4},
+	{1, 1, 1}, {3, 5, 1}, {7, 300, 1}, {2, 3, 2}, {4, 7, 17}, {3, 4, 64}, {2, 5, 95}, {3, 2, vecBlock + 5}, {5, 40, 130}, {0, 3, 4},
 }
 
 // eachShape runs f on every level, shape and pool, with numbers whose mean is
