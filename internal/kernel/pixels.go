@@ -5,7 +5,7 @@ package kernel
 func Pixels(dst []float32, x []byte, means []float32, mean, scale float32, mirrored bool) {
 	n := len(dst)
 	vecCheck("Pixels", len(x), n)
-	whole := n &^ (vec().pixelLanes - 1)
+	whole := n &^ (vec().lanes - 1)
 	body, rest := dst[:whole], dst[whole:]
 	if mirrored {
 		rest, body = dst[:n-whole], dst[n-whole:]

@@ -202,6 +202,9 @@ func maxPoolPlane(g *PoolParams, fast *windowOps, x, y []float32, mask []int32) 
 var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
 	in, out := a.H*a.W, a.OutH*a.OutW
 	fast := a.fastSquare().maxUnpool
+	if a.KernelW == 3 && 2*a.OutW < vec().lanes {
+		fast = nil // most of a vector would be empty; the sums are the same
+	}
 	for i := lo; i < hi; i++ {
 		dx, dy, mask := a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out]
 		if fast != nil {

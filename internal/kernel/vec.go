@@ -70,8 +70,9 @@ type vecOps struct {
 	windows       [windowSizes]windowOps
 	dropoutBlocks func(dst []float32, key, stream, block uint64, limit uint32, scale float32)
 
-	// Loops of Pixels, on a multiple of pixelLanes numbers.
-	pixelLanes                       int
+	lanes int // in a vector
+
+	// Loops of Pixels, on a multiple of lanes numbers.
 	pixels, pixelsMirrored           func(dst []float32, x []byte, mean, scale float32)
 	pixelsMeans, pixelsMeansMirrored func(dst []float32, x []byte, means []float32, scale float32)
 

@@ -63,7 +63,7 @@ var vecAVX2 = vecOps{
 		windows3by1: {maxPool: maxPool3s1AVX2, avePool: avePool3s1AVX2},
 	},
 
-	pixelLanes:          8,
+	lanes:               8,
 	pixels:              pixelsAVX2,
 	pixelsMirrored:      pixelsMirroredAVX2,
 	pixelsMeans:         pixelsMeansAVX2,
@@ -136,7 +136,7 @@ var vecAVX512 = vecOps{
 		windows3by1: {maxPool: maxPool3s1AVX512, avePool: avePool3s1AVX512},
 	},
 
-	pixelLanes:          16,
+	lanes:               16,
 	pixels:              pixelsAVX512,
 	pixelsMirrored:      pixelsMirroredAVX512,
 	pixelsMeans:         pixelsMeansAVX512,

@@ -57,7 +57,7 @@ var vecGeneric = vecOps{
 	avePoolRow:    avePoolRowGeneric,
 	dropoutBlocks: dropoutBlocksGeneric,
 
-	pixelLanes:          1,
+	lanes:               1,
 	pixels:              pixelsGeneric,
 	pixelsMirrored:      pixelsMirroredGeneric,
 	pixelsMeans:         pixelsMeansGeneric,
