@@ -85,6 +85,9 @@ func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
 			layers.NewRand(uint64(i), "top diff").Gaussian(b.MutableDiff(), 0, 1, 0)
 		}
 	}
+	for i, b := range f.Params() { // Backward adds to them
+		layers.NewRand(uint64(i), "param diff").Gaussian(b.MutableDiff(), 0, 1, 0)
+	}
 	if err := backward(); err != nil {
 		t.Fatal(err)
 	}
