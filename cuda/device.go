@@ -29,15 +29,16 @@ type Device struct {
 	recording bool
 	uses      *blob.Uses // where blobs note the addresses they give out; nil for nowhere
 
-	libraries libraries
-	precision Precision
-	memory    memory
-	staging   staging
-	modules   map[string]driver.Module // by the text of the PTX
-	functions map[*Kernel]function
-	config    driver.Config // of the launch under way, here so that none is allocated
-	args      [maxArgs]uint64
-	params    [maxArgs]unsafe.Pointer // to args
+	libraries    libraries
+	precision    Precision
+	convolutions convolutions
+	memory       memory
+	staging      staging
+	modules      map[string]driver.Module // by the text of the PTX
+	functions    map[*Kernel]function
+	config       driver.Config // of the launch under way, here so that none is allocated
+	args         [maxArgs]uint64
+	params       [maxArgs]unsafe.Pointer // to args
 
 	scratch     room
 	channelSums room
@@ -117,6 +118,7 @@ func (d *Device) Close() error {
 	add(d.Check())
 	d.locked(func() {
 		add(d.drv.StreamSynchronize(d.stream))
+		add(d.convolutions.close())
 		add(d.libraries.close())
 		d.memory.freeAll(d.drv, add)
 		d.staging.free(d.drv, add)
@@ -153,7 +155,8 @@ func (d *Device) Check() error {
 // where a kernel tells them of an error in the data.
 func (d *Device) Fail(err error) {
 	if err != nil {
-		d.err.CompareAndSwap(nil, &err)
+		kept := err // a copy, so that nothing is allocated where there is no error
+		d.err.CompareAndSwap(nil, &kept)
 	}
 }
 

@@ -117,6 +117,13 @@ func (v *convDevice) makeTaps() error {
 	return nil
 }
 
+// whole is the convolution of all groups, for cuDNN.
+func (v *convDevice) whole() cuda.ConvolutionShape {
+	return cuda.ConvolutionShape{N: v.images, C: v.c * v.groups, H: v.h, W: v.w, M: v.o * v.groups, OutH: v.oh, OutW: v.ow,
+		KernelH: v.kh, KernelW: v.kw, PadH: v.padH, PadW: v.padW, StrideH: v.strideH, StrideW: v.strideW,
+		DilationH: v.dilationH, DilationW: v.dilationW, Group: v.groups}
+}
+
 // large is 1 if a product of so many rows uses the larger tiles.
 func large(rows int) int {
 	if rows > 64 {
@@ -139,6 +146,13 @@ func (l *convolution) ForwardDevice(_ context.Context, d *cuda.Device, bottom, t
 	}
 	for i, x := range bottom {
 		xs, ys := x.DeviceData(d), top[i].MutableDeviceData(d)
+		if c := d.Convolution(v.whole()); c != nil {
+			c.Forward(xs, l.weightOf(d, 0, v), ys)
+			if l.param.GetBiasTerm() {
+				d.ChannelScaleShift(ys, ys, 0, l.Blobs[1].DeviceData(d), v.images, v.o*v.groups, v.oh*v.ow)
+			}
+			continue
+		}
 		for g := range v.groups {
 			bias := cuda.Ptr(0)
 			if l.param.GetBiasTerm() {
@@ -169,6 +183,15 @@ func (l *convolution) BackwardDevice(_ context.Context, d *cuda.Device, top []*b
 		dy := top[i].DeviceDiff(d)
 		if l.Needs(1) {
 			d.ChannelSum(l.Blobs[1].MutableDeviceDiff(d), dy, 1, v.images, v.o*v.groups, v.oh*v.ow)
+		}
+		if c := d.Convolution(v.whole()); c != nil {
+			if l.Needs(0) {
+				c.BackwardFilter(x.DeviceData(d), dy, l.Blobs[0].MutableDeviceDiff(d))
+			}
+			if propagateDown[i] {
+				c.BackwardData(l.weightOf(d, 0, v), dy, x.MutableDeviceDiff(d))
+			}
+			continue
 		}
 		for g := range v.groups {
 			dyg := dy.At(g * v.o * v.oh * v.ow)

@@ -77,3 +77,61 @@ func TestConvolutionPrecision(t *testing.T) {
 		}
 	}
 }
+
+// TestConvolutionDNN runs convolutions by cuDNN, the fake's, and those that it does not
+// take by our kernels.
+func TestConvolutionDNN(t *testing.T) {
+	fake := cudatest.Fake(t, "log=1")
+	fake.UseLibraries()
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	run := func(tolerance float64, text string, shape ...int) string {
+		t.Helper()
+		fake.Calls()
+		layertest.CheckDevice(t, d, tolerance, `layer { bottom: "x" top: "y" type: "Convolution" convolution_param { `+
+			text+` weight_filler { type: "xavier" } } }`, layertest.Gaussian(1, shape...))
+		return fmt.Sprint(fake.Calls())
+	}
+	for _, tt := range []struct {
+		shape []int
+		text  string
+	}{
+		{[]int{3, 5, 8, 7}, `num_output: 7 kernel_size: 3 pad: 1 bias_filler { type: "constant" value: 0.5 }`},
+		{[]int{2, 6, 9, 8}, `num_output: 4 group: 2 kernel_h: 2 kernel_w: 3 stride: 2 bias_term: false`},
+		{[]int{1, 2, 17, 13}, `num_output: 3 kernel_size: 3 dilation: 2 pad: 3 stride: 3`},
+		{[]int{4, 3, 20}, `num_output: 4 kernel_size: 5 pad: 2`},
+	} {
+		calls := run(1e-5, tt.text, tt.shape...)
+		for _, pass := range []string{"Forward", "BackwardData", "BackwardFilter"} {
+			if !strings.Contains(calls, "cudnnConvolution"+pass+"(") {
+				t.Errorf("%s: cuDNN's %s was not used", tt.text, pass)
+			}
+		}
+		if strings.Contains(calls, "conv_") {
+			t.Errorf("%s: a kernel of ours was used", tt.text)
+		}
+		if calls := run(1e-5, tt.text, tt.shape...); strings.Contains(calls, "cudnnGetConvolution") {
+			t.Errorf("%s: algorithms were chosen a second time", tt.text)
+		}
+	}
+	fake.Set("fail=cudnnGetConvolutionBackwardFilterAlgorithm_v7:1:9")
+	calls := run(1e-5, "num_output: 2 kernel_size: 3", 2, 3, 7, 5)
+	for _, kernel := range []string{"conv_forward_64", "conv_data_64", "conv_weight_64"} {
+		if !strings.Contains(calls, kernel) || strings.Contains(calls, "cudnnConvolution") {
+			t.Errorf("of what cuDNN cannot do, kernel %s was not used", kernel)
+		}
+	}
+	if err := d.SetPrecision(cuda.TF32); err != nil {
+		t.Fatal(err)
+	}
+	if calls := run(1./512, "num_output: 2 kernel_size: 3", 2, 3, 6, 5); !strings.Contains(calls, "cudnnSetConvolutionMathType(1)") {
+		t.Error("TF32 was not asked for")
+	}
+}
