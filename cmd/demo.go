@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data/lmdb"
 	"github.com/gocaffe/gocaffe/internal/digits"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
@@ -54,7 +55,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	model, solverFile := paths[0], paths[1]
 	fmt.Fprintf(a.stderr, "gocaffe train --solver %s\n", solverFile)
 	var last demoResult
-	if err := a.train(ctx, &trainFlags{solver: solverFile, sigint: "stop", sighup: "snapshot"}, &last); err != nil {
+	if err := a.train(ctx, &trainFlags{netFlags: netFlags{math: cuda.FP32.String()}, solver: solverFile, sigint: "stop", sighup: "snapshot"}, &last); err != nil {
 		return err
 	}
 	if last.model == "" {
