@@ -43,6 +43,20 @@ func TestDevice(t *testing.T) {
 	check("InnerDistance", 1, `inner_distance_param {`+filler+`update_center_only: true }`, x, class)
 	check("InnerDistance", 1, `inner_distance_param { update_center_only: true }`, x, layertest.Gaussian(2, 20, 37), class)
 	check("InnerDistance", 1, "", x, layertest.Gaussian(2, 20, 37))
+	const l1 = ` distance_type: "L1" `
+	check("InnerDistance", 1, `inner_distance_param {`+filler+l1+`normalize: true }`, x)
+	check("InnerDistance", 1, `inner_distance_param {`+filler+l1+`update_center_only: true }`, x, class)
+	check("InnerDistance", 1, `inner_distance_param {`+l1+`}`, x, layertest.Gaussian(2, 20, 37))
+	for _, options := range []string{
+		`positive_weight: 0.7 negative_weight: 1.3`, `positive_weight: 0.7 bias_fix: true for_ip: true rescale_test: true`,
+		`positive_weight: 1.4 power_on_positive: true`, `positive_weight_base: 0.5 gamma: 0.1 positive_weight_max: 0.45`,
+	} {
+		for _, phase := range []string{"TRAIN", "TEST"} {
+			for tops := 1; tops <= 2; tops++ {
+				check("LabelSpecificRescale", tops, `label_specific_rescale_param { `+options+` } phase: `+phase, gaussian(19, 20), class)
+			}
+		}
+	}
 	for _, options := range []string{`bias: -0.35`, `bias_base: -1 bias_gamma: 0.1 bias_min: -3 bias_max: 0`} {
 		for _, phase := range []string{"TRAIN", "TEST"} {
 			check("LabelSpecificAdd", 2, `label_specific_add_param { `+options+` } phase: `+phase, gaussian(19, 20), class)

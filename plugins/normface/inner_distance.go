@@ -76,6 +76,8 @@ type innerDistance struct {
 	sums        []float32 // of dy, over the centers or the items
 	masked      []float32 // dy with update_center_only
 	device      innerDistanceDevice
+
+	layers.OnRecordableDevice
 }
 
 type innerDistanceOptions struct {

@@ -17,6 +17,7 @@ var (
 	innerDistanceUnitRows = innerDistanceKernels.Kernel("inner_distance_unit_rows")
 	innerDistanceForward  = innerDistanceKernels.Kernel("inner_distance_forward")
 	innerDistanceMask     = innerDistanceKernels.Kernel("inner_distance_mask")
+	innerDistanceL1       = innerDistanceKernels.Kernel("inner_distance_backward_l1")
 )
 
 var (
@@ -27,14 +28,6 @@ var (
 // innerDistanceDevice is what an innerDistance keeps on a device, as its slices
 // on the host.
 type innerDistanceDevice struct{ sums, masked blob.Blob }
-
-// DeviceMode returns what the options allow: L1 runs on the host.
-func (l *innerDistance) DeviceMode() layers.DeviceMode {
-	if l.options.DistanceType == "L1" {
-		return layers.OnHost
-	}
-	return layers.Recordable
-}
 
 // CheckDevice returns an error if a label was not that of a class.
 func (l *innerDistance) CheckDevice() error {
@@ -54,7 +47,7 @@ func (l *innerDistance) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		d.Launch(innerDistanceUnitRows, cuda.Blocks(l.n, 1, 1), l.Blobs[0].MutableDeviceData(d), l.k)
 	}
 	d.Launch(innerDistanceForward, cuda.Blocks((l.n+tile-1)/tile, (l.m+tile-1)/tile, 1), bottom[0].DeviceData(d),
-		l.centers(bottom).DeviceData(d), top[0].MutableDeviceData(d), l.m, l.n, l.k)
+		l.centers(bottom).DeviceData(d), top[0].MutableDeviceData(d), l.options.DistanceType == "L1", l.m, l.n, l.k)
 	return nil
 }
 
@@ -66,11 +59,8 @@ func (l *innerDistance) BackwardDevice(_ context.Context, d *cuda.Device, top []
 		}
 	}
 	x, w, dy := bottom[0].DeviceData(d), l.centers(bottom).DeviceData(d), top[0].DeviceDiff(d)
-	if propagateDown[0] { // dx = 2 x Σdy - 2 dy w
-		sums, dx := l.device.sums.MutableDeviceData(d), bottom[0].MutableDeviceDiff(d)
-		d.ChannelSum(sums, dy, 0, 1, l.m, l.n)
-		d.ChannelScaleShift(dx, x, sums, 0, 1, l.m, l.k)
-		d.Gemm(false, false, l.m, l.k, l.n, -2, dy, l.n, w, l.k, 2, dx, l.k)
+	if propagateDown[0] {
+		l.backwardItemsDevice(d, x, w, dy, bottom[0].MutableDeviceDiff(d))
 	}
 	switch {
 	case l.given && propagateDown[1]:
@@ -83,13 +73,29 @@ func (l *innerDistance) BackwardDevice(_ context.Context, d *cuda.Device, top []
 	return nil
 }
 
-// backwardCentersDevice adds 2 w Σdy - 2 dyᵀ x to the diff of w.
+// backwardItemsDevice sets the diff of x, with L2 to 2 x Σdy - 2 dy w.
+func (l *innerDistance) backwardItemsDevice(d *cuda.Device, x, w, dy, dx cuda.Ptr) {
+	if l.options.DistanceType == "L1" {
+		d.Launch(innerDistanceL1, cuda.Each(l.m*l.k), x, w, dy, dx, false, l.m, l.n, l.n, 1, l.k)
+		return
+	}
+	sums := l.device.sums.MutableDeviceData(d)
+	d.ChannelSum(sums, dy, 0, 1, l.m, l.n)
+	d.ChannelScaleShift(dx, x, sums, 0, 1, l.m, l.k)
+	d.Gemm(false, false, l.m, l.k, l.n, -2, dy, l.n, w, l.k, 2, dx, l.k)
+}
+
+// backwardCentersDevice adds to the diff of w, with L2 2 w Σdy - 2 dyᵀ x.
 func (l *innerDistance) backwardCentersDevice(d *cuda.Device, x, w, dy, dw cuda.Ptr) {
 	if l.labels != nil {
 		class, _ := l.labels.OnDevice(d)
 		masked := l.device.masked.MutableDeviceData(d)
 		d.Launch(innerDistanceMask, cuda.Each(l.m*l.n), dy, class, masked, l.n, l.m*l.n)
 		dy = masked
+	}
+	if l.options.DistanceType == "L1" {
+		d.Launch(innerDistanceL1, cuda.Each(l.n*l.k), w, x, dy, dw, true, l.n, 1, l.m, l.n, l.k)
+		return
 	}
 	sums := l.device.sums.MutableDeviceData(d)
 	d.ChannelSum(sums, dy, 0, l.m, l.n, 1)

@@ -22,6 +22,7 @@ func init() {
 		Bottoms: layers.Exactly(2),
 		Tops:    layers.Between(1, 2),
 		New:     newLabelSpecificRescale,
+		Kernels: labelSpecificRescaleKernels,
 		Doc: `Scores multiplied by one weight w for the true class t, and by another for all others:
 
 	y[t] = w x[t]    y[j] = negative_weight x[j]
@@ -67,6 +68,8 @@ type labelSpecificRescale struct {
 
 	class []int32   // of each item; nil if the last pass changed nothing
 	slope []float32 // of each item: the derivative of the score of its class
+
+	onDevice blob.Blob // as slope, on a device
 }
 
 type labelSpecificRescaleOptions struct {
@@ -129,6 +132,9 @@ func (l *labelSpecificRescale) Reshape(bottom, top []*blob.Blob) error {
 		}
 	}
 	l.slope = grow(l.slope, x.Dim(0))
+	if err := l.onDevice.Reshape(x.Dim(0)); err != nil {
+		return err
+	}
 	return top[0].ReshapeLike(x)
 }
 
@@ -141,6 +147,11 @@ func (l *labelSpecificRescale) weight() float32 {
 	l.Passes++
 	base := 1 + float32(o.Gamma*float32(l.Passes))
 	return min(max(o.Base*float32(math.Pow(float64(base), -float64(o.Power))), l.min), l.max)
+}
+
+// idle tells that the scores stay as they are.
+func (l *labelSpecificRescale) idle() bool {
+	return l.spec.Env.Phase == caffepb.Phase_TEST && !l.options.Test
 }
 
 // Forward computes the tops.
@@ -156,7 +167,7 @@ func (l *labelSpecificRescale) Forward(_ context.Context, bottom, top []*blob.Bl
 	y := top[0].MutableData()
 	copy(y, bottom[0].Data())
 	l.class = nil
-	if l.spec.Env.Phase == caffepb.Phase_TEST && !l.options.Test {
+	if l.idle() {
 		return nil
 	}
 	l.class = class
