@@ -8,9 +8,11 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/testdata"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/solver"
+	"google.golang.org/protobuf/proto"
 )
 
 // small is a net all of whose layers below the inputs run on a GPU, so that its
@@ -93,6 +95,24 @@ func compareSmall(t *testing.T, what string, got, want []float32) {
 			return
 		}
 	}
+}
+
+// TestDeviceLeNet trains LeNet on a GPU, for 20 iterations, or 3 on the fake one, and
+// compares each loss, and the weights after 1 and 10, with Caffe's.
+func TestDeviceLeNet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: takes several seconds")
+	}
+	c := openCase(t, testdata.Golden(t, "nets/lenet"))
+	c.device = cudatest.Device(t)
+	c.feed = mnistFeed(readMNIST(t, "train"), mnist{}, 0, 256)
+	c.file.Param.Display = proto.Int32(1)
+	iterations := 3
+	if _, real := cudatest.Number(t); real {
+		iterations = 20
+	}
+	c.train(t, iterations)
+	t.Logf("largest error: %.0f%% of its tolerance, at %s", 100*c.worst, c.where)
 }
 
 // TestDeviceRecords checks that iterations without a shown loss are played from

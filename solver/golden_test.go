@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/testdata"
 	_ "github.com/gocaffe/gocaffe/layers/all"
@@ -71,6 +72,7 @@ type goldenCase struct {
 	dir       string
 	file      *prototxt.Solver
 	workers   *kernel.Pool
+	device    *cuda.Device
 	feed      func(n *net.Net, pass int64) error // fills the inputs
 	tolerance map[string]float64                 // by the line of tolerance.txt before the number
 	losses    [][]float64                        // lines of losses.txt
@@ -208,6 +210,7 @@ func (c *goldenCase) train(t *testing.T, iterations int) {
 	}
 	s, err := solver.New(c.file, solver.Options{
 		Workers:       c.workers,
+		Device:        c.device,
 		Observers:     []solver.Observer{solver.ObserverFunc(observe)},
 		BeforeForward: c.feed,
 		Action: func() solver.Action {

@@ -19,8 +19,12 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// ErrNoCompiler is the error of Build on a machine without g++.
-var ErrNoCompiler = errors.New("the fake CUDA driver needs g++, and there is none")
+// The errors of Build where it cannot work: on a machine without g++, and in a test
+// that was built elsewhere, or with -trimpath.
+var (
+	ErrNoCompiler = errors.New("the fake CUDA driver needs g++, and there is none")
+	ErrNoSources  = errors.New("the fake CUDA driver is built from gocaffe's sources, which are not there")
+)
 
 // Build compiles the fake driver with all kernels (.cu files) of gocaffe, and of
 // the module of the working directory if that is another one. It returns the
@@ -64,7 +68,7 @@ func newBuild(compiler string) (*build, error) {
 	_, file, _, _ := runtime.Caller(0)
 	b.root = filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	if _, err := os.Stat(filepath.Join(b.root, "go.mod")); err != nil {
-		return nil, fmt.Errorf("the fake CUDA driver is built from gocaffe's sources, which are not at %q", b.root)
+		return nil, fmt.Errorf("%w: %q", ErrNoSources, b.root)
 	}
 	b.flags = []string{"-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-Wall", "-Wno-unused",
 		"-DGC_CPU", "-I" + filepath.Join(b.root, "cuda", "kernel")}

@@ -3,24 +3,39 @@ package cudatest
 import (
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda"
 )
 
-// Device opens a GPU for a test and closes it at the end: that of the environment
-// variable GOCAFFE_DEVICE, if it is set, and else one of the fake driver with the
-// given settings.
+// Variable is the environment variable with the number of the GPU that tests use.
+const Variable = "GOCAFFE_DEVICE"
+
+// Number returns the number of the GPU that Variable names. Without it, false.
+func Number(t testing.TB) (number int, ok bool) {
+	t.Helper()
+	text := os.Getenv(Variable)
+	if text == "" {
+		return 0, false
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", Variable, err)
+	}
+	return number, true
+}
+
+// Device opens a GPU for a test and closes it at the end: that of Variable, if it is
+// set, and else one of the fake driver with the given settings. A test that has
+// settings is skipped on the GPU of Variable, which does not take them.
 func Device(t testing.TB, settings ...string) *cuda.Device {
 	t.Helper()
-	number := 0
-	if text := os.Getenv("GOCAFFE_DEVICE"); text != "" {
-		var err error
-		if number, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("GOCAFFE_DEVICE: %v", err)
-		}
-	} else {
+	number, real := Number(t)
+	if !real {
 		Fake(t, settings...)
+	} else if len(settings) > 0 {
+		t.Skipf("SKIPPED: the test is for a fake device with %s", strings.Join(settings, " "))
 	}
 	d, err := cuda.Open(number)
 	if err != nil {
