@@ -3,11 +3,13 @@ package gocaffecmd
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
@@ -23,15 +25,18 @@ type benchFlags struct {
 	batch, iterations int
 	layers            bool
 	format            string
+	gpu               string
+	inputShape        string
 }
 
 func (a *app) benchCommand() *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
-		Use:   "bench [NET...]",
+		Use:   "bench [NET|FILE...]",
 		Short: "Time training of the nets of the zoo against the machine's peak",
 		Long: `Time training of the nets of the zoo, all of them or those named, on random
-data: forward, backward and update. GFLOP/s counts two operations for each
+data. A name that ends in .prototxt is the file of another net; it needs
+--input-shape and --batch. What is timed: forward, backward and update. GFLOP/s counts two operations for each
 multiply-add of a convolution or inner product, for the output, the gradient of
 the input and that of the weights, whatever way they are computed. The peak is
 that of multiply-adds in registers on as many threads: the larger of what is
@@ -45,12 +50,18 @@ scale a large array in memory, and is more than that where data stays in the
 caches. The layers are timed in passes of their own, so that they need not add
 up to the whole.
 
+With --gpu the peaks follow from what the driver says of the device: its
+processors, its clock rate, its memory; multiply-adds are those of float32 without
+tensor cores. Each iteration is waited for.
+
 Formats: table; json; go, which benchstat reads; history, the rows of the table
 in docs/performance.md.`,
 		RunE: func(cmd *cobra.Command, names []string) error { return a.bench(cmd.Context(), names, &f) },
 	}
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size; 0: that of training, 16 for AlexNet")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
+	cmd.Flags().StringVar(&f.gpu, "gpu", "", "the GPU to compute on")
+	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "channels, height and width of the random data of files: C,H,W")
 	cmd.Flags().BoolVar(&f.layers, "layers", false, "time every layer too")
 	cmd.Flags().StringVar(&f.format, "format", "table", "of the output: "+strings.Join(benchFormats(), ", "))
 	return cmd
@@ -64,13 +75,21 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 	if !ok {
 		return fmt.Errorf("--format is %q, want one of: %s", f.format, strings.Join(benchFormats(), ", "))
 	}
-	entries, err := benchEntries(names)
+	sources, err := benchSources(names, f)
+	if err != nil {
+		return err
+	}
+	device, err := (&netFlags{gpu: f.gpu}).openDevice()
 	if err != nil {
 		return err
 	}
 	report := newBenchReport(a.workers)
-	for i := range entries {
-		result, err := benchNet(ctx, a.workers, entries[i], f)
+	if device != nil {
+		defer device.Close()
+		report.GPU = device.Name()
+	}
+	for _, source := range sources {
+		result, err := benchNet(ctx, a.workers, device, source, f)
 		if err != nil {
 			return err
 		}
@@ -79,20 +98,57 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 	return write(a.stdout, report)
 }
 
-// benchEntries returns the nets of the given names, or all.
-func benchEntries(names []string) ([]zoo.Entry, error) {
-	if len(names) == 0 {
-		return zoo.Entries(), nil
+// A benchSource is a net that is going to be timed.
+type benchSource struct {
+	name  string
+	read  func() (*prototxt.Net, error)
+	shape []int
+	batch int
+}
+
+// benchSources returns the nets of the given names, or all of the zoo.
+func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
+	shape, err := parseShape(f.inputShape)
+	if err != nil {
+		return nil, err
 	}
-	entries := make([]zoo.Entry, len(names))
-	for i, name := range names {
+	var sources []benchSource
+	add := func(e zoo.Entry) {
+		batch := e.Batch
+		if f.batch > 0 {
+			batch = f.batch
+		}
+		sources = append(sources, benchSource{e.Name, e.Read, e.Shape[:], batch})
+	}
+	if len(names) == 0 {
+		for _, e := range zoo.Entries() {
+			add(e)
+		}
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".prototxt") {
+			if shape == nil || f.batch == 0 {
+				return nil, fmt.Errorf("%s: --input-shape and --batch are missing", name)
+			}
+			read := func() (*prototxt.Net, error) { return prototxt.ReadNet(name) }
+			sources = append(sources, benchSource{strings.TrimSuffix(filepath.Base(name), ".prototxt"), read, shape, f.batch})
+			continue
+		}
 		e, err := zoo.Lookup(name)
 		if err != nil {
 			return nil, err
 		}
-		entries[i] = e
+		add(e)
 	}
-	return entries, nil
+	return sources, nil
+}
+
+// benchStep trains for one iteration and waits for its end.
+func benchStep(ctx context.Context, s *solver.Solver) error {
+	if err := s.Step(ctx, 1); err != nil {
+		return err
+	}
+	return s.Net().Sync()
 }
 
 // benchWarmUp is for how long a net trains before it is timed. The first
@@ -101,48 +157,54 @@ func benchEntries(names []string) ([]zoo.Entry, error) {
 const benchWarmUp = 500 * time.Millisecond
 
 // benchNet times one net.
-func benchNet(ctx context.Context, workers *layers.Workers, e zoo.Entry, f *benchFlags) (*netBench, error) {
-	b := &netBench{Net: e.Name, Batch: e.Batch, Iterations: f.iterations}
-	if f.batch > 0 {
-		b.Batch = f.batch
-	}
-	s, passes, err := benchSolver(workers, e, b.Batch)
+func benchNet(ctx context.Context, workers *layers.Workers, device *cuda.Device, source benchSource, f *benchFlags) (*netBench, error) {
+	b := &netBench{Net: source.name, Batch: source.batch, Iterations: f.iterations}
+	s, passes, err := benchSolver(workers, device, source)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	b.peaks(workers, f.layers)
+	if err := b.peaks(workers, device, f.layers); err != nil {
+		return nil, err
+	}
 	for start := time.Now(); time.Since(start) < benchWarmUp; {
-		if err := s.Step(ctx, 1); err != nil {
+		if err := benchStep(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 	whole, update := make([]time.Duration, f.iterations), make([]time.Duration, f.iterations)
 	for i := range whole {
 		start := time.Now()
-		if err := s.Step(ctx, 1); err != nil {
+		if err := benchStep(ctx, s); err != nil {
 			return nil, err
 		}
 		whole[i] = time.Since(start)
 		update[i] = whole[i] - *passes
 	}
-	b.Milliseconds, b.UpdateMilliseconds = medianMilliseconds(whole), medianMilliseconds(update)
+	b.Milliseconds = medianMilliseconds(whole)
+	if device == nil { // a GPU does the passes while the host goes on
+		b.UpdateMilliseconds = medianMilliseconds(update)
+	}
 	b.flops = trainingFlops(s.Net())
 	if f.layers {
 		if b.Layers, err = benchLayers(ctx, s.Net(), f.iterations); err != nil {
 			return nil, err
 		}
-		b.Layers = append(b.Layers, b.updateBench(s.Net()))
+		if device == nil {
+			b.Layers = append(b.Layers, b.updateBench(s.Net()))
+		}
 	}
-	b.peaks(workers, f.layers)
+	if err := b.peaks(workers, device, f.layers); err != nil {
+		return nil, err
+	}
 	b.rates()
 	return b, nil
 }
 
 // benchSolver returns a solver that trains the net on random data, and where
 // it leaves how long the forward and backward passes of an iteration took.
-func benchSolver(workers *layers.Workers, e zoo.Entry, batch int) (*solver.Solver, *time.Duration, error) {
-	file, err := e.Read()
+func benchSolver(workers *layers.Workers, device *cuda.Device, source benchSource) (*solver.Solver, *time.Duration, error) {
+	file, err := source.read()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,7 +218,8 @@ func benchSolver(workers *layers.Workers, e zoo.Entry, batch int) (*solver.Solve
 		RandomSeed:  proto.Int64(1),
 	}}, solver.Options{
 		Workers:   workers,
-		Synthetic: &net.Synthetic{Shape: e.Shape[:], Batch: batch},
+		Device:    device,
+		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch},
 		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
 			if it, ok := event.(*solver.Iteration); ok {
 				*passes = it.Duration
@@ -166,12 +229,20 @@ func benchSolver(workers *layers.Workers, e zoo.Entry, batch int) (*solver.Solve
 	return s, passes, err
 }
 
-// peaks measures what the machine can do and keeps the best.
-func (b *netBench) peaks(workers *layers.Workers, memory bool) {
+// peaks measures what the machine can do and keeps the best, or asks the GPU.
+func (b *netBench) peaks(workers *layers.Workers, device *cuda.Device, memory bool) error {
+	if device != nil {
+		flops, bytes, err := device.Peak()
+		if b.PeakGFlops = flops / 1e9; memory {
+			b.PeakGBytes = bytes / 1e9
+		}
+		return err
+	}
 	b.PeakGFlops = max(b.PeakGFlops, kernel.PeakFlops(workers))
 	if memory {
 		b.PeakGBytes = max(b.PeakGBytes, kernel.PeakBandwidth(workers))
 	}
+	return nil
 }
 
 // rates fills in what follows from times and peaks.

@@ -21,12 +21,18 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 			if _, err := n.ForwardLayer(ctx, i); err != nil {
 				return nil, err
 			}
+			if err := n.Sync(); err != nil {
+				return nil, err
+			}
 			forward[i] = append(forward[i], time.Since(start))
 		}
 		n.SetPass(n.Pass() + 1)
 		for i := len(n.Layers()) - 1; i >= 0; i-- {
 			start := time.Now()
 			if err := n.BackwardLayer(ctx, i); err != nil {
+				return nil, err
+			}
+			if err := n.Sync(); err != nil {
 				return nil, err
 			}
 			backward[i] = append(backward[i], time.Since(start))

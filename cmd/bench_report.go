@@ -24,6 +24,7 @@ type benchReport struct {
 	CPU     string      `json:"cpu"`
 	Kernels string      `json:"kernels"` // the instruction set
 	Threads int         `json:"threads"`
+	GPU     string      `json:"gpu,omitempty"` // what computes, if it is not the CPU
 	Nets    []*netBench `json:"nets"`
 }
 
@@ -92,6 +93,9 @@ var benchWriters = map[string]func(io.Writer, *benchReport) error{
 func benchFormats() []string { return slices.Sorted(maps.Keys(benchWriters)) }
 
 func writeBenchTable(out io.Writer, r *benchReport) error {
+	if r.GPU != "" {
+		fmt.Fprintf(out, "%s, ", r.GPU)
+	}
 	fmt.Fprintf(out, "%d threads, kernels for %s\n\n", r.Threads, r.Kernels)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "net\tbatch\tms/iteration\timages/s\tGFLOP/s\tpeak\t% of peak\t")
@@ -160,6 +164,9 @@ func writeBenchJSON(out io.Writer, r *benchReport) error {
 // GOMAXPROCS.
 func writeBenchGo(out io.Writer, r *benchReport) error {
 	fmt.Fprintf(out, "goos: %s\ngoarch: %s\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU)
+	if r.GPU != "" {
+		fmt.Fprintf(out, "gpu: %s\n", r.GPU)
+	}
 	for _, b := range r.Nets {
 		fmt.Fprintf(out, "BenchmarkTrain/net=%s/batch=%d-%d %d %.0f ns/op %.1f images/s %.1f GFLOP/s %.1f %%peak\n",
 			b.Net, b.Batch, r.Threads, b.Iterations, 1e6*b.Milliseconds, b.ImagesPerSecond, b.GFlops, b.PeakPercent)

@@ -3,9 +3,12 @@ package gocaffecmd
 import (
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
 )
 
 // TestBenchJSON holds operations and bytes of LeNet against numbers worked out
@@ -54,6 +57,26 @@ func TestBenchJSON(t *testing.T) {
 	}
 }
 
+// TestBenchGPU times a file and the zoo's net that it was made of on the fake GPU,
+// whose peak is that of 4 multiprocessors of 64 lanes.
+func TestBenchGPU(t *testing.T) {
+	cudatest.Fake(t)
+	dir := t.TempDir()
+	mustRun(t, "zoo", "write", "lenet", dir)
+	out, _ := mustRun(t, "bench", "lenet", filepath.Join(dir, "lenet_train_test.prototxt"), "--gpu", "0",
+		"--batch", "2", "--input-shape", "1,28,28", "--iterations", "1", "--format", "json")
+	var r benchReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.GPU != "Fake device 0" || len(r.Nets) != 2 || r.Nets[1].Net != "lenet_train_test" {
+		t.Fatalf("the report is not of two nets on the fake GPU: %s", out)
+	}
+	zoo, file := r.Nets[0], r.Nets[1]
+	sameNumber(t, "GFLOP of an iteration", file.GFlops*file.Milliseconds, zoo.GFlops*zoo.Milliseconds)
+	sameNumber(t, "peak", zoo.PeakGFlops, 4*64*2*1.41)
+}
+
 // sameNumber compares with the precision of a quotient that is multiplied again.
 func sameNumber(t *testing.T, what string, got, want float64) {
 	t.Helper()
@@ -79,6 +102,7 @@ func TestBenchFormats(t *testing.T) {
 
 func TestBenchErrors(t *testing.T) {
 	for args, want := range map[string]string{
+		"bench net.prototxt --batch 2":   "net.prototxt: --input-shape and --batch are missing",
 		"bench alexnat":                  `no net "alexnat" in the zoo`,
 		"bench lenet --format xml":       `--format is "xml", want one of: go, history, json, table`,
 		"bench lenet --iterations 0":     "--iterations is 0",
