@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,17 @@ gorgonia: ## make and start bin/gocaffe-gorgonia, whose CUDA driver is called th
 
 fake-cuda: ## build the CUDA driver for tests, which computes on the CPU, and print its file
 	@$(GO) run ./cuda/cudatest/fakecuda
+
+BUNDLE := bin/gpu-bundle
+
+gpu-bundle: ## pack program, tests and scripts for a machine with an NVIDIA driver: bin/gpu-bundle.tar.xz
+	GO="$(GO)" sh cuda/bundle/bundle.sh $(BUNDLE)
+
+gpu-test: gpu-bundle ## test every layer on this machine's GPU: golden values, the CPU's results, leaks, errors
+	sh $(BUNDLE)/gpu-test.sh
+
+gpu-bench: gpu-bundle ## time LiuNet for CIFAR-10 on this machine's GPU, beside PyTorch if it is there
+	sh $(BUNDLE)/gpu-bench.sh
 
 tools: ## vet and test the programs in tools
 	$(GO) vet -C tools ./...
