@@ -25,7 +25,7 @@ type benchFlags struct {
 	batch, iterations int
 	layers            bool
 	format            string
-	gpu               string
+	gpu, math         string
 	inputShape        string
 }
 
@@ -61,6 +61,7 @@ in docs/performance.md.`,
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size; 0: that of training, 16 for AlexNet")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "the GPU to compute on")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "what products on a GPU round their factors to: fp32, tf32, bf16")
 	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "channels, height and width of the random data of files: C,H,W")
 	cmd.Flags().BoolVar(&f.layers, "layers", false, "time every layer too")
 	cmd.Flags().StringVar(&f.format, "format", "table", "of the output: "+strings.Join(benchFormats(), ", "))
@@ -79,7 +80,7 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	device, err := (&netFlags{gpu: f.gpu}).openDevice()
+	device, err := (&netFlags{gpu: f.gpu, math: f.math}).openDevice()
 	if err != nil {
 		return err
 	}

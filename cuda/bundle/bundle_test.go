@@ -81,6 +81,6 @@ func TestBundle(t *testing.T) {
 		test, fake, tests, "GOCAFFE_FAKE=fail=cuLaunchKernel:3:719")
 	script(t, false, `passed 0, failed 0, skipped 0\n$`, test, fake, "TESTS=Nonesuch")
 	script(t, true, `liunet-digits, batch 2: (?s:.*)\nfp32: [\d.]+ ms an iteration, \d+ images/s, 20,000 iterations: [\d.]+ minutes, \d+ GFLOP/s, [\d.]+ % of the float32 peak\n`+
-		`fp32: EM-Softmax [\d.]+ ms: [-+][\d.]+ %\n`,
-		bench, fake, "NET=liunet-digits", "SHAPE=1,28,28", "BATCH=2", "ITERATIONS=1", "ROUNDS=1")
+		`fp32: EM-Softmax [\d.]+ ms: [-+][\d.]+ %\ntf32: `,
+		bench, fake, "MODES=fp32 tf32", "NET=liunet-digits", "SHAPE=1,28,28", "BATCH=2", "ITERATIONS=1", "ROUNDS=1")
 }

@@ -3,7 +3,7 @@
 # GOCAFFE_DEVICE names, on random data: images a second, what 20,000 iterations would
 # take, the share of the GPU's float32 peak, what EM-Softmax costs, and PyTorch on the
 # same net where python3 has it. It runs from the folder that make gpu-bundle has
-# packed. NET, SHAPE, BATCH, ITERATIONS and ROUNDS change what is timed.
+# packed. NET, SHAPE, BATCH, MODES, ITERATIONS and ROUNDS change what is timed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 gocaffe="$here/gocaffe"
@@ -34,8 +34,7 @@ if ! grep -q EMSoftmaxLoss "$em"; then
   exit 1
 fi
 
-modes=fp32
-if "$gocaffe" bench --help | grep -q -- '--math'; then modes="fp32 tf32 bf16"; fi
+modes=${MODES:-fp32 tf32 bf16}
 have_torch=
 if [ -f "$torch" ] && python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then have_torch=1; fi
 
@@ -43,21 +42,23 @@ median() { sort -n "$1" | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }
 
 # time_net FILE MODE RESULT: appends the milliseconds of an iteration, and writes the GFLOP/s and % of peak
 time_net() {
-  flag=
-  if [ "$2" != fp32 ]; then flag="--math $2"; fi
-  "$gocaffe" bench "$1" --gpu "$gpu" $flag --input-shape "$shape" --batch "$batch" --iterations "$iterations" --format go >"$work/go"
+  "$gocaffe" bench "$1" --gpu "$gpu" --math "$2" --input-shape "$shape" --batch "$batch" --iterations "$iterations" --format go >"$work/go" || return 1
   awk '/^BenchmarkTrain/ { print $3 / 1e6 }' "$work/go" >>"$3"
   awk '/^BenchmarkTrain/ { print $7, $9 }' "$work/go" >"$3.rate"
 }
 
 echo "$net, batch $batch: medians of $rounds rounds of medians of $iterations iterations, in turns"
+failed=0
 for mode in $modes; do
   soft_ms="$work/$mode.soft" em_ms="$work/$mode.em" torch_ms="$work/$mode.torch"
   : >"$torch_ms"
   round=0
   while [ $round -lt "$rounds" ]; do
-    time_net "$soft" "$mode" "$soft_ms"
-    time_net "$em" "$mode" "$em_ms"
+    if ! time_net "$soft" "$mode" "$soft_ms" || ! time_net "$em" "$mode" "$em_ms"; then
+      echo "$mode: was not timed"
+      failed=1
+      continue 2
+    fi
     if [ -n "$have_torch" ]; then
       CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-$gpu} python3 "$torch" "$net" 4 --batch "$batch" --iters "$iterations" --device cuda --math "$mode" |
         tee -a "$work/torch.txt" | sed -n 's/.*median \([0-9.]*\) ms.*/\1/p' >>"$torch_ms"
@@ -76,3 +77,4 @@ done
 if [ -z "$have_torch" ]; then
   echo "PyTorch was not timed: python3 has no torch that sees a GPU, or the bundle was packed without shared/torch_nets.py"
 fi
+exit $failed
