@@ -13,6 +13,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/testdata"
 	_ "github.com/gocaffe/gocaffe/layers/all"
@@ -72,7 +73,7 @@ type goldenCase struct {
 	dir       string
 	file      *prototxt.Solver
 	workers   *kernel.Pool
-	device    *cuda.Device
+	device    *cuda.Device                       // of GOCAFFE_DEVICE, if that is set
 	feed      func(n *net.Net, pass int64) error // fills the inputs
 	tolerance map[string]float64                 // by the line of tolerance.txt before the number
 	losses    [][]float64                        // lines of losses.txt
@@ -90,6 +91,9 @@ func openCase(t *testing.T, dir string) *goldenCase {
 	// Five times the 1e-6 that weights have: histories hold the gradients of
 	// the last few iterations, which vary more.
 	c := &goldenCase{dir: dir, tolerance: make(map[string]float64), snapshotTolerance: 5e-6}
+	if _, real := cudatest.Number(t); real {
+		c.device = cudatest.Device(t)
+	}
 	var err error
 	if c.file, err = prototxt.ReadSolver(filepath.Join(dir, "solver.prototxt")); err != nil {
 		t.Fatal(err)
@@ -239,6 +243,7 @@ func (c *goldenCase) train(t *testing.T, iterations int) {
 // restore continues from Caffe's snapshot of iteration k.
 func (c *goldenCase) restore(t *testing.T, k, until int) {
 	s, err := solver.New(c.file, solver.Options{
+		Device:        c.device,
 		BeforeForward: c.feed,
 		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
 			if e, ok := event.(*solver.Iteration); ok {

@@ -29,8 +29,8 @@ sed -e '/^layer { name: "\(accuracy\|loss\)" /d' \
   -e 's/name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"/name: "em" type: "EMSoftmaxLoss" bottom: "ip1" bottom: "label" top: "loss" top: "score"/' \
   -e 's/inner_product_param { num_output: \([0-9]*\) bias_term: false weight_filler { type: "xavier" } }/em_softmax_param { num_output: \1 m: 1 lambda: 0.1 V: 2 }/' \
   "$soft" >"$em"
-if ! grep -q EMSoftmaxLoss "$em"; then
-  echo "gpu-bench.sh: $net does not end in the layers ip2 and loss" >&2
+if ! grep -q em_softmax_param "$em"; then
+  echo "gpu-bench.sh: $net does not end as LiuNet does, in a layer ip2 without bias and a loss" >&2
   exit 1
 fi
 

@@ -36,7 +36,7 @@ for tests in $(cd "$here/tests" && find . -name tests -type f | sort); do
     cp "$out" "$here/failed-$(echo "$package" | tr / -).log"
     sed '/^ *=== /d; /--- PASS:/d; /--- SKIP:/d' "$out" | head -60
   fi
-  grep -h 'golden cases:\|largest error:' "$out" | sed 's/^ */    /; s/ of unknown type (.*/ of types that are not in this package/'
+  grep -h 'golden cases:\|cases passed,\|device_test.*largest error:' "$out" | sed 's/^ */    /; s/ of unknown type (.*/ of types that are not in this package/'
 done
 
 after=$(free)
