@@ -62,4 +62,24 @@ func TestDevice(t *testing.T) {
 			check("LabelSpecificAdd", 2, `label_specific_add_param { `+options+` } phase: `+phase, gaussian(19, 20), class)
 		}
 	}
+	for _, k := range []int{20, 300} {
+		class := labels(19, k)
+		for _, options := range []string{
+			"", `positive_margin: 0.3 positive_weight: 0.7 negative_weight: 1.3 exp_negative_weight: true`,
+			`max_negative_only: true`, `max_positive_only: true`, `max_negative_only: true max_positive_only: true`,
+			`positive_first: true positive_upper_bound: 0.4`, `normalize_negative: 0.5`, `add_intra_mae: true`,
+		} {
+			for tops := 1; tops <= 2; tops++ {
+				check("GeneralContrastiveLoss", tops, `general_contrastive_loss_param { `+options+` }`, gaussian(19, k), class)
+			}
+			check("GeneralContrastiveLoss", 1, `general_contrastive_loss_param { `+options+` }`, gaussian(19, k), class, layertest.Gaussian(3, 19, k))
+		}
+		for _, options := range []string{
+			"", `margin: -1 add_center_loss: false`, `positive_weight: 0.7 negative_weight: 1.3 hardest_only: true`,
+			`positive_first: true positive_upper_bound: 0.4 add_center_loss: false`,
+		} {
+			check("GeneralTripletLoss", 2, `general_triplet_loss_param { `+options+` }`, gaussian(19, k), class)
+			check("GeneralTripletLoss", 1, `general_triplet_loss_param { `+options+` }`, gaussian(19, k), class, layertest.Gaussian(3, 19))
+		}
+	}
 }

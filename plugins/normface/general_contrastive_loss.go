@@ -24,6 +24,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newGeneralContrastiveLoss,
+		Kernels: generalContrastiveLossKernels,
 		Doc: `Contrastive loss of the distances d of M items from K class centers, with t the true class:
 
 	E = 1/M sum of ( wp min(T, max(0, d[t] - mp)) + wn sum of max(0, mn - d[k]) over k != t )
@@ -60,10 +61,12 @@ Source: github.com/happynear/caffe-windows, general_constrastive_loss_layer.cpp`
 //
 // Differs from Caffe: the running mean is kept in the solver's snapshots.
 type generalContrastiveLoss struct {
+	layers.OnRecordableDevice
+
 	spec    *layers.Spec
 	options generalContrastiveOptions
 	labels  *layers.Labels
-	intra   float32 // the running mean
+	intra   blob.Blob // the running mean, 1 number
 
 	m, k     int
 	class    []int32
@@ -71,6 +74,8 @@ type generalContrastiveLoss struct {
 	term     []float32 // (m,k), with the weights
 	negative []int32   // of each item, the only class that counts
 	positive int       // the only item that counts
+
+	device generalContrastiveDevice
 }
 
 type generalContrastiveOptions struct {
@@ -103,7 +108,7 @@ func newGeneralContrastiveLoss(s *layers.Spec) (layers.Layer, error) {
 	if s.HasOption("normalize_negative") && !(l.options.NormalizeNegative > 0) {
 		return nil, s.Errorf("general_contrastive_loss_param.normalize_negative", "normalize_negative is %g, want more than 0", l.options.NormalizeNegative)
 	}
-	return l, nil
+	return l, l.intra.Reshape(1)
 }
 
 // AllowForceBackward tells that only the first bottom has a gradient.
@@ -111,7 +116,7 @@ func (l *generalContrastiveLoss) AllowForceBackward(i int) bool { return i == 0 
 
 // State returns the running mean.
 func (l *generalContrastiveLoss) State() []byte {
-	return binary.LittleEndian.AppendUint32(nil, math.Float32bits(l.intra))
+	return binary.LittleEndian.AppendUint32(nil, math.Float32bits(l.intra.Data()[0]))
 }
 
 // SetState sets the running mean.
@@ -119,7 +124,7 @@ func (l *generalContrastiveLoss) SetState(state []byte) error {
 	if len(state) != 4 {
 		return fmt.Errorf("the running mean of the distances has %d bytes, want 4", len(state))
 	}
-	l.intra = math.Float32frombits(binary.LittleEndian.Uint32(state))
+	l.intra.MutableData()[0] = math.Float32frombits(binary.LittleEndian.Uint32(state))
 	return nil
 }
 
@@ -132,6 +137,9 @@ func (l *generalContrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 	}
 	if len(bottom) == 3 && bottom[2].Count() != bottom[0].Count() {
 		return l.spec.ErrorAt("bottom", 2, fmt.Errorf("got bottoms of shapes %v and %v, want as many values as distances", bottom[0].Shape(), bottom[2].Shape()))
+	}
+	if err := l.device.reshape(l.m); err != nil {
+		return err
 	}
 	l.term, l.negative = grow(l.term, l.m*l.k), grow(l.negative, l.m)
 	if len(top) < 2 {
@@ -173,10 +181,10 @@ func (l *generalContrastiveLoss) Forward(_ context.Context, bottom, top []*blob.
 	if l.class, _, err = l.labels.Read(bottom[1]); err != nil {
 		return err
 	}
-	o := &l.options
+	o, intra := &l.options, l.intra.MutableData()
 	l.margin = o.NegativeMargin
 	if o.AddIntraMAE {
-		l.margin += l.intra
+		l.margin += intra[0]
 	}
 	d := l.values(bottom)
 	var positive, negative float64
@@ -194,13 +202,13 @@ func (l *generalContrastiveLoss) Forward(_ context.Context, bottom, top []*blob.
 		}
 	}
 	items := float64(l.m)
-	l.intra = min(0.99*l.intra+0.01*float32(positive/items), o.MaxNegativeMargin)
+	intra[0] = min(0.99*intra[0]+0.01*float32(positive/items), o.MaxNegativeMargin)
 	top[0].MutableData()[0] = float32(sum / items)
 	if len(top) == 2 {
 		means := top[1].MutableData()
 		means[0], means[1] = float32(positive/items), float32(negative/items/float64(l.k-1))
 		if o.AddIntraMAE {
-			means[2] = l.intra
+			means[2] = intra[0]
 		}
 	}
 	return nil

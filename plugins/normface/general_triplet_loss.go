@@ -2,6 +2,7 @@ package normface
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -23,6 +24,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newGeneralTripletLoss,
+		Kernels: generalTripletLossKernels,
 		Doc: `Triplet loss of the distances d of M items from K class centers, with t the true class:
 
 	E = 1/M sum of wn max(0, d[t] + margin - d[k]) over items and classes k != t
@@ -51,12 +53,15 @@ Source: github.com/happynear/caffe-windows, general_triplet_loss_layer.cpp`,
 // exactly 0 has its gradient. The fork leaves there what its forward pass has
 // put into the diff.
 type generalTripletLoss struct {
+	layers.OnRecordableDevice
+
 	spec    *layers.Spec
 	options generalTripletOptions
 	labels  *layers.Labels
 
-	m, k  int
-	class []int32
+	m, k   int
+	class  []int32
+	device generalTripletDevice
 }
 
 type generalTripletOptions struct {
@@ -91,6 +96,9 @@ func (l *generalTripletLoss) Reshape(bottom, top []*blob.Blob) error {
 	}
 	if len(bottom) == 3 && bottom[2].Count() != l.m {
 		return l.spec.ErrorAt("bottom", 2, fmt.Errorf("got weights of shape %v, want one for each of the %d items", bottom[2].Shape(), l.m))
+	}
+	if err := errors.Join(l.device.shares.Reshape(3, l.m), l.device.hardest.Reshape(l.m)); err != nil {
+		return err
 	}
 	if len(top) == 2 {
 		return top[1].Reshape(2)
