@@ -66,7 +66,7 @@ func TestDevice(t *testing.T) {
 		class := labels(19, k)
 		for _, options := range []string{
 			"", `positive_margin: 0.3 positive_weight: 0.7 negative_weight: 1.3 exp_negative_weight: true`,
-			`max_negative_only: true`, `max_positive_only: true`, `max_negative_only: true max_positive_only: true`,
+			`max_negative_only: true`, `max_positive_only: true positive_margin: -5`, `max_negative_only: true max_positive_only: true`,
 			`positive_first: true positive_upper_bound: 0.4`, `normalize_negative: 0.5`, `add_intra_mae: true`,
 		} {
 			for tops := 1; tops <= 2; tops++ {
