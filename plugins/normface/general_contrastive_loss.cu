@@ -2,6 +2,12 @@
 // is a label out of range: such an item has neither terms nor a gradient.
 #include "gpu.h"
 
+// fminf and fmaxf would return the other number for NaN.
+GC_INLINE float positive_term(float d, float margin, float outlier) {
+  const float v = d - margin < 0 ? 0.f : d - margin;
+  return v > outlier ? outlier : v;
+}
+
 GC_INLINE float negative_term(float d, float margin, float weight, int use_exp) {
   if (!(d < margin)) return 0;
   return (use_exp ? expf(-d) : margin - d) * weight;
@@ -19,7 +25,7 @@ extern "C" __global__ void general_contrastive_loss_items(const float *d, const 
   const int i = blockIdx.x, t = cls[i];
   d += (long long)i * k;
   const float margin = negative_margin + (add_intra ? *intra : 0.f);
-  const float positive = t < 0 ? 0.f : fminf(outlier, fmaxf(0.f, d[t] - positive_margin));
+  const float positive = t < 0 ? 0.f : positive_term(d[t], positive_margin, outlier);
   float best = -INFINITY;
   int at = 0;
   double negative = 0, loss = 0;
@@ -80,7 +86,8 @@ extern "C" __global__ void general_contrastive_loss_total(const float *shares, c
   chosen[items] = only;
   *loss = (float)((others + own) / items);
   *margin = negative_margin + (add_intra ? *intra : 0.f);
-  *intra = fminf(0.99f * *intra + 0.01f * (float)(positive / items), max_margin);
+  const float mean = 0.99f * *intra + 0.01f * (float)(positive / items);
+  *intra = mean > max_margin ? max_margin : mean;
   if (!means) return;
   means[0] = (float)(positive / items);
   means[1] = (float)(negative / items / (k - 1));
