@@ -36,7 +36,7 @@ type curve struct {
 // those of different seeds; they must not be further apart than these.
 func TestWinogradCurves(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains for half a minute")
+		t.Skip("SKIPPED with -short: trains for half a minute")
 	}
 	train, test := readMNIST(t, "train"), readMNIST(t, "t10k")
 	var direct, fast []curve

@@ -13,7 +13,7 @@ import (
 // are no libraries, so that none is opened.
 func TestFind(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the names of files are Linux's")
+		t.Skip("SKIPPED: the names of files are Linux's")
 	}
 	root := t.TempDir()
 	t.Setenv("VIRTUAL_ENV", root)
@@ -39,7 +39,7 @@ func TestFind(t *testing.T) {
 	}
 	_, err := find(EnvDNN, "cudnn", []int{9, 8})
 	if err == nil {
-		t.Skip("there is a cuDNN on this machine")
+		t.Skip("SKIPPED: there is a cuDNN on this machine")
 	}
 	for _, want := range []string{"python3.9", "python3.11", "cu13", "libcudnn.so.9"} {
 		if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), want) {

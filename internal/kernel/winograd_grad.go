@@ -93,8 +93,12 @@ func (t *winogradGrad) run(p *Pool, x, dy, dweight, dbias []float32) {
 	t.rows = roundUp(w.outputs, tileRows)
 	t.rowAt, t.colAt = numbers(t.rowAt, t.rows, 1), numbers(t.colAt, t.most, t.depth)
 	t.xSlot, t.dySlot = roundUp(t.most*t.width, 16)+16, roundUp(t.most*t.depth, 16)+16
-	shared := p.shared(t.parts*t.sumSize() + t.tileSize())
-	t.sums, t.tiles = shared[:t.parts*t.sumSize()], shared[t.parts*t.sumSize():]
+	sums, tiles := t.parts*t.sumSize(), t.tileSize()
+	if t.parts > 1 {
+		tiles = 0 // each part has its own
+	}
+	shared := p.shared(sums + tiles)
+	t.sums, t.tiles = shared[:sums], shared[sums:]
 	for t.group = range w.groups {
 		if t.parts > 1 {
 			t.step = sumPart
