@@ -2,6 +2,7 @@ package solver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -162,5 +163,41 @@ func TestDeviceRecords(t *testing.T) {
 		case (name == "cuStreamSynchronize" || name == "cuMemAlloc_v2" || name == "cuMemcpyDtoHAsync_v2") && per != 0:
 			t.Errorf("%g times %s in an iteration", per, name)
 		}
+	}
+}
+
+// TestDeviceInterrupted stops training on a GPU between two displays and goes on:
+// each iteration is told of, once.
+func TestDeviceInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	told := 0
+	s := newSolver(t, "average_loss: 5 base_lr: 0.05 lr_policy: \"fixed\" net_param {"+small+"}", solver.Options{
+		Device: cudatest.Device(t),
+		BeforeForward: func(n *net.Net, pass int64) error {
+			if pass == 8 {
+				cancel()
+			}
+			return feedSmall(n, pass)
+		},
+		Observers: []solver.Observer{observe(func(event any) {
+			if e, ok := event.(*solver.Iteration); ok {
+				if e.Iter != told {
+					t.Errorf("iteration %d is told as number %d", e.Iter, told)
+				}
+				told++
+			}
+		})},
+	})
+	if err := s.Step(ctx, 20); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want that the context was cancelled", err)
+	}
+	if told != s.Iter() {
+		t.Errorf("%d iterations are told of, %d were made", told, s.Iter())
+	}
+	if err := s.Step(context.Background(), 12); err != nil {
+		t.Fatal(err)
+	}
+	if told != s.Iter() {
+		t.Errorf("%d iterations are told of, %d were made", told, s.Iter())
 	}
 }

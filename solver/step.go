@@ -75,6 +75,19 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 	s.stopped = false
 	s.losses, s.smoothedLoss = s.losses[:0], 0
 	emit(s, StepStart{Iter: start, Stop: stop})
+	err := s.steps(ctx, start, stop)
+	if err != nil {
+		// Observers hear of the iterations that are complete, if the device can still
+		// tell, and the next Step of nothing that this one has left.
+		_ = s.flush(start)
+		s.pending = s.pending[:0]
+		_, _ = s.net.TakeLosses()
+	}
+	return err
+}
+
+// steps makes the iterations from start to stop.
+func (s *Solver) steps(ctx context.Context, start, stop int) error {
 	for s.iter < stop {
 		if err := ctx.Err(); err != nil {
 			return err
