@@ -5,7 +5,7 @@ BIN    := bin/gocaffe
 export CGO_ENABLED ?= 0
 
 # packages that run goroutines of their own; the race detector needs a C compiler
-RACE   := ./data/... ./internal/kernel ./layers/datalayer ./net ./solver
+RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
 .PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
@@ -31,7 +31,7 @@ race: ## the concurrent packages under the race detector
 	fi
 
 noasm: ## the tests of the kernels and layers without assembly
-	$(GO) test -short -tags noasm ./internal/kernel ./layers/...
+	$(GO) test -short -tags noasm ./parallel ./internal/kernel ./layers/...
 
 cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 // Batch normalization over blobs of n items, c channels and planes of s
 // numbers, as Caffe's batch_norm_layer.cpp computes it. Sums are in float64.
 
@@ -21,7 +23,7 @@ func BatchNormStats(p *Pool, x, mean, variance []float32, n, c, s int) {
 	if s == 1 {
 		sums := newPartials(2 * c)
 		a.sums, a.sums2 = (*sums)[:c], (*sums)[c:]
-		columnStatsJob.run(p, c, columnsPerPart, a)
+		columnStatsJob.Run(p, c, columnsPerPart, a)
 		for ch := range c {
 			mean[ch] = float32(a.sums[ch])
 			variance[ch] = float32(a.sums2[ch])
@@ -31,7 +33,7 @@ func BatchNormStats(p *Pool, x, mean, variance []float32, n, c, s int) {
 	}
 	sums := newPartials(2*n*c + 2*c)
 	a.sums, a.sums2 = (*sums)[:n*c], (*sums)[n*c:2*n*c]
-	planeStatsJob.run(p, n*c, planesPerPart(s), a)
+	planeStatsJob.Run(p, n*c, planesPerPart(s), a)
 	total, squares := (*sums)[2*n*c:2*n*c+c], (*sums)[2*n*c+c:]
 	sumItems(total, a.sums)
 	sumItems(squares, a.sums2)
@@ -50,15 +52,15 @@ func statsOf(sum, squares float64, n int) (mean, variance float32) {
 
 // planeStatsJob leaves each plane's sum and sum of squares. Whoever has made x
 // could bring them along.
-var planeStatsJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeStatsJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = vec().sumAndSq(a.x[i*a.s : (i+1)*a.s])
 	}
 }}
 
 // columnStatsJob leaves the mean and variance of each column.
-var columnStatsJob = job[channelArgs]{f: func(a *channelArgs, worker, lo, hi int) {
-	columnSumJob.f(a, worker, lo, hi)
+var columnStatsJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, worker, lo, hi int) {
+	columnSums(a, worker, lo, hi)
 	means, squares := a.sums[lo:hi], a.sums2[lo:hi]
 	for j := range means {
 		means[j] /= float64(a.n)
@@ -82,19 +84,19 @@ func BatchNormForward(p *Pool, dst, x, mean, invstd []float32, n, c, s int) {
 	channelCheck("BatchNormForward", n, c, s, dst, x)
 	vecCheck("BatchNormForward", min(len(mean), len(invstd)), c)
 	if s == 1 {
-		rowNormalizeJob.run(p, n, planesPerPart(c), channelArgs{dst: dst, x: x, shift: mean, scale: invstd, c: c})
+		rowNormalizeJob.Run(p, n, planesPerPart(c), channelArgs{dst: dst, x: x, shift: mean, scale: invstd, c: c})
 		return
 	}
-	planeNormalizeJob.run(p, n*c, planesPerPart(s), channelArgs{dst: dst, x: x, shift: mean, scale: invstd, c: c, s: s})
+	planeNormalizeJob.Run(p, n*c, planesPerPart(s), channelArgs{dst: dst, x: x, shift: mean, scale: invstd, c: c, s: s})
 }
 
-var planeNormalizeJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeNormalizeJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		vec().normalize(a.dst[i*a.s:(i+1)*a.s], a.x[i*a.s:(i+1)*a.s], a.shift[i%a.c], a.scale[i%a.c])
 	}
 }}
 
-var rowNormalizeJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var rowNormalizeJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dst := a.dst[i*a.c : (i+1)*a.c]
 		vec().sub(dst, a.x[i*a.c:(i+1)*a.c], a.shift[:a.c])
@@ -120,10 +122,10 @@ func BatchNormBackward(p *Pool, dx, dy, xnorm, invstd []float32, n, c, s int) {
 	a.meanDy, a.meanDyX = (*sums)[2*n*c:2*n*c+c], (*sums)[2*n*c+c:]
 	if s == 1 {
 		a.sums, a.sums2 = a.meanDy, a.meanDyX
-		columnSumDotJob.run(p, c, columnsPerPart, a)
+		columnSumDotJob.Run(p, c, columnsPerPart, a)
 	} else {
 		a.sums, a.sums2 = (*sums)[:n*c], (*sums)[n*c:2*n*c]
-		planeSumDotJob.run(p, n*c, planesPerPart(s), a)
+		planeSumDotJob.Run(p, n*c, planesPerPart(s), a)
 		sumItems(a.meanDy, a.sums)
 		sumItems(a.meanDyX, a.sums2)
 	}
@@ -132,20 +134,20 @@ func BatchNormBackward(p *Pool, dx, dy, xnorm, invstd []float32, n, c, s int) {
 		a.meanDyX[ch] /= float64(n) * float64(s)
 	}
 	if s == 1 {
-		rowBackwardJob.run(p, n, planesPerPart(c), a)
+		rowBackwardJob.Run(p, n, planesPerPart(c), a)
 	} else {
-		planeBackwardJob.run(p, n*c, planesPerPart(s), a)
+		planeBackwardJob.Run(p, n*c, planesPerPart(s), a)
 	}
 	freePartials(sums)
 }
 
-var planeSumDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeSumDotJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = vec().sumDot(a.x[i*a.s:(i+1)*a.s], a.y[i*a.s:(i+1)*a.s])
 	}
 }}
 
-var columnSumDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var columnSumDotJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	sums, dots := a.sums[lo:hi], a.sums2[lo:hi]
 	clear(sums)
 	clear(dots)
@@ -158,7 +160,7 @@ var columnSumDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 	}
 }}
 
-var planeBackwardJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeBackwardJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := i%a.c, i*a.s, (i+1)*a.s
 		vec().bnBackward(a.dst[at:end], a.x[at:end], a.y[at:end],
@@ -166,7 +168,7 @@ var planeBackwardJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 	}
 }}
 
-var rowBackwardJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var rowBackwardJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo * a.c; i < hi*a.c; i++ {
 		ch := i % a.c
 		a.dst[i] = (a.x[i] - float32(a.meanDy[ch]) - float32(float32(a.meanDyX[ch])*a.y[i])) * a.scale[ch]

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // A Norm is a batch normalization with the multiplication, addition and
 // rectifier that may follow it, all in one pass:
@@ -71,10 +75,10 @@ func (m *Norm) Forward(p *Pool, y, x []float32) {
 	m.prepare()
 	a := normArgs{Norm: m, dst: y, x: x}
 	if m.S == 1 {
-		rowNormJob.run(p, m.N, planesPerPart(m.C), a)
+		rowNormJob.Run(p, m.N, planesPerPart(m.C), a)
 		return
 	}
-	planeNormJob.run(p, m.N*m.C, planesPerPart(m.S), a)
+	planeNormJob.Run(p, m.N*m.C, planesPerPart(m.S), a)
 }
 
 // ForwardBatch computes y with the mean and the biased variance of x, as
@@ -88,14 +92,14 @@ func (m *Norm) ForwardBatch(p *Pool, y, x []float32) {
 // plane returns the channel of a plane and where its numbers are.
 func (m *Norm) plane(i int) (ch, at, end int) { return i % m.C, i * m.S, (i + 1) * m.S }
 
-var planeNormJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var planeNormJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
 		vec().normRectify(a.dst[at:end], a.x[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
 	}
 }}
 
-var rowNormJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var rowNormJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		at, end := i*a.C, (i+1)*a.C
 		vec().normRectifyRow(a.dst[at:end], a.x[at:end], a.Mean, a.scale, a.shift, a.Slope)
@@ -119,11 +123,11 @@ func (m *Norm) Backward(p *Pool, dx, x, dy []float32, sum, dot []float64, batch 
 	}
 	a := normArgs{Norm: m, dst: dx, x: x, dy: dy, sums: sum[:m.C], dots: dot[:m.C]}
 	if m.S == 1 {
-		columnNormSumsJob.run(p, m.C, columnsPerPart, a)
+		columnNormSumsJob.Run(p, m.C, columnsPerPart, a)
 	} else {
 		planes := newPartials(2 * m.N * m.C)
 		a.sums, a.dots = (*planes)[:m.N*m.C], (*planes)[m.N*m.C:]
-		planeNormSumsJob.run(p, m.N*m.C, planesPerPart(m.S), a)
+		planeNormSumsJob.Run(p, m.N*m.C, planesPerPart(m.S), a)
 		sumItems(sum[:m.C], a.sums)
 		sumItems(dot[:m.C], a.dots)
 		freePartials(planes)
@@ -133,9 +137,9 @@ func (m *Norm) Backward(p *Pool, dx, x, dy []float32, sum, dot []float64, batch 
 	}
 	m.factors(sum, dot, batch)
 	if m.S == 1 {
-		rowNormGradJob.run(p, m.N, planesPerPart(m.C), a)
+		rowNormGradJob.Run(p, m.N, planesPerPart(m.C), a)
 	} else {
-		planeNormGradJob.run(p, m.N*m.C, planesPerPart(m.S), a)
+		planeNormGradJob.Run(p, m.N*m.C, planesPerPart(m.S), a)
 	}
 }
 
@@ -154,14 +158,14 @@ func (m *Norm) factors(sum, dot []float64, batch bool) {
 	}
 }
 
-var planeNormSumsJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var planeNormSumsJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
 		a.sums[i], a.dots[i] = vec().normRectifySums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
 	}
 }}
 
-var planeNormGradJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var planeNormGradJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
 		vec().normRectifyGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
@@ -169,7 +173,7 @@ var planeNormGradJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
 	}
 }}
 
-var columnNormSumsJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var columnNormSumsJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	clear(a.sums[lo:hi])
 	clear(a.dots[lo:hi])
 	for i := range a.N {
@@ -178,7 +182,7 @@ var columnNormSumsJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
 	}
 }}
 
-var rowNormGradJob = job[normArgs]{f: func(a *normArgs, _, lo, hi int) {
+var rowNormGradJob = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		at, end := i*a.C, (i+1)*a.C
 		vec().normRectifyGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.ofD, a.constant, a.Slope)

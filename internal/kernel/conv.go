@@ -141,29 +141,29 @@ func (c *Conv) Forward(p *Pool, x, weight, bias, y []float32) {
 	if bias != nil {
 		c.check("bias", bias, c.p.Outputs)
 	}
-	q := p.begin()
-	defer p.end(q)
+	op := p.Begin()
+	defer op.End()
 	if c.winograd != nil {
-		c.winograd.run(q, x, weight, bias, y)
+		c.winograd.run(op, x, weight, bias, y)
 		return
 	}
-	c.forward.run(q, x, weight, bias, y)
+	c.forward.run(op, x, weight, bias, y)
 }
 
 // BackwardData computes dx, the gradient with respect to x, from dy.
 func (c *Conv) BackwardData(p *Pool, dy, weight, dx []float32) {
 	c.checkAll(dx, weight, dy)
-	q := p.begin()
-	defer p.end(q)
+	op := p.Begin()
+	defer op.End()
 	if c.winogradBack != nil {
-		c.winogradBack.run(q, dy, weight, nil, dx)
+		c.winogradBack.run(op, dy, weight, nil, dx)
 		return
 	}
 	if c.unseen {
 		clear(dx[:c.p.Batch*c.p.Channels*c.inSize])
 	}
 	for i := range c.backward {
-		c.backward[i].run(q, dy, weight, nil, dx)
+		c.backward[i].run(op, dy, weight, nil, dx)
 	}
 }
 
@@ -174,15 +174,15 @@ func (c *Conv) BackwardWeights(p *Pool, x, dy, dweight, dbias []float32) {
 	if dbias != nil {
 		c.check("dbias", dbias, c.p.Outputs)
 	}
-	q := p.begin()
-	defer p.end(q)
+	op := p.Begin()
+	defer op.End()
 	if c.winogradGrad != nil {
-		c.winogradGrad.run(q, x, dy, dweight, dbias)
+		c.winogradGrad.run(op, x, dy, dweight, dbias)
 		return
 	}
-	c.grad.run(q, x, dy, dweight)
+	c.grad.run(op, x, dy, dweight)
 	if dbias != nil {
-		c.BackwardBias(q, dy, dbias)
+		c.BackwardBias(op.Pool(), dy, dbias)
 	}
 }
 

@@ -39,7 +39,7 @@ func (d *depthwiseGrad) Do(worker, group int) {
 	w, p := &t.window, &t.conv.p
 	k := roundUp(d.length, maxLanes)
 	copied := w.bufferSize()
-	buf := t.pool.buffer(worker, copied+maxLanes+k+len(d.taps))
+	buf := t.pool.Scratch(worker, copied+maxLanes+k+len(d.taps))
 	x, dy, sums := buf[:copied+maxLanes], buf[copied+maxLanes:][:k], buf[copied+maxLanes+k:]
 	clear(x) // what a line reads behind the pixels counts nothing, but must be a number
 	clear(sums)

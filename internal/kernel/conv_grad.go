@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 const (
 	// gradRows is about how many sums of a channel and a tap a task makes for
 	// each output: with a panel of outputs they stay in the L2 cache.
@@ -50,24 +52,23 @@ func (t *gradPlan) init(c *Conv) error {
 	return nil
 }
 
-func (t *gradPlan) run(p *Pool, x, dy, dweight []float32) {
-	c := t.conv
+func (t *gradPlan) run(op parallel.Op, x, dy, dweight []float32) {
+	c, p := t.conv, op.Pool()
 	t.u, t.pool, t.x, t.dy, t.dweight = &micros[active], p, x, dy, dweight
 	defer func() { t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil }()
 	if t.depthwise.use {
-		p.runWork(int(min(c.MACs(), serialWork)), c.p.Group, &t.depthwise)
+		p.RunWork(c.MACs(), c.p.Group, &t.depthwise)
 		return
 	}
 	t.panels = ceilDiv(t.outputs, t.u.panel())
 	blocks := c.p.Group * t.panels * t.ranges
 	t.parts = min(max(1, ceilDiv(gradTasks, blocks)), max(1, t.window.chunks(c.p.Batch)))
 	t.sumSize = ceilDiv(t.window.channels*c.taps, tileRows) * tileRows * t.u.panel()
-	t.sums = p.shared(blocks * t.parts * t.sumSize)
+	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	t.reducing = false
-	work := int(min(c.MACs(), serialWork))
-	p.runWork(work, blocks*t.parts, t)
+	p.RunWork(c.MACs(), blocks*t.parts, t)
 	t.reducing = true
-	p.runWork(work, blocks, t)
+	p.RunWork(c.MACs(), blocks, t)
 }
 
 // Do makes one block of sums over a part of the batch, or adds those of all
@@ -96,7 +97,7 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	w := t.u.width(n)
 	tiles := ceilDiv(channels*t.conv.taps, tileRows)
 	copied := window.bufferSize()
-	buf := t.pool.buffer(worker, copied+window.images*window.rows*(window.outSize/window.out[0])*w)
+	buf := t.pool.Scratch(worker, copied+window.images*window.rows*(window.outSize/window.out[0])*w)
 	x, dy := buf[:copied], buf[copied:]
 	if n < w {
 		clear(dy)
@@ -129,7 +130,7 @@ func (t *gradPlan) reduce(worker int, sums []float32, o, n, ch, channels int) {
 	for part := 1; part < t.parts; part++ {
 		Axpy(1, sums[part*t.sumSize:][:rows*w], sums[:rows*w])
 	}
-	turned := t.pool.buffer(worker, n*rows)
+	turned := t.pool.Scratch(worker, n*rows)
 	t.u.transposeTo(rows, n, sums, w, turned, rows)
 	for i := range n {
 		at := ((o+i)*t.channels + ch) * t.conv.taps

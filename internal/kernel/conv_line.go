@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 const (
 	// lineTurn is how many multiply-adds it costs to turn a number of the result
 	// around, as the way by tileFuncs must; lineCopy what it costs to copy a
@@ -115,11 +117,11 @@ func (t *convPlan) tileCost(u *micro) int {
 }
 
 // runLines is run by lineFuncs.
-func (t *convPlan) runLines(p *Pool) {
-	c := t.conv
+func (t *convPlan) runLines(op parallel.Op) {
+	c, p := t.conv, op.Pool()
 	rows := len(t.u.lines)
 	t.panels, t.depth = len(t.lines.panels), t.channels*t.taps
-	shared := p.shared(c.p.Group * (t.dstChannels + t.panels*t.depth*rows))
+	shared := op.Workspace(c.p.Group * (t.dstChannels + t.panels*t.depth*rows))
 	t.packedBias, t.packed = shared[:c.p.Group*t.dstChannels], shared[c.p.Group*t.dstChannels:]
 	if t.bias == nil {
 		clear(t.packedBias)
@@ -127,13 +129,12 @@ func (t *convPlan) runLines(p *Pool) {
 		copy(t.packedBias, t.bias)
 	}
 	t.packing = true
-	work := int(min(c.MACs(), serialWork))
-	p.runWork(work, c.p.Group*t.panels, t)
+	p.RunWork(c.MACs(), c.p.Group*t.panels, t)
 	t.packing = false
 	if t.lines.inPlace {
-		p.runWork(work, c.p.Group*c.p.Batch*t.lines.pieces, t)
+		p.RunWork(c.MACs(), c.p.Group*c.p.Batch*t.lines.pieces, t)
 	} else {
-		p.runWork(work, c.p.Group*t.chunks(c.p.Batch), t)
+		p.RunWork(c.MACs(), c.p.Group*t.chunks(c.p.Batch), t)
 	}
 }
 
@@ -150,7 +151,7 @@ func (t *convPlan) doLines(worker, i int) {
 		t.computeLines(group, t.src[at*t.channels*t.srcSize:], t.to[at*t.dstChannels*t.dstSize:], l.from[from:to], l.to[from:to])
 	default:
 		group, c := i%groups, t.chunk(t.conv.p.Batch, i/groups)
-		x := t.pool.buffer(worker, t.bufferSize())
+		x := t.pool.Scratch(worker, t.bufferSize())
 		t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 		n := c.images * c.pixels / l.rowPixels * l.perRow
 		t.computeLines(group, x, t.to[(c.image*groups+group)*t.dstChannels*t.dstSize+c.first:], l.from[:n], l.to[:n])

@@ -1,6 +1,10 @@
 package kernel
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // convDepth is how many rows of a panel a micro-kernel sums at a time in a
 // convolution: those of 64 channels and a 3x3 kernel, 144 KiB that stay in the
@@ -208,31 +212,30 @@ func (t *convPlan) seen(row int) tapSpan {
 	return s
 }
 
-func (t *convPlan) run(p *Pool, src, weight, bias, dst []float32) {
+func (t *convPlan) run(op parallel.Op, src, weight, bias, dst []float32) {
 	u := &micros[active]
-	t.u, t.pool, t.src, t.weight, t.bias, t.to = u, p, src, weight, bias, dst
+	t.u, t.pool, t.src, t.weight, t.bias, t.to = u, op.Pool(), src, weight, bias, dst
 	t.planLines(u)
 	if t.lines.use {
-		t.runLines(p)
+		t.runLines(op)
 	} else {
-		t.runTiles(p)
+		t.runTiles(op)
 	}
 	t.pool, t.src, t.weight, t.bias, t.to, t.packed, t.packedBias = nil, nil, nil, nil, nil, nil, nil
 }
 
 // runTiles is run by tileFuncs.
-func (t *convPlan) runTiles(p *Pool) {
-	c, u := t.conv, t.u
+func (t *convPlan) runTiles(op parallel.Op) {
+	c, u, p := t.conv, t.u, op.Pool()
 	t.panels = ceilDiv(t.dstChannels, u.panel())
 	t.width = (t.panels-1)*u.panel() + u.width(t.dstChannels-(t.panels-1)*u.panel())
 	t.depth = t.channels * t.taps
-	shared := p.shared(c.p.Group * t.width * (t.depth + 1))
+	shared := op.Workspace(c.p.Group * t.width * (t.depth + 1))
 	t.packedBias, t.packed = shared[:c.p.Group*t.width], shared[c.p.Group*t.width:]
 	t.packing = true
-	work := int(min(c.MACs(), serialWork))
-	p.runWork(work, c.p.Group*t.panels, t)
+	p.RunWork(c.MACs(), c.p.Group*t.panels, t)
 	t.packing = false
-	p.runWork(work, c.p.Group*t.chunks(c.p.Batch), t)
+	p.RunWork(c.MACs(), c.p.Group*t.chunks(c.p.Batch), t)
 }
 
 // Do packs or computes part i.
@@ -269,7 +272,7 @@ func (t *convPlan) pack(worker, group, panel int) {
 	rest := t.taps / lead
 	if !t.backward {
 		// Packed in the order of the weights, then put in that of the sum.
-		rows := t.pool.buffer(worker, t.depth*w)
+		rows := t.pool.Scratch(worker, t.depth*w)
 		t.u.transposeTo(n, t.depth, t.weight[(group*t.dstChannels+j)*t.depth:], t.depth, rows, w)
 		for a := range lead {
 			t.u.copyTo(t.channels, rest*w, rows[a*rest*w:], t.taps*w, dst[a*t.channels*rest*w:], rest*w)
@@ -302,7 +305,7 @@ func (t *convPlan) compute(worker, group int, c chunk) {
 	pixels := c.images * c.pixels
 	tiles := ceilDiv(pixels, tileRows)
 	copied := t.bufferSize()
-	buf := t.pool.buffer(worker, copied+tiles*tileRows*t.u.panel())
+	buf := t.pool.Scratch(worker, copied+tiles*tileRows*t.u.panel())
 	x, sums := buf[:copied], buf[copied:]
 	t.fill(t.u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 	lead := t.lead

@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"math"
+
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 const (
@@ -67,24 +69,36 @@ func Gemm(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32,
 		gemv(p, !transB, rows, cols, alpha, b, ldb, a, beta, c)
 		return
 	}
-	q := p.begin()
-	defer p.end(q)
+	op := p.Begin()
+	defer op.End()
 	if !transA && transB && dotFits(m, n, k, lda, ldb) {
-		q.dot.run(q, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		t := dotTasks.Get()
+		t.run(op.Pool(), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		dotTasks.Put(t)
 		return
 	}
 	if lanes := micros[active].lanes; !transA && !transB && lineFits(m, n, k, ldb) {
 		whole := n / lanes * lanes
-		q.line.run(q, m, whole, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		t := lineTasks.Get()
+		t.run(op, m, whole, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		lineTasks.Put(t)
 		if whole == n {
 			return
 		}
 		n, b, c = n-whole, b[whole:], c[whole:]
 	}
-	t := &q.gemm
-	t.run(q, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	t := gemmTasks.Get()
+	t.run(op, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 	t.a, t.b, t.c, t.packed, t.packedA = nil, nil, nil, nil, nil
+	gemmTasks.Put(t)
 }
+
+// The tasks that are not in use. They keep their tables.
+var (
+	gemmTasks parallel.FreeList[gemmTask]
+	dotTasks  parallel.FreeList[dotTask]
+	lineTasks parallel.FreeList[lineTask]
+)
 
 // checkMatrix panics if x does not hold a (rows,cols) matrix of row distance ld.
 func checkMatrix(name string, rows, cols int, x []float32, ld int) {
@@ -134,8 +148,8 @@ type gemmTask struct {
 	off             []int32 // where the numbers of a row are
 }
 
-func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	u := &micros[active]
+func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	u, p := &micros[active], op.Pool()
 	*t = gemmTask{
 		u: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
 		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
@@ -173,9 +187,9 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 			if transA {
 				sizeA = ceilDiv(min(rows, m), t.block) * t.block * t.k
 			}
-			shared := p.shared(sizeB + sizeA)
+			shared := op.Workspace(sizeB + sizeA)
 			t.packed, t.packedA = shared[:sizeB], shared[sizeB:]
-			work := t.k * t.n * min(rows, m)
+			work := int64(t.k) * int64(t.n) * int64(min(rows, m))
 			for t.first = 0; t.first < m; t.first += rows {
 				t.blocks = ceilDiv(min(rows, m-t.first), t.block)
 				t.packing = true
@@ -183,9 +197,9 @@ func (t *gemmTask) run(p *Pool, transA, transB bool, m, n, k int, alpha float32,
 				if transA {
 					packs += t.blocks * t.depths
 				}
-				p.runWork(work, packs, t)
+				p.RunWork(work, packs, t)
 				t.packing = false
-				p.runWork(work, t.panels*t.blocks, t)
+				p.RunWork(work, t.panels*t.blocks, t)
 				t.packs = 0 // B is packed
 			}
 		}
@@ -281,7 +295,7 @@ func (t *gemmTask) compute(worker, panel, block int) {
 	if full == 0 {
 		size = ceilDiv(m, tileRows) * tileRows
 	}
-	edge := t.pool.buffer(worker, size*w)
+	edge := t.pool.Scratch(worker, size*w)
 	if t.beta != 0 && t.beta != 1 {
 		for r := range m {
 			scale(t.beta, t.c[(i+r)*t.ldc+j:][:n])

@@ -5554,8 +5554,3 @@ number:
 	DECQ AX
 	JNZ  short
 	RET
-
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0
-	PAUSE
-	RET

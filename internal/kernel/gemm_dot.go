@@ -60,7 +60,7 @@ func (t *dotTask) run(p *Pool, m, n, k int, alpha float32, a []float32, lda int,
 		tails: fillPlaces(t.tails, dotPiece+dotRowPiece, 1, u.lanes),
 	}
 	t.pieces = ceilDiv(n, dotPiece)
-	p.runWork(m*n*k, t.pieces*ceilDiv(m, dotRowPiece), t)
+	p.RunWork(int64(m)*int64(n)*int64(k), t.pieces*ceilDiv(m, dotRowPiece), t)
 	t.pool, t.a, t.b, t.c = nil, nil, nil, nil
 }
 
@@ -87,7 +87,7 @@ func (t *dotTask) Do(worker, i int) {
 	rest := t.k % u.lanes
 	whole := t.k - rest
 	size := quads * dotRows * tiles * u.dotCols
-	sums := t.pool.buffer(worker, size+(dotPiece+dotRowPiece)*u.lanes)
+	sums := t.pool.Scratch(worker, size+(dotPiece+dotRowPiece)*u.lanes)
 	sums, tails := sums[:size], sums[size:]
 	clear(sums)
 	for j := range tiles {

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 const (
 	// lineDepth is how many rows of B a task of lineTask goes along at a time,
@@ -52,21 +56,22 @@ func lineFits(m, n, k, ldb int) bool {
 	return m <= lineMaxRows && n >= lineStrip/2 && k >= lineDepth/2 && lineDepth*ldb <= math.MaxInt32
 }
 
-func (t *lineTask) run(p *Pool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	u := &micros[active]
+func (t *lineTask) run(op parallel.Op, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	u, p := &micros[active], op.Pool()
 	rows := len(u.lines)
 	*t = lineTask{
 		u: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
 		panels: u.linePanels(t.panels, m), ramp: fillPlaces(t.ramp, lineStrip/u.lanes, 1, u.lanes), off: t.off[:0],
 	}
-	for p := range lineDepth {
-		t.off = append(t.off, int32(p*ldb), int32(p*rows))
+	for i := range lineDepth {
+		t.off = append(t.off, int32(i*ldb), int32(i*rows))
 	}
-	t.packed = p.shared(len(t.panels) * k * rows)
+	t.packed = op.Workspace(len(t.panels) * k * rows)
+	work := int64(m) * int64(n) * int64(k)
 	t.packing = true
-	p.runWork(m*n*k, ceilDiv(k, lineStrip), t)
+	p.RunWork(work, ceilDiv(k, lineStrip), t)
 	t.packing = false
-	p.runWork(m*n*k, ceilDiv(n, lineStrip), t)
+	p.RunWork(work, ceilDiv(n, lineStrip), t)
 	t.pool, t.a, t.b, t.c, t.packed = nil, nil, nil, nil, nil
 }
 

@@ -3,6 +3,3 @@
 package kernel
 
 var microAVX2, microAVX512 micro
-
-// pause does nothing here.
-func pause() {}

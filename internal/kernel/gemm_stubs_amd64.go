@@ -259,6 +259,3 @@ func transposeStreamAVX512(blocks int, src *float32, lds int, nextSrc int, dst *
 //
 //go:noescape
 func copyRowsAVX2(rows int, n int, src *float32, lds int, dst *float32, ldd int)
-
-// pause waits for some ten nanoseconds.
-func pause()

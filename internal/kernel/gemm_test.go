@@ -63,8 +63,12 @@ func checkGuards(t *testing.T, name string, s []float32) {
 
 // dirty fills the workspaces of a pool with what must not be used.
 func dirty(p *Pool) {
-	fillWith(p.common[:cap(p.common)], guard)
-	for _, s := range p.scratch {
+	op := p.Begin()
+	common := op.Workspace(0)
+	fillWith(common[:cap(common)], guard)
+	op.End()
+	for worker := range p.Threads() {
+		s := p.Scratch(worker, 0)
 		fillWith(s[:cap(s)], guard)
 	}
 }

@@ -1,6 +1,10 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // gemvWork is about how many elements of the matrix a task of Gemv reads.
 const gemvWork = 1 << 16
@@ -24,20 +28,22 @@ func Gemv(p *Pool, trans bool, m, n int, alpha float32, a []float32, lda int, x 
 }
 
 func gemv(p *Pool, trans bool, m, n int, alpha float32, a []float32, lda int, x []float32, beta float32, y []float32) {
-	q := p.begin()
-	defer p.end(q)
-	t := &q.gemv
+	t := gemvTasks.Get()
 	*t = gemvTask{trans: trans, m: m, n: n, alpha: alpha, beta: beta, a: a, lda: lda, x: x, y: y}
-	work := 8 * m * n // about as slow as so many multiply-adds of a product
+	work := 8 * int64(m) * int64(n) // about as slow as so many multiply-adds of a product
 	if trans {
 		t.piece = min(n, max(64, gemvWork/m))
-		q.runWork(work, ceilDiv(n, t.piece), t)
+		p.RunWork(work, ceilDiv(n, t.piece), t)
 	} else {
 		t.piece = max(1, gemvWork/n)
-		q.runWork(work, ceilDiv(m, t.piece), t)
+		p.RunWork(work, ceilDiv(m, t.piece), t)
 	}
 	*t = gemvTask{}
+	gemvTasks.Put(t)
 }
+
+// gemvTasks keeps the tasks that are not in use.
+var gemvTasks parallel.FreeList[gemvTask]
 
 // gemvTask computes a piece of y.
 type gemvTask struct {

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // Local response normalization, as Caffe's lrn_layer.cpp does it:
 //
@@ -64,13 +68,13 @@ func LRNBackward(p *Pool, x, dy, dx []float32, n, c, s, size int, alpha, beta, k
 	lrnRun(p, &lrnBackwardJob, n, lrnArgs{x: x, dy: dy, dx: dx, c: c, s: s, size: size, alpha: alpha / float32(size), beta: beta, k: k})
 }
 
-func lrnRun(p *Pool, j *job[lrnArgs], n int, a lrnArgs) {
+func lrnRun(p *Pool, j *parallel.Loop[lrnArgs], n int, a lrnArgs) {
 	if n == 0 || a.c == 0 || a.s == 0 {
 		return
 	}
 	a.pool = p
 	a.chunks = (a.s + lrnColumns - 1) / lrnColumns
-	j.run(p, n*a.chunks, 1, a)
+	j.Run(p, n*a.chunks, 1, a)
 }
 
 // columns returns the index of the first number of part i and the number of its
@@ -88,8 +92,8 @@ func (a *lrnArgs) squares(m []float32, first, ch int) {
 	vec().sumSqRows(m, a.x[first+lo*a.s:], a.s, hi-lo)
 }
 
-var lrnForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
-	buf := a.pool.buffer(worker, lrnColumns)
+var lrnForwardJob = parallel.Loop[lrnArgs]{Body: func(a *lrnArgs, worker, lo, hi int) {
+	buf := a.pool.Scratch(worker, lrnColumns)
 	for i := lo; i < hi; i++ {
 		first, n := a.columns(i)
 		for ch := range a.c {
@@ -103,10 +107,10 @@ var lrnForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
 	}
 }}
 
-var lrnBackwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+var lrnBackwardJob = parallel.Loop[lrnArgs]{Body: func(a *lrnArgs, worker, lo, hi int) {
 	before := a.size / 2 // channels whose windows reach forward to this one
 	ring := min(a.size, a.c)
-	buf := a.pool.buffer(worker, (ring+1)*lrnColumns)
+	buf := a.pool.Scratch(worker, (ring+1)*lrnColumns)
 	sum := buf[ring*lrnColumns:]
 	// row is where the ring has the ratios dy·x·s^(-beta-1) of a channel. The
 	// ring's other rows are 0.
@@ -152,21 +156,21 @@ func LRNWithinBackward(p *Pool, x, dy, dx []float32, planes, h, w, size int, alp
 // lrnWithin runs a job on planes. The means over the windows are those of a
 // pooling whose windows are all of one size in the padded image, so that its
 // gradient is the pooling itself.
-func lrnWithin(p *Pool, j *job[lrnArgs], planes, h, w, size int, a lrnArgs) {
+func lrnWithin(p *Pool, j *parallel.Loop[lrnArgs], planes, h, w, size int, a lrnArgs) {
 	pad := (size - 1) / 2
 	a.pool, a.size, a.k = p, size, 1
 	a.s = h * w
 	a.g = PoolParams{Planes: 1, H: h, W: w, OutH: h, OutW: w, KernelH: size, KernelW: size, PadH: pad, PadW: pad, StrideH: 1, StrideW: 1}
-	j.run(p, planes, planesPerPart(a.s), a)
+	j.Run(p, planes, planesPerPart(a.s), a)
 }
 
 // by3 tells whether there is a loop of its own for the windows, as in CIFAR-10's
 // nets.
 func (a *lrnArgs) by3() bool { return a.size == 3 && a.beta == 0.75 && vec().lrnWithin3 != nil }
 
-var lrnWithinForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+var lrnWithinForwardJob = parallel.Loop[lrnArgs]{Body: func(a *lrnArgs, worker, lo, hi int) {
 	fast := a.g.fast()
-	buf := a.pool.buffer(worker, 2*a.s)
+	buf := a.pool.Scratch(worker, 2*a.s)
 	work, mean := buf[:a.s], buf[a.s:]
 	for i := lo; i < hi; i++ {
 		x, y := a.x[i*a.s:(i+1)*a.s], a.y[i*a.s:(i+1)*a.s]
@@ -180,9 +184,9 @@ var lrnWithinForwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
 	}
 }}
 
-var lrnWithinBackwardJob = job[lrnArgs]{f: func(a *lrnArgs, worker, lo, hi int) {
+var lrnWithinBackwardJob = parallel.Loop[lrnArgs]{Body: func(a *lrnArgs, worker, lo, hi int) {
 	fast := a.g.fast()
-	buf := a.pool.buffer(worker, 2*a.s)
+	buf := a.pool.Scratch(worker, 2*a.s)
 	work, mean := buf[:a.s], buf[a.s:]
 	for i := lo; i < hi; i++ {
 		x, dy, dx := a.x[i*a.s:(i+1)*a.s], a.dy[i*a.s:(i+1)*a.s], a.dx[i*a.s:(i+1)*a.s]

@@ -3,6 +3,8 @@ package kernel
 import (
 	"math"
 	"math/bits"
+
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // Philox4x32-10 is the counter-based generator of Salmon et al., "Parallel
@@ -121,7 +123,7 @@ type dropoutArgs struct {
 	scale       float32
 }
 
-var dropoutJob = job[dropoutArgs]{f: func(d *dropoutArgs, _, lo, hi int) {
+var dropoutJob = parallel.Loop[dropoutArgs]{Body: func(d *dropoutArgs, _, lo, hi int) {
 	mask := d.mask[lo:hi]
 	whole := len(mask) &^ 3
 	vec().dropoutBlocks(mask[:whole], d.key, d.stream, uint64(lo/4), d.limit, d.scale)
@@ -137,7 +139,7 @@ var dropoutJob = job[dropoutArgs]{f: func(d *dropoutArgs, _, lo, hi int) {
 // and backward; Caffe's scale is 1/(1-ratio).
 func DropoutMask(p *Pool, mask []float32, key, stream uint64, ratio, scale float32) {
 	limit := uint32(max(0, min(float64(ratio)*0x1p32, math.MaxUint32)))
-	dropoutJob.run(p, len(mask), vecBlock, dropoutArgs{mask, key, stream, limit, scale})
+	dropoutJob.Run(p, len(mask), vecBlock, dropoutArgs{mask, key, stream, limit, scale})
 }
 
 // dropoutBlocksGeneric sets four numbers for each block from the given one on:

@@ -3,6 +3,8 @@ package kernel
 import (
 	"math"
 	"slices"
+
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // Two-dimensional pooling as Caffe's pooling_layer.cpp does it: windows are cut
@@ -123,30 +125,30 @@ type poolArgs struct {
 // index in the plane: of equal ones the first, -1 if there is none.
 func MaxPoolForward(p *Pool, g PoolParams, x, y []float32, mask []int32) {
 	g.check("MaxPoolForward", len(x), min(len(y), len(mask)))
-	maxPoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y, mask: mask})
+	maxPoolJob.Run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y, mask: mask})
 }
 
 // MaxPoolBackward sets dx to the sums of the dy whose mask points to each
 // number. A mask outside the plane points to none.
 func MaxPoolBackward(p *Pool, g PoolParams, dy []float32, mask []int32, dx []float32) {
 	g.check("MaxPoolBackward", len(dx), min(len(dy), len(mask)))
-	maxUnpoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, mask: mask})
+	maxUnpoolJob.Run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, mask: mask})
 }
 
 // AvePoolForward sets y to the mean of each window.
 func AvePoolForward(p *Pool, g PoolParams, x, y []float32) {
 	g.check("AvePoolForward", len(x), len(y))
-	avePoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y})
+	avePoolJob.Run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: x, y: y})
 }
 
 // AvePoolBackward sets dx to the sums over the windows of dy over the window's
 // size.
 func AvePoolBackward(p *Pool, g PoolParams, dy, dx []float32) {
 	g.check("AvePoolBackward", len(dx), len(dy))
-	aveUnpoolJob.run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, pool: p})
+	aveUnpoolJob.Run(p, g.Planes, planesPerPart(g.H*g.W), poolArgs{PoolParams: g, x: dx, y: dy, pool: p})
 }
 
-var maxPoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+var maxPoolJob = parallel.Loop[poolArgs]{Body: func(a *poolArgs, _, lo, hi int) {
 	in, out, fast := a.H*a.W, a.OutH*a.OutW, a.fast()
 	for i := lo; i < hi; i++ {
 		maxPoolPlane(&a.PoolParams, fast, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out], a.mask[i*out:(i+1)*out])
@@ -199,7 +201,7 @@ func maxPoolPlane(g *PoolParams, fast *windowOps, x, y []float32, mask []int32) 
 	}
 }
 
-var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+var maxUnpoolJob = parallel.Loop[poolArgs]{Body: func(a *poolArgs, _, lo, hi int) {
 	in, out := a.H*a.W, a.OutH*a.OutW
 	fast := a.fastSquare().maxUnpool
 	if a.KernelW == 3 && 2*a.OutW < vec().lanes {
@@ -221,7 +223,7 @@ var maxUnpoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
 	}
 }}
 
-var avePoolJob = job[poolArgs]{f: func(a *poolArgs, _, lo, hi int) {
+var avePoolJob = parallel.Loop[poolArgs]{Body: func(a *poolArgs, _, lo, hi int) {
 	in, out, fast := a.H*a.W, a.OutH*a.OutW, a.fast()
 	for i := lo; i < hi; i++ {
 		avePoolPlane(&a.PoolParams, fast, a.x[i*in:(i+1)*in], a.y[i*out:(i+1)*out])
@@ -269,10 +271,10 @@ func avePoolPlane(g *PoolParams, fast *windowOps, x, y []float32) {
 	}
 }
 
-var aveUnpoolJob = job[poolArgs]{f: func(a *poolArgs, worker, lo, hi int) {
+var aveUnpoolJob = parallel.Loop[poolArgs]{Body: func(a *poolArgs, worker, lo, hi int) {
 	in, out := a.H*a.W, a.OutH*a.OutW
 	fast, global := a.fastSquare().aveUnpool, a.global()
-	row := a.pool.buffer(worker, a.W)
+	row := a.pool.Scratch(worker, a.W)
 	for i := lo; i < hi; i++ {
 		dy, dx := a.y[i*out:(i+1)*out], a.x[i*in:(i+1)*in]
 		switch {

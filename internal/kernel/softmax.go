@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 // The functions of this file work on blobs of outer × channels × inner numbers
 // and normalize over the channels, as Caffe's softmax_layer.cpp does.
 
@@ -30,19 +32,19 @@ func SoftmaxBackward(p *Pool, y, dy, dx []float32, outer, channels, inner int) {
 		softmaxArgs{pool: p, dst: dx, x: dy, y: y, channels: channels, inner: inner}, outer)
 }
 
-func softmaxRun(p *Pool, rows, columns *job[softmaxArgs], a softmaxArgs, outer int) {
+func softmaxRun(p *Pool, rows, columns *parallel.Loop[softmaxArgs], a softmaxArgs, outer int) {
 	if outer == 0 || a.channels == 0 || a.inner == 0 {
 		return
 	}
 	if a.inner == 1 {
-		rows.run(p, outer, planesPerPart(a.channels), a)
+		rows.Run(p, outer, planesPerPart(a.channels), a)
 		return
 	}
 	a.chunks = (a.inner + softmaxColumns - 1) / softmaxColumns
-	columns.run(p, outer*a.chunks, 1, a)
+	columns.Run(p, outer*a.chunks, 1, a)
 }
 
-var softmaxRowJob = job[softmaxArgs]{f: func(a *softmaxArgs, _, lo, hi int) {
+var softmaxRowJob = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		x, y := a.x[i*a.channels:(i+1)*a.channels], a.dst[i*a.channels:(i+1)*a.channels]
 		vec().addScalar(y, x, -vec().max(x))
@@ -51,7 +53,7 @@ var softmaxRowJob = job[softmaxArgs]{f: func(a *softmaxArgs, _, lo, hi int) {
 	}
 }}
 
-var softmaxGradRowJob = job[softmaxArgs]{f: func(a *softmaxArgs, _, lo, hi int) {
+var softmaxGradRowJob = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		at, end := i*a.channels, (i+1)*a.channels
 		dx, dy, y := a.dst[at:end], a.x[at:end], a.y[at:end]
@@ -67,8 +69,8 @@ func (a *softmaxArgs) columns(i int) (first, n int) {
 	return item*a.channels*a.inner + lo, min(softmaxColumns, a.inner-lo)
 }
 
-var softmaxColumnJob = job[softmaxArgs]{f: func(a *softmaxArgs, worker, lo, hi int) {
-	buf := a.pool.buffer(worker, softmaxColumns)
+var softmaxColumnJob = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, worker, lo, hi int) {
+	buf := a.pool.Scratch(worker, softmaxColumns)
 	for i := lo; i < hi; i++ {
 		first, n := a.columns(i)
 		top := buf[:n] // first the columns' maxima, then their sums
@@ -94,8 +96,8 @@ var softmaxColumnJob = job[softmaxArgs]{f: func(a *softmaxArgs, worker, lo, hi i
 	}
 }}
 
-var softmaxGradColumnJob = job[softmaxArgs]{f: func(a *softmaxArgs, worker, lo, hi int) {
-	buf := a.pool.buffer(worker, softmaxColumns)
+var softmaxGradColumnJob = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, worker, lo, hi int) {
+	buf := a.pool.Scratch(worker, softmaxColumns)
 	for i := lo; i < hi; i++ {
 		first, n := a.columns(i)
 		dot := buf[:n]

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 // The functions of this file work on arrays of n items of c channels of s
 // numbers, as Caffe's blobs are: x[(i·c + ch)·s + k]. A plane is the s numbers
 // of one item and channel.
@@ -39,13 +41,13 @@ func ChannelScaleShift(p *Pool, dst, x, scale, shift []float32, n, c, s int) {
 	}
 	args := channelArgs{dst: dst, x: x, scale: scale, shift: shift, c: c, s: s}
 	if s == 1 {
-		rowScaleShiftJob.run(p, n, planesPerPart(c), args)
+		rowScaleShiftJob.Run(p, n, planesPerPart(c), args)
 		return
 	}
-	planeScaleShiftJob.run(p, n*c, planesPerPart(s), args)
+	planeScaleShiftJob.Run(p, n*c, planesPerPart(s), args)
 }
 
-var planeScaleShiftJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeScaleShiftJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dst, x, ch := a.dst[i*a.s:(i+1)*a.s], a.x[i*a.s:(i+1)*a.s], i%a.c
 		switch {
@@ -61,7 +63,7 @@ var planeScaleShiftJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int)
 	}
 }}
 
-var rowScaleShiftJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var rowScaleShiftJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		dst, x := a.dst[i*a.c:(i+1)*a.c], a.x[i*a.c:(i+1)*a.c]
 		switch {
@@ -93,19 +95,22 @@ func ChannelDot(p *Pool, dot, a, b []float32, n, c, s int) {
 	channelReduce(p, &planeDotJob, &columnDotJob, dot, channelArgs{x: a, y: b, n: n, c: c, s: s})
 }
 
-var planeSumJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeSumJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i] = vec().sum(a.x[i*a.s : (i+1)*a.s])
 	}
 }}
 
-var planeDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var planeDotJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i] = vec().dot(a.x[i*a.s:(i+1)*a.s], a.y[i*a.s:(i+1)*a.s])
 	}
 }}
 
-var columnSumJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var columnSumJob = parallel.Loop[channelArgs]{Body: columnSums}
+
+// columnSums leaves the sums of the columns from lo to hi-1.
+func columnSums(a *channelArgs, _, lo, hi int) {
 	sums := a.sums[lo:hi]
 	clear(sums)
 	for i := range a.n {
@@ -113,9 +118,9 @@ var columnSumJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 			sums[j] += float64(v)
 		}
 	}
-}}
+}
 
-var columnDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
+var columnDotJob = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	sums := a.sums[lo:hi]
 	clear(sums)
 	for i := range a.n {
@@ -128,11 +133,11 @@ var columnDotJob = job[channelArgs]{f: func(a *channelArgs, _, lo, hi int) {
 
 // channelReduce sums by planes, then over the planes of a channel in order; or
 // by columns, if a plane has one number.
-func channelReduce(p *Pool, planes, columns *job[channelArgs], out []float32, a channelArgs) {
+func channelReduce(p *Pool, planes, columns *parallel.Loop[channelArgs], out []float32, a channelArgs) {
 	if a.s == 1 {
 		sums := newPartials(a.c)
 		a.sums = *sums
-		columns.run(p, a.c, columnsPerPart, a)
+		columns.Run(p, a.c, columnsPerPart, a)
 		for ch, v := range a.sums {
 			out[ch] = float32(v)
 		}
@@ -141,7 +146,7 @@ func channelReduce(p *Pool, planes, columns *job[channelArgs], out []float32, a 
 	}
 	sums := newPartials((a.n + 1) * a.c)
 	a.sums = (*sums)[:a.n*a.c]
-	planes.run(p, a.n*a.c, planesPerPart(a.s), a)
+	planes.Run(p, a.n*a.c, planesPerPart(a.s), a)
 	total := (*sums)[a.n*a.c:]
 	sumItems(total, a.sums)
 	for ch, v := range total {

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 // Rule is an update rule of Caffe's solvers: ComputeUpdateValue in the named
 // file of its src/caffe/solvers.
 type Rule byte
@@ -55,7 +57,7 @@ type Update struct {
 // stay in the first-level cache.
 const updateBlock = 2 << 10
 
-var updateJob = job[Update]{f: func(u *Update, _, lo, hi int) {
+var updateJob = parallel.Loop[Update]{Body: func(u *Update, _, lo, hi int) {
 	for ; lo < hi; lo += updateBlock {
 		u.block(lo, min(lo+updateBlock, hi))
 	}
@@ -67,7 +69,7 @@ func (u *Update) Run(p *Pool) {
 	if u.Rule >= AdaDelta {
 		vecCheck("Update", len(u.History2), len(u.Diff))
 	}
-	updateJob.run(p, len(u.Diff), vecBlock, *u)
+	updateJob.Run(p, len(u.Diff), vecBlock, *u)
 }
 
 func (u *Update) block(lo, hi int) {

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // winogradChannels is the least number of channels and of outputs of a group
 // for which Winograd's convolution is used: with fewer, the transforms take
@@ -209,14 +213,15 @@ func (w *winograd) maxPixels() int {
 }
 
 // run computes dst from src. A nil bias counts as zeros.
-func (w *winograd) run(p *Pool, src, weight, bias, dst []float32) {
+func (w *winograd) run(op parallel.Op, src, weight, bias, dst []float32) {
+	p := op.Pool()
 	w.u, w.pool, w.x, w.weight, w.bias, w.result = &micros[active], p, src, weight, bias, dst
 	w.prepare()
 	rows := ceilDiv(w.blockTiles(), tileRows) * tileRows
 	w.rowAt = numbers(w.rowAt, rows, w.depth)
 	w.colAt = numbers(w.colAt, w.channels, 1)
 	w.slot = roundUp(rows*max(w.depth, w.width), 16) + 16 // the matrices start in different sets of the cache
-	shared := p.shared(w.groups * w.width * (1 + w.matrices()*w.channels))
+	shared := op.Workspace(w.groups * w.width * (1 + w.matrices()*w.channels))
 	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
 	w.turn = w.u.transpose
 	if w.streams() {
@@ -294,7 +299,7 @@ func (w *winograd) pack(worker, group, panel, piece int) {
 	first := piece * winogradPiece
 	channels := min(winogradPiece, w.channels-first)
 	taps := w.r * w.r
-	buf := w.pool.buffer(worker, channels*taps*width+winogradTemporary)
+	buf := w.pool.Scratch(worker, channels*taps*width+winogradTemporary)
 	tmp, rows := buf[:winogradTemporary], buf[winogradTemporary:]
 	if n < width {
 		clear(rows)
@@ -343,7 +348,7 @@ func (w *winograd) compute(worker, group, block int) {
 	matrices := w.matrices()
 
 	plane := (w.maxPixels() + 1) * lanes
-	buf := w.pool.buffer(worker, winogradTemporary+plane+(matrices+1)*w.slot)
+	buf := w.pool.Scratch(worker, winogradTemporary+plane+(matrices+1)*w.slot)
 	tmp, pixels, slots := buf[:winogradTemporary], buf[winogradTemporary:][:plane], buf[winogradTemporary+plane:]
 
 	// Transformed tiles are rows of matrices, of which number xi is in slot xi+1.

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/gocaffe/gocaffe/parallel"
+
 const (
 	// winogradChunk bounds the transformed tiles that all threads multiply
 	// together, so that they stay in the L3 cache.
@@ -79,8 +81,8 @@ func newWinogradGrad(w *winograd) *winogradGrad {
 
 // run adds the gradient of the weights to dweight and, unless that is nil, that
 // of the bias to dbias: the numbers of dy are summed where they are read anyway.
-func (t *winogradGrad) run(p *Pool, x, dy, dweight, dbias []float32) {
-	w := t.w
+func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
+	w, p := t.w, op.Pool()
 	t.u, t.pool, t.x, t.dy, t.dweight, t.dbias = &micros[active], p, x, dy, dweight, dbias
 	if n := w.batch * w.bands * w.outputs; dbias != nil && len(t.dySums) < n {
 		t.dySums = make([]float64, n)
@@ -97,7 +99,7 @@ func (t *winogradGrad) run(p *Pool, x, dy, dweight, dbias []float32) {
 	if t.parts > 1 {
 		tiles = 0 // each part has its own
 	}
-	shared := p.shared(sums + tiles)
+	shared := op.Workspace(sums + tiles)
 	t.sums, t.tiles = shared[:sums], shared[sums:]
 	for t.group = range w.groups {
 		if t.parts > 1 {
@@ -131,7 +133,7 @@ func (t *winogradGrad) Do(worker, i int) {
 	case transformTiles:
 		t.transform(worker, t.first, t.first+i/(2*t.w.images), i/2%t.w.images, i%2 == 1, t.tiles)
 	case multiplyTiles:
-		t.multiply(i/t.panels, i%t.panels, t.first, t.n, t.tiles, t.sums, t.pool.buffer(worker, t.spare()), t.first == 0)
+		t.multiply(i/t.panels, i%t.panels, t.first, t.n, t.tiles, t.sums, t.pool.Scratch(worker, t.spare()), t.first == 0)
 	case transformSums:
 		t.finish(worker, i%t.panels, i/t.panels*winogradOutputs)
 	}
@@ -141,7 +143,7 @@ func (t *winogradGrad) Do(worker, i int) {
 func (t *winogradGrad) sumPart(worker, part int) {
 	chunks := ceilDiv(t.w.blocks(), t.chunk)
 	// Behind what transform takes of the same buffer.
-	tiles := t.pool.buffer(worker, t.pixels()+t.tileSize()+t.spare())[t.pixels():]
+	tiles := t.pool.Scratch(worker, t.pixels()+t.tileSize()+t.spare())[t.pixels():]
 	tiles, spare := tiles[:t.tileSize()], tiles[t.tileSize():]
 	sums := t.sums[part*t.sumSize():][:t.sumSize()]
 	start := part * chunks / t.parts
@@ -188,7 +190,7 @@ func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles
 	}
 	band := block % w.bands
 	tile := w.start(block) - w.start(first) + image*w.band[band].tiles
-	buf := t.pool.buffer(worker, t.pixels())
+	buf := t.pool.Scratch(worker, t.pixels())
 	tmp, pixels := buf[:winogradTemporary], buf[winogradTemporary:]
 	if dy {
 		t.transformGrad(n, band, tile, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
@@ -260,7 +262,7 @@ func (t *winogradGrad) finish(worker, panel, o int) {
 	j, n, width := t.panel(panel)
 	outputs := min(winogradOutputs, w.outputs-o)
 	size := w.r * w.r
-	buf := t.pool.buffer(worker, winogradTemporary+size*width)
+	buf := t.pool.Scratch(worker, winogradTemporary+size*width)
 	tmp, taps := buf[:winogradTemporary], buf[winogradTemporary:]
 	for part := 1; part < t.parts; part++ {
 		for xi := range w.matrices() {

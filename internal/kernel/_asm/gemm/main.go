@@ -49,7 +49,6 @@ func main() {
 	transposeAVX2()
 	transposeAVX512()
 	copyRows()
-	pause()
 	Generate()
 }
 
@@ -278,15 +277,6 @@ func transposeAVX512With(name string, store func(ops ...Op)) {
 		}
 		return out
 	})
-}
-
-// pause writes the instruction for loops that wait: it saves power and leaves
-// the processor to its other thread.
-func pause() {
-	TEXT("pause", NOSPLIT, "func()")
-	Doc("pause waits for some ten nanoseconds.")
-	PAUSE()
-	RET()
 }
 
 // copyRows writes the copy of a matrix, for both levels: rows are short, and

@@ -1,15 +1,23 @@
-package kernel
+package parallel
 
 import (
-	"math/rand/v2"
-	"slices"
-	"sync"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gocaffe/gocaffe/internal/leak"
 )
+
+// eachPool calls f with no pool and with pools of 1 to 4 threads.
+func eachPool(f func(name string, p *Pool)) {
+	f("nil", nil)
+	for n := 1; n <= 4; n++ {
+		p := NewPool(n)
+		f(fmt.Sprint(n), p)
+		p.Close()
+	}
+}
 
 func TestPoolRunsEveryPartOnce(t *testing.T) {
 	eachPool(func(name string, p *Pool) {
@@ -97,29 +105,4 @@ func testPoolSleeps(t *testing.T, threads int) {
 	p = NewPool(threads)
 	p.Run(100, TaskFunc(func(_, _ int) {}))
 	p.Close()
-}
-
-// Two goroutines may use one pool; one operation waits for the other.
-func TestPoolShared(t *testing.T) {
-	p := NewPool(2)
-	defer p.Close()
-	const n = 90
-	r := rand.New(rand.NewPCG(5, 5))
-	a, b := guarded(r, n*n), guarded(r, n*n)
-	want := make([]float32, n*n)
-	Gemm(nil, true, true, n, n, n, 1, a, n, b, n, 0, want, n)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 20 {
-				got := make([]float32, n*n)
-				Gemm(p, true, true, n, n, n, 1, a, n, b, n, 0, got, n)
-				if !slices.Equal(got, want) {
-					t.Error("a product is wrong")
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
 }

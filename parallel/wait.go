@@ -1,4 +1,4 @@
-package kernel
+package parallel
 
 import (
 	"sync/atomic"
@@ -6,21 +6,20 @@ import (
 )
 
 // spinTime is how long a goroutine of a pool watches for what it waits for
-// before it sleeps. To be woken takes some 70 µs where the processor has gone
-// idle, so that watching costs at most about as much again; between the parts
-// of an operation, and between most layers, there is less time.
+// before it sleeps. Waking it takes some 70 µs where the processor has gone
+// idle, so watching costs at most about as much again; between the runs of an
+// operation, and between most layers, less time passes.
 const spinTime = 100 * time.Microsecond
 
-// spinning waits a little, again and again for up to the time given from its
-// first turn on.
-type spinning struct {
+// A spinner waits actively for up to a time, which begins with its first turn.
+type spinner struct {
 	time  time.Duration
 	turns int
 	begin time.Time
 }
 
-// turn waits some 100 ns. It returns false when the time is over.
-func (s *spinning) turn() bool {
+// turn waits for some 100 ns and reports whether time is left.
+func (s *spinner) turn() bool {
 	if s.turns%16 == 0 {
 		switch {
 		case s.turns == 0 && s.time > 0:
@@ -37,16 +36,16 @@ func (s *spinning) turn() bool {
 // The states of a helper.
 const (
 	helperWaits  int32 = iota // it watches its state
-	helperSleeps              // and must be woken
+	helperSleeps              // it must be woken
 	helperWorks               // it has been started
 )
 
-// A helper is what a goroutine of a pool waits with.
+// A helper is what one goroutine of a pool waits with.
 type helper struct {
 	state atomic.Int32
 	wake  chan struct{}
 	spin  time.Duration
-	_     [128]byte // others watch other cache lines
+	_     [128]byte // keeps the states of two helpers on different cache lines
 }
 
 func (h *helper) init(spin time.Duration) {
@@ -60,9 +59,10 @@ func (h *helper) start() {
 	}
 }
 
-// wait returns true when the helper is started, false when the pool is closed.
+// wait waits until the helper is started and returns true, or false when the
+// pool is closed.
 func (h *helper) wait() bool {
-	for s := (spinning{time: h.spin}); s.turn(); {
+	for s := (spinner{time: h.spin}); s.turn(); {
 		if h.state.Load() == helperWorks {
 			return true
 		}
@@ -76,7 +76,7 @@ func (h *helper) wait() bool {
 
 // A countdown is what Run waits for the helpers with.
 type countdown struct {
-	n      atomic.Int32 // helpers that have not ended
+	n      atomic.Int32 // helpers that have not finished
 	sleeps atomic.Bool  // Run must be woken
 	wake   chan struct{}
 	spin   time.Duration
@@ -86,16 +86,16 @@ func (c *countdown) init(spin time.Duration) {
 	c.wake, c.spin = make(chan struct{}, 1), spin
 }
 
-// done says that one helper has ended.
+// done counts one helper as finished.
 func (c *countdown) done() {
 	if c.n.Add(-1) == 0 && c.sleeps.CompareAndSwap(true, false) {
 		c.wake <- struct{}{}
 	}
 }
 
-// wait returns when all have ended.
+// wait returns when all helpers have finished.
 func (c *countdown) wait() {
-	for s := (spinning{time: c.spin}); c.n.Load() != 0; {
+	for s := (spinner{time: c.spin}); c.n.Load() != 0; {
 		if !s.turn() {
 			c.sleeps.Store(true)
 			if c.n.Load() == 0 && c.sleeps.CompareAndSwap(true, false) {

@@ -1,0 +1,6 @@
+//go:build !amd64 || noasm
+
+package parallel
+
+// pause does nothing.
+func pause() {}
