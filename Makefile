@@ -78,23 +78,28 @@ generate: ptx ## make all generated files again
 	$(GO) generate ./...
 
 check-generated: generate ## fail if that changes a file
-	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel '*.ptx' '*.ptx.tmpl'
+	git diff --exit-code -- caffepb docs/layers.md prototxt/zoo internal/kernel '*.ptx.gz' '*.ptx.tmpl'
 
 # Kernels need no CUDA SDK. Compiled for the oldest devices that the drivers of
 # CUDA 11 and 12 have in common; a file *_sm80.cu is for those with tensor cores
 # for TF32. The output is the same on every machine with this version of clang.
+# A compressed file whose contents stay the same is left alone, so the version of
+# gzip does not matter.
 CLANG  ?= clang++-16
 PTX    := $(CLANG) -x cuda --cuda-device-only --cuda-feature=+ptx70 -nocudainc -nocudalib -fdeclspec \
 	-std=c++17 -O3 -Wall -Icuda/kernel -S
 
-ptx: ## compile every CUDA kernel (.cu) to .ptx beside it
+ptx: ## compile every CUDA kernel (.cu) to .ptx.gz beside it
 	@if ! command -v $(CLANG) >/dev/null 2>&1; then \
 		echo "SKIPPED: the CUDA kernels need $(CLANG) to be compiled (apt-get install clang-16)"; [ -z "$$CI" ]; exit; \
 	fi; \
+	mkdir -p bin; \
 	for f in $$(git ls-files -co --exclude-standard '*.cu'); do \
 		arch=sm_70; case $$f in *_sm80.cu) arch=sm_80;; esac; \
-		$(PTX) --cuda-gpu-arch=$$arch -o $${f%.cu}.ptx $$f || exit 1; \
+		$(PTX) --cuda-gpu-arch=$$arch -o bin/kernels.ptx $$f || exit 1; \
+		gzip -dc $${f%.cu}.ptx.gz 2>/dev/null | cmp -s - bin/kernels.ptx || gzip -9nc bin/kernels.ptx >$${f%.cu}.ptx.gz || exit 1; \
 	done; \
+	rm -f bin/kernels.ptx; \
 	sed 's/\[\[\.Package\]\]/pkgname/g' cmd/newlayer/layer.cu.tmpl | $(PTX) --cuda-gpu-arch=sm_70 -o - - | \
 		sed 's/\[pkgname/[[ "[" ]]pkgname/g; s/pkgname/[[.Package]]/g' >cmd/newlayer/layer.ptx.tmpl
 

@@ -34,7 +34,7 @@ type Device struct {
 	convolutions convolutions
 	memory       memory
 	staging      staging
-	modules      map[string]driver.Module // by the text of the PTX
+	modules      map[string]loadedModule // by the PTX
 	functions    map[*Kernel]function
 	config       driver.Config // of the launch under way, here so that none is allocated
 	args         [maxArgs]uint64
@@ -63,7 +63,7 @@ func Open(number int) (*Device, error) {
 	d := &Device{
 		number:    number,
 		drv:       drv,
-		modules:   make(map[string]driver.Module),
+		modules:   make(map[string]loadedModule),
 		functions: make(map[*Kernel]function),
 	}
 	for i := range d.args {
@@ -123,7 +123,7 @@ func (d *Device) Close() error {
 		d.memory.freeAll(d.drv, add)
 		d.staging.free(d.drv, add)
 		for _, m := range d.modules {
-			add(d.drv.ModuleUnload(m))
+			add(d.drv.ModuleUnload(m.handle))
 		}
 		add(d.drv.StreamDestroy(d.stream))
 	})

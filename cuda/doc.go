@@ -5,9 +5,9 @@
 // # Kernels
 //
 // A kernel is written in a .cu file beside its layer, with the words of
-// cuda/kernel/gpu.h, compiled to PTX ahead of time (make ptx) and embedded:
+// cuda/kernel/gpu.h, compiled to PTX ahead of time (make ptx), compressed and embedded:
 //
-//	//go:embed relu.ptx
+//	//go:embed relu.ptx.gz
 //	var reluPTX string
 //
 //	var (

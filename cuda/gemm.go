@@ -2,10 +2,10 @@ package cuda
 
 import _ "embed"
 
-//go:embed kernel/gemm.ptx
+//go:embed kernel/gemm.ptx.gz
 var gemmPTX string
 
-//go:embed kernel/gemm_sm80.ptx
+//go:embed kernel/gemm_sm80.ptx.gz
 var gemmSM80PTX string
 
 var (

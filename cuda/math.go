@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-//go:embed kernel/math.ptx
+//go:embed kernel/math.ptx.gz
 var mathPTX string
 
 // Math is the module of the arithmetic that layers share. It stands in the

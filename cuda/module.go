@@ -1,27 +1,45 @@
 package cuda
 
 import (
+	"compress/gzip"
 	"fmt"
+	"io"
 	"strings"
-	"sync"
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// A Module is the kernels of one .cu file, as PTX. It is made once, as a
-// package's variable, and compiled for a device when the first kernel is
-// launched there.
-type Module struct {
-	ptx   string
-	once  sync.Once
-	entry map[string]string // the parameters of each kernel, a letter for each
+// A Module holds the kernels of one .cu file, compiled to PTX. Make it once, as
+// a variable of the package; a device compiles it when it launches the first
+// kernel.
+type Module struct{ ptx string }
+
+// NewModule returns the module of a PTX file, plain (.ptx) or compressed by gzip
+// (.ptx.gz). A device decompresses it when it launches the first kernel.
+func NewModule(ptx string) *Module { return &Module{ptx} }
+
+// PTX returns the text of the module, decompressed. It fails if the compressed
+// data are damaged.
+func (m *Module) PTX() (string, error) {
+	if !strings.HasPrefix(m.ptx, "\x1f\x8b") {
+		return m.ptx, nil
+	}
+	text, err := decompress(m.ptx)
+	if err != nil {
+		return "", fmt.Errorf("cannot decompress the PTX: %w", err)
+	}
+	return text, nil
 }
 
-// NewModule returns the module of PTX text.
-func NewModule(ptx string) *Module { return &Module{ptx: ptx} }
-
-// PTX returns the text.
-func (m *Module) PTX() string { return m.ptx }
+func decompress(data string) (string, error) {
+	r, err := gzip.NewReader(strings.NewReader(data))
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	_, err = io.Copy(&text, r)
+	return text.String(), err
+}
 
 // Kernel returns the kernel of a name. That there is none shows at the launch.
 func (m *Module) Kernel(name string) *Kernel { return &Kernel{module: m, name: name} }
@@ -74,30 +92,48 @@ func entries(ptx string) map[string]string {
 	}
 }
 
-// function returns a kernel on the device, for which it compiles the module if
-// no kernel of the same text was used before. The context is current.
+// loadedModule is a module on a device.
+type loadedModule struct {
+	handle driver.Module
+	entry  map[string]string // see entries
+}
+
+// load returns the module on the device, which compiles it if none of the same
+// PTX has been loaded before. The context is current.
+func (d *Device) load(m *Module) (loadedModule, error) {
+	if loaded, ok := d.modules[m.ptx]; ok {
+		return loaded, nil
+	}
+	text, err := m.PTX()
+	if err != nil {
+		return loadedModule{}, err
+	}
+	handle, err := d.drv.ModuleLoad(text)
+	if err != nil {
+		return loadedModule{}, err
+	}
+	loaded := loadedModule{handle, entries(text)}
+	d.modules[m.ptx] = loaded
+	return loaded, nil
+}
+
+// function returns a kernel on the device. The context is current.
 func (d *Device) function(k *Kernel) (function, error) {
 	if f, ok := d.functions[k]; ok {
 		return f, nil
 	}
-	m := k.module
-	m.once.Do(func() { m.entry = entries(m.ptx) })
-	params, ok := m.entry[k.name]
-	if !ok {
-		return function{}, fmt.Errorf("kernel %s: the PTX has no entry of this name; was make ptx run after the last change?", k.name)
-	}
 	if d.notRecordable("to load kernel " + k.name) {
 		return function{}, ErrNotRecordable
 	}
-	module, ok := d.modules[m.ptx]
-	if !ok {
-		var err error
-		if module, err = d.drv.ModuleLoad(m.ptx); err != nil {
-			return function{}, fmt.Errorf("kernel %s: %w", k.name, err)
-		}
-		d.modules[m.ptx] = module
+	module, err := d.load(k.module)
+	if err != nil {
+		return function{}, fmt.Errorf("kernel %s: %w", k.name, err)
 	}
-	handle, err := d.drv.ModuleFunction(module, k.name)
+	params, ok := module.entry[k.name]
+	if !ok {
+		return function{}, fmt.Errorf("kernel %s: the PTX has no entry of this name; was make ptx run after the last change?", k.name)
+	}
+	handle, err := d.drv.ModuleFunction(module.handle, k.name)
 	if err != nil {
 		return function{}, fmt.Errorf("kernel %s: %w", k.name, err)
 	}

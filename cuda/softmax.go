@@ -2,7 +2,7 @@ package cuda
 
 import _ "embed"
 
-//go:embed kernel/softmax.ptx
+//go:embed kernel/softmax.ptx.gz
 var softmaxPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 )
 
-//go:embed labels.ptx
+//go:embed labels.ptx.gz
 var labelsPTX string
 
 var (

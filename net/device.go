@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed loss.ptx
+//go:embed loss.ptx.gz
 var lossPTX string
 
 var netLoss = cuda.NewModule(lossPTX).Kernel("net_loss")

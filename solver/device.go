@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel"
 )
 
-//go:embed update.ptx
+//go:embed update.ptx.gz
 var updatePTX string
 
 var updateModule = cuda.NewModule(updatePTX)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
@@ -73,12 +74,14 @@ func splitLines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// SelfTest is the PTX of selftest.cu.
-//
-//go:embed selftest.ptx
-var SelfTest string
+//go:embed selftest.ptx.gz
+var selfTest string
 
-// SelfTestSM80 is the PTX of selftest_sm80.cu.
-//
-//go:embed selftest_sm80.ptx
-var SelfTestSM80 string
+//go:embed selftest_sm80.ptx.gz
+var selfTestSM80 string
+
+// SelfTest and SelfTestSM80 are the modules of selftest.cu and selftest_sm80.cu.
+var (
+	SelfTest     = cuda.NewModule(selfTest)
+	SelfTestSM80 = cuda.NewModule(selfTestSM80)
+)

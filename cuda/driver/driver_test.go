@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
@@ -92,9 +93,17 @@ func stream(t testing.TB, d driver.Driver) driver.Stream {
 	return s
 }
 
+// ptx returns the text of a module.
+func ptx(t testing.TB, m *cuda.Module) string {
+	t.Helper()
+	text, err := m.PTX()
+	ok(t, err)
+	return text
+}
+
 func kernel(t testing.TB, d driver.Driver, name string) driver.Function {
 	t.Helper()
-	m, err := d.ModuleLoad(cudatest.SelfTest)
+	m, err := d.ModuleLoad(ptx(t, cudatest.SelfTest))
 	ok(t, err)
 	t.Cleanup(func() { ok(t, d.ModuleUnload(m)) })
 	f, err := d.ModuleFunction(m, name)
@@ -341,7 +350,7 @@ func TestDynamicSharedMemory(t *testing.T) {
 // numbers, of which small whole numbers need no rounding.
 func TestTensorCores(t *testing.T) {
 	d, fake := openAny(t)
-	m, err := d.ModuleLoad(cudatest.SelfTestSM80)
+	m, err := d.ModuleLoad(ptx(t, cudatest.SelfTestSM80))
 	if fake == nil && err != nil && strings.Contains(err.Error(), "not for this device") {
 		t.Skip("SKIPPED: the device is older than compute capability 8.0")
 	}
@@ -412,7 +421,7 @@ func TestKernelErrors(t *testing.T) {
 			context, err := d.PrimaryRetain(0)
 			ok(t, err)
 			ok(t, d.SetCurrent(context))
-			m, err := d.ModuleLoad(cudatest.SelfTest)
+			m, err := d.ModuleLoad(ptx(t, cudatest.SelfTest))
 			ok(t, err)
 			f := map[string]driver.Function{}
 			for _, name := range []string{"selftest_scale", "selftest_deadlock", "selftest_half", "selftest_sum"} {
@@ -525,13 +534,13 @@ func TestModuleErrors(t *testing.T) {
 	d, _ := open(t, "version=11000 capability=70")
 	_, err := d.ModuleLoad("nonsense")
 	want(t, err, "cuModuleLoadDataEx", "cannot compile", "this is not PTX: no .version or no .target\nptxas info")
-	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTest, ".version 7.0", ".version 8.0", 1))
+	_, err = d.ModuleLoad(strings.Replace(ptx(t, cudatest.SelfTest), ".version 7.0", ".version 8.0", 1))
 	want(t, err, "too old for the kernels", "PTX 8.0 is too new for CUDA 11.0")
-	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTest, "sm_70", "sm_80", 1))
+	_, err = d.ModuleLoad(strings.Replace(ptx(t, cudatest.SelfTest), "sm_70", "sm_80", 1))
 	want(t, err, "not for this device", "sm_80")
-	_, err = d.ModuleLoad(strings.Replace(cudatest.SelfTestSM80, "sm_80", "sm_70", 1))
+	_, err = d.ModuleLoad(strings.Replace(ptx(t, cudatest.SelfTestSM80), "sm_80", "sm_70", 1))
 	want(t, err, "cannot compile", "sm_70 has no .tf32")
-	m, err := d.ModuleLoad(cudatest.SelfTest)
+	m, err := d.ModuleLoad(ptx(t, cudatest.SelfTest))
 	ok(t, err)
 	f, err := d.ModuleFunction(m, "selftest_sum")
 	ok(t, err)

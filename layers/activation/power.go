@@ -42,7 +42,7 @@ Caffe: power_layer.cpp`,
 	})
 }
 
-//go:embed power.ptx
+//go:embed power.ptx.gz
 var powerPTX string
 
 var (

@@ -39,7 +39,7 @@ Caffe: prelu_layer.cpp, after He et al., "Delving deep into rectifiers" (2015)`,
 	})
 }
 
-//go:embed prelu.ptx
+//go:embed prelu.ptx.gz
 var preluPTX string
 
 var (

@@ -38,7 +38,7 @@ Caffe: relu_layer.cpp`,
 	})
 }
 
-//go:embed relu.ptx
+//go:embed relu.ptx.gz
 var reluPTX string
 
 var (

@@ -34,7 +34,7 @@ Caffe: sigmoid_layer.cpp`,
 	})
 }
 
-//go:embed sigmoid.ptx
+//go:embed sigmoid.ptx.gz
 var sigmoidPTX string
 
 var sigmoidKernels = cuda.NewModule(sigmoidPTX)

@@ -34,7 +34,7 @@ Caffe: tanh_layer.cpp`,
 	})
 }
 
-//go:embed tanh.ptx
+//go:embed tanh.ptx.gz
 var tanhPTX string
 
 var tanhKernels = cuda.NewModule(tanhPTX)

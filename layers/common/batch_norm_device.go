@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed batch_norm.ptx
+//go:embed batch_norm.ptx.gz
 var batchNormPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed dropout.ptx
+//go:embed dropout.ptx.gz
 var dropoutPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed accuracy.ptx
+//go:embed accuracy.ptx.gz
 var accuracyPTX string
 
 var (

@@ -33,7 +33,7 @@ Caffe: euclidean_loss_layer.cpp`,
 	})
 }
 
-//go:embed euclidean_loss.ptx
+//go:embed euclidean_loss.ptx.gz
 var euclideanLossPTX string
 
 var (

@@ -36,7 +36,7 @@ Caffe: hinge_loss_layer.cpp`,
 	})
 }
 
-//go:embed hinge_loss.ptx
+//go:embed hinge_loss.ptx.gz
 var hingeLossPTX string
 
 var (

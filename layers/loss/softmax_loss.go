@@ -47,7 +47,7 @@ Caffe: softmax_loss_layer.cpp`,
 	})
 }
 
-//go:embed softmax_loss.ptx
+//go:embed softmax_loss.ptx.gz
 var softmaxLossPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed argmax.ptx
+//go:embed argmax.ptx.gz
 var argmaxPTX string
 
 var (

@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed eltwise.ptx
+//go:embed eltwise.ptx.gz
 var eltwisePTX string
 
 var (

@@ -9,10 +9,10 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed conv.ptx
+//go:embed conv.ptx.gz
 var convPTX string
 
-//go:embed conv_sm80.ptx
+//go:embed conv_sm80.ptx.gz
 var convSM80PTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed lrn.ptx
+//go:embed lrn.ptx.gz
 var lrnPTX string
 
 var (

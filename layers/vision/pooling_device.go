@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed pooling.ptx
+//go:embed pooling.ptx.gz
 var poolingPTX string
 
 var (

@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed bn.ptx
+//go:embed bn.ptx.gz
 var ptx string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed center_loss.ptx
+//go:embed center_loss.ptx.gz
 var ptx string
 
 var (

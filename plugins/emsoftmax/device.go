@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed em_softmax_loss.ptx
+//go:embed em_softmax_loss.ptx.gz
 var ptx string
 
 var (

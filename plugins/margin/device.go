@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed margin.ptx
+//go:embed margin.ptx.gz
 var ptx string
 
 // Kernels are those of both layers.

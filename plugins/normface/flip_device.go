@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed flip.ptx
+//go:embed flip.ptx.gz
 var flipPTX string
 
 var (

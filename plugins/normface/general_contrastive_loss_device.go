@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed general_contrastive_loss.ptx
+//go:embed general_contrastive_loss.ptx.gz
 var generalContrastiveLossPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed general_triplet_loss.ptx
+//go:embed general_triplet_loss.ptx.gz
 var generalTripletLossPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed inner_distance.ptx
+//go:embed inner_distance.ptx.gz
 var innerDistancePTX string
 
 var (

@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed label_specific_add.ptx
+//go:embed label_specific_add.ptx.gz
 var labelSpecificAddPTX string
 
 var (

@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed label_specific_rescale.ptx
+//go:embed label_specific_rescale.ptx.gz
 var labelSpecificRescalePTX string
 
 var (

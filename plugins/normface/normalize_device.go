@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed normalize.ptx
+//go:embed normalize.ptx.gz
 var normalizePTX string
 
 var (
