@@ -131,7 +131,7 @@ func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 			if shape == nil || f.batch == 0 {
 				return nil, fmt.Errorf("%s: --input-shape and --batch are missing", name)
 			}
-			read := func() (*prototxt.Net, error) { return prototxt.ReadNet(name) }
+			read := func() (*prototxt.Net, error) { return net.Read(name) }
 			sources = append(sources, benchSource{strings.TrimSuffix(filepath.Base(name), ".prototxt"), read, shape, f.batch})
 			continue
 		}

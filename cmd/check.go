@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -45,15 +46,19 @@ file, line and column, and the exit code is 1.`,
 
 // checkFile checks a net or a solver with its nets.
 func (a *app) checkFile(path string, f *netFlags, shape []int) error {
-	file, err := prototxt.ReadNet(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		solverFile, solverErr := prototxt.ReadSolver(path)
-		switch {
-		case solverErr == nil:
-			return a.checkSolver(solverFile, f, shape)
-		case errorCount(solverErr) < errorCount(err):
-			return solverErr
+		return err
+	}
+	if prototxt.KindOf(text) == prototxt.KindSolver {
+		file, err := prototxt.ReadSolver(path)
+		if err != nil {
+			return err
 		}
+		return a.checkSolver(file, f, shape)
+	}
+	file, err := net.Read(path)
+	if err != nil {
 		return err
 	}
 	a.remarks(file)
@@ -63,15 +68,6 @@ func (a *app) checkFile(path string, f *netFlags, shape []int) error {
 		errs = append(errs, a.checkNet(fmt.Sprintf("%s, phase %v", path, phase), file, state, f, shape))
 	}
 	return distinct(errs)
-}
-
-// errorCount returns how many errors a file has.
-func errorCount(err error) int {
-	var list prototxt.ErrorList
-	if errors.As(err, &list) {
-		return len(list)
-	}
-	return 1
 }
 
 func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error {

@@ -40,7 +40,7 @@ layer { name: "quiet" type: "Silence" bottom: "bn" }
 	}
 	write(t, "three.prototxt", strings.NewReplacer(`"Pooling"`, `"Poling"`, "num_output: 10", "num_outputs: 10", `bottom: "ip1" bottom: "label" top: "accuracy"`, `bottom: "ip11" bottom: "label" top: "accuracy"`).Replace(text))
 	code, _, stderr := run("check", "three.prototxt")
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "num_outputs") {
+	if code != 1 || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, "num_outputs") || !strings.Contains(stderr, "Poling") {
 		t.Errorf("a file that cannot be read: exit code %d and\n%s", code, stderr)
 	}
 	write(t, "two.prototxt", strings.NewReplacer(`"Pooling"`, `"Poling"`, `bottom: "ip1" bottom: "label" top: "accuracy"`, `bottom: "ip11" bottom: "label" top: "accuracy"`).Replace(text))

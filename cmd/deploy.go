@@ -11,6 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
+	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
 )
@@ -69,7 +70,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 	if err := deploy.CheckTarget(f.dir, f.force); err != nil {
 		return fmt.Errorf("%w; --force writes over it", err)
 	}
-	file, err := prototxt.ReadNet(f.model)
+	file, err := net.Read(f.model)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/gocaffe/gocaffe/internal/near"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
@@ -39,7 +38,7 @@ the layer computes, its options with their defaults, and a sample for a net.`,
 			case layers.Lookup(args[0]) != nil:
 				text = describeLayer(layers.Lookup(args[0]))
 			default:
-				return unknownType(args[0])
+				return layers.UnknownType(args[0])
 			}
 			_, err := io.WriteString(a.stdout, text)
 			return err
@@ -118,14 +117,6 @@ func layerSource(info *layers.Info) string {
 		source += "@" + version
 	}
 	return source
-}
-
-// unknownType is the error of a type that no package provides.
-func unknownType(typ string) error {
-	if meant := near.Name(typ, layers.Types()); meant != "" {
-		return fmt.Errorf("unknown layer type %q, did you mean %q?", typ, meant)
-	}
-	return fmt.Errorf("unknown layer type %q (gocaffe layers lists the known ones)", typ)
 }
 
 func describeLayer(info *layers.Info) string {

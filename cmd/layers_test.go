@@ -72,8 +72,8 @@ func TestLayersFields(t *testing.T) {
 
 func TestLayersUnknown(t *testing.T) {
 	for typ, want := range map[string]string{
-		"Convolutoin": "gocaffe: unknown layer type \"Convolutoin\", did you mean \"Convolution\"?\n",
-		"Zzz":         "gocaffe: unknown layer type \"Zzz\" (gocaffe layers lists the known ones)\n",
+		"Convolutoin": "gocaffe: gocaffe has no layer type \"Convolutoin\", did you mean \"Convolution\"?\n",
+		"Zzz":         "gocaffe: gocaffe has no layer type \"Zzz\" (`gocaffe layers` lists those it has, `gocaffe build --with MODULE` adds a plugin's)\n",
 	} {
 		if code, _, stderr := run("layers", typ); code != 1 || stderr != want {
 			t.Errorf("exit code %d, %q, want 1, %q", code, stderr, want)

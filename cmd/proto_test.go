@@ -38,7 +38,7 @@ layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" relu_param { ceilin
 		{"one dash, before the command", []string{"-proto=" + fork, "check", net}, 0, ""},
 		{"no proto again", []string{"check", net}, 1, `unknown field "ceiling" of ReLUParameter`},
 		{"layer, no proto", []string{"check", warp}, 1, warp + `:1:49: layer "warp": unknown field "warp_param" of LayerParameter`},
-		{"layer", []string{"check", "--proto", fork, warp}, 1, warp + `:1:28: layer "warp": layer type "Qwertz": no plugin provides it; try a program`},
+		{"layer", []string{"check", "--proto", fork, warp}, 1, warp + `:1:28: layer "warp": gocaffe has no layer type "Qwertz" (`},
 		{"absent", []string{"check", "--proto", fork + "x", net}, 1, "gocaffe: --proto: open "},
 		{"no .proto file", []string{"check", "--proto", net, net}, 1, "gocaffe: --proto: " + net + ":1:1: "},
 	} {

@@ -277,7 +277,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 	if err != nil {
 		return nil, net.Options{}, err
 	}
-	file, err := prototxt.ReadNet(f.model)
+	file, err := net.Read(f.model)
 	if err != nil {
 		return nil, net.Options{}, err
 	}

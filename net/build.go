@@ -73,7 +73,7 @@ type logLine struct {
 // first what is wrong with the file as a whole.
 func (b *builder) build() error {
 	filtered := b.filter(b.file.Param)
-	b.errs = check(b.file, filtered.Layer)
+	b.errs = check(b.file, filtered.Layer, b.state)
 	if len(b.errs) == 0 {
 		text := bytes.TrimSuffix(prototxt.Marshal(filtered), []byte("\n"))
 		b.logf("net.cpp:53", "Initializing net from parameters: \n%s", text)

@@ -15,19 +15,25 @@ import (
 type checker struct {
 	file     *prototxt.Net
 	layers   []*caffepb.LayerParameter // those of the present state
-	absent   map[string]string         // the tops of the other layers, and which layer that is
+	state    *caffepb.NetState
+	absent   map[string]string // the tops of the other layers, and which layer that is
 	wiring   wiring
 	producer map[string]int // the layer that made each blob so far
 	later    map[string]int // the first layer that makes each blob
-	errs     prototxt.ErrorList
+
+	unknown      map[string][]*caffepb.LayerParameter // the layers of each unknown type
+	unknownTypes []string                             // in the order of the file
+
+	errs prototxt.ErrorList
 }
 
 // check returns what is wrong with the layers, which are those of the file
 // that take part.
-func check(file *prototxt.Net, param []*caffepb.LayerParameter) prototxt.ErrorList {
+func check(file *prototxt.Net, param []*caffepb.LayerParameter, state *caffepb.NetState) prototxt.ErrorList {
 	c := &checker{
 		file:     file,
 		layers:   param,
+		state:    state,
 		absent:   make(map[string]string),
 		wiring:   wire(param),
 		producer: make(map[string]int),
@@ -46,12 +52,16 @@ func check(file *prototxt.Net, param []*caffepb.LayerParameter) prototxt.ErrorLi
 			}
 		}
 	}
+	infos := make([]*layers.Info, len(param))
 	for i, layer := range param {
-		info := c.layerType(layer)
+		infos[i] = c.layerType(layer)
+	}
+	c.reportTypes()
+	for i, layer := range param {
 		c.bottoms(i, layer)
 		c.tops(i, layer)
-		if info != nil {
-			c.counts(layer, info)
+		if infos[i] != nil {
+			c.counts(layer, infos[i])
 		}
 	}
 	return c.errs
@@ -81,23 +91,53 @@ func (c *checker) rules(layer *caffepb.LayerParameter) {
 	}
 }
 
+// layerType returns the description of a layer's type, or nil if nobody has
+// registered it; reportTypes reports those.
 func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 	typ := layer.GetType()
-	info := layers.Lookup(typ)
-	if info != nil {
+	if info := layers.Lookup(typ); info != nil {
 		return info
 	}
-	known := layers.Types()
-	switch nearest := near.Name(typ, known); {
-	case typ == "":
-		c.errorf(layer, "", 0, "has no type")
-	case nearest != "":
-		c.errorf(layer, "type", 0, "layer type %q: no plugin provides it, did you mean %q?", typ, nearest)
-	default:
-		c.errorf(layer, "type", 0, "layer type %q: no plugin provides it; try a program with one more (gocaffe build --with MODULE), "+
-			"this one has %s", typ, strings.Join(known, ", "))
+	if c.unknown == nil {
+		c.unknown = make(map[string][]*caffepb.LayerParameter)
 	}
+	if c.unknown[typ] == nil {
+		c.unknownTypes = append(c.unknownTypes, typ)
+	}
+	c.unknown[typ] = append(c.unknown[typ], layer)
 	return nil
+}
+
+// reportTypes adds one error for each unknown type, with all its places.
+func (c *checker) reportTypes() {
+	const most = 8
+	for _, typ := range c.unknownTypes {
+		users := c.unknown[typ]
+		if typ == "" {
+			for _, layer := range users {
+				c.errorf(layer, "", 0, "%w", layers.UnknownType(typ))
+			}
+			continue
+		}
+		also := ""
+		for i, layer := range users[1:] {
+			if i == most {
+				also += fmt.Sprintf(" and %d more", len(users)-1-most)
+				break
+			}
+			if i > 0 {
+				also += ", "
+			}
+			also += fmt.Sprintf("%q", layer.GetName())
+			if at := c.file.Positions.Of(layer, "type", 0); at.IsValid() {
+				also += fmt.Sprintf(" (line %d)", at.Line)
+			}
+		}
+		if also != "" {
+			also = "; also in " + also
+		}
+		c.errorf(users[0], "type", 0, "%w%s", layers.UnknownType(typ), also)
+	}
 }
 
 func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
@@ -109,12 +149,31 @@ func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
 		if at, ok := c.later[name]; ok {
 			what += fmt.Sprintf(", layer %q which makes it comes later", c.layers[at].GetName())
 		} else if out, ok := c.absent[name]; ok {
-			what += fmt.Sprintf(", layer %q which makes it is not part of the net in this phase, level and stage", out)
+			what += fmt.Sprintf(", layer %q which makes it is not part of this net (%s)", out, describeState(c.state))
 		} else if nearest := c.nearestBlob(name); nearest != "" {
 			what += fmt.Sprintf(", did you mean %q?", nearest)
 		}
 		c.errorf(layer, "bottom", j, "%s", what)
 	}
+}
+
+// describeState returns "phase TEST, level 0, stages a and b".
+func describeState(state *caffepb.NetState) string {
+	stages := "no stages"
+	var named []string
+	for _, s := range state.GetStage() {
+		if s != "" { // the program's --stage without a value
+			named = append(named, fmt.Sprintf("%q", s))
+		}
+	}
+	switch len(named) {
+	case 0:
+	case 1:
+		stages = "stage " + named[0]
+	default:
+		stages = "stages " + strings.Join(named, ", ")
+	}
+	return fmt.Sprintf("phase %v, level %d, %s", state.GetPhase(), state.GetLevel(), stages)
 }
 
 // nearestBlob returns the name of the blob made so far that is nearest.

@@ -2,6 +2,9 @@ package net
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,7 +20,7 @@ func TestErrors(t *testing.T) {
 		want       []string
 	}{
 		{"misspelt type", "layer {\n  name: 'ip'\n  type: 'InerProduct'\n  bottom: 'data'\n  top: 'ip'\n}",
-			[]string{`net.prototxt:4:9: layer "ip": layer type "InerProduct": no plugin provides it, did you mean "InnerProduct"?`}},
+			[]string{`net.prototxt:4:9: layer "ip": gocaffe has no layer type "InerProduct", did you mean "InnerProduct"?`}},
 		{"no type", "layer { name: 'ip' bottom: 'data' top: 'ip' }",
 			[]string{`net.prototxt:2:1: layer "ip": has no type`}},
 		{"misspelt bottom", "layer { name: 'relu' type: 'ReLU'\nbottom: 'dta' top: 'relu' }",
@@ -27,7 +30,7 @@ func TestErrors(t *testing.T) {
 		{"bottom comes later", "layer { name: 'r1' type: 'ReLU' bottom: 'r2' top: 'r1' }\nlayer { name: 'relu2' type: 'ReLU' bottom: 'data' top: 'r2' }",
 			[]string{`net.prototxt:2:41: layer "r1": bottom "r2" is not the top of any layer above, layer "relu2" which makes it comes later`}},
 		{"bottom of another phase", "layer { name: 'd' type: 'DummyData' top: 'x' include { phase: TRAIN } }\nlayer { name: 'r1' type: 'ReLU' bottom: 'x' top: 'r1' }",
-			[]string{`net.prototxt:3:41: layer "r1": bottom "x" is not the top of any layer above, layer "d" which makes it is not part of the net in this phase, level and stage`}},
+			[]string{`net.prototxt:3:41: layer "r1": bottom "x" is not the top of any layer above, layer "d" which makes it is not part of this net (phase TEST, level 0, no stages)`}},
 		{"too few bottoms", "layer { name: 'loss' type: 'EuclideanLoss' bottom: 'data' top: 'loss' }",
 			[]string{`net.prototxt:2:52: layer "loss": has 1 bottom, type EuclideanLoss takes 2`}},
 		{"no bottom", "layer { name: 'relu' type: 'ReLU' top: 'relu' }",
@@ -62,9 +65,9 @@ func TestErrors(t *testing.T) {
 		{"shared decay_mult", shared("param { name: 'w' decay_mult: 2 } inner_product_param { num_output: 4 bias_term: false }",
 			"param { name: 'w' decay_mult: 0.5 } inner_product_param { num_output: 4 bias_term: false }"),
 			[]string{`net.prototxt:3:55: layer "b": shared param "w" has decay_mult 0.5, the layer "a" that owns it has 2`}},
-		{"several", "layer { name: 'a' type: 'Relu6' bottom: 'data' top: 'a' }\nlayer { name: 'b' type: 'ReLU' bottom: 'x' top: 'label' }",
+		{"several", "layer { name: 'a' type: 'Rellu' bottom: 'data' top: 'a' }\nlayer { name: 'b' type: 'ReLU' bottom: 'x' top: 'label' }",
 			[]string{
-				`net.prototxt:2:25: layer "a": layer type "Relu6": no plugin provides it, did you mean "ReLU"?`,
+				`net.prototxt:2:25: layer "a": gocaffe has no layer type "Rellu", did you mean "ReLU"?`,
 				`net.prototxt:3:40: layer "b": bottom "x" is not the top of any layer above`,
 				`net.prototxt:3:49: layer "b": top "label" is a top of layer "in" already`,
 			}},
@@ -104,11 +107,32 @@ func shared(a, b string) string {
 		"layer { name: 'b' type: 'InnerProduct' bottom: 'data' " + b + " top: 'b' }"
 }
 
-func TestUnknownTypeListsTypes(t *testing.T) {
-	_, err := New(parse(t, "layer { name: 'x' type: 'Qqqqqqq' top: 'x' }"), Options{})
-	if err == nil || !strings.Contains(err.Error(), `layer type "Qqqqqqq": no plugin provides it; try a program with one more (gocaffe build --with MODULE), this one has `) ||
-		!strings.Contains(err.Error(), "ReLU, ") {
-		t.Errorf("got %v, want the list of known types", err)
+// An unknown type is named once, with all its places.
+func TestUnknownTypeOnce(t *testing.T) {
+	text := ""
+	for i := range 12 {
+		text += fmt.Sprintf("layer { name: 'x%d' type: 'Qqqqqqq' top: 'x%[1]d' }\n", i)
+	}
+	_, err := New(parse(t, text), Options{})
+	want := "net.prototxt:1:26: layer \"x0\": gocaffe has no layer type \"Qqqqqqq\" (`gocaffe layers` lists those it has, " +
+		"`gocaffe build --with MODULE` adds a plugin's); also in \"x1\" (line 2), \"x2\" (line 3), \"x3\" (line 4), \"x4\" (line 5), " +
+		"\"x5\" (line 6), \"x6\" (line 7), \"x7\" (line 8), \"x8\" (line 9) and 3 more"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A file with unknown fields is searched for unknown types too.
+func TestReadFindsTypesAndFields(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "n.prototxt")
+	text := "layer { name: 'a' type: 'Qqqqqqq' toop: 'a' }\nlayer { name: 'b' type: 'ReLU' bottom: 'nothing' }"
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, err := Read(path)
+	if file != nil || err == nil || strings.Count(err.Error(), "\n") != 1 ||
+		!strings.Contains(err.Error(), `unknown field "toop"`) || !strings.Contains(err.Error(), `no layer type "Qqqqqqq"`) {
+		t.Errorf("got %v, want an unknown field and an unknown type", err)
 	}
 }
 
@@ -117,7 +141,7 @@ func TestErrorWithoutPositions(t *testing.T) {
 	file := parse(t, "layer { name: 'x' type: 'Rellu' bottom: 'y' top: 'x' }")
 	file.Positions = nil
 	_, err := New(file, Options{})
-	want := `net.prototxt: layer "x": layer type "Rellu": no plugin provides it, did you mean "ReLU"?` + "\n" +
+	want := `net.prototxt: layer "x": gocaffe has no layer type "Rellu", did you mean "ReLU"?` + "\n" +
 		`net.prototxt: layer "x": bottom "y" is not the top of any layer above`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

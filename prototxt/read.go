@@ -6,7 +6,9 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// ReadNet reads a net file and brings it to the present form.
+// ReadNet reads a net file and brings it to the present form. If the text has
+// errors, the net is returned too, as far as it could be read, so that more
+// can be found wrong with it in the same run; nothing else should use it.
 func ReadNet(path string) (*Net, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -19,7 +21,7 @@ func ReadNet(path string) (*Net, error) {
 func ParseNet(file string, text []byte) (*Net, error) {
 	n := &Net{File: file, Param: new(caffepb.NetParameter), Positions: NewPositions()}
 	if err := Parse(file, text, n.Param, n.Positions); err != nil {
-		return nil, err
+		return n, wrongKind(file, text, KindNet, err)
 	}
 	notes, err := UpgradeNet(file, n.Param, n.Positions)
 	if err != nil {
@@ -49,7 +51,7 @@ func ReadSolver(path string) (*Solver, error) {
 func ParseSolver(file string, text []byte) (*Solver, error) {
 	s := &Solver{File: file, Param: new(caffepb.SolverParameter), Positions: NewPositions()}
 	if err := Parse(file, text, s.Param, s.Positions); err != nil {
-		return nil, err
+		return nil, wrongKind(file, text, KindSolver, err)
 	}
 	notes, err := UpgradeSolver(file, s.Param, s.Positions)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -49,7 +50,7 @@ func (s *Solver) readNet(source netSource, phase caffepb.Phase, state *caffepb.N
 	file := &prototxt.Net{File: s.file.File, Param: source.message, Positions: s.file.Positions}
 	if source.message == nil {
 		var err error
-		if file, err = prototxt.ReadNet(source.file); err != nil {
+		if file, err = net.Read(source.file); err != nil {
 			return nil, nil, s.inField(source.field, source.index, err)
 		}
 		s.logNotes(file.Notes)

@@ -1,0 +1,39 @@
+package prototxt
+
+import "testing"
+
+func TestKindOf(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want Kind
+	}{
+		{"", KindUnknown},
+		{"net: \"x\" base_lr: 1", KindSolver},
+		{"net_param { layer { name: \"x\" } } base_lr: 1", KindSolver},
+		{"name: \"x\" input: \"data\" input_dim: 1", KindNet},
+		{"layer { botom: \"x\" topp: \"y\" }", KindNet},
+		{"layers { type: RELU } base_lr: 1 momentum: 1 net: \"x\"", KindNet}, // settings of a solver at the wrong place
+		{"base_lrr: 1 momentun: 2 max_iter: 10", KindSolver},
+		{"debug_info: true", KindUnknown},
+		{"layer {", KindNet},
+		{"# layer { }\nmax_iter: 1", KindSolver},
+		{"}}} max_iter: 1", KindSolver},
+		{"layer", KindUnknown},
+		{"\x01\xff{\"", KindUnknown},
+	} {
+		if got := KindOf([]byte(tt.text)); got != tt.want {
+			t.Errorf("%q: got %v, want %v", tt.text, got, tt.want)
+		}
+	}
+}
+
+func TestWrongKind(t *testing.T) {
+	_, err := ParseNet("s.prototxt", []byte("net: \"dir/n.prototxt\"\nbase_lr: 1"))
+	if want := `s.prototxt:1:1: this is a solver, want a net; its net is "dir/n.prototxt"`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	_, err = ParseSolver("n.prototxt", []byte("layer { name: \"a\" }\nlayer { name: \"b\" }"))
+	if want := `n.prototxt:1:1: this is a net with 2 layers, want a solver`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
