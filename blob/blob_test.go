@@ -102,7 +102,7 @@ func TestShape(t *testing.T) {
 // TestZero checks that the zero Blob may be asked for everything.
 func TestZero(t *testing.T) {
 	var b Blob
-	if b.Count() != 0 || len(b.Data()) != 0 || len(b.MutableDiff()) != 0 || b.HostBytes() != 0 || b.Tensor() != nil {
+	if b.Count() != 0 || len(b.Data()) != 0 || len(b.MutableDiff()) != 0 || b.HostBytes() != 0 {
 		t.Error("the zero Blob is not empty")
 	}
 	if err := b.ReshapeLike(newBlob(t, 2, 2)); err != nil || len(b.MutableData()) != 4 {
@@ -173,37 +173,6 @@ func TestAllocs(t *testing.T) {
 		b.MutableData()[0]++
 	}); n != 0 {
 		t.Errorf("Reshape to a size that was there before allocates %v times", n)
-	}
-}
-
-// TestTensor checks that a tensor is a view, in both directions.
-func TestTensor(t *testing.T) {
-	b := newBlob(t, 2, 3)
-	copy(b.MutableData(), []float32{1, 2, 3, 4, 5, 6})
-	d := b.Tensor()
-	if v, err := d.At(1, 0); err != nil || v.(float32) != 4 {
-		t.Errorf("number 1, 0 of the tensor is %v, %v, want 4", v, err)
-	}
-	if err := d.SetAt(float32(40), 1, 0); err != nil || b.Data()[3] != 40 {
-		t.Errorf("what is written to the tensor is not in the blob: %v, %v", b.Data(), err)
-	}
-	b.MutableData()[5] = 60
-	if v, err := d.At(1, 2); err != nil || v.(float32) != 60 {
-		t.Errorf("what is written to the blob is not in the tensor: %v, %v", v, err)
-	}
-	if err := b.DiffTensor().SetAt(float32(7), 0, 1); err != nil || b.Diff()[1] != 7 || b.Data()[1] != 2 {
-		t.Errorf("diff is %v, data are %v: %v", b.Diff(), b.Data(), err)
-	}
-	doubled, err := d.Add(d)
-	if err != nil || doubled.Data().([]float32)[3] != 80 {
-		t.Errorf("the tensor cannot be computed with: %v, %v", doubled, err)
-	}
-	scalar := newBlob(t)
-	if scalar.Tensor().Memset(float32(3)); scalar.Data()[0] != 3 {
-		t.Errorf("scalar is %g, want 3", scalar.Data()[0])
-	}
-	if newBlob(t, 2, 0).Tensor() != nil {
-		t.Error("a blob of no numbers has a tensor")
 	}
 }
 

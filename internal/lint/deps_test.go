@@ -35,6 +35,7 @@ var allowed = []struct {
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},
 	{"prototxt/zoo", "prototxt internal/atomicfile"},
 	{"blob", "caffepb"},
+	{"blobtensor", "blob"},
 	{"internal/dynlib", ""},
 	{"cuda/driver", "internal/dynlib"},
 	{"cuda/lib", "cuda/driver internal/dynlib"},
