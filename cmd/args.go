@@ -12,14 +12,21 @@ import (
 // caffeArgs brings a command line as Caffe's gflags reads it to the form that
 // pflag reads. gflags takes "-solver x" for "--solver x", "-nolog" for
 // "--log=false", flags before the command, and files of flags. The command
-// comes first in the result.
+// comes first in the result. A word that should be a command and is none is an
+// error, whatever flags are wrong besides.
 func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
-	args, err := expandFlagFiles(args, 0)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	if len(args) > 0 && (args[0] == "help" || args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		return args, nil
+	}
+	args, err := expandFlagFiles(args)
 	if err != nil {
 		return nil, err
 	}
 	flags := allFlags(root)
 	var words, rest []string
+	hasArgs := false // rest has more than flags
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
@@ -29,11 +36,10 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 		name := strings.TrimLeft(arg, "-")
 		dashes := len(arg) - len(name)
 		if dashes == 0 || dashes > 2 || name == "" || name[0] == '=' {
-			first, next := len(words) == 0, len(rest) == 0
-			if (first || next) && isCommand(root, append(words[:len(words):len(words)], arg)) {
+			if (len(words) == 0 || !hasArgs) && isCommand(root, append(words[:len(words):len(words)], arg)) {
 				words = append(words, arg)
 			} else {
-				rest = append(rest, arg)
+				rest, hasArgs = append(rest, arg), true
 			}
 			continue
 		}
@@ -65,25 +71,28 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 			rest = append(rest, "--"+flag.Name)
 		}
 	}
-	return append(words, rest...), nil
+	return append(words, rest...), unknownCommand(root, words, rest)
 }
 
-// isCommand tells whether the words name a command.
+// isCommand reports whether the words name a command.
 func isCommand(root *cobra.Command, words []string) bool {
 	c := root
 	for _, w := range words {
-		var next *cobra.Command
-		for _, sub := range c.Commands() {
-			if sub.Name() == w || sub.HasAlias(w) {
-				next = sub
-			}
-		}
-		if next == nil {
+		if c = subcommand(c, w); c == nil {
 			return false
 		}
-		c = next
 	}
 	return true
+}
+
+// subcommand returns the command below c of a name or alias, or nil.
+func subcommand(c *cobra.Command, name string) *cobra.Command {
+	for _, sub := range c.Commands() {
+		if sub.Name() == name || sub.HasAlias(name) {
+			return sub
+		}
+	}
+	return nil
 }
 
 // allFlags returns the flags of all commands. A name means the same kind of
@@ -110,40 +119,67 @@ func dashed(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
 
+const (
+	maxFlagFiles = 100     // on a command line and in its flag files
+	maxFlagWords = 1 << 16 // in all of them
+)
+
 // expandFlagFiles replaces --flagfile=FILE by the flags in it, one in a line,
 // with comments after #, as gflags does.
-func expandFlagFiles(args []string, depth int) ([]string, error) {
-	if depth > 10 {
-		return nil, fmt.Errorf("--flagfile: files name each other in a circle")
-	}
-	var out []string
+func expandFlagFiles(args []string) ([]string, error) {
+	var e flagFiles
+	err := e.expand(args, "")
+	return e.words, err
+}
+
+// flagFiles collects the words of a command line and of its flag files.
+type flagFiles struct {
+	words []string
+	files int
+}
+
+func (e *flagFiles) expand(args []string, from string) error {
 	for i := 0; i < len(args); i++ {
 		name, path, hasValue := strings.Cut(args[i], "=")
 		if name != "-flagfile" && name != "--flagfile" {
-			out = append(out, args[i])
+			if from != "" && len(e.words) >= maxFlagWords {
+				return fmt.Errorf("--flagfile %s: more than %d flags", from, maxFlagWords)
+			}
+			e.words = append(e.words, args[i])
 			continue
 		}
 		if !hasValue {
 			if i+1 == len(args) {
-				return nil, fmt.Errorf("--flagfile needs a file")
+				return fmt.Errorf("--flagfile needs a file")
 			}
 			i++
 			path = args[i]
 		}
-		text, err := os.ReadFile(path)
+		if e.files++; e.files > maxFlagFiles {
+			return fmt.Errorf("--flagfile %s: more than %d flag files; do they name each other?", path, maxFlagFiles)
+		}
+		lines, err := flagLines(path)
 		if err != nil {
-			return nil, fmt.Errorf("--flagfile: %w", err)
+			return fmt.Errorf("--flagfile: %w", err)
 		}
-		var lines []string
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-				lines = append(lines, line)
-			}
+		if err := e.expand(lines, path); err != nil {
+			return err
 		}
-		if lines, err = expandFlagFiles(lines, depth+1); err != nil {
-			return nil, err
-		}
-		out = append(out, lines...)
 	}
-	return out, nil
+	return nil
+}
+
+// flagLines returns the lines of a flag file that are not empty or comments.
+func flagLines(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
 }

@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestCaffeArgs(t *testing.T) {
 		{"time -nosynthetic_data -model m", "time --synthetic-data=false --model=m"},
 		{"time --synthetic-data=false -model m", "time --synthetic-data=false --model=m"},
 		{"zoo write lenet dir", "zoo write lenet dir"},
-		{"-threads 2 zoo write lenet dir", "zoo --threads=2 write lenet dir"},
+		{"-threads 2 zoo write lenet dir", "zoo write --threads=2 lenet dir"},
 		{"check zoo", "check zoo"}, // a file named zoo
 		{"train -h", "train -h"},
 		{"train -v 1", "train --v=1"},
@@ -54,12 +55,71 @@ func TestCaffeArgs(t *testing.T) {
 	}
 }
 
+// What is wrong with a command line is said with the nearest name.
+func TestUnknownWords(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{"trian --solver x", `unknown command "trian", did you mean "train"?`},
+		{"trian -nonsense x", `unknown command "trian", did you mean "train"?`}, // the command before the flag
+		{"-nonsense x trian", `unknown command "trian", did you mean "train"?`},
+		{"qqq", `unknown command "qqq", want one of: bench, build, `},
+		{"convert mnst a b", `convert: unknown command "mnst", did you mean "mnist"?`},
+		{"zoo wirte x y", `zoo: unknown command "wirte", did you mean "write"?`},
+		{"zoo write lenett y", `no net "lenett" in the zoo, did you mean "lenet"?`},
+		{"convert_imageset a b c", "unknown command \"convert_imageset\": Caffe's convert_imageset is `gocaffe convert imageset`"},
+		{"convert_mnist_data.bin a", "Caffe's convert_mnist_data.bin is `gocaffe convert mnist`"},
+		{"train -solvr x", "train: unknown flag --solvr, did you mean --solver? (gocaffe train --help"},
+		{"train --top_k 3", "train: unknown flag --top-k; it is a flag of test (gocaffe train --help"},
+		{"train x.prototxt", `train: got argument "x.prototxt", want only flags, did you mean --solver x.prototxt?`},
+		{"test x.prototxt", `did you mean --model x.prototxt?`},
+		{"zoo write lenet", "zoo write: accepts 2 arg(s), received 1; usage: gocaffe zoo write NAME DIR"},
+		{"convert mnist a b --backend=leveldb", `--backend is "leveldb", this version writes lmdb only`},
+	} {
+		code, _, stderr := run(strings.Fields(tt.line)...)
+		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: exit code %d and %q, want 1 and %q", tt.line, code, stderr, tt.want)
+		}
+	}
+}
+
+func TestHelpAndCompletion(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{"help train", "gocaffe train --solver FILE"},
+		{"help convert mnist", "mnist DATA DIR"},
+		{"__complete layers Inner", "InnerProduct\n"},
+		{"__complete zoo write le", "lenet\n"},
+		{"__complete train --sigint-effect s", "snapshot\n"},
+		{"__complete convert --backend l", "lmdb\n"},
+	} {
+		stdout, _ := mustRun(t, strings.Fields(tt.line)...)
+		if !strings.Contains(stdout, tt.want) {
+			t.Errorf("%s: got %q, want %q in it", tt.line, stdout, tt.want)
+		}
+	}
+}
+
+// Flag files may not make unbounded work: each of these names the next twice.
+func TestFlagFilesGrow(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 40 {
+		next := "--flagfile=" + filepath.Join(dir, fmt.Sprint(i+1)) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte(next+next), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "40"), []byte("-v=1"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := expandFlagFiles([]string{"--flagfile", filepath.Join(dir, "0")}); err == nil || !strings.Contains(err.Error(), "more than 100 flag files") {
+		t.Errorf("got %v, want a limit", err)
+	}
+}
+
 func TestFlagFileCircle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "flags")
 	if err := os.WriteFile(path, []byte("--flagfile="+path), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := expandFlagFiles([]string{"--flagfile=" + path}, 0); err == nil {
+	if _, err := expandFlagFiles([]string{"--flagfile=" + path}); err == nil {
 		t.Error("a file that names itself is accepted")
 	}
 }

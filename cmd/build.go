@@ -43,7 +43,7 @@ gocaffe's own source is of the version that runs. A gocaffe that was built from
 a folder uses that folder; --gocaffe =DIR or the environment variable
 GOCAFFE_SOURCE names another one, --gocaffe VERSION a version. Go's environment
 variables (GOOS, GOARCH, GOPROXY, GOFLAGS, ...) do what they always do.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

@@ -18,13 +18,21 @@ func (a *app) convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert",
 		Short: "Make LMDB databases of image sets",
-		Args:  cobra.NoArgs,
+		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
 			return fmt.Errorf("convert: say what: mnist, cifar10, cifar100, imageset or digits")
 		},
 	}
 	var force bool
+	var backend string
+	cmd.PersistentFlags().StringVar(&backend, "backend", "lmdb", "kind of database: lmdb")
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if backend != "lmdb" {
+			return fmt.Errorf("--backend is %q, this version writes lmdb only", backend)
+		}
+		return a.setUp(cmd)
+	}
 	cmd.PersistentFlags().BoolVar(&force, "force", false, "replace a database that is there")
 	cmd.AddCommand(
 		a.conversion(&force, &cobra.Command{
@@ -76,7 +84,6 @@ version, unpacked or cifar-100-binary.tar.gz.`,
 
 func (a *app) imagesetCommand(force *bool) *cobra.Command {
 	var o convert.ImagesetOptions
-	var backend string
 	cmd := &cobra.Command{
 		Use:   "imageset ROOT LIST DB",
 		Short: "Any images, named in a list",
@@ -89,16 +96,12 @@ convert_imageset does. An image that cannot be read is left out with a warning.`
 	f.BoolVar(&o.Gray, "gray", false, "images of one channel")
 	f.BoolVar(&o.Shuffle, "shuffle", false, "in random order")
 	f.Uint64Var(&o.Seed, "seed", 0, "of the random order")
-	f.StringVar(&backend, "backend", "lmdb", "kind of database: lmdb")
 	f.IntVar(&o.Height, "resize-height", 0, "scale images to this height; 0: do not")
 	f.IntVar(&o.Width, "resize-width", 0, "scale images to this width; 0: do not")
 	f.BoolVar(&o.CheckSize, "check-size", false, "refuse images of different sizes")
 	f.BoolVar(&o.Encoded, "encoded", false, "store image files, not arrays")
 	f.StringVar(&o.EncodeType, "encode-type", "", "format of stored files: png or jpg; empty: that of each file")
 	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
-		if backend != "lmdb" {
-			return fmt.Errorf("--backend is %q, this version writes lmdb only", backend)
-		}
 		o.Options = all
 		o.Skipped = func(err error) { a.glog.log('W', "convert_imageset.cpp:115", err.Error()) }
 		return convert.Imageset(ctx, args[0], args[1], args[2], o)

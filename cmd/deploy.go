@@ -32,7 +32,7 @@ TEST without data layers, losses and labels, in layers of stock Caffe alone.
 
 Before the files are written, the net in them is run on random data and must
 give what the TEST net gives.`,
-		Args: cobra.NoArgs,
+		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.deploy(cmd.Context(), &f) },
 	}
 	cmd.Flags().StringVar(&f.model, "model", "", "the net's prototxt file")

@@ -19,7 +19,7 @@ func (a *app) deviceQueryCommand() *cobra.Command {
 		Use:     "device_query",
 		Aliases: []string{"device-query"},
 		Short:   "Show what the program can compute on",
-		Args:    cobra.NoArgs,
+		Args:    noArgs(""),
 		RunE: func(*cobra.Command, []string) error {
 			if gpu != "" {
 				a.glog.logf("caffe.cpp:138", "Querying GPUs %s", gpu)

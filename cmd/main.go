@@ -91,18 +91,6 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		SilenceErrors:     true,
 		Version:           versionText(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			var known []string
-			for _, c := range cmd.Commands() {
-				if c.IsAvailableCommand() {
-					known = append(known, c.Name())
-				}
-			}
-			return fmt.Errorf("unknown command %q, want one of: %s", args[0], strings.Join(known, ", "))
-		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
 			return errors.New("no command was given")
@@ -110,9 +98,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	}
 	root.SetGlobalNormalizationFunc(dashed)
 	root.SetVersionTemplate("{{.Version}}")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%s: %w (gocaffe %[1]s --help lists the flags)", cmd.Name(), err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is glog's
 	f := root.PersistentFlags()
 	f.IntVar(&a.threads, "threads", 0, "number of threads; 0: one for each core")
@@ -132,6 +118,8 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.versionCommand(),
 	)
+	explainArgs(root)
+	addCompletions(root)
 	return root
 }
 

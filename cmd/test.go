@@ -34,7 +34,7 @@ nets must read the same data in the same order.
 
 --top-k, --per-class and --confusion print more, of one net as well. A class
 counts as found if fewer than K other scores are as high as its own.`,
-		Args: cobra.NoArgs,
+		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &f) },
 	}
 	f.register(cmd)

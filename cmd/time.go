@@ -20,7 +20,7 @@ func (a *app) timeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "time --model FILE",
 		Short: "Measure how long the passes of a net take, layer by layer",
-		Args:  cobra.NoArgs,
+		Args:  noArgs("model"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.time(cmd.Context(), &f) },
 	}
 	f.register(cmd)

@@ -20,7 +20,7 @@ func (a *app) trainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train --solver FILE",
 		Short: "Train a net, or continue training it",
-		Args:  cobra.NoArgs,
+		Args:  noArgs("solver"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.train(cmd.Context(), &f) },
 	}
 	f.register(cmd)

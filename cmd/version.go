@@ -54,7 +54,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs(""),
 		Run:   func(*cobra.Command, []string) { fmt.Fprint(a.stdout, versionText()) },
 	}
 }

@@ -13,7 +13,7 @@ func (a *app) zooCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use:   "zoo",
 		Short: "List the nets that come with the program, or write one to a folder",
-		Args:  cobra.NoArgs,
+		Args:  noArgs(""),
 		RunE:  func(*cobra.Command, []string) error { return a.zooList() },
 	}
 	var force bool

@@ -33,7 +33,7 @@ var allowed = []struct {
 	{"internal/protofile", "internal/near"},
 	{"internal/testdata", ""},
 	{"prototxt", "caffepb internal/atomicfile internal/cfmt internal/near internal/protofile"},
-	{"prototxt/zoo", "prototxt internal/atomicfile"},
+	{"prototxt/zoo", "prototxt internal/atomicfile internal/near"},
 	{"blob", "caffepb"},
 	{"blobtensor", "blob"},
 	{"internal/dynlib", ""},

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/internal/near"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -86,6 +87,9 @@ func Lookup(name string) (Entry, error) {
 			return e, nil
 		}
 		names = append(names, e.Name)
+	}
+	if meant := near.Name(name, names); meant != "" {
+		return Entry{}, fmt.Errorf("no net %q in the zoo, did you mean %q?", name, meant)
 	}
 	return Entry{}, fmt.Errorf("no net %q in the zoo, want one of: %s", name, strings.Join(names, ", "))
 }

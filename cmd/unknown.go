@@ -1,0 +1,156 @@
+package gocaffecmd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/internal/near"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// caffeTools maps the programs of Caffe's tools folder and the scripts of its
+// python and examples folders to the command that does their work, or to "" for
+// those that have no command yet.
+var caffeTools = map[string]string{
+	"caffe":                     "train, test, time and device_query, with caffe's own flags",
+	"train_net":                 "train",
+	"finetune_net":              "train --weights",
+	"test_net":                  "test",
+	"net_speed_benchmark":       "time",
+	"convert_imageset":          "convert imageset",
+	"convert_mnist_data":        "convert mnist",
+	"convert_mnist_siamese":     "",
+	"convert_cifar_data":        "convert cifar10",
+	"compute_image_mean":        "compute-mean",
+	"extract_features":          "",
+	"upgrade_net_proto_text":    "",
+	"upgrade_net_proto_binary":  "",
+	"upgrade_solver_proto_text": "",
+	"draw_net":                  "",
+	"classify":                  "",
+	"classification":            "",
+	"detect":                    "",
+	"parse_log":                 "",
+	"plot_training_log":         "",
+	"summarize":                 "check",
+}
+
+// unknownCommand returns an error if the line names no command but has a word
+// that should be one. words and rest are the results of caffeArgs.
+func unknownCommand(root *cobra.Command, words, rest []string) error {
+	c := root
+	for _, w := range words {
+		c = subcommand(c, w)
+	}
+	if c != root && (c.Runnable() && !c.HasSubCommands() || len(rest) == 0) {
+		return nil
+	}
+	flags := allFlags(root)
+	for i, arg := range rest {
+		if arg == "--" {
+			return nil
+		}
+		if strings.HasPrefix(arg, "-") || i > 0 && isUnknownFlag(flags, rest[i-1]) {
+			continue
+		}
+		return noSuchCommand(c, arg)
+	}
+	return nil
+}
+
+// isUnknownFlag reports whether the word is a flag that no command has: the
+// word after it may be its value.
+func isUnknownFlag(flags *pflag.FlagSet, word string) bool {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return strings.HasPrefix(word, "-") && !hasValue && flags.Lookup(name) == nil
+}
+
+// noSuchCommand returns the error for a word that is no command of c.
+func noSuchCommand(c *cobra.Command, word string) error {
+	var known []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
+		}
+	}
+	slices.Sort(known)
+	what := fmt.Sprintf("unknown command %q", word)
+	if c.HasParent() {
+		what = fmt.Sprintf("%s: unknown command %q", commandName(c), word)
+	}
+	tool := strings.TrimSuffix(strings.TrimSuffix(word, ".py"), ".bin")
+	switch ours, isTool := caffeTools[tool]; {
+	case isTool && ours != "":
+		return fmt.Errorf("%s: Caffe's %s is `gocaffe %s`", what, word, ours)
+	case isTool:
+		return fmt.Errorf("%s: Caffe's %s is not implemented yet", what, word)
+	}
+	if meant := near.Name(word, known); meant != "" {
+		return fmt.Errorf("%s, did you mean %q?", what, meant)
+	}
+	return fmt.Errorf("%s, want one of: %s", what, strings.Join(known, ", "))
+}
+
+// commandName returns the words of a command without the program's name.
+func commandName(c *cobra.Command) string {
+	return strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), c.Root().Name()), " ")
+}
+
+// flagError explains an error of pflag: which flag is nearest, or which command
+// has the flag.
+func flagError(c *cobra.Command, err error) error {
+	name := commandName(c)
+	help := "gocaffe --help lists the commands"
+	if name != "" {
+		name += ": "
+		help = fmt.Sprintf("gocaffe %s --help lists the flags", commandName(c))
+	}
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return fmt.Errorf("%s%w (%s)", name, err, help)
+	}
+	got := string(dashed(nil, unknown.GetSpecifiedName()))
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	})
+	hint := ""
+	if owners := commandsWith(c.Root(), got); len(owners) > 0 {
+		hint = "; it is a flag of " + strings.Join(owners, ", ")
+	} else if meant := near.Name(got, known); meant != "" {
+		hint = fmt.Sprintf(", did you mean --%s?", meant)
+	}
+	return fmt.Errorf("%sunknown flag --%s%s (%s)", name, got, hint, help)
+}
+
+// commandsWith returns the commands that have a flag of their own of this name.
+func commandsWith(c *cobra.Command, flag string) []string {
+	var names []string
+	if c.LocalNonPersistentFlags().Lookup(flag) != nil && c.HasParent() {
+		names = append(names, commandName(c))
+	}
+	for _, sub := range c.Commands() {
+		names = append(names, commandsWith(sub, flag)...)
+	}
+	return names
+}
+
+// noArgs refuses arguments of a command that takes only flags. flag names the
+// one that a lone file is probably meant for, "" if there is none.
+func noArgs(flag string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := ""
+		if flag != "" {
+			hint = fmt.Sprintf(", did you mean --%s %s?", flag, args[0])
+		}
+		return fmt.Errorf("got argument %q, want only flags%s", args[0], hint)
+	}
+}
