@@ -90,8 +90,8 @@ func (a *app) build(ctx context.Context, f *buildFlags) error {
 	if b.gocaffe, err = gocaffeSource(f.gocaffe); err != nil {
 		return err
 	}
-	if b.tool, err = exec.LookPath("go"); err != nil {
-		return errors.New("build: the command go is not in the PATH; it is part of Go, https://go.dev/dl")
+	if b.tool, err = goTool(); err != nil {
+		return fmt.Errorf("build: %w", err)
 	}
 	if err := checkProgram(f.out); err != nil {
 		return err
@@ -112,6 +112,15 @@ func (a *app) build(ctx context.Context, f *buildFlags) error {
 		return err
 	}
 	return b.compile()
+}
+
+// goTool returns the command go.
+func goTool() (string, error) {
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		return "", errors.New("the command go is not in the PATH; it is part of Go, https://go.dev/dl")
+	}
+	return tool, nil
 }
 
 // A goModule is a package with layers and where its module is.

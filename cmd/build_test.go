@@ -78,6 +78,7 @@ func TestPlugins(t *testing.T) {
 			t.Errorf("gofmt would change %s (%v)", path, err)
 		}
 	}
+	checkModule(t, "mine")
 	execute(t, "mine", "go", "test", "./...")
 	sample := filepath.Join(packageDir, "..", "examples", "plugin")
 	execute(t, sample, "go", "test", "./...")
@@ -121,6 +122,39 @@ func TestPlugins(t *testing.T) {
 	if runtime.GOOS != "windows" {
 		// The new program is as able as the old one.
 		execute(t, work, program, "build", "--with", "./mine", "-o", "again")
+	}
+}
+
+// checkModule checks that the go.mod in a folder names the modules that its
+// packages need on any system, and none besides.
+func checkModule(t *testing.T, dir string) {
+	t.Helper()
+	file, _, err := readModule(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed := make(map[string]bool)
+	for _, system := range []string{"linux", "windows", "darwin"} {
+		list := exec.Command("go", "list", "-e", "-test", "-deps", "-tags", "gorgonia", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")
+		list.Dir, list.Env = dir, append(os.Environ(), "GOOS="+system, "CGO_ENABLED=1")
+		paths, err := list.Output()
+		if err != nil {
+			t.Fatalf("go list for %s: %v", system, err)
+		}
+		for path := range strings.Lines(string(paths)) {
+			if path = strings.TrimSpace(path); path != "" && path != file.Module.Mod.Path {
+				needed[path] = true
+			}
+		}
+	}
+	for _, r := range file.Require {
+		if !needed[r.Mod.Path] {
+			t.Errorf("go.mod requires %s, which nothing needs", r.Mod.Path)
+		}
+		delete(needed, r.Mod.Path)
+	}
+	for path := range needed {
+		t.Errorf("go.mod does not require %s", path)
 	}
 }
 
