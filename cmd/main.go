@@ -35,7 +35,8 @@ func Main() {
 // Run runs one command line and returns the exit code. Results for people and
 // programs go to stdout, the log and errors to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid()}}
+	out := &outputWriter{w: stdout}
+	a := &app{stdout: out, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid()}}
 	root := a.root()
 	args, err := caffeArgs(root, args)
 	if err == nil {
@@ -43,7 +44,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		root.SetArgs(args)
-		root.SetOut(stdout)
+		root.SetOut(out)
 		root.SetErr(stderr)
 		err = root.ExecuteContext(context.Background())
 	}
@@ -52,6 +53,9 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	if closeErr := a.glog.close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("--log-dir: %w", closeErr)
 	}
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("the output is incomplete: %w", out.err)
+	}
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(stderr, "gocaffe: %s\n", strings.TrimSuffix(line, "\n"))
@@ -59,6 +63,21 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// outputWriter keeps the first error of writing the output, so that a result
+// that is lost, on a full disk say, is not reported as success.
+type outputWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (o *outputWriter) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // app is one run of the program.

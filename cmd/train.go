@@ -27,7 +27,7 @@ func (a *app) trainCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.solver, "solver", "", "the solver's prototxt file")
 	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "continue from this .solverstate file")
 	cmd.Flags().StringVar(&f.weights, "weights", "", "begin with the weights of these .caffemodel files, with commas between")
-	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "what SIGINT (Ctrl-C) does: snapshot, stop or none")
+	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "what SIGINT (Ctrl-C), SIGTERM and SIGPIPE do: snapshot, stop or none")
 	cmd.Flags().StringVar(&f.sighup, "sighup-effect", "snapshot", "what SIGHUP does: snapshot, stop or none")
 	return cmd
 }
@@ -123,8 +123,10 @@ func (a *app) notes(notes []prototxt.Note) {
 	}
 }
 
-// signals turns SIGINT and SIGHUP into what the solver asks for after each
-// iteration and each batch of a test.
+// signals turns signals into what the solver asks for after each iteration and
+// each batch of a test. SIGTERM does what SIGINT does, and so does SIGPIPE: in
+// "gocaffe train 2>&1 | tee log" Ctrl-C ends tee first, and what training then
+// writes to the log must not end it before its snapshot.
 type signals struct {
 	channel  chan os.Signal
 	finished chan struct{}
@@ -146,7 +148,8 @@ func newSignals(sigint, sighup string) (*signals, error) {
 		}
 	}
 	s := &signals{channel: make(chan os.Signal, 8), finished: make(chan struct{})}
-	signal.Notify(s.channel, os.Interrupt, syscall.SIGHUP)
+	effects[syscall.SIGTERM], effects[syscall.SIGPIPE] = effects[os.Interrupt], effects[os.Interrupt]
+	signal.Notify(s.channel, os.Interrupt, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
 		defer close(s.finished)
 		for sig := range s.channel {

@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -422,6 +423,66 @@ func TestSignals(t *testing.T) {
 		t.Error("SIGHUP with --sighup-effect=stop has not stopped training")
 	}
 }
+
+// TestSignalsThatStop: SIGTERM, which batch systems send, and the end of the
+// program that reads the log leave a snapshot as SIGINT does.
+func TestSignalsThatStop(t *testing.T) {
+	resumeFolder(t)
+	long := strings.Replace(fmt.Sprintf(resumeSolver, "stopped"), "max_iter: 40", "max_iter: 1000000", 1)
+	write(t, "solver.prototxt", strings.Replace(long, "snapshot: 20", "", 1))
+	running := func(log string) bool { return strings.Contains(log, "Iteration 5 ") }
+	snapshots := func() []string {
+		states, err := filepath.Glob("stopped_iter_*.solverstate")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return states
+	}
+	cmd, log := start(t, running, "train", "-solver", "solver.prototxt")
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := finish(cmd); err != nil || len(snapshots()) != 1 {
+		t.Errorf("after SIGTERM: %v, snapshots %q\n%s", err, snapshots(), log)
+	}
+
+	// The log goes into a pipe whose reader ends.
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command(path, "train", "-solver", "solver.prototxt")
+	cmd.Stderr = writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() && !running(lines.Text()) {
+	}
+	for _, path := range snapshots() {
+		os.Remove(path)
+	}
+	reader.Close()
+	if err := finish(cmd); err != nil || len(snapshots()) != 1 {
+		t.Errorf("after the end of the log's reader: %v, snapshots %q", err, snapshots())
+	}
+}
+
+// A result that cannot be written is no success.
+func TestOutputLost(t *testing.T) {
+	var stderr strings.Builder
+	if code := Run([]string{"layers"}, fullDisk{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "no space left") {
+		t.Errorf("exit code %d, %q, want 1 and the reason", code, stderr.String())
+	}
+}
+
+// fullDisk is a writer that takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func readFile(t *testing.T, path string) string {
 	t.Helper()
