@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -173,7 +173,7 @@ func TestFromProtoErrors(t *testing.T) {
 // TestGoldenWeights loads weights that Caffe wrote, in the new form and in that
 // of old files.
 func TestGoldenWeights(t *testing.T) {
-	dir := testdata.Golden(t, "formats")
+	dir := reference.Golden(t, "formats")
 	for _, name := range []string{"fillers/filled.caffemodel", "upgrade/v1.caffemodel"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

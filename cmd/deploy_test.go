@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 
@@ -193,7 +193,7 @@ layer { name: "quiet" type: "Silence" bottom: "score" include { phase: TRAIN } }
 // no file.
 func TestDeployErrors(t *testing.T) {
 	logFolder(t)
-	lenet, err := filepath.Abs(testdata.Golden(t, "nets/lenet"))
+	lenet, err := filepath.Abs(reference.Golden(t, "nets/lenet"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 
 	_ "github.com/gocaffe/gocaffe/layers/all"
 )
@@ -91,7 +91,7 @@ func copyFiles(t *testing.T, from, to string, names ...string) {
 // logs that Caffe has written, and works in it.
 func logFolder(t *testing.T) (golden string) {
 	t.Helper()
-	golden = testdata.Golden(t, "formats")
+	golden = reference.Golden(t, "formats")
 	golden, err := filepath.Abs(golden)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ display: 5
 // it.
 func resumeFolder(t *testing.T) {
 	t.Helper()
-	images, err := filepath.Abs(testdata.Golden(t, "formats/images"))
+	images, err := filepath.Abs(reference.Golden(t, "formats/images"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )
 
@@ -65,7 +65,7 @@ func TestDigits(t *testing.T) {
 // TestMNIST converts the real MNIST and trains LeNet on it for a little while:
 // after 400 iterations it is right in 94 of 100 cases.
 func TestMNIST(t *testing.T) {
-	mnist, err := filepath.Abs(testdata.Data(t, "mnist"))
+	mnist, err := filepath.Abs(reference.Data(t, "mnist"))
 	if err != nil {
 		t.Fatal(err)
 	}

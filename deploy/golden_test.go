@@ -11,7 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/idx"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
 	_ "github.com/gocaffe/gocaffe/plugins/bn"
 	_ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
@@ -86,7 +86,7 @@ func near(t *testing.T, what string, got, want []float32, tolerance float64) {
 // scores of 32 test images of MNIST with those that Caffe computed.
 func TestGoldenNets(t *testing.T) {
 	const items = 32
-	images, err := idx.Open(filepath.Join(testdata.Data(t, "mnist"), "t10k-images-idx3-ubyte.gz"))
+	images, err := idx.Open(filepath.Join(reference.Data(t, "mnist"), "t10k-images-idx3-ubyte.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestGoldenNets(t *testing.T) {
 		{"liunet_16_lsoftmax", "after_20.caffemodel", 127.5, 1. / 128, []string{"bn_conv0_scale"}},
 	} {
 		t.Run(test.net, func(t *testing.T) {
-			dir := testdata.Golden(t, "nets/"+test.net)
+			dir := reference.Golden(t, "nets/"+test.net)
 			made, n := toFolder(t, filepath.Join(dir, "test.prototxt"), filepath.Join(dir, test.weights), Options{Batch: items})
 			if got := strings.Join(made.Outputs, " "); got != "prob" {
 				t.Errorf("the outputs are %s, want prob", got)
@@ -158,7 +158,7 @@ func outputTolerance(t *testing.T, dir, blob string) (abs float64) {
 // TestGoldenFiles deploys nets from files of all ages, which have no labels,
 // and compares with what Caffe computes.
 func TestGoldenFiles(t *testing.T) {
-	formats := testdata.Golden(t, "formats")
+	formats := reference.Golden(t, "formats")
 	for _, test := range []struct{ model, weights, golden, output string }{
 		{"weights/net.prototxt", "weights/model.caffemodel", "weights/golden.binaryproto", "sum"},
 		{"upgrade/v0.prototxt", "upgrade/v0.caffemodel", "upgrade/v0.golden.binaryproto", "prob"},

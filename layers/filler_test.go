@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 )
@@ -146,7 +146,7 @@ func TestFillGaussianUnitball(t *testing.T) {
 // TestFillGolden compares the fillers without random numbers with the weights
 // that Caffe made.
 func TestFillGolden(t *testing.T) {
-	dir := testdata.Golden(t, "formats/fillers")
+	dir := reference.Golden(t, "formats/fillers")
 	data, err := os.ReadFile(filepath.Join(dir, "filled.caffemodel"))
 	if err != nil {
 		t.Fatal(err)

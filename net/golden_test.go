@@ -15,7 +15,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -139,13 +139,13 @@ func TestGoldenNets(t *testing.T) {
 		{"lenet", "after_100.caffemodel", 0, 1. / 256, []string{"pool2", "ip1", "ip2"}},
 		{"liunet_16", "after_20.caffemodel", 127.5, 1. / 128, []string{"pool2", "pool3", "ip1_n", "ip2"}},
 	}
-	mnist := testdata.Data(t, "mnist")
+	mnist := reference.Data(t, "mnist")
 	const items, batch = 10000, 100
 	images := idx(t, filepath.Join(mnist, "t10k-images-idx3-ubyte.gz"), 4, 0, items)
 	labels := idx(t, filepath.Join(mnist, "t10k-labels-idx1-ubyte.gz"), 2, 0, items)
 	for _, test := range tests {
 		t.Run(test.net, func(t *testing.T) {
-			dir := testdata.Golden(t, "nets/"+test.net)
+			dir := reference.Golden(t, "nets/"+test.net)
 			n := readNet(t, filepath.Join(dir, "test.prototxt"), Options{})
 			if err := n.LoadWeights(filepath.Join(dir, test.weights)); err != nil {
 				t.Fatal(err)
@@ -199,7 +199,7 @@ func TestGoldenFiles(t *testing.T) {
 		{"upgrade/v1.upgraded.prototxt", "upgrade/v1.upgraded.caffemodel", "upgrade/v1.golden.binaryproto", "prob"},
 		{"upgrade/v1.prototxt", "upgrade/v1.upgraded.caffemodel", "upgrade/v1.golden.binaryproto", "prob"},
 	}
-	formats := testdata.Golden(t, "formats")
+	formats := reference.Golden(t, "formats")
 	for _, test := range tests {
 		t.Run(test.net+" "+test.weights, func(t *testing.T) {
 			n := readNet(t, filepath.Join(formats, test.net), Options{})
@@ -228,7 +228,7 @@ func TestGoldenModels(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.dir, func(t *testing.T) {
-			dir := testdata.Golden(t, test.dir)
+			dir := reference.Golden(t, test.dir)
 			want := new(caffepb.NetParameter)
 			if err := prototxt.ReadBinary(filepath.Join(dir, test.weights), want); err != nil {
 				t.Fatal(err)
@@ -255,7 +255,7 @@ func TestGoldenModels(t *testing.T) {
 // TestGoldenLayers runs the golden cases of single layers in a net: with the
 // inputs, the need of gradients and the loss weights that a net decides on.
 func TestGoldenLayers(t *testing.T) {
-	root := testdata.Golden(t, "layers")
+	root := reference.Golden(t, "layers")
 	cases, err := filepath.Glob(filepath.Join(root, "*", "*", "net.prototxt"))
 	if err != nil {
 		t.Fatal(err)

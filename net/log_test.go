@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -50,7 +50,7 @@ func caffeLog(t *testing.T, path string, n int) []string {
 // TestLog builds the net of Caffe's own logs and compares what is logged, line
 // by line.
 func TestLog(t *testing.T) {
-	logs := testdata.Golden(t, "formats/logs")
+	logs := reference.Golden(t, "formats/logs")
 	file, err := prototxt.ReadNet(filepath.Join(logs, "net.prototxt"))
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -118,7 +118,7 @@ func TestSyntheticLeavesOthers(t *testing.T) {
 
 // A data layer whose source is there tells the shape itself.
 func TestSyntheticFromSource(t *testing.T) {
-	t.Chdir(testdata.Golden(t, "formats"))
+	t.Chdir(reference.Golden(t, "formats"))
 	const text = `layer { name: 'd' type: 'Data' top: 'data' top: 'label' data_param { source: 'idx_lmdb' batch_size: 6 backend: LMDB } }
 layer { name: 's' type: 'Silence' bottom: 'data' bottom: 'label' }`
 	for batch, want := range map[int][]int{0: {6, 1, 14, 12}, 3: {3, 1, 14, 12}} {

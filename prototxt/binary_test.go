@@ -12,12 +12,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
 // Old files of weights and what Caffe's upgrade_net_proto_binary makes of them.
 func TestUpgradeBinaryGolden(t *testing.T) {
-	dir := testdata.Golden(t, "formats/upgrade")
+	dir := reference.Golden(t, "formats/upgrade")
 	for _, name := range []string{"v0", "v1"} {
 		t.Run(name, func(t *testing.T) {
 			got, notes, err := ReadBinaryNet(filepath.Join(dir, name+".caffemodel"))
@@ -47,7 +47,7 @@ func TestUpgradeBinaryGolden(t *testing.T) {
 }
 
 func TestReadBlobProto(t *testing.T) {
-	b, err := ReadBlobProto(testdata.Golden(t, "formats/mean.binaryproto"))
+	b, err := ReadBlobProto(reference.Golden(t, "formats/mean.binaryproto"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
 // What C++ TextFormat accepts, and what it makes of it.
@@ -203,7 +203,7 @@ func TestGoldenFiles(t *testing.T) {
 	fork := regexp.MustCompile(`^f:\d+:\d+: layer ".*": unknown field "(bn_param|largemargin_inner_product_param|center_loss_param|` +
 		`margin_inner_product_param|normalize_param|inner_distance_param|flip_param|em_softmax_param|normalize)" of (LayerParameter|InnerProductParameter)`)
 	read, refused := 0, 0
-	err := filepath.WalkDir(testdata.Golden(t, ""), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(reference.Golden(t, ""), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".prototxt" {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
 func readFile(t testing.TB, path string) []byte {
@@ -26,7 +26,7 @@ func readFile(t testing.TB, path string) []byte {
 // Caffe logs the solver and its nets as text. What is read of that and printed
 // is the same.
 func TestMarshalLogs(t *testing.T) {
-	logs, err := filepath.Glob(filepath.Join(testdata.Golden(t, "formats/logs"), "*.log"))
+	logs, err := filepath.Glob(filepath.Join(reference.Golden(t, "formats/logs"), "*.log"))
 	if err != nil || len(logs) < 4 {
 		t.Fatalf("%d logs, want 4 (%v)", len(logs), err)
 	}

@@ -9,13 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
 // Old files and what Caffe's upgrade_net_proto_text and
 // upgrade_solver_proto_text make of them.
 func TestUpgradeGolden(t *testing.T) {
-	dir := testdata.Golden(t, "formats/upgrade")
+	dir := reference.Golden(t, "formats/upgrade")
 	upgraded, err := filepath.Glob(filepath.Join(dir, "*.upgraded.prototxt"))
 	if err != nil || len(upgraded) < 13 {
 		t.Fatalf("%d upgraded files, want 13 or more (%v)", len(upgraded), err)
@@ -75,7 +75,7 @@ I82 Successfully upgraded batch norm layers using deprecated params.
 		{"old_input.upgraded", ""},
 	}
 	for _, test := range tests {
-		n, err := ParseNet("f", readFile(t, filepath.Join(testdata.Golden(t, "formats/upgrade"), test.file+".prototxt")))
+		n, err := ParseNet("f", readFile(t, filepath.Join(reference.Golden(t, "formats/upgrade"), test.file+".prototxt")))
 		if err != nil {
 			t.Fatal(err)
 		}

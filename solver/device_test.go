@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/solver"
@@ -104,7 +104,7 @@ func TestDeviceLeNet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED with -short: takes several seconds")
 	}
-	c := openCase(t, testdata.Golden(t, "nets/lenet"))
+	c := openCase(t, reference.Golden(t, "nets/lenet"))
 	c.device = cudatest.Device(t)
 	c.feed = mnistFeed(readMNIST(t, "train"), mnist{}, 0, 256)
 	c.file.Param.Display = proto.Int32(1)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
@@ -33,7 +33,7 @@ func readMNIST(t *testing.T, name string) mnist {
 // readIDX returns the bytes of an IDX file behind its magic number and sizes.
 func readIDX(t *testing.T, name string, axes int) []byte {
 	t.Helper()
-	f, err := os.Open(testdata.Data(t, "mnist/"+name))
+	f, err := os.Open(reference.Data(t, "mnist/"+name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestGoldenNets(t *testing.T) {
 		{"liunet_16_lsoftmax", 127.5, 128, 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := testdata.Golden(t, "nets/"+tt.name)
+			dir := reference.Golden(t, "nets/"+tt.name)
 			workers := kernel.NewPool(0)
 			defer workers.Close()
 			c := openCase(t, dir)

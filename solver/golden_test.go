@@ -15,7 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/net"
 	_ "github.com/gocaffe/gocaffe/plugins/all"
@@ -35,7 +35,7 @@ var laterCases = map[string]string{
 // compares each loss, the learning rates, the weights and the snapshots with
 // Caffe's, and continues from each of Caffe's snapshots.
 func TestGoldenSolvers(t *testing.T) {
-	root := testdata.Golden(t, "solvers")
+	root := reference.Golden(t, "solvers")
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)

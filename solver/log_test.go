@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
@@ -19,7 +19,7 @@ import (
 // enterLogs goes to a folder with copies of net and solver of formats/logs and
 // a link to their database, and returns the folder of the logs.
 func enterLogs(t *testing.T) string {
-	formats := testdata.Golden(t, "formats")
+	formats := reference.Golden(t, "formats")
 	formats, err := filepath.Abs(formats)
 	if err != nil {
 		t.Fatal(err)

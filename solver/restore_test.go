@@ -11,7 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
 )
@@ -120,7 +120,7 @@ func TestRestoreMoved(t *testing.T) {
 // cropping and mirroring, on one and on two threads. All four must be the same
 // to the last bit, the results of the tests too.
 func TestResume(t *testing.T) {
-	formats := testdata.Golden(t, "formats")
+	formats := reference.Golden(t, "formats")
 	text := fmt.Sprintf(`
 		base_lr: 0.01 momentum: 0.9 weight_decay: 0.001 lr_policy: "multistep" gamma: 0.5 stepvalue: 7 stepvalue: 15 stepvalue: 33
 		type: "Adam" iter_size: 2 average_loss: 4 max_iter: 40 random_seed: 5 test_iter: 3 test_interval: 8 snapshot_prefix: "$prefix"

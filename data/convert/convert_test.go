@@ -23,7 +23,7 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/cifar"
 	"github.com/gocaffe/gocaffe/data/lmdb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -64,8 +64,8 @@ func datum(t *testing.T, r record) *caffepb.Datum {
 func TestCaffesDatabases(t *testing.T) {
 	for _, name := range []string{"raw", "encoded_png", "encoded_original", "gray", "idx"} {
 		t.Run(name, func(t *testing.T) {
-			records := readAll(t, testdata.Golden(t, "formats/"+name+"_lmdb"))
-			text, err := os.ReadFile(testdata.Golden(t, "formats/"+name+"_lmdb.txt"))
+			records := readAll(t, reference.Golden(t, "formats/"+name+"_lmdb"))
+			text, err := os.ReadFile(reference.Golden(t, "formats/"+name+"_lmdb.txt"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,11 +116,11 @@ func TestImageset(t *testing.T) {
 		{"encoded_png", ImagesetOptions{Height: 10, Width: 12, Encoded: true, EncodeType: "png"}},
 		{"encoded_original", ImagesetOptions{Encoded: true}},
 	} {
-		want := readAll(t, testdata.Golden(t, "formats/"+test.name+"_lmdb"))
-		for kind, root := range map[string]string{"folder": testdata.Golden(t, "formats/images"), "tar": packed[0], "tar.gz": packed[1]} {
+		want := readAll(t, reference.Golden(t, "formats/"+test.name+"_lmdb"))
+		for kind, root := range map[string]string{"folder": reference.Golden(t, "formats/images"), "tar": packed[0], "tar.gz": packed[1]} {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "db")
-				if err := Imageset(t.Context(), root, testdata.Golden(t, "formats/list.txt"), out, test.options); err != nil {
+				if err := Imageset(t.Context(), root, reference.Golden(t, "formats/list.txt"), out, test.options); err != nil {
 					t.Fatal(err)
 				}
 				if left, _ := os.ReadDir(filepath.Dir(out)); len(left) != 1 {
@@ -164,7 +164,7 @@ func TestImageset(t *testing.T) {
 // another order than that of the list.
 func packImages(t *testing.T) [2]string {
 	t.Helper()
-	dir := testdata.Golden(t, "formats/images")
+	dir := reference.Golden(t, "formats/images")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func zipped(t *testing.T, content []byte) []byte {
 }
 
 func TestImagesetShuffleAndEncode(t *testing.T) {
-	root, list := testdata.Golden(t, "formats/images"), testdata.Golden(t, "formats/list.txt")
+	root, list := reference.Golden(t, "formats/images"), reference.Golden(t, "formats/list.txt")
 	out := filepath.Join(t.TempDir(), "db")
 	make := func(o ImagesetOptions) []record {
 		o.Replace = true
@@ -249,7 +249,7 @@ func TestImagesetErrors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "bad.png"), []byte("\x89PNG\r\n\x1a\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	golden := testdata.Golden(t, "formats/images")
+	golden := reference.Golden(t, "formats/images")
 	list := filepath.Join(root, "list.txt")
 	out := filepath.Join(root, "out", "db")
 	for _, test := range []struct {
@@ -298,7 +298,7 @@ func TestImagesetErrors(t *testing.T) {
 // TestCancelled stops conversions midway: nothing is left.
 func TestCancelled(t *testing.T) {
 	out := t.TempDir()
-	f := testdata.Golden(t, "formats")
+	f := reference.Golden(t, "formats")
 	for name, convert := range map[string]func(context.Context, Options) error{
 		"Imageset": func(ctx context.Context, o Options) error {
 			return Imageset(ctx, f+"/images", f+"/list.txt", out+"/db", ImagesetOptions{Options: o})
@@ -324,7 +324,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestIDX(t *testing.T) {
-	f := testdata.Golden(t, "formats")
+	f := reference.Golden(t, "formats")
 	out := filepath.Join(t.TempDir(), "db")
 	last := 0
 	o := Options{Progress: func(done, total int) {
@@ -352,7 +352,7 @@ func TestIDX(t *testing.T) {
 func TestComputeMean(t *testing.T) {
 	for database, mean := range map[string]string{"raw_lmdb": "mean.binaryproto", "idx_lmdb": "idx_mean.binaryproto"} {
 		t.Run(database, func(t *testing.T) {
-			db, err := lmdb.Open(testdata.Golden(t, "formats/"+database))
+			db, err := lmdb.Open(reference.Golden(t, "formats/"+database))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -369,7 +369,7 @@ func TestComputeMean(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := os.ReadFile(testdata.Golden(t, "formats/"+mean))
+			want, err := os.ReadFile(reference.Golden(t, "formats/"+mean))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -419,7 +419,7 @@ func TestComputeMeanRefuses(t *testing.T) {
 // gives.
 func TestMNIST(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "folder")
-	if err := MNIST(t.Context(), testdata.Data(t, "mnist"), out, Options{}); err != nil {
+	if err := MNIST(t.Context(), reference.Data(t, "mnist"), out, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][10]int{
@@ -450,7 +450,7 @@ func TestCIFAR10Images(t *testing.T) {
 		t.Skip("SKIPPED with -short: 60,000 images take some seconds")
 	}
 	out := t.TempDir()
-	if err := CIFAR10(t.Context(), testdata.Data(t, "cifar10"), out, Options{}); err != nil {
+	if err := CIFAR10(t.Context(), reference.Data(t, "cifar10"), out, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	var counts [10]int

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
 // file returns an IDX file of bytes with the given sizes.
@@ -89,7 +89,7 @@ func TestReaderErrors(t *testing.T) {
 }
 
 func TestOpenMNIST(t *testing.T) {
-	r, err := Open(testdata.Data(t, "mnist/t10k-images-idx3-ubyte.gz"))
+	r, err := Open(reference.Data(t, "mnist/t10k-images-idx3-ubyte.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/leak"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
@@ -93,8 +93,8 @@ func TestDealing(t *testing.T) {
 
 func TestDataLog(t *testing.T) {
 	db := database(t, 10)
-	mean := testdata.Golden(t, "formats/mean.binaryproto")
-	raw := testdata.Golden(t, "formats/raw_lmdb")
+	mean := reference.Golden(t, "formats/mean.binaryproto")
+	raw := reference.Golden(t, "formats/raw_lmdb")
 	for _, test := range []struct {
 		text string
 		rank int
@@ -136,12 +136,12 @@ func TestDataWithoutLabels(t *testing.T) {
 func TestDataErrors(t *testing.T) {
 	db := database(t, 3)
 	empty := database(t, 0)
-	leveldb := testdata.Golden(t, "formats/raw_leveldb")
+	leveldb := reference.Golden(t, "formats/raw_leveldb")
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	mean := testdata.Golden(t, "formats/mean.binaryproto")
+	mean := reference.Golden(t, "formats/mean.binaryproto")
 	for _, test := range []struct {
 		line int
 		want string
@@ -239,7 +239,7 @@ func TestSources(t *testing.T) {
 
 // TestOneByOne has images of different sizes: with batch_size 1 the tops follow.
 func TestOneByOne(t *testing.T) {
-	text := strings.Replace(dataText(testdata.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
+	text := strings.Replace(dataText(reference.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
 	env := new(layers.Env)
 	f, err := layertest.SetUp(env, text)
 	if err != nil {

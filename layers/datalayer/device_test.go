@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -14,7 +14,7 @@ import (
 // after jumps, of images of one size and of several.
 func TestDevice(t *testing.T) {
 	db, list := database(t, 10), imageFolder(t, 10)
-	sizes := strings.Replace(dataText(testdata.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
+	sizes := strings.Replace(dataText(reference.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
 	d := cudatest.Device(t)
 	for name, text := range map[string]string{
 		"Data":      dataText(db, "transform_param { crop_size: 4 mirror: true }"),

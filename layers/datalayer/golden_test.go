@@ -11,7 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	"google.golang.org/protobuf/proto"
@@ -27,7 +27,7 @@ func isJPEG(i int) bool { return i%10 == 3 }
 
 // TestGolden compares batches with those of Caffe.
 func TestGolden(t *testing.T) {
-	dir := testdata.Golden(t, "formats/data_layers")
+	dir := reference.Golden(t, "formats/data_layers")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
@@ -16,7 +16,7 @@ import (
 // TestGoldenDevice runs the golden cases on a GPU, also those of layers that run
 // on the host.
 func TestGoldenDevice(t *testing.T) {
-	dir := testdata.Golden(t, "layers")
+	dir := reference.Golden(t, "layers")
 	layertest.GoldenOn(t, dir, cudatest.Device(t))
 }
 

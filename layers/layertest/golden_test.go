@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -36,7 +36,7 @@ func TestGolden(t *testing.T) {
 		layertest.Golden(t, dir)
 		return
 	}
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered > 0 {
 		return
 	}

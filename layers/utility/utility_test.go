@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered > 0 {
 		return
 	}

@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, testdata.Golden(t, "layers"), cudatest.Device(t), "MarginInnerProduct")
+	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "MarginInnerProduct")
 	if counts.Filtered == 0 && counts.Passed["MarginInnerProduct"] == 0 {
 		t.Error("no case passed")
 	}

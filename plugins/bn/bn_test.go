@@ -8,7 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/bn"
@@ -25,7 +25,7 @@ func inPlace(options string, more ...string) string {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["BN"] != 8 {
 		t.Errorf("%d cases passed, want 8", counts.Passed["BN"])
 	}

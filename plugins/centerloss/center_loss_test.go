@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/centerloss"
 )
@@ -27,7 +27,7 @@ func labels(n, classes int) *blob.Blob {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["CenterLoss"] != 3 {
 		t.Errorf("%d cases passed, want 3", counts.Passed["CenterLoss"])
 	}

@@ -4,13 +4,13 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, testdata.Golden(t, "layers"), cudatest.Device(t), "CenterLoss")
+	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "CenterLoss")
 	if counts.Filtered == 0 && counts.Passed["CenterLoss"] == 0 {
 		t.Error("no case passed")
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/common"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -37,7 +37,7 @@ func labels(n, classes int) *blob.Blob {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["EMSoftmaxLoss"] != 13 {
 		t.Errorf("%d cases passed, want 13", counts.Passed["EMSoftmaxLoss"])
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
@@ -29,7 +29,7 @@ func labels(n, classes int) *blob.Blob {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["LargeMarginInnerProduct"] != 13 {
 		t.Errorf("%d cases passed, want 13", counts.Passed["LargeMarginInnerProduct"])
 	}

@@ -5,13 +5,13 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, testdata.Golden(t, "layers"), cudatest.Device(t), "Normalize", "InnerDistance", "Flip")
+	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "Normalize", "InnerDistance", "Flip")
 	for typ, want := range map[string]int{"Normalize": 6, "InnerDistance": 5, "Flip": 3} {
 		if counts.Filtered == 0 && counts.Passed[typ] != want {
 			t.Errorf("%d cases of %s passed, want %d", counts.Passed[typ], typ, want)

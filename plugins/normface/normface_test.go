@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/testdata"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
@@ -42,7 +42,7 @@ func gaussian(shape ...int) *blob.Blob { return layertest.Gaussian(1, shape...) 
 const filler = ` weight_filler { type: "gaussian" std: 1 } `
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, testdata.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.Golden(t, "layers"))
 	for typ, want := range map[string]int{"Normalize": 6, "InnerDistance": 5, "Flip": 3} {
 		if counts.Filtered == 0 && counts.Passed[typ] != want {
 			t.Errorf("%d cases of %s passed, want %d", counts.Passed[typ], typ, want)

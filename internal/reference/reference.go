@@ -1,9 +1,9 @@
-// Package testdata finds the reference data that tests compare with: golden
+// Package reference finds the reference data that tests compare with: golden
 // values computed by Caffe, and real image sets. They live outside the
 // repository, in a folder with golden/ and data/ in it, named by the
 // environment variable GOCAFFE_SHARED or else ../shared seen from the
 // repository's root.
-package testdata
+package reference
 
 import (
 	"os"
