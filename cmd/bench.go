@@ -149,7 +149,7 @@ func benchStep(ctx context.Context, s *solver.Solver) error {
 	if err := s.Step(ctx, 1); err != nil {
 		return err
 	}
-	return s.Net().Sync()
+	return s.Net().Wait()
 }
 
 // benchWarmUp is for how long a net trains before it is timed. The first

@@ -21,7 +21,7 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 			if _, err := n.ForwardLayer(ctx, i); err != nil {
 				return nil, err
 			}
-			if err := n.Sync(); err != nil {
+			if err := n.Wait(); err != nil {
 				return nil, err
 			}
 			forward[i] = append(forward[i], time.Since(start))
@@ -32,7 +32,7 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 			if err := n.BackwardLayer(ctx, i); err != nil {
 				return nil, err
 			}
-			if err := n.Sync(); err != nil {
+			if err := n.Wait(); err != nil {
 				return nil, err
 			}
 			backward[i] = append(backward[i], time.Since(start))
@@ -40,7 +40,7 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 	}
 	var table []layerBench
 	for i, head := range n.Layers() {
-		if head.RunsIn != nil {
+		if head.FusedInto != nil {
 			continue
 		}
 		c := chainOf(n, head)
@@ -81,7 +81,7 @@ type chain []*net.Layer
 func chainOf(n *net.Net, head *net.Layer) chain {
 	c := chain{head}
 	for _, l := range n.Layers() {
-		if l.RunsIn == head {
+		if l.FusedInto == head {
 			c = append(c, l)
 		}
 	}

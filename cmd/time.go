@@ -87,8 +87,8 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	}
 	a.glog.logf("caffe.cpp:397", "Average time per layer: ")
 	for _, l := range n.Layers() {
-		if l.RunsIn != nil {
-			a.glog.logf("caffe.cpp:397", "%10s\truns in %s, whose time is that of both.", l.Name, l.RunsIn.Name)
+		if l.FusedInto != nil {
+			a.glog.logf("caffe.cpp:397", "%10s\truns in %s, whose time is that of both.", l.Name, l.FusedInto.Name)
 		}
 	}
 	mean := func(d time.Duration) string {
@@ -129,7 +129,7 @@ func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) 
 		if _, err := n.ForwardLayer(ctx, i); err != nil {
 			return 0, err
 		}
-		if err := n.Sync(); err != nil {
+		if err := n.Wait(); err != nil {
 			return 0, err
 		}
 		now := time.Now()
@@ -143,7 +143,7 @@ func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) 
 		if err := n.BackwardLayer(ctx, i); err != nil {
 			return 0, err
 		}
-		if err := n.Sync(); err != nil {
+		if err := n.Wait(); err != nil {
 			return 0, err
 		}
 		now := time.Now()

@@ -49,64 +49,60 @@ type DeviceChecker interface {
 	CheckDevice() error
 }
 
-// OnRecordableDevice is for layers to embed whose passes are always Recordable.
+// OnRecordableDevice has a DeviceMode that is always Recordable. Embed it in a
+// layer whose passes can always be recorded.
 type OnRecordableDevice struct{}
 
 // DeviceMode returns Recordable.
 func (OnRecordableDevice) DeviceMode() DeviceMode { return Recordable }
 
-// deviceLayer returns l as a DeviceLayer if it runs on the device of the
-// environment.
-func (e *Env) deviceLayer(l Layer) (DeviceLayer, bool) {
-	if e.Device == nil {
-		return nil, false
-	}
+// onDevice returns l as a DeviceLayer if its passes can run on a device.
+func onDevice(l Layer) (DeviceLayer, bool) {
 	d, ok := l.(DeviceLayer)
 	return d, ok && d.DeviceMode() != OnHost
 }
 
-// DeviceMode returns what a layer does in this environment: OnHost if it has no
-// device.
-func (e *Env) DeviceMode(l Layer) DeviceMode {
-	if d, ok := e.deviceLayer(l); ok {
+// ModeOf returns what a layer can do on a device, which is OnHost for one that is
+// no DeviceLayer.
+func ModeOf(l Layer) DeviceMode {
+	if d, ok := onDevice(l); ok {
 		return d.DeviceMode()
 	}
 	return OnHost
 }
 
-// Forward runs the forward pass of a layer, on the device if there is one and
-// the layer can. It returns errors of the device too, but for those of kernels
-// that still wait to be done.
-func (e *Env) Forward(ctx context.Context, l Layer, bottom, top []*blob.Blob) error {
+// ForwardOn runs the forward pass of a layer on d, or on the host if the layer
+// cannot run there. It returns errors of the device too, except those of kernels
+// that are still queued.
+func ForwardOn(ctx context.Context, d *cuda.Device, l Layer, bottom, top []*blob.Blob) error {
 	var err error
-	if d, ok := e.deviceLayer(l); ok {
-		err = d.ForwardDevice(ctx, e.Device, bottom, top)
+	if on, ok := onDevice(l); ok {
+		err = on.ForwardDevice(ctx, d, bottom, top)
 	} else {
 		err = l.Forward(ctx, bottom, top)
 	}
-	return e.checkDevice(err)
+	return firstError(err, d)
 }
 
-// Backward runs the backward pass of a layer as Forward runs the forward pass.
-func (e *Env) Backward(ctx context.Context, l Layer, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+// BackwardOn runs the backward pass of a layer as ForwardOn runs the forward pass.
+func BackwardOn(ctx context.Context, d *cuda.Device, l Layer, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	var err error
-	if d, ok := e.deviceLayer(l); ok {
-		err = d.BackwardDevice(ctx, e.Device, top, propagateDown, bottom)
+	if on, ok := onDevice(l); ok {
+		err = on.BackwardDevice(ctx, d, top, propagateDown, bottom)
 	} else {
 		err = l.Backward(ctx, top, propagateDown, bottom)
 	}
-	return e.checkDevice(err)
+	return firstError(err, d)
 }
 
-// checkDevice returns an error of the device if there is no other.
-func (e *Env) checkDevice(err error) error {
-	if e.Device == nil {
+// firstError returns err, or if there is none the error that the device has kept,
+// which it forgets in both cases.
+func firstError(err error, d *cuda.Device) error {
+	kept := d.Check()
+	if err != nil {
 		return err
 	}
-	if deviceErr := e.Device.Check(); err == nil {
-		return deviceErr
-	}
-	return err
+	return kept
 }
 
 // deviceStream is the number of the stream of random numbers on a device.
@@ -123,11 +119,11 @@ func (e *Env) DeviceStream() cuda.Ptr {
 	return e.stream.blob.DeviceData(e.Device)
 }
 
-// UpdateDevice brings what depends on the pass to the device. Who plays recorded
-// passes calls it before.
+// UpdateDevice copies what depends on the pass to Device, which must not be nil.
+// Call it before replaying a recorded pass.
 func (e *Env) UpdateDevice() {
 	s, value := &e.stream, e.Stream()
-	if e.Device == nil || s.set && s.value == value || s.blob.Reshape(2) != nil {
+	if s.set && s.value == value || s.blob.Reshape(2) != nil {
 		return
 	}
 	e.Device.SetLong(s.blob.MutableDeviceData(e.Device), value)

@@ -60,7 +60,7 @@ type operation struct {
 func (n *Net) operations() []operation {
 	var ops []operation
 	for i, l := range n.layers {
-		if l.RunsIn == nil {
+		if l.FusedInto == nil {
 			ops = append(ops, operation{l, i, l.end().Tops, l.runsBackward()})
 		}
 	}

@@ -25,7 +25,6 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		name:    file.Param.GetName(),
 		state:   opts.State,
 		workers: opts.Workers,
-		device:  opts.Device,
 		log:     opts.Log,
 		envs:    make(map[caffepb.Phase]*layers.Env),
 		byName:  make(map[string]*netBlob),
@@ -45,7 +44,7 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		owners:    make(map[string]*Param),
 	}
 	if err := b.build(); err != nil {
-		n.Close()
+		n.closeLayers()
 		return nil, err
 	}
 	return n, nil
@@ -92,9 +91,6 @@ func (b *builder) build() error {
 	b.needBackward(filtered.GetForceBackward())
 	b.findOutputs()
 	b.shareWeights()
-	if err := b.findLosses(); err != nil {
-		return err
-	}
 	b.group()
 	b.fuse()
 	if err := b.checkSize(); err != nil {
@@ -102,6 +98,9 @@ func (b *builder) build() error {
 	}
 	b.place()
 	b.fillLabels()
+	if err := b.makeRunner(); err != nil {
+		return err
+	}
 	b.SetDebugInfo(filtered.GetDebugInfo())
 	b.logf("net.cpp:257", "Network initialization done.")
 	return nil
@@ -355,6 +354,16 @@ func (b *builder) findOutputs() {
 		top := b.byName[name]
 		b.outputs = append(b.outputs, Output{name, top.Blob, top.lossWeight})
 	}
+}
+
+// makeRunner chooses where the net runs.
+func (b *builder) makeRunner() (err error) {
+	if b.opts.Device == nil {
+		b.runner = &host{net: b.Net}
+	} else {
+		b.runner, err = newDevice(b.Net, b.opts.Device)
+	}
+	return err
 }
 
 // checkSize refuses a net that no machine can hold, before it is run.

@@ -18,13 +18,13 @@ func (b *builder) splitsBottom(l *Layer) bool {
 // between them. On a device each runs by itself, as layers of both sides may
 // follow one another.
 func (b *builder) fuse() {
-	if b.memory == nil || b.device != nil {
+	if b.memory == nil || b.opts.Device != nil {
 		return
 	}
 	next := b.followers()
 	for _, l := range b.layers {
 		f, ok := l.Impl.(layers.Fuser)
-		if !ok || l.RunsIn != nil {
+		if !ok || l.FusedInto != nil {
 			continue
 		}
 		var chain []*Layer
@@ -35,7 +35,7 @@ func (b *builder) fuse() {
 		}
 		l.chain = chain[:f.Fuse(offer)]
 		for _, taken := range l.chain {
-			taken.RunsIn = l
+			taken.FusedInto = l
 		}
 		if !l.NeedsBackward { // but one of the others may, and so run it
 			clear(l.PropagateDown)
@@ -65,7 +65,7 @@ func (b *builder) followers() map[*Layer]*Layer {
 // backward pass through both computes no gradient of l that one through each
 // would not.
 func (l *Layer) passesTo(next *Layer) bool {
-	if next.RunsIn != nil || len(next.Bottoms) != 1 || len(next.Tops) != 1 || l.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
+	if next.FusedInto != nil || len(next.Bottoms) != 1 || len(next.Tops) != 1 || l.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
 		return false
 	}
 	if l.NeedsBackward {
@@ -77,7 +77,7 @@ func (l *Layer) passesTo(next *Layer) bool {
 // unfuse has every layer run by itself.
 func (n *Net) unfuse() {
 	for _, l := range n.layers {
-		if l.RunsIn = nil; len(l.chain) > 0 {
+		if l.FusedInto = nil; len(l.chain) > 0 {
 			l.chain = nil
 			l.Impl.(layers.Fuser).Fuse(nil)
 		}
@@ -92,12 +92,12 @@ func (l *Layer) end() *Layer {
 	return l.chain[len(l.chain)-1]
 }
 
-// runsBackward tells whether the backward pass runs l, for its own sake or for
-// that of a layer that it computes too.
+// runsBackward reports whether the backward pass runs l by itself: because it or
+// a layer fused into it needs that.
 func (l *Layer) runsBackward() bool {
 	need := l.NeedsBackward
-	for _, m := range l.chain {
-		need = need || m.NeedsBackward
+	for _, fused := range l.chain {
+		need = need || fused.NeedsBackward
 	}
-	return need
+	return need && l.FusedInto == nil
 }

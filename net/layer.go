@@ -12,10 +12,11 @@ import (
 )
 
 // make makes the layer itself.
-func (l *Layer) make(spec *layers.Spec) (err error) {
-	defer l.rescue("New", &err)
-	l.Impl, err = l.Info.New(spec)
-	return err
+func (l *Layer) make(spec *layers.Spec) error {
+	return l.call("New", func() (err error) {
+		l.Impl, err = l.Info.New(spec)
+		return err
+	})
 }
 
 // open opens the source of a layer that has one, which in Caffe the constructor
@@ -44,9 +45,8 @@ func (l *Layer) setUp(workers *layers.Workers) error {
 	return l.reshape(workers)
 }
 
-func (l *Layer) setUpImpl() (err error) {
-	defer l.rescue("SetUp", &err)
-	return l.Impl.SetUp(l.Bottoms, l.Tops)
+func (l *Layer) setUpImpl() error {
+	return l.call("SetUp", func() error { return l.Impl.SetUp(l.Bottoms, l.Tops) })
 }
 
 // reshape gives the tops their shapes, and the diffs of losses their weight.
@@ -66,9 +66,14 @@ func (l *Layer) reshape(workers *layers.Workers) error {
 	return nil
 }
 
-func (l *Layer) reshapeImpl() (err error) {
-	defer l.rescue("Reshape", &err)
-	return l.Impl.Reshape(l.Bottoms, l.Tops)
+func (l *Layer) reshapeImpl() error {
+	return l.call("Reshape", func() error { return l.Impl.Reshape(l.Bottoms, l.Tops) })
+}
+
+// call calls a method of the layer and turns a panic into an error of one line.
+func (l *Layer) call(method string, f func() error) (err error) {
+	defer l.rescue(method, &err)
+	return f()
 }
 
 // rescue turns a panic of a layer into an error of one line. It is deferred.

@@ -95,5 +95,5 @@ func (n *Net) Keep() {
 	}
 	n.memory = nil
 	n.unfuse()
-	n.forget()
+	n.runner.reset()
 }

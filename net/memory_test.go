@@ -214,7 +214,7 @@ func TestFuse(t *testing.T) {
 				}, 1e-5)
 				fused := 0
 				for _, l := range n.layers {
-					if l.RunsIn != nil {
+					if l.FusedInto != nil {
 						fused++
 					}
 				}

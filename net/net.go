@@ -5,7 +5,6 @@
 package net
 
 import (
-	"context"
 	"errors"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -23,7 +22,7 @@ type Options struct {
 	State *caffepb.NetState
 
 	Workers *layers.Workers // the threads; nil is one
-	Device  *cuda.Device    // the GPU that layers run on which can; nil for none
+	Device  *cuda.Device    // the GPU, for layers that support one; nil for none
 	Seed    uint64          // of all random numbers
 	Log     layers.Log      // takes Caffe's log lines; nil for none
 
@@ -52,7 +51,7 @@ type Net struct {
 	name    string
 	state   *caffepb.NetState
 	workers *layers.Workers
-	device  *cuda.Device
+	runner  runner
 	log     layers.Log
 	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
 	pass    int64
@@ -71,10 +70,7 @@ type Net struct {
 	forwardOnly bool
 	data, diffs [][]*blob.Blob // the blobs whose data, or diffs, the layers have made one
 
-	lossTops                          []*blob.Blob // those with a loss weight
-	losses                            lossRing
-	forwardSegments, backwardSegments []*segment      // nil until they are known
-	ctx                               context.Context // of the pass under way
+	lastLoss lastLoss // of Forward
 
 	dataBytes int64 // of the tops of the layers so far, shared or not, as Caffe counts
 	debugInfo bool
@@ -100,11 +96,11 @@ type Layer struct {
 	PropagateDown []bool
 	ParamBackward []bool
 
-	// RunsIn is the layer that computes this one together with itself, or nil
-	// if the layer runs by itself (layers.Fuser).
-	RunsIn *Layer
+	// FusedInto is the layer that also computes this one (layers.Fuser), or nil
+	// if the layer runs by itself.
+	FusedInto *Layer
 
-	chain      []*Layer // those whose RunsIn is this one, in their order
+	chain      []*Layer // those fused into this one, in their order
 	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions
@@ -214,8 +210,10 @@ func (n *Net) SetDebugInfo(on bool) {
 
 // Close closes the layers that hold files or goroutines. The net must not run
 // after it.
-func (n *Net) Close() error {
-	errs := []error{n.forget()}
+func (n *Net) Close() error { return errors.Join(n.runner.reset(), n.closeLayers()) }
+
+func (n *Net) closeLayers() error {
+	var errs []error
 	for _, l := range n.layers {
 		if c, ok := l.Impl.(layers.Closer); ok {
 			if err := c.Close(); err != nil {

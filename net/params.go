@@ -7,7 +7,6 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -131,17 +130,11 @@ func (b *builder) shareWeights() {
 }
 
 // ClearParamDiffs sets the gradients of all weights to zero.
-func (n *Net) ClearParamDiffs() {
+func (n *Net) ClearParamDiffs() error {
 	if n.diffsCleared {
-		return
+		return nil
 	}
-	for _, p := range n.learned {
-		if n.device != nil {
-			n.device.Zero(p.Blob.MutableDeviceDiff(n.device), p.Blob.Count())
-			continue
-		}
-		kernel.FillP(n.workers, p.Blob.MutableDiff(), 0)
-	}
+	return n.runner.clearParamDiffs()
 }
 
 // ParamDiffsCleared tells the net that the caller has set the gradients of all
@@ -150,15 +143,7 @@ func (n *Net) ClearParamDiffs() {
 func (n *Net) ParamDiffsCleared() { n.diffsCleared = true }
 
 // Update subtracts the gradients, which a solver has scaled, from the weights.
-func (n *Net) Update() {
-	for _, p := range n.learned {
-		if d := n.device; d != nil {
-			d.Axpy(-1, p.Blob.DeviceDiff(d), p.Blob.MutableDeviceData(d), p.Blob.Count())
-			continue
-		}
-		kernel.AxpyP(n.workers, -1, p.Blob.Diff(), p.Blob.MutableData())
-	}
-}
+func (n *Net) Update() { n.runner.update() }
 
 // ShareTrainedWith makes the weights of other also those of n, for layers of
 // equal names, as a net for testing does with the net that is trained. If any

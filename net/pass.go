@@ -4,59 +4,99 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
-	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// Forward runs all layers and returns the loss, which is the sum of the tops
-// with a loss weight, each times its weight. The number of the pass counts up.
-// Between layers it looks whether ctx is done.
-func (n *Net) Forward(ctx context.Context) (float32, error) {
-	if err := n.Enqueue(ctx); err != nil {
-		return 0, err
-	}
-	losses, err := n.TakeLosses()
-	if err != nil {
-		return 0, err
-	}
-	return losses[len(losses)-1], nil
+// A runner runs the passes of a net: host on the CPU, device on a GPU.
+type runner interface {
+	// forward and backward run all layers that take part in the pass. forward
+	// counts the pass, and r hears of its loss.
+	forward(ctx context.Context, r Receiver) error
+	backward(ctx context.Context) error
+
+	// forwardLayer and backwardLayer run one layer with those fused into it.
+	// forwardLayer first reshapes the layers with a bottom of a new shape.
+	forwardLayer(ctx context.Context, l *Layer) error
+	backwardLayer(ctx context.Context, l *Layer) error
+
+	end(r Receiver) error // see Net.End
+	wait() error          // see Net.Wait
+
+	clearParamDiffs() error
+	update()      // see Net.Update
+	reset() error // forgets what it knows of earlier passes
 }
 
-// ForwardLayer runs layer i, unless another has computed it, and returns its
+// A Receiver hears of the passes that Start runs for it. A net on the host calls
+// its methods from Start and End, a net on a GPU some time later, at the latest
+// from Wait, but in the same order.
+type Receiver interface {
+	// Loss is called once for each forward pass.
+	Loss(loss float32)
+
+	// Done is called after the losses of all passes before End. took is how long
+	// the forward and backward passes took; on a GPU, which runs several ends
+	// before it is waited for, it is their average.
+	Done(took time.Duration)
+}
+
+// Forward runs all layers and returns the loss, which is the sum of the tops
+// with a loss weight, each times its weight. The number of the pass counts up.
+// Between layers it checks whether ctx is done.
+func (n *Net) Forward(ctx context.Context) (float32, error) {
+	if err := n.Start(ctx, &n.lastLoss); err != nil {
+		return 0, err
+	}
+	if err := n.Wait(); err != nil {
+		return 0, err
+	}
+	return float32(n.lastLoss), nil
+}
+
+// lastLoss is the Receiver of Forward.
+type lastLoss float32
+
+func (l *lastLoss) Loss(loss float32)  { *l = lastLoss(loss) }
+func (*lastLoss) Done(_ time.Duration) {}
+
+// Start runs the forward pass as Forward does, but does not wait for a GPU: r
+// receives the loss when it is known.
+func (n *Net) Start(ctx context.Context, r Receiver) error { return n.runner.forward(ctx, r) }
+
+// End has r.Done called when the losses of all passes so far are known.
+func (n *Net) End(r Receiver) error { return n.runner.end(r) }
+
+// Wait waits until a GPU has finished all passes so far and the Receivers have
+// heard of them. It returns an error if a layer's kernels found something wrong
+// with the data. On the host there is nothing to wait for. If it returns another
+// error of the GPU, the Receivers hear no more of these passes.
+func (n *Net) Wait() error { return n.runner.wait() }
+
+// ForwardLayer runs layer i, unless it is fused into another, and returns its
 // part of the loss. If the shape of a bottom has changed since the last time,
 // the layer is reshaped first.
 func (n *Net) ForwardLayer(ctx context.Context, i int) (float32, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
 	l := n.layers[i]
-	if l.RunsIn != nil {
-		return 0, nil // it has run
+	if l.FusedInto != nil {
+		return 0, ctx.Err()
 	}
-	if err := n.reshapeLayer(l); err != nil {
+	if err := n.runner.forwardLayer(ctx, l); err != nil {
 		return 0, err
-	}
-	if err := l.forward(ctx); err != nil {
-		return 0, l.wrap(err)
-	}
-	if n.debugInfo {
-		n.forwardInfo(l)
 	}
 	return l.loss(n.workers), nil
 }
 
 // Backward runs the layers that need it from the last to the first. The
-// gradients of the weights are added to what is there.
+// gradients of the weights are added to the values they have.
 func (n *Net) Backward(ctx context.Context) error {
-	if n.backwardSegments != nil && !n.debugInfo {
-		return n.backwardDevice(ctx)
+	if err := n.beginBackward(ctx); err != nil {
+		return err
 	}
-	for i := len(n.layers) - 1; i >= 0; i-- {
-		if err := n.BackwardLayer(ctx, i); err != nil {
-			return err
-		}
+	if err := n.runner.backward(ctx); err != nil {
+		return err
 	}
 	if n.debugInfo {
 		n.backwardSummary()
@@ -64,28 +104,28 @@ func (n *Net) Backward(ctx context.Context) error {
 	return nil
 }
 
+// BackwardLayer runs layer i backward, with those fused into it, if the net
+// needs their gradients.
+func (n *Net) BackwardLayer(ctx context.Context, i int) error {
+	if err := n.beginBackward(ctx); err != nil {
+		return err
+	}
+	if l := n.layers[i]; l.runsBackward() {
+		return n.runner.backwardLayer(ctx, l)
+	}
+	return nil
+}
+
 var errForwardOnly = errors.New("the net was made to run forward only, and has no gradient")
 
-// BackwardLayer runs layer i backward if the net needs that, and those that it
-// computes too.
-func (n *Net) BackwardLayer(ctx context.Context, i int) error {
+func (n *Net) beginBackward(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if n.forwardOnly {
 		return errForwardOnly
 	}
-	l := n.layers[i]
-	if l.RunsIn != nil || !l.runsBackward() {
-		return nil
-	}
 	n.diffsCleared = false
-	if err := l.backward(ctx); err != nil {
-		return l.wrap(err)
-	}
-	if n.debugInfo {
-		n.backwardInfo(l)
-	}
 	return nil
 }
 
@@ -100,23 +140,23 @@ func (n *Net) Reshape() error {
 	return nil
 }
 
-// reshapeLayer reshapes a layer and those that it computes, where the shape of
-// a bottom has changed.
+// reshapeLayer reshapes a layer and those fused into it, where the shape of a
+// bottom has changed.
 func (n *Net) reshapeLayer(l *Layer) error {
 	if l.reshaped() {
 		if err := l.reshape(n.workers); err != nil {
 			return l.wrap(err)
 		}
 	}
-	for _, taken := range l.chain {
-		if err := n.reshapeLayer(taken); err != nil {
+	for _, fused := range l.chain {
+		if err := n.reshapeLayer(fused); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reshaped tells whether a bottom has another shape than when the layer was
+// reshaped reports whether a bottom has another shape than when the layer was
 // last reshaped.
 func (l *Layer) reshaped() bool {
 	for i, bottom := range l.Bottoms {
@@ -127,28 +167,14 @@ func (l *Layer) reshaped() bool {
 	return false
 }
 
-func (l *Layer) forward(ctx context.Context) (err error) {
-	defer l.rescue("Forward", &err)
-	return l.env.Forward(ctx, l.Impl, l.Bottoms, l.end().Tops)
-}
-
-func (l *Layer) backward(ctx context.Context) (err error) {
-	defer l.rescue("Backward", &err)
-	return l.env.Backward(ctx, l.Impl, l.end().Tops, l.PropagateDown, l.Bottoms)
-}
-
 // loss returns the sum of the tops times their loss weights, which are in the
 // diffs.
 func (l *Layer) loss(workers *layers.Workers) float32 {
 	var sum float64
 	for j, w := range l.LossWeights {
 		if w != 0 {
-			sum += weighted(workers, l.Tops[j])
+			sum += kernel.DotP(workers, l.Tops[j].Data(), l.Tops[j].Diff())
 		}
 	}
 	return float32(sum)
-}
-
-func weighted(workers *layers.Workers, top *blob.Blob) float64 {
-	return kernel.DotP(workers, top.Data(), top.Diff())
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -214,22 +213,6 @@ func (s *syntheticData) Forward(_ context.Context, _, top []*blob.Blob) error {
 	for j, v := range s.values {
 		copy(top[j].MutableData(), v.Data())
 	}
-	return nil
-}
-
-// ForwardDevice does what Forward does.
-func (s *syntheticData) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*blob.Blob) error {
-	if err := s.make(); err != nil {
-		return err
-	}
-	for j, v := range s.values {
-		d.Copy(top[j].MutableDeviceData(d), v.DeviceData(d), v.Count())
-	}
-	return nil
-}
-
-// BackwardDevice does nothing.
-func (s *syntheticData) BackwardDevice(context.Context, *cuda.Device, []*blob.Blob, []bool, []*blob.Blob) error {
 	return nil
 }
 

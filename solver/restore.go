@@ -51,7 +51,7 @@ func (s *Solver) Restore(path string) error {
 		}
 	}
 	s.history = history
-	if err := s.device.update.Reset(); err != nil {
+	if err := s.updater.reset(); err != nil {
 		return err
 	}
 	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())

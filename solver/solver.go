@@ -17,7 +17,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -87,9 +86,8 @@ type Solver struct {
 	currentStep int  // of the multistep policy
 	stopped     bool // by the user
 
-	device  deviceUpdate
-	pending []pending // iterations whose loss is not known yet
-	flushed time.Time // when the last loss was read
+	updater updater
+	free    []*iteration // their events were sent
 
 	losses       []float32 // of up to average_loss iterations
 	smoothedLoss float32
@@ -121,8 +119,22 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 		s.Close()
 		return nil, err
 	}
+	if err := s.makeUpdater(); err != nil {
+		s.Close()
+		return nil, err
+	}
 	emit(s, Initialized{})
 	return s, nil
+}
+
+// makeUpdater chooses where the weights are updated.
+func (s *Solver) makeUpdater() (err error) {
+	if s.opts.Device == nil {
+		s.updater = hostUpdater{s}
+	} else {
+		s.updater, err = newDeviceUpdater(s, s.opts.Device)
+	}
+	return err
 }
 
 // newSolver returns a solver without nets, with a copy of the file in which the
@@ -223,7 +235,10 @@ func (s *Solver) TestNets() []*net.Net { return s.testNets }
 
 // Close closes the nets.
 func (s *Solver) Close() error {
-	errs := []error{s.device.close()}
+	var errs []error
+	if s.updater != nil {
+		errs = append(errs, s.updater.reset())
+	}
 	if s.net != nil {
 		errs = append(errs, s.net.Close())
 	}

@@ -2,7 +2,6 @@ package solver
 
 import (
 	"context"
-	"time"
 
 	"github.com/gocaffe/gocaffe/net"
 )
@@ -77,11 +76,7 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 	emit(s, StepStart{Iter: start, Stop: stop})
 	err := s.steps(ctx, start, stop)
 	if err != nil {
-		// Observers hear of the iterations that are complete, if the device can still
-		// tell, and the next Step of nothing that this one has left.
-		_ = s.flush(start)
-		s.pending = s.pending[:0]
-		_, _ = s.net.TakeLosses()
+		_ = s.net.Wait() // observers hear of the iterations before the error, if the net can still tell
 	}
 	return err
 }
@@ -92,11 +87,11 @@ func (s *Solver) steps(ctx context.Context, start, stop int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.clearDiffs(); err != nil {
+		if err := s.net.ClearParamDiffs(); err != nil {
 			return err
 		}
 		if due(s.iter, s.param.GetTestInterval()) && (s.iter > 0 || s.param.GetTestInitialization()) {
-			if err := s.flush(start); err != nil {
+			if err := s.net.Wait(); err != nil {
 				return err
 			}
 			if err := s.TestAll(ctx); err != nil {
@@ -112,7 +107,7 @@ func (s *Solver) steps(ctx context.Context, start, stop int) error {
 		action := s.action()
 		snapshot := due(s.iter, s.param.GetSnapshot()) || action == Snapshot
 		if snapshot || action == Stop || s.iter == stop {
-			if err := s.flush(start); err != nil {
+			if err := s.net.Wait(); err != nil {
 				return err
 			}
 		}
@@ -135,95 +130,29 @@ func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	display := due(s.iter, s.param.GetDisplay())
 	s.net.SetDebugInfo(display && s.param.GetDebugInfo())
 	s.setPass()
-	p := pending{iter: s.iter, begin: time.Now(), display: display}
+	it := s.newIteration(start, display)
 	for range s.param.GetIterSize() {
-		if err := s.enqueue(ctx, s.net); err != nil {
+		if err := s.before(s.net); err != nil {
 			return err
 		}
-		if s.opts.Device == nil {
-			if err := s.takeLosses(&p); err != nil {
-				return err
-			}
+		if err := s.net.Start(ctx, it); err != nil {
+			return err
 		}
 		if err := s.net.Backward(ctx); err != nil {
 			return err
 		}
 	}
-	p.rate, p.moved = s.rate()
-	s.pending = append(s.pending, p)
-	if display || s.opts.Device == nil || len(s.pending) >= maxPending || time.Since(s.flushed) > flushEvery {
-		if err := s.flush(start); err != nil {
+	rate, moved := s.rate()
+	it.rate, it.moved = rate, moved
+	if err := s.net.End(it); err != nil {
+		return err
+	}
+	if display { // with the outputs of this iteration, not of a later one
+		if err := s.net.Wait(); err != nil {
 			return err
 		}
 	}
-	return s.update(p.rate, s.iter+1 < stop)
-}
-
-// A pending iteration is one that was started and whose loss nobody has asked
-// for. A GPU computes while the host goes on: it is waited for when a loss is
-// shown, and now and then.
-type pending struct {
-	iter    int
-	begin   time.Time
-	display bool
-	rate    float32
-	moved   int
-	loss    float32 // sum over the known passes
-	known   int     // passes
-}
-
-// maxPending and flushEvery bound how long a loss stays unknown.
-const (
-	maxPending = 128
-	flushEvery = 200 * time.Millisecond
-)
-
-// takeLosses reads the losses of an iteration's passes so far.
-func (s *Solver) takeLosses(p *pending) error {
-	losses, err := s.net.TakeLosses()
-	if err != nil {
-		return err
-	}
-	for _, l := range losses {
-		s.watch(l, p.iter)
-		p.loss += l
-		p.known++
-	}
-	return nil
-}
-
-// flush tells of the pending iterations, of which all passes have been started.
-func (s *Solver) flush(start int) error {
-	if len(s.pending) == 0 {
-		return nil
-	}
-	losses, err := s.net.TakeLosses()
-	if err != nil {
-		return err
-	}
-	s.flushed = time.Now()
-	took := s.flushed.Sub(s.pending[0].begin) / time.Duration(len(s.pending))
-	size := int(s.param.GetIterSize())
-	for i := range s.pending {
-		p := &s.pending[i]
-		for ; p.known < size; p.known++ {
-			s.watch(losses[0], p.iter)
-			p.loss += losses[0]
-			losses = losses[1:]
-		}
-		loss := p.loss / float32(size)
-		s.smooth(loss, p.iter-start)
-		s.outputs = s.outputs[:0]
-		if p.display {
-			s.outputs = appendOutputs(s.outputs, s.net)
-		}
-		emit(s, Iteration{
-			Iter: p.iter, Loss: loss, SmoothedLoss: s.smoothedLoss, LR: p.rate, MultiStep: p.moved,
-			Duration: took, Display: p.display, Every: int(s.param.GetDisplay()), Outputs: s.outputs,
-		})
-	}
-	s.pending = s.pending[:0]
-	return nil
+	return s.update(rate, s.iter+1 < stop)
 }
 
 // setPass makes the pass of the train net that of the current iteration, so
@@ -234,7 +163,7 @@ func (s *Solver) setPass() {
 	}
 }
 
-// forward runs the forward pass of a net and waits for the loss.
+// forward runs the forward pass of a net and returns the loss.
 func (s *Solver) forward(ctx context.Context, n *net.Net) (loss float32, err error) {
 	if err := s.before(n); err != nil {
 		return 0, err
@@ -242,34 +171,12 @@ func (s *Solver) forward(ctx context.Context, n *net.Net) (loss float32, err err
 	return n.Forward(ctx)
 }
 
-// enqueue runs the forward pass of a net.
-func (s *Solver) enqueue(ctx context.Context, n *net.Net) error {
-	if err := s.before(n); err != nil {
-		return err
-	}
-	return n.Enqueue(ctx)
-}
-
+// before calls Options.BeforeForward for the next pass of a net.
 func (s *Solver) before(n *net.Net) error {
 	if s.opts.BeforeForward == nil {
 		return nil
 	}
 	return s.opts.BeforeForward(n, n.Pass())
-}
-
-// smooth averages the loss over the last average_loss iterations, of which this
-// is number i since the start: UpdateSmoothedLoss of Caffe's solver.cpp.
-func (s *Solver) smooth(loss float32, i int) {
-	window := int(s.param.GetAverageLoss())
-	if len(s.losses) < window {
-		s.losses = append(s.losses, loss)
-		n := float32(len(s.losses))
-		s.smoothedLoss = (s.smoothedLoss*(n-1) + loss) / n
-		return
-	}
-	oldest := &s.losses[i%window]
-	s.smoothedLoss += (loss - *oldest) / float32(window)
-	*oldest = loss
 }
 
 // action asks what the user wants.
@@ -278,14 +185,4 @@ func (s *Solver) action() Action {
 		return None
 	}
 	return s.opts.Action()
-}
-
-// appendOutputs appends the numbers of the output blobs of a net.
-func appendOutputs(list []Output, n *net.Net) []Output {
-	for _, out := range n.Outputs() {
-		for _, v := range out.Blob.Data() {
-			list = append(list, Output{Name: out.Name, Value: v, LossWeight: out.LossWeight})
-		}
-	}
-	return list
 }

@@ -7,34 +7,50 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel"
 )
 
-// update turns the gradient of each param into what is to be subtracted from
+// An updater turns the gradient of each param into what is to be subtracted from
 // it, and subtracts that: ApplyUpdate of Caffe's sgd_solver.cpp, with the rate
-// computed before. The order of clipping, dividing by iter_size and weight
-// decay is Caffe's. If there is another iteration after this, the gradients are
-// cleared along the way, for it.
+// computed before. The order of clipping, dividing by iter_size and weight decay
+// is Caffe's. scale is the rule's factor of the rate. If there is another
+// iteration after this, the gradients may be cleared along the way, for it.
+type updater interface {
+	update(rate, scale float32, another bool) error
+	reset() error // forgets what was recorded with the old histories
+}
+
+// update updates the weights, which ends the iteration.
 func (s *Solver) update(rate float32, another bool) error {
 	scale := float32(1)
 	if s.rule.scale != nil {
 		scale = s.rule.scale(s)
 	}
-	if s.opts.Device != nil {
-		return s.updateDevice(rate * scale)
+	if err := s.updater.update(rate, scale, another); err != nil {
+		return err
 	}
+	s.iter++
+	return nil
+}
+
+// hostUpdater updates the weights on the CPU.
+type hostUpdater struct{ s *Solver }
+
+func (u hostUpdater) reset() error { return nil }
+
+func (u hostUpdater) update(rate, scale float32, another bool) error {
+	s := u.s
 	clear := another && !s.param.GetSnapshotDiff()
-	u := s.updateOptions()
-	u.Clip, u.Clear = s.clip(), clear
+	o := s.updateOptions()
+	o.Clip, o.Clear = u.clip(), clear
 	for i, p := range s.params {
-		u.Param, u.Diff, u.History = p.Blob.MutableData(), p.Blob.MutableDiff(), s.history[i].MutableData()
+		o.Param, o.Diff, o.History = p.Blob.MutableData(), p.Blob.MutableDiff(), s.history[i].MutableData()
 		if s.rule.histories == 2 {
-			u.History2 = s.history[len(s.params)+i].MutableData()
+			o.History2 = s.history[len(s.params)+i].MutableData()
 		}
-		u.Decay, u.Rate = s.param.GetWeightDecay()*p.DecayMult, rate*p.LRMult*scale
-		u.Run(s.opts.Workers)
+		o.Decay, o.Rate = s.param.GetWeightDecay()*p.DecayMult, rate*p.LRMult*scale
+		o.Run(s.opts.Workers)
 	}
 	if clear {
 		s.net.ParamDiffsCleared()
 	}
-	s.iter++
 	return nil
 }
 
@@ -50,18 +66,25 @@ func (s *Solver) updateOptions() kernel.Update {
 	return u
 }
 
-// clip returns by what the gradient is to be multiplied because its L2 norm
-// over all params is above clip_gradients, or 1. A negative clip_gradients turns
-// that off.
-func (s *Solver) clip() float32 {
-	limit := s.param.GetClipGradients()
-	if limit < 0 {
+// clip returns the factor by which the gradient is to be multiplied because its
+// L2 norm over all params is above clip_gradients, or 1. A negative
+// clip_gradients turns that off.
+func (u hostUpdater) clip() float32 {
+	s := u.s
+	if s.param.GetClipGradients() < 0 {
 		return 1
 	}
 	var sum float64
 	for _, p := range s.params {
 		sum += kernel.SumSqP(s.opts.Workers, p.Blob.Diff())
 	}
+	return s.clipScale(sum)
+}
+
+// clipScale returns the factor for gradients whose squares have the given sum,
+// and tells the observers if it is not 1.
+func (s *Solver) clipScale(sum float64) float32 {
+	limit := s.param.GetClipGradients()
 	norm := float32(math.Sqrt(sum))
 	if !(norm > limit) {
 		return 1

@@ -1,7 +1,6 @@
 package datalayer
 
 import (
-	"context"
 	"fmt"
 	"image"
 	"image/png"
@@ -99,7 +98,7 @@ func run(t testing.TB, env *layers.Env, text string, passes ...int64) [][]float3
 	defer f.Close()
 	var all [][]float32
 	for _, env.Pass = range passes {
-		if err := env.Forward(context.Background(), f.Layer, nil, f.Top); err != nil {
+		if err := f.Forward(); err != nil {
 			t.Fatal(err)
 		}
 		var numbers []float32

@@ -42,7 +42,7 @@ func CheckDevice(t testing.TB, d *cuda.Device, tolerance float64, text string, b
 	defer onHost.Close()
 	defer onDevice.Close()
 	env, typ, rounds := onDevice.Spec.Env, onDevice.Info.Type, 1
-	switch env.DeviceMode(onDevice.Layer) {
+	switch layers.ModeOf(onDevice.Layer) {
 	case layers.OnHost:
 		t.Errorf("type %s runs on the host", typ)
 	case layers.Recordable:

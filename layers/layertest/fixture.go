@@ -203,12 +203,18 @@ func (f *Fixture) Forward() error {
 
 // forward runs Forward alone.
 func (f *Fixture) forward() error {
-	return f.Spec.Env.Forward(context.Background(), f.Layer, f.Bottom, f.Top)
+	if d := f.Spec.Env.Device; d != nil {
+		return layers.ForwardOn(context.Background(), d, f.Layer, f.Bottom, f.Top)
+	}
+	return f.Layer.Forward(context.Background(), f.Bottom, f.Top)
 }
 
 // Backward runs Backward for the bottoms in Propagate.
 func (f *Fixture) Backward() error {
-	return f.Spec.Env.Backward(context.Background(), f.Layer, f.Top, f.Propagate, f.Bottom)
+	if d := f.Spec.Env.Device; d != nil {
+		return layers.BackwardOn(context.Background(), d, f.Layer, f.Top, f.Propagate, f.Bottom)
+	}
+	return f.Layer.Backward(context.Background(), f.Top, f.Propagate, f.Bottom)
 }
 
 // Close closes the layer if it is a layers.Closer.

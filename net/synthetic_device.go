@@ -1,0 +1,27 @@
+package net
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+var _ layers.DeviceLayer = (*syntheticData)(nil)
+
+// ForwardDevice does what Forward does.
+func (s *syntheticData) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*blob.Blob) error {
+	if err := s.make(); err != nil {
+		return err
+	}
+	for j, v := range s.values {
+		d.Copy(top[j].MutableDeviceData(d), v.DeviceData(d), v.Count())
+	}
+	return nil
+}
+
+// BackwardDevice does nothing.
+func (s *syntheticData) BackwardDevice(context.Context, *cuda.Device, []*blob.Blob, []bool, []*blob.Blob) error {
+	return nil
+}
