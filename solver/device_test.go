@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
@@ -152,7 +153,10 @@ func TestDeviceRecords(t *testing.T) {
 		return calls
 	}
 	step(3)
-	few, many := step(2), step(12)
+	few := step(2)
+	begin := time.Now()
+	many := step(12)
+	reports := int(time.Since(begin) / (200 * time.Millisecond)) // on a slow machine a loss is read now and then
 	for name, n := range many {
 		per := float64(n-few[name]) / 10
 		switch {
@@ -160,7 +164,7 @@ func TestDeviceRecords(t *testing.T) {
 			t.Errorf("%g graphs are launched in an iteration, want 4", per)
 		case name == "cuLaunchKernel" && per > 1: // the number of the pass, for Dropout
 			t.Errorf("%g kernels are launched in an iteration", per)
-		case (name == "cuStreamSynchronize" || name == "cuMemAlloc_v2" || name == "cuMemcpyDtoHAsync_v2") && per != 0:
+		case name == "cuMemAlloc_v2" && per != 0, (name == "cuStreamSynchronize" || name == "cuMemcpyDtoHAsync_v2") && n-few[name] > reports:
 			t.Errorf("%g times %s in an iteration", per, name)
 		}
 	}
