@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -73,6 +73,9 @@ tools: ## vet and test the programs in tools
 lint: ## gofmt and vet
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
 	$(GO) vet ./...
+
+golden: ## pack the golden values in ../shared, or GOCAFFE_SHARED, into the repository
+	$(GO) run ./internal/reference/pack "$(or $(GOCAFFE_SHARED),../shared)"
 
 generate: ptx ## make all generated files again
 	$(GO) generate ./...

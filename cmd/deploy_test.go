@@ -193,7 +193,7 @@ layer { name: "quiet" type: "Silence" bottom: "score" include { phase: TRAIN } }
 // no file.
 func TestDeployErrors(t *testing.T) {
 	logFolder(t)
-	lenet, err := filepath.Abs(reference.Golden(t, "nets/lenet"))
+	other, err := filepath.Abs(reference.Golden(t, "solvers/sgd_momentum_l2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestDeployErrors(t *testing.T) {
 		{"no folder", []string{"--model", "x", "--weights", "x"}, "deploy: -o DIR is missing"},
 		{"absent model", []string{"--model", "absent.prototxt", "--weights", "x", "-o", "out"}, "absent.prototxt"},
 		{"absent weights", []string{"--model", "net.prototxt", "--weights", "absent.caffemodel", "-o", "out"}, "absent.caffemodel"},
-		{"weights of another net", []string{"--model", "net.prototxt", "--weights", filepath.Join(lenet, "start.caffemodel"), "-o", "out"}, `start.caffemodel: `},
+		{"weights of another net", []string{"--model", "net.prototxt", "--weights", filepath.Join(other, "start.caffemodel"), "-o", "out"}, `start.caffemodel: `},
 		{"shape", []string{"--model", "net.prototxt", "--weights", "small_iter_100.caffemodel", "-o", "out", "--input-shape", "1,x"}, `--input-shape is "1,x"`},
 		{"wrong shape", []string{"--model", "net.prototxt", "--weights", "small_iter_100.caffemodel", "-o", "out", "--input-shape", "1,20,20"},
 			`small_iter_100.caffemodel: layer "ip1": cannot copy param 0`},

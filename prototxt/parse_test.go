@@ -3,7 +3,7 @@ package prototxt
 import (
 	"io/fs"
 	"math"
-	"path/filepath"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -203,20 +203,23 @@ func TestGoldenFiles(t *testing.T) {
 	fork := regexp.MustCompile(`^f:\d+:\d+: layer ".*": unknown field "(bn_param|largemargin_inner_product_param|center_loss_param|` +
 		`margin_inner_product_param|normalize_param|inner_distance_param|flip_param|em_softmax_param|normalize)" of (LayerParameter|InnerProductParameter)`)
 	read, refused := 0, 0
-	err := filepath.WalkDir(reference.Golden(t, ""), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".prototxt" {
+	check := func(set fs.FS, name string, d fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".prototxt" {
 			return err
 		}
 		var m proto.Message = new(caffepb.NetParameter)
 		if strings.HasPrefix(d.Name(), "solver") {
 			m = new(caffepb.SolverParameter)
 		}
-		text := readFile(t, path)
+		text, err := fs.ReadFile(set, name)
+		if err != nil {
+			return err
+		}
 		if err := Parse("f", text, m, nil); err != nil {
 			refused++
 			for line := range strings.Lines(err.Error()) {
 				if !fork.MatchString(line) {
-					t.Errorf("%s: %s", path, line)
+					t.Errorf("%s: %s", name, line)
 				}
 			}
 			return nil
@@ -224,14 +227,18 @@ func TestGoldenFiles(t *testing.T) {
 		read++
 		again := m.ProtoReflect().New().Interface()
 		if err := Parse("f", Marshal(m), again, nil); err != nil {
-			t.Errorf("%s, printed and read: %v", path, err)
+			t.Errorf("%s, printed and read: %v", name, err)
 		} else if !proto.Equal(m, again) {
-			t.Errorf("%s, printed and read: got\n%s\nwant\n%s", path, Marshal(again), Marshal(m))
+			t.Errorf("%s, printed and read: got\n%s\nwant\n%s", name, Marshal(again), Marshal(m))
 		}
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for _, name := range []string{"formats", "layers", "solvers"} {
+		set := reference.GoldenFS(t, name)
+		err := fs.WalkDir(set, ".", func(file string, d fs.DirEntry, err error) error { return check(set, file, d, err) })
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Logf("%d files read, %d of forks refused", read, refused)
 	if read < 300 || refused < 20 {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # bundle.sh FOLDER: puts into FOLDER what it takes to test and time gocaffe on a
-# machine with an NVIDIA driver, without Go: the program, tests as programs, golden
-# values, and the scripts gpu-test.sh and gpu-bench.sh. And it makes FOLDER.tar.xz.
+# machine with an NVIDIA driver, without Go: the program, tests as programs with
+# their golden values, LeNet's golden values and images of MNIST, and the scripts
+# gpu-test.sh and gpu-bench.sh. And it makes FOLDER.tar.xz.
 # PACKAGES are the packages whose tests go in; BUILD, the flags of go.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,23 +19,22 @@ packages=${PACKAGES:-$(
 )}
 
 rm -rf "$out" "$out.tar.xz"
-mkdir -p "$out/shared/golden" "$out/tests"
+mkdir -p "$out/shared" "$out/tests"
 $go build $build -ldflags '-s -w' -o "$out/gocaffe" ./cmd/gocaffe
 for package in $packages; do
   mkdir -p "$out/tests/$package"
   $go test $build -ldflags '-s -w' -c -o "$out/tests/$package/tests" "./$package"
   if [ -d "$package/testdata" ]; then cp -r "$package/testdata" "$out/tests/$package/"; fi
 done
-if [ -d "$shared/golden" ]; then
+if [ -d "$shared/golden/nets/lenet" ] && [ -d "$shared/data/mnist" ]; then
   mkdir -p "$out/shared/golden/nets" "$out/shared/data/mnist"
-  cp -r "$shared/golden/layers" "$shared/golden/formats" "$shared/golden/solvers" "$out/shared/golden/"
   cp -r "$shared/golden/nets/lenet" "$out/shared/golden/nets/"
   # LeNet sees 20 batches of 64 in its 20 iterations.
   images=1280
   gunzip -c "$shared/data/mnist/train-images-idx3-ubyte.gz" | head -c $((16 + 784 * images)) | gzip -9 >"$out/shared/data/mnist/train-images-idx3-ubyte.gz"
   gunzip -c "$shared/data/mnist/train-labels-idx1-ubyte.gz" | head -c $((8 + images)) | gzip -9 >"$out/shared/data/mnist/train-labels-idx1-ubyte.gz"
 else
-  echo "bundle.sh: no golden values at $shared (set GOCAFFE_SHARED): the tests that need them will be skipped" >&2
+  echo "bundle.sh: no golden values of LeNet and images of MNIST at $shared (set GOCAFFE_SHARED): the tests that need them will be skipped" >&2
 fi
 # PyTorch's side of the comparison, where there is one
 if [ -f "$shared/bench/torch_nets.py" ]; then cp "$shared/bench/torch_nets.py" "$out/shared/"; fi

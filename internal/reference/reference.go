@@ -1,47 +1,135 @@
-// Package reference finds the reference data that tests compare with: golden
-// values computed by Caffe, and real image sets. They live outside the
-// repository, in a folder with golden/ and data/ in it, named by the
-// environment variable GOCAFFE_SHARED or else ../shared seen from the
-// repository's root.
+// Package reference finds the data that tests compare with.
+//
+// The golden values, which Caffe and its forks computed, are in this package:
+// testdata/golden and testdata/golden-forks hold a README and a zip file for each
+// set. A folder beside the repository, ../shared, or the one that the environment
+// variable GOCAFFE_SHARED names, may hold more: golden/ and golden-forks/ with the
+// same sets unpacked, which take precedence over the zip files, golden/nets, which
+// is too large for the repository, and data/ with the images of MNIST and CIFAR-10.
+// With GOCAFFE_NO_SHARED=1 that folder is ignored, as on a fresh clone.
 package reference
 
 import (
+	"archive/zip"
+	"bytes"
+	"embed"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
-// Golden returns the path of a file or folder of the golden values. Where it
-// is absent, it skips the test and says so; with CI set it fails the test,
-// because there a skipped comparison would go unseen.
-func Golden(t testing.TB, path string) string {
+//go:embed testdata
+var packed embed.FS
+
+// Golden returns the path of a file or folder of Caffe's golden values, such as
+// "formats/images": in the shared folder, or unpacked for this test, together with
+// the rest of its set. If it is in neither place, Golden skips the test and says
+// why; with CI set it fails the test, because a skipped comparison would go unseen
+// there.
+func Golden(t testing.TB, name string) string {
 	t.Helper()
-	return find(t, "golden", path)
+	return find(t, "golden", name)
 }
 
-// Data returns the path of a file or folder of the image sets, as Golden does.
-func Data(t testing.TB, path string) string {
+// GoldenFS returns a folder of Caffe's golden values, such as "layers", as a file
+// system. Files of the shared folder hide those of the zip file with the same name.
+func GoldenFS(t testing.TB, name string) fs.FS {
 	t.Helper()
-	return find(t, "data", path)
+	return findFS(t, "golden", name)
 }
 
-func find(t testing.TB, kind, path string) string {
+// ForksFS is GoldenFS for the golden values of Caffe's forks, such as "layers-ssd".
+func ForksFS(t testing.TB, name string) fs.FS {
 	t.Helper()
-	file := filepath.Join(root(), kind, filepath.FromSlash(path))
-	if _, err := os.Stat(file); err != nil {
-		if os.Getenv("CI") != "" && os.Getenv("GOCAFFE_NO_SHARED") == "" {
-			t.Fatalf("reference data: %v (set GOCAFFE_SHARED to the folder that holds %s/, or GOCAFFE_NO_SHARED=1 to do without)", err, kind)
+	return findFS(t, "golden-forks", name)
+}
+
+// Data returns the path of a file or folder of the image sets, such as "mnist",
+// and treats an absent one as Golden does.
+func Data(t testing.TB, name string) string {
+	t.Helper()
+	return find(t, "data", name)
+}
+
+// find returns the path of name of one kind of data.
+func find(t testing.TB, kind, name string) string {
+	t.Helper()
+	if file := shared(kind, name); file != "" {
+		return file
+	}
+	z, inside, err := unzip(kind, name)
+	if err != nil {
+		absent(t, kind, name)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, z); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, filepath.FromSlash(inside))
+}
+
+// findFS returns the folder name of one kind of data.
+func findFS(t testing.TB, kind, name string) fs.FS {
+	t.Helper()
+	var found overlay
+	if dir := shared(kind, name); dir != "" {
+		found = append(found, os.DirFS(dir))
+	}
+	if z, inside, err := unzip(kind, name); err == nil {
+		sub, err := fs.Sub(z, inside)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Skipf("SKIPPED, reference data is absent: %v (set GOCAFFE_SHARED to the folder that holds %s/)", err, kind)
+		found = append(found, sub)
+	}
+	if len(found) == 0 {
+		absent(t, kind, name)
+	}
+	return found
+}
+
+// absent ends a test for want of data.
+func absent(t testing.TB, kind, name string) {
+	t.Helper()
+	if os.Getenv("CI") != "" && os.Getenv("GOCAFFE_NO_SHARED") == "" {
+		t.Fatalf("there is no reference data %s/%s (set GOCAFFE_SHARED to the folder that has it, or GOCAFFE_NO_SHARED=1 to do without)", kind, name)
+	}
+	t.Skipf("SKIPPED: there is no reference data %s/%s (set GOCAFFE_SHARED to the folder that has it)", kind, name)
+}
+
+// unzip opens the zip file of the set that name, SET or SET/PATH, is in, and returns
+// its path there.
+func unzip(kind, name string) (z *zip.Reader, inside string, err error) {
+	set, inside, _ := strings.Cut(name, "/")
+	inside = path.Clean(inside)
+	data, err := packed.ReadFile(path.Join("testdata", kind, set+".zip"))
+	if err != nil {
+		return nil, "", err
+	}
+	if z, err = zip.NewReader(bytes.NewReader(data), int64(len(data))); err != nil {
+		return nil, "", err
+	}
+	_, err = fs.Stat(z, inside)
+	return z, inside, err
+}
+
+// shared returns the path of name in the shared folder, or "" if it is not there.
+func shared(kind, name string) string {
+	if os.Getenv("GOCAFFE_NO_SHARED") != "" {
+		return ""
+	}
+	root := os.Getenv("GOCAFFE_SHARED")
+	if root == "" {
+		_, self, _, _ := runtime.Caller(0)
+		root = filepath.Join(filepath.Dir(self), "..", "..", "..", "shared")
+	}
+	file := filepath.Join(root, kind, filepath.FromSlash(name))
+	if _, err := os.Stat(file); err != nil {
+		return ""
 	}
 	return file
-}
-
-func root() string {
-	if dir := os.Getenv("GOCAFFE_SHARED"); dir != "" {
-		return dir
-	}
-	_, self, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(self), "..", "..", "..", "shared")
 }

@@ -16,8 +16,7 @@ import (
 // TestGoldenDevice runs the golden cases on a GPU, also those of layers that run
 // on the host.
 func TestGoldenDevice(t *testing.T) {
-	dir := reference.Golden(t, "layers")
-	layertest.GoldenOn(t, dir, cudatest.Device(t))
+	layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t))
 }
 
 // TestCheckDeviceFinds checks that a layer without a version for a GPU is named,

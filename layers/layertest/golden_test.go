@@ -1,6 +1,7 @@
 package layertest_test
 
 import (
+	"archive/zip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/all"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -26,17 +28,32 @@ var required = []string{
 	"EMSoftmaxLoss", "BN", "LargeMarginInnerProduct", "MarginInnerProduct", "CenterLoss", "Normalize", "InnerDistance", "Flip",
 }
 
-// TestGolden runs the cases of the folder in GOCAFFE_GOLDEN, which is seen from
-// here or from the repository's root, or else of the reference data.
+// TestGolden runs the cases of the folder or zip file that GOCAFFE_GOLDEN names,
+// relative to this folder or to the repository's root, or else those of the
+// reference data.
 func TestGolden(t *testing.T) {
-	if dir := os.Getenv("GOCAFFE_GOLDEN"); dir != "" {
-		if _, err := os.Stat(dir); err != nil && !filepath.IsAbs(dir) {
-			dir = filepath.Join("..", "..", dir)
+	if name := os.Getenv("GOCAFFE_GOLDEN"); name != "" {
+		info, err := os.Stat(name)
+		if err != nil && !filepath.IsAbs(name) {
+			name = filepath.Join("..", "..", name)
+			info, err = os.Stat(name)
 		}
-		layertest.Golden(t, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() {
+			layertest.Golden(t, os.DirFS(name))
+			return
+		}
+		z, err := zip.OpenReader(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		layertest.Golden(t, z)
 		return
 	}
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered > 0 {
 		return
 	}
@@ -51,8 +68,8 @@ func TestGolden(t *testing.T) {
 }
 
 // writeCase writes a case of the layer y = scale·x for x = 1, 2, whose golden
-// values are those of scale 3.
-func writeCase(t *testing.T, dir, typ, scale, tolerance string) {
+// values are those of scale 3, in binary or text form.
+func writeCase(t *testing.T, dir, typ, scale, tolerance string, text bool) {
 	t.Helper()
 	dir = filepath.Join(dir, typ, "case")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -67,13 +84,17 @@ func writeCase(t *testing.T, dir, typ, scale, tolerance string) {
 	} {
 		golden.Layer = append(golden.Layer, &caffepb.LayerParameter{Name: &name, Blobs: blobs})
 	}
-	data, err := proto.Marshal(&golden)
-	if err != nil {
-		t.Fatal(err)
+	name, values := "golden.prototxt", []byte(prototxt.Marshal(&golden))
+	if !text {
+		var err error
+		name = "golden.binaryproto"
+		if values, err = proto.Marshal(&golden); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for file, content := range map[string]string{
-		"golden.binaryproto": string(data),
-		"tolerance.txt":      "tops 0 " + tolerance + "\nbottom_diffs 0 " + tolerance + "\n",
+		name:            string(values),
+		"tolerance.txt": "tops 0 " + tolerance + "\nbottom_diffs 0 " + tolerance + "\n",
 		"net.prototxt": `force_backward: true
 			layer { name: "bottom0" type: "Input" top: "bottom0" input_param { shape { dim: 2 } } }
 			layer { name: "layer" type: "` + typ + `" bottom: "bottom0" top: "top0" power_param { scale: ` + scale + ` } }`,
@@ -84,9 +105,29 @@ func writeCase(t *testing.T, dir, typ, scale, tolerance string) {
 	}
 }
 
-// TestWrongCases runs this test program on cases that must pass and fail.
+// pack writes a zip file of a folder beside it.
+func pack(t *testing.T, dir string) (name string) {
+	t.Helper()
+	name = dir + ".zip"
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	z := zip.NewWriter(file)
+	if err := z.AddFS(os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestWrongCases runs this test program on cases that must pass or fail, in folders
+// and zip files, in binary and text form.
 func TestWrongCases(t *testing.T) {
-	for _, test := range []struct {
+	for i, test := range []struct {
 		scale, tolerance string
 		ok               bool
 	}{
@@ -97,18 +138,21 @@ func TestWrongCases(t *testing.T) {
 		{"3.00001", "0 0", false},
 		{"nan", "1 1", false},
 	} {
-		dir := t.TempDir()
-		writeCase(t, filepath.Join(dir, "layers"), "Power", test.scale, test.tolerance)
-		writeCase(t, filepath.Join(dir, "layers"), "Nonesuch", "1", "0 0")
+		name := filepath.Join(t.TempDir(), "cases")
+		writeCase(t, filepath.Join(name, "layers"), "Power", test.scale, test.tolerance, i%2 == 1)
+		writeCase(t, filepath.Join(name, "layers"), "Nonesuch", "1", "0 0", false)
+		if i%3 != 0 {
+			name = pack(t, name)
+		}
 		cmd := exec.Command(os.Args[0], "-test.run=^TestGolden$", "-test.v")
-		cmd.Env = append(os.Environ(), "GOCAFFE_GOLDEN="+dir)
+		cmd.Env = append(os.Environ(), "GOCAFFE_GOLDEN="+name)
 		out, err := cmd.CombinedOutput()
 		want := "golden cases: 0 passed, 1 failed, 1 of unknown type (Nonesuch)"
 		if test.ok {
 			want = "golden cases: 1 passed, 0 failed, 1 of unknown type (Nonesuch)"
 		}
 		if (err == nil) != test.ok || !strings.Contains(string(out), want) || !strings.Contains(string(out), "TestGolden/Power/case") {
-			t.Errorf("scale %s for 3, tolerance %s: %v, want %q\n%s", test.scale, test.tolerance, err, want, out)
+			t.Errorf("scale %s for 3, tolerance %s, in %s: %v, want %q\n%s", test.scale, test.tolerance, name, err, want, out)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -17,7 +16,7 @@ func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	var first []result
 	for threads := 1; threads <= 4; threads++ {
-		pool := kernel.NewPool(threads)
+		pool := layers.NewWorkers(threads)
 		got := passes(t, &layers.Env{Workers: pool}, text, bottom)
 		pool.Close()
 		if threads == 1 {
@@ -111,7 +110,7 @@ func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
 		t.Log("allocations are not checked: the race detector makes some")
 		return
 	}
-	pool := kernel.NewPool(2)
+	pool := layers.NewWorkers(2)
 	defer pool.Close()
 	f, err := SetUp(&layers.Env{Workers: pool}, text, bottom...)
 	if err != nil {

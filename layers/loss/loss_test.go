@@ -12,7 +12,7 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered > 0 {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "MarginInnerProduct")
+	counts := layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t), "MarginInnerProduct")
 	if counts.Filtered == 0 && counts.Passed["MarginInnerProduct"] == 0 {
 		t.Error("no case passed")
 	}

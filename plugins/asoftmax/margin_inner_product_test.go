@@ -29,7 +29,7 @@ func labels(n, classes int) *blob.Blob {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["MarginInnerProduct"] != 6 {
 		t.Errorf("%d cases passed, want 6", counts.Passed["MarginInnerProduct"])
 	}

@@ -25,7 +25,7 @@ func inPlace(options string, more ...string) string {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["BN"] != 8 {
 		t.Errorf("%d cases passed, want 8", counts.Passed["BN"])
 	}

@@ -10,7 +10,7 @@ import (
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "BN")
+	counts := layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t), "BN")
 	if counts.Filtered == 0 && counts.Passed["BN"] == 0 {
 		t.Error("no case passed")
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "EMSoftmaxLoss")
+	counts := layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t), "EMSoftmaxLoss")
 	if counts.Filtered == 0 && counts.Passed["EMSoftmaxLoss"] != 13 {
 		t.Errorf("%d cases passed, want 13", counts.Passed["EMSoftmaxLoss"])
 	}

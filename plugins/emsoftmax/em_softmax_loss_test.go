@@ -37,7 +37,7 @@ func labels(n, classes int) *blob.Blob {
 }
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["EMSoftmaxLoss"] != 13 {
 		t.Errorf("%d cases passed, want 13", counts.Passed["EMSoftmaxLoss"])
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "LargeMarginInnerProduct")
+	counts := layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t), "LargeMarginInnerProduct")
 	if counts.Filtered == 0 && counts.Passed["LargeMarginInnerProduct"] == 0 {
 		t.Error("no case passed")
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestGoldenDevice runs the golden cases on a GPU.
 func TestGoldenDevice(t *testing.T) {
-	counts := layertest.GoldenOn(t, reference.Golden(t, "layers"), cudatest.Device(t), "Normalize", "InnerDistance", "Flip")
+	counts := layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t), "Normalize", "InnerDistance", "Flip")
 	for typ, want := range map[string]int{"Normalize": 6, "InnerDistance": 5, "Flip": 3} {
 		if counts.Filtered == 0 && counts.Passed[typ] != want {
 			t.Errorf("%d cases of %s passed, want %d", counts.Passed[typ], typ, want)

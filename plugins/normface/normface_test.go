@@ -42,7 +42,7 @@ func gaussian(shape ...int) *blob.Blob { return layertest.Gaussian(1, shape...) 
 const filler = ` weight_filler { type: "gaussian" std: 1 } `
 
 func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.Golden(t, "layers"))
+	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	for typ, want := range map[string]int{"Normalize": 6, "InnerDistance": 5, "Flip": 3} {
 		if counts.Filtered == 0 && counts.Passed[typ] != want {
 			t.Errorf("%d cases of %s passed, want %d", counts.Passed[typ], typ, want)
