@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -70,9 +70,16 @@ tools: ## vet and test the programs in tools
 	$(GO) vet -C tools ./...
 	$(GO) test -C tools ./...
 
-lint: ## gofmt and vet
+# The tools are of the versions in tools/go.mod.
+lint: ## gofmt, vet, staticcheck, and known vulnerabilities of what is linked
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
 	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -C tools staticcheck ./...
+	$(GO) run -C tools ./vulncheck ..
+
+api: ## write the exported API of every package to api/, after a change that is meant
+	$(GO) test ./internal/lint -run '^TestAPI$$' -update
 
 golden: ## pack the golden values in ../shared, or GOCAFFE_SHARED, into the repository
 	$(GO) run ./internal/reference/pack "$(or $(GOCAFFE_SHARED),../shared)"

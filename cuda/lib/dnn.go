@@ -101,11 +101,11 @@ type pass struct {
 type performance struct {
 	algorithm   int32
 	status      int32
-	time        float32
+	_           float32 // milliseconds
 	memory      uint64
 	determinism int32 // 1: the same result in each run
 	mathType    int32
-	reserved    [3]int32
+	_           [3]int32 // reserved
 }
 
 // NewConvolution makes a convolution. Only algorithms are taken that give the same
