@@ -5,21 +5,21 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// An array is the data or the diff of a blob between layers, or of several that
-// share it, with the time in which its numbers are needed. Time is counted in
-// steps: layer i of n runs forward in step i and backward in step 2n-1-i.
+// An array is the data or the diff of a blob between layers, or of several blobs
+// that share it, with its live range: the steps in which its values are needed.
+// Layer i of n runs forward in step i and backward in step 2n-1-i.
 type array struct {
 	blobs       []*blob.Blob
 	diff        bool
-	own         bool // has memory of its own, because others may read it at any time
+	own         bool // has storage of its own, because it may be read at any time
 	layer       int  // the first with the array as a top
-	first, last int  // step
+	first, last int  // steps; last is -1 if no step uses the array
 }
 
-// lives tells whether the passes use the array at all.
-func (a *array) lives() bool { return a.last >= 0 }
+// live reports whether the passes use the array at all.
+func (a *array) live() bool { return a.last >= 0 }
 
-// count returns the number of numbers.
+// count returns the number of elements.
 func (a *array) count() int {
 	n := 0
 	for _, b := range a.blobs {
@@ -28,14 +28,15 @@ func (a *array) count() int {
 	return n
 }
 
-// use says that the array holds numbers in a step.
+// use extends the live range to step.
 func (a *array) use(step int) {
-	if !a.lives() {
+	if !a.live() {
 		a.first = step
 	}
 	a.first, a.last = min(a.first, step), max(a.last, step)
 }
 
+// overlaps reports whether both live ranges have a step in common.
 func (a *array) overlaps(b *array) bool { return a.first <= b.last && b.first <= a.last }
 
 // place puts the array into a storage.
@@ -49,14 +50,15 @@ func (a *array) place(s *blob.Storage) {
 	}
 }
 
-// An operation is a layer together with those that it computes too.
+// An operation is a layer with those fused into it.
 type operation struct {
 	*Layer
 	index    int          // of the layer
-	tops     []*blob.Blob // of the last one
+	tops     []*blob.Blob // of the last layer
 	backward bool         // the backward pass runs it
 }
 
+// operations returns the operations of a forward pass in their order.
 func (n *Net) operations() []operation {
 	var ops []operation
 	for i, l := range n.layers {
@@ -67,14 +69,15 @@ func (n *Net) operations() []operation {
 	return ops
 }
 
-// group records which blobs share their data and their diffs because of what
-// the layers do, before the net places arrays that have nothing in common in
-// one memory.
+// group records which blobs share their data or diffs because a layer made them
+// share, before the net puts unrelated arrays into one slot.
 func (b *builder) group() {
 	b.data = b.groups((*blob.Blob).SharesData)
 	b.diffs = b.groups((*blob.Blob).SharesDiff)
 }
 
+// groups returns the tops of all layers, those that share with one another in one
+// group.
 func (b *builder) groups(share func(a, b *blob.Blob) bool) [][]*blob.Blob {
 	var groups [][]*blob.Blob
 	seen := make(map[*blob.Blob]bool)
@@ -97,13 +100,13 @@ func (b *builder) groups(share func(a, b *blob.Blob) bool) [][]*blob.Blob {
 	return groups
 }
 
-// arrays returns the arrays of the net and when they are needed, if there is a
-// backward pass or not.
+// arrays returns the arrays of the net with their live ranges, with or without a
+// backward pass.
 //
-// Memory of their own have, as numbers that others may read after a pass or
-// write before it: the tops of layers without bottoms, the outputs of the net,
-// and losses, whose diff holds their weight. So have diffs that Backward reads
-// and nobody writes: they stay zero.
+// Arrays that may be read after a pass or written before it have storage of their
+// own: the tops of layers without bottoms, the outputs of the net, and losses,
+// whose diff holds their weight. So have diffs that Backward reads and no layer
+// writes, which stay zero.
 func (n *Net) arrays(backward bool) []*array {
 	var all []*array
 	index := func(groups [][]*blob.Blob, diff bool) map[*blob.Blob]*array {
@@ -149,9 +152,9 @@ func (n *Net) arrays(backward bool) []*array {
 	return all
 }
 
-// backwardArrays says when the backward pass needs the arrays.
+// backwardArrays extends the live ranges to the steps of the backward pass.
 func (n *Net) backwardArrays(ops []operation, data, diffs map[*blob.Blob]*array) {
-	written := make(map[*blob.Blob]bool) // the diffs, by the operations below
+	written := make(map[*blob.Blob]bool) // blobs whose diff an operation below writes
 	for i := len(ops) - 1; i >= 0; i-- {
 		op := ops[i]
 		step := 2*len(n.layers) - 1 - op.index
@@ -171,7 +174,7 @@ func (n *Net) backwardArrays(ops []operation, data, diffs map[*blob.Blob]*array)
 			}
 		}
 		for _, b := range op.tops {
-			written[b] = false // what is above reads another version of a blob in place
+			written[b] = false // a layer above that works in place has another version of the blob
 		}
 		for j, b := range op.Bottoms {
 			if written[b] = op.backward && op.PropagateDown[j]; written[b] {
@@ -181,7 +184,8 @@ func (n *Net) backwardArrays(ops []operation, data, diffs map[*blob.Blob]*array)
 	}
 }
 
-// reads returns which data the backward pass of a layer reads.
+// reads reports whether the backward pass of a layer reads the data of its
+// bottoms and of its tops.
 func reads(impl layers.Layer) (bottom, top bool) {
 	if r, ok := impl.(layers.BackwardReader); ok {
 		return r.BackwardReads()

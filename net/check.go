@@ -142,7 +142,7 @@ func (c *checker) reportTypes() {
 
 func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
 	for j, name := range layer.Bottom {
-		if _, ok := c.wiring.sources[slot{i, j}]; ok {
+		if _, ok := c.wiring.sources[port{i, j}]; ok {
 			continue
 		}
 		what := fmt.Sprintf("bottom %q is not the top of any layer above", name)
@@ -211,12 +211,12 @@ func (c *checker) tops(i int, layer *caffepb.LayerParameter) {
 // inPlace reports a blob that is computed in place although it is used
 // elsewhere as well.
 func (c *checker) inPlace(i, j int, layer *caffepb.LayerParameter) {
-	source, ok := c.wiring.sources[slot{i, j}]
+	source, ok := c.wiring.sources[port{i, j}]
 	if !ok || c.wiring.uses(source) < 2 {
 		return
 	}
 	for _, reader := range c.wiring.readers[source] {
-		if reader != (slot{i, j}) {
+		if reader != (port{i, j}) {
 			c.errorf(layer, "top", j, "top %q is computed in place, but layer %q reads it too; give the top another name",
 				layer.Top[j], c.layers[reader.layer].GetName())
 			return

@@ -7,61 +7,62 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 )
 
-// Memory is shared by blobs that are not needed at the same time: of one net,
-// as its passes go by, and of several nets that run in turn, as those for
-// training and for tests. The zero Memory is empty and ready for use.
-type Memory struct{ rooms []*room }
+// Memory is storage shared by blobs that are not needed at the same time: those
+// of one net as its passes go by, and those of several nets that run in turn,
+// such as the nets for training and testing. The zero Memory is empty and ready
+// to use.
+type Memory struct{ slots []*slot }
 
-// A room is memory for arrays that are used one after another.
-type room struct {
+// A slot is storage that arrays reuse one after another.
+type slot struct {
 	storage blob.Storage
-	size    int // numbers
+	size    int // elements
 }
 
-// Bytes returns how much memory the nets need that have been made with m.
+// Bytes returns how much storage the nets made with m need.
 func (m *Memory) Bytes() int64 {
 	var n int64
-	for _, s := range m.rooms {
+	for _, s := range m.slots {
 		n += 4 * int64(s.size)
 	}
 	return n
 }
 
-// assign finds a room for each array that is not to have memory of its own, and
-// makes those that are missing: from the largest array to the smallest, each
-// gets the smallest one that is large enough and free while it lives.
-func (m *Memory) assign(arrays []*array) map[*array]*room {
+// assign returns a slot for each array that shares storage, and adds missing
+// slots to m. From the largest array to the smallest, each gets the smallest slot
+// that is large enough and free during its live range.
+func (m *Memory) assign(arrays []*array) map[*array]*slot {
 	shared := make([]*array, 0, len(arrays))
 	for _, a := range arrays {
-		if !a.own && a.lives() && a.count() > 0 {
+		if !a.own && a.live() && a.count() > 0 {
 			shared = append(shared, a)
 		}
 	}
 	slices.SortStableFunc(shared, func(a, b *array) int {
 		return cmp.Or(cmp.Compare(b.count(), a.count()), cmp.Compare(a.first, b.first))
 	})
-	in := make(map[*room][]*array)
-	places := make(map[*array]*room)
+	occupants := make(map[*slot][]*array)
+	assigned := make(map[*array]*slot)
 	for _, a := range shared {
-		var best *room
-		for _, s := range m.rooms {
-			if !slices.ContainsFunc(in[s], a.overlaps) && (best == nil || fitsBetter(a.count(), s.size, best.size)) {
+		var best *slot
+		for _, s := range m.slots {
+			if !slices.ContainsFunc(occupants[s], a.overlaps) && (best == nil || fitsBetter(a.count(), s.size, best.size)) {
 				best = s
 			}
 		}
 		if best == nil {
-			best = new(room)
-			m.rooms = append(m.rooms, best)
+			best = new(slot)
+			m.slots = append(m.slots, best)
 		}
 		best.size = max(best.size, a.count())
-		in[best] = append(in[best], a)
-		places[a] = best
+		occupants[best] = append(occupants[best], a)
+		assigned[a] = best
 	}
-	return places
+	return assigned
 }
 
-// fitsBetter tells whether a room of size s is better for n numbers than one of
-// size t: the smaller one of two that are large enough, else the larger one.
+// fitsBetter reports whether a slot of size s suits n elements better than one of
+// size t: the smaller of two that are large enough, otherwise the larger.
 func fitsBetter(n, s, t int) bool {
 	if s >= n && t >= n {
 		return s < t
@@ -69,7 +70,7 @@ func fitsBetter(n, s, t int) bool {
 	return s > t
 }
 
-// place puts the arrays of the net into the memory that nets share.
+// place puts the arrays of the net into the shared memory.
 func (b *builder) place() {
 	if b.memory == nil {
 		return
@@ -80,10 +81,10 @@ func (b *builder) place() {
 	}
 }
 
-// Keep gives every blob memory of its own and has every layer run by itself, as
-// in a net that was made without Memory: from the next pass on, each blob holds
-// what the last layer that computes it has left there. It is not called
-// between a forward pass and its backward pass.
+// Keep gives every blob storage of its own and has every layer run by itself, as
+// in a net made without Memory: from the next pass on, each blob holds what the
+// last layer that computes it has left there. Do not call it between a forward
+// pass and its backward pass.
 func (n *Net) Keep() {
 	if n.memory == nil {
 		return

@@ -14,12 +14,12 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )
 
-// poison fills all shared memory that holds nothing of use in a step.
+// poison fills all slots that hold no live array in a step with NaN.
 func poison(n *Net, step int) {
-	for _, r := range n.memory.rooms {
-		probe, _ := blob.New(r.size)
-		probe.PlaceData(&r.storage)
-		probe.PlaceDiff(&r.storage)
+	for _, s := range n.memory.slots {
+		probe, _ := blob.New(s.size)
+		probe.PlaceData(&s.storage)
+		probe.PlaceDiff(&s.storage)
 		busy := slices.ContainsFunc(n.arrays(true), func(a *array) bool {
 			here := a.diff && a.blobs[0].SharesDiff(probe) || !a.diff && a.blobs[0].SharesData(probe)
 			return here && a.first <= step && step <= a.last

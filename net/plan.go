@@ -10,16 +10,16 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// A Plan says what a net is made of and what it needs. It is computed from the
-// shapes, before any memory is taken.
+// A Plan lists the layers of a net and the memory that it needs. It is computed
+// from the shapes, before any memory is allocated.
 type Plan struct {
 	Layers  []LayerPlan
-	Weights int64 // numbers; shared ones count once
+	Weights int64 // elements; shared weights count once
 	MACs    int64 // multiply-adds of one forward pass
 
 	DataBytes     int64 // of the blobs between the layers, each counted by itself
-	DiffBytes     int64 // of their gradients, likewise
-	BlobBytes     int64 // of both: less than the sum if the net shares Memory
+	DiffBytes     int64 // of their gradients, each counted by itself
+	BlobBytes     int64 // of both: less than their sum if the net shares Memory
 	WeightBytes   int64
 	GradientBytes int64 // of the weights
 }
@@ -28,18 +28,18 @@ type Plan struct {
 type LayerPlan struct {
 	Name, Type    string
 	Bottoms, Tops [][]int // shapes
-	Weights       int64   // numbers, shared or not
-	MACs          int64   // multiply-adds of one forward pass; 0 if the layer does not tell
-	Bytes         int64   // what the layer adds to the memory of the net
+	Weights       int64   // elements, shared or not
+	MACs          int64   // multiply-adds of one forward pass; 0 if the layer is no layers.Counter
+	Bytes         int64   // that the layer adds to the memory of the net
 	Backward      bool    // the backward pass runs it
 }
 
-// Bytes returns the memory that the net needs for its blobs. What layers keep
-// for themselves is not in it.
+// Bytes returns the memory that the net needs for its blobs and weights, without
+// the layers' private buffers.
 func (p *Plan) Bytes() int64 { return p.BlobBytes + p.WeightBytes + p.GradientBytes }
 
-// Plan returns what the net needs with its present shapes. A net for testing
-// is taken to run forward only.
+// Plan returns what the net needs with its present shapes. It assumes that a net
+// of phase TEST runs forward only.
 func (n *Net) Plan() *Plan {
 	p := new(Plan)
 	train := n.Phase() == caffepb.Phase_TRAIN
@@ -74,16 +74,16 @@ func (n *Net) Plan() *Plan {
 	return p
 }
 
-// planBlobs adds the blobs and their gradients to a plan, and returns what each
-// layer adds to them: the arrays of its own tops and, of memory that arrays
-// share, what is first used while it runs.
+// planBlobs adds the blobs and their gradients to a plan, and returns the bytes
+// that each layer adds to them: those of its tops that have storage of their own,
+// and the slots that are first used while it runs.
 func (n *Net) planBlobs(p *Plan, backward bool) []int64 {
 	added := make([]int64, len(n.layers))
 	arrays := n.arrays(backward)
-	places := new(Memory).assign(arrays)
-	began := make(map[*room]int) // in which step
+	assigned := new(Memory).assign(arrays)
+	firstUse := make(map[*slot]int) // step
 	for _, a := range arrays {
-		if !a.lives() {
+		if !a.live() {
 			continue
 		}
 		bytes := 4 * int64(a.count())
@@ -92,13 +92,13 @@ func (n *Net) planBlobs(p *Plan, backward bool) []int64 {
 		} else {
 			p.DataBytes += bytes
 		}
-		if s := places[a]; s == nil {
+		if s := assigned[a]; s == nil {
 			added[a.layer] += bytes
-		} else if first, ok := began[s]; !ok || a.first < first {
-			began[s] = a.first
+		} else if first, ok := firstUse[s]; !ok || a.first < first {
+			firstUse[s] = a.first
 		}
 	}
-	for s, step := range began {
+	for s, step := range firstUse {
 		added[min(step, 2*len(n.layers)-1-step)] += 4 * int64(s.size)
 	}
 	for _, bytes := range added {
@@ -115,8 +115,8 @@ func shapes(blobs []*blob.Blob) [][]int {
 	return all
 }
 
-// String returns the plan as a table with a line for each layer and one for
-// the whole.
+// String returns the plan as a table with one line for each layer and one for the
+// whole net.
 func (p *Plan) String() string {
 	var s strings.Builder
 	w := tabwriter.NewWriter(&s, 0, 8, 2, ' ', 0)
@@ -135,8 +135,8 @@ func (p *Plan) String() string {
 	return s.String()
 }
 
-// shapeList returns shapes as "20x1x28x28 20", or "-" if there are none. A
-// scalar is "1".
+// shapeList formats shapes as "20x1x28x28 20", a scalar as "1", and no shapes as
+// "-".
 func shapeList(list [][]int) string {
 	if len(list) == 0 {
 		return "-"

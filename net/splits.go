@@ -9,33 +9,33 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A slot is a bottom or a top of a layer, by number.
-type slot struct{ layer, index int }
+// A port is a bottom or a top of a layer, by number.
+type port struct{ layer, index int }
 
 // wiring says which top every bottom reads. A top that a layer computes in
 // place is another top than the one it overwrites.
 type wiring struct {
-	sources map[slot]slot   // of the bottoms; a bottom without a source is not there
-	readers map[slot][]slot // of the tops: the bottoms, in the order of the file
-	losses  map[slot]float32
+	sources map[port]port   // of the bottoms; a bottom without a source is not there
+	readers map[port][]port // of the tops: the bottoms, in the order of the file
+	losses  map[port]float32
 }
 
 // wire follows the names of the blobs through the layers.
 func wire(param []*caffepb.LayerParameter) wiring {
-	w := wiring{make(map[slot]slot), make(map[slot][]slot), make(map[slot]float32)}
-	last := make(map[string]slot) // the last top of each name
+	w := wiring{make(map[port]port), make(map[port][]port), make(map[port]float32)}
+	last := make(map[string]port) // the last top of each name
 	for i, layer := range param {
 		for j, name := range layer.Bottom {
 			if source, ok := last[name]; ok {
-				bottom := slot{i, j}
+				bottom := port{i, j}
 				w.sources[bottom] = source
 				w.readers[source] = append(w.readers[source], bottom)
 			}
 		}
 		for j, name := range layer.Top {
-			last[name] = slot{i, j}
+			last[name] = port{i, j}
 			if j < len(layer.LossWeight) {
-				w.losses[slot{i, j}] = layer.LossWeight[j]
+				w.losses[port{i, j}] = layer.LossWeight[j]
 			}
 		}
 	}
@@ -44,7 +44,7 @@ func wire(param []*caffepb.LayerParameter) wiring {
 
 // uses returns how often a top is used: once by every bottom that reads it,
 // and once by the loss if it has a loss weight.
-func (w wiring) uses(top slot) int {
+func (w wiring) uses(top port) int {
 	n := len(w.readers[top])
 	if w.losses[top] != 0 {
 		n++
@@ -58,7 +58,7 @@ func (w wiring) uses(top slot) int {
 // copied, with their positions.
 func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions) []*caffepb.LayerParameter {
 	w := wire(param)
-	next := make(map[slot]int) // the number of the next free top of each split
+	next := make(map[port]int) // the number of the next free top of each split
 	var all []*caffepb.LayerParameter
 	for i, layer := range param {
 		own := layer
@@ -70,7 +70,7 @@ func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions
 			return own
 		}
 		for j, name := range layer.Bottom {
-			source := w.sources[slot{i, j}]
+			source := w.sources[port{i, j}]
 			if w.uses(source) > 1 {
 				change().Bottom[j] = splitBlobName(param[source.layer].GetName(), name, source.index, next[source])
 				next[source]++
@@ -78,7 +78,7 @@ func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions
 		}
 		var splits []*caffepb.LayerParameter
 		for j, name := range layer.Top {
-			top := slot{i, j}
+			top := port{i, j}
 			uses := w.uses(top)
 			if uses < 2 {
 				continue
