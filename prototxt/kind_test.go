@@ -1,6 +1,10 @@
 package prototxt
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestKindOf(t *testing.T) {
 	for _, tt := range []struct {
@@ -35,5 +39,20 @@ func TestWrongKind(t *testing.T) {
 	_, err = ParseSolver("n.prototxt", []byte("layer { name: \"a\" }\nlayer { name: \"b\" }"))
 	if want := `n.prototxt:1:1: this is a net with 2 layers, want a solver`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// An error may show what stands in the file, but not a megabyte of it.
+func TestLongToken(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, text := range []string{
+		"layer { name: \"" + long + "\" typ: 1 }",
+		"layer { relu_param { engine: " + long + " } }",
+		"layer { " + long + ": 1 }",
+	} {
+		_, err := ParseNet("n", []byte(text))
+		if err == nil || len(err.Error()) > 10_000 {
+			t.Errorf("%.30s...: got a message of %d bytes", text, len(fmt.Sprint(err)))
+		}
 	}
 }

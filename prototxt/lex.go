@@ -184,6 +184,10 @@ func (l *lexer) quoted(quote byte) tokenKind {
 	line, lineStart, start := l.line, l.lineStart, l.off
 	kind := stringToken
 	l.off++
+	if at, bad := windowsPath(l.src[l.off:], quote); bad {
+		l.errorAt(l.off+at, "%s is an escape sequence in a string; write / or \\\\ in a path", l.src[l.off+at:min(l.off+at+2, len(l.src))])
+		kind = brokenToken
+	}
 	for l.off < len(l.src) {
 		switch c := l.src[l.off]; c {
 		case quote:
@@ -196,7 +200,9 @@ func (l *lexer) quoted(quote byte) tokenKind {
 				l.off += n
 				break
 			}
-			l.errorAt(l.off, "unknown escape sequence %q in a string", l.src[l.off:min(l.off+2, len(l.src))])
+			if kind != brokenToken { // once for each string
+				l.errorAt(l.off, "unknown escape sequence %q in a string", l.src[l.off:min(l.off+2, len(l.src))])
+			}
 			kind = brokenToken
 			l.off++
 			if l.off < len(l.src) && l.src[l.off] != '\n' {
@@ -208,6 +214,25 @@ func (l *lexer) quoted(quote byte) tokenKind {
 	}
 	l.report(line, start-lineStart+1, "string without a closing %c", quote)
 	return brokenToken
+}
+
+// windowsPath reports whether a string, from behind its quote, begins like
+// C:\new with a single backslash, and where that is. C++ would read a line feed
+// there and look for another file.
+func windowsPath(s []byte, quote byte) (at int, bad bool) {
+	if len(s) < 4 || s[1] != ':' || !isLetter(s[0]) || s[0] == '_' {
+		return 0, false
+	}
+	for i := 2; i+1 < len(s) && s[i] != quote && s[i] != '\n'; i++ {
+		if s[i] != '\\' {
+			continue
+		}
+		if s[i+1] != '\\' {
+			return i, true
+		}
+		i++
+	}
+	return 0, false
 }
 
 // escapeLen returns the length of the escape sequence at the start of s, or 0

@@ -33,6 +33,9 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	if len(text) > math.MaxInt32 {
 		return ErrorList{{Pos: Pos{File: file}, Err: fmt.Errorf("text of %d bytes, want at most %d", len(text), math.MaxInt32)}}
 	}
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return ErrorList{{Pos: Pos{file, 1, 1}, Err: errors.New("text in UTF-16, want UTF-8")}}
+	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		at := Pos{File: file, Line: 1 + bytes.Count(text[:i], []byte("\n")), Col: i - bytes.LastIndexByte(text[:i], '\n')}
 		return ErrorList{{Pos: at, Err: errors.New("NUL byte: a binary file, where text is wanted")}}

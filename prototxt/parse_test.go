@@ -95,6 +95,10 @@ func TestParseRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"name: 'x'\n\x00", `f:2:1: NUL byte: a binary file, where text is wanted`},
 		{"name: 'x' \x01", `f:1:11: control character 0x01`},
+		{`name: 'C:\data\new'`, `f:1:10: \d is an escape sequence in a string; write / or \\ in a path`},
+		{`name: "C:\\data\new"`, `f:1:16: \n is an escape sequence in a string; write / or \\ in a path`}, // C++ would read a line feed
+		{`name: "C:\Users\me"`, `f:1:10: \U is an escape sequence in a string; write / or \\ in a path`},
+		{"\xff\xfen\x00", "f:1:1: text in UTF-16, want UTF-8"},
 		{"name: '\\xg'", `f:1:8: unknown escape sequence "\\x" in a string`},
 		{"name: '\\U00110000'", `f:1:8: unknown escape sequence "\\U" in a string`},
 		{"name: '\\u12'", `f:1:8: unknown escape sequence "\\u" in a string`},

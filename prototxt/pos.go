@@ -46,14 +46,24 @@ type Error struct {
 // Error returns "file:line:col: layer "name": what", without the parts that
 // are not known.
 func (e *Error) Error() string {
-	msg := e.Err.Error()
+	msg := shorten(e.Err.Error(), 4000)
 	if e.Layer != "" {
-		msg = fmt.Sprintf("layer %q: %s", e.Layer, msg)
+		msg = fmt.Sprintf("layer %q: %s", shorten(e.Layer, 200), msg)
 	}
 	if at := e.Pos.String(); at != "" {
 		msg = at + ": " + msg
 	}
 	return msg
+}
+
+// shorten leaves out the middle of a text that is longer than about n bytes: a
+// message shows what stands in a file, and that may be of any length.
+func shorten(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	const gap = " [...] "
+	return strings.ToValidUTF8(text[:n/2], "") + gap + strings.ToValidUTF8(text[len(text)-n/2+len(gap):], "")
 }
 
 // Unwrap returns the cause.

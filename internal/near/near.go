@@ -3,13 +3,17 @@ package near
 
 import "strings"
 
+// maxLength is the length of the longest name that is looked at: the time that
+// a comparison takes grows with the product of the lengths.
+const maxLength = 100
+
 // Name returns the known name that is nearest to got, or "" if none is near.
 // Names that differ in upper and lower case alone are the nearest, then those
 // that need the fewest letters added, left out, changed or swapped, at most a
 // third of the name and two at least, one for a name of up to three; then those
 // that begin with got. Of equally near ones the first wins.
 func Name(got string, known []string) string {
-	if got == "" {
+	if got == "" || len(got) > maxLength {
 		return ""
 	}
 	folded := strings.ToLower(got)

@@ -1,6 +1,9 @@
 package near
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestName(t *testing.T) {
 	types := []string{"Accuracy", "Convolution", "Deconvolution", "ELU", "InnerProduct", "PReLU", "ReLU", "Softmax", "SoftmaxWithLoss"}
@@ -28,5 +31,12 @@ func TestDistance(t *testing.T) {
 		if got := distance(test.a, test.b); got != test.want {
 			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
 		}
+	}
+}
+
+// A megabyte is no misspelt name, and comparing it would take seconds.
+func TestLongName(t *testing.T) {
+	if got := Name(strings.Repeat("x", 1<<20), []string{strings.Repeat("x", 1<<20)}); got != "" {
+		t.Errorf("got a name of %d bytes", len(got))
 	}
 }

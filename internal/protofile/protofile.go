@@ -28,6 +28,9 @@ import (
 // Link finds what they mean. Comments become source locations, so that they
 // can be shown to people.
 func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) {
+	if line := tooDeep(text); line > 0 {
+		return nil, fmt.Errorf("%s:%d: more than %d messages in each other", name, line, maxNesting)
+	}
 	parser := proto.NewParser(bytes.NewReader(doubleQuoted(text)))
 	parser.Filename(name)
 	file, err := parser.Parse()

@@ -188,3 +188,16 @@ message M {
 		}
 	}
 }
+
+func TestNesting(t *testing.T) {
+	deep := func(n int) []byte {
+		return []byte("// {{{\nmessage A { optional string s = 1 [default = '{{{'];\n" + strings.Repeat("message B {\n", n) + strings.Repeat("}", n) + "}")
+	}
+	if _, err := Parse("x.proto", deep(maxNesting-1)); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse("x.proto", deep(100_000))
+	if want := "x.proto:102: more than 100 messages in each other"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

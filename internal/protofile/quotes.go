@@ -57,3 +57,29 @@ func commentEnd(text []byte) int {
 	}
 	return len(text)
 }
+
+// maxNesting is how many messages may stand in each other. Caffe's have three.
+const maxNesting = 100
+
+// tooDeep returns the line of the first brace that opens more than maxNesting
+// messages, or 0. The parser calls itself for each, and takes a second for
+// thousands.
+func tooDeep(text []byte) int {
+	line, depth := 1, 0
+	for len(text) > 0 {
+		n := commentEnd(text)
+		switch text[0] {
+		case '"', '\'':
+			n = stringEnd(text)
+		case '{':
+			if depth++; depth > maxNesting {
+				return line
+			}
+		case '}':
+			depth--
+		}
+		line += bytes.Count(text[:n], []byte("\n"))
+		text = text[n:]
+	}
+	return 0
+}
