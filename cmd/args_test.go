@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 func TestCaffeArgs(t *testing.T) {
@@ -135,9 +135,9 @@ func TestLogPrefix(t *testing.T) {
 	g.logf("solver.cpp:239", "Iteration %d", 7)
 	g.quiet = true
 	g.logf("solver.cpp:239", "Iteration 8")
-	g.log(layers.Warning, "net.cpp:1", "look")
+	g.log(event.Warning, "net.cpp:1", "look")
 	g.min = 2
-	g.log(layers.Warning, "net.cpp:1", "not this")
+	g.log(event.Warning, "net.cpp:1", "not this")
 	const first = "I0902 13:35:56.474978   160 solver.cpp:239] Iteration "
 	const warning = "W0902 13:35:56.474978   160 net.cpp:1] look\n"
 	if want := first + "7\n" + warning; out.String() != want {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
@@ -221,11 +222,11 @@ func benchSolver(workers *layers.Workers, device *cuda.Device, source benchSourc
 		Workers:   workers,
 		Device:    device,
 		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch},
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if it, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if it, ok := e.(*solver.Iteration); ok {
 				*passes = it.Duration
 			}
-		})},
+		}),
 	})
 	return s, passes, err
 }

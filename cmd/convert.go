@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/data/convert"
 	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -103,7 +104,7 @@ convert_imageset does. An image that cannot be read is left out with a warning.`
 	f.StringVar(&o.EncodeType, "encode-type", "", "format of stored files: png or jpg; empty: that of each file")
 	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
 		o.Options = all
-		o.Skipped = func(err error) { a.glog.log('W', "convert_imageset.cpp:115", err.Error()) }
+		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
 		return convert.Imageset(ctx, args[0], args[1], args[2], o)
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 // glog writes the log as Google's logging library does for Caffe, in its
@@ -32,10 +32,10 @@ type glog struct {
 }
 
 // Levels as glog numbers them.
-var glogLevels = map[layers.Level]int{layers.Notice: 0, layers.Warning: 1, layers.Severe: 2}
+var glogLevels = map[event.Level]int{event.Info: 0, event.Warning: 1, event.Error: 2}
 
-// log writes a line. It is a layers.Log.
-func (g *glog) log(level layers.Level, source, text string) {
+// log writes a line. It is a caffelog.Writer.
+func (g *glog) log(level event.Level, source, text string) {
 	if glogLevels[level] < g.min {
 		return
 	}
@@ -45,7 +45,7 @@ func (g *glog) log(level layers.Level, source, text string) {
 		strings.TrimSuffix(text, "\n")) // glog ends a line once
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.out != nil && (!g.quiet || level != layers.Notice) {
+	if g.out != nil && (!g.quiet || level != event.Info) {
 		if g.before != nil {
 			g.before()
 		}
@@ -60,7 +60,7 @@ func (g *glog) log(level layers.Level, source, text string) {
 
 // logf formats a line at level INFO.
 func (g *glog) logf(source, format string, args ...any) {
-	g.log(layers.Notice, source, fmt.Sprintf(format, args...))
+	g.log(event.Info, source, fmt.Sprintf(format, args...))
 }
 
 // openFile starts a log file in dir with glog's name for it, and points the

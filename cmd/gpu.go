@@ -7,6 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -91,7 +92,7 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 		if errors.Is(err, driver.ErrNoDriver) {
 			err = driver.ErrNoDriver
 		}
-		a.glog.log('W', "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; computing on the CPU: %v", at, err))
+		a.glog.log(event.Warning, "caffe.cpp:183", fmt.Sprintf("%v: solver_mode is GPU; computing on the CPU: %v", at, err))
 		return f.withPrecision(nil, precision)
 	}
 	return f.withPrecision(d, precision)

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
@@ -287,7 +288,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Device:    f.device,
-		Log:       a.glog.log,
+		Observer:  caffelog.New(a.glog.log),
 		Synthetic: synthetic,
 	}, nil
 }

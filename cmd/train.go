@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/caffelog"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func (a *app) trainCommand() *cobra.Command {
 		Use:   "train --solver FILE",
 		Short: "Train a net, or continue training it",
 		Args:  noArgs("solver"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.train(cmd.Context(), &f) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.train(cmd.Context(), &f, nil) },
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.solver, "solver", "", "the solver's prototxt file")
@@ -39,8 +40,8 @@ type trainFlags struct {
 }
 
 // train is Caffe's train() in tools/caffe.cpp, from where the log lines have
-// their places. Further observers may be given.
-func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Observer) error {
+// their places. observer, unless it is nil, receives the events too.
+func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer) error {
 	if f.solver == "" {
 		return errors.New("train: --solver FILE is missing")
 	}
@@ -78,8 +79,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 	s, err := solver.New(file, solver.Options{
 		Workers:   a.workers,
 		Device:    device,
-		Log:       a.glog.log,
-		Observers: append(a.trainObservers(), observers...),
+		Observer:  event.Multi(a.trainObserver(), observer),
 		Level:     f.level,
 		Stages:    f.stages(),
 		Snapshot:  f.snapshot,
@@ -104,22 +104,22 @@ func (a *app) train(ctx context.Context, f *trainFlags, observers ...solver.Obse
 	return nil
 }
 
-// trainObservers returns what shows the training: the log, and on a terminal a
+// trainObserver returns what shows the training: the log, and on a terminal a
 // progress line in its place.
-func (a *app) trainObservers() []solver.Observer {
-	observers := []solver.Observer{solver.CaffeLog(a.glog.log)}
-	if !a.fullLog {
-		progress := &trainProgress{w: a.stderr}
-		a.glog.quiet, a.glog.before = true, progress.clear
-		observers = append(observers, progress)
+func (a *app) trainObserver() event.Observer {
+	log := caffelog.New(a.glog.log)
+	if a.fullLog {
+		return log
 	}
-	return observers
+	progress := &trainProgress{w: a.stderr}
+	a.glog.quiet, a.glog.before = true, progress.clear
+	return event.Multi(log, progress)
 }
 
 // notes logs what was upgraded in a file.
 func (a *app) notes(notes []prototxt.Note) {
 	for _, n := range notes {
-		a.glog.log(layers.Level(n.Level), n.Source, n.Text)
+		a.glog.log(n.Level, n.Source, n.Text)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 )
 
@@ -78,13 +79,6 @@ type DataSource interface {
 	Sources() []string
 }
 
-// Opener is a layer that opens its source before it is set up. The net calls
-// Open once, when it is the layer's turn to be connected; a layer that is used
-// without a net has its SetUp call it.
-type Opener interface {
-	Open() error
-}
-
 // Stateful is a layer with state besides its weights that training depends
 // on, such as a margin that changes from pass to pass. The solver keeps it in
 // the .solverstate, under a field that Caffe does not know.
@@ -108,13 +102,13 @@ type Workers = kernel.Pool
 
 // Env is what a net gives to its layers. They share it.
 type Env struct {
-	Phase   caffepb.Phase
-	Workers *Workers
-	Device  *cuda.Device // the GPU that layers run on if they can; nil for none
-	Seed    uint64       // of all random numbers
-	Log     Log          // never nil in a Spec
-	Rank    int          // number of this solver among Ranks that train together
-	Ranks   int          // 1 for a solver that trains alone
+	Phase    caffepb.Phase
+	Workers  *Workers
+	Device   *cuda.Device   // the GPU that layers run on if they can; nil for none
+	Seed     uint64         // of all random numbers
+	Observer event.Observer // receives what layers report; nil for nobody
+	Rank     int            // number of this solver among Ranks that train together
+	Ranks    int            // 1 for a solver that trains alone
 
 	// Pass is the number of the forward pass, from 0. The net counts it up;
 	// data layers and random numbers are functions of it, so that a run that
@@ -123,20 +117,6 @@ type Env struct {
 
 	stream deviceStream
 }
-
-// Log takes a line of the log. source is the place of Caffe's code that writes
-// that line, such as "net.cpp:86", which tools that read logs expect.
-type Log func(level Level, source, text string)
-
-// Level is how serious a line of the log is.
-type Level byte
-
-// Levels, by the letter that begins a line in Caffe's log.
-const (
-	Notice  Level = 'I'
-	Warning Level = 'W'
-	Severe  Level = 'E'
-)
 
 // NewWorkers returns the given number of threads, or one for each processor if
 // n is 0. Close ends them.

@@ -24,9 +24,6 @@ type Spec struct {
 func NewSpec(param *caffepb.LayerParameter, env *Env, positions *prototxt.Positions) *Spec {
 	own := proto.Clone(param).(*caffepb.LayerParameter)
 	positions.Copied(param, own)
-	if env.Log == nil {
-		env.Log = func(Level, string, string) {}
-	}
 	env.Ranks = max(env.Ranks, 1)
 	return &Spec{Param: own, Env: env, positions: positions}
 }

@@ -1,6 +1,9 @@
 package net
 
-import "github.com/gocaffe/gocaffe/layers"
+import (
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/layers"
+)
 
 // needBackward decides which layers the backward pass runs, from the end of
 // the net to its beginning: those that have something to train at or above
@@ -24,11 +27,7 @@ func (b *builder) needBackward(force bool) {
 			l.NeedsBackward = false
 			clear(l.PropagateDown)
 		}
-		if l.NeedsBackward {
-			b.logf("net.cpp:200", "%s needs backward computation.", l.Name)
-		} else {
-			b.logf("net.cpp:202", "%s does not need backward computation.", l.Name)
-		}
+		event.Send(b.observer, BackwardDecided{Layer: l.Name, Needs: l.NeedsBackward})
 		for j, bottom := range l.bottoms {
 			if contributes {
 				underLoss[bottom.name] = true

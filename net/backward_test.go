@@ -64,7 +64,7 @@ func TestNeedsBackward(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var r recorder
-			n := build(t, test.text, Options{State: state(t, "TRAIN"), Log: r.log})
+			n := build(t, test.text, Options{State: state(t, "TRAIN"), Observer: r.observer()})
 			digit := map[bool]string{false: "0", true: "1"}
 			var got, logged []string
 			for _, l := range n.Layers() {

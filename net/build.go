@@ -1,14 +1,13 @@
 package net
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -25,10 +24,10 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		name:    file.Param.GetName(),
 		state:   opts.State,
 		workers: opts.Workers,
-		log:     opts.Log,
 		envs:    make(map[caffepb.Phase]*layers.Env),
 		byName:  make(map[string]*netBlob),
 
+		observer:    opts.Observer,
 		memory:      opts.Memory,
 		forwardOnly: opts.ForwardOnly,
 	}
@@ -55,17 +54,10 @@ type builder struct {
 	*Net
 	file      *prototxt.Net
 	opts      Options
-	holding   *[]logLine        // while a layer is made, its log lines wait here
-	held      [][]logLine       // for each layer
 	available map[string]bool   // blobs that no layer has read so far
 	broken    map[*netBlob]bool // blobs without a shape, because their layer has failed
 	owners    map[string]*Param // the first weights of each name
 	errs      prototxt.ErrorList
-}
-
-type logLine struct {
-	level        layers.Level
-	source, text string
 }
 
 // build makes the net in the order of Net::Init in Caffe's net.cpp, but finds
@@ -74,8 +66,7 @@ func (b *builder) build() error {
 	filtered := b.filter(b.file.Param)
 	b.errs = check(b.file, filtered.Layer, b.state)
 	if len(b.errs) == 0 {
-		text := bytes.TrimSuffix(prototxt.Marshal(filtered), []byte("\n"))
-		b.logf("net.cpp:53", "Initializing net from parameters: \n%s", text)
+		event.Send(b.observer, Initializing{Param: filtered})
 		filtered.Layer = insertSplits(filtered.Layer, b.file.Positions)
 	}
 	b.makeLayers(filtered.Layer)
@@ -102,7 +93,7 @@ func (b *builder) build() error {
 		return err
 	}
 	b.SetDebugInfo(filtered.GetDebugInfo())
-	b.logf("net.cpp:257", "Network initialization done.")
+	event.Send(b.observer, Initialized{})
 	return nil
 }
 
@@ -133,19 +124,13 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 	env := b.envs[phase]
 	if env == nil {
 		env = &layers.Env{
-			Phase:   phase,
-			Workers: b.opts.Workers,
-			Device:  b.opts.Device,
-			Seed:    b.opts.Seed,
-			Rank:    b.opts.Rank,
-			Ranks:   b.opts.Ranks,
-			Log: func(level layers.Level, source, text string) {
-				if b.holding != nil {
-					*b.holding = append(*b.holding, logLine{level, source, text})
-				} else if b.log != nil {
-					b.log(level, source, text)
-				}
-			},
+			Phase:    phase,
+			Workers:  b.opts.Workers,
+			Device:   b.opts.Device,
+			Seed:     b.opts.Seed,
+			Observer: b.observer,
+			Rank:     b.opts.Rank,
+			Ranks:    b.opts.Ranks,
 		}
 		b.envs[phase] = env
 	}
@@ -153,11 +138,9 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 }
 
 // makeLayers makes the layers, which reads and checks their options. Making
-// has no effects, so all errors can be found. What the layers log meanwhile is
-// held back until it is their turn.
+// has no effects, so all errors can be found.
 func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
-	b.held = make([][]logLine, len(param))
-	for i, source := range param {
+	for _, source := range param {
 		info := layers.Lookup(source.GetType())
 		if info == nil {
 			continue // check has reported it
@@ -178,10 +161,7 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 			source:    source,
 			positions: b.file.Positions,
 		}
-		b.holding = &b.held[i]
-		err := l.make(spec)
-		b.holding = nil
-		if err != nil {
+		if err := l.make(spec); err != nil {
 			b.add(l.wrapIn(b.file, err))
 			continue
 		}
@@ -208,25 +188,14 @@ func setLossWeights(param *caffepb.LayerParameter, info *layers.Info) {
 // connect gives a layer its blobs and sets it up.
 func (b *builder) connect(i int) {
 	l := b.layers[i]
-	b.logf("layer_factory.hpp:77", "Creating layer %s", l.Name)
-	for _, line := range b.held[i] {
-		if b.log != nil {
-			b.log(line.level, line.source, line.text)
-		}
-	}
-	openErr := l.open()
-	b.logf("net.cpp:86", "Creating Layer %s", l.Name)
 	for j, name := range l.source.Bottom {
 		b.appendBottom(l, j, name)
 	}
 	for j := range topCount(l.source, l.Info) {
 		b.appendTop(l, j)
 	}
+	event.Send(b.observer, LayerAdded{Layer: l})
 	if b.downstream(l) {
-		return
-	}
-	if openErr != nil {
-		b.fail(l, l.wrapIn(b.file, openErr))
 		return
 	}
 	if err := l.setUp(b.workers); err != nil {
@@ -240,16 +209,11 @@ func (b *builder) connect(i int) {
 			}
 		}
 	}
-	b.logf("net.cpp:124", "Setting up %s", l.Name)
 	for j, top := range l.tops {
 		top.lossWeight = l.LossWeights[j]
-		b.logf("net.cpp:131", "Top shape: %s", top.ShapeString())
-		if w := l.LossWeights[j]; w != 0 {
-			b.logf("net.cpp:134", "    with loss weight %s", cfmt.G(float64(w)))
-		}
 		b.dataBytes += 4 * int64(top.Count())
 	}
-	b.logf("net.cpp:139", "Memory required for data: %d", b.dataBytes)
+	event.Send(b.observer, LayerReady{Layer: l, DataBytes: b.dataBytes})
 	if err := b.appendParams(l); err != nil {
 		b.fail(l, err)
 		return
@@ -284,7 +248,6 @@ func (b *builder) downstream(l *Layer) bool {
 
 func (b *builder) appendBottom(l *Layer, j int, name string) {
 	bottom := b.byName[name]
-	b.logf("net.cpp:408", "%s <- %s", l.Name, name)
 	delete(b.available, name)
 	l.bottoms = append(l.bottoms, bottom)
 	l.Bottoms = append(l.Bottoms, bottom.Blob)
@@ -307,10 +270,8 @@ func (b *builder) appendTop(l *Layer, j int) {
 	}
 	var top *netBlob
 	if !automatic && j < len(l.BottomNames) && l.BottomNames[j] == name {
-		b.logf("net.cpp:369", "%s -> %s (in-place)", l.Name, name)
 		top = b.inPlace(l, l.bottoms[j])
 	} else {
-		b.logf("net.cpp:382", "%s -> %s", l.Name, name)
 		top = &netBlob{Blob: new(blob.Blob), name: name, source: len(l.source.Bottom) == 0}
 		b.blobs = append(b.blobs, top)
 		if !automatic {
@@ -350,7 +311,7 @@ func (b *builder) findOutputs() {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		b.logf("net.cpp:244", "This network produces output %s", name)
+		event.Send(b.observer, OutputFound{Blob: name})
 		top := b.byName[name]
 		b.outputs = append(b.outputs, Output{name, top.Blob, top.lossWeight})
 	}
@@ -379,12 +340,4 @@ func (b *builder) checkSize() error {
 		}
 	}
 	return nil
-}
-
-// logf writes a line of the log. source is the place of Caffe's code that
-// writes it.
-func (n *Net) logf(source, format string, args ...any) {
-	if n.log != nil {
-		n.log(layers.Notice, source, fmt.Sprintf(format, args...))
-	}
 }

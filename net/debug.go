@@ -1,58 +1,64 @@
 package net
 
 import (
-	"fmt"
 	"math"
+	"strconv"
 
-	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
 )
 
-// mean returns the mean magnitude of numbers as the log shows it.
-func mean(x []float32) string {
-	return cfmt.G(float64(float32(kernel.Asum(x)) / float32(len(x))))
+// sendMagnitude sends the mean absolute value of x, which is the data of a blob
+// of a layer or, with backward, its diff.
+func (n *Net) sendMagnitude(l *Layer, backward, weights bool, blob string, x []float32) {
+	event.Send(n.observer, BlobMagnitude{
+		Layer: l.Name, Backward: backward, Weights: weights, Blob: blob, Mean: float32(kernel.Asum(x)) / float32(len(x)),
+	})
 }
 
-// forwardInfo logs the mean magnitudes of what a layer has computed, and of
-// its weights.
+// forwardInfo sends the magnitudes of what a layer has computed, and of its
+// weights.
 func (n *Net) forwardInfo(l *Layer) {
+	if n.observer == nil {
+		return
+	}
 	for j, top := range l.Tops {
-		n.logf("net.cpp:593", "    [Forward] Layer %s, top blob %s data: %s", l.Name, l.TopNames[j], mean(top.Data()))
+		n.sendMagnitude(l, false, false, l.TopNames[j], top.Data())
 	}
 	for k, w := range l.Params {
-		n.logf("net.cpp:605", "    [Forward] Layer %s, param blob %s data: %s", l.Name, n.params[l.first+k].Name, mean(w.Data()))
+		n.sendMagnitude(l, false, true, n.params[l.first+k].Name, w.Data())
 	}
 }
 
-// backwardInfo logs the mean magnitudes of the gradients that a layer has
-// computed.
+// backwardInfo sends the magnitudes of the gradients that a layer has computed.
 func (n *Net) backwardInfo(l *Layer) {
+	if n.observer == nil {
+		return
+	}
 	for j, bottom := range l.Bottoms {
 		if l.PropagateDown[j] {
-			n.logf("net.cpp:621", "    [Backward] Layer %s, bottom blob %s diff: %s", l.Name, l.BottomNames[j], mean(bottom.Diff()))
+			n.sendMagnitude(l, true, false, l.BottomNames[j], bottom.Diff())
 		}
 	}
 	for k, w := range l.Params {
 		if l.ParamBackward[k] {
-			n.logf("net.cpp:632", "    [Backward] Layer %s, param blob %d diff: %s", l.Name, k, mean(w.Diff()))
+			n.sendMagnitude(l, true, true, strconv.Itoa(k), w.Diff())
 		}
 	}
 }
 
-// backwardSummary logs the norms of all weights and gradients.
+// backwardSummary sends the norms of all weights and gradients.
 func (n *Net) backwardSummary() {
-	if n.log == nil {
+	if n.observer == nil {
 		return
 	}
-	var sumData, sumDiff, squareData, squareDiff float64
+	var e ParamNorms
 	for _, p := range n.learned {
-		sumData += kernel.Asum(p.Blob.Data())
-		sumDiff += kernel.Asum(p.Blob.Diff())
-		squareData += kernel.SumSq(p.Blob.Data())
-		squareDiff += kernel.SumSq(p.Blob.Diff())
+		e.DataL1 += kernel.Asum(p.Blob.Data())
+		e.DiffL1 += kernel.Asum(p.Blob.Diff())
+		e.DataL2 += kernel.SumSq(p.Blob.Data())
+		e.DiffL2 += kernel.SumSq(p.Blob.Diff())
 	}
-	n.log(layers.Severe, "net.cpp:721", fmt.Sprintf(
-		"    [Backward] All net params (data, diff): L1 norm = (%s, %s); L2 norm = (%s, %s)",
-		cfmt.G(sumData), cfmt.G(sumDiff), cfmt.G(math.Sqrt(squareData)), cfmt.G(math.Sqrt(squareDiff))))
+	e.DataL2, e.DiffL2 = math.Sqrt(e.DataL2), math.Sqrt(e.DiffL2)
+	event.Send(n.observer, e)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/event"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -56,10 +56,17 @@ func set(b *blob.Blob) {
 	}
 }
 
-// recorder collects the lines of a log.
+// CaffeLog is caffelog.New, which the tests inside this package cannot import;
+// those outside set it.
+var CaffeLog func(write func(level event.Level, source, text string)) event.Observer
+
+// recorder collects the lines of Caffe's log.
 type recorder struct{ lines []string }
 
-func (r *recorder) log(level layers.Level, source, text string) {
+// observer returns the observer that writes to r.
+func (r *recorder) observer() event.Observer { return CaffeLog(r.log) }
+
+func (r *recorder) log(level event.Level, source, text string) {
 	r.lines = append(r.lines, fmt.Sprintf("%c %s] %s", level, source, text))
 }
 

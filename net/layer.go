@@ -19,17 +19,6 @@ func (l *Layer) make(spec *layers.Spec) error {
 	})
 }
 
-// open opens the source of a layer that has one, which in Caffe the constructor
-// does: the log shows it before the blobs of the layer.
-func (l *Layer) open() (err error) {
-	o, ok := l.Impl.(layers.Opener)
-	if !ok {
-		return nil
-	}
-	defer l.rescue("Open", &err)
-	return o.Open()
-}
-
 // setUp sets a connected layer up and gives its tops their shapes.
 func (l *Layer) setUp(workers *layers.Workers) error {
 	if err := l.setUpImpl(); err != nil {

@@ -75,7 +75,7 @@ func TestLog(t *testing.T) {
 			if len(st.Stage) > 0 {
 				st.Stage = []string{""}
 			}
-			n, err := New(file, Options{State: st, Log: r.log})
+			n, err := New(file, Options{State: st, Observer: r.observer()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,7 @@ func TestDebugInfo(t *testing.T) {
 layer { name: 'in' type: 'Input' top: 'x' top: 'y' input_param { shape { dim: 2 dim: 2 } } }
 layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'ip' param { name: 'w' } param { lr_mult: 0 } inner_product_param { num_output: 2 weight_filler { value: 0.5 } bias_filler { value: 1 } } }
 layer { name: 'relu' type: 'ReLU' bottom: 'ip' top: 'ip' }
-layer { name: 'loss' type: 'EuclideanLoss' bottom: 'ip' bottom: 'y' }`, Options{Log: r.log})
+layer { name: 'loss' type: 'EuclideanLoss' bottom: 'ip' bottom: 'y' }`, Options{Observer: r.observer()})
 	copy(n.Blob("x").MutableData(), []float32{1, 2, 3, -4})
 	r.lines = nil
 	forward(t, n)

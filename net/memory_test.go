@@ -282,7 +282,7 @@ layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'c' }
 	var logs [2]recorder
 	var nets [2]*Net
 	for i, m := range []*Memory{nil, new(Memory)} {
-		n := build(t, text, Options{State: state(t, "TRAIN"), Seed: 3, Memory: m, Log: logs[i].log})
+		n := build(t, text, Options{State: state(t, "TRAIN"), Seed: 3, Memory: m, Observer: logs[i].observer()})
 		nets[i] = n
 		for pass := range 3 {
 			set(n.Blob("data"))

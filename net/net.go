@@ -10,6 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -24,7 +25,10 @@ type Options struct {
 	Workers *layers.Workers // the threads; nil is one
 	Device  *cuda.Device    // the GPU, for layers that support one; nil for none
 	Seed    uint64          // of all random numbers
-	Log     layers.Log      // takes Caffe's log lines; nil for none
+
+	// Observer receives the events of this package and of the layers; nil for
+	// nobody.
+	Observer event.Observer
 
 	Rank, Ranks int // the number of this net among those that train together
 
@@ -52,7 +56,6 @@ type Net struct {
 	state   *caffepb.NetState
 	workers *layers.Workers
 	runner  runner
-	log     layers.Log
 	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
 	pass    int64
 
@@ -72,7 +75,8 @@ type Net struct {
 
 	lastLoss lastLoss // of Forward
 
-	dataBytes int64 // of the tops of the layers so far, shared or not, as Caffe counts
+	observer  event.Observer
+	dataBytes int64 // see LayerReady
 	debugInfo bool
 }
 
@@ -199,9 +203,9 @@ func (n *Net) SetPass(pass int64) {
 	}
 }
 
-// SetDebugInfo says whether the passes log the mean magnitude of every blob.
-// At first the file says so, with debug_info. To turn it on makes the net Keep
-// all numbers.
+// SetDebugInfo says whether the passes send a BlobMagnitude for every blob. It
+// starts as debug_info in the file says. To turn it on makes the net Keep all
+// numbers.
 func (n *Net) SetDebugInfo(on bool) {
 	if n.debugInfo = on; on {
 		n.Keep()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
@@ -54,7 +55,7 @@ func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
 		b.learned = append(b.learned, p)
 		return nil
 	}
-	b.logf("net.cpp:467", "Sharing parameters '%s' owned by layer '%s', param index %d", p.Name, p.Owner.Layer, p.Owner.Index)
+	event.Send(b.observer, ParamShared{Param: p})
 	return b.checkShared(l, p, spec)
 }
 
@@ -154,7 +155,7 @@ func (n *Net) ShareTrainedWith(other *Net) error {
 			target := n.layerByName(source.Name)
 			if target == nil {
 				if share {
-					n.logf("net.cpp:678", "Ignoring source layer %s", source.Name)
+					event.Send(n.observer, LayerIgnored{Layer: source.Name, Shared: true})
 				}
 				continue
 			}

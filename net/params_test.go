@@ -101,7 +101,7 @@ layer { name: 'a' type: 'InnerProduct' bottom: 'x' top: 'a' param { name: 'w' } 
 layer { name: 'b' type: 'InnerProduct' bottom: 'a' top: 'b' inner_product_param { num_output: 6 } }
 layer { name: 'c' type: 'InnerProduct' bottom: 'b' top: 'c' param { name: 'w' lr_mult: 3 } param { name: 'v' } inner_product_param { num_output: 6 } }
 layer { name: 'd' type: 'InnerProduct' bottom: 'c' top: 'd' param { name: 'w' lr_mult: 3 decay_mult: 0.5 share_mode: PERMISSIVE } inner_product_param { num_output: 6 bias_term: false } }
-`, Options{Log: r.log})
+`, Options{Observer: r.observer()})
 	type row struct {
 		layer, name string
 		index       int
@@ -126,7 +126,7 @@ layer { name: 'd' type: 'InnerProduct' bottom: 'c' top: 'd' param { name: 'w' lr
 func TestShareTrainedWith(t *testing.T) {
 	train := trained(t, chain("", "")+ip("only", "x", "only", 4, ""))
 	var r recorder
-	test := build(t, chain("", "")+ip("other", "x", "other", 4, ""), Options{Log: r.log})
+	test := build(t, chain("", "")+ip("other", "x", "other", 4, ""), Options{Observer: r.observer()})
 	if err := test.ShareTrainedWith(train); err != nil {
 		t.Fatal(err)
 	}

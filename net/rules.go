@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 // filter returns the net as it is in the present state: without the layers
@@ -33,36 +34,39 @@ func (n *Net) included(layer *caffepb.LayerParameter) bool {
 	return !slices.ContainsFunc(layer.Exclude, meets)
 }
 
-// meets tells whether the state of the net meets a rule, and logs why not.
+// meets reports whether the state of the net meets a rule of a layer. If it does
+// not, it sends RuleNotMet.
 func (n *Net) meets(rule *caffepb.NetStateRule, layer string) bool {
-	if rule.Phase != nil && rule.GetPhase() != n.state.GetPhase() {
-		n.logf("net.cpp:296", "The NetState phase (%d) differed from the phase (%d) specified by a rule in layer %s",
-			n.state.GetPhase(), rule.GetPhase(), layer)
-		return false
+	field, stage := unmet(n.state, rule)
+	if field == "" {
+		return true
 	}
-	if rule.MinLevel != nil && n.state.GetLevel() < rule.GetMinLevel() {
-		n.logf("net.cpp:306", "The NetState level (%d) is above the min_level (%d) specified by a rule in layer %s",
-			n.state.GetLevel(), rule.GetMinLevel(), layer)
-		return false
-	}
-	if rule.MaxLevel != nil && n.state.GetLevel() > rule.GetMaxLevel() {
-		n.logf("net.cpp:316", "The NetState level (%d) is above the max_level (%d) specified by a rule in layer %s",
-			n.state.GetLevel(), rule.GetMaxLevel(), layer)
-		return false
+	event.Send(n.observer, RuleNotMet{Layer: layer, State: n.state, Rule: rule, Field: field, Stage: stage})
+	return false
+}
+
+// unmet returns the first field of a rule that a state does not meet and, if it
+// is a list of stages, the stage at fault. It returns "" if all are met.
+func unmet(state *caffepb.NetState, rule *caffepb.NetStateRule) (field, stage string) {
+	switch {
+	case rule.Phase != nil && rule.GetPhase() != state.GetPhase():
+		return "phase", ""
+	case rule.MinLevel != nil && state.GetLevel() < rule.GetMinLevel():
+		return "min_level", ""
+	case rule.MaxLevel != nil && state.GetLevel() > rule.GetMaxLevel():
+		return "max_level", ""
 	}
 	for _, stage := range rule.Stage {
-		if !slices.Contains(n.state.GetStage(), stage) {
-			n.logf("net.cpp:332", "The NetState did not contain stage '%s' specified by a rule in layer %s", stage, layer)
-			return false
+		if !slices.Contains(state.GetStage(), stage) {
+			return "stage", stage
 		}
 	}
 	for _, stage := range rule.NotStage {
-		if slices.Contains(n.state.GetStage(), stage) {
-			n.logf("net.cpp:347", "The NetState contained a not_stage '%s' specified by a rule in layer %s", stage, layer)
-			return false
+		if slices.Contains(state.GetStage(), stage) {
+			return "not_stage", stage
 		}
 	}
-	return true
+	return "", ""
 }
 
 // Filter returns the layers of p that take part in a net of the given state,

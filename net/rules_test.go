@@ -45,7 +45,7 @@ func TestFilter(t *testing.T) {
 			file := parse(t, "layer { name: 'data' type: 'Data' } layer { name: 'ip' type: 'InnerProduct' "+test.rules+
 				" } layer { name: 'loss' type: 'SoftmaxWithLoss' }")
 			var r recorder
-			n := &Net{state: state(t, test.state), log: r.log}
+			n := &Net{state: state(t, test.state), observer: r.observer()}
 			want := "data loss"
 			if test.keep {
 				want = "data ip loss"

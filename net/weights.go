@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -40,10 +40,8 @@ func (n *Net) LoadWeights(path string) error {
 	if err != nil {
 		return err
 	}
-	if n.log != nil {
-		for _, note := range notes {
-			n.log(layers.Level(note.Level), note.Source, note.Text)
-		}
+	for _, note := range notes {
+		event.Send(n.observer, note)
 	}
 	return n.CopyTrainedFrom(param, path)
 }
@@ -57,7 +55,7 @@ func refuseHDF5(path string) error {
 
 // CopyTrainedFrom copies the weights of p into the layers of the same names.
 // file is the name that errors begin with. Layers that the net does not have
-// are ignored, with a line in the log. If anything does not fit, no weight is
+// are ignored, with a LayerIgnored event. If anything does not fit, no weight is
 // changed.
 func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	var errs prototxt.ErrorList
@@ -80,7 +78,7 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	for _, source := range p.Layer {
 		target := n.layerByName(source.GetName())
 		if target == nil {
-			n.logf("net.cpp:746", "Ignoring source layer %s", source.GetName())
+			event.Send(n.observer, LayerIgnored{Layer: source.GetName()})
 			continue
 		}
 		for k, w := range source.Blobs {

@@ -51,7 +51,7 @@ func TestSaveAndLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r recorder
-	again := build(t, strings.Replace(weighted2, "name: 'b'", "name: 'new'", 1), Options{Seed: 2, Log: r.log})
+	again := build(t, strings.Replace(weighted2, "name: 'b'", "name: 'new'", 1), Options{Seed: 2, Observer: r.observer()})
 	fresh := slices.Clone(again.Params()[2].Blob.Data())
 	if err := again.LoadWeights(path); err != nil {
 		t.Fatal(err)

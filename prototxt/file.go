@@ -1,6 +1,9 @@
 package prototxt
 
-import "github.com/gocaffe/gocaffe/caffepb"
+import (
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
+)
 
 // A Net is a net file in the present form.
 type Net struct {
@@ -20,8 +23,4 @@ type Solver struct {
 }
 
 // A Note is a line for the log, in the words of Caffe's own.
-type Note struct {
-	Level  byte   // I, W or E: information, warning, error
-	Source string // place in Caffe's source that logs it: "upgrade_proto.cpp:28"
-	Text   string
-}
+type Note = event.Note

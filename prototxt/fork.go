@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/protofile"
 )
 
@@ -88,7 +89,7 @@ func forkNotes(file string, m proto.Message, pos *Positions) []Note {
 				if !e.Pos.IsValid() {
 					e.Pos.File = file
 				}
-				notes = append(notes, Note{'W', "fork.go:1", e.Error()})
+				notes = append(notes, Note{Level: event.Warning, Source: "fork.go:1", Text: e.Error()})
 			case v.field.Message() == nil:
 			case v.field.IsList():
 				for i := range v.v.List().Len() {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 // UpgradeNet brings a net of any age to the present form, as Caffe's
@@ -42,8 +43,8 @@ type upgrader struct {
 }
 
 // note adds a log line of the given line of upgrade_proto.cpp.
-func (u *upgrader) note(level byte, line int, format string, args ...any) {
-	u.notes = append(u.notes, Note{level, fmt.Sprintf("upgrade_proto.cpp:%d", line), fmt.Sprintf(format, args...)})
+func (u *upgrader) note(level event.Level, line int, format string, args ...any) {
+	u.notes = append(u.notes, Note{Level: level, Source: fmt.Sprintf("upgrade_proto.cpp:%d", line), Text: fmt.Sprintf(format, args...)})
 }
 
 // errorAt reports an error at a value of m; see Positions.Of.
@@ -67,40 +68,40 @@ func (u *upgrader) net(p *caffepb.NetParameter) {
 		return
 	}
 	if isV0(p) {
-		u.note('I', 28, "Attempting to upgrade input file specified using deprecated V0LayerParameter: %s", u.file)
+		u.note(event.Info, 28, "Attempting to upgrade input file specified using deprecated V0LayerParameter: %s", u.file)
 		compatible := u.v0Net(p)
 		if len(u.errs) > 0 {
 			return
 		}
 		if compatible {
-			u.note('I', 36, "Successfully upgraded file specified using deprecated V0LayerParameter")
+			u.note(event.Info, 36, "Successfully upgraded file specified using deprecated V0LayerParameter")
 		} else {
-			u.note('E', 33, "Warning: had one or more problems upgrading V0NetParameter to NetParameter (see above); continuing anyway.")
+			u.note(event.Error, 33, "Warning: had one or more problems upgrading V0NetParameter to NetParameter (see above); continuing anyway.")
 		}
-		u.note('W', 39, "Note that future Caffe releases will not support V0NetParameter; use ./build/tools/upgrade_net_proto_text for "+
+		u.note(event.Warning, 39, "Note that future Caffe releases will not support V0NetParameter; use ./build/tools/upgrade_net_proto_text for "+
 			"prototxt and ./build/tools/upgrade_net_proto_binary for model weights upgrade this and any other net protos to the new format.")
 	}
 	if hasOldTransforms(p) {
-		u.note('I', 46, "Attempting to upgrade input file specified using deprecated transformation parameters: %s", u.file)
+		u.note(event.Info, 46, "Attempting to upgrade input file specified using deprecated transformation parameters: %s", u.file)
 		u.transforms(p)
-		u.note('I', 49, "Successfully upgraded file specified using deprecated data transformation parameters.")
-		u.note('W', 51, "Note that future Caffe releases will only support transform_param messages for transformation fields.")
+		u.note(event.Info, 49, "Successfully upgraded file specified using deprecated data transformation parameters.")
+		u.note(event.Warning, 51, "Note that future Caffe releases will only support transform_param messages for transformation fields.")
 	}
 	if len(p.Layers) > 0 {
-		u.note('I', 55, "Attempting to upgrade input file specified using deprecated V1LayerParameter: %s", u.file)
+		u.note(event.Info, 55, "Attempting to upgrade input file specified using deprecated V1LayerParameter: %s", u.file)
 		u.v1Net(p)
-		u.note('I', 63, "Successfully upgraded file specified using deprecated V1LayerParameter")
+		u.note(event.Info, 63, "Successfully upgraded file specified using deprecated V1LayerParameter")
 	}
 	if len(p.Input) > 0 {
-		u.note('I', 69, "Attempting to upgrade input file specified using deprecated input fields: %s", u.file)
+		u.note(event.Info, 69, "Attempting to upgrade input file specified using deprecated input fields: %s", u.file)
 		u.inputs(p)
-		u.note('I', 72, "Successfully upgraded file specified using deprecated input fields.")
-		u.note('W', 74, "Note that future Caffe releases will only support input layers and not input fields.")
+		u.note(event.Info, 72, "Successfully upgraded file specified using deprecated input fields.")
+		u.note(event.Warning, 74, "Note that future Caffe releases will only support input layers and not input fields.")
 	}
 	if hasOldBatchNorm(p) {
-		u.note('I', 79, "Attempting to upgrade batch norm layers using deprecated params: %s", u.file)
+		u.note(event.Info, 79, "Attempting to upgrade batch norm layers using deprecated params: %s", u.file)
 		fixBatchNorm(p)
-		u.note('I', 82, "Successfully upgraded batch norm layers using deprecated params.")
+		u.note(event.Info, 82, "Successfully upgraded batch norm layers using deprecated params.")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 // solverTypes are the present names of the algorithms.
@@ -31,7 +32,7 @@ func UpgradeSolver(file string, p *caffepb.SolverParameter, pos *Positions) ([]N
 	}
 	u := &upgrader{file: file, pos: pos}
 	if p.SolverType != nil {
-		u.note('I', 1084, "Attempting to upgrade input file specified using deprecated 'solver_type' field (enum)': %s", file)
+		u.note(event.Info, 1084, "Attempting to upgrade input file specified using deprecated 'solver_type' field (enum)': %s", file)
 		name, known := solverTypes[*p.SolverType]
 		switch {
 		case p.Type != nil:
@@ -41,8 +42,8 @@ func UpgradeSolver(file string, p *caffepb.SolverParameter, pos *Positions) ([]N
 		}
 		p.Type, p.SolverType = &name, nil
 		pos.moveField(p, "solver_type", p, "type")
-		u.note('I', 1091, "Successfully upgraded file specified using deprecated 'solver_type' field (enum) to 'type' field (string).")
-		u.note('W', 1093, "Note that future Caffe releases will only support 'type' field (string) for a solver's type.")
+		u.note(event.Info, 1091, "Successfully upgraded file specified using deprecated 'solver_type' field (enum) to 'type' field (string).")
+		u.note(event.Warning, 1093, "Note that future Caffe releases will only support 'type' field (string) for a solver's type.")
 	}
 	for _, net := range append([]*caffepb.NetParameter{p.NetParam, p.TrainNetParam}, p.TestNetParam...) {
 		if net != nil {
@@ -63,11 +64,11 @@ func UpgradeSnapshotPrefix(file string, p *caffepb.SolverParameter) []Note {
 	withoutExt := strings.TrimSuffix(file, filepath.Ext(file))
 	if p.SnapshotPrefix == nil {
 		p.SnapshotPrefix = proto.String(withoutExt)
-		return []Note{{'I', "upgrade_proto.cpp:1108", "snapshot_prefix was not specified and is set to " + withoutExt}}
+		return []Note{{Level: event.Info, Source: "upgrade_proto.cpp:1108", Text: "snapshot_prefix was not specified and is set to " + withoutExt}}
 	}
 	if info, err := os.Stat(p.GetSnapshotPrefix()); err == nil && info.IsDir() {
 		p.SnapshotPrefix = proto.String(strings.TrimSuffix(p.GetSnapshotPrefix(), "/") + "/" + filepath.Base(withoutExt))
-		return []Note{{'I', "upgrade_proto.cpp:1113", "snapshot_prefix was a directory and is replaced to " + p.GetSnapshotPrefix()}}
+		return []Note{{Level: event.Info, Source: "upgrade_proto.cpp:1113", Text: "snapshot_prefix was a directory and is replaced to " + p.GetSnapshotPrefix()}}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
@@ -205,7 +206,7 @@ func (u *upgrader) v0Layer(old *caffepb.V1LayerParameter) (l *caffepb.V1LayerPar
 			if name == "shuffle_images" {
 				name = "shuffle"
 			}
-			u.note('E', f.line, "Unknown parameter %s for layer type %s", name, v0.GetType())
+			u.note(event.Error, f.line, "Unknown parameter %s for layer type %s", name, v0.GetType())
 			compatible = false
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
@@ -43,14 +44,14 @@ func feedSmall(n *net.Net, pass int64) error {
 func trainSmall(t *testing.T, text string, d *cuda.Device) (weights, losses []float32) {
 	t.Helper()
 	s := newSolver(t, text+"\nbase_lr: 0.05 lr_policy: \"step\" gamma: 0.5 stepsize: 4 random_seed: 5 weight_decay: 0.01 net_param {"+small+"}",
-		solver.Options{Device: d, BeforeForward: feedSmall, Observers: []solver.Observer{observe(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		solver.Options{Device: d, BeforeForward: feedSmall, Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				if e.Iter != len(losses)/3 {
 					t.Errorf("iteration %d is told as number %d", e.Iter, len(losses)/3)
 				}
 				losses = append(losses, e.Loss, e.SmoothedLoss, e.LR)
 			}
-		})}})
+		})})
 	if err := s.Step(context.Background(), 12); err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +60,6 @@ func trainSmall(t *testing.T, text string, d *cuda.Device) (weights, losses []fl
 	}
 	return weights, losses
 }
-
-type observe func(event any)
-
-func (f observe) Observe(event any) { f(event) }
 
 // TestDevice trains with each rule and several options on a GPU and on the CPU.
 func TestDevice(t *testing.T) {
@@ -183,14 +180,14 @@ func TestDeviceInterrupted(t *testing.T) {
 			}
 			return feedSmall(n, pass)
 		},
-		Observers: []solver.Observer{observe(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				if e.Iter != told {
 					t.Errorf("iteration %d is told as number %d", e.Iter, told)
 				}
 				told++
 			}
-		})},
+		}),
 	})
 	if err := s.Step(ctx, 20); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v, want that the context was cancelled", err)

@@ -6,31 +6,18 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// An Observer is told of everything a solver does: logs, progress lines and
-// plots are observers, and training knows none of them.
-//
-// Observe runs on the goroutine that trains, which waits for it. The event is
-// a pointer to one of the types of this file. Of a slice in it, what should
-// outlast the call must be copied.
-type Observer interface {
-	Observe(event any)
-}
+// The events of this file go to Options.Observer, and between them those of the
+// nets.
 
-// ObserverFunc makes an Observer of a function.
-type ObserverFunc func(event any)
-
-// Observe calls f.
-func (f ObserverFunc) Observe(event any) { f(event) }
-
-// An Output is one number of an output blob of a net. Caffe numbers the
-// outputs of a net through all elements of all its output blobs.
+// An Output is one element of an output blob of a net. Caffe numbers the
+// elements of all output blobs of a net in one sequence.
 type Output struct {
 	Name       string // of the blob
 	Value      float32
 	LossWeight float32 // 0 if it is not part of the loss
 }
 
-// Initializing is sent first of all, with the solver's file as it is used.
+// Initializing is sent first, with the solver's file and the options in it.
 type Initializing struct{ Param *caffepb.SolverParameter }
 
 // Seeded is sent if the file gives no random_seed, with the one that was made

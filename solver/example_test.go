@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gocaffe/gocaffe/event"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -30,11 +31,11 @@ func Example() {
 			copy(n.Blob("y").MutableData(), []float32{2, 4})
 			return nil
 		},
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok && e.Iter < 3 {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok && e.Iter < 3 {
 				fmt.Printf("iteration %d: loss %.3f\n", e.Iter, e.Loss)
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		fmt.Println(err)

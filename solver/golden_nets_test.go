@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
@@ -119,11 +120,11 @@ func (c *goldenCase) restartOnce(t *testing.T) {
 	var loss, lambda float32
 	s, err := solver.New(c.file, solver.Options{
 		Workers: c.workers, BeforeForward: c.feed,
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				loss, lambda = e.Loss, output(e.Outputs, "lambda")
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,11 +170,11 @@ func (c *goldenCase) testImages(t *testing.T, iterations int) {
 	var result solver.TestResult
 	s, err := solver.New(&file, solver.Options{
 		Workers: c.workers, BeforeForward: c.feed,
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.TestResult); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.TestResult); ok {
 				result = *e
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)

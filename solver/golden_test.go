@@ -14,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	_ "github.com/gocaffe/gocaffe/layers/all"
@@ -203,8 +204,8 @@ func cycle(batches []*caffepb.BlobProto) func(*net.Net, int64) error {
 func (c *goldenCase) train(t *testing.T, iterations int) {
 	var s *solver.Solver
 	seen := 0
-	observe := func(event any) {
-		switch e := event.(type) {
+	observe := func(e any) {
+		switch e := e.(type) {
 		case *solver.Iteration:
 			c.checkIteration(t, e)
 			seen++
@@ -215,7 +216,7 @@ func (c *goldenCase) train(t *testing.T, iterations int) {
 	s, err := solver.New(c.file, solver.Options{
 		Workers:       c.workers,
 		Device:        c.device,
-		Observers:     []solver.Observer{solver.ObserverFunc(observe)},
+		Observer:      event.Func(observe),
 		BeforeForward: c.feed,
 		Action: func() solver.Action {
 			if c.has(s.Iter(), "after_%d.caffemodel") || c.has(s.Iter(), "snap_iter_%d.solverstate") {
@@ -245,12 +246,12 @@ func (c *goldenCase) restore(t *testing.T, k, until int) {
 	s, err := solver.New(c.file, solver.Options{
 		Device:        c.device,
 		BeforeForward: c.feed,
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				want := c.losses[e.Iter]
 				c.check(t, float64(e.Loss), want[1], c.tolerance[fmt.Sprintf("loss %d", e.Iter)]*want[1], "loss after restore", e.Iter)
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)

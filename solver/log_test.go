@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/caffelog"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/reference"
-	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
 )
@@ -74,7 +75,7 @@ func caffeLines(t *testing.T, path string) []string {
 func TestCaffeLog(t *testing.T) {
 	logs := enterLogs(t)
 	var got []string
-	log := func(_ layers.Level, source, text string) {
+	log := func(_ event.Level, source, text string) {
 		for line := range strings.Lines(source + "] " + text) {
 			if !otherLine.MatchString(line) {
 				got = append(got, strings.TrimSuffix(line, "\n"))
@@ -85,7 +86,7 @@ func TestCaffeLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := solver.New(file, solver.Options{Log: log, Observers: []solver.Observer{solver.CaffeLog(log)}, Stages: []string{""}})
+	s, err := solver.New(file, solver.Options{Observer: caffelog.New(log), Stages: []string{""}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,11 +126,11 @@ func TestCaffeLogContinued(t *testing.T) {
 	var result solver.TestResult
 	s, err := solver.New(file, solver.Options{
 		Stages: []string{""},
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.TestResult); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.TestResult); ok {
 				result = *e
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -208,8 +209,8 @@ func TestCaffeLogLines(t *testing.T) {
 		{&solver.TestBatch{}, ""},
 	} {
 		var got []string
-		solver.CaffeLog(func(level layers.Level, source, text string) {
-			if level != layers.Notice {
+		caffelog.New(func(level event.Level, source, text string) {
+			if level != event.Info {
 				t.Errorf("%T: level %c", tt.event, level)
 			}
 			got = append(got, source+"] "+text)

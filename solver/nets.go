@@ -5,9 +5,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
-	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // A netSource is where the file says that a net is described.
@@ -129,19 +127,9 @@ func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb
 		return nil, err
 	}
 	return net.New(file, net.Options{
-		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Log: s.opts.Log, Synthetic: s.opts.Synthetic,
+		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Observer: s.opts.Observer, Synthetic: s.opts.Synthetic,
 		Memory: s.memory, ForwardOnly: phase == caffepb.Phase_TEST,
 	})
-}
-
-// logNotes logs what was upgraded in a net's file.
-func (s *Solver) logNotes(notes []prototxt.Note) {
-	if s.opts.Log == nil {
-		return
-	}
-	for _, note := range notes {
-		s.opts.Log(layers.Level(note.Level), note.Source, note.Text)
-	}
 }
 
 // loadWeights loads the files of the field "weights", whose values are lists

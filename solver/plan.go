@@ -53,7 +53,9 @@ func (s *Solver) readNet(source netSource, phase caffepb.Phase, state *caffepb.N
 		if file, err = net.Read(source.file); err != nil {
 			return nil, nil, s.inField(source.field, source.index, err)
 		}
-		s.logNotes(file.Notes)
+		for _, note := range file.Notes {
+			emit(s, note)
+		}
 	}
 	merged := &caffepb.NetState{Phase: phase.Enum()}
 	proto.Merge(merged, file.Param.GetState())

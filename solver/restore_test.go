@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/solver"
@@ -150,11 +151,11 @@ func TestResume(t *testing.T) {
 		file.Param.SnapshotPrefix = proto.String(prefix)
 		s, err := solver.New(file, solver.Options{
 			Workers: workers,
-			Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-				if e, ok := event.(*solver.TestResult); ok {
+			Observer: event.Func(func(e any) {
+				if e, ok := e.(*solver.TestResult); ok {
 					results = append(results, fmt.Sprintf("%d %x", e.Iter, e.Outputs[0].Value))
 				}
-			})},
+			}),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,7 +1,7 @@
 // Package solver trains a net, as Caffe's solver.cpp and sgd_solver.cpp do:
 // the six update rules, the learning rate policies, tests, snapshots and
-// continuing from them. It says nothing itself: what happens goes to
-// observers.
+// continuing from them. It prints nothing: what happens goes to
+// Options.Observer.
 //
 // Training is a function of the iteration. The place in the data, the random
 // numbers and the batches of the tests depend on the number of the iteration
@@ -21,6 +21,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -30,10 +31,12 @@ import (
 // Options say how a solver is made. The zero value is a solver that runs on
 // one thread and is silent.
 type Options struct {
-	Workers   *layers.Workers // the threads of all nets; nil is one
-	Device    *cuda.Device    // the GPU that trains; nil for none
-	Log       layers.Log      // takes the log lines of the nets; nil for none
-	Observers []Observer      // are told of every event, in this order
+	Workers *layers.Workers // the threads of all nets; nil is one
+	Device  *cuda.Device    // the GPU that trains; nil for none
+
+	// Observer receives the events of the solver, its nets and their layers; nil
+	// for nobody.
+	Observer event.Observer
 
 	// Snapshot is the .solverstate file that Restore is going to be called
 	// with. A solver without random_seed takes the seed of the run that wrote
@@ -248,18 +251,8 @@ func (s *Solver) Close() error {
 	return errors.Join(errs...)
 }
 
-// emit sends an event to the observers. If there are none, it allocates
-// nothing.
-func emit[E any](s *Solver, event E) {
-	if len(s.opts.Observers) == 0 {
-		return
-	}
-	e := new(E)
-	*e = event
-	for _, o := range s.opts.Observers {
-		o.Observe(e)
-	}
-}
+// emit sends an event to the observer.
+func emit[E any](s *Solver, e E) { event.Send(s.opts.Observer, e) }
 
 // errorf returns an error about a field of the solver's file, or about the
 // file as a whole if field is empty.

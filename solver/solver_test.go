@@ -11,7 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/caffelog"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
@@ -195,7 +196,7 @@ func TestSchedule(t *testing.T) {
 			polls := -1
 			tr := new(trace)
 			s := newSolver(t, base+tt.text, solver.Options{
-				Observers: []solver.Observer{tr},
+				Observer: tr,
 				Action: func() solver.Action {
 					polls++
 					return tt.actions[polls]
@@ -233,11 +234,11 @@ func TestClosedForm(t *testing.T) {
 func TestSmoothedLossRestarts(t *testing.T) {
 	var got []solver.Iteration
 	s := newSolver(t, `base_lr: 0.1 average_loss: 3 lr_policy: "fixed" net_param {`+line+`}`, solver.Options{
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				got = append(got, *e)
 			}
-		})},
+		}),
 	})
 	for _, n := range []int{5, 2} {
 		got = nil
@@ -264,11 +265,11 @@ func TestSmoothedLossRestarts(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := newSolver(t, `base_lr: 0.1 lr_policy: "fixed" max_iter: 100 snapshot_prefix: "$prefix" net_param {`+line+`}`, solver.Options{
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Snapshotted); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Snapshotted); ok {
 				t.Errorf("a snapshot was made: %v", e)
 			}
-		})},
+		}),
 		BeforeForward: func(n *net.Net, pass int64) error {
 			if pass == 5 {
 				cancel()
@@ -334,11 +335,11 @@ func TestWeights(t *testing.T) {
 	}
 	var loaded []string
 	s := newSolver(t, text+fmt.Sprintf(`test_iter: 1 test_interval: 1 weights: "%s, %s" weights: "%s"`, paths[0], paths[1], paths[2]), solver.Options{
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.LoadingWeights); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.LoadingWeights); ok {
 				loaded = append(loaded, e.Path)
 			}
-		})},
+		}),
 	})
 	if want := append(slices.Clone(paths), paths...); !slices.Equal(loaded, want) {
 		t.Errorf("loaded %v, want %v", loaded, want)
@@ -362,13 +363,13 @@ func TestTestUsesTrainedWeights(t *testing.T) {
 			n.Blob("label").MutableData()[0] = float32(pass) // 0 1 2 in the first test, 3 4 5 in the second
 			return nil
 		},
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.TestResult); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.TestResult); ok {
 				r := *e
 				r.Outputs = slices.Clone(e.Outputs)
 				results = append(results, r)
 			}
-		})},
+		}),
 	})
 	if err := s.Step(context.Background(), 2); err != nil {
 		t.Fatal(err)
@@ -393,11 +394,11 @@ func TestSeed(t *testing.T) {
 		return `base_lr: 0 lr_policy: "fixed" ` + seed + ` net_param {` + strings.Replace(line, `"constant" value: 1`, `"gaussian" std: 1`, 1) + `}`
 	}
 	var seeds []int64
-	opts := solver.Options{Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-		if e, ok := event.(*solver.Seeded); ok {
+	opts := solver.Options{Observer: event.Func(func(e any) {
+		if e, ok := e.(*solver.Seeded); ok {
 			seeds = append(seeds, e.Seed)
 		}
-	})}}
+	})}
 	a, b, c := weight(newSolver(t, text("random_seed: 1"), opts)), weight(newSolver(t, text("random_seed: 1"), opts)), weight(newSolver(t, text("random_seed: 2"), opts))
 	if a != b || a == c {
 		t.Errorf("seeds 1, 1 and 2 give %v, %v and %v", a, b, c)
@@ -443,18 +444,18 @@ func TestDiverged(t *testing.T) {
 					tt.poison(n, pass)
 					return err
 				},
-				Observers: []solver.Observer{
-					solver.ObserverFunc(func(event any) {
-						if e, ok := event.(*solver.Diverged); ok {
+				Observer: event.Multi(
+					event.Func(func(e any) {
+						if e, ok := e.(*solver.Diverged); ok {
 							events = append(events, *e)
 						}
 					}),
-					solver.CaffeLog(func(level layers.Level, source, text string) {
-						if level == layers.Warning {
+					caffelog.New(func(level event.Level, source, text string) {
+						if level == event.Warning {
 							log = append(log, text)
 						}
 					}),
-				},
+				),
 			})
 			if err := s.Step(context.Background(), 6); err != nil {
 				t.Fatal(err)
@@ -486,11 +487,11 @@ func TestSaturated(t *testing.T) {
 			}
 			return nil
 		},
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Saturated); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Saturated); ok {
 				events = append(events, *e)
 			}
-		})},
+		}),
 	})
 	if err := s.Step(context.Background(), 3); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
@@ -117,14 +118,14 @@ func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParam
 	}}, solver.Options{
 		Workers:       workers,
 		BeforeForward: mnistFeed(train, test, 0, 256),
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			switch e := event.(type) {
+		Observer: event.Func(func(e any) {
+			switch e := e.(type) {
 			case *solver.Iteration:
 				c.losses = append(c.losses, e.Loss)
 			case *solver.TestResult:
 				c.accuracy = float64(e.Outputs[0].Value)
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)

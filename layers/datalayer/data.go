@@ -3,10 +3,12 @@ package datalayer
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -48,7 +50,6 @@ type dataLayer struct {
 var (
 	_ layers.Layer      = (*dataLayer)(nil)
 	_ layers.DataSource = (*dataLayer)(nil)
-	_ layers.Opener     = (*dataLayer)(nil)
 	_ layers.Closer     = (*dataLayer)(nil)
 )
 
@@ -64,53 +65,45 @@ func newData(spec *layers.Spec) (layers.Layer, error) {
 	return &dataLayer{feeder: f, last: -1}, nil
 }
 
-// Open opens the database.
-func (l *dataLayer) Open() error {
+// SetUp opens the database and starts to read.
+func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 	param := l.spec.Param.GetDataParam()
 	var err error
 	if l.db, err = data.Open(param.GetSource(), param.GetBackend()); err != nil {
 		return l.fail(err)
 	}
-	l.spec.Env.Log(layers.Notice, "db_lmdb.cpp:35", "Opened lmdb "+param.GetSource())
+	event.Send(l.spec.Env.Observer, layers.DatabaseOpened{
+		Layer: l.spec.Param.GetName(), Backend: strings.ToLower(param.GetBackend().String()), Path: param.GetSource(),
+	})
 	if l.db.Len() == 0 {
 		return l.fail(errors.New("the database " + param.GetSource() + " has no records"))
-	}
-	return nil
-}
-
-// SetUp starts to read.
-func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
-	if l.db == nil {
-		if err := l.Open(); err != nil {
-			return err
-		}
 	}
 	if err := readMean(l.spec, l.transformer); err != nil {
 		return err
 	}
 	l.sequence = l.feeder.sequence(l.db.Len())
-	return l.feed(data.NewRecords(l.db, l.transformer, l.sequence, l.threads()), top, "data_layer.cpp:45")
+	return l.feed(data.NewRecords(l.db, l.transformer, l.sequence, l.threads()), top)
 }
 
 // Forward copies the batch of this pass to the tops.
 //
-// Differs from Caffe: that the database begins anew is logged when the batch is
-// used, not when it is read ahead.
+// Differs from Caffe: the event that the database begins anew is sent when the
+// batch is used, not when it is read ahead.
 func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error {
 	if err := l.feeder.Forward(ctx, bottom, top); err != nil {
 		return err
 	}
-	l.logRestarts()
+	l.sendRestarts()
 	return nil
 }
 
-// logRestarts logs if the batch of this pass begins the database anew.
-func (l *dataLayer) logRestarts() {
+// sendRestarts sends an event if the batch of this pass begins the database anew.
+func (l *dataLayer) sendRestarts() {
 	if pass := l.spec.Env.Pass; pass != l.last {
 		l.last = pass
 		for range l.sequence.Restarts(pass) {
 			if l.spec.Env.Rank == 0 {
-				l.spec.Env.Log(layers.Notice, "data_layer.cpp:73", "Restarting data prefetching from start.")
+				event.Send(l.spec.Env.Observer, layers.DataRestarted{Layer: l.spec.Param.GetName()})
 			}
 		}
 	}

@@ -117,7 +117,7 @@ func TestDataLog(t *testing.T) {
 		}},
 	} {
 		var log logged
-		run(t, &layers.Env{Log: log.log, Rank: test.rank, Ranks: 2 * test.rank}, test.text, 0, 1, 2, 2, 3, 4)
+		run(t, &layers.Env{Observer: log.observer(), Rank: test.rank, Ranks: 2 * test.rank}, test.text, 0, 1, 2, 2, 3, 4)
 		if !slices.Equal(log.lines, test.want) {
 			t.Errorf("the log is\n%s\nwant\n%s", strings.Join(log.lines, "\n"), strings.Join(test.want, "\n"))
 		}

@@ -156,6 +156,6 @@ func (l *dataLayer) ForwardDevice(ctx context.Context, d *cuda.Device, bottom, t
 	if err := l.feeder.ForwardDevice(ctx, d, bottom, top); err != nil {
 		return err
 	}
-	l.logRestarts()
+	l.sendRestarts()
 	return nil
 }

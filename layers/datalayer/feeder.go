@@ -5,11 +5,11 @@ package datalayer
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -72,7 +72,7 @@ func readMean(spec *layers.Spec, t *data.Transformer) error {
 	if file == "" {
 		return nil
 	}
-	spec.Env.Log(layers.Notice, "data_transformer.cpp:25", "Loading mean file from: "+file)
+	event.Send(spec.Env.Observer, layers.MeanLoading{Layer: spec.Param.GetName(), Path: file})
 	mean, err := data.ReadMean(file)
 	if err != nil {
 		return spec.ErrorAt("transform_param.mean_file", 0, err)
@@ -102,7 +102,7 @@ type shaped interface {
 }
 
 // feed has batches loaded, and gives the tops their shapes.
-func (f *feeder) feed(loader shaped, top []*blob.Blob, place string) error {
+func (f *feeder) feed(loader shaped, top []*blob.Blob) error {
 	c, h, w, err := loader.Shape()
 	if err != nil {
 		return f.fail(err)
@@ -110,7 +110,9 @@ func (f *feeder) feed(loader shaped, top []*blob.Blob, place string) error {
 	if err := f.shape(top, [4]int{f.batchSize, c, h, w}); err != nil {
 		return err
 	}
-	f.spec.Env.Log(layers.Notice, place, fmt.Sprintf("output data size: %d,%d,%d,%d", f.batchSize, c, h, w))
+	event.Send(f.spec.Env.Observer, layers.DataReady{
+		Layer: f.spec.Param.GetName(), Type: f.spec.Param.GetType(), Shape: top[0].Shape(),
+	})
 	f.prefetcher = data.NewPrefetcher(loader, f.prefetch, f.threads())
 	return nil
 }

@@ -8,11 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	"google.golang.org/protobuf/proto"
@@ -76,15 +77,13 @@ func imageFolder(t testing.TB, n int) string {
 	return name
 }
 
-// logged collects the log.
-type logged struct {
-	mu    sync.Mutex
-	lines []string
-}
+// logged collects Caffe's log.
+type logged struct{ lines []string }
 
-func (l *logged) log(level layers.Level, source, text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// observer returns the observer that writes to l.
+func (l *logged) observer() event.Observer { return caffelog.New(l.log) }
+
+func (l *logged) log(level event.Level, source, text string) {
 	l.lines = append(l.lines, fmt.Sprintf("%c %s] %s", level, source, text))
 }
 

@@ -2,13 +2,13 @@ package datalayer
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -79,10 +79,8 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 
 // SetUp reads the list, and the first image.
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
-	log := func(line int, format string, args ...any) {
-		l.spec.Env.Log(layers.Notice, fmt.Sprintf("image_data_layer.cpp:%d", line), fmt.Sprintf(format, args...))
-	}
-	log(38, "Opening file %s", l.param.GetSource())
+	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
+	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
 	items, err := imagelist.Read(l.param.GetSource())
 	if err != nil {
 		return l.fail(err)
@@ -101,16 +99,16 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 		options.Mode = data.Gray
 	}
 	if l.param.GetShuffle() {
-		log(53, "Shuffling data")
+		event.Send(observer, layers.Shuffling{Layer: name})
 		options.Shuffle = l.spec.Rand("shuffle").Source
 	}
-	log(63, "A total of %d images.", len(items))
+	event.Send(observer, layers.ListRead{Layer: name, Items: len(items)})
 	sequence := l.sequence(len(items))
 	if most := l.param.GetRandSkip(); most > 0 {
 		var word [1]uint32
 		l.spec.Rand("skip").Uint32s(word[:], 0, 0)
 		sequence.Skip = int(uint64(word[0]) * uint64(most) >> 32)
-		log(70, "Skipping first %d data points.", sequence.Skip)
+		event.Send(observer, layers.Skipping{Layer: name, Items: sequence.Skip})
 		if sequence.Skip >= len(items) {
 			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", sequence.Skip, len(items))
 		}
@@ -118,7 +116,7 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	if err := readMean(l.spec, l.transformer); err != nil {
 		return err
 	}
-	return l.feed(data.NewImages(options, l.transformer, sequence, l.threads()), top, "image_data_layer.cpp:90")
+	return l.feed(data.NewImages(options, l.transformer, sequence, l.threads()), top)
 }
 
 // Sources returns the list and the mean file.

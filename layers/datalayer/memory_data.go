@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -125,7 +126,7 @@ func (l *MemoryData) Reset(values, labels []float32) error {
 		return fmt.Errorf("%d values are given for %d items, want %d", len(values), len(labels), want)
 	}
 	if l.spec.Param.TransformParam != nil {
-		l.spec.Env.Log(layers.Warning, "memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
+		event.Send(l.spec.Env.Observer, layers.NotTransformed{Layer: l.spec.Param.GetName()})
 	}
 	l.set(values, labels)
 	return nil

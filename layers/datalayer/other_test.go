@@ -70,7 +70,7 @@ func TestRandSkip(t *testing.T) {
 func TestImageDataLog(t *testing.T) {
 	list := imageFolder(t, 3)
 	var log logged
-	run(t, &layers.Env{Log: log.log}, imageText(list, "shuffle: true rand_skip: 1", "crop_size: 5"), 0)
+	run(t, &layers.Env{Observer: log.observer()}, imageText(list, "shuffle: true rand_skip: 1", "crop_size: 5"), 0)
 	want := []string{
 		"I image_data_layer.cpp:38] Opening file " + list,
 		"I image_data_layer.cpp:53] Shuffling data",
@@ -180,7 +180,7 @@ func TestDummyData(t *testing.T) {
 func memory(t *testing.T, transform string) (*layertest.Fixture, *MemoryData, *logged) {
 	t.Helper()
 	log := new(logged)
-	f, err := layertest.SetUp(&layers.Env{Log: log.log}, `layer { name: "d" type: "MemoryData" top: "data" top: "label" `+transform+`
+	f, err := layertest.SetUp(&layers.Env{Observer: log.observer()}, `layer { name: "d" type: "MemoryData" top: "data" top: "label" `+transform+`
 		memory_data_param { batch_size: 2 channels: 1 height: 1 width: 2 } }`)
 	if err != nil {
 		t.Fatal(err)

@@ -111,12 +111,8 @@ func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// SetUp logs the line of the Softmax layer that Caffe's layer has inside, for
-// logs that are equal to Caffe's.
-func (l *softmaxWithLoss) SetUp(bottom, top []*blob.Blob) error {
-	l.spec.Env.Log(layers.Notice, "layer_factory.hpp:77", "Creating layer "+l.spec.Param.GetName())
-	return nil
-}
+// SetUp does nothing: Reshape checks the bottoms.
+func (l *softmaxWithLoss) SetUp(bottom, top []*blob.Blob) error { return nil }
 
 func (l *softmaxWithLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {

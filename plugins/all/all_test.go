@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/net"
@@ -80,11 +81,11 @@ func newRun(t *testing.T, name, dir string, edit func(text string) string) *run 
 	r := new(run)
 	r.Solver, err = solver.New(file, solver.Options{
 		BeforeForward: feed,
-		Observers: []solver.Observer{solver.ObserverFunc(func(event any) {
-			if e, ok := event.(*solver.Iteration); ok {
+		Observer: event.Func(func(e any) {
+			if e, ok := e.(*solver.Iteration); ok {
 				r.loss = float64(e.Loss)
 			}
-		})},
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,11 +7,11 @@ package bn
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/math32"
 	"google.golang.org/protobuf/proto"
@@ -155,7 +155,7 @@ func (l *bn) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// warn logs that weight decay will shrink the running statistics, if it will.
+// warn sends a warning if weight decay is going to shrink the running statistics.
 func (l *bn) warn() {
 	if l.running {
 		return
@@ -166,9 +166,8 @@ func (l *bn) warn() {
 			p = l.spec.Param.GetParam()[i]
 		}
 		if p.GetLrMult() != 0 && p.GetDecayMult() != 0 {
-			l.spec.Env.Log(layers.Warning, "bn_layer.cpp:11", fmt.Sprintf(
-				"layer %q: weight decay, if there is any, shrinks the running statistics of BN in each iteration, as where the layer is from;"+
-					" four param fields, the last two with lr_mult: 0, would keep them", l.spec.Param.GetName()))
+			l.spec.Notef(event.Warning, "weight decay, if there is any, shrinks the running statistics of BN in each iteration, as where the layer is from;"+
+				" four param fields, the last two with lr_mult: 0, would keep them")
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -114,16 +115,16 @@ func TestWarning(t *testing.T) {
 		{"bn_param { frozen: true }", false},
 	} {
 		var log []string
-		env := &layers.Env{Log: func(level layers.Level, _, text string) {
-			if level == layers.Warning {
-				log = append(log, text)
+		env := &layers.Env{Observer: event.Func(func(e any) {
+			if note, ok := e.(*event.Note); ok && note.Level == event.Warning && note.Layer == "l" {
+				log = append(log, note.Text)
 			}
-		}}
+		})}
 		text := `layer { name: "l" type: "BN" bottom: "x" top: "y" ` + test.more + ` }`
 		if _, err := layertest.SetUp(env, text, layertest.Gaussian(1, 2, 3)); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(log) == 1 && strings.HasPrefix(log[0], `layer "l": weight decay`); got != test.want || len(log) > 1 {
+		if got := len(log) == 1 && strings.HasPrefix(log[0], "weight decay"); got != test.want || len(log) > 1 {
 			t.Errorf("%s: log has %q, want a warning: %v", test.more, log, test.want)
 		}
 	}

@@ -1,0 +1,72 @@
+package layers
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+
+	"github.com/gocaffe/gocaffe/event"
+)
+
+// The events below are sent to Env.Observer by layers that read data, built in
+// or of a plugin. Layer is the name of the layer.
+
+// DatabaseOpened is sent when a layer has opened a database.
+type DatabaseOpened struct {
+	Layer   string
+	Backend string // "lmdb"
+	Path    string
+}
+
+// ListOpening is sent before a layer reads its list of files.
+type ListOpening struct{ Layer, Path string }
+
+// ListRead is sent when a layer has read its list of files.
+type ListRead struct {
+	Layer string
+	Items int // length of the list
+}
+
+// Shuffling is sent when a layer is told to shuffle what it reads.
+type Shuffling struct{ Layer string }
+
+// Skipping is sent when a layer leaves out items at the start, as rand_skip
+// asks for.
+type Skipping struct {
+	Layer string
+	Items int
+}
+
+// MeanLoading is sent before a layer reads a mean file.
+type MeanLoading struct{ Layer, Path string }
+
+// DataReady is sent when a layer knows the shape of its batches and begins to
+// read them.
+type DataReady struct {
+	Layer, Type string
+	Shape       []int // of the first top
+}
+
+// DataRestarted is sent when a batch begins the data anew, once for each time
+// that it does.
+type DataRestarted struct{ Layer string }
+
+// NotTransformed is sent when a MemoryData layer with a transform_param is
+// given numbers that it does not transform.
+type NotTransformed struct{ Layer string }
+
+// Notef sends a note about the layer to Env.Observer: what is worth knowing but
+// is no error. A layer with more to say defines a type of its own and sends
+// that with event.Send.
+func (s *Spec) Notef(level event.Level, format string, args ...any) {
+	if s.Env.Observer == nil {
+		return
+	}
+	source := ""
+	if _, file, line, ok := runtime.Caller(1); ok {
+		source = fmt.Sprintf("%s:%d", filepath.Base(file), line)
+	}
+	event.Send(s.Env.Observer, event.Note{
+		Level: level, Layer: s.Param.GetName(), Text: fmt.Sprintf(format, args...), Source: source,
+	})
+}
