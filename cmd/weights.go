@@ -1,0 +1,262 @@
+package gocaffecmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/npy"
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+)
+
+func (a *app) weightsCommand() *cobra.Command {
+	var f weightsFlags
+	cmd := &cobra.Command{
+		Use:   "weights FILE [--to FILE.npz | --to FILE.caffemodel]",
+		Short: "List the weights of a file, and convert them to and from NumPy's .npz",
+		Long: `List every blob of a .caffemodel, .solverstate or .npz file: its shape, the
+least, mean and greatest element, the standard deviation, and how many elements
+are NaN or infinite. The other columns leave those out.
+
+--to writes the blobs to a file:
+
+	gocaffe weights lenet.caffemodel --to lenet.npz
+
+writes arrays named conv1.0, conv1.1, conv2.0, ...: the layer and the number of
+the blob; those of a .solverstate are history.0, history.1, ... Python reads
+them with numpy.load("lenet.npz")["conv1.0"].
+
+	gocaffe weights lenet.npz --to new.caffemodel --like lenet.caffemodel
+
+writes a copy of lenet.caffemodel with the arrays of lenet.npz in place of its
+blobs, which must have the same shapes; blobs that lenet.npz lacks stay as they
+are. Without --like the file has the names and blobs of layers only, not their
+types. That is enough for --weights, here and in Caffe.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.weights(args[0], &f) },
+	}
+	cmd.Flags().StringVar(&f.to, "to", "", "write the blobs to this .npz or .caffemodel file")
+	cmd.Flags().StringVar(&f.like, "like", "", "with --to FILE.caffemodel: take layers, and blobs that the .npz file lacks, from this .caffemodel")
+	cmd.Flags().BoolVar(&f.json, "json", false, "list the blobs as JSON")
+	cmd.Flags().BoolVar(&f.force, "force", false, "write over a file that is there")
+	return cmd
+}
+
+type weightsFlags struct {
+	to, like    string
+	json, force bool
+}
+
+func (a *app) weights(path string, f *weightsFlags) error {
+	target := weightsFormat(f.to)
+	switch {
+	case f.to != "" && f.json:
+		return errors.New("weights: --json lists blobs and --to writes them, want one of the two")
+	case f.to != "" && target != ".npz" && target != ".caffemodel":
+		return fmt.Errorf("--to %s: want a name that ends in .npz or .caffemodel", f.to)
+	case target == ".caffemodel" && weightsFormat(path) != ".npz":
+		return fmt.Errorf("weights: only a .npz file can be written to a .caffemodel, %s is none; want --to FILE.npz", path)
+	case f.like != "" && target != ".caffemodel":
+		return errors.New("weights: --like goes with --to FILE.caffemodel")
+	}
+	if f.to != "" && !f.force {
+		switch _, err := os.Lstat(f.to); {
+		case err == nil:
+			return fmt.Errorf("%s is there already; --force writes over it", f.to)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+	}
+	blobs, err := a.readWeights(path)
+	if err != nil {
+		return err
+	}
+	switch target {
+	case ".npz":
+		if err := writeNPZ(f.to, blobs); err != nil {
+			return err
+		}
+	case ".caffemodel":
+		model, err := a.toModel(blobs, path, f.like)
+		if err != nil {
+			return err
+		}
+		if err := prototxt.WriteBinary(f.to, model); err != nil {
+			return err
+		}
+	default:
+		if f.json {
+			return writeWeightsJSON(a.stdout, blobs)
+		}
+		return writeWeightsTable(a.stdout, blobs)
+	}
+	count := 0
+	for _, b := range blobs {
+		count += len(b.data)
+	}
+	fmt.Fprintf(a.stdout, "%s: %d arrays, %d elements\n", f.to, len(blobs), count)
+	return nil
+}
+
+// weightsFormat returns what kind of file a name stands for.
+func weightsFormat(path string) string { return strings.ToLower(filepath.Ext(path)) }
+
+// A weightBlob is a blob of a file of weights.
+type weightBlob struct {
+	layer string
+	index int
+	shape []int
+	data  []float32
+}
+
+// key names the blob in .npz files.
+func (b *weightBlob) key() string { return b.layer + "." + strconv.Itoa(b.index) }
+
+// history stands for the layer of the blobs of a .solverstate.
+const history = "history"
+
+// readWeights reads the blobs of a file, in its order.
+func (a *app) readWeights(path string) ([]weightBlob, error) {
+	switch weightsFormat(path) {
+	case ".npz":
+		return readNPZ(path)
+	case ".solverstate":
+		state := new(caffepb.SolverState)
+		if err := prototxt.ReadBinary(path, state); err != nil {
+			return nil, err
+		}
+		return protoBlobs(nil, path, history, state.History)
+	}
+	model, notes, err := prototxt.ReadBinaryNet(path)
+	if err != nil {
+		return nil, err
+	}
+	a.notes(notes)
+	var blobs []weightBlob
+	for _, l := range model.Layer {
+		if blobs, err = protoBlobs(blobs, path, l.GetName(), l.Blobs); err != nil {
+			return nil, err
+		}
+	}
+	return blobs, nil
+}
+
+// protoBlobs appends the blobs of a layer.
+func protoBlobs(blobs []weightBlob, path, layer string, protos []*caffepb.BlobProto) ([]weightBlob, error) {
+	for i, p := range protos {
+		var b blob.Blob
+		if err := b.FromProto(p, true); err != nil {
+			return nil, fmt.Errorf("%s: blob %d of %q: %w", path, i, layer, err)
+		}
+		blobs = append(blobs, weightBlob{layer, i, b.Shape(), b.Data()})
+	}
+	return blobs, nil
+}
+
+// readNPZ reads the arrays of a .npz file whose names are those of blobs.
+func readNPZ(path string) ([]weightBlob, error) {
+	arrays, err := npy.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	blobs := make([]weightBlob, len(arrays))
+	for i, array := range arrays {
+		dot := strings.LastIndexByte(array.Name, '.')
+		index, err := strconv.ParseUint(array.Name[dot+1:], 10, 31)
+		if dot <= 0 || err != nil || array.Name[dot+1:] != strconv.FormatUint(index, 10) {
+			return nil, fmt.Errorf("%s: array %q: want a name such as conv1.0, of a layer and the number of the blob", path, array.Name)
+		}
+		blobs[i] = weightBlob{array.Name[:dot], int(index), array.Shape, array.Data}
+	}
+	return blobs, nil
+}
+
+func writeNPZ(path string, blobs []weightBlob) error {
+	return atomicfile.Write(path, func(out io.Writer) error {
+		w := npy.NewWriter(out)
+		for _, b := range blobs {
+			if err := w.Write(b.key(), npy.Array{Shape: b.shape, Data: b.data}); err != nil {
+				return err
+			}
+		}
+		return w.Close()
+	})
+}
+
+// toModel returns a file of weights with the blobs of the .npz file path.
+func (a *app) toModel(blobs []weightBlob, path, like string) (*caffepb.NetParameter, error) {
+	if like == "" {
+		return bareModel(blobs, path)
+	}
+	model, notes, err := prototxt.ReadBinaryNet(like)
+	if err != nil {
+		return nil, err
+	}
+	a.notes(notes)
+	targets := make(map[string]*caffepb.BlobProto)
+	for _, l := range model.Layer {
+		for i, p := range l.Blobs {
+			key := (&weightBlob{layer: l.GetName(), index: i}).key()
+			if targets[key] != nil {
+				return nil, fmt.Errorf("%s: two layers are named %q, so %s is not one blob", like, l.GetName(), key)
+			}
+			targets[key] = p
+		}
+	}
+	var errs []error
+	for _, b := range blobs {
+		target := targets[b.key()]
+		if target == nil {
+			errs = append(errs, fmt.Errorf("%s: array %q: %s has no such blob", path, b.key(), like))
+			continue
+		}
+		full, err := blob.New(b.shape...)
+		if err != nil {
+			return nil, fmt.Errorf("%s: array %q: %w", path, b.key(), err)
+		}
+		if !full.MatchesProto(target) {
+			errs = append(errs, fmt.Errorf("%s: array %q has shape %v, %s has shape %v", path, b.key(), b.shape, like, blob.ProtoShape(target)))
+			continue
+		}
+		target.Data, target.DoubleData, target.RawData, target.RawDataType = b.data, nil, nil, nil
+	}
+	return model, errors.Join(errs...)
+}
+
+// bareModel returns a file of weights whose layers have names and blobs only.
+func bareModel(blobs []weightBlob, path string) (*caffepb.NetParameter, error) {
+	model, layers := new(caffepb.NetParameter), make(map[string]*caffepb.LayerParameter)
+	sorted := slices.Clone(blobs) // within each layer the numbers may come in any order
+	slices.SortStableFunc(sorted, func(x, y weightBlob) int { return x.index - y.index })
+	for _, b := range blobs {
+		if layers[b.layer] == nil {
+			layers[b.layer] = &caffepb.LayerParameter{Name: proto.String(b.layer)}
+			model.Layer = append(model.Layer, layers[b.layer])
+		}
+	}
+	for _, b := range sorted {
+		l := layers[b.layer]
+		if b.index != len(l.Blobs) {
+			return nil, fmt.Errorf("%s: array %q is there and %s.%d is not; --like FILE takes the blobs that are not there from a .caffemodel",
+				path, b.key(), b.layer, len(l.Blobs))
+		}
+		full, err := blob.New(b.shape...)
+		if err != nil {
+			return nil, fmt.Errorf("%s: array %q: %w", path, b.key(), err)
+		}
+		copy(full.MutableData(), b.data)
+		l.Blobs = append(l.Blobs, full.ToProto(false))
+	}
+	return model, nil
+}

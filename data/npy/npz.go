@@ -1,0 +1,101 @@
+package npy
+
+import (
+	"archive/zip"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// A Writer writes a .npz file array by array.
+type Writer struct {
+	archive *zip.Writer
+	written map[string]bool
+}
+
+// NewWriter returns a writer of a .npz file to w. The file is complete only after
+// Close.
+func NewWriter(w io.Writer) *Writer {
+	return &Writer{zip.NewWriter(w), make(map[string]bool)}
+}
+
+// Write appends an array under a name, the key that numpy.load shows. Arrays are
+// stored without compression, as numpy.savez stores them, and the same arrays
+// make the same bytes. It fails if the name has been written before.
+func (w *Writer) Write(name string, a Array) error {
+	if w.written[name] {
+		return fmt.Errorf("npy: there are two arrays of the name %q", name)
+	}
+	w.written[name] = true
+	entry, err := w.archive.CreateHeader(&zip.FileHeader{
+		Name:     name + ".npy",
+		Method:   zip.Store,
+		Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), // the first that zip knows
+	})
+	if err != nil {
+		return err
+	}
+	if err := Write(entry, a); err != nil {
+		return fmt.Errorf("%w, of array %q", err, name)
+	}
+	return nil
+}
+
+// Close writes the end of the file. It does not close the io.Writer.
+func (w *Writer) Close() error { return w.archive.Close() }
+
+// A Named is an array of a .npz file.
+type Named struct {
+	Name string // without .npy
+	Array
+}
+
+// ReadFile reads the arrays of a .npz file, in the order of the file, as Read
+// reads one.
+func ReadFile(path string) ([]Named, error) {
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		var pathError *os.PathError
+		if errors.As(err, &pathError) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: not a .npz file or a damaged one: %w", path, err)
+	}
+	defer archive.Close()
+	var arrays []Named
+	for _, f := range archive.File {
+		name, ok := strings.CutSuffix(f.Name, ".npy")
+		if !ok {
+			return nil, fmt.Errorf("%s: entry %q is not a .npy file", path, f.Name)
+		}
+		a, err := readEntry(f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
+		}
+		arrays = append(arrays, Named{name, a})
+	}
+	return arrays, nil
+}
+
+func readEntry(f *zip.File) (Array, error) {
+	entry, err := f.Open()
+	if err != nil {
+		return Array{}, err
+	}
+	defer entry.Close()
+	in := bufio.NewReaderSize(entry, chunkBytes) // which Read uses as it is
+	a, err := Read(in)
+	if err != nil {
+		return Array{}, err
+	}
+	// At the end of the entry its checksum is compared.
+	rest, err := io.Copy(io.Discard, in)
+	if err == nil && rest > 0 {
+		err = errors.New("npy: there is more than the array")
+	}
+	return a, err
+}
