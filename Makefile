@@ -5,7 +5,7 @@ BIN    := bin/gocaffe
 export CGO_ENABLED ?= 0
 
 # packages that run goroutines of their own; the race detector needs a C compiler
-RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./net ./solver
+RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
 .PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean

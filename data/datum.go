@@ -128,12 +128,3 @@ func (d *Datum) pixels() (pixels, error) {
 	}
 	return p, nil
 }
-
-// pixels is an image in memory: element (c,y,x) is at
-// c*perChannel + y*perRow + x*perPixel.
-type pixels struct {
-	channels, height, width      int
-	perChannel, perRow, perPixel int
-	bytes                        []byte
-	floats                       []float32 // in place of bytes
-}

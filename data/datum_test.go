@@ -36,7 +36,7 @@ func TestDatumErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := tr.SetDatum(new(Item), &d); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := tr.SetDatum(new(Pixels), &d); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want an error with %q", err, test.want)
 		}
 	}

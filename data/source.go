@@ -1,11 +1,7 @@
-// Package data brings images and labels to nets, as Caffe's data layers see
-// them: records of a database, decoded, transformed and gathered to batches by
-// goroutines that work ahead. The databases themselves are in the packages
-// below, and convert makes them.
-//
-// Everything is a function of numbers: batch b holds certain records, and the
-// random numbers for a record depend on its place in the sequence. So training
-// can go on anywhere exactly as if it had come there, on any number of threads.
+// Package data reads images and labels as Caffe's data layers do: records of a
+// database and image files, which it decodes, scales, crops and mirrors. The
+// packages below read the formats of databases, and convert writes databases.
+// Batches are made of records in layers/feed.
 package data
 
 import (
@@ -51,7 +47,7 @@ func Open(path string, backend caffepb.DataParameter_DB) (Source, error) {
 	return nil, fmt.Errorf("%q: backend is LEVELDB, which is the default, and this version reads LMDB only: convert the data to LMDB and write backend: LMDB", path)
 }
 
-// isLevelDB tells whether path is a folder with a LevelDB database in it.
+// isLevelDB reports whether path is a folder with a LevelDB database.
 func isLevelDB(path string) bool {
 	_, err := os.Stat(filepath.Join(path, "CURRENT"))
 	return err == nil

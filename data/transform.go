@@ -88,32 +88,25 @@ func NewTransformer(p *caffepb.TransformationParameter, phase caffepb.Phase, ran
 // SetMean sets the mean image to subtract.
 func (t *Transformer) SetMean(m *Mean) { t.mean = m }
 
-// An Item is what a transformer takes: an image or array, and memory for the
-// work on it. It is for one goroutine.
-type Item struct {
-	pixels pixels
-	image  Image
-	words  [3]uint32 // random numbers
-}
-
-// SetDatum makes the item the content of a record, decoded if it is an image
-// file. The item is valid as long as the datum's data.
-func (t *Transformer) SetDatum(it *Item, d *Datum) (err error) {
+// SetDatum makes p the content of a record, decoded if it is an image file. p is
+// valid as long as the datum's data.
+func (t *Transformer) SetDatum(p *Pixels, d *Datum) (err error) {
 	if !d.Encoded {
-		it.pixels, err = d.pixels()
+		p.pixels, err = d.pixels()
 		return err
 	}
-	if err := it.image.Decode(d.Data, t.mode); err != nil {
+	if err := p.image.Decode(d.Data, t.mode); err != nil {
 		return err
 	}
-	it.pixels = it.image.pixels()
+	p.pixels = p.image.pixels()
 	return nil
 }
 
-// Shape returns the shape C x H x W that the item has when it is transformed,
-// Caffe's InferBlobShape, or an error if its size does not suit the options.
-func (t *Transformer) Shape(it *Item) (c, h, w int, err error) {
-	p := &it.pixels
+// Shape returns the shape C x H x W that the pixels have when they are
+// transformed, Caffe's InferBlobShape, or an error if their size does not suit
+// the options.
+func (t *Transformer) Shape(pixels *Pixels) (c, h, w int, err error) {
+	p := &pixels.pixels
 	switch {
 	case t.mean != nil && (t.mean.Channels != p.channels || t.mean.Height != p.height || t.mean.Width != p.width):
 		return 0, 0, 0, fmt.Errorf("the image is %d x %d x %d (channels x height x width), the mean_file %d x %d x %d",
@@ -135,19 +128,19 @@ func (t *Transformer) Shape(it *Item) (c, h, w int, err error) {
 	return p.channels, h, w, nil
 }
 
-// Transform writes the values of the item to dst, which is as large as its
-// Shape says. Place is the item's place in the sequence, from which random
-// numbers are made.
-func (t *Transformer) Transform(dst []float32, it *Item, place uint64) error {
-	p := &it.pixels
-	channels, height, width, err := t.Shape(it)
+// Transform writes the transformed pixels to dst, which has as many elements as
+// their Shape says. Random numbers are drawn from the stream place, which is the
+// record's place in the sequence.
+func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) error {
+	p := &pixels.pixels
+	channels, height, width, err := t.Shape(pixels)
 	if err != nil {
 		return err
 	}
 	if len(dst) != channels*height*width {
 		panic(fmt.Sprintf("data: Transform to %d values, want %d x %d x %d", len(dst), channels, height, width))
 	}
-	top, left, mirrored := t.choose(it, height, width, place)
+	top, left, mirrored := t.choose(pixels, height, width, place)
 	// rows and columns of the image that are seen; the rest is padding
 	y0, y1 := max(0, -top), min(height, p.height-top)
 	x0, x1 := max(0, -left), min(width, p.width-left)
@@ -190,15 +183,15 @@ func (t *Transformer) Transform(dst []float32, it *Item, place uint64) error {
 
 // choose returns where in the image the part to take begins, which is in the
 // padding if it is negative, and whether to mirror it.
-func (t *Transformer) choose(it *Item, height, width int, place uint64) (top, left int, mirrored bool) {
-	top, left = it.pixels.height+2*t.pad-height, it.pixels.width+2*t.pad-width // the room that there is
+func (t *Transformer) choose(pixels *Pixels, height, width int, place uint64) (top, left int, mirrored bool) {
+	top, left = pixels.pixels.height+2*t.pad-height, pixels.pixels.width+2*t.pad-width // the room that there is
 	random := t.anywhere && t.crop > 0
 	if random || t.mirror {
-		t.random.Uint32s(it.words[:], place, 0)
-		mirrored = t.mirror && it.words[0]>>31 == 1
+		t.random.Uint32s(pixels.words[:], place, 0)
+		mirrored = t.mirror && pixels.words[0]>>31 == 1
 	}
 	if random {
-		top, left = below(it.words[1], top+1), below(it.words[2], left+1)
+		top, left = below(pixels.words[1], top+1), below(pixels.words[2], left+1)
 	} else {
 		top, left = top/2, left/2
 	}

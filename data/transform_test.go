@@ -11,7 +11,6 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/kernel"
 	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
 )
 
 // keyed is random numbers by Philox, as layers have them.
@@ -111,7 +110,7 @@ func TestTransform(t *testing.T) {
 						tr.SetMean(image)
 					}
 					d, values := array(c, h, w, floats)
-					var it Item
+					var it Pixels
 					if err := tr.SetDatum(&it, d); err != nil {
 						t.Fatal(err)
 					}
@@ -199,98 +198,15 @@ func TestTransformErrors(t *testing.T) {
 		if strings.Contains(text, "mean_file") {
 			tr.SetMean(&Mean{3, 5, 8, make([]float32, 120)})
 		}
-		var it Item
+		var it Pixels
 		if err := tr.SetDatum(&it, d); err != nil {
 			t.Fatal(err)
 		}
-		var b Batch
-		if err := tr.into(&b, 0, 1, &it, 0); err == nil || err.Error() != want {
+		if _, _, _, err := tr.Shape(&it); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
-	}
-	tr := transformer(t, "", caffepb.Phase_TEST)
-	var b Batch
-	var it Item
-	for i, width := range []int{7, 8} {
-		d, _ := array(3, 5, width, false)
-		if err := tr.SetDatum(&it, d); err != nil {
-			t.Fatal(err)
-		}
-		if err := tr.into(&b, i, 2, &it, 0); (err == nil) != (i == 0) || err != nil && !strings.Contains(err.Error(), "3 x 5 x 8 (channels x height x width), the first of its batch 3 x 5 x 7") {
-			t.Errorf("image %d: got %v", i, err)
+		if err := tr.Transform(nil, &it, 0); err == nil || err.Error() != want {
+			t.Errorf("%s: Transform: got %v, want %q", text, err, want)
 		}
 	}
-}
-
-// sourceOf is a database in memory.
-type sourceOf [][]byte
-
-func (s sourceOf) Len() int { return len(s) }
-func (s sourceOf) Record(i int, _ *[]byte) (key, value []byte, err error) {
-	return fmt.Appendf(nil, "%08d", i), s[i], nil
-}
-func (sourceOf) Close() error { return nil }
-
-func TestRecords(t *testing.T) {
-	var s sourceOf
-	for i := range 7 {
-		b, err := proto.Marshal(&caffepb.Datum{
-			Channels: proto.Int32(1), Height: proto.Int32(1), Width: proto.Int32(2),
-			Data: []byte{byte(i), byte(10 * i)}, Label: proto.Int32(int32(i)),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s = append(s, b)
-	}
-	l := NewRecords(s, transformer(t, "", caffepb.Phase_TRAIN), Sequence{Records: 7, Batch: 3, Ranks: 1}, 1)
-	var b Batch
-	for n := range int64(10) {
-		b.Number = n
-		if err := l.Load(0, &b); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 3 {
-			want := float32((3*int(n) + i) % 7)
-			if b.Labels[i] != want || b.Data[2*i] != want || b.Data[2*i+1] != 10*want {
-				t.Fatalf("batch %d, item %d: label %g, data %g, want %g", n, i, b.Labels[i], b.Data[2*i:2*i+2], want)
-			}
-		}
-	}
-	s[4] = []byte{8}
-	b.Number = 1
-	if err := l.Load(0, &b); err == nil || !strings.HasPrefix(err.Error(), `record 4, key "00000004": not a Datum message`) {
-		t.Errorf("got %v, want an error of record 4", err)
-	}
-}
-
-// BenchmarkRecords loads batches as for CIFAR-10+: padded, cropped, mirrored.
-func BenchmarkRecords(b *testing.B) {
-	var s sourceOf
-	for i := range 256 {
-		value, err := proto.Marshal(&caffepb.Datum{
-			Channels: proto.Int32(3), Height: proto.Int32(32), Width: proto.Int32(32),
-			Data: make([]byte, 3*32*32), Label: proto.Int32(int32(i)),
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		s = append(s, value)
-	}
-	t, err := NewTransformer(&caffepb.TransformationParameter{
-		Pad: proto.Uint32(4), CropSize: proto.Uint32(32), Mirror: proto.Bool(true), MeanFile: proto.String("f"),
-	}, caffepb.Phase_TRAIN, keyed(1))
-	if err != nil {
-		b.Fatal(err)
-	}
-	t.SetMean(&Mean{3, 32, 32, make([]float32, 3*32*32)})
-	l := NewRecords(s, t, Sequence{Records: len(s), Batch: 128, Ranks: 1}, 1)
-	var batch Batch
-	for b.Loop() {
-		batch.Number++
-		if err := l.Load(0, &batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(128*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }

@@ -3,7 +3,6 @@ package layers
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math/rand/v2"
 
 	"github.com/gocaffe/gocaffe/internal/kernel"
 )
@@ -66,8 +65,19 @@ func (r Rand) Mask(w *Workers, dst []float32, probability, value float32, stream
 // Key returns the key, for kernels on a device that make the same numbers.
 func (r Rand) Key() uint64 { return r.key }
 
-// Source returns a stream in the form in which rand.New takes it, for
-// permutations and single numbers.
-func (r Rand) Source(stream uint64) rand.Source {
-	return &kernel.Philox{Key: r.key, Stream: stream}
+// Source returns a stream as a math/rand/v2.Source, for permutations and
+// numbers that are drawn one by one.
+func (r Rand) Source(stream uint64) *RandSource {
+	return &RandSource{kernel.Philox{Key: r.key, Stream: stream}}
+}
+
+// RandSource hands out the numbers of one stream of a Rand in order.
+type RandSource struct{ philox kernel.Philox }
+
+// Uint64 returns the next number.
+func (s *RandSource) Uint64() uint64 { return s.philox.Uint64() }
+
+// Restart moves the source to the beginning of a stream of its Rand.
+func (s *RandSource) Restart(stream uint64) {
+	s.philox = kernel.Philox{Key: s.philox.Key, Stream: stream}
 }

@@ -59,6 +59,12 @@ func TestRandSource(t *testing.T) {
 	if slices.Equal(a, rand.New(r.Source(1)).Perm(1000)) {
 		t.Error("two streams give the same permutation")
 	}
+	source := r.Source(1)
+	source.Uint64()
+	source.Restart(0)
+	if !slices.Equal(a, rand.New(source).Perm(1000)) {
+		t.Error("a source restarted at stream 0 gives another permutation than a new one")
+	}
 	sorted := slices.Sorted(slices.Values(a))
 	if sorted[0] != 0 || sorted[999] != 999 || slices.Equal(a, sorted) {
 		t.Error("permutation is none")

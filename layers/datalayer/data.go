@@ -3,6 +3,7 @@ package datalayer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -10,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/feed"
 )
 
 func init() {
@@ -41,16 +43,18 @@ Caffe: data_layer.cpp.`,
 }
 
 type dataLayer struct {
-	feeder
-	db       data.Source
-	sequence data.Sequence
-	last     int64 // number of the batch in the tops
+	*feed.Feeder
+	spec        *layers.Spec
+	transformer *data.Transformer
+	db          data.Source
+	last        int64 // number of the batch in the tops
 }
 
 var (
-	_ layers.Layer      = (*dataLayer)(nil)
-	_ layers.DataSource = (*dataLayer)(nil)
-	_ layers.Closer     = (*dataLayer)(nil)
+	_ layers.DeviceLayer = (*dataLayer)(nil)
+	_ layers.Layer       = (*dataLayer)(nil)
+	_ layers.DataSource  = (*dataLayer)(nil)
+	_ layers.Closer      = (*dataLayer)(nil)
 )
 
 func newData(spec *layers.Spec) (layers.Layer, error) {
@@ -58,11 +62,15 @@ func newData(spec *layers.Spec) (layers.Layer, error) {
 	if param.GetSource() == "" {
 		return nil, spec.Errorf("data_param", "source is missing, want the folder of a database")
 	}
-	f, err := newFeeder(spec, "data_param.source", "data_param.batch_size", param.GetBatchSize())
+	f, err := feed.New(spec, "data_param", int(param.GetBatchSize()))
 	if err != nil {
 		return nil, err
 	}
-	return &dataLayer{feeder: f, last: -1}, nil
+	t, err := feed.NewTransformer(spec)
+	if err != nil {
+		return nil, err
+	}
+	return &dataLayer{Feeder: f, spec: spec, transformer: t, last: -1}, nil
 }
 
 // SetUp opens the database and starts to read.
@@ -70,19 +78,18 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 	param := l.spec.Param.GetDataParam()
 	var err error
 	if l.db, err = data.Open(param.GetSource(), param.GetBackend()); err != nil {
-		return l.fail(err)
+		return l.Fail(err)
 	}
 	event.Send(l.spec.Env.Observer, layers.DatabaseOpened{
 		Layer: l.spec.Param.GetName(), Backend: strings.ToLower(param.GetBackend().String()), Path: param.GetSource(),
 	})
 	if l.db.Len() == 0 {
-		return l.fail(errors.New("the database " + param.GetSource() + " has no records"))
+		return l.Fail(errors.New("the database " + param.GetSource() + " has no records"))
 	}
-	if err := readMean(l.spec, l.transformer); err != nil {
+	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err
 	}
-	l.sequence = l.feeder.sequence(l.db.Len())
-	return l.feed(data.NewRecords(l.db, l.transformer, l.sequence, l.threads()), top)
+	return l.Start(&records{l.db, l.transformer}, feed.Order{}, top)
 }
 
 // Forward copies the batch of this pass to the tops.
@@ -90,7 +97,16 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 // Differs from Caffe: the event that the database begins anew is sent when the
 // batch is used, not when it is read ahead.
 func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error {
-	if err := l.feeder.Forward(ctx, bottom, top); err != nil {
+	if err := l.Feeder.Forward(ctx, bottom, top); err != nil {
+		return err
+	}
+	l.sendRestarts()
+	return nil
+}
+
+// ForwardDevice copies the batch of this pass to the tops.
+func (l *dataLayer) ForwardDevice(ctx context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if err := l.Feeder.ForwardDevice(ctx, d, bottom, top); err != nil {
 		return err
 	}
 	l.sendRestarts()
@@ -101,7 +117,7 @@ func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error
 func (l *dataLayer) sendRestarts() {
 	if pass := l.spec.Env.Pass; pass != l.last {
 		l.last = pass
-		for range l.sequence.Restarts(pass) {
+		for range l.Restarts(pass) {
 			if l.spec.Env.Rank == 0 {
 				event.Send(l.spec.Env.Observer, layers.DataRestarted{Layer: l.spec.Param.GetName()})
 			}
@@ -110,13 +126,56 @@ func (l *dataLayer) sendRestarts() {
 }
 
 // Sources returns the database and the mean file.
-func (l *dataLayer) Sources() []string { return l.files(l.spec.Param.GetDataParam().GetSource()) }
+func (l *dataLayer) Sources() []string {
+	return feed.Sources(l.spec, l.spec.Param.GetDataParam().GetSource())
+}
 
-// Close ends the loading and closes the database.
+// Close ends the reading and closes the database.
 func (l *dataLayer) Close() error {
-	l.feeder.Close()
-	if l.db == nil {
-		return nil
+	err := l.Feeder.Close()
+	if l.db != nil {
+		err = errors.Join(err, l.db.Close())
 	}
-	return l.db.Close()
+	return err
+}
+
+// records are the records of a database as a dataset.
+type records struct {
+	db          data.Source
+	transformer *data.Transformer
+}
+
+func (r *records) Len() int { return r.db.Len() }
+
+// Name returns the number and the key of record i.
+func (r *records) Name(i int) string {
+	key, _, err := r.db.Record(i, new([]byte))
+	if err != nil {
+		return fmt.Sprintf("record %d", i)
+	}
+	return fmt.Sprintf("record %d, key %q", i, key)
+}
+
+func (r *records) NewReader() feed.Reader { return &recordReader{records: r} }
+
+type recordReader struct {
+	*records
+	scratch []byte
+	datum   data.Datum
+	pixels  data.Pixels
+}
+
+// Read writes the image and its label.
+func (r *recordReader) Read(it *feed.Item) error {
+	_, value, err := r.db.Record(it.Record, &r.scratch)
+	if err != nil {
+		return err
+	}
+	if err := r.datum.Unmarshal(value); err != nil {
+		return err
+	}
+	if err := r.transformer.SetDatum(&r.pixels, &r.datum); err != nil {
+		return err
+	}
+	return writeImage(it, r.transformer, &r.pixels, r.datum.Label)
 }

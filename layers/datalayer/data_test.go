@@ -1,7 +1,6 @@
 package datalayer
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +9,13 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/data/lmdb"
 	"github.com/gocaffe/gocaffe/internal/leak"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
+	"google.golang.org/protobuf/proto"
 )
 
 func dataText(source, more string) string {
@@ -25,27 +27,25 @@ func imageText(list, more, transform string) string {
 		transform, list, filepath.Dir(list)+"/", more)
 }
 
-// TestResume runs layers with everything random from the start, and again from
-// passes in the middle, with other numbers of threads: the data is the same.
-func TestResume(t *testing.T) {
+// TestPromises runs layers with everything random: resumed, on several threads, and
+// on a GPU. The random numbers differ each time that a record is read.
+func TestPromises(t *testing.T) {
 	db, list := database(t, 10), imageFolder(t, 10)
+	sizes := strings.Replace(dataText(reference.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
 	const transform = `crop_size: 4 mirror: true pad: 2 mean_value: 3 scale: 0.5`
+	d := cudatest.Device(t)
 	for name, text := range map[string]string{
 		"Data":      dataText(db, "transform_param { "+transform+" }"),
 		"ImageData": imageText(list, "shuffle: true rand_skip: 9", transform),
+		"sizes":     sizes,
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := run(t, &layers.Env{Seed: 5}, text, upTo(30)...)
-			for threads := 1; threads <= 4; threads++ {
-				workers := layers.NewWorkers(threads)
-				defer workers.Close()
-				for _, from := range []int64{0, 1, 13, 29} {
-					if got := run(t, &layers.Env{Seed: 5, Workers: workers}, text, upTo(30)[from:]...); !equal(got, want[from:]) {
-						t.Errorf("%d threads, from pass %d on: other data", threads, from)
-					}
-				}
+			layertest.CheckData(t, d, text)
+			if name == "sizes" {
+				return
 			}
-			for i := range 10 { // ten batches are four times all records; the random numbers differ each time
+			want := run(t, &layers.Env{Seed: 5}, text, upTo(20)...)
+			for i := range 10 { // ten batches are four times all records
 				if slices.Equal(want[i], want[i+10]) {
 					t.Errorf("passes %d and %d have the same data", i, i+10)
 				}
@@ -195,29 +195,12 @@ func TestNoGoroutinesLeft(t *testing.T) {
 }
 
 func TestAllocs(t *testing.T) {
-	for name, text := range map[string]string{
-		"Data":     dataText(database(t, 10), "transform_param { crop_size: 4 mirror: true pad: 2 }"),
-		"Input":    `layer { type: "Input" top: "a" input_param { shape { dim: 3 } } }`,
-		"constant": `layer { type: "DummyData" top: "a" dummy_data_param { shape { dim: 3 } } }`,
+	for _, text := range []string{
+		dataText(database(t, 10), "transform_param { crop_size: 4 mirror: true pad: 2 }"),
+		`layer { type: "Input" top: "a" input_param { shape { dim: 3 } } }`,
+		`layer { type: "DummyData" top: "a" dummy_data_param { shape { dim: 3 } } }`,
 	} {
-		env := new(layers.Env)
-		f, err := layertest.SetUp(env, text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		pass := func() {
-			if err := f.Layer.Forward(context.Background(), nil, f.Top); err != nil {
-				t.Fatal(err)
-			}
-			env.Pass++
-		}
-		for range 20 {
-			pass()
-		}
-		if allocs := testing.AllocsPerRun(100, pass); allocs > 0 {
-			t.Errorf("%s: %g allocations in a pass", name, allocs)
-		}
+		layertest.CheckAllocs(t, text)
 	}
 }
 
@@ -260,4 +243,41 @@ func TestOneByOne(t *testing.T) {
 	if err := f.Layer.Forward(t.Context(), nil, f.Top); err == nil || !strings.Contains(err.Error(), `record 1, key "00000001_colour01.png": the image is 3 x 10 x 22`) {
 		t.Errorf("images of two sizes in a batch: %v", err)
 	}
+}
+
+// BenchmarkData reads batches as for CIFAR-10 with padding, crops and mirror images.
+func BenchmarkData(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "db")
+	w, err := lmdb.Create(dir, false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 256 {
+		value, err := proto.Marshal(&caffepb.Datum{
+			Channels: proto.Int32(3), Height: proto.Int32(32), Width: proto.Int32(32),
+			Data: make([]byte, 3*32*32), Label: proto.Int32(int32(i)),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := w.Append(fmt.Appendf(nil, "%08d", i), value); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		b.Fatal(err)
+	}
+	env := new(layers.Env)
+	f, err := layertest.SetUp(env, strings.Replace(dataText(dir, "transform_param { pad: 4 crop_size: 32 mirror: true mean_value: 1 }"), "batch_size: 4", "batch_size: 128", 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	for b.Loop() {
+		if err := f.Forward(); err != nil {
+			b.Fatal(err)
+		}
+		env.Pass++
+	}
+	b.ReportMetric(128*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }

@@ -30,7 +30,7 @@ Caffe: dummy_data_layer.cpp.`,
 }
 
 type dummyData struct {
-	source
+	layers.NoBottoms
 	spec    *layers.Spec
 	field   string // of the shapes
 	shapes  []*caffepb.BlobShape

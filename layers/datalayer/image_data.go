@@ -2,6 +2,7 @@ package datalayer
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -10,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/data/imagelist"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/feed"
 )
 
 func init() {
@@ -47,14 +49,17 @@ Caffe: image_data_layer.cpp.`,
 // Differs from Caffe: solvers that train together share the images of one
 // order; in Caffe each reads all of them, in an order of its own if shuffled.
 type imageData struct {
-	feeder
-	param *caffepb.ImageDataParameter
+	*feed.Feeder
+	spec        *layers.Spec
+	param       *caffepb.ImageDataParameter
+	transformer *data.Transformer
 }
 
 var (
-	_ layers.Layer      = (*imageData)(nil)
-	_ layers.DataSource = (*imageData)(nil)
-	_ layers.Closer     = (*imageData)(nil)
+	_ layers.Layer       = (*imageData)(nil)
+	_ layers.DeviceLayer = (*imageData)(nil)
+	_ layers.DataSource  = (*imageData)(nil)
+	_ layers.Closer      = (*imageData)(nil)
 )
 
 // maxImageSide bounds new_height and new_width: OpenCV's limit.
@@ -70,11 +75,15 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 	case h > maxImageSide || w > maxImageSide:
 		return nil, spec.Errorf("image_data_param.new_height", "new_height is %d and new_width %d, want at most %d", h, w, maxImageSide)
 	}
-	f, err := newFeeder(spec, "image_data_param.source", "image_data_param.batch_size", param.GetBatchSize())
+	f, err := feed.New(spec, "image_data_param", int(param.GetBatchSize()))
 	if err != nil {
 		return nil, err
 	}
-	return &imageData{feeder: f, param: param}, nil
+	t, err := feed.NewTransformer(spec)
+	if err != nil {
+		return nil, err
+	}
+	return &imageData{Feeder: f, spec: spec, param: param, transformer: t}, nil
 }
 
 // SetUp reads the list, and the first image.
@@ -83,41 +92,67 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
 	items, err := imagelist.Read(l.param.GetSource())
 	if err != nil {
-		return l.fail(err)
+		return l.Fail(err)
 	}
 	if len(items) == 0 {
-		return l.fail(errors.New("the list " + l.param.GetSource() + " is empty"))
+		return l.Fail(errors.New("the list " + l.param.GetSource() + " is empty"))
 	}
-	options := data.ImageOptions{
-		Items:  items,
-		Root:   l.param.GetRootFolder(),
-		Height: int(l.param.GetNewHeight()),
-		Width:  int(l.param.GetNewWidth()),
-		Mode:   data.Color,
-	}
-	if !l.param.GetIsColor() {
-		options.Mode = data.Gray
-	}
+	var order feed.Order
 	if l.param.GetShuffle() {
 		event.Send(observer, layers.Shuffling{Layer: name})
-		options.Shuffle = l.spec.Rand("shuffle").Source
+		order.Permute = feed.Shuffle(l.spec.Rand("shuffle"))
 	}
 	event.Send(observer, layers.ListRead{Layer: name, Items: len(items)})
-	sequence := l.sequence(len(items))
 	if most := l.param.GetRandSkip(); most > 0 {
 		var word [1]uint32
 		l.spec.Rand("skip").Uint32s(word[:], 0, 0)
-		sequence.Skip = int(uint64(word[0]) * uint64(most) >> 32)
-		event.Send(observer, layers.Skipping{Layer: name, Items: sequence.Skip})
-		if sequence.Skip >= len(items) {
-			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", sequence.Skip, len(items))
+		order.Skip = int(uint64(word[0]) * uint64(most) >> 32)
+		event.Send(observer, layers.Skipping{Layer: name, Items: order.Skip})
+		if order.Skip >= len(items) {
+			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", order.Skip, len(items))
 		}
 	}
-	if err := readMean(l.spec, l.transformer); err != nil {
+	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err
 	}
-	return l.feed(data.NewImages(options, l.transformer, sequence, l.threads()), top)
+	return l.Start(&images{items, l.param, l.transformer}, order, top)
 }
 
 // Sources returns the list and the mean file.
-func (l *imageData) Sources() []string { return l.files(l.param.GetSource()) }
+func (l *imageData) Sources() []string { return feed.Sources(l.spec, l.param.GetSource()) }
+
+// images are the images of a list as a dataset.
+type images struct {
+	items       []imagelist.Item
+	param       *caffepb.ImageDataParameter
+	transformer *data.Transformer
+}
+
+func (s *images) Len() int { return len(s.items) }
+
+// Name returns the line of the list.
+func (s *images) Name(i int) string { return fmt.Sprintf("line %d", s.items[i].Line) }
+
+func (s *images) NewReader() feed.Reader { return &imageReader{images: s} }
+
+type imageReader struct {
+	*images
+	pixels data.Pixels
+}
+
+// Read writes the image and its label.
+func (r *imageReader) Read(it *feed.Item) error {
+	item := &r.items[it.Record]
+	mode := data.Color
+	if !r.param.GetIsColor() {
+		mode = data.Gray
+	}
+	path := r.param.GetRootFolder() + item.Path
+	if err := r.pixels.ReadFile(path, mode, int(r.param.GetNewHeight()), int(r.param.GetNewWidth())); err != nil {
+		return err
+	}
+	if err := writeImage(it, r.transformer, &r.pixels, item.Label); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}

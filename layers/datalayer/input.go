@@ -28,7 +28,7 @@ Caffe: input_layer.cpp.`,
 }
 
 type input struct {
-	source
+	layers.NoBottoms
 	spec   *layers.Spec
 	shapes []*caffepb.BlobShape
 }

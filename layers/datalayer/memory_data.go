@@ -10,6 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/feed"
 )
 
 func init() {
@@ -36,7 +37,7 @@ Caffe: memory_data_layer.cpp.`,
 // MemoryData is a layer that gives out, batch after batch and again and again,
 // what the program has put into it.
 type MemoryData struct {
-	source
+	layers.NoBottoms
 	spec        *layers.Spec
 	transformer *data.Transformer
 	shape       [4]int // N x C x H x W of a batch
@@ -59,7 +60,7 @@ func newMemoryData(spec *layers.Spec) (layers.Layer, error) {
 		}
 		shape[i] = int(n)
 	}
-	t, err := newTransformer(spec)
+	t, err := feed.NewTransformer(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func newMemoryData(spec *layers.Spec) (layers.Layer, error) {
 
 // SetUp gives the tops their shapes.
 func (l *MemoryData) SetUp(_, top []*blob.Blob) error {
-	if err := readMean(l.spec, l.transformer); err != nil {
+	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err
 	}
 	if err := top[0].Reshape(l.shape[0], l.shape[1], l.shape[2], l.shape[3]); err != nil {
@@ -89,21 +90,21 @@ func (l *MemoryData) AddDatums(datums []*caffepb.Datum) error {
 	}
 	size := l.itemSize()
 	values, labels := make([]float32, len(datums)*size), make([]float32, len(datums))
-	var item data.Item
+	var pixels data.Pixels
 	for i, p := range datums {
 		d := data.Datum{
 			Channels: int(p.GetChannels()), Height: int(p.GetHeight()), Width: int(p.GetWidth()),
 			Data: p.GetData(), Float: p.GetFloatData(), Encoded: p.GetEncoded(),
 		}
-		if err := l.transformer.SetDatum(&item, &d); err != nil {
+		if err := l.transformer.SetDatum(&pixels, &d); err != nil {
 			return fmt.Errorf("datum %d: %w", i, err)
 		}
-		c, h, w, err := l.transformer.Shape(&item)
+		c, h, w, err := l.transformer.Shape(&pixels)
 		if err == nil && [3]int{c, h, w} != [3]int(l.shape[1:]) {
 			err = fmt.Errorf("its shape, transformed, is %d x %d x %d, memory_data_param says %d x %d x %d", c, h, w, l.shape[1], l.shape[2], l.shape[3])
 		}
 		if err == nil {
-			err = l.transformer.Transform(values[i*size:][:size], &item, uint64(l.added+int64(i)))
+			err = l.transformer.Transform(values[i*size:][:size], &pixels, uint64(l.added+int64(i)))
 		}
 		if err != nil {
 			return fmt.Errorf("datum %d: %w", i, err)

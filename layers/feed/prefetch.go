@@ -1,40 +1,25 @@
-package data
+package feed
 
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// A Batch is the content of the tops of a data layer for one forward pass.
-type Batch struct {
-	Number int64  // from 0
-	Shape  [4]int // N x C x H x W
-	Data   []float32
-	Labels []float32 // N
+// loader fills batches. Load is called from several goroutines at once, from each
+// with a worker number of its own. What it makes of b depends on b.Number alone.
+type loader interface {
+	load(worker int, b *Batch) error
 }
 
-// Reset gives the batch a shape; its numbers are undefined then.
-func (b *Batch) Reset(n, c, h, w int) {
-	b.Shape = [4]int{n, c, h, w}
-	b.Data = slices.Grow(b.Data[:0], n*c*h*w)[:n*c*h*w]
-	b.Labels = slices.Grow(b.Labels[:0], n)[:n]
-}
-
-// A Loader fills batches. What it makes of b must depend on b.Number alone.
-type Loader interface {
-	// Load is called from several goroutines at once, from each with a worker
-	// number of its own.
-	Load(worker int, b *Batch) error
-}
-
-// A Prefetcher has batches loaded by goroutines, some of them ahead of the one
-// in use, and gives them out in order.
-type Prefetcher struct {
-	loader  Loader
+// A prefetcher has batches loaded by goroutines, some of them ahead of the one in
+// use, and gives them out in order.
+type prefetcher struct {
+	loader  loader
 	threads int
 	ready   chan struct{} // a batch was loaded
+	closing atomic.Bool   // set by close; a loader may return early
 
 	mu      sync.Mutex
 	work    sync.Cond // there may be something to load
@@ -61,28 +46,32 @@ const (
 	loaded
 )
 
-// NewPrefetcher returns a prefetcher that holds so many batches, the one in use
-// among them. It starts working when the first batch is asked for. Batches are
-// loaded by at most as many goroutines as there are batches.
-func NewPrefetcher(loader Loader, batches, threads int) *Prefetcher {
+// newPrefetcher returns a prefetcher that holds the given number of batches, the
+// one in use among them, each of size items and with the given number of tops.
+// It starts to work when the first batch is asked for. At most as many goroutines
+// load as there are batches.
+func newPrefetcher(l loader, batches, threads, size, tops int) *prefetcher {
 	batches = max(batches, 1)
-	p := &Prefetcher{
-		loader:  loader,
+	p := &prefetcher{
+		loader:  l,
 		threads: max(1, min(threads, batches)),
 		ready:   make(chan struct{}, 1),
 		slots:   make([]slot, batches),
 		current: -1,
 	}
+	for i := range p.slots {
+		p.slots[i].batch = Batch{Size: size, tops: make([]top, tops)}
+	}
 	p.work.L = &p.mu
 	return p
 }
 
-var errClosed = errors.New("data: the prefetcher is closed")
+var errClosed = errors.New("the data layer is closed")
 
-// Batch returns batch number n, which may be used until the next call. Numbers
+// batch returns batch number n, which may be used until the next call. Numbers
 // that count up by one are served from what was loaded ahead; after any other,
-// loading begins anew there. It is called by one goroutine.
-func (p *Prefetcher) Batch(ctx context.Context, n int64) (*Batch, error) {
+// loading begins anew there. It is called by one goroutine at a time.
+func (p *prefetcher) batch(ctx context.Context, n int64) (*Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -128,21 +117,21 @@ func (p *Prefetcher) Batch(ctx context.Context, n int64) (*Batch, error) {
 }
 
 // slot returns the place of batch n, or nil for the -1 before the first.
-func (p *Prefetcher) slot(n int64) *slot {
+func (p *prefetcher) slot(n int64) *slot {
 	if n < 0 {
 		return nil
 	}
 	return &p.slots[n%int64(len(p.slots))]
 }
 
-func (p *Prefetcher) start() {
+func (p *prefetcher) start() {
 	for worker := range p.threads {
 		p.running.Go(func() { p.run(worker) })
 	}
 }
 
-// run loads batches until Close.
-func (p *Prefetcher) run(worker int) {
+// run loads batches until close.
+func (p *prefetcher) run(worker int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed {
@@ -154,7 +143,7 @@ func (p *Prefetcher) run(worker int) {
 		s.state, s.epoch, s.batch.Number = loading, p.epoch, p.next
 		p.next++
 		p.mu.Unlock()
-		err := p.loader.Load(worker, &s.batch)
+		err := p.loader.load(worker, &s.batch)
 		p.mu.Lock()
 		s.state, s.err = loaded, err
 		if s.epoch != p.epoch {
@@ -168,12 +157,9 @@ func (p *Prefetcher) run(worker int) {
 	}
 }
 
-// Threads returns the number of goroutines that load, and so of workers that
-// the loader meets.
-func (p *Prefetcher) Threads() int { return p.threads }
-
-// Close ends the goroutines and waits for them.
-func (p *Prefetcher) Close() {
+// close ends the goroutines and waits for them.
+func (p *prefetcher) close() {
+	p.closing.Store(true)
 	p.mu.Lock()
 	p.closed = true
 	p.work.Broadcast()

@@ -1,0 +1,82 @@
+// Package feed is what data layers are made of. A data layer describes its
+// records as a Dataset: how many there are, and how one of them becomes an item
+// of a batch. A Feeder, which the layer embeds, does the rest:
+//
+//   - Several goroutines read batches ahead of the pass that needs them.
+//   - The content of a batch is a function of the seed, the layer's name and the
+//     number of the forward pass. It does not depend on the number of goroutines,
+//     and a run that is interrupted and resumed sees the same batches as one that
+//     is not.
+//   - Solvers that train together share the records.
+//   - If the net runs on a GPU, the next batch is uploaded while the current one
+//     is in use.
+//   - Errors name the record, the layer and the place of its source in the
+//     prototxt.
+//
+// docs/writing-a-data-layer.md walks through an example, examples/dataplugin.
+package feed
+
+import (
+	"math/rand/v2"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// A Dataset has the records of a data layer.
+type Dataset interface {
+	// Len returns the number of records.
+	Len() int
+
+	// Name returns what errors call record i, such as "line 12" or
+	// "record 3, key \"00000003\"". It may be called from any goroutine.
+	Name(i int) string
+
+	// NewReader returns a Reader with buffers of its own. The feeder makes one
+	// for each of its goroutines.
+	NewReader() Reader
+}
+
+// A Reader turns records into items of batches. It is used by one goroutine at a
+// time and may keep buffers from one call to the next. A Reader that is also an
+// io.Closer is closed with the Feeder.
+type Reader interface {
+	// Read reads record it.Record and writes it to the item's part of each top
+	// (Item.Top, Item.Transform). What it writes must depend on nothing but the
+	// fields of the item and the options of the layer. The Feeder calls it for
+	// the items of a batch in order, and puts the record's name in front of an
+	// error.
+	Read(it *Item) error
+}
+
+// A Finisher is a Reader with work to do after the last item of a batch, such as
+// writing a top whose shape depends on all items.
+type Finisher interface {
+	Reader
+
+	// Finish completes the batch whose items this Reader has just read.
+	Finish(b *Batch) error
+}
+
+// Order says in which order a layer sees its records. The zero Order is that of
+// the Dataset, again and again.
+type Order struct {
+	// Skip is the number of records left out at the start of the first epoch.
+	Skip int
+
+	// Permute sets the order of the records in an epoch, which counts from 0.
+	// order has an element for each record and is 0, 1, 2, ... at first. An order
+	// may also leave out records and repeat others. Permute must depend on
+	// nothing but its arguments. It may be called several times for an epoch, by
+	// one goroutine at a time.
+	Permute func(epoch int64, order []int32)
+}
+
+// Shuffle returns an Order.Permute that shuffles the records anew in each epoch.
+func Shuffle(r layers.Rand) func(epoch int64, order []int32) {
+	source := r.Source(0)
+	random := rand.New(source)
+	return func(epoch int64, order []int32) {
+		source.Restart(uint64(epoch))
+		random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
+}

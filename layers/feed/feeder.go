@@ -1,0 +1,226 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// A Feeder gives the tops of a data layer their content, as
+// BasePrefetchingDataLayer of Caffe's base_data_layer.cpp does. The layer embeds
+// it, and so has all methods of a layers.DeviceLayer but SetUp, which is to call
+// Start.
+type Feeder struct {
+	layers.NoBottoms
+
+	spec     *layers.Spec
+	field    string // of the path that is read, for errors
+	size     int    // of a batch
+	prefetch int    // number of batches held
+
+	dataset    Dataset
+	sequence   *sequence
+	workers    []worker
+	prefetcher *prefetcher // nil before Start
+	uploader   *uploader   // nil before the first pass on a GPU
+}
+
+var _ layers.Closer = (*Feeder)(nil)
+
+// worker is what a goroutine that loads batches has for itself.
+type worker struct {
+	reader Reader
+	item   Item
+	random *layers.RandSource // of item.Rand
+}
+
+// maxPrefetch bounds data_param.prefetch.
+const maxPrefetch = 1 << 16
+
+// New returns the Feeder of a layer whose options are in a field of the given
+// name, such as "image_data_param". Errors are reported at the options batch_size
+// and source of that field. As in Caffe, data_param.prefetch of any data layer is
+// the number of batches held in memory; at most as many goroutines read.
+func New(spec *layers.Spec, param string, batchSize int) (*Feeder, error) {
+	prefetch := spec.Param.GetDataParam().GetPrefetch()
+	if batchSize <= 0 {
+		return nil, spec.Errorf(param+".batch_size", "batch_size is 0 or missing, want at least 1")
+	}
+	if prefetch < 1 || prefetch > maxPrefetch {
+		return nil, spec.Errorf("data_param.prefetch", "prefetch is %d, want 1 to %d batches", prefetch, maxPrefetch)
+	}
+	return &Feeder{spec: spec, field: param + ".source", size: batchSize, prefetch: int(prefetch)}, nil
+}
+
+// Start makes the dataset the one that is read, and gives the tops the shapes
+// that they have with its first record. It sends layers.DataReady to the observer.
+// The layer's SetUp calls it.
+func (f *Feeder) Start(dataset Dataset, order Order, tops []*blob.Blob) error {
+	records := dataset.Len()
+	switch {
+	case records <= 0:
+		return f.Fail(errors.New("there are no records"))
+	case order.Skip < 0:
+		return f.Fail(fmt.Errorf("%d records are to be skipped, want 0 or more", order.Skip))
+	}
+	f.dataset = dataset
+	f.sequence = &sequence{records: records, batch: f.size, ranks: 1, order: order}
+	if env := f.spec.Env; env.Phase == caffepb.Phase_TRAIN { // tests are run by one solver
+		f.sequence.rank, f.sequence.ranks = env.Rank, env.Ranks
+	}
+	threads := min(f.spec.Env.Workers.Threads(), f.prefetch)
+	random := f.spec.Rand("item")
+	f.workers = make([]worker, threads)
+	for i := range f.workers {
+		source := random.Source(0)
+		f.workers[i] = worker{reader: dataset.NewReader(), random: source, item: Item{Rand: rand.New(source)}}
+	}
+	f.prefetcher = newPrefetcher(f, f.prefetch, threads, f.size, len(tops))
+	if err := f.shape(tops); err != nil {
+		return err
+	}
+	event.Send(f.spec.Env.Observer, layers.DataReady{
+		Layer: f.spec.Param.GetName(), Type: f.spec.Param.GetType(), Shape: tops[0].Shape(),
+	})
+	return nil
+}
+
+// shape gives the tops the shapes that they have with the first record.
+func (f *Feeder) shape(tops []*blob.Blob) error {
+	b := Batch{Size: 1, tops: make([]top, len(tops))}
+	if err := f.load(0, &b); err != nil {
+		return f.Fail(err)
+	}
+	for i := range b.tops {
+		t := &b.tops[i]
+		shape := t.blob.Shape()
+		if !t.whole {
+			t.shape[0] = f.size
+			shape = t.shape
+		}
+		if err := tops[i].Reshape(shape...); err != nil {
+			return f.Fail(err)
+		}
+	}
+	return nil
+}
+
+// load fills a batch.
+func (f *Feeder) load(number int, b *Batch) (err error) {
+	defer f.rescue("the dataset", &err)
+	w := &f.workers[number]
+	b.begin()
+	for i := range b.Size {
+		if f.prefetcher.closing.Load() {
+			return errClosed
+		}
+		place := f.sequence.place(b.Number, i)
+		record, epoch, err := f.sequence.record(place)
+		if err != nil {
+			return err
+		}
+		w.random.Restart(uint64(place))
+		w.item = Item{Batch: b, Index: i, Record: record, Epoch: epoch, Place: uint64(place), Rand: w.item.Rand}
+		if err = f.read(w.reader, &w.item); err == nil {
+			err = b.checkItem(i)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.dataset.Name(record), err)
+		}
+	}
+	if finisher, ok := w.reader.(Finisher); ok {
+		if err := f.finish(finisher, b); err != nil {
+			return err
+		}
+	}
+	return b.check()
+}
+
+// read reads an item.
+func (f *Feeder) read(r Reader, it *Item) (err error) {
+	defer f.rescue("Read", &err)
+	return r.Read(it)
+}
+
+// finish completes a batch.
+func (f *Feeder) finish(r Finisher, b *Batch) (err error) {
+	defer f.rescue("Finish", &err)
+	return r.Finish(b)
+}
+
+// rescue turns a panic into an error of one line. It is deferred. Without it a
+// panic in one of the feeder's goroutines would end the program.
+func (f *Feeder) rescue(where string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic in %s of type %s: %s", where, f.spec.Param.GetType(), strings.ReplaceAll(fmt.Sprint(p), "\n", "; "))
+	}
+}
+
+// Fail returns err as an error about what the layer reads: it has the place of the
+// option source, and the layer's name.
+func (f *Feeder) Fail(err error) error { return f.spec.ErrorAt(f.field, 0, err) }
+
+// failed returns an error of a pass: of its context as it is, any other as Fail
+// does.
+func (f *Feeder) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return f.Fail(err)
+}
+
+var errNotStarted = errors.New("SetUp has not called Feeder.Start")
+
+// Forward copies the batch of this pass to the tops, which take its shapes.
+func (f *Feeder) Forward(ctx context.Context, _, tops []*blob.Blob) error {
+	if f.prefetcher == nil {
+		return f.Fail(errNotStarted)
+	}
+	b, err := f.prefetcher.batch(ctx, f.spec.Env.Pass)
+	if err != nil {
+		return f.failed(ctx, err)
+	}
+	for i, top := range tops {
+		from := &b.tops[i].blob
+		if err := top.ReshapeLike(from); err != nil {
+			return f.Fail(err)
+		}
+		copy(top.MutableData(), from.Data())
+	}
+	return nil
+}
+
+// Restarts returns how often the dataset begins anew in the batch of a pass. A
+// layer may report it with layers.DataRestarted.
+func (f *Feeder) Restarts(pass int64) int { return f.sequence.restarts(pass) }
+
+// BatchSize returns the number of items in a batch.
+func (f *Feeder) BatchSize() int { return f.size }
+
+// Close ends the reading. What the dataset has opened is the layer's to close,
+// after the Feeder.
+func (f *Feeder) Close() error {
+	var err error
+	if f.uploader != nil {
+		err = f.uploader.close()
+		f.uploader = nil
+	}
+	if f.prefetcher != nil {
+		f.prefetcher.close()
+	}
+	for i := range f.workers {
+		if c, ok := f.workers[i].reader.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	f.workers = nil
+	return err
+}
