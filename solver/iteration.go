@@ -57,17 +57,20 @@ func (it *iteration) Done(took time.Duration) {
 
 // smooth averages the loss over the last average_loss iterations, of which this
 // is number i since the start: UpdateSmoothedLoss of Caffe's solver.cpp.
+//
+// Differs from Caffe: the sum is taken afresh. Caffe adds each change to a
+// float32, which drifts after a large loss and stays NaN after one.
 func (s *Solver) smooth(loss float32, i int) {
-	window := int(s.param.GetAverageLoss())
-	if len(s.losses) < window {
+	if window := int(s.param.GetAverageLoss()); len(s.losses) < window {
 		s.losses = append(s.losses, loss)
-		n := float32(len(s.losses))
-		s.smoothedLoss = (s.smoothedLoss*(n-1) + loss) / n
-		return
+	} else {
+		s.losses[i%window] = loss
 	}
-	oldest := &s.losses[i%window]
-	s.smoothedLoss += (loss - *oldest) / float32(window)
-	*oldest = loss
+	var sum float64
+	for _, l := range s.losses {
+		sum += float64(l)
+	}
+	s.smoothedLoss = float32(sum / float64(len(s.losses)))
 }
 
 // appendOutputs appends the numbers of the output blobs of a net.

@@ -230,6 +230,35 @@ func TestClosedForm(t *testing.T) {
 	}
 }
 
+// TestSmoothedLossAfterLargeOne: a first loss of 5e9 leaves nothing behind in
+// the losses shown later, which fall to 0.
+func TestSmoothedLossAfterLargeOne(t *testing.T) {
+	const steep = `
+		layer { name: "d" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 1 dim: 1 } data_filler { value: 1 } data_filler { value: 2 } } }
+		layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 1 bias_term: false weight_filler { value: 100000 } } }
+		layer { name: "l" type: "EuclideanLoss" bottom: "f" bottom: "y" top: "l" }`
+	for _, average := range []int{1, 2} {
+		var last solver.Iteration
+		s := newSolver(t, fmt.Sprintf(`base_lr: 0.99999 lr_policy: "fixed" average_loss: %d net_param {%s}`, average, steep), solver.Options{
+			BeforeForward: func(*net.Net, int64) error { return nil },
+			Observer: event.Func(func(e any) {
+				if e, ok := e.(*solver.Iteration); ok {
+					if e.Iter == 0 && e.Loss < 1e9 {
+						t.Errorf("the first loss is %v, want a large one", e.Loss)
+					}
+					last = *e
+				}
+			}),
+		})
+		if err := s.Step(context.Background(), 6); err != nil {
+			t.Fatal(err)
+		}
+		if last.Loss != 0 || last.SmoothedLoss != 0 {
+			t.Errorf("average_loss %d: loss %v, shown as %v, want 0", average, last.Loss, last.SmoothedLoss)
+		}
+	}
+}
+
 // TestSmoothedLossRestarts checks that each Step averages anew.
 func TestSmoothedLossRestarts(t *testing.T) {
 	var got []solver.Iteration
