@@ -11,9 +11,9 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 	"github.com/gocaffe/gocaffe/solver"
@@ -159,7 +159,7 @@ func benchStep(ctx context.Context, s *solver.Solver) error {
 const benchWarmUp = 500 * time.Millisecond
 
 // benchNet times one net.
-func benchNet(ctx context.Context, workers *layers.Workers, device *cuda.Device, source benchSource, f *benchFlags) (*netBench, error) {
+func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, source benchSource, f *benchFlags) (*netBench, error) {
 	b := &netBench{Net: source.name, Batch: source.batch, Iterations: f.iterations}
 	s, passes, err := benchSolver(workers, device, source)
 	if err != nil {
@@ -205,7 +205,7 @@ func benchNet(ctx context.Context, workers *layers.Workers, device *cuda.Device,
 
 // benchSolver returns a solver that trains the net on random data, and where
 // it leaves how long the forward and backward passes of an iteration took.
-func benchSolver(workers *layers.Workers, device *cuda.Device, source benchSource) (*solver.Solver, *time.Duration, error) {
+func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource) (*solver.Solver, *time.Duration, error) {
 	file, err := source.read()
 	if err != nil {
 		return nil, nil, err
@@ -232,7 +232,7 @@ func benchSolver(workers *layers.Workers, device *cuda.Device, source benchSourc
 }
 
 // peaks measures what the machine can do and keeps the best, or asks the GPU.
-func (b *netBench) peaks(workers *layers.Workers, device *cuda.Device, memory bool) error {
+func (b *netBench) peaks(workers *parallel.Pool, device *cuda.Device, memory bool) error {
 	if device != nil {
 		flops, bytes, err := device.Peak()
 		if b.PeakGFlops = flops / 1e9; memory {

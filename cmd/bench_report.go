@@ -13,8 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // A benchReport is what gocaffe bench has measured.
@@ -60,7 +60,7 @@ type layerBench struct {
 	flops, bytes float64
 }
 
-func newBenchReport(workers *layers.Workers) *benchReport {
+func newBenchReport(workers *parallel.Pool) *benchReport {
 	_, commit := buildVersion()
 	return &benchReport{
 		Date:    time.Now().UTC().Format(time.DateOnly),

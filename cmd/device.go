@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
 	"github.com/gocaffe/gocaffe/cuda/lib"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/spf13/cobra"
 )
 

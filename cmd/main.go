@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/spf13/cobra"
 )
 
@@ -84,7 +85,7 @@ func (o *outputWriter) Write(p []byte) (int, error) {
 type app struct {
 	stdout, stderr io.Writer
 	glog           *glog
-	workers        *layers.Workers
+	workers        *parallel.Pool
 	proto          protoFlag
 	fullLog        bool // the log on the terminal instead of a progress line
 
@@ -150,7 +151,7 @@ func (a *app) setUp(cmd *cobra.Command) error {
 	if err := a.proto.use(); err != nil {
 		return err
 	}
-	a.workers = layers.NewWorkers(a.threads)
+	a.workers = parallel.NewPool(a.threads)
 	a.glog.min = a.minLogLevel
 	a.fullLog = a.logToStderr || a.alsoToStderr || !isTerminal(a.stderr)
 	if a.logDir != "" {

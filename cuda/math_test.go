@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // random returns a blob of n numbers between -1 and 1.
@@ -19,7 +19,7 @@ func random(t testing.TB, seed uint64, n int) *blob.Blob {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel.PhiloxUniform(b.MutableData(), -1, 1, seed, 0, 0)
+	kernel.PhiloxUniform(nil, seed, 0, 0, -1, 1, b.MutableData())
 	return b
 }
 
@@ -116,13 +116,13 @@ func TestChannels(t *testing.T) {
 		scale, shift, sum := random(t, 4, channels), random(t, 5, channels), random(t, 6, channels)
 		want, wantSum := make([]float32, n), make([]float32, channels)
 
-		kernel.ChannelScaleShift(nil, want, a.Data(), scale.Data(), shift.Data(), outer, channels, inner)
+		kernel.ChannelScaleShift(nil, outer, channels, inner, a.Data(), scale.Data(), shift.Data(), want)
 		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), scale.DeviceData(d), shift.DeviceData(d), outer, channels, inner)
 		near(t, fmt.Sprint("scale and shift of ", s), y.Data(), want, 1e-6)
 		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), 0, 0, outer, channels, inner)
 		near(t, fmt.Sprint("neither of ", s), y.Data(), a.Data(), 0)
 
-		kernel.ChannelSum(nil, wantSum, a.Data(), outer, channels, inner)
+		kernel.ChannelSum(nil, outer, channels, inner, a.Data(), wantSum)
 		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 0, outer, channels, inner)
 		near(t, fmt.Sprint("sum of ", s), sum.Data(), wantSum, 1e-6)
 		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 1, outer, channels, inner)
@@ -130,7 +130,7 @@ func TestChannels(t *testing.T) {
 			wantSum[c] *= 2
 		}
 		near(t, fmt.Sprint("sum added of ", s), sum.Data(), wantSum, 1e-6)
-		kernel.ChannelDot(nil, wantSum, a.Data(), b.Data(), outer, channels, inner)
+		kernel.ChannelDot(nil, outer, channels, inner, a.Data(), b.Data(), wantSum)
 		d.ChannelDot(sum.MutableDeviceData(d), a.DeviceData(d), b.DeviceData(d), 0, outer, channels, inner)
 		near(t, fmt.Sprint("dot of ", s), sum.Data(), wantSum, 1e-6)
 		check(t, d)
@@ -181,7 +181,7 @@ func TestDropoutMask(t *testing.T) {
 	const key, pass = 0x123456789abcdef0, 0x1234567890
 	stream, mask := random(t, 1, 2), random(t, 2, 1003)
 	want := make([]float32, 1003)
-	kernel.DropoutMask(nil, want, key, pass, 0.3, 1.5)
+	kernel.DropoutMask(nil, key, pass, 0.3, 1.5, want)
 	d.SetLong(stream.MutableDeviceData(d), pass)
 	d.DropoutMask(mask.MutableDeviceData(d), key, stream.DeviceData(d), 0.3, 1.5, 1003)
 	near(t, "mask", mask.Data(), want, 0)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // rounded returns what tensor cores see of x: the bits of a float32 down to the given

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // Random makes the random numbers for records: words of a stream for each
@@ -172,7 +172,7 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 			case p.bytes == nil:
 				subtract(out, p.floats[at:], p.perPixel, means, mean, t.scale, mirrored)
 			case p.perPixel == 1:
-				kernel.Pixels(out, p.bytes[at:], means, mean, t.scale, mirrored)
+				kernel.Pixels(nil, mirrored, mean, t.scale, p.bytes[at:], means, out)
 			default:
 				subtract(out, p.bytes[at:], p.perPixel, means, mean, t.scale, mirrored)
 			}

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"google.golang.org/protobuf/encoding/prototext"
 )
 
@@ -17,7 +17,7 @@ import (
 type keyed uint64
 
 func (k keyed) Uint32s(dst []uint32, stream, first uint64) {
-	kernel.PhiloxUint32s(dst, uint64(k), stream, first)
+	kernel.PhiloxUint32(nil, uint64(k), stream, first, dst)
 }
 
 func transformer(t *testing.T, text string, phase caffepb.Phase) *Transformer {

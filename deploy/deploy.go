@@ -16,8 +16,8 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -36,7 +36,7 @@ type Options struct {
 	// read from outside, and Input and DummyData layers keep theirs.
 	Batch int
 
-	Workers *layers.Workers // the threads; nil is one
+	Workers *parallel.Pool // the threads; nil is one
 }
 
 // A Net is a deployed net.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/internal/near"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // A filler sets the numbers of new weights. check finds what is wrong with its
@@ -52,7 +52,7 @@ func checkFiller(p *caffepb.FillerParameter) error {
 	f, known := fillers[p.GetType()]
 	if !known {
 		hint := ""
-		if near := near.Name(p.GetType(), fillerNames); near != "" {
+		if near := prototxt.Nearest(p.GetType(), fillerNames); near != "" {
 			hint = fmt.Sprintf(", did you mean %q?", near)
 		}
 		return fmt.Errorf("%w %q%s (known types: %s)", errUnknownFiller, p.GetType(), hint, strings.Join(fillerNames, ", "))
@@ -186,7 +186,7 @@ func fillGaussianUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) erro
 	data := b.MutableData()
 	r.Gaussian(data, 0, 1, 0)
 	for row := range slices.Chunk(data, len(data)/b.Num()) {
-		kernel.Scale(float32(1/math.Sqrt(kernel.SumSq(row)+1e-12)), row, row)
+		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-12)), row, row)
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/gocaffe/gocaffe/internal/near"
+	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // foreign lists the layer types that public nets use and no package of this
@@ -106,7 +106,7 @@ func UnknownType(typ string) error {
 		return fmt.Errorf("%s (%s is not implemented yet; `gocaffe layers` lists what is)", what, foreignName(typ))
 	}
 	known := slices.Concat(Types(), slices.Sorted(maps.Keys(foreign)))
-	switch nearest := near.Name(typ, known); {
+	switch nearest := prototxt.Nearest(typ, known); {
 	case nearest == "":
 		return errors.New(what + " (`gocaffe layers` lists those it has, `gocaffe build --with MODULE` adds a plugin's)")
 	case Lookup(nearest) != nil:

@@ -12,7 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // A Layer is one step of a net, as in Caffe's layer.hpp. Its options are read
@@ -97,13 +97,10 @@ type Closer interface {
 	Close() error
 }
 
-// Workers runs work on the threads of a net. A nil *Workers is one thread.
-type Workers = kernel.Pool
-
 // Env is what a net gives to its layers. They share it.
 type Env struct {
 	Phase    caffepb.Phase
-	Workers  *Workers
+	Workers  *parallel.Pool // threads for the passes; nil is one thread
 	Device   *cuda.Device   // the GPU that layers run on if they can; nil for none
 	Seed     uint64         // of all random numbers
 	Observer event.Observer // receives what layers report; nil for nobody
@@ -117,7 +114,3 @@ type Env struct {
 
 	stream deviceStream
 }
-
-// NewWorkers returns the given number of threads, or one for each processor if
-// n is 0. Close ends them.
-func NewWorkers(n int) *Workers { return kernel.NewPool(n) }

@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // Rand makes random numbers out of a key and a counter, by Philox4x32-10: every
@@ -43,23 +44,23 @@ func (e *Env) Stream() uint64 { return uint64(e.Pass)*uint64(max(e.Ranks, 1)) + 
 
 // Uniform sets dst to numbers in [a,b).
 func (r Rand) Uniform(dst []float32, a, b float32, stream uint64) {
-	kernel.PhiloxUniform(dst, a, b, r.key, stream, 0)
+	kernel.PhiloxUniform(nil, r.key, stream, 0, a, b, dst)
 }
 
 // Gaussian sets dst to numbers of the normal distribution.
 func (r Rand) Gaussian(dst []float32, mean, std float32, stream uint64) {
-	kernel.PhiloxGaussian(dst, mean, std, r.key, stream, 0)
+	kernel.PhiloxGaussian(nil, r.key, stream, 0, mean, std, dst)
 }
 
 // Uint32s sets dst to words first, first+1, ... of a stream.
 func (r Rand) Uint32s(dst []uint32, stream, first uint64) {
-	kernel.PhiloxUint32s(dst, r.key, stream, first)
+	kernel.PhiloxUint32(nil, r.key, stream, first, dst)
 }
 
 // Mask sets each number of dst to 0 with the given probability and to value
 // otherwise, on the threads of w.
-func (r Rand) Mask(w *Workers, dst []float32, probability, value float32, stream uint64) {
-	kernel.DropoutMask(w, dst, r.key, stream, probability, value)
+func (r Rand) Mask(w *parallel.Pool, dst []float32, probability, value float32, stream uint64) {
+	kernel.DropoutMask(w, r.key, stream, probability, value, dst)
 }
 
 // Key returns the key, for kernels on a device that make the same numbers.

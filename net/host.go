@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // host runs a net on the CPU. A pass is over when its method returns.
@@ -93,14 +93,14 @@ func (h *host) wait() error {
 
 func (h *host) clearParamDiffs() error {
 	for _, p := range h.net.learned {
-		kernel.FillP(h.net.workers, p.Blob.MutableDiff(), 0)
+		kernel.Fill(h.net.workers, 0, p.Blob.MutableDiff())
 	}
 	return nil
 }
 
 func (h *host) update() {
 	for _, p := range h.net.learned {
-		kernel.AxpyP(h.net.workers, -1, p.Blob.Diff(), p.Blob.MutableData())
+		kernel.Axpy(h.net.workers, -1, p.Blob.Diff(), p.Blob.MutableData())
 	}
 }
 

@@ -5,8 +5,9 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -20,7 +21,7 @@ func (l *Layer) make(spec *layers.Spec) error {
 }
 
 // setUp sets a connected layer up and gives its tops their shapes.
-func (l *Layer) setUp(workers *layers.Workers) error {
+func (l *Layer) setUp(workers *parallel.Pool) error {
 	if err := l.setUpImpl(); err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (l *Layer) setUpImpl() error {
 }
 
 // reshape gives the tops their shapes, and the diffs of losses their weight.
-func (l *Layer) reshape(workers *layers.Workers) error {
+func (l *Layer) reshape(workers *parallel.Pool) error {
 	if err := l.reshapeImpl(); err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (l *Layer) reshape(workers *layers.Workers) error {
 	}
 	for j, w := range l.LossWeights {
 		if top := l.Tops[j]; w != 0 && top.Count() != l.lossCounts[j] {
-			kernel.FillP(workers, top.MutableDiff(), w)
+			kernel.Fill(workers, w, top.MutableDiff())
 			l.lossCounts[j] = top.Count()
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )
@@ -25,7 +26,7 @@ func poison(n *Net, step int) {
 			return here && a.first <= step && step <= a.last
 		})
 		if !busy {
-			kernel.Fill(probe.MutableData(), float32(math.NaN()))
+			kernel.Fill(nil, float32(math.NaN()), probe.MutableData())
 		}
 	}
 }
@@ -108,7 +109,7 @@ func sameWithMemory(t *testing.T, file *prototxt.Net, opts Options, prepare func
 
 // TestMemory trains the nets of the zoo with and without shared memory.
 func TestMemory(t *testing.T) {
-	pool := kernel.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, e := range zoo.Entries() {
 		t.Run(e.Name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -22,9 +23,9 @@ type Options struct {
 	// nil it is Caffe's default, phase TEST.
 	State *caffepb.NetState
 
-	Workers *layers.Workers // the threads; nil is one
-	Device  *cuda.Device    // the GPU, for layers that support one; nil for none
-	Seed    uint64          // of all random numbers
+	Workers *parallel.Pool // the threads; nil is one
+	Device  *cuda.Device   // the GPU, for layers that support one; nil for none
+	Seed    uint64         // of all random numbers
 
 	// Observer receives the events of this package and of the layers; nil for
 	// nobody.
@@ -54,7 +55,7 @@ type Options struct {
 type Net struct {
 	name    string
 	state   *caffepb.NetState
-	workers *layers.Workers
+	workers *parallel.Pool
 	runner  runner
 	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
 	pass    int64

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // A runner runs the passes of a net: host on the CPU, device on a GPU.
@@ -169,11 +169,11 @@ func (l *Layer) reshaped() bool {
 
 // loss returns the sum of the tops times their loss weights, which are in the
 // diffs.
-func (l *Layer) loss(workers *layers.Workers) float32 {
+func (l *Layer) loss(workers *parallel.Pool) float32 {
 	var sum float64
 	for j, w := range l.LossWeights {
 		if w != 0 {
-			sum += kernel.DotP(workers, l.Tops[j].Data(), l.Tops[j].Diff())
+			sum += kernel.Dot(workers, l.Tops[j].Data(), l.Tops[j].Diff())
 		}
 	}
 	return float32(sum)

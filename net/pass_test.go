@@ -9,8 +9,9 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // twoIPs is the net of Caffe's tests of loss weights: the distance of two
@@ -289,7 +290,7 @@ func TestFailures(t *testing.T) {
 
 // The passes of a net take no memory after the first.
 func TestNoAllocations(t *testing.T) {
-	pool := kernel.NewPool(2) // a net without one borrows it, which the race detector makes an allocation
+	pool := parallel.NewPool(2) // a net without one borrows it, which the race detector makes an allocation
 	defer pool.Close()
 	const text = channels + convolve + `
 layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' }
@@ -335,7 +336,7 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: '
 	want := make(map[bool][]float32) // with shared memory or without
 	for i := range 6 {
 		threads, shared := []int{1, 2, 5}[i/2], i%2 == 1
-		pool := kernel.NewPool(threads)
+		pool := parallel.NewPool(threads)
 		defer pool.Close()
 		opts := Options{State: state(t, "TRAIN"), Seed: 5, Workers: pool}
 		if shared {
@@ -349,7 +350,7 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: '
 			got = append(got, forward(t, n))
 			backward(t, n)
 			for _, p := range n.Params() {
-				kernel.Scale(0.01, p.Blob.Diff(), p.Blob.MutableDiff())
+				kernel.Scale(nil, 0.01, p.Blob.Diff(), p.Blob.MutableDiff())
 			}
 			n.Update()
 		}

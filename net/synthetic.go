@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -233,10 +233,10 @@ func (s *syntheticData) make() error {
 		}
 		stream := s.stream + uint64(j)
 		if j == 0 {
-			kernel.PhiloxGaussian(v.MutableData(), 0, 1, s.key, stream, 0)
+			kernel.PhiloxGaussian(nil, s.key, stream, 0, 0, 1, v.MutableData())
 		} else {
 			x := v.MutableData()
-			kernel.PhiloxUniform(x, 0, float32(s.classes[j]), s.key, stream, 0)
+			kernel.PhiloxUniform(nil, s.key, stream, 0, 0, float32(s.classes[j]), x)
 			for i := range x {
 				// Rounding may have made the upper limit of the largest numbers.
 				x[i] = float32(min(int(x[i]), s.classes[j]-1))

@@ -3,7 +3,7 @@ package solver
 import (
 	"math"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // watch sends an event at the first loss that is not finite, or that has the
@@ -36,13 +36,13 @@ var saturatedLoss = 126 * math.Ln2
 func (s *Solver) locate(e *Diverged) {
 	for _, l := range s.net.Layers() {
 		for i, w := range l.Params {
-			if kernel.AnyNonFiniteP(s.opts.Workers, w.Data()) {
+			if kernel.AnyNonFinite(s.opts.Workers, w.Data()) {
 				e.Layer, e.Param = l.Name, i
 				return
 			}
 		}
 		for i, top := range l.Tops {
-			if kernel.AnyNonFiniteP(s.opts.Workers, top.Data()) {
+			if kernel.AnyNonFinite(s.opts.Workers, top.Data()) {
 				e.Layer, e.Blob = l.Name, l.TopNames[i]
 				return
 			}

@@ -14,9 +14,9 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
 )
@@ -93,7 +93,7 @@ func TestGoldenNets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := reference.Golden(t, "nets/"+tt.name)
-			workers := kernel.NewPool(0)
+			workers := parallel.NewPool(0)
 			defer workers.Close()
 			c := openCase(t, dir)
 			c.workers = workers

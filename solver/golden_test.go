@@ -15,10 +15,10 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	_ "github.com/gocaffe/gocaffe/plugins/all"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
@@ -73,7 +73,7 @@ func TestGoldenSolvers(t *testing.T) {
 type goldenCase struct {
 	dir       string
 	file      *prototxt.Solver
-	workers   *kernel.Pool
+	workers   *parallel.Pool
 	device    *cuda.Device                       // of GOCAFFE_DEVICE, if that is set
 	feed      func(n *net.Net, pass int64) error // fills the inputs
 	tolerance map[string]float64                 // by the line of tolerance.txt before the number

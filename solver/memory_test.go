@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 	"github.com/gocaffe/gocaffe/solver"
@@ -16,7 +16,7 @@ import (
 
 // trainZoo makes a solver for a net of the zoo with made-up data, which tests
 // after every third iteration.
-func trainZoo(t *testing.T, name string, workers *kernel.Pool, opts solver.Options) *solver.Solver {
+func trainZoo(t *testing.T, name string, workers *parallel.Pool, opts solver.Options) *solver.Solver {
 	t.Helper()
 	e, err := zoo.Lookup(name)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestNetsAllocateNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("SKIPPED with -race, which allocates; make test runs it without")
 	}
-	workers := kernel.NewPool(2)
+	workers := parallel.NewPool(2)
 	defer workers.Close()
 	for _, name := range []string{"lenet", "cifar10-quick", "cifar10-full", "alexnet-cifar10", "liunet-digits"} {
 		s := trainZoo(t, name, workers, solver.Options{})
@@ -62,7 +62,7 @@ func TestNetsAllocateNothing(t *testing.T) {
 // TestKeepBlobs trains with shared memory and without: the weights are the same
 // to the bit where no layer computes others, and nearly the same elsewhere.
 func TestKeepBlobs(t *testing.T) {
-	workers := kernel.NewPool(2)
+	workers := parallel.NewPool(2)
 	defer workers.Close()
 	for _, name := range []string{"lenet", "cifar10-full", "alexnet-cifar10", "liunet-digits"} {
 		shared, kept := trainZoo(t, name, workers, solver.Options{}), trainZoo(t, name, workers, solver.Options{KeepBlobs: true})

@@ -11,8 +11,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/internal/reference"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
 )
@@ -145,7 +145,7 @@ func TestResume(t *testing.T) {
 
 	var results []string // of the tests of the run
 	run := func(threads int, prefix string) *solver.Solver {
-		workers := kernel.NewPool(threads)
+		workers := parallel.NewPool(threads)
 		t.Cleanup(workers.Close)
 		file := parse(t, text)
 		file.Param.SnapshotPrefix = proto.String(prefix)

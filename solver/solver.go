@@ -22,8 +22,8 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -31,8 +31,8 @@ import (
 // Options say how a solver is made. The zero value is a solver that runs on
 // one thread and is silent.
 type Options struct {
-	Workers *layers.Workers // the threads of all nets; nil is one
-	Device  *cuda.Device    // the GPU that trains; nil for none
+	Workers *parallel.Pool // the threads of all nets; nil is one
+	Device  *cuda.Device   // the GPU that trains; nil for none
 
 	// Observer receives the events of the solver, its nets and their layers; nil
 	// for nobody.

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 )
 
 // An updater turns the gradient of each param into what is to be subtracted from
@@ -76,7 +76,7 @@ func (u hostUpdater) clip() float32 {
 	}
 	var sum float64
 	for _, p := range s.params {
-		sum += kernel.SumSqP(s.opts.Workers, p.Blob.Diff())
+		sum += kernel.SumSq(s.opts.Workers, p.Blob.Diff())
 	}
 	return s.clipScale(sum)
 }

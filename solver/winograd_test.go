@@ -8,7 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 	"github.com/gocaffe/gocaffe/solver"
@@ -107,7 +107,7 @@ func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParam
 			p.Layer = append(p.Layer, l)
 		}
 	}
-	workers := layers.NewWorkers(0)
+	workers := parallel.NewPool(0)
 	defer workers.Close()
 	s, err := solver.New(&prototxt.Solver{Param: &caffepb.SolverParameter{
 		NetParam: p,

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -114,13 +114,13 @@ func (l *swishBeta) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	x, beta := bottom[0].Data(), l.Blobs[0].Data()
 	for i := range bottom[0].CountRange(0, 2) {
 		channel, lo, hi := l.plane(bottom[0], i)
-		math32.Scale(-beta[channel], x[lo:hi], l.sigmoid[lo:hi])
+		kernel.Scale(nil, -beta[channel], x[lo:hi], l.sigmoid[lo:hi])
 	}
-	math32.Exp(l.sigmoid, l.sigmoid)
+	kernel.Exp(nil, l.sigmoid, l.sigmoid)
 	for i, e := range l.sigmoid {
 		l.sigmoid[i] = 1 / (1 + e)
 	}
-	math32.Mul(top[0].MutableData(), x, l.sigmoid)
+	kernel.Mul(nil, x, l.sigmoid, top[0].MutableData())
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // curve is a function of every number whose derivative is a function of its
@@ -14,7 +15,7 @@ type curve struct {
 	elementwise
 	layers.OnRecordableDevice
 	env      *layers.Env
-	value    func(w *layers.Workers, y, x []float32)
+	value    func(p *parallel.Pool, x, y []float32)
 	gradient func(dx, dy, y []float32)
 
 	// The same on a device: kernels of (x, y, n) and of (y, dy, dx, n).
@@ -41,7 +42,7 @@ func newCurve(c curve) func(*layers.Spec) (layers.Layer, error) {
 
 // Forward computes the top.
 func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	l.value(l.env.Workers, top[0].MutableData(), bottom[0].Data())
+	l.value(l.env.Workers, bottom[0].Data(), top[0].MutableData())
 	return nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -84,9 +84,9 @@ func (l *power) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	y := top[0].MutableData()
 	switch {
 	case l.constant():
-		kernel.FillP(l.env.Workers, y, l.constantValue())
+		kernel.Fill(l.env.Workers, l.constantValue(), y)
 	case l.power == 1:
-		kernel.ScaleShiftP(l.env.Workers, y, bottom[0].Data(), l.scale, l.shift)
+		kernel.ScaleShift(l.env.Workers, l.scale, l.shift, bottom[0].Data(), y)
 	default:
 		l.x, l.y = bottom[0].Data(), y
 		l.env.Workers.Run(l.forward.parts(len(y)), &l.forward)
@@ -115,9 +115,9 @@ func (l *power) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	dx, dy := bottom[0].MutableDiff(), top[0].Diff()
 	switch {
 	case l.constant():
-		kernel.FillP(l.env.Workers, dx, 0)
+		kernel.Fill(l.env.Workers, 0, dx)
 	case l.power == 1:
-		kernel.ScaleP(l.env.Workers, l.scale, dy, dx)
+		kernel.Scale(l.env.Workers, l.scale, dy, dx)
 	default:
 		l.x, l.y, l.dy, l.dx = bottom[0].Data(), top[0].Data(), dy, dx
 		l.env.Workers.Run(l.grad.parts(len(dx)), &l.grad)

@@ -7,8 +7,9 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -143,13 +144,13 @@ func (l *prelu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		if len(l.kept) < len(l.x) {
 			l.kept = make([]float32, len(l.x))
 		}
-		kernel.CopyP(l.spec.Env.Workers, l.kept[:len(l.x)], l.x)
+		kernel.Copy(l.spec.Env.Workers, l.x, l.kept[:len(l.x)])
 	}
 	l.forward.run(l.spec.Env.Workers, bottom[0].Num()*l.channels, l.dim)
 	return nil
 }
 
-func (l *prelu) rectify(plane, lo, hi int) { kernel.ReLU(l.y[lo:hi], l.x[lo:hi], l.slope(plane)) }
+func (l *prelu) rectify(plane, lo, hi int) { kernel.ReLU(nil, l.slope(plane), l.x[lo:hi], l.y[lo:hi]) }
 
 // Backward adds to the diff of the slopes, before the diff of the bottom, which
 // may be that of the top, is overwritten.
@@ -192,7 +193,7 @@ func (l *prelu) slopeGradient(plane, lo, hi int) {
 }
 
 func (l *prelu) gradient(plane, lo, hi int) {
-	kernel.ReLUGrad(l.dx[lo:hi], l.x[lo:hi], l.dy[lo:hi], l.slope(plane))
+	kernel.ReLUBackward(nil, l.slope(plane), l.x[lo:hi], l.dy[lo:hi], l.dx[lo:hi])
 }
 
 // slopes returns how many slopes there are, and how many numbers lie between one
@@ -261,7 +262,7 @@ type planes struct {
 }
 
 // run runs the loop over n planes.
-func (p *planes) run(w *layers.Workers, n, dim int) {
+func (p *planes) run(w *parallel.Pool, n, dim int) {
 	p.n, p.dim, p.step = n, dim, max(1, blockSize/max(1, dim))
 	w.Run((n+p.step-1)/p.step, p)
 }

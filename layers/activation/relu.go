@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -71,14 +71,14 @@ func (l *relu) BackwardReads() (bottom, top bool) { return true, false }
 
 // Forward computes the top.
 func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	kernel.ReLUP(l.env.Workers, top[0].MutableData(), bottom[0].Data(), l.slope)
+	kernel.ReLU(l.env.Workers, l.slope, bottom[0].Data(), top[0].MutableData())
 	return nil
 }
 
 // Backward computes the diff of the bottom.
 func (l *relu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
-		kernel.ReLUGradP(l.env.Workers, bottom[0].MutableDiff(), bottom[0].Data(), top[0].Diff(), l.slope)
+		kernel.ReLUBackward(l.env.Workers, l.slope, bottom[0].Data(), top[0].Diff(), bottom[0].MutableDiff())
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	_ "embed"
 
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -27,7 +27,7 @@ Caffe: sigmoid_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New: newCurve(curve{
-			value: kernel.SigmoidP, gradient: sigmoidGradient,
+			value: kernel.Sigmoid, gradient: sigmoidGradient,
 			forward: sigmoidKernels.Kernel("sigmoid_forward"), backward: sigmoidKernels.Kernel("sigmoid_backward"),
 		}),
 		Kernels: sigmoidKernels,

@@ -4,7 +4,7 @@ import (
 	_ "embed"
 
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -27,7 +27,7 @@ Caffe: tanh_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New: newCurve(curve{
-			value: kernel.TanHP, gradient: tanhGradient,
+			value: kernel.TanH, gradient: tanhGradient,
 			forward: tanhKernels.Kernel("tanh_forward"), backward: tanhKernels.Kernel("tanh_backward"),
 		}),
 		Kernels: tanhKernels,

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"google.golang.org/protobuf/proto"
 )
@@ -172,15 +172,15 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		if len(l.kept) < len(x) {
 			l.kept = make([]float32, len(x))
 		}
-		kernel.CopyP(w, l.kept[:len(x)], x)
+		kernel.Copy(w, x, l.kept[:len(x)])
 	}
 	l.prepare()
 	if l.global {
 		l.runningStatistics()
-		l.norm.Forward(w, y, x)
+		l.norm.Forward(w, x, y)
 		return nil
 	}
-	l.norm.ForwardBatch(w, y, x)
+	l.norm.ForwardBatch(w, x, y)
 	l.updateStatistics()
 	return nil
 }
@@ -206,8 +206,8 @@ func (l *batchNorm) runningStatistics() {
 	if scale != 0 {
 		scale = 1 / scale
 	}
-	kernel.Scale(scale, l.Blobs[0].Data(), l.norm.Mean)
-	kernel.Scale(scale, l.Blobs[1].Data(), l.norm.Variance)
+	kernel.Scale(nil, scale, l.Blobs[0].Data(), l.norm.Mean)
+	kernel.Scale(nil, scale, l.Blobs[1].Data(), l.norm.Variance)
 }
 
 // updateStatistics adds those of the batch to those over all batches.
@@ -216,8 +216,8 @@ func (l *batchNorm) updateStatistics() {
 	if m := l.n * l.s; m > 1 {
 		unbiased = float32(m) / float32(m-1)
 	}
-	kernel.Axpby(1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
-	kernel.Axpby(unbiased, l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
+	kernel.Axpby(nil, 1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
+	kernel.Axpby(nil, unbiased, l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
 	factor := l.Blobs[2].MutableData()
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }
@@ -232,15 +232,15 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	}
 	if l.linear() {
 		if diff := l.summandDiff(); diff != nil {
-			kernel.ChannelSum(w, l.bias, dy, l.n, l.c, l.s)
-			kernel.Axpy(1, l.bias, diff)
+			kernel.ChannelSum(w, l.n, l.c, l.s, dy, l.bias)
+			kernel.Axpy(nil, 1, l.bias, diff)
 		}
 		if dx != nil {
 			copy(l.bias, m.InvStd)
 			if m.Factor != nil {
-				kernel.Mul(l.bias, m.InvStd, m.Factor)
+				kernel.Mul(nil, m.InvStd, m.Factor, l.bias)
 			}
-			kernel.ChannelScaleShift(w, dx, dy, l.bias, nil, l.n, l.c, l.s)
+			kernel.ChannelScaleShift(w, l.n, l.c, l.s, dy, l.bias, nil, dx)
 		}
 		return nil
 	}
@@ -248,7 +248,7 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	if l.keeps(bottom, top) {
 		x = l.kept[:len(x)]
 	}
-	m.Backward(w, dx, x, dy, l.sum, l.dot, !l.global)
+	m.Backward(w, !l.global, x, dy, dx, l.sum, l.dot)
 	l.addDiffs()
 	return nil
 }

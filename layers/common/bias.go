@@ -6,7 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -104,7 +104,7 @@ func (l *bias) Reshape(bottom, top []*blob.Blob) error {
 
 // Forward computes the top.
 func (l *bias) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	kernel.ChannelScaleShift(l.spec.Env.Workers, top[0].MutableData(), bottom[0].Data(), nil, l.b(bottom).Data(), l.outer, l.dim, l.inner)
+	kernel.ChannelScaleShift(l.spec.Env.Workers, l.outer, l.dim, l.inner, bottom[0].Data(), nil, l.b(bottom).Data(), top[0].MutableData())
 	return nil
 }
 
@@ -113,13 +113,13 @@ func (l *bias) Backward(_ context.Context, top []*blob.Blob, propagateDown []boo
 	w, dy := l.spec.Env.Workers, top[0].Diff()
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:
-		kernel.ChannelSum(w, bottom[1].MutableDiff(), dy, l.outer, l.dim, l.inner)
+		kernel.ChannelSum(w, l.outer, l.dim, l.inner, dy, bottom[1].MutableDiff())
 	case len(bottom) == 1 && l.Needs(0):
-		kernel.ChannelSum(w, l.sum, dy, l.outer, l.dim, l.inner)
-		kernel.Axpy(1, l.sum, l.Blobs[0].MutableDiff())
+		kernel.ChannelSum(w, l.outer, l.dim, l.inner, dy, l.sum)
+		kernel.Axpy(nil, 1, l.sum, l.Blobs[0].MutableDiff())
 	}
 	if propagateDown[0] && bottom[0] != top[0] {
-		kernel.CopyP(w, bottom[0].MutableDiff(), dy)
+		kernel.Copy(w, dy, bottom[0].MutableDiff())
 	}
 	return nil
 }

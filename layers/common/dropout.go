@@ -5,7 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -76,9 +76,9 @@ func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if l.train {
 		mask := l.mask[:len(x)]
 		l.rand.Mask(l.env.Workers, mask, l.ratio, float32(1/(1-float64(l.ratio))), l.env.Stream())
-		kernel.MulP(l.env.Workers, y, x, mask)
+		kernel.Mul(l.env.Workers, x, mask, y)
 	} else if bottom[0] != top[0] {
-		kernel.CopyP(l.env.Workers, y, x)
+		kernel.Copy(l.env.Workers, x, y)
 	}
 	return nil
 }
@@ -93,9 +93,9 @@ func (l *dropout) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 	}
 	dy, dx := top[0].Diff(), bottom[0].MutableDiff()
 	if l.train {
-		kernel.MulP(l.env.Workers, dx, dy, l.mask[:len(dy)])
+		kernel.Mul(l.env.Workers, dy, l.mask[:len(dy)], dx)
 	} else if bottom[0] != top[0] {
-		kernel.CopyP(l.env.Workers, dx, dy)
+		kernel.Copy(l.env.Workers, dy, dx)
 	}
 	return nil
 }

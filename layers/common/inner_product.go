@@ -7,8 +7,9 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -199,7 +200,7 @@ func (l *innerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) erro
 	}
 	kernel.Gemm(w, false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].Data(), l.k, l.weight(bottom).Data(), l.strideW(), 0, y, l.n)
 	if l.param.GetBiasTerm() {
-		kernel.ChannelScaleShift(w, y, y, nil, l.Blobs[len(l.Blobs)-1].Data(), l.m, l.n, 1)
+		kernel.ChannelScaleShift(w, l.m, l.n, 1, y, nil, l.Blobs[len(l.Blobs)-1].Data(), y)
 	}
 	return nil
 }
@@ -210,7 +211,7 @@ func (l *innerProduct) normalize() {
 	weight := l.Blobs[0].MutableData()
 	for n := range l.n {
 		row := weight[n*l.k : (n+1)*l.k]
-		kernel.Scale(float32(1/math.Sqrt(kernel.SumSq(row)+1e-6)), row, row)
+		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-6)), row, row)
 	}
 }
 
@@ -230,8 +231,8 @@ func (l *innerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDo
 		l.backwardWeight(w, bottom[0].Data(), dy, 1, l.Blobs[0].MutableDiff())
 	}
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
-		kernel.ChannelSum(w, l.sum, dy, l.m, l.n, 1)
-		kernel.Axpy(1, l.sum, l.Blobs[last].MutableDiff())
+		kernel.ChannelSum(w, l.m, l.n, 1, dy, l.sum)
+		kernel.Axpy(nil, 1, l.sum, l.Blobs[last].MutableDiff())
 	}
 	if propagateDown[0] {
 		kernel.Gemm(w, false, l.transpose, l.m, l.k, l.n, 1, dy, l.n, l.weight(bottom).Data(), l.strideW(), 0, bottom[0].MutableDiff(), l.k)
@@ -240,7 +241,7 @@ func (l *innerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDo
 }
 
 // backwardWeight computes dW = dyᵀ·x + beta·dW, or its transpose.
-func (l *innerProduct) backwardWeight(w *layers.Workers, x, dy []float32, beta float32, dw []float32) {
+func (l *innerProduct) backwardWeight(w *parallel.Pool, x, dy []float32, beta float32, dw []float32) {
 	if l.transpose {
 		kernel.Gemm(w, true, false, l.k, l.n, l.m, 1, x, l.k, dy, l.n, beta, dw, l.n)
 	} else {

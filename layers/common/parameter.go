@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -87,7 +87,7 @@ func (l *parameter) Forward(_ context.Context, _, top []*blob.Blob) error {
 // Backward adds the gradient of the top to that of the weights.
 func (l *parameter) Backward(_ context.Context, top []*blob.Blob, _ []bool, _ []*blob.Blob) error {
 	if l.Needs(0) {
-		kernel.AxpyP(l.spec.Env.Workers, 1, top[0].Diff(), l.Blobs[0].MutableDiff())
+		kernel.Axpy(l.spec.Env.Workers, 1, top[0].Diff(), l.Blobs[0].MutableDiff())
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"google.golang.org/protobuf/proto"
 )
@@ -177,9 +177,9 @@ func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		if len(l.kept) < len(x) {
 			l.kept = make([]float32, len(x))
 		}
-		kernel.CopyP(w, l.kept[:len(x)], x)
+		kernel.Copy(w, x, l.kept[:len(x)])
 	}
-	kernel.ChannelScaleShift(w, top[0].MutableData(), x, l.a(bottom).Data(), l.b(), l.outer, l.dim, l.inner)
+	kernel.ChannelScaleShift(w, l.outer, l.dim, l.inner, x, l.a(bottom).Data(), l.b(), top[0].MutableData())
 	return nil
 }
 
@@ -188,21 +188,21 @@ func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 func (l *scale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w, x, dy := l.spec.Env.Workers, bottom[0].Data(), top[0].Diff()
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
-		kernel.ChannelSum(w, l.sum, dy, l.outer, l.dim, l.inner)
-		kernel.Axpy(1, l.sum[:l.dim], l.Blobs[last].MutableDiff())
+		kernel.ChannelSum(w, l.outer, l.dim, l.inner, dy, l.sum)
+		kernel.Axpy(nil, 1, l.sum[:l.dim], l.Blobs[last].MutableDiff())
 	}
 	if l.keeps(bottom, top) {
 		x = l.kept[:len(x)]
 	}
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:
-		kernel.ChannelDot(w, bottom[1].MutableDiff(), dy, x, l.outer, l.dim, l.inner)
+		kernel.ChannelDot(w, l.outer, l.dim, l.inner, dy, x, bottom[1].MutableDiff())
 	case len(bottom) == 1 && l.Needs(0):
-		kernel.ChannelDot(w, l.sum, dy, x, l.outer, l.dim, l.inner)
-		kernel.Axpy(1, l.sum[:l.dim], l.Blobs[0].MutableDiff())
+		kernel.ChannelDot(w, l.outer, l.dim, l.inner, dy, x, l.sum)
+		kernel.Axpy(nil, 1, l.sum[:l.dim], l.Blobs[0].MutableDiff())
 	}
 	if propagateDown[0] {
-		kernel.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.a(bottom).Data(), nil, l.outer, l.dim, l.inner)
+		kernel.ChannelScaleShift(w, l.outer, l.dim, l.inner, dy, l.a(bottom).Data(), nil, bottom[0].MutableDiff())
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
+	"github.com/gocaffe/gocaffe/parallel"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -63,7 +64,7 @@ func golden(t *testing.T, name, dir, text string, threads int) {
 	if err := proto.Unmarshal(file, &want); err != nil {
 		t.Fatal(err)
 	}
-	workers := layers.NewWorkers(threads)
+	workers := parallel.NewPool(threads)
 	defer workers.Close()
 	env := &layers.Env{Phase: caffepb.Phase_TEST, Workers: workers}
 	f, err := layertest.SetUp(env, text[strings.Index(text, "layer {"):])

@@ -17,6 +17,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/leak"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // boxes is a dataset with tops of all kinds: record i has a matrix of 2 x 3, two
@@ -325,7 +326,7 @@ func TestErrors(t *testing.T) {
 // and that it is the same for any number of threads.
 func TestErrorPasses(t *testing.T) {
 	for threads := 1; threads <= 4; threads++ {
-		pool := layers.NewWorkers(threads)
+		pool := parallel.NewPool(threads)
 		defer pool.Close()
 		tests["boxes"] = &test{dataset: &boxes{records: 40, fault: func(it *Item) error {
 			if it.Place >= 8 && it.Place < 16 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // CheckData runs the data layer that the text describes and fails the test unless
@@ -35,7 +36,7 @@ func CheckData(t testing.TB, d *cuda.Device, text string) {
 	}
 	jumps := []int64{3, 4, 1, 1, passes - 1, 0, 1, 5}
 	for threads := 1; threads <= 4; threads++ {
-		pool := layers.NewWorkers(threads)
+		pool := parallel.NewPool(threads)
 		how := fmt.Sprintf("%d threads", threads)
 		for _, from := range []int{0, 1, passes / 2, passes - 1} {
 			check(&layers.Env{Workers: pool}, how, inOrder[from:])

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // CheckThreads runs both passes of the layer that the text describes with one,
@@ -16,7 +17,7 @@ func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	var first []result
 	for threads := 1; threads <= 4; threads++ {
-		pool := layers.NewWorkers(threads)
+		pool := parallel.NewPool(threads)
 		got := passes(t, &layers.Env{Workers: pool}, text, bottom)
 		pool.Close()
 		if threads == 1 {
@@ -111,7 +112,7 @@ func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
 		t.Log("allocations are not checked: the race detector makes some")
 		return
 	}
-	pool := layers.NewWorkers(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	f, err := SetUp(&layers.Env{Workers: pool}, text, bottom...)
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -57,7 +57,7 @@ type accuracy struct {
 	counts blob.Blob // ints, for a device
 
 	x    []float32 // the scores, which the parts of task look at
-	task kernel.Task
+	task parallel.Task
 }
 
 var (
@@ -76,7 +76,7 @@ func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
 		ignore = p.IgnoreLabel
 	}
 	l.labels = layers.NewLabels(spec, ignore)
-	l.task = kernel.TaskFunc(l.judge)
+	l.task = parallel.TaskFunc(l.judge)
 	return l, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -80,8 +80,8 @@ func (l *euclideanLoss) Reshape(bottom, top []*blob.Blob) error {
 
 func (l *euclideanLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	workers := l.spec.Env.Workers
-	kernel.SubP(workers, l.diff, bottom[0].Data(), bottom[1].Data())
-	sum := kernel.SumSqP(workers, l.diff)
+	kernel.Sub(workers, bottom[0].Data(), bottom[1].Data(), l.diff)
+	sum := kernel.SumSq(workers, l.diff)
 	top[0].MutableData()[0] = float32(sum / float64(2*bottom[0].Num()))
 	return nil
 }
@@ -93,7 +93,7 @@ func (l *euclideanLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 	scale := top[0].Diff()[0] / float32(bottom[0].Num())
 	for i, b := range bottom {
 		if propagateDown[i] {
-			kernel.ScaleP(l.spec.Env.Workers, scale, l.diff, b.MutableDiff())
+			kernel.Scale(l.spec.Env.Workers, scale, l.diff, b.MutableDiff())
 		}
 		scale = -scale
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -64,7 +64,7 @@ type hingeLoss struct {
 
 	x, diff           []float32 // what the parts work on
 	scale             float32
-	sumTask, diffTask kernel.Task
+	sumTask, diffTask parallel.Task
 }
 
 var (
@@ -83,7 +83,7 @@ func newHingeLoss(spec *layers.Spec) (layers.Layer, error) {
 	default:
 		return nil, spec.Errorf("hinge_loss_param.norm", "got norm %v, want L1 or L2", norm)
 	}
-	l.sumTask, l.diffTask = kernel.TaskFunc(l.sumPart), kernel.TaskFunc(l.diffPart)
+	l.sumTask, l.diffTask = parallel.TaskFunc(l.sumPart), parallel.TaskFunc(l.diffPart)
 	return l, nil
 }
 

@@ -8,8 +8,9 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -81,7 +82,7 @@ type softmaxWithLoss struct {
 	// is an allocation.
 	p, diff           []float32
 	weight            float32
-	sumTask, diffTask kernel.Task
+	sumTask, diffTask parallel.Task
 }
 
 var (
@@ -107,7 +108,7 @@ func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
 		norm:   norm,
 		labels: layers.NewLabels(spec, ignore),
 	}
-	l.sumTask, l.diffTask = kernel.TaskFunc(l.sumPart), kernel.TaskFunc(l.diffPart)
+	l.sumTask, l.diffTask = parallel.TaskFunc(l.sumPart), parallel.TaskFunc(l.diffPart)
 	return l, nil
 }
 
@@ -165,7 +166,7 @@ func (l *softmaxWithLoss) Forward(_ context.Context, bottom, top []*blob.Blob) e
 	}
 	workers := l.spec.Env.Workers
 	l.p = l.prob.MutableData()
-	kernel.Softmax(workers, bottom[0].Data(), l.p, l.labels.Outer, l.labels.Classes, l.labels.Inner)
+	kernel.Softmax(workers, l.labels.Outer, l.labels.Classes, l.labels.Inner, bottom[0].Data(), l.p)
 	workers.Run(l.parts(), l.sumTask)
 	var sum float64
 	for _, s := range l.sums {
@@ -206,7 +207,7 @@ func (l *softmaxWithLoss) Backward(_ context.Context, top []*blob.Blob, propagat
 	}
 	l.weight = top[0].Diff()[0] / l.normalizer()
 	l.p, l.diff = l.prob.Data(), bottom[0].MutableDiff()
-	kernel.ScaleP(l.spec.Env.Workers, l.weight, l.p, l.diff)
+	kernel.Scale(l.spec.Env.Workers, l.weight, l.p, l.diff)
 	l.spec.Env.Workers.Run(l.parts(), l.diffTask)
 	return nil
 }

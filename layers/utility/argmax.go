@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/internal/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -52,7 +52,7 @@ type argMax struct {
 	outer, n, inner int   // the search is along n
 	scratch         []candidate
 	x, y            []float32
-	task            kernel.Task
+	task            parallel.Task
 }
 
 type candidate struct {
@@ -77,7 +77,7 @@ func newArgMax(spec *layers.Spec) (layers.Layer, error) {
 		axis:    int(p.GetAxis()),
 		hasAxis: p != nil && p.Axis != nil,
 	}
-	l.task = kernel.TaskFunc(l.search)
+	l.task = parallel.TaskFunc(l.search)
 	return l, nil
 }
 

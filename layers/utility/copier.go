@@ -1,8 +1,7 @@
 package utility
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // partSize is how many numbers one part of a parallel loop works on.
@@ -16,17 +15,17 @@ type copier struct {
 	dstStep, srcStep     int // from the start of one row to the next
 	rows, width          int
 	rowsPerPart, columns int // columns are the parts in which long rows are cut
-	task                 kernel.Task
+	task                 parallel.Task
 }
 
 func newCopier() *copier {
 	c := new(copier)
-	c.task = kernel.TaskFunc(c.part)
+	c.task = parallel.TaskFunc(c.part)
 	return c
 }
 
 // copy copies rows of the given width.
-func (c *copier) copy(p *layers.Workers, dst []float32, dstStep int, src []float32, srcStep, rows, width int) {
+func (c *copier) copy(p *parallel.Pool, dst []float32, dstStep int, src []float32, srcStep, rows, width int) {
 	if rows == 0 || width == 0 {
 		return
 	}

@@ -6,8 +6,9 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -57,7 +58,7 @@ type eltwise struct {
 	dx    []float32 // of bottom i
 	i     int
 
-	forward, backward kernel.Task
+	forward, backward parallel.Task
 }
 
 var (
@@ -68,7 +69,7 @@ var (
 func newEltwise(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetEltwiseParam()
 	l := &eltwise{spec: spec, op: p.GetOperation(), coeff: p.GetCoeff(), stable: p.GetStableProdGrad()}
-	var forward kernel.TaskFunc
+	var forward parallel.TaskFunc
 	switch l.op {
 	case caffepb.EltwiseParameter_PROD:
 		if len(l.coeff) > 0 {
@@ -82,7 +83,7 @@ func newEltwise(spec *layers.Spec) (layers.Layer, error) {
 	default:
 		return nil, spec.Errorf("eltwise_param.operation", "got operation %v, want PROD, SUM or MAX", l.op)
 	}
-	l.forward, l.backward = forward, kernel.TaskFunc(l.gradient)
+	l.forward, l.backward = forward, parallel.TaskFunc(l.gradient)
 	return l, nil
 }
 
@@ -135,9 +136,9 @@ func (l *eltwise) part(i int) (lo, hi int) { return i * partSize, min((i+1)*part
 func (l *eltwise) prod(_, part int) {
 	lo, hi := l.part(part)
 	y := l.y[lo:hi]
-	kernel.Mul(y, l.x[0][lo:hi], l.x[1][lo:hi])
+	kernel.Mul(nil, l.x[0][lo:hi], l.x[1][lo:hi], y)
 	for _, x := range l.x[2:] {
-		kernel.Mul(y, y, x[lo:hi])
+		kernel.Mul(nil, y, x[lo:hi], y)
 	}
 }
 
@@ -145,13 +146,13 @@ func (l *eltwise) sum(_, part int) {
 	lo, hi := l.part(part)
 	y := l.y[lo:hi]
 	if l.coeff[0] == 1 && l.coeff[1] == 1 {
-		kernel.Add(y, l.x[0][lo:hi], l.x[1][lo:hi])
+		kernel.Add(nil, l.x[0][lo:hi], l.x[1][lo:hi], y)
 	} else {
-		kernel.Scale(l.coeff[0], l.x[0][lo:hi], y)
-		kernel.Axpy(l.coeff[1], l.x[1][lo:hi], y)
+		kernel.Scale(nil, l.coeff[0], l.x[0][lo:hi], y)
+		kernel.Axpy(nil, l.coeff[1], l.x[1][lo:hi], y)
 	}
 	for i, x := range l.x[2:] {
-		kernel.Axpy(l.coeff[2+i], x[lo:hi], y)
+		kernel.Axpy(nil, l.coeff[2+i], x[lo:hi], y)
 	}
 }
 
@@ -200,7 +201,7 @@ func (l *eltwise) gradient(_, part int) {
 	dx, dy := l.dx[lo:hi], l.dy[lo:hi]
 	switch {
 	case l.op == caffepb.EltwiseParameter_SUM:
-		kernel.Scale(l.coeff[l.i], dy, dx)
+		kernel.Scale(nil, l.coeff[l.i], dy, dx)
 	case l.op == caffepb.EltwiseParameter_MAX:
 		for k, from := range l.largest[lo:hi] {
 			dx[k] = 0
@@ -210,10 +211,10 @@ func (l *eltwise) gradient(_, part int) {
 		}
 	case l.stable:
 		l.productOfOthers(dx, lo)
-		kernel.Mul(dx, dx, dy)
+		kernel.Mul(nil, dx, dy, dx)
 	default:
-		kernel.Div(dx, l.y[lo:hi], l.x[l.i][lo:hi])
-		kernel.Mul(dx, dx, dy)
+		kernel.Div(nil, l.y[lo:hi], l.x[l.i][lo:hi], dx)
+		kernel.Mul(nil, dx, dy, dx)
 	}
 }
 
@@ -228,7 +229,7 @@ func (l *eltwise) productOfOthers(dx []float32, lo int) {
 			copy(dx, x[lo:])
 			first = false
 		default:
-			kernel.Mul(dx, dx, x[lo:])
+			kernel.Mul(nil, dx, x[lo:], dx)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -50,7 +50,7 @@ func (l *silence) BackwardReads() (bottom, top bool) { return false, false }
 func (l *silence) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	for i, b := range bottom {
 		if propagateDown[i] {
-			kernel.FillP(l.spec.Env.Workers, b.MutableDiff(), 0)
+			kernel.Fill(l.spec.Env.Workers, 0, b.MutableDiff())
 		}
 	}
 	return nil

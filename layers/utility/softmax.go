@@ -5,7 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -67,7 +67,7 @@ func (l *softmax) Reshape(bottom, top []*blob.Blob) error {
 }
 
 func (l *softmax) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	kernel.Softmax(l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData(), l.outer, l.classes, l.inner)
+	kernel.Softmax(l.spec.Env.Workers, l.outer, l.classes, l.inner, bottom[0].Data(), top[0].MutableData())
 	return nil
 }
 
@@ -76,7 +76,7 @@ func (l *softmax) BackwardReads() (bottom, top bool) { return false, true }
 
 func (l *softmax) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
-		kernel.SoftmaxBackward(l.spec.Env.Workers, top[0].Data(), top[0].Diff(), bottom[0].MutableDiff(), l.outer, l.classes, l.inner)
+		kernel.SoftmaxBackward(l.spec.Env.Workers, l.outer, l.classes, l.inner, top[0].Data(), top[0].Diff(), bottom[0].MutableDiff())
 	}
 	return nil
 }

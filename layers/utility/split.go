@@ -5,7 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -76,12 +76,12 @@ func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	}
 	workers, dx := l.spec.Env.Workers, bottom[0].MutableDiff()
 	if len(top) == 1 {
-		kernel.CopyP(workers, dx, top[0].Diff())
+		kernel.Copy(workers, top[0].Diff(), dx)
 		return nil
 	}
-	kernel.AddP(workers, dx, top[0].Diff(), top[1].Diff())
+	kernel.Add(workers, top[0].Diff(), top[1].Diff(), dx)
 	for _, t := range top[2:] {
-		kernel.AddP(workers, dx, dx, t.Diff())
+		kernel.Add(workers, dx, t.Diff(), dx)
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ package utility
 import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/internal/kernel"
-	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // share makes y, of the same count, another view of the numbers and of the
@@ -21,9 +21,9 @@ func share(y, x *blob.Blob) error {
 // passBack gives x the gradient of y, where that is not the same memory
 // already: a net may have given the two blobs memory of their own after
 // Reshape.
-func passBack(p *layers.Workers, x, y *blob.Blob) {
+func passBack(p *parallel.Pool, x, y *blob.Blob) {
 	if !x.SharesDiff(y) {
-		kernel.CopyP(p, x.MutableDiff(), y.Diff())
+		kernel.Copy(p, y.Diff(), x.MutableDiff())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -266,7 +266,7 @@ func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDow
 			l.conv.BackwardBias(w, dy, dbias)
 		}
 		if propagateDown[i] {
-			l.conv.BackwardData(w, dy, l.Blobs[0].Data(), x.MutableDiff())
+			l.conv.BackwardData(w, l.Blobs[0].Data(), dy, x.MutableDiff())
 		}
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -85,9 +85,9 @@ func (l *lrn) Reshape(bottom, top []*blob.Blob) error {
 func (l *lrn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, b, x, y := l.spec.Env.Workers, bottom[0], bottom[0].Data(), top[0].MutableData()
 	if l.within {
-		kernel.LRNWithinForward(w, x, y, b.CountRange(0, 2), b.Dim(2), b.Dim(3), l.size, l.alpha, l.beta)
+		kernel.LRNWithinForward(w, b.CountRange(0, 2), b.Dim(2), b.Dim(3), l.size, l.alpha, l.beta, x, y)
 	} else {
-		kernel.LRNForward(w, x, y, b.Dim(0), b.Dim(1), b.CountFrom(2), l.size, l.alpha, l.beta, l.k)
+		kernel.LRNForward(w, b.Dim(0), b.Dim(1), b.CountFrom(2), l.size, l.alpha, l.beta, l.k, x, y)
 	}
 	return nil
 }
@@ -102,9 +102,9 @@ func (l *lrn) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool
 	}
 	w, b, x, dy, dx := l.spec.Env.Workers, bottom[0], bottom[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
 	if l.within {
-		kernel.LRNWithinBackward(w, x, dy, dx, b.CountRange(0, 2), b.Dim(2), b.Dim(3), l.size, l.alpha, l.beta)
+		kernel.LRNWithinBackward(w, b.CountRange(0, 2), b.Dim(2), b.Dim(3), l.size, l.alpha, l.beta, x, dy, dx)
 	} else {
-		kernel.LRNBackward(w, x, dy, dx, b.Dim(0), b.Dim(1), b.CountFrom(2), l.size, l.alpha, l.beta, l.k)
+		kernel.LRNBackward(w, b.Dim(0), b.Dim(1), b.CountFrom(2), l.size, l.alpha, l.beta, l.k, x, dy, dx)
 	}
 	return nil
 }

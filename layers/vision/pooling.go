@@ -6,7 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -213,7 +213,7 @@ func (l *pooling) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 	}
 	w, dy, dx := l.spec.Env.Workers, top[0].Diff(), bottom[0].MutableDiff()
 	if l.max {
-		kernel.MaxPoolBackward(w, l.g, dy, l.mask, dx)
+		kernel.MaxPoolBackward(w, l.g, l.mask, dy, dx)
 	} else {
 		kernel.AvePoolBackward(w, l.g, dy, dx)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 	"github.com/gocaffe/gocaffe/plugins/margin"
 )
 
@@ -139,7 +139,7 @@ func (l *marginInnerProduct) normalize() {
 	for c := range l.N {
 		w := weights[c*l.K : (c+1)*l.K]
 		if norm := margin.Norm(w); norm > 0 {
-			math32.Scale(1/norm, w, w)
+			kernel.Scale(nil, 1/norm, w, w)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (l *marginInnerProduct) Backward(_ context.Context, top []*blob.Blob, propa
 		x, dx := bottom[0].Data(), bottom[0].MutableDiff()
 		for i := range l.M {
 			_, q := l.coefficients(i)
-			math32.Axpy(dy[l.At(i)]*q/(1+l.Lambda), l.X(x, i), l.X(dx, i))
+			kernel.Axpy(nil, dy[l.At(i)]*q/(1+l.Lambda), l.X(x, i), l.X(dx, i))
 		}
 	}
 	return nil

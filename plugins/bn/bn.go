@@ -12,8 +12,8 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -205,7 +205,7 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		copy(l.mean, l.Blobs[runningMean].Data())
 		copy(l.invstd, l.Blobs[runningInvStd].Data())
 	} else {
-		math32.ChannelStats(w, x, l.mean, l.variance, l.n, l.c, l.s)
+		kernel.ChannelStats(w, l.n, l.c, l.s, x, l.mean, l.variance)
 		for i, v := range l.variance {
 			l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.options.Eps)))
 		}
@@ -216,41 +216,41 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if l.keeps(bottom, top) {
 		normalized = l.xnorm
 	}
-	math32.ChannelNormalize(w, normalized, x, l.mean, l.invstd, l.n, l.c, l.s)
-	math32.ChannelScaleShift(w, y, normalized, l.Blobs[slope].Data(), l.Blobs[bias].Data(), l.n, l.c, l.s)
+	kernel.ChannelNormalize(w, l.n, l.c, l.s, x, l.mean, l.invstd, normalized)
+	kernel.ChannelScaleShift(w, l.n, l.c, l.s, normalized, l.Blobs[slope].Data(), l.Blobs[bias].Data(), y)
 	return nil
 }
 
 // move moves a running statistic towards that of the batch.
 func (l *bn) move(batch []float32, running *blob.Blob) {
-	math32.Axpby(1-l.options.Momentum, batch, l.options.Momentum, running.MutableData())
+	kernel.Axpby(nil, 1-l.options.Momentum, batch, l.options.Momentum, running.MutableData())
 }
 
 // Backward computes the diff of the bottom and adds to those of slope and bias.
 func (l *bn) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w, dy := l.spec.Env.Workers, top[0].Diff()
-	math32.Mul(l.factor, l.invstd, l.Blobs[slope].Data())
+	kernel.Mul(nil, l.invstd, l.Blobs[slope].Data(), l.factor)
 	if l.options.Frozen {
 		if propagateDown[0] {
-			math32.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.factor, nil, l.n, l.c, l.s)
+			kernel.ChannelScaleShift(w, l.n, l.c, l.s, dy, l.factor, nil, bottom[0].MutableDiff())
 		}
 		return nil
 	}
 	xnorm := l.normalized(bottom[0], top[0], propagateDown[0])
 	if l.Needs(slope) {
-		math32.ChannelDot(w, l.variance, dy, xnorm, l.n, l.c, l.s)
-		math32.Axpy(1, l.variance, l.Blobs[slope].MutableDiff())
+		kernel.ChannelDot(w, l.n, l.c, l.s, dy, xnorm, l.variance)
+		kernel.Axpy(nil, 1, l.variance, l.Blobs[slope].MutableDiff())
 	}
 	if l.Needs(bias) {
-		math32.ChannelSum(w, l.variance, dy, l.n, l.c, l.s)
-		math32.Axpy(1, l.variance, l.Blobs[bias].MutableDiff())
+		kernel.ChannelSum(w, l.n, l.c, l.s, dy, l.variance)
+		kernel.Axpy(nil, 1, l.variance, l.Blobs[bias].MutableDiff())
 	}
 	switch {
 	case !propagateDown[0]:
 	case l.running:
-		math32.ChannelScaleShift(w, bottom[0].MutableDiff(), dy, l.factor, nil, l.n, l.c, l.s)
+		kernel.ChannelScaleShift(w, l.n, l.c, l.s, dy, l.factor, nil, bottom[0].MutableDiff())
 	default:
-		math32.ChannelNormalizeBackward(w, bottom[0].MutableDiff(), dy, xnorm, l.factor, l.n, l.c, l.s)
+		kernel.ChannelNormalizeBackward(w, l.n, l.c, l.s, xnorm, l.factor, dy, bottom[0].MutableDiff())
 	}
 	return nil
 }
@@ -267,6 +267,6 @@ func (l *bn) normalized(bottom, top *blob.Blob, propagateDown bool) []float32 {
 		l.scratch()
 		xnorm = l.xnorm
 	}
-	math32.ChannelNormalize(l.spec.Env.Workers, xnorm, bottom.Data(), l.mean, l.invstd, l.n, l.c, l.s)
+	kernel.ChannelNormalize(l.spec.Env.Workers, l.n, l.c, l.s, bottom.Data(), l.mean, l.invstd, xnorm)
 	return xnorm
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 )
 
 //go:embed center_loss.proto
@@ -176,12 +176,12 @@ func (l *centerLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 	}
 	x, centers := bottom[0].Data(), l.Blobs[0].Data()
 	for i, c := range l.class {
-		math32.Sub(l.row(l.distance, i), l.row(x, i), l.row(centers, int(c)))
+		kernel.Sub(nil, l.row(x, i), l.row(centers, int(c)), l.row(l.distance, i))
 	}
 	distance := l.distance[:l.m*l.k]
-	sum := math32.SumSq(distance) / 2
+	sum := kernel.SumSq(nil, distance) / 2
 	if l.l1() {
-		sum = math32.Asum(distance)
+		sum = kernel.Asum(nil, distance)
 	}
 	top[0].MutableData()[0] = float32(sum / float64(l.m))
 	return nil
@@ -205,11 +205,11 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 		}
 		diff := l.Blobs[0].MutableDiff()
 		for i, c := range l.class {
-			math32.Axpy(-1/float32(1+l.count[c]), l.row(distance, i), l.row(diff, int(c)))
+			kernel.Axpy(nil, -1/float32(1+l.count[c]), l.row(distance, i), l.row(diff, int(c)))
 		}
 	}
 	if propagateDown[0] {
-		math32.Scale(top[0].Diff()[0]/float32(l.m), distance, bottom[0].MutableDiff())
+		kernel.Scale(nil, top[0].Diff()[0]/float32(l.m), distance, bottom[0].MutableDiff())
 	}
 	return nil
 }

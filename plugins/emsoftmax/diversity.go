@@ -3,8 +3,8 @@ package emsoftmax
 import (
 	"math"
 
-	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // diversity is the term of eq. 6 with its weight,
@@ -84,7 +84,7 @@ func (s *diversity) of(x []float32, v int) []float32 {
 func (s *diversity) row(x []float32, i int) []float32 { return x[i*s.d : (i+1)*s.d] }
 
 // forward returns the term, and leaves D in grad.
-func (s *diversity) forward(w *layers.Workers, weights []float32) float64 {
+func (s *diversity) forward(w *parallel.Pool, weights []float32) float64 {
 	s.normalized(weights)
 	for v := range s.v {
 		s.center(s.of(s.unit, v), s.of(s.c, v))
@@ -94,7 +94,7 @@ func (s *diversity) forward(w *layers.Workers, weights []float32) float64 {
 	} else {
 		s.gradGrams(w)
 	}
-	return float64(s.scale) * math32.Dot(s.c, s.grad)
+	return float64(s.scale) * kernel.Dot(nil, s.c, s.grad)
 }
 
 // normalized sets unit and invNorm.
@@ -109,8 +109,8 @@ func (s *diversity) normalized(weights []float32) {
 	}
 	for i := range len(weights) / size {
 		from, to := weights[i*size:(i+1)*size], s.unit[i*size:(i+1)*size]
-		s.invNorm[i] = inverse(math.Sqrt(math32.SumSq(from)))
-		math32.Scale(s.invNorm[i], from, to)
+		s.invNorm[i] = inverse(math.Sqrt(kernel.SumSq(nil, from)))
+		kernel.Scale(nil, s.invNorm[i], from, to)
 	}
 }
 
@@ -127,39 +127,39 @@ func inverse(norm float64) float32 {
 func (s *diversity) center(unit, c []float32) {
 	clear(s.mean)
 	for k := range s.k {
-		math32.Axpy(-1/float32(s.k), s.row(unit, k), s.mean)
+		kernel.Axpy(nil, -1/float32(s.k), s.row(unit, k), s.mean)
 	}
 	for k := range s.k {
-		math32.Add(s.row(c, k), s.row(unit, k), s.mean)
+		kernel.Add(nil, s.row(unit, k), s.mean, s.row(c, k))
 	}
 }
 
 // gradGrams computes D by way of the Gram matrices.
-func (s *diversity) gradGrams(w *layers.Workers) {
+func (s *diversity) gradGrams(w *parallel.Pool) {
 	for v := range s.v {
 		c := s.of(s.c, v)
-		math32.Gemm(w, false, true, s.k, s.k, s.d, 1, c, s.d, c, s.d, 0, s.of(s.gram, v), s.k)
+		kernel.Gemm(w, false, true, s.k, s.k, s.d, 1, c, s.d, c, s.d, 0, s.of(s.gram, v), s.k)
 	}
 	for v := range s.v {
 		clear(s.others)
 		for u := range s.v {
 			if u != v {
-				math32.Axpy(1, s.of(s.gram, u), s.others)
+				kernel.Axpy(nil, 1, s.of(s.gram, u), s.others)
 			}
 		}
-		math32.Gemm(w, false, false, s.k, s.d, s.k, 1, s.others, s.k, s.of(s.c, v), s.d, 0, s.of(s.grad, v), s.d)
+		kernel.Gemm(w, false, false, s.k, s.d, s.k, 1, s.others, s.k, s.of(s.c, v), s.d, 0, s.of(s.grad, v), s.d)
 	}
 }
 
 // gradCrosses computes D by way of the cross products of the pairs.
-func (s *diversity) gradCrosses(w *layers.Workers) {
+func (s *diversity) gradCrosses(w *parallel.Pool) {
 	clear(s.grad)
 	for v := range s.v {
 		for u := range v {
 			cu, cv := s.of(s.c, u), s.of(s.c, v)
-			math32.Gemm(w, true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, s.gram, s.d)
-			math32.Gemm(w, false, false, s.k, s.d, s.d, 1, cu, s.d, s.gram, s.d, 1, s.of(s.grad, v), s.d)
-			math32.Gemm(w, false, true, s.k, s.d, s.d, 1, cv, s.d, s.gram, s.d, 1, s.of(s.grad, u), s.d)
+			kernel.Gemm(w, true, false, s.d, s.d, s.k, 1, cu, s.d, cv, s.d, 0, s.gram, s.d)
+			kernel.Gemm(w, false, false, s.k, s.d, s.d, 1, cu, s.d, s.gram, s.d, 1, s.of(s.grad, v), s.d)
+			kernel.Gemm(w, false, true, s.k, s.d, s.d, 1, cv, s.d, s.gram, s.d, 1, s.of(s.grad, u), s.d)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (s *diversity) backward(lossWeight float32, dw []float32) {
 		scale *= 4
 	}
 	if s.normalize == "NONE" {
-		math32.Axpy(scale, s.grad, dw)
+		kernel.Axpy(nil, scale, s.grad, dw)
 		return
 	}
 	size := s.d
@@ -185,13 +185,13 @@ func (s *diversity) backward(lossWeight float32, dw []float32) {
 		}
 		grad, to := s.grad[i*size:(i+1)*size], dw[i*size:(i+1)*size]
 		if !s.exact {
-			math32.Axpy(scale, grad, to)
+			kernel.Axpy(nil, scale, grad, to)
 			continue
 		}
 		// Through ŵ = w/|w|: the part across ŵ, divided by |w|.
 		unit := s.unit[i*size : (i+1)*size]
-		along := float32(math32.Dot(unit, grad))
-		math32.Axpy(scale*inv, grad, to)
-		math32.Axpy(-scale*inv*along, unit, to)
+		along := float32(kernel.Dot(nil, unit, grad))
+		kernel.Axpy(nil, scale*inv, grad, to)
+		kernel.Axpy(nil, -scale*inv*along, unit, to)
 	}
 }

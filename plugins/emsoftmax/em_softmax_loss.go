@@ -19,8 +19,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -304,9 +304,9 @@ func (l *emSoftmaxLoss) weights() []float32 {
 	size := l.k * l.d
 	copy(l.mean, w[:size])
 	for v := 1; v < int(l.options.V); v++ {
-		math32.Axpy(1, w[v*size:(v+1)*size], l.mean)
+		kernel.Axpy(nil, 1, w[v*size:(v+1)*size], l.mean)
 	}
-	math32.Scale(1/float32(l.options.V), l.mean, l.mean)
+	kernel.Scale(nil, 1/float32(l.options.V), l.mean, l.mean)
 	return l.mean
 }
 
@@ -319,7 +319,7 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	w := l.spec.Env.Workers
 	n := l.groups * l.k
 	l.z, l.p = l.scores.MutableData(), l.prob.MutableData()
-	math32.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, l.z, n)
+	kernel.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, l.z, n)
 	if len(top) == 2 {
 		l.averageScores(top[1].MutableData())
 	}
@@ -330,7 +330,7 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 			}
 		}
 	}
-	math32.Softmax(w, l.z, l.p, l.m*l.groups, l.k, 1)
+	kernel.Softmax(w, l.m*l.groups, l.k, 1, l.z, l.p)
 	w.Run(l.parts(), (*sumTask)(l))
 	var sum float64
 	for _, s := range l.sums {
@@ -355,10 +355,10 @@ func (l *emSoftmaxLoss) averageScores(dst []float32) {
 		z, row := l.z[i*l.groups*l.k:], dst[i*l.k:(i+1)*l.k]
 		copy(row, z)
 		for v := 1; v < l.groups; v++ {
-			math32.Axpy(1, z[v*l.k:(v+1)*l.k], row)
+			kernel.Axpy(nil, 1, z[v*l.k:(v+1)*l.k], row)
 		}
 	}
-	math32.Scale(1/float32(l.groups), dst, dst)
+	kernel.Scale(nil, 1/float32(l.groups), dst, dst)
 }
 
 func (l *emSoftmaxLoss) normalizer() float32 { return l.norm.Normalizer(l.m, 1, l.valid) }
@@ -398,7 +398,7 @@ func (t *sumTask) Do(_, i int) {
 // crossEntropy returns -log softmax(z)[c], for a probability that float32
 // cannot hold.
 func crossEntropy(z []float32, c int) float64 {
-	most := math32.Max(z)
+	most := kernel.Max(nil, z)
 	var sum float64
 	for _, v := range z {
 		sum += math.Exp(float64(v) - float64(most))
@@ -419,7 +419,7 @@ func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 	l.scale = lossWeight / l.normalizer()
 	w.Run(l.parts(), (*diffTask)(l))
 	if propagateDown[0] {
-		math32.Gemm(w, false, false, l.m, l.d, n, 1, l.z, n, l.weights(), l.d, 0, bottom[0].MutableDiff(), l.d)
+		kernel.Gemm(w, false, false, l.m, l.d, n, 1, l.z, n, l.weights(), l.d, 0, bottom[0].MutableDiff(), l.d)
 	}
 	if l.Needs(0) {
 		l.backwardWeights(bottom[0].Data(), lossWeight)
@@ -438,7 +438,7 @@ type diffTask emSoftmaxLoss
 func (t *diffTask) Do(_, i int) {
 	l := (*emSoftmaxLoss)(t)
 	lo, hi := l.part(i)
-	math32.Scale(l.scale, l.p[lo*l.k:hi*l.k], l.z[lo*l.k:hi*l.k])
+	kernel.Scale(nil, l.scale, l.p[lo*l.k:hi*l.k], l.z[lo*l.k:hi*l.k])
 	for place := lo; place < hi; place++ {
 		if c := int(l.class[place/l.groups]); c >= 0 {
 			at := place*l.k + c
@@ -455,13 +455,13 @@ func (t *diffTask) Do(_, i int) {
 func (l *emSoftmaxLoss) backwardWeights(x []float32, lossWeight float32) {
 	w, n, dw := l.spec.Env.Workers, l.groups*l.k, l.Blobs[0].MutableDiff()
 	if l.average && l.options.V > 1 {
-		math32.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), l.z, n, x, l.d, 0, l.mean, l.d)
+		kernel.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), l.z, n, x, l.d, 0, l.mean, l.d)
 		for v := range int(l.options.V) {
-			math32.Axpy(1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
+			kernel.Axpy(nil, 1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
 		}
 		return
 	}
-	math32.Gemm(w, true, false, n, l.d, l.m, 1, l.z, n, x, l.d, 1, dw, l.d)
+	kernel.Gemm(w, true, false, n, l.d, l.m, 1, l.z, n, x, l.d, 1, dw, l.d)
 	if l.diverse() {
 		l.diversity.backward(lossWeight, dw)
 	}

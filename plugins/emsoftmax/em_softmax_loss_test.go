@@ -16,6 +16,7 @@ import (
 	_ "github.com/gocaffe/gocaffe/layers/common"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/layers/loss"
+	"github.com/gocaffe/gocaffe/parallel"
 	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
 )
 
@@ -249,7 +250,7 @@ func testSoftmaxWithLoss(t *testing.T, device *cuda.Device) {
 				for i := range x.MutableData() {
 					x.MutableData()[i] *= scale
 				}
-				pool := layers.NewWorkers(2)
+				pool := parallel.NewPool(2)
 				defer pool.Close()
 				setUp := func(text string, bottom ...*blob.Blob) *layertest.Fixture {
 					f, err := layertest.SetUp(&layers.Env{Seed: 1, Workers: pool, Device: device}, text, bottom...)
@@ -504,7 +505,7 @@ func TestMACs(t *testing.T) {
 // the place of, for the batch and the features of LiuNet.
 func BenchmarkLoss(b *testing.B) {
 	const m, d = 128, 256
-	pool := layers.NewWorkers(0)
+	pool := parallel.NewPool(0)
 	defer pool.Close()
 	for _, k := range []int{10, 100, 1000} {
 		x, label := layertest.Gaussian(1, m, d), labels(m, k)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 	"github.com/gocaffe/gocaffe/plugins/margin"
 )
 
@@ -153,10 +153,10 @@ func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDow
 		_, _, along := margin.Psi(l.Factor, it.cos)
 		along *= -dy[l.At(i)] / (1 + l.Lambda)
 		if propagateDown[0] && it.normX > 0 {
-			math32.Axpy(along*((it.normW+tiny)/it.normX), l.X(x.Data(), i), l.X(x.MutableDiff(), i))
+			kernel.Axpy(nil, along*((it.normW+tiny)/it.normX), l.X(x.Data(), i), l.X(x.MutableDiff(), i))
 		}
 		if l.Needs(0) {
-			math32.Axpy(along*(it.normX/(it.normW+tiny)), l.W(weights.Data(), i), l.W(weights.MutableDiff(), i))
+			kernel.Axpy(nil, along*(it.normX/(it.normW+tiny)), l.W(weights.Data(), i), l.W(weights.MutableDiff(), i))
 		}
 	}
 	return nil

@@ -15,8 +15,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 )
 
 // Options has the fields that the messages of both layers have.
@@ -184,7 +184,7 @@ func (l *InnerProduct) Start(bottom, top []*blob.Blob) error {
 
 // Product sets the first top to x Wᵀ.
 func (l *InnerProduct) Product(x, y *blob.Blob) {
-	math32.Gemm(l.Spec.Env.Workers, false, true, l.M, l.N, l.K, 1, x.Data(), l.K, l.Blobs[0].Data(), l.K, 0, y.MutableData(), l.N)
+	kernel.Gemm(l.Spec.Env.Workers, false, true, l.M, l.N, l.K, 1, x.Data(), l.K, l.Blobs[0].Data(), l.K, 0, y.MutableData(), l.N)
 }
 
 // At returns where in the first top the score of item i's true class is.
@@ -213,12 +213,12 @@ func (l *InnerProduct) Gradient(dy []float32, across func(i int) float32) []floa
 
 // BackwardX sets the diff of x to g W.
 func (l *InnerProduct) BackwardX(g []float32, x *blob.Blob) {
-	math32.Gemm(l.Spec.Env.Workers, false, false, l.M, l.K, l.N, 1, g, l.N, l.Blobs[0].Data(), l.K, 0, x.MutableDiff(), l.K)
+	kernel.Gemm(l.Spec.Env.Workers, false, false, l.M, l.K, l.N, 1, g, l.N, l.Blobs[0].Data(), l.K, 0, x.MutableDiff(), l.K)
 }
 
 // BackwardW adds gᵀ x to the diff of the weights.
 func (l *InnerProduct) BackwardW(g []float32, x *blob.Blob) {
-	math32.Gemm(l.Spec.Env.Workers, true, false, l.N, l.K, l.M, 1, g, l.N, x.Data(), l.K, 1, l.Blobs[0].MutableDiff(), l.K)
+	kernel.Gemm(l.Spec.Env.Workers, true, false, l.N, l.K, l.M, 1, g, l.N, x.Data(), l.K, 1, l.Blobs[0].MutableDiff(), l.K)
 }
 
 // NoGradient is the error of a backward pass to the labels.
@@ -227,4 +227,4 @@ func (l *InnerProduct) NoGradient() error {
 }
 
 // Norm returns the length of a vector.
-func Norm(x []float32) float32 { return float32(math.Sqrt(math32.SumSq(x))) }
+func Norm(x []float32) float32 { return float32(math.Sqrt(kernel.SumSq(nil, x))) }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/math32"
 )
 
 func init() {
@@ -232,7 +232,7 @@ func (l *innerDistance) normalize() {
 	w := l.Blobs[0].MutableData()
 	for n := range l.n {
 		row := l.row(w, n)
-		math32.Scale(float32(1/math.Sqrt(math32.SumSq(row)+1e-6)), row, row)
+		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-6)), row, row)
 	}
 }
 
@@ -244,12 +244,12 @@ func (t *distanceTask) Do(worker, m int) {
 	l := (*innerDistance)(t)
 	difference := l.row(l.scratch, worker)
 	for n := range l.n {
-		math32.Sub(difference, l.row(l.x, m), l.row(l.w, n))
-		distance := math32.SumSq
+		kernel.Sub(nil, l.row(l.x, m), l.row(l.w, n), difference)
+		distance := kernel.SumSq
 		if l.options.DistanceType == "L1" {
-			distance = math32.Asum
+			distance = kernel.Asum
 		}
-		l.y[m*l.n+n] = float32(distance(difference))
+		l.y[m*l.n+n] = float32(distance(nil, difference))
 	}
 }
 
@@ -283,10 +283,10 @@ func (l *innerDistance) backwardItems(dx []float32) {
 		return
 	}
 	for m := range l.m {
-		sum := math32.Sum(l.dy[m*l.n : (m+1)*l.n])
-		math32.Scale(float32(2*sum), l.row(l.x, m), l.row(dx, m))
+		sum := kernel.Sum(nil, l.dy[m*l.n:(m+1)*l.n])
+		kernel.Scale(nil, float32(2*sum), l.row(l.x, m), l.row(dx, m))
 	}
-	math32.Gemm(workers, false, false, l.m, l.k, l.n, -2, l.dy, l.n, l.w, l.k, 1, dx, l.k)
+	kernel.Gemm(workers, false, false, l.m, l.k, l.n, -2, l.dy, l.n, l.w, l.k, 1, dx, l.k)
 }
 
 // backwardCenters adds to the diff of w.
@@ -304,11 +304,11 @@ func (l *innerDistance) backwardCenters(dw []float32) {
 		workers.Run(l.n, (*centerSignTask)(l))
 		return
 	}
-	math32.ChannelSum(workers, l.sums, l.dy, l.m, l.n, 1)
+	kernel.ChannelSum(workers, l.m, l.n, 1, l.dy, l.sums)
 	for n := range l.n {
-		math32.Axpy(2*l.sums[n], l.row(l.w, n), l.row(dw, n))
+		kernel.Axpy(nil, 2*l.sums[n], l.row(l.w, n), l.row(dw, n))
 	}
-	math32.Gemm(workers, true, false, l.n, l.k, l.m, -2, l.dy, l.n, l.x, l.k, 1, dw, l.k)
+	kernel.Gemm(workers, true, false, l.n, l.k, l.m, -2, l.dy, l.n, l.x, l.k, 1, dw, l.k)
 }
 
 // itemSignTask sets the diff of an item with L1.

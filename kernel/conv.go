@@ -1,0 +1,71 @@
+package kernel
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// ConvParams is the geometry of a convolution, as in Caffe's
+// base_conv_layer.cpp. The slices have one element for each spatial axis.
+type ConvParams struct {
+	Batch    int   // number of images
+	Channels int   // of the input
+	Outputs  int   // channels of the output, Caffe's num_output
+	Group    int   // groups that Channels and Outputs are divided into
+	In       []int // spatial shape of the input
+	Kernel   []int // spatial shape of the kernel
+	Pad      []int // zeros on both sides of the input
+	Stride   []int
+	Dilation []int
+	Direct   bool // do not use Winograd's algorithm
+}
+
+// A Conv computes a convolution of one geometry and its gradients. It has any
+// number of spatial axes. The arrays are
+//
+//	x       (Batch, Channels, In...)
+//	weight  (Outputs, Channels/Group, Kernel...)
+//	bias    (Outputs)
+//	y       (Batch, Outputs, OutShape...)
+//
+// and their gradients have the same shapes. A Conv has work space of its own, so
+// two goroutines must not use it at the same time.
+type Conv struct{ conv *kernel.Conv }
+
+// NewConv returns the convolution of the given geometry, or an error that says
+// which of its values is impossible.
+func NewConv(g ConvParams) (*Conv, error) {
+	conv, err := kernel.NewConv(kernel.ConvParams(g))
+	if err != nil {
+		return nil, err
+	}
+	return &Conv{conv}, nil
+}
+
+// OutShape returns the spatial shape of y.
+func (c *Conv) OutShape() []int { return c.conv.OutShape() }
+
+// MACs returns the number of multiply-adds of Forward, computed directly.
+func (c *Conv) MACs() int64 { return c.conv.MACs() }
+
+// Forward sets y to the convolution of x with weight, plus bias. A nil bias
+// counts as zeros.
+func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
+	c.conv.Forward(p, x, weight, bias, y)
+}
+
+// BackwardData sets dx to the gradient of x, given the gradient dy of y.
+func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
+	c.conv.BackwardData(p, dy, weight, dx)
+}
+
+// BackwardWeights adds the gradient of weight to dweight and, unless dbias is
+// nil, the gradient of bias to dbias.
+func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32) {
+	c.conv.BackwardWeights(p, x, dy, dweight, dbias)
+}
+
+// BackwardBias adds the gradient of bias to dbias.
+func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
+	c.conv.BackwardBias(p, dy, dbias)
+}

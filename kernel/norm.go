@@ -1,0 +1,63 @@
+package kernel
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// A Norm computes a batch normalization together with the scale, shift and
+// rectifier that may follow it, in one pass over memory:
+//
+//	z = Factor InvStd (x - Mean) + Shift    y = z where z > 0, Slope z elsewhere
+//
+// x and y are (N,C,S); Factor, Shift, Mean, Variance and InvStd are (C). Set the
+// sizes by Resize and the other inputs before each pass.
+type Norm struct {
+	N, C, S       int       // set by Resize
+	Factor, Shift []float32 // nil is 1 and 0
+	Slope         float32   // 1 is no rectifier
+	Eps           float32   // added to Variance, so that InvStd stays finite
+
+	Mean, Variance []float32 // input of Forward, output of ForwardBatch
+	InvStd         []float32 // 1/√(Variance + Eps), set by both
+
+	norm kernel.Norm
+}
+
+// Resize sets the sizes and allocates the statistics if C has changed.
+func (m *Norm) Resize(n, c, s int) {
+	m.norm.Resize(n, c, s)
+	m.N, m.C, m.S = n, c, s
+	m.Mean, m.Variance, m.InvStd = m.norm.Mean, m.norm.Variance, m.norm.InvStd
+}
+
+// inside returns the implementation with the inputs that the fields hold.
+func (m *Norm) inside() *kernel.Norm {
+	in := &m.norm
+	in.N, in.C, in.S = m.N, m.C, m.S
+	in.Factor, in.Shift, in.Slope, in.Eps = m.Factor, m.Shift, m.Slope, m.Eps
+	in.Mean, in.Variance, in.InvStd = m.Mean, m.Variance, m.InvStd
+	return in
+}
+
+// Forward computes y from x and the given Mean and Variance. y may be x.
+func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, y, x) }
+
+// ForwardBatch sets Mean and Variance to those of x, the variance being the
+// biased one, and computes y. y may be x.
+func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, y, x) }
+
+// Backward computes the gradients of the last pass, which was ForwardBatch if
+// batch is set and Forward otherwise. With dz, the gradient of z, being dy where
+// z > 0 and Slope dy elsewhere, it sets
+//
+//	sum = Σ dz             the gradient of Shift
+//	dot = Σ dz (x - Mean)  the gradient of Factor, divided by InvStd
+//	dx  = Factor InvStd dz                                                if batch is not set
+//	dx  = Factor InvStd (dz - mean(dz) - (x - Mean) InvStd² mean(dz (x - Mean)))  otherwise
+//
+// where sums and means are over each channel. x, dy and dx are (N,C,S), sum and
+// dot are (C). dx may be dy, or nil if it is not wanted.
+func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
+	m.inside().Backward(p, dx, x, dy, sum, dot, batch)
+}

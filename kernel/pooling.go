@@ -1,0 +1,43 @@
+package kernel
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// PoolParams is the geometry of a two-dimensional pooling, as in Caffe's
+// pooling_layer.cpp: it turns images of shape (Planes,H,W) into images of shape
+// (Planes,OutH,OutW), where Planes counts all channels of all items. Windows end
+// at the right and bottom edges of the padded image; for an average the padding
+// within the window counts as zeros. A window that covers nothing but padding is
+// allowed: its maximum is -MaxFloat32 with a mask of -1, its average is 0.
+type PoolParams struct {
+	Planes, H, W, OutH, OutW, KernelH, KernelW, PadH, PadW, StrideH, StrideW int
+}
+
+// MaxPoolForward sets y to the largest element of each window and mask to its
+// index within the plane: of equal ones the first, -1 if there is none. x is
+// (Planes,H,W); y and mask are (Planes,OutH,OutW).
+func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32) {
+	kernel.MaxPoolForward(p, kernel.PoolParams(g), x, y, mask)
+}
+
+// MaxPoolBackward sets dx to the gradient of MaxPoolForward: each dy is added to
+// the element that its mask points to. A mask outside the plane points to none.
+// mask and dy are (Planes,OutH,OutW), dx is (Planes,H,W).
+func MaxPoolBackward(p *parallel.Pool, g PoolParams, mask []int32, dy, dx []float32) {
+	kernel.MaxPoolBackward(p, kernel.PoolParams(g), dy, mask, dx)
+}
+
+// AvePoolForward sets y to the mean of each window. x is (Planes,H,W), y is
+// (Planes,OutH,OutW).
+func AvePoolForward(p *parallel.Pool, g PoolParams, x, y []float32) {
+	kernel.AvePoolForward(p, kernel.PoolParams(g), x, y)
+}
+
+// AvePoolBackward sets dx to the gradient of AvePoolForward: each dy is divided
+// equally among the elements of its window. dy is (Planes,OutH,OutW), dx is
+// (Planes,H,W).
+func AvePoolBackward(p *parallel.Pool, g PoolParams, dy, dx []float32) {
+	kernel.AvePoolBackward(p, kernel.PoolParams(g), dy, dx)
+}
