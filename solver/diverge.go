@@ -6,10 +6,10 @@ import (
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
-// watch sends an event at the first loss that is not finite, or that has the
-// value of a net whose softmax has overflowed. On the CPU it is called between
-// the forward and the backward pass, when the blobs still hold what led to the
-// loss; of a GPU's losses it learns later. Training goes on, as in Caffe.
+// watch sends an event at the first loss that is not finite, and at the first
+// that is the loss of an overflowed softmax. On the CPU it is called between the
+// forward and the backward pass, while the blobs have what led to the loss; on a
+// GPU, later. Training goes on, as in Caffe.
 func (s *Solver) watch(loss float32, iter int) {
 	switch {
 	case loss-loss != 0: // NaN or infinite
@@ -27,12 +27,12 @@ func (s *Solver) watch(loss float32, iter int) {
 	}
 }
 
-// saturatedLoss is -log of the smallest normal float32, at which Caffe's
+// saturatedLoss is -log of the smallest normal float32, to which Caffe's
 // softmax_loss_layer.cpp clamps probabilities.
 var saturatedLoss = 126 * math.Ln2
 
-// locate finds the first layer with a number that is not finite, in its
-// weights or else in its tops.
+// locate finds the first layer with a non-finite number in its weights or,
+// failing that, in its tops.
 func (s *Solver) locate(e *Diverged) {
 	for _, l := range s.net.Layers() {
 		for i, w := range l.Params {

@@ -7,8 +7,8 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 )
 
-// TestAll tests the weights on all test nets, in Caffe's order, until the user
-// stops training.
+// TestAll runs all test nets, in Caffe's order. It ends early if the user stops
+// training.
 func (s *Solver) TestAll(ctx context.Context) error {
 	s.stopped = false
 	for i := range s.testNets {
@@ -22,11 +22,11 @@ func (s *Solver) TestAll(ctx context.Context) error {
 	return nil
 }
 
-// test runs test_iter batches through a test net and reports the means of its
-// outputs: Test of Caffe's solver.cpp.
+// test runs test_iter batches through a test net and sends the means of its
+// outputs, as Test of Caffe's solver.cpp does.
 //
-// Differs from Caffe: the batches are a function of the iteration, as in a run
-// that was never interrupted.
+// Differs from Caffe: the batches are a function of the iteration, so that a
+// resumed run has those of one that was never interrupted.
 func (s *Solver) test(ctx context.Context, i int) error {
 	n, batches := s.testNets[i], int(s.param.TestIter[i])
 	emit(s, TestStart{Iter: s.iter, Net: i, Batches: batches})
@@ -70,13 +70,13 @@ func (s *Solver) test(ctx context.Context, i int) error {
 	return nil
 }
 
-// addScores adds the outputs of a batch to those of the batches before.
+// addScores adds the outputs of a batch to the sums of the test.
 func (s *Solver) addScores(n *net.Net) error {
 	j := 0
 	for _, out := range n.Outputs() {
 		values := out.Blob.Data()
 		if len(values) > len(s.scores)-j {
-			return fmt.Errorf("output %q of the test net has changed its shape to %v between two batches", out.Name, out.Blob.Shape())
+			return fmt.Errorf("the shape of output %q of the test net has changed to %v between two batches", out.Name, out.Blob.Shape())
 		}
 		for _, v := range values {
 			s.scores[j].Value += v
@@ -86,7 +86,7 @@ func (s *Solver) addScores(n *net.Net) error {
 	return nil
 }
 
-// testNumber returns how many tests an uninterrupted run has made before that
+// testNumber returns how many tests an uninterrupted run has made before the one
 // of the current iteration.
 func (s *Solver) testNumber() int64 {
 	k := int64(s.iter) / int64(s.param.GetTestInterval())
@@ -96,7 +96,7 @@ func (s *Solver) testNumber() int64 {
 	return k
 }
 
-// obey does what the user has asked for since the last batch of a test.
+// obey carries out what the user has asked for since the last batch of a test.
 func (s *Solver) obey() error {
 	for action := s.action(); action != None; action = s.action() {
 		if action == Stop {

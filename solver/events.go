@@ -6,42 +6,39 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// The events of this file go to Options.Observer, and between them those of the
-// nets.
+// The types of this file are the events that a solver sends to Options.Observer.
+// The events of its nets come between them.
 
 // An Output is one element of an output blob of a net. Caffe numbers the
 // elements of all output blobs of a net in one sequence.
 type Output struct {
 	Name       string // of the blob
 	Value      float32
-	LossWeight float32 // 0 if it is not part of the loss
+	LossWeight float32 // 0 if the blob is not a loss
 }
 
-// Initializing is sent first, with the solver's file and the options in it.
+// Initializing is the first event. Param is the contents of the solver's file,
+// with the options applied.
 type Initializing struct{ Param *caffepb.SolverParameter }
 
-// Seeded is sent if the file gives no random_seed, with the one that was made
-// up.
+// Seeded is sent if the file has no random_seed, with the seed that is used.
 type Seeded struct{ Seed int64 }
 
-// CreatingNet is sent before a net is built. Field is the field of the
-// solver's file that names it, such as "net" or "test_net_param", and File the
-// net's file, if it has one.
+// CreatingNet is sent before a net is built.
 type CreatingNet struct {
-	Test  bool // a test net
-	Index int  // of the test net
-	Field string
-	File  string
+	Test  bool   // a test net, not the train net
+	Index int    // number of the test net
+	Field string // field of the solver's file that describes the net: "net", "test_net_param", ...
+	File  string // the net's file; "" for a net inside the solver's file
 }
 
-// LoadingWeights is sent before a file of the field "weights" is loaded into a
-// net.
+// LoadingWeights is sent before weights are loaded from a file into a net.
 type LoadingWeights struct{ Path string }
 
-// Initialized is sent when all nets are built.
+// Initialized is sent by New when all nets are built.
 type Initialized struct{}
 
-// Restored is sent when training has been put back to a snapshot.
+// Restored is sent by Restore when the solver has the state of a snapshot.
 type Restored struct {
 	Path string // the .solverstate file
 	Iter int
@@ -54,23 +51,23 @@ type SolveStart struct {
 	Iter, MaxIter int
 }
 
-// StepStart is sent by Step: training will run from iteration Iter to Stop-1.
+// StepStart is sent by Step, which will run iterations Iter to Stop-1.
 type StepStart struct{ Iter, Stop int }
 
-// Iteration is sent once in each iteration, when loss and gradient are known
-// and before the weights change.
+// Iteration is sent once per iteration, when its loss is known. On the CPU that
+// is before the weights change; on a GPU it may be several iterations later.
 type Iteration struct {
 	Iter         int
 	Loss         float32 // mean over iter_size
 	SmoothedLoss float32 // mean over average_loss iterations
 	LR           float32
-	MultiStep    int           // the number of the step that the multistep policy takes now, or 0
+	MultiStep    int           // the step that the multistep policy takes in this iteration, or 0
 	Duration     time.Duration // of the forward and backward passes
 
-	// Display says that the iteration is one of those that the field "display"
-	// asks for. Only then are there Outputs.
+	// Display reports whether the field "display" selects this iteration. Only
+	// then are there Outputs.
 	Display bool
-	Every   int // the value of "display"
+	Every   int // value of "display"
 	Outputs []Output
 }
 
@@ -84,15 +81,15 @@ type Clipped struct {
 type Diverged struct {
 	Iter int
 	Loss float32
-	// Layer is the first layer, in the order of the forward pass, in which a
-	// number is not finite, and Blob the name of its blob, or "" if it is one
-	// of the layer's weights. Param is the number of those weights.
+	// Layer is the first layer of the forward pass with an element that is not
+	// finite, or "" if there is none. Blob is the name of the top that has it;
+	// if Blob is "", it is in the weights with index Param.
 	Layer, Blob string
 	Param       int
 }
 
-// Saturated is sent once, when the loss has the value 87.3365 that it takes
-// when the probability of every true class is below the smallest float.
+// Saturated is sent once, when the loss is 87.3365, the loss of a softmax that
+// gives every true class a probability below the smallest float32.
 type Saturated struct {
 	Iter int
 	Loss float32
@@ -101,7 +98,7 @@ type Saturated struct {
 // TestStart is sent before a test.
 type TestStart struct {
 	Iter    int
-	Net     int // number of the test net
+	Net     int // index of the test net
 	Batches int // its test_iter
 }
 
@@ -119,7 +116,7 @@ type TestResult struct {
 	Outputs   []Output
 }
 
-// TestInterrupted is sent instead of TestResult if the user stops training
+// TestInterrupted is sent instead of TestResult when the user stops training
 // during a test.
 type TestInterrupted struct{ Iter, Net int }
 
@@ -127,17 +124,17 @@ type TestInterrupted struct{ Iter, Net int }
 type Snapshotting struct {
 	Iter  int
 	Path  string
-	State bool // the .solverstate and not the .caffemodel
+	State bool // the .solverstate file, not the .caffemodel file
 }
 
-// Snapshotted is sent when both files of a snapshot are on the disk.
+// Snapshotted is sent when both files of a snapshot are on disk.
 type Snapshotted struct {
 	Iter         int
 	Model, State string
 }
 
-// FinalLoss is sent after training if "display" asks for iteration Iter: the
-// loss of one more forward pass.
+// FinalLoss is sent at the end of Solve if "display" selects iteration Iter. It
+// has the loss of one more forward pass.
 type FinalLoss struct {
 	Iter         int
 	SmoothedLoss float32
@@ -146,5 +143,5 @@ type FinalLoss struct {
 // Finished is sent at the end of Solve.
 type Finished struct {
 	Iter  int
-	Early bool // on the user's request
+	Early bool // the user has stopped training
 }

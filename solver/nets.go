@@ -8,17 +8,17 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 )
 
-// A netSource is where the file says that a net is described.
+// A netSource is the description of a net that the solver's file gives or names.
 type netSource struct {
 	field   string // of the solver's file
 	index   int    // among the values of the field
-	file    string // the net's file, or ""
+	file    string // the net's file; "" if there is a message
 	message *caffepb.NetParameter
 }
 
 // createNets builds the train net and the test nets and loads the files of the
-// field "weights" into each: InitTrainNet and InitTestNets of Caffe's
-// solver.cpp.
+// field "weights" into each, as InitTrainNet and InitTestNets of Caffe's
+// solver.cpp do.
 func (s *Solver) createNets() error {
 	train, err := s.trainSource()
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Solver) createNets() error {
 	return nil
 }
 
-// trainSource returns the source of the train net, of which there must be one.
+// trainSource returns the source of the train net. There must be exactly one.
 func (s *Solver) trainSource() (netSource, error) {
 	const fields = "net, net_param, train_net, train_net_param"
 	p := s.param
@@ -69,12 +69,12 @@ func (s *Solver) trainSource() (netSource, error) {
 	case 1:
 		return sources[0], nil
 	}
-	return netSource{}, s.errorf(sources[1].field, "%s and %s both give a train net, want one of %s",
+	return netSource{}, s.errorf(sources[1].field, "%s and %s both describe a train net, want one of %s",
 		sources[0].field, sources[1].field, fields)
 }
 
-// genericSource returns the source of the net that is for training and for
-// tests, if there is one.
+// genericSource returns the source of the net that serves training and tests, if
+// there is one.
 func (s *Solver) genericSource() []netSource {
 	var sources []netSource
 	if s.param.NetParam != nil {
@@ -86,9 +86,9 @@ func (s *Solver) genericSource() []netSource {
 	return sources
 }
 
-// testSources returns the sources of the test nets in Caffe's order: those of
-// test_net_param, of test_net, and then the generic net as often as there are
-// values of test_iter left.
+// testSources returns the sources of the test nets in Caffe's order:
+// test_net_param, test_net, and then the generic net for each remaining value of
+// test_iter.
 func (s *Solver) testSources() ([]netSource, error) {
 	p := s.param
 	var sources []netSource
@@ -101,13 +101,13 @@ func (s *Solver) testSources() ([]netSource, error) {
 	named := len(sources)
 	generic := s.genericSource()
 	if len(generic) == 0 && len(p.TestIter) != named || len(p.TestIter) < named {
-		return nil, s.errorf("test_iter", "test_iter has %d values for %d test nets, want one for each", len(p.TestIter), named)
+		return nil, s.errorf("test_iter", "test_iter has %d values for %d test nets, want one each", len(p.TestIter), named)
 	}
 	for len(sources) < len(p.TestIter) {
 		sources = append(sources, generic[0])
 	}
 	if n := len(p.TestState); n > 0 && n != len(sources) {
-		return nil, s.errorf("test_state", "test_state has %d values for %d test nets, want none or one for each", n, len(sources))
+		return nil, s.errorf("test_state", "test_state has %d values for %d test nets, want none or one each", n, len(sources))
 	}
 	if len(sources) > 0 && p.GetTestInterval() <= 0 {
 		return nil, s.errorf("test_interval", "test_interval is %d, want 1 or more because there are test nets", p.GetTestInterval())
@@ -132,8 +132,8 @@ func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb
 	})
 }
 
-// loadWeights loads the files of the field "weights", whose values are lists
-// with commas, into a net.
+// loadWeights loads the files of the field "weights" into a net. Each value is a
+// comma-separated list.
 func (s *Solver) loadWeights(n *net.Net) error {
 	for i, value := range s.param.Weights {
 		for path := range strings.SplitSeq(value, ",") {
@@ -147,8 +147,8 @@ func (s *Solver) loadWeights(n *net.Net) error {
 	return nil
 }
 
-// LoadWeights loads files of weights, each over the one before, into the train
-// net.
+// LoadWeights loads weights from files into the train net. A later file
+// overwrites what an earlier one has loaded.
 func (s *Solver) LoadWeights(paths []string) error {
 	for _, path := range paths {
 		emit(s, LoadingWeights{Path: path})

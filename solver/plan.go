@@ -10,16 +10,16 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A NetFile is one of a solver's nets before it is built.
+// A NetFile is a net of a solver that is not built.
 type NetFile struct {
 	Name  string // "train net" or "test net #0"
 	Net   *prototxt.Net
 	State *caffepb.NetState
 }
 
-// Nets checks a solver's file without building a net, loading weights or
-// writing anything, and returns its nets: that for training first, then those
-// for tests. With an error come the nets that could be read all the same.
+// Nets checks a solver's file without building a net, loading weights or writing
+// anything. It returns the train net and then the test nets; if there is an
+// error, those that could be read.
 func Nets(file *prototxt.Solver, opts Options) ([]NetFile, error) {
 	s := newSolver(file, opts)
 	errs := s.check()
@@ -44,8 +44,8 @@ func Nets(file *prototxt.Solver, opts Options) ([]NetFile, error) {
 	return nets, errors.Join(errs...)
 }
 
-// readNet reads a net. Its state is, from the weakest to the strongest, the
-// phase, the state in the net's file, and the state that the solver gives.
+// readNet reads a net. Its state merges the phase, the state in the net's file
+// and the state in the solver's file; a later one takes precedence.
 func (s *Solver) readNet(source netSource, phase caffepb.Phase, state *caffepb.NetState) (*prototxt.Net, *caffepb.NetState, error) {
 	file := &prototxt.Net{File: s.file.File, Param: source.message, Positions: s.file.Positions}
 	if source.message == nil {
@@ -63,7 +63,7 @@ func (s *Solver) readNet(source netSource, phase caffepb.Phase, state *caffepb.N
 	return file, merged, nil
 }
 
-// testState returns the state that the file gives to a test net, or nil.
+// testState returns the test_state of test net i, or nil.
 func (s *Solver) testState(i int) *caffepb.NetState {
 	if len(s.param.TestState) > 0 {
 		return s.param.TestState[i]

@@ -7,13 +7,12 @@ import (
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
-// policies are the values of lr_policy.
+// policies are the valid values of lr_policy.
 var policies = []string{"fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid"}
 
 // checkPolicy checks the fields that the learning rate policy needs.
 //
-// Differs from Caffe: it is done before training, and not at the first
-// iteration.
+// Differs from Caffe: it is called before training, not in the first iteration.
 func (s *Solver) checkPolicy() error {
 	p := s.param
 	needStep, needGamma := false, false
@@ -39,11 +38,11 @@ func (s *Solver) checkPolicy() error {
 
 // rate returns the learning rate of iteration s.iter, as GetLearningRate of
 // Caffe's sgd_solver.cpp does. The multistep policy has a state, currentStep,
-// which moves by at most one step in a call; moved is its new value, or 0 if it
-// has not moved.
+// which advances by at most one step per call; moved is its new value, or 0 if it
+// has not advanced.
 //
-// All is computed in float32, but for a power with an integer exponent, for
-// which C++ takes float64.
+// Everything is computed in float32 except powers with an integer exponent,
+// for which C++ uses float64.
 func (s *Solver) rate() (rate float32, moved int) {
 	p := s.param
 	base, gamma, iter := p.GetBaseLr(), p.GetGamma(), float32(s.iter)
@@ -66,7 +65,7 @@ func (s *Solver) rate() (rate float32, moved int) {
 	case "sigmoid":
 		return base * (1 / (1 + exp32(-gamma*(iter-float32(p.GetStepsize()))))), 0
 	}
-	return base, 0 // fixed: checkPolicy lets no other pass
+	return base, 0 // fixed: checkPolicy refuses anything else
 }
 
 // base32 returns base·gammaⁿ.
@@ -78,8 +77,8 @@ func pow32(x, y float32) float32 { return float32(math.Pow(float64(x), float64(y
 
 func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
 
-// unknown quotes a name that is not among the known ones, with the nearest of
-// them, or all if none is near.
+// unknown quotes a name that is not known and suggests the closest known name, or
+// lists them all if none is close.
 func unknown(name string, known []string) string {
 	if near := near.Name(name, known); near != "" {
 		return fmt.Sprintf("%q, did you mean %q?", name, near)

@@ -15,14 +15,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Restore continues from a .solverstate file: it loads the weights that the
-// file names, from the path as it was stored or else from beside the state,
-// and sets iteration, learning rate step, histories and the states of layers.
-// A layer that the file has no state of keeps its own: Caffe's files have none.
-// When it fails, the solver is as before.
+// Restore loads a .solverstate file: the weights that it names, from the stored
+// path or else from the state's folder, and the iteration, the step of the
+// learning rate, the histories and the states of layers. A layer without a state
+// in the file keeps its own; Caffe's files have none. If Restore fails, the
+// solver is unchanged.
 //
 // Differs from Caffe: the shapes of the histories are checked, and a file that
-// is no state is refused.
+// is not a .solverstate is refused.
 func (s *Solver) Restore(path string) error {
 	state, err := readState(path)
 	if err != nil {
@@ -61,8 +61,8 @@ func (s *Solver) Restore(path string) error {
 	return nil
 }
 
-// setLayerStates gives the layers the states in a file. Undo gives them back
-// those they had.
+// setLayerStates sets the states of the layers from a file. undo restores the
+// earlier ones.
 func (s *Solver) setLayerStates(file *caffepb.SolverState) (undo func(), err error) {
 	var undos []func()
 	undo = func() {
@@ -78,7 +78,7 @@ func (s *Solver) setLayerStates(file *caffepb.SolverState) (undo func(), err err
 		}
 		if typ := file.LayerState[i].GetType(); typ != l.Type {
 			undo()
-			return nil, fmt.Errorf("the state of layer %q is one of type %s, want type %s", l.Name, typ, l.Type)
+			return nil, fmt.Errorf("the state of layer %q is for type %s, the layer has type %s", l.Name, typ, l.Type)
 		}
 		before := layer.State()
 		if err := layer.SetState(file.LayerState[i].State); err != nil {
@@ -90,8 +90,8 @@ func (s *Solver) setLayerStates(file *caffepb.SolverState) (undo func(), err err
 	return undo, nil
 }
 
-// readState reads a .solverstate file. Any file of numbers and texts would
-// pass as one, so it looks for signs of the others.
+// readState reads a .solverstate file. Nearly any protobuf file parses as one, so
+// it recognizes the files that users confuse with it.
 func readState(path string) (*caffepb.SolverState, error) {
 	if strings.HasSuffix(path, ".h5") {
 		return nil, fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
@@ -107,20 +107,20 @@ func readState(path string) (*caffepb.SolverState, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: not a .solverstate file, or a truncated one", path)
 	case state.Iter == nil && isModel(data):
-		return nil, fmt.Errorf("%s: this is a file of weights, want the .solverstate file that was written with it", path)
+		return nil, fmt.Errorf("%s: this is a .caffemodel file, want the .solverstate file of the same snapshot", path)
 	case state.Iter == nil || state.GetIter() < 0 || state.GetCurrentStep() < 0:
 		return nil, fmt.Errorf("%s: not a .solverstate file: it has no iteration", path)
 	}
 	return state, nil
 }
 
-// isModel tells whether the data are those of a .caffemodel file.
+// isModel reports whether data is a .caffemodel file.
 func isModel(data []byte) bool {
 	model := new(caffepb.NetParameter)
 	return proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(data, model) == nil && len(model.Layer)+len(model.Layers) > 0
 }
 
-// isText tells whether the data begin like a text.
+// isText reports whether data begins like a text file.
 func isText(data []byte) bool {
 	for _, c := range data[:min(len(data), 64)] {
 		if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c >= 0x7f {
@@ -130,12 +130,12 @@ func isText(data []byte) bool {
 	return len(data) > 0
 }
 
-// checkHistory checks number and shapes of the blobs that the rule keeps.
+// checkHistory checks the number and shapes of the history blobs.
 func (s *Solver) checkHistory(state *caffepb.SolverState) error {
 	if got, want := len(state.History), len(s.history); got != want {
 		hint := ""
 		if want*2 == got || got*2 == want {
-			hint = "; AdaDelta and Adam keep two blobs for each param and the others one, so this is the state of another type of solver"
+			hint = "; AdaDelta and Adam have two per param, the other types one, so this is the state of another type of solver"
 		}
 		return fmt.Errorf("the state has %d history blobs, type %s with %d params wants %d%s",
 			got, s.param.GetType(), len(s.params), want, hint)
@@ -143,15 +143,15 @@ func (s *Solver) checkHistory(state *caffepb.SolverState) error {
 	for i, h := range s.history {
 		if !h.MatchesProto(state.History[i]) {
 			p := s.params[i%len(s.params)]
-			return fmt.Errorf("history blob %d has shape %v, want %v as weights %d of layer %q",
+			return fmt.Errorf("history blob %d has shape %v, want %v, the shape of weights %d of layer %q",
 				i, blob.ProtoShape(state.History[i]), h.Shape(), p.Index, p.Layer)
 		}
 	}
 	return nil
 }
 
-// findModel returns the path of a snapshot's weights: the stored one, or, if
-// there is no such file, that of the same name beside the state.
+// findModel returns the path of a snapshot's weights: the stored one or, if that
+// file does not exist, the same name in the state's folder.
 func findModel(state, stored string) string {
 	if _, err := os.Stat(stored); errors.Is(err, fs.ErrNotExist) {
 		beside := filepath.Join(filepath.Dir(state), filepath.Base(filepath.FromSlash(stored)))

@@ -67,14 +67,14 @@ func TestRestoreErrors(t *testing.T) {
 	}
 	for _, tt := range []struct{ path, want string }{
 		{filepath.Join(dir, "absent"), "no such file"},
-		{model, "this is a file of weights, want the .solverstate file"},
+		{model, "this is a .caffemodel file, want the .solverstate file"},
 		{write("text", []byte("iter: 4\n")), "this is a text file, want a .solverstate file"},
 		{write("empty", nil), "it has no iteration"},
 		{write("truncated", data[:len(data)-3]), "not a .solverstate file, or a truncated one"},
 		{write("x.h5", data), "HDF5 snapshots are not supported yet"},
 		{adam, "has 2 history blobs, type SGD with 1 params wants 1"},
 		{change("none", func(m *caffepb.SolverState) { m.History = nil }), "has 0 history blobs, type SGD with 1 params wants 1"},
-		{change("shape", func(m *caffepb.SolverState) { m.History[0].Shape.Dim = []int64{7} }), `history blob 0 has shape [7], want [1 1] as weights 0 of layer "ip"`},
+		{change("shape", func(m *caffepb.SolverState) { m.History[0].Shape.Dim = []int64{7} }), `history blob 0 has shape [7], want [1 1], the shape of weights 0 of layer "ip"`},
 		{change("count", func(m *caffepb.SolverState) { m.History[0].Data = nil }), "needs 1 numbers, it has 0"},
 		{change("negative", func(m *caffepb.SolverState) { m.Iter = proto.Int32(-1) }), "not a .solverstate file"},
 		{change("gone", func(m *caffepb.SolverState) { m.LearnedNet = proto.String("gone.caffemodel") }), "weights of the snapshot: open gone.caffemodel"},

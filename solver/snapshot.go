@@ -13,15 +13,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Snapshot writes the weights to <snapshot_prefix>_iter_<N>.caffemodel and
-// what else training needs to .solverstate, in Caffe's binary format, and
-// returns the two paths. Each file appears under its name only when it is
-// complete and on the disk, the weights first, so that a state never names
-// weights that are not there. When it fails, what was there before is still
-// there, and training can go on.
+// Snapshot writes the weights to <snapshot_prefix>_iter_<N>.caffemodel and the
+// rest of the training state to <snapshot_prefix>_iter_<N>.solverstate, in
+// Caffe's binary format, and returns both paths. A file gets its name when it is
+// complete and on disk, and the weights are written first, so that a state never
+// names weights that do not exist. If Snapshot fails, earlier files are intact
+// and training can go on.
 func (s *Solver) Snapshot() (model, state string, err error) {
 	if s.param.GetSnapshotPrefix() == "" {
-		return "", "", s.errorf("snapshot_prefix", "a snapshot cannot be written because snapshot_prefix is not set")
+		return "", "", s.errorf("snapshot_prefix", "cannot write a snapshot: snapshot_prefix is not set")
 	}
 	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
 	emit(s, Snapshotting{Iter: s.iter, Path: model})
@@ -40,7 +40,7 @@ func (s *Solver) snapshotName(extension string) string {
 	return fmt.Sprintf("%s_iter_%d%s", s.param.GetSnapshotPrefix(), s.iter, extension)
 }
 
-// stateProto returns what training needs besides the weights.
+// stateProto returns the training state without the weights.
 func (s *Solver) stateProto(model string) *caffepb.SolverState {
 	state := &caffepb.SolverState{
 		Iter:        proto.Int32(int32(s.iter)),
@@ -63,8 +63,8 @@ func (s *Solver) stateProto(model string) *caffepb.SolverState {
 	return state
 }
 
-// checkSnapshots checks, if there are to be snapshots on the way, that they can
-// be written. Solve does so for the one at the end.
+// checkSnapshots checks that the snapshots during training can be written. Solve
+// checks it for the one at the end.
 func (s *Solver) checkSnapshots() error {
 	if s.param.GetSnapshot() <= 0 {
 		return nil
@@ -72,12 +72,12 @@ func (s *Solver) checkSnapshots() error {
 	return s.probeSnapshot()
 }
 
-// probeSnapshot writes and removes a file beside the snapshots to come, so
-// that a wrong snapshot_prefix is known before training and not after it.
+// probeSnapshot writes and removes a file where the snapshots will be, to find a
+// wrong snapshot_prefix before training.
 func (s *Solver) probeSnapshot() error {
 	prefix := s.param.GetSnapshotPrefix()
 	if prefix == "" {
-		return s.errorf("snapshot_prefix", "snapshot_prefix is not set, but snapshots are to be written")
+		return s.errorf("snapshot_prefix", "snapshot_prefix is not set, want the path that the names of snapshots begin with")
 	}
 	f, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"_iter_*.tempfile")
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Solver) probeSnapshot() error {
 	return nil
 }
 
-// bareError returns what went wrong with a file, without the file's name.
+// bareError returns the cause of a file error, without the file's name.
 func bareError(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {

@@ -1,12 +1,12 @@
-// Package solver trains a net, as Caffe's solver.cpp and sgd_solver.cpp do:
-// the six update rules, the learning rate policies, tests, snapshots and
-// continuing from them. It prints nothing: what happens goes to
+// Package solver trains nets as Caffe's solver.cpp and sgd_solver.cpp do, with
+// the six update rules, the learning rate policies, tests, and snapshots from
+// which training resumes. It prints nothing: it sends events to
 // Options.Observer.
 //
-// Training is a function of the iteration. The place in the data, the random
-// numbers and the batches of the tests depend on the number of the iteration
-// and on random_seed alone, so that a run that is continued from a snapshot
-// gives the same weights, to the last bit, as one that was never interrupted.
+// Training is a function of the iteration. The position in the data, the random
+// numbers and the test batches depend only on the iteration's number and on
+// random_seed, so that a resumed run gives the same weights, to the last bit, as
+// one that was never interrupted.
 package solver
 
 import (
@@ -28,57 +28,57 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Options say how a solver is made. The zero value is a solver that runs on
-// one thread and is silent.
+// Options configures a solver. The zero value makes a solver that runs on one
+// thread and reports nothing.
 type Options struct {
-	Workers *parallel.Pool // the threads of all nets; nil is one
-	Device  *cuda.Device   // the GPU that trains; nil for none
+	Workers *parallel.Pool // the threads of all nets; nil for one
+	Device  *cuda.Device   // the GPU to train on; nil for the CPU
 
 	// Observer receives the events of the solver, its nets and their layers; nil
 	// for nobody.
 	Observer event.Observer
 
-	// Snapshot is the .solverstate file that Restore is going to be called
-	// with. A solver without random_seed takes the seed of the run that wrote
-	// it; Restore comes too late for that, as the layers have theirs by then.
+	// Snapshot is the .solverstate file that Restore will be called with. If the
+	// file has no random_seed, New takes the seed of the run that wrote the
+	// snapshot: the layers need it before Restore.
 	Snapshot string
 
-	// Synthetic puts made-up data in the place of data layers.
+	// Synthetic replaces data layers by generated data.
 	Synthetic *net.Synthetic
 
-	// KeepBlobs has every blob of every net keep its numbers until the next pass
-	// writes them. Without it blobs that are not needed at the same time share
-	// memory, the nets of the tests have that of the train net, and layers may
-	// be computed together (net.Options.Memory).
+	// KeepBlobs makes every blob keep its data until the next pass overwrites
+	// it. Without it, blobs that are not needed at the same time share storage,
+	// test nets share that of the train net, and layers may be fused
+	// (net.Options.Memory).
 	KeepBlobs bool
 
-	// Level and Stages choose the layers of the train net, beyond the file's
-	// train_state. As in `caffe train`, they are set if there is any stage, if
-	// only the empty one, or another level than 0.
+	// Level and Stages extend the file's train_state, which chooses the layers
+	// of the train net. As in `caffe train`, they count if Level is not 0 or
+	// Stages is not empty, even if its only stage is "".
 	Level  int
 	Stages []string
 
-	// Action is asked after each iteration and before each batch of a test
-	// what the user wants. It returns a wish once, and then None.
+	// Action returns what the user asks for. It is called after each iteration
+	// and before each batch of a test. It returns each request once, and None
+	// otherwise.
 	Action func() Action
 
-	// BeforeForward runs before each forward pass of any of the nets. It may
-	// fill the tops of Input layers. pass is the number of the pass, counted
-	// from 0 for the train net and through all its tests for a test net.
+	// BeforeForward is called before each forward pass of each net, for example
+	// to fill the tops of Input layers. pass is the number of the pass, from 0:
+	// of the train net, or of a test net through all of its tests.
 	BeforeForward func(n *net.Net, pass int64) error
 }
 
-// A Solver trains a net. Its methods are not for use by several goroutines at
-// once.
+// A Solver trains a net. It is not safe for concurrent use.
 type Solver struct {
-	file  *prototxt.Solver         // as given
-	param *caffepb.SolverParameter // a copy of its own
+	file  *prototxt.Solver         // as passed to New
+	param *caffepb.SolverParameter // a copy, with the options applied
 	opts  Options
 	seed  uint64
 
 	net      *net.Net
 	testNets []*net.Net
-	memory   *net.Memory // of all nets; nil if they keep all numbers
+	memory   *net.Memory // shared by all nets; nil with KeepBlobs
 
 	rule    rule
 	l1      bool         // weight decay is L1 and not L2
@@ -87,22 +87,21 @@ type Solver struct {
 
 	iter        int
 	currentStep int  // of the multistep policy
-	stopped     bool // by the user
+	stopped     bool // on the user's request
 
 	updater updater
 	free    []*iteration // their events were sent
 
-	losses       []float32 // of up to average_loss iterations
+	losses       []float32 // of the last average_loss iterations
 	smoothedLoss float32
-	outputs      []Output // of the train net, at this iteration
-	scores       []Output // of the test in progress
-	diverged     bool     // an event has told it
-	saturated    bool
+	outputs      []Output // of the train net in this iteration
+	scores       []Output // sums of the test in progress
+	diverged     bool     // Diverged was sent
+	saturated    bool     // Saturated was sent
 }
 
-// New makes the solver of a file, with its nets. It checks everything that can
-// be wrong with the file, and that snapshots can be written. Close releases
-// the nets.
+// New makes a solver and its nets from a solver's file. It checks the whole file
+// and that snapshots can be written. Close releases the nets.
 func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 	s := newSolver(file, opts)
 	emit(s, Initializing{Param: s.param})
@@ -140,8 +139,8 @@ func (s *Solver) makeUpdater() (err error) {
 	return err
 }
 
-// newSolver returns a solver without nets, with a copy of the file in which the
-// options are set.
+// newSolver returns a solver without nets, with a copy of the file to which the
+// options are applied.
 func newSolver(file *prototxt.Solver, opts Options) *Solver {
 	s := &Solver{file: file, opts: opts}
 	if !opts.KeepBlobs {
@@ -164,7 +163,7 @@ func (s *Solver) setTrainState() {
 	s.param.TrainState.Stage = append(s.param.TrainState.Stage, s.opts.Stages...)
 }
 
-// check returns what is wrong with the fields that do not concern the nets.
+// check returns the errors in the fields that do not concern the nets.
 func (s *Solver) check() []error {
 	p := s.param
 	var errs []error
@@ -191,8 +190,8 @@ func (s *Solver) check() []error {
 	return append(errs, s.checkRule(), s.checkPolicy())
 }
 
-// chooseSeed takes the seed of all random numbers from random_seed. If that is
-// negative, its default, it is the one of the snapshot to come, or made up.
+// chooseSeed sets the seed of all random numbers. It is random_seed or, if that
+// is negative (the default), the seed of Options.Snapshot, or else a random one.
 func (s *Solver) chooseSeed() error {
 	if seed := s.param.GetRandomSeed(); seed >= 0 {
 		s.seed = uint64(seed)
@@ -211,9 +210,9 @@ func (s *Solver) chooseSeed() error {
 	}
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
-		return fmt.Errorf("random_seed is not set, and no random number is to be had: %w", err)
+		return fmt.Errorf("cannot generate a random seed: %w", err)
 	}
-	s.seed = binary.LittleEndian.Uint64(b[:]) >> 33 // 31 bits can be written in a file
+	s.seed = binary.LittleEndian.Uint64(b[:]) >> 33 // random_seed in a file has 31 bits
 	emit(s, Seeded{Seed: int64(s.seed)})
 	return nil
 }
@@ -221,19 +220,19 @@ func (s *Solver) chooseSeed() error {
 // Iter returns how many times the weights have been updated.
 func (s *Solver) Iter() int { return s.iter }
 
-// Stopped tells whether the last Step or Solve ended because the user asked
-// for it.
+// Stopped reports whether the last Step or Solve ended early because the user
+// asked for it.
 func (s *Solver) Stopped() bool { return s.stopped }
 
-// Param returns the solver's file as it is used. The caller must not change
-// it.
+// Param returns the contents of the solver's file with the options applied. The
+// caller must not change it.
 func (s *Solver) Param() *caffepb.SolverParameter { return s.param }
 
 // Net returns the net that is trained.
 func (s *Solver) Net() *net.Net { return s.net }
 
-// TestNets returns the nets of the tests. Outside of a test their weights may
-// be old.
+// TestNets returns the test nets. Between tests their weights may be out of
+// date.
 func (s *Solver) TestNets() []*net.Net { return s.testNets }
 
 // Close closes the nets.
@@ -269,8 +268,8 @@ func (s *Solver) errorAt(field string, index int, err error) error {
 	return &prototxt.Error{Pos: pos, Err: err}
 }
 
-// inField adds to an error from elsewhere which field of the solver's file led
-// to it. Errors with a place of their own stay as they are.
+// inField adds the field of the solver's file that led to an error from
+// elsewhere. An error that has a position is returned as it is.
 func (s *Solver) inField(field string, index int, err error) error {
 	var list prototxt.ErrorList
 	var at *prototxt.Error
@@ -280,7 +279,7 @@ func (s *Solver) inField(field string, index int, err error) error {
 	return s.errorAt(field, index, fmt.Errorf("%s: %w", field, err))
 }
 
-// joinList makes one error, sorted by place, of those that are not nil.
+// joinList joins the errors that are not nil into one, sorted by position.
 func joinList(errs []error) error {
 	var list prototxt.ErrorList
 	for _, err := range errs {
@@ -293,8 +292,8 @@ func joinList(errs []error) error {
 	return list.Err()
 }
 
-// solverTypes returns the known values of the field "type".
+// solverTypes returns the valid values of the field "type".
 func solverTypes() []string { return slices.Sorted(maps.Keys(rules)) }
 
-// list writes names as a list for people.
+// list joins names with commas.
 func list(names []string) string { return strings.Join(names, ", ") }

@@ -92,11 +92,11 @@ func TestErrors(t *testing.T) {
 		{good + `snapshot: 1` + netParam, `snapshot_prefix is not set`},
 		{good, `solver.prototxt:1:1: no train net: one of net, net_param, train_net, train_net_param must be set`},
 		{good + `net: "absent.prototxt"`, `solver.prototxt:3:6: net: open absent.prototxt: no such file`},
-		{good + `net: "absent.prototxt"` + netParam, `net_param and net both give a train net`},
+		{good + `net: "absent.prototxt"` + netParam, `net_param and net both describe a train net`},
 		{good + `test_iter: 1` + netParam, `test_interval is 0, want 1 or more because there are test nets`},
-		{good + `test_net: "absent.prototxt"` + netParam, `test_iter has 0 values for 1 test nets, want one for each`},
+		{good + `test_net: "absent.prototxt"` + netParam, `test_iter has 0 values for 1 test nets, want one each`},
 		{good + `test_iter: 1 test_interval: 1 test_state { stage: "a" } test_state { stage: "b" }` + netParam,
-			`solver.prototxt:3:31: test_state has 2 values for 1 test nets, want none or one for each`},
+			`solver.prototxt:3:31: test_state has 2 values for 1 test nets, want none or one each`},
 		{good + `test_iter: -1 test_interval: 1` + netParam, `solver.prototxt:3:12: test_iter is -1, want 0 or more`},
 		{good + `weights: "absent.caffemodel"` + netParam, `solver.prototxt:3:10: weights: open absent.caffemodel: no such file`},
 	} {
@@ -460,9 +460,9 @@ func TestDiverged(t *testing.T) {
 			if pass == 2 {
 				n.Blob("label").MutableData()[1] = float32(math.NaN())
 			}
-		}, 2, "data", "label", 0, "0.1", `Training has diverged: the loss is nan at iteration 2; the first number that is not finite is in blob "label" of layer "data".`},
+		}, 2, "data", "label", 0, "0.1", `Training has diverged: the loss is nan at iteration 2; the first non-finite number is in blob "label" of layer "data".`},
 		{"weights", func(*net.Net, int64) {}, 1, "ip", "", 0, "3e38", // the update of w is 7.5e38
-			`at iteration 1; the first number that is not finite is in weights 0 of layer "ip".`},
+			`at iteration 1; the first non-finite number is in weights 0 of layer "ip".`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var events []solver.Diverged

@@ -15,26 +15,26 @@ func (o Output) String() string {
 	return text
 }
 
-// String describes in one line what was found.
+// String describes the event in one line.
 func (e *Diverged) String() string {
 	var where string
 	switch {
 	case e.Layer == "":
 		where = "all weights and blobs are finite"
 	case e.Blob == "":
-		where = fmt.Sprintf("the first number that is not finite is in weights %d of layer %q", e.Param, e.Layer)
+		where = fmt.Sprintf("the first non-finite number is in weights %d of layer %q", e.Param, e.Layer)
 	default:
-		where = fmt.Sprintf("the first number that is not finite is in blob %q of layer %q", e.Blob, e.Layer)
+		where = fmt.Sprintf("the first non-finite number is in blob %q of layer %q", e.Blob, e.Layer)
 	}
 	return fmt.Sprintf("Training has diverged: the loss is %s at iteration %d; %s. %s", g(e.Loss), e.Iter, where, divergedHint)
 }
 
-const divergedHint = "Try a lower base_lr, clip_gradients, or scaled input data, and begin again or from an earlier snapshot."
+const divergedHint = "Try a lower base_lr, clip_gradients, or scaled input data, and restart from the beginning or an earlier snapshot."
 
-// String describes in one line what was found.
+// String describes the event in one line.
 func (e *Saturated) String() string {
 	return fmt.Sprintf("The loss is %s at iteration %d: the net gives every true class a probability of 0. "+
-		"The scores have grown out of range, or labels do not fit num_output. Try a lower base_lr or scaled input data.",
+		"The scores are out of range, or labels do not match num_output. Try a lower base_lr or scaled input data.",
 		g(e.Loss), e.Iter)
 }
 
