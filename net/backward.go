@@ -5,10 +5,10 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// needBackward decides which layers the backward pass runs, from the end of
-// the net to its beginning: those that have something to train at or above
-// them, that the loss depends on, and whose gradient no propagate_down: false
-// cuts off. Blobs are told apart by name, as in Caffe's net.cpp.
+// needBackward decides which layers the backward pass runs, from the last layer to
+// the first: those that have weights to train or lie below a layer that has, that
+// the loss depends on, and whose gradient no propagate_down: false cuts off. As in
+// Caffe's net.cpp, blobs of the same name count as one.
 func (b *builder) needBackward(force bool) {
 	underLoss := make(map[string]bool)
 	skipped := make(map[string]bool)
@@ -42,7 +42,7 @@ func (b *builder) needBackward(force bool) {
 	}
 }
 
-// forceBackward makes the backward pass compute every gradient there is.
+// forceBackward makes the backward pass compute every gradient.
 func (b *builder) forceBackward() {
 	for _, l := range b.layers {
 		l.NeedsBackward = true
@@ -55,7 +55,7 @@ func (b *builder) forceBackward() {
 	}
 }
 
-// allowsForce tells whether bottom j has a gradient.
+// allowsForce reports whether force_backward applies to bottom j.
 func (l *Layer) allowsForce(j int) bool {
 	if f, ok := l.Impl.(layers.BackwardForcer); ok {
 		return f.AllowForceBackward(j)

@@ -10,16 +10,16 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// A checker looks for everything that is wrong with the layers of a net and
-// can be seen before any of them is made.
+// A checker finds the errors in the layers of a net that can be found before any
+// of them is made.
 type checker struct {
 	file     *prototxt.Net
-	layers   []*caffepb.LayerParameter // those of the present state
+	layers   []*caffepb.LayerParameter // those that take part in the state
 	state    *caffepb.NetState
-	absent   map[string]string // the tops of the other layers, and which layer that is
+	absent   map[string]string // from each top of the other layers to the layer
 	wiring   wiring
-	producer map[string]int // the layer that made each blob so far
-	later    map[string]int // the first layer that makes each blob
+	producer map[string]int // the layer above that produces each blob
+	later    map[string]int // the first layer that produces each blob
 
 	unknown      map[string][]*caffepb.LayerParameter // the layers of each unknown type
 	unknownTypes []string                             // in the order of the file
@@ -27,8 +27,7 @@ type checker struct {
 	errs prototxt.ErrorList
 }
 
-// check returns what is wrong with the layers, which are those of the file
-// that take part.
+// check returns the errors in the layers of a file that take part in a state.
 func check(file *prototxt.Net, param []*caffepb.LayerParameter, state *caffepb.NetState) prototxt.ErrorList {
 	c := &checker{
 		file:     file,
@@ -76,7 +75,7 @@ func (c *checker) errorf(layer *caffepb.LayerParameter, field string, index int,
 	})
 }
 
-// position returns where a field was written, or as much as is known.
+// position returns the position of a field, or as much of it as is known.
 func position(file *prototxt.Net, layer *caffepb.LayerParameter, field string, index int) prototxt.Pos {
 	at := file.Positions.Of(layer, field, index)
 	if !at.IsValid() {
@@ -87,12 +86,12 @@ func position(file *prototxt.Net, layer *caffepb.LayerParameter, field string, i
 
 func (c *checker) rules(layer *caffepb.LayerParameter) {
 	if len(layer.Include) > 0 && len(layer.Exclude) > 0 {
-		c.errorf(layer, "exclude", 0, "has include rules and exclude rules, want only one of the two kinds")
+		c.errorf(layer, "exclude", 0, "has include and exclude rules, want only one kind")
 	}
 }
 
-// layerType returns the description of a layer's type, or nil if nobody has
-// registered it; reportTypes reports those.
+// layerType returns the registered type of a layer. For an unknown type it returns
+// nil, and reportTypes reports it.
 func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 	typ := layer.GetType()
 	if info := layers.Lookup(typ); info != nil {
@@ -108,7 +107,7 @@ func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 	return nil
 }
 
-// reportTypes adds one error for each unknown type, with all its places.
+// reportTypes adds one error for each unknown type, with all its positions.
 func (c *checker) reportTypes() {
 	const most = 8
 	for _, typ := range c.unknownTypes {
@@ -147,9 +146,9 @@ func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
 		}
 		what := fmt.Sprintf("bottom %q is not the top of any layer above", name)
 		if at, ok := c.later[name]; ok {
-			what += fmt.Sprintf(", layer %q which makes it comes later", c.layers[at].GetName())
+			what += fmt.Sprintf("; layer %q, which produces it, comes later", c.layers[at].GetName())
 		} else if out, ok := c.absent[name]; ok {
-			what += fmt.Sprintf(", layer %q which makes it is not part of this net (%s)", out, describeState(c.state))
+			what += fmt.Sprintf("; layer %q, which produces it, is not part of this net (%s)", out, describeState(c.state))
 		} else if nearest := c.nearestBlob(name); nearest != "" {
 			what += fmt.Sprintf(", did you mean %q?", nearest)
 		}
@@ -176,7 +175,8 @@ func describeState(state *caffepb.NetState) string {
 	return fmt.Sprintf("phase %v, level %d, %s", state.GetPhase(), state.GetLevel(), stages)
 }
 
-// nearestBlob returns the name of the blob made so far that is nearest.
+// nearestBlob returns the name closest to the given one of the blobs produced
+// above, or "" if none is close.
 func (c *checker) nearestBlob(name string) string {
 	var names []string
 	for _, layer := range c.layers {
@@ -199,17 +199,17 @@ func (c *checker) tops(i int, layer *caffepb.LayerParameter) {
 		inPlace := j < len(layer.Bottom) && layer.Bottom[j] == name
 		switch {
 		case first == i:
-			c.errorf(layer, "top", j, "top %q is there twice", name)
+			c.errorf(layer, "top", j, "top %q is listed twice", name)
 		case !inPlace:
-			c.errorf(layer, "top", j, "top %q is a top of layer %q already", name, c.layers[first].GetName())
+			c.errorf(layer, "top", j, "top %q is already a top of layer %q", name, c.layers[first].GetName())
 		default:
 			c.inPlace(i, j, layer)
 		}
 	}
 }
 
-// inPlace reports a blob that is computed in place although it is used
-// elsewhere as well.
+// inPlace reports a top that is computed in place although something else uses the
+// blob it overwrites.
 func (c *checker) inPlace(i, j int, layer *caffepb.LayerParameter) {
 	source, ok := c.wiring.sources[port{i, j}]
 	if !ok || c.wiring.uses(source) < 2 {
@@ -217,12 +217,12 @@ func (c *checker) inPlace(i, j int, layer *caffepb.LayerParameter) {
 	}
 	for _, reader := range c.wiring.readers[source] {
 		if reader != (port{i, j}) {
-			c.errorf(layer, "top", j, "top %q is computed in place, but layer %q reads it too; give the top another name",
+			c.errorf(layer, "top", j, "top %q is computed in place, but layer %q also reads it; give the top another name",
 				layer.Top[j], c.layers[reader.layer].GetName())
 			return
 		}
 	}
-	c.errorf(layer, "top", j, "top %q is computed in place, but layer %q has it as a loss; give the top another name",
+	c.errorf(layer, "top", j, "top %q is computed in place, but it is also a loss of layer %q; give the top another name",
 		layer.Top[j], c.layers[source.layer].GetName())
 }
 
@@ -232,10 +232,10 @@ func (c *checker) counts(layer *caffepb.LayerParameter, info *layers.Info) {
 		c.errorf(layer, "bottom", len(layer.Bottom)-1, "has %s, type %s takes %v", count(bottoms, "bottom"), info.Type, info.Bottoms)
 	}
 	if !info.Tops.Allows(tops) {
-		c.errorf(layer, "top", len(layer.Top)-1, "has %s, type %s makes %v", count(tops, "top"), info.Type, info.Tops)
+		c.errorf(layer, "top", len(layer.Top)-1, "has %s, type %s produces %v", count(tops, "top"), info.Type, info.Tops)
 	}
 	if info.SameCount && bottoms != tops {
-		c.errorf(layer, "top", len(layer.Top)-1, "has %s and %s, type %s makes one top of each bottom",
+		c.errorf(layer, "top", len(layer.Top)-1, "has %s and %s, type %s produces one top for each bottom",
 			count(bottoms, "bottom"), count(tops, "top"), info.Type)
 	}
 	if n := len(layer.PropagateDown); n != 0 && n != bottoms {
@@ -248,7 +248,8 @@ func (c *checker) counts(layer *caffepb.LayerParameter, info *layers.Info) {
 	}
 }
 
-// topCount returns how many tops a layer has, with those that the net adds.
+// topCount returns the number of tops of a layer, including those that the net
+// adds.
 func topCount(layer *caffepb.LayerParameter, info *layers.Info) int {
 	if info.Loss {
 		return max(len(layer.Top), info.Tops.Min)

@@ -7,16 +7,16 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// splitsBottom tells whether a layer that the file has work in place gets a
-// bottom of its own all the same, so that it need not keep a copy of it.
+// splitsBottom reports whether a layer that works in place in the file gets a
+// separate top, so that it need not copy its bottom.
 func (b *builder) splitsBottom(l *Layer) bool {
 	k, ok := l.Impl.(layers.Keeper)
 	return ok && b.memory != nil && !b.forwardOnly && k.KeepsBottom()
 }
 
-// fuse lets layers compute those that follow, where nobody else reads what is
-// between them. On a device each runs by itself, as layers of both sides may
-// follow one another.
+// fuse lets layers also compute the layers after them, where no other layer reads
+// the blobs between. On a device each layer runs by itself, because some layers
+// have no version for it and run on the host.
 func (b *builder) fuse() {
 	if b.memory == nil || b.opts.Device != nil {
 		return
@@ -37,13 +37,13 @@ func (b *builder) fuse() {
 		for _, taken := range l.chain {
 			taken.FusedInto = l
 		}
-		if !l.NeedsBackward { // but one of the others may, and so run it
+		if !l.NeedsBackward { // a layer fused into it may need it, and then it runs
 			clear(l.PropagateDown)
 		}
 	}
 }
 
-// followers returns for each layer with one top the layer that reads it.
+// followers returns for each layer with a single top the layer that reads it.
 func (b *builder) followers() map[*Layer]*Layer {
 	next := make(map[*Layer]*Layer)
 	maker := make(map[*blob.Blob]*Layer)
@@ -60,10 +60,9 @@ func (b *builder) followers() map[*Layer]*Layer {
 	return next
 }
 
-// passesTo tells whether l and the layer that reads its top could be computed
-// together: the other has one way in and out, no loss is between, and a
-// backward pass through both computes no gradient of l that one through each
-// would not.
+// passesTo reports whether l and the layer that reads its top could be computed
+// together: next has one bottom and one top, neither top is a loss, and the fused
+// backward pass computes no gradient of l that separate ones would not.
 func (l *Layer) passesTo(next *Layer) bool {
 	if next.FusedInto != nil || len(next.Bottoms) != 1 || len(next.Tops) != 1 || l.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
 		return false
@@ -84,7 +83,7 @@ func (n *Net) unfuse() {
 	}
 }
 
-// end returns the last layer that l computes.
+// end returns the last layer fused into l, or l itself.
 func (l *Layer) end() *Layer {
 	if len(l.chain) == 0 {
 		return l

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// make makes the layer itself.
+// make sets Impl to a new layer of the type.
 func (l *Layer) make(spec *layers.Spec) error {
 	return l.call("New", func() (err error) {
 		l.Impl, err = l.Info.New(spec)
@@ -20,7 +20,7 @@ func (l *Layer) make(spec *layers.Spec) error {
 	})
 }
 
-// setUp sets a connected layer up and gives its tops their shapes.
+// setUp sets up a connected layer and gives its tops their shapes.
 func (l *Layer) setUp(workers *parallel.Pool) error {
 	if err := l.setUpImpl(); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (l *Layer) call(method string, f func() error) (err error) {
 	return f()
 }
 
-// rescue turns a panic of a layer into an error of one line. It is deferred.
+// rescue turns a panic of a layer into an error of one line. Defer it.
 func (l *Layer) rescue(method string, err *error) {
 	if p := recover(); p != nil {
 		text := strings.ReplaceAll(fmt.Sprint(p), "\n", "; ")
@@ -74,8 +74,8 @@ func (l *Layer) rescue(method string, err *error) {
 	}
 }
 
-// wrap puts the place and the name of the layer in front of an error that has
-// none.
+// wrap prefixes an error with the position and the name of the layer, unless it has
+// a position already.
 func (l *Layer) wrap(err error) error {
 	switch err.(type) {
 	case *prototxt.Error, prototxt.ErrorList:
@@ -84,8 +84,8 @@ func (l *Layer) wrap(err error) error {
 	return &prototxt.Error{Pos: l.positions.Of(l.source, "", 0), Layer: l.Name, Err: err}
 }
 
-// wrapIn is wrap for a net that is being made from a file, which is named even
-// if the place in it is not known.
+// wrapIn is wrap for a net that is being built from a file, which is named even if
+// the position in it is unknown.
 func (l *Layer) wrapIn(file *prototxt.Net, err error) error {
 	err = l.wrap(err)
 	if e, ok := err.(*prototxt.Error); ok && !e.Pos.IsValid() && e.Pos.File == "" {
@@ -94,8 +94,8 @@ func (l *Layer) wrapIn(file *prototxt.Net, err error) error {
 	return err
 }
 
-// Proto returns the layer as files have it, with its weights and, if diff is
-// set, their gradients.
+// Proto returns the layer as it is written to files, with its weights and, if diff
+// is set, their gradients.
 func (l *Layer) Proto(diff bool) *caffepb.LayerParameter {
 	p := proto.Clone(l.Param).(*caffepb.LayerParameter)
 	p.Blobs = nil

@@ -1,7 +1,7 @@
-// Package net builds a net from its description and runs it, as Caffe's
-// net.cpp does: the rules that choose the layers of a phase, the splits of
-// blobs that several layers read, shared weights, the forward and the backward
-// pass, and weights in files.
+// Package net builds a net from its description and runs it, as Caffe's net.cpp
+// does: it applies the rules that choose the layers of a phase, splits blobs that
+// several layers read, shares weights, runs the forward and the backward pass,
+// and reads and writes weights.
 package net
 
 import (
@@ -16,14 +16,14 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// Options say how a net is made. The zero value makes the net of the file's
-// own state, which runs on one thread and is silent.
+// Options control how New builds a net. With the zero value the net has the state
+// in the file, runs on one thread and logs nothing.
 type Options struct {
 	// State chooses the layers, in place of the state in the file. If both are
-	// nil it is Caffe's default, phase TEST.
+	// nil, the phase is Caffe's default, TEST.
 	State *caffepb.NetState
 
-	Workers *parallel.Pool // the threads; nil is one
+	Workers *parallel.Pool // the threads; nil for one
 	Device  *cuda.Device   // the GPU, for layers that support one; nil for none
 	Seed    uint64         // of all random numbers
 
@@ -33,31 +33,30 @@ type Options struct {
 
 	Rank, Ranks int // the number of this net among those that train together
 
-	// Synthetic puts made-up data in the place of data layers.
+	// Synthetic replaces data layers by synthetic data.
 	Synthetic *Synthetic
 
-	// Memory, unless it is nil, is shared by blobs that are not needed at the
-	// same time, and layers that can do so compute others together with
-	// themselves (layers.Fuser). The passes then go from the first layer to the
-	// last and back, and after them only some blobs hold what was computed: the
-	// tops of layers without bottoms, the outputs and losses of the net, and
-	// all weights. Nets with the same Memory run in turn. If it is nil, every
-	// blob keeps its numbers.
+	// Memory, if not nil, is shared by blobs that are not needed at the same
+	// time, and layers that can do so also compute the layers after them
+	// (layers.Fuser). Passes must then run from the first layer to the last and
+	// back. After a pass only some blobs hold what it computed: the tops of
+	// layers without bottoms, the outputs and losses of the net, and all
+	// weights. Nets with the same Memory must run in turn. If it is nil, every
+	// blob keeps its values.
 	Memory *Memory
 
-	// ForwardOnly says that there will be no backward pass, which spares
-	// memory.
+	// ForwardOnly makes a net without a backward pass, which needs less memory.
 	ForwardOnly bool
 }
 
-// A Net is a chain of layers and the blobs between them. Its methods are not
-// for use by several goroutines at once.
+// A Net is a graph of layers and the blobs between them. Only one goroutine at a
+// time may call its methods.
 type Net struct {
 	name    string
 	state   *caffepb.NetState
 	workers *parallel.Pool
 	runner  runner
-	envs    map[caffepb.Phase]*layers.Env // the net's own, and that of layers with another phase
+	envs    map[caffepb.Phase]*layers.Env // the net's phase, and those that layers set for themselves
 	pass    int64
 
 	diffsCleared bool // the gradients of the weights are zero
@@ -66,13 +65,13 @@ type Net struct {
 	blobs   []*netBlob
 	byName  map[string]*netBlob
 	params  []*Param // all blobs of weights, in the order of the layers
-	learned []*Param // those of them that have memory of their own
+	learned []*Param // those that own their storage
 	outputs []Output
 	inputs  []string
 
-	memory      *Memory // nil if every blob keeps its numbers
+	memory      *Memory // nil if every blob keeps its values
 	forwardOnly bool
-	data, diffs [][]*blob.Blob // the blobs whose data, or diffs, the layers have made one
+	data, diffs [][]*blob.Blob // groups of blobs whose data, or diffs, the layers share
 
 	lastLoss lastLoss // of Forward
 
@@ -81,22 +80,22 @@ type Net struct {
 	debugInfo bool
 }
 
-// A Layer is a layer in its place in a net. Users of a net read the fields and
-// leave them as they are.
+// A Layer is a layer with its place in a net. Users of a net may read the fields
+// but must not change them.
 type Layer struct {
 	Name, Type string
 	Info       *layers.Info
 	Impl       layers.Layer
-	Param      *caffepb.LayerParameter // as the layer itself sees it, and as files have it
+	Param      *caffepb.LayerParameter // as given to the layer and written to files
 
 	Bottoms, Tops         []*blob.Blob
 	BottomNames, TopNames []string
 	LossWeights           []float32 // one for each top
 	Params                []*blob.Blob
 
-	// NeedsBackward tells whether the backward pass runs the layer,
-	// PropagateDown for which of its bottoms it computes the gradient, and
-	// ParamBackward for which of its weights.
+	// NeedsBackward reports whether the backward pass runs the layer.
+	// PropagateDown and ParamBackward report for each bottom and each blob of
+	// weights whether it computes the gradient.
 	NeedsBackward bool
 	PropagateDown []bool
 	ParamBackward []bool
@@ -113,7 +112,7 @@ type Layer struct {
 	tops       []*netBlob
 	first      int     // index of Params[0] in Net.params
 	shapes     [][]int // of the bottoms when the layer was last reshaped
-	lossCounts []int   // how many numbers of each top's diff hold its loss weight
+	lossCounts []int   // how many elements of each top's diff hold its loss weight
 	synthetic  *syntheticData
 }
 
@@ -130,36 +129,36 @@ type netBlob struct {
 type Param struct {
 	Blob  *blob.Blob
 	Layer string // name of the layer
-	Index int    // number of the blob within the layer
-	Name  string // the name in the prototxt, or the number if it has none
+	Index int    // of the blob within the layer
+	Name  string // in the prototxt, or the index if it has none
 
 	LRMult, DecayMult float32
 
-	// Owner is nil for weights that have memory of their own, and else the
-	// weights of an earlier layer that these share.
+	// Owner is the weights of an earlier layer whose storage these share, or nil
+	// if they own theirs.
 	Owner *Param
 
-	setsLR, setsDecay bool // the multipliers are written in the file
+	setsLR, setsDecay bool // the file sets the multipliers
 }
 
 // An Output is a blob that no layer reads.
 type Output struct {
 	Name       string
 	Blob       *blob.Blob
-	LossWeight float32 // what it counts in the loss, 0 if it is no loss
+	LossWeight float32 // its weight in the loss, 0 if it is no loss
 }
 
 // Name returns the name of the net.
 func (n *Net) Name() string { return n.name }
 
-// Phase returns the phase that the net was made for.
+// Phase returns the phase that the net was built for.
 func (n *Net) Phase() caffepb.Phase { return n.state.GetPhase() }
 
-// Layers returns the layers in the order in which they run, with the splits
-// that the net has added.
+// Layers returns the layers in the order in which they run, including the Split
+// layers that New added.
 func (n *Net) Layers() []*Layer { return n.layers }
 
-// Blob returns the blob of a name, or nil if there is none.
+// Blob returns the blob with the given name, or nil if there is none.
 func (n *Net) Blob(name string) *blob.Blob {
 	if b := n.byName[name]; b != nil {
 		return b.Blob
@@ -168,7 +167,7 @@ func (n *Net) Blob(name string) *blob.Blob {
 }
 
 // BlobNames returns the names of the blobs in the order in which they are
-// computed. Tops that the net has added have the name "(automatic)".
+// computed. Tops that New added are called "(automatic)".
 func (n *Net) BlobNames() []string {
 	names := make([]string, len(n.blobs))
 	for i, b := range n.blobs {
@@ -177,26 +176,26 @@ func (n *Net) BlobNames() []string {
 	return names
 }
 
-// Inputs returns the names of the tops of the Input layers, which the caller
-// fills before each pass.
+// Inputs returns the names of the tops of the Input layers, which the caller must
+// fill before each pass.
 func (n *Net) Inputs() []string { return n.inputs }
 
-// Outputs returns the blobs that no layer reads, by name in alphabetical
-// order. Caffe's log numbers the elements of all of them in that order.
+// Outputs returns the blobs that no layer reads, in alphabetical order. Caffe's
+// log numbers the elements of all of them in that order.
 func (n *Net) Outputs() []Output { return n.outputs }
 
 // Params returns the weights that training updates, in Caffe's order. Weights
-// that several layers share are there once.
+// that several layers share are listed once.
 func (n *Net) Params() []*Param { return n.learned }
 
-// AllParams returns every blob of weights of every layer, shared ones too.
+// AllParams returns every blob of weights of every layer, including shared ones.
 func (n *Net) AllParams() []*Param { return n.params }
 
-// Pass returns the number of the next forward pass, from 0.
+// Pass returns the number of the next forward pass, counted from 0.
 func (n *Net) Pass() int64 { return n.pass }
 
-// SetPass sets the number of the next forward pass, on which random numbers
-// and the place in the data depend.
+// SetPass sets the number of the next forward pass. Random numbers and the
+// position in the data depend on it.
 func (n *Net) SetPass(pass int64) {
 	n.pass = pass
 	for _, env := range n.envs {
@@ -204,9 +203,8 @@ func (n *Net) SetPass(pass int64) {
 	}
 }
 
-// SetDebugInfo says whether the passes send a BlobMagnitude for every blob. It
-// starts as debug_info in the file says. To turn it on makes the net Keep all
-// numbers.
+// SetDebugInfo turns on or off that passes send a BlobMagnitude for every blob.
+// The initial setting is debug_info in the file. Turning it on calls Keep.
 func (n *Net) SetDebugInfo(on bool) {
 	if n.debugInfo = on; on {
 		n.Keep()
@@ -214,7 +212,7 @@ func (n *Net) SetDebugInfo(on bool) {
 }
 
 // Close closes the layers that hold files or goroutines. The net must not run
-// after it.
+// afterwards.
 func (n *Net) Close() error { return errors.Join(n.runner.reset(), n.closeLayers()) }
 
 func (n *Net) closeLayers() error {

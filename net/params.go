@@ -31,8 +31,8 @@ func (b *builder) appendParams(l *Layer) error {
 	return nil
 }
 
-// appendParam adds one blob of weights: as one of its own or, if its name has
-// been seen before, as one that shares the memory of that one.
+// appendParam adds one blob of weights. If an earlier layer has weights of the same
+// name, it is going to share their storage.
 func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
 	spec := specOf(l.Param, k)
 	p := &Param{
@@ -60,7 +60,7 @@ func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
 }
 
 // checkShared checks that shared weights agree with their owner in shape and
-// multipliers. A multiplier that only one of them sets is that of both.
+// multipliers. A multiplier that only one of the two sets applies to both.
 func (b *builder) checkShared(l *Layer, p *Param, spec *caffepb.ParamSpec) error {
 	owner := p.Owner
 	permissive := spec.GetShareMode() == caffepb.ParamSpec_PERMISSIVE
@@ -81,8 +81,8 @@ func (b *builder) checkShared(l *Layer, p *Param, spec *caffepb.ParamSpec) error
 	return nil
 }
 
-// agree makes a multiplier that is set for shared weights also that of the
-// owner. It returns false if the owner has another.
+// agree copies a multiplier that is set for shared weights to their owner. It
+// returns false if the owner has another value.
 func agree(owned *float32, owns *bool, value float32, set bool) bool {
 	switch {
 	case !set:
@@ -110,8 +110,8 @@ func entries(n int) string {
 	return fmt.Sprintf("%d param entries", n)
 }
 
-// specOf returns the param entry of weights k, which is empty if the layer has
-// none.
+// specOf returns the param entry for blob k of the weights, or an empty one if the
+// layer has none.
 func specOf(param *caffepb.LayerParameter, k int) *caffepb.ParamSpec {
 	if k < len(param.Param) {
 		return param.Param[k]
@@ -119,7 +119,7 @@ func specOf(param *caffepb.LayerParameter, k int) *caffepb.ParamSpec {
 	return new(caffepb.ParamSpec)
 }
 
-// shareWeights gives shared weights the memory of their owners.
+// shareWeights gives shared weights the storage of their owners.
 func (b *builder) shareWeights() {
 	for _, p := range b.params {
 		if p.Owner != nil {
@@ -139,16 +139,15 @@ func (n *Net) ClearParamDiffs() error {
 }
 
 // ParamDiffsCleared tells the net that the caller has set the gradients of all
-// weights to zero, so that ClearParamDiffs has nothing to do until Backward has
-// run.
+// weights to zero: ClearParamDiffs then does nothing until Backward has run.
 func (n *Net) ParamDiffsCleared() { n.diffsCleared = true }
 
-// Update subtracts the gradients, which a solver has scaled, from the weights.
+// Update subtracts the gradients from the weights. A solver scales them before.
 func (n *Net) Update() { n.runner.update() }
 
-// ShareTrainedWith makes the weights of other also those of n, for layers of
-// equal names, as a net for testing does with the net that is trained. If any
-// cannot be shared, none is.
+// ShareTrainedWith makes layers of n share the weights of the layers of other with
+// the same names, so that a net for testing uses those of the train net. If any
+// weights cannot be shared, none are.
 func (n *Net) ShareTrainedWith(other *Net) error {
 	for _, share := range []bool{false, true} {
 		for _, source := range other.layers {
@@ -171,11 +170,11 @@ func (n *Net) ShareTrainedWith(other *Net) error {
 // takes those of source.
 func (l *Layer) shareWith(source *Layer, share bool) error {
 	if len(l.Params) != len(source.Params) {
-		return fmt.Errorf("cannot share weights: it has %s, the layer of the other net has %d", count(len(l.Params), "blob"), len(source.Params))
+		return fmt.Errorf("cannot share weights: it has %s, the layer in the other net has %d", count(len(l.Params), "blob"), len(source.Params))
 	}
 	for k, w := range source.Params {
 		if !l.Params[k].ShapeEqual(w.Shape()) {
-			return fmt.Errorf("cannot share param %d: its shape is %s, that of the other net is %s", k, l.Params[k].ShapeString(), w.ShapeString())
+			return fmt.Errorf("cannot share param %d: its shape is %s, in the other net %s", k, l.Params[k].ShapeString(), w.ShapeString())
 		}
 		if share {
 			if err := l.Params[k].ShareData(w); err != nil {
@@ -186,7 +185,7 @@ func (l *Layer) shareWith(source *Layer, share bool) error {
 	return nil
 }
 
-// layerByName returns the first layer of a name, or nil.
+// layerByName returns the first layer with the given name, or nil.
 func (n *Net) layerByName(name string) *Layer {
 	for _, l := range n.layers {
 		if l.Name == name {

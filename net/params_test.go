@@ -145,9 +145,9 @@ func TestShareTrainedWithMisfits(t *testing.T) {
 	train := build(t, chain("", ""), Options{})
 	tests := []struct{ text, want string }{
 		{strings.Replace(chain("", ""), "num_output: 10", "num_output: 20", 1),
-			`net.prototxt:2:1: layer "a": cannot share param 0: its shape is 20 10 (200), that of the other net is 10 10 (100)`},
+			`net.prototxt:2:1: layer "a": cannot share param 0: its shape is 20 10 (200), in the other net 10 10 (100)`},
 		{strings.Replace(chain("", ""), "bias_term: false", "", 1),
-			`net.prototxt:2:1: layer "a": cannot share weights: it has 2 blobs, the layer of the other net has 1`},
+			`net.prototxt:2:1: layer "a": cannot share weights: it has 2 blobs, the layer in the other net has 1`},
 	}
 	for _, test := range tests {
 		n := build(t, test.text, Options{})

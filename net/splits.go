@@ -9,18 +9,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A port is a bottom or a top of a layer, by number.
+// A port is a bottom or a top of a layer.
 type port struct{ layer, index int }
 
-// wiring says which top every bottom reads. A top that a layer computes in
-// place is another top than the one it overwrites.
+// wiring records which top each bottom reads. A layer that works in place has a
+// top that is distinct from the one it overwrites.
 type wiring struct {
-	sources map[port]port   // of the bottoms; a bottom without a source is not there
+	sources map[port]port   // the top that each bottom reads; bottoms without one are missing
 	readers map[port][]port // of the tops: the bottoms, in the order of the file
 	losses  map[port]float32
 }
 
-// wire follows the names of the blobs through the layers.
+// wire matches bottoms with tops by the names of the blobs.
 func wire(param []*caffepb.LayerParameter) wiring {
 	w := wiring{make(map[port]port), make(map[port][]port), make(map[port]float32)}
 	last := make(map[string]port) // the last top of each name
@@ -42,8 +42,8 @@ func wire(param []*caffepb.LayerParameter) wiring {
 	return w
 }
 
-// uses returns how often a top is used: once by every bottom that reads it,
-// and once by the loss if it has a loss weight.
+// uses returns how often a top is used: once by each bottom that reads it, and
+// once by the loss if it has a loss weight.
 func (w wiring) uses(top port) int {
 	n := len(w.readers[top])
 	if w.losses[top] != 0 {
@@ -52,13 +52,13 @@ func (w wiring) uses(top port) int {
 	return n
 }
 
-// insertSplits returns the layers with a Split layer after every top that is
-// used more than once, as Caffe's insert_splits.cpp does: each use then has a
-// blob of its own, whose gradients the Split layer adds. Layers that change are
+// insertSplits returns the layers with a Split layer after every top that is used
+// more than once, as Caffe's insert_splits.cpp does: each use then reads a blob of
+// its own, and the Split layer adds their gradients. Layers that change are
 // copied, with their positions.
 func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions) []*caffepb.LayerParameter {
 	w := wire(param)
-	next := make(map[port]int) // the number of the next free top of each split
+	next := make(map[port]int) // the index of the next free top of each split
 	var all []*caffepb.LayerParameter
 	for i, layer := range param {
 		own := layer
@@ -99,11 +99,11 @@ func insertSplits(param []*caffepb.LayerParameter, positions *prototxt.Positions
 	return all
 }
 
-// moveLoss takes the loss weight of a top away, which its split has now.
+// moveLoss removes the loss weight of a top, which its split has now.
 //
-// Differs from Caffe: there all loss weights of the layer are removed, so that
-// another top loses its own, and that of a loss layer becomes 1 again, which
-// counts the loss twice.
+// Differs from Caffe: Caffe removes all loss weights of the layer. Another top then
+// loses its weight, and that of a loss layer becomes 1 again, so that the loss is
+// counted twice.
 func moveLoss(layer *caffepb.LayerParameter, top int) {
 	layer.LossWeight[top] = 0
 	for _, weight := range layer.LossWeight {

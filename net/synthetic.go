@@ -15,21 +15,22 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Synthetic says how layers that read data from outside are replaced by
-// made-up data, so that a net can be checked and timed without any. The first
-// top gets normally distributed numbers of mean 0 and variance 1, the others
-// whole numbers that are labels of the classes that the layers below can tell
-// apart. Every pass has the same data, which depends on the seed alone.
+// Synthetic replaces layers that read data from outside by synthetic data, so that
+// a net can be checked and timed without a data set. The first top gets normally
+// distributed values of mean 0 and variance 1. The others get labels: whole numbers
+// below the number of classes that the layers after them distinguish. Every pass
+// has the same data, which depends only on the seed.
 type Synthetic struct {
-	// Shape is channels, height and width of the first top, as it leaves the
-	// data layer. If it is nil the layer itself is asked, which needs its data.
+	// Shape is (channels, height, width) of the first top after the data layer's
+	// transformations. If it is nil, the layer determines it, for which it needs
+	// its data.
 	Shape []int
 
-	Batch int // how many items; 0 is the batch size of the layer
+	Batch int // items; 0 for the batch size of the layer
 }
 
-// A SourceError says that a data layer could not tell the shape of its tops.
-// Options.Synthetic with a shape does without the data.
+// A SourceError is returned when a data layer cannot determine the shape of its
+// tops. With a shape in Options.Synthetic it need not.
 type SourceError struct {
 	Sources []string
 	Err     error
@@ -41,7 +42,7 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
-// syntheticData is the layer that stands for a data layer.
+// syntheticData is the layer that replaces a data layer.
 type syntheticData struct {
 	layers.OnRecordableDevice
 	shapes  [][]int // of the tops
@@ -51,8 +52,8 @@ type syntheticData struct {
 	values  []*blob.Blob
 }
 
-// replaceData puts made-up data in the place of a layer that reads data from
-// outside, if the options say so.
+// replaceData replaces a layer that reads data from outside by synthetic data, if
+// the options ask for it.
 func (b *builder) replaceData(l *Layer) error {
 	source, ok := l.Impl.(layers.DataSource)
 	if b.opts.Synthetic == nil || !ok || l.Info.Group != "data" || len(l.source.Bottom) > 0 {
@@ -84,7 +85,7 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 		batch = batchSize(l.Param, l.Info.Param)
 	}
 	if batch <= 0 {
-		return nil, fmt.Errorf("batch size %d of made-up data must be positive", batch)
+		return nil, fmt.Errorf("the batch size of synthetic data is %d, want 1 or more", batch)
 	}
 	shapes := make([][]int, topCount(l.source, l.Info))
 	for j := range shapes {
@@ -96,8 +97,7 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 	return shapes, nil
 }
 
-// askShapes sets the data layer up to learn the shapes of its tops, and closes
-// it.
+// askShapes sets up the data layer to find the shapes of its tops, and closes it.
 func (b *builder) askShapes(l *Layer, source layers.DataSource) ([][]int, error) {
 	tops := make([]*blob.Blob, topCount(l.source, l.Info))
 	for j := range tops {
@@ -128,8 +128,8 @@ func (b *builder) askShapes(l *Layer, source layers.DataSource) ([][]int, error)
 	return shapes, nil
 }
 
-// batchSize returns the batch_size among the options of a data layer, which
-// are in the field of that name, or 0 if there is none.
+// batchSize returns the batch_size in the options of a data layer, or 0 if it has
+// none. options is the name of their field.
 func batchSize(param *caffepb.LayerParameter, options string) int {
 	m := param.ProtoReflect()
 	field := m.Descriptor().Fields().ByName(protoreflect.Name(options))
@@ -143,7 +143,7 @@ func batchSize(param *caffepb.LayerParameter, options string) int {
 	return int(m.Get(field).Message().Get(size).Uint())
 }
 
-// fillLabels finds out how many classes the made-up labels may have.
+// fillLabels sets the number of classes of the synthetic labels.
 func (b *builder) fillLabels() {
 	for _, l := range b.layers {
 		if l.synthetic == nil {
@@ -155,10 +155,11 @@ func (b *builder) fillLabels() {
 	}
 }
 
-// classes returns the number of classes that all layers which read a label can
-// tell apart, or 0 if none says. A layer with weights has them for each class:
-// their last axis but one. Without weights it has scores for each class: axis
-// 1 of its first bottom. A layer that reads nothing but the label hands it on.
+// classes returns the number of classes that all layers reading a label
+// distinguish, or 0 if it is unknown. A layer with weights has a row of them for
+// each class, on the last axis but one. A layer without weights reads a score for
+// each class, on axis 1 of its first bottom. A layer that reads only the label
+// passes it on.
 func (b *builder) classes(label *netBlob, seen map[*netBlob]bool) int {
 	if seen[label] {
 		return 0
@@ -204,8 +205,8 @@ func (s *syntheticData) Reshape(_, top []*blob.Blob) error {
 	return nil
 }
 
-// Forward copies the made-up data, which it makes the first time. It is copied
-// because the next layer may work in place.
+// Forward copies the data, which it generates the first time, because the next
+// layer may work in place.
 func (s *syntheticData) Forward(_ context.Context, _, top []*blob.Blob) error {
 	if err := s.make(); err != nil {
 		return err
@@ -221,7 +222,7 @@ func (s *syntheticData) Backward(context.Context, []*blob.Blob, []bool, []*blob.
 	return nil
 }
 
-// make makes the data and the labels, the first time.
+// make generates the data and the labels the first time.
 func (s *syntheticData) make() error {
 	if s.values != nil {
 		return nil
@@ -238,7 +239,7 @@ func (s *syntheticData) make() error {
 			x := v.MutableData()
 			kernel.PhiloxUniform(nil, s.key, stream, 0, 0, float32(s.classes[j]), x)
 			for i := range x {
-				// Rounding may have made the upper limit of the largest numbers.
+				// Rounding may have raised the largest values to the upper limit.
 				x[i] = float32(min(int(x[i]), s.classes[j]-1))
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ToProto returns the net as files have it: every layer, the splits too, with
-// its weights and, if diff is set, their gradients.
+// ToProto returns the net as it is written to files: every layer, including
+// splits, with its weights and, if diff is set, their gradients.
 func (n *Net) ToProto(diff bool) *caffepb.NetParameter {
 	p := &caffepb.NetParameter{Name: proto.String(n.name)}
 	for _, l := range n.layers {
@@ -21,8 +21,8 @@ func (n *Net) ToProto(diff bool) *caffepb.NetParameter {
 	return p
 }
 
-// SaveWeights writes the weights, and with diff the gradients, to a
-// .caffemodel file, which is whole or not there.
+// SaveWeights writes the weights and, if diff is set, their gradients to a
+// .caffemodel file. If it fails, an existing file stays as it was.
 func (n *Net) SaveWeights(path string, diff bool) error {
 	if err := refuseHDF5(path); err != nil {
 		return err
@@ -30,8 +30,8 @@ func (n *Net) SaveWeights(path string, diff bool) error {
 	return prototxt.WriteBinary(path, n.ToProto(diff))
 }
 
-// LoadWeights copies weights from a .caffemodel file of any age, by the names
-// of the layers.
+// LoadWeights copies the weights in a .caffemodel file of any version of Caffe
+// into the layers with the same names.
 func (n *Net) LoadWeights(path string) error {
 	if err := refuseHDF5(path); err != nil {
 		return err
@@ -53,10 +53,9 @@ func refuseHDF5(path string) error {
 	return nil
 }
 
-// CopyTrainedFrom copies the weights of p into the layers of the same names.
-// file is the name that errors begin with. Layers that the net does not have
-// are ignored, with a LayerIgnored event. If anything does not fit, no weight is
-// changed.
+// CopyTrainedFrom copies the weights in p into the layers with the same names.
+// Errors begin with file. Layers that the net does not have are ignored, with a
+// LayerIgnored event. If any weights do not fit, none are changed.
 func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	var errs prototxt.ErrorList
 	for _, source := range p.Layer {
@@ -90,7 +89,7 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	return nil
 }
 
-// fits checks that the weights of a layer of a file can be copied to l.
+// fits checks that the weights of a layer in a file can be copied to l.
 func (l *Layer) fits(source *caffepb.LayerParameter) error {
 	if got, want := len(source.Blobs), len(l.Params); got != want {
 		return fmt.Errorf("the file has %s of weights, the layer has %d", count(got, "blob"), want)
@@ -104,7 +103,7 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net%s %s;"+
 				" to learn the layer from scratch, rename it", k, protoShape(w), where, l.Params[k].ShapeString())
 		}
-		// Reading the numbers into a blob of its own finds damaged ones.
+		// Reading the values into another blob finds damaged ones.
 		if err := new(blob.Blob).FromProto(w, true); err != nil {
 			return fmt.Errorf("cannot copy param %d: %w", k, err)
 		}
@@ -112,7 +111,7 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 	return nil
 }
 
-// protoShape returns the shape of a blob of a file as Caffe's log shows it.
+// protoShape formats the shape of a blob in a file as Caffe's log does.
 func protoShape(w *caffepb.BlobProto) string {
 	b, err := blob.New(blob.ProtoShape(w)...)
 	if err != nil {
