@@ -24,13 +24,13 @@ var deviceKernels = map[kernel.Rule]*cuda.Kernel{
 	kernel.Adam:     updateModule.Kernel("solver_adam"),
 }
 
-// deviceUpdater updates the weights on a GPU. The learning rate is in the GPU's
-// memory, because it changes while the recorded work does not.
+// A deviceUpdater updates the weights on a GPU. The learning rate is in the GPU's
+// memory, since it changes while the recorded launches do not.
 type deviceUpdater struct {
 	s      *Solver
 	gpu    *cuda.Device
 	rate   blob.Blob // (1)
-	norms  blob.Blob // of the gradient of each param, for clip_gradients
+	norms  blob.Blob // squared L2 norm of the gradient of each param, for clip_gradients
 	replay cuda.Replay
 }
 
@@ -65,8 +65,8 @@ func (u *deviceUpdater) launch() error {
 	return nil
 }
 
-// clip scales the gradient down as hostUpdater.clip says. It waits for the GPU,
-// because observers hear whether the gradient is clipped.
+// clip scales the gradient by clipScale. It waits for the GPU, since the event
+// that the gradient is clipped needs the norm.
 func (u *deviceUpdater) clip() error {
 	s, d := u.s, u.gpu
 	if s.param.GetClipGradients() < 0 {

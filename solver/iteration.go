@@ -6,12 +6,12 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 )
 
-// An iteration is the net.Receiver of the passes of one iteration. When their
-// losses are known it sends the event.
+// An iteration receives the losses of the passes of one iteration and sends its
+// event when all are known.
 type iteration struct {
 	solver  *Solver
 	iter    int
-	number  int // since the start of Step
+	number  int // of the iteration within Step, from 0
 	display bool
 	rate    float32
 	moved   int     // see Solver.rate
@@ -21,7 +21,7 @@ type iteration struct {
 var _ net.Receiver = (*iteration)(nil)
 
 // newIteration returns the current iteration of a Step that began at start. It
-// is one whose event was sent, or a new one.
+// reuses one whose event has been sent, if there is one.
 func (s *Solver) newIteration(start int, display bool) *iteration {
 	var it *iteration
 	if n := len(s.free); n > 0 {
@@ -55,11 +55,12 @@ func (it *iteration) Done(took time.Duration) {
 	s.free = append(s.free, it)
 }
 
-// smooth averages the loss over the last average_loss iterations, of which this
-// is number i since the start: UpdateSmoothedLoss of Caffe's solver.cpp.
+// smooth sets smoothedLoss to the mean loss of the last average_loss iterations,
+// as UpdateSmoothedLoss of Caffe's solver.cpp does. loss is that of iteration i
+// of Step.
 //
-// Differs from Caffe: the sum is taken afresh. Caffe adds each change to a
-// float32, which drifts after a large loss and stays NaN after one.
+// Differs from Caffe: each mean is summed afresh. Caffe keeps a running float32
+// sum, which drifts after a large loss and stays NaN after one.
 func (s *Solver) smooth(loss float32, i int) {
 	if window := int(s.param.GetAverageLoss()); len(s.losses) < window {
 		s.losses = append(s.losses, loss)
@@ -73,7 +74,7 @@ func (s *Solver) smooth(loss float32, i int) {
 	s.smoothedLoss = float32(sum / float64(len(s.losses)))
 }
 
-// appendOutputs appends the numbers of the output blobs of a net.
+// appendOutputs appends the elements of the output blobs of a net.
 func appendOutputs(list []Output, n *net.Net) []Output {
 	for _, out := range n.Outputs() {
 		for _, v := range out.Blob.Data() {

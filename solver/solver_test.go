@@ -73,8 +73,8 @@ func TestErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{good + `type: "SDG"` + netParam, `solver.prototxt:3:7: unknown solver type "SDG", did you mean "SGD"?`},
 		{good + `type: "Lion"` + netParam, `solver.prototxt:3:7: unknown solver type "Lion", want one of AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD`},
-		{good + `momentum: 0.9 type: "AdaGrad"` + netParam, `solver.prototxt:3:11: momentum is 0.9, AdaGrad cannot be used with one`},
-		{good + `momentum: 0.9 type: "RMSProp"` + netParam, `solver.prototxt:3:11: momentum is 0.9, RMSProp cannot be used with one`},
+		{good + `momentum: 0.9 type: "AdaGrad"` + netParam, `solver.prototxt:3:11: momentum is 0.9, AdaGrad does not support momentum`},
+		{good + `momentum: 0.9 type: "RMSProp"` + netParam, `solver.prototxt:3:11: momentum is 0.9, RMSProp does not support momentum`},
 		{good + `rms_decay: 1 type: "RMSProp"` + netParam, `solver.prototxt:3:12: rms_decay is 1, want at least 0 and less than 1`},
 		{good + `rms_decay: nan type: "RMSProp"` + netParam, `solver.prototxt:3:12: rms_decay is NaN, want at least 0 and less than 1`},
 		{good + `regularization_type: "L3"` + netParam, `solver.prototxt:3:22: unknown regularization_type "L3", did you mean`},

@@ -17,9 +17,9 @@ const (
 )
 
 // Solve trains up to max_iter, with tests and snapshots on the way, writes the
-// last snapshot, and shows loss and test results once more: Solve of Caffe's
-// solver.cpp. If the user stops it, it writes the snapshot and returns nil;
-// Stopped tells that.
+// last snapshot, and sends the final loss and test results, as Solve of Caffe's
+// solver.cpp does. If the user stops it, it writes the snapshot and returns nil,
+// and Stopped returns true.
 func (s *Solver) Solve(ctx context.Context) error {
 	if s.param.GetSnapshotAfterTrain() {
 		if err := s.probeSnapshot(); err != nil {
@@ -45,7 +45,7 @@ func (s *Solver) Solve(ctx context.Context) error {
 	return nil
 }
 
-// showFinal shows the loss and the test results of the trained weights.
+// showFinal sends the loss and the test results of the trained weights.
 func (s *Solver) showFinal(ctx context.Context, start int) error {
 	if due(s.iter, s.param.GetDisplay()) {
 		s.setPass()
@@ -62,13 +62,14 @@ func (s *Solver) showFinal(ctx context.Context, start int) error {
 	return nil
 }
 
-// due tells whether iteration iter is one of every so many; 0 means never.
+// due reports whether something that happens every so many iterations, or never
+// if every is 0, happens in iteration iter.
 func due(iter int, every int32) bool { return every != 0 && iter%int(every) == 0 }
 
 // Step trains for n iterations, or until the user stops it, with the tests and
-// snapshots that the file asks for: Step of Caffe's solver.cpp. The smoothed
-// loss begins anew. When it fails, what training updates is as after the last
-// complete iteration.
+// snapshots that the file asks for, as Step of Caffe's solver.cpp does. It
+// resets the smoothed loss. If it fails, the state of training is that after the
+// last complete iteration.
 func (s *Solver) Step(ctx context.Context, n int) error {
 	start, stop := s.iter, s.iter+n
 	s.stopped = false
@@ -76,12 +77,12 @@ func (s *Solver) Step(ctx context.Context, n int) error {
 	emit(s, StepStart{Iter: start, Stop: stop})
 	err := s.steps(ctx, start, stop)
 	if err != nil {
-		_ = s.net.Wait() // observers hear of the iterations before the error, if the net can still tell
+		_ = s.net.Wait() // sends the events of the iterations before the error, if their losses can still be read
 	}
 	return err
 }
 
-// steps makes the iterations from start to stop.
+// steps runs the iterations from start to stop-1.
 func (s *Solver) steps(ctx context.Context, start, stop int) error {
 	for s.iter < stop {
 		if err := ctx.Err(); err != nil {
@@ -124,8 +125,8 @@ func (s *Solver) steps(ctx context.Context, start, stop int) error {
 	return nil
 }
 
-// iterate is one iteration of those from start to stop: the gradient over
-// iter_size batches, and the update.
+// iterate runs one of the iterations from start to stop-1: it computes the
+// gradient over iter_size batches and updates the weights.
 func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	display := due(s.iter, s.param.GetDisplay())
 	s.net.SetDebugInfo(display && s.param.GetDebugInfo())
@@ -147,7 +148,7 @@ func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	if err := s.net.End(it); err != nil {
 		return err
 	}
-	if display { // with the outputs of this iteration, not of a later one
+	if display { // so that the outputs are those of this iteration
 		if err := s.net.Wait(); err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (s *Solver) iterate(ctx context.Context, start, stop int) error {
 	return s.update(rate, s.iter+1 < stop)
 }
 
-// setPass makes the pass of the train net that of the current iteration, so
+// setPass sets the pass of the train net to that of the current iteration, so
 // that data and random numbers are a function of the iteration.
 func (s *Solver) setPass() {
 	if pass := int64(s.iter) * int64(s.param.GetIterSize()); s.net.Pass() != pass {
@@ -179,7 +180,7 @@ func (s *Solver) before(n *net.Net) error {
 	return s.opts.BeforeForward(n, n.Pass())
 }
 
-// action asks what the user wants.
+// action returns what the user asks for.
 func (s *Solver) action() Action {
 	if s.opts.Action == nil {
 		return None

@@ -7,17 +7,19 @@ import (
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
-// An updater turns the gradient of each param into what is to be subtracted from
-// it, and subtracts that: ApplyUpdate of Caffe's sgd_solver.cpp, with the rate
-// computed before. The order of clipping, dividing by iter_size and weight decay
-// is Caffe's. scale is the rule's factor of the rate. If there is another
-// iteration after this, the gradients may be cleared along the way, for it.
+// An updater updates the weights, as ApplyUpdate of Caffe's sgd_solver.cpp does:
+// it clips the gradient, divides it by iter_size, adds weight decay, turns it
+// into an update by the solver's rule, and subtracts that.
 type updater interface {
+	// update runs the rule with a learning rate and the rule's factor of it. If
+	// another iteration follows, it may clear the gradients for that one.
 	update(rate, scale float32, another bool) error
-	reset() error // forgets what was recorded with the old histories
+
+	// reset discards what was recorded. It is called when the histories change.
+	reset() error
 }
 
-// update updates the weights, which ends the iteration.
+// update updates the weights and ends the iteration.
 func (s *Solver) update(rate float32, another bool) error {
 	scale := float32(1)
 	if s.rule.scale != nil {
@@ -54,7 +56,7 @@ func (u hostUpdater) update(rate, scale float32, another bool) error {
 	return nil
 }
 
-// updateOptions returns what the updates of all params have in common.
+// updateOptions returns the options that are the same for all params.
 func (s *Solver) updateOptions() kernel.Update {
 	u := kernel.Update{
 		Rule: s.rule.kernel, Clip: 1, Normalize: 1 / float32(s.param.GetIterSize()), L1: s.l1,
@@ -66,9 +68,9 @@ func (s *Solver) updateOptions() kernel.Update {
 	return u
 }
 
-// clip returns the factor by which the gradient is to be multiplied because its
-// L2 norm over all params is above clip_gradients, or 1. A negative
-// clip_gradients turns that off.
+// clip returns the factor that scales the gradient down to the L2 norm
+// clip_gradients over all params, or 1 if its norm is not larger. A negative
+// clip_gradients turns clipping off.
 func (u hostUpdater) clip() float32 {
 	s := u.s
 	if s.param.GetClipGradients() < 0 {
@@ -81,8 +83,8 @@ func (u hostUpdater) clip() float32 {
 	return s.clipScale(sum)
 }
 
-// clipScale returns the factor for gradients whose squares have the given sum,
-// and tells the observers if it is not 1.
+// clipScale returns the factor of clip for a gradient whose squares have the
+// given sum. It sends an event if that is not 1.
 func (s *Solver) clipScale(sum float64) float32 {
 	limit := s.param.GetClipGradients()
 	norm := float32(math.Sqrt(sum))
@@ -94,24 +96,21 @@ func (s *Solver) clipScale(sum float64) float32 {
 	return scale
 }
 
-// A rule is what makes the six types of solver differ. The formulas are in
-// package kernel.
+// A rule describes a type of solver. Package kernel has its formula.
 type rule struct {
-	// histories is the number of blobs that the rule keeps for a param. A
-	// snapshot has those of all params one after the other: first the first
-	// blobs of all params, then the second ones.
+	// histories is the number of blobs that the rule keeps for each param. A
+	// snapshot has the first blobs of all params, then the second ones.
 	histories int
 
-	// noMomentum is set if the rule refuses one.
-	noMomentum bool
+	noMomentum bool // the rule does not support momentum
 
 	kernel kernel.Rule
 
-	// scale returns by what the learning rate is multiplied; nil: 1.
+	// scale returns a factor of the learning rate; nil for 1.
 	scale func(s *Solver) float32
 }
 
-// rules are the types of solver.
+// rules are the rules by type of solver.
 var rules = map[string]rule{
 	"SGD":      {kernel: kernel.SGD, histories: 1},
 	"Nesterov": {kernel: kernel.Nesterov, histories: 1},
@@ -119,8 +118,8 @@ var rules = map[string]rule{
 	"RMSProp":  {kernel: kernel.RMSProp, histories: 1, noMomentum: true},
 	"AdaDelta": {kernel: kernel.AdaDelta, histories: 2},
 
-	// As in adam_solver.cpp, the powers of the betas and the root are float64,
-	// the correction itself float32.
+	// As in adam_solver.cpp, the powers of the betas and the root are computed
+	// in float64, and the factor is a float32.
 	"Adam": {kernel: kernel.Adam, histories: 2, scale: func(s *Solver) float32 {
 		t := float64(s.iter + 1)
 		beta1, beta2 := float64(s.param.GetMomentum()), float64(s.param.GetMomentum2())
@@ -128,8 +127,7 @@ var rules = map[string]rule{
 	}},
 }
 
-// checkRule finds the rule of the solver's type and checks the fields that it
-// needs.
+// checkRule finds the rule of the solver's type and checks its fields.
 func (s *Solver) checkRule() error {
 	p := s.param
 	var known bool
@@ -137,7 +135,7 @@ func (s *Solver) checkRule() error {
 		return s.errorf("type", "unknown solver type %s", unknown(p.GetType(), solverTypes()))
 	}
 	if s.rule.noMomentum && p.GetMomentum() != 0 {
-		return s.errorf("momentum", "momentum is %v, %s cannot be used with one", p.GetMomentum(), p.GetType())
+		return s.errorf("momentum", "momentum is %v, %s does not support momentum", p.GetMomentum(), p.GetType())
 	}
 	if d := p.GetRmsDecay(); p.GetType() == "RMSProp" && !(d >= 0 && d < 1) {
 		return s.errorf("rms_decay", "rms_decay is %v, want at least 0 and less than 1", d)
@@ -153,7 +151,7 @@ func (s *Solver) checkRule() error {
 	return nil
 }
 
-// makeHistory makes the blobs that the rule keeps, filled with zeros.
+// makeHistory returns new blobs for the rule to keep, filled with zeros.
 func (s *Solver) makeHistory() ([]*blob.Blob, error) {
 	var history []*blob.Blob
 	for range s.rule.histories {
