@@ -22,10 +22,10 @@ func (p Ptr) At(i int) Ptr { return p + Ptr(4*i) }
 type Device interface {
 	Alloc(n int) Ptr                 // room for n numbers, which are undefined; 0 if that fails
 	Free(p Ptr)                      // from any goroutine; work that uses p may still wait to be done
-	Zero(p Ptr, n int)               // sets n numbers to zero
-	Copy(dst, src Ptr, n int)        // on the device
-	ToDevice(dst Ptr, src []float32) // src may change when it returns
-	ToHost(dst []float32, src Ptr)   // dst has the numbers when it returns
+	Zero(n int, y Ptr)               // sets n elements to zero
+	Copy(n int, x, y Ptr)            // copies n elements from x to y
+	ToDevice(src []float32, dst Ptr) // src may change when it returns
+	ToHost(src Ptr, dst []float32)   // dst has the numbers when it returns
 
 	// Uses returns where blobs note the addresses that they give out, so that work
 	// can be recorded and done again; nil if nobody wants to know.
@@ -130,7 +130,7 @@ func (m *memory) fetch(n int) []float32 {
 	values, d := m.slice(n), m.device
 	if d.current[host] < n {
 		if k := min(n, d.current[device]); k > d.current[host] {
-			d.device.ToHost(values[:k], d.block.ptr)
+			d.device.ToHost(d.block.ptr, values[:k])
 		}
 		d.current[host] = n
 	}
@@ -162,12 +162,12 @@ func (m *memory) send(to Device, n int) Ptr {
 	}
 	k := min(n, d.current[host])
 	if k > d.current[device] {
-		d.device.ToDevice(d.block.ptr, m.host[:k])
+		d.device.ToDevice(m.host[:k], d.block.ptr)
 	} else {
 		k = d.current[device]
 	}
 	if k < n {
-		d.device.Zero(d.block.ptr.At(k), n-k)
+		d.device.Zero(n-k, d.block.ptr.At(k))
 	}
 	d.current[device] = n
 	return d.block.ptr
@@ -182,7 +182,7 @@ func (m *memory) growDevice(n int) bool {
 		return false
 	}
 	if k := d.current[device]; k > 0 {
-		d.device.Copy(p, d.block.ptr, k)
+		d.device.Copy(k, d.block.ptr, p)
 	}
 	d.block.free()
 	d.block.ptr, d.block.room = p, n

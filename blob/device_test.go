@@ -39,10 +39,10 @@ func (d *fakeDevice) Alloc(n int) Ptr {
 
 func (d *fakeDevice) Uses() *Uses                     { return d.uses }
 func (d *fakeDevice) Free(p Ptr)                      { d.freed <- p }
-func (d *fakeDevice) Zero(p Ptr, n int)               { clear(d.at(p, n)) }
-func (d *fakeDevice) Copy(dst, src Ptr, n int)        { copy(d.at(dst, n), d.at(src, n)) }
-func (d *fakeDevice) ToDevice(dst Ptr, src []float32) { d.toDev += copy(d.at(dst, len(src)), src) }
-func (d *fakeDevice) ToHost(dst []float32, src Ptr) {
+func (d *fakeDevice) Zero(n int, p Ptr)               { clear(d.at(p, n)) }
+func (d *fakeDevice) Copy(n int, src, dst Ptr)        { copy(d.at(dst, n), d.at(src, n)) }
+func (d *fakeDevice) ToDevice(src []float32, dst Ptr) { d.toDev += copy(d.at(dst, len(src)), src) }
+func (d *fakeDevice) ToHost(src Ptr, dst []float32) {
 	d.toHost += copy(dst, d.at(src, len(dst)))
 }
 

@@ -45,7 +45,7 @@ func (l wayLayer) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 
 func (l wayLayer) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	l.look()
-	d.Copy(top[0].MutableDeviceData(d), bottom[0].DeviceData(d), bottom[0].Count())
+	d.Copy(bottom[0].Count(), bottom[0].DeviceData(d), top[0].MutableDeviceData(d))
 	return nil
 }
 

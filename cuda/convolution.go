@@ -91,8 +91,8 @@ func (c *Convolution) Forward(x, w, y Ptr) { c.run(c.conv.Forward, x, w, y) }
 // BackwardData computes dx, the gradient of x, from dy, that of y.
 func (c *Convolution) BackwardData(w, dy, dx Ptr) { c.run(c.conv.BackwardData, w, dy, dx) }
 
-// BackwardFilter adds the gradient of the weights to dw.
-func (c *Convolution) BackwardFilter(x, dy, dw Ptr) { c.run(c.conv.BackwardFilter, x, dy, dw) }
+// BackwardWeights adds the gradient of the weights to dw.
+func (c *Convolution) BackwardWeights(x, dy, dw Ptr) { c.run(c.conv.BackwardFilter, x, dy, dw) }
 
 func (c *Convolution) run(pass func(a, b, result, workspace driver.Ptr) error, a, b, result Ptr) {
 	work := c.d.Scratch(int(c.conv.Workspace()+3) / 4)

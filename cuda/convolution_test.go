@@ -33,7 +33,7 @@ func TestConvolutionAllocations(t *testing.T) {
 			c := d.Convolution(s)
 			c.Forward(x, w, y)
 			c.BackwardData(w, y, x)
-			c.BackwardFilter(x, y, w)
+			c.BackwardWeights(x, y, w)
 		})
 		if allocs != 0 {
 			t.Errorf("%g allocations", allocs)

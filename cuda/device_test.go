@@ -41,7 +41,7 @@ func TestTooMuchMemory(t *testing.T) {
 	for i := range want {
 		want[i] *= 2
 	}
-	d.Scale(2, x.MutableDeviceData(d), x.DeviceData(d), 1000)
+	d.Scale(1000, 2, x.MutableDeviceData(d), x.DeviceData(d))
 	near(t, "x", x.Data(), want, 0)
 	check(t, d)
 }

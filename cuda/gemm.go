@@ -70,11 +70,11 @@ func (d *Device) gemm(p Precision, transA, transB bool, m, n, k int, alpha float
 	d.Launch(gemmTotal, Each(m*n), sums, parts, alpha, beta, c, ldc, n, m*n, mul, shift)
 }
 
-// SumParts computes dst = beta·dst + the sum of count arrays of n numbers that lie
-// one after the other, in their order.
-func (d *Device) SumParts(dst, parts Ptr, count, n int, beta float32) {
+// SumParts sets y, of shape (n), to beta y plus the sum of parts, of shape
+// (count,n), over count, in this order. If beta is 0, y is written but not read.
+func (d *Device) SumParts(count, n int, parts Ptr, beta float32, y Ptr) {
 	mul, shift := Divisor(max(1, n))
-	d.Launch(gemmTotal, Each(n), parts, count, float32(1), beta, dst, n, n, n, mul, shift)
+	d.Launch(gemmTotal, Each(n), parts, count, float32(1), beta, y, n, n, n, mul, shift)
 }
 
 // gemmParts cuts the sum over k into parts, if there are few tiles and many

@@ -17,7 +17,7 @@ func TestReplay(t *testing.T) {
 	ran := 0
 	work := func() error {
 		ran++
-		d.Axpy(1, x.DeviceData(d), y.MutableDeviceData(d), 5)
+		d.Axpy(5, 1, x.DeviceData(d), y.MutableDeviceData(d))
 		return nil
 	}
 	want := y.Data()[0]
@@ -68,7 +68,7 @@ func TestNotRecordable(t *testing.T) {
 		"move": func() { x.MutableData()[0] = 2; x.DeviceData(d) },
 	} {
 		work := func() error {
-			d.Axpy(1, x.DeviceData(d), y.MutableDeviceData(d), 5)
+			d.Axpy(5, 1, x.DeviceData(d), y.MutableDeviceData(d))
 			also()
 			return nil
 		}
@@ -123,8 +123,8 @@ func TestLaunchAllocs(t *testing.T) {
 	x := random(t, 1, 5)
 	run := func() {
 		p := x.MutableDeviceData(d)
-		d.Axpby(0.5, p, 0.25, p, 5)
-		d.ChannelScaleShift(p, p, p, p, 1, 5, 1)
+		d.Axpby(5, 0.5, p, 0.25, p)
+		d.ChannelScaleShift(1, 5, 1, p, p, p, p)
 	}
 	run()
 	if n := testing.AllocsPerRun(20, run); n != 0 {

@@ -34,100 +34,109 @@ func Divisor(d int) (mul, shift uint32) {
 	return uint32(1<<(31+s)/uint64(d) + 1), 31 + s
 }
 
-// Fill sets n numbers to v.
-func (d *Device) Fill(p Ptr, v float32, n int) { d.memset(p, math.Float32bits(v), n) }
+// The methods of Device that compute take their arguments in the order of
+// package kernel: sizes, scalars and inputs, and last the result.
 
-// SetLong sets a number of 64 bits.
-func (d *Device) SetLong(p Ptr, v uint64) { d.Launch(mathSetLong, Each(1), p, v) }
+// Fill sets the n elements of y to alpha.
+func (d *Device) Fill(n int, alpha float32, y Ptr) { d.memset(n, math.Float32bits(alpha), y) }
 
-// Axpby computes y = a·x + b·y for n numbers. If b is 0, y is only written.
-func (d *Device) Axpby(a float32, x Ptr, b float32, y Ptr, n int) {
-	d.Launch(mathAxpby, Each(n), a, x, b, y, n)
+// SetLong sets the 64-bit number at y to v.
+func (d *Device) SetLong(v uint64, y Ptr) { d.Launch(mathSetLong, Each(1), y, v) }
+
+// Axpby sets y to alpha x + beta y, for n elements. If beta is 0, y is written but
+// not read.
+func (d *Device) Axpby(n int, alpha float32, x Ptr, beta float32, y Ptr) {
+	d.Launch(mathAxpby, Each(n), alpha, x, beta, y, n)
 }
 
-// Axpy computes y += a·x for n numbers.
-func (d *Device) Axpy(a float32, x, y Ptr, n int) { d.Axpby(a, x, 1, y, n) }
+// Axpy adds alpha x to y, for n elements.
+func (d *Device) Axpy(n int, alpha float32, x, y Ptr) { d.Axpby(n, alpha, x, 1, y) }
 
-// Scale computes y = a·x for n numbers. y may be x.
-func (d *Device) Scale(a float32, x, y Ptr, n int) { d.Axpby(a, x, 0, y, n) }
+// Scale sets y to alpha x, for n elements. y may be x.
+func (d *Device) Scale(n int, alpha float32, x, y Ptr) { d.Axpby(n, alpha, x, 0, y) }
 
-// Add computes y = a + b for n numbers. y may be one of them.
-func (d *Device) Add(a, b, y Ptr, n int) { d.Launch(mathAdd, Each(n), a, b, y, n) }
+// Add sets y to a + b, for n elements. y may be a or b.
+func (d *Device) Add(n int, a, b, y Ptr) { d.Launch(mathAdd, Each(n), a, b, y, n) }
 
-// Mul computes y = a·b for n numbers. y may be one of them.
-func (d *Device) Mul(a, b, y Ptr, n int) { d.Launch(mathMul, Each(n), a, b, y, n) }
+// Mul sets y to a b, element by element, for n elements. y may be a or b.
+func (d *Device) Mul(n int, a, b, y Ptr) { d.Launch(mathMul, Each(n), a, b, y, n) }
 
-// CopyRows copies rows of width numbers. The rows begin srcStep numbers apart in
-// src, and dstStep in dst.
-func (d *Device) CopyRows(dst Ptr, dstStep int, src Ptr, srcStep int, rows, width int) {
+// CopyRows copies rows of width elements from x to y. The rows start ldx elements
+// apart in x and ldy apart in y.
+func (d *Device) CopyRows(rows, width int, x Ptr, ldx int, y Ptr, ldy int) {
 	if rows == 0 || width == 0 {
 		return
 	}
 	mul, shift := Divisor(width)
-	d.Launch(mathCopyRows, Each(rows*width), src, srcStep, dst, dstStep, width, rows*width, mul, shift)
+	d.Launch(mathCopyRows, Each(rows*width), x, ldx, y, ldy, width, rows*width, mul, shift)
 }
 
-// ChannelScaleShift computes y = x·scale[c] + shift[c] for arrays of outer ×
-// channels × inner numbers. scale or shift may be 0, for none. y may be x.
-func (d *Device) ChannelScaleShift(y, x, scale, shift Ptr, outer, channels, inner int) {
-	n := outer * channels * inner
-	if n == 0 {
+// ChannelScaleShift sets y to x scale[channel] + shift[channel]. x and y are
+// (n,c,s), scale and shift are (c). Either of scale and shift may be 0 and is then
+// left out. y may be x.
+func (d *Device) ChannelScaleShift(n, c, s int, x, scale, shift, y Ptr) {
+	count := n * c * s
+	if count == 0 {
 		return
 	}
-	mulInner, shiftInner := Divisor(inner)
-	mulChannels, shiftChannels := Divisor(channels)
-	d.Launch(mathScaleShift, Each(n), x, scale, shift, y, channels, n, mulInner, shiftInner, mulChannels, shiftChannels)
+	mulS, shiftS := Divisor(s)
+	mulC, shiftC := Divisor(c)
+	d.Launch(mathScaleShift, Each(count), x, scale, shift, y, c, count, mulS, shiftS, mulC, shiftC)
 }
 
-// ChannelSums computes in float64, for each channel of arrays of outer ×
-// channels × inner numbers, the sums of a and of a·b: sums is (channels, 2). If b
-// is 0 the second is 0 too. It uses Scratch.
-func (d *Device) ChannelSums(sums, a, b Ptr, outer, channels, inner int) {
+// ChannelSums sets sums to the sums of a and of a b over each channel, in float64.
+// a and b are (n,c,s), sums is (c,2). If b is 0, so is the second sum. It uses
+// Scratch.
+func (d *Device) ChannelSums(n, c, s int, a, b, sums Ptr) {
 	const (
 		perBlock  = 16 * Block // numbers for a block
 		perThread = 64         // and for a thread of the version for a small inner
 	)
-	rows := outer * inner
-	if channels == 0 {
+	rows := n * s
+	if c == 0 {
 		return
 	}
-	if inner >= 16 || channels < 16 {
+	if s >= 16 || c < 16 {
 		per := max(perBlock, (rows+1023)/1024)
 		parts := max(1, (rows+per-1)/per)
-		mul, shift := Divisor(max(1, inner))
-		p := d.Scratch(4 * parts * channels)
-		d.Launch(mathChannelParts, Blocks(channels, parts, 1), a, b, p, channels, inner, rows, per, mul, shift)
-		d.Launch(mathChannelTotal, Each(channels), p, sums, channels, parts)
+		mul, shift := Divisor(max(1, s))
+		p := d.Scratch(4 * parts * c)
+		d.Launch(mathChannelParts, Blocks(c, parts, 1), a, b, p, c, s, rows, per, mul, shift)
+		d.Launch(mathChannelTotal, Each(c), p, sums, c, parts)
 		return
 	}
-	per := max(1, perThread/inner, (outer+1023)/1024)
-	parts := max(1, (outer+per-1)/per)
-	p := d.Scratch(4 * parts * channels)
-	d.Launch(mathColumnParts, Blocks((channels+Block-1)/Block, parts, 1), a, b, p, channels, inner, outer, per)
-	d.Launch(mathChannelTotal, Each(channels), p, sums, channels, parts)
+	per := max(1, perThread/s, (n+1023)/1024)
+	parts := max(1, (n+per-1)/per)
+	p := d.Scratch(4 * parts * c)
+	d.Launch(mathColumnParts, Blocks((c+Block-1)/Block, parts, 1), a, b, p, c, s, n, per)
+	d.Launch(mathChannelTotal, Each(c), p, sums, c, parts)
 }
 
-// ChannelSum computes sum[c] = beta·sum[c] + Σ x over outer and inner, of an array
-// of outer × channels × inner numbers. It uses Scratch.
-func (d *Device) ChannelSum(sum, x Ptr, beta float32, outer, channels, inner int) {
-	sums := d.sums(channels)
-	d.ChannelSums(sums, x, 0, outer, channels, inner)
-	d.Launch(mathChannelAdd, Each(channels), sums, 0, beta, sum, channels)
+// ChannelSum sets sum, of shape (c), to beta sum plus the sum of x, of shape
+// (n,c,s), over each channel. If beta is 0, sum is written but not read. It uses
+// Scratch.
+func (d *Device) ChannelSum(n, c, s int, x Ptr, beta float32, sum Ptr) {
+	sums := d.sums(c)
+	d.ChannelSums(n, c, s, x, 0, sums)
+	d.Launch(mathChannelAdd, Each(c), sums, 0, beta, sum, c)
 }
 
-// ChannelDot computes sum[c] = beta·sum[c] + Σ x·y as ChannelSum does.
-func (d *Device) ChannelDot(sum, x, y Ptr, beta float32, outer, channels, inner int) {
-	sums := d.sums(channels)
-	d.ChannelSums(sums, x, y, outer, channels, inner)
-	d.Launch(mathChannelAdd, Each(channels), sums, 1, beta, sum, channels)
+// ChannelDot sets dot, of shape (c), to beta dot plus the sum of a b over each
+// channel. a and b are (n,c,s). If beta is 0, dot is written but not read. It uses
+// Scratch.
+func (d *Device) ChannelDot(n, c, s int, a, b Ptr, beta float32, dot Ptr) {
+	sums := d.sums(c)
+	d.ChannelSums(n, c, s, a, b, sums)
+	d.Launch(mathChannelAdd, Each(c), sums, 1, beta, dot, c)
 }
 
 // sums returns room for the sums of ChannelSums.
 func (d *Device) sums(channels int) Ptr { return d.channelSums.of(d, 4*channels) }
 
-// DropoutMask sets mask[i] to 0 with the given probability and to value
-// otherwise, by word i of a stream of random numbers whose number is at stream.
-func (d *Device) DropoutMask(mask Ptr, key uint64, stream Ptr, probability, value float32, n int) {
-	limit := uint32(max(0, min(float64(probability)*0x1p32, math.MaxUint32)))
-	d.Launch(mathDropoutMask, Each((n+3)/4), mask, key, stream, limit, value, n)
+// DropoutMask sets the n elements of mask to 0 with probability ratio and to scale
+// otherwise, like kernel.DropoutMask. The number of the stream of random numbers
+// is the 64-bit number at stream.
+func (d *Device) DropoutMask(n int, key uint64, stream Ptr, ratio, scale float32, mask Ptr) {
+	limit := uint32(max(0, min(float64(ratio)*0x1p32, math.MaxUint32)))
+	d.Launch(mathDropoutMask, Each((n+3)/4), mask, key, stream, limit, scale, n)
 }

@@ -117,21 +117,21 @@ func TestChannels(t *testing.T) {
 		want, wantSum := make([]float32, n), make([]float32, channels)
 
 		kernel.ChannelScaleShift(nil, outer, channels, inner, a.Data(), scale.Data(), shift.Data(), want)
-		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), scale.DeviceData(d), shift.DeviceData(d), outer, channels, inner)
+		d.ChannelScaleShift(outer, channels, inner, a.DeviceData(d), scale.DeviceData(d), shift.DeviceData(d), y.MutableDeviceData(d))
 		near(t, fmt.Sprint("scale and shift of ", s), y.Data(), want, 1e-6)
-		d.ChannelScaleShift(y.MutableDeviceData(d), a.DeviceData(d), 0, 0, outer, channels, inner)
+		d.ChannelScaleShift(outer, channels, inner, a.DeviceData(d), 0, 0, y.MutableDeviceData(d))
 		near(t, fmt.Sprint("neither of ", s), y.Data(), a.Data(), 0)
 
 		kernel.ChannelSum(nil, outer, channels, inner, a.Data(), wantSum)
-		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 0, outer, channels, inner)
+		d.ChannelSum(outer, channels, inner, a.DeviceData(d), 0, sum.MutableDeviceData(d))
 		near(t, fmt.Sprint("sum of ", s), sum.Data(), wantSum, 1e-6)
-		d.ChannelSum(sum.MutableDeviceData(d), a.DeviceData(d), 1, outer, channels, inner)
+		d.ChannelSum(outer, channels, inner, a.DeviceData(d), 1, sum.MutableDeviceData(d))
 		for c := range wantSum {
 			wantSum[c] *= 2
 		}
 		near(t, fmt.Sprint("sum added of ", s), sum.Data(), wantSum, 1e-6)
 		kernel.ChannelDot(nil, outer, channels, inner, a.Data(), b.Data(), wantSum)
-		d.ChannelDot(sum.MutableDeviceData(d), a.DeviceData(d), b.DeviceData(d), 0, outer, channels, inner)
+		d.ChannelDot(outer, channels, inner, a.DeviceData(d), b.DeviceData(d), 0, sum.MutableDeviceData(d))
 		near(t, fmt.Sprint("dot of ", s), sum.Data(), wantSum, 1e-6)
 		check(t, d)
 	}
@@ -146,14 +146,14 @@ func TestMath(t *testing.T) {
 		run  func(a, b, y cuda.Ptr)
 		want func(a, b, y float32) float32
 	}{
-		{"Fill", func(_, _, y cuda.Ptr) { d.Fill(y, 2.5, n) }, func(_, _, _ float32) float32 { return 2.5 }},
-		{"Zero", func(_, _, y cuda.Ptr) { d.Zero(y, n) }, func(_, _, _ float32) float32 { return 0 }},
-		{"Copy", func(a, _, y cuda.Ptr) { d.Copy(y, a, n) }, func(a, _, _ float32) float32 { return a }},
-		{"Axpby", func(a, _, y cuda.Ptr) { d.Axpby(2, a, 3, y, n) }, func(a, _, y float32) float32 { return 2*a + 3*y }},
-		{"Axpy", func(a, _, y cuda.Ptr) { d.Axpy(2, a, y, n) }, func(a, _, y float32) float32 { return 2*a + y }},
-		{"Scale", func(a, _, y cuda.Ptr) { d.Scale(2, a, y, n) }, func(a, _, _ float32) float32 { return 2 * a }},
-		{"Add", func(a, b, y cuda.Ptr) { d.Add(a, b, y, n) }, func(a, b, _ float32) float32 { return a + b }},
-		{"Mul", func(a, b, y cuda.Ptr) { d.Mul(a, b, y, n) }, func(a, b, _ float32) float32 { return a * b }},
+		{"Fill", func(_, _, y cuda.Ptr) { d.Fill(n, 2.5, y) }, func(_, _, _ float32) float32 { return 2.5 }},
+		{"Zero", func(_, _, y cuda.Ptr) { d.Zero(n, y) }, func(_, _, _ float32) float32 { return 0 }},
+		{"Copy", func(a, _, y cuda.Ptr) { d.Copy(n, a, y) }, func(a, _, _ float32) float32 { return a }},
+		{"Axpby", func(a, _, y cuda.Ptr) { d.Axpby(n, 2, a, 3, y) }, func(a, _, y float32) float32 { return 2*a + 3*y }},
+		{"Axpy", func(a, _, y cuda.Ptr) { d.Axpy(n, 2, a, y) }, func(a, _, y float32) float32 { return 2*a + y }},
+		{"Scale", func(a, _, y cuda.Ptr) { d.Scale(n, 2, a, y) }, func(a, _, _ float32) float32 { return 2 * a }},
+		{"Add", func(a, b, y cuda.Ptr) { d.Add(n, a, b, y) }, func(a, b, _ float32) float32 { return a + b }},
+		{"Mul", func(a, b, y cuda.Ptr) { d.Mul(n, a, b, y) }, func(a, b, _ float32) float32 { return a * b }},
 	} {
 		a, b, y := random(t, 1, n), random(t, 2, n), random(t, 3, n)
 		want := make([]float32, n)
@@ -169,7 +169,7 @@ func TestMath(t *testing.T) {
 	for r := range 5 {
 		copy(want[r*11+2:][:7], x.Data()[r*9+1:][:7])
 	}
-	d.CopyRows(y.MutableDeviceData(d).At(2), 11, x.DeviceData(d).At(1), 9, 5, 7)
+	d.CopyRows(5, 7, x.DeviceData(d).At(1), 9, y.MutableDeviceData(d).At(2), 11)
 	near(t, "CopyRows", y.Data(), want, 0)
 	check(t, d)
 }
@@ -182,8 +182,8 @@ func TestDropoutMask(t *testing.T) {
 	stream, mask := random(t, 1, 2), random(t, 2, 1003)
 	want := make([]float32, 1003)
 	kernel.DropoutMask(nil, key, pass, 0.3, 1.5, want)
-	d.SetLong(stream.MutableDeviceData(d), pass)
-	d.DropoutMask(mask.MutableDeviceData(d), key, stream.DeviceData(d), 0.3, 1.5, 1003)
+	d.SetLong(pass, stream.MutableDeviceData(d))
+	d.DropoutMask(1003, key, stream.DeviceData(d), 0.3, 1.5, mask.MutableDeviceData(d))
 	near(t, "mask", mask.Data(), want, 0)
 	check(t, d)
 }

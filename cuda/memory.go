@@ -112,25 +112,25 @@ func (m *memory) freeAll(drv driver.Driver, failed func(error)) {
 	m.size, m.idle, m.used, m.cached = nil, nil, 0, 0
 }
 
-// Zero sets n numbers to zero.
-func (d *Device) Zero(p Ptr, n int) { d.memset(p, 0, n) }
+// Zero sets the n elements of y to zero.
+func (d *Device) Zero(n int, y Ptr) { d.memset(n, 0, y) }
 
-// memset sets n numbers to the one of these bits.
-func (d *Device) memset(p Ptr, bits uint32, n int) {
+// memset sets the n elements of y to the number of these bits.
+func (d *Device) memset(n int, bits uint32, y Ptr) {
 	if n <= 0 || !d.enter() {
 		return
 	}
 	defer d.leave()
-	d.Fail(d.drv.Memset32Async(driver.Ptr(p), bits, uint64(n), d.stream))
+	d.Fail(d.drv.Memset32Async(driver.Ptr(y), bits, uint64(n), d.stream))
 }
 
-// Copy copies n numbers from one place of the device to another.
-func (d *Device) Copy(dst, src Ptr, n int) {
-	if n <= 0 || dst == src || !d.enter() {
+// Copy copies n elements from x to y, both on the device.
+func (d *Device) Copy(n int, x, y Ptr) {
+	if n <= 0 || x == y || !d.enter() {
 		return
 	}
 	defer d.leave()
-	d.Fail(d.drv.CopyOnDeviceAsync(driver.Ptr(dst), driver.Ptr(src), 4*uint64(n), d.stream))
+	d.Fail(d.drv.CopyOnDeviceAsync(driver.Ptr(y), driver.Ptr(x), 4*uint64(n), d.stream))
 }
 
 // staging is pinned memory through which numbers go to the device and back: the
@@ -184,7 +184,7 @@ func (s *staging) free(drv driver.Driver, failed func(error)) {
 
 // ToDevice copies numbers to the device, after what it was told before. When it
 // returns, src may change; the copy may still be under way.
-func (d *Device) ToDevice(dst Ptr, src []float32) {
+func (d *Device) ToDevice(src []float32, dst Ptr) {
 	if len(src) == 0 || !d.enter() {
 		return
 	}
@@ -214,7 +214,7 @@ func (d *Device) ToDevice(dst Ptr, src []float32) {
 
 // ToHost copies numbers from the device, when it has done what it was told
 // before, and waits for them.
-func (d *Device) ToHost(dst []float32, src Ptr) {
+func (d *Device) ToHost(src Ptr, dst []float32) {
 	if len(dst) == 0 || !d.enter() {
 		return
 	}

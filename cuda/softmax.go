@@ -13,31 +13,32 @@ var (
 	softmaxPlacesBackward = softmaxModule.Kernel("softmax_places_backward")
 )
 
-// blocksForRows tells whether a row of classes is worth a block.
-func blocksForRows(classes, inner int) bool { return inner == 1 && classes >= 64 }
+// blocksForRows reports whether a row of channels is worth a block.
+func blocksForRows(channels, inner int) bool { return inner == 1 && channels >= 64 }
 
-// Softmax sets y to exp(x)/Σ exp(x) over the classes of arrays of outer × classes
-// × inner numbers. y may be x.
-func (d *Device) Softmax(x, y Ptr, outer, classes, inner int) {
-	if classes == 0 || inner == 0 {
+// Softmax sets y to exp(x)/Σ exp(x), where the sum is over the channels. x and y
+// are (outer,channels,inner). y may be x.
+func (d *Device) Softmax(outer, channels, inner int, x, y Ptr) {
+	if channels == 0 || inner == 0 {
 		return
 	}
-	if blocksForRows(classes, inner) {
-		d.Launch(softmaxRows, Blocks(outer, 1, 1), x, y, classes)
+	if blocksForRows(channels, inner) {
+		d.Launch(softmaxRows, Blocks(outer, 1, 1), x, y, channels)
 		return
 	}
-	d.Launch(softmaxPlaces, Each(outer*inner), x, y, classes, inner, outer*inner)
+	d.Launch(softmaxPlaces, Each(outer*inner), x, y, channels, inner, outer*inner)
 }
 
-// SoftmaxBackward sets dx to (dy - Σ dy·y)·y, with the sum over the classes. dx may
-// be dy.
-func (d *Device) SoftmaxBackward(y, dy, dx Ptr, outer, classes, inner int) {
-	if classes == 0 || inner == 0 {
+// SoftmaxBackward sets dx to the gradient of Softmax, (dy - Σ dy y) y, where the
+// sum is over the channels. y is the output of Softmax; y, dy and dx are
+// (outer,channels,inner). dx may be dy.
+func (d *Device) SoftmaxBackward(outer, channels, inner int, y, dy, dx Ptr) {
+	if channels == 0 || inner == 0 {
 		return
 	}
-	if blocksForRows(classes, inner) {
-		d.Launch(softmaxRowsBackward, Blocks(outer, 1, 1), y, dy, dx, classes)
+	if blocksForRows(channels, inner) {
+		d.Launch(softmaxRowsBackward, Blocks(outer, 1, 1), y, dy, dx, channels)
 		return
 	}
-	d.Launch(softmaxPlacesBackward, Each(outer*inner), y, dy, dx, classes, inner, outer*inner)
+	d.Launch(softmaxPlacesBackward, Each(outer*inner), y, dy, dx, channels, inner, outer*inner)
 }

@@ -98,7 +98,7 @@ func (u *Upload) Take(i, offset, n int, dst Ptr) {
 		d.Fail(d.drv.StreamWaitEvent(d.stream, u.places[i].filled))
 		d.leave()
 	}
-	d.Copy(dst, u.places[i].ptr.At(offset), n)
+	d.Copy(n, u.places[i].ptr.At(offset), dst)
 }
 
 // Release says that all of the lot in place i has been taken.

@@ -126,6 +126,6 @@ func (e *Env) UpdateDevice() {
 	if s.set && s.value == value || s.blob.Reshape(2) != nil {
 		return
 	}
-	e.Device.SetLong(s.blob.MutableDeviceData(e.Device), value)
+	e.Device.SetLong(value, s.blob.MutableDeviceData(e.Device))
 	s.value, s.set = value, true
 }

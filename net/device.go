@@ -215,7 +215,7 @@ func (d *device) wait() error {
 func (d *device) clearParamDiffs() error {
 	return d.clear.Run(d.gpu, func() error {
 		for _, p := range d.net.learned {
-			d.gpu.Zero(p.Blob.MutableDeviceDiff(d.gpu), p.Blob.Count())
+			d.gpu.Zero(p.Blob.Count(), p.Blob.MutableDeviceDiff(d.gpu))
 		}
 		return nil
 	})
@@ -223,7 +223,7 @@ func (d *device) clearParamDiffs() error {
 
 func (d *device) update() {
 	for _, p := range d.net.learned {
-		d.gpu.Axpy(-1, p.Blob.DeviceDiff(d.gpu), p.Blob.MutableDeviceData(d.gpu), p.Blob.Count())
+		d.gpu.Axpy(p.Blob.Count(), -1, p.Blob.DeviceDiff(d.gpu), p.Blob.MutableDeviceData(d.gpu))
 	}
 }
 

@@ -16,7 +16,7 @@ func (s *syntheticData) ForwardDevice(_ context.Context, d *cuda.Device, _, top 
 		return err
 	}
 	for j, v := range s.values {
-		d.Copy(top[j].MutableDeviceData(d), v.DeviceData(d), v.Count())
+		d.Copy(v.Count(), v.DeviceData(d), top[j].MutableDeviceData(d))
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (u *deviceUpdater) update(rate, scale float32, _ bool) error {
 	if err := u.clip(); err != nil {
 		return err
 	}
-	u.gpu.Fill(u.rate.MutableDeviceData(u.gpu), rate*scale, 1)
+	u.gpu.Fill(1, rate*scale, u.rate.MutableDeviceData(u.gpu))
 	return u.replay.Run(u.gpu, u.launch)
 }
 
@@ -75,7 +75,7 @@ func (u *deviceUpdater) clip() error {
 	norms := u.norms.MutableDeviceData(d)
 	for i, p := range s.params {
 		diff := p.Blob.DeviceDiff(d)
-		d.ChannelDot(norms.At(i), diff, diff, 0, 1, 1, p.Blob.Count())
+		d.ChannelDot(1, 1, p.Blob.Count(), diff, diff, 0, norms.At(i))
 	}
 	var sum float64
 	for _, v := range u.norms.Data() {
@@ -84,7 +84,7 @@ func (u *deviceUpdater) clip() error {
 	if scale := s.clipScale(sum); scale != 1 {
 		for _, p := range s.params {
 			diff := p.Blob.MutableDeviceDiff(d)
-			d.Scale(scale, diff, diff, p.Blob.Count())
+			d.Scale(p.Blob.Count(), scale, diff, diff)
 		}
 	}
 	return d.Check()

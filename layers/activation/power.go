@@ -142,7 +142,7 @@ func (l *power) gradient(lo, hi int) {
 func (l *power) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	n, y := top[0].Count(), top[0].MutableDeviceData(d)
 	if l.constant() {
-		d.Fill(y, l.constantValue(), n)
+		d.Fill(n, l.constantValue(), y)
 		return nil
 	}
 	d.Launch(powerForward, cuda.Each(n), bottom[0].DeviceData(d), y, l.power, l.scale, l.shift, n)
@@ -157,9 +157,9 @@ func (l *power) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	n, dx, dy := bottom[0].Count(), bottom[0].MutableDeviceDiff(d), top[0].DeviceDiff(d)
 	switch {
 	case l.constant():
-		d.Zero(dx, n)
+		d.Zero(n, dx)
 	case l.power == 1:
-		d.Scale(l.scale, dy, dx, n)
+		d.Scale(n, l.scale, dy, dx)
 	default:
 		d.Launch(powerBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceData(d), dy, dx, l.power, l.scale, l.shift, n)
 	}

@@ -215,7 +215,7 @@ func (l *prelu) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 		if err := l.device.kept.ReshapeLike(bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(l.device.kept.MutableDeviceData(d), x, n)
+		d.Copy(n, x, l.device.kept.MutableDeviceData(d))
 	}
 	slopes, dim := l.slopes()
 	mulDim, shiftDim := cuda.Divisor(dim)
@@ -250,7 +250,7 @@ func (l *prelu) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	d.Launch(preluBackward, cuda.Each(n), x.DeviceData(d), dy, l.Blobs[0].DeviceData(d), dx, terms, slopes, n,
 		mulDim, shiftDim, mulSlopes, shiftSlopes)
 	if l.Needs(0) {
-		d.ChannelSum(l.Blobs[0].MutableDeviceDiff(d), terms, 1, n/(slopes*dim), slopes, dim)
+		d.ChannelSum(n/(slopes*dim), slopes, dim, terms, 1, l.Blobs[0].MutableDeviceDiff(d))
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (l *batchNorm) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top
 			l.eps, mean, invstd, l.c)
 	} else {
 		sums := b.sums.MutableDeviceData(d)
-		d.ChannelSums(sums, x, x, l.n, l.c, l.s)
+		d.ChannelSums(l.n, l.c, l.s, x, x, sums)
 		d.Launch(batchNormBatch, cuda.Each(l.c), sums, l.size(), l.eps, l.fraction, mean, invstd,
 			l.Blobs[0].MutableDeviceData(d), l.Blobs[1].MutableDeviceData(d), l.c)
 		d.Launch(batchNormCount, cuda.Each(1), l.Blobs[2].MutableDeviceData(d), l.fraction)
@@ -65,7 +65,7 @@ func (l *batchNorm) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top
 		if err := b.kept.ReshapeLike(bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(b.kept.MutableDeviceData(d), x, bottom[0].Count())
+		d.Copy(bottom[0].Count(), x, b.kept.MutableDeviceData(d))
 	}
 	mulInner, shiftInner := cuda.Divisor(max(1, l.s))
 	mulChannels, shiftChannels := cuda.Divisor(l.c)
@@ -85,7 +85,7 @@ func (l *batchNorm) BackwardDevice(_ context.Context, d *cuda.Device, top []*blo
 	}
 	b, dy := &l.device, top[0].DeviceDiff(d)
 	if l.global {
-		d.ChannelScaleShift(bottom[0].MutableDeviceDiff(d), dy, b.invstd.DeviceData(d), 0, l.n, l.c, l.s)
+		d.ChannelScaleShift(l.n, l.c, l.s, dy, b.invstd.DeviceData(d), 0, bottom[0].MutableDeviceDiff(d))
 		return nil
 	}
 	kept := bottom[0]
@@ -94,7 +94,7 @@ func (l *batchNorm) BackwardDevice(_ context.Context, d *cuda.Device, top []*blo
 	}
 	x, sums, means := kept.DeviceData(d), b.sums.MutableDeviceData(d), b.means.MutableDeviceData(d)
 	mean, invstd := b.mean.DeviceData(d), b.invstd.DeviceData(d)
-	d.ChannelSums(sums, dy, x, l.n, l.c, l.s)
+	d.ChannelSums(l.n, l.c, l.s, dy, x, sums)
 	d.Launch(batchNormMeans, cuda.Each(l.c), sums, mean, invstd, l.size(), means, l.c)
 	mulInner, shiftInner := cuda.Divisor(max(1, l.s))
 	mulChannels, shiftChannels := cuda.Divisor(l.c)

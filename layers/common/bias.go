@@ -126,7 +126,7 @@ func (l *bias) Backward(_ context.Context, top []*blob.Blob, propagateDown []boo
 
 // ForwardDevice computes the top.
 func (l *bias) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	d.ChannelScaleShift(top[0].MutableDeviceData(d), bottom[0].DeviceData(d), 0, l.b(bottom).DeviceData(d), l.outer, l.dim, l.inner)
+	d.ChannelScaleShift(l.outer, l.dim, l.inner, bottom[0].DeviceData(d), 0, l.b(bottom).DeviceData(d), top[0].MutableDeviceData(d))
 	return nil
 }
 
@@ -135,12 +135,12 @@ func (l *bias) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blo
 	dy := top[0].DeviceDiff(d)
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:
-		d.ChannelSum(bottom[1].MutableDeviceDiff(d), dy, 0, l.outer, l.dim, l.inner)
+		d.ChannelSum(l.outer, l.dim, l.inner, dy, 0, bottom[1].MutableDeviceDiff(d))
 	case len(bottom) == 1 && l.Needs(0):
-		d.ChannelSum(l.Blobs[0].MutableDeviceDiff(d), dy, 1, l.outer, l.dim, l.inner)
+		d.ChannelSum(l.outer, l.dim, l.inner, dy, 1, l.Blobs[0].MutableDeviceDiff(d))
 	}
 	if propagateDown[0] && bottom[0] != top[0] {
-		d.Copy(bottom[0].MutableDeviceDiff(d), dy, bottom[0].Count())
+		d.Copy(bottom[0].Count(), dy, bottom[0].MutableDeviceDiff(d))
 	}
 	return nil
 }

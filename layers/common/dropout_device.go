@@ -30,7 +30,7 @@ func (l *dropout) limits() (limit uint32, scale float32) {
 func (l *dropout) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	n, x := bottom[0].Count(), bottom[0].DeviceData(d)
 	if !l.train {
-		d.Copy(top[0].MutableDeviceData(d), x, n)
+		d.Copy(n, x, top[0].MutableDeviceData(d))
 		return nil
 	}
 	limit, scale := l.limits()
@@ -46,7 +46,7 @@ func (l *dropout) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.
 	}
 	n, dy := top[0].Count(), top[0].DeviceDiff(d)
 	if !l.train {
-		d.Copy(bottom[0].MutableDeviceDiff(d), dy, n)
+		d.Copy(n, dy, bottom[0].MutableDeviceDiff(d))
 		return nil
 	}
 	limit, scale := l.limits()

@@ -23,7 +23,7 @@ func (l *innerProduct) ForwardDevice(_ context.Context, d *cuda.Device, bottom, 
 	y := top[0].MutableDeviceData(d)
 	d.Gemm(false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].DeviceData(d), l.k, l.weight(bottom).DeviceData(d), l.strideW(), 0, y, l.n)
 	if l.param.GetBiasTerm() {
-		d.ChannelScaleShift(y, y, 0, l.Blobs[len(l.Blobs)-1].DeviceData(d), l.m, l.n, 1)
+		d.ChannelScaleShift(l.m, l.n, 1, y, 0, l.Blobs[len(l.Blobs)-1].DeviceData(d), y)
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func (l *innerProduct) BackwardDevice(_ context.Context, d *cuda.Device, top []*
 		l.backwardWeightDevice(d, bottom[0].DeviceData(d), dy, 1, l.Blobs[0].MutableDeviceDiff(d))
 	}
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
-		d.ChannelSum(l.Blobs[last].MutableDeviceDiff(d), dy, 1, l.m, l.n, 1)
+		d.ChannelSum(l.m, l.n, 1, dy, 1, l.Blobs[last].MutableDeviceDiff(d))
 	}
 	if propagateDown[0] {
 		d.Gemm(false, l.transpose, l.m, l.k, l.n, 1, dy, l.n, l.weight(bottom).DeviceData(d), l.strideW(), 0, bottom[0].MutableDeviceDiff(d), l.k)

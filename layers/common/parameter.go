@@ -102,7 +102,7 @@ func (l *parameter) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*b
 // BackwardDevice adds the gradient of the top to that of the weights.
 func (l *parameter) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, _ []bool, _ []*blob.Blob) error {
 	if l.Needs(0) {
-		d.Axpy(1, top[0].DeviceDiff(d), l.Blobs[0].MutableDeviceDiff(d), top[0].Count())
+		d.Axpy(top[0].Count(), 1, top[0].DeviceDiff(d), l.Blobs[0].MutableDeviceDiff(d))
 	}
 	return nil
 }

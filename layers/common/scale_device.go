@@ -25,12 +25,12 @@ func (l *scale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 		if err := l.onDevice.ReshapeLike(bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(l.onDevice.MutableDeviceData(d), x, bottom[0].Count())
+		d.Copy(bottom[0].Count(), x, l.onDevice.MutableDeviceData(d))
 	}
 	if l.param.GetBiasTerm() {
 		shift = l.Blobs[len(l.Blobs)-1].DeviceData(d)
 	}
-	d.ChannelScaleShift(top[0].MutableDeviceData(d), x, l.a(bottom).DeviceData(d), shift, l.outer, l.dim, l.inner)
+	d.ChannelScaleShift(l.outer, l.dim, l.inner, x, l.a(bottom).DeviceData(d), shift, top[0].MutableDeviceData(d))
 	return nil
 }
 
@@ -39,7 +39,7 @@ func (l *scale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 func (l *scale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	dy := top[0].DeviceDiff(d)
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {
-		d.ChannelSum(l.Blobs[last].MutableDeviceDiff(d), dy, 1, l.outer, l.dim, l.inner)
+		d.ChannelSum(l.outer, l.dim, l.inner, dy, 1, l.Blobs[last].MutableDeviceDiff(d))
 	}
 	x := bottom[0]
 	if l.keeps(bottom, top) {
@@ -47,12 +47,12 @@ func (l *scale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	}
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:
-		d.ChannelDot(bottom[1].MutableDeviceDiff(d), dy, x.DeviceData(d), 0, l.outer, l.dim, l.inner)
+		d.ChannelDot(l.outer, l.dim, l.inner, dy, x.DeviceData(d), 0, bottom[1].MutableDeviceDiff(d))
 	case len(bottom) == 1 && l.Needs(0):
-		d.ChannelDot(l.Blobs[0].MutableDeviceDiff(d), dy, x.DeviceData(d), 1, l.outer, l.dim, l.inner)
+		d.ChannelDot(l.outer, l.dim, l.inner, dy, x.DeviceData(d), 1, l.Blobs[0].MutableDeviceDiff(d))
 	}
 	if propagateDown[0] {
-		d.ChannelScaleShift(bottom[0].MutableDeviceDiff(d), dy, l.a(bottom).DeviceData(d), 0, l.outer, l.dim, l.inner)
+		d.ChannelScaleShift(l.outer, l.dim, l.inner, dy, l.a(bottom).DeviceData(d), 0, bottom[0].MutableDeviceDiff(d))
 	}
 	return nil
 }

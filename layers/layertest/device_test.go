@@ -76,7 +76,7 @@ func (l *twice) Backward(_ context.Context, top []*blob.Blob, _ []bool, bottom [
 }
 
 func (l *twice) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	d.Scale(l.factor(), bottom[0].DeviceData(d), top[0].MutableDeviceData(d), top[0].Count())
+	d.Scale(top[0].Count(), l.factor(), bottom[0].DeviceData(d), top[0].MutableDeviceData(d))
 	if l.bug == "waits" {
 		top[0].Data()
 	}
@@ -88,7 +88,7 @@ func (l *twice) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	if l.bug == "wrong" {
 		factor = 3
 	}
-	d.Scale(factor, top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), top[0].Count())
+	d.Scale(top[0].Count(), factor, top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d))
 	return nil
 }
 

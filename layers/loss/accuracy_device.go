@@ -31,7 +31,7 @@ func (l *accuracy) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top 
 	}
 	class, valid := l.labels.ReadDevice(d, bottom[1])
 	counts, places := l.counts.MutableDeviceData(d), bottom[1].Count()
-	d.Zero(counts, l.counts.Count())
+	d.Zero(l.counts.Count(), counts)
 	d.Launch(accuracyCount, cuda.Each(places), bottom[0].DeviceData(d), class, l.sign, l.topK, counts, classes, inner, places)
 	perClass := cuda.Ptr(0)
 	if len(top) == 2 {

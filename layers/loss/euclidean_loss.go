@@ -107,8 +107,8 @@ func (l *euclideanLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 	}
 	n, diff, loss := bottom[0].Count(), l.onDevice.MutableDeviceData(d), top[0].MutableDeviceData(d)
 	d.Launch(euclideanLossDifference, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), diff, n)
-	d.ChannelDot(loss, diff, diff, 0, 1, 1, n)
-	d.Scale(1/float32(2*bottom[0].Num()), loss, loss, 1)
+	d.ChannelDot(1, 1, n, diff, diff, 0, loss)
+	d.Scale(1, 1/float32(2*bottom[0].Num()), loss, loss)
 	return nil
 }
 

@@ -195,8 +195,8 @@ func (l *hingeLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top
 	n, terms, loss := bottom[0].Count(), l.terms.MutableDeviceData(d), top[0].MutableDeviceData(d)
 	class, _ := l.labels.ReadDevice(d, bottom[1])
 	d.Launch(hingeLossTerms, cuda.Each(n), bottom[0].DeviceData(d), class, l.square, terms, l.labels.Classes, n)
-	d.ChannelSum(loss, terms, 0, 1, 1, n)
-	d.Scale(1/float32(bottom[0].Num()), loss, loss, 1)
+	d.ChannelSum(1, 1, n, terms, 0, loss)
+	d.Scale(1, 1/float32(bottom[0].Num()), loss, loss)
 	return nil
 }
 

@@ -235,9 +235,9 @@ func (l *softmaxWithLoss) ForwardDevice(_ context.Context, d *cuda.Device, botto
 	outer, classes, inner := l.labels.Outer, l.labels.Classes, l.labels.Inner
 	n, loss := outer*inner, top[0].MutableDeviceData(d)
 	class, valid := l.labels.ReadDevice(d, bottom[1])
-	d.Softmax(bottom[0].DeviceData(d), l.prob.MutableDeviceData(d), outer, classes, inner)
+	d.Softmax(outer, classes, inner, bottom[0].DeviceData(d), l.prob.MutableDeviceData(d))
 	d.Launch(softmaxLossTerms, cuda.Each(n), l.prob.DeviceData(d), class, l.terms.MutableDeviceData(d), classes, inner, n)
-	d.ChannelSum(loss, l.terms.DeviceData(d), 0, 1, 1, n)
+	d.ChannelSum(1, 1, n, l.terms.DeviceData(d), 0, loss)
 	d.Launch(softmaxLossTop, cuda.Each(1), loss, l.norm.DeviceNormalizer(outer, inner), valid)
 	if len(top) == 2 {
 		return top[1].ShareData(&l.prob)

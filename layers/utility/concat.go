@@ -144,7 +144,7 @@ func (l *concat) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []
 	y, step := top[0].MutableDeviceData(d), top[0].CountFrom(l.at)
 	for _, b := range bottom {
 		width := b.CountFrom(l.at)
-		d.CopyRows(y, step, b.DeviceData(d), width, l.rows, width)
+		d.CopyRows(l.rows, width, b.DeviceData(d), width, y, step)
 		y = y.At(width)
 	}
 	return nil
@@ -162,7 +162,7 @@ func (l *concat) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.B
 	for i, b := range bottom {
 		width := b.CountFrom(l.at)
 		if propagateDown[i] {
-			d.CopyRows(b.MutableDeviceDiff(d), width, dy, step, l.rows, width)
+			d.CopyRows(l.rows, width, dy, step, b.MutableDeviceDiff(d), width)
 		}
 		dy = dy.At(width)
 	}

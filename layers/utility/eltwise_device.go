@@ -38,19 +38,19 @@ func (l *eltwise) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top [
 			d.Launch(eltwiseMaxNext, cuda.Each(n), x.DeviceData(d), 2+i, y, largest, n)
 		}
 	case l.op == caffepb.EltwiseParameter_PROD:
-		d.Mul(a, b, y, n)
+		d.Mul(n, a, b, y)
 		for _, x := range bottom[2:] {
-			d.Mul(y, x.DeviceData(d), y, n)
+			d.Mul(n, y, x.DeviceData(d), y)
 		}
 	default:
 		if l.coeff[0] == 1 && l.coeff[1] == 1 {
-			d.Add(a, b, y, n)
+			d.Add(n, a, b, y)
 		} else {
-			d.Scale(l.coeff[0], a, y, n)
-			d.Axpy(l.coeff[1], b, y, n)
+			d.Scale(n, l.coeff[0], a, y)
+			d.Axpy(n, l.coeff[1], b, y)
 		}
 		for i, x := range bottom[2:] {
-			d.Axpy(l.coeff[2+i], x.DeviceData(d), y, n)
+			d.Axpy(n, l.coeff[2+i], x.DeviceData(d), y)
 		}
 	}
 	return nil
@@ -66,14 +66,14 @@ func (l *eltwise) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.
 		dx := b.MutableDeviceDiff(d)
 		switch {
 		case l.op == caffepb.EltwiseParameter_SUM:
-			d.Scale(l.coeff[i], dy, dx, n)
+			d.Scale(n, l.coeff[i], dy, dx)
 		case l.op == caffepb.EltwiseParameter_MAX:
 			d.Launch(eltwiseMaxBackward, cuda.Each(n), dy, l.onDevice.DeviceData(d), i, dx, n)
 		case l.stable:
 			from := dy // the product of dy and of all bottoms but i
 			for j, other := range bottom {
 				if j != i {
-					d.Mul(from, other.DeviceData(d), dx, n)
+					d.Mul(n, from, other.DeviceData(d), dx)
 					from = dx
 				}
 			}

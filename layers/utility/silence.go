@@ -65,7 +65,7 @@ func (l *silence) ForwardDevice(_ context.Context, _ *cuda.Device, bottom, top [
 func (l *silence) BackwardDevice(_ context.Context, d *cuda.Device, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	for i, b := range bottom {
 		if propagateDown[i] {
-			d.Zero(b.MutableDeviceDiff(d), b.Count())
+			d.Zero(b.Count(), b.MutableDeviceDiff(d))
 		}
 	}
 	return nil

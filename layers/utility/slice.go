@@ -174,7 +174,7 @@ func (l *slice) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 	x, step := bottom[0].DeviceData(d), bottom[0].CountFrom(l.at)
 	for _, t := range top {
 		width := t.CountFrom(l.at)
-		d.CopyRows(t.MutableDeviceData(d), width, x, step, l.rows, width)
+		d.CopyRows(l.rows, width, x, step, t.MutableDeviceData(d), width)
 		x = x.At(width)
 	}
 	return nil
@@ -192,7 +192,7 @@ func (l *slice) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	dx, step := bottom[0].MutableDeviceDiff(d), bottom[0].CountFrom(l.at)
 	for _, t := range top {
 		width := t.CountFrom(l.at)
-		d.CopyRows(dx, step, t.DeviceDiff(d), width, l.rows, width)
+		d.CopyRows(l.rows, width, t.DeviceDiff(d), width, dx, step)
 		dx = dx.At(width)
 	}
 	return nil

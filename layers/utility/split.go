@@ -103,12 +103,12 @@ func (l *split) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	}
 	n, dx := bottom[0].Count(), bottom[0].MutableDeviceDiff(d)
 	if len(top) == 1 {
-		d.Copy(dx, top[0].DeviceDiff(d), n)
+		d.Copy(n, top[0].DeviceDiff(d), dx)
 		return nil
 	}
-	d.Add(top[0].DeviceDiff(d), top[1].DeviceDiff(d), dx, n)
+	d.Add(n, top[0].DeviceDiff(d), top[1].DeviceDiff(d), dx)
 	for _, t := range top[2:] {
-		d.Add(dx, t.DeviceDiff(d), dx, n)
+		d.Add(n, dx, t.DeviceDiff(d), dx)
 	}
 	return nil
 }

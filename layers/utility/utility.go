@@ -38,6 +38,6 @@ func shareOnDevice(d *cuda.Device, y, x *blob.Blob) error {
 // passBackOnDevice does what passBack does on a device.
 func passBackOnDevice(d *cuda.Device, x, y *blob.Blob) {
 	if !x.SharesDiff(y) {
-		d.Copy(x.MutableDeviceDiff(d), y.DeviceDiff(d), x.Count())
+		d.Copy(x.Count(), y.DeviceDiff(d), x.MutableDeviceDiff(d))
 	}
 }

@@ -149,7 +149,7 @@ func (l *convolution) ForwardDevice(_ context.Context, d *cuda.Device, bottom, t
 		if c := d.Convolution(v.whole()); c != nil {
 			c.Forward(xs, l.weightOf(d, 0, v), ys)
 			if l.param.GetBiasTerm() {
-				d.ChannelScaleShift(ys, ys, 0, l.Blobs[1].DeviceData(d), v.images, v.o*v.groups, v.oh*v.ow)
+				d.ChannelScaleShift(v.images, v.o*v.groups, v.oh*v.ow, ys, 0, l.Blobs[1].DeviceData(d), ys)
 			}
 			continue
 		}
@@ -182,11 +182,11 @@ func (l *convolution) BackwardDevice(_ context.Context, d *cuda.Device, top []*b
 	for i, x := range bottom {
 		dy := top[i].DeviceDiff(d)
 		if l.Needs(1) {
-			d.ChannelSum(l.Blobs[1].MutableDeviceDiff(d), dy, 1, v.images, v.o*v.groups, v.oh*v.ow)
+			d.ChannelSum(v.images, v.o*v.groups, v.oh*v.ow, dy, 1, l.Blobs[1].MutableDeviceDiff(d))
 		}
 		if c := d.Convolution(v.whole()); c != nil {
 			if l.Needs(0) {
-				c.BackwardFilter(x.DeviceData(d), dy, l.Blobs[0].MutableDeviceDiff(d))
+				c.BackwardWeights(x.DeviceData(d), dy, l.Blobs[0].MutableDeviceDiff(d))
 			}
 			if propagateDown[i] {
 				c.BackwardData(l.weightOf(d, 0, v), dy, x.MutableDeviceDiff(d))
@@ -232,6 +232,6 @@ func (l *convolution) weightDevice(d *cuda.Device, v *convDevice, x, dy, dw cuda
 		v.images, v.mulOut, v.shiftOut, v.mulOutW, v.shiftOutW, v.forward.DeviceData(d), taps,
 		x, dy, per, to)
 	if parts > 1 {
-		d.SumParts(dw, to, parts, v.o*taps, 1)
+		d.SumParts(parts, v.o*taps, to, 1, dw)
 	}
 }

@@ -55,12 +55,12 @@ func (l *bn) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blo
 	b, x, n := &l.device, bottom[0].DeviceData(d), bottom[0].Count()
 	if !l.running {
 		sums := b.sums.MutableDeviceData(d)
-		d.ChannelSums(sums, x, x, l.n, l.c, l.s)
+		d.ChannelSums(l.n, l.c, l.s, x, x, sums)
 		d.Launch(kernelBatch, cuda.Each(l.c), sums, l.size(), l.options.Eps, l.options.Momentum, b.mean.MutableDeviceData(d),
 			b.invstd.MutableDeviceData(d), l.Blobs[runningMean].MutableDeviceData(d), l.Blobs[runningInvStd].MutableDeviceData(d), l.c)
 	}
 	if l.keeps(bottom, top) {
-		d.Copy(b.kept.MutableDeviceData(d), x, n)
+		d.Copy(n, x, b.kept.MutableDeviceData(d))
 	}
 	mean, invstd := l.statistics(d)
 	mulInner, shiftInner := cuda.Divisor(max(1, l.s))
@@ -90,7 +90,7 @@ func (l *bn) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob,
 		}
 		sums := b.sums.MutableDeviceData(d)
 		means = b.means.MutableDeviceData(d)
-		d.ChannelSums(sums, dy, x, l.n, l.c, l.s)
+		d.ChannelSums(l.n, l.c, l.s, dy, x, sums)
 		d.Launch(kernelSums, cuda.Each(l.c), sums, mean, invstd, l.size(), means, dslope, dbias, l.c)
 	}
 	if !propagateDown[0] {

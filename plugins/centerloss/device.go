@@ -39,7 +39,7 @@ func (l *centerLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, to
 	terms := l.device.terms.MutableDeviceData(d)
 	d.Launch(kernelForward, cuda.Blocks(l.m, 1, 1), bottom[0].DeviceData(d), l.Blobs[0].DeviceData(d), class,
 		l.device.distance.MutableDeviceData(d), terms, l.l1(), l.k, l.m)
-	d.ChannelSum(top[0].MutableDeviceData(d), terms, 0, 1, 1, l.m)
+	d.ChannelSum(1, 1, l.m, terms, 0, top[0].MutableDeviceData(d))
 	return nil
 }
 

@@ -64,10 +64,10 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		score = top[1].MutableDeviceData(d)
 	}
 	if l.bounded {
-		d.Softmax(z, p, l.m, l.k, 1)
+		d.Softmax(l.m, l.k, 1, z, p)
 		d.Launch(kernelBounded, cuda.Each(l.m), p, class, terms, l.k, l.m)
 		if score != 0 {
-			d.Copy(score, z, l.m*l.k)
+			d.Copy(l.m*l.k, z, score)
 		}
 	} else {
 		margin := l.options.M
@@ -77,7 +77,7 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		d.Launch(kernelForward, cuda.Blocks((l.m+warps-1)/warps, 1, 1), z, class, margin, p, terms, score, l.groups, l.k, l.m)
 	}
 	loss := top[0].MutableDeviceData(d)
-	d.ChannelSum(loss, terms, 0, 1, 1, l.m)
+	d.ChannelSum(1, 1, l.m, terms, 0, loss)
 	var term cuda.Ptr
 	if l.diverse() {
 		term = l.diversity.forwardDevice(d, l.Blobs[0])
@@ -169,7 +169,7 @@ func (s *diversity) forwardDevice(d *cuda.Device, weights *blob.Blob) cuda.Ptr {
 	if count > 0 {
 		sums := b.sums.MutableDeviceData(d)
 		inverse = b.invNorm.MutableDeviceData(d)
-		d.ChannelSums(sums, w, w, 1, count, size)
+		d.ChannelSums(1, count, size, w, w, sums)
 		d.Launch(kernelInverse, cuda.Each(count), sums, inverse, count)
 	}
 	c, grad, term := b.c.MutableDeviceData(d), b.grad.MutableDeviceData(d), b.term.MutableDeviceData(d)
@@ -179,7 +179,7 @@ func (s *diversity) forwardDevice(d *cuda.Device, weights *blob.Blob) cuda.Ptr {
 	} else {
 		s.gradGramsDevice(d, c, grad)
 	}
-	d.ChannelDot(term, c, grad, 0, 1, 1, s.v*s.k*s.d)
+	d.ChannelDot(1, 1, s.v*s.k*s.d, c, grad, 0, term)
 	return term
 }
 
@@ -200,7 +200,7 @@ func (s *diversity) gradGramsDevice(d *cuda.Device, c, grad cuda.Ptr) {
 // gradCrossesDevice computes D by way of the cross products of the pairs.
 func (s *diversity) gradCrossesDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	cross, size := s.device.gram.MutableDeviceData(d), s.k*s.d
-	d.Zero(grad, s.v*size)
+	d.Zero(s.v*size, grad)
 	for v := range s.v {
 		for u := range v {
 			cu, cv := c.At(u*size), c.At(v*size)
@@ -225,7 +225,7 @@ func (s *diversity) backwardDevice(d *cuda.Device, weights *blob.Blob, dloss cud
 		inverse = b.invNorm.DeviceData(d)
 		if s.exact {
 			dots = b.dots.MutableDeviceData(d)
-			d.ChannelDot(dots, w, grad, 0, 1, count, size)
+			d.ChannelDot(1, count, size, w, grad, 0, dots)
 		}
 	}
 	n := s.v * s.k * s.d

@@ -48,7 +48,7 @@ func (l *InnerProduct) ForwardOn(d *cuda.Device, bottom, top []*blob.Blob, spher
 	class, _ := l.labels.ReadDevice(d, bottom[1])
 	l.Lambda = l.Next()
 	if len(top) == 2 {
-		d.Fill(top[1].MutableDeviceData(d), l.Lambda, 1)
+		d.Fill(1, l.Lambda, top[1].MutableDeviceData(d))
 	}
 	if sphere {
 		d.Launch(kernelUnitRows, cuda.Blocks(l.N, 1, 1), l.Blobs[0].MutableDeviceData(d), l.K)
@@ -73,7 +73,7 @@ func (l *InnerProduct) BackwardOn(d *cuda.Device, top []*blob.Blob, propagateDow
 	var own cuda.Ptr
 	if l.Factor > 1 {
 		g, own = l.device.gradient.MutableDeviceData(d), l.device.own.MutableDeviceData(d)
-		d.Copy(g, dy, l.M*l.N)
+		d.Copy(l.M*l.N, dy, g)
 		d.Launch(kernelGradient, cuda.Each(l.M), dy, class, l.device.kept.DeviceData(d), g, own, sphere, l.Factor,
 			l.Lambda, l.N, l.M)
 	}

@@ -65,7 +65,7 @@ func (l *innerDistance) BackwardDevice(_ context.Context, d *cuda.Device, top []
 	switch {
 	case l.given && propagateDown[1]:
 		dw := bottom[1].MutableDeviceDiff(d)
-		d.Zero(dw, l.n*l.k)
+		d.Zero(l.n*l.k, dw)
 		l.backwardCentersDevice(d, x, w, dy, dw)
 	case !l.given && l.Needs(0):
 		l.backwardCentersDevice(d, x, w, dy, l.Blobs[0].MutableDeviceDiff(d))
@@ -80,8 +80,8 @@ func (l *innerDistance) backwardItemsDevice(d *cuda.Device, x, w, dy, dx cuda.Pt
 		return
 	}
 	sums := l.device.sums.MutableDeviceData(d)
-	d.ChannelSum(sums, dy, 0, 1, l.m, l.n)
-	d.ChannelScaleShift(dx, x, sums, 0, 1, l.m, l.k)
+	d.ChannelSum(1, l.m, l.n, dy, 0, sums)
+	d.ChannelScaleShift(1, l.m, l.k, x, sums, 0, dx)
 	d.Gemm(false, false, l.m, l.k, l.n, -2, dy, l.n, w, l.k, 2, dx, l.k)
 }
 
@@ -98,9 +98,9 @@ func (l *innerDistance) backwardCentersDevice(d *cuda.Device, x, w, dy, dw cuda.
 		return
 	}
 	sums := l.device.sums.MutableDeviceData(d)
-	d.ChannelSum(sums, dy, 0, l.m, l.n, 1)
+	d.ChannelSum(l.m, l.n, 1, dy, 0, sums)
 	scaled := d.Scratch(l.n * l.k)
-	d.ChannelScaleShift(scaled, w, sums, 0, 1, l.n, l.k)
-	d.Axpy(2, scaled, dw, l.n*l.k)
+	d.ChannelScaleShift(1, l.n, l.k, w, sums, 0, scaled)
+	d.Axpy(l.n*l.k, 2, scaled, dw)
 	d.Gemm(true, false, l.n, l.k, l.m, -2, dy, l.n, x, l.k, 1, dw, l.k)
 }

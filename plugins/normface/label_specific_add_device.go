@@ -42,10 +42,10 @@ func (l *labelSpecificAdd) ForwardDevice(_ context.Context, d *cuda.Device, bott
 		bias = l.bias()
 	}
 	if len(top) == 2 {
-		d.Fill(top[1].MutableDeviceData(d), bias, 1)
+		d.Fill(1, bias, top[1].MutableDeviceData(d))
 	}
 	x, y := bottom[0].DeviceData(d), top[0].MutableDeviceData(d)
-	d.Copy(y, x, bottom[0].Count())
+	d.Copy(bottom[0].Count(), x, y)
 	d.Launch(labelSpecificAddForward, cuda.Each(l.labels.Outer), class, y, bias, l.labels.Classes, l.labels.Outer)
 	return nil
 }
@@ -54,7 +54,7 @@ func (l *labelSpecificAdd) ForwardDevice(_ context.Context, d *cuda.Device, bott
 func (l *labelSpecificAdd) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		dy := top[0].DeviceDiff(d)
-		d.Copy(bottom[0].MutableDeviceDiff(d), dy, bottom[0].Count())
+		d.Copy(bottom[0].Count(), dy, bottom[0].MutableDeviceDiff(d))
 	}
 	return noGradient(l.spec, propagateDown, 1)
 }

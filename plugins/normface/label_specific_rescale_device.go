@@ -39,11 +39,11 @@ func (l *labelSpecificRescale) ForwardDevice(_ context.Context, d *cuda.Device, 
 	class, _ := l.labels.ReadDevice(d, bottom[1])
 	w := l.weight()
 	if len(top) == 2 {
-		d.Fill(top[1].MutableDeviceData(d), w, 1)
+		d.Fill(1, w, top[1].MutableDeviceData(d))
 	}
 	x, y, n := bottom[0].DeviceData(d), top[0].MutableDeviceData(d), bottom[0].Count()
 	if l.idle() {
-		d.Copy(y, x, n)
+		d.Copy(n, x, y)
 		return nil
 	}
 	o := &l.options
@@ -59,7 +59,7 @@ func (l *labelSpecificRescale) BackwardDevice(_ context.Context, d *cuda.Device,
 	}
 	dy, dx, n := top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), bottom[0].Count()
 	if l.idle() {
-		d.Copy(dx, dy, n)
+		d.Copy(n, dy, dx)
 		return nil
 	}
 	class, _ := l.labels.OnDevice(d)
