@@ -79,6 +79,12 @@ type DataSource interface {
 	Sources() []string
 }
 
+// Batcher is a DataSource that knows the size of its batches before it is set up.
+type Batcher interface {
+	// BatchSize returns the number of items in a batch.
+	BatchSize() int
+}
+
 // Stateful is a layer with state besides its weights that training depends
 // on, such as a margin that changes from pass to pass. The solver keeps it in
 // the .solverstate, under a field that Caffe does not know.

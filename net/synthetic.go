@@ -8,11 +8,9 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // Synthetic replaces layers that read data from outside by synthetic data, so that
@@ -81,8 +79,8 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 		return b.askShapes(l, source)
 	}
 	batch := b.opts.Synthetic.Batch
-	if batch == 0 {
-		batch = batchSize(l.Param, l.Info.Param)
+	if b, ok := l.Impl.(layers.Batcher); ok && batch == 0 {
+		batch = b.BatchSize()
 	}
 	if batch <= 0 {
 		return nil, fmt.Errorf("the batch size of synthetic data is %d, want 1 or more", batch)
@@ -126,21 +124,6 @@ func (b *builder) askShapes(l *Layer, source layers.DataSource) ([][]int, error)
 		}
 	}
 	return shapes, nil
-}
-
-// batchSize returns the batch_size in the options of a data layer, or 0 if it has
-// none. options is the name of their field.
-func batchSize(param *caffepb.LayerParameter, options string) int {
-	m := param.ProtoReflect()
-	field := m.Descriptor().Fields().ByName(protoreflect.Name(options))
-	if field == nil || field.Message() == nil {
-		return 0
-	}
-	size := field.Message().Fields().ByName("batch_size")
-	if size == nil || size.Kind() != protoreflect.Uint32Kind {
-		return 0
-	}
-	return int(m.Get(field).Message().Get(size).Uint())
 }
 
 // fillLabels sets the number of classes of the synthetic labels.

@@ -33,7 +33,10 @@ type Feeder struct {
 	uploader   *uploader   // nil before the first pass on a GPU
 }
 
-var _ layers.Closer = (*Feeder)(nil)
+var (
+	_ layers.Closer  = (*Feeder)(nil)
+	_ layers.Batcher = (*Feeder)(nil)
+)
 
 // worker is what a goroutine that loads batches has for itself.
 type worker struct {
