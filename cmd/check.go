@@ -18,13 +18,14 @@ func (a *app) checkCommand() *cobra.Command {
 	var f netFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Find what is wrong with nets and solvers, and show what they need",
-		Long: `Read nets and solvers, resolve their layers and check every shape, in both
-phases, without touching data. A data layer whose source is not there takes its
-shape from --input-shape; without that flag the shapes of its net are not
-checked, and a note says so. For each net that is right, its layers, shapes,
-weights, multiply-adds and memory are shown. Everything wrong is printed with
-file, line and column, and the exit code is 1.`,
+		Short: "Check nets and solvers, and show what they need",
+		Long: `Check nets and solvers without reading data: their layers and every shape, in
+both phases. For each correct net, check shows its layers, shapes, weights,
+multiply-adds and memory. It prints all errors with file, line and column, and
+exits with code 1 if there are any.
+
+If the source of a data layer does not exist, --input-shape gives its shape;
+without the flag the shapes of the net are not checked, and a note says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			shape, err := parseShape(f.inputShape)
@@ -38,13 +39,14 @@ file, line and column, and the exit code is 1.`,
 			return errors.Join(errs...)
 		},
 	}
-	f.registerShape(cmd)
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the nets' state")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the nets' state, with commas between")
+	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item where there is no data: C,H,W")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
+	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
+	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
 	return cmd
 }
 
-// checkFile checks a net or a solver with its nets.
+// checkFile checks a net, or a solver and its nets.
 func (a *app) checkFile(path string, f *netFlags, shape []int) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -85,8 +87,8 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error
 	return distinct(errs)
 }
 
-// remarks prints what was upgraded in a net's file, and what is allowed in it
-// but seldom meant.
+// remarks prints what was upgraded in a net's file, and what in it is valid but
+// probably a mistake.
 func (a *app) remarks(file *prototxt.Net) {
 	for _, n := range file.Notes {
 		fmt.Fprintf(a.stdout, "note: %s\n", n.Text)
@@ -96,8 +98,8 @@ func (a *app) remarks(file *prototxt.Net) {
 	}
 }
 
-// checkNet builds a net with made-up data in place of its data layers and
-// shows its plan.
+// checkNet builds a net with generated data instead of its data layers and prints
+// its plan.
 func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, shape []int) error {
 	opts := net.Options{
 		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: f.batch},
@@ -120,7 +122,7 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 		fmt.Fprintln(a.stdout, "has errors")
 		return wrong
 	case len(absent) > 0:
-		fmt.Fprintln(a.stdout, "note: the shapes of this net are not checked; --input-shape C,H,W gives the shape of the data")
+		fmt.Fprintln(a.stdout, "note: the shapes of this net are not checked without data; --input-shape C,H,W gives its shape")
 		return nil
 	}
 	defer n.Close()
@@ -128,8 +130,8 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 	return nil
 }
 
-// sortErrors separates the errors of a net that say that data is not there
-// from those that say that something is wrong.
+// sortErrors separates the errors about data that does not exist from the other
+// errors of a net.
 func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 	var list prototxt.ErrorList
 	var single *prototxt.Error
@@ -153,8 +155,8 @@ func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 	return absent, wrong
 }
 
-// distinct joins errors and leaves out repeated lines: most of what is wrong
-// with a net is wrong in both phases.
+// distinct joins errors without repeated lines: most errors of a net are errors in
+// both phases.
 func distinct(errs []error) error {
 	seen := make(map[string]bool)
 	var lines []string

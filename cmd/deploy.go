@@ -20,29 +20,30 @@ func (a *app) deployCommand() *cobra.Command {
 	var f deployFlags
 	cmd := &cobra.Command{
 		Use:   "deploy --model FILE --weights FILE -o DIR",
-		Short: "Make the net that is used of the net that is trained",
-		Long: `Write deploy.prototxt and deploy.caffemodel to the folder DIR: the net of phase
-TEST without data layers, losses and labels, in layers of stock Caffe alone.
+		Short: "Turn a trained net into one for inference",
+		Long: `Turn a trained net into one for inference. deploy writes deploy.prototxt and
+deploy.caffemodel to the folder DIR: the net of phase TEST without data layers,
+losses and labels, made of stock Caffe's layers only.
 
-	data layers                 Input; the shape is that of the data, if they are there, or --input-shape
-	SoftmaxWithLoss             Softmax, which makes the blob "prob"
-	SigmoidCrossEntropyLoss     Sigmoid, which makes the blob "prob"
-	other losses, Accuracy      left out, with what hangs on the label only
-	layers of plugins           what the plugin says: EMSoftmaxLoss becomes an InnerProduct and a Softmax
+	data layers               become Input, with the shape of the data or of --input-shape
+	SoftmaxWithLoss           becomes Softmax, with the top "prob"
+	SigmoidCrossEntropyLoss   becomes Sigmoid, with the top "prob"
+	other losses, Accuracy    are left out, and so is what only the label needs
+	layers of plugins         become what the plugin says: EMSoftmaxLoss an InnerProduct and a Softmax
 
-Before the files are written, the net in them is run on random data and must
-give what the TEST net gives.`,
+Before it writes the files, deploy runs the new net on random data and checks
+that its outputs are those of the TEST net.`,
 		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.deploy(cmd.Context(), &f) },
 	}
-	cmd.Flags().StringVar(&f.model, "model", "", "the net's prototxt file")
-	cmd.Flags().StringVar(&f.weights, "weights", "", "the .caffemodel file")
-	cmd.Flags().StringVarP(&f.dir, "output", "o", "", "the folder to write to; made if it is not there")
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "channels, height and width of the data, as they leave the data layer: C,H,W")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of the inputs; 0: 1, and for an Input layer its own")
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the net's state")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the net's state, with commas between")
-	cmd.Flags().BoolVar(&f.force, "force", false, "write over files that are there")
+	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
+	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file")
+	cmd.Flags().StringVarP(&f.dir, "output", "o", "", "folder to write to; created if it does not exist")
+	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item, as it leaves the data layer: C,H,W (default: the data's)")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of the inputs (default: 1, or an Input layer's own)")
+	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
+	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
+	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite existing files")
 	return cmd
 }
 
@@ -68,7 +69,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 		return fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	if err := deploy.CheckTarget(f.dir, f.force); err != nil {
-		return fmt.Errorf("%w; --force writes over it", err)
+		return fmt.Errorf("%w; --force overwrites it", err)
 	}
 	file, err := net.Read(f.model)
 	if err != nil {
@@ -91,12 +92,12 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 	var unknown *deploy.ShapeError
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%w; --input-shape C,H,W says it", err)
+		return fmt.Errorf("%w; give --input-shape C,H,W", err)
 	case err != nil:
 		return err
 	}
 	paths, err := n.Write(f.dir, []string{
-		fmt.Sprintf("Made by gocaffe deploy of %s and %s.", f.model, f.weights),
+		fmt.Sprintf("Made by gocaffe deploy from %s and %s.", f.model, f.weights),
 	}, f.force)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 	return nil
 }
 
-// showDeployed prints what was made.
+// showDeployed prints a summary of the new net.
 func (a *app) showDeployed(n *deploy.Net, paths []string) {
 	for _, path := range paths {
 		fmt.Fprintln(a.stdout, path)
@@ -113,7 +114,7 @@ func (a *app) showDeployed(n *deploy.Net, paths []string) {
 	for _, in := range n.Inputs {
 		fmt.Fprintf(a.stdout, "input %s: %s\n", in.Name, strings.Join(sizes(in.Shape), " x "))
 		if in.Preparation != "" {
-			fmt.Fprintf(a.stdout, "  before the data go in: %s\n", in.Preparation)
+			fmt.Fprintf(a.stdout, "  preprocessing: %s\n", in.Preparation)
 		}
 	}
 	for _, out := range n.Outputs {
@@ -129,13 +130,13 @@ func (a *app) showDeployed(n *deploy.Net, paths []string) {
 		fmt.Fprintf(a.stdout, "note: %s\n", text)
 	}
 	if n.Difference == 0 {
-		fmt.Fprintln(a.stdout, "checked: on random data the outputs are those of the TEST net to the last bit")
+		fmt.Fprintln(a.stdout, "checked: on random data the outputs equal those of the TEST net to the last bit")
 	} else {
-		fmt.Fprintf(a.stdout, "checked: on random data the outputs are those of the TEST net to %.1g of the largest\n", n.Difference)
+		fmt.Fprintf(a.stdout, "checked: on random data the outputs equal those of the TEST net to %.1g of the largest\n", n.Difference)
 	}
 }
 
-// sizes returns numbers as words.
+// sizes formats the sizes of a shape.
 func sizes(shape []int) []string {
 	words := make([]string, len(shape))
 	for i, n := range shape {

@@ -74,11 +74,11 @@ func TestDeploy(t *testing.T) {
 	want := `out/deploy.prototxt
 out/deploy.caffemodel
 input data: 1 x 1 x 14 x 12
-  before the data go in: multiply by 0.00390625
+  preprocessing: multiply by 0.00390625
 output prob
 replaced: loss (SoftmaxWithLoss) -> prob (Softmax)
 left out: accuracy (Accuracy)
-checked: on random data the outputs are those of the TEST net to `
+checked: on random data the outputs equal those of the TEST net to `
 	if !strings.HasPrefix(filepath.ToSlash(stdout), want) {
 		t.Errorf("the program says\n%s\nwant\n%s", stdout, want)
 	}
@@ -92,14 +92,14 @@ checked: on random data the outputs are those of the TEST net to `
 			t.Errorf("%q is in the deployed net\n%s", unwanted, text)
 		}
 	}
-	for _, wanted := range []string{"# Made by gocaffe deploy of net.prototxt and small_iter_100.caffemodel.", `# before the data go into "data": multiply by 0.00390625`} {
+	for _, wanted := range []string{"# Made by gocaffe deploy from net.prototxt and small_iter_100.caffemodel.", `# preprocessing of "data": multiply by 0.00390625`} {
 		if !strings.Contains(string(text), wanted+"\n") {
 			t.Errorf("there is no line %q in\n%s", wanted, text)
 		}
 	}
 
 	code, _, stderr := run(append(args, "-o", "out", "--batch", "3")...)
-	if code != 1 || !strings.Contains(stderr, "is there already; --force writes over it") {
+	if code != 1 || !strings.Contains(stderr, "already exists; --force overwrites it") {
 		t.Errorf("over files that are there: exit code %d, %s", code, stderr)
 	}
 	stdout, _ = mustRun(t, append(args, "-o", "out", "--batch", "3", "--force")...)
@@ -111,7 +111,7 @@ checked: on random data the outputs are those of the TEST net to `
 		t.Fatal(err)
 	}
 	code, _, stderr = run(append(args, "-o", "absent")...)
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "; --input-shape C,H,W says it") {
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "; give --input-shape C,H,W") {
 		t.Errorf("without data: exit code %d, %s", code, stderr)
 	}
 	mustRun(t, append(args, "-o", "absent", "--input-shape", "1,14,12", "--batch=3")...)

@@ -18,7 +18,7 @@ func (a *app) deviceQueryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "device_query",
 		Aliases: []string{"device-query"},
-		Short:   "Show what the program can compute on",
+		Short:   "Show the CPU and the GPUs that gocaffe can use",
 		Args:    noArgs(""),
 		RunE: func(*cobra.Command, []string) error {
 			if gpu != "" {
@@ -39,11 +39,11 @@ func (a *app) deviceQueryCommand() *cobra.Command {
 			return a.queryGPUs(drv, gpu)
 		},
 	}
-	cmd.Flags().StringVar(&gpu, "gpu", "", "GPUs to query: numbers with commas between, or all")
+	cmd.Flags().StringVar(&gpu, "gpu", "", "GPUs to query: numbers separated by commas, or all")
 	return cmd
 }
 
-// queryGPUs writes what the driver knows of the chosen GPUs, first as Caffe does.
+// queryGPUs writes what the driver reports about the selected GPUs.
 func (a *app) queryGPUs(drv driver.Driver, gpu string) error {
 	n, err := drv.DeviceCount()
 	if err != nil {
@@ -62,7 +62,8 @@ func (a *app) queryGPUs(drv driver.Driver, gpu string) error {
 	return nil
 }
 
-// gpuNumbers reads the flag --gpu: "all" or nothing, or numbers below n.
+// gpuNumbers parses the value of --gpu where there are n GPUs: numbers below n, or
+// "all" or "" for all of them.
 func gpuNumbers(gpu string, n int) ([]int, error) {
 	var numbers []int
 	if gpu == "" || gpu == "all" {
@@ -74,17 +75,17 @@ func gpuNumbers(gpu string, n int) ([]int, error) {
 	for word := range strings.SplitSeq(gpu, ",") {
 		i, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil || i < 0 {
-			return nil, fmt.Errorf("--gpu %s: %q is no number of a GPU: want numbers with commas between, or all", gpu, word)
+			return nil, fmt.Errorf("--gpu %s: %q is not the number of a GPU, want numbers separated by commas, or all", gpu, word)
 		}
 		if i >= n {
-			return nil, fmt.Errorf("--gpu %s: there is no GPU %d: the driver sees %d, which count from 0", gpu, i, n)
+			return nil, fmt.Errorf("--gpu %s: there is no GPU %d: the driver finds %d, numbered from 0", gpu, i, n)
 		}
 		numbers = append(numbers, i)
 	}
 	return numbers, nil
 }
 
-// queryGPU writes about one GPU, in the layout of Caffe's device_query.
+// queryGPU describes a GPU, first in the layout of Caffe's device_query.
 func (a *app) queryGPU(drv driver.Driver, dev driver.Device) error {
 	name, err := drv.DeviceName(dev)
 	if err != nil {
@@ -126,7 +127,7 @@ func (a *app) queryGPU(drv driver.Driver, dev driver.Device) error {
 	return a.queryContext(drv, dev, name, total)
 }
 
-// queryContext writes what can only be asked in a context: free memory and
+// queryContext writes what needs a CUDA context: free memory and the versions of
 // NVIDIA's libraries.
 func (a *app) queryContext(drv driver.Driver, dev driver.Device, name string, total uint64) (err error) {
 	runtime.LockOSThread()
@@ -146,7 +147,7 @@ func (a *app) queryContext(drv driver.Driver, dev driver.Device, name string, to
 	fmt.Fprintf(a.stdout, "GPU %d: %s, %.1f of %.1f GB free\n", dev, name, float64(free)/1e9, float64(total)/1e9)
 	blas, err := lib.OpenBLAS(drv.Version(), 0)
 	if err != nil {
-		fmt.Fprintf(a.stdout, "     no cuBLAS, gocaffe's own kernels do its work: %v\n", err)
+		fmt.Fprintf(a.stdout, "     no cuBLAS, gocaffe uses its own kernels: %v\n", err)
 	} else {
 		fmt.Fprintf(a.stdout, "     cuBLAS %s: %s\n", blas.Version(), blas.File())
 		if err := blas.Close(); err != nil {
@@ -155,7 +156,7 @@ func (a *app) queryContext(drv driver.Driver, dev driver.Device, name string, to
 	}
 	dnn, err := lib.OpenDNN(0)
 	if err != nil {
-		fmt.Fprintf(a.stdout, "     no cuDNN, gocaffe's own kernels do its work: %v\n", err)
+		fmt.Fprintf(a.stdout, "     no cuDNN, gocaffe uses its own kernels: %v\n", err)
 		return nil
 	}
 	fmt.Fprintf(a.stdout, "     cuDNN %s: %s\n", dnn.Version(), dnn.File())

@@ -56,8 +56,8 @@ func TestDeviceQueryErrors(t *testing.T) {
 	})
 	for _, c := range []struct{ settings, gpu, want string }{
 		{"devices=0", "0", "--gpu 0: cuInit: no CUDA device"},
-		{"devices=1", "1", "--gpu 1: there is no GPU 1: the driver sees 1, which count from 0"},
-		{"devices=1", "x", `"x" is no number of a GPU`},
+		{"devices=1", "1", "--gpu 1: there is no GPU 1: the driver finds 1, numbered from 0"},
+		{"devices=1", "x", `"x" is not the number of a GPU`},
 		{"version=10020", "all", "supports CUDA 10.2, and the kernels need 11.0 or newer"},
 		{"fail=cuDevicePrimaryCtxRetain:1:2", "0", "GPU 0: cuDevicePrimaryCtxRetain: out of memory"},
 	} {

@@ -11,8 +11,8 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// openDevice opens the GPU of the flag --gpu, or returns nil without it. Its products
-// have the precision of --math.
+// openDevice opens the GPU of --gpu with the precision of --math. Without --gpu it
+// returns nil.
 func (f *netFlags) openDevice() (*cuda.Device, error) {
 	precision, err := f.precision()
 	if err != nil {
@@ -27,12 +27,12 @@ func (f *netFlags) openDevice() (*cuda.Device, error) {
 	}
 	d, err := cuda.Open(number)
 	if err != nil {
-		return nil, fmt.Errorf("--gpu %s: %w; without --gpu the program computes on the CPU", f.gpu, err)
+		return nil, fmt.Errorf("--gpu %s: %w; without --gpu, gocaffe computes on the CPU", f.gpu, err)
 	}
 	return f.withPrecision(d, precision)
 }
 
-// precision reads the flag --math.
+// precision returns the value of --math.
 func (f *netFlags) precision() (cuda.Precision, error) {
 	p, err := cuda.ParsePrecision(f.math)
 	if err != nil {
@@ -41,11 +41,12 @@ func (f *netFlags) precision() (cuda.Precision, error) {
 	return p, nil
 }
 
-// withPrecision gives the device, nil for the CPU, the precision of --math.
+// withPrecision sets the precision of a device, which is nil for the CPU, and
+// returns the device.
 func (f *netFlags) withPrecision(d *cuda.Device, p cuda.Precision) (*cuda.Device, error) {
 	if d == nil {
 		if p != cuda.FP32 {
-			return nil, fmt.Errorf("--math %v is for a GPU, and the CPU computes in fp32: give --gpu too", p)
+			return nil, fmt.Errorf("--math %v needs --gpu: the CPU computes in fp32", p)
 		}
 		return nil, nil
 	}
@@ -55,11 +56,11 @@ func (f *netFlags) withPrecision(d *cuda.Device, p cuda.Precision) (*cuda.Device
 	return d, nil
 }
 
-// gpuNumber returns the number of the one GPU that the flag names.
+// gpuNumber returns the number of the GPU that --gpu names.
 func (f *netFlags) gpuNumber() (int, error) {
 	drv, err := driver.Open()
 	if err != nil {
-		return 0, fmt.Errorf("--gpu %s: %w; without --gpu the program computes on the CPU", f.gpu, err)
+		return 0, fmt.Errorf("--gpu %s: %w; without --gpu, gocaffe computes on the CPU", f.gpu, err)
 	}
 	n, err := drv.DeviceCount()
 	if err != nil {
@@ -70,13 +71,14 @@ func (f *netFlags) gpuNumber() (int, error) {
 		return 0, err
 	}
 	if len(numbers) != 1 {
-		return 0, fmt.Errorf("--gpu %s: these are %d GPUs, this version of gocaffe computes on one", f.gpu, len(numbers))
+		return 0, fmt.Errorf("--gpu %s selects %d GPUs, this version of gocaffe computes on one", f.gpu, len(numbers))
 	}
 	return numbers[0], nil
 }
 
-// solverDevice opens the GPU for a solver: that of --gpu or, without the flag, the
-// one that the solver's file asks for. If that one is not to be had, it is the CPU.
+// solverDevice opens the GPU for a solver: that of --gpu or, without the flag, that
+// of the solver's file. If the latter is unavailable, it logs a warning and returns
+// nil, for the CPU.
 func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, error) {
 	p := file.Param
 	if f.gpu != "" || p.SolverMode == nil || p.GetSolverMode() != caffepb.SolverParameter_GPU {
@@ -98,7 +100,7 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 	return f.withPrecision(d, precision)
 }
 
-// useDevice logs what computes, as Caffe does.
+// useDevice logs the device, as Caffe does.
 func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
 	if d == nil {
 		a.glog.logf(cpu, "Use CPU.")

@@ -106,9 +106,9 @@ func TestMath(t *testing.T) {
 	}{
 		{[]string{"train", "--solver", solver, "--gpu", "0", "--math", "fp16"}, `--math: "fp16" is no precision: want fp32, tf32 or bf16`},
 		{[]string{"train", "--solver", byFile, "--math", ""}, `--math: "" is no precision`},
-		{[]string{"train", "--solver", solver, "--math", "tf32"}, `--math tf32 is for a GPU, and the CPU computes in fp32`},
-		{append(test, "--math", "bf16"), `--math bf16 is for a GPU`},
-		{[]string{"time", "--model", net, "--math", "bf16"}, `--math bf16 is for a GPU`},
+		{[]string{"train", "--solver", solver, "--math", "tf32"}, `--math tf32 needs --gpu: the CPU computes in fp32`},
+		{append(test, "--math", "bf16"), `--math bf16 needs --gpu`},
+		{[]string{"time", "--model", net, "--math", "bf16"}, `--math bf16 needs --gpu`},
 	} {
 		if code, _, stderr := run(c.args...); code != 1 || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: exit status %d, stderr %q, want %q", c.args, code, stderr, c.want)
@@ -134,7 +134,7 @@ func TestNoGPU(t *testing.T) {
 	_, solver := writeGPUFiles(t, "solver_mode: GPU")
 	code, _, stderr := run("train", "--solver", solver, "--gpu", "0")
 	if code != 1 || !strings.Contains(stderr, "--gpu 0: no CUDA driver: GOCAFFE_LIBCUDA names a file") ||
-		!strings.Contains(stderr, "without --gpu the program computes on the CPU") {
+		!strings.Contains(stderr, "without --gpu, gocaffe computes on the CPU") {
 		t.Errorf("exit status %d, stderr %q", code, stderr)
 	}
 	_, log := mustRun(t, "train", "--solver", solver)

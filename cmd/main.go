@@ -1,5 +1,5 @@
-// Package gocaffecmd is the command line of gocaffe. A program with further
-// layers calls Main after importing their packages:
+// Package gocaffecmd is the command line of gocaffe. A program with more layers
+// imports their packages and calls Main:
 //
 //	package main
 //
@@ -28,13 +28,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Main runs the program and ends it with exit code 0, or 1 if anything failed.
+// Main runs the command line of the program and exits: with code 0, or 1 after an
+// error.
 func Main() {
 	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Run runs one command line and returns the exit code. Results for people and
-// programs go to stdout, the log and errors to stderr.
+// Run runs a command line and returns its exit code. It writes results to stdout,
+// the log and errors to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
 	out := &outputWriter{w: stdout}
 	a := &app{stdout: out, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid()}}
@@ -81,13 +82,13 @@ func (o *outputWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// app is one run of the program.
+// An app is one run of the program.
 type app struct {
 	stdout, stderr io.Writer
 	glog           *glog
 	workers        *parallel.Pool
 	proto          protoFlag
-	fullLog        bool // the log on the terminal instead of a progress line
+	fullLog        bool // stderr shows the log, not a progress line
 
 	threads      int
 	minLogLevel  int
@@ -101,10 +102,12 @@ type app struct {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gocaffe COMMAND",
-		Short: "Train, test and time Caffe's nets",
-		Long: `gocaffe trains, tests and times Caffe's nets: it reads Caffe's prototxt and
-caffemodel files, takes the flags of the caffe program, with one dash or two
-and anywhere in the line, and writes its log.
+		Short: "Train, test and time Caffe nets",
+		Long: `Train, test and time Caffe nets.
+
+gocaffe reads Caffe's prototxt and caffemodel files, accepts the flags of the
+caffe program, with one dash or two and anywhere on the command line, and
+writes the same log.
 
 On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		SilenceUsage:      true,
@@ -121,15 +124,15 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is glog's
 	f := root.PersistentFlags()
-	f.IntVar(&a.threads, "threads", 0, "number of threads; 0: one for each core")
-	f.IntVar(&a.minLogLevel, "minloglevel", envInt("GLOG_minloglevel", 0), "least level that is logged: 0 info, 1 warning, 2 error")
-	f.BoolVar(&a.logToStderr, "logtostderr", os.Getenv("GLOG_logtostderr") == "1", "show the log on a terminal too, instead of a progress line")
-	f.BoolVar(&a.alsoToStderr, "alsologtostderr", os.Getenv("GLOG_alsologtostderr") == "1", "as --logtostderr")
+	f.IntVar(&a.threads, "threads", 0, "number of threads (default: one per core)")
+	f.IntVar(&a.minLogLevel, "minloglevel", envInt("GLOG_minloglevel", 0), "lowest level to log: 0 info, 1 warning, 2 error")
+	f.BoolVar(&a.logToStderr, "logtostderr", os.Getenv("GLOG_logtostderr") == "1", "show the log instead of a progress line on a terminal")
+	f.BoolVar(&a.alsoToStderr, "alsologtostderr", os.Getenv("GLOG_alsologtostderr") == "1", "same as --logtostderr")
 	f.StringVar(&a.logDir, "log-dir", os.Getenv("GLOG_log_dir"), "also write the log to a file in this folder")
-	f.IntVar(&a.threshold, "stderrthreshold", 0, "accepted for Caffe's sake; stderr gets what --minloglevel lets through")
-	f.IntVar(&a.verbosity, "v", 0, "accepted for Caffe's sake; there are no verbose log lines")
+	f.IntVar(&a.threshold, "stderrthreshold", 0, "accepted for compatibility with Caffe; --minloglevel decides what stderr shows")
+	f.IntVar(&a.verbosity, "v", 0, "accepted for compatibility with Caffe; there are no verbose log lines")
 	a.proto.register(f)
-	f.String("flagfile", "", "read flags from this file, one in a line")
+	f.String("flagfile", "", "read flags from this file, one per line")
 	f.MarkHidden("stderrthreshold")
 	f.MarkHidden("v")
 	root.AddCommand(
@@ -143,10 +146,10 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	return root
 }
 
-// setUp applies the flags that all commands have.
+// setUp applies the flags of all commands.
 func (a *app) setUp(cmd *cobra.Command) error {
 	if a.threads < 0 || a.threads > math.MaxInt16 {
-		return fmt.Errorf("--threads is %d, want 0 (one for each core) or a positive number", a.threads)
+		return fmt.Errorf("--threads is %d, want 0 (one per core) or a positive number", a.threads)
 	}
 	if err := a.proto.use(); err != nil {
 		return err

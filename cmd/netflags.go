@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// netFlags are the flags of all commands that run nets.
+// netFlags are the flags of commands that run nets.
 type netFlags struct {
 	gpu        string
 	math       string
@@ -24,25 +24,21 @@ type netFlags struct {
 }
 
 func (f *netFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.gpu, "gpu", "", "GPUs to compute on: numbers with commas between, or all")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "what products on a GPU round their factors to: fp32, tf32, bf16")
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the net's state")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the net's state, with commas between")
-	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "random data in place of the data layers")
-	f.registerShape(cmd)
+	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
+	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
+	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data")
+	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item for --synthetic-data: C,H,W (default: the data layer's)")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (default: the data layer's)")
 }
 
-func (f *netFlags) registerShape(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "channels, height and width of made-up data: C,H,W")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of made-up data; 0: that of the data layer")
-}
-
-// stages returns the stages as Caffe does: with no flag there is one, which is
-// empty. Its log shows it.
+// stages returns the stages as Caffe does: without the flag there is one empty
+// stage, which its log shows.
 func (f *netFlags) stages() []string { return strings.Split(f.stage, ",") }
 
-// syntheticData returns what --synthetic-data, --input-shape and --batch ask
-// for, or nil if they are not there.
+// syntheticData returns the data that --synthetic-data, --input-shape and --batch
+// ask for, or nil without the flags.
 func (f *netFlags) syntheticData() (*net.Synthetic, error) {
 	shape, err := parseShape(f.inputShape)
 	if err != nil {
@@ -53,14 +49,14 @@ func (f *netFlags) syntheticData() (*net.Synthetic, error) {
 	}
 	if !f.synthetic {
 		if f.inputShape != "" || f.batch != 0 {
-			return nil, fmt.Errorf("--input-shape and --batch are for made-up data: give --synthetic-data too")
+			return nil, fmt.Errorf("--input-shape and --batch need --synthetic-data")
 		}
 		return nil, nil
 	}
 	return &net.Synthetic{Shape: shape, Batch: f.batch}, nil
 }
 
-// parseShape reads "C,H,W", or any other number of sizes.
+// parseShape parses "C,H,W", or any other number of dimensions.
 func parseShape(text string) ([]int, error) {
 	if text == "" {
 		return nil, nil
@@ -69,7 +65,7 @@ func parseShape(text string) ([]int, error) {
 	for _, word := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil || n <= 0 {
-			return nil, fmt.Errorf("--input-shape is %q, want positive numbers with commas between, such as 3,32,32", text)
+			return nil, fmt.Errorf("--input-shape is %q, want positive numbers separated by commas, such as 3,32,32", text)
 		}
 		shape = append(shape, n)
 	}

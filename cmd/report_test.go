@@ -342,7 +342,7 @@ func TestEnsembleErrors(t *testing.T) {
 		want string
 	}{
 		{"counts", []string{"--model", "net.prototxt", "--model", "net.prototxt", "--weights", w},
-			"test: --model is there 2 times and --weights 1 times, want one --model for each --weights, or one for all"},
+			"test: got 2 --model and 1 --weights, want one --model for each --weights, or one for all"},
 		{"batch sizes", []string{"--model", "net.prototxt", "--weights", w, "--model", "batch.prototxt", "--weights", w},
 			"net 2 (batch.prototxt, small_iter_100.caffemodel), batch 0: it has 12 labels, the first net has 15; the batch sizes must be equal"},
 		{"labels", []string{"--model", "net.prototxt", "--weights", w, "--model", "shuffled.prototxt", "--weights", w},

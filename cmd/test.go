@@ -23,30 +23,31 @@ func (a *app) testCommand() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use:   "test --model FILE --weights FILE [--model FILE --weights FILE]...",
-		Short: "Score a net, or the average of several, on test data",
-		Long: `Score a net on its test data, as caffe test does.
+		Short: "Test a net, or an ensemble of several",
+		Long: `Test a net on its test data, as caffe test does.
 
-With --model and --weights several times, the probabilities of the nets are
-averaged, and the accuracy of each net and of their average is printed. One
---model with several --weights is the same net with each of these weights. The
-nets must read the same data in the same order.
+Several --model and --weights test an ensemble: gocaffe averages the
+probabilities of the nets and prints the accuracy of each net and of the
+ensemble. One --model with several --weights is one net with each of the
+weights. The nets must read the same data in the same order.
 
 	gocaffe test --model net.prototxt --weights a.caffemodel --weights b.caffemodel --iterations 100
 
---top-k, --per-class and --confusion print more, of one net as well. A class
-counts as found if fewer than K other scores are as high as its own.`,
+--top-k, --per-class and --confusion print more, for a single net too. An item
+counts as a top-K hit if fewer than K scores of other classes are at least as
+high as that of its own.`,
 		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &f) },
 	}
 	f.register(cmd)
-	cmd.Flags().StringArrayVar(&f.models, "model", nil, "the net's prototxt file; once for each net")
-	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, "the .caffemodel file; once for each net")
+	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
+	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel file; repeat it for each net")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of batches")
-	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print how often the true class is among the K highest scores; several K with commas between")
+	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print the top-K accuracy; several K separated by commas")
 	cmd.Flags().BoolVar(&f.report.perClass, "per-class", false, "print the accuracy of each class")
-	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print how often each class was taken for each other")
-	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write that to this file, with commas between")
-	cmd.Flags().StringVar(&f.report.scores, "scores", "", "the blob with the scores, of nets that have several")
+	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print the confusion matrix")
+	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write the confusion matrix to this CSV file")
+	cmd.Flags().StringVar(&f.report.scores, "scores", "", "name of the blob with the scores, for nets with several")
 	return cmd
 }
 
@@ -63,11 +64,11 @@ type testFlags struct {
 	report              reportFlags
 }
 
-// A pair is a net with its weights.
+// A pair is a net and its weights.
 type pair struct{ model, weights string }
 
-// pairs returns the nets to test. Where gflags takes the last of several
-// flags, all of them count here.
+// pairs returns the nets to test. Unlike gflags, which takes the last of several
+// flags, it uses all of them.
 func (f *testFlags) pairs() ([]pair, error) {
 	models, weights := f.models, f.weightFiles
 	switch {
@@ -76,7 +77,7 @@ func (f *testFlags) pairs() ([]pair, error) {
 	case len(weights) == 0:
 		return nil, errors.New("test: --weights FILE is missing")
 	case len(models) != 1 && len(models) != len(weights):
-		return nil, fmt.Errorf("test: --model is there %d times and --weights %d times, want one --model for each --weights, or one for all",
+		return nil, fmt.Errorf("test: got %d --model and %d --weights, want one --model for each --weights, or one for all",
 			len(models), len(weights))
 	}
 	pairs := make([]pair, len(weights))
@@ -86,8 +87,8 @@ func (f *testFlags) pairs() ([]pair, error) {
 	return pairs, nil
 }
 
-// test is Caffe's test() in tools/caffe.cpp, from where the log lines have
-// their places, for any number of nets.
+// test tests any number of nets as test() of Caffe's tools/caffe.cpp does, which
+// the log lines have their places from.
 func (a *app) test(ctx context.Context, f *testFlags) error {
 	pairs, err := f.pairs()
 	if err != nil {
@@ -152,16 +153,16 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 	return nil
 }
 
-// A testNet is a net that is tested.
+// A testNet is a net to test.
 type testNet struct {
 	net        *net.Net
-	classifier *classifier // nil if only the net's own outputs are asked for
+	classifier *classifier // nil without a report
 
 	loss   float32
-	scores []float32 // sums, one for each element of each output
+	scores []float32 // sums of each element of each output
 }
 
-// newTestNet builds a net, in memory that all nets share, and loads its weights.
+// newTestNet builds a net in the memory that all nets share and loads its weights.
 func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory) (*testNet, error) {
 	own := f.scoreFlags
 	own.model, own.weights = p.model, p.weights
@@ -195,7 +196,7 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 	return t, nil
 }
 
-// forward runs one batch and adds up the outputs.
+// forward runs a batch and adds up the outputs.
 func (t *testNet) forward(ctx context.Context) error {
 	var loss float32
 	for i, l := range t.net.Layers() {
@@ -223,7 +224,7 @@ func (t *testNet) forward(ctx context.Context) error {
 	return nil
 }
 
-// means shows the loss and the outputs, averaged over the batches.
+// means logs the loss and the outputs, averaged over the batches.
 func (a *app) means(t *testNet, count float32) {
 	a.result("caffe.cpp:309", "Loss: "+cfmt.G(float64(t.loss/count)))
 	k := 0
@@ -240,8 +241,8 @@ func (a *app) means(t *testNet, count float32) {
 	}
 }
 
-// result logs a line that is also shown, without the log's prefix, on a
-// terminal that shows no log.
+// result logs a line. If stderr does not show the log, it writes the line there
+// too, without the log's prefix.
 func (a *app) result(source, text string) {
 	a.glog.logf(source, "%s", text)
 	if !a.fullLog {
@@ -249,7 +250,7 @@ func (a *app) result(source, text string) {
 	}
 }
 
-// bar returns a progress line if the terminal shows no log.
+// bar returns a progress line, which is invisible if stderr shows the log.
 func (a *app) bar(total int, unit string) *progressbar.ProgressBar {
 	w := a.stderr
 	if a.fullLog {
@@ -258,8 +259,8 @@ func (a *app) bar(total int, unit string) *progressbar.ProgressBar {
 	return newBar(w, int64(total), unit)
 }
 
-// buildNet reads and builds the net of time. source is the place of the line
-// "Use CPU." in Caffe's program.
+// buildNet reads and builds the net of time. source is the place of the log line
+// "Use CPU." in Caffe.
 func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.Net, error) {
 	file, opts, err := a.readModel(f, phase, source)
 	if err != nil {
@@ -269,7 +270,7 @@ func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.
 	return net.New(file, opts)
 }
 
-// readModel reads the net of test or time, and says how it is to be built.
+// readModel reads the net of test or time and returns the options to build it.
 func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*prototxt.Net, net.Options, error) {
 	if f.iterations < 1 {
 		return nil, net.Options{}, fmt.Errorf("--iterations is %d, want a positive number", f.iterations)
@@ -293,8 +294,8 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 	}, nil
 }
 
-// netState returns the state for a net as the constructor of Caffe's Net makes
-// it: that of the file, with the phase and level set and the stages added.
+// netState returns the state of a net as the constructor of Caffe's Net does: that
+// of the file with the phase and level set and the stages added.
 func netState(p *caffepb.NetParameter, phase caffepb.Phase, level int, stages []string) *caffepb.NetState {
 	state := &caffepb.NetState{Phase: phase.Enum()}
 	level32 := int32(level)

@@ -19,20 +19,20 @@ func (a *app) timeCommand() *cobra.Command {
 	var f scoreFlags
 	cmd := &cobra.Command{
 		Use:   "time --model FILE",
-		Short: "Measure how long the passes of a net take, layer by layer",
+		Short: "Time the forward and backward pass of a net, layer by layer",
 		Args:  noArgs("model"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.time(cmd.Context(), &f) },
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&f.model, "model", "", "the net's prototxt file")
-	cmd.Flags().StringVar(&f.phase, "phase", "", "TRAIN or TEST; empty: TRAIN")
-	cmd.Flags().StringVar(&f.weights, "weights", "", "the .caffemodel file; empty: weights as the fillers make them")
-	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of passes")
+	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
+	cmd.Flags().StringVar(&f.phase, "phase", "", "phase of the net: TRAIN or TEST (default: TRAIN)")
+	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file (default: the fillers' weights)")
+	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of forward and backward passes")
 	return cmd
 }
 
-// time is Caffe's time() in tools/caffe.cpp, from where the log lines have
-// their places. It always shows its log: that is its result.
+// time times a net as time() of Caffe's tools/caffe.cpp does, which the log lines
+// have their places from. It always shows its log, which is its result.
 func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	if f.model == "" {
 		return errors.New("time: --model FILE is missing")
@@ -120,8 +120,7 @@ func newPassTimes(n *net.Net) *passTimes {
 	}
 }
 
-// run makes a forward and a backward pass and returns how long they took.
-// Layers without a gradient have no backward pass.
+// run times a forward and a backward pass and returns how long they took.
 func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) {
 	start := time.Now()
 	at := start

@@ -20,16 +20,16 @@ func (a *app) trainCommand() *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
 		Use:   "train --solver FILE",
-		Short: "Train a net, or continue training it",
+		Short: "Train a net, or resume training",
 		Args:  noArgs("solver"),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return a.train(cmd.Context(), &f, nil) },
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&f.solver, "solver", "", "the solver's prototxt file")
-	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "continue from this .solverstate file")
-	cmd.Flags().StringVar(&f.weights, "weights", "", "begin with the weights of these .caffemodel files, with commas between")
-	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "what SIGINT (Ctrl-C), SIGTERM and SIGPIPE do: snapshot, stop or none")
-	cmd.Flags().StringVar(&f.sighup, "sighup-effect", "snapshot", "what SIGHUP does: snapshot, stop or none")
+	cmd.Flags().StringVar(&f.solver, "solver", "", "solver's prototxt file")
+	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "resume from this .solverstate file")
+	cmd.Flags().StringVar(&f.weights, "weights", "", "start with the weights of these .caffemodel files, separated by commas")
+	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "effect of SIGINT (Ctrl-C), SIGTERM and SIGPIPE: snapshot, stop or none")
+	cmd.Flags().StringVar(&f.sighup, "sighup-effect", "snapshot", "effect of SIGHUP: snapshot, stop or none")
 	return cmd
 }
 
@@ -39,14 +39,14 @@ type trainFlags struct {
 	sigint, sighup            string
 }
 
-// train is Caffe's train() in tools/caffe.cpp, from where the log lines have
-// their places. observer, unless it is nil, receives the events too.
+// train trains as train() of Caffe's tools/caffe.cpp does, which the log lines
+// have their places from. observer, unless it is nil, receives the events too.
 func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer) error {
 	if f.solver == "" {
 		return errors.New("train: --solver FILE is missing")
 	}
 	if f.snapshot != "" && f.weights != "" {
-		return errors.New("train: give a snapshot to continue or weights to begin with, but not both")
+		return errors.New("train: give --snapshot to resume or --weights to finetune, not both")
 	}
 	synthetic, err := f.syntheticData()
 	if err != nil {
@@ -104,8 +104,8 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 	return nil
 }
 
-// trainObserver returns what shows the training: the log, and on a terminal a
-// progress line in its place.
+// trainObserver returns the observer that shows training: it writes the log and,
+// on a terminal, a progress line instead.
 func (a *app) trainObserver() event.Observer {
 	log := caffelog.New(a.glog.log)
 	if a.fullLog {
@@ -116,17 +116,17 @@ func (a *app) trainObserver() event.Observer {
 	return event.Multi(log, progress)
 }
 
-// notes logs what was upgraded in a file.
+// notes logs the notes about a file.
 func (a *app) notes(notes []prototxt.Note) {
 	for _, n := range notes {
 		a.glog.log(n.Level, n.Source, n.Text)
 	}
 }
 
-// signals turns signals into what the solver asks for after each iteration and
-// each batch of a test. SIGTERM does what SIGINT does, and so does SIGPIPE: in
-// "gocaffe train 2>&1 | tee log" Ctrl-C ends tee first, and what training then
-// writes to the log must not end it before its snapshot.
+// signals turns signals into the actions that the solver asks for after each
+// iteration and before each batch of a test. SIGTERM and SIGPIPE have the effect of
+// SIGINT: in "gocaffe train 2>&1 | tee log" Ctrl-C ends tee first, and writing to
+// the log must not end training before its snapshot.
 type signals struct {
 	channel  chan os.Signal
 	finished chan struct{}
@@ -164,7 +164,8 @@ func newSignals(sigint, sighup string) (*signals, error) {
 	return s, nil
 }
 
-// action is asked by the solver. A snapshot is made once for each request.
+// action returns what the signals ask for. It returns each request for a snapshot
+// once.
 func (s *signals) action() solver.Action {
 	switch {
 	case s.stopping.Load():

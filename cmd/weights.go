@@ -73,7 +73,7 @@ func (a *app) weights(path string, f *weightsFlags) error {
 	if f.to != "" && !f.force {
 		switch _, err := os.Lstat(f.to); {
 		case err == nil:
-			return fmt.Errorf("%s is there already; --force writes over it", f.to)
+			return fmt.Errorf("%s already exists; --force overwrites it", f.to)
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}

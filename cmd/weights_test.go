@@ -244,7 +244,7 @@ func TestWeightsRefuses(t *testing.T) {
 		{[]string{"x.caffemodel", "--to", "y.caffemodel"}, "weights: only a .npz file can be written to a .caffemodel, x.caffemodel is none; want --to FILE.npz"},
 		{[]string{"x.caffemodel", "--to", "y.npz", "--json"}, "weights: --json lists blobs and --to writes them, want one of the two"},
 		{[]string{"x.caffemodel", "--to", "y.npz", "--like", "x.caffemodel"}, "weights: --like goes with --to FILE.caffemodel"},
-		{[]string{"x.caffemodel", "--to", "names.npz"}, "names.npz is there already; --force writes over it"},
+		{[]string{"x.caffemodel", "--to", "names.npz"}, "names.npz already exists; --force overwrites it"},
 		{[]string{"gap.npz", "--to", "y.caffemodel"}, `gap.npz: array "conv1.1" is there and conv1.0 is not; --like FILE takes the blobs that are not there from a .caffemodel`},
 		{[]string{"other.npz", "--to", "y.caffemodel", "--like", "x.caffemodel"}, "other.npz: array \"conv1.0\" has shape [4], x.caffemodel has shape [2 1 1 2]\n" +
 			"gocaffe: other.npz: array \"conv9.0\": x.caffemodel has no such blob"},

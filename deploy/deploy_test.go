@@ -561,7 +561,7 @@ func TestWrite(t *testing.T) {
 	}
 	model, weights := Files(dir)
 	for _, remaining := range []string{model, weights} {
-		if _, err := n.Write(dir, nil, false); err == nil || !strings.Contains(err.Error(), "is there already") {
+		if _, err := n.Write(dir, nil, false); err == nil || !strings.Contains(err.Error(), "already exists") {
 			t.Errorf("with %s there: %v", remaining, err)
 		}
 		if err := os.Rename(model, model+".moved"); err != nil && remaining == model {

@@ -25,7 +25,7 @@ func CheckTarget(dir string, force bool) error {
 	for _, path := range []string{model, weights} {
 		switch _, err := os.Lstat(path); {
 		case err == nil && !force:
-			return fmt.Errorf("%s is there already", path)
+			return fmt.Errorf("%s already exists", path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
@@ -62,7 +62,7 @@ func (n *Net) text(comment []string) []byte {
 	}
 	for _, in := range n.Inputs {
 		if in.Preparation != "" {
-			fmt.Fprintf(&b, "# before the data go into %q: %s\n", in.Name, in.Preparation)
+			fmt.Fprintf(&b, "# preprocessing of %q: %s\n", in.Name, in.Preparation)
 		}
 	}
 	b.Write(prototxt.Marshal(n.Param))

@@ -120,7 +120,7 @@ func (e Entry) Write(dir string, overwrite bool) ([]string, error) {
 	for _, name := range append([]string{e.Net}, e.Solvers...) {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil && !overwrite {
-			return nil, fmt.Errorf("%s is there already; --force writes over it", path)
+			return nil, fmt.Errorf("%s already exists; --force overwrites it", path)
 		}
 		paths = append(paths, path)
 	}
