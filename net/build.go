@@ -12,10 +12,9 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// New makes the net of a file in the state of opts. The file is not changed,
-// and weights inside it are not loaded. What is wrong with the file is
-// returned as *prototxt.Error or, if there is more than one independent error,
-// as prototxt.ErrorList.
+// New builds the net in a file for the state in opts. It does not change the file
+// and does not load weights inside it. An error in the file is a *prototxt.Error;
+// several independent errors are a prototxt.ErrorList.
 func New(file *prototxt.Net, opts Options) (*Net, error) {
 	if err := layers.Check(); err != nil {
 		return nil, err
@@ -49,19 +48,19 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 	return n, nil
 }
 
-// A builder holds what is needed while a net is made.
+// A builder holds what is needed only while a net is built.
 type builder struct {
 	*Net
 	file      *prototxt.Net
 	opts      Options
 	available map[string]bool   // blobs that no layer has read so far
-	broken    map[*netBlob]bool // blobs without a shape, because their layer has failed
-	owners    map[string]*Param // the first weights of each name
+	broken    map[*netBlob]bool // blobs without a shape, because their layer failed
+	owners    map[string]*Param // the first weights with each name
 	errs      prototxt.ErrorList
 }
 
-// build makes the net in the order of Net::Init in Caffe's net.cpp, but finds
-// first what is wrong with the file as a whole.
+// build builds the net in the order of Net::Init in Caffe's net.cpp, but first
+// finds the errors in the file as a whole.
 func (b *builder) build() error {
 	filtered := b.filter(b.file.Param)
 	b.errs = check(b.file, filtered.Layer, b.state)
@@ -118,8 +117,8 @@ func (b *builder) add(err error) {
 	}
 }
 
-// env returns what the layers of a phase are given. They are the net's own
-// phase and, for a layer that sets its own, the other.
+// env returns the environment of the layers of a phase: the phase of the net, or
+// the one that a layer sets for itself.
 func (b *builder) env(phase caffepb.Phase) *layers.Env {
 	env := b.envs[phase]
 	if env == nil {
@@ -137,8 +136,8 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 	return env
 }
 
-// makeLayers makes the layers, which reads and checks their options. Making
-// has no effects, so all errors can be found.
+// makeLayers makes the layers, which reads and checks their options. Making a
+// layer has no side effects, so all errors can be found.
 func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 	for _, source := range param {
 		info := layers.Lookup(source.GetType())
@@ -173,10 +172,10 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 	}
 }
 
-// setLossWeights gives a loss its weights where the file has none: 1 for the
-// first top, as in Caffe's loss_layer.cpp, and 0 for any other.
+// setLossWeights sets the weights of a loss that has none in the file: 1 for the
+// first top, as in Caffe's loss_layer.cpp, and 0 for the others.
 //
-// Differs from Caffe: there a loss with two tops does not work without two
+// Differs from Caffe: in Caffe, a loss with two tops does not work without two
 // loss weights in the file.
 func setLossWeights(param *caffepb.LayerParameter, info *layers.Info) {
 	if info.Loss && len(param.LossWeight) == 0 {
@@ -185,7 +184,7 @@ func setLossWeights(param *caffepb.LayerParameter, info *layers.Info) {
 	}
 }
 
-// connect gives a layer its blobs and sets it up.
+// connect gives layer i its blobs and sets it up.
 func (b *builder) connect(i int) {
 	l := b.layers[i]
 	for j, name := range l.source.Bottom {
@@ -225,8 +224,8 @@ func (b *builder) connect(i int) {
 	}
 }
 
-// fail records that a layer cannot be set up. The layers that do not depend on
-// it are still looked at, so that their errors are found as well.
+// fail records that a layer cannot be set up. Layers that do not depend on it are
+// still set up, so that their errors are found as well.
 func (b *builder) fail(l *Layer, err error) {
 	b.add(err)
 	for _, top := range l.tops {
@@ -234,7 +233,7 @@ func (b *builder) fail(l *Layer, err error) {
 	}
 }
 
-// downstream tells whether a layer cannot be set up because one above it has
+// downstream reports whether a layer cannot be set up because a layer above it
 // failed.
 func (b *builder) downstream(l *Layer) bool {
 	if !slices.ContainsFunc(l.bottoms, func(bottom *netBlob) bool { return b.broken[bottom] }) {
@@ -246,6 +245,7 @@ func (b *builder) downstream(l *Layer) bool {
 	return true
 }
 
+// appendBottom gives a layer bottom j.
 func (b *builder) appendBottom(l *Layer, j int, name string) {
 	bottom := b.byName[name]
 	delete(b.available, name)
@@ -260,9 +260,8 @@ func (b *builder) appendBottom(l *Layer, j int, name string) {
 	l.NeedsBackward = l.NeedsBackward || bottom.needsBackward
 }
 
-// appendTop gives a layer its next top: the bottom of that number if both have
-// one name, else a new blob. Tops that the file leaves out are not for other
-// layers to read.
+// appendTop gives a layer top j: bottom j if both have the same name, otherwise a
+// new blob. Other layers cannot read tops that the file leaves out.
 func (b *builder) appendTop(l *Layer, j int) {
 	name, automatic := "(automatic)", true
 	if j < len(l.source.Top) {
@@ -280,7 +279,7 @@ func (b *builder) appendTop(l *Layer, j int) {
 	}
 	if !automatic {
 		b.available[name] = true
-		// Caffe's net.cpp knows the inputs of a net by this type too.
+		// Caffe's net.cpp recognizes the inputs of a net by this type too.
 		if l.Type == "Input" {
 			b.inputs = append(b.inputs, name)
 		}
@@ -290,9 +289,10 @@ func (b *builder) appendTop(l *Layer, j int) {
 	l.TopNames = append(l.TopNames, name)
 }
 
-// inPlace returns the top of a layer that works in place on a bottom: the
-// bottom itself, or another blob that takes over its name, so that the layer
-// need not keep a copy. What others fill is not split.
+// inPlace returns the top of a layer that works in place on a bottom: the bottom
+// itself, or another blob that takes over its name, so that the layer need not
+// copy the bottom. The tops of layers without bottoms stay, since callers may hold
+// them.
 func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
 	if bottom.source || !b.splitsBottom(l) {
 		return bottom
@@ -317,7 +317,7 @@ func (b *builder) findOutputs() {
 	}
 }
 
-// makeRunner chooses where the net runs.
+// makeRunner chooses whether the net runs on the host or on a device.
 func (b *builder) makeRunner() (err error) {
 	if b.opts.Device == nil {
 		b.runner = &host{net: b.Net}
@@ -327,7 +327,7 @@ func (b *builder) makeRunner() (err error) {
 	return err
 }
 
-// checkSize refuses a net that no machine can hold, before it is run.
+// checkSize returns an error for a net that no machine can hold.
 func (b *builder) checkSize() error {
 	limit := int64(1) << 47 // the address space of a process on 64-bit machines
 	if math.MaxInt == math.MaxInt32 {
@@ -336,7 +336,7 @@ func (b *builder) checkSize() error {
 	if total := b.Plan().Bytes(); total > limit {
 		return &prototxt.Error{
 			Pos: prototxt.Pos{File: b.file.File},
-			Err: fmt.Errorf("the blobs of the net need %d bytes, the address space has %d", total, limit),
+			Err: fmt.Errorf("the blobs of the net need %d bytes, want at most %d, the size of the address space", total, limit),
 		}
 	}
 	return nil

@@ -18,32 +18,32 @@ var netLoss = cuda.NewModule(lossPTX).Kernel("net_loss")
 // they are read.
 const ringSize = 1024
 
-// maxEnds and maxDelay bound how long a Receiver waits for Done.
+// maxEnds and maxDelay limit how long the call of Done is delayed.
 const (
 	maxEnds  = 128
 	maxDelay = 200 * time.Millisecond
 )
 
-// lossQueue has the passes that were started on a GPU and of which the Receivers
-// have not heard. Their losses are in a ring in the GPU's memory.
+// lossQueue holds the passes that were started on a GPU and not yet reported to
+// their Receivers. Their losses are in a ring in the GPU's memory.
 type lossQueue struct {
 	gpu  *cuda.Device
 	tops []*blob.Blob // those with a loss weight
 
-	sum    blob.Blob // of the tops of the pass under way
-	ring   blob.Blob // (ringSize)
-	passes blob.Blob // how many losses the ring has got, an int64
-	read   int64     // how many of them have been read
+	sum    blob.Blob // of the losses of the tops in the current pass
+	ring   blob.Blob // (ringSize) losses of the last passes
+	passes blob.Blob // number of losses written to the ring, an int64
+	read   int64     // number of losses read from it
 
 	reports []report
-	spare   []report // empty: takes the next reports while these are delivered
-	ends    int      // how many of the reports are ends
+	spare   []report // empty; takes new reports while the others are delivered
+	ends    int      // number of reports that are ends
 
 	begin     time.Time // of the first pass in the queue
 	delivered time.Time // when the queue was last emptied
 }
 
-// A report is a loss that is due to a Receiver, or an end.
+// A report is a call of Loss or Done that a Receiver is still to get.
 type report struct {
 	to  Receiver
 	end bool
@@ -61,7 +61,7 @@ func (q *lossQueue) init(n *Net, gpu *cuda.Device) error {
 	return errors.Join(q.sum.Reshape(1), q.ring.Reshape(ringSize), q.passes.Reshape(2))
 }
 
-// sumLoss has the GPU add up the loss of a pass and put it into the ring. It can
+// sumLoss makes the GPU compute the loss of a pass and write it to the ring. It can
 // be recorded.
 func (q *lossQueue) sumLoss() error {
 	d := q.gpu
@@ -73,7 +73,7 @@ func (q *lossQueue) sumLoss() error {
 	return d.Check()
 }
 
-// pass adds a pass, whose loss is going to be in the ring.
+// pass adds a pass, whose loss will be in the ring.
 func (q *lossQueue) pass(r Receiver) {
 	if q.begin.IsZero() {
 		q.begin = time.Now()
@@ -81,7 +81,7 @@ func (q *lossQueue) pass(r Receiver) {
 	q.reports = append(q.reports, report{to: r})
 }
 
-// end adds an end. It reports whether the queue should be delivered now.
+// end adds an end, and reports whether the queue should be delivered now.
 func (q *lossQueue) end(r Receiver) bool {
 	q.reports = append(q.reports, report{to: r, end: true})
 	q.ends++
@@ -90,11 +90,11 @@ func (q *lossQueue) end(r Receiver) bool {
 
 func (q *lossQueue) empty() bool { return len(q.reports) == 0 }
 
-// full reports whether the next loss would overwrite one that nobody has read.
+// full reports whether the next loss would overwrite one that was not read.
 func (q *lossQueue) full() bool { return len(q.reports)-q.ends == ringSize }
 
-// deliver waits for the GPU and tells the Receivers of all passes in the queue.
-// If the GPU has failed, it drops them and returns the error.
+// deliver waits for the GPU and reports all passes in the queue to their
+// Receivers. If the GPU has failed, it drops them and returns the error.
 func (q *lossQueue) deliver() error {
 	reports, ends, begin, read := q.reports, q.ends, q.begin, q.read
 	q.reports, q.spare, q.ends, q.begin = q.spare, nil, 0, time.Time{}

@@ -12,7 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 )
 
-// heard is a Receiver that keeps what it hears.
+// heard is a Receiver that keeps what it gets.
 type heard struct {
 	losses []float32
 	dones  []int // how many losses came before each
@@ -41,7 +41,7 @@ func startWith(t *testing.T, n *Net, r Receiver, v float32) {
 	}
 }
 
-// TestReceiver checks that a net on the host tells of each pass at once.
+// TestReceiver checks that a net on the host reports each pass at once.
 func TestReceiver(t *testing.T) {
 	n := build(t, lossOfInput, Options{})
 	var h heard
@@ -55,13 +55,12 @@ func TestReceiver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(h.dones, []int{3}) {
-		t.Errorf("End was told after %d losses, want after 3, once", h.dones)
+		t.Errorf("Done is called after %d losses, want after 3, once", h.dones)
 	}
 }
 
-// TestDeviceReceivers has more passes on a GPU than it keeps losses, for two
-// receivers: each hears of its own, once and in order, and not before the net
-// waits.
+// TestDeviceReceivers runs more passes on a GPU than the ring has losses, for two
+// receivers: each gets its own, once and in order, and not before the net waits.
 func TestDeviceReceivers(t *testing.T) {
 	n := build(t, lossOfInput, Options{Device: cudatest.Device(t)})
 	var receivers [2]heard
@@ -73,7 +72,7 @@ func TestDeviceReceivers(t *testing.T) {
 			loss++
 		}
 		if i == 0 && len(receivers[0].losses) > 0 {
-			t.Errorf("%d losses are told before anybody waits", len(receivers[0].losses))
+			t.Errorf("%d losses are reported before Wait", len(receivers[0].losses))
 		}
 	}
 	if err := n.End(&receivers[1]); err != nil {
@@ -85,7 +84,7 @@ func TestDeviceReceivers(t *testing.T) {
 	loss = 0
 	for i, h := range receivers {
 		if len(h.losses) != passes || !slices.Equal(h.dones, []int{passes}[:i]) {
-			t.Errorf("receiver %d heard of %d losses and, after %d of them, of an end; want %d losses", i, len(h.losses), h.dones, passes)
+			t.Errorf("receiver %d gets %d losses and ends after %d of them, want %d losses", i, len(h.losses), h.dones, passes)
 		}
 		for k, got := range h.losses {
 			if got != float32(12*loss) {
@@ -96,8 +95,8 @@ func TestDeviceReceivers(t *testing.T) {
 	}
 }
 
-// TestDeviceEnds checks that ends are told although nobody waits: when they are
-// many, and after a while.
+// TestDeviceEnds checks that ends are reported without Wait: when they are many,
+// and after a while.
 func TestDeviceEnds(t *testing.T) {
 	n := build(t, lossOfInput, Options{Device: cudatest.Device(t)})
 	startWith(t, n, new(heard), 1)
@@ -115,7 +114,7 @@ func TestDeviceEnds(t *testing.T) {
 		end(&h)
 	}
 	if len(h.dones) != maxEnds {
-		t.Errorf("%d of %d ends are told", len(h.dones), maxEnds)
+		t.Errorf("%d of %d ends are reported", len(h.dones), maxEnds)
 	}
 	h = heard{}
 	startWith(t, n, &h, 1)
@@ -123,12 +122,12 @@ func TestDeviceEnds(t *testing.T) {
 	time.Sleep(maxDelay)
 	end(&h)
 	if len(h.dones) != 2 {
-		t.Errorf("%d of 2 ends are told after %v", len(h.dones), maxDelay)
+		t.Errorf("%d of 2 ends are reported after %v", len(h.dones), maxDelay)
 	}
 }
 
-// TestDeviceLossErrors checks what a receiver hears if labels are wrong, which
-// kernels find, and if the GPU fails.
+// TestDeviceLossErrors checks what a receiver gets when kernels find a wrong label,
+// and when the GPU fails.
 func TestDeviceLossErrors(t *testing.T) {
 	d := cudatest.Device(t)
 	n := build(t, `
@@ -145,7 +144,7 @@ func TestDeviceLossErrors(t *testing.T) {
 		t.Errorf("got %v, want an error of layer loss about a label", err)
 	}
 	if len(h.losses) != 3 {
-		t.Errorf("%d losses are told, want 3", len(h.losses))
+		t.Errorf("%d losses are reported, want 3", len(h.losses))
 	}
 	if err := n.Start(context.Background(), &h); err != nil {
 		t.Fatal(err)
@@ -156,7 +155,7 @@ func TestDeviceLossErrors(t *testing.T) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 	if err := n.Wait(); err != nil || len(h.losses) != 3 {
-		t.Errorf("after that Wait returns %v, and %d losses are told; want none more than 3", err, len(h.losses))
+		t.Errorf("after that Wait returns %v, and %d losses are reported; want still 3", err, len(h.losses))
 	}
 	if _, err := n.Forward(context.Background()); err != nil {
 		t.Error(err)

@@ -1,6 +1,6 @@
-// The loss of a pass, one block for each top with a loss weight, in their order:
-// *sum gets the sum of top weight, and after the last top goes to ring, which has
-// room for the losses of size passes.
+// The loss of a pass, one launch of one block for each top with a loss weight, in
+// their order: it is summed in *sum and, after the last top, written to ring, which
+// holds the losses of the last size passes.
 #include "gpu.h"
 
 extern "C" __global__ void net_loss(const float *top, const float *weight, int n, float *sum, float *ring,

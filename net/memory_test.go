@@ -80,7 +80,7 @@ func distance(got, want []float32) float64 {
 }
 
 // sameWithMemory compares two iterations of a net with those of the same net
-// that keeps all numbers. Without layers that compute others they are the same
+// whose blobs keep their values. Without fused layers they are the same
 // to the bit.
 func sameWithMemory(t *testing.T, file *prototxt.Net, opts Options, prepare func(*Net), tolerance float64) *Net {
 	t.Helper()
@@ -273,7 +273,7 @@ func TestMemoryOfTests(t *testing.T) {
 }
 
 // TestKeep turns debug_info on for a net with shared memory: from then on it is
-// as one that keeps its numbers, log and all.
+// as one whose blobs keep their values, log and all.
 func TestKeep(t *testing.T) {
 	const text = channels + convolve + `
 layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' }

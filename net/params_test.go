@@ -133,7 +133,7 @@ func TestShareTrainedWith(t *testing.T) {
 	train.Update()
 	for i := 1; i < 3; i++ {
 		if a, b := train.Params()[i-1].Blob, test.Params()[i-1].Blob; !a.SharesData(b) || a.SharesDiff(b) {
-			t.Errorf("weights %d: want the same numbers and gradients apart", i)
+			t.Errorf("weights %d: want the same values and separate gradients", i)
 		}
 	}
 	if got := r.from("net.cpp:678"); !slices.Equal(got, []string{"Ignoring source layer only"}) {

@@ -12,13 +12,13 @@ import (
 
 // A runner runs the passes of a net: host on the CPU, device on a GPU.
 type runner interface {
-	// forward and backward run all layers that take part in the pass. forward
-	// counts the pass, and r hears of its loss.
+	// forward and backward run all layers of the pass. forward counts the pass
+	// and reports its loss to r.
 	forward(ctx context.Context, r Receiver) error
 	backward(ctx context.Context) error
 
-	// forwardLayer and backwardLayer run one layer with those fused into it.
-	// forwardLayer first reshapes the layers with a bottom of a new shape.
+	// forwardLayer and backwardLayer run one layer, with those fused into it.
+	// forwardLayer first reshapes it if the shape of a bottom has changed.
 	forwardLayer(ctx context.Context, l *Layer) error
 	backwardLayer(ctx context.Context, l *Layer) error
 
@@ -27,19 +27,19 @@ type runner interface {
 
 	clearParamDiffs() error
 	update()      // see Net.Update
-	reset() error // forgets what it knows of earlier passes
+	reset() error // discards recorded passes
 }
 
-// A Receiver hears of the passes that Start runs for it. A net on the host calls
-// its methods from Start and End, a net on a GPU some time later, at the latest
-// from Wait, but in the same order.
+// A Receiver gets the results of the passes that Start runs for it. On the host,
+// Start and End call its methods. On a GPU they are called later, at the latest by
+// Wait, in the same order.
 type Receiver interface {
 	// Loss is called once for each forward pass.
 	Loss(loss float32)
 
-	// Done is called after the losses of all passes before End. took is how long
-	// the forward and backward passes took; on a GPU, which runs several ends
-	// before it is waited for, it is their average.
+	// Done is called once for each End, after the losses of all passes before it.
+	// took is the time of the forward and backward passes since the previous End;
+	// on a GPU it is the average of the Ends that are reported together.
 	Done(took time.Duration)
 }
 
@@ -62,22 +62,22 @@ type lastLoss float32
 func (l *lastLoss) Loss(loss float32)  { *l = lastLoss(loss) }
 func (*lastLoss) Done(_ time.Duration) {}
 
-// Start runs the forward pass as Forward does, but does not wait for a GPU: r
-// receives the loss when it is known.
+// Start runs a forward pass as Forward does, but does not wait for a GPU: the loss
+// goes to r when it is known.
 func (n *Net) Start(ctx context.Context, r Receiver) error { return n.runner.forward(ctx, r) }
 
-// End has r.Done called when the losses of all passes so far are known.
+// End calls r.Done when the losses of all passes so far are known.
 func (n *Net) End(r Receiver) error { return n.runner.end(r) }
 
-// Wait waits until a GPU has finished all passes so far and the Receivers have
-// heard of them. It returns an error if a layer's kernels found something wrong
-// with the data. On the host there is nothing to wait for. If it returns another
-// error of the GPU, the Receivers hear no more of these passes.
+// Wait waits until a GPU has finished all passes so far, and reports them to their
+// Receivers. It then returns an error if a layer's kernels have found one in the
+// data. If the GPU has failed, it returns that error and these passes are not
+// reported. On the host there is nothing to wait for.
 func (n *Net) Wait() error { return n.runner.wait() }
 
-// ForwardLayer runs layer i, unless it is fused into another, and returns its
-// part of the loss. If the shape of a bottom has changed since the last time,
-// the layer is reshaped first.
+// ForwardLayer runs layer i, unless it is fused into another, and returns its part
+// of the loss. If the shape of a bottom has changed since the last time, it first
+// reshapes the layer.
 func (n *Net) ForwardLayer(ctx context.Context, i int) (float32, error) {
 	l := n.layers[i]
 	if l.FusedInto != nil {
@@ -129,8 +129,8 @@ func (n *Net) beginBackward(ctx context.Context) error {
 	return nil
 }
 
-// Reshape gives all blobs the shapes that follow from those of the inputs.
-// Forward does the same where it is needed.
+// Reshape gives all blobs the shapes that follow from those of the inputs. Forward
+// does so by itself.
 func (n *Net) Reshape() error {
 	for _, l := range n.layers {
 		if err := l.reshape(n.workers); err != nil {

@@ -37,7 +37,7 @@ func run(t *testing.T, text string) (float64, []float64) {
 	return float64(loss), grads
 }
 
-// alike tells whether two results differ by rounding alone.
+// alike reports whether two results differ only by rounding.
 func alike(a, b float64) bool { return math.Abs(a-b) <= 1e-4*max(math.Abs(a), math.Abs(b), 1) }
 
 // As Caffe's TestLossWeight, TestLossWeightMidNet and TestComboLossWeight: loss

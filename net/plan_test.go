@@ -78,7 +78,7 @@ func TestTooLarge(t *testing.T) {
 	text.WriteString("layer { name: 'many' type: 'Concat' bottom: 'x' bottom: 'x' top: 'y' concat_param { axis: 0 } }\n")
 	_, err := New(parse(t, text.String()), Options{})
 	if err == nil || !strings.HasPrefix(err.Error(), `net.prototxt:2:`) || !strings.Contains(err.Error(), `layer "many": `) {
-		t.Errorf("a blob of 4e9 numbers: got %v, want an error of layer many", err)
+		t.Errorf("a blob of 4e9 elements: got %v, want an error of layer many", err)
 	}
 	text.Reset()
 	text.WriteString("layer { name: 'in' type: 'Input' input_param { shape { dim: 2000000000 } }")
@@ -87,7 +87,7 @@ func TestTooLarge(t *testing.T) {
 	}
 	text.WriteString(" }")
 	_, err = New(parse(t, text.String()), Options{})
-	if want := "net.prototxt: the blobs of the net need 160000000000000 bytes, the address space has 140737488355328"; err == nil || err.Error() != want {
+	if want := "net.prototxt: the blobs of the net need 160000000000000 bytes, want at most 140737488355328, the size of the address space"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

@@ -7,10 +7,9 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// filter returns the net as it is in the present state: without the layers
-// whose rules say so. A layer with include rules takes part if one of them is
-// met, a layer with exclude rules if none is. The layers are those of param,
-// not copies.
+// filter returns the net in its state: only with the layers that take part. A layer
+// with include rules takes part if one of them is met, a layer with exclude rules
+// if none is. The layers are those in param, not copies.
 func (n *Net) filter(param *caffepb.NetParameter) *caffepb.NetParameter {
 	filtered := &caffepb.NetParameter{
 		Name:          param.Name,
@@ -26,6 +25,7 @@ func (n *Net) filter(param *caffepb.NetParameter) *caffepb.NetParameter {
 	return filtered
 }
 
+// included reports whether a layer takes part in the state of the net.
 func (n *Net) included(layer *caffepb.LayerParameter) bool {
 	meets := func(rule *caffepb.NetStateRule) bool { return n.meets(rule, layer.GetName()) }
 	if len(layer.Include) > 0 {
@@ -69,8 +69,8 @@ func unmet(state *caffepb.NetState, rule *caffepb.NetStateRule) (field, stage st
 	return "", ""
 }
 
-// Filter returns the layers of p that take part in a net of the given state,
-// as they are in p. Without a state it is Caffe's default, phase TEST.
+// Filter returns the layers in p, not copies, that take part in a net of the given
+// state. If state is nil, the phase is Caffe's default, TEST.
 func Filter(p *caffepb.NetParameter, state *caffepb.NetState) []*caffepb.LayerParameter {
 	return (&Net{state: state}).filter(p).Layer
 }
