@@ -110,6 +110,22 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestStrangers keeps layers, plugins and examples to what a module of somebody
+// else can import, so that a plugin can do all that a built-in layer does.
+func TestStrangers(t *testing.T) {
+	for _, rule := range allowed {
+		tree, _, _ := strings.Cut(rule.pkg, "/")
+		if tree != "layers" && tree != "plugins" && tree != "examples" {
+			continue
+		}
+		for imported := range strings.FieldsSeq(rule.imports) {
+			if strings.HasPrefix(imported, "internal/") {
+				t.Errorf("%s may import %s, which a plugin in another module cannot", rule.pkg, imported)
+			}
+		}
+	}
+}
+
 // ruleOf returns the first rule that names the package.
 func ruleOf(pkg string) (string, bool) {
 	for _, a := range allowed {
