@@ -1,5 +1,7 @@
 package layers
 
+import "github.com/gocaffe/gocaffe/blob"
+
 // The interfaces of this file are for layers that tell a net what they need, so
 // that it can save memory and time. A net that keeps all numbers (net.Options
 // without Memory) does not ask.
@@ -26,7 +28,8 @@ type Keeper interface {
 }
 
 // Fuser is a layer that can compute the layers after it together with itself,
-// with fewer passes over memory.
+// with fewer passes over memory. It asks them what they compute by interfaces
+// such as ChannelAffine and Rectifier, so layers of a plugin can be fused too.
 type Fuser interface {
 	// Fuse is offered the layers that follow: each has one bottom, which is the
 	// only top of the one before, and nobody else reads it. The layer returns
@@ -34,12 +37,32 @@ type Fuser interface {
 	// is to run alone again. From then on the net calls the layer's own Forward
 	// and Backward with the tops of the last one taken in, and not those of the
 	// others. SetUp, Reshape and SetParamPropagateDown of all go on as before.
-	// What is between the layers is computed no more.
+	// Intermediate blobs are not computed.
 	Fuse(next []Layer) int
 }
 
+// ChannelAffine is a layer that can be an affine map of each channel and nothing
+// else, so that another layer can compute it too (Fuser):
+//
+//	y = factor[channel] x + shift[channel]
+type ChannelAffine interface {
+	// ChannelAffine returns the map for a bottom of n items and c channels, on
+	// axis 1. It returns false if with its options and shapes the layer computes
+	// something else. A Fuser calls it in every pass.
+	ChannelAffine(n, c int) (Affine, bool)
+}
+
+// Affine is the map of a ChannelAffine.
+type Affine struct {
+	Factor, Shift *blob.Blob // of c elements; nil for factors of 1, shifts of 0
+
+	// Whether the layer that computes the map adds to the diffs of the blobs. One
+	// that is false is not trained.
+	FactorDiff, ShiftDiff bool
+}
+
 // Rectifier is a layer that computes max(x,0) + slope·min(x,0) and nothing
-// else, so that others can compute it along (Fuser).
+// else, so that another layer can compute it too (Fuser).
 type Rectifier interface {
 	// NegativeSlope returns the slope.
 	NegativeSlope() float32

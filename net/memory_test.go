@@ -188,6 +188,12 @@ func TestFuse(t *testing.T) {
 		{"read twice", apart(bn+scale) + "layer { name: 's' type: 'Silence' bottom: 'c0' }\n", 0},
 		{"loss between", strings.Replace(apart(bn+scale+relu), "type: 'Scale'", "type: 'Scale' loss_weight: 0.5", 1), 1}, // the loss is that of a Split
 		{"scale alone", scale + relu, 0},
+		{"of a plugin", bn + layer("ForeignAffine", "") + layer("ForeignActivation", ""), 2},
+		{"of a plugin apart", apart(bn + layer("ForeignAffine", "") + layer("ForeignActivation", "")), 2},
+		{"of a plugin, frozen shift", bn + layer("ForeignAffine", "param { } param { lr_mult: 0 }") + relu, 2},
+		{"of a plugin, running statistics", global + layer("ForeignAffine", "") + layer("ForeignActivation", ""), 2},
+		{"activation of a plugin", bn + scale + layer("ForeignActivation", ""), 2},
+		{"factor, then affine map of a plugin", bn + factor + layer("ForeignAffine", ""), 1},
 		{"slopes", layer("PReLU", ""), 0},
 		{"items of one number", "layer { name: 'ip0' type: 'InnerProduct' bottom: 'c' top: 'ip0' inner_product_param { num_output: 9 weight_filler { type: 'xavier' } } }\n" +
 			strings.ReplaceAll(bn+scale+relu, "'c'", "'ip0'") + "layer { name: 'ip1' type: 'InnerProduct' bottom: 'ip0' top: 'ip1' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }\n" +

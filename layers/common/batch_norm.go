@@ -25,8 +25,9 @@ In training, mean and variance of each channel are those of the batch, and the r
 	factor = f factor + 1    mean = f mean + batch mean    variance = f variance + batch variance m/(m-1)
 
 with f = moving_average_fraction and m numbers in a channel. Otherwise they are the running ones over
-factor, or 0 if factor is 0. A Scale layer with bias_term usually follows. In training and tests the layer computes a
-Scale or Bias layer on axis 1 and a ReLU that follow together with itself, if nobody else reads what is between.
+factor, or 0 if factor is 0. A Scale layer with bias_term usually follows. In training and tests the layer also computes
+a Scale or Bias layer on axis 1 and a ReLU that follow it, or layers of plugins that do the same, if no other layer reads
+the blobs between.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
 Top: y, of the same shape. May be the bottom itself; alone, the layer then keeps a copy of x in training.
@@ -55,9 +56,8 @@ type batchNorm struct {
 	fraction float32
 	eps      float32
 
-	factor *scale // computed too, or nil
-	shift  *bias  // computed too, or nil
-	slope  float32
+	affine []layers.ChannelAffine // computed too: factors, shifts or both, at most one of each
+	slope  float32                // of the rectifier that is computed too; 1 for none
 
 	n, c, s  int // x is (n,c,s)
 	norm     kernel.Norm
@@ -116,31 +116,44 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Fuse takes in a Scale, a Bias and a ReLU, in this order, as far as they are
-// there.
+// Fuse takes in factors, shifts and a rectifier, in this order, as far as they
+// are there: a Scale, a Bias and a ReLU, or other layers with these abilities.
 func (l *batchNorm) Fuse(next []layers.Layer) int {
-	l.factor, l.shift, l.slope = nil, nil, 1
+	l.affine, l.slope = l.affine[:0], 1
 	taken := 0
-	if f, ok := at(next, taken).(*scale); ok && f.perChannel(l.n, l.c) && !f.limited() {
-		l.factor = f
-		taken++
+	for ; taken < len(next); taken++ {
+		f, ok := next[taken].(layers.ChannelAffine)
+		if !ok {
+			break
+		}
+		a, ok := f.ChannelAffine(l.n, l.c)
+		if before := l.affineMap(); !ok || before.Shift != nil || before.Factor != nil && a.Factor != nil {
+			break
+		}
+		l.affine = append(l.affine, f)
 	}
-	if f, ok := at(next, taken).(*bias); ok && f.perChannel(l.n, l.c) && (l.factor == nil || l.factor.b() == nil) {
-		l.shift = f
-		taken++
-	}
-	if f, ok := at(next, taken).(layers.Rectifier); ok && f.NegativeSlope() >= 0 {
-		l.slope = f.NegativeSlope()
-		taken++
+	if taken < len(next) {
+		if f, ok := next[taken].(layers.Rectifier); ok && f.NegativeSlope() >= 0 {
+			l.slope = f.NegativeSlope()
+			taken++
+		}
 	}
 	return taken
 }
 
-func at(list []layers.Layer, i int) layers.Layer {
-	if i < len(list) {
-		return list[i]
+// affineMap returns the factors and shifts of the layers that are computed too.
+func (l *batchNorm) affineMap() layers.Affine {
+	var all layers.Affine
+	for _, f := range l.affine {
+		a, _ := f.ChannelAffine(l.n, l.c)
+		if a.Factor != nil {
+			all.Factor, all.FactorDiff = a.Factor, a.FactorDiff
+		}
+		if a.Shift != nil {
+			all.Shift, all.ShiftDiff = a.Shift, a.ShiftDiff
+		}
 	}
-	return nil
+	return all
 }
 
 // KeepsBottom returns true: Backward needs x.
@@ -152,7 +165,7 @@ func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), fal
 
 // linear tells whether Backward need not know x.
 func (l *batchNorm) linear() bool {
-	return l.global && l.slope == 1 && (l.factor == nil || !l.factor.Needs(0))
+	return l.global && l.slope == 1 && !l.affineMap().FactorDiff
 }
 
 // Reshape gives the top the shape of the bottom.
@@ -190,13 +203,13 @@ func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == t
 
 // prepare collects what the layers that are computed do with x.
 func (l *batchNorm) prepare() {
-	m := &l.norm
+	m, a := &l.norm, l.affineMap()
 	m.Eps, m.Slope, m.Factor, m.Shift = l.eps, l.slope, nil, nil
-	if l.factor != nil {
-		m.Factor, m.Shift = l.factor.Blobs[0].Data(), l.factor.b()
+	if a.Factor != nil {
+		m.Factor = a.Factor.Data()
 	}
-	if l.shift != nil {
-		m.Shift = l.shift.Blobs[0].Data()
+	if a.Shift != nil {
+		m.Shift = a.Shift.Data()
 	}
 }
 
@@ -225,15 +238,15 @@ func (l *batchNorm) updateStatistics() {
 // Backward computes the diff of the bottom, and adds to those of the weights of
 // the layers that are computed too. The statistics have none.
 func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	w, m, dy := l.spec.Env.Workers, &l.norm, top[0].Diff()
+	w, m, a, dy := l.spec.Env.Workers, &l.norm, l.affineMap(), top[0].Diff()
 	var dx []float32
 	if propagateDown[0] {
 		dx = bottom[0].MutableDiff()
 	}
 	if l.linear() {
-		if diff := l.summandDiff(); diff != nil {
+		if a.ShiftDiff {
 			kernel.ChannelSum(w, l.n, l.c, l.s, dy, l.bias)
-			kernel.Axpy(nil, 1, l.bias, diff)
+			kernel.Axpy(nil, 1, l.bias, a.Shift.MutableDiff())
 		}
 		if dx != nil {
 			copy(l.bias, m.InvStd)
@@ -249,39 +262,17 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 		x = l.kept[:len(x)]
 	}
 	m.Backward(w, !l.global, x, dy, dx, l.sum, l.dot)
-	l.addDiffs()
-	return nil
-}
-
-// addDiffs adds to the diffs of the weights that are trained.
-func (l *batchNorm) addDiffs() {
-	if diff := l.factorDiff(); diff != nil {
+	if a.FactorDiff {
+		diff := a.Factor.MutableDiff()
 		for ch, dot := range l.dot {
-			diff[ch] += float32(dot * float64(l.norm.InvStd[ch]))
+			diff[ch] += float32(dot * float64(m.InvStd[ch]))
 		}
 	}
-	if diff := l.summandDiff(); diff != nil {
+	if a.ShiftDiff {
+		diff := a.Shift.MutableDiff()
 		for ch, sum := range l.sum {
 			diff[ch] += float32(sum)
 		}
-	}
-}
-
-// factorDiff returns the diff of the factors, if they are there and trained.
-func (l *batchNorm) factorDiff() []float32 {
-	if l.factor == nil || !l.factor.Needs(0) {
-		return nil
-	}
-	return l.factor.Blobs[0].MutableDiff()
-}
-
-// summandDiff returns the diff of the summands, if they are there and trained.
-func (l *batchNorm) summandDiff() []float32 {
-	switch {
-	case l.shift != nil && l.shift.Needs(0):
-		return l.shift.Blobs[0].MutableDiff()
-	case l.factor != nil && l.factor.b() != nil && l.factor.Needs(1):
-		return l.factor.Blobs[1].MutableDiff()
 	}
 	return nil
 }

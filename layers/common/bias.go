@@ -52,6 +52,7 @@ var (
 	_ layers.Parameterized   = (*bias)(nil)
 	_ layers.ParamPropagator = (*bias)(nil)
 	_ layers.BackwardReader  = (*bias)(nil)
+	_ layers.ChannelAffine   = (*bias)(nil)
 )
 
 func newBias(s *layers.Spec) (layers.Layer, error) {
@@ -89,6 +90,14 @@ func (l *bias) b(bottom []*blob.Blob) *blob.Blob {
 		return bottom[1]
 	}
 	return l.Blobs[0]
+}
+
+// ChannelAffine returns b as the shift, if it has one element for each channel.
+func (l *bias) ChannelAffine(n, c int) (layers.Affine, bool) {
+	if len(l.Blobs) == 0 || !l.perChannel(n, c) {
+		return layers.Affine{}, false // b is a bottom, or has another shape
+	}
+	return layers.Affine{Shift: l.Blobs[0], ShiftDiff: l.Needs(0)}, true
 }
 
 // BackwardReads returns that Backward reads no data.

@@ -59,6 +59,7 @@ var (
 	_ layers.ParamPropagator = (*scale)(nil)
 	_ layers.Keeper          = (*scale)(nil)
 	_ layers.BackwardReader  = (*scale)(nil)
+	_ layers.ChannelAffine   = (*scale)(nil)
 )
 
 func newScale(s *layers.Spec) (layers.Layer, error) {
@@ -134,6 +135,23 @@ func (l *scale) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.Errorf("bottom", "the second bottom has shape %v, the weights added have %v", a.Shape(), l.Blobs[len(l.Blobs)-1].Shape())
 	}
 	return top[0].ReshapeLike(bottom[0])
+}
+
+// ChannelAffine returns a and b, if they have one element for each channel. A
+// pass that limits a does more than multiply and add.
+func (l *scale) ChannelAffine(n, c int) (layers.Affine, bool) {
+	weights := 1
+	if l.param.GetBiasTerm() {
+		weights = 2
+	}
+	if len(l.Blobs) < weights || !l.perChannel(n, c) || l.limited() {
+		return layers.Affine{}, false // a is a bottom, or there is more to compute
+	}
+	a := layers.Affine{Factor: l.Blobs[0], FactorDiff: l.Needs(0)}
+	if weights == 2 {
+		a.Shift, a.ShiftDiff = l.Blobs[1], l.Needs(1)
+	}
+	return a, true
 }
 
 // KeepsBottom returns true: Backward needs x, unless a is fixed.
