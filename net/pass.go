@@ -10,39 +10,6 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A runner runs the passes of a net: host on the CPU, device on a GPU.
-type runner interface {
-	// forward and backward run all layers of the pass. forward counts the pass
-	// and reports its loss to r.
-	forward(ctx context.Context, r Receiver) error
-	backward(ctx context.Context) error
-
-	// forwardLayer and backwardLayer run one layer, with those fused into it.
-	// forwardLayer first reshapes it if the shape of a bottom has changed.
-	forwardLayer(ctx context.Context, l *Layer) error
-	backwardLayer(ctx context.Context, l *Layer) error
-
-	end(r Receiver) error // see Net.End
-	wait() error          // see Net.Wait
-
-	clearParamDiffs() error
-	update()      // see Net.Update
-	reset() error // discards recorded passes
-}
-
-// A Receiver gets the results of the passes that Start runs for it. On the host,
-// Start and End call its methods. On a GPU they are called later, at the latest by
-// Wait, in the same order.
-type Receiver interface {
-	// Loss is called once for each forward pass.
-	Loss(loss float32)
-
-	// Done is called once for each End, after the losses of all passes before it.
-	// took is the time of the forward and backward passes since the previous End;
-	// on a GPU it is the average of the Ends that are reported together.
-	Done(took time.Duration)
-}
-
 // Forward runs all layers and returns the loss, which is the sum of the tops
 // with a loss weight, each times its weight. The number of the pass counts up.
 // Between layers it checks whether ctx is done.
@@ -62,17 +29,17 @@ type lastLoss float32
 func (l *lastLoss) Loss(loss float32)  { *l = lastLoss(loss) }
 func (*lastLoss) Done(_ time.Duration) {}
 
-// Start runs a forward pass as Forward does, but does not wait for a GPU: the loss
-// goes to r when it is known.
+// Start runs a forward pass as Forward does, but need not wait for its end: r gets
+// the loss when it is known.
 func (n *Net) Start(ctx context.Context, r Receiver) error { return n.runner.forward(ctx, r) }
 
-// End calls r.Done when the losses of all passes so far are known.
+// End ends a group of passes, such as an iteration: it has r.Done called when the
+// losses of all passes so far are known.
 func (n *Net) End(r Receiver) error { return n.runner.end(r) }
 
-// Wait waits until a GPU has finished all passes so far, and reports them to their
-// Receivers. It then returns an error if a layer's kernels have found one in the
-// data. If the GPU has failed, it returns that error and these passes are not
-// reported. On the host there is nothing to wait for.
+// Wait waits until all passes so far have ended, and reports them to their
+// Receivers. It then returns an error if a layer has found one in the data. If the
+// passes have failed, it returns that error and does not report them.
 func (n *Net) Wait() error { return n.runner.wait() }
 
 // ForwardLayer runs layer i, unless it is fused into another, and returns its part
