@@ -3340,10 +3340,11 @@ type SolverState struct {
 	History     []*BlobProto           `protobuf:"bytes,3,rep,name=history" json:"history,omitempty"`                                   // the algorithm's running values, in the order of the weights
 	CurrentStep *int32                 `protobuf:"varint,4,opt,name=current_step,json=currentStep,def=0" json:"current_step,omitempty"` // number of steps that lr_policy multistep has taken
 	// gocaffe's own, which Caffe passes over:
-	LayerState    []*LayerState `protobuf:"bytes,10000,rep,name=layer_state,json=layerState" json:"layer_state,omitempty"`  // of the layers that have a state beside their weights
-	RandomSeed    *int64        `protobuf:"varint,10001,opt,name=random_seed,json=randomSeed" json:"random_seed,omitempty"` // the seed of a run that made one up
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LayerState       []*LayerState `protobuf:"bytes,10000,rep,name=layer_state,json=layerState" json:"layer_state,omitempty"`                     // of the layers that have a state beside their weights
+	RandomSeed       *int64        `protobuf:"varint,10001,opt,name=random_seed,json=randomSeed" json:"random_seed,omitempty"`                    // the seed of a run that made one up
+	LearnedNetSha256 []byte        `protobuf:"bytes,10002,opt,name=learned_net_sha256,json=learnedNetSha256" json:"learned_net_sha256,omitempty"` // of the bytes of the file learned_net
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 // Default values for SolverState fields.
@@ -3421,6 +3422,13 @@ func (x *SolverState) GetRandomSeed() int64 {
 		return *x.RandomSeed
 	}
 	return 0
+}
+
+func (x *SolverState) GetLearnedNetSha256() []byte {
+	if x != nil {
+		return x.LearnedNetSha256
+	}
+	return nil
 }
 
 // gocaffe's own: what a layer of the train net keeps from pass to pass besides its weights.
@@ -8249,7 +8257,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\aADAGRAD\x10\x02\x12\v\n" +
 	"\aRMSPROP\x10\x03\x12\f\n" +
 	"\bADADELTA\x10\x04\x12\b\n" +
-	"\x04ADAM\x10\x05\"\xeb\x01\n" +
+	"\x04ADAM\x10\x05\"\x9a\x02\n" +
 	"\vSolverState\x12\x12\n" +
 	"\x04iter\x18\x01 \x01(\x05R\x04iter\x12\x1f\n" +
 	"\vlearned_net\x18\x02 \x01(\tR\n" +
@@ -8259,7 +8267,8 @@ const file_caffe_proto_rawDesc = "" +
 	"\vlayer_state\x18\x90N \x03(\v2\x11.caffe.LayerStateR\n" +
 	"layerState\x12 \n" +
 	"\vrandom_seed\x18\x91N \x01(\x03R\n" +
-	"randomSeed\"J\n" +
+	"randomSeed\x12-\n" +
+	"\x12learned_net_sha256\x18\x92N \x01(\fR\x10learnedNetSha256\"J\n" +
 	"\n" +
 	"LayerState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +

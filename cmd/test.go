@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -41,7 +43,7 @@ high as that of its own.`,
 	}
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
-	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel file; repeat it for each net")
+	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel file, or several separated by commas; repeat it for each net")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of batches")
 	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print the top-K accuracy; several K separated by commas")
 	cmd.Flags().BoolVar(&f.report.perClass, "per-class", false, "print the accuracy of each class")
@@ -184,15 +186,18 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 		}
 		t.classifier, err = newClassifier(t.net, f.report.scores)
 	}
-	if err == nil {
-		err = t.net.LoadWeights(p.weights)
-	} else {
+	if err != nil {
 		err = fmt.Errorf("%s: %w", p.model, err)
+	} else if err = checkInputs(t.net, "test", p.model); err == nil {
+		for path := range strings.SplitSeq(p.weights, ",") {
+			err = errors.Join(err, t.net.LoadWeights(strings.TrimSpace(path)))
+		}
 	}
 	if err != nil {
 		t.net.Close()
 		return nil, err
 	}
+	a.warnUnloaded(t.net, p.weights)
 	return t, nil
 }
 
@@ -289,7 +294,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Device:    f.device,
-		Observer:  caffelog.New(a.glog.log),
+		Observer:  event.Multi(caffelog.New(a.glog.log), loadedWeights{a}),
 		Synthetic: synthetic,
 	}, nil
 }

@@ -90,6 +90,9 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		return err
 	}
 	defer s.Close()
+	if err := checkInputs(s.Net(), "train", f.solver); err != nil {
+		a.glog.log(event.Warning, "train.go:1", err.Error()+"; its data are zeros")
+	}
 	if f.snapshot != "" {
 		a.glog.logf("caffe.cpp:235", "Resuming from %s", f.snapshot)
 		if err := s.Restore(f.snapshot); err != nil {
@@ -113,7 +116,7 @@ func (a *app) trainObserver() event.Observer {
 	}
 	progress := &trainProgress{w: a.stderr}
 	a.glog.quiet, a.glog.before = true, progress.clear
-	return event.Multi(log, progress)
+	return event.Multi(log, progress, loadedWeights{a})
 }
 
 // notes logs the notes about a file.

@@ -81,6 +81,7 @@ func (b *builder) build() error {
 	b.needBackward(filtered.GetForceBackward())
 	b.findOutputs()
 	b.shareWeights()
+	b.warnSameNames()
 	b.group()
 	b.fuse()
 	if err := b.checkSize(); err != nil {

@@ -55,6 +55,14 @@ type LayerIgnored struct {
 	Shared bool // by ShareTrainedWith; otherwise copied from a file
 }
 
+// WeightsCopied is sent when the weights of a file have been copied into a net.
+type WeightsCopied struct {
+	File    string
+	Copied  []string // layers that have weights of the file now
+	Ignored []string // layers of the file that have weights and are not in the net
+	Left    []string // layers of the net that no file has had weights for so far
+}
+
 // BlobMagnitude is sent by the passes of a net with debug_info: after the
 // forward pass of a layer for its tops and weights, after its backward pass for
 // the gradients that it has computed of its bottoms and weights.

@@ -115,3 +115,13 @@ func names(layers []*caffepb.LayerParameter) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// layerByName returns the first layer of a name, or nil.
+func (n *Net) layerByName(name string) *Layer {
+	for _, l := range n.layers {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}

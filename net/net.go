@@ -64,8 +64,10 @@ type Net struct {
 	layers  []*Layer
 	blobs   []*netBlob
 	byName  map[string]*netBlob
-	params  []*Param // all blobs of weights, in the order of the layers
-	learned []*Param // those that own their storage
+	params  []*Param            // all blobs of weights, in the order of the layers
+	loaded  map[*blob.Blob]bool // weights that came from a file
+	match   *matcher            // made by the method matcher
+	learned []*Param            // those that own their storage
 	outputs []Output
 	inputs  []string
 

@@ -150,8 +150,9 @@ func (n *Net) Update() { n.runner.update() }
 // weights cannot be shared, none are.
 func (n *Net) ShareTrainedWith(other *Net) error {
 	for _, share := range []bool{false, true} {
+		targets := n.matcher()
 		for _, source := range other.layers {
-			target := n.layerByName(source.Name)
+			target := targets.next(source.Name, len(source.Params) > 0)
 			if target == nil {
 				if share {
 					event.Send(n.observer, LayerIgnored{Layer: source.Name, Shared: true})
@@ -180,16 +181,6 @@ func (l *Layer) shareWith(source *Layer, share bool) error {
 			if err := l.Params[k].ShareData(w); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// layerByName returns the first layer with the given name, or nil.
-func (n *Net) layerByName(name string) *Layer {
-	for _, l := range n.layers {
-		if l.Name == name {
-			return l
 		}
 	}
 	return nil

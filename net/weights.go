@@ -1,12 +1,14 @@
 package net
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -24,15 +26,27 @@ func (n *Net) ToProto(diff bool) *caffepb.NetParameter {
 // SaveWeights writes the weights and, if diff is set, their gradients to a
 // .caffemodel file. If it fails, an existing file stays as it was.
 func (n *Net) SaveWeights(path string, diff bool) error {
+	_, err := n.SaveWeightsSum(path, diff)
+	return err
+}
+
+// SaveWeightsSum is SaveWeights and returns the SHA-256 sum of the file.
+func (n *Net) SaveWeightsSum(path string, diff bool) (sum [sha256.Size]byte, err error) {
 	if err := refuseHDF5(path); err != nil {
-		return err
+		return sum, err
 	}
-	return prototxt.WriteBinary(path, n.ToProto(diff))
+	return prototxt.WriteBinarySum(path, n.ToProto(diff))
 }
 
 // LoadWeights copies the weights in a .caffemodel file of any version of Caffe
 // into the layers with the same names.
-func (n *Net) LoadWeights(path string) error {
+func (n *Net) LoadWeights(path string) error { return n.loadWeights(path, false) }
+
+// LoadAllWeights is LoadWeights for a file that must have weights for every
+// layer of the net that has weights.
+func (n *Net) LoadAllWeights(path string) error { return n.loadWeights(path, true) }
+
+func (n *Net) loadWeights(path string, all bool) error {
 	if err := refuseHDF5(path); err != nil {
 		return err
 	}
@@ -43,7 +57,40 @@ func (n *Net) LoadWeights(path string) error {
 	for _, note := range notes {
 		event.Send(n.observer, note)
 	}
+	if missing := n.missing(param); all && len(missing) > 0 {
+		return fmt.Errorf("%s has no weights for %s", path, quoted(missing))
+	}
 	return n.CopyTrainedFrom(param, path)
+}
+
+// missing returns the names of the layers that p has no weights for.
+func (n *Net) missing(p *caffepb.NetParameter) []string {
+	found := make(map[*blob.Blob]bool)
+	find := n.matcher()
+	for _, source := range p.Layer {
+		if target := find.next(source.GetName(), len(source.Blobs) > 0); target != nil && len(source.Blobs) > 0 {
+			for _, w := range target.Params {
+				found[w] = true
+			}
+		}
+	}
+	return n.without(found)
+}
+
+// quoted returns `layer "a"`, or `the layers "a", "b" and 3 more`.
+func quoted(names []string) string {
+	const most = 8
+	text := fmt.Sprintf("layer %q", names[0])
+	for i, name := range names[1:] {
+		if i == 0 {
+			text = "the layers" + text[len("layer"):]
+		}
+		if i+1 == most {
+			return fmt.Sprintf("%s and %d more", text, len(names)-most)
+		}
+		text += fmt.Sprintf(", %q", name)
+	}
+	return text
 }
 
 func refuseHDF5(path string) error {
@@ -55,16 +102,20 @@ func refuseHDF5(path string) error {
 
 // CopyTrainedFrom copies the weights in p into the layers with the same names.
 // Errors begin with file. Layers that the net does not have are ignored, with a
-// LayerIgnored event. If any weights do not fit, none are changed.
+// LayerIgnored event; a WeightsCopied event lists all layers. Weights that are
+// not finite are copied, with a warning. If any weights do not fit, none are
+// changed.
 func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	var errs prototxt.ErrorList
-	for _, source := range p.Layer {
-		target := n.layerByName(source.GetName())
-		if target == nil {
+	targets := make([]*Layer, len(p.Layer))
+	find := n.matcher()
+	for i, source := range p.Layer {
+		targets[i] = find.next(source.GetName(), len(source.Blobs) > 0)
+		if targets[i] == nil {
 			continue
 		}
-		if err := target.fits(source); err != nil {
-			errs = append(errs, &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: err})
+		if err := targets[i].fits(source); err != nil {
+			errs = append(errs, &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: targets[i].Name, Err: err})
 		}
 	}
 	switch len(errs) {
@@ -74,19 +125,49 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	default:
 		return errs
 	}
-	for _, source := range p.Layer {
-		target := n.layerByName(source.GetName())
+	if n.loaded == nil {
+		n.loaded = make(map[*blob.Blob]bool)
+	}
+	done := WeightsCopied{File: file}
+	for i, source := range p.Layer {
+		target := targets[i]
 		if target == nil {
 			event.Send(n.observer, LayerIgnored{Layer: source.GetName()})
+			if len(source.Blobs) > 0 {
+				done.Ignored = append(done.Ignored, source.GetName())
+			}
 			continue
 		}
 		for k, w := range source.Blobs {
 			if err := target.Params[k].FromProto(w, false); err != nil {
 				return &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: fmt.Errorf("param %d: %w", k, err)}
 			}
+			n.loaded[target.Params[k]] = true
+			n.warnNonFinite(target, k, file)
+		}
+		if len(source.Blobs) > 0 {
+			done.Copied = append(done.Copied, target.Name)
 		}
 	}
+	done.Left = n.Unloaded()
+	event.Send(n.observer, done)
 	return nil
+}
+
+// warnNonFinite sends a warning if weights from a file are NaN or infinite.
+func (n *Net) warnNonFinite(l *Layer, k int, file string) {
+	data := l.Params[k].Data()
+	if !kernel.AnyNonFinite(n.workers, data) {
+		return
+	}
+	bad := 0
+	for _, v := range data {
+		if v-v != 0 {
+			bad++
+		}
+	}
+	event.Send(n.observer, event.Note{Level: event.Warning, Source: "weights.go:1",
+		Text: fmt.Sprintf("%s: layer %q: %d of the %d elements of param %d are NaN or infinite", file, l.Name, bad, len(data), k)})
 }
 
 // fits checks that the weights of a layer in a file can be copied to l.

@@ -1,13 +1,17 @@
 package net
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -157,5 +161,123 @@ func TestLoadFileErrors(t *testing.T) {
 	}
 	if !proto.Equal(n.ToProto(false), before) {
 		t.Error("some weights have been changed")
+	}
+}
+
+// twins is a net with two layers of one name, which Caffe allows.
+const twins = `
+layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 3 weight_filler { type: "gaussian" } } }
+layer { name: "fc" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "fc" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 3 weight_filler { type: "gaussian" } } }`
+
+// Weights of layers of one name are not lost in a file, nor between nets, and
+// a warning says that other programs lose them.
+func TestLayersOfOneName(t *testing.T) {
+	var warnings []string
+	warn := event.Func(func(e any) {
+		if n, ok := e.(*event.Note); ok && n.Level == event.Warning {
+			warnings = append(warnings, n.Text)
+		}
+	})
+	a := build(t, twins, Options{Seed: 1, Observer: warn})
+	if want := `net.prototxt:5:15: two layers are named "fc" and have weights`; len(warnings) != 1 || !strings.HasPrefix(warnings[0], want) ||
+		!strings.HasSuffix(warnings[0], "the other is in line 3") {
+		t.Errorf("got the warnings %q, want %s ...", warnings, want)
+	}
+	equal := func(how string, b *Net) {
+		t.Helper()
+		for i, p := range a.AllParams() {
+			if !slices.Equal(p.Blob.Data(), b.AllParams()[i].Blob.Data()) {
+				t.Errorf("%s: blob %d differs", how, i)
+			}
+		}
+	}
+	b := build(t, twins, Options{Seed: 2})
+	if err := b.CopyTrainedFrom(a.ToProto(false), "a"); err != nil {
+		t.Fatal(err)
+	}
+	equal("copied", b)
+	c := build(t, twins, Options{Seed: 3})
+	if err := c.ShareTrainedWith(a); err != nil {
+		t.Fatal(err)
+	}
+	equal("shared", c)
+}
+
+// What came of the layers of a file, and of the net's own, is told.
+func TestWeightsCopied(t *testing.T) {
+	const text = `
+layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 3 } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 3 } }
+layer { name: "s" type: "InnerProduct" bottom: "b" top: "s" param { name: "w" } inner_product_param { num_output: 3 bias_term: false } }
+layer { name: "t" type: "InnerProduct" bottom: "s" top: "t" param { name: "w" } inner_product_param { num_output: 3 bias_term: false } }`
+	file := build(t, text, Options{}).ToProto(false)
+	layer := func(name string) *caffepb.LayerParameter {
+		for _, l := range file.Layer {
+			if l.GetName() == name {
+				return proto.Clone(l).(*caffepb.LayerParameter)
+			}
+		}
+		t.Fatal(name)
+		return nil
+	}
+	other := layer("a")
+	other.Name = proto.String("z")
+	bad := layer("a")
+	bad.Blobs[0].Data[1] = float32(math.NaN())
+	var got WeightsCopied
+	var warnings []string
+	n := build(t, text, Options{Observer: event.Func(func(e any) {
+		switch e := e.(type) {
+		case *WeightsCopied:
+			got = *e
+		case *event.Note:
+			warnings = append(warnings, e.Text)
+		}
+	})})
+	if err := n.CopyTrainedFrom(&caffepb.NetParameter{Layer: []*caffepb.LayerParameter{bad, layer("s"), other}}, "f"); err != nil {
+		t.Fatal(err)
+	}
+	want := WeightsCopied{File: "f", Copied: []string{"a", "s"}, Ignored: []string{"z"}, Left: []string{"b"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if want := []string{`f: layer "a": 1 of the 9 elements of param 0 are NaN or infinite`}; !slices.Equal(warnings, want) {
+		t.Errorf("got the warnings %q, want %q", warnings, want)
+	}
+	if err := n.CopyTrainedFrom(&caffepb.NetParameter{Layer: []*caffepb.LayerParameter{layer("b")}}, "g"); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Left) != 0 || n.Unloaded() != nil {
+		t.Errorf("after the second file: left %q, unloaded %q", got.Left, n.Unloaded())
+	}
+}
+
+// A file that lacks layers is refused where all are wanted, and nothing changes.
+func TestLoadAllWeights(t *testing.T) {
+	n := build(t, twins, Options{Seed: 1})
+	file := n.ToProto(false)
+	path := filepath.Join(t.TempDir(), "w.caffemodel")
+	if err := prototxt.WriteBinary(path, file); err != nil {
+		t.Fatal(err)
+	}
+	m := build(t, twins, Options{Seed: 2})
+	if err := m.LoadAllWeights(path); err != nil {
+		t.Error(err)
+	}
+	last := len(file.Layer) - 1
+	file.Layer = file.Layer[:last]
+	if err := prototxt.WriteBinary(path, file); err != nil {
+		t.Fatal(err)
+	}
+	m = build(t, twins, Options{Seed: 2})
+	before := slices.Clone(m.AllParams()[0].Blob.Data())
+	if err := m.LoadAllWeights(path); err == nil || err.Error() != path+` has no weights for layer "fc"` {
+		t.Errorf("got %v, want the missing layer", err)
+	}
+	if !slices.Equal(before, m.AllParams()[0].Blob.Data()) {
+		t.Error("weights were copied before the error")
 	}
 }

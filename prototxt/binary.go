@@ -2,6 +2,7 @@ package prototxt
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -282,12 +283,34 @@ func within(path string) string {
 // WriteBinary writes m to a file in protobuf's binary form. The file is whole
 // or, after an error, as it was before.
 func WriteBinary(path string, m proto.Message) error {
+	_, err := WriteBinarySum(path, m)
+	return err
+}
+
+// WriteBinarySum is WriteBinary and returns the SHA-256 sum of the file, by which
+// FileSum knows it again.
+func WriteBinarySum(path string, m proto.Message) (sum [sha256.Size]byte, err error) {
 	if size := proto.Size(m); size > maxBinary {
-		return fmt.Errorf("%s: %d bytes to write, protobuf files have at most %d", path, size, maxBinary)
+		return sum, fmt.Errorf("%s: %d bytes to write, protobuf files have at most %d", path, size, maxBinary)
 	}
 	b, err := proto.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return sum, fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.WriteBytes(path, b)
+	return sha256.Sum256(b), atomicfile.WriteBytes(path, b)
+}
+
+// FileSum returns the SHA-256 sum of a file.
+func FileSum(path string) (sum [sha256.Size]byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	return sum, nil
 }

@@ -2,6 +2,7 @@ package solver_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -375,7 +376,10 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 		t.Errorf("snapshot %d: learned_net is %q, want %q", e.Iter, state.GetLearnedNet(), e.Model)
 	}
 	state.LearnedNet = wantState.LearnedNet
-	state.LayerState = nil // which Caffe does not have
+	if sum, err := prototxt.FileSum(e.Model); err != nil || !bytes.Equal(sum[:], state.LearnedNetSha256) {
+		t.Errorf("snapshot %d: the sum of the weights is %x, want %x (%v)", e.Iter, state.LearnedNetSha256, sum, err)
+	}
+	state.LayerState, state.LearnedNetSha256 = nil, nil // which Caffe does not have
 	for i := range min(len(state.History), len(wantState.History)) {
 		c.checkBlob(t, state.History[i], wantState.History[i], "history", e.Iter, i)
 	}

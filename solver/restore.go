@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,18 +12,21 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
-// Restore loads a .solverstate file: the weights that it names, from the stored
-// path or else from the state's folder, and the iteration, the step of the
+// Restore loads a .solverstate file: the weights that it names, from the state's
+// folder or else from the stored path, and the iteration, the step of the
 // learning rate, the histories and the states of layers. A layer without a state
 // in the file keeps its own; Caffe's files have none. If Restore fails, the
 // solver is unchanged.
 //
-// Differs from Caffe: the shapes of the histories are checked, and a file that
-// is not a .solverstate is refused.
+// Differs from Caffe: the shapes of the histories are checked, the weights must
+// be those of the snapshot and complete, and a file
+// that is not a .solverstate is refused.
 func (s *Solver) Restore(path string) error {
 	state, err := readState(path)
 	if err != nil {
@@ -45,7 +49,11 @@ func (s *Solver) Restore(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if state.LearnedNet != nil {
-		if err := s.net.LoadWeights(findModel(path, state.GetLearnedNet())); err != nil {
+		model, err := s.findModel(path, state)
+		if err == nil {
+			err = s.net.LoadAllWeights(model)
+		}
+		if err != nil {
 			undo()
 			return fmt.Errorf("%s: weights of the snapshot: %w", path, err)
 		}
@@ -150,14 +158,46 @@ func (s *Solver) checkHistory(state *caffepb.SolverState) error {
 	return nil
 }
 
-// findModel returns the path of a snapshot's weights: the stored one or, if that
-// file does not exist, the same name in the state's folder.
-func findModel(state, stored string) string {
-	if _, err := os.Stat(stored); errors.Is(err, fs.ErrNotExist) {
-		beside := filepath.Join(filepath.Dir(state), filepath.Base(filepath.FromSlash(stored)))
-		if _, err := os.Stat(beside); err == nil {
-			return beside
+// findModel returns the path of a snapshot's weights: those of the same name
+// beside the state, or else those at the path that was stored, relative to the
+// working directory. If the state has the sum of the weights, others are
+// refused: another run may have written files of the same name.
+//
+// Differs from Caffe, which takes the stored path without a look: a snapshot
+// that was moved is continued with whatever is at the old place.
+func (s *Solver) findModel(path string, state *caffepb.SolverState) (string, error) {
+	stored := state.GetLearnedNet()
+	beside := filepath.Join(filepath.Dir(path), filepath.Base(filepath.FromSlash(stored)))
+	var found, others []string
+	for _, candidate := range []string{beside, stored} {
+		sum, err := prototxt.FileSum(candidate)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case len(state.LearnedNetSha256) > 0 && !bytes.Equal(sum[:], state.LearnedNetSha256):
+			others = append(others, candidate)
+		default:
+			found = append(found, candidate)
 		}
 	}
-	return stored
+	switch {
+	case len(found) == 0 && len(others) == 0:
+		return stored, nil // opening it gives the error
+	case len(found) == 0:
+		return "", fmt.Errorf("%s: these are not the weights that the snapshot was written with: another run or program has written the file"+
+			" (to begin with these weights, use --weights)", others[0])
+	case len(state.LearnedNetSha256) == 0 && len(found) == 2 && !sameContent(found[0], found[1]):
+		emit(s, event.Note{Level: event.Warning, Source: "restore.go:1", Text: fmt.Sprintf(
+			"%s: there are two files of its weights, and they differ: taking %s, beside the state, not %s", path, found[0], found[1])})
+	}
+	return found[0], nil
+}
+
+// sameContent reports whether two files, which could be read just now, hold the
+// same bytes.
+func sameContent(a, b string) bool {
+	sumA, errA := prototxt.FileSum(a)
+	sumB, errB := prototxt.FileSum(b)
+	return errA == nil && errB == nil && sumA == sumB
 }

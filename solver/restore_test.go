@@ -222,3 +222,78 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d tests, want 5: %v", len(wantResults), wantResults)
 	}
 }
+
+// A snapshot that was moved is continued with its own weights, although another
+// run has written files of the same names at the old place.
+func TestRestoreMovedSnapshot(t *testing.T) {
+	model, state := snapshotOf(t, "SGD")
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write := func(path string, data []byte) string {
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	weights, states := read(model), read(state)
+	other := func() []byte { // the weights of another run
+		s := newSolver(t, `base_lr: 0 lr_policy: "fixed" snapshot_prefix: "$prefix" net_param {`+line+`}`, solver.Options{})
+		path, _, err := s.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return read(path)
+	}()
+	unsigned := func() []byte { // a state as Caffe writes it
+		m := new(caffepb.SolverState)
+		if err := proto.Unmarshal(states, m); err != nil {
+			t.Fatal(err)
+		}
+		m.LearnedNetSha256 = nil
+		data, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}()
+	moved := t.TempDir()
+	beside := filepath.Join(moved, filepath.Base(model))
+	restored := func(state []byte) (w float32, warnings []string, err error) {
+		s := newSolver(t, `base_lr: 0.1 lr_policy: "fixed" net_param {`+line+`}`, solver.Options{Observer: event.Func(func(e any) {
+			if n, ok := e.(*event.Note); ok {
+				warnings = append(warnings, n.Text)
+			}
+		})})
+		err = s.Restore(write(filepath.Join(moved, "x.solverstate"), state))
+		return weight(s), warnings, err
+	}
+	w, _, err := restored(states) // only at the old place
+	if err != nil || w == 1 {
+		t.Fatalf("weight %v, %v; want that of the snapshot from the old place", w, err)
+	}
+	write(beside, weights)
+	write(model, other)
+	for name, state := range map[string][]byte{"ours": states, "Caffe's": unsigned} {
+		got, warnings, err := restored(state)
+		if err != nil || got != w {
+			t.Errorf("%s, weights beside the state: weight %v, %v, want %v", name, got, err, w)
+		}
+		if warned := len(warnings) == 1 && strings.Contains(warnings[0], "they differ: taking "+beside); warned != (name != "ours") {
+			t.Errorf("%s: got the warnings %q", name, warnings)
+		}
+	}
+	write(beside, other)
+	write(model, weights)
+	if got, _, err := restored(states); err != nil || got != w {
+		t.Errorf("other weights beside the state: weight %v, %v, want %v from the old place", got, err, w)
+	}
+	write(model, other)
+	if got, _, err := restored(states); got != 1 || err == nil || !strings.Contains(err.Error(), "not the weights that the snapshot was written with") {
+		t.Errorf("other weights at both places: weight %v, %v, want an error", got, err)
+	}
+}

@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,11 +26,12 @@ func (s *Solver) Snapshot() (model, state string, err error) {
 	}
 	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
 	emit(s, Snapshotting{Iter: s.iter, Path: model})
-	if err := s.net.SaveWeights(model, s.param.GetSnapshotDiff()); err != nil {
+	sum, err := s.net.SaveWeightsSum(model, s.param.GetSnapshotDiff())
+	if err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
 	emit(s, Snapshotting{Iter: s.iter, Path: state, State: true})
-	if err := prototxt.WriteBinary(state, s.stateProto(model)); err != nil {
+	if err := prototxt.WriteBinary(state, s.stateProto(model, sum)); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
 	emit(s, Snapshotted{Iter: s.iter, Model: model, State: state})
@@ -40,12 +42,15 @@ func (s *Solver) snapshotName(extension string) string {
 	return fmt.Sprintf("%s_iter_%d%s", s.param.GetSnapshotPrefix(), s.iter, extension)
 }
 
-// stateProto returns the training state without the weights.
-func (s *Solver) stateProto(model string) *caffepb.SolverState {
+// stateProto returns the training state without the weights, which are in the
+// file model with the given sum.
+func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.SolverState {
 	state := &caffepb.SolverState{
 		Iter:        proto.Int32(int32(s.iter)),
 		LearnedNet:  proto.String(model),
 		CurrentStep: proto.Int32(int32(s.currentStep)),
+
+		LearnedNetSha256: sum[:],
 	}
 	for _, h := range s.history {
 		state.History = append(state.History, h.ToProto(false))
