@@ -9,11 +9,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// caffeArgs brings a command line as Caffe's gflags reads it to the form that
-// pflag reads. gflags takes "-solver x" for "--solver x", "-nolog" for
-// "--log=false", flags before the command, and files of flags. The command
-// comes first in the result. A word that should be a command and is none is an
-// error, whatever flags are wrong besides.
+// caffeArgs converts a command line for Caffe's gflags to one for pflag, with the
+// command first. gflags accepts "-solver x" for "--solver x", "-nolog" for
+// "--log=false", flags before the command, and files of flags. An unknown command
+// is reported before any wrong flag.
 func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
@@ -26,7 +25,7 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 	}
 	flags := allFlags(root)
 	var words, rest []string
-	hasArgs := false // rest has more than flags
+	hasArgs := false // rest has arguments besides flags
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
@@ -58,7 +57,7 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 			}
 		}
 		switch {
-		case flag == nil: // pflag says that it is unknown
+		case flag == nil: // pflag reports that it is unknown
 			rest = append(rest, "--"+strings.TrimLeft(arg, "-"))
 		case hasValue:
 			rest = append(rest, "--"+flag.Name+"="+value)
@@ -85,7 +84,7 @@ func isCommand(root *cobra.Command, words []string) bool {
 	return true
 }
 
-// subcommand returns the command below c of a name or alias, or nil.
+// subcommand returns the subcommand of c with a name or alias, or nil.
 func subcommand(c *cobra.Command, name string) *cobra.Command {
 	for _, sub := range c.Commands() {
 		if sub.Name() == name || sub.HasAlias(name) {
@@ -95,8 +94,8 @@ func subcommand(c *cobra.Command, name string) *cobra.Command {
 	return nil
 }
 
-// allFlags returns the flags of all commands. A name means the same kind of
-// flag wherever it stands.
+// allFlags returns the flags of all commands. Flags of the same name have the same
+// type in all of them.
 func allFlags(root *cobra.Command) *pflag.FlagSet {
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	all.SetNormalizeFunc(dashed)
@@ -114,7 +113,7 @@ func allFlags(root *cobra.Command) *pflag.FlagSet {
 	return all
 }
 
-// dashed lets flags be written with _, as Caffe does, or with -.
+// dashed allows _ in the names of flags, as in Caffe, for -.
 func dashed(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
@@ -124,8 +123,8 @@ const (
 	maxFlagWords = 1 << 16 // in all of them
 )
 
-// expandFlagFiles replaces --flagfile=FILE by the flags in it, one in a line,
-// with comments after #, as gflags does.
+// expandFlagFiles replaces --flagfile=FILE by the flags in the file, one per line,
+// as gflags does. Lines that begin with # are comments.
 func expandFlagFiles(args []string) ([]string, error) {
 	var e flagFiles
 	err := e.expand(args, "")

@@ -34,38 +34,38 @@ func (a *app) benchCommand() *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench [NET|FILE...]",
-		Short: "Time training of the nets of the zoo against the machine's peak",
-		Long: `Time training of the nets of the zoo, all of them or those named, on random
-data. A name that ends in .prototxt is the file of another net; it needs
---input-shape and --batch. What is timed: forward, backward and update. GFLOP/s counts two operations for each
-multiply-add of a convolution or inner product, for the output, the gradient of
-the input and that of the weights, whatever way they are computed. The peak is
-that of multiply-adds in registers on as many threads: the larger of what is
-measured before and after each net. Times are medians, after half a second of training.
+		Short: "Time training and compare it with the machine's peak",
+		Long: `Time training iterations (forward, backward and update) on random data: of all
+nets of the zoo, or of those named. A name that ends in .prototxt is the file of
+another net, which needs --input-shape and --batch.
 
-With --layers a table of all layers follows; layers that are computed together
-have one line. GB/s counts what a pass must at least read and write: data,
-gradients and weights, each once, even where a layer has to look twice, as
-BatchNorm has for its sums. It is held against the rate at which the threads
-scale a large array in memory, and is more than that where data stays in the
-caches. The layers are timed in passes of their own, so that they need not add
-up to the whole.
+Times are medians, after half a second of training. GFLOP/s counts two
+operations for each multiply-add of a convolution or inner product, for the
+output and the gradients of input and weights, however they are computed. The
+peak is that of multiply-adds in registers on the same threads, the larger of
+two measurements before and after each net.
 
-With --gpu the peaks follow from what the driver says of the device: its
-processors, its clock rate, its memory; multiply-adds are those of float32 without
-tensor cores. Each iteration is waited for.
+--layers adds a table of all layers. Layers that are computed together have one
+line. GB/s counts the data, gradients and weights that a pass must read and
+write, each once, even if it has to read them twice, as BatchNorm does for its
+sums. Its peak is the rate at which the threads scale a large array in memory;
+data that stays in the caches exceeds it. Layers are timed in separate passes
+and need not add up to the whole.
 
-Formats: table; json; go, which benchstat reads; history, the rows of the table
-in docs/performance.md.`,
+With --gpu the peaks are computed from the device's processors, clock rate and
+memory, for float32 without tensor cores, and bench waits for each iteration.
+
+Formats: table; json; go, for benchstat; history, for the table in
+docs/performance.md.`,
 		RunE: func(cmd *cobra.Command, names []string) error { return a.bench(cmd.Context(), names, &f) },
 	}
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size; 0: that of training, 16 for AlexNet")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: that of training, but 16 for AlexNet)")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
-	cmd.Flags().StringVar(&f.gpu, "gpu", "", "the GPU to compute on")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "what products on a GPU round their factors to: fp32, tf32, bf16")
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "channels, height and width of the random data of files: C,H,W")
-	cmd.Flags().BoolVar(&f.layers, "layers", false, "time every layer too")
-	cmd.Flags().StringVar(&f.format, "format", "table", "of the output: "+strings.Join(benchFormats(), ", "))
+	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on (default: the CPU)")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item of random data for .prototxt files: C,H,W")
+	cmd.Flags().BoolVar(&f.layers, "layers", false, "also time each layer")
+	cmd.Flags().StringVar(&f.format, "format", "table", "output format: "+strings.Join(benchFormats(), ", "))
 	return cmd
 }
 
@@ -100,7 +100,7 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 	return write(a.stdout, report)
 }
 
-// A benchSource is a net that is going to be timed.
+// A benchSource is a net to time.
 type benchSource struct {
 	name  string
 	read  func() (*prototxt.Net, error)
@@ -130,7 +130,7 @@ func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 	for _, name := range names {
 		if strings.HasSuffix(name, ".prototxt") {
 			if shape == nil || f.batch == 0 {
-				return nil, fmt.Errorf("%s: --input-shape and --batch are missing", name)
+				return nil, fmt.Errorf("%s: a .prototxt file needs --input-shape and --batch", name)
 			}
 			read := func() (*prototxt.Net, error) { return net.Read(name) }
 			sources = append(sources, benchSource{strings.TrimSuffix(filepath.Base(name), ".prototxt"), read, shape, f.batch})
@@ -153,9 +153,9 @@ func benchStep(ctx context.Context, s *solver.Solver) error {
 	return s.Net().Wait()
 }
 
-// benchWarmUp is for how long a net trains before it is timed. The first
-// iteration takes the memory; small nets run at a third to a half of their
-// speed for the first tenths of a second of the program.
+// benchWarmUp is how long a net trains before it is timed. The first iteration
+// allocates memory, and small nets run at a third to a half of their speed during
+// the first tenths of a second of the program.
 const benchWarmUp = 500 * time.Millisecond
 
 // benchNet times one net.
@@ -184,7 +184,7 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 		update[i] = whole[i] - *passes
 	}
 	b.Milliseconds = medianMilliseconds(whole)
-	if device == nil { // a GPU does the passes while the host goes on
+	if device == nil { // a GPU runs the passes while the host goes on
 		b.UpdateMilliseconds = medianMilliseconds(update)
 	}
 	b.flops = trainingFlops(s.Net())
@@ -203,8 +203,8 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 	return b, nil
 }
 
-// benchSolver returns a solver that trains the net on random data, and where
-// it leaves how long the forward and backward passes of an iteration took.
+// benchSolver returns a solver that trains the net on random data, and a pointer
+// to the duration of the last iteration's forward and backward passes.
 func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource) (*solver.Solver, *time.Duration, error) {
 	file, err := source.read()
 	if err != nil {
@@ -213,7 +213,7 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource
 	passes := new(time.Duration)
 	s, err := solver.New(&prototxt.Solver{Param: &caffepb.SolverParameter{
 		NetParam:    file.Param,
-		BaseLr:      proto.Float32(1e-6), // the weights hardly move: random data teaches nothing
+		BaseLr:      proto.Float32(1e-6), // small, so that random data does not make the net diverge
 		LrPolicy:    proto.String("fixed"),
 		Momentum:    proto.Float32(0.9),
 		WeightDecay: proto.Float32(0.0005),
@@ -231,7 +231,8 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource
 	return s, passes, err
 }
 
-// peaks measures what the machine can do and keeps the best, or asks the GPU.
+// peaks measures the peaks of the machine and keeps the highest so far, or takes
+// those of the GPU.
 func (b *netBench) peaks(workers *parallel.Pool, device *cuda.Device, memory bool) error {
 	if device != nil {
 		flops, bytes, err := device.Peak()
@@ -247,7 +248,7 @@ func (b *netBench) peaks(workers *parallel.Pool, device *cuda.Device, memory boo
 	return nil
 }
 
-// rates fills in what follows from times and peaks.
+// rates sets the fields that are computed from times and peaks.
 func (b *netBench) rates() {
 	seconds := b.Milliseconds / 1000
 	b.ImagesPerSecond = float64(b.Batch) / seconds

@@ -11,8 +11,8 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 )
 
-// benchLayers times the passes of every layer. Passes that a layer does not
-// have are left out; layers that run in another are in its line.
+// benchLayers times the passes of each layer. It leaves out passes that a layer
+// does not have; fused layers are part of the line of the layer that runs them.
 func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench, error) {
 	forward, backward := make([][]time.Duration, len(n.Layers())), make([][]time.Duration, len(n.Layers()))
 	for range iterations {
@@ -58,8 +58,8 @@ func benchLayers(ctx context.Context, n *net.Net, iterations int) ([]layerBench,
 	return table, nil
 }
 
-// updateBench is the line of the solver's update: it reads and writes weights
-// and momentum, and reads the gradient.
+// updateBench returns the line of the solver's update, which reads and writes
+// weights and momentum and reads the gradient.
 func (b *netBench) updateBench(n *net.Net) layerBench {
 	var weights float64
 	for _, p := range n.Params() {
@@ -68,13 +68,13 @@ func (b *netBench) updateBench(n *net.Net) layerBench {
 	return layerBench{Layer: "(solver)", Type: "SGD", Pass: "update", Milliseconds: b.UpdateMilliseconds, bytes: 5 * weights}
 }
 
-// trainingFlops returns the operations of a forward and a backward pass.
+// trainingFlops returns the number of operations of a forward and a backward pass.
 func trainingFlops(n *net.Net) float64 {
 	all := chain(n.Layers())
 	return 2 * float64(all.macs()+all.backwardMACs())
 }
 
-// A chain is a layer with those that run in it, each of which reads the top of
+// A chain is a layer and the layers that are fused into it. Each reads the top of
 // the one before.
 type chain []*net.Layer
 
@@ -88,7 +88,7 @@ func chainOf(n *net.Net, head *net.Layer) chain {
 	return c
 }
 
-// types returns the types of the layers, as "BatchNorm+Scale+ReLU".
+// types returns the types of the layers in the form "BatchNorm+Scale+ReLU".
 func (c chain) types() string {
 	names := make([]string, len(c))
 	for i, l := range c {
@@ -127,14 +127,13 @@ func (c chain) backwardMACs() int64 {
 	return total
 }
 
-// sameMemory are the types whose tops are their bottoms under another name or
-// shape.
+// sameMemory are the types whose tops share the memory of their bottoms.
 var sameMemory = []string{"Flatten", "Reshape", "Split"}
 
-// gradientAlone are the types whose backward pass does not look at the data.
+// gradientAlone are the types whose backward pass does not read data.
 var gradientAlone = []string{"Bias", "Concat", "Dropout", "Eltwise", "Pooling", "Power", "Slice", "Split"}
 
-// forwardBytes returns what a forward pass must at least read and write.
+// forwardBytes returns how many bytes a forward pass must read and write.
 func (c chain) forwardBytes() float64 {
 	head, tail := c[0], c[len(c)-1]
 	if slices.Contains(sameMemory, head.Type) {
@@ -147,8 +146,8 @@ func (c chain) forwardBytes() float64 {
 	return bytes
 }
 
-// backwardBytes returns what a backward pass must at least read and write. It
-// adds to the gradients of the weights, which is reading and writing.
+// backwardBytes returns how many bytes a backward pass must read and write. It
+// adds to the gradients of weights, so it both reads and writes them.
 func (c chain) backwardBytes() float64 {
 	head, tail := c[0], c[len(c)-1]
 	if head.Type != "Split" && slices.Contains(sameMemory, head.Type) {

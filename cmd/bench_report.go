@@ -17,44 +17,44 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A benchReport is what gocaffe bench has measured.
+// A benchReport has the results of gocaffe bench.
 type benchReport struct {
 	Date    string      `json:"date"`
 	Commit  string      `json:"commit"`
 	CPU     string      `json:"cpu"`
-	Kernels string      `json:"kernels"` // the instruction set
+	Kernels string      `json:"kernels"` // instruction set
 	Threads int         `json:"threads"`
-	GPU     string      `json:"gpu,omitempty"` // what computes, if it is not the CPU
+	GPU     string      `json:"gpu,omitempty"` // name; empty for the CPU
 	Nets    []*netBench `json:"nets"`
 }
 
-// A netBench is the part of one net. Times are medians.
+// A netBench has the results of one net. Times are medians.
 type netBench struct {
 	Net                string       `json:"net"`
 	Batch              int          `json:"batch"`
 	Iterations         int          `json:"iterations"`
 	Milliseconds       float64      `json:"ms"`        // of an iteration
-	UpdateMilliseconds float64      `json:"update_ms"` // of that, the solver's part
+	UpdateMilliseconds float64      `json:"update_ms"` // of the update, part of ms
 	ImagesPerSecond    float64      `json:"images_per_second"`
-	GFlops             float64      `json:"gflops"` // a second
+	GFlops             float64      `json:"gflops"` // per second
 	PeakGFlops         float64      `json:"peak_gflops"`
 	PeakPercent        float64      `json:"peak_percent"`
-	PeakGBytes         float64      `json:"peak_gbytes,omitempty"` // a second; 0 without layers
+	PeakGBytes         float64      `json:"peak_gbytes,omitempty"` // per second; 0 without --layers
 	Layers             []layerBench `json:"layers,omitempty"`
 
 	flops float64 // of an iteration
 }
 
-// A layerBench is one pass of a layer.
+// A layerBench has the results of one pass of a layer.
 type layerBench struct {
 	Layer         string  `json:"layer"`
 	Type          string  `json:"type"`
 	Pass          string  `json:"pass"` // forward, backward or update
 	Milliseconds  float64 `json:"ms"`
 	Percent       float64 `json:"percent"` // of the iteration
-	GFlops        float64 `json:"gflops"`  // a second; 0 without products
+	GFlops        float64 `json:"gflops"`  // per second; 0 without products
 	PeakPercent   float64 `json:"peak_percent"`
-	GBytes        float64 `json:"gbytes"` // a second
+	GBytes        float64 `json:"gbytes"` // per second
 	MemoryPercent float64 `json:"memory_percent"`
 
 	flops, bytes float64
@@ -71,9 +71,10 @@ func newBenchReport(workers *parallel.Pool) *benchReport {
 	}
 }
 
-// cpuName returns what Linux calls the processor, elsewhere the architecture.
+// cpuName returns the model name of the processor on Linux, and the architecture
+// elsewhere.
 func cpuName() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // not there: no name
+	info, _ := os.ReadFile("/proc/cpuinfo") // without the file there is no model name
 	for line := range strings.Lines(string(info)) {
 		if name, ok := strings.CutPrefix(line, "model name"); ok {
 			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
@@ -82,7 +83,7 @@ func cpuName() string {
 	return runtime.GOARCH
 }
 
-// benchWriters are the formats of a report.
+// benchWriters write a report, by format.
 var benchWriters = map[string]func(io.Writer, *benchReport) error{
 	"table":   writeBenchTable,
 	"json":    writeBenchJSON,
@@ -137,8 +138,8 @@ func writeBenchLayers(out io.Writer, b *netBench) error {
 	return err
 }
 
-// byType returns how much of an iteration each type of layer takes, the largest
-// part first.
+// byType returns the share of an iteration that each type of layer takes, in
+// descending order.
 func (b *netBench) byType() string {
 	sums := make(map[string]float64)
 	for _, l := range b.Layers {
@@ -160,7 +161,7 @@ func writeBenchJSON(out io.Writer, r *benchReport) error {
 }
 
 // writeBenchGo writes the format of Go's benchmarks
-// (golang.org/x/perf/benchfmt). The number of threads stands where Go has
+// (golang.org/x/perf/benchfmt), with the number of threads in place of
 // GOMAXPROCS.
 func writeBenchGo(out io.Writer, r *benchReport) error {
 	fmt.Fprintf(out, "goos: %s\ngoarch: %s\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU)

@@ -102,7 +102,7 @@ func TestBenchFormats(t *testing.T) {
 
 func TestBenchErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"bench net.prototxt --batch 2":   "net.prototxt: --input-shape and --batch are missing",
+		"bench net.prototxt --batch 2":   "net.prototxt: a .prototxt file needs --input-shape and --batch",
 		"bench alexnat":                  `no net "alexnat" in the zoo`,
 		"bench lenet --format xml":       `--format is "xml", want one of: go, history, json, table`,
 		"bench lenet --iterations 0":     "--iterations is 0",

@@ -12,23 +12,23 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 )
 
-// A classifier is the place in a net where scores of classes meet labels, and
-// what was seen there in the last pass.
+// A classifier is a pair of blobs of a net, scores of classes and labels, with
+// their data in the last pass.
 type classifier struct {
 	score, label string // names of blobs
 	axis         int    // of the classes; a negative one counts from the last
-	ignore       *int32 // the label that does not count
+	ignore       *int32 // ignore_label, if there is one
 
 	shape          []int // of the scores
 	scores, labels []float32
 }
 
-// newClassifier finds the one classifier of a net: what SoftmaxWithLoss,
-// Accuracy, HingeLoss or a plugin's loss compares with labels. A blob that is
-// the softmax of another counts as that other. only chooses among several; it
-// is the name of the blob, or "".
+// newClassifier finds the classifier of a net: the scores that SoftmaxWithLoss,
+// Accuracy, HingeLoss or a plugin's loss compares with labels. The softmax of a
+// blob counts as that blob. If there are several, only is the name of the blob to
+// use; otherwise it is "".
 func newClassifier(n *net.Net, only string) (*classifier, error) {
-	origin := make(map[string]string) // of the tops of splits
+	origin := make(map[string]string) // bottom of the Split, by top
 	name := func(blob string) string {
 		if from, ok := origin[blob]; ok {
 			return from
@@ -75,16 +75,16 @@ func newClassifier(n *net.Net, only string) (*classifier, error) {
 	case len(found) == 0 && only != "":
 		return nil, fmt.Errorf("--scores %s: no loss or Accuracy compares that blob with labels", only)
 	case len(found) == 0:
-		return nil, errors.New("the net classifies nothing: it has no SoftmaxWithLoss, Accuracy or HingeLoss, and no loss of a plugin with scores, in phase TEST")
+		return nil, errors.New("the net has no classifier in phase TEST: no SoftmaxWithLoss, Accuracy or HingeLoss, and no plugin's loss with scores")
 	}
 	var names []string
 	for _, c := range found {
 		names = append(names, fmt.Sprintf("%s (labels %s)", c.score, c.label))
 	}
-	return nil, fmt.Errorf("the net has %d classifiers: %s; --scores NAME chooses one", len(found), strings.Join(names, ", "))
+	return nil, fmt.Errorf("the net has %d classifiers: %s; choose one with --scores NAME", len(found), strings.Join(names, ", "))
 }
 
-// classifierOf returns what a layer compares with labels, or nil.
+// classifierOf returns the classifier that a layer reads, or nil.
 func classifierOf(l *net.Layer) *classifier {
 	if scorer, ok := l.Impl.(layers.Scorer); ok && len(l.BottomNames) > 1 {
 		top, axis := scorer.ScoreTop()
@@ -95,7 +95,7 @@ func classifierOf(l *net.Layer) *classifier {
 		return &classifier{score: l.BottomNames[0], label: l.BottomNames[1], axis: int(l.Param.GetSoftmaxParam().GetAxis()), ignore: ignoredBy(l.Param)}
 	case "Accuracy":
 		if l.Param.GetAccuracyParam().GetMinIsBetter() {
-			return nil // they are distances, no scores
+			return nil // distances, not scores
 		}
 		return &classifier{score: l.BottomNames[0], label: l.BottomNames[1], axis: int(l.Param.GetAccuracyParam().GetAxis()), ignore: ignoredBy(l.Param)}
 	case "HingeLoss":
@@ -104,7 +104,7 @@ func classifierOf(l *net.Layer) *classifier {
 	return nil
 }
 
-// ignoredBy returns the label that a loss or Accuracy does not count, or nil.
+// ignoredBy returns the ignore_label of a loss or Accuracy, or nil.
 func ignoredBy(p *caffepb.LayerParameter) *int32 {
 	if a := p.GetAccuracyParam(); p.GetType() == "Accuracy" && a != nil {
 		return a.IgnoreLabel
@@ -116,7 +116,7 @@ func ignoredBy(p *caffepb.LayerParameter) *int32 {
 }
 
 // look keeps the scores and labels if they are tops of a layer that has just
-// run. The last one of a name is what others read.
+// run. If several layers have a top of that name, the last one counts.
 func (c *classifier) look(l *net.Layer) {
 	for j, top := range l.TopNames {
 		if top == c.score {
@@ -129,8 +129,8 @@ func (c *classifier) look(l *net.Layer) {
 	}
 }
 
-// classes returns the number of classes, and of the numbers between the scores
-// of two classes of one place.
+// classes returns the number of classes and the stride between their scores at one
+// place.
 func (c *classifier) classes() (classes, inner int) {
 	axis := c.axis
 	if axis < 0 {
@@ -143,8 +143,8 @@ func (c *classifier) classes() (classes, inner int) {
 	return c.shape[axis], inner
 }
 
-// place copies the scores of a place, an item or a place in an item, to dst,
-// which has one number for each class. NaN is an error.
+// place copies the scores of a place, which is an item or a position in an item,
+// to dst, which has one element per class. NaN is an error.
 func (c *classifier) place(i int, dst []float64) error {
 	classes, inner := c.classes()
 	first := i/inner*classes*inner + i%inner
@@ -158,11 +158,11 @@ func (c *classifier) place(i int, dst []float64) error {
 	return nil
 }
 
-// class returns the class of a place, or -1 if its label is ignored. A fraction
-// is cut off, as in Caffe.
+// class returns the class of a place, or -1 if its label is ignored. It truncates
+// fractions, as Caffe does.
 func (c *classifier) class(i, classes int) (int, error) {
 	v := c.labels[i]
-	whole := v >= -1<<31 && v < 1<<31 // NaN is not
+	whole := v >= -1<<31 && v < 1<<31 // false for NaN
 	switch {
 	case whole && c.ignore != nil && int32(v) == *c.ignore:
 		return -1, nil

@@ -18,11 +18,11 @@ import (
 func (a *app) convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert",
-		Short: "Make LMDB databases of image sets",
+		Short: "Convert image sets to LMDB databases",
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return fmt.Errorf("convert: say what: mnist, cifar10, cifar100, imageset or digits")
+			return fmt.Errorf("convert: want one of mnist, cifar10, cifar100, imageset, digits")
 		},
 	}
 	var force bool
@@ -34,14 +34,14 @@ func (a *app) convertCommand() *cobra.Command {
 		}
 		return a.setUp(cmd)
 	}
-	cmd.PersistentFlags().BoolVar(&force, "force", false, "replace a database that is there")
+	cmd.PersistentFlags().BoolVar(&force, "force", false, "replace an existing database")
 	cmd.AddCommand(
 		a.conversion(&force, &cobra.Command{
 			Use:   "mnist DATA DIR | mnist IMAGES LABELS DB",
-			Short: "MNIST, or any pair of IDX files",
-			Long: `Make DIR/mnist_train_lmdb and DIR/mnist_test_lmdb of the four files of MNIST in
-the folder DATA, gzipped or not; or the database DB of one file of images and
-one of labels, as Caffe's convert_mnist_data does.`,
+			Short: "Convert MNIST, or any pair of IDX files",
+			Long: `Convert the four files of MNIST in the folder DATA, gzipped or not, to
+DIR/mnist_train_lmdb and DIR/mnist_test_lmdb; or a file of images and one of
+labels to the database DB, as Caffe's convert_mnist_data does.`,
 			Args: cobra.RangeArgs(2, 3),
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			if len(args) == 3 {
@@ -51,21 +51,21 @@ one of labels, as Caffe's convert_mnist_data does.`,
 		}),
 		a.conversion(&force, &cobra.Command{
 			Use:   "cifar10 DATA DIR",
-			Short: "CIFAR-10",
-			Long: `Make DIR/cifar10_train_lmdb, DIR/cifar10_test_lmdb and the mean image
-DIR/cifar10_mean.binaryproto of CIFAR-10 in the folder DATA: the binary version,
-unpacked or cifar-10-binary.tar.gz, or images with the lists train.txt and
-test.txt, unpacked or cifar10-images.tar.gz.`,
+			Short: "Convert CIFAR-10",
+			Long: `Convert CIFAR-10 in the folder DATA to DIR/cifar10_train_lmdb,
+DIR/cifar10_test_lmdb and the mean image DIR/cifar10_mean.binaryproto. DATA has
+the binary version, unpacked or as cifar-10-binary.tar.gz, or images with the
+lists train.txt and test.txt, unpacked or as cifar10-images.tar.gz.`,
 			Args: cobra.ExactArgs(2),
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			return convert.CIFAR10(ctx, args[0], args[1], o)
 		}),
 		a.conversion(&force, &cobra.Command{
 			Use:   "cifar100 DATA DIR",
-			Short: "CIFAR-100, with its fine labels",
-			Long: `Make DIR/cifar100_train_lmdb, DIR/cifar100_test_lmdb and the mean image
-DIR/cifar100_mean.binaryproto of CIFAR-100 in the folder DATA: the binary
-version, unpacked or cifar-100-binary.tar.gz.`,
+			Short: "Convert CIFAR-100, with its fine labels",
+			Long: `Convert CIFAR-100 in the folder DATA to DIR/cifar100_train_lmdb,
+DIR/cifar100_test_lmdb and the mean image DIR/cifar100_mean.binaryproto. DATA
+has the binary version, unpacked or as cifar-100-binary.tar.gz.`,
 			Args: cobra.ExactArgs(2),
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			return convert.CIFAR100(ctx, args[0], args[1], o)
@@ -73,7 +73,7 @@ version, unpacked or cifar-100-binary.tar.gz.`,
 		a.imagesetCommand(&force),
 		&cobra.Command{
 			Use:   "digits DIR",
-			Short: "The drawn digits of gocaffe demo",
+			Short: "Draw the digits of gocaffe demo",
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.drawDigits(cmd.Context(), args[0], force)
@@ -87,21 +87,21 @@ func (a *app) imagesetCommand(force *bool) *cobra.Command {
 	var o convert.ImagesetOptions
 	cmd := &cobra.Command{
 		Use:   "imageset ROOT LIST DB",
-		Short: "Any images, named in a list",
-		Long: `Make the database DB of the images that the file LIST names in lines "path label",
-with paths below the folder or in the tar archive ROOT, as Caffe's
-convert_imageset does. An image that cannot be read is left out with a warning.`,
+		Short: "Convert the images of a list",
+		Long: `Convert images to the database DB, as Caffe's convert_imageset does. The file
+LIST names them in lines "path label", with paths in the folder or tar archive
+ROOT. Images that cannot be read are skipped with a warning.`,
 		Args: cobra.ExactArgs(3),
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.Gray, "gray", false, "images of one channel")
-	f.BoolVar(&o.Shuffle, "shuffle", false, "in random order")
-	f.Uint64Var(&o.Seed, "seed", 0, "of the random order")
-	f.IntVar(&o.Height, "resize-height", 0, "scale images to this height; 0: do not")
-	f.IntVar(&o.Width, "resize-width", 0, "scale images to this width; 0: do not")
-	f.BoolVar(&o.CheckSize, "check-size", false, "refuse images of different sizes")
-	f.BoolVar(&o.Encoded, "encoded", false, "store image files, not arrays")
-	f.StringVar(&o.EncodeType, "encode-type", "", "format of stored files: png or jpg; empty: that of each file")
+	f.BoolVar(&o.Gray, "gray", false, "convert images to grayscale")
+	f.BoolVar(&o.Shuffle, "shuffle", false, "shuffle the images")
+	f.Uint64Var(&o.Seed, "seed", 0, "seed for --shuffle")
+	f.IntVar(&o.Height, "resize-height", 0, "scale images to this height (default: their own)")
+	f.IntVar(&o.Width, "resize-width", 0, "scale images to this width (default: their own)")
+	f.BoolVar(&o.CheckSize, "check-size", false, "fail if images have different sizes")
+	f.BoolVar(&o.Encoded, "encoded", false, "store encoded image files instead of arrays")
+	f.StringVar(&o.EncodeType, "encode-type", "", "format for --encoded: png or jpg (default: each file's own)")
 	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
 		o.Options = all
 		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
@@ -109,8 +109,8 @@ convert_imageset does. An image that cannot be read is left out with a warning.`
 	})
 }
 
-// conversion completes a command that makes databases, with a progress line on
-// a terminal. Ctrl-C ends it and leaves nothing half made.
+// conversion completes a command that creates databases, with a progress line on a
+// terminal. Ctrl-C ends it without leaving incomplete files.
 func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Context, []string, convert.Options) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -122,8 +122,8 @@ func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Conte
 	return cmd
 }
 
-// progress returns a function that shows how many of all records are done, on
-// a terminal, and one that ends the line.
+// progress returns a function that shows how many of the records are done on a
+// terminal, and one that ends the progress line.
 func (a *app) progress(unit string) (show func(done, total int), finish func()) {
 	var bar *progressbar.ProgressBar
 	show = func(done, total int) {

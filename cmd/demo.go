@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// The sets that the demonstration draws.
+// digitSets are the sets of digits that the demonstration draws.
 var digitSets = []struct {
 	name string // of the database
 	seed uint64
@@ -25,10 +25,10 @@ var digitSets = []struct {
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo [DIR]",
-		Short: "Draw digits, train a small net on them for about a minute, and test it",
-		Long: `Draw a set of digits into databases in DIR (default: demo), train a LiuNet of a
-quarter of the width on them for about a minute, and test it. What is in DIR
-from an earlier run is replaced.`,
+		Short: "Train and test a small net on drawn digits, in about a minute",
+		Long: `Draw digits into databases in the folder DIR (default: demo), train a LiuNet of a
+quarter of the width on them for about a minute, and test it. demo replaces what
+an earlier run has left in DIR.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "demo"
@@ -59,7 +59,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 		return err
 	}
 	if last.model == "" {
-		return fmt.Errorf("training was stopped before there were any weights")
+		return fmt.Errorf("training was stopped before it wrote any weights")
 	}
 	fmt.Fprintf(a.stdout, `
 The net gets %.1f %% of the test digits right. (A linear classifier gets about 70 %%.)
@@ -73,8 +73,7 @@ Its files are in %[2]s. Try next:
 	return nil
 }
 
-// demoResult is an observer that keeps what the demonstration shows at its
-// end.
+// demoResult is an observer that keeps the results that the demonstration shows.
 type demoResult struct {
 	accuracy float32
 	model    string
@@ -94,7 +93,7 @@ func (r *demoResult) Observe(event any) {
 	}
 }
 
-// drawDigits makes the databases of drawn digits in dir.
+// drawDigits creates the databases of drawn digits in dir.
 func (a *app) drawDigits(ctx context.Context, dir string, replace bool) error {
 	total := 0
 	for _, set := range digitSets {

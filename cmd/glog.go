@@ -14,24 +14,23 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// glog writes the log as Google's logging library does for Caffe, in its
-// classic form without the year, which the scripts that read Caffe's logs
-// expect:
+// A glog writes the log in the format of Google's logging library that the scripts
+// for Caffe's logs expect, without the year:
 //
 //	I0902 13:35:56.474978 16020 solver.cpp:239] text
 type glog struct {
 	mu       sync.Mutex
-	out      io.Writer // the terminal or what stands for it; nil for none
+	out      io.Writer // stderr; nil for none
 	file     *os.File  // in --log-dir; nil for none
-	min      int       // the least level that is written
+	min      int       // the lowest level to write
 	now      func() time.Time
 	pid      int
-	before   func() // called before a line is written to out
-	quiet    bool   // only warnings go to out
-	writeErr error  // the first failure to write the file
+	before   func() // called before each line that is written to out
+	quiet    bool   // write only warnings and errors to out
+	writeErr error  // the first error of writing the file
 }
 
-// Levels as glog numbers them.
+// glogLevels are glog's numbers of the levels.
 var glogLevels = map[event.Level]int{event.Info: 0, event.Warning: 1, event.Error: 2}
 
 // log writes a line. It is a caffelog.Writer.
@@ -42,7 +41,7 @@ func (g *glog) log(level event.Level, source, text string) {
 	t := g.now()
 	line := fmt.Sprintf("%c%02d%02d %02d:%02d:%02d.%06d %5d %s] %s\n", level,
 		t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000, g.pid, source,
-		strings.TrimSuffix(text, "\n")) // glog ends a line once
+		strings.TrimSuffix(text, "\n")) // as glog does
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.out != nil && (!g.quiet || level != event.Info) {
@@ -63,8 +62,8 @@ func (g *glog) logf(source, format string, args ...any) {
 	g.log(event.Info, source, fmt.Sprintf(format, args...))
 }
 
-// openFile starts a log file in dir with glog's name for it, and points the
-// link gocaffe.INFO at it.
+// openFile creates a log file in dir, named as glog names it, and the link
+// gocaffe.INFO to it.
 func (g *glog) openFile(dir string) error {
 	host, _ := os.Hostname()
 	host, _, _ = strings.Cut(host, ".")
@@ -83,7 +82,7 @@ func (g *glog) openFile(dir string) error {
 	link := filepath.Join(dir, "gocaffe.INFO")
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink != 0 {
 		os.Remove(link)
-		os.Symlink(file, link) // a convenience: without it the file is there all the same
+		os.Symlink(file, link) // best effort: the link is a convenience
 	}
 	g.file = f
 	return nil
@@ -99,7 +98,7 @@ func (g *glog) close() error {
 	return g.writeErr
 }
 
-// envInt returns the whole number in an environment variable, or def.
+// envInt returns the integer in an environment variable, or def if there is none.
 func envInt(name string, def int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n

@@ -21,16 +21,16 @@ func (a *app) layersCommand() *cobra.Command {
 	markdown := false
 	cmd := &cobra.Command{
 		Use:   "layers [TYPE]",
-		Short: "List the layer types that the program knows, or describe one",
-		Long: `List the layer types that the program knows: the group of Caffe's catalogue, the
-package that a type is from, and the devices it computes on. With TYPE: what
-the layer computes, its options with their defaults, and a sample for a net.`,
+		Short: "List the layer types, or describe one",
+		Long: `List the layer types of this program, each with its group in Caffe's catalogue,
+the devices it runs on and the package it is from. With TYPE, describe what the
+layer computes and its options with their defaults, and show a sample.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			text := ""
 			switch {
 			case markdown && len(args) > 0:
-				return errors.New("layers: --markdown describes all types, give it no TYPE")
+				return errors.New("layers: --markdown describes all types and takes no TYPE")
 			case markdown:
 				text = layersPage()
 			case len(args) == 0:
@@ -44,7 +44,7 @@ the layer computes, its options with their defaults, and a sample for a net.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&markdown, "markdown", false, "describe all types, as a page in Markdown")
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "describe all types in Markdown")
 	return cmd
 }
 
@@ -56,7 +56,7 @@ func layersPage() string {
 		groups[layerGroup(info)] = append(groups[layerGroup(info)], info)
 	}
 	var b strings.Builder
-	b.WriteString("# Layers\n\nEvery layer type that gocaffe knows, as `gocaffe layers TYPE` describes it. This page is made by `make generate`.\n")
+	b.WriteString("# Layers\n\nAll layer types of gocaffe, as `gocaffe layers TYPE` describes them. `make generate` writes this page.\n")
 	for _, group := range sortedKeys(groups) {
 		fmt.Fprintf(&b, "\n## %s\n", strings.ToUpper(group[:1])+group[1:])
 		for _, info := range groups[group] {
@@ -67,7 +67,7 @@ func layersPage() string {
 	return b.String()
 }
 
-// devices says what a layer computes on.
+// devices lists the devices that a layer runs on.
 func devices(info *layers.Info) string {
 	if info.Kernels != nil {
 		return "CPU, CUDA"
@@ -91,14 +91,14 @@ func table(rows [][]string) string {
 	for _, row := range rows {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	w.Flush() // to memory, that cannot fail
+	w.Flush() // to memory, which cannot fail
 	for line := range strings.Lines(aligned.String()) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 	}
 	return b.String()
 }
 
-// layerGroup returns the group that a type says it is in.
+// layerGroup returns the group of a type.
 func layerGroup(info *layers.Info) string {
 	if info.Group == "" {
 		return "other"
@@ -106,8 +106,8 @@ func layerGroup(info *layers.Info) string {
 	return info.Group
 }
 
-// layerSource returns the package that a type is from, with its version if it
-// has one; for a built-in type that is the module alone.
+// layerSource returns the package of a type, with its version if it has one, or the
+// module of a built-in type.
 func layerSource(info *layers.Info) string {
 	source := info.Package()
 	if strings.HasPrefix(source, modulePath+"/layers/") {
@@ -179,8 +179,7 @@ func enumNames(e protoreflect.EnumDescriptor) []string {
 	return names
 }
 
-// fieldText returns a value of a field that is not a message as text of a
-// prototxt file.
+// fieldText formats the value of a field, which is not a message, as prototxt.
 func fieldText(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	switch f.Kind() {
 	case protoreflect.EnumKind:
@@ -198,9 +197,8 @@ func fieldText(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// sampleValues are usual values of options that a layer cannot do without.
-// Where a message has several of a line, such as shape and channels, the first
-// is enough.
+// sampleValues are typical values of options that a layer needs. Of the options of
+// a line, such as shape and channels, a sample has the first that its message has.
 var sampleValues = [][]struct{ name, value string }{
 	{{"num_output", "10"}},
 	{{"kernel_size", "3"}},
@@ -212,7 +210,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"backend", "LMDB"}},
 }
 
-// sampleLayer returns a layer of the type as it stands in a prototxt file.
+// sampleLayer returns a layer of the type in prototxt.
 func sampleLayer(info *layers.Info) string {
 	name := strings.ToLower(info.Type)
 	if info.Loss {
@@ -244,7 +242,7 @@ func sampleBlobs(info *layers.Info, name string) (bottoms, tops []string) {
 		}
 		return names[:n]
 	}
-	// A layer that joins or splits shows more than its least number of blobs.
+	// A layer with any number of blobs shows two.
 	most := func(c layers.Count) int {
 		if c.Max == math.MaxInt && !info.SameCount {
 			return max(c.Min, 2)
@@ -267,8 +265,8 @@ func sampleBlobs(info *layers.Info, name string) (bottoms, tops []string) {
 	return bottoms, several(nil, name, most(info.Tops))
 }
 
-// sampleOptions returns lines for the options that a layer cannot do without:
-// those of sampleValues, and what its message calls required.
+// sampleOptions returns lines for the options that a layer needs: those of
+// sampleValues and the required fields of its message.
 func sampleOptions(m protoreflect.MessageDescriptor) string {
 	var b strings.Builder
 	written := make(map[string]bool)

@@ -91,7 +91,7 @@ func TestLayersPage(t *testing.T) {
 	if strings.Count(page, "\nSample:\n") != len(layers.Types()) {
 		t.Errorf("the page has %d samples for %d types", strings.Count(page, "\nSample:\n"), len(layers.Types()))
 	}
-	want := "gocaffe: layers: --markdown describes all types, give it no TYPE\n"
+	want := "gocaffe: layers: --markdown describes all types and takes no TYPE\n"
 	if code, _, stderr := run("layers", "--markdown", "ReLU"); code != 1 || stderr != want {
 		t.Errorf("exit code %d, %q, want 1, %q", code, stderr, want)
 	}

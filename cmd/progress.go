@@ -13,14 +13,14 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal tells whether w is a terminal.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// newBar returns a line that shows how far n steps have come and when they
-// will be done. total is -1 if it is not known.
+// newBar returns a line that shows the progress through total steps and the time
+// left. total is -1 if it is unknown.
 func newBar(w io.Writer, total int64, unit string) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
@@ -35,12 +35,12 @@ func newBar(w io.Writer, total int64, unit string) *progressbar.ProgressBar {
 	)
 }
 
-// trainProgress is the observer that shows training on a terminal: one line
-// that moves, and lines that stay for tests, snapshots and warnings.
+// trainProgress is the observer that shows training on a terminal: a progress
+// line, and a line for each test and snapshot.
 type trainProgress struct {
 	w     io.Writer
 	bar   *progressbar.ProgressBar
-	start int // iteration at which training began
+	start int // iteration at which training starts
 	text  string
 }
 
@@ -72,7 +72,7 @@ func (p *trainProgress) Observe(event any) {
 	case *solver.Finished:
 		p.clear()
 		if e.Early {
-			fmt.Fprintf(p.w, "Stopped after iteration %d, as asked\n", e.Iter)
+			fmt.Fprintf(p.w, "Stopped after iteration %d, as requested\n", e.Iter)
 		}
 		p.bar = nil
 	}
@@ -86,13 +86,13 @@ func (p *trainProgress) show(iter int) {
 	p.bar.Set(iter - p.start)
 }
 
-// say writes a line that stays, above the one that moves.
+// say writes a line above the progress line.
 func (p *trainProgress) say(format string, args ...any) {
 	p.clear()
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
-// clear makes room for a line that stays.
+// clear clears the progress line.
 func (p *trainProgress) clear() {
 	if p.bar != nil {
 		p.bar.Clear()

@@ -7,18 +7,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// protoFlag is the flag --proto, which all commands have: files may have the
-// fields of a Caffe fork, as its own caffe.proto describes them.
+// protoFlag is the flag --proto of all commands: the caffe.proto of a fork, whose
+// fields files may have.
 type protoFlag struct {
 	path    string
 	restore func()
 }
 
 func (p *protoFlag) register(f *pflag.FlagSet) {
-	f.StringVar(&p.path, "proto", "", "caffe.proto of a fork of Caffe, whose fields the files may have")
+	f.StringVar(&p.path, "proto", "", "accept the fields of a Caffe fork, from its caffe.proto")
 }
 
-// use reads the file, if the flag is there.
+// use reads the file, if there is one.
 func (p *protoFlag) use() error {
 	if p.path == "" {
 		return nil
@@ -31,7 +31,7 @@ func (p *protoFlag) use() error {
 	return nil
 }
 
-// done ends what use has begun.
+// done undoes use.
 func (p *protoFlag) done() {
 	if p.restore != nil {
 		p.restore()

@@ -13,7 +13,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 )
 
-// reportFlags are the flags of test that ask for more than Caffe's output.
+// reportFlags are the flags of test that add to Caffe's output.
 type reportFlags struct {
 	topK                []int
 	perClass, confusion bool
@@ -25,8 +25,8 @@ func (f *reportFlags) wanted() bool {
 	return len(f.topK) > 0 || f.perClass || f.confusion || f.confusionFile != "" || f.scores != ""
 }
 
-// A report collects how well nets classify, each alone and all together: the
-// ensemble's probabilities are the mean of theirs.
+// A report collects how well nets classify, each alone and as an ensemble, whose
+// probabilities are the mean of theirs.
 type report struct {
 	flags    *reportFlags
 	pairs    []pair
@@ -48,7 +48,7 @@ func newReport(f *reportFlags, pairs []pair) (*report, error) {
 	return &report{flags: f, pairs: pairs}, nil
 }
 
-// add counts a batch that all nets have run.
+// add counts a batch that all nets have processed.
 func (r *report) add(batch int, nets []*testNet) error {
 	first := nets[0].classifier
 	classes, _ := first.classes()
@@ -92,7 +92,7 @@ func (r *report) add(batch int, nets []*testNet) error {
 
 func (r *report) start(classes int) error {
 	if k := slices.Max(r.flags.topK); k > classes {
-		return fmt.Errorf("--top-k is %d, the nets have %d classes", k, classes)
+		return fmt.Errorf("--top-k is %d, but the nets have %d classes", k, classes)
 	}
 	for range r.pairs {
 		r.nets = append(r.nets, newTally(r.flags.topK, classes))
@@ -104,7 +104,7 @@ func (r *report) start(classes int) error {
 	return nil
 }
 
-// same checks that net i has seen the same labels as the first.
+// same checks that net i has the same labels as the first net.
 func (r *report) same(batch, i int, first, c *classifier) error {
 	wantClasses, _ := first.classes()
 	classes, _ := c.classes()
@@ -118,7 +118,7 @@ func (r *report) same(batch, i int, first, c *classifier) error {
 	}
 	for place, v := range c.labels {
 		if v != first.labels[place] {
-			return r.errorf(batch, i, "label %d is %v, in the first net it is %v; all nets must read the same data in the same order",
+			return r.errorf(batch, i, "label %d is %v, but %v in the first net; all nets must read the same data in the same order",
 				place, v, first.labels[place])
 		}
 	}
@@ -130,9 +130,9 @@ func (r *report) errorf(batch, i int, format string, args ...any) error {
 	return fmt.Errorf("net %d (%s, %s), batch %d: %w", i+1, p.model, p.weights, batch, fmt.Errorf(format, args...))
 }
 
-// rank returns how many other scores are as high as that of the true class, as
-// Caffe's accuracy_layer.cpp counts, and the class that the scores are for. Of
-// equal scores a wrong one wins, so that both agree.
+// rank returns how many other scores are at least as high as that of the true
+// class, as Caffe's accuracy_layer.cpp counts, and the predicted class. A wrong
+// class wins a tie with the true one, so that both agree.
 func rank(scores []float64, class int) (higher, taken int) {
 	taken = class
 	for k, v := range scores {
@@ -149,13 +149,13 @@ func rank(scores []float64, class int) (higher, taken int) {
 	return higher, taken
 }
 
-// A tally counts what a classifier found.
+// A tally counts the predictions of a classifier.
 type tally struct {
 	topK  []int
 	hits  []int // one for each of topK
 	items int
 	loss  float64 // sum of -log p of the true class
-	as    [][]int // how often a class (the first index) was taken for another
+	as    [][]int // confusion matrix: items by true class and predicted class
 }
 
 func newTally(topK []int, classes int) *tally {
@@ -166,8 +166,8 @@ func newTally(topK []int, classes int) *tally {
 	return t
 }
 
-// add counts a place of a class: how many scores were higher, for which class
-// it was taken, and the probability of the true one.
+// add counts a place of a class: higher other scores are at least as high, taken is
+// the predicted class and p the probability of the true one.
 func (t *tally) add(class, higher, taken int, p float64) {
 	t.items++
 	for i, k := range t.topK {
@@ -179,8 +179,7 @@ func (t *tally) add(class, higher, taken int, p float64) {
 	t.loss -= math.Log(max(p, 0x1p-126)) // bounded as in Caffe's softmax_loss_layer.cpp
 }
 
-// ofClass returns how many items of a class there were, and how many of them
-// were found.
+// ofClass returns how many items a class has, and how many of them were predicted.
 func (t *tally) ofClass(k int) (items, right int) {
 	for _, n := range t.as[k] {
 		items += n
@@ -188,7 +187,7 @@ func (t *tally) ofClass(k int) (items, right int) {
 	return items, t.as[k][k]
 }
 
-// share writes right of items, or "-" of none.
+// share formats right/items, or "-" if there are no items.
 func share(right, items int) string {
 	if items == 0 {
 		return "-"
@@ -196,7 +195,7 @@ func share(right, items int) string {
 	return strconv.FormatFloat(float64(right)/float64(items), 'f', 6, 64)
 }
 
-// write prints the report, and writes the file of the confusion matrix.
+// write prints the report and writes the file of the confusion matrix.
 func (r *report) write(w io.Writer) error {
 	all := r.all()
 	fmt.Fprintf(w, "%d items\n\n", all.items)
@@ -215,7 +214,7 @@ func (r *report) write(w io.Writer) error {
 	return atomicfile.WriteBytes(r.flags.confusionFile, all.confusionCSV())
 }
 
-// all returns the tally of the ensemble, or of the only net.
+// all returns the tally of the ensemble, or of the net if there is only one.
 func (r *report) all() *tally {
 	if r.ensemble != nil {
 		return r.ensemble
@@ -276,8 +275,8 @@ func (r *report) writeClasses(out io.Writer) {
 	w.Flush()
 }
 
-// writeConfusion prints a line for each class, with a column for each class
-// that it was taken for.
+// writeConfusion prints the confusion matrix: a line for each true class and a
+// column for each predicted class.
 func (t *tally) writeConfusion(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "class, taken for:\t")
@@ -295,7 +294,7 @@ func (t *tally) writeConfusion(out io.Writer) {
 	w.Flush()
 }
 
-// confusionCSV returns the same with commas between.
+// confusionCSV returns the confusion matrix as CSV.
 func (t *tally) confusionCSV() []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)

@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// buildVersion returns the version and commit, as far as the build knows them.
+// buildVersion returns the version and the commit that the program was built from,
+// if they are known.
 func buildVersion() (version, commit string) {
 	version = "(devel)"
 	info, ok := debug.ReadBuildInfo()
@@ -37,8 +38,8 @@ func buildVersion() (version, commit string) {
 	return version, commit
 }
 
-// versionText is what gocaffe version prints: the version and commit, and what
-// the program computes with.
+// versionText returns the output of gocaffe version: version, commit, kernels and
+// number of layer types.
 func versionText() string {
 	version, commit := buildVersion()
 	var s strings.Builder

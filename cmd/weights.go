@@ -49,7 +49,7 @@ types. That is enough for --weights, here and in Caffe.`,
 	cmd.Flags().StringVar(&f.to, "to", "", "write the blobs to this .npz or .caffemodel file")
 	cmd.Flags().StringVar(&f.like, "like", "", "with --to FILE.caffemodel: take layers, and blobs that the .npz file lacks, from this .caffemodel")
 	cmd.Flags().BoolVar(&f.json, "json", false, "list the blobs as JSON")
-	cmd.Flags().BoolVar(&f.force, "force", false, "write over a file that is there")
+	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite an existing file")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 func (a *app) zooCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use:   "zoo",
-		Short: "List the nets that come with the program, or write one to a folder",
+		Short: "List the nets that come with gocaffe, or write one to a folder",
 		Args:  noArgs(""),
 		RunE:  func(*cobra.Command, []string) error { return a.zooList() },
 	}
@@ -30,7 +30,7 @@ The files name the databases that "gocaffe convert" puts into the same folder:
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error { return a.zooWrite(args[0], args[1], force) },
 	}
-	write.Flags().BoolVar(&force, "force", false, "write over files that are there")
+	write.Flags().BoolVar(&force, "force", false, "overwrite existing files")
 	list.AddCommand(write)
 	return list
 }
