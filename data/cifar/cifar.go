@@ -13,12 +13,16 @@ const (
 // A Record is an image with its label.
 type Record struct {
 	Label  int
-	Coarse int    // the label of CIFAR-100's 20 classes of classes, 0 in CIFAR-10
+	Coarse int    // one of CIFAR-100's 20 superclasses, 0 in CIFAR-10
 	Pixels []byte // Channels x Side x Side, part of the file
 }
 
-// Split returns the records of a file, each of which is one label, or for
-// CIFAR-100 a coarse and a fine one, and an image. Errors call the file name.
+// classes are the numbers of classes by the number of labels in a record.
+var classes = [][]int{1: {10}, 2: {20, 100}}
+
+// Split returns the records of a file. Each consists of its labels, one for
+// CIFAR-10, a coarse and a fine one for CIFAR-100, and of an image. Errors call
+// the file name.
 func Split(file []byte, labels int, name string) ([]Record, error) {
 	size := labels + ImageSize
 	if len(file) == 0 || len(file)%size != 0 {
@@ -27,6 +31,11 @@ func Split(file []byte, labels int, name string) ([]Record, error) {
 	records := make([]Record, len(file)/size)
 	for i := range records {
 		b := file[i*size : (i+1)*size]
+		for k, n := range classes[labels] {
+			if int(b[k]) >= n {
+				return nil, fmt.Errorf("%s: record %d has the label %d, want 0 to %d: is it a file of CIFAR-%d?", name, i, b[k], n-1, classes[labels][labels-1])
+			}
+		}
 		records[i] = Record{Label: int(b[labels-1]), Pixels: b[labels:]}
 		if labels > 1 {
 			records[i].Coarse = int(b[0])

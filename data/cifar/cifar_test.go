@@ -30,4 +30,19 @@ func TestSplit(t *testing.T) {
 			t.Errorf("%d bytes: got %v, want an error", n, err)
 		}
 	}
+	for _, test := range []struct {
+		labels []byte
+		want   string
+	}{
+		{[]byte{10}, "name: record 1 has the label 10, want 0 to 9: is it a file of CIFAR-10?"},
+		{[]byte{20, 0}, "name: record 1 has the label 20, want 0 to 19: is it a file of CIFAR-100?"},
+		{[]byte{19, 100}, "name: record 1 has the label 100, want 0 to 99: is it a file of CIFAR-100?"},
+	} {
+		n := len(test.labels)
+		b := make([]byte, 2*(n+ImageSize))
+		copy(b[n+ImageSize:], test.labels)
+		if _, err := Split(b, n, "name"); err == nil || err.Error() != test.want {
+			t.Errorf("labels %d: got %v, want %s", test.labels, err, test.want)
+		}
+	}
 }

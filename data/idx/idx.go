@@ -1,10 +1,11 @@
-// Package idx reads the IDX files in which MNIST and sets like it come: arrays
-// of bytes whose first axis counts the items.
+// Package idx reads IDX files, the format of MNIST and similar sets: arrays of
+// bytes whose first axis counts the items.
 package idx
 
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -19,8 +20,8 @@ const maxItem = 1 << 28
 
 // A Reader reads an IDX file item by item.
 type Reader struct {
-	// Items is the number of items that the file says it has, Shape the sizes of
-	// an item, none if that is one byte.
+	// Items is the number of items in the header, at least 1. Shape has the sizes
+	// of an item, none if that is one byte.
 	Items int
 	Shape []int
 
@@ -73,8 +74,8 @@ func NewReader(in io.Reader, name string) (*Reader, error) {
 		}
 		n := binary.BigEndian.Uint32(word[:])
 		if axis == 0 {
-			if n > 1<<31-1 {
-				return nil, fmt.Errorf("%s: the IDX file says it has %d items", name, n)
+			if n == 0 || n > 1<<31-1 {
+				return nil, fmt.Errorf("%s: the header of the IDX file says %d items, want 1 to %d", name, n, 1<<31-1)
 			}
 			r.Items = int(n)
 			continue
@@ -97,27 +98,53 @@ func (r *Reader) ItemSize() int {
 	return size
 }
 
-// Next reads the next item, of ItemSize bytes. After the last it returns io.EOF.
+// Next reads the next item, of ItemSize bytes. With the last item it checks that
+// the file ends there and, if it is compressed, that its checksum is right. After
+// the last item it returns io.EOF.
 func (r *Reader) Next(item []byte) error {
 	if r.read == r.Items {
 		return io.EOF
 	}
-	if err := r.fill(item[:r.ItemSize()], fmt.Sprintf("item %d of %d", r.read, r.Items)); err != nil {
-		return err
+	if _, err := io.ReadFull(r.in, item[:r.ItemSize()]); err != nil {
+		return r.failed(err, fmt.Sprintf("item %d of %d", r.read, r.Items))
 	}
 	r.read++
+	if r.read == r.Items {
+		return r.end()
+	}
 	return nil
 }
 
-func (r *Reader) fill(b []byte, what string) error {
-	_, err := io.ReadFull(r.in, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s: the IDX file ends before %s: is it cut short?", r.name, what)
+// end fails unless the file ends here.
+func (r *Reader) end() error {
+	switch _, err := io.ReadFull(r.in, make([]byte, 1)); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return fmt.Errorf("%s: the IDX file goes on after item %d, the last of its header", r.name, r.Items-1)
+	default:
+		return fmt.Errorf("%s: the compressed file is damaged, or has more in it, after item %d, the last: %w", r.name, r.Items-1, err)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
+}
+
+// fill reads a part of the header.
+func (r *Reader) fill(b []byte, what string) error {
+	if _, err := io.ReadFull(r.in, b); err != nil {
+		return r.failed(err, what)
 	}
 	return nil
+}
+
+// failed returns the error of reading what is named.
+func (r *Reader) failed(err error, what string) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: the IDX file ends before %s: is it cut short?", r.name, what)
+	case errors.As(err, &corrupt):
+		return fmt.Errorf("%s: the compressed file is damaged: %w", r.name, err)
+	}
+	return fmt.Errorf("%s: %w", r.name, err)
 }
 
 // Close closes the file that Open has opened.

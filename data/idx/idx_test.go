@@ -71,7 +71,12 @@ func TestReaderErrors(t *testing.T) {
 		{file(nil, 1, 1<<31, 1<<31), "the items of the IDX file have size 2147483648 on axis 1"},
 		{file(nil, 1, 1<<20, 1<<20), "the items of the IDX file have size 1048576 on axis 2"},
 		{file(nil, 1, 0), "have size 0 on axis 1"},
-		{file(nil, 1<<31, 1), "says it has 2147483648 items"},
+		{file(nil, 1<<31, 1), "the header of the IDX file says 2147483648 items, want 1 to 2147483647"},
+		{file(nil, 0, 2), "the header of the IDX file says 0 items"},
+		{file([]byte("abcde"), 2, 2), "the IDX file goes on after item 1, the last of its header"},
+		{zipped(t, file([]byte("abcde"), 2, 2)), "the IDX file goes on after item 1, the last of its header"},
+		{append(zipped(t, file([]byte("abcd"), 2, 2)), "surplus"...), "the compressed file is damaged, or has more in it, after item 1, the last: "},
+		{append(zipped(t, file([]byte("abcd"), 2, 2)), zipped(t, []byte("more"))...), "the IDX file goes on after item 1, the last of its header"},
 		{zipped(t, file([]byte("abcd"), 2, 2))[:20], "name: "},
 		{[]byte{0x1f, 0x8b, 1, 2}, "name: "},
 	} {
@@ -85,6 +90,49 @@ func TestReaderErrors(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Open of an absent file: %v", err)
+	}
+}
+
+// TestDamagedGzip flips each bit of a compressed file, and cuts it short at each
+// byte: an error, or the same items.
+func TestDamagedGzip(t *testing.T) {
+	content := []byte(strings.Repeat("an image of MNIST ", 40))
+	whole := zipped(t, file(content, 40, 18))
+	read := func(b []byte) ([]byte, error) {
+		r, err := NewReader(bytes.NewReader(b), "name")
+		if err != nil {
+			return nil, err
+		}
+		var all []byte
+		for range r.Items {
+			item := make([]byte, r.ItemSize())
+			if err := r.Next(item); err != nil {
+				return nil, err
+			}
+			all = append(all, item...)
+		}
+		return all, nil
+	}
+	errs := 0
+	for i := range 8 * len(whole) {
+		b := bytes.Clone(whole)
+		b[i/8] ^= 1 << (i % 8)
+		got, err := read(b)
+		if err == nil && !bytes.Equal(got, content) {
+			t.Errorf("with bit %d of %d flipped, other items are read", i, 8*len(whole))
+		}
+		if err != nil {
+			errs++
+		}
+	}
+	// The header of gzip, 10 bytes, has a time and other things of no importance.
+	if want := 8 * (len(whole) - 10); errs < want {
+		t.Errorf("%d of %d flipped bits are noticed, want %d", errs, 8*len(whole), want)
+	}
+	for n := range whole {
+		if _, err := read(whole[:n]); err == nil {
+			t.Errorf("%d of %d bytes are read without an error", n, len(whole))
+		}
 	}
 }
 
@@ -124,7 +172,7 @@ func FuzzIDX(f *testing.F) {
 			content = append(content, item...)
 		}
 		if err == io.EOF && b[0] == 0 {
-			if again := file(content, sizes...); !bytes.HasPrefix(b, again) {
+			if again := file(content, sizes...); !bytes.Equal(b, again) {
 				t.Fatalf("%x is read as %x", b, again)
 			}
 		}

@@ -6,13 +6,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 )
 
 // Files are files that can be read by name, from several goroutines.
@@ -109,31 +109,74 @@ func openArchive(ctx context.Context, name, scratch string) (_ Files, err error)
 			return nil, err
 		}
 	}
-	t := tar.NewReader(a.file)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		header, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: not a tar archive, or damaged: %w", name, err)
-		}
-		if header.Typeflag != tar.TypeReg {
-			continue
-		}
-		offset, err := a.file.Seek(0, io.SeekCurrent) // the reader does not read ahead
-		if err != nil {
-			return nil, err
-		}
-		a.entries[path.Clean(header.Name)] = entry{offset, header.Size}
+	if err := a.index(ctx); err != nil {
+		return nil, err
 	}
 	if len(a.entries) == 0 {
 		return nil, fmt.Errorf("%s: no files in the tar archive", name)
 	}
 	return a, nil
+}
+
+// index finds the files, and checks that the archive is whole.
+func (a *archive) index(ctx context.Context) error {
+	t := tar.NewReader(a.file)
+	last := int64(0) // where the content of the last file ends
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		header, err := t.Next()
+		if err == io.EOF {
+			return a.checkEnd(last)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: not a tar archive, or damaged: %w", a.name, err)
+		}
+		if header.Typeflag != tar.TypeReg {
+			continue
+		}
+		for record := range header.PAXRecords {
+			if strings.HasPrefix(record, "GNU.sparse.") {
+				return fmt.Errorf("%s: %s is stored as a sparse file, which is not supported: make the archive without --sparse", a.name, header.Name)
+			}
+		}
+		offset, err := a.file.Seek(0, io.SeekCurrent) // the reader does not read ahead
+		if err != nil {
+			return err
+		}
+		a.entries[path.Clean(header.Name)] = entry{offset, header.Size}
+		last = offset + header.Size
+	}
+}
+
+// checkEnd fails unless the archive, which was read up to its end, ends with blocks
+// of zeros and has nothing else behind them. Without these it may have been cut
+// short between two files. last is where the content of the last file ends.
+func (a *archive) checkEnd(last int64) error {
+	const block = 512
+	at, err := a.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	zeros := true
+	if at -= block; at >= last {
+		_, err = a.file.Seek(at, io.SeekStart)
+		for buf := make([]byte, 1<<16); err == nil && zeros; {
+			var n int
+			n, err = a.file.Read(buf)
+			zeros = len(bytes.Trim(buf[:n], "\x00")) == 0
+		}
+	}
+	switch {
+	case err != nil && err != io.EOF:
+		return err
+	case at < last:
+		return fmt.Errorf("%s: the tar archive has no end mark: is it cut short?", a.name)
+	case !zeros:
+		return fmt.Errorf("%s: the tar archive has no end mark, or something after it: is it cut short, or two in one?", a.name)
+	}
+	return nil
 }
 
 // unpack puts the content of the gzip file into a temporary file, in its place.

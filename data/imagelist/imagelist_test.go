@@ -143,3 +143,47 @@ func TestDamagedArchives(t *testing.T) {
 		t.Errorf("%v is left", left)
 	}
 }
+
+// TestArchiveEnd has archives with too little and too much at the end, and one with
+// a flipped bit.
+func TestArchiveEnd(t *testing.T) {
+	roots := archives(t, map[string]string{"a": strings.Repeat("first", 1000)})
+	packed, err := os.ReadFile(roots[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(roots[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const end = 512 + 512 + 5120 // a folder, a header, 5000 bytes of content in whole blocks
+	flipped := bytes.Clone(packed)
+	flipped[len(flipped)-6] ^= 1 // in the checksum of gzip
+	for name, test := range map[string]struct {
+		archive []byte
+		want    string // "" for none
+	}{
+		"as it is":           {whole, ""},
+		"one block of zeros": {whole[:end+512], ""},
+		"more zeros":         {append(bytes.Clone(whole), make([]byte, 70000)...), ""},
+		"no end":             {whole[:end], "the tar archive has no end mark: is it cut short?"},
+		"something behind":   {append(append(bytes.Clone(whole), make([]byte, 70000)...), 1), "the tar archive has no end mark, or something after it"},
+		"two archives":       {append(bytes.Clone(whole), whole...), "the tar archive has no end mark, or something after it"},
+		"gzip":               {packed, ""},
+		"gzip, flipped":      {flipped, "gzip: invalid checksum"},
+		"gzip, surplus":      {append(bytes.Clone(packed), "surplus bytes"...), "gzip: invalid header"},
+		"gzip, cut":          {packed[:len(packed)-1], "unexpected EOF"},
+	} {
+		file := filepath.Join(t.TempDir(), "a.tar")
+		if err := os.WriteFile(file, test.archive, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(t.Context(), file, t.TempDir())
+		if err == nil {
+			f.Close()
+		}
+		if (err == nil) != (test.want == "") || err != nil && (!strings.HasPrefix(err.Error(), file) || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, test.want)
+		}
+	}
+}

@@ -96,8 +96,9 @@ func (w *walker) descend(choose func(page) (int, error)) (p page, err error) {
 type Cursor struct {
 	walk       walker
 	leaf       page
-	next       int // node of the leaf
-	read       int // records so far, to end a walk in circles
+	next       int  // node of the leaf
+	read       int  // records so far, to end a walk in circles
+	sought     bool // the walk did not begin at the first record
 	key, value []byte
 	err        error
 }
@@ -114,12 +115,15 @@ func (c *Cursor) Next() bool {
 	db := c.walk.db
 	if c.leaf == nil || c.next == c.leaf.nodes() {
 		if c.leaf, c.err = c.walk.nextLeaf(); c.leaf == nil {
+			if c.err == nil && !c.sought && c.read != db.entries {
+				c.err = db.tooFew()
+			}
 			return false
 		}
 		c.next = 0
 	}
 	if c.read++; c.read > db.entries {
-		c.err = db.errorf("it has more than the %d records that its header says", db.entries)
+		c.err = db.tooMany()
 		return false
 	}
 	if c.key, c.value, c.err = db.record(c.leaf, c.next, &c.walk.leaf); c.err != nil {
@@ -142,7 +146,7 @@ func (c *Cursor) Err() error { return c.err }
 // Seek goes before the first record whose key is not less than key, so that
 // Next returns it.
 func (c *Cursor) Seek(key []byte) {
-	c.next, c.read = 0, 0
+	c.next, c.read, c.sought = 0, 0, true
 	if c.leaf, c.err = c.walk.seek(key); c.leaf == nil {
 		return
 	}

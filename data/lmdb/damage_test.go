@@ -114,6 +114,37 @@ func TestEveryDamagedByte(t *testing.T) {
 	}
 }
 
+// TestWrongCount has a header that counts fewer or more records than there are.
+func TestWrongCount(t *testing.T) {
+	for n, want := range map[int]string{
+		1:   "it has more than the 1 records that its header says",
+		149: "it has more than the 149 records that its header says",
+		151: "it has fewer than the 151 records that its header says",
+		160: "it has fewer than the 160 records that its header says",
+	} {
+		whole := content(t, counted(150, 30))
+		for _, meta := range []int{0, pageSize} {
+			le.PutUint64(whole[meta+mainTreeAt+treeEntriesAt:], uint64(n))
+		}
+		db, err := newDB("file", bytes.NewReader(whole), int64(len(whole)), whole, func() error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var scratch []byte
+		for i := 0; err == nil && i < db.Len(); i++ {
+			_, _, err = db.Record(i, &scratch)
+		}
+		c := db.Cursor()
+		for c.Next() {
+		}
+		for how, err := range map[string]error{"by number": err, "by cursor": c.Err()} {
+			if err == nil || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%d in the header, read %s: got %v, want %s", n, how, err, want)
+			}
+		}
+	}
+}
+
 // content returns the file of a database.
 func content(t testing.TB, records []record) []byte {
 	t.Helper()

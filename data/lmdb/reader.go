@@ -220,15 +220,20 @@ func (db *DB) meta(offset int64) ([]byte, error) {
 
 func pageSizeOf(meta []byte) int { return int(le.Uint32(meta[freeTreeAt:])) }
 
+// tooMany is the error of a tree with more records than its header says.
+func (db *DB) tooMany() error {
+	return db.errorf("it has more than the %d records that its header says", db.entries)
+}
+
+// tooFew is the error of a tree with fewer records than its header says.
+func (db *DB) tooFew() error {
+	return db.errorf("it has fewer than the %d records that its header says", db.entries)
+}
+
 // verify reads all records.
 func (db *DB) verify() error {
 	c := db.Cursor()
-	n := 0
 	for c.Next() {
-		n++
-	}
-	if c.err == nil && n != db.entries {
-		return db.errorf("it has %d records, want %d", n, db.entries)
 	}
 	return c.err
 }
@@ -369,11 +374,21 @@ func (db *DB) leafOf(i int) (leaf, error) {
 		if err != nil {
 			return leaf{}, err
 		}
-		if p == nil || p.nodes() > db.entries-db.known {
-			return leaf{}, db.errorf("it does not have the %d records that its header says", db.entries)
+		if p == nil {
+			return leaf{}, db.tooFew()
 		}
 		db.leaves = append(db.leaves, leaf{p.number(), db.known})
 		db.known += p.nodes()
+		if db.known > db.entries {
+			return leaf{}, db.tooMany()
+		}
+		if db.known == db.entries {
+			if p, err := db.ahead.nextLeaf(); err != nil {
+				return leaf{}, err
+			} else if p != nil {
+				return leaf{}, db.tooMany()
+			}
+		}
 	}
 	n := sort.Search(len(db.leaves), func(n int) bool { return db.leaves[n].first > i })
 	return db.leaves[n-1], nil
