@@ -85,7 +85,7 @@ func TestPlugins(t *testing.T) {
 
 	program := filepath.Join(work, "mycaffe")
 	stdout, _ := mustRun(t, "build", "--with", "example.org/myloss=mine", "--with", sample, "-o", program)
-	want := program + ": layer types of example.org/myloss: MyLoss\n" + program + ": layer types of example.org/swishbeta: SwishBeta\n"
+	want := program + ": layer types of example.org/myloss: MyLoss\n" + program + ": layer types of example.org/gempooling: GeMPooling\n"
 	if stdout != want {
 		t.Errorf("build says\n%swant\n%s", stdout, want)
 	}

@@ -1,4 +1,4 @@
-module example.org/swishbeta
+module example.org/gempooling
 
 go 1.26.0
 
