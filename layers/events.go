@@ -47,8 +47,8 @@ type DataReady struct {
 	Shape       []int // of the first top
 }
 
-// DataRestarted is sent when a batch begins the data anew, once for each time
-// that it does.
+// DataRestarted is sent each time the data starts over, when the batch that does so
+// is used.
 type DataRestarted struct{ Layer string }
 
 // NotTransformed is sent when a MemoryData layer with a transform_param is

@@ -5,7 +5,9 @@ import "github.com/gocaffe/gocaffe/caffepb"
 // The events of this file go to Options.Observer. Most are sent while a net is
 // built, in this order: RuleNotMet; Initializing; for each layer LayerAdded,
 // LayerReady and ParamShared, with what the layer itself sends between the
-// first two; BackwardDecided; OutputFound; Initialized.
+// first two; BackwardDecided; OutputFound; Initialized. A data layer that
+// Options.Synthetic replaces sends its events earlier, when it is asked for its
+// shapes.
 
 // RuleNotMet is sent when the state of the net does not meet an include or
 // exclude rule of a layer.
