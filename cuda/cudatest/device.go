@@ -26,6 +26,15 @@ func Number(t testing.TB) (number int, ok bool) {
 	return number, true
 }
 
+// Available returns the error that tests on a device are skipped with on this
+// machine, or nil if they run: on the GPU of Variable, or on the fake driver.
+func Available() error {
+	if os.Getenv(Variable) != "" || os.Getenv("CI") != "" {
+		return nil
+	}
+	return fakeAvailable()
+}
+
 // Device opens a GPU for a test and closes it at the end: that of Variable, if it is
 // set, and else one of the fake driver with the given settings. A test that has
 // settings is skipped on the GPU of Variable, which does not take them.

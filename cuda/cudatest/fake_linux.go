@@ -41,6 +41,14 @@ func Fake(t testing.TB, settings ...string) *Control {
 	return c
 }
 
+// fakeAvailable returns the error that Fake skips tests with, or nil.
+func fakeAvailable() error {
+	if _, err := Build(); errors.Is(err, ErrNoCompiler) || errors.Is(err, ErrNoSources) {
+		return err
+	}
+	return nil
+}
+
 // UseLibraries makes the fake's cuBLAS and cuDNN the ones that package lib opens
 // until the end of the test. Without it there are none.
 func (c *Control) UseLibraries() {

@@ -2,13 +2,18 @@
 
 package cudatest
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 // Fake skips the test: the fake driver is for Linux.
 func Fake(t testing.TB, _ ...string) *Control {
-	t.Skip("SKIPPED: the fake CUDA driver is for Linux")
+	t.Skipf("SKIPPED: %v", fakeAvailable())
 	return nil
 }
+
+func fakeAvailable() error { return errors.New("the fake CUDA driver is for Linux") }
 
 // UseLibraries does nothing: Fake has skipped the test.
 func (c *Control) UseLibraries() {}

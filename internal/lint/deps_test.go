@@ -45,7 +45,7 @@ var allowed = []struct {
 	{"data/...", "caffepb data/... internal/atomicfile internal/near kernel prototxt"},
 	{"cuda", "blob cuda/driver cuda/lib"},
 	{"layers", "blob caffepb cuda event kernel parallel prototxt"},
-	{"layers/layertest", "blob caffepb cuda layers parallel prototxt"},
+	{"layers/layertest", "blob caffepb cuda cuda/cudatest layers parallel prototxt"},
 	{"layers/all", "layers/..."},
 	{"layers/feed", "blob caffepb cuda data event layers"},
 	{"layers/datalayer", "blob caffepb cuda data/... event layers layers/feed"},

@@ -17,15 +17,16 @@ func TestPacked(t *testing.T) {
 		pattern string
 		cases   int
 	}{
-		"layers":  {GoldenFS(t, "layers"), "*/*/golden.binaryproto", 402},
-		"solvers": {GoldenFS(t, "solvers"), "*/solver.prototxt", 31},
-		"formats": {GoldenFS(t, "formats"), "data_layers/*/golden.binaryproto", 12},
-		"misc":    {ForksFS(t, "layers-misc"), "*/*/golden.binaryproto", 64},
-		"pspnet":  {ForksFS(t, "layers-pspnet"), "*/*/golden.binaryproto", 23},
-		"rcnn":    {ForksFS(t, "layers-rcnn"), "*/*/golden.binaryproto", 15},
-		"segnet":  {ForksFS(t, "layers-segnet"), "*/*/golden.binaryproto", 15},
-		"ssd":     {ForksFS(t, "layers-ssd"), "*/*/golden.binaryproto", 85},
-		"yolo":    {ForksFS(t, "layers-yolo"), "*/*/golden.binaryproto", 13},
+		"layers":   {GoldenFS(t, "layers"), "*/*/golden.binaryproto", 402},
+		"solvers":  {GoldenFS(t, "solvers"), "*/solver.prototxt", 31},
+		"formats":  {GoldenFS(t, "formats"), "data_layers/*/golden.binaryproto", 12},
+		"misc":     {ForksFS(t, "layers-misc"), "*/*/golden.binaryproto", 64},
+		"normface": {ForksFS(t, "layers-normface"), "*/*/golden.binaryproto", 41},
+		"pspnet":   {ForksFS(t, "layers-pspnet"), "*/*/golden.binaryproto", 23},
+		"rcnn":     {ForksFS(t, "layers-rcnn"), "*/*/golden.binaryproto", 15},
+		"segnet":   {ForksFS(t, "layers-segnet"), "*/*/golden.binaryproto", 15},
+		"ssd":      {ForksFS(t, "layers-ssd"), "*/*/golden.binaryproto", 85},
+		"yolo":     {ForksFS(t, "layers-yolo"), "*/*/golden.binaryproto", 13},
 	} {
 		found, err := fs.Glob(want.files, want.pattern)
 		if err != nil || len(found) < want.cases {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/reference"
 	_ "github.com/gocaffe/gocaffe/layers/activation"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
@@ -29,6 +30,9 @@ var cases = []struct {
 func layer(options, top string) string {
 	return fmt.Sprintf(`layer { name: "l" bottom: "x" top: %q %s }`, top, options)
 }
+
+// TestGolden runs Caffe's golden cases.
+func TestGolden(t *testing.T) { layertest.Golden(t, reference.GoldenFS(t, "layers")) }
 
 func TestGradient(t *testing.T) {
 	for _, c := range cases {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	_ "github.com/gocaffe/gocaffe/layers/common"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -29,6 +30,9 @@ const (
 	noise = `filler { type: "gaussian" std: 1 } `
 	both  = `weight_filler { type: "gaussian" std: 1 } bias_filler { type: "gaussian" std: 1 } `
 )
+
+// TestGolden runs Caffe's golden cases.
+func TestGolden(t *testing.T) { layertest.Golden(t, reference.GoldenFS(t, "layers")) }
 
 func TestGradient(t *testing.T) {
 	g := func(shape ...int) *blob.Blob { return layertest.Gaussian(1701, shape...) }
@@ -58,6 +62,7 @@ func TestGradient(t *testing.T) {
 		{"bias/two", two(`type: "Bias" bias_param { axis: 0 }`), []*blob.Blob{g(2, 3, 4), g(2, 3)}, nil},
 		{"dropout", layer(`type: "Dropout" dropout_param { dropout_ratio: 0.3 }`), []*blob.Blob{g(3, 5, 7)}, nil},
 		{"dropout/in place", inPlace(`type: "Dropout"`), []*blob.Blob{g(3, 5, 7)}, nil},
+		{"parameter", `layer { name: "l" type: "Parameter" top: "y" parameter_param { shape { dim: 2 dim: 3 } blob_filler { type: "gaussian" } } }`, nil, nil},
 		{"dropout/test", layer(`type: "Dropout" phase: TEST`), []*blob.Blob{g(3, 5)}, nil},
 	}
 	for _, test := range tests {

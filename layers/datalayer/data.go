@@ -30,7 +30,9 @@ data_param:
 	source: the folder of the database, relative to the working directory
 	batch_size: N. With 1 the images may have different sizes
 	backend: LMDB must be written, for the default is LEVELDB, which this version does not read
-	rand_skip, force_encoded_color: accepted and not used, as in Caffe
+	prefetch (4): see below
+	rand_skip, force_encoded_color: accepted and ignored, as in Caffe
+	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
 ` + transformDoc + `
 
 Solvers that train together share the records: each takes every so-manieth.

@@ -32,7 +32,7 @@ transform_param: value = (pixel - mean) * scale, of a part of the image
 	mirror (false): half of the images, at random, are turned left to right, in either phase
 	force_color, force_gray (false): of images in a file format, colours added or taken away
 
-data_param.prefetch (4): so many batches are held in memory, most of them ahead of their use.
+data_param.prefetch (4): the number of batches held in memory, most of them ahead of their use.
 
 In pass b the batch is number b of the sequence, and random numbers depend on the seed and the
 place in the sequence, so that a run that was resumed sees the same data.`

@@ -20,8 +20,9 @@ func init() {
 Tops: one or more.
 
 dummy_data_param:
-	shape: one for all tops, or one for each. Or else, in Caffe's old form, num, channels, height and width
-	data_filler (constant 0): one for all tops, or one for each. What a constant filler fills stays
+	shape: one for all tops, or one for each
+	num, channels, height, width: the shapes in Caffe's old form, instead of shape
+	data_filler (constant 0): one for all tops, or one for each. Values of a constant filler are set once
 
 Caffe: dummy_data_layer.cpp.`,
 		Tops: layers.AtLeast(1),

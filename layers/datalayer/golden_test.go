@@ -72,6 +72,7 @@ func golden(t *testing.T, name, dir, text string, threads int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	layertest.Checked(t, f.Info.Type, layertest.Reference)
 	scale := float64(f.Spec.Param.GetTransformParam().GetScale())
 	if f.Spec.Param.TransformParam == nil {
 		scale = 1

@@ -33,6 +33,7 @@ image_data_param:
 	is_color (true): three channels, or one
 	shuffle (false): another order each time that the list begins
 	rand_skip (0): leave out up to so many images, at random, at the start
+	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
 ` + transformDoc + `
 
 Solvers that train together share the images: each takes every so-manieth.

@@ -141,6 +141,7 @@ func TestInput(t *testing.T) {
 }
 
 func TestDummyData(t *testing.T) {
+	layertest.Checked(t, "DummyData", layertest.Reference) // the constants; random numbers are not Caffe's
 	text := `layer { name: "d" type: "DummyData" top: "a" top: "b" top: "c" dummy_data_param {
 		shape { dim: 50 dim: 3 } shape { dim: 4 } shape { dim: 150 }
 		data_filler { type: "gaussian" std: 2 } data_filler { value: 7 } data_filler { type: "uniform" min: 3 max: 4 } } }`
@@ -192,6 +193,7 @@ func memory(t *testing.T, transform string) (*layertest.Fixture, *MemoryData, *l
 }
 
 func TestMemoryData(t *testing.T) {
+	layertest.Checked(t, "MemoryData", layertest.Reference)
 	f, l, _ := memory(t, `transform_param { scale: 0.5 mean_value: 1 }`)
 	if err := f.Forward(); err == nil || !strings.Contains(err.Error(), `layer "d": there is no data: the program must call AddDatums or Reset`) {
 		t.Errorf("without data: %v", err)

@@ -12,10 +12,10 @@ import (
 )
 
 // CheckData runs the data layer that the text describes and fails the test unless
-// what its tops hold is a function of the seed and the number of the pass: with one
-// to four threads, from the first pass on, from a later one as in a run that is
-// resumed, and when passes are repeated and skipped. With a device it is the same
-// there. The layer must also be a layers.DataSource, which gocaffe check and time
+// its tops depend on the seed and the number of the pass alone: with one to four
+// threads, from the first pass on, from a later one as in a run that is resumed, and
+// when passes are repeated and skipped. If d is not nil, it checks the same on that
+// device. The layer must also be a layers.DataSource, which gocaffe check and time
 // replace by made-up data.
 func CheckData(t testing.TB, d *cuda.Device, text string) {
 	t.Helper()
@@ -29,7 +29,7 @@ func CheckData(t testing.TB, d *cuda.Device, text string) {
 		t.Helper()
 		for i, got := range tops(t, env, text, numbers) {
 			if n := numbers[i]; !equalTops(got, want[n]) {
-				t.Errorf("%s, passes %v: pass %d has other data than after the passes before it, with one thread", how, numbers, n)
+				t.Errorf("%s, passes %v: the data of pass %d differ from those with one thread and all passes in order", how, numbers, n)
 				return
 			}
 		}
@@ -50,13 +50,13 @@ func CheckData(t testing.TB, d *cuda.Device, text string) {
 	}
 }
 
-// values is what a top holds in a pass.
+// values are the contents of a top in a pass.
 type values struct {
 	shape []int
 	data  []float32
 }
 
-// tops sets the layer up and returns what its tops hold in each of the passes.
+// tops sets the layer up and returns the contents of its tops in each of the passes.
 func tops(t testing.TB, env *layers.Env, text string, passes []int64) [][]values {
 	t.Helper()
 	f, err := SetUp(env, text)
@@ -81,6 +81,9 @@ func tops(t testing.TB, env *layers.Env, text string, passes []int64) [][]values
 			pass = append(pass, values{slices.Clone(b.Shape()), slices.Clone(b.Data())})
 		}
 		all = append(all, pass)
+	}
+	if env.Device != nil && layers.ModeOf(f.Layer) != layers.OnHost {
+		record(f.Info.Type, Device) // unless the contents are wrong, but then the tests fail
 	}
 	return all
 }

@@ -10,15 +10,17 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// DeviceVariable is the environment variable with the number of the GPU on which
-// layers are set up by this package that are given no other. Without it they run on
-// the host. So all tests of layers run on a GPU, with GOCAFFE_DEVICE=0 go test.
-const DeviceVariable = "GOCAFFE_DEVICE"
+// DeviceVariable is the environment variable with the number of a GPU. If it is set,
+// New and Golden set up layers on that GPU instead of the host, so that
+// GOCAFFE_DEVICE=0 go test runs all tests of layers on it.
+const DeviceVariable = cudatest.Variable
 
-// envDevice is the GPU of DeviceVariable, which stays open, or nil.
+// envDevice opens the GPU of DeviceVariable, once and for good; it returns nil if
+// the variable is not set.
 var envDevice = sync.OnceValues(func() (*cuda.Device, error) {
 	text := os.Getenv(DeviceVariable)
 	if text == "" {
@@ -32,10 +34,10 @@ var envDevice = sync.OnceValues(func() (*cuda.Device, error) {
 })
 
 // CheckDevice runs both passes of the layer that the text describes on the host
-// and on a GPU, and fails the test unless the layer has a version for it and the
-// results agree: to tolerance times the largest magnitude in their array, or to
-// tolerance if that is below 1. Passes that are Recordable are recorded and played
-// too, with other numbers in the bottoms each time.
+// and on a GPU. It fails the test if the layer has no GPU code, or if an element
+// differs by more than tolerance times the largest magnitude in its array, or than
+// tolerance if that magnitude is below 1. Passes that are Recordable are also
+// recorded and replayed, with other values in the bottoms each time.
 func CheckDevice(t testing.TB, d *cuda.Device, tolerance float64, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	onHost, onDevice := copied(t, new(layers.Env), text, bottom), copied(t, &layers.Env{Device: d}, text, bottom)
@@ -44,7 +46,7 @@ func CheckDevice(t testing.TB, d *cuda.Device, tolerance float64, text string, b
 	env, typ, rounds := onDevice.Spec.Env, onDevice.Info.Type, 1
 	switch layers.ModeOf(onDevice.Layer) {
 	case layers.OnHost:
-		t.Errorf("type %s runs on the host", typ)
+		t.Errorf("type %s has no GPU code, it runs on the host", typ)
 	case layers.Recordable:
 		rounds = 3 // as it is, recorded, played
 	}
@@ -66,13 +68,16 @@ func CheckDevice(t testing.TB, d *cuda.Device, tolerance float64, text string, b
 		t.Error(err)
 	}
 	if rounds > 1 && (forward.ran != 2 || backward.ran != 2) {
-		t.Errorf("the passes of type %s are not Recordable as it says: of %d forward passes %d ran, and %d backward, want 2",
+		t.Errorf("type %s claims that its passes are Recordable: of %d forward and backward passes %d and %d ran, want 2 and 2",
 			typ, rounds, forward.ran, backward.ran)
+	}
+	if !t.Failed() {
+		record(typ, Device)
 	}
 }
 
-// replay is a cuda.Replay that counts how often it runs its work as it is or to
-// record it.
+// replay is a cuda.Replay that counts how often it runs its work instead of a
+// recording.
 type replay struct {
 	cuda.Replay
 	ran int
@@ -85,7 +90,7 @@ func (r *replay) run(d *cuda.Device, work func() error) error {
 	})
 }
 
-// rotate sets dst to src, begun at another place in each round.
+// rotate copies src to dst, starting at another element in each round.
 func rotate(dst, src []float32, round int) {
 	if len(src) == 0 {
 		return
@@ -94,7 +99,7 @@ func rotate(dst, src []float32, round int) {
 	copy(dst[copy(dst, src[k:]):], src)
 }
 
-// compare fails the test unless the results agree as CheckDevice says.
+// compare fails the test unless the results agree as CheckDevice demands.
 func compare(t testing.TB, tolerance float64, got, want []result) {
 	t.Helper()
 	for i, r := range got {
@@ -105,7 +110,7 @@ func compare(t testing.TB, tolerance float64, got, want []result) {
 		for k, v := range r.values {
 			w := want[i].values[k]
 			if !(math.Abs(float64(v-w)) <= tolerance*scale) && v != w { // so written, NaN fails
-				t.Errorf("%s[%d] is %g on the device and %g on the host", r.name, k, v, w)
+				t.Errorf("%s, %s is %g on the device and %g on the host", r.name, element(k, r.shape), v, w)
 				break
 			}
 		}

@@ -23,7 +23,7 @@ func TestGoldenDevice(t *testing.T) {
 // and that one with it passes.
 func TestCheckDeviceFinds(t *testing.T) {
 	d, x := cudatest.Device(t), layertest.Gaussian(1, 2, 3)
-	if got := record(t, func(r testing.TB) { layertest.CheckDevice(r, d, 1e-5, text(""), x) }); got != "type Square runs on the host\n" {
+	if got := record(t, func(r testing.TB) { layertest.CheckDevice(r, d, 1e-5, text(""), x) }); got != "type Square has no GPU code, it runs on the host\n" {
 		t.Errorf("a layer of the host: %q", got)
 	}
 	if got := record(t, func(r testing.TB) {
@@ -92,15 +92,15 @@ func (l *twice) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	return nil
 }
 
-// TestCheckDeviceFindsBugs checks that bugs are found which a single pass shows, and
-// that only a recorded pass does.
+// TestCheckDeviceFindsBugs checks that CheckDevice finds bugs that a single pass shows,
+// and those that only a recorded pass shows.
 func TestCheckDeviceFindsBugs(t *testing.T) {
 	d, x := cudatest.Device(t), layertest.Gaussian(1, 2, 3)
 	for bug, want := range map[string]string{
 		"":      "",
-		"wrong": "bottom diff 0[0] is ",
-		"pass":  "top data 0[0] is ",
-		"waits": "the passes of type Twicewaits are not Recordable as it says: of 3 forward passes 5 ran, and 2 backward, want 2\n",
+		"wrong": `bottom 0 "x" diff, element 0 at [0 0] is `,
+		"pass":  `top 0 "y" data, element 0 at [0 0] is `,
+		"waits": "type Twicewaits claims that its passes are Recordable: of 3 forward and backward passes 5 and 2 ran, want 2 and 2\n",
 	} {
 		got := record(t, func(r testing.TB) {
 			layertest.CheckDevice(r, d, 1e-5, `layer { type: "Twice`+bug+`" bottom: "x" top: "y" }`, x)

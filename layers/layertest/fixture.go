@@ -1,10 +1,12 @@
-// Package layertest tests layers, built in or of a plugin: against numbers that
-// Caffe computed (Golden), against the central difference (CheckGradient), and
-// for what every layer promises: that its results are the same for any number
-// of threads (CheckThreads) and that its passes allocate nothing (CheckAllocs).
+// Package layertest tests layers, built-in ones and those of plugins. It compares a
+// layer with reference values (Golden), Backward with the central difference
+// (CheckGradient) and the GPU with the host (CheckDevice). It checks what every
+// layer promises: results that do not depend on the number of threads
+// (CheckThreads), passes that allocate nothing (CheckAllocs) and errors that name
+// the place in the file (CheckError). Main demands the first three, and a
+// description of every option, for each layer type of a package.
 //
-// A layer is described by the text that a net has for it, and is set up by
-// itself, without a net:
+// A test describes a layer as a net would, and sets it up without a net:
 //
 //	f := layertest.New(t, `layer { type: "Power" bottom: "x" top: "y" power_param { power: 2 } }`,
 //		layertest.Gaussian(1701, 3, 5))
@@ -24,21 +26,21 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// A Fixture is a layer with its bottoms and tops, set up as a net would.
+// A Fixture is a layer with its bottoms and tops, set up as a net does it.
 type Fixture struct {
 	Layer       layers.Layer
 	Info        *layers.Info
 	Spec        *layers.Spec
 	Bottom, Top []*blob.Blob
 
-	// Propagate says which bottoms get a gradient. At first all do that have one.
+	// Propagate tells Backward which bottoms need a gradient: at first, all that
+	// have one.
 	Propagate []bool
 }
 
-// New sets up the layer that the text describes, for the phase TRAIN unless the
-// layer names another, and fails the test if it cannot. A bottom is taken from
-// the given blobs in their order; a top with the name of a bottom is that
-// bottom.
+// New sets up the layer that the text describes, and fails the test on an error. The
+// phase is TRAIN unless the layer names another. The given blobs are the bottoms, in
+// order; a top with the name of a bottom is that bottom.
 func New(t testing.TB, text string, bottom ...*blob.Blob) *Fixture {
 	t.Helper()
 	device, err := envDevice()
@@ -52,7 +54,7 @@ func New(t testing.TB, text string, bottom ...*blob.Blob) *Fixture {
 	return f
 }
 
-// SetUp is New in a given environment, for tests of the error.
+// SetUp is New in a given environment, and returns the error.
 func SetUp(env *layers.Env, text string, bottom ...*blob.Blob) (*Fixture, error) {
 	net, err := prototxt.ParseNet("layer.prototxt", []byte(text))
 	if err != nil {
@@ -77,7 +79,7 @@ func SetUp(env *layers.Env, text string, bottom ...*blob.Blob) (*Fixture, error)
 	return setUp(env, param, net.Positions, blobs)
 }
 
-// setUp makes a layer whose bottoms are in blobs, and puts its tops there.
+// setUp makes a layer whose bottoms are in blobs, and adds its tops to them.
 func setUp(env *layers.Env, param *caffepb.LayerParameter, positions *prototxt.Positions, blobs map[string]*blob.Blob) (*Fixture, error) {
 	spec := layers.NewSpec(param, env, positions)
 	info := layers.Lookup(param.GetType())
@@ -146,7 +148,7 @@ func (f *Fixture) checkCounts() error {
 	return nil
 }
 
-// hasGradient tells whether a bottom has a gradient if everything has one.
+// hasGradient reports whether bottom i has a gradient under force_backward.
 func hasGradient(info *layers.Info, layer layers.Layer, i int) bool {
 	if forcer, ok := layer.(layers.BackwardForcer); ok {
 		return forcer.AllowForceBackward(i)
@@ -165,8 +167,8 @@ func (f *Fixture) lossWeight(i int) float32 {
 	return 0
 }
 
-// sharesDiff tells whether a top and a bottom have the same gradient in memory:
-// of layers that work in place, and of those that only change the shape.
+// sharesDiff reports whether a top and a bottom share their diff, as those of layers
+// do that work in place or only change the shape.
 func (f *Fixture) sharesDiff() bool {
 	for _, top := range f.Top {
 		for _, bottom := range f.Bottom {
@@ -178,7 +180,7 @@ func (f *Fixture) sharesDiff() bool {
 	return false
 }
 
-// Params returns the layer's blobs of weights.
+// Params returns the layer's weight blobs.
 func (f *Fixture) Params() []*blob.Blob {
 	if p, ok := f.Layer.(layers.Parameterized); ok {
 		return p.Params()
@@ -186,8 +188,8 @@ func (f *Fixture) Params() []*blob.Blob {
 	return nil
 }
 
-// Forward runs Reshape and Forward. On a GPU it waits for what that finds wrong
-// with the data.
+// Forward runs Reshape and Forward. On a GPU it waits for errors in the data, such as
+// labels out of range.
 func (f *Fixture) Forward() error {
 	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
 		return err
@@ -217,7 +219,7 @@ func (f *Fixture) Backward() error {
 	return f.Layer.Backward(context.Background(), f.Top, f.Propagate, f.Bottom)
 }
 
-// Close closes the layer if it is a layers.Closer.
+// Close closes the layer if it implements layers.Closer.
 func (f *Fixture) Close() error {
 	if c, ok := f.Layer.(layers.Closer); ok {
 		return c.Close()
@@ -225,26 +227,26 @@ func (f *Fixture) Close() error {
 	return nil
 }
 
-// Gaussian returns a blob whose numbers have a normal distribution with mean 0
-// and standard deviation 1, the same for the same seed and shape.
+// Gaussian returns a blob with values of the standard normal distribution, the same
+// for the same seed and shape.
 func Gaussian(seed uint64, shape ...int) *blob.Blob {
 	b := zeros(shape)
 	layers.NewRand(seed, "layertest").Gaussian(b.MutableData(), 0, 1, 0)
 	return b
 }
 
-// Uniform returns a blob with numbers in [lo,hi).
+// Uniform returns a blob with values in [lo,hi), the same for the same seed and shape.
 func Uniform(seed uint64, lo, hi float32, shape ...int) *blob.Blob {
 	b := zeros(shape)
 	layers.NewRand(seed, "layertest").Uniform(b.MutableData(), lo, hi, 0)
 	return b
 }
 
-// Values returns a blob with the given numbers.
+// Values returns a blob with the given values.
 func Values(values []float32, shape ...int) *blob.Blob {
 	b := zeros(shape)
 	if b.Count() != len(values) {
-		panic(fmt.Sprintf("layertest: Values: %d numbers for shape %v", len(values), shape))
+		panic(fmt.Sprintf("layertest: Values: %d values for shape %v", len(values), shape))
 	}
 	copy(b.MutableData(), values)
 	return b
@@ -258,9 +260,9 @@ func zeros(shape []int) *blob.Blob {
 	return b
 }
 
-// CheckError sets up the layer that the text describes and fails the test
-// unless that fails with an error about the given line of the text and with the
-// given message, which begins with the layer: `layer "ip1": ...`.
+// CheckError sets up the layer that the text describes. It fails the test unless that
+// gives an error at the given line of the text with the given message, which begins
+// with the layer: `layer "ip1": ...`.
 func CheckError(t testing.TB, line int, want, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	_, err := SetUp(new(layers.Env), text, bottom...)

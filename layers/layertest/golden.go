@@ -44,9 +44,9 @@ func total(counts map[string]int) int {
 //
 //   - net.prototxt: an Input layer for each bottom, bottom0, bottom1, ..., and
 //     the layer under test, named layer;
-//   - golden.binaryproto, or as text golden.prototxt: a NetParameter whose layers
-//     are named lists of arrays: bottoms, params, tops, top_diffs, bottom_diffs,
-//     param_diffs, params_after, tops_test2, bottoms_test2;
+//   - golden.binaryproto: a NetParameter whose layers are named lists of arrays:
+//     bottoms, params, tops, top_diffs, bottom_diffs, param_diffs, params_after,
+//     tops_test2, bottoms_test2;
 //   - tolerance.txt: lines of ENTRY INDEX ATOL RTOL.
 //
 // It may have more files, which net.prototxt names relative to the folder. The
@@ -74,9 +74,13 @@ func GoldenOn(t *testing.T, cases fs.FS, device *cuda.Device, types ...string) C
 			t.Fatal(err)
 		}
 	}
-	folders := goldenFolders(t, cases)
+	files, err := fs.Glob(cases, "*/*/"+goldenArrays)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there is no golden case, no file TYPE/CASE/%s (error %v)", goldenArrays, err)
+	}
 	counts := Counts{Passed: make(map[string]int), Failed: make(map[string]int), Unknown: make(map[string]int)}
-	for _, folder := range folders {
+	for _, file := range files {
+		folder := path.Dir(file)
 		typ := path.Dir(folder)
 		if len(types) > 0 && !slices.Contains(types, typ) {
 			continue
@@ -95,30 +99,11 @@ func GoldenOn(t *testing.T, cases fs.FS, device *cuda.Device, types ...string) C
 			counts.Filtered++
 		case ok:
 			counts.Passed[typ]++
+			record(typ, Reference)
 		default:
 			counts.Failed[typ]++
 		}
 	}
 	t.Log(counts)
 	return counts
-}
-
-// goldenFolders returns the sorted folders TYPE/CASE, at least one.
-func goldenFolders(t *testing.T, cases fs.FS) []string {
-	t.Helper()
-	var folders []string
-	for _, name := range []string{goldenBinary, goldenText} {
-		files, err := fs.Glob(cases, "*/*/"+name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			folders = append(folders, path.Dir(file))
-		}
-	}
-	if len(folders) == 0 {
-		t.Fatalf("there is no golden case: no TYPE/CASE/%s or %s", goldenBinary, goldenText)
-	}
-	slices.Sort(folders)
-	return folders
 }

@@ -28,6 +28,7 @@ type golden struct {
 	compared int
 }
 
+// goldenCase runs the case in a folder.
 func goldenCase(t *testing.T, cases fs.FS, folder string, device *cuda.Device) {
 	g := &golden{t: t, blobs: make(map[string]*blob.Blob)}
 	var err error
@@ -42,7 +43,7 @@ func goldenCase(t *testing.T, cases fs.FS, folder string, device *cuda.Device) {
 	g.build(env, cases, path.Join(folder, goldenNet))
 	g.run(env)
 	if g.compared == 0 {
-		t.Error("case has nothing to compare")
+		t.Error("the case has nothing to compare")
 	}
 	t.Logf("%s: largest error %s", folder, g.report)
 }
@@ -215,11 +216,12 @@ func (g *golden) compare(entry string, blobs []*blob.Blob, values func(*blob.Blo
 			t.Errorf("%s: shape %v, want %v", name, b.Shape(), shape)
 			continue
 		}
-		g.compareValues(name, values(b), want[i].GetData(), tol)
+		g.compareValues(name, b.Shape(), values(b), want[i].GetData(), tol)
 	}
 }
 
-func (g *golden) compareValues(name string, got, want []float32, tol [2]float64) {
+// compareValues compares the elements of an array of the given shape.
+func (g *golden) compareValues(name string, shape []int, got, want []float32, tol [2]float64) {
 	g.t.Helper()
 	g.compared++
 	worst, at := -1.0, 0
@@ -236,7 +238,7 @@ func (g *golden) compareValues(name string, got, want []float32, tol [2]float64)
 		g.worst, g.report = worst, report
 	}
 	if !(worst <= 1) {
-		g.t.Errorf("%s[%d]: got %g, want %g: error %s", name, at, got[at], want[at], report)
+		g.t.Errorf("%s, %s: got %g, want %g: error %s", name, element(at, shape), got[at], want[at], report)
 	}
 }
 

@@ -12,34 +12,28 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
 // The files of a golden case.
 const (
 	goldenNet       = "net.prototxt"
-	goldenBinary    = "golden.binaryproto"
-	goldenText      = "golden.prototxt"
+	goldenArrays    = "golden.binaryproto"
 	goldenTolerance = "tolerance.txt"
 )
 
 // arrays holds named lists of arrays.
 type arrays map[string][]*caffepb.BlobProto
 
-// readArrays reads golden.binaryproto or golden.prototxt of a case.
+// readArrays reads golden.binaryproto of a case.
 func readArrays(cases fs.FS, folder string) (arrays, error) {
-	net, name := new(caffepb.NetParameter), path.Join(folder, goldenBinary)
+	name := path.Join(folder, goldenArrays)
 	data, err := fs.ReadFile(cases, name)
-	if err == nil {
-		err = proto.Unmarshal(data, net)
-	} else {
-		name = path.Join(folder, goldenText)
-		if data, err = fs.ReadFile(cases, name); err == nil {
-			err = prototxt.Parse(name, data, net, nil)
-		}
-	}
 	if err != nil {
+		return nil, err
+	}
+	var net caffepb.NetParameter
+	if err := proto.Unmarshal(data, &net); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	a := make(arrays)
@@ -95,7 +89,7 @@ func enter(t *testing.T, cases fs.FS, folder string) {
 	dir := ""
 	for _, entry := range entries {
 		name := entry.Name()
-		if entry.IsDir() || slices.Contains([]string{goldenNet, goldenBinary, goldenText, goldenTolerance}, name) {
+		if entry.IsDir() || slices.Contains([]string{goldenNet, goldenArrays, goldenTolerance}, name) {
 			continue
 		}
 		data, err := fs.ReadFile(cases, path.Join(folder, name))

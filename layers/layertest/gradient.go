@@ -1,7 +1,6 @@
 package layertest
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -9,46 +8,51 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// GradientOptions say how CheckGradient works. The zero value is right for a
-// smooth layer.
+// GradientOptions configure CheckGradient. The zero value suits a smooth layer.
 type GradientOptions struct {
-	Step      float64 // of the central difference; 0 is 1e-2
-	Tolerance float64 // relative, absolute for gradients below 1; 0 is 1e-3
+	Step      float64 // of the central difference; 0 means 1e-2
+	Tolerance float64 // relative, but absolute for gradients below 1; 0 means 1e-3
 
-	// Numbers whose magnitude is within KinkRange of Kink are not checked:
-	// there the function has no derivative.
+	// Elements whose magnitude is within KinkRange of Kink are not checked:
+	// the function has no derivative there.
 	Kink, KinkRange float64
 
-	// Bottoms, Params and Tops are the indices of what is checked. Nil is all
-	// bottoms and weights that have a gradient, and all tops, but only the
-	// first of a loss.
+	// Bottoms, Params and Tops are the indices of the blobs to check. Nil means
+	// all bottoms and weights that have a gradient, and all tops, but only the
+	// first top of a loss.
 	Bottoms, Params, Tops []int
 }
 
-// CheckGradient compares Backward with the central difference, for every number
-// of every bottom and of every blob of weights, as Caffe's
-// test_gradient_check_util.hpp does. The function that is differentiated is a
-// sum of the tops, with weights around 2 that differ from number to number, in
-// float64; that of a loss is twice its first number.
+// CheckGradient compares Backward with the central difference, for every element
+// of every bottom and of every weight blob, as Caffe's
+// test_gradient_check_util.hpp does. It differentiates a weighted sum of the tops,
+// in float64, whose weights are around 2 and differ from element to element; for a
+// loss, twice the first element of the first top.
 //
-// It also checks that Backward writes all of a bottom's diff, that it leaves
-// alone those it is told to, that it adds to the diffs of weights, and that it
-// does not read data of which the layer says so (layers.BackwardReader).
+// It also checks that Backward writes every element of a bottom's diff, leaves the
+// diffs alone that it must not propagate to, adds to the diffs of weights, and does
+// not read the data that the layer says it does not need (layers.BackwardReader).
 func CheckGradient(t testing.TB, f *Fixture, opts GradientOptions) {
 	t.Helper()
 	c := newGradient(t, f, opts)
+	if len(c.bottoms)+len(c.params) == 0 {
+		t.Errorf("there is no gradient to check: no bottom has one, and there are no weights")
+	}
 	c.backward(c.propagate)
 	if t.Failed() {
 		return
 	}
 	for _, i := range c.bottoms {
-		c.check(fmt.Sprintf("bottom[%d]", i), f.Bottom[i], c.input[i])
+		c.check(f.bottomName(i), f.Bottom[i], c.input[i])
 	}
 	for _, i := range c.params {
-		c.check(fmt.Sprintf("param[%d]", i), f.Params()[i], c.weights[i])
+		c.check(f.paramName(i), f.Params()[i], c.weights[i])
 	}
 	c.checkPropagateDown()
 	c.checkAccumulation()
+	if !t.Failed() {
+		record(f.Info.Type, Gradient)
+	}
 }
 
 // gradient is the state of CheckGradient.
@@ -58,9 +62,9 @@ type gradient struct {
 	opts GradientOptions
 
 	bottoms, params []int
-	propagate       []bool      // which bottoms are checked
-	input, weights  [][]float32 // bottoms and weights as they were at first
-	top             [][]float32 // the objective's weights of the tops
+	propagate       []bool      // whether a bottom is checked
+	input, weights  [][]float32 // initial values of bottoms and weights
+	top             [][]float32 // weights of the tops in the objective
 }
 
 func newGradient(t testing.TB, f *Fixture, opts GradientOptions) *gradient {
@@ -105,7 +109,7 @@ func newGradient(t testing.TB, f *Fixture, opts GradientOptions) *gradient {
 	return c
 }
 
-// objectiveHas tells whether a top is in the objective.
+// objectiveHas reports whether a top is part of the objective.
 func (c *gradient) objectiveHas(top int) bool {
 	if c.opts.Tops == nil {
 		return top == 0 || !c.f.Info.Loss
@@ -118,8 +122,8 @@ func (c *gradient) objectiveHas(top int) bool {
 	return false
 }
 
-// restore undoes what passes in place have done to the bottoms, and what
-// layers with statistics have done to their weights.
+// restore undoes what an in-place pass has done to the bottoms, and a layer with
+// statistics to its weights.
 func (c *gradient) restore() {
 	for i, b := range c.f.Bottom {
 		copy(b.MutableData(), c.input[i])
@@ -129,14 +133,14 @@ func (c *gradient) restore() {
 	}
 }
 
-// forward runs the layer as it was at first.
+// forward runs the layer from its initial values.
 func (c *gradient) forward() {
 	c.t.Helper()
 	c.restore()
 	c.forwardChanged()
 }
 
-// forwardChanged runs the layer as it is.
+// forwardChanged runs the layer from its current values.
 func (c *gradient) forwardChanged() {
 	c.t.Helper()
 	if err := c.f.Forward(); err != nil {
@@ -158,8 +162,8 @@ func (c *gradient) objective() float64 {
 	return sum
 }
 
-// backward runs both passes. A number of a bottom's diff that Backward should
-// have written and did not is NaN afterwards.
+// backward runs both passes. Elements of a bottom's diff that Backward fails to
+// write are NaN afterwards.
 func (c *gradient) backward(propagate []bool) {
 	c.t.Helper()
 	for _, b := range c.f.Bottom {
@@ -188,7 +192,7 @@ func (c *gradient) backwardAgain(propagate []bool) {
 	}
 }
 
-// poison makes the data that Backward does not read NaN.
+// poison fills the data that Backward does not read with NaN.
 func (c *gradient) poison() {
 	r, ok := c.f.Layer.(layers.BackwardReader)
 	if !ok {
@@ -239,21 +243,21 @@ func (c *gradient) check(name string, b *blob.Blob, at []float32) {
 		scale := max(math.Abs(want), math.Abs(float64(got[i])), 1)
 		if !(math.Abs(float64(got[i])-want) <= c.opts.Tolerance*scale) { // so written, NaN fails
 			if wrong++; wrong <= 5 {
-				c.t.Errorf("%s.diff[%d]: Backward %g, central difference %g, at %g", name, i, got[i], want, x)
+				c.t.Errorf("%s, %s: Backward gives %g, the central difference is %g, at the value %g", name, element(i, b.Shape()), got[i], want, x)
 			}
 		}
 	}
 	if wrong > 5 {
-		c.t.Errorf("%s: %d of %d gradients are wrong", name, wrong, checked)
+		c.t.Errorf("%s: %d of the %d elements checked have a wrong gradient", name, wrong, checked)
 	}
 	if checked == 0 {
-		c.t.Errorf("%s: no number was checked", name)
+		c.t.Errorf("%s: no element was checked", name)
 	}
 }
 
 // checkPropagateDown checks, unless tops and bottoms share their diffs, that
-// the diff of a bottom is left alone if Backward is told so, and that the other
-// diffs do not depend on that.
+// Backward leaves alone the diff of a bottom that it must not propagate to, and
+// that the other diffs do not depend on that.
 func (c *gradient) checkPropagateDown() {
 	c.t.Helper()
 	if c.f.sharesDiff() {
@@ -290,11 +294,12 @@ func (c *gradient) checkPropagateDown() {
 		for j, diff := range run(only) {
 			for k, v := range diff {
 				if only[j] && v != all[j][k] {
-					c.t.Errorf("bottom[%d].diff[%d] is %g if propagate_down is %v and %g if it is %v", j, k, v, only, all[j][k], c.propagate)
+					c.t.Errorf("%s, %s: diff is %g if propagate_down is %v and %g if it is %v",
+						c.f.bottomName(j), element(k, c.f.Bottom[j].Shape()), v, only, all[j][k], c.propagate)
 					break
 				}
 				if !only[j] && v != sentinel {
-					c.t.Errorf("bottom[%d].diff[%d] is written though propagate_down is %v", j, k, only)
+					c.t.Errorf("%s, %s: diff is written though propagate_down is %v", c.f.bottomName(j), element(k, c.f.Bottom[j].Shape()), only)
 					break
 				}
 			}
@@ -302,8 +307,8 @@ func (c *gradient) checkPropagateDown() {
 	}
 }
 
-// checkAccumulation checks that a second Backward adds as much to the diffs of
-// the weights as the first.
+// checkAccumulation checks that a second Backward adds as much to the diffs of the
+// weights as the first.
 func (c *gradient) checkAccumulation() {
 	c.t.Helper()
 	if len(c.f.Params()) == 0 {
@@ -320,7 +325,7 @@ func (c *gradient) checkAccumulation() {
 		for k, v := range b.Diff() {
 			want := 2 * once[i][k]
 			if !(math.Abs(float64(v-want)) <= 1e-5*max(1, math.Abs(float64(want)))) {
-				c.t.Errorf("param[%d].diff[%d] is %g after two Backwards and %g after one", i, k, v, once[i][k])
+				c.t.Errorf("%s, %s: diff is %g after two backward passes and %g after one", c.f.paramName(i), element(k, b.Shape()), v, once[i][k])
 				break
 			}
 		}

@@ -136,13 +136,13 @@ func text(bug string) string {
 func TestCheckGradientFinds(t *testing.T) {
 	for bug, want := range map[string]string{
 		"":               "",
-		"factor":         "bottom[0].diff[",
-		"one number":     "bottom[0].diff[5]: Backward",
-		"not written":    "bottom[0].diff[2]: Backward NaN",
-		"top diff":       "bottom[0].diff[",
-		"propagate_down": "is written though propagate_down is [false]",
-		"weight":         "param[0].diff[0]: Backward",
-		"not added":      "after two Backwards",
+		"factor":         `bottom 0 "x", element 0 at [0 0]: Backward gives `,
+		"one number":     `bottom 0 "x", element 5 at [1 2]: Backward gives `,
+		"not written":    `bottom 0 "x", element 2 at [0 2]: Backward gives NaN, the central difference is `,
+		"top diff":       `bottom 0 "x", element 0 at [0 0]: Backward gives `,
+		"propagate_down": `bottom 0 "x", element 0 at [0 0]: diff is written though propagate_down is [false]`,
+		"weight":         "param 0, element 0: Backward gives ",
+		"not added":      "param 0, element 0: diff is ",
 		"fails":          "it fails",
 	} {
 		got := record(t, func(r testing.TB) {
@@ -155,7 +155,7 @@ func TestCheckGradientFinds(t *testing.T) {
 	}
 }
 
-// TestCheckGradientKink checks that numbers near a kink are left out and no
+// TestCheckGradientKink checks that elements near a kink are left out and no
 // others, and that a check of nothing fails.
 func TestCheckGradientKink(t *testing.T) {
 	check := func(opts layertest.GradientOptions, x ...float32) string {
@@ -164,13 +164,13 @@ func TestCheckGradientKink(t *testing.T) {
 			layertest.CheckGradient(r, f, opts)
 		})
 	}
-	if got := check(layertest.GradientOptions{}, 1, 0.004, -1); !strings.Contains(got, "bottom[0].diff[1]") {
+	if got := check(layertest.GradientOptions{}, 1, 0.004, -1); !strings.Contains(got, `bottom 0 "x", element 1: `) {
 		t.Errorf("a kink is not seen: %q", got)
 	}
 	if got := check(layertest.GradientOptions{KinkRange: 0.011}, 1, 0.004, -1); got != "" {
 		t.Errorf("a kink is not left out: %q", got)
 	}
-	if got := check(layertest.GradientOptions{KinkRange: 0.011}, 0.004); !strings.Contains(got, "no number was checked") {
+	if got := check(layertest.GradientOptions{KinkRange: 0.011}, 0.004); !strings.Contains(got, "no element was checked") {
 		t.Errorf("a check of nothing passes: %q", got)
 	}
 }
@@ -181,7 +181,7 @@ func TestCheckThreadsFinds(t *testing.T) {
 		t.Errorf("a right layer: %s", got)
 	}
 	got := record(t, func(r testing.TB) { layertest.CheckThreads(r, text("threads"), x) })
-	if !strings.Contains(got, "top data 0[1]") || !strings.Contains(got, "with 3") {
+	if !strings.Contains(got, `top 0 "y" data, element 1 at [0 1] is `) || !strings.Contains(got, "with 3") {
 		t.Errorf("a layer that depends on the threads: %q", got)
 	}
 }
@@ -195,7 +195,7 @@ func TestCheckAllocsFinds(t *testing.T) {
 	if got := record(t, func(r testing.TB) {
 		layertest.CheckAllocs(r, text("allocates"), x)
 		unchecked = r.(*recorder).logged
-	}); !unchecked && !strings.Contains(got, "allocate 1 times") {
+	}); !unchecked && !strings.Contains(got, "allocate 1 times per pass") {
 		t.Errorf("a layer that allocates: %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package layertest
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -10,9 +11,8 @@ import (
 )
 
 // CheckThreads runs both passes of the layer that the text describes with one,
-// two, three and four threads, and fails the test unless all numbers are the
-// same to the bit. The bottoms should be large enough for several threads to
-// have something to do.
+// two, three and four threads, and fails the test unless all results are the same
+// bit for bit. The bottoms should be large enough to keep several threads busy.
 func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	var first []result
@@ -27,7 +27,7 @@ func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
 		for i, r := range got {
 			for k, v := range r.values {
 				if math.Float32bits(v) != math.Float32bits(first[i].values[k]) {
-					t.Errorf("%s[%d] is %g with one thread and %g with %d", r.name, k, first[i].values[k], v, threads)
+					t.Errorf("%s, %s is %g with one thread and %g with %d", r.name, element(k, r.shape), first[i].values[k], v, threads)
 					break
 				}
 			}
@@ -35,13 +35,14 @@ func CheckThreads(t testing.TB, text string, bottom ...*blob.Blob) {
 	}
 }
 
-// result is what a pass has left in an array.
+// A result is an array that a pass has computed.
 type result struct {
-	name   string
+	name   string // such as: top 0 "y" data
+	shape  []int
 	values []float32
 }
 
-// passes runs both passes on copies of the bottoms and returns all results.
+// passes runs both passes on copies of the bottoms and returns the results.
 func passes(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) []result {
 	t.Helper()
 	f := copied(t, env, text, bottom)
@@ -63,16 +64,16 @@ func copied(t testing.TB, env *layers.Env, text string, bottom []*blob.Blob) *Fi
 	return f
 }
 
-// pass runs both passes of a layer and returns all results. The gradients of the
-// bottoms are not numbers before, so that those show which are not written.
+// pass runs both passes of a layer and returns the results. The diffs of the bottoms
+// are NaN at first, so that elements that are not written show.
 func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
 	t.Helper()
 	if err := forward(); err != nil {
 		t.Fatal(err)
 	}
 	var results []result
-	keep := func(name string, values []float32) {
-		results = append(results, result{name, append([]float32(nil), values...)})
+	keep := func(name string, b *blob.Blob, values []float32) {
+		results = append(results, result{name, slices.Clone(b.Shape()), slices.Clone(values)})
 	}
 	for i, b := range f.Bottom {
 		if f.Propagate[i] {
@@ -80,7 +81,7 @@ func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
 		}
 	}
 	for i, b := range f.Top {
-		keep("top data "+string(rune('0'+i)), b.Data())
+		keep(f.topName(i)+" data", b, b.Data())
 		if w := f.lossWeight(i); w == 0 {
 			layers.NewRand(uint64(i), "top diff").Gaussian(b.MutableDiff(), 0, 1, 0)
 		}
@@ -93,23 +94,23 @@ func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
 	}
 	for i, b := range f.Bottom {
 		if f.Propagate[i] {
-			keep("bottom diff "+string(rune('0'+i)), b.Diff())
+			keep(f.bottomName(i)+" diff", b, b.Diff())
 		}
 	}
 	for i, b := range f.Params() {
-		keep("param data "+string(rune('0'+i)), b.Data())
-		keep("param diff "+string(rune('0'+i)), b.Diff())
+		keep(f.paramName(i)+" data", b, b.Data())
+		keep(f.paramName(i)+" diff", b, b.Diff())
 	}
 	return results
 }
 
 // CheckAllocs fails the test if the passes of the layer that the text describes
-// allocate memory, once they have run for the first time. Of a data layer the
-// reading ahead counts too, after eight batches.
+// allocate memory after their first run. For a data layer that includes reading
+// ahead, after eight batches.
 func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
 	t.Helper()
 	if raceEnabled {
-		t.Log("allocations are not checked: the race detector makes some")
+		t.Log("SKIPPED: the race detector itself allocates")
 		return
 	}
 	pool := parallel.NewPool(2)
@@ -135,6 +136,6 @@ func CheckAllocs(t testing.TB, text string, bottom ...*blob.Blob) {
 	}
 	allocs := testing.AllocsPerRun(20, run)
 	if allocs != 0 {
-		t.Errorf("Reshape, Forward and Backward allocate %v times a pass", allocs)
+		t.Errorf("Reshape, Forward and Backward allocate %v times per pass", allocs)
 	}
 }

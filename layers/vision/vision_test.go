@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/layers/vision"
@@ -31,6 +32,9 @@ func spread(shape ...int) *blob.Blob {
 	}
 	return b
 }
+
+// TestGolden runs Caffe's golden cases.
+func TestGolden(t *testing.T) { layertest.Golden(t, reference.GoldenFS(t, "layers")) }
 
 func TestGradient(t *testing.T) {
 	tests := []struct {

@@ -1,0 +1,13 @@
+package loss_test
+
+import (
+	"testing"
+
+	"github.com/gocaffe/gocaffe/layers/layertest"
+)
+
+func TestMain(m *testing.M) {
+	layertest.Main(m,
+		layertest.Exception{Type: "Accuracy", Check: layertest.Gradient, Reason: "it has no backward pass"},
+	)
+}

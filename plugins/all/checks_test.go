@@ -1,0 +1,80 @@
+package all
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// module is the path of this module, with the slash that follows it.
+const module = "github.com/gocaffe/gocaffe/"
+
+// TestEveryTypeIsChecked walks the registry and demands that the tests of each
+// type's package end in layertest.Main: so every type has a comparison with
+// reference values, a gradient check, a comparison of GPU and host and a
+// description of every option, or the TestMain of its package gives the reason why
+// it has not.
+func TestEveryTypeIsChecked(t *testing.T) {
+	checked := make(map[string]bool) // by package
+	for _, typ := range layers.Types() {
+		pkg := layers.Lookup(typ).Package()
+		folder, ours := strings.CutPrefix(pkg, module)
+		if !ours {
+			t.Errorf("layer type %s is from package %s, which is not of this module", typ, pkg)
+			continue
+		}
+		if _, known := checked[pkg]; !known {
+			checked[pkg] = endsInMain(t, filepath.Join("..", "..", filepath.FromSlash(folder)))
+		}
+		if !checked[pkg] {
+			t.Errorf("layer type %s: no TestMain of package %s calls layertest.Main, so nothing demands that the type is checked", typ, pkg)
+		}
+	}
+	if len(checked) < 10 {
+		t.Errorf("the types are from %d packages, want at least 10", len(checked))
+	}
+}
+
+// endsInMain reports whether the tests in a folder have a TestMain that calls
+// layertest.Main first of all.
+func endsInMain(t *testing.T, folder string) bool {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "TestMain" {
+				return len(f.Body.List) > 0 && callsMain(f.Body.List[0])
+			}
+		}
+	}
+	return false
+}
+
+func callsMain(s ast.Stmt) bool {
+	e, ok := s.(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	call, ok := e.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := f.X.(*ast.Ident)
+	return ok && pkg.Name == "layertest" && f.Sel.Name == "Main"
+}
