@@ -112,6 +112,8 @@ func (l *caffeLog) solver(event any) {
 		l.test(e)
 	case *solver.TestInterrupted:
 		l.print("solver.cpp:396", "Test interrupted.")
+	case *solver.SnapshotFailed:
+		l.warn("solver.cpp:464", e.String())
 	case *solver.Snapshotting:
 		if e.State {
 			l.print("sgd_solver.cpp:284", "Snapshotting solver state to binary proto file %s", e.Path)

@@ -133,6 +133,13 @@ type Snapshotted struct {
 	Model, State string
 }
 
+// SnapshotFailed is sent when a snapshot during Solve or Step cannot be written.
+// Training goes on, and the next display tries again.
+type SnapshotFailed struct {
+	Iter int
+	Err  error
+}
+
 // FinalLoss is sent at the end of Solve if "display" selects iteration Iter. It
 // has the loss of one more forward pass.
 type FinalLoss struct {

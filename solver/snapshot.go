@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/internal/filelock"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -84,20 +85,43 @@ func (s *Solver) probeSnapshot() error {
 	if prefix == "" {
 		return s.errorf("snapshot_prefix", "snapshot_prefix is not set, want the path that the names of snapshots begin with")
 	}
-	f, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"_iter_*.tempfile")
+	f, err := atomicfile.Create(s.snapshotName(".probe"))
+	if err == nil {
+		_, err = f.Write([]byte("gocaffe"))
+		f.Abort()
+	}
 	if err != nil {
 		return s.errorf("snapshot_prefix", "cannot write to snapshot_prefix %q: %w (make sure that the directory exists and is writable)",
 			prefix, bareError(err))
 	}
-	_, writeErr := f.WriteString("gocaffe")
-	closeErr := f.Close()
-	removeErr := os.Remove(f.Name())
-	for _, err := range []error{writeErr, closeErr, removeErr} {
-		if err != nil {
-			return s.errorf("snapshot_prefix", "cannot write to snapshot_prefix %q: %w", prefix, bareError(err))
-		}
-	}
 	return nil
+}
+
+// lockSnapshots takes the lock of snapshot_prefix, if there is one, and removes
+// what processes that were killed have left of their snapshots.
+func (s *Solver) lockSnapshots() (unlock func(), err error) {
+	prefix := s.param.GetSnapshotPrefix()
+	if prefix == "" || !s.param.GetSnapshotAfterTrain() && s.param.GetSnapshot() <= 0 {
+		return func() {}, nil
+	}
+	dir, base := filepath.Split(prefix)
+	lock, err := filelock.Acquire(dir + "." + base + ".lock")
+	var held *filelock.HeldError
+	switch {
+	case errors.As(err, &held) && held.PID != 0:
+		return nil, s.errorf("snapshot_prefix", "process %d trains with the same snapshot_prefix %q (it holds %s)", held.PID, prefix, held.Path)
+	case err != nil:
+		return nil, s.errorf("snapshot_prefix", "cannot lock snapshot_prefix %q: %w", prefix, err)
+	}
+	atomicfile.Clean(prefix + "_iter_")
+	return lock.Unlock, nil
+}
+
+// trySnapshot writes a snapshot, or keeps and sends the reason why it cannot.
+func (s *Solver) trySnapshot() {
+	if _, _, s.unsaved = s.Snapshot(); s.unsaved != nil {
+		emit(s, SnapshotFailed{Iter: s.iter, Err: s.unsaved})
+	}
 }
 
 // bareError returns the cause of a file error, without the file's name.

@@ -86,8 +86,9 @@ type Solver struct {
 	history []*blob.Blob // see rule.histories
 
 	iter        int
-	currentStep int  // of the multistep policy
-	stopped     bool // on the user's request
+	currentStep int   // of the multistep policy
+	stopped     bool  // on the user's request
+	unsaved     error // why the last snapshot failed; nil if it did not
 
 	updater updater
 	free    []*iteration // their events were sent

@@ -2,6 +2,7 @@ package solver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gocaffe/gocaffe/net"
 )
@@ -19,30 +20,38 @@ const (
 // Solve trains up to max_iter, with tests and snapshots on the way, writes the
 // last snapshot, and sends the final loss and test results, as Solve of Caffe's
 // solver.cpp does. If the user stops it, it writes the snapshot and returns nil,
-// and Stopped returns true.
+// and Stopped returns true. While it runs, no other process can train with the
+// same snapshot_prefix.
+//
+// Differs from Caffe: a snapshot that cannot be written does not end training.
+// A SnapshotFailed event is sent, and the next display tries again; Solve
+// returns the error if the last try has failed too.
 func (s *Solver) Solve(ctx context.Context) error {
 	if s.param.GetSnapshotAfterTrain() {
 		if err := s.probeSnapshot(); err != nil {
 			return err
 		}
 	}
+	unlock, err := s.lockSnapshots()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	emit(s, SolveStart{Net: s.net.Name(), Policy: s.param.GetLrPolicy(), Iter: s.iter, MaxIter: int(s.param.GetMaxIter())})
 	start := s.iter
 	if err := s.Step(ctx, int(s.param.GetMaxIter())-s.iter); err != nil {
 		return err
 	}
-	if s.param.GetSnapshotAfterTrain() && !due(s.iter, s.param.GetSnapshot()) {
-		if _, _, err := s.Snapshot(); err != nil {
-			return err
-		}
+	if s.param.GetSnapshotAfterTrain() && !due(s.iter, s.param.GetSnapshot()) || s.unsaved != nil {
+		s.trySnapshot()
 	}
 	if !s.stopped {
 		if err := s.showFinal(ctx, start); err != nil {
-			return err
+			return errors.Join(s.unsaved, err)
 		}
 	}
 	emit(s, Finished{Iter: s.iter, Early: s.stopped})
-	return nil
+	return s.unsaved
 }
 
 // showFinal sends the loss and the test results of the trained weights.
@@ -106,16 +115,14 @@ func (s *Solver) steps(ctx context.Context, start, stop int) error {
 			return err
 		}
 		action := s.action()
-		snapshot := due(s.iter, s.param.GetSnapshot()) || action == Snapshot
+		snapshot := due(s.iter, s.param.GetSnapshot()) || action == Snapshot || s.unsaved != nil && due(s.iter, s.param.GetDisplay())
 		if snapshot || action == Stop || s.iter == stop {
 			if err := s.net.Wait(); err != nil {
 				return err
 			}
 		}
 		if snapshot {
-			if _, _, err := s.Snapshot(); err != nil {
-				return err
-			}
+			s.trySnapshot()
 		}
 		if action == Stop {
 			s.stopped = true

@@ -32,6 +32,11 @@ func (e *Diverged) String() string {
 const divergedHint = "Try a lower base_lr, clip_gradients, or scaled input data, and restart from the beginning or an earlier snapshot."
 
 // String describes the event in one line.
+func (e *SnapshotFailed) String() string {
+	return fmt.Sprintf("%v; training goes on, and the next display tries again", e.Err)
+}
+
+// String describes the event in one line.
 func (e *Saturated) String() string {
 	return fmt.Sprintf("The loss is %s at iteration %d: the net gives every true class a probability of 0. "+
 		"The scores are out of range, or labels do not match num_output. Try a lower base_lr or scaled input data.",

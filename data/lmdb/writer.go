@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
 )
 
 // pageSize is that of new files: the one that liblmdb takes on most machines.
@@ -20,7 +22,7 @@ const pageSize = 4096
 type Writer struct {
 	dir     string
 	madeDir bool
-	file    *os.File // nil after Commit or Abort
+	file    *atomicfile.File // nil after Commit or Abort
 	out     *bufio.Writer
 	next    uint64 // number of the next page to write
 
@@ -52,7 +54,9 @@ func Create(dir string, replace bool) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if w.file, err = os.CreateTemp(dir, "."+dataFile+".*.tmp"); err != nil {
+	path := filepath.Join(dir, dataFile)
+	atomicfile.Clean(path)
+	if w.file, err = atomicfile.Create(path); err != nil {
 		w.removeDir()
 		return nil, fmt.Errorf("%s: cannot make an LMDB database: %w", dir, errors.Unwrap(err))
 	}
@@ -192,22 +196,11 @@ func (w *Writer) Commit() (err error) {
 	if _, err := w.file.WriteAt(w.metaPages(root, depth), 0); err != nil {
 		return err
 	}
-	if err := w.file.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := w.file.Sync(); err != nil {
-		return err
-	}
-	if err := w.file.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(w.file.Name(), filepath.Join(w.dir, dataFile)); err != nil {
-		return err
-	}
+	file := w.file
 	w.file = nil
-	if d, err := os.Open(w.dir); err == nil {
-		d.Sync() // makes the name last through a loss of power, where folders can be synced
-		d.Close()
+	if err := file.Commit(); err != nil {
+		w.removeDir()
+		return err
 	}
 	return nil
 }
@@ -218,8 +211,7 @@ func (w *Writer) Abort() {
 	if w.file == nil {
 		return
 	}
-	w.file.Close()
-	os.Remove(w.file.Name())
+	w.file.Abort()
 	w.file = nil
 	w.removeDir()
 }

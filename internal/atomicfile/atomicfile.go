@@ -1,61 +1,191 @@
-// Package atomicfile writes files that are either whole or not there.
+// Package atomicfile writes files that are either complete or absent.
+//
+// A file is written under a temporary name in the folder that it will be in,
+// synced to the disk and renamed. Temporary names hold the machine and the
+// process, so that Clean can remove those of processes that were killed.
 package atomicfile
 
 import (
 	"bufio"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
-// Write makes the file at path from what write gives to its argument. The bytes
-// go to a temporary file in the same folder, which is synced to the disk and
-// then renamed. When anything fails, a file that was at path before is
-// untouched, the temporary file is removed, and the error names path.
-func Write(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // the temporary name says nothing to the user
-		}
-		return &fs.PathError{Op: "write", Path: path, Err: err}
-	}
-	defer func() {
-		if err != nil {
-			f.Close() // a second Close is harmless
-			os.Remove(f.Name())
-			err = &fs.PathError{Op: "write", Path: path, Err: err}
-		}
-	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	if err := write(buffered); err != nil {
-		return err
-	}
-	if err := buffered.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+// A File is being written under a temporary name. Commit gives it its own,
+// Abort removes it; one of them must be called.
+type File struct {
+	path string
+	file *os.File // nil after Commit or Abort
 }
 
-// WriteBytes is Write for bytes that are at hand.
+// Create begins to write the file path. A file that exists stays as it is until
+// Commit.
+func Create(path string) (*File, error) {
+	err := failing(OpCreate, path)
+	var f *os.File
+	if err == nil {
+		f, err = os.CreateTemp(filepath.Dir(path), TempPattern(filepath.Base(path)))
+	}
+	if err != nil {
+		return nil, named(path, err)
+	}
+	return &File{path: path, file: f}, nil
+}
+
+// Write appends p.
+func (f *File) Write(p []byte) (int, error) {
+	if err := failing(OpWrite, f.path); err != nil {
+		n, _ := f.file.Write(p[:len(p)/2]) // a full disk takes a part
+		return n, named(f.path, err)
+	}
+	n, err := f.file.Write(p)
+	return n, named(f.path, err)
+}
+
+// WriteAt writes p at an offset.
+func (f *File) WriteAt(p []byte, offset int64) (int, error) {
+	err := failing(OpWrite, f.path)
+	n := 0
+	if err == nil {
+		n, err = f.file.WriteAt(p, offset)
+	}
+	return n, named(f.path, err)
+}
+
+// Commit syncs the file and gives it its name in place of any other of that
+// name. If it fails, the file is removed, and the other stays.
+func (f *File) Commit() error {
+	temp := f.file.Name()
+	steps := []struct {
+		op Op
+		do func() error
+	}{
+		{OpSync, func() error { return errors.Join(f.file.Chmod(0o644), f.file.Sync()) }},
+		{OpClose, f.file.Close},
+		{OpRename, func() error { return os.Rename(temp, f.path) }},
+	}
+	for _, s := range steps {
+		err := failing(s.op, f.path)
+		if err == nil {
+			err = s.do()
+		}
+		if err != nil {
+			f.Abort()
+			return named(f.path, err)
+		}
+	}
+	f.file = nil
+	// The file has its name now, and what was there is gone: that the rename
+	// may not last through a loss of power is no reason to call it failed.
+	_ = syncDir(filepath.Dir(f.path))
+	return nil
+}
+
+// Abort removes what was written. After Commit it does nothing.
+func (f *File) Abort() {
+	if f.file == nil {
+		return
+	}
+	f.file.Close() // harmless if it is closed
+	os.Remove(f.file.Name())
+	f.file = nil
+}
+
+// Write makes the file path from what write gives to its argument. If anything
+// fails, a file that exists stays as it is, and the error names path.
+func Write(path string, write func(io.Writer) error) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	if err = write(buffered); err == nil {
+		err = buffered.Flush()
+	}
+	if err != nil {
+		f.Abort()
+		return named(path, err)
+	}
+	return f.Commit()
+}
+
+// WriteBytes is Write for bytes in memory.
 func WriteBytes(path string, data []byte) error {
 	return Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// named returns an error that names the file the user asked for, and not its
+// temporary name.
+func named(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var pe *fs.PathError
+	var le *os.LinkError
+	switch {
+	case errors.As(err, &pe) && pe.Path == path:
+		return err
+	case errors.As(err, &pe):
+		err = pe.Err
+	case errors.As(err, &le):
+		err = le.Err
+	}
+	return &fs.PathError{Op: "write", Path: path, Err: err}
+}
+
+// Temporary names are .NAME.hMACHINE.pPROCESS.RANDOM.tmp.
+const tempEnd = ".tmp"
+
+// TempPattern returns the pattern, for os.CreateTemp and os.MkdirTemp, of a
+// temporary file or folder that Clean removes with those of the file base.
+func TempPattern(base string) string {
+	return fmt.Sprintf(".%s.h%08x.p%d.*%s", base, machine(), os.Getpid(), tempEnd)
+}
+
+// machine returns a number for this machine: a folder may be shared by several,
+// and a process number says nothing elsewhere.
+func machine() uint32 {
+	name, _ := os.Hostname()
+	h := fnv.New32a()
+	io.WriteString(h, name)
+	return h.Sum32()
+}
+
+// Clean removes the temporary files and folders of processes that have ended
+// without doing so, of files whose paths begin with prefix. What it cannot
+// remove it leaves.
+func Clean(prefix string) {
+	dir, base := filepath.Split(prefix)
+	entries, err := os.ReadDir(filepath.Clean(dir + "."))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, "."+base) && abandoned(name) {
+			os.RemoveAll(filepath.Join(dir, name))
+		}
+	}
+}
+
+// abandoned reports whether a name is that of a temporary file of this machine
+// whose process has ended.
+func abandoned(name string) bool {
+	fields := strings.Split(name, ".")
+	if len(fields) < 5 || !strings.HasSuffix(name, tempEnd) {
+		return false
+	}
+	host, process := fields[len(fields)-4], fields[len(fields)-3]
+	pid, err := strconv.Atoi(strings.TrimPrefix(process, "p"))
+	return host == fmt.Sprintf("h%08x", machine()) && strings.HasPrefix(process, "p") && err == nil && !alive(pid)
 }
