@@ -53,6 +53,8 @@ var allowed = []struct {
 	{"layers/...", "blob caffepb cuda event kernel layers parallel prototxt"},
 	{"plugins/all", "plugins/..."},
 	{"plugins/...", "blob caffepb cuda event kernel layers parallel plugins/margin prototxt"},
+	{"examples/inference", "caffepb data layers/all net"},
+	{"examples/library", "blobtensor caffepb event layers/all net prototxt solver"},
 	{"examples/...", "blob caffepb cuda data/... event kernel layers layers/feed parallel prototxt"},
 	{"net", "blob caffepb cuda event internal/cfmt internal/near kernel layers parallel prototxt"},
 	{"solver", "blob caffepb cuda event internal/atomicfile internal/cfmt internal/filelock internal/near kernel layers net parallel prototxt"},
