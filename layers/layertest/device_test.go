@@ -13,18 +13,18 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestGoldenDevice runs the golden cases on a GPU, also those of layers that run
-// on the host.
+// TestGoldenDevice runs the golden cases on a GPU, including those of layers without
+// GPU code.
 func TestGoldenDevice(t *testing.T) {
 	layertest.GoldenOn(t, reference.GoldenFS(t, "layers"), cudatest.Device(t))
 }
 
-// TestCheckDeviceFinds checks that a layer without a version for a GPU is named,
-// and that one with it passes.
+// TestCheckDeviceFinds checks that a layer without GPU code fails, and that one with
+// it passes.
 func TestCheckDeviceFinds(t *testing.T) {
 	d, x := cudatest.Device(t), layertest.Gaussian(1, 2, 3)
 	if got := record(t, func(r testing.TB) { layertest.CheckDevice(r, d, 1e-5, text(""), x) }); got != "type Square has no GPU code, it runs on the host\n" {
-		t.Errorf("a layer of the host: %q", got)
+		t.Errorf("a layer without GPU code: %q", got)
 	}
 	if got := record(t, func(r testing.TB) {
 		layertest.CheckDevice(r, d, 1e-5, `layer { type: "ReLU" bottom: "x" top: "y" }`, x)
@@ -33,7 +33,7 @@ func TestCheckDeviceFinds(t *testing.T) {
 	}
 }
 
-// twice computes y = 2x, wrongly on a device if it has one of several bugs.
+// twice computes y = 2x. It may have one of several bugs in its GPU code.
 type twice struct {
 	layers.OnRecordableDevice
 	env *layers.Env
@@ -53,7 +53,7 @@ func (l *twice) SetUp(_, _ []*blob.Blob) error { return nil }
 
 func (l *twice) Reshape(bottom, top []*blob.Blob) error { return top[0].ReshapeLike(bottom[0]) }
 
-// factor is 2, or with the bug pass it depends on the pass.
+// factor returns 2, or with the bug "pass" a number that depends on the pass.
 func (l *twice) factor() float32 {
 	if l.bug == "pass" {
 		return 2 + float32(l.env.Pass)

@@ -2,9 +2,10 @@
 // layer with reference values (Golden), Backward with the central difference
 // (CheckGradient) and the GPU with the host (CheckDevice). It checks what every
 // layer promises: results that do not depend on the number of threads
-// (CheckThreads), passes that allocate nothing (CheckAllocs) and errors that name
-// the place in the file (CheckError). Main demands the first three, and a
-// description of every option, for each layer type of a package.
+// (CheckThreads), passes that allocate nothing (CheckAllocs), errors that name the
+// place in the file (CheckError), and data that depend on the seed and the pass
+// alone (CheckData). Main demands the first three, and a description of every
+// option, for each layer type of a package.
 //
 // A test describes a layer as a net would, and sets it up without a net:
 //

@@ -92,7 +92,7 @@ func (l *square) Backward(_ context.Context, top []*blob.Blob, propagateDown []b
 	return nil
 }
 
-// recorder is a testing.TB that keeps what it is told.
+// recorder is a testing.TB that keeps the messages of a check.
 type recorder struct {
 	testing.TB
 	failed   bool
@@ -113,7 +113,7 @@ func (r *recorder) Fatal(args ...any) {
 	runtime.Goexit()
 }
 
-// record returns what a check says about a layer of the given type.
+// record runs a check and returns its messages.
 func record(t *testing.T, check func(t testing.TB)) string {
 	r := &recorder{TB: t}
 	done := make(chan struct{})
@@ -132,7 +132,7 @@ func text(bug string) string {
 	return fmt.Sprintf(`layer { type: "Square%s" bottom: "x" top: "y" }`, bug)
 }
 
-// TestCheckGradientFinds gives layers with bugs to the checker.
+// TestCheckGradientFinds checks layers with bugs.
 func TestCheckGradientFinds(t *testing.T) {
 	for bug, want := range map[string]string{
 		"":               "",
@@ -150,7 +150,7 @@ func TestCheckGradientFinds(t *testing.T) {
 			layertest.CheckGradient(r, f, layertest.GradientOptions{})
 		})
 		if want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("bug %q: checker says %q, want %q", bug, got, want)
+			t.Errorf("bug %q: got %q, want %q", bug, got, want)
 		}
 	}
 }
@@ -165,12 +165,24 @@ func TestCheckGradientKink(t *testing.T) {
 		})
 	}
 	if got := check(layertest.GradientOptions{}, 1, 0.004, -1); !strings.Contains(got, `bottom 0 "x", element 1: `) {
-		t.Errorf("a kink is not seen: %q", got)
+		t.Errorf("a kink is not found: %q", got)
 	}
 	if got := check(layertest.GradientOptions{KinkRange: 0.011}, 1, 0.004, -1); got != "" {
-		t.Errorf("a kink is not left out: %q", got)
+		t.Errorf("an element at a kink is checked: %q", got)
 	}
 	if got := check(layertest.GradientOptions{KinkRange: 0.011}, 0.004); !strings.Contains(got, "no element was checked") {
+		t.Errorf("a check of nothing passes: %q", got)
+	}
+}
+
+// TestCheckGradientOfNothing checks that a check fails if no bottom and no weights
+// are left to check.
+func TestCheckGradientOfNothing(t *testing.T) {
+	got := record(t, func(r testing.TB) {
+		f := layertest.New(r, text(""), layertest.Gaussian(1, 2, 3))
+		layertest.CheckGradient(r, f, layertest.GradientOptions{Bottoms: []int{}, Params: []int{}})
+	})
+	if !strings.Contains(got, "there is no gradient to check") {
 		t.Errorf("a check of nothing passes: %q", got)
 	}
 }
@@ -178,7 +190,7 @@ func TestCheckGradientKink(t *testing.T) {
 func TestCheckThreadsFinds(t *testing.T) {
 	x := layertest.Gaussian(1, 2, 3)
 	if got := record(t, func(r testing.TB) { layertest.CheckThreads(r, text(""), x) }); got != "" {
-		t.Errorf("a right layer: %s", got)
+		t.Errorf("a correct layer: %s", got)
 	}
 	got := record(t, func(r testing.TB) { layertest.CheckThreads(r, text("threads"), x) })
 	if !strings.Contains(got, `top 0 "y" data, element 1 at [0 1] is `) || !strings.Contains(got, "with 3") {
@@ -189,7 +201,7 @@ func TestCheckThreadsFinds(t *testing.T) {
 func TestCheckAllocsFinds(t *testing.T) {
 	x := layertest.Gaussian(1, 2, 3)
 	if got := record(t, func(r testing.TB) { layertest.CheckAllocs(r, text(""), x) }); got != "" {
-		t.Errorf("a right layer: %s", got)
+		t.Errorf("a correct layer: %s", got)
 	}
 	unchecked := false // by a program with the race detector
 	if got := record(t, func(r testing.TB) {

@@ -7,7 +7,7 @@ func (f *Fixture) bottomName(i int) string {
 	return fmt.Sprintf("bottom %d %q", i, f.Spec.Param.GetBottom()[i])
 }
 
-// topName names a top in a message: top 0 "y", or top 0 if the layer has left it out.
+// topName names a top in a message: top 0 "y", or top 0 if the text leaves it out.
 func (f *Fixture) topName(i int) string {
 	if tops := f.Spec.Param.GetTop(); i < len(tops) {
 		return fmt.Sprintf("top %d %q", i, tops[i])
