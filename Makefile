@@ -5,7 +5,7 @@ BIN    := bin/gocaffe
 export CGO_ENABLED ?= 0
 
 # packages that run goroutines of their own; the race detector needs a C compiler
-RACE   := ./data/... ./parallel ./internal/kernel ./layers/datalayer ./layers/feed ./net ./solver
+RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
 .PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
@@ -31,7 +31,7 @@ race: ## the concurrent packages under the race detector
 	fi
 
 noasm: ## the tests of the kernels and layers without assembly
-	$(GO) test -short -tags noasm ./parallel ./internal/kernel ./layers/...
+	$(GO) test -short -tags noasm ./parallel ./kernel ./internal/kernel/... ./layers/...
 
 cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...

@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/conv"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -30,16 +30,16 @@ type ConvParams struct {
 //
 // and their gradients have the same shapes. A Conv has work space of its own, so
 // two goroutines must not use it at the same time.
-type Conv struct{ conv *kernel.Conv }
+type Conv struct{ conv *conv.Conv }
 
 // NewConv returns the convolution of the given geometry, or an error that says
 // which of its values is impossible.
 func NewConv(g ConvParams) (*Conv, error) {
-	conv, err := kernel.NewConv(kernel.ConvParams(g))
+	c, err := conv.New(conv.Params(g))
 	if err != nil {
 		return nil, err
 	}
-	return &Conv{conv}, nil
+	return &Conv{c}, nil
 }
 
 // OutShape returns the spatial shape of y.
@@ -56,7 +56,7 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.
 func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
-	c.conv.BackwardData(p, dy, weight, dx)
+	c.conv.BackwardData(p, weight, dy, dx)
 }
 
 // BackwardWeights adds the gradient of weight to dweight and, unless dbias is

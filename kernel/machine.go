@@ -3,18 +3,19 @@ package kernel
 import (
 	"time"
 
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // Variant returns the instructions that the functions use on this machine:
 // "avx512", "avx2" or "generic".
-func Variant() string { return kernel.Variant() }
+func Variant() string { return cpu.Active().String() }
 
 // PeakFlops measures, for about 50 ms, how many floating-point operations the
 // pool's threads can compute, in GFLOP/s: multiply-adds in registers, the bound
 // on the speed of Gemm and Conv.
-func PeakFlops(p *parallel.Pool) float64 { return kernel.PeakFlops(p) }
+func PeakFlops(p *parallel.Pool) float64 { return gemm.PeakFlops(p) }
 
 // PeakBandwidth measures, for about 50 ms, how fast the pool's threads together
 // read and write memory, in GB/s, by scaling one slice into another: the bound on

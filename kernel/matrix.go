@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -10,7 +10,7 @@ import (
 // argument is set: a is then stored as (k,m), b as (n,k). lda, ldb and ldc are
 // the distances between rows as stored. If beta is 0, C is written but not read.
 func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	kernel.Gemm(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	gemm.Gemm(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
 // Gemv computes y = alpha op(A) x + beta y of a row-major (m,n) matrix A, whose
@@ -18,5 +18,5 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 // op transposes A, so x has m elements and y has n. If beta is 0, y is written but
 // not read.
 func Gemv(p *parallel.Pool, trans bool, m, n int, alpha float32, a []float32, lda int, x []float32, beta float32, y []float32) {
-	kernel.Gemv(p, trans, m, n, alpha, a, lda, x, beta, y)
+	gemm.Gemv(p, trans, m, n, alpha, a, lda, x, beta, y)
 }

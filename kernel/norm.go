@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -21,7 +21,7 @@ type Norm struct {
 	Mean, Variance []float32 // input of Forward, output of ForwardBatch
 	InvStd         []float32 // 1/√(Variance + Eps), set by both
 
-	norm kernel.Norm
+	norm norm.Norm
 }
 
 // Resize sets the sizes and allocates the statistics if C has changed.
@@ -32,7 +32,7 @@ func (m *Norm) Resize(n, c, s int) {
 }
 
 // inside returns the implementation with the inputs that the fields hold.
-func (m *Norm) inside() *kernel.Norm {
+func (m *Norm) inside() *norm.Norm {
 	in := &m.norm
 	in.N, in.C, in.S = m.N, m.C, m.S
 	in.Factor, in.Shift, in.Slope, in.Eps = m.Factor, m.Shift, m.Slope, m.Eps
@@ -41,11 +41,11 @@ func (m *Norm) inside() *kernel.Norm {
 }
 
 // Forward computes y from x and the given Mean and Variance. y may be x.
-func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, y, x) }
+func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, x, y) }
 
 // ForwardBatch sets Mean and Variance to those of x, the variance being the
 // biased one, and computes y. y may be x.
-func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, y, x) }
+func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, x, y) }
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if
 // batch is set and Forward otherwise. With dz, the gradient of z, being dy where
@@ -59,5 +59,5 @@ func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().Forwa
 // where sums and means are over each channel. x, dy and dx are (N,C,S), sum and
 // dot are (C). dx may be dy, or nil if it is not wanted.
 func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
-	m.inside().Backward(p, dx, x, dy, sum, dot, batch)
+	m.inside().Backward(p, batch, x, dy, dx, sum, dot)
 }

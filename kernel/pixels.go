@@ -1,7 +1,8 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/pixels"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -22,7 +23,7 @@ var pixelLoop = parallel.Loop[pixelArgs]{Body: func(a *pixelArgs, _, i, j int) {
 	if a.means != nil {
 		means = a.means[from:to]
 	}
-	kernel.Pixels(a.y[i:j], a.x[from:to], means, a.mean, a.scale, a.mirrored)
+	pixels.Scale(a.mirrored, a.mean, a.scale, a.x[from:to], means, a.y[i:j])
 }}
 
 // Pixels sets y to (x - mean) scale or, unless means is nil, to
@@ -30,12 +31,12 @@ var pixelLoop = parallel.Loop[pixelArgs]{Body: func(a *pixelArgs, _, i, j int) {
 // set, y gets the elements in reverse order: its last one is that of x[0].
 func Pixels(p *parallel.Pool, mirrored bool, mean, scale float32, x []byte, means, y []float32) {
 	if direct(p, len(y)) {
-		kernel.Pixels(y, x, means, mean, scale, mirrored)
+		pixels.Scale(mirrored, mean, scale, x, means, y)
 		return
 	}
-	check("Pixels", len(x), len(y))
+	vec.Check("Pixels", len(x), len(y))
 	if means != nil {
-		check("Pixels", len(means), len(y))
+		vec.Check("Pixels", len(means), len(y))
 	}
-	pixelLoop.Run(p, len(y), block, pixelArgs{mirrored: mirrored, mean: mean, scale: scale, x: x, means: means, y: y})
+	pixelLoop.Run(p, len(y), vec.Block, pixelArgs{mirrored: mirrored, mean: mean, scale: scale, x: x, means: means, y: y})
 }

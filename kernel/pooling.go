@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/pool"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -19,25 +19,25 @@ type PoolParams struct {
 // index within the plane: of equal ones the first, -1 if there is none. x is
 // (Planes,H,W); y and mask are (Planes,OutH,OutW).
 func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32) {
-	kernel.MaxPoolForward(p, kernel.PoolParams(g), x, y, mask)
+	pool.MaxForward(p, pool.Params(g), x, y, mask)
 }
 
 // MaxPoolBackward sets dx to the gradient of MaxPoolForward: each dy is added to
 // the element that its mask points to. A mask outside the plane points to none.
 // mask and dy are (Planes,OutH,OutW), dx is (Planes,H,W).
 func MaxPoolBackward(p *parallel.Pool, g PoolParams, mask []int32, dy, dx []float32) {
-	kernel.MaxPoolBackward(p, kernel.PoolParams(g), dy, mask, dx)
+	pool.MaxBackward(p, pool.Params(g), mask, dy, dx)
 }
 
 // AvePoolForward sets y to the mean of each window. x is (Planes,H,W), y is
 // (Planes,OutH,OutW).
 func AvePoolForward(p *parallel.Pool, g PoolParams, x, y []float32) {
-	kernel.AvePoolForward(p, kernel.PoolParams(g), x, y)
+	pool.AveForward(p, pool.Params(g), x, y)
 }
 
 // AvePoolBackward sets dx to the gradient of AvePoolForward: each dy is divided
 // equally among the elements of its window. dy is (Planes,OutH,OutW), dx is
 // (Planes,H,W).
 func AvePoolBackward(p *parallel.Pool, g PoolParams, dy, dx []float32) {
-	kernel.AvePoolBackward(p, kernel.PoolParams(g), dy, dx)
+	pool.AveBackward(p, pool.Params(g), dy, dx)
 }

@@ -1,7 +1,8 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/rand"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -20,7 +21,7 @@ type Philox struct {
 // Uint32 returns the next word.
 func (r *Philox) Uint32() uint32 {
 	var w [1]uint32
-	kernel.PhiloxUint32s(w[:], r.Key, r.Stream, r.Offset)
+	rand.Words(r.Key, r.Stream, r.Offset, w[:])
 	r.Offset++
 	return w[0]
 }
@@ -32,7 +33,7 @@ func (r *Philox) Uint64() uint64 {
 }
 
 // Float32 returns a number in [0,1) made of the next word.
-func (r *Philox) Float32() float32 { return kernel.UniformFloat32(r.Uint32()) }
+func (r *Philox) Float32() float32 { return rand.Float32(r.Uint32()) }
 
 // philox are the arguments of a loop over random numbers.
 type philox struct {
@@ -44,33 +45,33 @@ type philox struct {
 
 var (
 	wordLoop = parallel.Loop[philox]{Body: func(r *philox, _, i, j int) {
-		kernel.PhiloxUint32s(r.words[i:j], r.key, r.stream, r.offset+uint64(i))
+		rand.Words(r.key, r.stream, r.offset+uint64(i), r.words[i:j])
 	}}
 	uniformLoop = parallel.Loop[philox]{Body: func(r *philox, _, i, j int) {
-		kernel.PhiloxUniform(r.y[i:j], r.a, r.b, r.key, r.stream, r.offset+uint64(i))
+		rand.Uniform(r.key, r.stream, r.offset+uint64(i), r.a, r.b, r.y[i:j])
 	}}
 	gaussianLoop = parallel.Loop[philox]{Body: func(r *philox, _, i, j int) {
-		kernel.PhiloxGaussian(r.y[i:j], r.a, r.b, r.key, r.stream, r.offset+uint64(i))
+		rand.Gaussian(r.key, r.stream, r.offset+uint64(i), r.a, r.b, r.y[i:j])
 	}}
 )
 
 // PhiloxUint32 sets y[i] to word offset+i of a stream.
 func PhiloxUint32(p *parallel.Pool, key, stream, offset uint64, y []uint32) {
 	if direct(p, len(y)) {
-		kernel.PhiloxUint32s(y, key, stream, offset)
+		rand.Words(key, stream, offset, y)
 		return
 	}
-	wordLoop.Run(p, len(y), block, philox{key: key, stream: stream, offset: offset, words: y})
+	wordLoop.Run(p, len(y), vec.Block, philox{key: key, stream: stream, offset: offset, words: y})
 }
 
 // PhiloxUniform sets y[i] to a random number in [a,b) made of word offset+i of a
 // stream.
 func PhiloxUniform(p *parallel.Pool, key, stream, offset uint64, a, b float32, y []float32) {
 	if direct(p, len(y)) {
-		kernel.PhiloxUniform(y, a, b, key, stream, offset)
+		rand.Uniform(key, stream, offset, a, b, y)
 		return
 	}
-	uniformLoop.Run(p, len(y), block, philox{key: key, stream: stream, offset: offset, a: a, b: b, y: y})
+	uniformLoop.Run(p, len(y), vec.Block, philox{key: key, stream: stream, offset: offset, a: a, b: b, y: y})
 }
 
 // PhiloxGaussian sets y[i] to element offset+i of a sequence of random numbers of
@@ -78,15 +79,15 @@ func PhiloxUniform(p *parallel.Pool, key, stream, offset uint64, a, b float32, y
 // the stream, by Box and Muller's method in float64.
 func PhiloxGaussian(p *parallel.Pool, key, stream, offset uint64, mean, std float32, y []float32) {
 	if direct(p, len(y)) {
-		kernel.PhiloxGaussian(y, mean, std, key, stream, offset)
+		rand.Gaussian(key, stream, offset, mean, std, y)
 		return
 	}
-	gaussianLoop.Run(p, len(y), block, philox{key: key, stream: stream, offset: offset, a: mean, b: std, y: y})
+	gaussianLoop.Run(p, len(y), vec.Block, philox{key: key, stream: stream, offset: offset, a: mean, b: std, y: y})
 }
 
 // DropoutMask sets mask[i] to 0 with probability ratio and to scale otherwise,
 // depending on word i of a stream. Dropout multiplies by the mask, forward and
 // backward; Caffe's scale is 1/(1-ratio).
 func DropoutMask(p *parallel.Pool, key, stream uint64, ratio, scale float32, mask []float32) {
-	kernel.DropoutMask(p, mask, key, stream, ratio, scale)
+	rand.DropoutMask(p, key, stream, ratio, scale, mask)
 }

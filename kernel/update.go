@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/gocaffe/gocaffe/internal/kernel"
+	"github.com/gocaffe/gocaffe/internal/kernel/update"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -12,33 +12,33 @@ type Rule byte
 const (
 	// SGD is the rule of sgd_solver.cpp:
 	// history = rate diff + momentum history, diff = history.
-	SGD = Rule(kernel.SGD)
+	SGD = Rule(update.SGD)
 
 	// Nesterov is the rule of nesterov_solver.cpp: as SGD, but
 	// diff = (1+momentum) history - momentum (history before).
-	Nesterov = Rule(kernel.Nesterov)
+	Nesterov = Rule(update.Nesterov)
 
 	// AdaGrad is the rule of adagrad_solver.cpp: history += diff²,
 	// diff = rate diff/(√history + delta).
-	AdaGrad = Rule(kernel.AdaGrad)
+	AdaGrad = Rule(update.AdaGrad)
 
 	// RMSProp is the rule of rmsprop_solver.cpp, where momentum is rms_decay:
 	// history = (1-momentum) diff² + momentum history,
 	// diff = rate diff/(√history + delta).
-	RMSProp = Rule(kernel.RMSProp)
+	RMSProp = Rule(update.RMSProp)
 
 	// AdaDelta is the rule of adadelta_solver.cpp. The histories are the averages
 	// of the squared gradients and of the squared updates:
 	// history = (1-momentum) diff² + momentum history,
 	// u = diff √((delta+history2)/(delta+history)),
 	// history2 = (1-momentum) u² + momentum history2, diff = rate u.
-	AdaDelta = Rule(kernel.AdaDelta)
+	AdaDelta = Rule(update.AdaDelta)
 
 	// Adam is the rule of adam_solver.cpp: history = (1-momentum) diff + momentum history,
 	// history2 = (1-momentum2) diff² + momentum2 history2,
 	// diff = rate history/(√history2 + delta). rate includes the correction
 	// √(1-momentum2ᵗ)/(1-momentumᵗ) of iteration t, counted from 1.
-	Adam = Rule(kernel.Adam)
+	Adam = Rule(update.Adam)
 )
 
 // An Update is one step of a solver on one param, in one pass over memory: the
@@ -58,12 +58,12 @@ type Update struct {
 
 // Run makes the update.
 func (u *Update) Run(p *parallel.Pool) {
-	inside := kernel.Update{
-		Rule:  kernel.Rule(u.Rule),
+	step := update.Step{
+		Rule:  update.Rule(u.Rule),
 		Param: u.Param, Diff: u.Diff, History: u.History, History2: u.History2,
 		Clip: u.Clip, Normalize: u.Normalize, Decay: u.Decay, L1: u.L1,
 		Rate: u.Rate, Momentum: u.Momentum, Momentum2: u.Momentum2, Delta: u.Delta,
 		Clear: u.Clear,
 	}
-	inside.Run(p)
+	step.Run(p)
 }

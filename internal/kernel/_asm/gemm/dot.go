@@ -1,4 +1,4 @@
-package main
+package gemm
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
 // dotQuad is of what the number of rows of x of a tile of dot products is a
@@ -14,7 +16,7 @@ const dotQuad = 4
 
 // dot writes a micro-kernel of dot products for some rows of x and of y.
 func (s *set) dot(name string, rows, cols int) {
-	name += s.name
+	name += s.Suffix
 	TEXT(name, NOSPLIT, "func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is a dotsFunc of %d rows of x and %d of y.", name, rows, cols))
@@ -33,8 +35,8 @@ func (s *set) dot(name string, rows, cols int) {
 	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
 		for range cols {
-			r := s.new()
-			s.zero(r)
+			r := s.Vec()
+			s.Clear(r)
 			sum[i] = append(sum[i], r)
 		}
 	}
@@ -44,18 +46,18 @@ func (s *set) dot(name string, rows, cols int) {
 	Comment("y comes from memory, once; the processor by itself fetches it too late.")
 	yv := make([]reg.VecVirtual, cols)
 	for j := range yv {
-		yv[j] = s.new()
+		yv[j] = s.Vec()
 		VMOVUPS(Mem{Base: ys[j], Index: p, Scale: 4}, yv[j])
 		PREFETCHT0(Mem{Base: ys[j], Index: p, Scale: 4, Disp: 2048})
 	}
-	xv := s.new()
+	xv := s.Vec()
 	for i := range sum {
 		VMOVUPS(Mem{Base: xs[i], Index: p, Scale: 4}, xv)
 		for j := range yv {
 			VFMADD231PS(xv, yv[j], sum[i][j])
 		}
 	}
-	ADDQ(Imm(uint64(s.bytes/4)), p)
+	ADDQ(Imm(uint64(s.Bytes()/4)), p)
 	k, err := Param("k").Resolve() // there may be no register left for it
 	if err != nil {
 		panic(err)
@@ -68,7 +70,7 @@ func (s *set) dot(name string, rows, cols int) {
 	for q := range cols * rows / dotQuad {
 		j, i := q/(rows/dotQuad), q%(rows/dotQuad)*dotQuad
 		a, b, e, f := sum[i][j], sum[i+1][j], sum[i+2][j], sum[i+3][j]
-		t := s.new()
+		t := s.Vec()
 		pair := func(a, b reg.VecVirtual) {
 			VUNPCKLPS(b, a, t)
 			VUNPCKHPS(b, a, a)
@@ -80,7 +82,7 @@ func (s *set) dot(name string, rows, cols int) {
 		VUNPCKHPD(e, a, a)
 		VADDPS(t, a, a)
 		half := a
-		if s.bytes == 64 {
+		if s.Bytes() == 64 {
 			half = YMM()
 			VEXTRACTF32X8(Imm(1), a, half)
 			VADDPS(a.AsY(), half, half)
@@ -91,6 +93,5 @@ func (s *set) dot(name string, rows, cols int) {
 		VADDPS(Mem{Base: c, Disp: 16 * q}, quarter, quarter)
 		VMOVUPS(quarter, Mem{Base: c, Disp: 16 * q})
 	}
-	VZEROUPPER()
-	RET()
+	simd.Ret()
 }

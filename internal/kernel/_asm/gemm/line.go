@@ -1,4 +1,4 @@
-package main
+package gemm
 
 import (
 	"fmt"
@@ -6,12 +6,14 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
 // line writes the micro-kernel for panels of the given number of rows and
 // blocks of the given number of vectors.
 func (s *set) line(rows, vectors int) {
-	name := fmt.Sprintf("line%s_%dx%d", s.name, rows, vectors)
+	name := fmt.Sprintf("line%s_%dx%d", s.Suffix, rows, vectors)
 	TEXT(name, NOSPLIT, "func(blocks, k int, x *float32, from *int32, off *int32, w, init, c *float32, to *int32, ldc int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the lineFunc of %d rows and %d vectors.", name, rows, vectors))
@@ -21,7 +23,7 @@ func (s *set) line(rows, vectors int) {
 	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
 		for range vectors {
-			sum[i] = append(sum[i], s.new())
+			sum[i] = append(sum[i], s.Vec())
 		}
 	}
 	at := make([]reg.GPVirtual, vectors)
@@ -78,12 +80,12 @@ func (s *set) line(rows, vectors int) {
 	MOVLQSX(Mem{Base: off, Disp: 4}, ow)
 	xv := make([]reg.VecVirtual, vectors)
 	for v := range xv {
-		xv[v] = s.new()
+		xv[v] = s.Vec()
 		VMOVUPS(Mem{Base: at[v], Index: o, Scale: 4}, xv[v])
 		PREFETCHT0(Mem{Base: at[v], Index: o, Scale: 4, Disp: 512})
 	}
 	for i := range sum {
-		wv := s.new()
+		wv := s.Vec()
 		VBROADCASTSS(Mem{Base: w, Index: ow, Scale: 4, Disp: 4 * i}, wv)
 		for v := range xv {
 			VFMADD231PS(wv, xv[v], sum[i][v])
@@ -98,6 +100,5 @@ func (s *set) line(rows, vectors int) {
 	each(func(m Mem, r reg.VecVirtual) { VMOVUPS(r, m) })
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
-	VZEROUPPER()
-	RET()
+	simd.Ret()
 }

@@ -1,0 +1,229 @@
+package conv
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
+)
+
+// apply writes a transform. load returns number (i,j) of its argument, column
+// by column; store takes number (i,j) of the result.
+func (s *set) apply(t transform, tmp reg.Register, load func(i, j int) reg.VecVirtual, store func(i, j int, r reg.VecVirtual)) {
+	parts := t.parts
+	if parts == nil || !s.inRegisters {
+		all := make([]int, t.to)
+		for i := range all {
+			all[i] = i
+		}
+		parts = []part{{all, t.step}}
+	}
+	for _, p := range parts {
+		held := make([][]reg.VecVirtual, t.to)
+		for i := range held {
+			held[i] = make([]reg.VecVirtual, t.from)
+		}
+		for j := range t.from {
+			p.step(s, cached(func(i int) reg.VecVirtual { return load(i, j) }), func(i int, r reg.VecVirtual) {
+				if s.inRegisters {
+					held[i][j] = r
+				} else {
+					VMOVUPS(r, Mem{Base: tmp, Disp: (i*t.from + j) * s.Bytes()})
+				}
+			})
+		}
+		for _, i := range p.rows {
+			in := func(j int) reg.VecVirtual { return held[i][j] }
+			if !s.inRegisters {
+				in = cached(func(j int) reg.VecVirtual {
+					r := s.Vec()
+					VMOVUPS(Mem{Base: tmp, Disp: (i*t.from + j) * s.Bytes()}, r)
+					return r
+				})
+			}
+			t.step(s, in, func(j int, r reg.VecVirtual) { store(i, j, r) })
+		}
+	}
+}
+
+// cached calls f once for each number.
+func cached(f func(i int) reg.VecVirtual) func(i int) reg.VecVirtual {
+	known := map[int]reg.VecVirtual{}
+	return func(i int) reg.VecVirtual {
+		if _, ok := known[i]; !ok {
+			known[i] = f(i)
+		}
+		return known[i]
+	}
+}
+
+// strided returns the addresses of n by n numbers that are step bytes apart.
+// The two pointers that it keeps go through a matrix column by column, and may
+// begin again.
+func strided(n int, base, step reg.GPVirtual) func(i, j int) Mem {
+	row := GP64()
+	IMUL3Q(Imm(uint64(n)), step, row)
+	low, high := GP64(), GP64()
+	begin := func() {
+		MOVQ(base, low)
+		LEAQ(Mem{Base: row, Index: row, Scale: 2}, high)
+		ADDQ(base, high)
+	}
+	begin()
+	column := 0
+	return func(i, j int) Mem {
+		if j < column {
+			begin()
+			column = 0
+		}
+		for ; column < j; column++ {
+			ADDQ(step, low)
+			ADDQ(step, high)
+		}
+		switch i {
+		case 0:
+			return Mem{Base: low}
+		case 1, 2, 4:
+			return Mem{Base: low, Index: row, Scale: uint8(i)}
+		case 3:
+			return Mem{Base: high}
+		default:
+			return Mem{Base: high, Index: row, Scale: 2}
+		}
+	}
+}
+
+// consecutive returns the addresses of numbers that are step bytes apart, asked
+// for one after the other or in jumps.
+func consecutive(base, step reg.GPVirtual) func(i int) Mem {
+	at, last := GP64(), -2
+	return func(i int) Mem {
+		switch {
+		case i == 0:
+			MOVQ(base, at)
+		case i == last+1:
+			ADDQ(step, at)
+		default:
+			IMUL3Q(Imm(uint64(i)), step, at)
+			ADDQ(base, at)
+		}
+		last = i
+		return Mem{Base: at}
+	}
+}
+
+// listed returns the addresses of numbers whose places are in a table.
+func listed(base, table reg.GPVirtual) func(i int) Mem {
+	return func(i int) Mem {
+		at := GP64()
+		MOVLQSX(Mem{Base: table, Disp: 4 * i}, at)
+		return Mem{Base: base, Index: at, Scale: 4}
+	}
+}
+
+func (s *set) load(m Mem) reg.VecVirtual {
+	r := s.Vec()
+	VMOVUPS(m, r)
+	return r
+}
+
+// bytesParam loads a number of float32 as a number of bytes.
+func bytesParam(name string) reg.GPVirtual {
+	r := GP64()
+	Load(Param(name), r)
+	SHLQ(Imm(2), r)
+	return r
+}
+
+func (s *set) begin(kind string, a algorithm, signature, doc string) {
+	name := "winograd" + kind + a.name + s.Suffix
+	TEXT(name, NOSPLIT, "func"+signature)
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is the %s of %s.", name, doc, a.label))
+}
+
+// spread writes a transform from places in a table to equal distances.
+func (s *set) spread(kind, doc string, a algorithm, t transform) {
+	s.begin(kind, a, "(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)", doc)
+	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
+	table := Load(Param("table"), GP64()).(reg.GPVirtual)
+	src := Load(Param("src"), GP64()).(reg.GPVirtual)
+	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
+	nextTile, nextXi := bytesParam("nextTile"), bytesParam("nextXi")
+	tmp := Load(Param("tmp"), GP64())
+	Label("tile")
+	from, to := listed(src, table), consecutive(dst, nextXi)
+	s.apply(t, tmp,
+		func(i, j int) reg.VecVirtual { return s.load(from(i*t.from + j)) },
+		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.to+j)) })
+	ADDQ(U32(uint32(4*t.from*t.from)), table)
+	ADDQ(nextTile, dst)
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
+	simd.Ret()
+}
+
+func (s *set) input(a algorithm) { s.spread("Input", "transform of the input", a, a.input) }
+
+func (s *set) grad(a algorithm) {
+	s.spread("Grad", "transform of the gradient of the output", a, a.grad)
+}
+
+// output writes the transform from equal distances to places in a table.
+func (s *set) output(a algorithm) {
+	t := a.output
+	s.begin("Output", a, "(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)", "transform of the products to the output")
+	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
+	table := Load(Param("table"), GP64()).(reg.GPVirtual)
+	src := Load(Param("src"), GP64()).(reg.GPVirtual)
+	nextTile, nextXi := bytesParam("nextTile"), bytesParam("nextXi")
+	bias := Load(Param("bias"), GP64()).(reg.GPVirtual)
+	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
+	tmp := Load(Param("tmp"), GP64())
+	Label("tile")
+	from, to := strided(t.from, src, nextXi), listed(dst, table)
+	s.apply(t, tmp,
+		func(i, j int) reg.VecVirtual { return s.load(from(i, j)) },
+		func(i, j int, r reg.VecVirtual) {
+			y := s.Vec()
+			VADDPS(Mem{Base: bias}, r, y)
+			VMOVUPS(y, to(i*t.to+j))
+		})
+	ADDQ(U32(uint32(4*t.to*t.to)), table)
+	ADDQ(nextTile, src)
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
+	simd.Ret()
+}
+
+// matrix writes a transform between equal distances.
+func (s *set) matrix(kind, doc string, a algorithm, t transform) {
+	s.begin(kind, a, "(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)", doc)
+	n := Load(Param("n"), GP64()).(reg.GPVirtual)
+	src := Load(Param("src"), GP64()).(reg.GPVirtual)
+	srcStep := bytesParam("srcStep")
+	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
+	dstStep := bytesParam("dstStep")
+	tmp := Load(Param("tmp"), GP64())
+	Label("vector")
+	from, to := strided(t.from, src, srcStep), consecutive(dst, dstStep)
+	s.apply(t, tmp,
+		func(i, j int) reg.VecVirtual { return s.load(from(i, j)) },
+		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.to+j)) })
+	ADDQ(Imm(uint64(s.Bytes())), src)
+	ADDQ(Imm(uint64(s.Bytes())), dst)
+	DECQ(n)
+	JNZ(LabelRef("vector"))
+	simd.Ret()
+}
+
+func (s *set) filter(a algorithm) {
+	s.matrix("Filter", "transform of the weights", a, a.filter)
+}
+
+func (s *set) filterGrad(a algorithm) {
+	s.matrix("FilterGrad", "transform of the products to the gradient of the weights", a, a.filterGrad)
+}

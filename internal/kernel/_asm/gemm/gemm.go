@@ -1,0 +1,323 @@
+// Package gemm writes the micro-kernels of matrix products, the transposition of
+// blocks and the loop that measures the peak. The types of the functions, in
+// micro.go of package gemm, say what they compute.
+package gemm
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
+)
+
+// rows is the number of rows of a tile. With 6 rows of 4 vectors there are 24
+// sums, which leaves registers for the 4 vectors of b and some numbers of x;
+// with AVX2, 6 rows of 2.
+const rows = 6
+
+// tallRows is the number of rows of x of a dotsTall.
+const tallRows = 12
+
+// A set is an instruction set and the sizes of its micro-kernels.
+type set struct {
+	*simd.Set
+	vectors int // in the widest panel
+	dots    int // rows of y of a tile of dot products
+}
+
+// Write writes all functions.
+func Write() {
+	for _, isa := range simd.Sets {
+		s := &set{isa, 2, 3}
+		if isa.Wide {
+			s = &set{isa, 4, 6}
+		}
+		for v := 1; v <= s.vectors; v++ {
+			s.tile(v)
+		}
+		s.dot("dots", dotQuad, s.dots)
+		s.dot("dotsTall", tallRows, 1)
+		for r := 1; r <= rows; r++ {
+			for v := 1; v <= s.vectors; v++ {
+				s.line(r, v)
+			}
+		}
+		s.fmaLoop()
+	}
+	transposeAVX2()
+	transposeAVX512()
+	copyRows()
+}
+
+// tile writes the micro-kernel for panels of the given number of vectors.
+func (s *set) tile(vectors int) {
+	name := fmt.Sprintf("tile%sx%d", s.Suffix, vectors)
+	TEXT(name, NOSPLIT, "func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is the tileFunc for panels of %d columns.", name, vectors*s.Bytes()/4))
+	tiles := Load(Param("tiles"), GP64())
+	row := Load(Param("rows"), GP64())
+	init := Load(Param("init"), GP64())
+	c := Load(Param("c"), GP64())
+
+	var sum [rows][]reg.VecVirtual
+	for i := range sum {
+		for range vectors {
+			sum[i] = append(sum[i], s.Vec())
+		}
+	}
+
+	Label("tile")
+	Comment("The sums start from init, or from zero. Where init is a matrix of some columns more,")
+	Comment("those to the right are next.")
+	TESTQ(init, init)
+	JZ(LabelRef("zero"))
+	ldi := Load(Param("ldi"), GP64())
+	for i := range sum {
+		for j, r := range sum[i] {
+			VMOVUPS(Mem{Base: init, Disp: j * s.Bytes()}, r)
+			PREFETCHT0(Mem{Base: init, Disp: (vectors + j) * s.Bytes()})
+		}
+		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
+	}
+	JMP(LabelRef("place"))
+	Label("zero")
+	for i := range sum {
+		for _, r := range sum[i] {
+			s.Clear(r)
+		}
+	}
+
+	Label("place")
+	Comment("Where the rows start.")
+	x := Load(Param("x"), GP64())
+	var at [rows]reg.GPVirtual
+	for i := range at {
+		at[i] = GP64()
+		MOVLQSX(Mem{Base: row, Disp: 4 * i}, at[i])
+		LEAQ(Mem{Base: x, Index: at[i], Scale: 4}, at[i])
+	}
+	ADDQ(Imm(4*rows), row)
+	k := Load(Param("k"), GP64())
+	off := Load(Param("off"), GP64())
+	b := Load(Param("b"), GP64())
+	TESTQ(k, k)
+	JZ(LabelRef("store"))
+
+	Label("sum")
+	o := GP64()
+	MOVLQSX(Mem{Base: off}, o)
+	bv := make([]reg.VecVirtual, vectors)
+	for j := range bv {
+		bv[j] = s.Vec()
+		VMOVUPS(Mem{Base: b, Disp: j * s.Bytes()}, bv[j])
+	}
+	for i := range sum {
+		xv := s.Vec()
+		VBROADCASTSS(Mem{Base: at[i], Index: o, Scale: 4}, xv)
+		for j := range bv {
+			VFMADD231PS(xv, bv[j], sum[i][j])
+		}
+	}
+	ADDQ(Imm(4), off)
+	if n := vectors * s.Bytes(); n < 128 {
+		ADDQ(Imm(uint64(n)), b)
+	} else {
+		ADDQ(U32(uint32(n)), b)
+	}
+	DECQ(k)
+	JNZ(LabelRef("sum"))
+
+	Label("store")
+	ldc := Load(Param("ldc"), GP64())
+	for i := range sum {
+		for j, r := range sum[i] {
+			VMOVUPS(r, Mem{Base: c, Disp: j * s.Bytes()})
+		}
+		LEAQ(Mem{Base: c, Index: ldc, Scale: 4}, c)
+	}
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
+	simd.Ret()
+}
+
+// fmaLoop writes a loop of as many multiply-adds as a tile has sums.
+func (s *set) fmaLoop() {
+	name := "fmaLoop" + s.Suffix
+	TEXT(name, NOSPLIT, "func(n int)")
+	Doc(fmt.Sprintf("%s multiplies and adds n times on each of %d vectors.", name, rows*s.vectors))
+	n := Load(Param("n"), GP64())
+	x := s.Vec()
+	s.Clear(x)
+	var sum [rows]([]reg.VecVirtual)
+	for i := range sum {
+		for range s.vectors {
+			r := s.Vec()
+			s.Clear(r)
+			sum[i] = append(sum[i], r)
+		}
+	}
+	Label("loop")
+	for i := range sum {
+		for _, r := range sum[i] {
+			VFMADD231PS(x, x, r)
+		}
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	simd.Ret()
+}
+
+// transpose writes a loop over blocks of n rows, each of which turn transposes.
+func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...Op), turn func(r []reg.VecVirtual) []reg.VecVirtual) {
+	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
+	blocks := Load(Param("blocks"), GP64())
+	src := Load(Param("src"), GP64())
+	lds := Load(Param("lds"), GP64())
+	dst := Load(Param("dst"), GP64())
+	ldd := Load(Param("ldd"), GP64())
+	nextSrc := Load(Param("nextSrc"), GP64())
+	nextDst := Load(Param("nextDst"), GP64())
+	SHLQ(Imm(2), lds)
+	SHLQ(Imm(2), ldd)
+	Label("block")
+	from, to := GP64(), GP64()
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	r := make([]reg.VecVirtual, n)
+	for i := range r {
+		r[i] = new()
+		VMOVUPS(Mem{Base: from}, r[i])
+		ADDQ(lds, from)
+	}
+	for _, v := range turn(r) {
+		store(v, Mem{Base: to})
+		ADDQ(ldd, to)
+	}
+	LEAQ(Mem{Base: src, Index: nextSrc, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: nextDst, Scale: 4}, dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	simd.Ret()
+}
+
+// quads transposes the 4 by 4 blocks of numbers within the 128-bit lanes of
+// four rows.
+func quads(new func() reg.VecVirtual, r []reg.VecVirtual) []reg.VecVirtual {
+	a, b, c, d := new(), new(), new(), new()
+	VUNPCKLPS(r[1], r[0], a)
+	VUNPCKHPS(r[1], r[0], b)
+	VUNPCKLPS(r[3], r[2], c)
+	VUNPCKHPS(r[3], r[2], d)
+	out := []reg.VecVirtual{new(), new(), new(), new()}
+	VUNPCKLPD(c, a, out[0])
+	VUNPCKHPD(c, a, out[1])
+	VUNPCKLPD(d, b, out[2])
+	VUNPCKHPD(d, b, out[3])
+	return out
+}
+
+func transposeAVX2() {
+	transpose("transposeAVX2", 8, YMM, func(ops ...Op) { VMOVUPS(ops...) }, func(r []reg.VecVirtual) []reg.VecVirtual {
+		low, high := quads(YMM, r[:4]), quads(YMM, r[4:])
+		out := make([]reg.VecVirtual, 8)
+		for i := range 4 {
+			out[i], out[i+4] = YMM(), YMM()
+			VPERM2F128(Imm(0x20), high[i], low[i], out[i])
+			VPERM2F128(Imm(0x31), high[i], low[i], out[i+4])
+		}
+		return out
+	})
+}
+
+// transposeAVX512 writes the transposition twice: the second version writes
+// past the caches, to whole lines of memory.
+func transposeAVX512() {
+	transposeAVX512With("transposeAVX512", func(ops ...Op) { VMOVUPS(ops...) })
+	transposeAVX512With("transposeStreamAVX512", func(ops ...Op) { VMOVNTPS(ops[0], ops[1]) })
+}
+
+func transposeAVX512With(name string, store func(ops ...Op)) {
+	transpose(name, 16, ZMM, store, func(r []reg.VecVirtual) []reg.VecVirtual {
+		// q[b][i] holds, in lane l, numbers 4b to 4b+3 of column 4l+i.
+		var q [4][]reg.VecVirtual
+		for b := range q {
+			q[b] = quads(ZMM, r[4*b:4*b+4])
+		}
+		out := make([]reg.VecVirtual, 16)
+		for i := range 4 {
+			a, b, c, d := ZMM(), ZMM(), ZMM(), ZMM()
+			VSHUFF32X4(Imm(0x88), q[1][i], q[0][i], a) // lanes 0 and 2 of the first 8 rows
+			VSHUFF32X4(Imm(0xdd), q[1][i], q[0][i], b) // lanes 1 and 3
+			VSHUFF32X4(Imm(0x88), q[3][i], q[2][i], c)
+			VSHUFF32X4(Imm(0xdd), q[3][i], q[2][i], d)
+			for l := range 4 {
+				out[4*l+i] = ZMM()
+			}
+			VSHUFF32X4(Imm(0x88), c, a, out[i])
+			VSHUFF32X4(Imm(0x88), d, b, out[4+i])
+			VSHUFF32X4(Imm(0xdd), c, a, out[8+i])
+			VSHUFF32X4(Imm(0xdd), d, b, out[12+i])
+		}
+		return out
+	})
+}
+
+// copyRows writes the copy of a matrix, for both levels: rows are short, and
+// wider vectors would not make it faster.
+func copyRows() {
+	TEXT("copyRowsAVX2", NOSPLIT, "func(rows, n int, src *float32, lds int, dst *float32, ldd int)")
+	Pragma("noescape")
+	Doc("copyRowsAVX2 is copyRowsGeneric, for rows and n above 0.")
+	rows := Load(Param("rows"), GP64())
+	n := Load(Param("n"), GP64())
+	src := Load(Param("src"), GP64())
+	lds := Load(Param("lds"), GP64())
+	dst := Load(Param("dst"), GP64())
+	ldd := Load(Param("ldd"), GP64())
+	i := GP64()
+	last := GP64()
+	LEAQ(Mem{Base: n, Disp: -8}, last)
+	CMPQ(n, Imm(8))
+	JLT(LabelRef("short"))
+
+	Comment("Vectors from the left, and one that ends with the row.")
+	Label("row")
+	XORQ(i, i)
+	JMP(LabelRef("whole"))
+	Label("vector")
+	v := YMM()
+	VMOVUPS(Mem{Base: src, Index: i, Scale: 4}, v)
+	VMOVUPS(v, Mem{Base: dst, Index: i, Scale: 4})
+	ADDQ(Imm(8), i)
+	Label("whole")
+	CMPQ(i, last)
+	JLT(LabelRef("vector"))
+	VMOVUPS(Mem{Base: src, Index: last, Scale: 4}, v)
+	VMOVUPS(v, Mem{Base: dst, Index: last, Scale: 4})
+	LEAQ(Mem{Base: src, Index: lds, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	simd.Ret()
+
+	Label("short")
+	XORQ(i, i)
+	Label("number")
+	x := GP32()
+	MOVL(Mem{Base: src, Index: i, Scale: 4}, x)
+	MOVL(x, Mem{Base: dst, Index: i, Scale: 4})
+	INCQ(i)
+	CMPQ(i, n)
+	JLT(LabelRef("number"))
+	LEAQ(Mem{Base: src, Index: lds, Scale: 4}, src)
+	LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
+	DECQ(rows)
+	JNZ(LabelRef("short"))
+	RET()
+}

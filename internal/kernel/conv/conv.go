@@ -1,0 +1,188 @@
+// Package conv computes convolutions and their gradients.
+//
+// All three products, the forward pass and the gradients of the data and of the
+// weights, are computed by the micro-kernels of package gemm: by Winograd's
+// algorithm for 3x3 and 5x5 kernels of stride 1, and otherwise directly, from a
+// zero-padded copy of a few images through tables of offsets. The matrix that
+// im2col makes never exists.
+//
+// The files, from low to high: geometry.go; window.go, the padded copy; product.go
+// with tiles.go and lines.go, two ways to compute the forward pass and the gradient
+// of the data; grad.go and depthwise.go, the gradient of the weights; transform*.go,
+// winograd.go and winograd_*.go; conv.go, which chooses.
+package conv
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+//go:generate go run -C ../_asm . -subject conv -out ../conv/conv_amd64.s -stubs ../conv/stubs_amd64.go -pkg conv
+
+// A Conv computes an N-dimensional convolution and its gradients. x is
+// (Batch,Channels,In...), weight is (Outputs,Channels/Group,Kernel...), bias is
+// (Outputs) and y is (Batch,Outputs,OutShape...). Two goroutines must not use a
+// Conv at the same time.
+type Conv struct {
+	*geometry
+	outShape []int // without the axis of a convolution that has none
+	bias     biasTask
+
+	winograd *winograd // nil if the convolution is computed directly
+	direct   *direct   // nil if not
+}
+
+// winograd has the three products by Winograd's algorithm.
+type winograd struct {
+	forward, data *winogradProduct
+	weights       *winogradGrad
+}
+
+// direct has the three products from padded copies.
+type direct struct {
+	forward *plan
+	data    []*plan // one for each phase of the stride whose pixels some tap covers
+	gaps    bool    // there are other phases, whose gradient is 0
+	weights *gradPlan
+}
+
+// New returns the convolution of the given geometry.
+func New(p Params) (*Conv, error) {
+	g, err := newGeometry(p)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conv{geometry: g}
+	if len(p.In) > 0 {
+		c.outShape = g.out
+	}
+	if t := newTiling(g); t != nil {
+		back := t.backward()
+		c.winograd = &winograd{
+			forward: &winogradProduct{tiling: t},
+			data:    &winogradProduct{tiling: back, backward: true},
+			weights: newWinogradGrad(t),
+		}
+		return c, nil
+	}
+	c.direct, err = newDirect(g)
+	return c, err
+}
+
+func newDirect(g *geometry) (*direct, error) {
+	d := new(direct)
+	var err error
+	if d.forward, err = forwardPlan(g); err != nil {
+		return nil, err
+	}
+	if d.weights, err = newGradPlan(g); err != nil {
+		return nil, err
+	}
+	d.data, d.gaps, err = dataPlans(g)
+	return d, err
+}
+
+// OutShape returns the spatial shape of y.
+func (c *Conv) OutShape() []int { return slices.Clone(c.outShape) }
+
+// MACs returns the number of multiply-adds of Forward, computed directly.
+func (c *Conv) MACs() int64 { return c.macs() }
+
+func (c *Conv) check(name string, x []float32, want int) {
+	if len(x) < want {
+		panic(fmt.Sprintf("kernel: Conv: %s has %d elements, want %d", name, len(x), want))
+	}
+}
+
+func (c *Conv) checkAll(x, weight, y []float32) {
+	c.check("x", x, c.Batch*c.Channels*c.inSize)
+	c.check("weight", weight, c.Outputs*c.groupChannels()*c.taps)
+	c.check("y", y, c.Batch*c.Outputs*c.outSize)
+}
+
+// Forward sets y to the convolution of x with weight, plus bias. A nil bias counts
+// as zeros.
+func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
+	c.checkAll(x, weight, y)
+	if bias != nil {
+		c.check("bias", bias, c.Outputs)
+	}
+	op := p.Begin()
+	defer op.End()
+	if c.winograd != nil {
+		c.winograd.forward.run(op, x, weight, bias, y)
+		return
+	}
+	c.direct.forward.run(op, x, weight, bias, y)
+}
+
+// BackwardData sets dx to the gradient of x, given the gradient dy of y.
+func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
+	c.checkAll(dx, weight, dy)
+	op := p.Begin()
+	defer op.End()
+	if c.winograd != nil {
+		c.winograd.data.run(op, dy, weight, nil, dx)
+		return
+	}
+	if c.direct.gaps {
+		clear(dx[:c.Batch*c.Channels*c.inSize])
+	}
+	for i := range c.direct.data {
+		c.direct.data[i].run(op, dy, weight, nil, dx)
+	}
+}
+
+// BackwardWeights adds the gradient of weight to dweight and, unless dbias is nil,
+// the gradient of bias to dbias.
+func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32) {
+	c.checkAll(x, dweight, dy)
+	if dbias != nil {
+		c.check("dbias", dbias, c.Outputs)
+	}
+	op := p.Begin()
+	defer op.End()
+	if c.winograd != nil {
+		c.winograd.weights.run(op, x, dy, dweight, dbias)
+		return
+	}
+	c.direct.weights.run(op, x, dy, dweight)
+	if dbias != nil {
+		c.BackwardBias(op.Pool(), dy, dbias)
+	}
+}
+
+// BackwardBias adds the gradient of bias to dbias.
+func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
+	c.check("y", dy, c.Batch*c.Outputs*c.outSize)
+	c.check("dbias", dbias, c.Outputs)
+	c.bias = biasTask{geometry: c.geometry, dy: dy, dbias: dbias}
+	c.bias.step = max(1, biasWork/max(1, c.Batch*c.outSize))
+	p.Run(gemm.CeilDiv(c.Outputs, c.bias.step), &c.bias)
+	c.bias = biasTask{}
+}
+
+// biasWork is about how many elements of dy a part of BackwardBias sums.
+const biasWork = 1 << 16
+
+// biasTask sums dy over some of the outputs.
+type biasTask struct {
+	*geometry
+	step      int // outputs of a part
+	dy, dbias []float32
+}
+
+// Do sums part i of the outputs.
+func (t *biasTask) Do(_, i int) {
+	for o := i * t.step; o < min((i+1)*t.step, t.Outputs); o++ {
+		var sum float64
+		for n := range t.Batch {
+			sum += vec.Sum(t.dy[(n*t.Outputs+o)*t.outSize:][:t.outSize])
+		}
+		t.dbias[o] += float32(sum)
+	}
+}

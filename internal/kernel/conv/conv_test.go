@@ -1,0 +1,389 @@
+package conv
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// convReference computes a convolution and its gradients by their definition,
+// in float64.
+type convReference struct {
+	p   Params
+	out []int
+}
+
+// each calls f for every product of the sum: places in x, weight and y.
+func (c *convReference) each(f func(x, w, y int)) {
+	p := c.p
+	cg, og := p.Channels/p.Group, p.Outputs/p.Group
+	in, out, taps := size(p.In), size(c.out), size(p.Kernel)
+	for n := range p.Batch {
+		for o := range p.Outputs {
+			for ch := range cg {
+				for q := range out {
+					for tap := range taps {
+						if at, ok := c.place(q, tap); ok {
+							f((n*p.Channels+o/og*cg+ch)*in+at, (o*cg+ch)*taps+tap, (n*p.Outputs+o)*out+q)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// place returns the pixel of x that output q and a tap meet at.
+func (c *convReference) place(q, tap int) (int, bool) {
+	at, scale := 0, 1
+	for a := len(c.out) - 1; a >= 0; a-- {
+		i := q%c.out[a]*c.p.Stride[a] + tap%c.p.Kernel[a]*c.p.Dilation[a] - c.p.Pad[a]
+		if i < 0 || i >= c.p.In[a] {
+			return 0, false
+		}
+		at += i * scale
+		scale *= c.p.In[a]
+		q /= c.out[a]
+		tap /= c.p.Kernel[a]
+	}
+	return at, true
+}
+
+func square(batch, channels, outputs, group, in, kernel, pad, stride, dilation int) Params {
+	return Params{batch, channels, outputs, group, []int{in, in}, []int{kernel, kernel}, []int{pad, pad}, []int{stride, stride}, []int{dilation, dilation}, false}
+}
+
+var cases = []Params{
+	square(1, 1, 1, 1, 1, 1, 0, 1, 1),
+	square(2, 3, 5, 1, 7, 3, 1, 1, 1),
+	square(3, 4, 6, 2, 9, 3, 0, 2, 1),
+	square(2, 6, 4, 2, 12, 3, 2, 1, 2),
+	square(2, 3, 20, 1, 13, 5, 2, 1, 1),
+	square(2, 20, 50, 1, 12, 5, 0, 1, 1),
+	square(1, 3, 17, 1, 31, 11, 0, 4, 1),
+	square(1, 2, 3, 1, 15, 3, 4, 3, 2),
+	square(1, 2, 3, 1, 10, 2, 0, 4, 1), // pixels that no output sees
+	square(1, 2, 3, 1, 9, 3, 5, 1, 1),  // outputs that see no pixel
+	square(1, 8, 8, 8, 6, 3, 1, 1, 1),  // depthwise
+	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
+	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
+	square(20, 64, 16, 1, 8, 3, 1, 1, 1), // chunks of several images
+	square(2, 70, 64, 1, 17, 3, 1, 1, 1), // two pieces of channels in the gradient
+	square(1, 2, 2, 1, 70, 3, 1, 1, 1),   // bands of rows
+	square(1, 2, 2, 1, 71, 3, 1, 2, 1),
+	{2, 3, 4, 1, []int{50}, []int{4}, []int{2}, []int{1}, []int{3}, false},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}, false},
+	{1, 2, 3, 1, []int{3000}, []int{5}, []int{1}, []int{3}, []int{1}, false},
+	{2, 3, 4, 1, []int{6, 5, 7}, []int{3, 1, 2}, []int{1, 0, 1}, []int{1, 2, 1}, []int{2, 1, 1}, false},
+	{1, 2, 4, 2, []int{4, 3, 5, 4}, []int{2, 2, 2, 3}, []int{0, 1, 0, 1}, []int{1, 1, 2, 1}, []int{1, 1, 1, 1}, false},
+	{2, 3, 4, 1, []int{8, 11}, []int{1, 5}, []int{0, 2}, []int{1, 1}, []int{1, 1}, false},
+	{2, 3, 4, 1, []int{11, 8}, []int{5, 2}, []int{0, 2}, []int{3, 2}, []int{2, 1}, false},
+	{3, 5, 7, 1, nil, nil, nil, nil, nil, false},
+	square(0, 3, 5, 1, 7, 3, 1, 1, 1),
+	// Winograd's: whole tiles, parts of tiles, small planes, bands, groups,
+	// channels that fill no vector.
+	square(2, 16, 16, 1, 8, 3, 1, 1, 1),
+	square(3, 64, 64, 1, 14, 3, 1, 1, 1),
+	square(2, 65, 70, 1, 7, 3, 1, 1, 1),
+	square(5, 17, 33, 1, 6, 3, 0, 1, 1),
+	square(4, 32, 20, 1, 2, 3, 1, 1, 1),
+	square(2, 16, 24, 1, 1, 3, 1, 1, 1),
+	square(1, 16, 18, 1, 60, 3, 2, 1, 1),
+	square(2, 16, 16, 1, 9, 3, 4, 1, 1), // outputs that see no pixel
+	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
+	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
+	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
+	// Lines: rows of whole vectors and of parts, planes, few and many panels,
+	// depthwise, bands, several images, weights that turn.
+	square(2, 3, 64, 1, 32, 3, 1, 1, 1),
+	square(9, 1, 20, 1, 28, 5, 0, 1, 1),
+	square(2, 40, 20, 1, 17, 1, 0, 1, 1),
+	square(2, 24, 36, 2, 12, 1, 0, 1, 1),
+	square(2, 12, 12, 12, 20, 3, 1, 1, 1),
+	square(1, 2, 3, 1, 130, 3, 2, 1, 2),
+	// Depthwise gradients: several images, bands, more taps, axes.
+	square(20, 5, 5, 5, 7, 3, 1, 1, 1),
+	square(1, 3, 3, 3, 70, 5, 2, 1, 1),
+	square(2, 3, 3, 3, 12, 3, 2, 1, 2),
+	{2, 2, 2, 2, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}, false},
+	{2, 3, 3, 3, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{1, 1, 1}, []int{1, 1, 2}, false},
+	{2, 6, 3, 1, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{2, 1, 1}, []int{1, 1, 1}, false},
+	square(2, 16, 16, 1, 8, 5, 2, 1, 1),
+	square(2, 34, 36, 2, 12, 5, 0, 1, 1),
+	square(3, 65, 70, 1, 7, 5, 2, 1, 1),
+	square(1, 16, 18, 1, 40, 5, 4, 1, 1),
+	{1, 16, 16, 1, []int{5, 50}, []int{5, 5}, []int{2, 0}, []int{1, 1}, []int{1, 1}, false},
+}
+
+func closeTo(t *testing.T, name string, got []float32, want []float64, terms int) {
+	t.Helper()
+	for i := range got {
+		if !(math.Abs(float64(got[i])-want[i]) <= kerneltest.Tolerance(terms)) {
+			t.Errorf("%s[%d] = %g, want %g", name, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// randomCases returns n possible geometries of 1 to 3 axes.
+func randomCases(n int) []Params {
+	r := rand.New(rand.NewPCG(6, 6))
+	var list []Params
+	for len(list) < n {
+		axes := 1 + r.IntN(3)
+		group := 1 + r.IntN(3)
+		p := Params{Batch: 1 + r.IntN(4), Channels: group * (1 + r.IntN(6)), Outputs: group * (1 + r.IntN(24)), Group: group}
+		for range axes {
+			p.In = append(p.In, 1+r.IntN(40>>axes))
+			p.Kernel = append(p.Kernel, 1+r.IntN(5))
+			p.Pad = append(p.Pad, r.IntN(4))
+			p.Stride = append(p.Stride, 1+r.IntN(4))
+			p.Dilation = append(p.Dilation, 1+r.IntN(3))
+		}
+		if _, err := New(p); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func TestConv(t *testing.T) {
+	for _, params := range slices.Concat(cases, randomCases(40)) {
+		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {
+			c, err := New(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := c.OutShape()
+			for a, in := range params.In {
+				if want := (in+2*params.Pad[a]-params.Dilation[a]*(params.Kernel[a]-1)-1)/params.Stride[a] + 1; out[a] != want {
+					t.Fatalf("OutShape()[%d] = %d, want %d", a, out[a], want)
+				}
+			}
+			r := rand.New(rand.NewPCG(2, uint64(params.Channels)))
+			outs, taps := size(out), size(params.Kernel)
+			x := kerneltest.Guarded(r, params.Batch*params.Channels*size(params.In))
+			weight := kerneltest.Guarded(r, params.Outputs*params.Channels/params.Group*taps)
+			bias := kerneltest.Guarded(r, params.Outputs)
+			dy := kerneltest.Guarded(r, params.Batch*params.Outputs*outs)
+
+			y := make([]float64, len(dy))
+			dx, dweight, dbias := make([]float64, len(x)), make([]float64, len(weight)), make([]float64, len(bias))
+			products := int64(0)
+			ref := &convReference{params, out}
+			ref.each(func(xi, wi, yi int) {
+				y[yi] += float64(x[xi]) * float64(weight[wi])
+				dx[xi] += float64(dy[yi]) * float64(weight[wi])
+				dweight[wi] += float64(dy[yi]) * float64(x[xi])
+				products++
+			})
+			yBias := make([]float64, len(y))
+			for i, v := range dy {
+				o := i / outs % params.Outputs
+				yBias[i] = y[i] + float64(bias[o])
+				dbias[o] += float64(v)
+			}
+			if size(params.Pad) == 0 && params.Batch > 0 && c.MACs() < products {
+				t.Errorf("MACs() = %d, want %d at least", c.MACs(), products)
+			}
+			terms, sums := params.Channels*taps, params.Batch*outs
+
+			kerneltest.EachLevel(t, func(t *testing.T) {
+				p := parallel.NewPool(2)
+				defer p.Close()
+				c.BackwardWeights(p, x, dy, make([]float32, len(weight)), nil) // makes workspaces
+				got := kerneltest.Guarded(r, len(dy))
+				kerneltest.Fill(got, kerneltest.Guard)
+				kerneltest.Dirty(p)
+				c.Forward(p, x, weight, bias, got)
+				kerneltest.CheckGuards(t, "y", got)
+				closeTo(t, "y with bias", got, yBias, terms)
+				kerneltest.Fill(got, kerneltest.Guard)
+				kerneltest.Dirty(p)
+				c.Forward(p, x, weight, nil, got)
+				closeTo(t, "y", got, y, terms)
+
+				got = kerneltest.Guarded(r, len(x))
+				kerneltest.Fill(got, kerneltest.Guard)
+				kerneltest.Dirty(p)
+				c.BackwardData(p, weight, dy, got)
+				kerneltest.CheckGuards(t, "dx", got)
+				closeTo(t, "dx", got, dx, params.Outputs*taps)
+
+				got = kerneltest.Guarded(r, len(weight))
+				start := append([]float32(nil), got...)
+				kerneltest.Dirty(p)
+				gotBias := make([]float32, len(bias))
+				c.BackwardWeights(p, x, dy, got, gotBias)
+				closeTo(t, "dbias with dweight", gotBias, dbias, sums)
+				kerneltest.CheckGuards(t, "dweight", got)
+				for i := range got {
+					got[i] -= start[i]
+				}
+				closeTo(t, "dweight", got, dweight, sums)
+
+				got = kerneltest.Guarded(r, len(bias))
+				start = append([]float32(nil), got...)
+				c.BackwardBias(p, dy, got)
+				kerneltest.CheckGuards(t, "dbias", got)
+				for i := range got {
+					got[i] -= start[i]
+				}
+				closeTo(t, "dbias", got, dbias, sums)
+			})
+		})
+	}
+}
+
+func TestConvThreads(t *testing.T) {
+	t.Run("direct", func(t *testing.T) { testConvThreads(t, square(33, 24, 70, 2, 9, 3, 1, 1, 1)) })
+	t.Run("lines", func(t *testing.T) { testConvThreads(t, square(9, 3, 20, 1, 33, 3, 1, 1, 1)) })
+	t.Run("lines in place", func(t *testing.T) { testConvThreads(t, square(3, 40, 20, 2, 50, 1, 0, 1, 1)) })
+	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
+	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
+}
+
+func testConvThreads(t *testing.T, params Params) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		c, err := New(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(3, 3))
+		x, dy := kerneltest.Guarded(r, params.Batch*params.Channels*size(params.In)), kerneltest.Guarded(r, params.Batch*params.Outputs*size(c.out))
+		weight, bias := kerneltest.Guarded(r, params.Outputs*params.Channels/params.Group*c.geometry.taps), kerneltest.Guarded(r, params.Outputs)
+		var want []float32
+		kerneltest.EachPool(func(name string, p *parallel.Pool) {
+			got := make([]float32, len(dy)+len(x)+len(weight)+len(bias))
+			y, rest := got[:len(dy)], got[len(dy):]
+			c.Forward(p, x, weight, bias, y)
+			c.BackwardData(p, weight, dy, rest)
+			c.BackwardWeights(p, x, dy, rest[len(x):], rest[len(x)+len(weight):])
+			c.BackwardBias(p, dy, rest[len(x)+len(weight):])
+			if want == nil {
+				want = got
+			}
+			kerneltest.SameBits(t, "threads "+name, got, want)
+		})
+	})
+}
+
+// TestLinesChoice checks which products go by lines.
+func TestLinesChoice(t *testing.T) {
+	if cpu.Best() != cpu.AVX512 {
+		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", cpu.Best())
+	}
+	for _, test := range []struct {
+		p             Params
+		forward, data bool
+	}{
+		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), true, true},     // a first layer
+		{square(2, 256, 64, 1, 28, 1, 0, 1, 1), true, true},   // in place
+		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), true, true},   // depthwise
+		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), false, false},  // rows of 8 and 12
+		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), false, false},  // whole panels and long sums
+		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels of x that are apart
+	} {
+		test.p.Direct = true
+		c, err := New(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.direct.forward.choose(gemm.Active())
+		c.direct.data[0].choose(gemm.Active())
+		if f, d := c.direct.forward.byLines, c.direct.data[0].byLines; f != test.forward || d != test.data {
+			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
+		}
+	}
+}
+
+func TestNewErrors(t *testing.T) {
+	for _, test := range []struct {
+		p    Params
+		want string
+	}{
+		{square(1, 1, 1, 1, 2, 3, 0, 1, 1), "spatial axis 0: kernel of extent 3 is larger than the padded input of 2"},
+		{square(1, 1, 1, 1, 4, 3, 0, 1, 2), "spatial axis 0: kernel of extent 5 is larger than the padded input of 4"},
+		{square(1, 3, 2, 2, 4, 3, 0, 1, 1), "channels 3 are not divisible by group 2"},
+		{square(1, 2, 3, 2, 4, 3, 0, 1, 1), "num_output 3 is not divisible by group 2"},
+		{square(1, 1, 1, 1, 4, 3, 0, 0, 1), "spatial axis 0: input 4, kernel_size 3, pad 0, stride 0, dilation 1"},
+		{square(1, 0, 1, 1, 4, 3, 0, 1, 1), "convolution with batch 1, channels 0, num_output 1, group 1"},
+		{Params{1, 1, 1, 1, []int{4, 4}, []int{3}, []int{0, 0}, []int{1, 1}, []int{1, 1}, false}, "convolution of 2 spatial axes with 1 kernel sizes, 2 pads, 2 strides, 2 dilations"},
+		{square(1<<20, 1<<20, 1, 1, 1<<20, 1, 0, 1<<20, 1), "convolution: the input has too many elements"},
+		{square(1, 1, 1, 1, 1<<29, 3, 0, 1, 1), "spatial axis 0: input 536870912, kernel_size 3, pad 0, stride 1, dilation 1: too large"},
+		{square(1, 1, 1, 1, 1, 3, 1<<20, 1, 1<<20), "convolution: the padded input has too many elements"},
+		{Params{1, 4, 1, 1, []int{1, 1}, []int{1, 1}, []int{0, 1 << 26}, []int{1, 1}, []int{1, 1}, false}, "convolution: the padded input has too many elements"},
+	} {
+		if _, err := New(test.p); err == nil || err.Error() != test.want {
+			t.Errorf("New(%+v): %v, want %s", test.p, err, test.want)
+		}
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		c, err := New(square(4, 8, 16, 1, 9, 3, 1, 2, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := New(square(4, 16, 16, 1, 9, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := New(square(1, 2, 3, 1, 20, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := New(square(2, 12, 12, 12, 9, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := make([]float32, 4*16*81), make([]float32, 4*16*81)
+		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
+		kerneltest.AllocatesNothing(t, map[string]func(){
+			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
+			"BackwardData":    func() { c.BackwardData(p, weight, y, x) },
+			"BackwardWeights": func() { c.BackwardWeights(p, x, y, weight, bias) },
+			"BackwardBias":    func() { c.BackwardBias(p, y, bias) },
+			"Lines":           func() { l.Forward(p, x, weight, bias, y) },
+			"Lines data":      func() { l.BackwardData(p, weight, y, x) },
+			"Depthwise grad":  func() { d.BackwardWeights(p, x, y, weight, bias) },
+			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
+			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
+			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },
+		})
+	})
+}
+
+func TestShortSlicesPanic(t *testing.T) {
+	c, err := New(square(1, 2, 3, 1, 4, 3, 1, 1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, w, y := make([]float32, 2*16), make([]float32, 3*2*9), make([]float32, 3*16)
+	for want, f := range map[string]func(){
+		"kernel: Conv: x has 31 elements, want 32":      func() { c.Forward(nil, x[:31], w, nil, y) },
+		"kernel: Conv: weight has 53 elements, want 54": func() { c.BackwardData(nil, w[:53], y, x) },
+		"kernel: Conv: y has 47 elements, want 48":      func() { c.BackwardWeights(nil, x, y[:47], w, nil) },
+		"kernel: Conv: bias has 2 elements, want 3":     func() { c.Forward(nil, x, w, x[:2], y) },
+		"kernel: Conv: dbias has 2 elements, want 3":    func() { c.BackwardBias(nil, y, x[:2]) },
+	} {
+		func() {
+			defer func() {
+				if r := recover(); r != want {
+					t.Errorf("got %v, want %v", r, want)
+				}
+			}()
+			f()
+		}()
+	}
+}

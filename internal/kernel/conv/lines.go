@@ -1,0 +1,172 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// linesSize is about how many elements of the source are multiplied by one panel
+	// of weights after the other, so that they stay in the L1 cache.
+	linesSize = 8 << 10
+
+	// slowDepth is the length of sums whose pixels and weights do not stay near, and
+	// slowPercent what a multiply-add then costs, in percent.
+	slowDepth   = 384
+	slowPercent = 115
+
+	// leastVectors is how many vectors of a plane a part has at least.
+	leastVectors = 64
+)
+
+// lineCost is how long a LineFunc of 1, 2, ... rows takes for 100 multiply-adds, in
+// those of a TileFunc: the fewer rows, the more loads.
+var lineCost = [...]int{230, 145, 125, 107, 103, 100}
+
+// lines computes a product with LineFuncs. The vectors are pixels side by side in
+// a row of the padded copy or, with kernels of one pixel, in a plane of the source
+// itself, and the result is written where it belongs.
+type lines struct {
+	*product
+	inPlace    bool
+	rows       []gemm.LinePanel // panels of the channels of the result of a group
+	rowPixels  int              // pixels of a row, or of a plane in place
+	rowVectors int              // vectors of a row
+	pieces     int              // of a plane, in place
+	from, to   []int32          // offsets of the vectors in the copy, and in the result of an image
+	terms      []int32          // offsets of the terms of a sum
+}
+
+// init cuts the product for u and reports whether lines can compute it.
+func (t *lines) init(u *gemm.Micro) bool {
+	axis := len(t.out) - 1
+	*t = lines{product: t.product, rows: u.LinePanels(t.rows, t.dstChannels), rowPixels: t.out[axis]}
+	t.inPlace = t.nTaps == 1 && t.whole && size(t.window.src) == t.outSize
+	if t.inPlace {
+		t.rowPixels = t.outSize
+	}
+	t.rowVectors = gemm.CeilDiv(t.rowPixels, u.Lanes)
+	cut := axis == 0 && t.bands > 1 && !t.inPlace // bands cut the rows
+	return t.scatter == nil && t.step[axis] == 1 && !cut && t.rowPixels >= u.Lanes
+}
+
+// tables lists the vectors and terms.
+func (t *lines) tables(u *gemm.Micro) {
+	// The last vector of a row may begin within the one before.
+	vector := func(i int) int { return min(i*u.Lanes, t.rowPixels-u.Lanes) }
+	if t.inPlace {
+		for i := range t.rowVectors {
+			t.from = append(t.from, int32(vector(i)))
+		}
+		t.to = t.from
+		t.pieces = max(1, t.rowVectors/leastVectors)
+	} else {
+		imagePixels := t.maxPixels()
+		for q := 0; q < t.images*imagePixels; q += t.rowPixels {
+			for i := range t.rowVectors {
+				t.from = append(t.from, t.pixels[q+vector(i)])
+				t.to = append(t.to, int32(q/imagePixels*t.geometry.Group*t.dstChannels*t.dstSize+q%imagePixels+vector(i)))
+			}
+		}
+	}
+	for p := range t.depth() {
+		off := t.taps[p]
+		if t.inPlace {
+			off = int32(p * t.srcSize)
+		}
+		t.terms = append(t.terms, off, int32(p*u.LineRows()))
+	}
+}
+
+// cost returns about how many multiply-adds a pixel of the result costs.
+func (t *lines) cost(u *gemm.Micro) int {
+	cost := 0
+	for _, p := range t.rows {
+		cost += t.depth() * p.Rows * lineCost[p.Rows-1]
+	}
+	cost = cost / 100 * t.rowVectors * u.Lanes / t.rowPixels
+	if t.depth() > slowDepth {
+		cost = cost * slowPercent / 100
+	}
+	if !t.inPlace {
+		cost += copyCost * t.channels
+	}
+	return cost
+}
+
+func (t *lines) run(op parallel.Op) {
+	g := t.geometry
+	t.panels = len(t.rows)
+	shared := op.Workspace(g.Group * (t.dstChannels + t.panels*t.depth()*t.micro.LineRows()))
+	t.packedBias, t.packed = shared[:g.Group*t.dstChannels], shared[g.Group*t.dstChannels:]
+	if t.bias == nil {
+		clear(t.packedBias)
+	} else {
+		copy(t.packedBias, t.bias)
+	}
+	t.packing = true
+	t.pool.RunWork(g.macs(), g.Group*t.panels, t)
+	t.packing = false
+	if t.inPlace {
+		t.pool.RunWork(g.macs(), g.Group*g.Batch*t.pieces, t)
+	} else {
+		t.pool.RunWork(g.macs(), g.Group*t.chunks(g.Batch), t)
+	}
+}
+
+// Do packs or computes part i.
+func (t *lines) Do(worker, i int) {
+	groups := t.geometry.Group
+	switch {
+	case t.packing:
+		t.pack(i/t.panels, i%t.panels)
+	case t.inPlace:
+		image, group, piece := i/t.pieces/groups, i/t.pieces%groups, i%t.pieces
+		first, end := piece*t.rowVectors/t.pieces, (piece+1)*t.rowVectors/t.pieces
+		at := image*groups + group
+		t.compute(group, t.src[at*t.channels*t.srcSize:], t.dst[at*t.dstChannels*t.dstSize:], t.from[first:end], t.to[first:end])
+	default:
+		group, c := i%groups, t.chunk(t.geometry.Batch, i/groups)
+		x := t.pool.Scratch(worker, t.copySize())
+		t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
+		n := c.images * c.pixels / t.rowPixels * t.rowVectors
+		t.compute(group, x, t.dst[(c.image*groups+group)*t.dstChannels*t.dstSize+c.first:], t.from[:n], t.to[:n])
+	}
+}
+
+// pack packs the weights for a panel: for each channel of the source and each tap
+// an element for each channel of the result.
+func (t *lines) pack(group, panel int) {
+	rows, taps, depth := t.micro.LineRows(), t.geometry.taps, t.depth()
+	p := t.rows[panel]
+	dst := t.packed[(group*t.panels+panel)*depth*rows:][:depth*rows]
+	for r := range p.Rows {
+		j := p.First + r
+		if !t.backward {
+			for k, v := range t.weight[(group*t.dstChannels+j)*depth:][:depth] {
+				dst[k*rows+r] = v
+			}
+			continue
+		}
+		for o := range t.channels {
+			src := t.weight[((group*t.channels+o)*t.dstChannels+j)*taps:][:taps]
+			for i, tap := range t.kernelTaps {
+				dst[(o*t.nTaps+i)*rows+r] = src[tap]
+			}
+		}
+	}
+}
+
+// compute computes the vectors of the result of a group whose offsets are listed.
+func (t *lines) compute(group int, x, y []float32, from, to []int32) {
+	rows, widest, depth := t.micro.LineRows(), t.micro.LineVectors(), t.depth()
+	step := max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest
+	for v := 0; v < len(from); v += step {
+		end := min(v+step, len(from))
+		for i, p := range t.rows {
+			w := &t.packed[(group*t.panels+i)*depth*rows]
+			bias, dst := &t.packedBias[group*t.dstChannels+p.First], &y[p.First*t.dstSize]
+			t.micro.Line(p.Rows, depth, &x[0], from[v:end], t.terms, w, bias, dst, to[v:end], t.dstSize)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package conv
+
+import (
+	"slices"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// A plan computes a product in the faster of two ways.
+type plan struct {
+	product
+	tiles tiles
+	lines lines
+
+	lanes   int // that the choice was made for; 0: none yet
+	byLines bool
+}
+
+func newPlan(p product) (*plan, error) {
+	t := &plan{product: p}
+	if err := t.window.init(t.geometry.Batch); err != nil {
+		return nil, err
+	}
+	t.tiles.init(&t.product)
+	t.lines.product = &t.product
+	return t, nil
+}
+
+func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
+	t.set(op, src, weight, bias, dst)
+	t.choose(t.micro)
+	if t.byLines {
+		t.lines.run(op)
+	} else {
+		t.tiles.run(op)
+	}
+	t.unset()
+}
+
+// choose finds out which way is faster.
+func (t *plan) choose(u *gemm.Micro) {
+	if t.lanes == u.Lanes {
+		return
+	}
+	t.lanes = u.Lanes
+	t.byLines = t.lines.init(u) && t.lines.cost(u) <= t.tiles.cost(u)
+	if t.byLines {
+		t.lines.tables(u)
+	}
+}
+
+// forwardPlan plans the forward pass.
+func forwardPlan(g *geometry) (*plan, error) {
+	return newPlan(product{
+		geometry: g, dstChannels: g.groupOutputs(), dstSize: g.outSize,
+		window: forwardWindow(g, g.groupChannels()),
+	})
+}
+
+// forwardWindow returns the window that moves over some channels of x.
+func forwardWindow(g *geometry, channels int) window {
+	w := window{channels: channels, src: g.In, pad: g.Pad, step: g.Stride, shift: make([][]int, len(g.In)), out: g.out}
+	for a := range g.In {
+		for t := range g.Kernel[a] {
+			w.shift[a] = append(w.shift[a], t*g.Dilation[a])
+		}
+	}
+	return w
+}
+
+// dataPlans plans the gradient of the data, one plan for each phase. gaps reports
+// whether there are pixels of x that no tap covers.
+func dataPlans(g *geometry) (plans []*plan, gaps bool, err error) {
+	// The positions of x along an axis fall into classes modulo the stride, each of
+	// which meets some taps. Those that meet none need no plan.
+	classes := make([][]int, len(g.In))
+	for a, in := range g.In {
+		s := g.Stride[a]
+		for t := range min(s, g.Kernel[a]) { // the classes repeat after s taps
+			r := ((t*g.Dilation[a]-g.Pad[a])%s + s) % s
+			if r < in && !slices.Contains(classes[a], r) {
+				classes[a] = append(classes[a], r)
+			}
+		}
+		gaps = gaps || len(classes[a]) < min(s, in)
+	}
+	phases := [][]int{nil}
+	for _, class := range classes {
+		var longer [][]int
+		for _, phase := range phases {
+			for _, r := range class {
+				longer = append(longer, append(slices.Clone(phase), r))
+			}
+		}
+		phases = longer
+	}
+	for _, phase := range phases {
+		plan, err := dataPlan(g, phase)
+		if err != nil {
+			return nil, false, err
+		}
+		plans = append(plans, plan)
+	}
+	return plans, gaps, nil
+}
+
+// dataPlan plans the gradient of the pixels of x whose position along axis a is
+// phase[a] modulo the stride s. Position r+s*j meets output j+(r+pad-t*d)/s for
+// those taps t, of dilation d, for which that is an integer: a convolution of dy
+// of stride 1.
+func dataPlan(g *geometry, phase []int) (*plan, error) {
+	axes := len(g.In)
+	w := window{channels: g.groupOutputs(), src: g.out, pad: make([]int, axes), step: make([]int, axes), shift: make([][]int, axes), out: make([]int, axes)}
+	p := product{geometry: g, backward: true, dstChannels: g.groupChannels(), dstSize: g.inSize, kernelTaps: []int{0}}
+	places := []int{0} // of the pixels, in a channel of x
+	for a := range axes {
+		s, r := g.Stride[a], phase[a]
+		w.step[a] = 1
+		w.out[a] = gemm.CeilDiv(g.In[a]-r, s)
+		var taps []int
+		for t := range g.Kernel[a] {
+			if d := r + g.Pad[a] - t*g.Dilation[a]; d%s == 0 {
+				taps = append(taps, t)
+				w.shift[a] = append(w.shift[a], d/s)
+			}
+		}
+		// The displacements fall; the last is the lowest and becomes 0.
+		w.pad[a] = -w.shift[a][len(taps)-1]
+		for i := range w.shift[a] {
+			w.shift[a][i] += w.pad[a]
+		}
+		p.kernelTaps = extend(p.kernelTaps, g.Kernel[a], len(taps), func(i int) int { return taps[i] })
+		places = extend(places, g.In[a], w.out[a], func(i int) int { return r + s*i })
+	}
+	if len(places) != g.inSize {
+		p.scatter = places
+	}
+	p.window = w
+	return newPlan(p)
+}
+
+// extend returns the indices of the n positions at(i) along a new last axis of the
+// given extent, for each of the given indices along the axes before it.
+func extend(indices []int, extent, n int, at func(i int) int) []int {
+	list := make([]int, 0, len(indices)*n)
+	for _, p := range indices {
+		for i := range n {
+			list = append(list, p*extent+at(i))
+		}
+	}
+	return list
+}

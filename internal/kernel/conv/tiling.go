@@ -1,0 +1,221 @@
+package conv
+
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+)
+
+const (
+	// winogradChannels is the least number of channels and of outputs of a group for
+	// which Winograd's algorithm is used: with fewer, the transforms take more time
+	// than they save.
+	winogradChannels = 16
+
+	// blockSize bounds the elements of the products of a block, so that they and the
+	// transformed weights of 64 channels stay in the L2 cache.
+	blockSize = 160 << 10
+
+	// blockTiles is the least number of tiles of a block, so that the weights are not
+	// read too often.
+	blockTiles = 60
+)
+
+// A tiling cuts a convolution of 3x3 or 5x5 weights and stride 1, from planes src to
+// planes dst, into the tiles of Winograd's algorithm.
+//
+// The tiles of some images, or of some rows of tiles of one, are a block, and those
+// of one image in it are a band.
+type tiling struct {
+	batch, groups     int
+	channels, outputs int // of a group
+	src, dst          [2]int
+	pad               [2]int // of src; negative: that much of it is skipped
+
+	algorithm algorithm
+	m, r, n   int    // F(mxm,rxr) with input tiles of n by n
+	perPlane  [2]int // tiles
+
+	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
+	band                []band // of a plane
+
+	lanes   int     // that the tables were made for; 0: none yet
+	in, out []int32 // offsets of the pixels of each tile, of its input and of its output
+}
+
+// A band is some tiles of a plane, from first on, and the pixels of src that they
+// need and of dst that they make.
+type band struct{ first, tiles, src, srcPixels, dst, dstPixels int }
+
+// newTiling returns the tiling of the forward pass, or nil if Winograd's algorithm
+// does not suit the convolution.
+func newTiling(g *geometry) *tiling {
+	if len(g.In) != 2 || g.Direct || g.Batch == 0 || g.groupChannels() < winogradChannels || g.groupOutputs() < winogradChannels {
+		return nil
+	}
+	r := g.Kernel[0]
+	for a := range 2 {
+		if r != 3 && r != 5 || g.Kernel[a] != r || g.Stride[a] != 1 || g.Dilation[a] != 1 {
+			return nil
+		}
+	}
+	t := &tiling{
+		batch: g.Batch, groups: g.Group, channels: g.groupChannels(), outputs: g.groupOutputs(),
+		src: [2]int{g.In[0], g.In[1]}, dst: [2]int{g.out[0], g.out[1]}, pad: [2]int{g.Pad[0], g.Pad[1]}, r: r,
+	}
+	t.cut()
+	return t
+}
+
+// backward returns the tiling of the gradient of the input, which is the same
+// convolution of dy, with the weights rotated by 180°.
+func (t *tiling) backward() *tiling {
+	b := &tiling{
+		batch: t.batch, groups: t.groups, channels: t.outputs, outputs: t.channels,
+		src: t.dst, dst: t.src, pad: [2]int{t.r - 1 - t.pad[0], t.r - 1 - t.pad[1]}, r: t.r,
+	}
+	b.cut()
+	return b
+}
+
+// choose chooses the algorithm.
+func (t *tiling) choose() {
+	switch t.algorithm = f4x4of3x3; {
+	case t.r == 5:
+		t.algorithm = f2x2of5x5
+	case t.products(2) <= t.products(4): // the plane is small
+		t.algorithm = f2x2of3x3
+	}
+	t.m = t.algorithm.outputs()
+	t.n = t.m + t.r - 1
+}
+
+// products returns the number of products of a channel and an output for a plane.
+func (t *tiling) products(m int) int {
+	return gemm.CeilDiv(t.dst[0], m) * gemm.CeilDiv(t.dst[1], m) * (m + 2) * (m + 2)
+}
+
+// cut chooses the algorithm and cuts the work into blocks.
+func (t *tiling) cut() {
+	t.choose()
+	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
+	most := max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
+	perImage := t.perPlane[0] * t.perPlane[1]
+	// At least so many blocks, for many threads, of at least some tiles.
+	most = max(min(most, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
+	t.images, t.rows = 1, t.perPlane[0]
+	if perImage <= most {
+		t.images = t.imagesPerBlock(perImage, gemm.CeilDiv(t.batch*perImage, most))
+	} else {
+		t.rows = max(1, most/t.perPlane[1])
+		t.rows = gemm.CeilDiv(t.perPlane[0], gemm.CeilDiv(t.perPlane[0], t.rows))
+	}
+	t.bands = gemm.CeilDiv(t.perPlane[0], t.rows)
+	t.band = make([]band, t.bands)
+	for i := range t.band {
+		row := i * t.rows
+		rows := min(t.rows, t.perPlane[0]-row)
+		from, to := t.srcRows(row, rows)
+		first, last := row*t.m, min((row+rows)*t.m, t.dst[0])
+		t.band[i] = band{
+			first: row * t.perPlane[1], tiles: rows * t.perPlane[1],
+			src: from * t.src[1], srcPixels: (to - from) * t.src[1],
+			dst: first * t.dst[1], dstPixels: (last - first) * t.dst[1],
+		}
+	}
+}
+
+// imagesPerBlock returns how many images make a block so that there are about so
+// many blocks: a multiple of 4, which threads share evenly, whose tiles fill the
+// tiles of the micro-kernel best.
+func (t *tiling) imagesPerBlock(perImage, blocks int) int {
+	images, least := gemm.CeilDiv(t.batch, blocks), math.MaxInt
+	for n := max(4, gemm.RoundUp(blocks/2, 4)); n <= min(2*blocks, t.batch); n += 4 {
+		each := gemm.CeilDiv(t.batch, n)
+		rows := n*gemm.RoundUp(each*perImage, gemm.TileRows)*64 + max(n-blocks, blocks-n) // of equal ones the nearest
+		if rows < least {
+			images, least = each, rows
+		}
+	}
+	return images
+}
+
+// srcRows returns the rows of src that rows of tiles need.
+func (t *tiling) srcRows(row, rows int) (from, to int) {
+	from = min(max(row*t.m-t.pad[0], 0), t.src[0])
+	return from, max(min((row+rows)*t.m+t.r-1-t.pad[0], t.src[0]), from)
+}
+
+// tables lists the offsets of the pixels of all tiles, in vectors of the given
+// number of channels. A pixel outside the plane has the offset behind those of the
+// band, where the input has zeros and the output is dropped.
+func (t *tiling) tables(lanes int) {
+	if t.lanes == lanes {
+		return
+	}
+	t.lanes = lanes
+	t.in, t.out = t.in[:0], t.out[:0]
+	for i := range t.band {
+		b := &t.band[i]
+		for j := range b.tiles {
+			y, x := (b.first+j)/t.perPlane[1]*t.m, (b.first+j)%t.perPlane[1]*t.m
+			t.in = appendTile(t.in, t.n, y-t.pad[0], x-t.pad[1], t.src, b.src, b.srcPixels, lanes)
+			t.out = appendTile(t.out, t.m, y, x, t.dst, b.dst, b.dstPixels, lanes)
+		}
+	}
+}
+
+// appendTile appends the offsets of n by n pixels from (y,x) on in a band of a
+// plane, which begins with pixel first.
+func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes int) []int32 {
+	for i := y; i < y+n; i++ {
+		for j := x; j < x+n; j++ {
+			at := pixels
+			if i >= 0 && i < plane[0] && j >= 0 && j < plane[1] {
+				at = i*plane[1] + j - first
+			}
+			list = append(list, int32(at*lanes))
+		}
+	}
+	return list
+}
+
+// inTable and outTable return the offsets for the tiles of a band.
+func (t *tiling) inTable(b *band) *int32  { return &t.in[b.first*t.n*t.n] }
+func (t *tiling) outTable(b *band) *int32 { return &t.out[b.first*t.m*t.m] }
+
+// matrices returns n², the number of matrix products.
+func (t *tiling) matrices() int { return t.n * t.n }
+
+// blocks returns the number of blocks of a group.
+func (t *tiling) blocks() int { return gemm.CeilDiv(t.batch, t.images) * t.bands }
+
+// tilesBefore returns the number of tiles before a block.
+func (t *tiling) tilesBefore(block int) int {
+	perImage := t.perPlane[0] * t.perPlane[1]
+	return min(block/t.bands*t.images, t.batch)*perImage + t.band[block%t.bands].first
+}
+
+// maxTiles returns the number of tiles of the largest block.
+func (t *tiling) maxTiles() int { return t.images * t.rows * t.perPlane[1] }
+
+// maxPixels returns the largest number of pixels of a band of src or dst.
+func (t *tiling) maxPixels() int {
+	n := 0
+	for _, b := range t.band {
+		n = max(n, b.srcPixels, b.dstPixels)
+	}
+	return n
+}
+
+// multiples returns the first n multiples of step, in list if it has them.
+func multiples(list []int32, n, step int) []int32 {
+	if len(list) == n && (n < 2 || list[1] == int32(step)) {
+		return list
+	}
+	list = list[:0]
+	for i := range n {
+		list = append(list, int32(i*step))
+	}
+	return list
+}

@@ -1,0 +1,68 @@
+package conv
+
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// The transforms of Winograd's convolution F(mxm,rxr), which computes m by m pixels
+// of a plane from n by n of another, n = m+r-1, by n² products instead of r²m². With
+// tiles d of the input, g of the weights and y of the output
+//
+//	y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
+//
+// and, for the gradients, since that is linear in g,
+//
+//	∂g = Gᵀ [(A ∂y Aᵀ) ⊙ (Bᵀ d B)] G
+//
+// (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). The
+// matrices come from evaluating polynomials at the points 0, 1, -1 and infinity for
+// n = 4, and 0, ±√½, ±√2 and infinity for n = 6: with the usual 0, ±1, ±2 rounding
+// errors are more than three times as large.
+//
+// All transforms work on vectors of neighbouring channels.
+
+// A spreadFunc transforms tiles of elements whose offsets in src are listed in
+// table, row by row, to elements that are nextXi apart in dst; the next tile begins
+// nextTile further on.
+type spreadFunc func(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
+
+// An outputFunc transforms tiles of elements that are nextXi apart in src, adds
+// bias, and stores them at the offsets in dst that are listed in table.
+type outputFunc func(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)
+
+// A matrixFunc transforms the n matrices that begin at neighbouring vectors of src,
+// whose elements are srcStep apart, to ones whose elements are dstStep apart.
+type matrixFunc func(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// transforms are those of one m and r. tmp points to tmpSize elements that they
+// overwrite.
+type transforms struct {
+	input, grad spreadFunc // Bᵀ d B and A ∂y Aᵀ
+	output      outputFunc // Aᵀ M A
+	filter      matrixFunc // G g Gᵀ
+	filterGrad  matrixFunc // Gᵀ ∂U G
+}
+
+// tmpSize is how many elements the transforms keep between their two steps: a 6 by
+// 6 matrix of the widest vectors that do not stay in registers.
+const tmpSize = 36 * 16
+
+// An algorithm is F(mxm,rxr) of one m and r.
+type algorithm int
+
+const (
+	f2x2of3x3 algorithm = iota
+	f4x4of3x3
+	f2x2of5x5
+	algorithms
+)
+
+// outputs returns m.
+func (a algorithm) outputs() int { return [...]int{2, 4, 2}[a] }
+
+var transformsOf = [...]*[algorithms]transforms{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
+// transforms returns those in use.
+func (a algorithm) transforms() *transforms { return &transformsOf[cpu.Active()][a] }

@@ -1,0 +1,51 @@
+//go:build !noasm
+
+package conv
+
+var avx2 = [algorithms]transforms{
+	f2x2of3x3: {
+		input:      winogradInput2AVX2,
+		grad:       winogradGrad2AVX2,
+		output:     winogradOutput2AVX2,
+		filter:     winogradFilter2AVX2,
+		filterGrad: winogradFilterGrad2AVX2,
+	},
+	f4x4of3x3: {
+		input:      winogradInput4AVX2,
+		grad:       winogradGrad4AVX2,
+		output:     winogradOutput4AVX2,
+		filter:     winogradFilter4AVX2,
+		filterGrad: winogradFilterGrad4AVX2,
+	},
+	f2x2of5x5: {
+		input:      winogradInput4AVX2,
+		grad:       winogradGrad5x5AVX2,
+		output:     winogradOutput5x5AVX2,
+		filter:     winogradFilter5x5AVX2,
+		filterGrad: winogradFilterGrad5x5AVX2,
+	},
+}
+
+var avx512 = [algorithms]transforms{
+	f2x2of3x3: {
+		input:      winogradInput2AVX512,
+		grad:       winogradGrad2AVX512,
+		output:     winogradOutput2AVX512,
+		filter:     winogradFilter2AVX512,
+		filterGrad: winogradFilterGrad2AVX512,
+	},
+	f4x4of3x3: {
+		input:      winogradInput4AVX512,
+		grad:       winogradGrad4AVX512,
+		output:     winogradOutput4AVX512,
+		filter:     winogradFilter4AVX512,
+		filterGrad: winogradFilterGrad4AVX512,
+	},
+	f2x2of5x5: {
+		input:      winogradInput4AVX512,
+		grad:       winogradGrad5x5AVX512,
+		output:     winogradOutput5x5AVX512,
+		filter:     winogradFilter5x5AVX512,
+		filterGrad: winogradFilterGrad5x5AVX512,
+	},
+}

@@ -1,0 +1,219 @@
+package conv
+
+import (
+	"errors"
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+)
+
+const (
+	// chunkPixels and chunkSize bound the pixels of a chunk and the elements of its
+	// copy, so that the copy, the sums of its pixels and a piece of a panel fit the
+	// L2 cache together.
+	chunkPixels = 1024
+	chunkSize   = 128 << 10
+
+	// leastChunks is how many chunks there should be at least, for many threads,
+	// unless they get smaller than fewPixels.
+	leastChunks = 16
+	fewPixels   = 8 * gemm.TileRows
+
+	// maxCopy bounds the copy of a chunk of a single row, and the offsets in it.
+	maxCopy = 1 << 28
+)
+
+// A window moves over a source of several channels: output pixel (q₀, q₁, ...) and
+// tap (t₀, t₁, ...) meet at position qₐ*step[a] + shift[a][tₐ] - pad[a] of axis a;
+// outside the source there are zeros.
+//
+// A window works on chunks: some images, or some rows (along the first axis) of
+// one. fill copies the source of a chunk with its zeros; in the copy, pixel q and
+// tap t of channel c meet at pixels[q] + taps[c*nTaps+t].
+type window struct {
+	channels int
+	src      []int   // extent of the source
+	pad      []int   // zeros before the source; negative: that much of it is skipped
+	step     []int   // from one output pixel to the next
+	shift    [][]int // displacements of the taps, from 0 up
+	out      []int   // extent of the output
+
+	nTaps, srcSize, outSize int
+	images, rows, bands     int   // of a chunk: images, or rows of one; bands: chunks of an image
+	extent                  []int // of the padded copy
+	span                    int   // rows of the copy that a row of the output needs
+	whole                   bool  // there are no zeros
+	channelStride           int   // in the copy
+	imageStride             int
+	pixels, taps            []int32 // offsets in the copy
+}
+
+// init derives the rest of w from its first fields.
+func (w *window) init(batch int) error {
+	w.nTaps, w.srcSize, w.outSize = 1, size(w.src), size(w.out)
+	w.whole = true
+	padded := float64(w.channels)
+	span := make([]int, len(w.src))
+	w.extent = make([]int, len(w.src))
+	for a := range w.src {
+		w.nTaps *= len(w.shift[a])
+		for _, d := range w.shift[a] {
+			span[a] = max(span[a], d+1)
+		}
+		w.extent[a] = (w.out[a]-1)*w.step[a] + span[a]
+		start, end := w.within(a, 0, w.extent[a])
+		w.whole = w.whole && start == 0 && end == w.extent[a]
+		padded *= float64(w.extent[a])
+	}
+	if padded > math.MaxInt/16 {
+		return errors.New("convolution: the padded input has too many elements")
+	}
+	w.span = span[0]
+	w.cut(batch)
+	w.extent[0] = (w.rows-1)*w.step[0] + w.span
+	w.channelStride = w.stride(w.rows)
+	w.imageStride = w.channels * w.channelStride
+	if w.channelStride > maxCopy/w.channels || w.imageStride > maxCopy/w.images {
+		return errors.New("convolution: the padded input has too many elements")
+	}
+	w.tables()
+	return nil
+}
+
+// cut finds the size of the chunks.
+func (w *window) cut(batch int) {
+	pixels := min(chunkPixels, max(fewPixels, batch*w.outSize/leastChunks))
+	w.images, w.rows = 1, w.out[0]
+	if w.outSize <= pixels && w.fits(w.out[0]) {
+		w.images = min(pixels/w.outSize, chunkSize/(w.channels*w.stride(w.out[0])), max(batch, 1))
+	} else {
+		w.rows = min(w.rows, max(1, pixels/w.line()))
+		for w.rows > 1 && !w.fits(w.rows) {
+			w.rows = (w.rows + 1) / 2
+		}
+		w.rows = gemm.CeilDiv(w.out[0], gemm.CeilDiv(w.out[0], w.rows))
+	}
+	w.bands = gemm.CeilDiv(w.out[0], w.rows)
+}
+
+// tables fills pixels and taps. Behind their ends are offsets that partial tiles
+// may read.
+func (w *window) tables() {
+	w.pixels = make([]int32, 0, w.images*w.rows*w.line()+gemm.TileRows)
+	for i := range w.images {
+		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return i * w.step[a] }, func(a int) int {
+			if a == 0 {
+				return w.rows
+			}
+			return w.out[a]
+		})
+	}
+	w.pixels = append(w.pixels, make([]int32, gemm.TileRows)...)
+	w.taps = make([]int32, 0, w.channels*w.nTaps+gemm.TileRows)
+	for c := range w.channels {
+		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.shift[a][i] }, func(a int) int { return len(w.shift[a]) })
+	}
+	w.taps = append(w.taps, make([]int32, gemm.TileRows)...)
+}
+
+// offsets appends the offsets in a padded channel, row by row, of the positions
+// at(a, 0) to at(a, n(a)-1) along each axis a.
+func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n func(a int) int) []int32 {
+	if axis == len(w.extent) {
+		return append(list, int32(start))
+	}
+	step := size(w.extent[axis+1:])
+	for i := range n(axis) {
+		list = w.offsets(list, axis+1, start+at(axis, i)*step, at, n)
+	}
+	return list
+}
+
+// line returns the number of output pixels of a row.
+func (w *window) line() int { return w.outSize / w.out[0] }
+
+// stride returns the distance of the channels of a padded copy for some rows of
+// the output: an odd number of cache lines, so that the same pixel of many channels
+// does not fall into the same set of the cache.
+func (w *window) stride(rows int) int {
+	n := ((rows-1)*w.step[0] + w.span) * size(w.extent[1:])
+	return gemm.RoundUp(n, 16) | 16
+}
+
+// fits reports whether some rows of one image are small enough for a chunk.
+func (w *window) fits(rows int) bool { return w.stride(rows) <= chunkSize/w.channels }
+
+// chunks returns the number of chunks of a batch.
+func (w *window) chunks(batch int) int { return gemm.CeilDiv(batch, w.images) * w.bands }
+
+// maxPixels returns the number of pixels of an image in the largest chunk.
+func (w *window) maxPixels() int { return w.rows * w.line() }
+
+// A chunk is a part of the output of a batch.
+type chunk struct {
+	image, images int
+	row, rows     int
+	pixels        int // of each image
+	first         int // pixel of an image
+}
+
+// chunk returns chunk i of a batch.
+func (w *window) chunk(batch, i int) chunk {
+	c := chunk{image: i / w.bands * w.images, row: i % w.bands * w.rows}
+	c.images = min(w.images, batch-c.image)
+	c.rows = min(w.rows, w.out[0]-c.row)
+	c.pixels, c.first = c.rows*w.line(), c.row*w.line()
+	return c
+}
+
+// copySize returns the number of elements that fill needs in dst.
+func (w *window) copySize() int { return w.images * w.imageStride }
+
+// fill copies the source of a chunk, whose images are step apart in x. x begins with
+// the first of the channels to copy.
+func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step int, dst []float32) {
+	first, n := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
+	for i := range c.images {
+		to := dst[i*w.imageStride:][:channels*w.channelStride]
+		if !w.whole {
+			clear(to)
+		}
+		for ch := range channels {
+			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
+			w.fillAxis(u, 0, first, n, src, to[ch*w.channelStride:][:w.channelStride])
+		}
+	}
+}
+
+// fillAxis copies what the source has at positions first to first+n-1 of an axis
+// and at all positions of the axes after it. Positions count from the first zero
+// before the source.
+func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32) {
+	start, end := w.within(axis, first, n)
+	if start >= end {
+		return
+	}
+	from := first + start - w.pad[axis]
+	switch len(w.src) - axis {
+	case 1:
+		copy(dst[start:end], src[from:])
+	case 2:
+		first, last := w.within(axis+1, 0, w.extent[axis+1])
+		if first < last {
+			lds, ldd := w.src[axis+1], w.extent[axis+1]
+			u.CopyTo(end-start, last-first, src[from*lds+first-w.pad[axis+1]:], lds, dst[start*ldd+first:], ldd)
+		}
+	default:
+		line, srcLine := size(w.extent[axis+1:]), size(w.src[axis+1:])
+		for q := range end - start {
+			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[(start+q)*line:])
+		}
+	}
+}
+
+// within returns the range of the positions first to first+n-1 of an axis, counted
+// from first, that are within the source.
+func (w *window) within(axis, first, n int) (start, end int) {
+	start = min(max(w.pad[axis]-first, 0), n)
+	return start, min(max(w.pad[axis]+w.src[axis]-first, start), n)
+}

@@ -1,0 +1,176 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// filterChannels is how many channels of the weights a part transforms.
+const filterChannels = 16
+
+// winogradProduct is the forward pass, or the gradient of the data, by Winograd's
+// algorithm.
+//
+// A part computes a block from the transform of its input to its output: the n²
+// matrix products of tiles by weights run one after the other, and overwrite tiles
+// that are no longer needed.
+type winogradProduct struct {
+	*tiling
+	backward bool // the weights are (channels,outputs,r,r), to be rotated by 180°
+
+	// During a run.
+	micro              *gemm.Micro
+	transforms         *transforms
+	transposeOut       gemm.TransposeFunc
+	pool               *parallel.Pool
+	packing            bool
+	panels, width      int // of a group, and columns of them all
+	depth              int // channels, in whole vectors
+	slot               int // from one of the n² matrices of a block to the next
+	rowAt, colAt       []int32
+	packed, packedBias []float32
+	x, weight, bias, y []float32
+}
+
+// run computes y from x. A nil bias counts as zeros.
+func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
+	u, p := gemm.Active(), op.Pool()
+	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
+	w.tables(u.Lanes)
+	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
+	w.width = (w.panels-1)*u.Panel() + u.Width(w.outputs-(w.panels-1)*u.Panel())
+	w.depth = gemm.RoundUp(w.channels, u.Lanes)
+	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows)
+	w.rowAt = multiples(w.rowAt, rows, w.depth)
+	w.colAt = multiples(w.colAt, w.channels, 1)
+	w.slot = gemm.RoundUp(rows*max(w.depth, w.width), 16) + 16 // the matrices start in different sets of the cache
+	shared := op.Workspace(w.groups * w.width * (1 + w.matrices()*w.channels))
+	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
+	w.transposeOut = u.Transpose
+	if w.streams() {
+		w.transposeOut = u.Stream
+	}
+	w.packing = true
+	p.Run(w.groups*w.panels*w.pieces(), w)
+	w.packing = false
+	p.Run(w.groups*w.blocks(), w)
+	w.pool, w.x, w.weight, w.bias, w.y, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil
+}
+
+// streams reports whether the output is written past the caches.
+func (w *winogradProduct) streams() bool {
+	if w.micro.Stream == nil || !streams(w.y, w.dst[0]*w.dst[1]) {
+		return false
+	}
+	for _, b := range w.band {
+		if b.dst%16 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Do packs or computes part i.
+func (w *winogradProduct) Do(worker, i int) {
+	if w.packing {
+		n := w.pieces()
+		w.pack(worker, i/(w.panels*n), i/n%w.panels, i%n)
+		return
+	}
+	w.compute(worker, i%w.groups, i/w.groups)
+}
+
+// pieces returns the number of pieces of the channels of a panel of weights.
+func (w *winogradProduct) pieces() int { return gemm.CeilDiv(w.channels, filterChannels) }
+
+// panel returns the first output, the number of outputs and the width of a panel.
+func (w *winogradProduct) panel(i int) (j, n, width int) {
+	j = i * w.micro.Panel()
+	n = min(w.micro.Panel(), w.outputs-j)
+	return j, n, w.micro.Width(n)
+}
+
+// pack transforms the weights of a piece of the channels of a panel to n² matrices
+// of a row for each channel and a column for each output.
+func (w *winogradProduct) pack(worker, group, panel, piece int) {
+	j, n, width := w.panel(panel)
+	first := piece * filterChannels
+	channels := min(filterChannels, w.channels-first)
+	taps := w.r * w.r
+	buf := w.pool.Scratch(worker, channels*taps*width+tmpSize)
+	tmp, rows := buf[:tmpSize], buf[tmpSize:]
+	if n < width {
+		clear(rows)
+	}
+	if w.backward {
+		for c := range channels {
+			src := w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:][:n*taps]
+			for tap := range taps {
+				row := rows[(c*taps+tap)*width:][:n]
+				for o := range row {
+					row[o] = src[o*taps+taps-1-tap]
+				}
+			}
+		}
+	} else {
+		depth := w.channels * taps
+		w.micro.TransposeTo(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width)
+	}
+	if piece == 0 {
+		bias := w.packedBias[group*w.width+j:][:width]
+		clear(bias)
+		if w.bias != nil {
+			copy(bias, w.bias[group*w.outputs+j:][:n])
+		}
+	}
+	dst := w.matrix(group, panel, 0)
+	for c := range channels {
+		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width], width, &dst[(first+c)*width], w.channels*w.width, &tmp[0])
+	}
+}
+
+// matrix returns number xi of the matrices of a panel of weights.
+func (w *winogradProduct) matrix(group, panel, xi int) []float32 {
+	return w.packed[((group*w.matrices()+xi)*w.width+panel*w.micro.Panel())*w.channels:]
+}
+
+// compute computes a block of the result for the outputs of a group.
+func (w *winogradProduct) compute(worker, group, block int) {
+	u := w.micro
+	lanes := u.Lanes
+	b := &w.band[block%w.bands]
+	image := block / w.bands * w.images
+	images := min(w.images, w.batch-image)
+	tiles := images * b.tiles
+	matrices := w.matrices()
+
+	plane := (w.maxPixels() + 1) * lanes
+	buf := w.pool.Scratch(worker, tmpSize+plane+(matrices+1)*w.slot)
+	tmp, pixels, slots := buf[:tmpSize], buf[tmpSize:][:plane], buf[tmpSize+plane:]
+
+	// Transformed tiles are rows of matrices, of which number xi is in slot xi+1.
+	for i := range images {
+		for c := 0; c < w.channels; c += lanes {
+			src := w.x[(((image+i)*w.groups+group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
+			interleave(u, min(lanes, w.channels-c), b.srcPixels, src, w.src[0]*w.src[1], pixels)
+			w.transforms.input(b.tiles, w.inTable(b), &pixels[0], &slots[w.slot+i*b.tiles*w.depth+c], w.depth, w.slot, &tmp[0])
+		}
+	}
+
+	// Products go to the slot before.
+	for xi := range matrices {
+		for panel := range w.panels {
+			j, _, width := w.panel(panel)
+			u.Tile(width)(gemm.CeilDiv(tiles, gemm.TileRows), w.channels, &slots[(xi+1)*w.slot], &w.rowAt[0], &w.colAt[0],
+				&w.matrix(group, panel, xi)[0], nil, 0, &slots[xi*w.slot+j], w.width)
+		}
+	}
+
+	for i := range images {
+		for o := 0; o < w.outputs; o += lanes {
+			w.transforms.output(b.tiles, w.outTable(b), &slots[i*b.tiles*w.width+o], w.width, w.slot, &w.packedBias[group*w.width+o], &pixels[0], &tmp[0])
+			dst := w.y[(((image+i)*w.groups+group)*w.outputs+o)*w.dst[0]*w.dst[1]+b.dst:]
+			deinterleave(u, w.transposeOut, min(lanes, w.outputs-o), b.dstPixels, pixels, dst, w.dst[0]*w.dst[1])
+		}
+	}
+}

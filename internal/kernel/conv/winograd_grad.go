@@ -1,0 +1,295 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// sharedChunk bounds the elements of the transformed tiles that all threads
+	// multiply together, so that they stay in the L3 cache, and ownChunk those that
+	// one thread multiplies.
+	sharedChunk = 2 << 20
+	ownChunk    = 1200 << 10
+
+	// ownParts is into how many parts the batch is cut, for as many threads, if each
+	// has sums of its own, and ownSums bounds the elements of the sums of each.
+	ownParts = 8
+	ownSums  = 1 << 20
+
+	// sumDepth5x5 is over how many tiles the products of F(2x2,5x5) are summed before
+	// they are added to the rest: its last transform makes rounding errors larger than
+	// that of F(4x4,3x3), so there must be fewer.
+	sumDepth5x5 = 64
+
+	// finishOutputs is for how many outputs a part transforms the sums.
+	finishOutputs = 16
+)
+
+// winogradGrad is the gradient of the weights by Winograd's algorithm. The batch is
+// cut into chunks of blocks. For each chunk the tiles of x and of dy are
+// transformed, and then the n² pairs of matrices are multiplied, summing over the
+// tiles, and added to the products of the chunks before. At the end the sums are
+// transformed.
+//
+// Where there are few weights, a part of the batch is one part of the task, with
+// sums of its own, which are added in the order of the parts. Where there are many,
+// there is only one part of the batch, and all threads work on the same chunk.
+type winogradGrad struct {
+	tiling *tiling // of the forward pass
+	chunk  int     // blocks
+	parts  int
+
+	// During a run.
+	step           gradStep
+	micro          *gemm.Micro
+	transforms     *transforms
+	pool           *parallel.Pool
+	group          int
+	first, blocks  int // with one part: the blocks of the chunk
+	maxTiles       int // tiles of the largest chunk
+	panels, width  int // of the channels, and columns of them all
+	depth          int // outputs, in whole vectors
+	rows           int // outputs, in whole tiles of the micro-kernel
+	xSlot, dySlot  int // from one matrix to the next
+	tiles, sums    []float32
+	rowAt, colAt   []int32
+	x, dy, dweight []float32
+	dbias          []float32 // nil if it is not wanted
+	dySums         []float64 // of each band of a plane
+}
+
+// A gradStep is what the parts of a run do.
+type gradStep int
+
+const (
+	sumPart gradStep = iota
+	transformTiles
+	multiplyTiles
+	transformSums
+)
+
+func newWinogradGrad(w *tiling) *winogradGrad {
+	t := &winogradGrad{tiling: w, parts: 1}
+	tile := w.matrices() * (w.channels + w.outputs)
+	tiles := sharedChunk / tile
+	// Not for F(2x2,5x5), whose sums are short already: LeNet's golden losses, which
+	// hang on near ties, are those of this order.
+	if w.r == 3 && w.matrices()*w.channels*w.outputs <= ownSums {
+		tiles = ownChunk / tile
+		t.parts = ownParts
+	}
+	t.chunk = min(max(1, tiles/w.maxTiles()), w.blocks())
+	t.parts = min(t.parts, gemm.CeilDiv(w.blocks(), t.chunk))
+	return t
+}
+
+// run adds the gradient of the weights to dweight and, unless dbias is nil, that of
+// the bias to dbias: the elements of dy are summed where they are read anyway.
+func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
+	w, u, p := t.tiling, gemm.Active(), op.Pool()
+	t.micro, t.transforms, t.pool = u, w.algorithm.transforms(), p
+	t.x, t.dy, t.dweight, t.dbias = x, dy, dweight, dbias
+	if n := w.batch * w.bands * w.outputs; dbias != nil && len(t.dySums) < n {
+		t.dySums = make([]float64, n)
+	}
+	w.tables(u.Lanes)
+	t.maxTiles = t.chunk * w.maxTiles()
+	t.panels = gemm.CeilDiv(w.channels, u.Panel())
+	t.width = (t.panels-1)*u.Panel() + u.Width(w.channels-(t.panels-1)*u.Panel())
+	t.depth = gemm.RoundUp(w.outputs, u.Lanes)
+	t.rows = gemm.RoundUp(w.outputs, gemm.TileRows)
+	t.rowAt, t.colAt = multiples(t.rowAt, t.rows, 1), multiples(t.colAt, t.maxTiles, t.depth)
+	t.xSlot, t.dySlot = gemm.RoundUp(t.maxTiles*t.width, 16)+16, gemm.RoundUp(t.maxTiles*t.depth, 16)+16
+	sums, tiles := t.parts*t.sumSize(), t.tileSize()
+	if t.parts > 1 {
+		tiles = 0 // each part has its own
+	}
+	shared := op.Workspace(sums + tiles)
+	t.sums, t.tiles = shared[:sums], shared[sums:]
+	for t.group = range w.groups {
+		if t.parts > 1 {
+			t.step = sumPart
+			p.Run(t.parts, t)
+		} else {
+			for t.first = 0; t.first < w.blocks(); t.first += t.chunk {
+				t.blocks = min(t.chunk, w.blocks()-t.first)
+				t.step = transformTiles
+				p.Run(2*t.blocks*w.images, t)
+				t.step = multiplyTiles
+				p.Run(w.matrices()*t.panels, t)
+			}
+		}
+		t.step = transformSums
+		p.Run(t.panels*gemm.CeilDiv(w.outputs, finishOutputs), t)
+	}
+	t.pool, t.x, t.dy, t.dweight, t.dbias, t.tiles, t.sums = nil, nil, nil, nil, nil, nil, nil
+}
+
+// sumSize, tileSize and panelSize return the number of elements of the sums of a
+// part, of the transformed tiles of a chunk, and of the sums of a panel.
+func (t *winogradGrad) sumSize() int   { return t.tiling.matrices() * t.rows * t.width }
+func (t *winogradGrad) tileSize() int  { return t.tiling.matrices() * (t.xSlot + t.dySlot) }
+func (t *winogradGrad) panelSize() int { return t.rows * t.micro.Panel() }
+
+// Do runs part i of a step.
+func (t *winogradGrad) Do(worker, i int) {
+	images := t.tiling.images
+	switch t.step {
+	case sumPart:
+		t.sumPart(worker, i)
+	case transformTiles:
+		t.transform(worker, t.first, t.first+i/(2*images), i/2%images, i%2 == 1, t.tiles)
+	case multiplyTiles:
+		t.multiply(i/t.panels, i%t.panels, t.first, t.blocks, t.tiles, t.sums, t.pool.Scratch(worker, t.panelSize()), t.first == 0)
+	case transformSums:
+		t.finish(worker, i%t.panels, i/t.panels*finishOutputs)
+	}
+}
+
+// sumPart makes the sums of a part of the batch.
+func (t *winogradGrad) sumPart(worker, part int) {
+	w := t.tiling
+	chunks := gemm.CeilDiv(w.blocks(), t.chunk)
+	// transform uses the first elements of the same memory.
+	tiles := t.pool.Scratch(worker, t.transformSize()+t.tileSize()+t.panelSize())[t.transformSize():]
+	tiles, spare := tiles[:t.tileSize()], tiles[t.tileSize():]
+	sums := t.sums[part*t.sumSize():][:t.sumSize()]
+	start := part * chunks / t.parts
+	for c := start; c < (part+1)*chunks/t.parts; c++ {
+		first := c * t.chunk
+		blocks := min(t.chunk, w.blocks()-first)
+		for i := range blocks {
+			for image := range w.images {
+				t.transform(worker, first, first+i, image, false, tiles)
+				t.transform(worker, first, first+i, image, true, tiles)
+			}
+		}
+		for xi := range w.matrices() {
+			for panel := range t.panels {
+				t.multiply(xi, panel, first, blocks, tiles, sums, spare, c == start)
+			}
+		}
+	}
+}
+
+// panel returns the first channel, the number of channels and the width of a panel.
+func (t *winogradGrad) panel(i int) (j, n, width int) {
+	j = i * t.micro.Panel()
+	n = min(t.micro.Panel(), t.tiling.channels-j)
+	return j, n, t.micro.Width(n)
+}
+
+// transformSize returns the number of elements of scratch memory of transform.
+func (t *winogradGrad) transformSize() int {
+	return tmpSize + (t.tiling.maxPixels()+1)*t.micro.Lanes
+}
+
+// transform transforms the tiles of an image of a block, those of x or of dy, in the
+// chunk that begins with block first.
+func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles []float32) {
+	w := t.tiling
+	n := block/w.bands*w.images + image
+	if n >= w.batch {
+		return // the last block has fewer
+	}
+	band := block % w.bands
+	tile := w.tilesBefore(block) - w.tilesBefore(first) + image*w.band[band].tiles
+	buf := t.pool.Scratch(worker, t.transformSize())
+	tmp, pixels := buf[:tmpSize], buf[tmpSize:]
+	if dy {
+		t.transformGrad(n, band, tile, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
+	} else {
+		t.transformInput(n, band, tile, tiles, pixels, &tmp[0])
+	}
+}
+
+// transformInput transforms a band of image n of x to the tiles from tile on.
+func (t *winogradGrad) transformInput(n, band, tile int, xs, pixels []float32, tmp *float32) {
+	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
+	plane := w.src[0] * w.src[1]
+	for c := 0; c < w.channels; c += u.Lanes {
+		src := t.x[((n*w.groups+t.group)*w.channels+c)*plane+b.src:]
+		interleave(u, min(u.Lanes, w.channels-c), b.srcPixels, src, plane, pixels)
+		j, _, width := t.panel(c / u.Panel())
+		t.transforms.input(b.tiles, w.inTable(b), &pixels[0], &xs[j*t.maxTiles+tile*width+c-j], width, t.xSlot, tmp)
+	}
+}
+
+// transformGrad does the same for dy, and sums its planes for the gradient of the
+// bias.
+func (t *winogradGrad) transformGrad(n, band, tile int, dys, pixels []float32, tmp *float32) {
+	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
+	plane := w.dst[0] * w.dst[1]
+	for o := 0; o < w.outputs; o += u.Lanes {
+		src := t.dy[((n*w.groups+t.group)*w.outputs+o)*plane+b.dst:]
+		outputs := min(u.Lanes, w.outputs-o)
+		interleave(u, outputs, b.dstPixels, src, plane, pixels)
+		for i := 0; t.dbias != nil && i < outputs; i++ {
+			t.dySums[(n*w.bands+band)*w.outputs+o+i] = vec.Sum(src[i*plane:][:b.dstPixels])
+		}
+		t.transforms.grad(b.tiles, w.outTable(b), &pixels[0], &dys[tile*t.depth+o], t.depth, t.dySlot, tmp)
+	}
+}
+
+// multiply adds the product of matrices xi of dy and of a panel of x, over the tiles
+// of some blocks from first on, to the sums, or starts them. spare holds the sums of
+// a panel.
+func (t *winogradGrad) multiply(xi, panel, first, blocks int, tiles, sums, spare []float32, start bool) {
+	w := t.tiling
+	j, _, width := t.panel(panel)
+	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot:]
+	sums = sums[(xi*t.width+j)*t.rows:][:t.rows*width]
+	count := w.tilesBefore(first+blocks) - w.tilesBefore(first)
+	depth := sumDepth
+	if w.r == 5 {
+		depth = sumDepth5x5
+	}
+	for k := 0; k < count; k += depth {
+		into, init := sums, &sums[0]
+		switch {
+		case start && k == 0:
+			init = nil
+		case w.r == 5:
+			into, init = spare[:len(sums)], nil
+		}
+		t.micro.Tile(width)(t.rows/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[k], &xs[k*width], init, width, &into[0], width)
+		if w.r == 5 && &into[0] != &sums[0] {
+			vec.Axpy(1, into, sums)
+		}
+	}
+}
+
+// finish adds up the sums of a panel for some outputs from o on, transforms them and
+// adds them to the gradient.
+func (t *winogradGrad) finish(worker, panel, o int) {
+	w := t.tiling
+	j, n, width := t.panel(panel)
+	outputs := min(finishOutputs, w.outputs-o)
+	taps := w.r * w.r
+	buf := t.pool.Scratch(worker, tmpSize+taps*width)
+	tmp, grad := buf[:tmpSize], buf[tmpSize:]
+	for part := 1; part < t.parts; part++ {
+		for xi := range w.matrices() {
+			at := (xi*t.width+j)*t.rows + o*width
+			vec.Axpy(1, t.sums[part*t.sumSize()+at:][:outputs*width], t.sums[at:][:outputs*width])
+		}
+	}
+	for end := o + outputs; o < end; o++ {
+		if panel == 0 && t.dbias != nil {
+			var sum float64
+			for i := o; i < w.batch*w.bands*w.outputs; i += w.outputs {
+				sum += t.dySums[i]
+			}
+			t.dbias[t.group*w.outputs+o] += float32(sum)
+		}
+		t.transforms.filterGrad(width/t.micro.Lanes, &t.sums[j*t.rows+o*width], t.width*t.rows, &grad[0], width, &tmp[0])
+		to := t.dweight[((t.group*w.outputs+o)*w.channels+j)*taps:][:n*taps]
+		for c := range n {
+			for tap, g := range to[c*taps:][:taps] {
+				to[c*taps+tap] = g + grad[tap*width+c]
+			}
+		}
+	}
+}

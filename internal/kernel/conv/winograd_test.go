@@ -1,0 +1,104 @@
+package conv
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+)
+
+// TestWinogradAccuracy compares the rounding errors of Winograd's convolution
+// with those of the direct one on normally distributed numbers.
+func TestWinogradAccuracy(t *testing.T) {
+	for _, params := range []Params{
+		square(4, 64, 64, 1, 16, 3, 1, 1, 1),
+		square(8, 256, 64, 1, 8, 3, 1, 1, 1),
+		square(16, 64, 64, 1, 2, 3, 1, 1, 1), // F(2x2,3x3)
+		square(4, 16, 32, 1, 16, 5, 2, 1, 1),
+		square(8, 32, 64, 1, 8, 5, 2, 1, 1),
+	} {
+		t.Run(fmt.Sprint(params.Channels, params.In), func(t *testing.T) {
+			direct := params
+			direct.Direct = true
+			r := rand.New(rand.NewPCG(5, 5))
+			x, dy := make([]float32, params.Batch*params.Channels*size(params.In)), make([]float32, params.Batch*params.Outputs*size(params.In))
+			weight := make([]float32, params.Outputs*params.Channels*size(params.Kernel))
+			kerneltest.FillNormal(r, x)
+			kerneltest.FillNormal(r, dy)
+			kerneltest.FillNormal(r, weight)
+			want := [3][]float64{make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(weight))}
+			ref := &convReference{params, params.In}
+			ref.each(func(xi, wi, yi int) {
+				want[0][yi] += float64(x[xi]) * float64(weight[wi])
+				want[1][xi] += float64(dy[yi]) * float64(weight[wi])
+				want[2][wi] += float64(dy[yi]) * float64(x[xi])
+			})
+			kerneltest.EachLevel(t, func(t *testing.T) {
+				errs := func(params Params) (errs [3]float64) {
+					c, err := New(params)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if (c.winograd == nil) != params.Direct {
+						t.Fatalf("Direct: %v, by Winograd's algorithm: %v", params.Direct, c.winograd != nil)
+					}
+					got := [3][]float32{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(weight))}
+					c.Forward(nil, x, weight, nil, got[0])
+					c.BackwardData(nil, weight, dy, got[1])
+					c.BackwardWeights(nil, x, dy, got[2], nil)
+					for i := range got {
+						for j, v := range got[i] {
+							errs[i] = math.Max(errs[i], math.Abs(float64(v)-want[i][j]))
+						}
+					}
+					return errs
+				}
+				slow, fast := errs(direct), errs(params)
+				for i, name := range []string{"y", "dx", "dweight"} {
+					ratio := fast[i] / slow[i]
+					t.Logf("%s: largest error %.2g, direct %.2g: %.2f times", name, fast[i], slow[i], ratio)
+					// With the points 0, ±1, ±2 that of y alone would be some 7 times.
+					if !(ratio <= 10) {
+						t.Errorf("%s: the largest error is %g, %.1f times that of the direct convolution", name, fast[i], ratio)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWinogradChoice checks which convolutions go by Winograd's algorithm, and
+// by which.
+func TestWinogradChoice(t *testing.T) {
+	for _, test := range []struct {
+		p    Params
+		want int // m, or 0 for none
+	}{
+		{square(8, 16, 16, 1, 32, 3, 1, 1, 1), 4},
+		{square(8, 16, 16, 1, 7, 3, 1, 1, 1), 4},
+		{square(8, 16, 16, 1, 6, 3, 1, 1, 1), 2},
+		{square(8, 16, 16, 1, 2, 3, 1, 1, 1), 2},
+		{square(8, 32, 32, 2, 32, 3, 1, 1, 1), 4},
+		{square(8, 32, 32, 4, 32, 3, 1, 1, 1), 0}, // 8 channels a group
+		{square(8, 3, 64, 1, 32, 3, 1, 1, 1), 0},
+		{square(8, 16, 16, 1, 32, 3, 1, 2, 1), 0},
+		{square(8, 16, 16, 1, 32, 3, 1, 1, 2), 0},
+		{square(8, 16, 16, 1, 32, 5, 2, 1, 1), 2},
+		{square(8, 16, 16, 1, 32, 7, 2, 1, 1), 0},
+		{Params{1, 16, 16, 1, []int{8, 8, 8}, []int{3, 3, 3}, []int{1, 1, 1}, []int{1, 1, 1}, []int{1, 1, 1}, false}, 0},
+	} {
+		c, err := New(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := 0
+		if c.winograd != nil {
+			m = c.winograd.forward.m
+		}
+		if m != test.want {
+			t.Errorf("%+v: m = %d, want %d", test.p, m, test.want)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+type gemmCase struct {
+	transA, transB bool
+	m, n, k        int
+	alpha, beta    float32
+	extra          int // elements between the rows
+}
+
+func (g gemmCase) String() string {
+	return fmt.Sprintf("m=%d n=%d k=%d transA=%v transB=%v alpha=%g beta=%g extra=%d", g.m, g.n, g.k, g.transA, g.transB, g.alpha, g.beta, g.extra)
+}
+
+func (g gemmCase) check(t *testing.T, p *parallel.Pool) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, uint64(g.m*1000003+g.n*1009+g.k)))
+	ar, ac, br, bc := g.m, g.k, g.k, g.n
+	if g.transA {
+		ar, ac = ac, ar
+	}
+	if g.transB {
+		br, bc = bc, br
+	}
+	a, lda := kerneltest.Matrix(r, ar, ac, g.extra)
+	b, ldb := kerneltest.Matrix(r, br, bc, g.extra)
+	c, ldc := kerneltest.Matrix(r, g.m, g.n, g.extra)
+	if g.beta == 0 {
+		for i := range c {
+			c[i] = kerneltest.Guard // must not be read
+		}
+	}
+	old := append([]float32(nil), c...)
+	kerneltest.Dirty(p)
+	Gemm(p, g.transA, g.transB, g.m, g.n, g.k, g.alpha, a, lda, b, ldb, g.beta, c, ldc)
+	kerneltest.CheckGuards(t, "C", c)
+	for i := range g.m {
+		for j := range g.n {
+			var sum float64
+			for q := range g.k {
+				x, y := i*lda+q, q*ldb+j
+				if g.transA {
+					x = q*lda + i
+				}
+				if g.transB {
+					y = j*ldb + q
+				}
+				sum += float64(a[x]) * float64(b[y])
+			}
+			want := float64(g.alpha) * sum
+			if g.beta != 0 {
+				want += float64(g.beta) * float64(old[i*ldc+j])
+			}
+			if got := float64(c[i*ldc+j]); !(math.Abs(got-want) <= kerneltest.Tolerance(g.k)) {
+				t.Fatalf("%v: C[%d,%d] = %g, want %g", g, i, j, got, want)
+			}
+		}
+	}
+	for i := range c {
+		if i%ldc >= g.n && math.Float32bits(c[i]) != math.Float32bits(kerneltest.Guard) {
+			t.Fatalf("%v: wrote between the rows, at %d", g, i)
+		}
+	}
+}
+
+func TestGemm(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		for _, trans := range []int{0, 1, 2, 3} {
+			for _, m := range []int{1, 2, 5, 6, 7, 49, 100} {
+				for _, n := range []int{1, 3, 8, 15, 16, 17, 33, 48, 64, 65, 191} {
+					for _, k := range []int{0, 1, 2, 7} {
+						gemmCase{trans&1 != 0, trans&2 != 0, m, n, k, 1, 0, 0}.check(t, p)
+					}
+				}
+			}
+			for _, f := range [][2]float32{{1, 1}, {-0.5, 0}, {2, 1}, {1, -1.5}, {0, 0}, {0, 0.5}} {
+				for _, size := range [][3]int{{1, 70, 9}, {9, 1, 70}, {6, 64, 5}, {20, 33, 17}, {50, 70, 600}, {1, 1, 1}} {
+					gemmCase{trans&1 != 0, trans&2 != 0, size[0], size[1], size[2], f[0], f[1], 3}.check(t, p)
+					gemmCase{trans&1 != 0, trans&2 != 0, size[0], size[1], size[2], f[0], f[1], 0}.check(t, p)
+				}
+			}
+			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*panelDepth - 1, 1, 0, 0}.check(t, p)
+			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, packedDepth + 9, 1, 0, 0}.check(t, p)
+		}
+		// Few rows, whose products read B where it lies.
+		for _, m := range []int{2, 3, 16, lineMaxRows} {
+			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}} {
+				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)
+				gemmCase{false, true, m, size[0], size[1], 1, 0, 0}.check(t, p)
+				gemmCase{false, false, m, size[0], size[1], -0.5, 1, 3}.check(t, p)
+				gemmCase{false, true, m, size[0], size[1], 1.5, -2, 3}.check(t, p)
+			}
+		}
+		const many = packedSize/packedDepth + 70
+		gemmCase{true, true, 2, many, packedDepth + 9, 1, 2, 0}.check(t, p)
+		gemmCase{true, true, many, 2, packedDepth + 9, 1, 2, 0}.check(t, p)
+	})
+}
+
+func TestGemmThreads(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		const m, n, k = 150, 201, 700
+		r := rand.New(rand.NewPCG(1, 2))
+		a, b := kerneltest.Guarded(r, m*k), kerneltest.Guarded(r, k*n)
+		var want []float32
+		kerneltest.EachPool(func(name string, p *parallel.Pool) {
+			got := make([]float32, m*n)
+			Gemm(p, true, true, m, n, k, 1.5, a, m, b, k, 0, got, n)
+			if want == nil {
+				want = got
+			}
+			kerneltest.SameBits(t, "threads "+name, got, want)
+		})
+		for _, trans := range []bool{false, true} {
+			ldb := 1300
+			if trans {
+				ldb = k
+			}
+			b, want := kerneltest.Guarded(r, k*1300), []float32(nil)
+			kerneltest.EachPool(func(name string, p *parallel.Pool) {
+				got := make([]float32, 16*1300)
+				Gemm(p, false, trans, 16, 1300, k, 1.5, a, k, b, ldb, 0, got, 1300)
+				if want == nil {
+					want = got
+				}
+				kerneltest.SameBits(t, "few rows, threads "+name, got, want)
+			})
+		}
+	})
+}
+
+func TestGemv(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 3))
+		kerneltest.EachPool(func(name string, p *parallel.Pool) {
+			for _, size := range [][2]int{{1, 1}, {1, 90}, {90, 1}, {17, 33}, {300, 700}} {
+				m, n := size[0], size[1]
+				for _, trans := range []bool{false, true} {
+					for _, beta := range []float32{0, 1, -2} {
+						xs, ys := n, m
+						if trans {
+							xs, ys = m, n
+						}
+						a, lda := kerneltest.Matrix(r, m, n, 2)
+						x, y := kerneltest.Guarded(r, xs), kerneltest.Guarded(r, ys)
+						if beta == 0 {
+							y[0] = kerneltest.Guard
+						}
+						old := append([]float32(nil), y...)
+						Gemv(p, trans, m, n, 0.5, a, lda, x, beta, y)
+						kerneltest.CheckGuards(t, "y", y)
+						for i := range ys {
+							var want float64
+							for j := range xs {
+								at := i*lda + j
+								if trans {
+									at = j*lda + i
+								}
+								want += 0.5 * float64(a[at]) * float64(x[j])
+							}
+							if beta != 0 {
+								want += float64(beta) * float64(old[i])
+							}
+							if !(math.Abs(float64(y[i])-want) <= kerneltest.Tolerance(xs)) {
+								t.Fatalf("threads %s, (%d,%d), trans %v, beta %g: y[%d] = %g, want %g", name, m, n, trans, beta, i, y[i], want)
+							}
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+// Two goroutines may use one pool; one operation waits for the other.
+func TestPoolShared(t *testing.T) {
+	p := parallel.NewPool(2)
+	defer p.Close()
+	const n = 90
+	r := rand.New(rand.NewPCG(5, 5))
+	a, b := kerneltest.Guarded(r, n*n), kerneltest.Guarded(r, n*n)
+	want := make([]float32, n*n)
+	Gemm(nil, true, true, n, n, n, 1, a, n, b, n, 0, want, n)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 20 {
+				got := make([]float32, n*n)
+				Gemm(p, true, true, n, n, n, 1, a, n, b, n, 0, got, n)
+				if !slices.Equal(got, want) {
+					t.Error("a product is wrong")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAllocations(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		a, x, y := make([]float32, 64*300), make([]float32, 4*16*81), make([]float32, 4*16*81)
+		kerneltest.AllocatesNothing(t, map[string]func(){
+			"Gemm":       func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
+			"Gemm, dot":  func() { Gemm(p, false, true, 10, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
+			"Gemm, line": func() { Gemm(p, false, false, 3, 300, lineDepth, 1, a, 200, a, 300, 0, x, 300) },
+			"Gemv":       func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
+		})
+	})
+}

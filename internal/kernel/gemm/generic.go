@@ -1,0 +1,165 @@
+package gemm
+
+import (
+	"math"
+	"sync/atomic"
+	"unsafe"
+)
+
+// generic are the micro-kernels in plain Go.
+var generic = Micro{
+	Lanes:    4,
+	Tall:     dotsTallGeneric,
+	tiles:    []TileFunc{tileGeneric4, tileGeneric8},
+	lines:    linesGeneric(),
+	dots:     dotsGeneric,
+	dotCols:  dotsGenericCols,
+	copyRows: copyRowsGeneric,
+	fmaLoop:  fmaLoopGeneric,
+	fmaFlops: 16,
+}
+
+// tileGeneric8 is the TileFunc for panels of 8 columns.
+func tileGeneric8(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+	tileGeneric(8, tiles, k, x, rows, off, b, init, ldi, c, ldc)
+}
+
+// tileGeneric4 is the TileFunc for panels of 4 columns.
+func tileGeneric4(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+	tileGeneric(4, tiles, k, x, rows, off, b, init, ldi, c, ldc)
+}
+
+// tileGeneric is the TileFunc for panels of w columns, a multiple of 4.
+func tileGeneric(w, tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+	offs := unsafe.Slice(off, k)
+	panel := unsafe.Slice(b, k*w)
+	for i, row := range unsafe.Slice(rows, tiles*TileRows) {
+		xi := unsafe.Add(unsafe.Pointer(x), 4*int(row))
+		for j := 0; j < w; j += 4 {
+			var s [4]float32
+			if init != nil {
+				s = *(*[4]float32)(unsafe.Add(unsafe.Pointer(init), 4*(i*ldi+j)))
+			}
+			s0, s1, s2, s3 := s[0], s[1], s[2], s[3]
+			at := j
+			for _, o := range offs {
+				v := *(*float32)(unsafe.Add(xi, 4*int(o)))
+				q := panel[at : at+4 : at+4]
+				s0 += v * q[0]
+				s1 += v * q[1]
+				s2 += v * q[2]
+				s3 += v * q[3]
+				at += w
+			}
+			*(*[4]float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j))) = [4]float32{s0, s1, s2, s3}
+		}
+	}
+}
+
+// dotsGenericCols is the number of rows of y of dotsGeneric.
+const dotsGenericCols = 2
+
+// dotsGeneric is the DotsFunc of 2 rows of y.
+func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
+	row := func(base *float32, at int32) []float32 {
+		return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(base), 4*int(at))), k)
+	}
+	places := unsafe.Slice(rows, dotRows)
+	sums := unsafe.Slice(c, dotsGenericCols*dotRows)
+	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
+		y := row(y, at)
+		x0, x1, x2, x3 := row(x, places[0]), row(x, places[1]), row(x, places[2]), row(x, places[3])
+		var s0, s1, s2, s3 float32
+		for p, v := range y {
+			s0 += x0[p] * v
+			s1 += x1[p] * v
+			s2 += x2[p] * v
+			s3 += x3[p] * v
+		}
+		q := sums[j*dotRows:][:dotRows]
+		q[0] += s0
+		q[1] += s1
+		q[2] += s2
+		q[3] += s3
+	}
+}
+
+// dotsTallGeneric is the DotsFunc of TallRows rows of x and one of y.
+func dotsTallGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
+	for i, at := range unsafe.Slice(rows, TallRows) {
+		xs := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(x), 4*int(at))), k)
+		var sum float32
+		for p, v := range unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(y), 4*int(*cols))), k) {
+			sum += xs[p] * v
+		}
+		*(*float32)(unsafe.Add(unsafe.Pointer(c), 4*i)) += sum
+	}
+}
+
+// linesGeneric returns LineFuncs of up to 4 rows and one vector of 4 lanes.
+func linesGeneric() [][]LineFunc {
+	var list [][]LineFunc
+	for rows := 1; rows <= 4; rows++ {
+		list = append(list, []LineFunc{func(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int) {
+			lineGeneric(rows, blocks, k, x, from, off, w, init, c, to, ldc)
+		}})
+	}
+	return list
+}
+
+// lineGeneric is the LineFunc for panels of some rows and blocks of one vector.
+func lineGeneric(rows, blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int) {
+	at := func(base *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(base), 4*i)) }
+	offs := unsafe.Slice(off, 2*k)
+	dst := unsafe.Slice(to, blocks)
+	for v, start := range unsafe.Slice(from, blocks) {
+		line := at(x, int(start))
+		for i := range rows {
+			sum := (*[4]float32)(unsafe.Pointer(at(c, i*ldc+int(dst[v]))))
+			s := *sum
+			if init != nil {
+				f := *at(init, i)
+				s = [4]float32{f, f, f, f}
+			}
+			s0, s1, s2, s3 := s[0], s[1], s[2], s[3]
+			for p := 0; p < len(offs); p += 2 {
+				q := (*[4]float32)(unsafe.Pointer(at(line, int(offs[p]))))
+				f := *at(w, int(offs[p+1])+i)
+				s0 += f * q[0]
+				s1 += f * q[1]
+				s2 += f * q[2]
+				s3 += f * q[3]
+			}
+			*sum = [4]float32{s0, s1, s2, s3}
+		}
+	}
+}
+
+// copyRowsGeneric sets dst[i*ldd+j] = src[i*lds+j] for i below rows, j below n.
+func copyRowsGeneric(rows, n int, src *float32, lds int, dst *float32, ldd int) {
+	s, d := unsafe.Slice(src, (rows-1)*lds+n), unsafe.Slice(dst, (rows-1)*ldd+n)
+	for i := range rows {
+		copy(d[i*ldd:][:n], s[i*lds:])
+	}
+}
+
+// fmaSink keeps the result of fmaLoopGeneric, which threads run at the same time.
+var fmaSink atomic.Uint32
+
+// fmaLoopGeneric multiplies and adds n times on eight variables.
+func fmaLoopGeneric(n int) {
+	var a, b, c, d, e, f, g, h float32
+	x := math.Float32frombits(fmaSink.Load())
+	y := x
+	for range n {
+		a = a*x + y
+		b = b*x + y
+		c = c*x + y
+		d = d*x + y
+		e = e*x + y
+		f = f*x + y
+		g = g*x + y
+		h = h*x + y
+	}
+	fmaSink.Store(math.Float32bits(a + b + c + d + e + f + g + h))
+}

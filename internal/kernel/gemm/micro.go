@@ -1,0 +1,177 @@
+package gemm
+
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// TileRows is the number of rows of a tile of every TileFunc.
+const TileRows = 6
+
+// A TileFunc is a micro-kernel. It multiplies rows of a matrix that are found
+// through two tables of offsets by a packed panel of w columns:
+//
+//	c[i*ldc+j] = init[i*ldi+j] + Σₚ x[rows[i]+off[p]] * b[p*w+j]
+//
+// for i below 6*tiles, j below w and p below k; a nil init counts as zeros. With
+// the tables one kernel does for all products: off counts up for a matrix in
+// memory; for a convolution one table has the offsets of the output pixels in the
+// padded image, and the other those of the kernel's taps.
+type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+
+// A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place,
+// and whose rows are coefficients. For the vectors v of some blocks, whose elements
+// begin at from[v] in x and to[v] in c, it computes
+//
+//	c[i*ldc+to[v]+l] = init[i] + Σₚ w[off[2p+1]+i] * x[from[v]+off[2p]+l]
+//
+// for each of its rows i and the lanes l; a nil init stands for the elements that
+// are in c. A TileFunc needs its vectors packed and leaves the result transposed;
+// this one reads and writes whatever lies in lines: the pixels of a plane, the
+// elements of a row, the images of a batch. Vectors may overlap: what is computed
+// twice is the same.
+type LineFunc func(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int)
+
+// A DotsFunc is a micro-kernel of products with few rows. It multiplies its n rows
+// of x by its rows of y, which are all found through tables of offsets, over k
+// elements, a multiple of the lanes:
+//
+//	c[j*n+i] += Σₚ x[rows[i]+p] * y[cols[j]+p]
+type DotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// dotRows is the number of rows of x of Micro.dots.
+const dotRows = 4
+
+// TallRows is the number of rows of x of Micro.Tall.
+const TallRows = 12
+
+// A TransposeFunc transposes blocks of (lanes,lanes) elements:
+// dst[j*ldd+i] = src[i*lds+j] for i and j below lanes. From one block to the next,
+// src advances by nextSrc and dst by nextDst elements.
+type TransposeFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)
+
+// A Micro is the set of micro-kernels of a level of instructions.
+type Micro struct {
+	Lanes     int           // of a vector, the columns of the narrowest panel
+	Tall      DotsFunc      // of TallRows rows of x and one of y
+	Transpose TransposeFunc // nil if there is none
+	Stream    TransposeFunc // the same past the caches, for lanes that fill a line of memory; nil if there is none
+
+	tiles    []TileFunc   // tiles[v-1] takes panels of v*Lanes columns
+	lines    [][]LineFunc // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
+	dots     DotsFunc     // of dotRows rows of x and dotCols of y
+	dotCols  int          // a divisor of dotPiece
+	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
+	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
+	fmaFlops int         // floating-point operations of one turn of fmaLoop
+}
+
+var micros = [...]*Micro{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
+// Active returns the micro-kernels in use.
+func Active() *Micro { return micros[cpu.Active()] }
+
+// Panel returns the number of columns of a full panel.
+func (u *Micro) Panel() int { return len(u.tiles) * u.Lanes }
+
+// Width returns the number of columns of the panel that holds the last n columns
+// of a matrix, or of a full panel if n is more.
+func (u *Micro) Width(n int) int { return min(u.Panel(), RoundUp(n, u.Lanes)) }
+
+// Tile returns the micro-kernel for panels of w columns.
+func (u *Micro) Tile(w int) TileFunc { return u.tiles[w/u.Lanes-1] }
+
+// LineRows returns the number of rows of the largest LineFunc.
+func (u *Micro) LineRows() int { return len(u.lines) }
+
+// LineVectors returns the number of vectors of a block of the largest LineFunc.
+func (u *Micro) LineVectors() int { return len(u.lines[0]) }
+
+// A LinePanel is some rows of a LineFunc.
+type LinePanel struct{ First, Rows int }
+
+// LinePanels cuts n rows into panels of nearly equal size, which replace those in
+// list.
+func (u *Micro) LinePanels(list []LinePanel, n int) []LinePanel {
+	list = list[:0]
+	for left := CeilDiv(n, u.LineRows()); left > 0; left-- {
+		first := 0
+		if last := len(list) - 1; last >= 0 {
+			first = list[last].First + list[last].Rows
+		}
+		list = append(list, LinePanel{first, CeilDiv(n-first, left)})
+	}
+	return list
+}
+
+// Line computes what a LineFunc of the given rows computes, for all vectors whose
+// offsets are in from and to.
+func (u *Micro) Line(rows, k int, x *float32, from, off []int32, w, init, c *float32, to []int32, ldc int) {
+	widest := u.LineVectors()
+	whole := len(from) / widest * widest
+	if whole > 0 {
+		u.lines[rows-1][widest-1](whole/widest, k, x, &from[0], &off[0], w, init, c, &to[0], ldc)
+	}
+	if rest := len(from) - whole; rest > 0 {
+		u.lines[rows-1][rest-1](1, k, x, &from[whole], &off[0], w, init, c, &to[whole], ldc)
+	}
+}
+
+// TransposeTo sets dst[j*ldd+i] = src[i*lds+j] for i below rows, j below cols.
+func (u *Micro) TransposeTo(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
+	if rows == 0 || cols == 0 {
+		return
+	}
+	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
+	fullRows, fullCols := 0, 0 // whose blocks are transposed
+	if n := u.Lanes; u.Transpose != nil && rows >= n && cols >= n {
+		fullRows, fullCols = rows/n*n, cols/n*n
+		// The matrix whose rows are farther apart is passed through in order.
+		if lds > ldd {
+			for i := 0; i < fullRows; i += n {
+				u.Transpose(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd)
+			}
+		} else {
+			for j := 0; j < fullCols; j += n {
+				u.Transpose(rows/n, &src[j], lds, n*lds, &dst[j*ldd], ldd, n)
+			}
+		}
+	}
+	if fullCols < cols && fullRows > 0 {
+		TransposeGeneric(fullRows, cols-fullCols, src[fullCols:], lds, dst[fullCols*ldd:], ldd)
+	}
+	if fullRows < rows {
+		TransposeGeneric(rows-fullRows, cols, src[fullRows*lds:], lds, dst[fullRows:], ldd)
+	}
+}
+
+// TransposeGeneric is TransposeTo in plain Go.
+func TransposeGeneric(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
+	for i := range rows {
+		at := i
+		for _, v := range src[i*lds : i*lds+cols] {
+			dst[at] = v
+			at += ldd
+		}
+	}
+}
+
+// CopyTo sets dst[i*ldd+j] = src[i*lds+j] for i below rows, j below n.
+func (u *Micro) CopyTo(rows, n int, src []float32, lds int, dst []float32, ldd int) {
+	if rows == 0 || n == 0 {
+		return
+	}
+	if lds == n && ldd == n || rows == 1 {
+		copy(dst[:rows*n], src[:rows*n])
+		return
+	}
+	_, _ = src[(rows-1)*lds+n-1], dst[(rows-1)*ldd+n-1]
+	u.copyRows(rows, n, &src[0], lds, &dst[0], ldd)
+}
+
+// CeilDiv returns a/b, rounded up.
+func CeilDiv(a, b int) int { return (a + b - 1) / b }
+
+// RoundUp returns n, rounded up to a multiple of unit.
+func RoundUp(n, unit int) int { return CeilDiv(n, unit) * unit }

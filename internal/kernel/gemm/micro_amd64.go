@@ -1,0 +1,44 @@
+//go:build !noasm
+
+package gemm
+
+var avx2 = Micro{
+	Lanes:   8,
+	tiles:   []TileFunc{tileAVX2x1, tileAVX2x2},
+	dots:    dotsAVX2,
+	dotCols: 3,
+	Tall:    dotsTallAVX2,
+	lines: [][]LineFunc{
+		{lineAVX2_1x1, lineAVX2_1x2},
+		{lineAVX2_2x1, lineAVX2_2x2},
+		{lineAVX2_3x1, lineAVX2_3x2},
+		{lineAVX2_4x1, lineAVX2_4x2},
+		{lineAVX2_5x1, lineAVX2_5x2},
+		{lineAVX2_6x1, lineAVX2_6x2},
+	},
+	Transpose: transposeAVX2,
+	copyRows:  copyRowsAVX2,
+	fmaLoop:   fmaLoopAVX2,
+	fmaFlops:  2 * 12 * 8,
+}
+
+var avx512 = Micro{
+	Lanes:   16,
+	tiles:   []TileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
+	dots:    dotsAVX512,
+	dotCols: 6,
+	Tall:    dotsTallAVX512,
+	lines: [][]LineFunc{
+		{lineAVX512_1x1, lineAVX512_1x2, lineAVX512_1x3, lineAVX512_1x4},
+		{lineAVX512_2x1, lineAVX512_2x2, lineAVX512_2x3, lineAVX512_2x4},
+		{lineAVX512_3x1, lineAVX512_3x2, lineAVX512_3x3, lineAVX512_3x4},
+		{lineAVX512_4x1, lineAVX512_4x2, lineAVX512_4x3, lineAVX512_4x4},
+		{lineAVX512_5x1, lineAVX512_5x2, lineAVX512_5x3, lineAVX512_5x4},
+		{lineAVX512_6x1, lineAVX512_6x2, lineAVX512_6x3, lineAVX512_6x4},
+	},
+	Transpose: transposeAVX512,
+	Stream:    transposeStreamAVX512,
+	copyRows:  copyRowsAVX2,
+	fmaLoop:   fmaLoopAVX512,
+	fmaFlops:  2 * 24 * 16,
+}

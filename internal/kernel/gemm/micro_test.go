@@ -1,0 +1,79 @@
+package gemm
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+func TestTransposeAndCopy(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		u := Active()
+		r := rand.New(rand.NewPCG(4, 4))
+		sizes := []int{0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50}
+		for _, rows := range sizes {
+			for _, cols := range sizes {
+				for _, extra := range [][2]int{{0, 0}, {3, 0}, {0, 5}, {60, 1}} {
+					src, lds := kerneltest.Matrix(r, rows, cols, extra[0])
+					dst, ldd := kerneltest.Matrix(r, cols, rows, extra[1])
+					u.TransposeTo(rows, cols, src, lds, dst, ldd)
+					kerneltest.CheckGuards(t, "the transposed matrix", dst)
+					checkMoved(t, rows, cols, src, lds, dst, 1, ldd)
+
+					dst, ldd = kerneltest.Matrix(r, rows, cols, extra[1])
+					u.CopyTo(rows, cols, src, lds, dst, ldd)
+					kerneltest.CheckGuards(t, "the copied matrix", dst)
+					checkMoved(t, rows, cols, src, lds, dst, ldd, 1)
+				}
+			}
+		}
+	})
+}
+
+// checkMoved checks that element (i,j) of src is at i*di+j*dj of dst, and that
+// the guards between the rows of dst are as they were.
+func checkMoved(t *testing.T, rows, cols int, src []float32, lds int, dst []float32, di, dj int) {
+	t.Helper()
+	want := make([]float32, len(dst))
+	kerneltest.Fill(want, kerneltest.Guard)
+	for i := range rows {
+		for j := range cols {
+			want[i*di+j*dj] = src[i*lds+j]
+		}
+	}
+	kerneltest.SameBits(t, "moved matrix", dst, want)
+}
+
+func TestPeakFlops(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		// Any machine that runs this does more than 10 million operations a
+		// second and less than 100 TFLOP/s on two threads.
+		if got := PeakFlops(p); !(got > 0.01 && got < 1e5) {
+			t.Errorf("PeakFlops() = %g", got)
+		}
+	})
+}
+
+func TestShortSlicesPanic(t *testing.T) {
+	x, y, w := make([]float32, 2*16), make([]float32, 3*16), make([]float32, 54)
+	for want, f := range map[string]func(){
+		"kernel: Gemm: A has 3 elements, want 4":                    func() { Gemm(nil, false, false, 2, 2, 2, 1, x[:3], 2, x, 2, 0, y, 2) },
+		"kernel: Gemm: B has 3 elements, want 4":                    func() { Gemm(nil, false, false, 2, 2, 2, 1, x, 2, x[:3], 2, 0, y, 2) },
+		"kernel: Gemm: C has 3 elements, want 4":                    func() { Gemm(nil, false, false, 2, 2, 2, 1, x, 2, x, 2, 0, y[:3], 2) },
+		"kernel: Gemm: the rows of A are 1 apart and 2 long":        func() { Gemm(nil, false, false, 2, 2, 2, 1, x, 1, x, 2, 0, y, 2) },
+		"kernel: Gemv: x and y have 1 and 2 elements, want 2 and 2": func() { Gemv(nil, false, 2, 2, 1, w, 2, x[:1], 0, y[:2]) },
+	} {
+		func() {
+			defer func() {
+				if r := recover(); r != want {
+					t.Errorf("got %v, want %v", r, want)
+				}
+			}()
+			f()
+		}()
+	}
+}

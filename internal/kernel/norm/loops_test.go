@@ -1,0 +1,69 @@
+package norm
+
+import (
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+func TestLoops(t *testing.T) {
+	kerneltest.CheckMaps(t, []kerneltest.Map{
+		{Name: "normalize", Inputs: 1,
+			Run:  func(y, a, _, _ []float32) { active().normalize(y, a, 0.5, 3) },
+			Want: func(_, a, _, _ float64) float64 { return (a - 0.5) * 3 }},
+		{Name: "normalizeGrad", Inputs: 2,
+			Run:  func(y, a, b, _ []float32) { active().normalizeGrad(y, a, b, 0.25, -0.5, 3) },
+			Want: func(_, a, b, _ float64) float64 { return (a - 0.25 + 0.5*b) * 3 }},
+		{Name: "mulAxpy", Inputs: 2,
+			Run:  func(y, a, b, _ []float32) { active().mulAxpy(0.75, a, b, y) },
+			Want: func(y, a, b, _ float64) float64 { return y + 0.75*a*b }},
+	})
+	kerneltest.CheckSums(t, []kerneltest.Sum{
+		{Name: "sumAndSquares' sum",
+			Run:  func(a, _ []float32) float64 { s, _ := active().sumAndSquares(a); return s },
+			Term: func(a, _ float64) float64 { return a }},
+		{Name: "sumAndSquares' squares",
+			Run:  func(a, _ []float32) float64 { _, q := active().sumAndSquares(a); return q },
+			Term: func(a, _ float64) float64 { return a * a }},
+		{Name: "sumAndDot's sum",
+			Run:  func(a, b []float32) float64 { s, _ := active().sumAndDot(a, b); return s },
+			Term: func(a, _ float64) float64 { return a }},
+		{Name: "sumAndDot's dot",
+			Run:  func(a, b []float32) float64 { _, d := active().sumAndDot(a, b); return d },
+			Term: func(a, b float64) float64 { return a * b }},
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	p := parallel.NewPool(2)
+	defer p.Close()
+	const n, c, h, w = 2, 9, 300, 20
+	const s = h * w
+	x, y, z := make([]float32, n*c*s), make([]float32, n*c*s), make([]float32, n*c*s)
+	vec.Fill(1, x)
+	a, b := make([]float32, c), make([]float32, c)
+	sum, dot := make([]float64, c), make([]float64, c)
+	norm := Norm{Eps: 1e-5, Factor: a, Shift: b}
+	norm.Resize(n, c, s)
+	kerneltest.AllocatesNothing(t, map[string]func(){
+		"ChannelScaleShift":        func() { ChannelScaleShift(p, n, c, s, x, a, b, z) },
+		"ChannelSum":               func() { ChannelSum(p, n, c, s, x, a) },
+		"ChannelDot":               func() { ChannelDot(p, n, c, s, x, y, a) },
+		"ChannelStats":             func() { ChannelStats(p, n, c, s, x, a, b) },
+		"ChannelNormalize":         func() { ChannelNormalize(p, n, c, s, x, a, b, z) },
+		"ChannelNormalizeBackward": func() { ChannelNormalizeBackward(p, n, c, s, y, b, x, z) },
+		"Norm.Forward":             func() { norm.Forward(p, x, z) },
+		"Norm.ForwardBatch":        func() { norm.ForwardBatch(p, x, z) },
+		"Norm.Backward":            func() { norm.Backward(p, true, x, y, y, sum, dot) },
+		"LRNForward":               func() { LRNForward(p, n, c, s, 5, 1e-4, 0.75, 1, x, z) },
+		"LRNBackward":              func() { LRNBackward(p, n, c, s, 5, 1e-4, 0.75, 1, x, y, z) },
+		"LRNWithinForward":         func() { LRNWithinForward(p, n*c, h, w, 3, 1e-4, 0.75, x, z) },
+		"LRNWithinBackward":        func() { LRNWithinBackward(p, n*c, h, w, 3, 1e-4, 0.75, x, y, z) },
+		"LRNWithin, other windows": func() { LRNWithinForward(p, n*c, h, w, 5, 1e-4, 0.75, x, z) },
+		"Softmax, rows":            func() { Softmax(p, n*s, c, 1, x, z) },
+		"Softmax, columns":         func() { Softmax(p, n, c, s, x, z) },
+		"SoftmaxBackward":          func() { SoftmaxBackward(p, n, c, s, y, x, z) },
+	})
+}

@@ -1,0 +1,191 @@
+package norm
+
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// A Norm is a batch normalization together with the scale, shift and rectifier
+// that may follow it, in one pass over memory:
+//
+//	d = x - Mean    z = Factor·InvStd·d + Shift    y = z where z > 0, Slope·z elsewhere
+//
+// of arrays (N,C,S). A Slope of 1 is no rectifier. Unlike x·scale + shift with the
+// mean in shift it is exact where the mean is large compared with the standard
+// deviation.
+type Norm struct {
+	N, C, S       int
+	Factor, Shift []float32 // of each channel; nil is 1 and 0
+	Slope, Eps    float32
+
+	// The statistics of each channel, of the batch or given, and what the last
+	// pass computed from the variance: 1/√(Variance + Eps).
+	Mean, Variance, InvStd []float32
+
+	scale, shift    []float32 // Factor·InvStd, and Shift or zeros
+	dFactor, offset []float32 // dx = scale·(dz + offset + dFactor·d)
+}
+
+// Resize sets the sizes and allocates the statistics if C has changed.
+func (m *Norm) Resize(n, c, s int) {
+	m.N, m.C, m.S = n, c, s
+	if len(m.Mean) == c {
+		return
+	}
+	for _, v := range []*[]float32{&m.Mean, &m.Variance, &m.InvStd, &m.scale, &m.shift, &m.dFactor, &m.offset} {
+		*v = make([]float32, c)
+	}
+}
+
+// check panics if a slice is too short.
+func (m *Norm) check(fn string, blobs ...[]float32) {
+	checkBlobs(fn, m.N, m.C, m.S, blobs...)
+	vec.Check(fn, len(m.Mean), m.C)
+	for _, v := range [][]float32{m.Factor, m.Shift} {
+		if v != nil {
+			vec.Check(fn, len(v), m.C)
+		}
+	}
+}
+
+// prepare computes what the passes need besides the statistics.
+func (m *Norm) prepare() {
+	for ch := range m.C {
+		m.InvStd[ch] = float32(1 / math.Sqrt(float64(m.Variance[ch]+m.Eps)))
+		m.scale[ch], m.shift[ch] = m.InvStd[ch], 0
+		if m.Factor != nil {
+			m.scale[ch] *= m.Factor[ch]
+		}
+		if m.Shift != nil {
+			m.shift[ch] = m.Shift[ch]
+		}
+	}
+}
+
+type normArgs struct {
+	*Norm
+	x, dy, dst []float32
+	sums, dots []float64 // of each plane, or of each channel if S is 1
+}
+
+// Forward computes y, which may be x, with the given statistics.
+func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
+	m.check("Norm.Forward", x, y)
+	m.prepare()
+	a := normArgs{Norm: m, x: x, dst: y}
+	if m.S == 1 {
+		rowForward.Run(p, m.N, planesPerPart(m.C), a)
+		return
+	}
+	planeForward.Run(p, m.N*m.C, planesPerPart(m.S), a)
+}
+
+// ForwardBatch computes y with the mean and the biased variance of x, as
+// ChannelStats returns them.
+func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) {
+	m.check("Norm.ForwardBatch", x, y)
+	ChannelStats(p, m.N, m.C, m.S, x, m.Mean, m.Variance)
+	m.Forward(p, x, y)
+}
+
+// plane returns the channel of plane i, and where its elements begin and end.
+func (m *Norm) plane(i int) (ch, at, end int) { return i % m.C, i * m.S, (i + 1) * m.S }
+
+var planeForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		ch, at, end := a.plane(i)
+		active().affineReLU(a.dst[at:end], a.x[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
+	}
+}}
+
+var rowForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at, end := i*a.C, (i+1)*a.C
+		active().affineReLURow(a.dst[at:end], a.x[at:end], a.Mean, a.scale, a.shift, a.Slope)
+	}
+}}
+
+// Backward computes the gradients of the last pass, which was ForwardBatch if
+// batch is set and Forward otherwise. It sets sum and dot, which are (C), to the
+// sums of dz and of dz·d over each channel, where dz, the gradient of z, is dy
+// where z > 0 and Slope·dy elsewhere. They are the gradients of Shift and of
+// Factor·InvStd. Unless dx is nil it sets dx, which may be dy, to the gradient of
+// x: Factor·InvStd·dz with given statistics; and with those of the batch, which
+// depend on every x,
+//
+//	dx = Factor·InvStd·(dz - mean(dz) - d·InvStd²·mean(dz·d))
+func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
+	m.check("Norm.Backward", x, dy)
+	vec.Check("Norm.Backward", min(len(sum), len(dot)), m.C)
+	if dx != nil {
+		m.check("Norm.Backward", dx)
+	}
+	a := normArgs{Norm: m, x: x, dy: dy, dst: dx, sums: sum[:m.C], dots: dot[:m.C]}
+	if m.S == 1 {
+		columnGradSums.Run(p, m.C, columnsPerPart, a)
+	} else {
+		planes := vec.NewSums(2 * m.N * m.C)
+		a.sums, a.dots = (*planes)[:m.N*m.C], (*planes)[m.N*m.C:]
+		planeGradSums.Run(p, m.N*m.C, planesPerPart(m.S), a)
+		sumItems(a.sums, sum[:m.C])
+		sumItems(a.dots, dot[:m.C])
+		vec.FreeSums(planes)
+	}
+	if dx == nil {
+		return
+	}
+	m.prepareGrad(batch, sum, dot)
+	if m.S == 1 {
+		rowGrad.Run(p, m.N, planesPerPart(m.C), a)
+	} else {
+		planeGrad.Run(p, m.N*m.C, planesPerPart(m.S), a)
+	}
+}
+
+// prepareGrad computes the coefficients of dx.
+func (m *Norm) prepareGrad(batch bool, sum, dot []float64) {
+	clear(m.dFactor)
+	clear(m.offset)
+	if !batch {
+		return
+	}
+	count := float64(m.N) * float64(m.S)
+	for ch := range m.C {
+		invstd := float64(m.InvStd[ch])
+		m.dFactor[ch] = float32(-invstd * invstd * dot[ch] / count)
+		m.offset[ch] = float32(-sum[ch] / count)
+	}
+}
+
+var planeGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		ch, at, end := a.plane(i)
+		a.sums[i], a.dots[i] = active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
+	}
+}}
+
+var planeGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		ch, at, end := a.plane(i)
+		active().affineReLUGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
+			a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope, a.dFactor[ch], a.offset[ch])
+	}
+}}
+
+var columnGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	clear(a.sums[lo:hi])
+	clear(a.dots[lo:hi])
+	for i := range a.N {
+		at, end := i*a.C+lo, i*a.C+hi
+		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], a.Mean[lo:hi], a.scale[lo:hi], a.shift[lo:hi], a.Slope, a.sums[lo:hi], a.dots[lo:hi])
+	}
+}}
+
+var rowGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at, end := i*a.C, (i+1)*a.C
+		active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.Slope)
+	}
+}}

@@ -1,0 +1,42 @@
+package norm
+
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// ops is one implementation of the loops under this package's functions. All
+// slices of a loop have the same length unless it says otherwise.
+type ops struct {
+	normalize     func(dst, x []float32, mean, invstd float32)
+	normalizeGrad func(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)
+	sumAndSquares func(x []float32) (sum, squares float64)
+	sumAndDot     func(a, b []float32) (sum, dot float64)
+
+	affineReLU     func(dst, x []float32, mean, scale, shift, slope float32)
+	affineReLUSums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
+	affineReLUGrad func(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)
+
+	affineReLURow     func(dst, x, mean, scale, shift []float32, slope float32)
+	affineReLUSumsRow func(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)
+	affineReLUGradRow func(dst, x, dy, mean, scale, shift, dFactor, offset []float32, slope float32)
+
+	prefetch   func(x []float32)
+	mulAxpy    func(alpha float32, a, b, y []float32)
+	sumRows    func(dst, x []float32, stride, rows int) // x has rows of len(dst) elements
+	sumSqRows  func(dst, x []float32, stride, rows int)
+	lrnForward func(y, x, m []float32, alpha, k float32)
+	lrnGrad    func(dx, ratio, dy, x, m []float32, alpha, k float32)
+
+	// Normalization within channels for windows of 3x3 and beta 0.75; nil if
+	// there is none. The slices are planes of (h,w).
+	lrnWithin3       func(y, x []float32, h, w int, alpha, k float32)
+	lrnWithin3Grad   func(dx, ratio, dy, x []float32, h, w int, alpha, k float32)
+	lrnWithin3Spread func(dx, x, ratio []float32, h, w int, alpha float32)
+}
+
+var implementations = [...]*ops{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
+// active returns the loops in use.
+func active() *ops { return implementations[cpu.Active()] }

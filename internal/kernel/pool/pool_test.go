@@ -1,0 +1,191 @@
+package pool
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+// pooled returns the parameters of a pooling with Caffe's output sizes, which
+// are rounded up, without windows that begin behind the image.
+func pooled(planes, h, w, kh, kw, ph, pw, sh, sw int) Params {
+	size := func(n, kernel, pad, stride int) int {
+		out := (n+2*pad-kernel+stride-1)/stride + 1
+		if pad > 0 && (out-1)*stride >= n+pad {
+			out--
+		}
+		return out
+	}
+	return Params{planes, h, w, size(h, kh, ph, sh), size(w, kw, pw, sw), kh, kw, ph, pw, sh, sw}
+}
+
+var cases = []Params{
+	pooled(3, 4, 4, 2, 2, 0, 0, 2, 2),
+	pooled(2, 32, 32, 2, 2, 0, 0, 2, 2),
+	pooled(2, 8, 70, 2, 2, 0, 0, 2, 2),
+	pooled(2, 7, 9, 2, 2, 0, 0, 2, 2),
+	pooled(2, 32, 32, 3, 3, 0, 0, 2, 2),
+	pooled(2, 13, 41, 3, 3, 0, 0, 2, 2),
+	pooled(2, 13, 13, 3, 3, 1, 1, 2, 2),
+	pooled(2, 9, 37, 3, 3, 1, 1, 1, 1),
+	pooled(1, 9, 37, 5, 2, 2, 1, 1, 2),
+	pooled(3, 55, 55, 3, 3, 0, 0, 2, 2),
+	pooled(2, 11, 67, 3, 3, 0, 0, 2, 2),
+	pooled(2, 70, 71, 3, 3, 1, 1, 2, 2),
+	pooled(2, 12, 64, 3, 3, 1, 2, 2, 2),
+	pooled(2, 5, 131, 2, 2, 0, 0, 2, 2),
+	pooled(2, 9, 35, 2, 2, 1, 1, 2, 2),
+	pooled(2, 17, 17, 3, 3, 0, 0, 1, 1),
+	pooled(2, 9, 33, 2, 3, 1, 2, 3, 1),
+	pooled(2, 9, 33, 4, 2, 1, 1, 3, 2),
+	pooled(2, 9, 33, 1, 3, 0, 1, 1, 2),
+	pooled(5, 1, 1, 3, 3, 1, 1, 2, 2),
+	pooled(5, 2, 3, 2, 2, 0, 0, 2, 2),
+	{2, 32, 32, 15, 15, 3, 3, 0, 0, 2, 2}, // rounded down: a row and a column are not seen
+	{2, 9, 65, 4, 32, 2, 2, 0, 0, 2, 2},
+	{2, 9, 65, 2, 3, 2, 2, 0, 0, 2, 2}, // few windows, many columns
+	{2, 9, 65, 2, 3, 3, 3, 0, 1, 2, 2},
+	pooled(2, 20, 20, 3, 3, 0, 0, 3, 3),
+	pooled(2, 20, 20, 2, 3, 1, 2, 3, 4),
+	pooled(4, 8, 8, 8, 8, 0, 0, 1, 1),
+	pooled(40, 30, 30, 2, 2, 0, 0, 2, 2), // several parts
+	pooled(1, 3, 3, 7, 7, 3, 3, 1, 1),    // a window larger than the image
+	pooled(1, 2, 2, 1, 1, 0, 0, 5, 5),
+	{1, 5, 5, 4, 4, 1, 1, 0, 0, 3, 3}, // the last windows lie outside
+	{1, 5, 5, 4, 4, 2, 2, 0, 0, 3, 3},
+	pooled(0, 4, 4, 2, 2, 0, 0, 2, 2),
+}
+
+// windows calls f for each output, with the bounds of its window in the image
+// and its extent in the padded image.
+func (g *Params) windows(f func(plane, out, h0, h1, w0, w1, size int)) {
+	for plane := range g.Planes {
+		for oh := range g.OutH {
+			for ow := range g.OutW {
+				hs, ws := oh*g.StrideH-g.PadH, ow*g.StrideW-g.PadW
+				size := (min(hs+g.KernelH, g.H+g.PadH) - hs) * (min(ws+g.KernelW, g.W+g.PadW) - ws)
+				f(plane, (plane*g.OutH+oh)*g.OutW+ow,
+					max(hs, 0), min(hs+g.KernelH, g.H), max(ws, 0), min(ws+g.KernelW, g.W), size)
+			}
+		}
+	}
+}
+
+func TestMax(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for _, g := range cases {
+			t.Run(fmt.Sprint(g), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(4, 1))
+				in, out := g.H*g.W, g.OutH*g.OutW
+				x, dy := kerneltest.Guarded(r, g.Planes*in), kerneltest.Guarded(r, g.Planes*out)
+				for i := range x {
+					x[i] = float32(math.Round(2 * float64(x[i]))) // many ties
+					switch r.IntN(20) {
+					case 0:
+						x[i] = float32(math.NaN())
+					case 1:
+						x[i] = float32(math.Inf(2*r.IntN(2) - 1))
+					}
+				}
+				wantY, wantMask := make([]float32, len(dy)), make([]int32, len(dy))
+				wantDx := make([]float64, len(x))
+				g.windows(func(plane, o, h0, h1, w0, w1, _ int) {
+					wantY[o], wantMask[o] = -math.MaxFloat32, -1
+					for h := h0; h < h1; h++ {
+						for w := w0; w < w1; w++ {
+							if v := x[plane*in+h*g.W+w]; v > wantY[o] {
+								wantY[o], wantMask[o] = v, int32(h*g.W+w)
+							}
+						}
+					}
+					if wantMask[o] >= 0 {
+						wantDx[plane*in+int(wantMask[o])] += float64(dy[o])
+					}
+				})
+				kerneltest.EachPool(func(threads string, p *parallel.Pool) {
+					y, dx, mask := kerneltest.Guarded(r, len(dy)), kerneltest.Guarded(r, len(x)), make([]int32, len(dy))
+					MaxForward(p, g, x, y, mask)
+					kerneltest.CheckGuards(t, "y", y)
+					kerneltest.SameBits(t, "y", y, wantY)
+					for i := range mask {
+						if mask[i] != wantMask[i] {
+							t.Fatalf("mask[%d] = %d, want %d", i, mask[i], wantMask[i])
+						}
+					}
+					MaxBackward(p, g, mask, dy, dx)
+					kerneltest.CheckGuards(t, "dx", dx)
+					kerneltest.Near(t, "dx", dx, wantDx, 16*kerneltest.Eps)
+				})
+			})
+		}
+	})
+}
+
+func TestMaxBackwardIgnoresBadMasks(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for _, g := range []Params{pooled(1, 4, 4, 2, 2, 0, 0, 2, 2), pooled(1, 4, 4, 3, 3, 0, 0, 1, 1)} {
+			dx := []float32{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}
+			MaxBackward(nil, g, []int32{-1, 16, math.MinInt32, math.MaxInt32}, []float32{1, 2, 3, 4}, dx)
+			for i, v := range dx {
+				if v != 0 {
+					t.Errorf("dx[%d] = %g, want 0", i, v)
+				}
+			}
+		}
+	})
+}
+
+func TestAve(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for _, g := range cases {
+			t.Run(fmt.Sprint(g), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(4, 2))
+				in, out := g.H*g.W, g.OutH*g.OutW
+				x, dy := kerneltest.Guarded(r, g.Planes*in), kerneltest.Guarded(r, g.Planes*out)
+				wantY, wantDx := make([]float64, len(dy)), make([]float64, len(x))
+				g.windows(func(plane, o, h0, h1, w0, w1, size int) {
+					for h := h0; h < h1; h++ {
+						for w := w0; w < w1; w++ {
+							wantY[o] += float64(x[plane*in+h*g.W+w]) / float64(size)
+							wantDx[plane*in+h*g.W+w] += float64(dy[o]) / float64(size)
+						}
+					}
+				})
+				var first, firstDx []float32
+				kerneltest.EachPool(func(threads string, p *parallel.Pool) {
+					y, dx := kerneltest.Guarded(r, len(dy)), kerneltest.Guarded(r, len(x))
+					AveForward(p, g, x, y)
+					AveBackward(p, g, dy, dx)
+					kerneltest.CheckGuards(t, "y", y)
+					kerneltest.CheckGuards(t, "dx", dx)
+					kerneltest.Near(t, "y", y, wantY, 64*kerneltest.Eps)
+					kerneltest.Near(t, "dx", dx, wantDx, 64*kerneltest.Eps)
+					if first == nil {
+						first, firstDx = y, dx
+					}
+					kerneltest.SameBits(t, "y, threads "+threads, y, first)
+					kerneltest.SameBits(t, "dx, threads "+threads, dx, firstDx)
+				})
+			})
+		}
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	p := parallel.NewPool(2)
+	defer p.Close()
+	g := pooled(9, 50, 50, 3, 3, 1, 1, 2, 2)
+	wide := pooled(9, 50, 50, 5, 5, 2, 2, 3, 3)
+	x, y, mask := make([]float32, 9*50*50), make([]float32, 9*50*50), make([]int32, 9*50*50)
+	kerneltest.AllocatesNothing(t, map[string]func(){
+		"MaxForward":                func() { MaxForward(p, g, x, y, mask) },
+		"MaxBackward":               func() { MaxBackward(p, g, mask, y, x) },
+		"AveForward":                func() { AveForward(p, g, x, y) },
+		"AveBackward":               func() { AveBackward(p, g, y, x) },
+		"AveBackward, wide windows": func() { AveBackward(p, wide, y, x) },
+	})
+}

@@ -1,0 +1,26 @@
+//go:build !noasm
+
+package rand
+
+import "math"
+
+// The assembly makes words in groups of two vectors and does not carry into the
+// upper half of the block's number.
+
+func dropoutBlocksAVX2(dst []float32, key, stream, block uint64, limit uint32, scale float32) {
+	whole := len(dst) &^ (16 - 1)
+	if uint64(uint32(block))+uint64(len(dst)) > math.MaxUint32 {
+		whole = 0
+	}
+	dropoutGroupsAVX2(dst[:whole], key, stream, block, limit, scale)
+	dropoutBlocksGeneric(dst[whole:], key, stream, block+uint64(whole/4), limit, scale)
+}
+
+func dropoutBlocksAVX512(dst []float32, key, stream, block uint64, limit uint32, scale float32) {
+	whole := len(dst) &^ (32 - 1)
+	if uint64(uint32(block))+uint64(len(dst)) > math.MaxUint32 {
+		whole = 0
+	}
+	dropoutGroupsAVX512(dst[:whole], key, stream, block, limit, scale)
+	dropoutBlocksGeneric(dst[whole:], key, stream, block+uint64(whole/4), limit, scale)
+}

@@ -1,0 +1,42 @@
+package vec
+
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// ops is one implementation of the loops under this package's functions, which
+// have checked the lengths: all slices of a loop have the same.
+type ops struct {
+	fill       func(dst []float32, v float32)
+	axpy       func(alpha float32, x, y []float32)
+	axpby      func(alpha float32, x []float32, beta float32, y []float32)
+	scale      func(alpha float32, x, dst []float32)
+	addScalar  func(dst, x []float32, v float32)
+	add        func(dst, a, b []float32)
+	sub        func(dst, a, b []float32)
+	mul        func(dst, a, b []float32)
+	div        func(dst, a, b []float32)
+	maximum    func(dst, a, b []float32)
+	mulAdd     func(dst, x, a, b []float32)
+	scaleShift func(dst, x []float32, scale, shift float32)
+	relu       func(dst, x []float32, slope float32)
+	reluGrad   func(dst, x, dy []float32, slope float32)
+	exp        func(dst, x []float32)
+	sigmoid    func(dst, x []float32)
+	tanh       func(dst, x []float32)
+
+	sum          func(x []float32) float64
+	asum         func(x []float32) float64
+	sumSq        func(x []float32) float64
+	dot          func(a, b []float32) float64
+	max          func(x []float32) float32
+	anyNonFinite func(x []float32) bool
+}
+
+// implementations has the loops of each level.
+var implementations = [...]*ops{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
+// active returns the loops in use.
+func active() *ops { return implementations[cpu.Active()] }
