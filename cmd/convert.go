@@ -2,7 +2,9 @@ package gocaffecmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -76,7 +78,7 @@ has the binary version, unpacked or as cifar-100-binary.tar.gz.`,
 			Short: "Draw the digits of gocaffe demo",
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.drawDigits(cmd.Context(), args[0], force)
+				return nameForce(a.drawDigits(cmd.Context(), args[0], force))
 			},
 		},
 	)
@@ -90,7 +92,8 @@ func (a *app) imagesetCommand(force *bool) *cobra.Command {
 		Short: "Convert the images of a list",
 		Long: `Convert images to the database DB, as Caffe's convert_imageset does. The file
 LIST names them in lines "path label", with paths in the folder or tar archive
-ROOT. Images that cannot be read are skipped with a warning.`,
+ROOT. Images that cannot be read are left out with a warning; if they are more
+than --max-bad, DB is not written, and an old one stays.`,
 		Args: cobra.ExactArgs(3),
 	}
 	f := cmd.Flags()
@@ -102,10 +105,19 @@ ROOT. Images that cannot be read are skipped with a warning.`,
 	f.BoolVar(&o.CheckSize, "check-size", false, "fail if images have different sizes")
 	f.BoolVar(&o.Encoded, "encoded", false, "store encoded image files instead of arrays")
 	f.StringVar(&o.EncodeType, "encode-type", "", "format for --encoded: png or jpg (default: each file's own)")
+	maxBad := f.Float64("max-bad", 10, "images, in percent, that may be left out because they cannot be read")
 	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
+		if !(*maxBad >= 0 && *maxBad <= 100) {
+			return fmt.Errorf("--max-bad is %g, want 0 to 100 percent", *maxBad)
+		}
 		o.Options = all
+		o.MaxBad = *maxBad / 100
 		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
-		return convert.Imageset(ctx, args[0], args[1], args[2], o)
+		leftOut, total, err := convert.Imageset(ctx, args[0], args[1], args[2], o)
+		if err == nil && leftOut > 0 {
+			a.glog.log(event.Warning, "convert.go:1", fmt.Sprintf("%d of %d images were left out", leftOut, total))
+		}
+		return err
 	})
 }
 
@@ -117,9 +129,17 @@ func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Conte
 		defer stop()
 		progress, finish := a.progress("record")
 		defer finish()
-		return run(ctx, args, convert.Options{Replace: *force, Progress: progress})
+		return nameForce(run(ctx, args, convert.Options{Replace: *force, Progress: progress}))
 	}
 	return cmd
+}
+
+// nameForce adds to the error of a database that is there what replaces it.
+func nameForce(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; --force replaces it", err)
+	}
+	return err
 }
 
 // progress returns a function that shows how many of the records are done on a

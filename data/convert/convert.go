@@ -30,6 +30,9 @@ type Options struct {
 type job struct {
 	Options
 	done, total int
+
+	leftOut int     // of the records that are done
+	maxBad  float64 // share of a database's records that may be left out
 }
 
 func (j *job) step() {
@@ -41,7 +44,8 @@ func (j *job) step() {
 
 // makeDatabase makes a database of n records. The function record returns
 // record i, or nil to leave it out; it is called from several goroutines, and
-// the records must come in the order of their keys.
+// the records must come in the order of their keys. If all records are left out,
+// or more than j.maxBad allows, it fails, and a database that is there stays.
 func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
 	w, err := lmdb.Create(dir, j.Replace)
 	if err != nil {
@@ -52,6 +56,7 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 		key   string
 		value []byte
 	}
+	before := j.leftOut
 	err = ordered(ctx, n, func(i int) (m made, err error) {
 		key, d, err := record(i)
 		if err != nil || d == nil {
@@ -63,6 +68,7 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 	}, func(m made) error {
 		j.step()
 		if m.value == nil {
+			j.leftOut++
 			return nil
 		}
 		return w.Append([]byte(m.key), m.value)
@@ -70,7 +76,26 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 	if err != nil {
 		return err
 	}
+	if bad := j.leftOut - before; bad > 0 && (bad == n || float64(bad)/float64(n) > j.maxBad) {
+		return &TooManyBadError{Dir: dir, Bad: bad, Total: n, MaxBad: j.maxBad}
+	}
 	return w.Commit()
+}
+
+// A TooManyBadError says that a database was not written because too many of its
+// records could not be read.
+type TooManyBadError struct {
+	Dir        string
+	Bad, Total int
+	MaxBad     float64 // share of records that may be bad
+}
+
+func (e *TooManyBadError) Error() string {
+	why := ""
+	if e.Bad < e.Total {
+		why = fmt.Sprintf(", more than %g %%", 100*e.MaxBad)
+	}
+	return fmt.Sprintf("%s was not written: %d of %d images were left out%s", e.Dir, e.Bad, e.Total, why)
 }
 
 // sequential is makeDatabase with the records made one after the other, for

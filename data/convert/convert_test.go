@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -120,7 +121,7 @@ func TestImageset(t *testing.T) {
 		for kind, root := range map[string]string{"folder": reference.Golden(t, "formats/images"), "tar": packed[0], "tar.gz": packed[1]} {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				out := filepath.Join(t.TempDir(), "db")
-				if err := Imageset(t.Context(), root, reference.Golden(t, "formats/list.txt"), out, test.options); err != nil {
+				if _, _, err := Imageset(t.Context(), root, reference.Golden(t, "formats/list.txt"), out, test.options); err != nil {
 					t.Fatal(err)
 				}
 				if left, _ := os.ReadDir(filepath.Dir(out)); len(left) != 1 {
@@ -208,7 +209,7 @@ func TestImagesetShuffleAndEncode(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "db")
 	make := func(o ImagesetOptions) []record {
 		o.Replace = true
-		if err := Imageset(t.Context(), root, list, out, o); err != nil {
+		if _, _, err := Imageset(t.Context(), root, list, out, o); err != nil {
 			t.Fatal(err)
 		}
 		return readAll(t, out)
@@ -259,6 +260,7 @@ func TestImagesetErrors(t *testing.T) {
 	}{
 		{root, "bad.png 3\n", ImagesetOptions{}, "list.txt:1: bad.png: cannot decode"},
 		{root, "absent.png 3\n", ImagesetOptions{}, "list.txt:1: absent.png: open"},
+		{root, "p.png 0 1 3\n", ImagesetOptions{}, "no such file or directory (if the line has 3 labels: want one, a whole number, after the last space)"},
 		{root, "bad.png three\n", ImagesetOptions{}, `list.txt:1: label "three", want a whole number`},
 		{root, "bad.png 1\n\nnolabel\n", ImagesetOptions{}, `list.txt:3: got "nolabel", want a path, a space and a label`},
 		{root, "", ImagesetOptions{}, "list.txt: the list has no images"},
@@ -271,7 +273,7 @@ func TestImagesetErrors(t *testing.T) {
 		if err := os.WriteFile(list, []byte(test.list), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		err := Imageset(t.Context(), test.root, list, out, test.options)
+		_, _, err := Imageset(t.Context(), test.root, list, out, test.options)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want one line with %q", err, test.want)
 		}
@@ -279,19 +281,70 @@ func TestImagesetErrors(t *testing.T) {
 			t.Fatalf("%q left %v behind", test.want, left)
 		}
 	}
-	// with Skipped the bad ones are left out
-	if err := os.WriteFile(list, []byte("colour00.png 1\nabsent.png 2\ncolour01.png 3\n"), 0o644); err != nil {
-		t.Fatal(err)
+}
+
+// TestImagesetLeavesOut has images that cannot be read, few and many of them.
+func TestImagesetLeavesOut(t *testing.T) {
+	golden := reference.Golden(t, "formats/images")
+	dir := t.TempDir()
+	list, out := filepath.Join(dir, "list.txt"), filepath.Join(dir, "db")
+	run := func(text string, o ImagesetOptions) (skipped, leftOut, total int, err error) {
+		if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		o.Skipped = func(error) {
+			mu.Lock()
+			defer mu.Unlock()
+			skipped++
+		}
+		leftOut, total, err = Imageset(t.Context(), golden, list, out, o)
+		return skipped, leftOut, total, err
 	}
-	var skipped []error
-	if err := Imageset(t.Context(), golden, list, out, ImagesetOptions{Skipped: func(err error) { skipped = append(skipped, err) }}); err != nil {
-		t.Fatal(err)
+	const some = "colour00.png 1\nabsent.png 2\ncolour01.png 3\n"
+	if _, _, _, err := run(some, ImagesetOptions{MaxBad: 0.33}); err == nil || err.Error() != out+" was not written: 1 of 3 images were left out, more than 33 %" {
+		t.Errorf("with 33 %%: %v", err)
 	}
-	if got := readAll(t, out); len(skipped) != 1 || len(got) != 2 || got[1].key != "00000002_colour01.png" {
-		t.Errorf("skipped %v, %d records", skipped, len(got))
+	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v, want nothing", out, err)
 	}
-	if err := Imageset(t.Context(), golden, list, out, ImagesetOptions{}); !errors.Is(err, fs.ErrExist) {
+	if skipped, leftOut, total, err := run(some, ImagesetOptions{MaxBad: 0.34}); err != nil || skipped != 1 || leftOut != 1 || total != 3 {
+		t.Errorf("with 34 %%: skipped %d, left out %d of %d, %v", skipped, leftOut, total, err)
+	}
+	check := func() {
+		t.Helper()
+		if got := readAll(t, out); len(got) != 2 || got[1].key != "00000002_colour01.png" {
+			t.Errorf("the database has %d records, want colour00.png and colour01.png", len(got))
+		}
+	}
+	check()
+	// A database that is there stays, unless another may take its place and is whole.
+	if _, _, _, err := run(some, ImagesetOptions{MaxBad: 1}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a database: %v, want fs.ErrExist", err)
+	}
+	check()
+	replace := Options{Replace: true}
+	for _, test := range []struct {
+		text   string
+		maxBad float64
+		want   string
+	}{
+		{"absent.png 2\n", 1, "1 of 1 images were left out"},
+		{"absent.png 2\ncolour00.png 1\n", 0, "1 of 2 images were left out, more than 0 %"},
+		{some, -0.1, "the share of images that may be left out is -0.1, want 0 to 1"},
+		{some, math.NaN(), "the share of images that may be left out is NaN, want 0 to 1"},
+	} {
+		_, _, _, err := run(test.text, ImagesetOptions{Options: replace, MaxBad: test.maxBad})
+		if err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%q: got %v, want %s", test.text, err, test.want)
+		}
+		check()
+		if left, _ := filepath.Glob(filepath.Join(out, ".*")); len(left) > 0 {
+			t.Errorf("%q left %v", test.text, left)
+		}
+	}
+	if _, _, _, err := run("colour02.png 2\n", ImagesetOptions{Options: replace}); err != nil || len(readAll(t, out)) != 1 {
+		t.Errorf("replaced: %v, %d records, want 1", err, len(readAll(t, out)))
 	}
 }
 
@@ -301,7 +354,8 @@ func TestCancelled(t *testing.T) {
 	f := reference.Golden(t, "formats")
 	for name, convert := range map[string]func(context.Context, Options) error{
 		"Imageset": func(ctx context.Context, o Options) error {
-			return Imageset(ctx, f+"/images", f+"/list.txt", out+"/db", ImagesetOptions{Options: o})
+			_, _, err := Imageset(ctx, f+"/images", f+"/list.txt", out+"/db", ImagesetOptions{Options: o})
+			return err
 		},
 		"IDX": func(ctx context.Context, o Options) error {
 			return IDX(ctx, f+"/idx/images-idx3-ubyte", f+"/idx/labels-idx1-ubyte", out+"/db", o)

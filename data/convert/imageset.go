@@ -32,46 +32,55 @@ type ImagesetOptions struct {
 	// they are left out, as Caffe does. Without it they are an error. It may be
 	// called from several goroutines.
 	Skipped func(error)
+
+	// MaxBad is the share of images, from 0 to 1, that may be left out. If there
+	// are more, or if not a single image can be read, the error is a
+	// *TooManyBadError.
+	MaxBad float64
 }
 
 // Imageset makes the database out of the images that a list names, which are in
 // a folder or a tar archive called root: Caffe's convert_imageset. The keys are
-// the number and path of an image.
+// the number and path of an image. Imageset returns how many images were left out
+// and how many the list has.
 //
-// Differs from Caffe: CheckSize compares encoded images, too.
-func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) error {
+// Differs from Caffe: CheckSize compares encoded images, too; and if too many images
+// cannot be read, no database is made and one that is there stays.
+func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (leftOut, total int, err error) {
 	switch {
 	case (o.Height > 0) != (o.Width > 0) || o.Height < 0 || o.Width < 0:
-		return fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
+		return 0, 0, fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
+	case !(o.MaxBad >= 0 && o.MaxBad <= 1):
+		return 0, 0, fmt.Errorf("the share of images that may be left out is %g, want 0 to 1", o.MaxBad)
 	case o.EncodeType != "" && !isJPEG(o.EncodeType) && !strings.EqualFold(o.EncodeType, "png"):
-		return fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
+		return 0, 0, fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
 	}
-	j := &job{Options: o.Options}
+	j := &job{Options: o.Options, maxBad: o.MaxBad}
 	if err := j.checkTargets(filepath.Dir(out), filepath.Base(out)); err != nil {
-		return err
+		return 0, 0, err
 	}
 	items, err := imagelist.Read(list)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	if len(items) == 0 {
-		return fmt.Errorf("%s: the list has no images", list)
+		return 0, 0, fmt.Errorf("%s: the list has no images", list)
 	}
 	if o.Shuffle {
 		rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(len(items), func(i, k int) { items[i], items[k] = items[k], items[i] })
 	}
 	files, err := imagelist.Open(ctx, root, filepath.Dir(out))
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer files.Close()
 	j.total = len(items)
 	var size sizeCheck
-	return j.makeDatabase(ctx, out, len(items), func(i int) (string, *caffepb.Datum, error) {
+	err = j.makeDatabase(ctx, out, len(items), func(i int) (string, *caffepb.Datum, error) {
 		item := items[i]
 		d, img, err := o.datum(files, item)
 		if err != nil {
-			err = fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, err)
+			err = fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, item.Explain(err))
 			if o.Skipped == nil {
 				return "", nil, err
 			}
@@ -85,6 +94,7 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) er
 		}
 		return fmt.Sprintf("%08d_%s", i, item.Path), d, nil
 	})
+	return j.leftOut, j.total, err
 }
 
 // sizeCheck finds images whose size is not that of the others.

@@ -4,7 +4,9 @@ package imagelist
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +17,27 @@ type Item struct {
 	Path  string
 	Label int
 	Line  int // number of the line, from 1
+}
+
+// Explain returns err, the error of reading the item's image. If the file is not
+// there and its path ends with a number, the line may have been meant to have
+// several labels, and the error says so.
+func (it *Item) Explain(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	words := strings.Fields(it.Path)
+	labels := 1
+	for i := len(words) - 1; i > 0; i-- {
+		if _, err := strconv.ParseFloat(words[i], 32); err != nil {
+			break
+		}
+		labels++
+	}
+	if labels == 1 {
+		return err
+	}
+	return fmt.Errorf("%w (if the line has %d labels: want one, a whole number, after the last space)", err, labels)
 }
 
 // Read reads a list: lines of a path and a label, with a space between them.

@@ -45,6 +45,22 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	absent := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
+	for path, labels := range map[string]string{
+		"a.png": "", "a 1/b.png": "", "my photo.png": "", "1": "", "a.png 0": "2 labels", "a.png 0.5 -1 0": "4 labels", "a b 3": "2 labels",
+	} {
+		it := Item{Path: path}
+		got := it.Explain(absent)
+		if !errors.Is(got, fs.ErrNotExist) || labels == "" && got != error(absent) || labels != "" && !strings.Contains(got.Error(), "if the line has "+labels) {
+			t.Errorf("%s: %v, want %q", path, got, labels)
+		}
+		if other := errors.New("other"); it.Explain(other) != other {
+			t.Errorf("%s: another error is changed", path)
+		}
+	}
+}
+
 // archives writes the same files as a folder, a tar file and a compressed one.
 func archives(t *testing.T, files map[string]string) []string {
 	t.Helper()

@@ -150,7 +150,7 @@ func (r *imageReader) Read(it *feed.Item) error {
 	}
 	path := r.param.GetRootFolder() + item.Path
 	if err := r.pixels.ReadFile(path, mode, int(r.param.GetNewHeight()), int(r.param.GetNewWidth())); err != nil {
-		return err
+		return item.Explain(err)
 	}
 	if err := writeImage(it, r.transformer, &r.pixels, item.Label); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
