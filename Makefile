@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz bench bench-history bench-compare bench-peers results-mnist release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -35,8 +35,8 @@ noasm: ## the tests of the kernels and layers without assembly
 
 cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...
-	GOOS=windows $(GO) build -o /dev/null ./cmd/gocaffe
-	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/gocaffe
+	GOOS=windows $(GO) build -trimpath -o /dev/null ./cmd/gocaffe
+	GOOS=darwin GOARCH=arm64 $(GO) build -trimpath -o /dev/null ./cmd/gocaffe
 	$(GO) build -tags static -o /dev/null ./cmd/gocaffe
 
 # gorgonia.org/cu wants CUDA's header and libcuda to be built; it gets ours, so a C
@@ -74,7 +74,7 @@ tools: ## vet and test the programs in tools
 lint: ## gofmt, vet, staticcheck, and known vulnerabilities of what is linked
 	@files=$$(gofmt -l $$(find . -name '*.go' -not -path '*/.*')); [ -z "$$files" ] || { echo "gofmt would change:" $$files; exit 1; }
 	$(GO) vet ./...
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$$($(GO) tool -C tools -n staticcheck) ./...
 	$(GO) tool -C tools staticcheck ./...
 	$(GO) run -C tools ./vulncheck ..
 
@@ -147,8 +147,13 @@ bench-peers: build ## PyTorch and gocaffe in turns: ratios, targets, memory
 	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
 		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3)
 
-clean: ## remove what build makes
-	rm -rf bin
+# The same commit and Go give the same bytes. VERSION (git's) is the version to release.
+release: ## write dist/: programs for all systems, Debian packages, checksums
+	rm -rf dist
+	$(GO) run -C tools ./release $(if $(VERSION),-version $(VERSION)) -out "$(CURDIR)/dist" "$(CURDIR)"
+
+clean: ## remove what build and release make
+	rm -rf bin dist
 
 MNIST  ?= ../shared/data/mnist
 

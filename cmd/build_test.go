@@ -292,6 +292,15 @@ func TestGocaffeSource(t *testing.T) {
 	if m, err := gocaffeSource(""); err != nil || m.dir != root {
 		t.Errorf("the source is %q, %v, want %q", m.dir, err, root)
 	}
+	defer func() { release = "" }()
+	release = "v1.2.3" // the linker sets it
+	if m, err := gocaffeSource(""); err != nil || m.dir != "" || m.version != release {
+		t.Errorf("the source of a release is %+v, %v", m, err)
+	}
+	release = "v1.2.4-0.20261128091357-0123456789ab" // of a commit that nobody else may have
+	if m, err := gocaffeSource(""); err != nil || m.dir != root {
+		t.Errorf("the source of an unreleased commit is %+v, %v", m, err)
+	}
 	t.Setenv("GOCAFFE_SOURCE", "absent")
 	want := "GOCAFFE_SOURCE: open absent/go.mod: no such file or directory; want the folder of a Go module"
 	if _, err := gocaffeSource(""); err == nil || err.Error() != want {

@@ -67,6 +67,15 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// Command returns the program's commands and flags, for documentation made from
+// them. To run a command line, call Run, which also understands Caffe's spelling.
+func Command() *cobra.Command {
+	root := (&app{stdout: os.Stdout, stderr: os.Stderr, glog: new(glog)}).root()
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
 // outputWriter keeps the first error of writing the output, so that a result
 // that is lost, on a full disk say, is not reported as success.
 type outputWriter struct {

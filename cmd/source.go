@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 )
 
@@ -71,8 +72,12 @@ func gocaffeBuild() *debug.Module {
 }
 
 // releasedVersion returns the version of the running program if it is one that
-// Go has downloaded: only those have a checksum.
+// Go can download: that of a release, or of a module that it has downloaded, for
+// only those have a checksum.
 func releasedVersion() string {
+	if semver.IsValid(release) && !module.IsPseudoVersion(release) {
+		return release
+	}
 	m := gocaffeBuild()
 	if m == nil || m.Replace != nil || m.Sum == "" {
 		return ""

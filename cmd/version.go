@@ -11,9 +11,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// A release is built by make release, whose linker sets these.
+var release, releaseCommit string
+
 // buildVersion returns the version and the commit that the program was built from,
 // if they are known.
 func buildVersion() (version, commit string) {
+	if release != "" {
+		return release, strings.TrimRight(" "+releaseCommit, " ")
+	}
 	version = "(devel)"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -70,6 +70,7 @@ var allowed = []struct {
 	{"deploy", "caffepb internal/atomicfile layers net parallel prototxt"},
 	{"caffelog", "event internal/cfmt layers net prototxt solver"},
 	{"cmd", "blob caffelog caffepb cuda/... data/... deploy event internal/... kernel layers net parallel prototxt prototxt/zoo solver"},
+	{"internal/manual", "cmd layers/all plugins/all"},
 	{"cmd/gocaffe", "cmd layers/all plugins/all"},
 }
 
