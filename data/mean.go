@@ -51,5 +51,10 @@ func ReadMean(path string) (*Mean, error) {
 	if int64(len(data)) != count {
 		return nil, fmt.Errorf("%s: the mean image of shape %v has %d values, want %d", path, shape, len(data), count)
 	}
+	for i, v := range data {
+		if v-v != 0 { // NaN or infinite
+			return nil, fmt.Errorf("%s: value %d of the mean image is %g", path, i, v)
+		}
+	}
 	return &Mean{Channels: int(size[0]), Height: int(size[1]), Width: int(size[2]), Data: data}, nil
 }

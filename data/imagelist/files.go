@@ -49,6 +49,10 @@ func (Folder) Close() error { return nil }
 
 // ReadFile reads a file into buf, which grows as needed.
 func ReadFile(name string, buf []byte) ([]byte, error) {
+	// Look before opening: that would wait for a writer if the file is a pipe.
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return buf, fmt.Errorf("%s is not a regular file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return buf, err
@@ -57,9 +61,6 @@ func ReadFile(name string, buf []byte) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return buf, err
-	}
-	if !info.Mode().IsRegular() {
-		return buf, fmt.Errorf("%s is not a regular file", name)
 	}
 	return fill(f, info.Size(), buf, name)
 }

@@ -203,3 +203,16 @@ func TestArchiveEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestNoFile reads what is not a file with an end.
+func TestNoFile(t *testing.T) {
+	names := []string{t.TempDir()}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		names = append(names, "/dev/zero")
+	}
+	for _, name := range append(names, pipes(t)...) {
+		if _, err := ReadFile(name, nil); err == nil || err.Error() != name+" is not a regular file" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
