@@ -55,7 +55,7 @@ func TestReadmes(t *testing.T) {
 		}
 	})
 	t.Run("plugin", func(t *testing.T) {
-		out := e.run(t, "plugin", nil)["./swishcaffe train --solver solver.prototxt"]
+		out := e.run(t, "plugin", nil)["./gemcaffe train --solver solver.prototxt"]
 		if got := accuracies(out); got[len(got)-1] < 0.85 {
 			t.Errorf("the last accuracy is %v, want 0.85", got[len(got)-1])
 		}
