@@ -186,6 +186,13 @@ func (b *Blob) SharesData(other *Blob) bool { return b.data == other.data }
 // SharesDiff tells whether the two blobs have the same gradient in memory.
 func (b *Blob) SharesDiff(other *Blob) bool { return b.diff == other.diff }
 
+// DataID and DiffID return values to use as keys of maps: those of two blobs are
+// equal if the blobs share data or diff.
+func (b *Blob) DataID() any { return b.data }
+
+// DiffID is explained at DataID.
+func (b *Blob) DiffID() any { return b.diff }
+
 // HostBytes returns how much memory the numbers and the gradient take so far,
 // each counted even if it is shared with another blob.
 func (b *Blob) HostBytes() int64 {

@@ -36,9 +36,6 @@ func (a *array) use(step int) {
 	a.first, a.last = min(a.first, step), max(a.last, step)
 }
 
-// overlaps reports whether both live ranges have a step in common.
-func (a *array) overlaps(b *array) bool { return a.first <= b.last && b.first <= a.last }
-
 // place puts the array into a storage.
 func (a *array) place(s *blob.Storage) {
 	for _, b := range a.blobs {
@@ -72,28 +69,26 @@ func (n *Net) operations() []operation {
 // group records which blobs share their data or diffs because a layer made them
 // share, before the net puts unrelated arrays into one slot.
 func (b *builder) group() {
-	b.data = b.groups((*blob.Blob).SharesData)
-	b.diffs = b.groups((*blob.Blob).SharesDiff)
+	b.data = b.groups((*blob.Blob).DataID)
+	b.diffs = b.groups((*blob.Blob).DiffID)
 }
 
-// groups returns the tops of all layers, those that share with one another in one
-// group.
-func (b *builder) groups(share func(a, b *blob.Blob) bool) [][]*blob.Blob {
+// groups returns the tops of all layers, those with the same id in one group.
+func (b *builder) groups(id func(*blob.Blob) any) [][]*blob.Blob {
 	var groups [][]*blob.Blob
 	seen := make(map[*blob.Blob]bool)
+	index := make(map[any]int) // of the group with an id
 	for _, l := range b.layers {
-	tops:
 		for _, top := range l.Tops {
 			if seen[top] {
 				continue
 			}
 			seen[top] = true
-			for g, group := range groups {
-				if share(group[0], top) {
-					groups[g] = append(group, top)
-					continue tops
-				}
+			if g, ok := index[id(top)]; ok {
+				groups[g] = append(groups[g], top)
+				continue
 			}
+			index[id(top)] = len(groups)
 			groups = append(groups, []*blob.Blob{top})
 		}
 	}

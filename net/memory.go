@@ -3,6 +3,7 @@ package net
 import (
 	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/gocaffe/gocaffe/blob"
 )
@@ -28,6 +29,11 @@ func (m *Memory) Bytes() int64 {
 	return n
 }
 
+// maxTried is how many slots are tried for an array before a new one is made. Few
+// nets have as many arrays that live at the same time; without a bound the time
+// would grow with their square.
+const maxTried = 4096
+
 // assign returns a slot for each array that shares storage, and adds missing
 // slots to m. From the largest array to the smallest, each gets the smallest slot
 // that is large enough and free during its live range.
@@ -41,24 +47,53 @@ func (m *Memory) assign(arrays []*array) map[*array]*slot {
 	slices.SortStableFunc(shared, func(a, b *array) int {
 		return cmp.Or(cmp.Compare(b.count(), a.count()), cmp.Compare(a.first, b.first))
 	})
-	occupants := make(map[*slot][]*array)
+	taken := make([]occupants, len(m.slots))
 	assigned := make(map[*array]*slot)
 	for _, a := range shared {
-		var best *slot
-		for _, s := range m.slots {
-			if !slices.ContainsFunc(occupants[s], a.overlaps) && (best == nil || fitsBetter(a.count(), s.size, best.size)) {
-				best = s
+		n, best := a.count(), -1
+		for i := len(m.slots) - 1; i >= max(0, len(m.slots)-maxTried); i-- {
+			// The slots of this net are from the largest to the smallest, so >= and not >
+			// makes the first of equal ones the best.
+			if (best < 0 || !fitsBetter(n, m.slots[best].size, m.slots[i].size)) && taken[i].free(a) {
+				best = i
 			}
 		}
-		if best == nil {
-			best = new(slot)
-			m.slots = append(m.slots, best)
+		if best < 0 {
+			best = len(m.slots)
+			m.slots = append(m.slots, new(slot))
+			taken = append(taken, nil)
 		}
-		best.size = max(best.size, a.count())
-		occupants[best] = append(occupants[best], a)
-		assigned[a] = best
+		s := m.slots[best]
+		s.size = max(s.size, n)
+		taken[best] = taken[best].with(a)
+		assigned[a] = s
 	}
 	return assigned
+}
+
+// occupants are the live ranges of the arrays in a slot, which do not overlap,
+// in the order of time.
+type occupants []liveRange
+
+type liveRange struct{ first, last int }
+
+// after returns the index of the first live range that does not end before step.
+func (o occupants) after(step int) int {
+	if n := len(o); n == 0 || o[n-1].last < step {
+		return n
+	}
+	return sort.Search(len(o), func(i int) bool { return o[i].last >= step })
+}
+
+// free reports whether the slot is free during the live range of a.
+func (o occupants) free(a *array) bool {
+	i := o.after(a.first)
+	return i == len(o) || o[i].first > a.last
+}
+
+// with returns the occupants and a, for which the slot is free.
+func (o occupants) with(a *array) occupants {
+	return slices.Insert(o, o.after(a.first), liveRange{a.first, a.last})
 }
 
 // fitsBetter reports whether a slot of size s suits n elements better than one of

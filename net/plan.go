@@ -1,10 +1,6 @@
 package net
 
 import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
-
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
@@ -114,41 +110,3 @@ func shapes(blobs []*blob.Blob) [][]int {
 	}
 	return all
 }
-
-// String returns the plan as a table with one line for each layer and one for the
-// whole net.
-func (p *Plan) String() string {
-	var s strings.Builder
-	w := tabwriter.NewWriter(&s, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "layer\ttype\tbottoms\ttops\tweights\tmultiply-adds\tMiB")
-	for _, l := range p.Layers {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%.2f\n",
-			l.Name, l.Type, shapeList(l.Bottoms), shapeList(l.Tops), l.Weights, l.MACs, mebibytes(l.Bytes))
-	}
-	fmt.Fprintf(w, "all\t\t\t\t%d\t%d\t%.2f\n", p.Weights, p.MACs, mebibytes(p.Bytes()))
-	w.Flush()
-	fmt.Fprintf(&s, "memory: blobs and their gradients %.2f MiB", mebibytes(p.BlobBytes))
-	if each := p.DataBytes + p.DiffBytes; each > p.BlobBytes {
-		fmt.Fprintf(&s, " (%.2f MiB if none were shared)", mebibytes(each))
-	}
-	fmt.Fprintf(&s, ", weights %.2f MiB, their gradients %.2f MiB\n", mebibytes(p.WeightBytes), mebibytes(p.GradientBytes))
-	return s.String()
-}
-
-// shapeList formats shapes as "20x1x28x28 20", a scalar as "1", and no shapes as
-// "-".
-func shapeList(list [][]int) string {
-	if len(list) == 0 {
-		return "-"
-	}
-	words := make([]string, len(list))
-	for i, shape := range list {
-		words[i] = "1"
-		if len(shape) > 0 {
-			words[i] = strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", "x")
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

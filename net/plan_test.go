@@ -40,7 +40,7 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: '
 		t.Errorf("the layers need %d bytes, the net %d", bytes, p.Bytes())
 	}
 	table := p.String()
-	for _, words := range []string{"conv Convolution 2x1x4x4 2x3x2x2 30 216 ", "in Input - 2x1x4x4 2 0 0 ", "loss SoftmaxWithLoss 2x5 2 1 0 0 ", "all 95 336 "} {
+	for _, words := range []string{"conv Convolution 2x3x2x2 30 216 ", "in Input 2x1x4x4 2 0 0 ", "loss SoftmaxWithLoss 1 0 0 ", "all 95 336 "} {
 		found := false
 		for line := range strings.Lines(table) {
 			found = found || strings.HasPrefix(strings.Join(strings.Fields(line), " "), words)
@@ -102,5 +102,56 @@ func TestHugeOutputs(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "net.prototxt:4:") || !strings.Contains(err.Error(), `layer "huge": `) {
 			t.Errorf("%s: got %v, want an error of the layer", layer, err)
 		}
+	}
+}
+
+// Tables fit a terminal, whatever is in the net.
+func TestPlanTable(t *testing.T) {
+	many := make([][]int, 3000)
+	for i := range many {
+		many[i] = []int{1, 4}
+	}
+	p := &Plan{
+		Layers: []LayerPlan{
+			{Name: "inception_5b/5x5_reduce/bn/with/a/name/that/does/not/end", Type: "LargeMarginInnerProduct", Tops: [][]int{{128, 1024, 112, 112}}, Weights: 1_234_567, MACs: 98_765_432_100},
+			{Name: "b", Type: "Split", Tops: many, Weights: 9999, Bytes: 250 << 20},
+			{Name: "mixed", Type: "Slice", Tops: [][]int{{1}, {2}, {3}, {4}, {5}, {6}}, Weights: 10_000, MACs: 999_499},
+			{Name: "none", Type: "Silence"},
+		},
+	}
+	got := p.String()
+	for line := range strings.Lines(got) {
+		if n := len(line) - 1; n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{"incep..t/end", "LargeMarg..erProduct", "128x1024x112x112", "1.23 M", "98.8 G", "3000x (1x4)", " 9999 ", "250", "1 2 3 4 and 2 more", "10.0 k", "999 k"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+// The work of a plan grows in proportion to the net: 20,000 layers in a row, of
+// which every blob is needed until the backward pass, and 10,000 readers of one
+// blob. With squares of these numbers the test takes minutes.
+func TestPlanOfLongNets(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("layer { name: 'in' type: 'Input' top: 'b0' input_param { shape { dim: 1 dim: 4 } } }\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "layer { name: 'l%d' type: 'Bias' bottom: 'b%d' top: 'b%d' }\n", i, i, i+1)
+	}
+	n := build(t, text.String(), Options{State: state(t, "TRAIN"), Memory: new(Memory)})
+	if lines := strings.Count(n.Plan().String(), "\n"); lines != 20_005 {
+		t.Errorf("the plan has %d lines, want 20005", lines)
+	}
+	text.Reset()
+	text.WriteString("layer { name: 'in' type: 'Input' top: 'b' input_param { shape { dim: 1 dim: 4 } } }\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "layer { name: 'l%d' type: 'Power' bottom: 'b' top: 'c%d' }\n", i, i)
+	}
+	n = build(t, text.String(), Options{Memory: new(Memory)})
+	if size := len(n.Plan().String()); size > 3<<20 {
+		t.Errorf("the plan has %d bytes", size)
 	}
 }
