@@ -7,14 +7,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A Datum is a record in the form of Caffe's message Datum: an array C x H x W
-// of bytes or of floats, or an image file, and a label.
+// A Datum is a record of Caffe's databases: a label with an array C x H x W of
+// bytes or floats, or with an image file.
 type Datum struct {
 	Channels, Height, Width int
-	Data                    []byte // belongs to the record that was read
+	Data                    []byte // part of the record that was read
 	Float                   []float32
 	Label                   int
-	Encoded                 bool // Data is an image file, and the sizes are not set
+	Encoded                 bool // Data is an image file; the sizes are not set
 }
 
 // Field numbers of the message.
@@ -28,9 +28,8 @@ const (
 	datumEncoded  = 7
 )
 
-// Unmarshal reads a serialized Datum. It is apart from the generated code
-// because that copies the data and allocates for every record; d.Data is part
-// of b, and d.Float is reused.
+// Unmarshal reads a serialized Datum. d.Data becomes part of b, and d.Float is
+// reused: unlike the generated code, it neither copies the data nor allocates.
 func (d *Datum) Unmarshal(b []byte) error {
 	*d = Datum{Float: d.Float[:0]}
 	for len(b) > 0 {
@@ -103,8 +102,8 @@ func badDatum(code int) error {
 	return fmt.Errorf("not a Datum message: %w", protowire.ParseError(code))
 }
 
-// Check returns an error if the array of a datum that is not encoded does not
-// have its shape.
+// Check returns an error if the datum is not encoded and its array does not have
+// the size of its shape.
 func (d *Datum) Check() error {
 	_, err := d.pixels()
 	return err

@@ -10,17 +10,17 @@ import (
 	"slices"
 )
 
-// An Image is pixels as OpenCV holds them: H x W x C bytes, the colours of a
-// pixel in the order blue, green, red, and, of four channels, alpha.
+// An Image has its pixels in OpenCV's layout: H x W x C bytes, with the channels
+// blue, green, red and, if there are four, alpha.
 type Image struct {
 	Channels, Height, Width int
 	Pix                     []byte
 }
 
-// Mode says what Decode makes of the colours of a file.
+// Mode selects the channels that Decode returns.
 type Mode byte
 
-// Modes, with OpenCV's flags that they stand for.
+// The modes, with the corresponding flags of OpenCV.
 const (
 	Native Mode = iota // as the file has them: 1, 3 or 4 channels (IMREAD_UNCHANGED)
 	Color              // 3 channels (IMREAD_COLOR)
@@ -30,18 +30,18 @@ const (
 // maxPixels is OpenCV's limit of the size of an image.
 const maxPixels = 1 << 30
 
-// Decode reads a PNG or JPEG file into im, whose memory it reuses. The pixels
-// are those that OpenCV's imdecode gives, but for the cosine transform of JPEG,
-// which may round differently.
+// Decode reads a PNG or JPEG file into im, whose storage it reuses. The pixels
+// are those of OpenCV's imdecode, except that the cosine transform of JPEG may
+// round differently.
 //
-// Differs from Caffe: an orientation in the EXIF data of a JPEG is ignored.
+// Differs from Caffe: the orientation in the EXIF data of a JPEG is ignored.
 func (im *Image) Decode(file []byte, mode Mode) error {
 	config, kind, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil {
 		return fmt.Errorf("cannot decode the image of %d bytes (known formats: PNG, JPEG): %w", len(file), err)
 	}
 	// A file that claims many more pixels than it can hold is damaged: no format
-	// packs more than 16384 into a byte.
+	// packs more than 16384 pixels into a byte.
 	if n := int64(config.Width) * int64(config.Height); n <= 0 || n > maxPixels || n > 16384*int64(len(file)) {
 		return fmt.Errorf("the %s image of %d bytes claims to have %d x %d pixels", kind, len(file), config.Width, config.Height)
 	}
@@ -64,14 +64,14 @@ func (im *Image) Decode(file []byte, mode Mode) error {
 	return im.fromColors(decoded, mode)
 }
 
-// reset gives the image a size, and pixels of any content.
+// reset gives the image a size. Its pixels are undefined.
 func (im *Image) reset(channels int, r image.Rectangle) {
 	im.Channels, im.Height, im.Width = channels, r.Dy(), r.Dx()
 	n := channels * r.Dy() * r.Dx()
 	im.Pix = slices.Grow(im.Pix[:0], n)[:n]
 }
 
-// fromGray takes an image of one channel.
+// fromGray converts an image of one channel.
 func (im *Image) fromGray(pix []byte, stride int, r image.Rectangle, mode Mode) {
 	channels := 1
 	if mode == Color {
@@ -88,7 +88,7 @@ func (im *Image) fromGray(pix []byte, stride int, r image.Rectangle, mode Mode) 
 	}
 }
 
-// fromColors takes any other image.
+// fromColors converts any other image.
 func (im *Image) fromColors(src image.Image, mode Mode) error {
 	channels := 3
 	switch kind := src.(type) {
@@ -128,8 +128,8 @@ func (im *Image) fromColors(src image.Image, mode Mode) error {
 	return nil
 }
 
-// nrgba returns a pixel with the alpha kept apart and 16 bits cut to 8, as
-// libpng does for OpenCV.
+// nrgba returns a pixel that is not premultiplied with its alpha, truncated to 8
+// bits per channel, as libpng does for OpenCV.
 func nrgba(src image.Image, x, y int) color.NRGBA {
 	switch src := src.(type) {
 	case *image.RGBA: // always opaque, from the decoders used here
@@ -144,8 +144,9 @@ func nrgba(src image.Image, x, y int) color.NRGBA {
 	return color.NRGBAModel.Convert(src.At(x, y)).(color.NRGBA)
 }
 
-// luma is the grey of a colour in libpng's fixed point with OpenCV's weights
-// 0.299 and 0.587 for red and green: png_do_rgb_to_gray, which cuts off.
+// luma converts a colour to grey as libpng's png_do_rgb_to_gray does, in fixed
+// point without rounding, with OpenCV's weights of 0.299 for red and 0.587 for
+// green.
 func luma(p color.NRGBA) byte {
 	if p.R == p.G && p.G == p.B {
 		return p.R
@@ -154,7 +155,7 @@ func luma(p color.NRGBA) byte {
 	return byte((red*uint32(p.R) + green*uint32(p.G) + (32768-red-green)*uint32(p.B)) >> 15)
 }
 
-// pixels returns the image in the form for a transformer.
+// pixels describes the image for a Transformer.
 func (im *Image) pixels() pixels {
 	return pixels{
 		channels: im.Channels, height: im.Height, width: im.Width,
@@ -163,7 +164,7 @@ func (im *Image) pixels() pixels {
 	}
 }
 
-// Planar returns the pixels in the order of a Datum, C x H x W.
+// Planar returns the pixels in the layout of a Datum, C x H x W.
 func (im *Image) Planar() []byte {
 	out := make([]byte, len(im.Pix))
 	plane := im.Height * im.Width
@@ -173,7 +174,7 @@ func (im *Image) Planar() []byte {
 	return out
 }
 
-// NRGBA returns the image for Go's encoders: grey, or colours with alpha.
+// NRGBA converts the image for Go's encoders, to an *image.Gray or *image.NRGBA.
 func (im *Image) NRGBA() image.Image {
 	r := image.Rect(0, 0, im.Width, im.Height)
 	if im.Channels == 1 {

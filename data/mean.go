@@ -15,7 +15,7 @@ type Mean struct {
 	Data                    []float32
 }
 
-// ReadMean reads a mean file, a serialized BlobProto of one image.
+// ReadMean reads a mean file, a serialized BlobProto with one image.
 func ReadMean(path string) (*Mean, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {

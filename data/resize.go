@@ -34,13 +34,13 @@ func (im *Image) halve(out []byte, height, width int) {
 // resizeBits is OpenCV's INTER_RESIZE_COEF_BITS.
 const resizeBits = 11
 
-// tap says where a pixel of the result lies in the source: between a and b,
+// A tap is the position of a pixel of the result in the source: between a and b,
 // with weights in fixed point.
 type tap struct{ a, b, weightA, weightB int }
 
-// taps returns the places of n pixels among from. The last pixel counts double
-// at an edge; edgeWeight says that then all weight is on a, as OpenCV has it
-// for columns but not for rows.
+// taps returns the positions of n pixels in a source of from pixels. Beyond an
+// edge, the last pixel counts twice; with edgeWeight all weight is on a then, as in
+// OpenCV for columns but not for rows.
 func taps(n, from int, edgeWeight bool) []tap {
 	scale := 1 / (float64(n) / float64(from))
 	t := make([]tap, n)

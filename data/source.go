@@ -20,8 +20,8 @@ type Source interface {
 	Len() int
 
 	// Record returns the key and value of record i. They may be in scratch,
-	// which grows as needed, and are valid until it is used again or the source
-	// is closed.
+	// which grows as needed, and are valid until scratch is used again or the
+	// source is closed.
 	Record(i int, scratch *[]byte) (key, value []byte, err error)
 
 	Close() error

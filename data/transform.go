@@ -7,37 +7,36 @@ import (
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
-// Random makes the random numbers for records: words of a stream for each
-// record. layers.Rand is one.
+// Random supplies the random numbers for records, a stream for each. layers.Rand
+// implements it.
 type Random interface {
 	// Uint32s sets dst to words first, first+1, ... of a stream.
 	Uint32s(dst []uint32, stream, first uint64)
 }
 
-// A Transformer makes the values of a net's input out of the pixels of records,
-// as Caffe's data_transformer.cpp does:
+// A Transformer crops and mirrors images and computes a net's input from their
+// pixels, as Caffe's data_transformer.cpp does:
 //
 //	value = (pixel - mean) * scale
 //
-// of a part of the image, perhaps mirrored. Its methods may be called from
-// several goroutines.
+// Its methods may be called from several goroutines.
 //
-// Differs from Caffe: pad surrounds the image by zeros, after the mean was
-// subtracted; and which part is taken and what is mirrored are functions of the
-// seed and the place of the record in the sequence.
+// Differs from Caffe: pad surrounds the image with zeros after the mean is
+// subtracted. Crops and mirror images are a function of the seed and the place of
+// the record in the sequence.
 type Transformer struct {
 	mode     Mode
 	mirror   bool
-	crop     int  // side of the square taken, 0 for all
-	anywhere bool // the square is at a random place, else in the centre
+	crop     int  // side of the square that is cropped, 0 for none
+	anywhere bool // the square is at a random place, otherwise in the centre
 	pad      int
 	scale    float32
 	mean     *Mean     // of the image before padding, or nil
-	values   []float32 // or one for each channel, or one for all
+	values   []float32 // mean of each channel, or one for all
 	random   Random
 }
 
-// An OptionError says which field of transform_param is wrong.
+// An OptionError is an error in a field of transform_param.
 type OptionError struct {
 	Field string
 	Err   error
@@ -48,11 +47,11 @@ func (e *OptionError) Error() string { return "transform_param." + e.Field + ": 
 // Unwrap returns the error without the field.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// maxCrop bounds crop_size and pad.
+// maxCrop is the limit of crop_size and pad.
 const maxCrop = 1 << 20
 
-// NewTransformer returns a transformer for a phase. The mean file is not read:
-// see SetMean. An error is an *OptionError.
+// NewTransformer returns a transformer for a phase. It does not read the mean file:
+// see SetMean. Its errors are of type *OptionError.
 func NewTransformer(p *caffepb.TransformationParameter, phase caffepb.Phase, random Random) (*Transformer, error) {
 	bad := func(field, format string, args ...any) error {
 		return &OptionError{field, fmt.Errorf(format, args...)}
@@ -141,7 +140,7 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 		panic(fmt.Sprintf("data: Transform to %d values, want %d x %d x %d", len(dst), channels, height, width))
 	}
 	top, left, mirrored := t.choose(pixels, height, width, place)
-	// rows and columns of the image that are seen; the rest is padding
+	// rows and columns of the result that are in the image; the rest is padding
 	y0, y1 := max(0, -top), min(height, p.height-top)
 	x0, x1 := max(0, -left), min(width, p.width-left)
 	if y0 > 0 || x0 > 0 || y1 < height || x1 < width {
@@ -152,7 +151,7 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 		if len(t.values) > 0 {
 			mean = t.values[min(c, len(t.values)-1)]
 		}
-		// rows that lie behind each other in image and result are one
+		// rows that are contiguous in the image and in the result are done as one
 		rows, columns := y1-y0, x1-x0
 		if columns == width && width == p.width && p.perPixel == 1 && p.perRow == width && !mirrored {
 			rows, columns = 1, rows*columns
@@ -181,10 +180,10 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 	return nil
 }
 
-// choose returns where in the image the part to take begins, which is in the
-// padding if it is negative, and whether to mirror it.
+// choose returns the top left corner of the crop in the image, with negative
+// coordinates in the padding, and whether to mirror it.
 func (t *Transformer) choose(pixels *Pixels, height, width int, place uint64) (top, left int, mirrored bool) {
-	top, left = pixels.pixels.height+2*t.pad-height, pixels.pixels.width+2*t.pad-width // the room that there is
+	top, left = pixels.pixels.height+2*t.pad-height, pixels.pixels.width+2*t.pad-width
 	random := t.anywhere && t.crop > 0
 	if random || t.mirror {
 		t.random.Uint32s(pixels.words[:], place, 0)
@@ -198,10 +197,10 @@ func (t *Transformer) choose(pixels *Pixels, height, width int, place uint64) (t
 	return top - t.pad, left - t.pad, mirrored
 }
 
-// below makes a number less than n of a random word.
+// below maps a random word to a number less than n.
 func below(word uint32, n int) int { return int(uint64(word) * uint64(n) >> 32) }
 
-// subtract is kernel.Pixels for every perPixel'th of in.
+// subtract does what kernel.Pixels does, with every perPixel'th element of in.
 func subtract[T byte | float32](out []float32, in []T, perPixel int, means []float32, mean, scale float32, mirrored bool) {
 	to, step := 0, 1
 	if mirrored {

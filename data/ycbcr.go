@@ -2,8 +2,8 @@ package data
 
 import "image"
 
-// fromYCbCr takes the colour image of a JPEG file, as libjpeg makes it: chroma
-// that is stored at half size is interpolated, where Go would repeat it.
+// fromYCbCr converts the colour image of a JPEG file as libjpeg does: chroma
+// stored at half size is interpolated, where Go's image package repeats it.
 func (im *Image) fromYCbCr(src *image.YCbCr) {
 	im.reset(3, src.Rect)
 	cb, cr := upsample(src, src.Cb), upsample(src, src.Cr)
@@ -28,7 +28,7 @@ func clamp(v int32) byte { return byte(max(0, min(v, 255))) }
 func upsample(src *image.YCbCr, plane []byte) []byte {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	out := make([]byte, w*h)
-	cw := (w + 1) / 2 // width of the plane, if halved
+	cw := (w + 1) / 2 // width of the plane if halved
 	row := func(y, last int) []byte {
 		return plane[max(0, min(y, last))*src.CStride:][:cw]
 	}
@@ -70,9 +70,9 @@ func upsample(src *image.YCbCr, plane []byte) []byte {
 	return out
 }
 
-// interpolate doubles a row: each value becomes two, three quarters of it and
-// one of the neighbour on that side. The sums have shift-2 bits of fraction;
-// left and right are what is added before the bits are cut off.
+// interpolate doubles a row. Each value becomes two: three quarters of it plus one
+// quarter of the neighbour on that side. The sums have shift-2 bits of fraction;
+// left and right are added before these are shifted out.
 func interpolate(out []byte, sums []int32, shift uint, left, right int32) {
 	for x := range out {
 		i, neighbour, round := x/2, x/2-1, left

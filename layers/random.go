@@ -8,13 +8,12 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// Rand makes random numbers out of a key and a counter, by Philox4x32-10: every
-// number is a function of these and of nothing that went before. A layer that
-// draws in each pass uses the stream of that pass (Env.Stream), so that the
-// numbers of pass 1000 are the same whether or not the 999 passes before it
-// have been made, on any number of threads.
+// Rand computes random numbers from a key and a counter, by Philox4x32-10: every
+// number is a function of these alone. A layer that draws in each pass uses the
+// stream of that pass (Env.Stream). Then the numbers of pass 1000 do not depend on
+// the passes before it or on the number of threads.
 //
-// Stream and element together count to 2⁶⁶ and do not overlap.
+// A stream has 2⁶⁶ words; different streams do not overlap.
 type Rand struct{ key uint64 }
 
 // Rand returns the random numbers of a layer for one purpose, such as

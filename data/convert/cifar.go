@@ -14,7 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/data/imagelist"
 )
 
-// cifarSet says where the binary files of a CIFAR set are.
+// cifarSet describes the binary files of a CIFAR set.
 type cifarSet struct {
 	name        string // of the databases and the mean file
 	archive     string
@@ -37,14 +37,14 @@ var (
 	}
 )
 
-// CIFAR10 makes the databases out/cifar10_train_lmdb and out/cifar10_test_lmdb,
+// CIFAR10 creates the databases out/cifar10_train_lmdb and out/cifar10_test_lmdb,
 // as Caffe's convert_cifar_data does, and out/cifar10_mean.binaryproto, the
-// mean of the training images. The folder dir holds the binary files, or
-// cifar-10-binary.tar.gz, or else images: cifar10-images.tar.gz, or unpacked,
-// and their lists train.txt and test.txt.
+// mean of the training images. The folder dir contains the binary files or
+// cifar-10-binary.tar.gz; or images, unpacked or in cifar10-images.tar.gz, with the
+// lists train.txt and test.txt.
 //
-// The colours come in the order red, green, blue, in which the binary files
-// have them, and not the other way round as in all other databases.
+// The channels are red, green, blue, as in the binary files. In all other databases
+// they are blue, green, red.
 func CIFAR10(ctx context.Context, dir, out string, o Options) error {
 	j := &job{Options: o}
 	lists := [2]string{filepath.Join(dir, "train.txt"), filepath.Join(dir, "test.txt")}
@@ -60,11 +60,11 @@ func CIFAR10(ctx context.Context, dir, out string, o Options) error {
 	return j.cifar(ctx, cifar10, dir, out)
 }
 
-// CIFAR100 makes the databases out/cifar100_train_lmdb and
+// CIFAR100 creates the databases out/cifar100_train_lmdb and
 // out/cifar100_test_lmdb, with the labels of the 100 classes, and
 // out/cifar100_mean.binaryproto, the mean of the training images. The folder
-// dir holds the binary files train.bin and test.bin, or cifar-100-binary.tar.gz.
-// The colours come in the order red, green, blue.
+// dir contains the binary files train.bin and test.bin, or cifar-100-binary.tar.gz.
+// The channels are red, green, blue.
 func CIFAR100(ctx context.Context, dir, out string, o Options) error {
 	return (&job{Options: o}).cifar(ctx, cifar100, dir, out)
 }
@@ -74,7 +74,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// cifar makes the databases and the mean of a set of binary files.
+// cifar creates the databases and the mean of a set of binary files.
 func (j *job) cifar(ctx context.Context, set cifarSet, dir, out string) error {
 	train, test := set.name+"_train_lmdb", set.name+"_test_lmdb"
 	if err := j.checkTargets(out, train, test); err != nil {
@@ -124,12 +124,12 @@ func (j *job) cifar(ctx context.Context, set cifarSet, dir, out string) error {
 	return j.writeMean(ctx, filepath.Join(out, train), filepath.Join(out, set.name+"_mean.binaryproto"))
 }
 
-// in tells whether the binary files are in a folder.
+// in reports whether the binary files are in a folder.
 func (s cifarSet) in(dir string) bool {
 	return exists(filepath.Join(dir, s.train[0])) || exists(filepath.Join(dir, s.folder, s.train[0])) || exists(filepath.Join(dir, s.archive))
 }
 
-// open finds the files of the set in a folder, a folder below it or an archive.
+// open finds the files of the set in a folder, a subfolder or an archive.
 func (s cifarSet) open(ctx context.Context, dir, scratch string) (files imagelist.Files, prefix string, err error) {
 	switch {
 	case exists(filepath.Join(dir, s.train[0])):
@@ -147,7 +147,7 @@ func (s cifarSet) open(ctx context.Context, dir, scratch string) (files imagelis
 	return nil, "", fmt.Errorf("%s: %w: no %s, %s/%s or %s%s", dir, fs.ErrNotExist, s.train[0], s.folder, s.train[0], s.archive, more)
 }
 
-// cifarImages makes the databases of CIFAR-10 of images and lists.
+// cifarImages creates the databases of CIFAR-10 from images and lists.
 func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out string) error {
 	root := dir
 	if packed := filepath.Join(dir, "cifar10-images.tar.gz"); exists(packed) {
@@ -181,7 +181,7 @@ func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out 
 	return nil
 }
 
-// cifarImage reads an image into the form of the binary files.
+// cifarImage reads an image and converts it to the layout of the binary files.
 func cifarImage(files imagelist.Files, item imagelist.Item) (*caffepb.Datum, error) {
 	file, err := files.ReadFile(item.Path, nil)
 	if err != nil {

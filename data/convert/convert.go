@@ -1,5 +1,5 @@
-// Package convert makes LMDB databases of image sets, and mean images of
-// databases, as Caffe's tools do. All that it writes is whole or not there.
+// Package convert creates LMDB databases from image sets, and mean images from
+// databases, as Caffe's tools do. It leaves no incomplete files behind.
 package convert
 
 import (
@@ -16,13 +16,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Options are for all conversions.
+// Options are the options of all conversions.
 type Options struct {
-	// Replace allows databases that are there already to be replaced. Without it
-	// they are an error.
+	// Replace allows existing databases to be replaced. Without it they are an
+	// error.
 	Replace bool
 
-	// Progress, if it is not nil, is told how many of all records are done.
+	// Progress, if it is not nil, is called after each record.
 	Progress func(done, total int)
 }
 
@@ -42,10 +42,10 @@ func (j *job) step() {
 	}
 }
 
-// makeDatabase makes a database of n records. The function record returns
+// makeDatabase creates a database of n records. The function record returns
 // record i, or nil to leave it out; it is called from several goroutines, and
-// the records must come in the order of their keys. If all records are left out,
-// or more than j.maxBad allows, it fails, and a database that is there stays.
+// the keys must increase with i. If all records are left out, or more than j.maxBad
+// allows, makeDatabase fails and an existing database stays.
 func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
 	w, err := lmdb.Create(dir, j.Replace)
 	if err != nil {
@@ -82,8 +82,8 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 	return w.Commit()
 }
 
-// A TooManyBadError says that a database was not written because too many of its
-// records could not be read.
+// A TooManyBadError means that too many records could not be read for a database
+// to be written.
 type TooManyBadError struct {
 	Dir        string
 	Bad, Total int
@@ -98,8 +98,8 @@ func (e *TooManyBadError) Error() string {
 	return fmt.Sprintf("%s was not written: %d of %d images were left out%s", e.Dir, e.Bad, e.Total, why)
 }
 
-// sequential is makeDatabase with the records made one after the other, for
-// sources that are read as a stream.
+// sequential is makeDatabase for sources that are read as a stream: record is
+// called by one goroutine, in order.
 func (j *job) sequential(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
 	w, err := lmdb.Create(dir, j.Replace)
 	if err != nil {
@@ -126,11 +126,11 @@ func (j *job) sequential(ctx context.Context, dir string, n int, record func(i i
 	return w.Commit()
 }
 
-// marshal writes fields in the order of their numbers.
+// marshal writes the fields in the order of their numbers.
 var marshal = proto.MarshalOptions{Deterministic: true}
 
-// ordered makes n things on all processors and uses them in their order. It
-// ends at the first error, in that order.
+// ordered calls work for 0 to n-1 on all processors and passes the results to use
+// in order. It returns the first error in that order.
 func ordered[T any](ctx context.Context, n int, work func(i int) (T, error), use func(T) error) error {
 	type result struct {
 		thing T
@@ -143,7 +143,7 @@ func ordered[T any](ctx context.Context, n int, work func(i int) (T, error), use
 	ctx, cancel := context.WithCancel(ctx)
 	threads := runtime.GOMAXPROCS(0)
 	tasks := make(chan task)
-	queue := make(chan task, 16*threads) // as tasks, in their order: bounds what waits to be used
+	queue := make(chan task, 16*threads) // the same in order; bounds the results that wait for use
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
@@ -189,8 +189,8 @@ func ordered[T any](ctx context.Context, n int, work func(i int) (T, error), use
 	return ctx.Err()
 }
 
-// raw returns a datum of an array, as Caffe's converters of MNIST and CIFAR make
-// it: the field encoded is not set.
+// raw returns a datum of an array as Caffe's converters for MNIST and CIFAR write
+// it, with the field encoded not set.
 func raw(channels, height, width int, pixels []byte, label int) *caffepb.Datum {
 	return &caffepb.Datum{
 		Channels: proto.Int32(int32(channels)),
@@ -201,8 +201,8 @@ func raw(channels, height, width int, pixels []byte, label int) *caffepb.Datum {
 	}
 }
 
-// checkTargets fails if a database is there that may not be replaced, so that a
-// conversion that cannot end does not begin.
+// checkTargets creates the folder out. It fails, before any work is done, if one of
+// the databases exists and may not be replaced.
 func (j *job) checkTargets(out string, names ...string) error {
 	for _, name := range names {
 		if dir := filepath.Join(out, name); !j.Replace && lmdb.IsFolder(dir) {
@@ -212,7 +212,7 @@ func (j *job) checkTargets(out string, names ...string) error {
 	return os.MkdirAll(out, 0o755)
 }
 
-// writeMean computes the mean image of a database that was just made.
+// writeMean writes the mean image of a database that was just created.
 func (j *job) writeMean(ctx context.Context, dir, file string) error {
 	db, err := lmdb.Open(dir)
 	if err != nil {

@@ -20,32 +20,31 @@ import (
 // ImagesetOptions are the flags of Caffe's convert_imageset.
 type ImagesetOptions struct {
 	Options
-	Gray          bool   // images of one channel
-	Shuffle       bool   // in another order than that of the list
-	Seed          uint64 // of that order
-	Height, Width int    // size that images are scaled to, 0 for their own
-	CheckSize     bool   // images of different sizes are an error
-	Encoded       bool   // records hold files, not arrays
-	EncodeType    string // png or jpg; if set, Encoded is assumed, otherwise it is that of each file
+	Gray          bool   // convert images to one channel
+	Shuffle       bool   // shuffle the list
+	Seed          uint64 // for Shuffle
+	Height, Width int    // size to scale images to, 0 for their own
+	CheckSize     bool   // fail if images have different sizes
+	Encoded       bool   // store image files, not arrays
+	EncodeType    string // png or jpg, implies Encoded; "" for the type of each file
 
-	// Skipped, if it is not nil, is told about images that cannot be read, and
-	// they are left out, as Caffe does. Without it they are an error. It may be
-	// called from several goroutines.
+	// Skipped, if it is not nil, is called with the error of each image that
+	// cannot be read, and the image is left out, as in Caffe. Without it, the error
+	// ends the conversion. It may be called from several goroutines.
 	Skipped func(error)
 
 	// MaxBad is the share of images, from 0 to 1, that may be left out. If there
-	// are more, or if not a single image can be read, the error is a
-	// *TooManyBadError.
+	// are more, or if no image can be read, the error is a *TooManyBadError.
 	MaxBad float64
 }
 
-// Imageset makes the database out of the images that a list names, which are in
-// a folder or a tar archive called root: Caffe's convert_imageset. The keys are
-// the number and path of an image. Imageset returns how many images were left out
-// and how many the list has.
+// Imageset creates the database out from the images in a list, as Caffe's
+// convert_imageset does. root is the folder or tar archive with the images. The
+// key of a record is the number and path of the image. Imageset returns how many
+// images were left out, and how many the list has.
 //
-// Differs from Caffe: CheckSize compares encoded images, too; and if too many images
-// cannot be read, no database is made and one that is there stays.
+// Differs from Caffe: CheckSize also compares encoded images. If too many images
+// cannot be read, no database is written, and an existing one stays.
 func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (leftOut, total int, err error) {
 	switch {
 	case (o.Height > 0) != (o.Width > 0) || o.Height < 0 || o.Width < 0:
@@ -97,7 +96,7 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 	return j.leftOut, j.total, err
 }
 
-// sizeCheck finds images whose size is not that of the others.
+// sizeCheck finds images that differ in size.
 type sizeCheck struct {
 	mu    sync.Mutex
 	first data.Image
@@ -116,7 +115,7 @@ func (s *sizeCheck) check(img *data.Image) error {
 	return nil
 }
 
-// datum reads an image: ReadImageToDatum of Caffe's util/io.cpp.
+// datum reads an image, as ReadImageToDatum of Caffe's util/io.cpp does.
 func (o *ImagesetOptions) datum(files imagelist.Files, item imagelist.Item) (*caffepb.Datum, *data.Image, error) {
 	file, err := files.ReadFile(item.Path, nil)
 	if err != nil {
@@ -155,7 +154,7 @@ func isJPEG(extension string) bool {
 	return strings.EqualFold(extension, "jpg") || strings.EqualFold(extension, "jpeg")
 }
 
-// encode makes a file of an image, with OpenCV's quality for JPEG.
+// encode encodes an image, a JPEG with OpenCV's quality.
 func encode(img *data.Image, kind string) ([]byte, error) {
 	var b bytes.Buffer
 	var err error

@@ -10,10 +10,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ComputeMean returns the mean image of the records of a database, C x H x W,
-// in the form of a mean file. Sums are in single precision and in the order of
-// the records, as in Caffe's compute_image_mean.cpp, so that the numbers are
-// the same. Progress may be nil.
+// ComputeMean returns the mean image, C x H x W, of the records of a database, as
+// the message of a mean file. Sums are in single precision and in the order of the
+// records, so that the values are those of Caffe's compute_image_mean.cpp. progress
+// may be nil.
 func ComputeMean(ctx context.Context, source data.Source, progress func(done, total int)) (*caffepb.BlobProto, error) {
 	n := source.Len()
 	if n == 0 {

@@ -13,9 +13,9 @@ import (
 	"github.com/gocaffe/gocaffe/data/idx"
 )
 
-// MNIST makes the databases out/mnist_train_lmdb and out/mnist_test_lmdb of the
-// four files of MNIST in dir, which may be compressed by gzip, as Caffe's
-// convert_mnist_data does.
+// MNIST creates the databases out/mnist_train_lmdb and out/mnist_test_lmdb from the
+// four files of MNIST in dir, which may be gzipped, as Caffe's convert_mnist_data
+// does.
 func MNIST(ctx context.Context, dir, out string, o Options) error {
 	j := &job{Options: o}
 	type part struct {
@@ -53,7 +53,7 @@ func MNIST(ctx context.Context, dir, out string, o Options) error {
 	return nil
 }
 
-// IDX makes the database out of one IDX file of images and one of labels.
+// IDX creates the database out from an IDX file of images and one of labels.
 func IDX(ctx context.Context, images, labels, out string, o Options) error {
 	set, err := openIDXSet(images, labels)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *idxSet) close() {
 	s.labels.Close()
 }
 
-// idx makes the database of a set.
+// idx creates the database of a set.
 func (j *job) idx(ctx context.Context, s *idxSet, out string) error {
 	rows, columns := s.images.Shape[0], s.images.Shape[1]
 	return j.sequential(ctx, out, s.images.Items, func(i int) (string, *caffepb.Datum, error) {
@@ -111,7 +111,7 @@ func (j *job) idx(ctx context.Context, s *idxSet, out string) error {
 	})
 }
 
-// findIDX returns a file of MNIST by its usual names.
+// findIDX returns the path of a file of MNIST, trying its usual names.
 func findIDX(dir, part string, axes int) (string, error) {
 	var tried []string
 	for _, dash := range []string{"-", "."} {

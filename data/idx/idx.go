@@ -14,8 +14,8 @@ import (
 	"os"
 )
 
-// maxItem bounds the size of an item, so that a damaged file cannot ask for all
-// memory.
+// maxItem is the limit of the size of an item, so that a damaged file cannot
+// exhaust the memory.
 const maxItem = 1 << 28
 
 // A Reader reads an IDX file item by item.
@@ -31,7 +31,7 @@ type Reader struct {
 	read int
 }
 
-// Open opens an IDX file, which may be compressed by gzip.
+// Open opens an IDX file, which may be gzipped.
 func Open(path string) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,7 +46,7 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
-// NewReader reads the header of an IDX file, which errors call name.
+// NewReader reads the header of an IDX file. Errors begin with name.
 func NewReader(in io.Reader, name string) (*Reader, error) {
 	buffered := bufio.NewReaderSize(in, 1<<16)
 	in = buffered
@@ -62,7 +62,7 @@ func NewReader(in io.Reader, name string) (*Reader, error) {
 	if err := r.fill(head[:], "its magic number"); err != nil {
 		return nil, err
 	}
-	// two zeros, the type of the numbers, the number of axes
+	// two zeros, the type of the elements, the number of axes
 	if head[0] != 0 || head[1] != 0 || head[2] != 0x08 || head[3] == 0 {
 		return nil, fmt.Errorf("%s: not an IDX file of bytes: magic number %#08x, want 0x08NN for NN axes", name, binary.BigEndian.Uint32(head[:]))
 	}

@@ -22,9 +22,8 @@ type Files interface {
 	Close() error
 }
 
-// Open returns the files of a folder or of a tar archive, which may be
-// compressed by gzip. That is unpacked, as a whole, to a temporary file in the
-// folder scratch, which Close removes.
+// Open opens a folder or a tar archive, which may be gzipped. A gzipped archive is
+// unpacked to a temporary file in the folder scratch, which Close removes.
 func Open(ctx context.Context, root, scratch string) (Files, error) {
 	info, err := os.Stat(root)
 	if err != nil {
@@ -36,10 +35,10 @@ func Open(ctx context.Context, root, scratch string) (Files, error) {
 	return openArchive(ctx, root, scratch)
 }
 
-// A Folder is a folder as Files.
+// A Folder implements Files for a folder.
 type Folder string
 
-// ReadFile reads a file of the folder.
+// ReadFile reads a file in the folder.
 func (d Folder) ReadFile(name string, buf []byte) ([]byte, error) {
 	return ReadFile(filepath.Join(string(d), filepath.FromSlash(name)), buf)
 }
@@ -49,7 +48,7 @@ func (Folder) Close() error { return nil }
 
 // ReadFile reads a file into buf, which grows as needed.
 func ReadFile(name string, buf []byte) ([]byte, error) {
-	// Look before opening: that would wait for a writer if the file is a pipe.
+	// Opening a pipe would wait for a writer.
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return buf, fmt.Errorf("%s is not a regular file", name)
 	}
@@ -80,7 +79,7 @@ func fill(r io.Reader, n int64, buf []byte, name string) ([]byte, error) {
 	return buf, nil
 }
 
-// archive is an uncompressed tar file with the places of the files in it.
+// archive is an uncompressed tar file with the positions of the files in it.
 type archive struct {
 	name      string
 	file      *os.File
@@ -119,7 +118,7 @@ func openArchive(ctx context.Context, name, scratch string) (_ Files, err error)
 	return a, nil
 }
 
-// index finds the files, and checks that the archive is whole.
+// index finds the files and checks that the archive is complete.
 func (a *archive) index(ctx context.Context) error {
 	t := tar.NewReader(a.file)
 	last := int64(0) // where the content of the last file ends
@@ -151,9 +150,9 @@ func (a *archive) index(ctx context.Context) error {
 	}
 }
 
-// checkEnd fails unless the archive, which was read up to its end, ends with blocks
-// of zeros and has nothing else behind them. Without these it may have been cut
-// short between two files. last is where the content of the last file ends.
+// checkEnd fails unless a block of zeros was read at the end of the archive and only
+// zeros follow. An archive without that block may have been cut short between two
+// files. last is where the content of the last file ends.
 func (a *archive) checkEnd(last int64) error {
 	const block = 512
 	at, err := a.file.Seek(0, io.SeekCurrent)
@@ -180,7 +179,7 @@ func (a *archive) checkEnd(last int64) error {
 	return nil
 }
 
-// unpack puts the content of the gzip file into a temporary file, in its place.
+// unpack replaces the gzip file by a temporary file with its content.
 func (a *archive) unpack(ctx context.Context, scratch string) error {
 	packed := a.file
 	defer packed.Close()
@@ -200,7 +199,7 @@ func (a *archive) unpack(ctx context.Context, scratch string) error {
 	return err
 }
 
-// contextReader ends when the context does.
+// contextReader fails when the context is done.
 type contextReader struct {
 	ctx context.Context
 	in  io.Reader
@@ -224,12 +223,12 @@ func (a *archive) ReadFile(name string, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if e.size > info.Size()-e.offset {
-		return buf, fmt.Errorf("%s: %s has %d bytes and the archive ends before: is it cut short?", a.name, name, e.size)
+		return buf, fmt.Errorf("%s: the archive ends within %s, which has %d bytes: is it cut short?", a.name, name, e.size)
 	}
 	return fill(io.NewSectionReader(a.file, e.offset, e.size), e.size, buf, name)
 }
 
-// Close closes the archive, and removes what was unpacked.
+// Close closes the archive and removes the temporary file.
 func (a *archive) Close() error {
 	err := a.file.Close()
 	if a.temporary {

@@ -1,5 +1,5 @@
-// Package imagelist reads Caffe's lists of images and labels, and the images
-// themselves from a folder or an archive.
+// Package imagelist reads Caffe's lists of images and labels, and the image files
+// from a folder or an archive.
 package imagelist
 
 import (
@@ -19,9 +19,9 @@ type Item struct {
 	Line  int // number of the line, from 1
 }
 
-// Explain returns err, the error of reading the item's image. If the file is not
-// there and its path ends with a number, the line may have been meant to have
-// several labels, and the error says so.
+// Explain returns err, an error of reading the item's image. If the file does not
+// exist and its path ends with a number, the line may be meant to have several
+// labels, and Explain says so.
 func (it *Item) Explain(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -40,11 +40,11 @@ func (it *Item) Explain(err error) error {
 	return fmt.Errorf("%w (if the line has %d labels: want one, a whole number, after the last space)", err, labels)
 }
 
-// Read reads a list: lines of a path and a label, with a space between them.
-// The path may have spaces in it.
+// Read reads a list, whose lines are a path, a space and a label. The path may
+// contain spaces.
 //
-// Differs from Caffe: a label that is not a number is an error, and not 0;
-// spaces at the end of a line and empty lines do not count.
+// Differs from Caffe: a label that is not a number is an error, not 0. Spaces at
+// the end of a line and empty lines are ignored.
 func Read(name string) ([]Item, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -14,7 +14,7 @@ type walker struct {
 	leaf  []byte // scratch
 }
 
-// step is a page on the way from the root, and the node that was taken.
+// step is a page on the way from the root, and the node taken there.
 type step struct {
 	page    page
 	node    int
@@ -39,7 +39,7 @@ func (w *walker) nextLeaf() (page, error) {
 	return w.descend(func(page) (int, error) { return 0, nil })
 }
 
-// seek goes to the leaf on which key is, or would be.
+// seek goes to the leaf that has key, or would have it.
 func (w *walker) seek(key []byte) (page, error) {
 	w.begun, w.path, w.err = false, w.path[:0], nil
 	return w.descend(func(p page) (int, error) {
@@ -56,8 +56,8 @@ func (w *walker) seek(key []byte) (page, error) {
 	})
 }
 
-// descend goes down from the current place to a leaf, by the nodes that choose
-// picks.
+// descend goes down from the current position to a leaf, through the nodes that
+// choose returns.
 func (w *walker) descend(choose func(page) (int, error)) (p page, err error) {
 	db := w.db
 	if w.err != nil || db.depth == 0 {
@@ -92,13 +92,14 @@ func (w *walker) descend(choose func(page) (int, error)) (p page, err error) {
 	return db.page(next, pageLeaf, &w.leaf)
 }
 
-// A Cursor reads records in the order of their keys. It is for one goroutine.
+// A Cursor iterates over the records in the order of their keys. It must not be used
+// by several goroutines.
 type Cursor struct {
 	walk       walker
 	leaf       page
 	next       int  // node of the leaf
-	read       int  // records so far, to end a walk in circles
-	sought     bool // the walk did not begin at the first record
+	read       int  // records so far, to detect cycles
+	sought     bool // Seek was called: the walk did not begin at the first record
 	key, value []byte
 	err        error
 }
@@ -106,7 +107,7 @@ type Cursor struct {
 // Cursor returns a cursor before the first record.
 func (db *DB) Cursor() *Cursor { return &Cursor{walk: walker{db: db}} }
 
-// Next goes to the next record. It returns false after the last and on an
+// Next advances to the next record. It returns false after the last one and on an
 // error, which Err returns.
 func (c *Cursor) Next() bool {
 	if c.err != nil {
@@ -133,18 +134,17 @@ func (c *Cursor) Next() bool {
 	return true
 }
 
-// Key returns the key of the current record. It may be used until Next or Seek.
+// Key returns the key of the current record. It is valid until Next or Seek.
 func (c *Cursor) Key() []byte { return c.key }
 
-// Value returns the value of the current record. It may be used until Next or
-// Seek.
+// Value returns the value of the current record. It is valid until Next or Seek.
 func (c *Cursor) Value() []byte { return c.value }
 
-// Err returns the error that ended the reading, nil at the end of the records.
+// Err returns the error that ended the iteration, nil at the end of the records.
 func (c *Cursor) Err() error { return c.err }
 
-// Seek goes before the first record whose key is not less than key, so that
-// Next returns it.
+// Seek moves before the first record whose key is not less than key: Next advances
+// to it.
 func (c *Cursor) Seek(key []byte) {
 	c.next, c.read, c.sought = 0, 0, true
 	if c.leaf, c.err = c.walk.seek(key); c.leaf == nil {

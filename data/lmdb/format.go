@@ -1,15 +1,14 @@
 // Package lmdb reads LMDB databases, and writes new ones, without liblmdb.
 //
-// A database is a file of pages, data.mdb. Pages 0 and 1 are meta pages, of
-// which the one with the higher transaction number counts; it names the root of
-// a B+ tree. Branch pages hold keys and page numbers, leaf pages hold keys and
-// values, and a value too long for a leaf is in a run of overflow pages. Numbers
-// are in the machine's order, and of its word size; all files in use were
-// written by 64-bit little-endian machines, and only those are read. The layout
-// is that of liblmdb's mdb.c, version 0.9.
+// A database is a file of pages, data.mdb. Pages 0 and 1 are meta pages; the one
+// with the higher transaction number is valid and names the root of a B+ tree.
+// Branch pages hold keys and page numbers, leaf pages hold keys and values, and a
+// value too long for a leaf is in a run of overflow pages. Byte order and word size
+// are those of the machine that wrote the file; only files of 64-bit little-endian
+// machines are supported. The layout is that of liblmdb's mdb.c, version 0.9.
 //
-// Named databases within a file and several values of one key, which Caffe does
-// not use, are refused.
+// Named databases in a file and several values for a key, which Caffe does not use,
+// are not supported.
 package lmdb
 
 import "encoding/binary"

@@ -11,12 +11,12 @@ import (
 	"sync"
 )
 
-// A DB is a database opened for reading. What it returns may be used until it
-// is closed. Its methods may be called from several goroutines.
+// A DB is a database opened for reading. Keys and values are valid until it is
+// closed. Its methods may be called from several goroutines.
 //
-// The file is mapped into memory where the system can do that, and read page by
-// page elsewhere. Every offset in it is checked, so that a damaged file gives an
-// error and nothing worse.
+// The file is mapped into memory if the system supports that; otherwise it is read
+// page by page. Every offset in the file is checked: a damaged file causes an error
+// and nothing worse.
 type DB struct {
 	path     string // of the file
 	file     io.ReaderAt
@@ -75,14 +75,14 @@ func newDB(path string, file io.ReaderAt, size int64, mapped []byte, close func(
 	return db, nil
 }
 
-// IsFolder tells whether path is a folder with an LMDB database in it.
+// IsFolder reports whether path is a folder with an LMDB database.
 func IsFolder(path string) bool {
 	info, err := os.Stat(filepath.Join(path, dataFile))
 	return err == nil && info.Mode().IsRegular()
 }
 
-// find returns the file of the database at path. Paths in a net are relative to
-// the working directory, so an error says where that is.
+// find returns the file of the database at path. Its error names the working
+// directory, to which paths in a net are relative.
 func find(path string) (string, error) {
 	name := path
 	info, err := os.Stat(path)
@@ -105,8 +105,7 @@ func find(path string) (string, error) {
 	return name, nil
 }
 
-// absentError says in its own words that a file is not there, and is
-// fs.ErrNotExist for errors.Is.
+// absentError is an fs.ErrNotExist with a message of its own.
 type absentError struct{ error }
 
 func (absentError) Unwrap() error { return fs.ErrNotExist }
@@ -121,8 +120,8 @@ func (db *DB) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: damaged LMDB file: "+format, append([]any{db.path}, args...)...)
 }
 
-// read returns n bytes of the file, in memory of its own or in scratch from
-// used on, which grows as needed.
+// read returns n bytes of the file. They are mapped or in scratch, which grows as
+// needed, from index used on.
 func (db *DB) read(offset int64, n int, scratch *[]byte, used int) ([]byte, error) {
 	if offset < 0 || int64(n) > db.size-offset {
 		return nil, db.errorf("%d bytes at %d are outside of the file, which has %d: is it cut short?", n, offset, db.size)
@@ -143,8 +142,8 @@ func (db *DB) read(offset int64, n int, scratch *[]byte, used int) ([]byte, erro
 	return b, nil
 }
 
-// readMeta takes the newer of the two meta pages that are sound. The second is
-// at an offset that only the first, or it itself, can tell.
+// readMeta reads the newer of the two meta pages, of those that are valid. The
+// offset of the second is the page size, which only the meta pages tell.
 func (db *DB) readMeta() error {
 	newest, why := db.meta(0)
 	if newest != nil {
@@ -185,8 +184,8 @@ func (db *DB) readMeta() error {
 	case db.depth > maxDepth:
 		return db.errorf("depth %d of its tree, want at most %d", db.depth, maxDepth)
 	}
-	// Where liblmdb has dropped the last pages of a transaction it may leave the
-	// file short. So a short file is damaged only if a page in use is missing.
+	// liblmdb may leave the file short if it dropped the last pages of a transaction.
+	// So a short file is damaged only if a page in use is missing.
 	if db.lastPage >= uint64(db.size)/uint64(db.pageSize) {
 		return db.verify()
 	}
@@ -241,7 +240,7 @@ func (db *DB) verify() error {
 // page is a branch or leaf page.
 type page []byte
 
-// page returns page number n, which must be of the given kind.
+// page returns page n, which must be of the given kind.
 func (db *DB) page(n uint64, kind uint16, scratch *[]byte) (page, error) {
 	if n < 2 || n > db.lastPage || n > uint64(db.size)/uint64(db.pageSize) {
 		return nil, db.errorf("page %d is named, the last is %d and the file has %d bytes: is it cut short?", n, db.lastPage, db.size)
@@ -269,7 +268,7 @@ func (p page) nodes() int { return (int(le.Uint16(p[lowerAt:])) - headerSize) / 
 // number returns the number of the page.
 func (p page) number() uint64 { return le.Uint64(p[pageNumberAt:]) }
 
-// node returns the header and key of node i, and what follows them on the page.
+// node returns the header and the key of node i, and the rest of the page.
 func (db *DB) node(p page, i int) (header, key, rest []byte, err error) {
 	at := int(le.Uint16(p[headerSize+2*i:]))
 	if at < int(le.Uint16(p[upperAt:])) || at > len(p)-nodeHeaderSize {
@@ -293,8 +292,8 @@ func (db *DB) child(p page, i int) (uint64, error) {
 	return uint64(le.Uint32(header[nodeLowAt:])) | uint64(le.Uint16(header[nodeFlagsAt:]))<<32, nil
 }
 
-// record returns the key and value in node i of a leaf page. Scratch holds the
-// page where the file is not mapped, and takes the value behind it.
+// record returns the key and value in node i of a leaf page. If the file is not
+// mapped, the page is in scratch, and the value is put behind it.
 func (db *DB) record(p page, i int, scratch *[]byte) (key, value []byte, err error) {
 	header, key, rest, err := db.node(p, i)
 	if err != nil {
@@ -342,11 +341,11 @@ func (db *DB) overflow(key []byte, n, size uint64, scratch *[]byte) ([]byte, err
 	return run[headerSize:], nil
 }
 
-// Record returns the key and value of record i, in the order of the keys. Where
-// the file is not mapped they are in scratch, which grows as needed.
+// Record returns the key and value of record i, in the order of the keys. If the
+// file is not mapped, they are in scratch, which grows as needed.
 //
-// The leaves up to i are counted the first time that it is asked for, so
-// reading in order costs nothing extra.
+// The first call for a record counts the leaves up to it; in order, that costs
+// nothing extra.
 func (db *DB) Record(i int, scratch *[]byte) (key, value []byte, err error) {
 	if i < 0 || i >= db.entries {
 		return nil, nil, fmt.Errorf("%s: record %d was asked for, there are %d", db.path, i, db.entries)

@@ -12,13 +12,13 @@ import (
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 )
 
-// pageSize is that of new files: the one that liblmdb takes on most machines.
+// pageSize is the page size of new files, which liblmdb uses on most machines.
 const pageSize = 4096
 
-// A Writer makes a new database of records that come in the order of their
-// keys. Leaves and values are written as they fill up, then the branches above
-// them, and last the meta pages. All goes to a temporary file in the folder,
-// which takes its name in Commit: what is called data.mdb is always whole.
+// A Writer creates a database from records in the order of their keys. It writes
+// leaves and values as they fill up, then the branches above them, and last the
+// meta pages, to a temporary file in the folder. Commit renames it: data.mdb is
+// always complete.
 type Writer struct {
 	dir     string
 	madeDir bool
@@ -41,9 +41,9 @@ type child struct {
 	page uint64
 }
 
-// Create begins a database in the folder dir, which it makes, with those above
-// it, if it is absent. With replace a database that is there is replaced by Commit, otherwise there
-// must be none.
+// Create starts a database in the folder dir, which it creates if necessary, with
+// its parents. With replace, Commit replaces an existing database; without it,
+// there must be none.
 func Create(dir string, replace bool) (*Writer, error) {
 	if !replace && IsFolder(dir) {
 		return nil, fmt.Errorf("%s: %w: there is an LMDB database already", dir, fs.ErrExist)
@@ -69,7 +69,7 @@ func Create(dir string, replace bool) (*Writer, error) {
 	return w, nil
 }
 
-// Append adds a record. Its key must be greater than the one before, and of 1 to
+// Append adds a record. Its key must be greater than the previous one and have 1 to
 // MaxKeySize bytes.
 func (w *Writer) Append(key, value []byte) error {
 	switch {
@@ -103,7 +103,7 @@ func (w *Writer) Append(key, value []byte) error {
 	return nil
 }
 
-// writeOverflow writes a value on pages of its own.
+// writeOverflow writes a value to overflow pages.
 func (w *Writer) writeOverflow(value []byte) error {
 	pages := overflowPages(len(value), pageSize)
 	var header [headerSize]byte
@@ -124,7 +124,7 @@ func (w *Writer) endLeaf() error {
 	return w.writePage(&w.leaf, pageLeaf)
 }
 
-// writePage writes the page that was built, under the next number.
+// writePage writes a page under the next number.
 func (w *Writer) writePage(b *pageBuilder, kind uint16) error {
 	_, err := w.out.Write(b.finish(w.next, kind))
 	w.next++
@@ -157,8 +157,8 @@ func (w *Writer) branches(below []child) ([]child, error) {
 	return above, nil
 }
 
-// keySizeInBranch returns the length of the key of a branch's node n: the first
-// has none, for it counts as less than all.
+// keySizeInBranch returns the length of the key in node n of a branch. The first
+// node has none, since it counts as less than all others.
 func keySizeInBranch(c child, n int) int {
 	if n == 0 {
 		return 0
@@ -166,7 +166,7 @@ func keySizeInBranch(c child, n int) int {
 	return len(c.key)
 }
 
-// Commit ends the database and gives it its name.
+// Commit completes the database and gives it its name.
 func (w *Writer) Commit() (err error) {
 	defer func() {
 		if err != nil {
@@ -205,8 +205,7 @@ func (w *Writer) Commit() (err error) {
 	return nil
 }
 
-// Abort ends the writing and leaves nothing behind. After Commit it does
-// nothing.
+// Abort discards the database. After Commit it does nothing.
 func (w *Writer) Abort() {
 	if w.file == nil {
 		return
@@ -216,7 +215,7 @@ func (w *Writer) Abort() {
 	w.removeDir()
 }
 
-// removeDir removes the folder if it was made here and is empty.
+// removeDir removes the folder if Create has created it and it is empty.
 func (w *Writer) removeDir() {
 	if w.madeDir {
 		os.Remove(w.dir)
@@ -258,7 +257,7 @@ func (w *Writer) metaPages(root uint64, depth uint16) []byte {
 	return pages
 }
 
-// pageBuilder makes a branch or leaf page.
+// A pageBuilder builds a branch or leaf page.
 type pageBuilder struct {
 	page  [pageSize]byte
 	nodes int
@@ -267,10 +266,10 @@ type pageBuilder struct {
 
 func (b *pageBuilder) reset() { *b = pageBuilder{upper: pageSize} }
 
-// nodeSize returns the size of a node with so many bytes of key and value.
+// nodeSize returns the size of a node with the given number of bytes of key and value.
 func nodeSize(content int) int { return (nodeHeaderSize + content + 1) &^ 1 }
 
-// fits tells whether there is room for one more node.
+// fits reports whether one more node fits on the page.
 func (b *pageBuilder) fits(content int) bool {
 	return headerSize+2*(b.nodes+1)+nodeSize(content) <= b.upper
 }
@@ -286,7 +285,7 @@ func (b *pageBuilder) add(start uint64, key, value []byte) {
 	b.nodes++
 }
 
-// removeLast takes back the last node of a branch page.
+// removeLast removes the last node of a branch page.
 func (b *pageBuilder) removeLast() {
 	b.nodes--
 	size := nodeSize(int(le.Uint16(b.page[b.upper+nodeKeySizeAt:])))
@@ -295,7 +294,7 @@ func (b *pageBuilder) removeLast() {
 	b.upper += size
 }
 
-// finish returns the page's bytes.
+// finish returns the bytes of the page.
 func (b *pageBuilder) finish(number uint64, kind uint16) []byte {
 	le.PutUint64(b.page[pageNumberAt:], number)
 	le.PutUint16(b.page[pageFlagsAt:], kind)

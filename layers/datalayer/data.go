@@ -21,21 +21,21 @@ func init() {
 		Param: "data_param",
 		Doc: `Images and labels from an LMDB database, in the order of the keys, again and again.
 
-The records are messages Datum, such as gocaffe convert writes: arrays C x H x W of bytes or floats,
-or files in PNG or JPEG format, whose colours come in the order blue, green, red.
+The records are Datum messages, as gocaffe convert writes them: arrays C x H x W of bytes or floats,
+or PNG or JPEG files, whose channels are blue, green, red.
 
 Tops: the images, N x C x H x W; optionally the labels, N.
 
 data_param:
 	source: the folder of the database, relative to the working directory
-	batch_size: N. With 1 the images may have different sizes
-	backend: LMDB must be written, for the default is LEVELDB, which this version does not read
+	batch_size: N; images of different sizes need 1
+	backend: must be LMDB; the default, LEVELDB, is not supported
 	prefetch (4): see below
 	rand_skip, force_encoded_color: accepted and ignored, as in Caffe
 	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
 ` + transformDoc + `
 
-Solvers that train together share the records: each takes every so-manieth.
+Solvers that train together share the records: of n solvers, each takes every nth.
 
 Caffe: data_layer.cpp.`,
 		Tops:    layers.Between(1, 2),
@@ -49,7 +49,7 @@ type dataLayer struct {
 	spec        *layers.Spec
 	transformer *data.Transformer
 	db          data.Source
-	last        int64 // number of the batch in the tops
+	last        int64 // pass whose batch is in the tops, -1 before the first
 }
 
 var (
@@ -96,8 +96,8 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 
 // Forward copies the batch of this pass to the tops.
 //
-// Differs from Caffe: the event that the database begins anew is sent when the
-// batch is used, not when it is read ahead.
+// Differs from Caffe: layers.DataRestarted is sent when the batch is used, not when
+// it is read ahead.
 func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error {
 	if err := l.Feeder.Forward(ctx, bottom, top); err != nil {
 		return err
@@ -115,7 +115,8 @@ func (l *dataLayer) ForwardDevice(ctx context.Context, d *cuda.Device, bottom, t
 	return nil
 }
 
-// sendRestarts sends an event if the batch of this pass begins the database anew.
+// sendRestarts sends layers.DataRestarted each time that the batch of this pass
+// returns to the first record.
 func (l *dataLayer) sendRestarts() {
 	if pass := l.spec.Env.Pass; pass != l.last {
 		l.last = pass
@@ -141,7 +142,7 @@ func (l *dataLayer) Close() error {
 	return err
 }
 
-// records are the records of a database as a dataset.
+// records is a feed.Dataset of the records of a database.
 type records struct {
 	db          data.Source
 	transformer *data.Transformer

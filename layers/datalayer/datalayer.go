@@ -1,5 +1,5 @@
-// Package datalayer has the layers that bring data into a net: Caffe's "data"
-// group. They have no bottoms and no gradient.
+// Package datalayer implements Caffe's data layers, which have no bottoms and no
+// gradient: Data, ImageData, MemoryData, DummyData and Input.
 package datalayer
 
 import (
@@ -23,16 +23,16 @@ func writeImage(it *feed.Item, t *data.Transformer, p *data.Pixels, label int) e
 	return nil
 }
 
-// transformDoc describes transform_param, and more that the layers share.
+// transformDoc documents transform_param and the reading, for all layers that
+// share them.
 const transformDoc = `
-transform_param: value = (pixel - mean) * scale, of a part of the image
-	scale (1), mean_value (one, or one for each channel), mean_file (made by gocaffe compute-mean)
-	pad (0): zeros put around the image after the mean was subtracted; not in Caffe
-	crop_size (0): the side of the square taken, at random in training, else from the centre; 0: all
-	mirror (false): half of the images, at random, are turned left to right, in either phase
-	force_color, force_gray (false): of images in a file format, colours added or taken away
+transform_param: value = (pixel - mean) * scale
+	scale (1), mean_value (one, or one for each channel), mean_file (written by gocaffe compute-mean)
+	pad (0): border of zeros, added after the mean is subtracted; not in Caffe
+	crop_size (0): crop a square with this side, at random in training, else the centre; 0: do not crop
+	mirror (false): flip half of the images, chosen at random, left to right, in both phases
+	force_color, force_gray (false): convert encoded images to colour or grayscale
 
-data_param.prefetch (4): the number of batches held in memory, most of them ahead of their use.
+data_param.prefetch (4): number of batches held in memory; all but the current one are read ahead
 
-In pass b the batch is number b of the sequence, and random numbers depend on the seed and the
-place in the sequence, so that a run that was resumed sees the same data.`
+A batch depends only on the seed and the number of the forward pass: a resumed run sees the same data.`

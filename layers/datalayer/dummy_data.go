@@ -15,7 +15,7 @@ func init() {
 		Type:  "DummyData",
 		Group: "data",
 		Param: "dummy_data_param",
-		Doc: `Made-up data: numbers of fillers, new ones in each pass.
+		Doc: `Data from fillers, drawn anew in each pass.
 
 Tops: one or more.
 
@@ -85,7 +85,7 @@ func (l *dummyData) filler(i int) *caffepb.FillerParameter {
 	return l.fillers[min(i, len(l.fillers)-1)]
 }
 
-// SetUp gives the tops their shapes, and fills those that stay the same.
+// SetUp gives the tops their shapes and fills those with a constant filler.
 func (l *dummyData) SetUp(_, top []*blob.Blob) error {
 	if err := reshapeAll(l.spec, l.field, l.shapes, top); err != nil {
 		return err
@@ -93,17 +93,17 @@ func (l *dummyData) SetUp(_, top []*blob.Blob) error {
 	return l.fill(top, true)
 }
 
-// Forward fills the tops whose numbers change.
+// Forward fills the tops whose filler is not constant.
 func (l *dummyData) Forward(_ context.Context, _, top []*blob.Blob) error { return l.fill(top, false) }
 
-// fill fills the tops with constants, or those with other numbers.
+// fill fills the tops whose filler is constant, or all others.
 func (l *dummyData) fill(top []*blob.Blob, constant bool) error {
 	for i, t := range top {
 		f := l.filler(i)
 		if (f.GetType() == "constant") != constant {
 			continue
 		}
-		// of each top and pass its own numbers
+		// each top has random numbers of its own in each pass
 		r := layers.NewRand(l.spec.Env.Seed, l.spec.Param.GetName(), "top "+strconv.Itoa(i), strconv.FormatUint(l.spec.Env.Stream(), 10))
 		if err := layers.Fill(t, f, r); err != nil {
 			return l.spec.ErrorAt("dummy_data_param.data_filler", min(i, len(l.fillers)-1), fmt.Errorf("top %d: %w", i, err))

@@ -22,7 +22,7 @@ import (
 // and libjpeg round differently. All else is exact, resized images too.
 const jpegTolerance = 2
 
-// isJPEG tells whether record i was made of a JPEG file: README.md of the
+// isJPEG reports whether record i was made from a JPEG file: see README.md of the
 // golden values.
 func isJPEG(i int) bool { return i%10 == 3 }
 

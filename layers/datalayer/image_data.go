@@ -21,22 +21,22 @@ func init() {
 		Param: "image_data_param",
 		Doc: `Images and labels from a list of PNG and JPEG files, again and again.
 
-A line of the list is a path, a space and a label.
+Each line of the list is a path, a space and a label.
 
-Tops: the images, N x C x H x W, their colours in the order blue, green, red; the labels, N.
+Tops: the images, N x C x H x W, with the channels blue, green, red; the labels, N.
 
 image_data_param:
 	source: the list, relative to the working directory
-	root_folder (""): put in front of the paths, so it should end in a slash
-	batch_size (1): N. With 1 the images may have different sizes
-	new_height, new_width (0): the size that images are scaled to, both or none
-	is_color (true): three channels, or one
-	shuffle (false): another order each time that the list begins
-	rand_skip (0): leave out up to so many images, at random, at the start
+	root_folder (""): prefix of the paths; should end in a slash
+	batch_size (1): N; images of different sizes need 1
+	new_height, new_width (0): size to scale images to, both or none
+	is_color (true): three channels; otherwise one
+	shuffle (false): shuffle the list anew in each epoch
+	rand_skip (0): skip a random number of images at the start, less than this
 	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
 ` + transformDoc + `
 
-Solvers that train together share the images: each takes every so-manieth.
+Solvers that train together share the images: of n solvers, each takes every nth.
 
 Caffe: image_data_layer.cpp.`,
 		Tops:    layers.Exactly(2),
@@ -47,8 +47,8 @@ Caffe: image_data_layer.cpp.`,
 
 // imageData is described by its registration.
 //
-// Differs from Caffe: solvers that train together share the images of one
-// order; in Caffe each reads all of them, in an order of its own if shuffled.
+// Differs from Caffe: solvers that train together share the images; in Caffe each
+// reads all of them, in an order of its own if shuffled.
 type imageData struct {
 	*feed.Feeder
 	spec        *layers.Spec
@@ -63,7 +63,7 @@ var (
 	_ layers.Closer      = (*imageData)(nil)
 )
 
-// maxImageSide bounds new_height and new_width: OpenCV's limit.
+// maxImageSide is OpenCV's limit of an image's height and width.
 const maxImageSide = 1 << 20
 
 func newImageData(spec *layers.Spec) (layers.Layer, error) {
@@ -87,7 +87,7 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 	return &imageData{Feeder: f, spec: spec, param: param, transformer: t}, nil
 }
 
-// SetUp reads the list, and the first image.
+// SetUp reads the list and the first image.
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
 	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
@@ -122,7 +122,7 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 // Sources returns the list and the mean file.
 func (l *imageData) Sources() []string { return feed.Sources(l.spec, l.param.GetSource()) }
 
-// images are the images of a list as a dataset.
+// images is a feed.Dataset of the images of a list.
 type images struct {
 	items       []imagelist.Item
 	param       *caffepb.ImageDataParameter

@@ -54,7 +54,7 @@ func (l *input) SetUp(_, top []*blob.Blob) error {
 // Forward does nothing.
 func (l *input) Forward(context.Context, []*blob.Blob, []*blob.Blob) error { return nil }
 
-// reshapeAll gives each top its shape of a field, or the only one there is.
+// reshapeAll gives each top its shape from the field, or the only one there is.
 func reshapeAll(spec *layers.Spec, field string, shapes []*caffepb.BlobShape, top []*blob.Blob) error {
 	for i, t := range top {
 		index := min(i, len(shapes)-1)

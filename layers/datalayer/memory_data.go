@@ -18,13 +18,13 @@ func init() {
 		Type:  "MemoryData",
 		Group: "data",
 		Param: "memory_data_param",
-		Doc: `Images and labels that the program hands over: see MemoryData.AddDatums and MemoryData.Reset.
+		Doc: `Images and labels that the program passes to MemoryData.AddDatums or MemoryData.Reset.
 
 Tops: the images, N x channels x height x width; the labels, N.
 
 memory_data_param:
 	batch_size: N
-	channels, height, width: the size of the images, after transform_param has been applied
+	channels, height, width: size of the images after transform_param is applied
 
 transform_param: as for the type Data. Applied by AddDatums, not by Reset.
 
@@ -34,8 +34,8 @@ Caffe: memory_data_layer.cpp.`,
 	})
 }
 
-// MemoryData is a layer that gives out, batch after batch and again and again,
-// what the program has put into it.
+// MemoryData is a data layer whose data the program supplies. It returns them
+// batch by batch, again and again.
 type MemoryData struct {
 	layers.NoBottoms
 	spec        *layers.Spec
@@ -44,8 +44,8 @@ type MemoryData struct {
 	data        []float32
 	labels      []float32
 	next        int   // item of the next batch
-	unread      bool  // data of AddDatums has not been through once
-	added       int64 // items so far, by AddDatums
+	unread      bool  // some data of AddDatums have not been used yet
+	added       int64 // number of items passed to AddDatums so far
 }
 
 var _ layers.Layer = (*MemoryData)(nil)
@@ -117,8 +117,8 @@ func (l *MemoryData) AddDatums(datums []*caffepb.Datum) error {
 	return nil
 }
 
-// Reset makes the given numbers the data of the layer, as they are: values of
-// len(labels) items, a multiple of the batch size. They are not copied.
+// Reset makes the given values the data of the layer, without transforming or
+// copying them: len(labels) items, which must be a multiple of the batch size.
 func (l *MemoryData) Reset(values, labels []float32) error {
 	if err := l.checkCount(len(labels)); err != nil {
 		return err
