@@ -52,6 +52,7 @@ type innerProduct struct {
 	layers.Weights
 	spec      *layers.Spec
 	param     *caffepb.InnerProductParameter
+	items     layers.Items
 	transpose bool
 
 	m, n, k int
@@ -84,25 +85,17 @@ func newInnerProduct(s *layers.Spec) (layers.Layer, error) {
 	if err := s.CheckFiller("inner_product_param.bias_filler", p.GetBiasFiller()); err != nil {
 		return nil, err
 	}
-	return &innerProduct{spec: s, param: p, transpose: p.GetTranspose()}, nil
-}
-
-// axis returns the first axis of an item.
-func (l *innerProduct) axis(x *blob.Blob) (int, error) {
-	axis, err := x.Axis(int(l.param.GetAxis()))
-	if err != nil {
-		return 0, l.spec.ErrorAt("inner_product_param.axis", 0, err)
-	}
-	return axis, nil
+	items := layers.NewItems(s, "inner_product_param", int(p.GetAxis()))
+	return &innerProduct{spec: s, param: p, items: items, transpose: p.GetTranspose()}, nil
 }
 
 // SetUp makes the weights.
 func (l *innerProduct) SetUp(bottom, _ []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.k, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
-	l.k, l.n = bottom[0].CountFrom(axis), int(l.param.GetNumOutput())
+	l.n = int(l.param.GetNumOutput())
 	if len(bottom) == 1 {
 		shape := []int{l.n, l.k}
 		if l.transpose {
@@ -143,12 +136,9 @@ func (l *innerProduct) given(weight *blob.Blob) (int, error) {
 
 // Reshape finds the sizes of the matrices.
 func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.m, err = l.items.Count(bottom[0], l.k); err != nil {
 		return err
-	}
-	if k := bottom[0].CountFrom(axis); k != l.k {
-		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", bottom[0].Shape(), k, l.k)
 	}
 	if len(bottom) > 1 {
 		n, err := l.given(bottom[1])
@@ -160,12 +150,8 @@ func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
 		}
 		l.n = n
 	}
-	l.m = bottom[0].CountRange(0, axis)
-	var shape [32]int
-	copy(shape[:], bottom[0].Shape()[:axis])
-	shape[axis] = l.n
-	if err := top[0].Reshape(shape[:axis+1]...); err != nil {
-		return l.spec.ErrorAt("inner_product_param.num_output", 0, err)
+	if err := l.items.ReshapeTop(bottom[0], l.n, top[0]); err != nil {
+		return err
 	}
 	if l.param.GetBiasTerm() && len(l.sum) < l.n {
 		l.sum = make([]float32, l.n)

@@ -99,11 +99,11 @@ func (l *accuracy) Reshape(bottom, top []*blob.Blob) error {
 	if l.topK > l.labels.Classes {
 		return l.spec.Errorf("accuracy_param.top_k", "got top_k %d, want at most %d, the number of classes", l.topK, l.labels.Classes)
 	}
-	l.right = grow(l.right, l.labels.Outer*l.labels.Inner)
+	l.right = layers.Resize(l.right, l.labels.Outer*l.labels.Inner)
 	if err := top[0].Reshape(); err != nil || len(top) == 1 {
 		return err
 	}
-	l.items, l.hits = grow(l.items, l.labels.Classes), grow(l.hits, l.labels.Classes)
+	l.items, l.hits = layers.Resize(l.items, l.labels.Classes), layers.Resize(l.hits, l.labels.Classes)
 	return top[1].Reshape(l.labels.Classes)
 }
 
@@ -176,10 +176,5 @@ func share(hits, items int) float32 {
 }
 
 func (l *accuracy) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, _ []*blob.Blob) error {
-	for i, down := range propagateDown {
-		if down {
-			return noGradient(l.spec, i)
-		}
-	}
-	return nil
+	return l.spec.NoGradient(propagateDown, 0)
 }

@@ -74,7 +74,7 @@ func (l *euclideanLoss) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want items of equal size",
 			bottom[0].Shape(), bottom[1].Shape()))
 	}
-	l.diff = grow(l.diff, bottom[0].Count())
+	l.diff = layers.Resize(l.diff, bottom[0].Count())
 	return nil
 }
 

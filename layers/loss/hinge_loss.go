@@ -98,7 +98,7 @@ func (l *hingeLoss) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.itemsPerPart = max(1, 1<<14/max(1, classes))
-	l.sums = grow(l.sums, (bottom[0].Dim(0)+l.itemsPerPart-1)/l.itemsPerPart)
+	l.sums = layers.Resize(l.sums, (bottom[0].Dim(0)+l.itemsPerPart-1)/l.itemsPerPart)
 	return nil
 }
 
@@ -153,8 +153,8 @@ func (l *hingeLoss) sumPart(_, i int) {
 func (l *hingeLoss) BackwardReads() (bottom, top bool) { return true, false }
 
 func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return noGradient(l.spec, 1)
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] {
 		return nil
@@ -205,8 +205,8 @@ func (l *hingeLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // BackwardDevice computes the diff of the scores.
 func (l *hingeLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return noGradient(l.spec, 1)
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] {
 		return nil

@@ -21,17 +21,3 @@ func reshape(spec *layers.Spec, bottom, top []*blob.Blob) error {
 	}
 	return top[0].Reshape()
 }
-
-// noGradient is the error of a backward pass to a bottom that has no gradient.
-func noGradient(spec *layers.Spec, i int) error {
-	return spec.ErrorAt("bottom", i, fmt.Errorf("a gradient is wanted for bottom %d, but layers of type %s give it none", i, spec.Param.GetType()))
-}
-
-// grow returns a slice of n values, s itself if it has the room. What is in it
-// is undefined.
-func grow[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
-}

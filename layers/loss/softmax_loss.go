@@ -127,7 +127,7 @@ func (l *softmaxWithLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.labels.Reshape(bottom[1], x.CountRange(0, axis), x.Dim(axis), x.CountFrom(axis+1)); err != nil {
 		return err
 	}
-	l.sums = grow(l.sums, l.parts())
+	l.sums = layers.Resize(l.sums, l.parts())
 	if err := l.terms.ReshapeLike(bottom[1]); err != nil {
 		return l.spec.ErrorAt("", 0, err)
 	}
@@ -199,8 +199,8 @@ func (l *softmaxWithLoss) sumPart(_, i int) {
 func (l *softmaxWithLoss) BackwardReads() (bottom, top bool) { return false, true }
 
 func (l *softmaxWithLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return noGradient(l.spec, 1)
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] {
 		return nil
@@ -250,8 +250,8 @@ func (l *softmaxWithLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // BackwardDevice computes the diff of the scores.
 func (l *softmaxWithLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return noGradient(l.spec, 1)
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] {
 		return nil

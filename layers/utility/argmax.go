@@ -182,8 +182,5 @@ func (l *argMax) store(i, k int, c candidate) {
 }
 
 func (l *argMax) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, _ []*blob.Blob) error {
-	if propagateDown[0] {
-		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("a gradient is wanted for bottom 0, but layers of type ArgMax give it none"))
-	}
-	return nil
+	return l.spec.NoGradient(propagateDown, 0)
 }

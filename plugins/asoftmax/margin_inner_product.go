@@ -146,8 +146,8 @@ func (l *marginInnerProduct) normalize() {
 
 // Backward computes the diff of x and adds to that of the weights.
 func (l *marginInnerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.NoGradient()
+	if err := l.Spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	dy := top[0].Diff()
 	if l.Needs(0) {

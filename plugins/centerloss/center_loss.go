@@ -8,7 +8,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -83,6 +82,7 @@ type centerLoss struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
+	items   layers.Items
 	labels  *layers.Labels
 
 	m, n, k  int       // x is (m,k), the centers are (n,k)
@@ -104,6 +104,7 @@ func newCenterLoss(s *layers.Spec) (layers.Layer, error) {
 		return nil, err
 	}
 	o := &l.options
+	l.items = layers.NewItems(s, "center_loss_param", o.Axis)
 	if o.NumOutput < 1 || o.NumOutput > math.MaxInt32 {
 		return nil, s.Errorf("center_loss_param.num_output", "num_output is %d, want 1 to %d", o.NumOutput, math.MaxInt32)
 	}
@@ -116,21 +117,13 @@ func newCenterLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-func (l *centerLoss) axis(x *blob.Blob) (int, error) {
-	axis, err := x.Axis(l.options.Axis)
-	if err != nil {
-		return 0, l.spec.ErrorAt("center_loss_param.axis", 0, err)
-	}
-	return axis, nil
-}
-
 // SetUp makes the centers.
 func (l *centerLoss) SetUp(bottom, _ []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.k, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
-	l.n, l.k = int(l.options.NumOutput), bottom[0].CountFrom(axis)
+	l.n = int(l.options.NumOutput)
 	centers, err := l.spec.NewParam(0, "center_loss_param.num_output", "center_loss_param.center_filler", l.options.CenterFiller, l.n, l.k)
 	if err != nil {
 		return err
@@ -145,14 +138,10 @@ func (l *centerLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.m, err = l.items.Count(bottom[0], l.k); err != nil {
 		return err
 	}
-	if k := bottom[0].CountFrom(axis); k != l.k {
-		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the centers have %d", bottom[0].Shape(), k, l.k)
-	}
-	l.m = bottom[0].CountRange(0, axis)
 	if err := l.labels.Reshape(bottom[1], l.m, l.n, 1); err != nil {
 		return err
 	}
@@ -189,13 +178,13 @@ func (l *centerLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 
 // Backward computes the diff of x and adds to that of the centers.
 func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.noGradient()
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	distance := l.distance[:l.m*l.k]
 	if l.l1() {
 		for i, d := range distance {
-			distance[i] = sign(d)
+			distance[i] = kernel.Sign(d)
 		}
 	}
 	if l.Needs(0) {
@@ -214,19 +203,5 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 	return nil
 }
 
-func (l *centerLoss) noGradient() error {
-	return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but CenterLoss gives them none"))
-}
-
 // l1 tells whether distances are of type L1.
 func (l *centerLoss) l1() bool { return l.options.DistanceType == "L1" }
-
-func sign(x float32) float32 {
-	switch {
-	case x > 0:
-		return 1
-	case x < 0:
-		return -1
-	}
-	return x // 0 or NaN
-}

@@ -125,13 +125,13 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a label out of range: error %v", err)
 	}
 	f.Propagate[1] = true
-	if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "a gradient is wanted for bottom 1, the labels, but CenterLoss gives them none") {
+	if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "layers of type CenterLoss cannot backpropagate to bottom 1") {
 		t.Errorf("a gradient for the labels: error %v", err)
 	}
 	if err := x.Reshape(3, 5); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 numbers, the centers have 4") {
+	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 elements, the weights are for items of 4") {
 		t.Errorf("another size of the items: error %v", err)
 	}
 }

@@ -45,8 +45,8 @@ func (l *centerLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, to
 
 // BackwardDevice computes the diff of x and adds to that of the centers.
 func (l *centerLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.noGradient()
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	distance := l.device.distance.DeviceData(d)
 	if l.Needs(0) {

@@ -89,8 +89,8 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 // BackwardDevice computes the diff of the features and adds to that of the
 // weights.
 func (l *emSoftmaxLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.noGradient()
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] && !l.Needs(0) {
 		return nil

@@ -114,6 +114,7 @@ type emSoftmaxLoss struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
+	items   layers.Items
 	norm    layers.LossNorm
 	labels  *layers.Labels
 
@@ -174,7 +175,7 @@ func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
 	if p := s.Param.GetLossParam(); p != nil {
 		ignore = p.IgnoreLabel
 	}
-	l.labels = layers.NewLabels(s, ignore)
+	l.items, l.labels = layers.NewItems(s, "em_softmax_param", o.Axis), layers.NewLabels(s, ignore)
 	l.bounded = o.V == 1 && o.M == 0 && o.Lambda == 0
 	l.groups = int(o.V)
 	if l.average {
@@ -183,24 +184,15 @@ func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// axis returns the first axis of an item.
-func (l *emSoftmaxLoss) axis(x *blob.Blob) (int, error) {
-	axis, err := x.Axis(l.options.Axis)
-	if err != nil {
-		return 0, l.spec.ErrorAt("em_softmax_param.axis", 0, err)
-	}
-	return axis, nil
-}
-
 // SetUp makes the weights. The first classifier has the random numbers that an
 // InnerProduct of the layer's name has.
 func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.d, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
 	v := int(l.options.V)
-	l.k, l.d = int(l.options.NumOutput), bottom[0].CountFrom(axis)
+	l.k = int(l.options.NumOutput)
 	const sizeField, fillerField = "em_softmax_param.num_output", "em_softmax_param.weight_filler"
 	weights, err := l.spec.NewParam(0, sizeField, fillerField, nil, v, l.k, l.d)
 	if err != nil {
@@ -233,17 +225,13 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	x, t := bottom[0], bottom[1]
-	axis, err := l.axis(x)
-	if err != nil {
+	var err error
+	if l.m, err = l.items.Count(x, l.d); err != nil {
 		return err
 	}
-	if d := x.CountFrom(axis); d != l.d {
-		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", x.Shape(), d, l.d)
-	}
-	if axis > 0 && (t.Axes() == 0 || x.Dim(0) != t.Dim(0)) {
+	if l.m != 1 && (t.Axes() == 0 || x.Dim(0) != t.Dim(0)) {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
 	}
-	l.m = x.CountRange(0, axis)
 	if err := l.labels.Reshape(t, l.m, l.k, 1); err != nil {
 		return err
 	}
@@ -251,18 +239,15 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	if len(top) == 2 {
-		var shape [32]int
-		copy(shape[:], x.Shape()[:axis])
-		shape[axis] = l.k
-		if err := top[1].Reshape(shape[:axis+1]...); err != nil {
-			return l.spec.ErrorAt("em_softmax_param.num_output", 0, err)
+		if err := l.items.ReshapeTop(x, l.k, top[1]); err != nil {
+			return err
 		}
 	}
-	l.sums = grow(l.sums, l.parts())
+	l.sums = layers.Resize(l.sums, l.parts())
 	err = errors.Join(l.scores.Reshape(l.m, l.groups*l.k), l.prob.Reshape(l.m, l.groups*l.k), l.device.terms.Reshape(l.m))
 	switch {
 	case l.average:
-		l.mean = grow(l.mean, l.k*l.d)
+		l.mean = layers.Resize(l.mean, l.k*l.d)
 		err = errors.Join(err, l.device.mean.Reshape(l.k, l.d))
 	case l.diverse():
 		err = errors.Join(err, l.diversity.reshape(l.options, l.k, l.d, l.spec.Env.Device != nil))
@@ -271,14 +256,6 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("em_softmax_param.num_output", 0, err)
 	}
 	return nil
-}
-
-// grow returns a slice of n values, s itself if it has the room.
-func grow[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
 }
 
 // diverse tells whether the loss has the diversity term.
@@ -408,8 +385,8 @@ func crossEntropy(z []float32, c int) float64 {
 
 // Backward computes the diff of the features and adds to that of the weights.
 func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.noGradient()
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	if !propagateDown[0] && !l.Needs(0) {
 		return nil
@@ -425,10 +402,6 @@ func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 		l.backwardWeights(bottom[0].Data(), lossWeight)
 	}
 	return nil
-}
-
-func (l *emSoftmaxLoss) noGradient() error {
-	return l.spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but EMSoftmaxLoss gives them none"))
 }
 
 // diffTask turns the probabilities into the gradient of the scores,

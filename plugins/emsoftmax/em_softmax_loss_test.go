@@ -446,13 +446,13 @@ func TestBatchErrors(t *testing.T) {
 	}
 	f := layertest.New(t, layer("num_output: 2"), layertest.Gaussian(1, 3, 4), labels(3, 2))
 	f.Propagate[1] = true
-	if err := f.Backward(); err == nil || !strings.Contains(err.Error(), "gradient is wanted for bottom 1") {
+	if err := f.Backward(); err == nil || !strings.Contains(err.Error(), "layers of type EMSoftmaxLoss cannot backpropagate to bottom 1") {
 		t.Errorf("a gradient for the labels: error %v", err)
 	}
 	if err := f.Bottom[0].Reshape(3, 5); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 numbers, the weights are for 4") {
+	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 elements, the weights are for items of 4") {
 		t.Errorf("another size of the features: error %v", err)
 	}
 }

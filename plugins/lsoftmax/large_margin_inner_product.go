@@ -130,8 +130,8 @@ func (l *largeMargin) Forward(_ context.Context, bottom, top []*blob.Blob) error
 // matrix product, with those of the other classes; that along the factor itself
 // is added.
 func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[1] {
-		return l.NoGradient()
+	if err := l.Spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	dy := top[0].Diff()
 	g := dy

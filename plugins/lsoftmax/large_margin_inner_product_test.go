@@ -174,13 +174,13 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a label out of range: error %v", err)
 	}
 	f.Propagate[1] = true
-	if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "a gradient is wanted for bottom 1, the labels, but LargeMarginInnerProduct gives them none") {
+	if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "layers of type LargeMarginInnerProduct cannot backpropagate to bottom 1") {
 		t.Errorf("a gradient for the labels: error %v", err)
 	}
 	if err := x.Reshape(3, 5); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 numbers, the weights are for 4") {
+	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "bottom has shape [3 5] and items of 5 elements, the weights are for items of 4") {
 		t.Errorf("another size of the items: error %v", err)
 	}
 }

@@ -64,8 +64,8 @@ func (l *InnerProduct) ForwardOn(d *cuda.Device, bottom, top []*blob.Blob, spher
 
 // BackwardOn computes the diff of x on a device and adds to that of the weights.
 func (l *InnerProduct) BackwardOn(d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob, sphere bool) error {
-	if propagateDown[1] {
-		return l.NoGradient()
+	if err := l.Spec.NoGradient(propagateDown, 1); err != nil {
+		return err
 	}
 	x, w, dy := bottom[0].DeviceData(d), l.Blobs[0].DeviceData(d), top[0].DeviceDiff(d)
 	class, _ := l.labels.OnDevice(d)

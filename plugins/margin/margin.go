@@ -10,7 +10,6 @@
 package margin
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -79,6 +78,7 @@ type InnerProduct struct {
 
 	field    string
 	options  Options
+	items    layers.Items
 	labels   *layers.Labels
 	gradient []float32 // (M,N)
 	device   onDevice
@@ -101,7 +101,7 @@ func New(s *layers.Spec, field string) (*InnerProduct, error) {
 	return &InnerProduct{
 		Schedule: NewSchedule(o),
 		Spec:     s, Factor: factor,
-		field: field, options: o, labels: layers.NewLabels(s, nil),
+		field: field, options: o, items: layers.NewItems(s, field, o.Axis), labels: layers.NewLabels(s, nil),
 	}, nil
 }
 
@@ -111,21 +111,13 @@ func (l *InnerProduct) AllowForceBackward(i int) bool { return i == 0 }
 // MACs returns the number of multiply-adds of Product.
 func (l *InnerProduct) MACs() int64 { return int64(l.M) * int64(l.N) * int64(l.K) }
 
-func (l *InnerProduct) axis(x *blob.Blob) (int, error) {
-	axis, err := x.Axis(l.options.Axis)
-	if err != nil {
-		return 0, l.Spec.ErrorAt(l.field+".axis", 0, err)
-	}
-	return axis, nil
-}
-
 // SetUp makes the weights.
 func (l *InnerProduct) SetUp(bottom, _ []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.K, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
-	l.N, l.K = int(l.options.NumOutput), bottom[0].CountFrom(axis)
+	l.N = int(l.options.NumOutput)
 	weights, err := l.Spec.NewParam(0, l.field+".num_output", l.field+".weight_filler", l.options.WeightFiller, l.N, l.K)
 	if err != nil {
 		return err
@@ -139,22 +131,15 @@ func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.Spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.M, err = l.items.Count(bottom[0], l.K); err != nil {
 		return err
 	}
-	if k := bottom[0].CountFrom(axis); k != l.K {
-		return l.Spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the weights are for %d", bottom[0].Shape(), k, l.K)
-	}
-	l.M = bottom[0].CountRange(0, axis)
 	if err := l.labels.Reshape(bottom[1], l.M, l.N, 1); err != nil {
 		return err
 	}
-	var shape [32]int
-	copy(shape[:], bottom[0].Shape()[:axis])
-	shape[axis] = l.N
-	if err := top[0].Reshape(shape[:axis+1]...); err != nil {
-		return l.Spec.ErrorAt(l.field+".num_output", 0, err)
+	if err := l.items.ReshapeTop(bottom[0], l.N, top[0]); err != nil {
+		return err
 	}
 	if len(l.gradient) < l.M*l.N {
 		l.gradient = make([]float32, l.M*l.N)
@@ -219,11 +204,6 @@ func (l *InnerProduct) BackwardX(g []float32, x *blob.Blob) {
 // BackwardW adds gᵀ x to the diff of the weights.
 func (l *InnerProduct) BackwardW(g []float32, x *blob.Blob) {
 	kernel.Gemm(l.Spec.Env.Workers, true, false, l.N, l.K, l.M, 1, g, l.N, x.Data(), l.K, 1, l.Blobs[0].MutableDiff(), l.K)
-}
-
-// NoGradient is the error of a backward pass to the labels.
-func (l *InnerProduct) NoGradient() error {
-	return l.Spec.ErrorAt("bottom", 1, fmt.Errorf("a gradient is wanted for bottom 1, the labels, but %s gives them none", l.Spec.Param.GetType()))
 }
 
 // Norm returns the length of a vector.

@@ -141,7 +141,7 @@ func (l *generalContrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.device.reshape(l.m); err != nil {
 		return err
 	}
-	l.term, l.negative = grow(l.term, l.m*l.k), grow(l.negative, l.m)
+	l.term, l.negative = layers.Resize(l.term, l.m*l.k), layers.Resize(l.negative, l.m)
 	if len(top) < 2 {
 		return nil
 	}
@@ -262,7 +262,7 @@ func (l *generalContrastiveLoss) counts(i, k int, isTrue bool) bool {
 }
 
 func (l *generalContrastiveLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := noGradient(l.spec, propagateDown, 1); err != nil || !propagateDown[0] {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
 	o, d, dx := &l.options, l.values(bottom), bottom[0].MutableDiff()

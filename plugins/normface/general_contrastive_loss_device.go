@@ -72,7 +72,7 @@ func (l *generalContrastiveLoss) ForwardDevice(_ context.Context, d *cuda.Device
 
 // BackwardDevice computes the diff of the distances.
 func (l *generalContrastiveLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := noGradient(l.spec, propagateDown, 1); err != nil || !propagateDown[0] {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
 	o, dx, sums := &l.options, bottom[0].MutableDeviceDiff(d), l.device.sums.MutableDeviceData(d)

@@ -157,7 +157,7 @@ func (l *generalTripletLoss) Forward(_ context.Context, bottom, top []*blob.Blob
 }
 
 func (l *generalTripletLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := noGradient(l.spec, propagateDown, 1); err != nil || !propagateDown[0] {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
 	o := &l.options

@@ -49,7 +49,7 @@ func (l *generalTripletLoss) ForwardDevice(_ context.Context, d *cuda.Device, bo
 
 // BackwardDevice computes the diff of the distances.
 func (l *generalTripletLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := noGradient(l.spec, propagateDown, 1); err != nil || !propagateDown[0] {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
 	o := &l.options

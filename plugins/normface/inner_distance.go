@@ -64,6 +64,7 @@ type innerDistance struct {
 	layers.Weights
 	spec    *layers.Spec
 	options innerDistanceOptions
+	items   layers.Items
 	given   bool           // the second bottom has the centers
 	labels  *layers.Labels // nil without update_center_only
 
@@ -104,6 +105,7 @@ func newInnerDistance(s *layers.Spec) (layers.Layer, error) {
 		return nil, err
 	}
 	o := &l.options
+	l.items = layers.NewItems(s, "inner_distance_param", o.Axis)
 	others := len(s.Param.GetBottom()) - 1
 	if o.UpdateCenterOnly {
 		l.labels = layers.NewLabels(s, nil)
@@ -134,21 +136,13 @@ func (l *innerDistance) AllowForceBackward(i int) bool { return i == 0 || i == 1
 // MACs returns the number of squares or magnitudes that Forward adds.
 func (l *innerDistance) MACs() int64 { return int64(l.m) * int64(l.n) * int64(l.k) }
 
-func (l *innerDistance) axis(x *blob.Blob) (int, error) {
-	axis, err := x.Axis(l.options.Axis)
-	if err != nil {
-		return 0, l.spec.ErrorAt("inner_distance_param.axis", 0, err)
-	}
-	return axis, nil
-}
-
 // SetUp makes the centers, unless a bottom has them.
 func (l *innerDistance) SetUp(bottom, _ []*blob.Blob) error {
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.k, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
-	l.k, l.n = bottom[0].CountFrom(axis), int(l.options.NumOutput)
+	l.n = int(l.options.NumOutput)
 	l.scratch = make([]float32, l.spec.Env.Workers.Threads()*l.k)
 	if l.given {
 		return nil
@@ -166,12 +160,9 @@ func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
-	axis, err := l.axis(bottom[0])
-	if err != nil {
+	var err error
+	if l.m, err = l.items.Count(bottom[0], l.k); err != nil {
 		return err
-	}
-	if k := bottom[0].CountFrom(axis); k != l.k {
-		return l.spec.Errorf("bottom", "bottom has shape %v and items of %d numbers, the centers have %d", bottom[0].Shape(), k, l.k)
 	}
 	if l.given {
 		w := bottom[1]
@@ -180,24 +171,17 @@ func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 		}
 		l.n = w.Dim(0)
 	}
-	l.m = bottom[0].CountRange(0, axis)
 	if l.labels != nil {
 		if err := l.labels.Reshape(bottom[len(bottom)-1], l.m, l.n, 1); err != nil {
 			return err
 		}
-		l.masked = grow(l.masked, l.m*l.n)
+		l.masked = layers.Resize(l.masked, l.m*l.n)
 	}
-	l.sums = grow(l.sums, max(l.m, l.n))
+	l.sums = layers.Resize(l.sums, max(l.m, l.n))
 	if err := errors.Join(l.device.sums.Reshape(max(l.m, l.n)), l.device.masked.Reshape(l.m, l.n)); err != nil {
 		return l.spec.ErrorAt("bottom", 0, err)
 	}
-	var shape [32]int
-	copy(shape[:], bottom[0].Shape()[:axis])
-	shape[axis] = l.n
-	if err := top[0].Reshape(shape[:axis+1]...); err != nil {
-		return l.spec.ErrorAt("inner_distance_param.num_output", 0, err)
-	}
-	return nil
+	return l.items.ReshapeTop(bottom[0], l.n, top[0])
 }
 
 // centers returns the blob of w.
@@ -256,7 +240,7 @@ func (t *distanceTask) Do(worker, m int) {
 // Backward computes the diffs of the bottoms, or adds to that of the centers.
 func (l *innerDistance) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if l.labels != nil {
-		if err := noGradient(l.spec, propagateDown, len(propagateDown)-1); err != nil {
+		if err := l.spec.NoGradient(propagateDown, len(propagateDown)-1); err != nil {
 			return err
 		}
 	}
@@ -321,7 +305,7 @@ func (t *itemSignTask) Do(_, m int) {
 	for n := range l.n {
 		dy := l.dy[m*l.n+n]
 		for k, w := range l.row(l.w, n) {
-			dx[k] += dy * sign(x[k]-w)
+			dx[k] += dy * kernel.Sign(x[k]-w)
 		}
 	}
 }
@@ -335,7 +319,7 @@ func (t *centerSignTask) Do(_, n int) {
 	for m := range l.m {
 		dy := l.dy[m*l.n+n]
 		for k, x := range l.row(l.x, m) {
-			dw[k] += dy * sign(w[k]-x)
+			dw[k] += dy * kernel.Sign(w[k]-x)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (l *innerDistance) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 // BackwardDevice computes the diffs of the bottoms, or adds to that of the centers.
 func (l *innerDistance) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if l.labels != nil {
-		if err := noGradient(l.spec, propagateDown, len(propagateDown)-1); err != nil {
+		if err := l.spec.NoGradient(propagateDown, len(propagateDown)-1); err != nil {
 			return err
 		}
 	}

@@ -148,5 +148,5 @@ func (l *labelSpecificAdd) Backward(_ context.Context, top []*blob.Blob, propaga
 	if propagateDown[0] {
 		copy(bottom[0].MutableDiff(), top[0].Diff())
 	}
-	return noGradient(l.spec, propagateDown, 1)
+	return l.spec.NoGradient(propagateDown, 1)
 }

@@ -56,5 +56,5 @@ func (l *labelSpecificAdd) BackwardDevice(_ context.Context, d *cuda.Device, top
 		dy := top[0].DeviceDiff(d)
 		d.Copy(bottom[0].Count(), dy, bottom[0].MutableDeviceDiff(d))
 	}
-	return noGradient(l.spec, propagateDown, 1)
+	return l.spec.NoGradient(propagateDown, 1)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -131,7 +132,7 @@ func (l *labelSpecificRescale) Reshape(bottom, top []*blob.Blob) error {
 			return err
 		}
 	}
-	l.slope = grow(l.slope, x.Dim(0))
+	l.slope = layers.Resize(l.slope, x.Dim(0))
 	if err := l.onDevice.Reshape(x.Dim(0)); err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (l *labelSpecificRescale) positive(x, w float32) (y, slope float32) {
 		return x, 1
 	case l.options.Raise:
 		size := math.Abs(float64(x))
-		return sign(x) * float32(math.Pow(size, float64(w))), w * float32(math.Pow(size, float64(w)-1))
+		return kernel.Sign(x) * float32(math.Pow(size, float64(w))), w * float32(math.Pow(size, float64(w)-1))
 	case l.options.BiasFix:
 		return float32(w*x) + (1 - w), w
 	}
@@ -202,7 +203,7 @@ func (l *labelSpecificRescale) positive(x, w float32) (y, slope float32) {
 // Backward multiplies by the derivatives.
 func (l *labelSpecificRescale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] {
-		return noGradient(l.spec, propagateDown, 1)
+		return l.spec.NoGradient(propagateDown, 1)
 	}
 	dx := bottom[0].MutableDiff()
 	copy(dx, top[0].Diff())
@@ -216,5 +217,5 @@ func (l *labelSpecificRescale) Backward(_ context.Context, top []*blob.Blob, pro
 		}
 		row[c] = positive
 	}
-	return noGradient(l.spec, propagateDown, 1)
+	return l.spec.NoGradient(propagateDown, 1)
 }

@@ -54,7 +54,7 @@ func (l *labelSpecificRescale) ForwardDevice(_ context.Context, d *cuda.Device, 
 
 // BackwardDevice multiplies by the derivatives.
 func (l *labelSpecificRescale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := noGradient(l.spec, propagateDown, 1); err != nil || !propagateDown[0] {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
 	dy, dx, n := top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), bottom[0].Count()

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -87,7 +88,7 @@ func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
 			return err
 		}
 	} else {
-		l.norm = grow(l.norm, n*h*w)
+		l.norm = layers.Resize(l.norm, n*h*w)
 		if err := l.onDevice.Reshape(n, 1, h, w); err != nil {
 			return l.spec.ErrorAt("bottom", 0, err)
 		}
@@ -151,7 +152,7 @@ func (l *normalize) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 			k := at + c*l.s
 			along := y[k] // the derivative of n by x
 			if l.options.Type == "L1" {
-				along = sign(y[k])
+				along = kernel.Sign(y[k])
 			}
 			dx[k] = (dy[k] - along*float32(dot)) / norm[i]
 			if dnorm != nil {

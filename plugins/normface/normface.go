@@ -12,7 +12,6 @@ package normface
 
 import (
 	"embed"
-	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
@@ -39,34 +38,4 @@ func legacy(s *layers.Spec, b *blob.Blob) (n, c, h, w int, err error) {
 	}
 	copy(size[:], b.Shape())
 	return size[0], size[1], size[2], size[3], nil
-}
-
-// noGradient returns an error if a gradient is wanted for a bottom from the
-// given one on, which have none.
-func noGradient(s *layers.Spec, propagateDown []bool, from int) error {
-	for i := from; i < len(propagateDown); i++ {
-		if propagateDown[i] {
-			return s.ErrorAt("bottom", i, fmt.Errorf("a gradient is wanted for bottom %d, but %s gives it none", i, s.Param.GetType()))
-		}
-	}
-	return nil
-}
-
-// grow returns a slice of n values, s itself if it has the room.
-func grow[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
-}
-
-// sign is 0 for 0.
-func sign(x float32) float32 {
-	switch {
-	case x > 0:
-		return 1
-	case x < 0:
-		return -1
-	}
-	return 0
 }

@@ -478,7 +478,7 @@ func TestLabels(t *testing.T) {
 			t.Errorf("%s: the labels have a gradient", typ)
 		}
 		f.Propagate[1] = true
-		if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "a gradient is wanted for bottom 1, but "+typ+" gives it none") {
+		if err := f.Backward(); err == nil || !strings.HasSuffix(err.Error(), "layers of type "+typ+" cannot backpropagate to bottom 1") {
 			t.Errorf("%s: a gradient for the labels: error %v", typ, err)
 		}
 	}
