@@ -110,8 +110,10 @@ ptx: ## compile every CUDA kernel (.cu) to .ptx.gz beside it
 		gzip -dc $${f%.cu}.ptx.gz 2>/dev/null | cmp -s - bin/kernels.ptx || gzip -9nc bin/kernels.ptx >$${f%.cu}.ptx.gz || exit 1; \
 	done; \
 	rm -f bin/kernels.ptx; \
-	sed 's/\[\[\.Package\]\]/pkgname/g' cmd/newlayer/layer.cu.tmpl | $(PTX) --cuda-gpu-arch=sm_70 -o - - | \
-		sed 's/\[pkgname/[[ "[" ]]pkgname/g; s/pkgname/[[.Package]]/g' >cmd/newlayer/layer.ptx.tmpl
+	for f in cmd/newlayer/*/layer.cu.tmpl; do \
+		sed 's/\[\[\.Package\]\]/pkgname/g' $$f | $(PTX) --cuda-gpu-arch=sm_70 -o - - | \
+			sed 's/\[pkgname/[[ "[" ]]pkgname/g; s/pkgname/[[.Package]]/g' >$${f%.cu.tmpl}.ptx.tmpl || exit 1; \
+	done
 
 fuzz: ## each fuzz target for FUZZ (60s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \

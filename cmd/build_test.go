@@ -65,19 +65,7 @@ func TestPlugins(t *testing.T) {
 	work := t.TempDir()
 	t.Chdir(work)
 	mustRun(t, "new-layer", "MyLoss", "mine")
-	generated, err := filepath.Glob("mine/*.go")
-	if err != nil || len(generated) != 4 {
-		t.Errorf("new-layer wrote %d Go files, %v, want 4", len(generated), err)
-	}
-	for _, path := range generated {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if formatted, err := format.Source(text); err != nil || string(formatted) != string(text) {
-			t.Errorf("gofmt would change %s (%v)", path, err)
-		}
-	}
+	checkFormatted(t, "mine", 5)
 	checkModule(t, "mine")
 	execute(t, "mine", "go", "test", "./...")
 	sample := filepath.Join(packageDir, "..", "examples", "plugin")
@@ -103,25 +91,92 @@ func TestPlugins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{"mine", "."} {
-		solver := map[string]string{"mine": "example/solver.prototxt", ".": "solver.prototxt"}[dir]
-		log := execute(t, dir, program, "train", "--solver", solver)
-		scores := regexp.MustCompile(`accuracy = ([\d.]+)`).FindAllStringSubmatch(log, -1)
-		if len(scores) < 2 {
-			t.Fatalf("%s: no accuracy in\n%s", solver, log)
-		}
-		first, _ := strconv.ParseFloat(scores[0][1], 64)
-		last, _ := strconv.ParseFloat(scores[len(scores)-1][1], 64)
-		// A linear classifier gets 0.7 of the digits right.
-		if first > 0.3 || last < 0.85 {
-			t.Errorf("%s: accuracy was %v before training and is %v, want it to rise to 0.85", solver, first, last)
-		}
-	}
+	trains(t, program, "mine", "example/solver.prototxt")
+	trains(t, program, ".", "solver.prototxt")
 
 	execute(t, work, program, "layers", "MyLoss")
 	if runtime.GOOS != "windows" {
 		// The new program is as able as the old one.
 		execute(t, work, program, "build", "--with", "./mine", "-o", "again")
+	}
+}
+
+// checkFormatted checks the number of Go files that new-layer wrote into a folder,
+// and that gofmt would leave them alone.
+func checkFormatted(t *testing.T, dir string, files int) {
+	t.Helper()
+	generated, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(generated) != files {
+		t.Errorf("new-layer wrote %d Go files, %v, want %d", len(generated), err, files)
+	}
+	for _, path := range generated {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if formatted, err := format.Source(text); err != nil || string(formatted) != string(text) {
+			t.Errorf("gofmt would change %s (%v)", path, err)
+		}
+	}
+}
+
+// trains trains a net for digits with a program, and checks that it learns.
+func trains(t *testing.T, program, dir, solver string) {
+	t.Helper()
+	log := execute(t, dir, program, "train", "--solver", solver)
+	scores := regexp.MustCompile(`accuracy = ([\d.]+)`).FindAllStringSubmatch(log, -1)
+	if len(scores) < 2 {
+		t.Fatalf("%s: no accuracy in\n%s", solver, log)
+	}
+	first, _ := strconv.ParseFloat(scores[0][1], 64)
+	last, _ := strconv.ParseFloat(scores[len(scores)-1][1], 64)
+	// A linear classifier gets 0.7 of the digits right.
+	if first > 0.3 || last < 0.85 {
+		t.Errorf("%s in %s: accuracy was %v before training and is %v, want it to rise to 0.85", solver, dir, first, last)
+	}
+}
+
+// TestNewLayerKinds checks that a layer of each kind passes its tests, with a
+// version for GPUs and without, and that a net that names it is trained.
+func TestNewLayerKinds(t *testing.T) {
+	needsGo(t)
+	work := t.TempDir()
+	t.Chdir(work)
+	build := []string{"build", "-o", filepath.Join(work, "kinds")}
+	for _, kind := range layerKinds {
+		for _, cuda := range []bool{true, false} {
+			name, args, files := "Cuda"+kind.Kind, []string{"new-layer"}, 5
+			if !cuda {
+				name, args, files = "Host"+kind.Kind, append(args, "--no-cuda"), 3
+			}
+			if kind.Kind == "loss" && cuda {
+				continue // TestPlugins has it
+			}
+			dir := strings.ToLower(name)
+			mustRun(t, append(args, name, "--kind", kind.Kind)...)
+			checkFormatted(t, dir, files)
+			kernels, err := filepath.Glob(filepath.Join(dir, "*.ptx"))
+			if has := len(kernels) > 0; err != nil || has != (cuda && kind.OwnKernels) {
+				t.Errorf("%s has %v, %v, with a version for GPUs: %v", name, kernels, err, cuda)
+			}
+			execute(t, dir, "go", "vet", "./...")
+			execute(t, dir, "go", "test", "./...")
+			if cuda {
+				build = append(build, "--with", "./"+dir)
+			}
+		}
+	}
+	checkModule(t, "hostplain")
+	checkModule(t, "cudavision")
+	mustRun(t, build...)
+	execute(t, work, "./kinds", "convert", "digits", ".")
+	for _, dir := range []string{"cudaactivation", "cudavision", "cudaplain"} {
+		for _, set := range []string{"digits_train_lmdb", "digits_test_lmdb"} {
+			if err := os.Symlink(filepath.Join(work, set), filepath.Join(dir, "example", set)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		trains(t, filepath.Join(work, "kinds"), dir, "example/solver.prototxt")
 	}
 }
 
@@ -328,6 +383,7 @@ func TestNewLayerRefuses(t *testing.T) {
 		{[]string{"Internal"}, `the package of Internal would be "internal", which has a meaning of its own in Go; want another NAME`},
 		{[]string{"MyLoss", "--module", "myloss"}, `--module: malformed module path "myloss": missing dot in first path element; want a path such as github.com/you/myloss`},
 		{[]string{"MyLoss", "--module", modulePath + "/x"}, `--module is github.com/gocaffe/gocaffe/x, which is gocaffe's own; want a path such as github.com/you/myloss`},
+		{[]string{"MyLoss", "--kind", "lost"}, `--kind is "lost", want loss, activation, vision or plain`},
 		{[]string{"MyLoss", "full"}, `full/x.go is there: the folder has a Go package already, nothing was written`},
 		{[]string{"MyLoss", "module"}, `module/go.mod is there: the folder has a Go package already, nothing was written`},
 		{[]string{"MyLoss", "readme"}, `readme/README.md is there, nothing was written`},

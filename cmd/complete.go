@@ -19,6 +19,7 @@ var flagValues = map[string][]string{
 	"backend":       {"lmdb"},
 	"encode-type":   {"png", "jpg"},
 	"minloglevel":   {"0", "1", "2"},
+	"kind":          {"loss", "activation", "vision", "plain"},
 }
 
 // flagFileTypes are the endings of the files that flags name.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"hash/fnv"
@@ -28,32 +29,49 @@ import (
 )
 
 func (a *app) newLayerCommand() *cobra.Command {
-	var modulePath, source string
+	var o newLayerOptions
 	cmd := &cobra.Command{
 		Use:   "new-layer NAME [DIR]",
-		Short: "Write the package of a new layer type, to begin with",
-		Long: `Write a Go package with the layer type NAME into DIR (default: NAME in small
-letters): a loss with an option and a weight, its tests, its passes as CUDA
-kernels, and a net that names it. It works as it is:
+		Short: "Create a starter package for a new layer type",
+		Long: `Create a Go package with the layer type NAME in DIR (default: NAME in small
+letters), with options, tests, a version for GPUs, and a net that names it. It
+works as it is:
 
 	gocaffe new-layer MyLoss
 	cd myloss
 	go test ./...
 	gocaffe build --with . -o gocaffe-myloss
 
+The kind says what to start from:
+
+	loss        softmax loss of scores that are multiplied by a learned number
+	activation  x times the sigmoid of x
+	vision      convolution of each channel by itself, with weights
+	plain       multiplication by a number, the least there can be
+
 No file is written over.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			dir := ""
+			o.name = args[0]
 			if len(args) == 2 {
-				dir = args[1]
+				o.dir = args[1]
 			}
-			return a.newLayer(args[0], dir, modulePath, source)
+			return a.newLayer(o)
 		},
 	}
-	cmd.Flags().StringVar(&modulePath, "module", "", "path of the Go module (default: example.org/NAME)")
-	cmd.Flags().StringVar(&source, "gocaffe", "", "gocaffe's own source: VERSION or =DIR, as of gocaffe build")
+	cmd.Flags().StringVar(&o.kind, "kind", "loss", "kind of layer: loss, activation, vision or plain")
+	cmd.Flags().BoolVar(&o.noCUDA, "no-cuda", false, "leave out the version for GPUs")
+	cmd.Flags().StringVar(&o.module, "module", "", "path of the Go module (default: example.org/NAME)")
+	cmd.Flags().StringVar(&o.source, "gocaffe", "", "gocaffe's own source: VERSION or =DIR, as of gocaffe build")
 	return cmd
+}
+
+// newLayerOptions are the arguments and flags of new-layer.
+type newLayerOptions struct {
+	name, dir      string
+	kind           string
+	noCUDA         bool
+	module, source string
 }
 
 // A newLayer is what the templates are filled with.
@@ -65,6 +83,23 @@ type newLayer struct {
 	Module  string // example.org/myloss
 	Program string // gocaffe-myloss
 	Local   bool   // gocaffe is in a folder
+
+	Kind       string // loss
+	Noun       string // A loss
+	What       string // what it computes
+	Place      string // where the sample net has it
+	Images     string // the blob that the sample net's first inner product reads
+	CUDA       bool   // with a version for GPUs
+	OwnKernels bool   // which has kernels of its own
+}
+
+// layerKinds lists what a new layer can be. The templates of each are in a folder
+// of its name.
+var layerKinds = []newLayer{
+	{Kind: "loss", Noun: "A loss", What: "softmax of scores that are multiplied by a learned number", Place: "in the place of SoftmaxWithLoss", Images: "data", OwnKernels: true},
+	{Kind: "activation", Noun: "An activation", What: "x times the sigmoid of x", Place: "in the place of ReLU", Images: "data", OwnKernels: true},
+	{Kind: "vision", Noun: "A vision layer", What: "a convolution of each channel by itself", Place: "on the images", Images: "conv1", OwnKernels: true},
+	{Kind: "plain", Noun: "A layer", What: "multiplication by a number", Place: "on the images", Images: "plain1"},
 }
 
 //go:embed newlayer
@@ -72,31 +107,38 @@ var newLayerTemplates embed.FS
 
 // files are the files of the package, by their templates.
 func (l *newLayer) files() map[string]string {
-	return map[string]string{
-		"layer.go.tmpl":             l.Package + ".go",
-		"layer.proto.tmpl":          l.Package + ".proto",
-		"layer_test.go.tmpl":        l.Package + "_test.go",
-		"layer_device.go.tmpl":      l.Package + "_device.go",
-		"layer_device_test.go.tmpl": l.Package + "_device_test.go",
-		"layer.cu.tmpl":             l.Package + ".cu",
-		"layer.ptx.tmpl":            l.Package + ".ptx",
-		"golden.txt.tmpl":           "testdata/golden.txt",
-		"net.prototxt.tmpl":         "example/net.prototxt",
-		"solver.prototxt.tmpl":      "example/solver.prototxt",
-		"README.md.tmpl":            "README.md",
-		"gitignore.tmpl":            ".gitignore",
+	files := map[string]string{
+		l.Kind + "/layer.go.tmpl":      l.Package + ".go",
+		l.Kind + "/layer.proto.tmpl":   l.Package + ".proto",
+		l.Kind + "/layer_test.go.tmpl": l.Package + "_test.go",
+		l.Kind + "/golden.txt.tmpl":    "testdata/golden.txt",
+		"common/golden_test.go.tmpl":   "golden_test.go",
+		"common/net.prototxt.tmpl":     "example/net.prototxt",
+		"common/solver.prototxt.tmpl":  "example/solver.prototxt",
+		"common/README.md.tmpl":        "README.md",
+		"common/gitignore.tmpl":        ".gitignore",
 	}
+	if l.CUDA {
+		files[l.Kind+"/layer_device.go.tmpl"] = l.Package + "_device.go"
+		files[l.Kind+"/layer_device_test.go.tmpl"] = l.Package + "_device_test.go"
+	}
+	if l.CUDA && l.OwnKernels {
+		files[l.Kind+"/layer.cu.tmpl"] = l.Package + ".cu"
+		files[l.Kind+"/layer.ptx.tmpl"] = l.Package + ".ptx"
+	}
+	return files
 }
 
-func (a *app) newLayer(name, dir, modPath, source string) error {
-	l, err := describeNewLayer(name, modPath)
+func (a *app) newLayer(o newLayerOptions) error {
+	l, err := describeNewLayer(o)
 	if err != nil {
 		return fmt.Errorf("new-layer: %w", err)
 	}
+	dir := o.dir
 	if dir == "" {
 		dir = l.Package
 	}
-	gocaffe, err := gocaffeSource(source)
+	gocaffe, err := gocaffeSource(o.source)
 	if err != nil {
 		return err
 	}
@@ -116,6 +158,11 @@ func (a *app) newLayer(name, dir, modPath, source string) error {
 			return err
 		}
 		contents[file] = []byte(filled.String())
+		if strings.HasSuffix(file, ".go") {
+			if contents[file], err = format.Source(contents[file]); err != nil {
+				return err
+			}
+		}
 	}
 	if contents["go.mod"], err = newLayerModule(l.Module, gocaffe, contents); err != nil {
 		return err
@@ -149,8 +196,16 @@ var layerName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 
 // describeNewLayer derives all names from that of the layer type, and checks
 // that none is taken.
-func describeNewLayer(name, modPath string) (*newLayer, error) {
-	l := &newLayer{Name: name, Package: strings.ToLower(name), Field: snake(name) + "_param", Module: modPath}
+func describeNewLayer(o newLayerOptions) (*newLayer, error) {
+	kind := slices.IndexFunc(layerKinds, func(l newLayer) bool { return l.Kind == o.kind })
+	if kind < 0 {
+		return nil, fmt.Errorf("--kind is %q, want loss, activation, vision or plain", o.kind)
+	}
+	l, name := new(newLayer), o.name
+	*l = layerKinds[kind]
+	l.Name, l.Package, l.Field, l.Module = name, strings.ToLower(name), snake(name)+"_param", o.module
+	l.CUDA = !o.noCUDA
+	l.OwnKernels = l.OwnKernels && l.CUDA
 	if !layerName.MatchString(name) {
 		return nil, fmt.Errorf("NAME is %q, want letters and digits of which the first is a capital, such as MyLoss", name)
 	}
