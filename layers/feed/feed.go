@@ -1,6 +1,6 @@
-// Package feed is what data layers are made of. A data layer describes its
-// records as a Dataset: how many there are, and how one of them becomes an item
-// of a batch. A Feeder, which the layer embeds, does the rest:
+// Package feed implements what data layers have in common. A data layer describes
+// its records as a Dataset: how many there are, and how one of them becomes an
+// item of a batch. A Feeder, which the layer embeds, does the rest:
 //
 //   - Several goroutines read batches ahead of the pass that needs them.
 //   - The content of a batch is a function of the seed, the layer's name and the
