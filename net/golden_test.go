@@ -225,10 +225,12 @@ func TestGoldenModels(t *testing.T) {
 		{"solvers/shared_permissive", "net.prototxt", "start.caffemodel"},
 		{"solvers/batch_norm", "net.prototxt", "start.caffemodel"},
 		{"formats/weights", "net.prototxt", "model.caffemodel"},
+		{"formats", "logs/net.prototxt", "logs/small_iter_100.caffemodel"},
 	}
 	for _, test := range tests {
 		t.Run(test.dir, func(t *testing.T) {
 			dir := reference.Golden(t, test.dir)
+			t.Chdir(dir) // its database is relative to it
 			want := new(caffepb.NetParameter)
 			if err := prototxt.ReadBinary(filepath.Join(dir, test.weights), want); err != nil {
 				t.Fatal(err)
