@@ -132,8 +132,25 @@ func (r *release) build(goos, goarch string) (file, error) {
 	}
 	const variables = "github.com/gocaffe/gocaffe/cmd."
 	ldflags := fmt.Sprintf("-s -w -X %[1]srelease=%[2]s -X '%[1]sreleaseCommit=%[3]s'", variables, r.name, r.commit)
-	return program, r.goCommand([]string{"GOOS=" + goos, "GOARCH=" + goarch},
+	err := r.goCommand([]string{"GOOS=" + goos, "GOARCH=" + goarch},
 		"build", "-trimpath", "-ldflags", ldflags, "-o", program.path, "./cmd/gocaffe")
+	if err != nil {
+		return file{}, err
+	}
+	return program, checkSize(program.path, goos, goarch)
+}
+
+// maxProgram is the size in bytes that a program for any platform may have.
+const maxProgram = 20_000_000
+
+// checkSize fails if a program has become too large: something large is linked
+// that was not before (go tool nm -size shows what).
+func checkSize(path, goos, goarch string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxProgram {
+		err = fmt.Errorf("the program for %s/%s has %d bytes, want at most %d", goos, goarch, info.Size(), maxProgram)
+	}
+	return err
 }
 
 // goCommand runs Go in the source. Of the environment's settings for Go only

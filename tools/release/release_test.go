@@ -309,3 +309,21 @@ func untar(t *testing.T, r io.Reader) map[string][]byte {
 		}
 	}
 }
+
+func TestCheckSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gocaffe")
+	for size, want := range map[int64]string{
+		maxProgram:     "",
+		maxProgram + 1: "the program for plan9/386 has 20000001 bytes, want at most 20000000",
+	} {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkSize(path, "plan9", "386"); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%d bytes: error %v, want %q", size, err, want)
+		}
+	}
+}
