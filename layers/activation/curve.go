@@ -27,7 +27,6 @@ type curve struct {
 
 var (
 	_ layers.Layer          = (*curve)(nil)
-	_ layers.DeviceLayer    = (*curve)(nil)
 	_ layers.BackwardReader = (*curve)(nil)
 )
 
@@ -56,20 +55,5 @@ func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	}
 	l.y, l.dy, l.dx = top[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
 	l.env.Workers.Run(l.grad.parts(len(l.dx)), &l.grad)
-	return nil
-}
-
-// ForwardDevice computes the top.
-func (l *curve) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	n := bottom[0].Count()
-	d.Launch(l.forward, cuda.Each(n), bottom[0].DeviceData(d), top[0].MutableDeviceData(d), n)
-	return nil
-}
-
-// BackwardDevice computes the diff of the bottom.
-func (l *curve) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if n := bottom[0].Count(); propagateDown[0] {
-		d.Launch(l.backward, cuda.Each(n), top[0].DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), n)
-	}
 	return nil
 }

@@ -2,11 +2,9 @@ package activation
 
 import (
 	"context"
-	_ "embed"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -42,15 +40,6 @@ Caffe: power_layer.cpp`,
 	})
 }
 
-//go:embed power.ptx.gz
-var powerPTX string
-
-var (
-	powerKernels  = cuda.NewModule(powerPTX)
-	powerForward  = powerKernels.Kernel("power_forward")
-	powerBackward = powerKernels.Kernel("power_backward")
-)
-
 // power computes y = (shift + scale·x)^power, as Caffe's power_layer.cpp.
 type power struct {
 	elementwise
@@ -64,7 +53,6 @@ type power struct {
 
 var (
 	_ layers.Layer          = (*power)(nil)
-	_ layers.DeviceLayer    = (*power)(nil)
 	_ layers.BackwardReader = (*power)(nil)
 )
 
@@ -136,32 +124,4 @@ func (l *power) gradient(lo, hi int) {
 		}
 		l.dx[lo+i] = l.dy[lo+i] * slope
 	}
-}
-
-// ForwardDevice computes the top.
-func (l *power) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	n, y := top[0].Count(), top[0].MutableDeviceData(d)
-	if l.constant() {
-		d.Fill(n, l.constantValue(), y)
-		return nil
-	}
-	d.Launch(powerForward, cuda.Each(n), bottom[0].DeviceData(d), y, l.power, l.scale, l.shift, n)
-	return nil
-}
-
-// BackwardDevice computes the diff of the bottom.
-func (l *power) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	n, dx, dy := bottom[0].Count(), bottom[0].MutableDeviceDiff(d), top[0].DeviceDiff(d)
-	switch {
-	case l.constant():
-		d.Zero(n, dx)
-	case l.power == 1:
-		d.Scale(n, l.scale, dy, dx)
-	default:
-		d.Launch(powerBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceData(d), dy, dx, l.power, l.scale, l.shift, n)
-	}
-	return nil
 }

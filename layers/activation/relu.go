@@ -2,10 +2,8 @@ package activation
 
 import (
 	"context"
-	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -38,15 +36,6 @@ Caffe: relu_layer.cpp`,
 	})
 }
 
-//go:embed relu.ptx.gz
-var reluPTX string
-
-var (
-	reluKernels  = cuda.NewModule(reluPTX)
-	reluForward  = reluKernels.Kernel("relu_forward")
-	reluBackward = reluKernels.Kernel("relu_backward")
-)
-
 // relu is the rectified linear unit y = max(x,0) + slope·min(x,0) of Caffe's
 // relu_layer.cpp. In place, Backward decides by the sign of y.
 type relu struct {
@@ -58,7 +47,6 @@ type relu struct {
 
 var (
 	_ layers.Layer          = (*relu)(nil)
-	_ layers.DeviceLayer    = (*relu)(nil)
 	_ layers.Rectifier      = (*relu)(nil)
 	_ layers.BackwardReader = (*relu)(nil)
 )
@@ -79,21 +67,6 @@ func (l *relu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 func (l *relu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		kernel.ReLUBackward(l.env.Workers, l.slope, bottom[0].Data(), top[0].Diff(), bottom[0].MutableDiff())
-	}
-	return nil
-}
-
-// ForwardDevice computes the top.
-func (l *relu) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	n := bottom[0].Count()
-	d.Launch(reluForward, cuda.Each(n), bottom[0].DeviceData(d), top[0].MutableDeviceData(d), l.slope, n)
-	return nil
-}
-
-// BackwardDevice computes the diff of the bottom.
-func (l *relu) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if n := bottom[0].Count(); propagateDown[0] {
-		d.Launch(reluBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), l.slope, n)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package activation
 
 import (
-	_ "embed"
-
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -33,11 +30,6 @@ Caffe: sigmoid_layer.cpp`,
 		Kernels: sigmoidKernels,
 	})
 }
-
-//go:embed sigmoid.ptx.gz
-var sigmoidPTX string
-
-var sigmoidKernels = cuda.NewModule(sigmoidPTX)
 
 // sigmoidGradient computes dx of y = 1/(1+exp(-x)): sigmoid_layer.cpp.
 func sigmoidGradient(dx, dy, y []float32) {

@@ -1,9 +1,6 @@
 package activation
 
 import (
-	_ "embed"
-
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -33,11 +30,6 @@ Caffe: tanh_layer.cpp`,
 		Kernels: tanhKernels,
 	})
 }
-
-//go:embed tanh.ptx.gz
-var tanhPTX string
-
-var tanhKernels = cuda.NewModule(tanhPTX)
 
 // tanhGradient computes dx of y = tanh(x): tanh_layer.cpp.
 func tanhGradient(dx, dy, y []float32) {

@@ -53,10 +53,9 @@ type dataLayer struct {
 }
 
 var (
-	_ layers.DeviceLayer = (*dataLayer)(nil)
-	_ layers.Layer       = (*dataLayer)(nil)
-	_ layers.DataSource  = (*dataLayer)(nil)
-	_ layers.Closer      = (*dataLayer)(nil)
+	_ layers.Layer      = (*dataLayer)(nil)
+	_ layers.DataSource = (*dataLayer)(nil)
+	_ layers.Closer     = (*dataLayer)(nil)
 )
 
 func newData(spec *layers.Spec) (layers.Layer, error) {
@@ -100,15 +99,6 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 // it is read ahead.
 func (l *dataLayer) Forward(ctx context.Context, bottom, top []*blob.Blob) error {
 	if err := l.Feeder.Forward(ctx, bottom, top); err != nil {
-		return err
-	}
-	l.sendRestarts()
-	return nil
-}
-
-// ForwardDevice copies the batch of this pass to the tops.
-func (l *dataLayer) ForwardDevice(ctx context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	if err := l.Feeder.ForwardDevice(ctx, d, bottom, top); err != nil {
 		return err
 	}
 	l.sendRestarts()

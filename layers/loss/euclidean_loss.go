@@ -2,11 +2,9 @@ package loss
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -33,15 +31,6 @@ Caffe: euclidean_loss_layer.cpp`,
 	})
 }
 
-//go:embed euclidean_loss.ptx.gz
-var euclideanLossPTX string
-
-var (
-	euclideanLossKernels    = cuda.NewModule(euclideanLossPTX)
-	euclideanLossDifference = euclideanLossKernels.Kernel("euclidean_loss_difference")
-	euclideanLossBackward   = euclideanLossKernels.Kernel("euclidean_loss_backward")
-)
-
 // euclideanLoss is described by its registration.
 type euclideanLoss struct {
 	layers.OnRecordableDevice
@@ -53,7 +42,6 @@ type euclideanLoss struct {
 
 var (
 	_ layers.Layer          = (*euclideanLoss)(nil)
-	_ layers.DeviceLayer    = (*euclideanLoss)(nil)
 	_ layers.BackwardForcer = (*euclideanLoss)(nil)
 	_ layers.BackwardReader = (*euclideanLoss)(nil)
 )
@@ -94,30 +82,6 @@ func (l *euclideanLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 	for i, b := range bottom {
 		if propagateDown[i] {
 			kernel.Scale(l.spec.Env.Workers, scale, l.diff, b.MutableDiff())
-		}
-		scale = -scale
-	}
-	return nil
-}
-
-// ForwardDevice computes the top.
-func (l *euclideanLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	if err := l.onDevice.ReshapeLike(bottom[0]); err != nil {
-		return err
-	}
-	n, diff, loss := bottom[0].Count(), l.onDevice.MutableDeviceData(d), top[0].MutableDeviceData(d)
-	d.Launch(euclideanLossDifference, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), diff, n)
-	d.ChannelDot(1, 1, n, diff, diff, 0, loss)
-	d.Scale(1, 1/float32(2*bottom[0].Num()), loss, loss)
-	return nil
-}
-
-// BackwardDevice computes the diffs of the bottoms.
-func (l *euclideanLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	n, scale := bottom[0].Count(), 1/float32(bottom[0].Num())
-	for i, b := range bottom {
-		if propagateDown[i] {
-			d.Launch(euclideanLossBackward, cuda.Each(n), l.onDevice.DeviceData(d), top[0].DeviceDiff(d), scale, b.MutableDeviceDiff(d), n)
 		}
 		scale = -scale
 	}

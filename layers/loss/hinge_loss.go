@@ -2,11 +2,9 @@ package loss
 
 import (
 	"context"
-	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -36,15 +34,6 @@ Caffe: hinge_loss_layer.cpp`,
 	})
 }
 
-//go:embed hinge_loss.ptx.gz
-var hingeLossPTX string
-
-var (
-	hingeLossKernels  = cuda.NewModule(hingeLossPTX)
-	hingeLossTerms    = hingeLossKernels.Kernel("hinge_loss_terms")
-	hingeLossBackward = hingeLossKernels.Kernel("hinge_loss_backward")
-)
-
 // hingeLoss is described by its registration. Caffe keeps the margins in the
 // diff of the scores between the passes; here Backward computes them again, so
 // that the diff may have other uses in between.
@@ -69,8 +58,6 @@ type hingeLoss struct {
 
 var (
 	_ layers.Layer          = (*hingeLoss)(nil)
-	_ layers.DeviceLayer    = (*hingeLoss)(nil)
-	_ layers.DeviceChecker  = (*hingeLoss)(nil)
 	_ layers.BackwardReader = (*hingeLoss)(nil)
 )
 
@@ -185,38 +172,4 @@ func (l *hingeLoss) diffPart(_, i int) {
 			dx[k] = d * l.scale
 		}
 	}
-}
-
-// ForwardDevice computes the top.
-func (l *hingeLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	if err := l.terms.ReshapeLike(bottom[0]); err != nil {
-		return err
-	}
-	n, terms, loss := bottom[0].Count(), l.terms.MutableDeviceData(d), top[0].MutableDeviceData(d)
-	class, _ := l.labels.ReadDevice(d, bottom[1])
-	d.Launch(hingeLossTerms, cuda.Each(n), bottom[0].DeviceData(d), class, l.square, terms, l.labels.Classes, n)
-	d.ChannelSum(1, 1, n, terms, 0, loss)
-	d.Scale(1, 1/float32(bottom[0].Num()), loss, loss)
-	return nil
-}
-
-// CheckDevice returns an error if a label was not that of a class.
-func (l *hingeLoss) CheckDevice() error { return l.labels.CheckDevice() }
-
-// BackwardDevice computes the diff of the scores.
-func (l *hingeLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if err := l.spec.NoGradient(propagateDown, 1); err != nil {
-		return err
-	}
-	if !propagateDown[0] {
-		return nil
-	}
-	n, scale := bottom[0].Count(), 1/float32(bottom[0].Num())
-	if l.square {
-		scale *= 2
-	}
-	class, _ := l.labels.OnDevice(d)
-	d.Launch(hingeLossBackward, cuda.Each(n), bottom[0].DeviceData(d), class, l.square, top[0].DeviceDiff(d), scale,
-		bottom[0].MutableDeviceDiff(d), l.labels.Classes, n)
-	return nil
 }

@@ -40,7 +40,6 @@ type flatten struct {
 
 var (
 	_ layers.Layer          = (*flatten)(nil)
-	_ layers.DeviceLayer    = (*flatten)(nil)
 	_ layers.BackwardReader = (*flatten)(nil)
 )
 
@@ -86,19 +85,6 @@ func (l *flatten) BackwardReads() (bottom, top bool) { return false, false }
 func (l *flatten) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
-	}
-	return nil
-}
-
-// ForwardDevice gives the top the numbers of the bottom.
-func (l *flatten) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	return shareOnDevice(d, top[0], bottom[0])
-}
-
-// BackwardDevice gives the bottom the diff of the top.
-func (l *flatten) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[0] {
-		passBackOnDevice(d, bottom[0], top[0])
 	}
 	return nil
 }

@@ -47,7 +47,6 @@ type reshape struct {
 
 var (
 	_ layers.Layer          = (*reshape)(nil)
-	_ layers.DeviceLayer    = (*reshape)(nil)
 	_ layers.BackwardReader = (*reshape)(nil)
 )
 
@@ -164,19 +163,6 @@ func (l *reshape) BackwardReads() (bottom, top bool) { return false, false }
 func (l *reshape) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
-	}
-	return nil
-}
-
-// ForwardDevice gives the top the numbers of the bottom.
-func (l *reshape) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	return shareOnDevice(d, top[0], bottom[0])
-}
-
-// BackwardDevice gives the bottom the diff of the top.
-func (l *reshape) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if propagateDown[0] {
-		passBackOnDevice(d, bottom[0], top[0])
 	}
 	return nil
 }

@@ -34,7 +34,6 @@ type silence struct {
 
 var (
 	_ layers.Layer          = (*silence)(nil)
-	_ layers.DeviceLayer    = (*silence)(nil)
 	_ layers.BackwardReader = (*silence)(nil)
 )
 
@@ -51,21 +50,6 @@ func (l *silence) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bo
 	for i, b := range bottom {
 		if propagateDown[i] {
 			kernel.Fill(l.spec.Env.Workers, 0, b.MutableDiff())
-		}
-	}
-	return nil
-}
-
-// ForwardDevice does nothing.
-func (l *silence) ForwardDevice(_ context.Context, _ *cuda.Device, bottom, top []*blob.Blob) error {
-	return nil
-}
-
-// BackwardDevice sets the diffs of the bottoms to 0.
-func (l *silence) BackwardDevice(_ context.Context, d *cuda.Device, _ []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	for i, b := range bottom {
-		if propagateDown[i] {
-			d.Zero(b.Count(), b.MutableDeviceDiff(d))
 		}
 	}
 	return nil

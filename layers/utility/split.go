@@ -35,7 +35,6 @@ type split struct {
 
 var (
 	_ layers.Layer          = (*split)(nil)
-	_ layers.DeviceLayer    = (*split)(nil)
 	_ layers.BackwardReader = (*split)(nil)
 )
 
@@ -82,33 +81,6 @@ func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	kernel.Add(workers, top[0].Diff(), top[1].Diff(), dx)
 	for _, t := range top[2:] {
 		kernel.Add(workers, dx, t.Diff(), dx)
-	}
-	return nil
-}
-
-// ForwardDevice gives the tops the numbers of the bottom.
-func (l *split) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	for _, t := range top {
-		if err := shareOnDevice(d, t, bottom[0]); err != nil {
-			return l.spec.ErrorAt("", 0, err)
-		}
-	}
-	return nil
-}
-
-// BackwardDevice sets the diff of the bottom to the sum of those of the tops.
-func (l *split) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	n, dx := bottom[0].Count(), bottom[0].MutableDeviceDiff(d)
-	if len(top) == 1 {
-		d.Copy(n, top[0].DeviceDiff(d), dx)
-		return nil
-	}
-	d.Add(n, top[0].DeviceDiff(d), top[1].DeviceDiff(d), dx)
-	for _, t := range top[2:] {
-		d.Add(n, dx, t.DeviceDiff(d), dx)
 	}
 	return nil
 }

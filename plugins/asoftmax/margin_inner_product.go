@@ -10,7 +10,6 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/plugins/margin"
@@ -87,8 +86,7 @@ type marginInnerProduct struct {
 type item struct{ norm, cos float32 }
 
 var (
-	_ layers.Layer       = (*marginInnerProduct)(nil)
-	_ layers.DeviceLayer = (*marginInnerProduct)(nil)
+	_ layers.Layer = (*marginInnerProduct)(nil)
 )
 
 func newMarginInnerProduct(s *layers.Spec) (layers.Layer, error) {
@@ -184,14 +182,4 @@ func (l *marginInnerProduct) coefficients(i int) (p, q float32) {
 	along /= -it.norm
 	length := float32(math.Hypot(float64(across), float64(along)))
 	return across / length, along / length
-}
-
-// ForwardDevice scales the weights and computes the tops.
-func (l *marginInnerProduct) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	return l.ForwardOn(d, bottom, top, true)
-}
-
-// BackwardDevice computes the diff of x and adds to that of the weights.
-func (l *marginInnerProduct) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	return l.BackwardOn(d, top, propagateDown, bottom, true)
 }

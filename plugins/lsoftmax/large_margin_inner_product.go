@@ -9,7 +9,6 @@ import (
 	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/plugins/margin"
@@ -78,8 +77,7 @@ type largeMargin struct {
 type item struct{ normX, normW, cos float32 }
 
 var (
-	_ layers.Layer       = (*largeMargin)(nil)
-	_ layers.DeviceLayer = (*largeMargin)(nil)
+	_ layers.Layer = (*largeMargin)(nil)
 )
 
 func newLargeMargin(s *layers.Spec) (layers.Layer, error) {
@@ -165,14 +163,4 @@ func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDow
 func (l *largeMargin) across(i int) float32 {
 	_, across, _ := margin.Psi(l.Factor, l.items[i].cos)
 	return across
-}
-
-// ForwardDevice computes the tops.
-func (l *largeMargin) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	return l.ForwardOn(d, bottom, top, false)
-}
-
-// BackwardDevice computes the diff of x and adds to that of the weights.
-func (l *largeMargin) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	return l.BackwardOn(d, top, propagateDown, bottom, false)
 }

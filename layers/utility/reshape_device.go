@@ -1,0 +1,24 @@
+package utility
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+var _ layers.DeviceLayer = (*reshape)(nil)
+
+// ForwardDevice gives the top the numbers of the bottom.
+func (l *reshape) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	return shareOnDevice(d, top[0], bottom[0])
+}
+
+// BackwardDevice gives the bottom the diff of the top.
+func (l *reshape) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if propagateDown[0] {
+		passBackOnDevice(d, bottom[0], top[0])
+	}
+	return nil
+}
