@@ -60,7 +60,7 @@ func (r *release) debian(goarch string, program file) error {
 	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
 		return err
 	}
-	return create(filepath.Join(r.out, deb.Default.ConventionalFileName(info)), func(w io.Writer) error {
+	return create(filepath.Join(r.out, r.label("linux", goarch)+".deb"), func(w io.Writer) error {
 		return deb.Default.Package(info, w)
 	})
 }

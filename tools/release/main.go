@@ -5,7 +5,7 @@
 // SOURCE (default: ..) is the root of gocaffe's source. DIR gets an archive for
 // each platform, with the program, the manual, completions for shells and the
 // licenses; a Debian package for each platform that has Linux; the file
-// SHA256SUMS; and NOTES.md, the section of the changelog.
+// SHA256SUMS; and, not in it, NOTES.md, the section of the changelog.
 //
 // The same source and the same version of Go give the same bytes, in whatever
 // folder and on whatever machine. Without -version the version is git's: a tag
@@ -77,6 +77,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if r.version, err = versionOf(ctx, r.source, *name); err != nil {
 		return err
 	}
+	notes, err := r.notes()
+	if err != nil {
+		return err
+	}
 	if r.stage, err = os.MkdirTemp("", "gocaffe-release-*"); err != nil {
 		return err
 	}
@@ -104,12 +108,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 		}
 	}
-	if err := r.notes(); err != nil {
+	sums, err := writeSums(r.out)
+	if err != nil {
 		return err
 	}
-	sums, err := writeSums(r.out)
 	io.WriteString(stdout, sums)
-	return err
+	return os.WriteFile(filepath.Join(r.out, "NOTES.md"), []byte(notes), 0o666)
 }
 
 // emptyFolder makes a folder, and fails if something is in it.

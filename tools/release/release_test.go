@@ -55,13 +55,13 @@ func TestRelease(t *testing.T) {
 		names[2] = label + ".zip"
 	}
 	if runtime.GOOS == "linux" {
-		names = append(names, "gocaffe_1.2.3~test-1_"+runtime.GOARCH+".deb")
+		names = append(names, label+".deb")
 	}
 	for _, name := range names {
 		if first[name] == nil {
 			t.Errorf("there is no %s", name)
 		}
-		if !strings.HasSuffix(name, "SUMS") && !strings.Contains(string(first["SHA256SUMS"]), "  "+name+"\n") {
+		if strings.HasPrefix(name, "gocaffe") && !strings.Contains(string(first["SHA256SUMS"]), "  "+name+"\n") {
 			t.Errorf("SHA256SUMS does not have %s:\n%s", name, first["SHA256SUMS"])
 		}
 	}
@@ -198,14 +198,11 @@ func TestNotes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for version, want := range map[string]string{"v1.1.0": "- new\n", "v1.0.0": "- first\n", "v1.1.1-0.2026": "- soon\n", "v2.0.0": ""} {
-		r := &release{source: dir, out: dir}
+		r := &release{source: dir}
 		r.name = version
-		err := r.notes()
-		if (err == nil) != (want != "") {
-			t.Errorf("%s: error %v", version, err)
-		}
-		if got, _ := os.ReadFile(filepath.Join(dir, "NOTES.md")); want != "" && string(got) != want {
-			t.Errorf("%s: the notes are %q, want %q", version, got, want)
+		got, err := r.notes()
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: the notes are %q, %v, want %q", version, got, err, want)
 		}
 	}
 }

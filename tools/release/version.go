@@ -81,13 +81,13 @@ func gitVersion(git func(...string) (string, error), v version) string {
 	return module.PseudoVersion(semver.Major(older), older, v.date, v.commit)
 }
 
-// notes writes the section of the changelog about the version to NOTES.md.
-// A release without such a section is an error; what is not one yet has the
-// section Unreleased.
-func (r *release) notes() error {
+// notes returns the section of the changelog about the version. A release
+// without such a section is an error; what is not one yet has the section
+// Unreleased.
+func (r *release) notes() (string, error) {
 	text, err := os.ReadFile(filepath.Join(r.source, "CHANGELOG.md"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	heading := "[Unreleased]"
 	if semver.Prerelease(r.name)+semver.Build(r.name) == "" {
@@ -95,10 +95,10 @@ func (r *release) notes() error {
 	}
 	_, section, found := strings.Cut(string(text), "\n## "+heading)
 	if !found {
-		return fmt.Errorf("CHANGELOG.md has no section %s", heading)
+		return "", fmt.Errorf("CHANGELOG.md has no section %s", heading)
 	}
 	_, section, _ = strings.Cut(section, "\n") // after the date
 	section, _, _ = strings.Cut(section, "\n## ")
 	section, _, _ = strings.Cut(section, "\n[Unreleased]: ")
-	return os.WriteFile(filepath.Join(r.out, "NOTES.md"), []byte(strings.TrimSpace(section)+"\n"), 0o666)
+	return strings.TrimSpace(section) + "\n", nil
 }
