@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // A Blob is an array of float32 with a shape, in row-major order, together with
@@ -30,6 +32,13 @@ type memory struct {
 	host    []float32
 	reserve int       // how many numbers to make room for at least, when room is made
 	device  *onDevice // nil if there never was a copy on a device
+	pending atomic.Pointer[pendingFill]
+}
+
+// A pendingFill sets values that nobody has asked for yet.
+type pendingFill struct {
+	once sync.Once
+	fill func(data []float32)
 }
 
 // slice returns the first n numbers, for which it makes room.
@@ -37,12 +46,25 @@ func (m *memory) slice(n int) []float32 {
 	if m == nil { // of a zero Blob
 		return nil
 	}
+	if p := m.pending.Load(); p != nil {
+		p.once.Do(func() {
+			p.fill(m.grow(n))
+			m.pending.Store(nil)
+		})
+	}
+	return m.grow(n)
+}
+
+// grow is slice without what is pending.
+func (m *memory) grow(n int) []float32 {
 	if cap(m.host) < n {
 		grown := make([]float32, n, max(n, m.reserve))
 		copy(grown, m.host)
 		m.host = grown
 	}
-	m.host = m.host[:max(n, len(m.host))]
+	if len(m.host) < n { // several goroutines may read what is there
+		m.host = m.host[:n]
+	}
 	return m.host[:n:n]
 }
 
@@ -153,6 +175,14 @@ func (b *Blob) Data() []float32 { return b.data.read(b.count) }
 // MutableData returns the numbers for writing. It is apart from Data so that a
 // copy elsewhere, on a device, is known to be out of date.
 func (b *Blob) MutableData() []float32 { return b.data.write(b.count) }
+
+// FillLater has the values set by fill when they are first asked for, on the
+// host or on a device: what nobody reads takes neither memory nor time. Until
+// then the shape must stay. Values that were there before are lost.
+func (b *Blob) FillLater(fill func(data []float32)) {
+	b.data = new(memory)
+	b.data.pending.Store(&pendingFill{fill: fill})
+}
 
 // Diff returns the gradient for reading.
 func (b *Blob) Diff() []float32 { return b.diff.read(b.count) }

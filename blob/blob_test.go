@@ -4,7 +4,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
 )
 
 func newBlob(t *testing.T, shape ...int) *Blob {
@@ -207,5 +210,59 @@ func TestStorage(t *testing.T) {
 	c.PlaceData(&s)
 	if !c.SharesData(a) || a.SharesData(b) {
 		t.Error("SharesData is wrong for placed arrays")
+	}
+}
+
+// Values that are set later take nothing until they are read, and are set once,
+// wherever they are read first.
+func TestFillLater(t *testing.T) {
+	count := 0
+	make2 := func() *Blob {
+		b, err := New(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.FillLater(func(data []float32) {
+			count++
+			copy(data, []float32{3, 4})
+		})
+		return b
+	}
+	b := make2()
+	shared, _ := New(2)
+	if err := shared.ShareData(b); err != nil {
+		t.Fatal(err)
+	}
+	if count != 0 || b.HostBytes() != 0 {
+		t.Fatalf("filled %d times, %d bytes held before anybody reads", count, b.HostBytes())
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if got := shared.Data(); !slices.Equal(got, []float32{3, 4}) {
+				t.Errorf("got %v, want [3 4]", got)
+			}
+		})
+	}
+	group.Wait()
+	b.MutableData()[0] = 5
+	if got := b.Data(); count != 1 || !slices.Equal(got, []float32{5, 4}) {
+		t.Errorf("filled %d times, got %v, want once and [5 4]", count, got)
+	}
+
+	count = 0
+	d := newFakeDevice()
+	b = make2()
+	if got := d.at(b.DeviceData(d), 2); count != 1 || !slices.Equal(got, []float32{3, 4}) {
+		t.Errorf("on a device: filled %d times, got %v", count, got)
+	}
+
+	count = 0
+	b = make2()
+	if err := b.FromProto(&caffepb.BlobProto{Shape: &caffepb.BlobShape{Dim: []int64{2}}, Data: []float32{7, 8}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Data(); count != 0 || !slices.Equal(got, []float32{7, 8}) {
+		t.Errorf("weights of a file: filled %d times, got %v, want never and [7 8]", count, got)
 	}
 }

@@ -86,6 +86,9 @@ func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
 	if m == nil || b.count == 0 { // no numbers
 		return 0
 	}
+	if m.pending.Load() != nil {
+		m.slice(b.count)
+	}
 	if m.device == nil {
 		m.attach(d)
 	}

@@ -101,6 +101,9 @@ func (b *Blob) FromProto(p *caffepb.BlobProto, reshape bool) error {
 			return err
 		}
 	}
+	if b.data != nil {
+		b.data.pending.Store(nil)
+	}
 	copy(b.MutableData(), data)
 	if len(diff) > 0 {
 		copy(b.MutableDiff(), diff)

@@ -13,23 +13,25 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// A filler sets the numbers of new weights. check finds what is wrong with its
-// options whatever the blob is; fill fails if the blob does not suit it.
+// A filler sets the values of new weights. check finds what is wrong with its
+// options whatever the shape is, and suits what is wrong with the shape; nil takes
+// every shape. fill sets data, whose shape is that of b.
 type filler struct {
 	check func(p *caffepb.FillerParameter) error
-	fill  func(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error
+	suits func(b *blob.Blob, p *caffepb.FillerParameter) error
+	fill  func(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand)
 }
 
 // fillers has those of Caffe's filler.hpp.
 var fillers = map[string]filler{
-	"constant":          {notSparse, fillConstant},
-	"uniform":           {checkUniform, fillUniform},
-	"gaussian":          {checkGaussian, fillGaussian},
-	"positive_unitball": {notSparse, fillPositiveUnitball},
-	"gaussian_unitball": {notSparse, fillGaussianUnitball},
-	"xavier":            {notSparse, fillXavier},
-	"msra":              {notSparse, fillMSRA},
-	"bilinear":          {notSparse, fillBilinear},
+	"constant":          {notSparse, nil, fillConstant},
+	"uniform":           {checkUniform, nil, fillUniform},
+	"gaussian":          {checkGaussian, suitsSparse, fillGaussian},
+	"positive_unitball": {notSparse, nil, fillPositiveUnitball},
+	"gaussian_unitball": {notSparse, nil, fillGaussianUnitball},
+	"xavier":            {notSparse, nil, fillXavier},
+	"msra":              {notSparse, nil, fillMSRA},
+	"bilinear":          {notSparse, suitsBilinear, fillBilinear},
 }
 
 // fillerNames has the order in which Caffe's documentation lists them.
@@ -39,13 +41,36 @@ var fillerNames = []string{"constant", "uniform", "gaussian", "positive_unitball
 // its own: Caffe's cannot be had without boost's generators. A nil p fills with
 // zeros, as an absent filler does.
 func Fill(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
+	if err := suitsFiller(b, p); err != nil {
+		return err
+	}
+	fillers[p.GetType()].fill(b.MutableData(), b, p, r)
+	return nil
+}
+
+// FillLater is Fill for values that are set when they are first read. Errors come
+// at once.
+func FillLater(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
+	if err := suitsFiller(b, p); err != nil {
+		return err
+	}
+	b.FillLater(func(data []float32) { fillers[p.GetType()].fill(data, b, p, r) })
+	return nil
+}
+
+// suitsFiller returns an error if the options of a filler are wrong or do not
+// suit the shape of b.
+func suitsFiller(b *blob.Blob, p *caffepb.FillerParameter) error {
 	if err := checkFiller(p); err != nil {
 		return err
 	}
 	if b.Count() == 0 {
 		return fmt.Errorf("blob of shape %v has no numbers to fill", b.Shape())
 	}
-	return fillers[p.GetType()].fill(b, p, r)
+	if f := fillers[p.GetType()]; f.suits != nil {
+		return f.suits(b, p)
+	}
+	return nil
 }
 
 func checkFiller(p *caffepb.FillerParameter) error {
@@ -90,7 +115,7 @@ func (s *Spec) NewParam(i int, sizeField, fillerField string, p *caffepb.FillerP
 	}
 	stored := s.Param.GetBlobs()
 	if len(stored) == 0 {
-		if err := Fill(b, p, s.Rand(fmt.Sprintf("param %d", i))); err != nil {
+		if err := FillLater(b, p, s.Rand(fmt.Sprintf("param %d", i))); err != nil {
 			return nil, s.ErrorAt(fillerField, 0, fmt.Errorf("filler %q: %w", p.GetType(), err))
 		}
 		return b, nil
@@ -111,12 +136,10 @@ func notSparse(p *caffepb.FillerParameter) error {
 	return nil
 }
 
-func fillConstant(b *blob.Blob, p *caffepb.FillerParameter, _ Rand) error {
-	data := b.MutableData()
+func fillConstant(data []float32, b *blob.Blob, p *caffepb.FillerParameter, _ Rand) {
 	for i := range data {
 		data[i] = p.GetValue()
 	}
-	return nil
 }
 
 func checkUniform(p *caffepb.FillerParameter) error {
@@ -126,9 +149,8 @@ func checkUniform(p *caffepb.FillerParameter) error {
 	return notSparse(p)
 }
 
-func fillUniform(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
-	r.Uniform(b.MutableData(), p.GetMin(), p.GetMax(), 0)
-	return nil
+func fillUniform(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
+	r.Uniform(data, p.GetMin(), p.GetMax(), 0)
 }
 
 func checkGaussian(p *caffepb.FillerParameter) error {
@@ -141,17 +163,20 @@ func checkGaussian(p *caffepb.FillerParameter) error {
 	return nil
 }
 
-// fillGaussian leaves, if sparse is given, so many weights of each input other
-// than zero, on average.
-func fillGaussian(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
-	sparse := int(p.GetSparse())
-	if sparse > -1 && (b.Axes() == 0 || sparse > b.Num()) {
+func suitsSparse(b *blob.Blob, p *caffepb.FillerParameter) error {
+	if sparse := int(p.GetSparse()); sparse > -1 && (b.Axes() == 0 || sparse > b.Num()) {
 		return fmt.Errorf("sparse %d is more than the %d outputs of shape %v", sparse, b.Num(), b.Shape())
 	}
-	data := b.MutableData()
+	return nil
+}
+
+// fillGaussian leaves, if sparse is given, so many weights of each input other
+// than zero, on average.
+func fillGaussian(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
+	sparse := int(p.GetSparse())
 	r.Gaussian(data, p.GetMean(), p.GetStd(), 0)
 	if sparse == -1 {
-		return nil
+		return
 	}
 	keep := uint64(float64(sparse) / float64(b.Num()) * (1 << 32)) // of 2³² words
 	words := make([]uint32, len(data))
@@ -161,12 +186,10 @@ func fillGaussian(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
 			data[i] = 0
 		}
 	}
-	return nil
 }
 
 // fillPositiveUnitball makes the numbers of each output positive with sum 1.
-func fillPositiveUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) error {
-	data := b.MutableData()
+func fillPositiveUnitball(data []float32, b *blob.Blob, _ *caffepb.FillerParameter, r Rand) {
 	r.Uniform(data, 0, 1, 0)
 	for row := range slices.Chunk(data, len(data)/b.Num()) {
 		var sum float32
@@ -177,18 +200,15 @@ func fillPositiveUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) erro
 			row[i] /= sum
 		}
 	}
-	return nil
 }
 
 // fillGaussianUnitball gives the numbers of each output a random direction and
 // the length 1, as the filler of NormFace's Caffe does.
-func fillGaussianUnitball(b *blob.Blob, _ *caffepb.FillerParameter, r Rand) error {
-	data := b.MutableData()
+func fillGaussianUnitball(data []float32, b *blob.Blob, _ *caffepb.FillerParameter, r Rand) {
 	r.Gaussian(data, 0, 1, 0)
 	for row := range slices.Chunk(data, len(data)/b.Num()) {
 		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-12)), row, row)
 	}
-	return nil
 }
 
 // fans returns the number that xavier and msra divide by. The inputs of an
@@ -210,34 +230,34 @@ func fans(b *blob.Blob, norm caffepb.FillerParameter_VarianceNorm) float64 {
 // fillXavier is the initialization of Glorot and Bengio ("Understanding the
 // difficulty of training deep feedforward neural networks", 2010) with the
 // variance 1/fan.
-func fillXavier(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
+func fillXavier(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
 	limit := float32(math.Sqrt(3 / fans(b, p.GetVarianceNorm())))
-	r.Uniform(b.MutableData(), -limit, limit, 0)
-	return nil
+	r.Uniform(data, -limit, limit, 0)
 }
 
 // fillMSRA is the initialization of He et al. ("Delving deep into rectifiers",
 // 2015) with the variance 2/fan.
-func fillMSRA(b *blob.Blob, p *caffepb.FillerParameter, r Rand) error {
-	r.Gaussian(b.MutableData(), 0, float32(math.Sqrt(2/fans(b, p.GetVarianceNorm()))), 0)
+func fillMSRA(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
+	r.Gaussian(data, 0, float32(math.Sqrt(2/fans(b, p.GetVarianceNorm()))), 0)
+}
+
+func suitsBilinear(b *blob.Blob, _ *caffepb.FillerParameter) error {
+	if b.Axes() != 4 || b.Dim(2) != b.Dim(3) {
+		return fmt.Errorf("blob has shape %v, want 4 axes and the last two equal", b.Shape())
+	}
 	return nil
 }
 
 // fillBilinear makes every kernel that of bilinear interpolation, for a
 // Deconvolution that enlarges pictures.
-func fillBilinear(b *blob.Blob, _ *caffepb.FillerParameter, _ Rand) error {
-	if b.Axes() != 4 || b.Dim(2) != b.Dim(3) {
-		return fmt.Errorf("blob has shape %v, want 4 axes and the last two equal", b.Shape())
-	}
+func fillBilinear(data []float32, b *blob.Blob, _ *caffepb.FillerParameter, _ Rand) {
 	k := b.Dim(3)
 	f := (k + 1) / 2
 	c := float32(float64(k-1) / float64(2*f))
 	weight := func(i int) float32 {
 		return 1 - float32(math.Abs(float64(float32(i)/float32(f)-c)))
 	}
-	data := b.MutableData()
 	for i := range data {
 		data[i] = weight(i%k) * weight(i/k%k)
 	}
-	return nil
 }

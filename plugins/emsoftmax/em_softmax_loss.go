@@ -202,20 +202,25 @@ func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
 	if len(l.spec.Param.GetBlobs()) > 0 {
 		return nil
 	}
-	for i := range v {
-		one, err := blob.New(l.k, l.d)
-		if err != nil {
-			return l.spec.ErrorAt(sizeField, 0, err)
-		}
-		purpose := "param 0"
-		if i > 0 {
-			purpose = fmt.Sprintf("param 0 of classifier %d", i)
-		}
-		if err := layers.Fill(one, l.options.WeightFiller, l.spec.Rand(purpose)); err != nil {
-			return l.spec.ErrorAt(fillerField, 0, fmt.Errorf("filler %q: %w", l.options.WeightFiller.GetType(), err))
-		}
-		copy(weights.MutableData()[i*l.k*l.d:], one.Data())
+	// Each classifier has random weights of its own.
+	one, err := blob.New(l.k, l.d)
+	if err != nil {
+		return l.spec.ErrorAt(sizeField, 0, err)
 	}
+	filler := l.options.WeightFiller
+	if err := layers.FillLater(one, filler, l.spec.Rand("param 0")); err != nil {
+		return l.spec.ErrorAt(fillerField, 0, fmt.Errorf("filler %q: %w", filler.GetType(), err))
+	}
+	weights.FillLater(func(data []float32) {
+		for i := range v {
+			purpose := "param 0"
+			if i > 0 {
+				purpose = fmt.Sprintf("param 0 of classifier %d", i)
+			}
+			layers.Fill(one, filler, l.spec.Rand(purpose)) // fits, as FillLater has found
+			copy(data[i*l.k*l.d:], one.Data())
+		}
+	})
 	return nil
 }
 
