@@ -1,6 +1,7 @@
 package npy
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -199,10 +200,23 @@ func TestReadFileRefuses(t *testing.T) {
 	good := archive(t, []Array{counting(2, 3)})
 	damaged := bytes.Clone(good)
 	damaged[bytes.Index(damaged, []byte("\n"))+4] ^= 1 // in an element
+	var longer bytes.Buffer
+	w := zip.NewWriter(&longer)
+	entry, err := w.Create("x.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := entry.Write(append(write(t, counting(2)), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		contents []byte
 		want     string
 	}{
+		"longer":  {longer.Bytes(), `longer: array "x": npy: there is more than the array`},
 		"text":    {[]byte("text"), "text: not a .npz file or a damaged one: zip: not a valid zip file"},
 		"short":   {good[:len(good)-10], "short: not a .npz file or a damaged one: zip: not a valid zip file"},
 		"damaged": {damaged, `damaged: array "a/0.0": zip: checksum error`},
