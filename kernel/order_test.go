@@ -48,6 +48,8 @@ func TestArguments(t *testing.T) {
 		{"ChannelNormalizeBackward", []float64{2 * (6 - 11./3 + 2./3), 2 * (-3 - 11./3), 2 * (8 - 11./3 - 2./3)}, func(y []float32) {
 			kernel.ChannelNormalizeBackward(nil, 1, 1, 3, []float32{1, 0, -1}, []float32{2}, x[:3], y)
 		}},
+		{"CopyRows", []float64{0, -3, 8, 0, 2, -4}, func(y []float32) { kernel.CopyRows(nil, 2, 2, x[1:], 3, y[1:], 3) }},
+		{"CopyRows to other distances", []float64{6, 0, 8, 0, 2}, func(y []float32) { kernel.CopyRows(nil, 3, 1, x, 2, y, 2) }},
 		{"Softmax", []float64{1 / (1 + math.Exp(1-6)), 1 / (1 + math.Exp(2+3)), 1 / (1 + math.Exp(-4-8)),
 			1 / (1 + math.Exp(6-1)), 1 / (1 + math.Exp(-3-2)), 1 / (1 + math.Exp(8+4))},
 			func(y []float32) { kernel.Softmax(nil, 1, 2, 3, x, y) }},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -33,15 +34,7 @@ Caffe: concat_layer.cpp`,
 }
 
 // concat is described by its registration.
-type concat struct {
-	layers.OnRecordableDevice
-	spec *layers.Spec
-	axis axisOption
-
-	at, rows int   // the axis, and the count before it
-	shape    []int // of the top
-	copier   *copier
-}
+type concat struct{ pieces }
 
 var (
 	_ layers.Layer          = (*concat)(nil)
@@ -50,26 +43,24 @@ var (
 
 func newConcat(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetConcatParam()
-	axis, err := newAxisOption(spec, "concat_param", "concat_dim", p.GetAxis(), p != nil && p.Axis != nil, p.GetConcatDim(), p != nil && p.ConcatDim != nil)
+	if p == nil {
+		p = new(caffepb.ConcatParameter)
+	}
+	pieces, err := newPieces(spec, "concat_param", p.Axis, "concat_dim", p.ConcatDim)
 	if err != nil {
 		return nil, err
 	}
-	return &concat{spec: spec, axis: axis, copier: newCopier()}, nil
+	return &concat{pieces}, nil
 }
-
-func (l *concat) SetUp(bottom, top []*blob.Blob) error { return nil }
 
 func (l *concat) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
 	first := bottom[0]
-	var err error
-	if l.at, err = l.axis.of(l.spec, first); err != nil {
+	if err := l.measure(first); err != nil {
 		return err
 	}
-	l.rows = first.CountRange(0, l.at)
-	l.shape = append(l.shape[:0], first.Shape()...)
 	for i, b := range bottom[1:] {
 		if !l.fits(first, b) {
 			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("got shape %v, want that of the first bottom, %v, except for axis %d", b.Shape(), first.Shape(), l.at))
@@ -85,7 +76,7 @@ func (l *concat) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// fits tells whether two bottoms differ at most in the axis.
+// fits reports whether two bottoms differ at most in the axis.
 func (l *concat) fits(a, b *blob.Blob) bool {
 	if a.Axes() != b.Axes() {
 		return false
@@ -102,35 +93,16 @@ func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if len(bottom) == 1 {
 		return top[0].ShareData(bottom[0])
 	}
-	y, step := top[0].MutableData(), top[0].CountFrom(l.at)
-	offset := 0
-	for _, b := range bottom {
-		width := b.CountFrom(l.at)
-		l.copier.copy(l.spec.Env.Workers, y[offset:], step, b.Data(), width, l.rows, width)
-		offset += width
-	}
+	l.join(data, bottom, top[0])
 	return nil
 }
 
-// BackwardReads returns that Backward reads no data.
-func (l *concat) BackwardReads() (bottom, top bool) { return false, false }
-
 func (l *concat) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	workers := l.spec.Env.Workers
-	if len(bottom) == 1 {
-		if propagateDown[0] {
-			passBack(workers, bottom[0], top[0])
-		}
-		return nil
-	}
-	dy, step := top[0].Diff(), top[0].CountFrom(l.at)
-	offset := 0
-	for i, b := range bottom {
-		width := b.CountFrom(l.at)
-		if propagateDown[i] {
-			l.copier.copy(workers, b.MutableDiff(), width, dy[offset:], step, l.rows, width)
-		}
-		offset += width
+	switch {
+	case len(bottom) > 1:
+		l.cut(diff, top[0], propagateDown, bottom)
+	case propagateDown[0]:
+		passBack(l.spec.Env.Workers, bottom[0], top[0])
 	}
 	return nil
 }

@@ -15,30 +15,17 @@ func (l *concat) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []
 	if len(bottom) == 1 {
 		return shareOnDevice(d, top[0], bottom[0])
 	}
-	y, step := top[0].MutableDeviceData(d), top[0].CountFrom(l.at)
-	for _, b := range bottom {
-		width := b.CountFrom(l.at)
-		d.CopyRows(l.rows, width, b.DeviceData(d), width, y, step)
-		y = y.At(width)
-	}
+	l.joinDevice(d, deviceData, bottom, top[0])
 	return nil
 }
 
 // BackwardDevice computes the diffs of the bottoms.
 func (l *concat) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if len(bottom) == 1 {
-		if propagateDown[0] {
-			passBackOnDevice(d, bottom[0], top[0])
-		}
-		return nil
-	}
-	dy, step := top[0].DeviceDiff(d), top[0].CountFrom(l.at)
-	for i, b := range bottom {
-		width := b.CountFrom(l.at)
-		if propagateDown[i] {
-			d.CopyRows(l.rows, width, dy, step, b.MutableDeviceDiff(d), width)
-		}
-		dy = dy.At(width)
+	switch {
+	case len(bottom) > 1:
+		l.cutDevice(d, deviceDiff, top[0], propagateDown, bottom)
+	case propagateDown[0]:
+		passBackOnDevice(d, bottom[0], top[0])
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -35,14 +36,8 @@ Caffe: slice_layer.cpp`,
 
 // slice is described by its registration.
 type slice struct {
-	layers.OnRecordableDevice
-	spec   *layers.Spec
-	axis   axisOption
+	pieces
 	points []int
-
-	at, rows int   // the axis, and the count before it
-	shape    []int // of a top
-	copier   *copier
 }
 
 var (
@@ -52,27 +47,26 @@ var (
 
 func newSlice(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetSliceParam()
-	axis, err := newAxisOption(spec, "slice_param", "slice_dim", p.GetAxis(), p != nil && p.Axis != nil, p.GetSliceDim(), p != nil && p.SliceDim != nil)
+	if p == nil {
+		p = new(caffepb.SliceParameter)
+	}
+	pieces, err := newPieces(spec, "slice_param", p.Axis, "slice_dim", p.SliceDim)
 	if err != nil {
 		return nil, err
 	}
-	l := &slice{spec: spec, axis: axis, copier: newCopier()}
+	l := &slice{pieces: pieces}
 	previous := 0
-	for i, point := range p.GetSlicePoint() {
+	for i, point := range p.SlicePoint {
 		if int(point) <= previous {
 			return nil, spec.ErrorAt("slice_param.slice_point", i, fmt.Errorf("got slice_point %d, want more than %d: the points rise", point, previous))
 		}
 		previous = int(point)
 		l.points = append(l.points, previous)
 	}
-	return l, nil
-}
-
-func (l *slice) SetUp(bottom, top []*blob.Blob) error {
-	if n := len(l.points); n != 0 && n != len(top)-1 {
-		return l.spec.Errorf("slice_param.slice_point", "got %d slice points for %d tops, want %d or none", n, len(top), len(top)-1)
+	if n, tops := len(l.points), len(spec.Param.GetTop()); n != 0 && n != tops-1 {
+		return nil, spec.Errorf("slice_param.slice_point", "got %d slice points for %d tops, want %d or none", n, tops, tops-1)
 	}
-	return nil
+	return l, nil
 }
 
 func (l *slice) Reshape(bottom, top []*blob.Blob) error {
@@ -80,17 +74,15 @@ func (l *slice) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	x := bottom[0]
-	var err error
-	if l.at, err = l.axis.of(l.spec, x); err != nil {
+	if err := l.measure(x); err != nil {
 		return err
 	}
-	l.rows = x.CountRange(0, l.at)
-	if err := l.check(x.Dim(l.at), len(top)); err != nil {
+	size := x.Dim(l.at)
+	if err := l.check(size, len(top)); err != nil {
 		return err
 	}
-	l.shape = append(l.shape[:0], x.Shape()...)
 	for i, t := range top {
-		l.shape[l.at] = l.size(i, x.Dim(l.at), len(top))
+		l.shape[l.at] = l.size(i, size, len(top))
 		if err := t.Reshape(l.shape...); err != nil {
 			return l.spec.ErrorAt("", 0, err)
 		}
@@ -101,13 +93,13 @@ func (l *slice) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// check tells why an axis of the given size cannot be cut, if it cannot. The
-// last piece, but no other, may be empty.
+// check returns an error if an axis of the given size cannot be cut. The last
+// piece, but no other, may be empty.
 func (l *slice) check(size, tops int) error {
 	n := len(l.points)
 	switch {
 	case n == 0 && size%tops != 0:
-		return l.spec.Errorf(l.axis.field, "got axis %d of size %d for %d tops, want a multiple of %d, or slice points", l.at, size, tops, tops)
+		return l.spec.Errorf(l.option, "got axis %d of size %d for %d tops, want a multiple of %d, or slice points", l.at, size, tops, tops)
 	case n > 0 && (l.points[n-1] > size || tops > size):
 		return l.spec.ErrorAt("slice_param.slice_point", n-1, fmt.Errorf("got last slice_point %d of %d tops, want both at most %d, the size of axis %d",
 			l.points[n-1], tops, size, l.at))
@@ -134,33 +126,17 @@ func (l *slice) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if len(top) == 1 {
 		return top[0].ShareData(bottom[0])
 	}
-	x, step := bottom[0].Data(), bottom[0].CountFrom(l.at)
-	offset := 0
-	for _, t := range top {
-		width := t.CountFrom(l.at)
-		l.copier.copy(l.spec.Env.Workers, t.MutableData(), width, x[offset:], step, l.rows, width)
-		offset += width
-	}
+	l.cut(data, bottom[0], nil, top)
 	return nil
 }
 
-// BackwardReads returns that Backward reads no data.
-func (l *slice) BackwardReads() (bottom, top bool) { return false, false }
-
 func (l *slice) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	if len(top) == 1 {
+	switch {
+	case !propagateDown[0]:
+	case len(top) > 1:
+		l.join(diff, top, bottom[0])
+	default:
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
-		return nil
-	}
-	dx, step := bottom[0].MutableDiff(), bottom[0].CountFrom(l.at)
-	offset := 0
-	for _, t := range top {
-		width := t.CountFrom(l.at)
-		l.copier.copy(l.spec.Env.Workers, dx[offset:], step, t.Diff(), width, l.rows, width)
-		offset += width
 	}
 	return nil
 }

@@ -15,29 +15,18 @@ func (l *slice) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 	if len(top) == 1 {
 		return shareOnDevice(d, top[0], bottom[0])
 	}
-	x, step := bottom[0].DeviceData(d), bottom[0].CountFrom(l.at)
-	for _, t := range top {
-		width := t.CountFrom(l.at)
-		d.CopyRows(l.rows, width, x, step, t.MutableDeviceData(d), width)
-		x = x.At(width)
-	}
+	l.cutDevice(d, deviceData, bottom[0], nil, top)
 	return nil
 }
 
 // BackwardDevice computes the diff of the bottom.
 func (l *slice) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	if len(top) == 1 {
+	switch {
+	case !propagateDown[0]:
+	case len(top) > 1:
+		l.joinDevice(d, deviceDiff, top, bottom[0])
+	default:
 		passBackOnDevice(d, bottom[0], top[0])
-		return nil
-	}
-	dx, step := bottom[0].MutableDeviceDiff(d), bottom[0].CountFrom(l.at)
-	for _, t := range top {
-		width := t.CountFrom(l.at)
-		d.CopyRows(l.rows, width, t.DeviceDiff(d), width, dx, step)
-		dx = dx.At(width)
 	}
 	return nil
 }

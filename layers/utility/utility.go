@@ -8,6 +8,9 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
+// partSize is the number of elements that one part of a parallel loop works on.
+const partSize = 1 << 14
+
 // share makes y, of the same count, another view of the numbers and of the
 // gradient of x.
 func share(y, x *blob.Blob) error {
