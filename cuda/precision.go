@@ -19,6 +19,7 @@ const (
 
 var precisionNames = [...]string{FP32: "fp32", TF32: "tf32", BF16: "bf16"}
 
+// String returns the name that ParsePrecision reads.
 func (p Precision) String() string { return precisionNames[p] }
 
 // ParsePrecision reads "fp32", "tf32" or "bf16".

@@ -24,6 +24,7 @@ type Source interface {
 	// source is closed.
 	Record(i int, scratch *[]byte) (key, value []byte, err error)
 
+	// Close closes the database; records that were returned are invalid then.
 	Close() error
 }
 

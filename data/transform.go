@@ -42,6 +42,7 @@ type OptionError struct {
 	Err   error
 }
 
+// Error returns the error after the name of the field.
 func (e *OptionError) Error() string { return "transform_param." + e.Field + ": " + e.Err.Error() }
 
 // Unwrap returns the error without the field.

@@ -14,7 +14,9 @@ import (
 // d, and with addresses from the blobs' methods with Device in their name. They
 // need not look for errors of the device: who calls them does, with d.Check.
 type DeviceLayer interface {
+	// ForwardDevice computes the tops from the bottoms.
 	ForwardDevice(ctx context.Context, d *cuda.Device, bottom, top []*blob.Blob) error
+	// BackwardDevice computes the gradients of weights and bottoms.
 	BackwardDevice(ctx context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error
 
 	// DeviceMode says what the two methods can do with the options of the layer

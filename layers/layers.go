@@ -100,6 +100,7 @@ type Stateful interface {
 
 // Closer is a layer that holds files, goroutines or memory outside of Go.
 type Closer interface {
+	// Close gives them back; the layer is not used again.
 	Close() error
 }
 

@@ -52,15 +52,20 @@ type Driver interface {
 	// Version is the newest CUDA version that the driver supports: 12040 is 12.4.
 	Version() int
 
+	// DeviceCount returns the number of devices.
 	DeviceCount() (int, error)
+	// DeviceName returns the name of the product: "NVIDIA A100-SXM4-40GB".
 	DeviceName(d Device) (string, error)
-	DeviceTotalMem(d Device) (uint64, error) // bytes
+	// DeviceTotalMem returns the size of the device's memory in bytes.
+	DeviceTotalMem(d Device) (uint64, error)
+	// DeviceAttribute returns a property of the device.
 	DeviceAttribute(a Attribute, d Device) (int, error)
 
 	// PrimaryRetain returns the one context of a device that all libraries in
 	// the process share (cuBLAS and cuDNN use it too). Each PrimaryRetain needs
 	// a PrimaryRelease; with the last the context and all it holds goes away.
 	PrimaryRetain(d Device) (Context, error)
+	// PrimaryRelease ends one PrimaryRetain.
 	PrimaryRelease(d Device) error
 	// SetCurrent makes c the current context of the calling thread; zero: none.
 	SetCurrent(c Context) error
@@ -69,52 +74,69 @@ type Driver interface {
 
 	// StreamCreate makes a stream that does not wait for the default stream.
 	StreamCreate() (Stream, error)
+	// StreamDestroy destroys s once its work is done; it does not wait for that.
 	StreamDestroy(s Stream) error
+	// StreamSynchronize waits for all work of s.
 	StreamSynchronize(s Stream) error
 	// StreamWaitEvent lets later work of s wait for what e recorded last.
 	StreamWaitEvent(s Stream, e Event) error
 
 	// EventCreate makes an event; only one with timing can be in EventElapsed.
 	EventCreate(timing bool) (Event, error)
+	// EventDestroy destroys e.
 	EventDestroy(e Event) error
+	// EventRecord puts e behind the work that s has so far.
 	EventRecord(e Event, s Stream) error
+	// EventSynchronize waits for the work before the last EventRecord.
 	EventSynchronize(e Event) error
 	// EventDone says whether the work before the last EventRecord is done.
 	EventDone(e Event) (bool, error)
 	// EventElapsed is the time from one recorded event to another in ms.
 	EventElapsed(start, end Event) (float32, error)
 
+	// MemAlloc allocates memory of the current context's device.
 	MemAlloc(bytes uint64) (Ptr, error)
+	// MemFree frees what MemAlloc returned.
 	MemFree(p Ptr) error
+	// MemInfo returns how many bytes the current context's device has.
 	MemInfo() (free, total uint64, err error)
 	// Memset32Async writes n times the 32 bits of value; p is a multiple of 4.
 	Memset32Async(p Ptr, value uint32, n uint64, s Stream) error
 
-	// The copies return when the bytes have arrived. They do not wait for the
-	// streams of StreamCreate.
+	// CopyToDevice copies from the host. It returns when the bytes have arrived,
+	// and does not wait for the streams of StreamCreate.
 	CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error
+	// CopyToHost is CopyToDevice in the other direction.
 	CopyToHost(dst unsafe.Pointer, src Ptr, bytes uint64) error
+	// CopyOnDevice is CopyToDevice within the device's memory.
 	CopyOnDevice(dst, src Ptr, bytes uint64) error
-	// The copies on a stream. Host memory must come from HostAlloc: Go may not
-	// hold the address of its own memory outside of a call.
+	// CopyToDeviceAsync puts a copy into s. Host memory must come from HostAlloc:
+	// Go may not hold the address of its own memory outside of a call.
 	CopyToDeviceAsync(dst Ptr, src unsafe.Pointer, bytes uint64, s Stream) error
+	// CopyToHostAsync is CopyToDeviceAsync in the other direction.
 	CopyToHostAsync(dst unsafe.Pointer, src Ptr, bytes uint64, s Stream) error
+	// CopyOnDeviceAsync is CopyToDeviceAsync within the device's memory.
 	CopyOnDeviceAsync(dst, src Ptr, bytes uint64, s Stream) error
 
 	// HostAlloc returns pinned host memory, which is not Go's: HostFree gives
 	// it back.
 	HostAlloc(bytes uint64) (unsafe.Pointer, error)
+	// HostFree frees what HostAlloc returned.
 	HostFree(p unsafe.Pointer) error
 
 	// ModuleLoad compiles PTX for the current context's device. If that fails,
 	// the compiler's messages are in the error.
 	ModuleLoad(ptx string) (Module, error)
+	// ModuleUnload unloads a module and its kernels.
 	ModuleUnload(m Module) error
+	// ModuleFunction finds a kernel of a module by its name.
 	ModuleFunction(m Module, name string) (Function, error)
 	// FunctionParams returns the sizes of a kernel's parameters in bytes. A
 	// driver before 12.4 does not tell: NotSupported.
 	FunctionParams(f Function) ([]int, error)
+	// FunctionAttribute returns a property of a kernel.
 	FunctionAttribute(a FunctionAttribute, f Function) (int, error)
+	// SetFunctionAttribute changes a property of a kernel.
 	SetFunctionAttribute(a FunctionAttribute, f Function, value int) error
 
 	// Launch starts a kernel. params[i] points to argument i, in the size and
@@ -126,10 +148,15 @@ type Driver interface {
 	// CaptureBegin lets s record what is put into it instead of doing it, until
 	// CaptureEnd. Other threads are not restricted (thread local mode).
 	CaptureBegin(s Stream) error
+	// CaptureEnd returns what s has recorded since CaptureBegin.
 	CaptureEnd(s Stream) (Graph, error)
+	// GraphInstantiate prepares a recorded graph for GraphLaunch.
 	GraphInstantiate(g Graph) (GraphExec, error)
+	// GraphLaunch puts the work of a graph into s.
 	GraphLaunch(x GraphExec, s Stream) error
+	// GraphDestroy destroys a graph; what GraphInstantiate made of it stays.
 	GraphDestroy(g Graph) error
+	// GraphExecDestroy destroys what GraphInstantiate made.
 	GraphExecDestroy(x GraphExec) error
 }
 

@@ -170,6 +170,7 @@ type Error struct {
 	Text string // what the code means
 }
 
+// Error returns the call, what its code means, and the code.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s (%d)", e.Call, e.Text, e.Code) }
 
 // Math says how products of float32 are taken.

@@ -90,6 +90,7 @@ type TooManyBadError struct {
 	MaxBad     float64 // share of records that may be bad
 }
 
+// Error returns how many records were left out, and of which database.
 func (e *TooManyBadError) Error() string {
 	why := ""
 	if e.Bad < e.Total {

@@ -19,6 +19,7 @@ import (
 type Files interface {
 	// ReadFile reads a file into buf, which grows as needed.
 	ReadFile(name string, buf []byte) ([]byte, error)
+	// Close closes the folder or archive and removes what was unpacked of it.
 	Close() error
 }
 

@@ -118,7 +118,42 @@ func TestCompareAPI(t *testing.T) {
 // exportedAPI returns the declarations of every public package by its path
 // below the module. They are those of linux/amd64 on every machine.
 func exportedAPI(root string) (map[string][]string, error) {
-	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Name,Export,Module", "./...")
+	packages, err := listPackages(root)
+	if err != nil {
+		return nil, err
+	}
+	exports := make(map[string]string)
+	for _, p := range packages {
+		exports[p.ImportPath] = p.Export
+	}
+	imports := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
+	api := make(map[string][]string)
+	for _, p := range packages {
+		if !p.public() {
+			continue
+		}
+		pkg, err := imports.Import(p.ImportPath)
+		if err != nil {
+			return nil, err
+		}
+		api[strings.TrimPrefix(p.ImportPath, module)] = declarations(pkg)
+	}
+	return api, nil
+}
+
+// A listed is a package as go list describes it.
+type listed struct {
+	ImportPath, Name, Dir, Export string
+	GoFiles                       []string
+	Module                        *struct{ Main bool }
+}
+
+// listPackages returns the packages of the module and all that they import,
+// compiled for linux/amd64.
+func listPackages(root string) ([]listed, error) {
+	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Name,Dir,Export,GoFiles,Module", "./...")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 	var stderr bytes.Buffer
@@ -127,41 +162,24 @@ func exportedAPI(root string) (map[string][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w\n%s", err, stderr.Bytes())
 	}
-	exports := make(map[string]string)
-	var public []string
+	var packages []listed
 	for list := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct {
-			ImportPath, Name, Export string
-			Module                   *struct{ Main bool }
-		}
+		var p listed
 		if err := list.Decode(&p); err == io.EOF {
-			break
+			return packages, nil
 		} else if err != nil {
 			return nil, err
 		}
-		exports[p.ImportPath] = p.Export
-		if p.Module != nil && p.Module.Main && p.Export != "" && isPublic(p.ImportPath, p.Name) {
-			public = append(public, p.ImportPath)
-		}
+		packages = append(packages, p)
 	}
-	imports := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
-		return os.Open(exports[path])
-	})
-	api := make(map[string][]string)
-	for _, path := range public {
-		pkg, err := imports.Import(path)
-		if err != nil {
-			return nil, err
-		}
-		api[strings.TrimPrefix(path, module)] = declarations(pkg)
-	}
-	return api, nil
 }
 
-// isPublic reports whether other modules may import a package.
-func isPublic(path, name string) bool {
-	elements := strings.Split(path, "/")
-	return name != "main" && !slices.Contains(elements, "internal") && !slices.Contains(elements, "examples")
+// public reports whether a package is one of the module that others may import.
+// A package of tests alone has nothing to import.
+func (p listed) public() bool {
+	elements := strings.Split(p.ImportPath, "/")
+	return p.Module != nil && p.Module.Main && p.Export != "" && p.Name != "main" &&
+		!slices.Contains(elements, "internal") && !slices.Contains(elements, "examples")
 }
 
 // declarations returns the package clause and, sorted, a line for each exported
