@@ -292,7 +292,7 @@ func numpy(t *testing.T) string {
 			return python
 		}
 	}
-	if os.Getenv("CI") != "" {
+	if os.Getenv("CI") != "" && !testing.Short() {
 		t.Fatal("CI promises a python3 with NumPy, and there is none")
 	}
 	t.Skip("SKIPPED: no python3 with NumPy (apt-get install python3-numpy)")
