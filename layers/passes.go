@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -22,4 +23,12 @@ func (c *PassCount) SetState(state []byte) error {
 	}
 	c.Passes = n
 	return nil
+}
+
+// Power returns (1 + gamma Passes)^power, by which layers change a number while they
+// are trained. The base is rounded to float32, as Caffe's forks round it, since the
+// power enlarges the difference. A gamma of 0 or more keeps the result from being NaN.
+func (c *PassCount) Power(gamma, power float32) float32 {
+	base := 1 + float32(gamma*float32(c.Passes))
+	return float32(math.Pow(float64(base), float64(power)))
 }

@@ -1,8 +1,6 @@
 package margin
 
 import (
-	"math"
-
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -25,7 +23,5 @@ func NewSchedule(o Options) Schedule {
 func (s *Schedule) Next() float32 {
 	s.Passes++
 	o := s.options
-	base := 1 + float32(o.Gamma*float32(s.Passes)) // rounded as the forks round it, which power enlarges
-	lambda := o.Base * float32(math.Pow(float64(base), -float64(o.Power)))
-	return max(lambda, o.LambdaMin)
+	return max(o.Base*s.Power(o.Gamma, -o.Power), o.LambdaMin)
 }

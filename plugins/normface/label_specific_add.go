@@ -2,7 +2,6 @@ package normface
 
 import (
 	"context"
-	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -52,12 +51,8 @@ Source: github.com/happynear/caffe-windows, label_specific_add.cpp`,
 //
 // Differs from Caffe: the iteration is kept in the solver's snapshots.
 type labelSpecificAdd struct {
-	layers.PassCount // the iteration
-
-	spec    *layers.Spec
+	labelSpecific
 	options labelSpecificAddOptions
-	anneal  bool
-	labels  *layers.Labels
 }
 
 type labelSpecificAddOptions struct {
@@ -70,55 +65,32 @@ type labelSpecificAddOptions struct {
 	Iteration uint32  `proto:"iteration"`
 }
 
-var (
-	_ layers.Layer          = (*labelSpecificAdd)(nil)
-	_ layers.BackwardForcer = (*labelSpecificAdd)(nil)
-	_ layers.Stateful       = (*labelSpecificAdd)(nil)
-)
+var _ layers.Layer = (*labelSpecificAdd)(nil)
 
 func newLabelSpecificAdd(s *layers.Spec) (layers.Layer, error) {
-	l := &labelSpecificAdd{spec: s, labels: layers.NewLabels(s, nil)}
+	l := new(labelSpecificAdd)
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
 	if !(l.options.Gamma >= 0) { // a negative base of the power would make the bias NaN
 		return nil, s.Errorf("label_specific_add_param.bias_gamma", "bias_gamma is %g, want 0 or more", l.options.Gamma)
 	}
-	l.anneal = s.HasOption("bias_base")
-	l.Passes = int64(l.options.Iteration)
+	l.labelSpecific = newLabelSpecific(s, l.options.Iteration, "bias_base")
 	return l, nil
 }
 
-// AllowForceBackward tells that labels have no gradient.
-func (l *labelSpecificAdd) AllowForceBackward(i int) bool { return i == 0 }
-
-func (l *labelSpecificAdd) SetUp(_, _ []*blob.Blob) error { return nil }
-
-func (l *labelSpecificAdd) Reshape(bottom, top []*blob.Blob) error {
-	x := bottom[0]
-	if x.Axes() < 2 {
-		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", x.Shape())
-	}
-	if err := l.labels.Reshape(bottom[1], x.Dim(0), x.CountFrom(1), 1); err != nil {
-		return err
-	}
-	if len(top) == 2 {
-		if err := top[1].Reshape(1); err != nil {
-			return err
-		}
-	}
-	return top[0].ReshapeLike(x)
-}
-
-// bias returns that of this pass, and counts the pass.
+// bias returns the bias of this pass, and counts the pass.
 func (l *labelSpecificAdd) bias() float32 {
 	o := l.options
-	if !l.anneal {
+	switch {
+	case l.anneal:
+		bias := o.Base + l.Power(o.Gamma, o.Power) - 1
+		l.Passes++
+		return min(max(bias, o.Min), o.Max)
+	case l.spec.Env.Phase == caffepb.Phase_TRAIN:
 		return o.Bias
 	}
-	base := 1 + float32(o.Gamma*float32(l.Passes))
-	l.Passes++
-	return min(max(o.Base+float32(math.Pow(float64(base), float64(o.Power)))-1, o.Min), o.Max)
+	return 0
 }
 
 func (l *labelSpecificAdd) Forward(_ context.Context, bottom, top []*blob.Blob) error {
@@ -128,10 +100,7 @@ func (l *labelSpecificAdd) Forward(_ context.Context, bottom, top []*blob.Blob) 
 	}
 	y := top[0].MutableData()
 	copy(y, bottom[0].Data())
-	var bias float32
-	if l.spec.Env.Phase == caffepb.Phase_TRAIN {
-		bias = l.bias()
-	}
+	bias := l.bias()
 	if len(top) == 2 {
 		top[1].MutableData()[0] = bias
 	}

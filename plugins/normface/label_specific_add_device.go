@@ -5,7 +5,6 @@ import (
 	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -18,29 +17,12 @@ var (
 	labelSpecificAddForward = labelSpecificAddKernels.Kernel("label_specific_add_forward")
 )
 
-var (
-	_ layers.DeviceLayer   = (*labelSpecificAdd)(nil)
-	_ layers.DeviceChecker = (*labelSpecificAdd)(nil)
-)
-
-// DeviceMode returns that passes are recorded, unless the bias is another in each.
-func (l *labelSpecificAdd) DeviceMode() layers.DeviceMode {
-	if l.anneal && l.spec.Env.Phase == caffepb.Phase_TRAIN {
-		return layers.OnDevice
-	}
-	return layers.Recordable
-}
-
-// CheckDevice returns an error if a label was not that of a class.
-func (l *labelSpecificAdd) CheckDevice() error { return l.labels.CheckDevice() }
+var _ layers.DeviceLayer = (*labelSpecificAdd)(nil)
 
 // ForwardDevice computes the tops.
 func (l *labelSpecificAdd) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	class, _ := l.labels.ReadDevice(d, bottom[1])
-	var bias float32
-	if l.spec.Env.Phase == caffepb.Phase_TRAIN {
-		bias = l.bias()
-	}
+	bias := l.bias()
 	if len(top) == 2 {
 		d.Fill(1, bias, top[1].MutableDeviceData(d))
 	}

@@ -59,13 +59,9 @@ Source: github.com/happynear/caffe-windows, label_specific_rescale.cpp at 9fd43b
 // options work in place. There the fork's Backward looks at scores that are
 // multiplied already, and power_on_positive is refused.
 type labelSpecificRescale struct {
-	layers.PassCount // the iteration
-
-	spec     *layers.Spec
+	labelSpecific
 	options  labelSpecificRescaleOptions
-	labels   *layers.Labels
-	anneal   bool    // whether the weight depends on the iteration
-	min, max float32 // its limits then
+	min, max float32 // limits of a weight that depends on the iteration
 
 	class []int32   // of each item; nil if the last pass changed nothing
 	slope []float32 // of each item: the derivative of the score of its class
@@ -88,21 +84,17 @@ type labelSpecificRescaleOptions struct {
 	Raise     bool    `proto:"power_on_positive"`
 }
 
-var (
-	_ layers.Layer          = (*labelSpecificRescale)(nil)
-	_ layers.BackwardForcer = (*labelSpecificRescale)(nil)
-	_ layers.Stateful       = (*labelSpecificRescale)(nil)
-)
+var _ layers.Layer = (*labelSpecificRescale)(nil)
 
 func newLabelSpecificRescale(s *layers.Spec) (layers.Layer, error) {
-	l := &labelSpecificRescale{spec: s, labels: layers.NewLabels(s, nil)}
+	l := new(labelSpecificRescale)
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
 	if !(l.options.Gamma >= 0) { // a negative base of the power would make the weight NaN
 		return nil, s.Errorf("label_specific_rescale_param.gamma", "gamma is %g, want 0 or more", l.options.Gamma)
 	}
-	l.anneal = s.HasOption("positive_weight_base") && s.Env.Phase == caffepb.Phase_TRAIN
+	l.labelSpecific = newLabelSpecific(s, l.options.Iteration, "positive_weight_base")
 	l.min, l.max = float32(math.Inf(-1)), float32(math.Inf(1))
 	if s.HasOption("positive_weight_min") {
 		l.min = l.options.Min
@@ -110,44 +102,26 @@ func newLabelSpecificRescale(s *layers.Spec) (layers.Layer, error) {
 	if s.HasOption("positive_weight_max") {
 		l.max = l.options.Max
 	}
-	l.Passes = int64(l.options.Iteration)
 	return l, nil
 }
 
-// AllowForceBackward tells that labels have no gradient.
-func (l *labelSpecificRescale) AllowForceBackward(i int) bool { return i == 0 }
-
-func (l *labelSpecificRescale) SetUp(_, _ []*blob.Blob) error { return nil }
-
+// Reshape gives the tops their shapes.
 func (l *labelSpecificRescale) Reshape(bottom, top []*blob.Blob) error {
-	x := bottom[0]
-	if x.Axes() < 2 {
-		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", x.Shape())
-	}
-	if err := l.labels.Reshape(bottom[1], x.Dim(0), x.CountFrom(1), 1); err != nil {
+	if err := l.labelSpecific.Reshape(bottom, top); err != nil {
 		return err
 	}
-	if len(top) == 2 {
-		if err := top[1].Reshape(1); err != nil {
-			return err
-		}
-	}
-	l.slope = layers.Resize(l.slope, x.Dim(0))
-	if err := l.onDevice.Reshape(x.Dim(0)); err != nil {
-		return err
-	}
-	return top[0].ReshapeLike(x)
+	l.slope = layers.Resize(l.slope, l.labels.Outer)
+	return l.onDevice.Reshape(l.labels.Outer)
 }
 
-// weight returns that of the true class in this pass, and counts the pass.
+// weight returns the weight of the true class in this pass, and counts the pass.
 func (l *labelSpecificRescale) weight() float32 {
 	o := &l.options
 	if !l.anneal {
 		return o.Positive
 	}
 	l.Passes++
-	base := 1 + float32(o.Gamma*float32(l.Passes))
-	return min(max(o.Base*float32(math.Pow(float64(base), -float64(o.Power))), l.min), l.max)
+	return min(max(o.Base*l.Power(o.Gamma, -o.Power), l.min), l.max)
 }
 
 // idle tells that the scores stay as they are.

@@ -18,21 +18,7 @@ var (
 	labelSpecificRescaleBackward = labelSpecificRescaleKernels.Kernel("label_specific_rescale_backward")
 )
 
-var (
-	_ layers.DeviceLayer   = (*labelSpecificRescale)(nil)
-	_ layers.DeviceChecker = (*labelSpecificRescale)(nil)
-)
-
-// DeviceMode returns that passes are recorded, unless the weight is another in each.
-func (l *labelSpecificRescale) DeviceMode() layers.DeviceMode {
-	if l.anneal {
-		return layers.OnDevice
-	}
-	return layers.Recordable
-}
-
-// CheckDevice returns an error if a label was not that of a class.
-func (l *labelSpecificRescale) CheckDevice() error { return l.labels.CheckDevice() }
+var _ layers.DeviceLayer = (*labelSpecificRescale)(nil)
 
 // ForwardDevice computes the tops.
 func (l *labelSpecificRescale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
