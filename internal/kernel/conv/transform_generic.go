@@ -36,7 +36,7 @@ const genericLanes = 4
 // An axisStep is one of the matrices: it maps the elements of a column.
 type axisStep func(x [6]float32) [6]float32
 
-// twice applies a step to the columns of a matrix of from by from numbers and
+// twice applies a step to the columns of a matrix of from by from elements and
 // then to the rows of the result, which then have to elements each.
 func twice(from, to int, step axisStep, load func(i, j int) float32, store func(i, j int, v float32)) {
 	var half [6][6]float32 // by columns
@@ -62,10 +62,10 @@ func twice(from, to int, step axisStep, load func(i, j int) float32, store func(
 
 func genericSpread(from, to int, step axisStep) spreadFunc {
 	return func(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, _ *float32) {
-		for t, places := 0, unsafe.Slice(table, tiles*from*from); t < tiles; t++ {
+		for t, offsets := 0, unsafe.Slice(table, tiles*from*from); t < tiles; t++ {
 			for lane := range genericLanes {
 				twice(from, to, step,
-					func(i, j int) float32 { return *at(src, int(places[(t*from+i)*from+j])+lane) },
+					func(i, j int) float32 { return *at(src, int(offsets[(t*from+i)*from+j])+lane) },
 					func(i, j int, v float32) { *at(dst, t*nextTile+(i*to+j)*nextXi+lane) = v })
 			}
 		}
@@ -74,11 +74,11 @@ func genericSpread(from, to int, step axisStep) spreadFunc {
 
 func genericOutput(from, to int, step axisStep) outputFunc {
 	return func(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, _ *float32) {
-		for t, places := 0, unsafe.Slice(table, tiles*to*to); t < tiles; t++ {
+		for t, offsets := 0, unsafe.Slice(table, tiles*to*to); t < tiles; t++ {
 			for lane := range genericLanes {
 				twice(from, to, step,
 					func(i, j int) float32 { return *at(src, t*nextTile+(i*from+j)*nextXi+lane) },
-					func(i, j int, v float32) { *at(dst, int(places[(t*to+i)*to+j])+lane) = v + *at(bias, lane) })
+					func(i, j int, v float32) { *at(dst, int(offsets[(t*to+i)*to+j])+lane) = v + *at(bias, lane) })
 			}
 		}
 	}

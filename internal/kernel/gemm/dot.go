@@ -27,7 +27,7 @@ const (
 // dotTask computes C = alpha A Bᵀ + beta C for an A of few rows. It reads each row
 // of B once, in place: with 16 rows of A a product is as fast as memory.
 type dotTask struct {
-	u           *Micro
+	micro       *Micro
 	pool        *parallel.Pool
 	m, n, k     int
 	alpha, beta float32
@@ -47,7 +47,7 @@ func dotFits(m, n, k, lda, ldb int) bool {
 func (t *dotTask) run(p *parallel.Pool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	u := Active()
 	*t = dotTask{
-		u: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+		micro: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
 		rows: rowOffsets(t.rows, m, dotRows, lda), cols: rowOffsets(t.cols, n, u.dotCols, ldb),
 		tails: rowOffsets(t.tails, dotPiece+dotRowPiece, 1, u.Lanes),
 	}
@@ -72,7 +72,7 @@ func rowOffsets(list []int32, n, unit, step int) []int32 {
 
 // Do computes the products of a piece of the rows of A by one of those of B.
 func (t *dotTask) Do(worker, i int) {
-	u := t.u
+	u := t.micro
 	i0, j0 := i/t.pieces*dotRowPiece, i%t.pieces*dotPiece
 	m, n := min(dotRowPiece, t.m-i0), min(dotPiece, t.n-j0)
 	quads, tiles := CeilDiv(m, dotRows), CeilDiv(n, u.dotCols)

@@ -130,7 +130,7 @@ func scale(beta float32, x []float32) {
 // and a transposed A into pieces of rows, the second computes C in parts of one
 // panel and one piece. The micro-kernel reads A in place if it is not transposed.
 type gemmTask struct {
-	u              *Micro
+	micro          *Micro
 	transA, transB bool
 	m, n, k        int
 	alpha, beta    float32
@@ -153,7 +153,7 @@ type gemmTask struct {
 func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	u, p := Active(), op.Pool()
 	*t = gemmTask{
-		u: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
+		micro: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
 		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
 	}
 	// Equal pieces of rows, whole tiles but for the last.
@@ -259,33 +259,33 @@ func (t *gemmTask) packA(block, d int) {
 	i, k0 := t.first+block*t.block, d*panelDepth
 	m, k := min(t.block, t.m-i), min(panelDepth, t.k-k0)
 	dst := t.packedA[(block*t.k+k0)*t.block:]
-	t.u.CopyTo(k, m, t.a[k0*t.lda+i:], t.lda, dst, t.block)
+	t.micro.CopyTo(k, m, t.a[k0*t.lda+i:], t.lda, dst, t.block)
 }
 
 // pack packs piece d of the rows of alpha op(B) into the panel.
 func (t *gemmTask) pack(panel, d int) {
-	j, k0 := panel*t.u.Panel(), d*panelDepth
+	j, k0 := panel*t.micro.Panel(), d*panelDepth
 	k := min(panelDepth, t.k-k0)
-	n := min(t.u.Panel(), t.n-j)
-	w := t.u.Width(n)
+	n := min(t.micro.Panel(), t.n-j)
+	w := t.micro.Width(n)
 	dst := t.packed[j*t.k+k0*w:][:k*w]
 	if n < w {
 		clear(dst)
 	}
 	if t.transB {
-		t.u.TransposeTo(n, k, t.b[j*t.ldb+k0:], t.ldb, dst, w)
+		t.micro.TransposeTo(n, k, t.b[j*t.ldb+k0:], t.ldb, dst, w)
 	} else {
-		t.u.CopyTo(k, n, t.b[k0*t.ldb+j:], t.ldb, dst, w)
+		t.micro.CopyTo(k, n, t.b[k0*t.ldb+j:], t.ldb, dst, w)
 	}
 	scale(t.alpha, dst)
 }
 
 // compute computes a piece of the rows of C, as wide as the panel.
 func (t *gemmTask) compute(worker, panel, block int) {
-	i, j := t.first+block*t.block, panel*t.u.Panel()
-	m, n := min(t.block, t.m-i), min(t.u.Panel(), t.n-j)
-	w := t.u.Width(n)
-	tile := t.u.Tile(w)
+	i, j := t.first+block*t.block, panel*t.micro.Panel()
+	m, n := min(t.block, t.m-i), min(t.micro.Panel(), t.n-j)
+	w := t.micro.Width(n)
+	tile := t.micro.Tile(w)
 	packed := t.packed[j*t.k:][:t.k*w]
 
 	// Full tiles are computed in place, partial ones beside C.

@@ -13,8 +13,8 @@ TEXT ·tileAVX2x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -36,7 +36,7 @@ tile:
 	VMOVUPS    (DX), Y5
 	PREFETCHT0 32(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -46,8 +46,8 @@ zero:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -116,8 +116,8 @@ TEXT ·tileAVX2x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -151,7 +151,7 @@ tile:
 	VMOVUPS    32(DX), Y11
 	PREFETCHT0 96(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VXORPS Y0, Y0, Y0
@@ -167,8 +167,8 @@ zero:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -277,7 +277,7 @@ TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
 	XORQ    SI, SI
 
 sum:
-	// y comes from memory, once; the processor by itself fetches it too late.
+	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (DX)(SI*4), Y12
 	PREFETCHT0  2048(DX)(SI*4)
 	VMOVUPS     (BX)(SI*4), Y13
@@ -304,7 +304,7 @@ sum:
 	CMPQ        SI, k+0(FP)
 	JLT         sum
 
-	// The numbers of the four sums of a row of y come together.
+	// Add up the lanes of the four sums of a row of y.
 	MOVQ         c+40(FP), AX
 	VUNPCKLPS    Y3, Y0, Y12
 	VUNPCKHPS    Y3, Y0, Y0
@@ -396,7 +396,7 @@ TEXT ·dotsTallAVX2(SB), NOSPLIT, $0-48
 	XORQ    DX, DX
 
 sum:
-	// y comes from memory, once; the processor by itself fetches it too late.
+	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (AX)(DX*4), Y12
 	PREFETCHT0  2048(AX)(DX*4)
 	VMOVUPS     (BX)(DX*4), Y13
@@ -427,7 +427,7 @@ sum:
 	CMPQ        DX, k+0(FP)
 	JLT         sum
 
-	// The numbers of the four sums of a row of y come together.
+	// Add up the lanes of the four sums of a row of y.
 	MOVQ         c+40(FP), AX
 	VUNPCKLPS    Y1, Y0, Y12
 	VUNPCKHPS    Y1, Y0, Y0
@@ -483,7 +483,7 @@ block:
 	TESTQ        BX, BX
 	JZ           add
 	VBROADCASTSS (BX), Y0
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -492,7 +492,7 @@ add:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS (BX), Y0
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -502,7 +502,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y1
@@ -536,7 +536,7 @@ block:
 	JZ           add
 	VBROADCASTSS (BX), Y0
 	VMOVAPS      Y0, Y1
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -548,7 +548,7 @@ add:
 	VMOVUPS (BX), Y0
 	VMOVUPS (SI), Y1
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -560,7 +560,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y2
@@ -600,7 +600,7 @@ block:
 	JZ           add
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -611,7 +611,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Y1
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -621,7 +621,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y2
@@ -661,7 +661,7 @@ block:
 	VMOVAPS      Y0, Y1
 	VBROADCASTSS 4(BX), Y2
 	VMOVAPS      Y2, Y3
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -677,7 +677,7 @@ add:
 	VMOVUPS (BX), Y2
 	VMOVUPS (SI), Y3
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -689,7 +689,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y4
@@ -737,7 +737,7 @@ block:
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -750,7 +750,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Y2
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -760,7 +760,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y3
@@ -806,7 +806,7 @@ block:
 	VMOVAPS      Y2, Y3
 	VBROADCASTSS 8(BX), Y4
 	VMOVAPS      Y4, Y5
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -826,7 +826,7 @@ add:
 	VMOVUPS (BX), Y4
 	VMOVUPS (SI), Y5
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -838,7 +838,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y6
@@ -894,7 +894,7 @@ block:
 	VBROADCASTSS 4(BX), Y1
 	VBROADCASTSS 8(BX), Y2
 	VBROADCASTSS 12(BX), Y3
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -909,7 +909,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Y3
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -919,7 +919,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y4
@@ -971,7 +971,7 @@ block:
 	VMOVAPS      Y4, Y5
 	VBROADCASTSS 12(BX), Y6
 	VMOVAPS      Y6, Y7
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -995,7 +995,7 @@ add:
 	VMOVUPS (BX), Y6
 	VMOVUPS (SI), Y7
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -1007,7 +1007,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y8
@@ -1071,7 +1071,7 @@ block:
 	VBROADCASTSS 8(BX), Y2
 	VBROADCASTSS 12(BX), Y3
 	VBROADCASTSS 16(BX), Y4
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -1088,7 +1088,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Y4
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -1098,7 +1098,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y5
@@ -1156,7 +1156,7 @@ block:
 	VMOVAPS      Y6, Y7
 	VBROADCASTSS 16(BX), Y8
 	VMOVAPS      Y8, Y9
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -1184,7 +1184,7 @@ add:
 	VMOVUPS (BX), Y8
 	VMOVUPS (SI), Y9
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -1196,7 +1196,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y10
@@ -1268,7 +1268,7 @@ block:
 	VBROADCASTSS 12(BX), Y3
 	VBROADCASTSS 16(BX), Y4
 	VBROADCASTSS 20(BX), Y5
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -1287,7 +1287,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Y5
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -1297,7 +1297,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y6
@@ -1361,7 +1361,7 @@ block:
 	VMOVAPS      Y8, Y9
 	VBROADCASTSS 20(BX), Y10
 	VMOVAPS      Y10, Y11
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -1393,7 +1393,7 @@ add:
 	VMOVUPS (BX), Y10
 	VMOVUPS (SI), Y11
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -1405,7 +1405,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y12
@@ -1512,8 +1512,8 @@ TEXT ·tileAVX512x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -1535,7 +1535,7 @@ tile:
 	VMOVUPS    (DX), Z5
 	PREFETCHT0 64(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -1545,8 +1545,8 @@ zero:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -1615,8 +1615,8 @@ TEXT ·tileAVX512x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -1650,7 +1650,7 @@ tile:
 	VMOVUPS    64(DX), Z11
 	PREFETCHT0 192(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -1666,8 +1666,8 @@ zero:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -1749,8 +1749,8 @@ TEXT ·tileAVX512x3(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -1796,7 +1796,7 @@ tile:
 	VMOVUPS    128(DX), Z17
 	PREFETCHT0 320(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -1818,8 +1818,8 @@ zero:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -1914,8 +1914,8 @@ TEXT ·tileAVX512x4(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums start from init, or from zero. Where init is a matrix of some columns more,
-	// those to the right are next.
+	// The sums begin with init, or with zero. If init is part of a wider matrix,
+	// the columns to the right are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
@@ -1973,7 +1973,7 @@ tile:
 	VMOVUPS    192(DX), Z23
 	PREFETCHT0 448(DX)
 	LEAQ       (DX)(SI*4), DX
-	JMP        place
+	JMP        rows
 
 zero:
 	VPXORD Z0, Z0, Z0
@@ -2001,8 +2001,8 @@ zero:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-place:
-	// Where the rows start.
+rows:
+	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
 	LEAQ    (SI)(DI*4), DI
@@ -2155,7 +2155,7 @@ TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
 	XORQ    R9, R9
 
 sum:
-	// y comes from memory, once; the processor by itself fetches it too late.
+	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (DX)(R9*4), Z24
 	PREFETCHT0  2048(DX)(R9*4)
 	VMOVUPS     (BX)(R9*4), Z25
@@ -2200,7 +2200,7 @@ sum:
 	CMPQ        R9, k+0(FP)
 	JLT         sum
 
-	// The numbers of the four sums of a row of y come together.
+	// Add up the lanes of the four sums of a row of y.
 	MOVQ          c+40(FP), AX
 	VUNPCKLPS     Z6, Z0, Z24
 	VUNPCKHPS     Z6, Z0, Z0
@@ -2343,7 +2343,7 @@ TEXT ·dotsTallAVX512(SB), NOSPLIT, $0-48
 	XORQ    DX, DX
 
 sum:
-	// y comes from memory, once; the processor by itself fetches it too late.
+	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (AX)(DX*4), Z12
 	PREFETCHT0  2048(AX)(DX*4)
 	VMOVUPS     (BX)(DX*4), Z13
@@ -2374,7 +2374,7 @@ sum:
 	CMPQ        DX, k+0(FP)
 	JLT         sum
 
-	// The numbers of the four sums of a row of y come together.
+	// Add up the lanes of the four sums of a row of y.
 	MOVQ          c+40(FP), AX
 	VUNPCKLPS     Z1, Z0, Z12
 	VUNPCKHPS     Z1, Z0, Z0
@@ -2436,7 +2436,7 @@ block:
 	TESTQ        BX, BX
 	JZ           add
 	VBROADCASTSS (BX), Z0
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -2445,7 +2445,7 @@ add:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS (BX), Z0
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -2455,7 +2455,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z1
@@ -2489,7 +2489,7 @@ block:
 	JZ           add
 	VBROADCASTSS (BX), Z0
 	VMOVAPS      Z0, Z1
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -2501,7 +2501,7 @@ add:
 	VMOVUPS (BX), Z0
 	VMOVUPS (SI), Z1
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -2513,7 +2513,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z2
@@ -2554,7 +2554,7 @@ block:
 	VBROADCASTSS (BX), Z0
 	VMOVAPS      Z0, Z1
 	VMOVAPS      Z0, Z2
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -2569,7 +2569,7 @@ add:
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -2583,7 +2583,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z3
@@ -2631,7 +2631,7 @@ block:
 	VMOVAPS      Z0, Z1
 	VMOVAPS      Z0, Z2
 	VMOVAPS      Z0, Z3
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -2649,7 +2649,7 @@ add:
 	VMOVUPS (DI), Z2
 	VMOVUPS (R8), Z3
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -2665,7 +2665,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z4
@@ -2717,7 +2717,7 @@ block:
 	JZ           add
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS 4(BX), Z1
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -2728,7 +2728,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Z1
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -2738,7 +2738,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z2
@@ -2778,7 +2778,7 @@ block:
 	VMOVAPS      Z0, Z1
 	VBROADCASTSS 4(BX), Z2
 	VMOVAPS      Z2, Z3
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -2794,7 +2794,7 @@ add:
 	VMOVUPS (BX), Z2
 	VMOVUPS (SI), Z3
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -2806,7 +2806,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z4
@@ -2857,7 +2857,7 @@ block:
 	VBROADCASTSS 4(BX), Z3
 	VMOVAPS      Z3, Z4
 	VMOVAPS      Z3, Z5
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -2878,7 +2878,7 @@ add:
 	VMOVUPS (SI), Z4
 	VMOVUPS (DI), Z5
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -2892,7 +2892,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z6
@@ -2954,7 +2954,7 @@ block:
 	VMOVAPS      Z4, Z5
 	VMOVAPS      Z4, Z6
 	VMOVAPS      Z4, Z7
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -2980,7 +2980,7 @@ add:
 	VMOVUPS (DI), Z6
 	VMOVUPS (R8), Z7
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -2996,7 +2996,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z8
@@ -3062,7 +3062,7 @@ block:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -3075,7 +3075,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Z2
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -3085,7 +3085,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z3
@@ -3131,7 +3131,7 @@ block:
 	VMOVAPS      Z2, Z3
 	VBROADCASTSS 8(BX), Z4
 	VMOVAPS      Z4, Z5
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -3151,7 +3151,7 @@ add:
 	VMOVUPS (BX), Z4
 	VMOVUPS (SI), Z5
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -3163,7 +3163,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z6
@@ -3224,7 +3224,7 @@ block:
 	VBROADCASTSS 8(BX), Z6
 	VMOVAPS      Z6, Z7
 	VMOVAPS      Z6, Z8
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -3251,7 +3251,7 @@ add:
 	VMOVUPS (SI), Z7
 	VMOVUPS (DI), Z8
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -3265,7 +3265,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z9
@@ -3341,7 +3341,7 @@ block:
 	VMOVAPS      Z8, Z9
 	VMOVAPS      Z8, Z10
 	VMOVAPS      Z8, Z11
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -3375,7 +3375,7 @@ add:
 	VMOVUPS (DI), Z10
 	VMOVUPS (R8), Z11
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -3391,7 +3391,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z12
@@ -3471,7 +3471,7 @@ block:
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
 	VBROADCASTSS 12(BX), Z3
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -3486,7 +3486,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Z3
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -3496,7 +3496,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z4
@@ -3548,7 +3548,7 @@ block:
 	VMOVAPS      Z4, Z5
 	VBROADCASTSS 12(BX), Z6
 	VMOVAPS      Z6, Z7
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -3572,7 +3572,7 @@ add:
 	VMOVUPS (BX), Z6
 	VMOVUPS (SI), Z7
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -3584,7 +3584,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z8
@@ -3655,7 +3655,7 @@ block:
 	VBROADCASTSS 12(BX), Z9
 	VMOVAPS      Z9, Z10
 	VMOVAPS      Z9, Z11
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -3688,7 +3688,7 @@ add:
 	VMOVUPS (SI), Z10
 	VMOVUPS (DI), Z11
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -3702,7 +3702,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z12
@@ -3792,7 +3792,7 @@ block:
 	VMOVAPS      Z12, Z13
 	VMOVAPS      Z12, Z14
 	VMOVAPS      Z12, Z15
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -3834,7 +3834,7 @@ add:
 	VMOVUPS (DI), Z14
 	VMOVUPS (R8), Z15
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -3850,7 +3850,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z16
@@ -3944,7 +3944,7 @@ block:
 	VBROADCASTSS 8(BX), Z2
 	VBROADCASTSS 12(BX), Z3
 	VBROADCASTSS 16(BX), Z4
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -3961,7 +3961,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Z4
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -3971,7 +3971,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z5
@@ -4029,7 +4029,7 @@ block:
 	VMOVAPS      Z6, Z7
 	VBROADCASTSS 16(BX), Z8
 	VMOVAPS      Z8, Z9
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -4057,7 +4057,7 @@ add:
 	VMOVUPS (BX), Z8
 	VMOVUPS (SI), Z9
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -4069,7 +4069,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z10
@@ -4150,7 +4150,7 @@ block:
 	VBROADCASTSS 16(BX), Z12
 	VMOVAPS      Z12, Z13
 	VMOVAPS      Z12, Z14
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -4189,7 +4189,7 @@ add:
 	VMOVUPS (SI), Z13
 	VMOVUPS (DI), Z14
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -4203,7 +4203,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z15
@@ -4307,7 +4307,7 @@ block:
 	VMOVAPS      Z16, Z17
 	VMOVAPS      Z16, Z18
 	VMOVAPS      Z16, Z19
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -4357,7 +4357,7 @@ add:
 	VMOVUPS (DI), Z18
 	VMOVUPS (R8), Z19
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -4373,7 +4373,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z20
@@ -4481,7 +4481,7 @@ block:
 	VBROADCASTSS 12(BX), Z3
 	VBROADCASTSS 16(BX), Z4
 	VBROADCASTSS 20(BX), Z5
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), SI
@@ -4500,7 +4500,7 @@ add:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS (BX), Z5
 
-place:
+from:
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), BX
 	LEAQ    (SI)(BX*4), BX
@@ -4510,7 +4510,7 @@ place:
 	MOVQ    w+40(FP), R8
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z6
@@ -4574,7 +4574,7 @@ block:
 	VMOVAPS      Z8, Z9
 	VBROADCASTSS 20(BX), Z10
 	VMOVAPS      Z10, Z11
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), DI
@@ -4606,7 +4606,7 @@ add:
 	VMOVUPS (BX), Z10
 	VMOVUPS (SI), Z11
 
-place:
+from:
 	MOVQ    x+16(FP), DI
 	MOVLQSX (CX), BX
 	LEAQ    (DI)(BX*4), BX
@@ -4618,7 +4618,7 @@ place:
 	MOVQ    w+40(FP), R9
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z12
@@ -4709,7 +4709,7 @@ block:
 	VBROADCASTSS 20(BX), Z15
 	VMOVAPS      Z15, Z16
 	VMOVAPS      Z15, Z17
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R8
@@ -4754,7 +4754,7 @@ add:
 	VMOVUPS (SI), Z16
 	VMOVUPS (DI), Z17
 
-place:
+from:
 	MOVQ    x+16(FP), R8
 	MOVLQSX (CX), BX
 	LEAQ    (R8)(BX*4), BX
@@ -4768,7 +4768,7 @@ place:
 	MOVQ    w+40(FP), R10
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z18
@@ -4886,7 +4886,7 @@ block:
 	VMOVAPS      Z20, Z21
 	VMOVAPS      Z20, Z22
 	VMOVAPS      Z20, Z23
-	JMP          place
+	JMP          from
 
 add:
 	MOVQ    c+56(FP), R9
@@ -4944,7 +4944,7 @@ add:
 	VMOVUPS (DI), Z22
 	VMOVUPS (R8), Z23
 
-place:
+from:
 	MOVQ    x+16(FP), R9
 	MOVLQSX (CX), BX
 	LEAQ    (R9)(BX*4), BX
@@ -4960,7 +4960,7 @@ place:
 	MOVQ    w+40(FP), R11
 
 sum:
-	// The lines of x are far apart, so that the processor fetches none ahead.
+	// The lines of x are far apart, so the processor prefetches none.
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z24
@@ -5543,12 +5543,12 @@ whole:
 short:
 	XORQ R8, R8
 
-number:
+element:
 	MOVL (DX)(R8*4), R9
 	MOVL R9, (SI)(R8*4)
 	INCQ R8
 	CMPQ R8, CX
-	JLT  number
+	JLT  element
 	LEAQ (DX)(BX*4), DX
 	LEAQ (SI)(DI*4), SI
 	DECQ AX

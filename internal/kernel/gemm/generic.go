@@ -64,11 +64,11 @@ func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *flo
 	row := func(base *float32, at int32) []float32 {
 		return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(base), 4*int(at))), k)
 	}
-	places := unsafe.Slice(rows, dotRows)
+	offsets := unsafe.Slice(rows, dotRows)
 	sums := unsafe.Slice(c, dotsGenericCols*dotRows)
 	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
 		y := row(y, at)
-		x0, x1, x2, x3 := row(x, places[0]), row(x, places[1]), row(x, places[2]), row(x, places[3])
+		x0, x1, x2, x3 := row(x, offsets[0]), row(x, offsets[1]), row(x, offsets[2]), row(x, offsets[3])
 		var s0, s1, s2, s3 float32
 		for p, v := range y {
 			s0 += x0[p] * v

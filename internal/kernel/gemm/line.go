@@ -21,7 +21,7 @@ const (
 // lineTask computes C = alpha A B + beta C for an A of few rows, and a number of
 // columns that is a multiple of the lanes. It reads B in place.
 type lineTask struct {
-	u             *Micro
+	micro         *Micro
 	pool          *parallel.Pool
 	m, n, k       int
 	alpha, beta   float32
@@ -43,7 +43,7 @@ func (t *lineTask) run(op parallel.Op, m, n, k int, alpha float32, a []float32, 
 	u, p := Active(), op.Pool()
 	rows := u.LineRows()
 	*t = lineTask{
-		u: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+		micro: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
 		panels: u.LinePanels(t.panels, m), ramp: rowOffsets(t.ramp, lineStrip/u.Lanes, 1, u.Lanes), off: t.off[:0],
 	}
 	for i := range lineDepth {
@@ -69,7 +69,7 @@ func (t *lineTask) Do(_, i int) {
 
 // pack packs the columns from to to-1 of alpha A.
 func (t *lineTask) pack(from, to int) {
-	rows := t.u.LineRows()
+	rows := t.micro.LineRows()
 	for i, panel := range t.panels {
 		dst := t.packed[i*t.k*rows:][:t.k*rows]
 		for r := range panel.Rows {
@@ -85,14 +85,14 @@ func (t *lineTask) compute(from, to int) {
 	for r := range t.m {
 		scale(t.beta, t.c[r*t.ldc+from:][:to-from])
 	}
-	rows := t.u.LineRows()
-	vectors := (to - from) / t.u.Lanes
+	rows := t.micro.LineRows()
+	vectors := (to - from) / t.micro.Lanes
 	for k0 := 0; k0 < t.k; k0 += lineDepth {
 		k := min(lineDepth, t.k-k0)
 		for i, panel := range t.panels {
 			w := &t.packed[(i*t.k+k0)*rows]
 			b, c := &t.b[k0*t.ldb+from], &t.c[panel.First*t.ldc+from]
-			t.u.Line(panel.Rows, k, b, t.ramp[:vectors], t.off, w, nil, c, t.ramp[:vectors], t.ldc)
+			t.micro.Line(panel.Rows, k, b, t.ramp[:vectors], t.off, w, nil, c, t.ramp[:vectors], t.ldc)
 		}
 	}
 }

@@ -66,8 +66,8 @@ func sumAndDotGeneric(a, b []float32) (sum, dot float64) {
 	return s0 + s1, d0 + d1
 }
 
-// The next functions compute in the same way where z, which is scale·d + shift
-// with d = x - mean, is above zero.
+// The next functions all compute in the same way whether z = scale·d + shift, with
+// d = x - mean, is above zero.
 
 // affineReLUGeneric sets dst to z where z > 0 and to slope·z elsewhere.
 func affineReLUGeneric(dst, x []float32, mean, scale, shift, slope float32) {
@@ -121,8 +121,8 @@ func affineReLURowGeneric(dst, x, mean, scale, shift []float32, slope float32) {
 	}
 }
 
-// affineReLUSumsRowGeneric adds dz to sum and dz·d to dot, as
-// affineReLUSumsGeneric has them.
+// affineReLUSumsRowGeneric adds dz to sum and dz·d to dot, with dz and d as in
+// affineReLUSumsGeneric.
 func affineReLUSumsRowGeneric(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64) {
 	for i, v := range x {
 		d, dz := v-mean[i], dy[i]

@@ -69,7 +69,7 @@ func lrnGradAVX2(dx []float32, ratio []float32, dy []float32, x []float32, m []f
 //go:noescape
 func mulAxpyAVX2(alpha float32, a []float32, b []float32, y []float32)
 
-// lrnWithin3AVX2 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.
+// lrnWithin3AVX2 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3x3 elements around x.
 //
 //go:noescape
 func lrnWithin3AVX2(y []float32, x []float32, h int, w int, alpha float32, k float32)
@@ -79,17 +79,17 @@ func lrnWithin3AVX2(y []float32, x []float32, h int, w int, alpha float32, k flo
 //go:noescape
 func lrnWithin3GradAVX2(dx []float32, ratio []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
 
-// lrnWithin3SpreadAVX2 adds alpha·x·(the sum of the 3·3 elements of ratio around) to dx.
+// lrnWithin3SpreadAVX2 adds alpha·x·(the sum of the 3x3 elements of ratio around) to dx.
 //
 //go:noescape
 func lrnWithin3SpreadAVX2(dx []float32, x []float32, ratio []float32, h int, w int, alpha float32)
 
-// prefetchAVX2 asks for the memory of x, which soon will be read or written.
+// prefetchAVX2 prefetches the memory of x.
 //
 //go:noescape
 func prefetchAVX2(x []float32)
 
-// sumRowsAVX2 adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.
+// sumRowsAVX2 sets dst to the sum of the rows x[r·stride:], which have as many elements.
 //
 //go:noescape
 func sumRowsAVX2(dst []float32, x []float32, stride int, rows int)
@@ -164,7 +164,7 @@ func lrnGradAVX512(dx []float32, ratio []float32, dy []float32, x []float32, m [
 //go:noescape
 func mulAxpyAVX512(alpha float32, a []float32, b []float32, y []float32)
 
-// lrnWithin3AVX512 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.
+// lrnWithin3AVX512 sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3x3 elements around x.
 //
 //go:noescape
 func lrnWithin3AVX512(y []float32, x []float32, h int, w int, alpha float32, k float32)
@@ -174,17 +174,17 @@ func lrnWithin3AVX512(y []float32, x []float32, h int, w int, alpha float32, k f
 //go:noescape
 func lrnWithin3GradAVX512(dx []float32, ratio []float32, dy []float32, x []float32, h int, w int, alpha float32, k float32)
 
-// lrnWithin3SpreadAVX512 adds alpha·x·(the sum of the 3·3 elements of ratio around) to dx.
+// lrnWithin3SpreadAVX512 adds alpha·x·(the sum of the 3x3 elements of ratio around) to dx.
 //
 //go:noescape
 func lrnWithin3SpreadAVX512(dx []float32, x []float32, ratio []float32, h int, w int, alpha float32)
 
-// prefetchAVX512 asks for the memory of x, which soon will be read or written.
+// prefetchAVX512 prefetches the memory of x.
 //
 //go:noescape
 func prefetchAVX512(x []float32)
 
-// sumRowsAVX512 adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.
+// sumRowsAVX512 sets dst to the sum of the rows x[r·stride:], which have as many elements.
 //
 //go:noescape
 func sumRowsAVX512(dst []float32, x []float32, stride int, rows int)

@@ -9,7 +9,7 @@ package pixels
 //go:noescape
 func pixelsAVX2(dst []float32, x []byte, mean float32, scale float32)
 
-// pixelsMirroredAVX2 sets dst to (x - mean)·scale, from the last number to the first. The length is a multiple of that of a vector.
+// pixelsMirroredAVX2 sets dst to (x - mean)·scale, from the last element to the first. The length is a multiple of that of a vector.
 //
 //go:noescape
 func pixelsMirroredAVX2(dst []float32, x []byte, mean float32, scale float32)
@@ -19,7 +19,7 @@ func pixelsMirroredAVX2(dst []float32, x []byte, mean float32, scale float32)
 //go:noescape
 func pixelsMeansAVX2(dst []float32, x []byte, means []float32, scale float32)
 
-// pixelsMeansMirroredAVX2 sets dst to (x - means)·scale, from the last number to the first. The length is a multiple of that of a vector.
+// pixelsMeansMirroredAVX2 sets dst to (x - means)·scale, from the last element to the first. The length is a multiple of that of a vector.
 //
 //go:noescape
 func pixelsMeansMirroredAVX2(dst []float32, x []byte, means []float32, scale float32)
@@ -29,7 +29,7 @@ func pixelsMeansMirroredAVX2(dst []float32, x []byte, means []float32, scale flo
 //go:noescape
 func pixelsAVX512(dst []float32, x []byte, mean float32, scale float32)
 
-// pixelsMirroredAVX512 sets dst to (x - mean)·scale, from the last number to the first. The length is a multiple of that of a vector.
+// pixelsMirroredAVX512 sets dst to (x - mean)·scale, from the last element to the first. The length is a multiple of that of a vector.
 //
 //go:noescape
 func pixelsMirroredAVX512(dst []float32, x []byte, mean float32, scale float32)
@@ -39,7 +39,7 @@ func pixelsMirroredAVX512(dst []float32, x []byte, mean float32, scale float32)
 //go:noescape
 func pixelsMeansAVX512(dst []float32, x []byte, means []float32, scale float32)
 
-// pixelsMeansMirroredAVX512 sets dst to (x - means)·scale, from the last number to the first. The length is a multiple of that of a vector.
+// pixelsMeansMirroredAVX512 sets dst to (x - means)·scale, from the last element to the first. The length is a multiple of that of a vector.
 //
 //go:noescape
 func pixelsMeansMirroredAVX512(dst []float32, x []byte, means []float32, scale float32)

@@ -12,19 +12,22 @@ func AveForward(p *parallel.Pool, g Params, x, y []float32) {
 }
 
 var aveLoop = parallel.Loop[args]{Body: func(a *args, _, lo, hi int) {
+	special := a.special()
 	for i := lo; i < hi; i++ {
 		x, y := a.planes(i)
-		AvePlane(&a.Params, x, y)
+		avePlane(&a.Params, special, x, y)
 	}
 }}
 
 // AvePlane is AveForward of one plane, in one thread.
-func AvePlane(g *Params, x, y []float32) {
+func AvePlane(g *Params, x, y []float32) { avePlane(g, g.special(), x, y) }
+
+func avePlane(g *Params, special *specialOps, x, y []float32) {
 	if g.global() {
 		y[0] = float32(vec.Sum(x)) / float32(len(x))
 		return
 	}
-	if f := g.special().avePool; f != nil {
+	if f := special.avePool; f != nil {
 		for ph := 0; ph < g.OutH; {
 			n, h0, h1, height := g.alike(ph)
 			f(x[h0*g.W:], g.W, g.StrideH*g.W, n, g.OutW, h1-h0, g.PadW, float32(height), y[ph*g.OutW:])

@@ -4,8 +4,8 @@ package rand
 
 import "math"
 
-// The assembly makes words in groups of two vectors and does not carry into the
-// upper half of the block's number.
+// The assembly makes groups of two vectors of words and does not carry into the upper
+// half of the block number.
 
 func dropoutBlocksAVX2(dst []float32, key, stream, block uint64, limit uint32, scale float32) {
 	whole := len(dst) &^ (16 - 1)

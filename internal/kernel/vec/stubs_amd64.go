@@ -114,7 +114,7 @@ func dotAVX2(a []float32, b []float32) float64
 //go:noescape
 func maxAVX2(x []float32) float32
 
-// anyNonFiniteAVX2 tells whether x holds a NaN or an infinity: 0·x is NaN for them.
+// anyNonFiniteAVX2 reports whether x holds a NaN or an infinity: 0·x is NaN for them.
 //
 //go:noescape
 func anyNonFiniteAVX2(x []float32) bool
@@ -229,7 +229,7 @@ func dotAVX512(a []float32, b []float32) float64
 //go:noescape
 func maxAVX512(x []float32) float32
 
-// anyNonFiniteAVX512 tells whether x holds a NaN or an infinity: 0·x is NaN for them.
+// anyNonFiniteAVX512 reports whether x holds a NaN or an infinity: 0·x is NaN for them.
 //
 //go:noescape
 func anyNonFiniteAVX512(x []float32) bool

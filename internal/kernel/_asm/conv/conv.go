@@ -31,7 +31,7 @@ func Write() {
 // A transform is a step along the columns, and one along the rows of what that
 // gives. parts are the same step in pieces, whose results fit into registers.
 type transform struct {
-	from, to int // numbers along an axis
+	from, to int // elements along an axis
 	step     step
 	parts    []part
 }

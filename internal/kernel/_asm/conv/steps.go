@@ -9,9 +9,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// A step is a linear map of the numbers along one axis. in returns number i of
-// its argument, which must not be changed; out takes number i of the result, in
-// rising order.
+// A step is a linear map of the elements along one axis. in returns element i of its
+// argument, which must not be changed; out takes element i of the result, in rising
+// order.
 type step func(s *set, in func(i int) reg.VecVirtual, out func(i int, r reg.VecVirtual))
 
 // The points at which F(4,3) evaluates its polynomials are 0, a, -a, b, -b and

@@ -10,8 +10,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// apply writes a transform. load returns number (i,j) of its argument, column
-// by column; store takes number (i,j) of the result.
+// apply writes a transform. load returns element (i,j) of its argument, column by
+// column; store takes element (i,j) of the result.
 func (s *set) apply(t transform, tmp reg.Register, load func(i, j int) reg.VecVirtual, store func(i, j int, r reg.VecVirtual)) {
 	parts := t.parts
 	if parts == nil || !s.inRegisters {
@@ -49,7 +49,7 @@ func (s *set) apply(t transform, tmp reg.Register, load func(i, j int) reg.VecVi
 	}
 }
 
-// cached calls f once for each number.
+// cached calls f once for each i.
 func cached(f func(i int) reg.VecVirtual) func(i int) reg.VecVirtual {
 	known := map[int]reg.VecVirtual{}
 	return func(i int) reg.VecVirtual {
@@ -60,9 +60,8 @@ func cached(f func(i int) reg.VecVirtual) func(i int) reg.VecVirtual {
 	}
 }
 
-// strided returns the addresses of n by n numbers that are step bytes apart.
-// The two pointers that it keeps go through a matrix column by column, and may
-// begin again.
+// strided returns the addresses of n by n elements that are step bytes apart. Its two
+// pointers go through a matrix column by column, and may begin again.
 func strided(n int, base, step reg.GPVirtual) func(i, j int) Mem {
 	row := GP64()
 	IMUL3Q(Imm(uint64(n)), step, row)
@@ -96,8 +95,8 @@ func strided(n int, base, step reg.GPVirtual) func(i, j int) Mem {
 	}
 }
 
-// consecutive returns the addresses of numbers that are step bytes apart, asked
-// for one after the other or in jumps.
+// consecutive returns the addresses of elements that are step bytes apart. It is
+// fastest for one after the other.
 func consecutive(base, step reg.GPVirtual) func(i int) Mem {
 	at, last := GP64(), -2
 	return func(i int) Mem {
@@ -115,7 +114,7 @@ func consecutive(base, step reg.GPVirtual) func(i int) Mem {
 	}
 }
 
-// listed returns the addresses of numbers whose places are in a table.
+// listed returns the addresses of elements whose offsets are in a table.
 func listed(base, table reg.GPVirtual) func(i int) Mem {
 	return func(i int) Mem {
 		at := GP64()
@@ -145,7 +144,7 @@ func (s *set) begin(kind string, a algorithm, signature, doc string) {
 	Doc(fmt.Sprintf("%s is the %s of %s.", name, doc, a.label))
 }
 
-// spread writes a transform from places in a table to equal distances.
+// spread writes a transform from offsets in a table to equal distances.
 func (s *set) spread(kind, doc string, a algorithm, t transform) {
 	s.begin(kind, a, "(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)", doc)
 	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
@@ -172,7 +171,7 @@ func (s *set) grad(a algorithm) {
 	s.spread("Grad", "transform of the gradient of the output", a, a.grad)
 }
 
-// output writes the transform from equal distances to places in a table.
+// output writes the transform from equal distances to offsets in a table.
 func (s *set) output(a algorithm) {
 	t := a.output
 	s.begin("Output", a, "(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)", "transform of the products to the output")

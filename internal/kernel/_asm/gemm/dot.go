@@ -10,8 +10,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// dotQuad is of what the number of rows of x of a tile of dot products is a
-// multiple: the sums of a row of y with four are the numbers of a 128-bit vector.
+// dotQuad divides the number of rows of x of a tile of dot products: the sums of a
+// row of y with four of them are the elements of a 128-bit vector.
 const dotQuad = 4
 
 // dot writes a micro-kernel of dot products for some rows of x and of y.
@@ -20,7 +20,7 @@ func (s *set) dot(name string, rows, cols int) {
 	TEXT(name, NOSPLIT, "func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is a dotsFunc of %d rows of x and %d of y.", name, rows, cols))
-	place := func(table, base string, n int) []reg.GPVirtual {
+	address := func(table, base string, n int) []reg.GPVirtual {
 		t, b := Load(Param(table), GP64()), Load(Param(base), GP64())
 		at := make([]reg.GPVirtual, n)
 		for i := range at {
@@ -30,8 +30,8 @@ func (s *set) dot(name string, rows, cols int) {
 		}
 		return at
 	}
-	ys := place("cols", "y", cols)
-	xs := place("rows", "x", rows)
+	ys := address("cols", "y", cols)
+	xs := address("rows", "x", rows)
 	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
 		for range cols {
@@ -43,7 +43,7 @@ func (s *set) dot(name string, rows, cols int) {
 	p := GP64()
 	XORQ(p, p)
 	Label("sum")
-	Comment("y comes from memory, once; the processor by itself fetches it too late.")
+	Comment("y comes from memory, once; the processor would prefetch it too late.")
 	yv := make([]reg.VecVirtual, cols)
 	for j := range yv {
 		yv[j] = s.Vec()
@@ -65,7 +65,7 @@ func (s *set) dot(name string, rows, cols int) {
 	CMPQ(p, k.Addr)
 	JLT(LabelRef("sum"))
 
-	Comment("The numbers of the four sums of a row of y come together.")
+	Comment("Add up the lanes of the four sums of a row of y.")
 	c := Load(Param("c"), GP64())
 	for q := range cols * rows / dotQuad {
 		j, i := q/(rows/dotQuad), q%(rows/dotQuad)*dotQuad

@@ -14,8 +14,8 @@ import (
 )
 
 // rows is the number of rows of a tile. With 6 rows of 4 vectors there are 24
-// sums, which leaves registers for the 4 vectors of b and some numbers of x;
-// with AVX2, 6 rows of 2.
+// sums, which leaves registers for the 4 vectors of b and some elements of x; with
+// AVX2 there are 6 rows of 2.
 const rows = 6
 
 // tallRows is the number of rows of x of a dotsTall.
@@ -71,8 +71,8 @@ func (s *set) tile(vectors int) {
 	}
 
 	Label("tile")
-	Comment("The sums start from init, or from zero. Where init is a matrix of some columns more,")
-	Comment("those to the right are next.")
+	Comment("The sums begin with init, or with zero. If init is part of a wider matrix,")
+	Comment("the columns to the right are next.")
 	TESTQ(init, init)
 	JZ(LabelRef("zero"))
 	ldi := Load(Param("ldi"), GP64())
@@ -83,7 +83,7 @@ func (s *set) tile(vectors int) {
 		}
 		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
 	}
-	JMP(LabelRef("place"))
+	JMP(LabelRef("rows"))
 	Label("zero")
 	for i := range sum {
 		for _, r := range sum[i] {
@@ -91,8 +91,8 @@ func (s *set) tile(vectors int) {
 		}
 	}
 
-	Label("place")
-	Comment("Where the rows start.")
+	Label("rows")
+	Comment("The addresses of the rows.")
 	x := Load(Param("x"), GP64())
 	var at [rows]reg.GPVirtual
 	for i := range at {
@@ -171,8 +171,9 @@ func (s *set) fmaLoop() {
 	simd.Ret()
 }
 
-// transpose writes a loop over blocks of n rows, each of which turn transposes.
-func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...Op), turn func(r []reg.VecVirtual) []reg.VecVirtual) {
+// transpose writes a loop over blocks of n rows. transposed returns the rows of the
+// transposed block.
+func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...Op), transposed func(r []reg.VecVirtual) []reg.VecVirtual) {
 	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
@@ -195,7 +196,7 @@ func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...
 		VMOVUPS(Mem{Base: from}, r[i])
 		ADDQ(lds, from)
 	}
-	for _, v := range turn(r) {
+	for _, v := range transposed(r) {
 		store(v, Mem{Base: to})
 		ADDQ(ldd, to)
 	}
@@ -206,8 +207,8 @@ func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...
 	simd.Ret()
 }
 
-// quads transposes the 4 by 4 blocks of numbers within the 128-bit lanes of
-// four rows.
+// quads transposes the 4 by 4 blocks of elements within the 128-bit lanes of four
+// rows.
 func quads(new func() reg.VecVirtual, r []reg.VecVirtual) []reg.VecVirtual {
 	a, b, c, d := new(), new(), new(), new()
 	VUNPCKLPS(r[1], r[0], a)
@@ -235,8 +236,8 @@ func transposeAVX2() {
 	})
 }
 
-// transposeAVX512 writes the transposition twice: the second version writes
-// past the caches, to whole lines of memory.
+// transposeAVX512 writes the transposition twice. The second version writes past the
+// caches, to whole lines of memory.
 func transposeAVX512() {
 	transposeAVX512With("transposeAVX512", func(ops ...Op) { VMOVUPS(ops...) })
 	transposeAVX512With("transposeStreamAVX512", func(ops ...Op) { VMOVNTPS(ops[0], ops[1]) })
@@ -244,7 +245,7 @@ func transposeAVX512() {
 
 func transposeAVX512With(name string, store func(ops ...Op)) {
 	transpose(name, 16, ZMM, store, func(r []reg.VecVirtual) []reg.VecVirtual {
-		// q[b][i] holds, in lane l, numbers 4b to 4b+3 of column 4l+i.
+		// q[b][i] holds, in lane l, elements 4b to 4b+3 of column 4l+i.
 		var q [4][]reg.VecVirtual
 		for b := range q {
 			q[b] = quads(ZMM, r[4*b:4*b+4])
@@ -268,8 +269,8 @@ func transposeAVX512With(name string, store func(ops ...Op)) {
 	})
 }
 
-// copyRows writes the copy of a matrix, for both levels: rows are short, and
-// wider vectors would not make it faster.
+// copyRows writes the copy of a matrix, for both instruction sets: rows are short,
+// and wider vectors would not make it faster.
 func copyRows() {
 	TEXT("copyRowsAVX2", NOSPLIT, "func(rows, n int, src *float32, lds int, dst *float32, ldd int)")
 	Pragma("noescape")
@@ -308,13 +309,13 @@ func copyRows() {
 
 	Label("short")
 	XORQ(i, i)
-	Label("number")
+	Label("element")
 	x := GP32()
 	MOVL(Mem{Base: src, Index: i, Scale: 4}, x)
 	MOVL(x, Mem{Base: dst, Index: i, Scale: 4})
 	INCQ(i)
 	CMPQ(i, n)
-	JLT(LabelRef("number"))
+	JLT(LabelRef("element"))
 	LEAQ(Mem{Base: src, Index: lds, Scale: 4}, src)
 	LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
 	DECQ(rows)

@@ -30,7 +30,7 @@ func (s *set) line(rows, vectors int) {
 	for v := range at {
 		at[v] = GP64()
 	}
-	place := func(table reg.Register, base string) {
+	address := func(table reg.Register, base string) {
 		b := Load(Param(base), GP64())
 		for v, r := range at {
 			MOVLQSX(Mem{Base: table, Disp: 4 * v}, r)
@@ -62,19 +62,19 @@ func (s *set) line(rows, vectors int) {
 			VMOVAPS(sum[i][0], r)
 		}
 	}
-	JMP(LabelRef("place"))
+	JMP(LabelRef("from"))
 	Label("add")
-	place(to, "c")
+	address(to, "c")
 	each(func(m Mem, r reg.VecVirtual) { VMOVUPS(m, r) })
 
-	Label("place")
-	place(from, "x")
+	Label("from")
+	address(from, "x")
 	ADDQ(Imm(uint64(4*vectors)), from)
 	k := Load(Param("k"), GP64())
 	off := Load(Param("off"), GP64())
 	w := Load(Param("w"), GP64())
 	Label("sum")
-	Comment("The lines of x are far apart, so that the processor fetches none ahead.")
+	Comment("The lines of x are far apart, so the processor prefetches none.")
 	o, ow := GP64(), GP64()
 	MOVLQSX(Mem{Base: off}, o)
 	MOVLQSX(Mem{Base: off, Disp: 4}, ow)
@@ -95,7 +95,7 @@ func (s *set) line(rows, vectors int) {
 	DECQ(k)
 	JNZ(LabelRef("sum"))
 
-	place(to, "c")
+	address(to, "c")
 	ADDQ(Imm(uint64(4*vectors)), to)
 	each(func(m Mem, r reg.VecVirtual) { VMOVUPS(r, m) })
 	DECQ(blocks)

@@ -10,9 +10,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// fourthRoot returns s^-¼ of s = k + alpha·m, which it brings into the range
-// 2^-72 to 2^72: an estimate, by Newton's method w += w(1 - s·w⁴)/4, until
-// all bits but about the last are right.
+// fourthRoot returns s^-¼, where s = k + alpha·m is clamped to the range from 2^-72
+// to 2^72. It improves an estimate by Newton's method, w += w(1 - s·w⁴)/4, until all
+// bits but about the last are right.
 func (s *set) fourthRoot(m, alpha, k reg.VecVirtual) reg.VecVirtual {
 	limit, scale := s.Vec(), s.Vec()
 	VFMADD213PS(k, alpha, m)
@@ -88,15 +88,15 @@ func (s *set) lrn() {
 	})
 	s.lrnWithin()
 	s.prefetch()
-	s.sumRows("sumRows", "adds the rows x[r·stride:], of as many numbers as dst, and sets dst to the sum.",
+	s.sumRows("sumRows", "sets dst to the sum of the rows x[r·stride:], which have as many elements.",
 		func(v, sum reg.VecVirtual) { VADDPS(v, sum, sum) })
 	s.sumRows("sumSqRows", "is sumRows of the squares.",
 		func(v, sum reg.VecVirtual) { VFMADD231PS(v, v, sum) })
 }
 
-// prefetch writes a loop that asks for the memory of x.
+// prefetch writes a loop that prefetches the memory of x.
 func (s *set) prefetch() {
-	s.Text("prefetch", "(x []float32)", "asks for the memory of x, which soon will be read or written.")
+	s.Text("prefetch", "(x []float32)", "prefetches the memory of x.")
 	x, n := Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
 	Label("loop")
 	CMPQ(n, I32(0))
@@ -109,8 +109,8 @@ func (s *set) prefetch() {
 	RET()
 }
 
-// sumRows writes a loop that takes some columns of all rows, then the next. It
-// asks for the row behind the last: LRN needs it next.
+// sumRows writes a loop that adds some columns of all rows, then the next columns. It
+// prefetches the row behind the last one, which LRN needs next.
 func (s *set) sumRows(name, doc string, add func(v, sum reg.VecVirtual)) {
 	s.Text(name, "(dst, x []float32, stride, rows int)", doc)
 	dst, n := Load(Param("dst").Base(), GP64()), Load(Param("dst").Len(), GP64())
@@ -162,10 +162,10 @@ func (s *set) sumRows(name, doc string, add func(v, sum reg.VecVirtual)) {
 	simd.Ret()
 }
 
-// boxes writes a loop over a plane of h rows of w numbers, groups of columns
-// first, that knows the sum of the 3·3 numbers of from, or of their squares,
-// around each. body stores what it makes of the sum: at is the byte offset in
-// the plane of the lanes that sel selects, and same the numbers of from there.
+// boxes writes a loop over a plane of h rows of w elements, one group of columns after
+// the other, that computes the sum of the 3x3 elements of from, or of their squares,
+// around each. body stores what it computes from the sum: at is the byte offset in the
+// plane of the lanes that sel selects, and same has the elements of from there.
 func (s *set) boxes(from string, squares bool, outs []string, body func(sum, same reg.VecVirtual, at reg.Register, sel *simd.Mask)) {
 	plane := Load(Param(from).Base(), GP64())
 	// As in pool, there is a column of padding to the left.
@@ -235,18 +235,18 @@ func (s *set) boxes(from string, squares bool, outs []string, body func(sum, sam
 	simd.Ret()
 }
 
-// lrnWithin writes WITHIN_CHANNEL for windows of 3·3 numbers and beta 0.75.
+// lrnWithin writes WITHIN_CHANNEL for windows of 3x3 and beta 0.75.
 func (s *set) lrnWithin() {
-	place := func(name string, at reg.Register) Mem {
+	address := func(name string, at reg.Register) Mem {
 		return Mem{Base: Load(Param(name).Base(), GP64()), Index: at, Scale: 1}
 	}
 	s.Text("lrnWithin3", "(y, x []float32, h, w int, alpha, k float32)",
-		"sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3·3 numbers around x.")
+		"sets y to x·(k + alpha·m)^-0.75, where m is the sum of the squares of the 3x3 elements around x.")
 	alpha, k := s.Broadcast(simd.Arg("alpha")), s.Broadcast(simd.Arg("k"))
 	s.boxes("x", true, []string{"y"}, func(sum, same reg.VecVirtual, at reg.Register, sel *simd.Mask) {
 		w := s.fourthRoot(sum, alpha, k)
 		s.cubeTimes(same, w)
-		s.Store(same, place("y", at), sel)
+		s.Store(same, address("y", at), sel)
 	})
 
 	s.Text("lrnWithin3Grad", "(dx, ratio, dy, x []float32, h, w int, alpha, k float32)",
@@ -254,21 +254,21 @@ func (s *set) lrnWithin() {
 	alpha, k = s.Broadcast(simd.Arg("alpha")), s.Broadcast(simd.Arg("k"))
 	s.boxes("x", true, []string{"dx", "dy"}, func(sum, same reg.VecVirtual, at reg.Register, sel *simd.Mask) {
 		w := s.fourthRoot(sum, alpha, k)
-		dx := s.Load(place("dy", at), sel)
+		dx := s.Load(address("dy", at), sel)
 		s.cubeTimes(dx, w)
-		s.Store(dx, place("dx", at), sel)
+		s.Store(dx, address("dx", at), sel)
 		VMULPS(dx, same, same)
 		VMULPS(w, w, w)
 		VMULPS(w, w, w)
 		VMULPS(w, same, same)
-		s.Store(same, place("ratio", at), sel)
+		s.Store(same, address("ratio", at), sel)
 	})
 
 	s.Text("lrnWithin3Spread", "(dx, x, ratio []float32, h, w int, alpha float32)",
-		"adds alpha·x·(the sum of the 3·3 elements of ratio around) to dx.")
+		"adds alpha·x·(the sum of the 3x3 elements of ratio around) to dx.")
 	alpha = s.Broadcast(simd.Arg("alpha"))
 	s.boxes("ratio", false, nil, func(sum, _ reg.VecVirtual, at reg.Register, sel *simd.Mask) {
-		x, to := s.Load(place("x", at), sel), place("dx", at)
+		x, to := s.Load(address("x", at), sel), address("dx", at)
 		dx := s.Load(to, sel)
 		VMULPS(alpha, x, x)
 		VFMADD231PS(x, sum, dx)

@@ -22,14 +22,14 @@ func Write() {
 	}
 }
 
-// pixels writes the loops that make float32 of bytes, whole vectors only.
+// pixels writes a loop from bytes to float32, for whole vectors only.
 func (s *set) pixels(name string, means, mirrored bool) {
 	signature, doc := "(dst []float32, x []byte, mean, scale float32)", "sets dst to (x - mean)·scale"
 	if means {
 		signature, doc = "(dst []float32, x []byte, means []float32, scale float32)", "sets dst to (x - means)·scale"
 	}
 	if mirrored {
-		doc += ", from the last number to the first"
+		doc += ", from the last element to the first"
 	}
 	s.Text(name, signature, doc+". The length is a multiple of that of a vector.")
 	dst, n := Load(Param("dst").Base(), GP64()), Load(Param("dst").Len(), GP64())

@@ -11,9 +11,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// poolRow writes a loop over a row of windows of kh·kw numbers, stride columns
-// apart: lanes windows at a time, over whose numbers each is called in order of
-// rows and columns. head begins a group of windows, and tail, given the mask of
+// poolRow writes a loop over a row of windows of (kh,kw), stride columns apart: a
+// vector of windows at a time, for whose elements each is called in order of rows and
+// columns. head begins a group of windows, and tail, given the mask of
 // those that exist, ends it. nextRow follows each row of the window.
 func (s *set) poolRow(stride int, head func(), each func(v reg.VecVirtual), nextRow func(), tail func(sel *simd.Mask)) {
 	x := Load(Param("x").Base(), GP64())
@@ -33,8 +33,8 @@ func (s *set) poolRow(stride int, head func(), each func(v reg.VecVirtual), next
 	sel := s.Mask(count, 0)
 	low, high := sel, sel
 	if stride == 2 {
-		// The last window's first column is 2·count-2; the one behind it may lie
-		// behind the end of x.
+		// The last window's first column is 2·count-2; the next one may be behind the
+		// end of x.
 		columns := GP64()
 		LEAQ(Mem{Base: count, Index: count, Scale: 1, Disp: -1}, columns)
 		low, high = s.Mask(columns, 0), s.Mask(columns, s.Lanes)
@@ -76,7 +76,7 @@ func (s *set) maxRow(stride int) {
 		fmt.Sprintf("is maxRowGeneric with stride %d.", stride))
 	y := Load(Param("y").Base(), GP64())
 	out := Load(Param("mask").Base(), GP64())
-	first := s.BroadcastInt(Load(Param("first"), GP64())) // the indices of the group's first numbers
+	first := s.BroadcastInt(Load(Param("first"), GP64())) // the indices of the first elements of the group's windows
 	VPADDD(s.Sequence(0, stride), first, first)
 	width := Load(Param("width"), GP64())
 	SUBQ(simd.Arg("kw"), width)

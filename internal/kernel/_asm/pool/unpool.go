@@ -15,9 +15,9 @@ import (
 //	dx             height rows of width columns
 //	padH, pad      rows of padding above, columns of it to the left
 //
-// The columns of dx go in pairs of which the second is seen by one window, the
-// first by as many or, for k = 3, by the one before it too; the rows likewise.
-// Sums are taken in the order of the windows.
+// The columns of dx form pairs. The second column of a pair is covered by one window,
+// the first by the same one and, for k = 3, by the one before it too; the rows
+// likewise. Sums are taken in the order of the windows.
 func (s *set) unpool(w windows) {
 	if w.max {
 		s.Text(w.name("Unpool"), "(dy []float32, mask []int32, outH, n int, dx []float32, height, width, padH, pad int)",
@@ -30,15 +30,15 @@ func (s *set) unpool(w windows) {
 	dx := Load(Param("dx").Base(), GP64())
 	dyAhead, dxAhead := aheadOf("outH", "n"), aheadOf("height", "width")
 	ADDQ(dx, dxAhead)
-	hi := Load(Param("width"), GP64()) // columns from the group's first on
-	lo := Load(Param("pad"), GP64())   // of which those of the padding
+	hi := Load(Param("width"), GP64()) // columns from the first of the group on
+	lo := Load(Param("pad"), GP64())   // how many of them are padding
 	left := Load(Param("n"), GP64())   // windows
 	var in reg.Register
 	if w.max {
 		in = Load(Param("mask").Base(), GP64())
 	}
-	// The place in the plane of the group's first column, in the first row
-	// that there are windows for, which is padH above the plane.
+	// The index in the plane of the group's first column, in the first row of the
+	// first windows, which is padH rows above the plane.
 	first := Load(Param("padH"), GP64())
 	IMULQ(simd.Arg("width"), first)
 	ADDQ(lo, first)
@@ -50,7 +50,7 @@ func (s *set) unpool(w windows) {
 	JLE(LabelRef("done"))
 	sel := s.Between(nil, left, 0, 0)
 	selBefore := sel
-	if w.k == 3 { // windows of which the first has none before it
+	if w.k == 3 { // the first window has none before it
 		lead := GP64()
 		MOVQ(left, lead)
 		SUBQ(simd.Arg("n"), lead)
@@ -66,12 +66,12 @@ func (s *set) unpool(w windows) {
 	}
 	from := GP64() // byte offset in dy and mask
 	XORQ(from, from)
-	r := Load(Param("padH"), GP64()) // the row's number
+	r := Load(Param("padH"), GP64()) // the number of the row
 	NEGQ(r)
 	rows := Load(Param("outH"), GP64())
 	at := GP64()
 	MOVQ(first, at)
-	evens, odds := s.Zero(), s.Zero() // what the row of windows above has left
+	evens, odds := s.Zero(), s.Zero() // what the row of windows above adds to the next row
 
 	// store stores a row of the pairs, if there is such a row, and goes to the
 	// next.
@@ -107,15 +107,15 @@ func (s *set) unpool(w windows) {
 			mBefore = s.Load(Mem{Base: in, Index: from, Scale: 1, Disp: -4}, selBefore)
 		}
 	} else {
-		// the window's rows in the padded image
-		room := Load(Param("height"), GP64())
+		// The rows of the window in the padded image.
+		height := Load(Param("height"), GP64())
 		h := Load(Param("padH"), GP64())
-		ADDQ(h, room)
-		SUBQ(r, room)
+		ADDQ(h, height)
+		SUBQ(r, height)
 		MOVQ(I32(w.k), h)
-		CMPQ(room, h)
-		CMOVQGT(h, room)
-		x := s.BroadcastInt(room)
+		CMPQ(height, h)
+		CMOVQGT(h, height)
+		x := s.BroadcastInt(height)
 		VCVTDQ2PS(x, x)
 		area := s.Vec()
 		VMULPS(size, x, area)
@@ -125,7 +125,7 @@ func (s *set) unpool(w windows) {
 			VDIVPS(area, dBefore, dBefore)
 		}
 	}
-	// add adds what the windows give to the row of dx at at.
+	// add adds the gradients of the windows to the row of dx at at.
 	add := func(evens, odds reg.VecVirtual) {
 		if !w.max {
 			if w.k == 3 {
@@ -175,8 +175,7 @@ func (s *set) unpool(w windows) {
 	simd.Ret()
 }
 
-// aheadOf returns the size in bytes of a plane of rows·columns numbers, but not
-// less than 2 KB.
+// aheadOf returns the size in bytes of a plane of (rows,columns), but at least 2 KB.
 func aheadOf(rows, columns string) reg.GPVirtual {
 	n, least := Load(Param(rows), GP64()).(reg.GPVirtual), GP64()
 	IMULQ(simd.Arg(columns), n)

@@ -10,21 +10,21 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// The functions of this file pool several rows of windows of a plane in one
-// call, for the sizes that nets have: windows of k columns, stride apart.
-// Columns go in groups of as many windows as a vector has lanes; what lies
-// outside the image is masked, so that the image's edges take no other way.
+// The functions of this file pool several rows of windows of a plane in one call,
+// for the sizes that nets have: windows of k columns, stride apart. They handle
+// groups of as many columns of windows as a vector has lanes. What is outside the
+// image is masked, so the edges need no code of their own.
 
 // pool writes the forward pass:
 //
 //	x         from the first column of the first row of the first windows
 //	width     columns of the image
-//	step      numbers from one row of windows to the next
+//	step      elements from one row of windows to the next
 //	rows, n   rows of windows, windows in a row
 //	kh        rows of a window
 //	pad       columns of padding to the left
 //	first     index of x[0] in its plane (max)
-//	height    by how many rows the mean is divided (ave)
+//	height    rows that the mean counts (ave)
 func (s *set) pool(w windows) {
 	if w.max {
 		s.Text(w.name("Pool"), "(x []float32, width, step, rows, n, kh, pad, first int, y []float32, mask []int32)",
@@ -35,8 +35,8 @@ func (s *set) pool(w windows) {
 	}
 	x := Load(Param("x").Base(), GP64())
 	y := Load(Param("y").Base(), GP64())
-	hi := Load(Param("width"), GP64()) // columns from the group's first on
-	lo := Load(Param("pad"), GP64())   // of which those of the padding
+	hi := Load(Param("width"), GP64()) // columns from the first of the group on
+	lo := Load(Param("pad"), GP64())   // how many of them are padding
 	ADDQ(lo, hi)
 	shift := GP64()
 	MOVQ(lo, shift)
@@ -174,8 +174,8 @@ func (s *set) pool(w windows) {
 	simd.Ret()
 }
 
-// loads is what is loaded of a row of the image for a group of windows: one
-// vector, or two that are shuffled, from each offset.
+// loads are what is loaded from a row of the image for a group of windows: one vector,
+// or two that are shuffled, from each offset.
 type loads struct {
 	offset    int
 	low, high *simd.Mask
@@ -199,7 +199,7 @@ func (s *set) loads(w windows, lo, hi reg.Register) (list []loads) {
 	return list
 }
 
-// loadOr loads the selected lanes, with those of other in the rest.
+// loadOr loads the selected lanes and takes the others from other.
 func (s *set) loadOr(m Mem, sel *simd.Mask, other reg.VecVirtual) reg.VecVirtual {
 	v := s.Vec()
 	if s.Wide {
@@ -223,15 +223,15 @@ func (s *set) ordered(v reg.VecVirtual) {
 	VPERMPD(v, order, v)
 }
 
-// widths returns the widths of a group of windows in the padded image, as
-// float32: of those that begin before columns behind the group's first. hi
-// is the number of columns from there to the end of the image. Parameter pad is
-// the padding. No width is less than 1.
+// widths returns the widths in the padded image, as float32, of the windows that
+// begin before columns to the left of a group's. hi is the number of columns from the
+// group's first to the end of the image, and parameter pad the padding. No width is
+// less than 1.
 func (s *set) widths(w windows, hi reg.Register, before int) reg.VecVirtual {
-	room := Load(Param("pad"), GP64())
-	ADDQ(hi, room)
-	ADDQ(I32(before), room)
-	v := s.BroadcastInt(room)
+	columns := Load(Param("pad"), GP64()) // to the end of the padded image
+	ADDQ(hi, columns)
+	ADDQ(I32(before), columns)
+	v := s.BroadcastInt(columns)
 	VPSUBD(s.Sequence(0, w.stride), v, v)
 	VPMINSD(simd.Bits(uint32(w.k)), v, v)
 	VPMAXSD(simd.Bits(1), v, v)

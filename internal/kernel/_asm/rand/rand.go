@@ -37,8 +37,8 @@ func (s *set) dropoutGroups() {
 	key0, key1 := split("key")
 	stream0, stream1 := split("stream")
 	block0, block1 := split("block")
-	// Lanes 0, 2, ... get the first half of the blocks, so that unpacking the
-	// result leaves the blocks in order.
+	// Lanes 0, 2, ... get the first half of the blocks, so that the blocks are in
+	// order after unpacking.
 	order := make([]uint32, 16)
 	for i := range blocks {
 		order[2*i] = uint32(i/2 + i%2*blocks/2)

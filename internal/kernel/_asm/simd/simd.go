@@ -103,7 +103,7 @@ func (s *Set) Clear(v reg.VecVirtual) {
 	}
 }
 
-// Comparisons, which are numbers of VCMPPS. With a NaN they are false.
+// The predicates of Compare. With a NaN they are false.
 const (
 	Less    = 17 // LT_OQ
 	AtMost  = 18 // LE_OQ

@@ -8,7 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// reductions writes the loops from slices to one number.
+// reductions writes the sums, max and anyNonFinite.
 func (s *set) reductions() {
 	s.Reduce(simd.Reduction{
 		Name: "sum", Signature: "(x []float32) float64",
@@ -113,7 +113,7 @@ func (s *set) max() {
 }
 
 func (s *set) anyNonFinite() {
-	s.Text("anyNonFinite", "(x []float32) bool", "tells whether x holds a NaN or an infinity: 0·x is NaN for them.")
+	s.Text("anyNonFinite", "(x []float32) bool", "reports whether x holds a NaN or an infinity: 0·x is NaN for them.")
 	var acc []reg.VecVirtual
 	for range 4 {
 		acc = append(acc, s.Zero())
