@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A little work runs on the calling goroutine alone, as worker 0 and in order.
@@ -15,6 +16,7 @@ func TestRunWork(t *testing.T) {
 				t.Errorf("threads %s: worker %d, want 0", name, worker)
 			}
 			order = append(order, i)
+			time.Sleep(time.Millisecond) // another thread would take the next part
 		}))
 		for i, got := range order {
 			if got != i {
