@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -93,73 +92,56 @@ func write(t testing.TB, records []record) string {
 	return dir
 }
 
-// bothWays runs a test with the file mapped and with the file read page by page.
-func bothWays(t *testing.T, dir string, test func(*testing.T, *DB)) {
+// open opens a database until the test ends.
+func open(t testing.TB, path string) *DB {
 	t.Helper()
-	t.Run("mapped", func(t *testing.T) {
-		db, err := Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if runtime.GOOS == "linux" && db.mapped == nil {
-			t.Fatal("the file is not mapped")
-		}
-		test(t, db)
-	})
-	t.Run("read", func(t *testing.T) {
-		whole, err := os.ReadFile(filepath.Join(dir, dataFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		db, err := unmapped(whole)
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t, db)
-	})
+	db, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
-// unmapped opens a database in memory, without mapping it.
-func unmapped(b []byte) (*DB, error) {
-	return newDB("memory", bytes.NewReader(b), int64(len(b)), nil, func() error { return nil })
+// inMemory opens a database of which this is the file.
+func inMemory(b []byte) (*DB, error) {
+	return newDB("memory", bytes.NewReader(b), int64(len(b)), func() error { return nil })
 }
 
 func TestRoundTrip(t *testing.T) {
 	for name, want := range databases {
 		t.Run(name, func(t *testing.T) {
-			bothWays(t, write(t, want), func(t *testing.T, db *DB) {
-				if db.Len() != len(want) {
-					t.Fatalf("%d records, want %d", db.Len(), len(want))
+			db := open(t, write(t, want))
+			if db.Len() != len(want) {
+				t.Fatalf("%d records, want %d", db.Len(), len(want))
+			}
+			c := db.Cursor()
+			for i, r := range want {
+				if !c.Next() {
+					t.Fatalf("the cursor ends before record %d: %v", i, c.Err())
 				}
-				c := db.Cursor()
-				for i, r := range want {
-					if !c.Next() {
-						t.Fatalf("the cursor ends before record %d: %v", i, c.Err())
-					}
-					if !bytes.Equal(c.Key(), r.key) || !bytes.Equal(c.Value(), r.value) {
-						t.Fatalf("cursor: record %d has key %.20q and %d bytes, want %.20q and %d", i, c.Key(), len(c.Value()), r.key, len(r.value))
-					}
+				if !bytes.Equal(c.Key(), r.key) || !bytes.Equal(c.Value(), r.value) {
+					t.Fatalf("cursor: record %d has key %.20q and %d bytes, want %.20q and %d", i, c.Key(), len(c.Value()), r.key, len(r.value))
 				}
-				if c.Next() || c.Err() != nil {
-					t.Fatalf("the cursor goes on after the last record, error %v", c.Err())
+			}
+			if c.Next() || c.Err() != nil {
+				t.Fatalf("the cursor goes on after the last record, error %v", c.Err())
+			}
+			var scratch []byte
+			for _, i := range rand.New(rand.NewPCG(2, 3)).Perm(len(want)) {
+				key, value, err := db.Record(i, &scratch)
+				if err != nil {
+					t.Fatal(err)
 				}
-				var scratch []byte
-				for _, i := range rand.New(rand.NewPCG(2, 3)).Perm(len(want)) {
-					key, value, err := db.Record(i, &scratch)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if !bytes.Equal(key, want[i].key) || !bytes.Equal(value, want[i].value) {
-						t.Fatalf("record %d has key %.20q and %d bytes, want %.20q and %d", i, key, len(value), want[i].key, len(want[i].value))
-					}
+				if !bytes.Equal(key, want[i].key) || !bytes.Equal(value, want[i].value) {
+					t.Fatalf("record %d has key %.20q and %d bytes, want %.20q and %d", i, key, len(value), want[i].key, len(want[i].value))
 				}
-				for _, i := range []int{-1, len(want)} {
-					if _, _, err := db.Record(i, &scratch); err == nil {
-						t.Errorf("record %d of %d was read", i, len(want))
-					}
+			}
+			for _, i := range []int{-1, len(want)} {
+				if _, _, err := db.Record(i, &scratch); err == nil {
+					t.Errorf("record %d of %d was read", i, len(want))
 				}
-			})
+			}
 		})
 	}
 }
@@ -187,7 +169,7 @@ func TestBranchesHaveTwoNodes(t *testing.T) {
 		if want := (n + 7) / 8; branches < want {
 			t.Errorf("%d leaves have %d branches, want %d or more", n, branches, want)
 		}
-		if got, err := readAll(whole, true); err != nil || len(got) != 2*n {
+		if got, err := readAll(whole); err != nil || len(got) != 2*n {
 			t.Errorf("%d of %d records, error %v", len(got), 2*n, err)
 		}
 	}
@@ -198,30 +180,28 @@ func TestSeek(t *testing.T) {
 	for i := range 5000 {
 		records = append(records, record{fmt.Appendf(nil, "%08d", 2*i), []byte{byte(i)}})
 	}
-	bothWays(t, write(t, records), func(t *testing.T, db *DB) {
-		c := db.Cursor()
-		for _, test := range []struct{ seek, want string }{
-			{"", "00000000"}, {"00000000", "00000000"}, {"00000001", "00000002"}, {"00004242", "00004242"},
-			{"00004243", "00004244"}, {"000042", "00004200"}, {"00009998", "00009998"}, {"00009999", ""}, {"x", ""}, {"00000007", "00000008"},
-		} {
-			c.Seek([]byte(test.seek))
-			got := ""
-			if c.Next() {
-				got = string(c.Key())
-			}
-			if got != test.want || c.Err() != nil {
-				t.Errorf("the first key from %q on is %q, want %q, error %v", test.seek, got, test.want, c.Err())
+	c := open(t, write(t, records)).Cursor()
+	for _, test := range []struct{ seek, want string }{
+		{"", "00000000"}, {"00000000", "00000000"}, {"00000001", "00000002"}, {"00004242", "00004242"},
+		{"00004243", "00004244"}, {"000042", "00004200"}, {"00009998", "00009998"}, {"00009999", ""}, {"x", ""}, {"00000007", "00000008"},
+	} {
+		c.Seek([]byte(test.seek))
+		got := ""
+		if c.Next() {
+			got = string(c.Key())
+		}
+		if got != test.want || c.Err() != nil {
+			t.Errorf("the first key from %q on is %q, want %q, error %v", test.seek, got, test.want, c.Err())
+		}
+	}
+	for i := range 5000 { // every key, and what follows it
+		c.Seek(records[i].key)
+		for j := i; j < min(i+3, len(records)); j++ {
+			if !c.Next() || !bytes.Equal(c.Key(), records[j].key) {
+				t.Fatalf("%d after %q comes %q, want %q", j-i, records[i].key, c.Key(), records[j].key)
 			}
 		}
-		for i := range 5000 { // every key, and what follows it
-			c.Seek(records[i].key)
-			for j := i; j < min(i+3, len(records)); j++ {
-				if !c.Next() || !bytes.Equal(c.Key(), records[j].key) {
-					t.Fatalf("%d after %q comes %q, want %q", j-i, records[i].key, c.Key(), records[j].key)
-				}
-			}
-		}
-	})
+	}
 }
 
 func TestAppendRefuses(t *testing.T) {
@@ -344,15 +324,14 @@ func TestLiblmdbChangesOurs(t *testing.T) {
 	}
 	records[7].value = []byte("seven")
 	records = append(records, record{[]byte("x"), bytes.Repeat([]byte("y"), 9000)})
-	bothWays(t, dir, func(t *testing.T, db *DB) {
-		c := db.Cursor()
-		for i, r := range records {
-			if !c.Next() || !bytes.Equal(c.Key(), r.key) || !bytes.Equal(c.Value(), r.value) {
-				t.Fatalf("record %d is %q, want %q, error %v", i, c.Key(), r.key, c.Err())
-			}
+	db := open(t, dir)
+	c := db.Cursor()
+	for i, r := range records {
+		if !c.Next() || !bytes.Equal(c.Key(), r.key) || !bytes.Equal(c.Value(), r.value) {
+			t.Fatalf("record %d is %q, want %q, error %v", i, c.Key(), r.key, c.Err())
 		}
-		if c.Next() || c.Err() != nil || db.Len() != len(records) {
-			t.Fatalf("%d records, want %d, error %v", db.Len(), len(records), c.Err())
-		}
-	})
+	}
+	if c.Next() || c.Err() != nil || db.Len() != len(records) {
+		t.Fatalf("%d records, want %d, error %v", db.Len(), len(records), c.Err())
+	}
 }

@@ -11,17 +11,17 @@ import (
 	"sync"
 )
 
-// A DB is a database opened for reading. Keys and values are valid until it is
-// closed. Its methods may be called from several goroutines.
+// A DB is a database opened for reading. Its methods may be called from several
+// goroutines.
 //
-// The file is mapped into memory if the system supports that; otherwise it is read
-// page by page. Every offset in the file is checked: a damaged file causes an error
-// and nothing worse.
+// The file is read page by page and not mapped into memory, where a program that
+// shortens it would end this one with a fault. Every offset in the file is checked:
+// a damaged file, or one that changes while it is open, causes an error and nothing
+// worse.
 type DB struct {
 	path     string // of the file
 	file     io.ReaderAt
 	size     int64
-	mapped   []byte // the file, or nil where it is not mapped
 	close    func() error
 	pageSize int
 	lastPage uint64
@@ -56,17 +56,12 @@ func Open(path string) (*DB, error) {
 		f.Close()
 		return nil, err
 	}
-	mapped, err := mapFile(f, info.Size())
-	if err != nil {
-		// not on this system, or too large for its address space
-		return newDB(name, f, info.Size(), nil, f.Close)
-	}
-	return newDB(name, f, info.Size(), mapped, func() error { return errors.Join(unmapFile(mapped), f.Close()) })
+	return newDB(name, f, info.Size(), f.Close)
 }
 
 // newDB returns the database in a file, which it closes when it fails.
-func newDB(path string, file io.ReaderAt, size int64, mapped []byte, close func() error) (*DB, error) {
-	db := &DB{path: path, file: file, size: size, mapped: mapped, close: close}
+func newDB(path string, file io.ReaderAt, size int64, close func() error) (*DB, error) {
+	db := &DB{path: path, file: file, size: size, close: close}
 	db.ahead.db = db
 	if err := db.readMeta(); err != nil {
 		close()
@@ -110,7 +105,7 @@ type absentError struct{ error }
 
 func (absentError) Unwrap() error { return fs.ErrNotExist }
 
-// Close releases the file. Keys and values must no longer be used.
+// Close closes the file.
 func (db *DB) Close() error { return db.close() }
 
 // Len returns the number of records.
@@ -120,14 +115,11 @@ func (db *DB) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: damaged LMDB file: "+format, append([]any{db.path}, args...)...)
 }
 
-// read returns n bytes of the file. They are mapped or in scratch, which grows as
-// needed, from index used on.
+// read returns n bytes of the file. They are in scratch, which grows as needed, from
+// index used on.
 func (db *DB) read(offset int64, n int, scratch *[]byte, used int) ([]byte, error) {
 	if offset < 0 || int64(n) > db.size-offset {
 		return nil, db.errorf("%d bytes at %d are outside of the file, which has %d: is it cut short?", n, offset, db.size)
-	}
-	if db.mapped != nil {
-		return db.mapped[offset : offset+int64(n) : offset+int64(n)], nil
 	}
 	if cap(*scratch) < used+n {
 		*scratch = make([]byte, used+n) // what is before used stays in the old one, with its user
@@ -137,7 +129,7 @@ func (db *DB) read(offset int64, n int, scratch *[]byte, used int) ([]byte, erro
 	if _, err := db.file.ReadAt(b, offset); err != nil && err != io.EOF {
 		return nil, err
 	} else if err == io.EOF {
-		return nil, db.errorf("it has become shorter than %d bytes", db.size)
+		return nil, db.errorf("it has become shorter than the %d bytes that it had when it was opened: has another program written it?", db.size)
 	}
 	return b, nil
 }
@@ -292,8 +284,8 @@ func (db *DB) child(p page, i int) (uint64, error) {
 	return uint64(le.Uint32(header[nodeLowAt:])) | uint64(le.Uint16(header[nodeFlagsAt:]))<<32, nil
 }
 
-// record returns the key and value in node i of a leaf page. If the file is not
-// mapped, the page is in scratch, and the value is put behind it.
+// record returns the key and value in node i of a leaf page, which is in scratch. A
+// value that is not on the page is put behind it.
 func (db *DB) record(p page, i int, scratch *[]byte) (key, value []byte, err error) {
 	header, key, rest, err := db.node(p, i)
 	if err != nil {
@@ -326,11 +318,7 @@ func (db *DB) overflow(key []byte, n, size uint64, scratch *[]byte) ([]byte, err
 	if start+headerSize+size > uint64(db.size) || int64(int(size)) != int64(size) {
 		return nil, db.errorf("key %q has a value of %d bytes from page %d on, the file has %d bytes: is it cut short?", key, size, n, db.size)
 	}
-	used := 0
-	if db.mapped == nil {
-		used = db.pageSize // behind the page with the key
-	}
-	run, err := db.read(int64(start), headerSize+int(size), scratch, used)
+	run, err := db.read(int64(start), headerSize+int(size), scratch, db.pageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -341,8 +329,8 @@ func (db *DB) overflow(key []byte, n, size uint64, scratch *[]byte) ([]byte, err
 	return run[headerSize:], nil
 }
 
-// Record returns the key and value of record i, in the order of the keys. If the
-// file is not mapped, they are in scratch, which grows as needed.
+// Record returns the key and value of record i, in the order of the keys. They are
+// in scratch, which grows as needed.
 //
 // The first call for a record counts the leaves up to it; in order, that costs
 // nothing extra.
