@@ -24,6 +24,7 @@ type Device struct {
 	drv    driver.Driver
 	ctx    driver.Context
 	stream driver.Stream
+	idle   driver.Event // recorded by Sync
 
 	err       atomic.Pointer[error]
 	recording bool
@@ -93,31 +94,39 @@ func (d *Device) open(dev driver.Device) (err error) {
 	if d.ctx, err = d.drv.PrimaryRetain(dev); err != nil {
 		return err
 	}
-	d.locked(func() {
-		if d.stream, err = d.drv.StreamCreate(); err == nil {
-			d.libraries.open(d.drv, d.stream)
+	current := d.locked(func() {
+		if d.stream, err = d.drv.StreamCreate(); err != nil {
+			return
 		}
+		if d.idle, err = d.drv.EventCreate(false); err != nil {
+			return
+		}
+		d.libraries.open(d.drv, d.stream)
 	})
-	if err == nil {
-		err = d.Check()
-	}
-	if err != nil {
-		d.drv.PrimaryRelease(dev)
+	if err = errors.Join(current, err); err != nil {
+		err = errors.Join(err, d.release())
 	}
 	return err
 }
 
-// Close waits for the device and gives back all that was taken on it.
+// Close waits for the device and frees everything on it.
 func (d *Device) Close() error {
+	err := d.Check()
+	return errors.Join(err, d.release())
+}
+
+// release frees what open and the methods have taken, as far as they got.
+func (d *Device) release() error {
 	var errs []error
 	add := func(err error) {
 		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	add(d.Check())
-	d.locked(func() {
-		add(d.drv.StreamSynchronize(d.stream))
+	current := d.locked(func() {
+		if d.stream != 0 {
+			add(d.drv.StreamSynchronize(d.stream))
+		}
 		add(d.convolutions.close())
 		add(d.libraries.close())
 		d.memory.freeAll(d.drv, add)
@@ -125,8 +134,14 @@ func (d *Device) Close() error {
 		for _, m := range d.modules {
 			add(d.drv.ModuleUnload(m.handle))
 		}
-		add(d.drv.StreamDestroy(d.stream))
+		if d.idle != 0 {
+			add(d.drv.EventDestroy(d.idle))
+		}
+		if d.stream != 0 {
+			add(d.drv.StreamDestroy(d.stream))
+		}
 	})
+	add(current)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	add(d.drv.SetCurrent(0))
@@ -177,15 +192,16 @@ func (d *Device) enter() bool {
 
 func (d *Device) leave() { runtime.UnlockOSThread() }
 
-// locked runs f with the context current, whatever has happened before.
-func (d *Device) locked(f func()) {
+// locked runs f with the context current, even if there is an error already. It
+// returns an error, and does not run f, if the context cannot be made current.
+func (d *Device) locked(f func()) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := d.drv.SetCurrent(d.ctx); err != nil {
-		d.Fail(err)
-		return
+		return err
 	}
 	f()
+	return nil
 }
 
 // Sync waits until the device has done what it was told.
@@ -197,7 +213,11 @@ func (d *Device) Sync() {
 	if d.notRecordable("to wait for the device") {
 		return
 	}
-	d.Fail(d.drv.StreamSynchronize(d.stream))
+	if err := d.drv.EventRecord(d.idle, d.stream); err != nil {
+		d.Fail(err)
+		return
+	}
+	d.Fail(d.drv.EventSynchronize(d.idle)) // sleeps, which StreamSynchronize does not
 }
 
 // notRecordable tells whether passes are being recorded, and then fails with

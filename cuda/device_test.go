@@ -2,8 +2,11 @@ package cuda_test
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda"
@@ -109,4 +112,118 @@ func useDevice(t *testing.T, number int) {
 	if err := errors.Join(d.Check(), replay.Reset(), d.Close()); err != nil {
 		t.Error(err)
 	}
+}
+
+// everyCall runs use, and then again with each call failing that it makes of the
+// driver and the libraries. Each time the fake device must have as many objects
+// afterwards as before, and use must return an error, unless a library failed: there
+// are kernels that do its work.
+func everyCall(t *testing.T, fake *cudatest.Control, use func() error) {
+	t.Helper()
+	leaks := func() string { return strings.Join(fake.Leaks(), "\n") }
+	if err := use(); err != nil {
+		t.Fatal(err)
+	}
+	before := leaks()
+	numbers := make(map[string]int)
+	for _, call := range fake.Calls() {
+		name, _, _ := strings.Cut(call, "(")
+		numbers[name]++
+	}
+	for name, n := range numbers {
+		// What gives back can itself not be tried again, and a failed
+		// cuCtxSetCurrent leaves nothing to give it back in.
+		if strings.Contains(name, "Destroy") || strings.Contains(name, "Free") || strings.Contains(name, "Unload") ||
+			strings.Contains(name, "Release") || name == "cuCtxSetCurrent" {
+			continue
+		}
+		for number := 1; number <= n; number++ {
+			fake.Set(fmt.Sprintf("fail=%s:%d:999", name, number))
+			if err := use(); err == nil && !strings.HasPrefix(name, "cublas") && !strings.HasPrefix(name, "cudnn") {
+				t.Errorf("call %d of %s fails, and there is no error", number, name)
+			}
+			if after := leaks(); after != before {
+				t.Fatalf("call %d of %s fails: before there were\n%s\nand afterwards\n%s", number, name, before, after)
+			}
+		}
+	}
+}
+
+// TestOpenErrors lets each call of the driver fail that Open and Close make: what
+// was taken before must be given back.
+func TestOpenErrors(t *testing.T) {
+	fake := cudatest.Fake(t, "log=1")
+	fake.UseLibraries()
+	everyCall(t, fake, func() error {
+		d, err := cuda.Open(0)
+		if err != nil {
+			return err
+		}
+		return d.Close()
+	})
+	fake.Set("fail=cuCtxSetCurrent:1:999")
+	if d, err := cuda.Open(0); err == nil {
+		t.Error("the first call of cuCtxSetCurrent fails, and there is no error")
+		d.Close()
+	}
+}
+
+// TestStagingGoroutines reads and writes blobs in several goroutines, as layers on
+// the host do.
+func TestStagingGoroutines(t *testing.T) {
+	d := cudatest.Device(t)
+	var wg sync.WaitGroup
+	for seed := range uint64(8) {
+		b := random(t, seed, 50_000) // long enough for goroutines to meet
+		want := slices.Clone(b.Data())
+		wg.Go(func() {
+			for round := range 50 {
+				b.MutableDeviceData(d) // goes to the device, which has the newer numbers then
+				got := b.MutableData()
+				if !slices.Equal(got, want) {
+					t.Errorf("blob %d has other numbers after round %d", seed, round)
+					return
+				}
+				got[round], want[round] = float32(round), float32(round)
+			}
+		})
+	}
+	wg.Wait()
+	check(t, d)
+}
+
+// TestWaitsSleep checks that what the host waits for are events that let it sleep,
+// CU_EVENT_BLOCKING_SYNC, so that it does not take a core from those who prepare
+// data.
+func TestWaitsSleep(t *testing.T) {
+	fake := cudatest.Fake(t, "log=1")
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	u, err := d.NewUpload(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := random(t, 1, 5)
+	for range 3 {
+		x.MutableDeviceData(d)
+		x.MutableData()
+		d.Sync()
+		err = errors.Join(err, u.Fill(0, x.Data()))
+		u.Release(0)
+	}
+	if err := errors.Join(err, d.Check(), u.Close()); err != nil {
+		t.Error(err)
+	}
+	for _, call := range fake.Calls() {
+		if strings.HasPrefix(call, "cuEventCreate") && call != "cuEventCreate(3)" {
+			t.Errorf("%s: the host does not sleep while it waits for the event", call)
+		}
+		if strings.HasPrefix(call, "cuEventSynchronize") {
+			return
+		}
+	}
+	t.Error("the host waits for no event")
 }

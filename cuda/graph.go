@@ -145,6 +145,6 @@ func (r *Replay) Reset() error {
 // Close forgets the work.
 func (g *Graph) Close() error {
 	var err error
-	g.d.locked(func() { err = g.d.drv.GraphExecDestroy(g.exec) })
-	return err
+	current := g.d.locked(func() { err = g.d.drv.GraphExecDestroy(g.exec) })
+	return errors.Join(current, err)
 }

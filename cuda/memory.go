@@ -133,10 +133,11 @@ func (d *Device) Copy(n int, x, y Ptr) {
 	d.Fail(d.drv.CopyOnDeviceAsync(driver.Ptr(y), driver.Ptr(x), 4*uint64(n), d.stream))
 }
 
-// staging is pinned memory through which numbers go to the device and back: the
-// device may read it while Go moves on. It has slots that are used in turn, each
-// with an event that says when the device is done with it.
+// staging is pinned memory through which data are copied between Go's memory and
+// the device. It has two slots, which are used in turn, each with an event that
+// says when the device is done with it.
 type staging struct {
+	mu    sync.Mutex // layers on the host read blobs in several goroutines
 	slots [2]slot
 	next  int
 }
@@ -144,54 +145,68 @@ type staging struct {
 type slot struct {
 	mem  unsafe.Pointer
 	done driver.Event
-	busy bool
+	busy bool // done has been recorded
 }
 
-const slotNumbers = 1 << 18 // 1 MiB
+const slotElements = 1 << 18 // 1 MiB
 
-// take returns the next slot, when the device is done with it.
+// take returns the next slot as soon as the device is done with it.
 func (s *staging) take(drv driver.Driver) (*slot, []float32, error) {
 	slot := &s.slots[s.next]
 	s.next = (s.next + 1) % len(s.slots)
 	var err error
-	if slot.mem == nil {
+	if slot.done == 0 {
 		if slot.done, err = drv.EventCreate(false); err != nil {
 			return nil, nil, err
 		}
-		if slot.mem, err = drv.HostAlloc(4 * slotNumbers); err != nil {
-			drv.EventDestroy(slot.done)
+	}
+	if slot.mem == nil {
+		if slot.mem, err = drv.HostAlloc(4 * slotElements); err != nil {
 			return nil, nil, err
 		}
 	}
-	if slot.busy {
-		slot.busy = false
-		if err := drv.EventSynchronize(slot.done); err != nil {
-			return nil, nil, err
-		}
+	if err := slot.wait(drv); err != nil {
+		return nil, nil, err
 	}
-	return slot, unsafe.Slice((*float32)(slot.mem), slotNumbers), nil
+	return slot, unsafe.Slice((*float32)(slot.mem), slotElements), nil
+}
+
+// wait waits until the device is done with the slot.
+func (s *slot) wait(drv driver.Driver) error {
+	if !s.busy {
+		return nil
+	}
+	s.busy = false
+	return drv.EventSynchronize(s.done)
 }
 
 func (s *staging) free(drv driver.Driver, failed func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range s.slots {
 		if s.slots[i].mem != nil {
 			failed(drv.HostFree(s.slots[i].mem))
+		}
+		if s.slots[i].done != 0 {
 			failed(drv.EventDestroy(s.slots[i].done))
 		}
 	}
 	s.slots = [2]slot{}
 }
 
-// ToDevice copies numbers to the device, after what it was told before. When it
-// returns, src may change; the copy may still be under way.
+// ToDevice copies src to the device, after the work queued before. When it
+// returns, src may change, and the copy may still be queued. It may be called by
+// several goroutines.
 func (d *Device) ToDevice(src []float32, dst Ptr) {
 	if len(src) == 0 || !d.enter() {
 		return
 	}
 	defer d.leave()
-	if d.notRecordable("to copy numbers to the device") {
+	if d.notRecordable("to copy data to the device") {
 		return
 	}
+	d.staging.mu.Lock()
+	defer d.staging.mu.Unlock()
 	for len(src) > 0 {
 		slot, room, err := d.staging.take(d.drv)
 		if err != nil {
@@ -212,16 +227,18 @@ func (d *Device) ToDevice(src []float32, dst Ptr) {
 	}
 }
 
-// ToHost copies numbers from the device, when it has done what it was told
-// before, and waits for them.
+// ToHost copies data from the device, after the work queued before, and waits for
+// them. It may be called by several goroutines.
 func (d *Device) ToHost(src Ptr, dst []float32) {
 	if len(dst) == 0 || !d.enter() {
 		return
 	}
 	defer d.leave()
-	if d.notRecordable("to copy numbers from the device") {
+	if d.notRecordable("to copy data from the device") {
 		return
 	}
+	d.staging.mu.Lock()
+	defer d.staging.mu.Unlock()
 	for len(dst) > 0 {
 		slot, room, err := d.staging.take(d.drv)
 		if err != nil {
@@ -233,7 +250,12 @@ func (d *Device) ToHost(src Ptr, dst []float32) {
 			d.Fail(err)
 			return
 		}
-		if err := d.drv.StreamSynchronize(d.stream); err != nil {
+		if err := d.drv.EventRecord(slot.done, d.stream); err != nil {
+			d.Fail(err)
+			return
+		}
+		slot.busy = true
+		if err := slot.wait(d.drv); err != nil {
 			d.Fail(err)
 			return
 		}

@@ -2,18 +2,18 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"unsafe"
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// An Upload brings numbers to the device ahead of time, beside what that does
-// meanwhile. It has places for UploadPlaces lots of numbers. Fill puts a lot into a
-// place, through pinned memory and a stream of its own; Take copies from there to
-// where it is wanted, in the order of the device's work; Release says that the
-// place may be filled again. Fill may be called by another goroutine than the
-// rest.
+// An Upload copies data to the device ahead of time, while the device computes.
+// It has UploadPlaces buffers. Fill copies data into a buffer, through pinned
+// memory and a stream of its own; Take copies from the buffer to where the data
+// are needed, in the order of the device's work; Release allows Fill to write the
+// buffer again. Fill may be called by another goroutine than the other methods.
 type Upload struct {
 	d      *Device
 	stream driver.Stream
@@ -21,54 +21,70 @@ type Upload struct {
 	places [UploadPlaces]place
 }
 
-// UploadPlaces is how many places an Upload has: one in use, one being filled.
+// UploadPlaces is the number of buffers of an Upload: one in use, one being
+// filled.
 const UploadPlaces = 2
 
+// place is a buffer.
 type place struct {
 	pinned        unsafe.Pointer
 	ptr           Ptr
-	filled, taken driver.Event
-	used          bool // taken has been recorded
+	filled, taken driver.Event // filled is in the Upload's stream, taken in the device's
 }
 
-// NewUpload returns an Upload for lots of up to n numbers.
+// NewUpload returns an Upload whose buffers have room for n elements each. It
+// cannot be recorded.
 func (d *Device) NewUpload(n int) (*Upload, error) {
-	u := &Upload{d: d, room: n}
-	err := d.Check()
-	d.locked(func() {
-		if err == nil {
-			u.stream, err = d.drv.StreamCreate()
-		}
-		for i := range u.places {
-			p := &u.places[i]
-			if err == nil {
-				p.filled, err = d.drv.EventCreate(false)
-			}
-			if err == nil {
-				p.taken, err = d.drv.EventCreate(false)
-			}
-			if err == nil {
-				p.pinned, err = d.drv.HostAlloc(4 * uint64(n))
-			}
-		}
-	})
-	for i := range u.places {
-		if err == nil {
-			u.places[i].ptr = d.Alloc(n)
-			err = d.Check()
-		}
+	if n < 1 {
+		return nil, fmt.Errorf("an Upload of %d elements: want at least 1", n)
 	}
-	if err != nil {
+	if d.notRecordable("to make an Upload") {
+		return nil, d.Check()
+	}
+	u := &Upload{d: d, room: n}
+	if err := errors.Join(d.Check(), u.open()); err != nil {
 		return nil, errors.Join(err, u.Close())
 	}
 	return u, nil
 }
 
-// Room returns how many numbers a lot may have.
+func (u *Upload) open() (err error) {
+	d, drv := u.d, u.d.drv
+	for i := range u.places {
+		if u.places[i].ptr = d.Alloc(u.room); u.places[i].ptr == 0 {
+			return d.Check()
+		}
+	}
+	current := d.locked(func() {
+		if u.stream, err = drv.StreamCreate(); err != nil {
+			return
+		}
+		for i := range u.places {
+			p := &u.places[i]
+			if p.filled, err = drv.EventCreate(false); err != nil {
+				return
+			}
+			if p.taken, err = drv.EventCreate(false); err != nil {
+				return
+			}
+			if p.pinned, err = drv.HostAlloc(4 * uint64(u.room)); err != nil {
+				return
+			}
+			// Work that is queued may still use the memory for what it was before.
+			if err = drv.EventRecord(p.taken, d.stream); err != nil {
+				return
+			}
+		}
+	})
+	return errors.Join(current, err)
+}
+
+// Room returns the number of elements that a buffer has room for.
 func (u *Upload) Room() int { return u.room }
 
-// Fill puts the parts of a lot, one after the other, into place i, once what Take
-// has copied from there before is done. The parts may change when it returns.
+// Fill copies parts, one after the other, into buffer i. It waits until what Take
+// has queued before the last Release of the buffer is done. The parts may change
+// when it returns.
 func (u *Upload) Fill(i int, parts ...[]float32) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -76,10 +92,8 @@ func (u *Upload) Fill(i int, parts ...[]float32) error {
 	if err := drv.SetCurrent(u.d.ctx); err != nil {
 		return err
 	}
-	if p.used {
-		if err := drv.EventSynchronize(p.taken); err != nil {
-			return err
-		}
+	if err := drv.EventSynchronize(p.taken); err != nil {
+		return err
 	}
 	room, n := unsafe.Slice((*float32)(p.pinned), u.room), 0
 	for _, part := range parts {
@@ -91,7 +105,7 @@ func (u *Upload) Fill(i int, parts ...[]float32) error {
 	return drv.EventRecord(p.filled, u.stream)
 }
 
-// Take copies n numbers, from number offset on, of the lot in place i to dst.
+// Take copies n elements of buffer i, starting at element offset, to dst.
 func (u *Upload) Take(i, offset, n int, dst Ptr) {
 	d := u.d
 	if d.enter() {
@@ -101,21 +115,20 @@ func (u *Upload) Take(i, offset, n int, dst Ptr) {
 	d.Copy(n, u.places[i].ptr.At(offset), dst)
 }
 
-// Release says that all of the lot in place i has been taken.
+// Release says that everything needed of buffer i has been taken.
 func (u *Upload) Release(i int) {
 	d := u.d
 	if !d.enter() {
 		return
 	}
 	defer d.leave()
-	u.places[i].used = true
 	d.Fail(d.drv.EventRecord(u.places[i].taken, d.stream))
 }
 
-// Close gives back what the Upload has taken. No Fill is under way.
+// Close frees the Upload's memory. No Fill may be running.
 func (u *Upload) Close() error {
 	var errs []error
-	u.d.locked(func() {
+	err := u.d.locked(func() {
 		drv := u.d.drv
 		if u.stream != 0 {
 			errs = append(errs, drv.StreamSynchronize(u.stream), drv.StreamDestroy(u.stream))
@@ -133,5 +146,5 @@ func (u *Upload) Close() error {
 			u.d.Free(p.ptr)
 		}
 	})
-	return errors.Join(errs...)
+	return errors.Join(append(errs, err)...)
 }

@@ -81,7 +81,8 @@ type Driver interface {
 	// StreamWaitEvent lets later work of s wait for what e recorded last.
 	StreamWaitEvent(s Stream, e Event) error
 
-	// EventCreate makes an event; only one with timing can be in EventElapsed.
+	// EventCreate makes an event; EventElapsed needs events with timing. A thread
+	// that waits for the event sleeps, unlike one that waits for a stream.
 	EventCreate(timing bool) (Event, error)
 	// EventDestroy destroys e.
 	EventDestroy(e Event) error

@@ -121,9 +121,9 @@ func (d *viaCu) StreamWaitEvent(s Stream, e Event) error {
 }
 
 func (d *viaCu) EventCreate(timing bool) (Event, error) {
-	flags := cu.DisableTiming
-	if timing {
-		flags = cu.DefaultEvent
+	flags := cu.BlockingSyncEvent
+	if !timing {
+		flags |= cu.DisableTiming
 	}
 	e, err := cu.MakeEvent(flags)
 	return handle[Event](e), failed("cuEventCreate", err)

@@ -224,9 +224,9 @@ func (d *native) StreamWaitEvent(s Stream, e Event) error {
 }
 
 func (d *native) EventCreate(timing bool) (e Event, err error) {
-	flags := uintptr(2) // CU_EVENT_DISABLE_TIMING
-	if timing {
-		flags = 0
+	flags := uintptr(1) // CU_EVENT_BLOCKING_SYNC
+	if !timing {
+		flags |= 2 // CU_EVENT_DISABLE_TIMING
 	}
 	err = d.call(cuEventCreate, uintptr(unsafe.Pointer(&e)), flags)
 	return e, err
