@@ -5,13 +5,14 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // Random supplies the random numbers for records, a stream for each. layers.Rand
 // implements it.
 type Random interface {
-	// Uint32s sets dst to words first, first+1, ... of a stream.
-	Uint32s(dst []uint32, stream, first uint64)
+	// Uint32 sets y to the words offset, offset+1, ... of a stream.
+	Uint32(p *parallel.Pool, stream, offset uint64, y []uint32)
 }
 
 // A Transformer crops and mirrors images and computes a net's input from their
@@ -187,7 +188,7 @@ func (t *Transformer) choose(pixels *Pixels, height, width int, place uint64) (t
 	top, left = pixels.pixels.height+2*t.pad-height, pixels.pixels.width+2*t.pad-width
 	random := t.anywhere && t.crop > 0
 	if random || t.mirror {
-		t.random.Uint32s(pixels.words[:], place, 0)
+		t.random.Uint32(nil, place, 0, pixels.words[:])
 		mirrored = t.mirror && pixels.words[0]>>31 == 1
 	}
 	if random {

@@ -10,14 +10,15 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/parallel"
 	"google.golang.org/protobuf/encoding/prototext"
 )
 
 // keyed is random numbers by Philox, as layers have them.
 type keyed uint64
 
-func (k keyed) Uint32s(dst []uint32, stream, first uint64) {
-	kernel.PhiloxUint32(nil, uint64(k), stream, first, dst)
+func (k keyed) Uint32(p *parallel.Pool, stream, offset uint64, y []uint32) {
+	kernel.PhiloxUint32(p, uint64(k), stream, offset, y)
 }
 
 func transformer(t *testing.T, text string, phase caffepb.Phase) *Transformer {

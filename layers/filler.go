@@ -150,7 +150,7 @@ func checkUniform(p *caffepb.FillerParameter) error {
 }
 
 func fillUniform(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
-	r.Uniform(data, p.GetMin(), p.GetMax(), 0)
+	r.Uniform(nil, 0, p.GetMin(), p.GetMax(), data)
 }
 
 func checkGaussian(p *caffepb.FillerParameter) error {
@@ -174,13 +174,13 @@ func suitsSparse(b *blob.Blob, p *caffepb.FillerParameter) error {
 // than zero, on average.
 func fillGaussian(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
 	sparse := int(p.GetSparse())
-	r.Gaussian(data, p.GetMean(), p.GetStd(), 0)
+	r.Gaussian(nil, 0, p.GetMean(), p.GetStd(), data)
 	if sparse == -1 {
 		return
 	}
 	keep := uint64(float64(sparse) / float64(b.Num()) * (1 << 32)) // of 2³² words
 	words := make([]uint32, len(data))
-	r.Uint32s(words, 1, 0)
+	r.Uint32(nil, 1, 0, words)
 	for i, w := range words {
 		if uint64(w) >= keep {
 			data[i] = 0
@@ -190,7 +190,7 @@ func fillGaussian(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Ra
 
 // fillPositiveUnitball makes the numbers of each output positive with sum 1.
 func fillPositiveUnitball(data []float32, b *blob.Blob, _ *caffepb.FillerParameter, r Rand) {
-	r.Uniform(data, 0, 1, 0)
+	r.Uniform(nil, 0, 0, 1, data)
 	for row := range slices.Chunk(data, len(data)/b.Num()) {
 		var sum float32
 		for _, v := range row {
@@ -205,7 +205,7 @@ func fillPositiveUnitball(data []float32, b *blob.Blob, _ *caffepb.FillerParamet
 // fillGaussianUnitball gives the numbers of each output a random direction and
 // the length 1, as the filler of NormFace's Caffe does.
 func fillGaussianUnitball(data []float32, b *blob.Blob, _ *caffepb.FillerParameter, r Rand) {
-	r.Gaussian(data, 0, 1, 0)
+	r.Gaussian(nil, 0, 0, 1, data)
 	for row := range slices.Chunk(data, len(data)/b.Num()) {
 		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-12)), row, row)
 	}
@@ -232,13 +232,13 @@ func fans(b *blob.Blob, norm caffepb.FillerParameter_VarianceNorm) float64 {
 // variance 1/fan.
 func fillXavier(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
 	limit := float32(math.Sqrt(3 / fans(b, p.GetVarianceNorm())))
-	r.Uniform(data, -limit, limit, 0)
+	r.Uniform(nil, 0, -limit, limit, data)
 }
 
 // fillMSRA is the initialization of He et al. ("Delving deep into rectifiers",
 // 2015) with the variance 2/fan.
 func fillMSRA(data []float32, b *blob.Blob, p *caffepb.FillerParameter, r Rand) {
-	r.Gaussian(data, 0, float32(math.Sqrt(2/fans(b, p.GetVarianceNorm()))), 0)
+	r.Gaussian(nil, 0, 0, float32(math.Sqrt(2/fans(b, p.GetVarianceNorm()))), data)
 }
 
 func suitsBilinear(b *blob.Blob, _ *caffepb.FillerParameter) error {

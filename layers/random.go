@@ -41,25 +41,25 @@ func NewRand(seed uint64, labels ...string) Rand {
 // which solvers that train together do not share.
 func (e *Env) Stream() uint64 { return uint64(e.Pass)*uint64(max(e.Ranks, 1)) + uint64(e.Rank) }
 
-// Uniform sets dst to numbers in [a,b).
-func (r Rand) Uniform(dst []float32, a, b float32, stream uint64) {
-	kernel.PhiloxUniform(nil, r.key, stream, 0, a, b, dst)
+// Uniform sets y to random numbers in [a,b) of a stream.
+func (r Rand) Uniform(p *parallel.Pool, stream uint64, a, b float32, y []float32) {
+	kernel.PhiloxUniform(p, r.key, stream, 0, a, b, y)
 }
 
-// Gaussian sets dst to numbers of the normal distribution.
-func (r Rand) Gaussian(dst []float32, mean, std float32, stream uint64) {
-	kernel.PhiloxGaussian(nil, r.key, stream, 0, mean, std, dst)
+// Gaussian sets y to random numbers of the normal distribution of a stream.
+func (r Rand) Gaussian(p *parallel.Pool, stream uint64, mean, std float32, y []float32) {
+	kernel.PhiloxGaussian(p, r.key, stream, 0, mean, std, y)
 }
 
-// Uint32s sets dst to words first, first+1, ... of a stream.
-func (r Rand) Uint32s(dst []uint32, stream, first uint64) {
-	kernel.PhiloxUint32(nil, r.key, stream, first, dst)
+// Uint32 sets y to the words offset, offset+1, ... of a stream.
+func (r Rand) Uint32(p *parallel.Pool, stream, offset uint64, y []uint32) {
+	kernel.PhiloxUint32(p, r.key, stream, offset, y)
 }
 
-// Mask sets each number of dst to 0 with the given probability and to value
-// otherwise, on the threads of w.
-func (r Rand) Mask(w *parallel.Pool, dst []float32, probability, value float32, stream uint64) {
-	kernel.DropoutMask(w, r.key, stream, probability, value, dst)
+// DropoutMask sets each element of mask to 0 with probability ratio and to scale
+// otherwise, depending on a stream.
+func (r Rand) DropoutMask(p *parallel.Pool, stream uint64, ratio, scale float32, mask []float32) {
+	kernel.DropoutMask(p, r.key, stream, ratio, scale, mask)
 }
 
 // Key returns the key, for kernels on a device that make the same numbers.

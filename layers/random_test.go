@@ -10,7 +10,7 @@ import (
 
 func words(r Rand, stream, first uint64, n int) []uint32 {
 	w := make([]uint32, n)
-	r.Uint32s(w, stream, first)
+	r.Uint32(nil, stream, first, w)
 	return w
 }
 

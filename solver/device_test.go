@@ -32,7 +32,7 @@ const small = `
 
 // feedSmall fills the inputs with numbers that depend on the pass.
 func feedSmall(n *net.Net, pass int64) error {
-	layers.NewRand(7, "data").Gaussian(n.Blob("data").MutableData(), 0, 1, uint64(pass))
+	layers.NewRand(7, "data").Gaussian(nil, uint64(pass), 0, 1, n.Blob("data").MutableData())
 	for i := range n.Blob("label").MutableData() {
 		n.Blob("label").MutableData()[i] = float32((int64(i) + pass) % 4)
 	}

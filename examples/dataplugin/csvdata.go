@@ -168,7 +168,7 @@ func (r *reader) Read(it *feed.Item) error {
 		}
 		// The place of the item is the stream: every item of a run has noise of its
 		// own, and a resumed run repeats it.
-		r.noise.Gaussian(r.noisy, 0, l.options.Noise, it.Place)
+		r.noise.Gaussian(nil, it.Place, 0, l.options.Noise, r.noisy)
 		for i, v := range r.noisy {
 			features[i] += v
 		}

@@ -52,7 +52,7 @@ var allowed = []struct {
 	{"internal/dynlib", ""},
 	{"cuda/driver", "internal/dynlib"},
 	{"cuda/lib", "cuda/driver internal/dynlib"},
-	{"data/...", "caffepb data/... internal/atomicfile internal/near kernel prototxt"},
+	{"data/...", "caffepb data/... internal/atomicfile internal/near kernel parallel prototxt"},
 	{"cuda", "blob cuda/driver cuda/lib"},
 	{"layers", "blob caffepb cuda event kernel parallel prototxt"},
 	{"layers/layertest", "blob caffepb cuda cuda/cudatest layers parallel prototxt"},

@@ -75,7 +75,7 @@ func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	x, y := bottom[0].Data(), top[0].MutableData()
 	if l.train {
 		mask := l.mask[:len(x)]
-		l.rand.Mask(l.env.Workers, mask, l.ratio, float32(1/(1-float64(l.ratio))), l.env.Stream())
+		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, float32(1/(1-float64(l.ratio))), mask)
 		kernel.Mul(l.env.Workers, x, mask, y)
 	} else if bottom[0] != top[0] {
 		kernel.Copy(l.env.Workers, x, y)

@@ -106,7 +106,7 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	event.Send(observer, layers.ListRead{Layer: name, Items: len(items)})
 	if most := l.param.GetRandSkip(); most > 0 {
 		var word [1]uint32
-		l.spec.Rand("skip").Uint32s(word[:], 0, 0)
+		l.spec.Rand("skip").Uint32(nil, 0, 0, word[:])
 		order.Skip = int(uint64(word[0]) * uint64(most) >> 32)
 		event.Send(observer, layers.Skipping{Layer: name, Items: order.Skip})
 		if order.Skip >= len(items) {

@@ -232,14 +232,14 @@ func (f *Fixture) Close() error {
 // for the same seed and shape.
 func Gaussian(seed uint64, shape ...int) *blob.Blob {
 	b := zeros(shape)
-	layers.NewRand(seed, "layertest").Gaussian(b.MutableData(), 0, 1, 0)
+	layers.NewRand(seed, "layertest").Gaussian(nil, 0, 0, 1, b.MutableData())
 	return b
 }
 
 // Uniform returns a blob with values in [lo,hi), the same for the same seed and shape.
 func Uniform(seed uint64, lo, hi float32, shape ...int) *blob.Blob {
 	b := zeros(shape)
-	layers.NewRand(seed, "layertest").Uniform(b.MutableData(), lo, hi, 0)
+	layers.NewRand(seed, "layertest").Uniform(nil, 0, lo, hi, b.MutableData())
 	return b
 }
 

@@ -103,7 +103,7 @@ func newGradient(t testing.TB, f *Fixture, opts GradientOptions) *gradient {
 		case f.Info.Loss:
 			c.top[i][0] = 2
 		default:
-			layers.NewRand(uint64(i), "objective").Uniform(c.top[i], 1.5, 2.5, 0)
+			layers.NewRand(uint64(i), "objective").Uniform(nil, 0, 1.5, 2.5, c.top[i])
 		}
 	}
 	return c

@@ -83,11 +83,11 @@ func pass(t testing.TB, f *Fixture, forward, backward func() error) []result {
 	for i, b := range f.Top {
 		keep(f.topName(i)+" data", b, b.Data())
 		if w := f.lossWeight(i); w == 0 {
-			layers.NewRand(uint64(i), "top diff").Gaussian(b.MutableDiff(), 0, 1, 0)
+			layers.NewRand(uint64(i), "top diff").Gaussian(nil, 0, 0, 1, b.MutableDiff())
 		}
 	}
 	for i, b := range f.Params() { // Backward adds to them
-		layers.NewRand(uint64(i), "param diff").Gaussian(b.MutableDiff(), 0, 1, 0)
+		layers.NewRand(uint64(i), "param diff").Gaussian(nil, 0, 0, 1, b.MutableDiff())
 	}
 	if err := backward(); err != nil {
 		t.Fatal(err)

@@ -96,7 +96,7 @@ func newRun(t *testing.T, name, dir string, edit func(text string) string) *run 
 
 func feed(n *net.Net, pass int64) error {
 	data, label := n.Blob("data").MutableData(), n.Blob("label").MutableData()
-	layers.NewRand(uint64(pass), n.Phase().String()).Gaussian(data, 0, 0.5, 0)
+	layers.NewRand(uint64(pass), n.Phase().String()).Gaussian(nil, 0, 0, 0.5, data)
 	for i := range label {
 		label[i] = float32((int(pass) + i*i) % 3)
 		for k := range 6 {

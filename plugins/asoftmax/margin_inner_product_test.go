@@ -62,7 +62,7 @@ func TestMargin(t *testing.T) {
 			t.Fatal(err)
 		}
 		dy := f.Top[0].MutableDiff()
-		layers.NewRand(3).Gaussian(dy, 0, 1, 0)
+		layers.NewRand(3).Gaussian(nil, 0, 0, 1, dy)
 		if err := f.Backward(); err != nil {
 			t.Fatal(err)
 		}

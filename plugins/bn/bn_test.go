@@ -66,7 +66,7 @@ func TestNoBottomGradient(t *testing.T) {
 		if err := f.Forward(); err != nil {
 			t.Fatal(err)
 		}
-		layers.NewRand(1).Gaussian(f.Top[0].MutableDiff(), 0, 1, 0)
+		layers.NewRand(1).Gaussian(nil, 0, 0, 1, f.Top[0].MutableDiff())
 		if err := f.Backward(); err != nil {
 			t.Fatal(err)
 		}
