@@ -12,7 +12,7 @@ import (
 // of a layer or, with backward, its diff.
 func (n *Net) sendMagnitude(l *Layer, backward, weights bool, blob string, x []float32) {
 	event.Send(n.observer, BlobMagnitude{
-		Layer: l.Name, Backward: backward, Weights: weights, Blob: blob, Mean: float32(kernel.Asum(nil, x)) / float32(len(x)),
+		Layer: l.Name, Backward: backward, Weights: weights, Blob: blob, Mean: float32(kernel.Asum(n.workers, x)) / float32(len(x)),
 	})
 }
 
@@ -54,10 +54,10 @@ func (n *Net) backwardSummary() {
 	}
 	var e ParamNorms
 	for _, p := range n.learned {
-		e.DataL1 += kernel.Asum(nil, p.Blob.Data())
-		e.DiffL1 += kernel.Asum(nil, p.Blob.Diff())
-		e.DataL2 += kernel.SumSq(nil, p.Blob.Data())
-		e.DiffL2 += kernel.SumSq(nil, p.Blob.Diff())
+		e.DataL1 += kernel.Asum(n.workers, p.Blob.Data())
+		e.DiffL1 += kernel.Asum(n.workers, p.Blob.Diff())
+		e.DataL2 += kernel.SumSq(n.workers, p.Blob.Data())
+		e.DiffL2 += kernel.SumSq(n.workers, p.Blob.Diff())
 	}
 	e.DataL2, e.DiffL2 = math.Sqrt(e.DataL2), math.Sqrt(e.DiffL2)
 	event.Send(n.observer, e)

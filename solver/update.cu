@@ -1,6 +1,6 @@
 // The update rules, each in one pass over the n numbers of a param: the gradient
 // with the weight decay in it becomes the update, in its place, and is subtracted
-// from the weights. The formulas are those of internal/kernel/vec_solver.go.
+// from the weights. The formulas are those of package internal/kernel/update.
 #include "gpu.h"
 
 // The arguments that all rules have: *rates is the learning rate (of Adam with its

@@ -205,7 +205,7 @@ GC_INLINE unsigned gc_divide(unsigned n, unsigned mul, unsigned shift) {
 }
 
 // gc_philox sets w to the four words of a block of random numbers: Philox4x32-10,
-// as internal/kernel/philox.go.
+// as package internal/kernel/rand.
 GC_INLINE void gc_philox(unsigned long long key, unsigned long long stream, unsigned long long block, unsigned *w) {
   unsigned k0 = (unsigned)key, k1 = (unsigned)(key >> 32);
   unsigned c0 = (unsigned)block, c1 = (unsigned)(block >> 32), c2 = (unsigned)stream, c3 = (unsigned)(stream >> 32);

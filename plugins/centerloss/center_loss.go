@@ -163,14 +163,14 @@ func (l *centerLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 	if l.class, _, err = l.labels.Read(bottom[1]); err != nil {
 		return err
 	}
-	x, centers := bottom[0].Data(), l.Blobs[0].Data()
+	pool, x, centers := l.spec.Env.Workers, bottom[0].Data(), l.Blobs[0].Data()
 	for i, c := range l.class {
 		kernel.Sub(nil, l.row(x, i), l.row(centers, int(c)), l.row(l.distance, i))
 	}
 	distance := l.distance[:l.m*l.k]
-	sum := kernel.SumSq(nil, distance) / 2
+	sum := kernel.SumSq(pool, distance) / 2
 	if l.l1() {
-		sum = kernel.Asum(nil, distance)
+		sum = kernel.Asum(pool, distance)
 	}
 	top[0].MutableData()[0] = float32(sum / float64(l.m))
 	return nil
@@ -198,7 +198,7 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 		}
 	}
 	if propagateDown[0] {
-		kernel.Scale(nil, top[0].Diff()[0]/float32(l.m), distance, bottom[0].MutableDiff())
+		kernel.Scale(l.spec.Env.Workers, top[0].Diff()[0]/float32(l.m), distance, bottom[0].MutableDiff())
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (s *diversity) forward(w *parallel.Pool, weights []float32) float64 {
 	} else {
 		s.gradGrams(w)
 	}
-	return float64(s.scale) * kernel.Dot(nil, s.c, s.grad)
+	return float64(s.scale) * kernel.Dot(w, s.c, s.grad)
 }
 
 // normalized sets unit and invNorm.
@@ -165,13 +165,13 @@ func (s *diversity) gradCrosses(w *parallel.Pool) {
 }
 
 // backward adds the term's gradient, times lossWeight, to that of the weights.
-func (s *diversity) backward(lossWeight float32, dw []float32) {
+func (s *diversity) backward(w *parallel.Pool, lossWeight float32, dw []float32) {
 	scale := lossWeight * s.scale
 	if s.exact {
 		scale *= 4
 	}
 	if s.normalize == "NONE" {
-		kernel.Axpy(nil, scale, s.grad, dw)
+		kernel.Axpy(w, scale, s.grad, dw)
 		return
 	}
 	size := s.d

@@ -279,16 +279,16 @@ func (l *emSoftmaxLoss) MACs() int64 {
 
 // weights returns the classifiers that x meets, (groups·k, d).
 func (l *emSoftmaxLoss) weights() []float32 {
-	w := l.Blobs[0].Data()
+	pool, w := l.spec.Env.Workers, l.Blobs[0].Data()
 	if !l.average || l.options.V == 1 {
 		return w
 	}
 	size := l.k * l.d
 	copy(l.mean, w[:size])
 	for v := 1; v < int(l.options.V); v++ {
-		kernel.Axpy(nil, 1, w[v*size:(v+1)*size], l.mean)
+		kernel.Axpy(pool, 1, w[v*size:(v+1)*size], l.mean)
 	}
-	kernel.Scale(nil, 1/float32(l.options.V), l.mean, l.mean)
+	kernel.Scale(pool, 1/float32(l.options.V), l.mean, l.mean)
 	return l.mean
 }
 
@@ -340,7 +340,7 @@ func (l *emSoftmaxLoss) averageScores(dst []float32) {
 			kernel.Axpy(nil, 1, z[v*l.k:(v+1)*l.k], row)
 		}
 	}
-	kernel.Scale(nil, 1/float32(l.groups), dst, dst)
+	kernel.Scale(l.spec.Env.Workers, 1/float32(l.groups), dst, dst)
 }
 
 func (l *emSoftmaxLoss) normalizer() float32 { return l.norm.Normalizer(l.m, 1, l.valid) }
@@ -435,12 +435,12 @@ func (l *emSoftmaxLoss) backwardWeights(x []float32, lossWeight float32) {
 	if l.average && l.options.V > 1 {
 		kernel.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), l.z, n, x, l.d, 0, l.mean, l.d)
 		for v := range int(l.options.V) {
-			kernel.Axpy(nil, 1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
+			kernel.Axpy(w, 1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
 		}
 		return
 	}
 	kernel.Gemm(w, true, false, n, l.d, l.m, 1, l.z, n, x, l.d, 1, dw, l.d)
 	if l.diverse() {
-		l.diversity.backward(lossWeight, dw)
+		l.diversity.backward(w, lossWeight, dw)
 	}
 }
