@@ -64,9 +64,6 @@ func (l *dropout) SetUp(_, _ []*blob.Blob) error { return nil }
 
 // Reshape gives the top the shape of the bottom.
 func (l *dropout) Reshape(bottom, top []*blob.Blob) error {
-	if l.train && len(l.mask) < bottom[0].Count() {
-		l.mask = make([]float32, bottom[0].Count())
-	}
 	return top[0].ReshapeLike(bottom[0])
 }
 
@@ -74,9 +71,9 @@ func (l *dropout) Reshape(bottom, top []*blob.Blob) error {
 func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	x, y := bottom[0].Data(), top[0].MutableData()
 	if l.train {
-		mask := l.mask[:len(x)]
-		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, float32(1/(1-float64(l.ratio))), mask)
-		kernel.Mul(l.env.Workers, x, mask, y)
+		l.mask = layers.Resize(l.mask, len(x))
+		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, float32(1/(1-float64(l.ratio))), l.mask)
+		kernel.Mul(l.env.Workers, x, l.mask, y)
 	} else if bottom[0] != top[0] {
 		kernel.Copy(l.env.Workers, x, y)
 	}

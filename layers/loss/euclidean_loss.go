@@ -62,12 +62,12 @@ func (l *euclideanLoss) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want items of equal size",
 			bottom[0].Shape(), bottom[1].Shape()))
 	}
-	l.diff = layers.Resize(l.diff, bottom[0].Count())
 	return nil
 }
 
 func (l *euclideanLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	workers := l.spec.Env.Workers
+	l.diff = layers.Resize(l.diff, bottom[0].Count())
 	kernel.Sub(workers, bottom[0].Data(), bottom[1].Data(), l.diff)
 	sum := kernel.SumSq(workers, l.diff)
 	top[0].MutableData()[0] = float32(sum / float64(2*bottom[0].Num()))

@@ -113,13 +113,13 @@ func (l *eltwise) Reshape(bottom, top []*blob.Blob) error {
 	if err := top[0].ReshapeLike(bottom[0]); err != nil {
 		return l.spec.ErrorAt("", 0, err)
 	}
-	if n := top[0].Count(); l.op == caffepb.EltwiseParameter_MAX && cap(l.largest) < n {
-		l.largest = make([]int32, n)
-	}
 	return nil
 }
 
 func (l *eltwise) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if l.op == caffepb.EltwiseParameter_MAX {
+		l.largest = layers.Resize(l.largest, top[0].Count())
+	}
 	for i, b := range bottom {
 		l.x[i] = b.Data()
 	}

@@ -296,8 +296,10 @@ func TestLinesChoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.direct.forward.choose(gemm.Active())
-		c.direct.data[0].choose(gemm.Active())
+		for _, plan := range []*plan{c.direct.forward, c.direct.data[0]} {
+			plan.prepare()
+			plan.choose(gemm.Active())
+		}
 		if f, d := c.direct.forward.byLines, c.direct.data[0].byLines; f != test.forward || d != test.data {
 			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
 		}

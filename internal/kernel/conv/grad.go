@@ -23,6 +23,7 @@ type gradPlan struct {
 	window    // of the channels of a part
 	geometry  *geometry
 	ranges    int            // pieces of the channels of a group
+	prepared  bool           // by the first run
 	depthwise *depthwiseGrad // used instead; nil if it is not possible
 
 	// During a run.
@@ -47,11 +48,15 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	if err := t.window.init(g.Batch); err != nil {
 		return nil, err
 	}
-	t.depthwise = newDepthwiseGrad(g, &t.window)
 	return t, nil
 }
 
 func (t *gradPlan) run(op parallel.Op, x, dy, dweight []float32) {
+	if !t.prepared {
+		t.prepared = true
+		t.window.tables()
+		t.depthwise = newDepthwiseGrad(t.geometry, &t.window)
+	}
 	if t.depthwise != nil {
 		t.depthwise.run(op.Pool(), x, dy, dweight)
 		return

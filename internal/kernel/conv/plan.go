@@ -7,27 +7,44 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product in the faster of two ways.
+// A plan computes a product in the faster of two ways. What it needs for that is
+// made by the first run, so that a convolution costs next to nothing until then.
 type plan struct {
 	product
 	tiles tiles
 	lines lines
 
+	places   func() []int // the scatter of the product; nil: none
+	prepared bool
+
 	lanes   int // that the choice was made for; 0: none yet
 	byLines bool
 }
 
-func newPlan(p product) (*plan, error) {
-	t := &plan{product: p}
+func newPlan(p product, places func() []int) (*plan, error) {
+	t := &plan{product: p, places: places}
 	if err := t.window.init(t.geometry.Batch); err != nil {
 		return nil, err
 	}
-	t.tiles.init(&t.product)
-	t.lines.product = &t.product
 	return t, nil
 }
 
+// prepare makes the tables.
+func (t *plan) prepare() {
+	if t.prepared {
+		return
+	}
+	t.prepared = true
+	t.window.tables()
+	if t.places != nil {
+		t.scatter = t.places()
+	}
+	t.tiles.init(&t.product)
+	t.lines.product = &t.product
+}
+
 func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
+	t.prepare()
 	t.set(op, src, weight, bias, dst)
 	t.choose(t.micro)
 	if t.byLines {
@@ -55,7 +72,7 @@ func forwardPlan(g *geometry) (*plan, error) {
 	return newPlan(product{
 		geometry: g, dstChannels: g.groupOutputs(), dstSize: g.outSize,
 		window: forwardWindow(g, g.groupChannels()),
-	})
+	}, nil)
 }
 
 // forwardWindow returns the window that moves over some channels of x.
@@ -113,7 +130,7 @@ func dataPlan(g *geometry, phase []int) (*plan, error) {
 	axes := len(g.In)
 	w := window{channels: g.groupOutputs(), src: g.out, pad: make([]int, axes), step: make([]int, axes), shift: make([][]int, axes), out: make([]int, axes)}
 	p := product{geometry: g, backward: true, dstChannels: g.groupChannels(), dstSize: g.inSize, kernelTaps: []int{0}}
-	places := []int{0} // of the pixels, in a channel of x
+	pixels := 1
 	for a := range axes {
 		s, r := g.Stride[a], phase[a]
 		w.step[a] = 1
@@ -131,13 +148,23 @@ func dataPlan(g *geometry, phase []int) (*plan, error) {
 			w.shift[a][i] += w.pad[a]
 		}
 		p.kernelTaps = extend(p.kernelTaps, g.Kernel[a], len(taps), func(i int) int { return taps[i] })
-		places = extend(places, g.In[a], w.out[a], func(i int) int { return r + s*i })
-	}
-	if len(places) != g.inSize {
-		p.scatter = places
+		pixels *= w.out[a]
 	}
 	p.window = w
-	return newPlan(p)
+	if pixels == g.inSize {
+		return newPlan(p, nil)
+	}
+	return newPlan(p, func() []int { return phasePlaces(g, phase, w.out) })
+}
+
+// phasePlaces returns the index in a channel of x of each pixel of a phase, of
+// which there are out[a] along axis a.
+func phasePlaces(g *geometry, phase, out []int) []int {
+	places := []int{0}
+	for a, r := range phase {
+		places = extend(places, g.In[a], out[a], func(i int) int { return r + g.Stride[a]*i })
+	}
+	return places
 }
 
 // extend returns the indices of the n positions at(i) along a new last axis of the

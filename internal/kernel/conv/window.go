@@ -76,7 +76,6 @@ func (w *window) init(batch int) error {
 	if w.channelStride > maxCopy/w.channels || w.imageStride > maxCopy/w.images {
 		return errors.New("convolution: the padded input has too many elements")
 	}
-	w.tables()
 	return nil
 }
 
@@ -96,7 +95,7 @@ func (w *window) cut(batch int) {
 	w.bands = gemm.CeilDiv(w.out[0], w.rows)
 }
 
-// tables fills pixels and taps. Behind their ends are offsets that partial tiles
+// tables fills pixels and taps, once init has found the sizes. Behind their ends are offsets that partial tiles
 // may read.
 func (w *window) tables() {
 	w.pixels = make([]int32, 0, w.images*w.rows*w.line()+gemm.TileRows)
