@@ -197,6 +197,12 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 		t.net.Close()
 		return nil, err
 	}
+	if f.device == nil {
+		if err := a.checkMemory(p.model, t.net.Plan().Bytes()); err != nil {
+			t.net.Close()
+			return nil, err
+		}
+	}
 	a.warnUnloaded(t.net, p.weights)
 	return t, nil
 }

@@ -57,6 +57,11 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 		return err
 	}
 	defer n.Close()
+	if f.device == nil {
+		if err := a.checkMemory(f.model, n.Plan().Bytes()); err != nil {
+			return err
+		}
+	}
 	if f.weights != "" {
 		if err := n.LoadWeights(f.weights); err != nil {
 			return err

@@ -90,6 +90,11 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		return err
 	}
 	defer s.Close()
+	if device == nil {
+		if err := a.checkMemory(f.solver, s.PlannedBytes()); err != nil {
+			return err
+		}
+	}
 	if err := checkInputs(s.Net(), "train", f.solver); err != nil {
 		a.glog.log(event.Warning, "train.go:1", err.Error()+"; its data are zeros")
 	}

@@ -251,6 +251,17 @@ func (s *Solver) Close() error {
 	return errors.Join(errs...)
 }
 
+// PlannedBytes returns the memory that training needs: the plan of the train net,
+// whose blobs the test nets share, and the histories of the update rule. Private
+// buffers of layers do not count.
+func (s *Solver) PlannedBytes() int64 {
+	n := s.net.Plan().Bytes()
+	for _, h := range s.history {
+		n += 4 * int64(h.Count())
+	}
+	return n
+}
+
 // emit sends an event to the observer.
 func emit[E any](s *Solver, e E) { event.Send(s.opts.Observer, e) }
 

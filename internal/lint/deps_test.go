@@ -24,6 +24,7 @@ var allowed = []struct {
 	{"event", ""},
 	{"internal/atomicfile", ""},
 	{"internal/filelock", ""},
+	{"internal/sysmem", ""},
 	{"internal/cfmt", ""},
 	{"internal/digits", ""},
 	{"internal/near", ""},
