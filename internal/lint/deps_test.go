@@ -62,6 +62,7 @@ var allowed = []struct {
 	{"layers/datalayer", "blob caffepb cuda data/... event layers layers/feed"},
 	{"layers/...", "blob caffepb cuda event kernel layers parallel prototxt"},
 	{"plugins/all", "plugins/..."},
+	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},
 	{"plugins/...", "blob caffepb cuda event kernel layers parallel plugins/margin prototxt"},
 	{"examples/inference", "caffepb data layers/all net"},
 	{"examples/library", "blobtensor caffepb event layers/all net prototxt solver"},

@@ -243,6 +243,16 @@ func Uniform(seed uint64, lo, hi float32, shape ...int) *blob.Blob {
 	return b
 }
 
+// Labels returns a blob of classes, numbers from 0 to classes-1, the same for the same
+// seed and shape.
+func Labels(seed uint64, classes int, shape ...int) *blob.Blob {
+	b := Uniform(seed, 0, float32(classes), shape...)
+	for i, v := range b.Data() {
+		b.MutableData()[i] = float32(int(v))
+	}
+	return b
+}
+
 // Values returns a blob with the given values.
 func Values(values []float32, shape ...int) *blob.Blob {
 	b := zeros(shape)

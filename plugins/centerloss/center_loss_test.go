@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/centerloss"
@@ -15,15 +14,6 @@ import (
 func layer(options string, more ...string) string {
 	return fmt.Sprintf(`layer { name: "l" type: "CenterLoss" bottom: "x" bottom: "label" top: "loss"
 		center_loss_param { %s center_filler { type: "gaussian" std: 1 } } %s }`, options, strings.Join(more, " "))
-}
-
-// labels returns n classes.
-func labels(n, classes int) *blob.Blob {
-	b := layertest.Uniform(7, 0, float32(classes), n)
-	for i, v := range b.Data() {
-		b.MutableData()[i] = float32(int(v))
-	}
-	return b
 }
 
 func TestGolden(t *testing.T) {
@@ -38,7 +28,7 @@ func TestGolden(t *testing.T) {
 func TestGradient(t *testing.T) {
 	for _, options := range []string{"num_output: 4", `num_output: 4 distance_type: "L1"`, "num_output: 4 axis: -1"} {
 		t.Run(options, func(t *testing.T) {
-			x, label := layertest.Gaussian(1, 6, 5), labels(6, 4)
+			x, label := layertest.Gaussian(1, 6, 5), layertest.Labels(7, 4, 6)
 			if strings.Contains(options, "axis") {
 				x = layertest.Gaussian(1, 3, 2, 5)
 			}
@@ -98,14 +88,14 @@ func TestLoss(t *testing.T) {
 
 func TestPromises(t *testing.T) {
 	for _, options := range []string{"num_output: 50", `num_output: 50 distance_type: "L1"`} {
-		x, label := layertest.Gaussian(1, 200, 170), labels(200, 50)
+		x, label := layertest.Gaussian(1, 200, 170), layertest.Labels(7, 50, 200)
 		layertest.CheckThreads(t, layer(options), x, label)
 		layertest.CheckAllocs(t, layer(options), x, label)
 	}
 }
 
 func TestErrors(t *testing.T) {
-	x, label := layertest.Gaussian(1, 3, 4), labels(3, 2)
+	x, label := layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3)
 	for _, test := range []struct {
 		line          int
 		want, options string
@@ -119,7 +109,7 @@ func TestErrors(t *testing.T) {
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, text, x, label)
 	}
 	layertest.CheckError(t, 1, `layer "l": got labels of shape [2], which are 2, want 3 x 1 = 3, one for each place that has 2 scores`,
-		layer("num_output: 2"), x, labels(2, 2))
+		layer("num_output: 2"), x, layertest.Labels(7, 2, 2))
 	f := layertest.New(t, layer("num_output: 2"), x, layertest.Values([]float32{0, 1, -1}, 3))
 	if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "label -1 of item 2 is out of range: the scores have 2 classes, which count from 0") {
 		t.Errorf("a label out of range: error %v", err)

@@ -24,7 +24,7 @@ func TestDevice(t *testing.T) {
 	d := cudatest.Device(t)
 	const std = `weight_filler { type: "gaussian" std: 0.5 }`
 	for _, size := range []struct{ m, k, d int }{{19, 10, 33}, {5, 70, 20}} {
-		x, label := layertest.Gaussian(1, size.m, size.d), labels(size.m, size.k)
+		x, label := layertest.Gaussian(1, size.m, size.d), layertest.Labels(7, size.k, size.m)
 		check := func(options string, more string) {
 			t.Helper()
 			layertest.CheckDevice(t, d, 2e-5, layer(fmt.Sprintf("num_output: %d %s %s", size.k, options, std), more), x, label)

@@ -28,15 +28,6 @@ func layer(options string, more ...string) string {
 
 const gaussian = ` weight_filler { type: "gaussian" std: 1 } `
 
-// labels returns n random classes.
-func labels(n, classes int) *blob.Blob {
-	b := layertest.Uniform(7, 0, float32(classes), n)
-	for i, v := range b.Data() {
-		b.MutableData()[i] = float32(int(v))
-	}
-	return b
-}
-
 func TestGolden(t *testing.T) {
 	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
 	if counts.Filtered == 0 && counts.Passed["EMSoftmaxLoss"] != 13 {
@@ -61,7 +52,7 @@ func TestGradient(t *testing.T) {
 					}
 					options := fmt.Sprintf(`num_output: %d V: %d normalize: %s hsic_gradient: EXACT %s weight_filler { type: "gaussian" std: %g }`, size.k, v, normalize, more, std)
 					t.Run(fmt.Sprintf("V%d/%s/%dx%d/%s", v, normalize, size.k, size.d, more), func(t *testing.T) {
-						f := layertest.New(t, layer(options), layertest.Gaussian(1, 4, size.d), labels(4, size.k))
+						f := layertest.New(t, layer(options), layertest.Gaussian(1, 4, size.d), layertest.Labels(7, size.k, 4))
 						layertest.CheckGradient(t, f, layertest.GradientOptions{Step: 3e-3, Tolerance: 5e-3})
 					})
 				}
@@ -78,14 +69,14 @@ func TestGradientOptions(t *testing.T) {
 		x     *blob.Blob
 		label *blob.Blob
 	}{
-		"test":         {layer("num_output: 4 V: 3 m: 2 lambda: 1"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), labels(3, 4)},
-		"test one":     {layer("num_output: 4 m: 2"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), labels(3, 4)},
-		"four axes":    {layer("num_output: 4 V: 2 m: 1" + gaussian), layertest.Gaussian(1, 3, 2, 1, 2), labels(3, 4)},
+		"test":         {layer("num_output: 4 V: 3 m: 2 lambda: 1"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), layertest.Labels(7, 4, 3)},
+		"test one":     {layer("num_output: 4 m: 2"+gaussian, "phase: TEST"), layertest.Gaussian(1, 3, 5), layertest.Labels(7, 4, 3)},
+		"four axes":    {layer("num_output: 4 V: 2 m: 1" + gaussian), layertest.Gaussian(1, 3, 2, 1, 2), layertest.Labels(7, 4, 3)},
 		"last axis":    {layer("num_output: 4 V: 2 m: 1 axis: -1" + gaussian), layertest.Gaussian(1, 3, 2, 4), layertest.Values([]float32{0, 1, 2, 3, 1, 1}, 3, 2)},
 		"ignore":       {layer("num_output: 4 V: 2 m: 1"+gaussian, "loss_param { ignore_label: 2 }"), layertest.Gaussian(1, 4, 3), layertest.Values([]float32{2, 1, 0, 2}, 4)},
 		"full":         {layer("num_output: 4 V: 2"+gaussian, "loss_param { ignore_label: 2 normalization: FULL }"), layertest.Gaussian(1, 4, 3), layertest.Values([]float32{2, 1, 0, 2}, 4)},
-		"none":         {layer("num_output: 4 V: 2"+gaussian, "loss_param { normalization: NONE }"), layertest.Gaussian(1, 4, 3), labels(4, 4)},
-		"large margin": {layer("num_output: 3 V: 2 m: 50" + gaussian), layertest.Gaussian(1, 4, 3), labels(4, 3)},
+		"none":         {layer("num_output: 4 V: 2"+gaussian, "loss_param { normalization: NONE }"), layertest.Gaussian(1, 4, 3), layertest.Labels(7, 4, 4)},
+		"large margin": {layer("num_output: 3 V: 2 m: 50" + gaussian), layertest.Gaussian(1, 4, 3), layertest.Labels(7, 3, 4)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := layertest.New(t, test.text, test.x, test.label)
@@ -170,7 +161,7 @@ func TestDiversity(t *testing.T) {
 			for _, zero := range []bool{false, true} {
 				name := fmt.Sprintf("%s/%d/zero=%v", normalize, size, zero)
 				const lambda = 0.5
-				x, label := layertest.Gaussian(1, 3, size.d), labels(3, size.k)
+				x, label := layertest.Gaussian(1, 3, size.d), layertest.Labels(7, size.k, 3)
 				run := func(lambda float32) (float32, []float32, []float32) {
 					f := layertest.New(t, layer(fmt.Sprintf("num_output: %d V: %d lambda: %g normalize: %s %s", size.k, size.v, lambda, normalize, gaussian), "loss_weight: 2"), x, label)
 					weights := f.Params()[0]
@@ -214,7 +205,7 @@ func TestDiversity(t *testing.T) {
 // a finite loss and the exact gradient of the rest.
 func TestZeroLength(t *testing.T) {
 	for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
-		f := layertest.New(t, layer("num_output: 4 V: 3 lambda: 2 hsic_gradient: EXACT normalize: "+normalize+gaussian), layertest.Gaussian(1, 3, 5), labels(3, 4))
+		f := layertest.New(t, layer("num_output: 4 V: 3 lambda: 2 hsic_gradient: EXACT normalize: "+normalize+gaussian), layertest.Gaussian(1, 3, 5), layertest.Labels(7, 4, 3))
 		weights := f.Params()[0].MutableData()
 		clear(weights[5:10])  // a class
 		clear(weights[40:60]) // a classifier
@@ -246,7 +237,7 @@ func testSoftmaxWithLoss(t *testing.T, device *cuda.Device) {
 	for _, scale := range []float32{1, 100} {
 		for _, lossParam := range []string{"", "loss_param { ignore_label: 3 }", "loss_param { normalization: NONE } loss_weight: 0.3"} {
 			for _, phase := range []string{"TRAIN", "TEST"} {
-				x, label := layertest.Gaussian(1, m, d), labels(m, k)
+				x, label := layertest.Gaussian(1, m, d), layertest.Labels(7, k, m)
 				for i := range x.MutableData() {
 					x.MutableData()[i] *= scale
 				}
@@ -319,7 +310,7 @@ func TestLargeLogits(t *testing.T) {
 // classifier, and that the loss in TEST is that of a softmax of them.
 func TestScores(t *testing.T) {
 	const m, k, d, v = 5, 4, 7, 3
-	x, label := layertest.Gaussian(1, m, d), labels(m, k)
+	x, label := layertest.Gaussian(1, m, d), layertest.Labels(7, k, m)
 	options := fmt.Sprintf("num_output: %d V: %d m: 3 lambda: 2 %s", k, v, gaussian)
 	train := layertest.New(t, layer(options), x, label)
 	test := layertest.New(t, layer(options, "phase: TEST"), x, label)
@@ -364,7 +355,7 @@ func TestFiller(t *testing.T) {
 		{`weight_filler { type: "msra" }`, math.Sqrt(2.0 / d)},
 		{`weight_filler { type: "xavier" variance_norm: FAN_OUT }`, math.Sqrt(1.0 / k)},
 	} {
-		f := layertest.New(t, layer("num_output: 100 V: 2 "+test.filler), layertest.Gaussian(1, 1, d), labels(1, k))
+		f := layertest.New(t, layer("num_output: 100 V: 2 "+test.filler), layertest.Gaussian(1, 1, d), layertest.Labels(7, k, 1))
 		w := f.Params()[0]
 		if got := fmt.Sprint(w.Shape()); got != "[2 100 400]" {
 			t.Fatalf("weights have shape %v, want [2 100 400]", got)
@@ -395,7 +386,7 @@ func TestPromises(t *testing.T) {
 		"num_output: 100",
 	} {
 		for _, phase := range []string{"phase: TRAIN", "phase: TEST"} {
-			x, label := layertest.Gaussian(1, 1500, 50), labels(1500, 30)
+			x, label := layertest.Gaussian(1, 1500, 50), layertest.Labels(7, 30, 1500)
 			layertest.CheckThreads(t, layer(options+gaussian, phase), x, label)
 			layertest.CheckAllocs(t, layer(options+gaussian, phase), x, label)
 		}
@@ -403,7 +394,7 @@ func TestPromises(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	x, label := layertest.Gaussian(1, 3, 4), labels(3, 2)
+	x, label := layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3)
 	for _, test := range []struct {
 		line          int
 		want, options string // options from line 2 on
@@ -432,7 +423,7 @@ func TestErrors(t *testing.T) {
 	layertest.CheckError(t, 1, `layer "em": got labels of shape [3 2], which are 6, want 3 x 1 = 3, one for each place that has 2 scores`,
 		layer("num_output: 2"), x, layertest.Values(make([]float32, 6), 3, 2))
 	layertest.CheckError(t, 1, `layer "em": got bottoms of shapes [3 4] and [4], want both to have the same first axis`,
-		layer("num_output: 2"), x, labels(4, 2))
+		layer("num_output: 2"), x, layertest.Labels(7, 2, 4))
 }
 
 // TestBatchErrors checks the errors of a pass.
@@ -444,7 +435,7 @@ func TestBatchErrors(t *testing.T) {
 			t.Errorf("label %g: error %v, want %s", bad, err, want)
 		}
 	}
-	f := layertest.New(t, layer("num_output: 2"), layertest.Gaussian(1, 3, 4), labels(3, 2))
+	f := layertest.New(t, layer("num_output: 2"), layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3))
 	f.Propagate[1] = true
 	if err := f.Backward(); err == nil || !strings.Contains(err.Error(), "layers of type EMSoftmaxLoss cannot backpropagate to bottom 1") {
 		t.Errorf("a gradient for the labels: error %v", err)
@@ -461,7 +452,7 @@ func TestBatchErrors(t *testing.T) {
 // the filler.
 func TestStored(t *testing.T) {
 	f := layertest.New(t, layer("num_output: 2 V: 2", "blobs { shape { dim: 2 dim: 2 dim: 1 } data: [1, 2, 3, 4] }"),
-		layertest.Values([]float32{1}, 1, 1), labels(1, 2))
+		layertest.Values([]float32{1}, 1, 1), layertest.Labels(7, 2, 1))
 	if got := f.Params()[0].Data(); !slices.Equal(got, []float32{1, 2, 3, 4}) {
 		t.Errorf("weights are %v, want [1 2 3 4]", got)
 	}
@@ -470,7 +461,7 @@ func TestStored(t *testing.T) {
 // TestNotTrained checks that the gradient of weights that are not trained is
 // left out.
 func TestNotTrained(t *testing.T) {
-	f := layertest.New(t, layer("num_output: 2 V: 2 lambda: 1"), layertest.Gaussian(1, 3, 4), labels(3, 2))
+	f := layertest.New(t, layer("num_output: 2 V: 2 lambda: 1"), layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3))
 	f.Layer.(layers.ParamPropagator).SetParamPropagateDown(0, false)
 	if err := f.Forward(); err != nil {
 		t.Fatal(err)
@@ -494,7 +485,7 @@ func TestMACs(t *testing.T) {
 		"num_output: 10 V: 2 lambda: 1":               3*2*10*4 + 3*4*4*10, // one cross product and two products with it
 		"num_output: 10 V: 2 lambda: 1 } phase: TEST": 3 * 10 * 4,          // one classifier
 	} {
-		f := layertest.New(t, strings.Replace(layer(options), "phase: TEST }", "phase: TEST", 1), layertest.Gaussian(1, 3, 4), labels(3, 2))
+		f := layertest.New(t, strings.Replace(layer(options), "phase: TEST }", "phase: TEST", 1), layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3))
 		if got := f.Layer.(layers.Counter).MACs(); got != want {
 			t.Errorf("%s: %d multiply-adds, want %d", options, got, want)
 		}
@@ -508,7 +499,7 @@ func BenchmarkLoss(b *testing.B) {
 	pool := parallel.NewPool(0)
 	defer pool.Close()
 	for _, k := range []int{10, 100, 1000} {
-		x, label := layertest.Gaussian(1, m, d), labels(m, k)
+		x, label := layertest.Gaussian(1, m, d), layertest.Labels(7, k, m)
 		run := func(name string, fixtures func() []*layertest.Fixture) {
 			b.Run(fmt.Sprintf("K=%d/%s", k, name), func(b *testing.B) {
 				fs := fixtures()

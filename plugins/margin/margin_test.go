@@ -3,16 +3,13 @@ package margin
 import (
 	"math"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/plugins/margin/margintest"
 )
 
 // TestPsi compares ψ with its definition by the angle, and the coefficients of
 // the gradient with central differences of it.
 func TestPsi(t *testing.T) {
-	def := func(m int, c float64) float64 {
-		theta := math.Acos(c)
-		n := math.Floor(theta * float64(m) / math.Pi)
-		return math.Pow(-1, n)*math.Cos(float64(m)*theta) - 2*n
-	}
 	for m := 2; m <= 4; m++ {
 		for i := range 397 {
 			c := float32(-0.99 + float64(i)*0.005)
@@ -20,15 +17,15 @@ func TestPsi(t *testing.T) {
 				continue
 			}
 			psi, across, along := Psi(m, c)
-			if want := def(m, float64(c)); math.Abs(float64(psi)-want) > 1e-5 {
+			if want := margintest.Psi(m, float64(c)); math.Abs(float64(psi)-want) > 1e-5 {
 				t.Errorf("m = %d: ψ(%g) is %g, want %g", m, c, psi, want)
 			}
 			const h = 1e-6
-			slope := (def(m, float64(c)+h) - def(m, float64(c)-h)) / (2 * h)
+			slope := (margintest.Psi(m, float64(c)+h) - margintest.Psi(m, float64(c)-h)) / (2 * h)
 			if math.Abs(float64(across)-slope) > 2e-4 {
 				t.Errorf("m = %d: ψ'(%g) is %g, want %g", m, c, across, slope)
 			}
-			if want := float64(c)*slope - def(m, float64(c)); math.Abs(float64(along)-want) > 2e-4 {
+			if want := float64(c)*slope - margintest.Psi(m, float64(c)); math.Abs(float64(along)-want) > 2e-4 {
 				t.Errorf("m = %d: cψ' - ψ at %g is %g, want %g", m, c, along, want)
 			}
 		}

@@ -34,7 +34,7 @@ func TestDevice(t *testing.T) {
 		}
 	}
 	const filler = ` num_output: 20 weight_filler { type: "gaussian" std: 1 } `
-	x, class := gaussian(19, 37), labels(19, 20)
+	x, class := gaussian(19, 37), layertest.Labels(7, 20, 19)
 	check("InnerDistance", 1, `inner_distance_param {`+filler+`}`, x)
 	check("InnerDistance", 1, `inner_distance_param {`+filler+`normalize: true }`, x)
 	check("InnerDistance", 1, `inner_distance_param {`+filler+`update_center_only: true }`, x, class)
@@ -60,7 +60,7 @@ func TestDevice(t *testing.T) {
 		}
 	}
 	for _, k := range []int{20, 300} {
-		class := labels(19, k)
+		class := layertest.Labels(7, k, 19)
 		for _, options := range []string{
 			"", `positive_margin: 0.3 positive_weight: 0.7 negative_weight: 1.3 exp_negative_weight: true`,
 			`max_negative_only: true`, `max_positive_only: true positive_margin: -5`, `max_negative_only: true max_positive_only: true`,

@@ -28,15 +28,6 @@ func layer(typ string, bottoms, tops int, more string) string {
 	return s.String() + "\n" + more + " }"
 }
 
-// labels returns n classes.
-func labels(n, classes int) *blob.Blob {
-	b := layertest.Uniform(7, 0, float32(classes), n)
-	for i, v := range b.Data() {
-		b.MutableData()[i] = float32(int(v))
-	}
-	return b
-}
-
 func gaussian(shape ...int) *blob.Blob { return layertest.Gaussian(1, shape...) }
 
 const filler = ` weight_filler { type: "gaussian" std: 1 } `
@@ -75,24 +66,24 @@ func TestGradient(t *testing.T) {
 		{"distance normalized", layer("InnerDistance", 1, 1, "inner_distance_param { num_output: 4 normalize: true"+filler+"}"), layertest.GradientOptions{Params: []int{}}, []*blob.Blob{gaussian(3, 5)}},
 
 		{"contrastive", layer("GeneralContrastiveLoss", 2, 2, "general_contrastive_loss_param { positive_margin: 0.1 negative_weight: 0.7 positive_weight: 1.5 }"),
-			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
+			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 		{"contrastive exp", layer("GeneralContrastiveLoss", 2, 1, "general_contrastive_loss_param { exp_negative_weight: true negative_margin: 5 }"),
-			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
+			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 		{"contrastive max negative", layer("GeneralContrastiveLoss", 2, 1, "general_contrastive_loss_param { max_negative_only: true }"),
-			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
+			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 		{"contrastive max positive", layer("GeneralContrastiveLoss", 2, 1, "general_contrastive_loss_param { max_positive_only: true }"),
-			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
+			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 		{"contrastive positive first", layer("GeneralContrastiveLoss", 2, 1, "general_contrastive_loss_param { positive_first: true positive_upper_bound: 0.8 }"),
-			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), labels(4, 5)}},
+			layertest.GradientOptions{Kink: 1, KinkRange: 0.02}, []*blob.Blob{layertest.Uniform(1, 0, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 
-		{"add", layer("LabelSpecificAdd", 2, 2, "label_specific_add_param { bias: -0.5 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
-		{"rescale", layer("LabelSpecificRescale", 2, 2, "label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
-		{"rescale in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: -0.5 for_ip: true }`), layertest.GradientOptions{KinkRange: 0.02}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
-		{"rescale bias fix", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 0.5 bias_fix: true }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
-		{"rescale power", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 1.5 power_on_positive: true }"), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, -2, -1, 4, 5), labels(4, 5)}},
-		{"rescale power in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: 0.5 power_on_positive: true }`), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
-		{"rescale not in test", layer("LabelSpecificRescale", 2, 1, "phase: TEST label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), labels(4, 5)}},
-		{"add in place", layer("LabelSpecificAdd", 2, 0, `top: "a" label_specific_add_param { bias: -0.5 }`), layertest.GradientOptions{}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), labels(4, 5)}},
+		{"add", layer("LabelSpecificAdd", 2, 2, "label_specific_add_param { bias: -0.5 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale", layer("LabelSpecificRescale", 2, 2, "label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{Tops: []int{0}}, []*blob.Blob{gaussian(4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: -0.5 for_ip: true }`), layertest.GradientOptions{KinkRange: 0.02}, []*blob.Blob{gaussian(4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale bias fix", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 0.5 bias_fix: true }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale power", layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param { positive_weight: 1.5 power_on_positive: true }"), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, -2, -1, 4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale power in place", layer("LabelSpecificRescale", 2, 0, `top: "a" label_specific_rescale_param { positive_weight: 0.5 power_on_positive: true }`), layertest.GradientOptions{Step: 3e-3}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), layertest.Labels(7, 5, 4)}},
+		{"rescale not in test", layer("LabelSpecificRescale", 2, 1, "phase: TEST label_specific_rescale_param { positive_weight: 0.5 negative_weight: 3 }"), layertest.GradientOptions{}, []*blob.Blob{gaussian(4, 5), layertest.Labels(7, 5, 4)}},
+		{"add in place", layer("LabelSpecificAdd", 2, 0, `top: "a" label_specific_add_param { bias: -0.5 }`), layertest.GradientOptions{}, []*blob.Blob{layertest.Uniform(1, 1, 2, 4, 5), layertest.Labels(7, 5, 4)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := layertest.New(t, test.text, test.bottom...)
@@ -409,7 +400,7 @@ func TestNormalizeZero(t *testing.T) {
 }
 
 func TestPromises(t *testing.T) {
-	d, label := layertest.Uniform(1, 0, 2, 200, 50), labels(200, 50)
+	d, label := layertest.Uniform(1, 0, 2, 200, 50), layertest.Labels(7, 50, 200)
 	for _, test := range []struct {
 		text   string
 		bottom []*blob.Blob
@@ -431,7 +422,7 @@ func TestPromises(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	x, label := gaussian(3, 4), labels(3, 2)
+	x, label := gaussian(3, 4), layertest.Labels(7, 2, 3)
 	for _, test := range []struct {
 		line   int
 		want   string
@@ -453,7 +444,7 @@ func TestErrors(t *testing.T) {
 		{1, `bottom has shape [3 1], want items of distances to at least 2 classes`, layer("GeneralContrastiveLoss", 2, 1, ""), []*blob.Blob{gaussian(3, 1), label}},
 		{2, `normalize_negative is 0, want more than 0`, layer("GeneralContrastiveLoss", 2, 1, "general_contrastive_loss_param { normalize_negative: 0 }"), []*blob.Blob{x, label}},
 		{1, `got bottoms of shapes [3 4] and [3 5], want as many values as distances`, layer("GeneralContrastiveLoss", 3, 1, ""), []*blob.Blob{x, label, gaussian(3, 5)}},
-		{1, `got labels of shape [2], which are 2, want 3 x 1 = 3, one for each place that has 4 scores`, layer("GeneralTripletLoss", 2, 1, ""), []*blob.Blob{x, labels(2, 2)}},
+		{1, `got labels of shape [2], which are 2, want 3 x 1 = 3, one for each place that has 4 scores`, layer("GeneralTripletLoss", 2, 1, ""), []*blob.Blob{x, layertest.Labels(7, 2, 2)}},
 		{1, `got weights of shape [3 4], want one for each of the 3 items`, layer("GeneralTripletLoss", 3, 1, ""), []*blob.Blob{x, label, gaussian(3, 4)}},
 		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificAdd", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
 		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificRescale", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
