@@ -210,10 +210,10 @@ func (b *Blob) ShareDiff(other *Blob) error {
 	return nil
 }
 
-// SharesData tells whether the two blobs have the same numbers in memory.
+// SharesData reports whether the two blobs have the same numbers in memory.
 func (b *Blob) SharesData(other *Blob) bool { return b.data == other.data }
 
-// SharesDiff tells whether the two blobs have the same gradient in memory.
+// SharesDiff reports whether the two blobs have the same gradient in memory.
 func (b *Blob) SharesDiff(other *Blob) bool { return b.diff == other.diff }
 
 // DataID and DiffID return values to use as keys of maps: those of two blobs are
@@ -232,7 +232,7 @@ func (b *Blob) HostBytes() int64 {
 	return 4 * int64(cap(b.data.host)+cap(b.diff.host))
 }
 
-// ShapeEqual tells whether the shape is the given one.
+// ShapeEqual reports whether the shape is the given one.
 func (b *Blob) ShapeEqual(shape []int) bool {
 	if len(shape) != len(b.shape) {
 		return false

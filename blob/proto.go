@@ -25,7 +25,7 @@ func (b *Blob) ToProto(diff bool) *caffepb.BlobProto {
 	return p
 }
 
-// legacy tells whether a blob of a file has its shape in the four fields of
+// legacy reports whether a blob of a file has its shape in the four fields of
 // old files.
 func legacy(p *caffepb.BlobProto) bool {
 	return p.Num != nil || p.Channels != nil || p.Height != nil || p.Width != nil
@@ -44,7 +44,7 @@ func ProtoShape(p *caffepb.BlobProto) []int {
 	return shape
 }
 
-// MatchesProto tells whether a blob of a file may be loaded into b: the shapes
+// MatchesProto reports whether a blob of a file may be loaded into b: the shapes
 // are equal, or the file has four axes in Caffe's old form, b at most four, and
 // the sizes agree when axes of size 1 are put in front, as in Blob::ShapeEquals
 // of Caffe's blob.cpp.

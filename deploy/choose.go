@@ -111,7 +111,7 @@ func (d *deployer) unlabelledOf(name string, seen map[string]bool) []string {
 	return names
 }
 
-// isMade tells whether a layer that may be deployed makes the blob.
+// isMade reports whether a layer that may be deployed makes the blob.
 func (d *deployer) isMade(name string) bool {
 	return slices.ContainsFunc(d.nodes, func(n *node) bool {
 		return slices.ContainsFunc(n.out, func(l *caffepb.LayerParameter) bool { return slices.Contains(l.Top, name) })
@@ -158,7 +158,7 @@ func (d *deployer) trainLosses() {
 	}
 }
 
-// reads tells whether a layer of the deployed net reads a blob, and does not
+// reads reports whether a layer of the deployed net reads a blob, and does not
 // compute in place.
 func (d *deployer) reads(name string) bool {
 	for _, n := range d.nodes {

@@ -9,10 +9,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// isData tells whether a layer brings data into the net.
+// isData reports whether a layer brings data into the net.
 func isData(l *net.Layer) bool { return l.Info.Group == "data" && len(l.BottomNames) == 0 }
 
-// readsAhead tells whether a data layer takes its data from outside of the
+// readsAhead reports whether a data layer takes its data from outside of the
 // program, in batches.
 func (n *node) readsAhead() bool {
 	t := n.param.GetType()
@@ -168,7 +168,7 @@ func (n *node) bottom(i int) string {
 	return ""
 }
 
-// isInput tells whether a blob comes from a data layer.
+// isInput reports whether a blob comes from a data layer.
 func (d *deployer) isInput(name string) bool {
 	return slices.ContainsFunc(d.nodes, func(n *node) bool {
 		return n.role == dataRole && slices.Contains(n.param.Top, name)

@@ -61,7 +61,7 @@ type ParamPropagator interface {
 // says force_backward, such as labels and indices. Of a layer without this
 // method all bottoms have one, but for the second of a loss (Info.Loss).
 type BackwardForcer interface {
-	// AllowForceBackward tells whether bottom i has a gradient.
+	// AllowForceBackward reports whether bottom i has a gradient.
 	AllowForceBackward(i int) bool
 }
 

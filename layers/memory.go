@@ -10,7 +10,7 @@ import "github.com/gocaffe/gocaffe/blob"
 // layer that cannot, all data of bottoms and tops are kept until Backward has
 // run. What Backward finds in the other data is undefined.
 type BackwardReader interface {
-	// BackwardReads tells whether Backward reads the data of the bottoms, and
+	// BackwardReads reports whether Backward reads the data of the bottoms, and
 	// whether it reads those of the tops. It is called after SetUp, Reshape,
 	// SetParamPropagateDown and Fuse.
 	BackwardReads() (bottom, top bool)
@@ -22,7 +22,7 @@ type BackwardReader interface {
 // differently, while others still find the top under the one name. The two
 // share their diff, as in place: Backward must allow for that.
 type Keeper interface {
-	// KeepsBottom tells whether the layer would keep a copy. It is called once
+	// KeepsBottom reports whether the layer would keep a copy. It is called once
 	// the layer is made.
 	KeepsBottom() bool
 }

@@ -43,7 +43,7 @@ func (s *Spec) Options(into any) error {
 	return d.message(target.Elem(), m, field)
 }
 
-// HasOption tells whether the file has a value for a field of the layer's own
+// HasOption reports whether the file has a value for a field of the layer's own
 // message, such as "num_output"; or the message at all, for an empty name.
 func (s *Spec) HasOption(name string) bool {
 	_, m, given, err := s.options()

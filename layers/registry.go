@@ -86,7 +86,7 @@ func AtLeast(n int) Count { return Count{n, math.MaxInt} }
 // Between is the Count of least to most.
 func Between(least, most int) Count { return Count{least, most} }
 
-// Allows tells whether n is in the range.
+// Allows reports whether n is in the range.
 func (c Count) Allows(n int) bool { return c.Min <= n && n <= c.Max }
 
 // String returns the range in words: "2", "1 to 2", "at least 1".

@@ -19,7 +19,7 @@ func (w *Weights) SetParamPropagateDown(i int, need bool) {
 	}
 }
 
-// Needs tells whether Backward must add to the gradient of weights i.
+// Needs reports whether Backward must add to the gradient of weights i.
 func (w *Weights) Needs(i int) bool {
 	return i < len(w.Blobs) && (i >= len(w.skipped) || !w.skipped[i])
 }

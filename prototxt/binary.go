@@ -188,14 +188,14 @@ func identify(b []byte) string {
 	return ""
 }
 
-// isText tells whether b begins like a text.
+// isText reports whether b begins like a text.
 func isText(b []byte) bool {
 	b = b[:min(len(b), 1000)]
 	return utf8.Valid(bytes.TrimRight(b, "\x80-\xff")) &&
 		bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0
 }
 
-// fits tells whether b is a message with no other fields than those of md, as
+// fits reports whether b is a message with no other fields than those of md, as
 // far as can be seen without looking into the fields.
 func fits(b []byte, md protoreflect.MessageDescriptor) bool {
 	for len(b) > 0 {

@@ -127,7 +127,7 @@ func (p *parser) next() token {
 	return t
 }
 
-// is tells whether t is the symbol c.
+// is reports whether t is the symbol c.
 func (p *parser) is(t token, c byte) bool { return t.kind == symbolToken && p.src[t.off] == c }
 
 func (p *parser) opens(t token) bool  { return p.is(t, '{') || p.is(t, '<') }
@@ -175,7 +175,7 @@ func (p *parser) message(s *scope) {
 	}
 }
 
-// layerName tells whether m is a layer of a net, in any of its forms, and its name.
+// layerName reports whether m is a layer of a net, in any of its forms, and its name.
 func layerName(m protoreflect.Message) (name string, is bool) {
 	switch d := m.Descriptor(); d.FullName() {
 	case "caffe.V1LayerParameter":
@@ -189,7 +189,7 @@ func layerName(m protoreflect.Message) (name string, is bool) {
 	return "", false
 }
 
-// fields reads one field of s, or its end, and tells whether there may be more.
+// fields reads one field of s, or its end, and reports whether there may be more.
 func (p *parser) fields(s *scope) bool {
 	t := p.peek()
 	switch {
@@ -419,7 +419,7 @@ func (p *parser) separator() {
 	}
 }
 
-// runOn tells whether the token before t, which makes no sense, is a string of
+// runOn reports whether the token before t, which makes no sense, is a string of
 // several lines. A forgotten quote makes such a string of all up to the next
 // quote, and then all that was in quotes is outside of them; so this is the only
 // error reported from here on.
@@ -450,19 +450,19 @@ func (p *parser) unexpected(t token, want string) {
 	p.errorAt(t, "got %s, want %s%s", p.show(t), want, hint)
 }
 
-// missing tells whether t, which is no value, belongs to what follows: the
+// missing reports whether t, which is no value, belongs to what follows: the
 // value was forgotten.
 func (p *parser) missing(t token) bool {
 	return t.kind == endToken || p.closes(t) || p.is(t, ']') || p.beginsField()
 }
 
-// beginsField tells whether the next tokens begin a field.
+// beginsField reports whether the next tokens begin a field.
 func (p *parser) beginsField() bool {
 	after := p.tokens[min(p.at+1, len(p.tokens)-1)]
 	return p.peek().kind == nameToken && (p.is(after, ':') || p.opens(after))
 }
 
-// endsInString tells whether the file ends in a string without a closing quote.
+// endsInString reports whether the file ends in a string without a closing quote.
 func (p *parser) endsInString() bool {
 	if len(p.tokens) < 2 {
 		return false

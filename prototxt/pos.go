@@ -24,7 +24,7 @@ type Pos struct {
 	Line, Col int
 }
 
-// IsValid tells whether the place is known.
+// IsValid reports whether the place is known.
 func (p Pos) IsValid() bool { return p.Line > 0 }
 
 // String returns "file:line:col", the file alone where no line is known, or ""

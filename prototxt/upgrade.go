@@ -345,7 +345,7 @@ func (u *upgrader) inputs(p *caffepb.NetParameter) {
 	p.Input, p.InputShape, p.InputDim = nil, nil, nil
 }
 
-// needsFix tells whether a BatchNorm layer has multipliers for its three blobs,
+// needsFix reports whether a BatchNorm layer has multipliers for its three blobs,
 // which once had to be written as 0.
 func needsFix(l *caffepb.LayerParameter) bool { return l.GetType() == "BatchNorm" && len(l.Param) == 3 }
 

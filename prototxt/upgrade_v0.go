@@ -13,7 +13,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
-// isV0 tells whether the net has layers of Caffe's first form, whose
+// isV0 reports whether the net has layers of Caffe's first form, whose
 // parameters are all in one message in the layer.
 func isV0(p *caffepb.NetParameter) bool {
 	return slices.ContainsFunc(p.Layers, func(l *caffepb.V1LayerParameter) bool { return l.Layer != nil })
