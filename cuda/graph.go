@@ -2,28 +2,44 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda/driver"
+	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// ErrNotRecordable is wrapped by the error of Record when something was to be
-// done that cannot be recorded: memory taken, a kernel compiled, numbers moved
-// between host and device, the host waiting.
+// ErrNotRecordable is wrapped by the error of Record if the work cannot be
+// recorded: it allocates memory, loads a kernel, copies data between host and
+// device, waits, or calls the driver or a library in a way that they do not allow
+// or that fails.
 var ErrNotRecordable = errors.New("cannot be recorded")
 
-// A Graph is work that was recorded and is done again as a whole, with the same
-// arguments, at the price of one launch.
+// unrecordable makes an error of the driver or a library, which occurred while
+// work was recorded, an ErrNotRecordable: cuBLAS and cuDNN may do anything in a
+// call. An error that has another cause occurs again when the work runs
+// unrecorded.
+func unrecordable(err error) error {
+	_, ofDriver := errors.AsType[*driver.Error](err)
+	_, ofLibrary := errors.AsType[*lib.Error](err)
+	if (ofDriver || ofLibrary) && !errors.Is(err, ErrNotRecordable) {
+		return fmt.Errorf("%w: %w", ErrNotRecordable, err)
+	}
+	return err
+}
+
+// A Graph is recorded work, which is run again as a whole, with the same
+// arguments, by one call of the driver.
 type Graph struct {
 	d    *Device
 	exec driver.GraphExec
 	uses *blob.Uses
 }
 
-// Record runs f and records what it puts into the device, instead of doing it.
-// Everything that f needs must be there: it has run before. An error that is
-// ErrNotRecordable leaves the device as it was.
+// Record runs f and records the work that it queues, which the device does not
+// do. f must have run before, so that all memory and kernels are there. An error
+// that is ErrNotRecordable leaves the device as it was.
 func (d *Device) Record(f func() error) (*Graph, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
@@ -34,7 +50,7 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 		return nil, err
 	}
 	if err := d.drv.CaptureBegin(d.stream); err != nil {
-		return nil, err
+		return nil, unrecordable(err)
 	}
 	uses := new(blob.Uses)
 	d.recording = true
@@ -50,19 +66,18 @@ func (d *Device) Record(f func() error) (*Graph, error) {
 	if err == nil {
 		err = endErr
 	}
-	if err != nil {
-		uses.Undo()
-		return nil, err
+	var exec driver.GraphExec
+	if err == nil {
+		exec, err = d.drv.GraphInstantiate(graph)
 	}
-	exec, err := d.drv.GraphInstantiate(graph)
 	if err != nil {
 		uses.Undo()
-		return nil, err
+		return nil, unrecordable(err)
 	}
 	return &Graph{d, exec, uses}, nil
 }
 
-// note runs f and notes which addresses blobs give out meanwhile.
+// note runs f and notes the addresses that blobs give out meanwhile.
 func (d *Device) note(uses *blob.Uses, f func() error) error {
 	d.uses = uses
 	err := f()
@@ -70,60 +85,75 @@ func (d *Device) note(uses *blob.Uses, f func() error) error {
 	return err
 }
 
-// Launch does the recorded work with the blobs' numbers as they are now. It returns
-// false, and does nothing, if a blob has got other memory since.
+// Launch runs the recorded work with the present contents of the blobs. It
+// returns false, and does nothing, if a blob has other memory than when the work
+// was recorded.
 func (g *Graph) Launch() bool {
 	if !g.uses.Again(g.d) {
 		return false
 	}
-	if !g.d.enter() {
-		return true
+	if err := g.launch(); err != nil {
+		g.d.Fail(err)
 	}
-	defer g.d.leave()
-	g.d.Fail(g.d.drv.GraphLaunch(g.exec, g.d.stream))
 	return true
 }
 
-// A Replay is work that is done again and again: the first time as it is, the
-// second time it is recorded, and from then on the recording is played, until
-// blobs get other memory. The zero Replay is ready for use.
-type Replay struct {
-	graph    *Graph
-	uses     *blob.Uses // of the last time the work was done as it is
-	failures int
+// launch queues the recorded work. It does nothing if the device has an error.
+func (g *Graph) launch() error {
+	if !g.d.enter() {
+		return nil
+	}
+	defer g.d.leave()
+	return g.d.drv.GraphLaunch(g.exec, g.d.stream)
 }
 
-// Run does the work f on d. It returns errors of f and of the device. Work that
-// cannot be recorded is done as it is.
+// A Replay runs the same work again and again: the first time as it is; the
+// second time it is recorded; from then on the recording is replayed, until a blob
+// gets other memory. The zero Replay is ready for use.
+type Replay struct {
+	graph    *Graph
+	uses     *blob.Uses // of the last time the work ran as it is
+	failures int        // of recordings
+	err      error      // of the last of them
+}
+
+// maxFailures is the number of failures after which work is no longer recorded.
+const maxFailures = 3
+
+// Run does the work f on d. It returns the errors of f and of the device. Work
+// that cannot be recorded runs as it is.
 func (r *Replay) Run(d *Device, f func() error) error {
 	if r.graph != nil {
-		if r.graph.Launch() {
+		if again := r.graph.uses.Again(d); again && r.launched() {
 			return d.Check()
 		}
 		if err := r.Reset(); err != nil {
 			return err
 		}
 	}
-	const most = 3 // failures, until it is not tried any more
-	if r.failures == most {
-		if err := f(); err != nil {
-			return err
-		}
-		return d.Check()
-	}
-	if r.uses != nil && r.uses.Again(d) {
+	if r.failures < maxFailures && r.uses != nil && r.uses.Again(d) {
 		// What the host has changed since is on the device now, as it must be.
 		graph, err := d.Record(f)
 		switch {
 		case errors.Is(err, ErrNotRecordable):
-			r.failures++
+			r.failed(err)
 		case err != nil:
 			return err
 		default:
 			r.graph = graph
-			graph.Launch()
-			return d.Check()
+			if graph.uses.Again(d) && r.launched() {
+				return d.Check()
+			}
+			if err := r.Reset(); err != nil {
+				return err
+			}
 		}
+	}
+	if r.failures == maxFailures {
+		if err := f(); err != nil {
+			return err
+		}
+		return d.Check()
 	}
 	r.uses = new(blob.Uses)
 	if err := d.note(r.uses, f); err != nil {
@@ -132,17 +162,41 @@ func (r *Replay) Run(d *Device, f func() error) error {
 	return d.Check()
 }
 
-// Reset forgets what was recorded, as if the work had never been done.
+// launched queues the recording and reports whether that succeeded. Otherwise,
+// such as if there is no memory left for it, the work must run as it is.
+func (r *Replay) launched() bool {
+	err := r.graph.launch()
+	if err != nil {
+		r.failed(unrecordable(err))
+	}
+	return err == nil
+}
+
+func (r *Replay) failed(err error) {
+	r.failures++
+	r.err = err
+}
+
+// Unrecorded returns why the work is not recorded any more, which is an
+// ErrNotRecordable. It returns nil if it is, or may still be.
+func (r *Replay) Unrecorded() error {
+	if r.failures < maxFailures {
+		return nil
+	}
+	return r.err
+}
+
+// Reset discards the recording, as if the work had never run.
 func (r *Replay) Reset() error {
 	graph := r.graph
-	*r = Replay{failures: r.failures}
+	r.graph, r.uses = nil, nil
 	if graph != nil {
 		return graph.Close()
 	}
 	return nil
 }
 
-// Close forgets the work.
+// Close discards the recorded work.
 func (g *Graph) Close() error {
 	var err error
 	current := g.d.locked(func() { err = g.d.drv.GraphExecDestroy(g.exec) })

@@ -2,10 +2,12 @@ package cuda_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
 // TestReplay repeats work that is recorded, with changes of the numbers by the
@@ -148,4 +150,120 @@ func TestOutOfMemory(t *testing.T) {
 	if err := d.Check(); err == nil {
 		t.Error("no error")
 	}
+}
+
+// TestRecordingFails lets the driver and cuBLAS refuse to be recorded: the work
+// then runs unrecorded, with the same results.
+func TestRecordingFails(t *testing.T) {
+	const n, rounds = 8, 7
+	for _, tt := range []struct {
+		settings string
+		runs     int    // how often the work runs, instead of a recording
+		says     string // in Replay.Unrecorded; empty if the work is recorded in the end
+	}{
+		{"uncapturable=cublasGemmEx", rounds + 3, "cublasGemmEx: CUBLAS_STATUS_INTERNAL_ERROR"},
+		{"uncapturable=cuLaunchKernel", rounds + 3, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 900"},
+		{"fail=cublasGemmEx:2:13", 4, ""},
+		{"fail=cuLaunchKernel:2:907", 4, ""},
+		{"fail=cuStreamBeginCapture_v2:1:900", 3, ""},
+		{"fail=cuGraphInstantiate_v2:1:2", 4, ""},
+		{"fail=cuGraphLaunch:1:2", 4, ""}, // and is recorded once more
+		{"fail=cuGraphLaunch:3:2", 4, ""},
+	} {
+		fake := cudatest.Fake(t, "log=1")
+		fake.UseLibraries()
+		d, err := cuda.Open(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b, c := random(t, 1, n*n), random(t, 2, n*n), random(t, 3, n*n)
+		want := c.Data()[5]
+		var product float32
+		for k := range n {
+			product += a.Data()[k] * b.Data()[k*n+5]
+		}
+		fake.Set(tt.settings)
+		runs := 0
+		var r cuda.Replay
+		for range rounds {
+			err := r.Run(d, func() error {
+				runs++
+				d.Gemm(false, false, n, n, n, 1, a.DeviceData(d), n, b.DeviceData(d), n, 1, c.MutableDeviceData(d), n)
+				d.Axpy(n*n, 1, a.DeviceData(d), c.MutableDeviceData(d))
+				return nil
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", tt.settings, err)
+			}
+			want += product + a.Data()[5]
+		}
+		near(t, tt.settings+": c", c.Data()[5:6], []float32{want}, 1e-6)
+		if runs != tt.runs {
+			t.Errorf("%s: the work ran %d times, want %d", tt.settings, runs, tt.runs)
+		}
+		switch err := r.Unrecorded(); {
+		case tt.says == "" && err != nil:
+			t.Errorf("%s: %v", tt.settings, err)
+		case tt.says != "" && (!errors.Is(err, cuda.ErrNotRecordable) || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: error %v, want %q in it", tt.settings, err, tt.says)
+		}
+		if err := errors.Join(r.Reset(), d.Close()); err != nil {
+			t.Errorf("%s: %v", tt.settings, err)
+		}
+	}
+}
+
+// TestRecordErrors checks that errors of the work itself are returned, and those
+// that make the device useless.
+func TestRecordErrors(t *testing.T) {
+	d := cudatest.Device(t)
+	broken := errors.New("broken")
+	var r cuda.Replay
+	ran := 0
+	for round := range 3 {
+		err := r.Run(d, func() error {
+			if ran++; round == 2 {
+				return nil
+			}
+			return broken
+		})
+		if (err != nil) != (round < 2) || round < 2 && !errors.Is(err, broken) {
+			t.Errorf("round %d: error %v", round, err)
+		}
+	}
+	if ran != 3 {
+		t.Errorf("the work ran %d times, want 3", ran)
+	}
+	if err := r.Reset(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRecordBrokenDevice records work on a device that a kernel has made useless:
+// it is not taken for work that cannot be recorded.
+func TestRecordBrokenDevice(t *testing.T) {
+	fake := cudatest.Fake(t)
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	work := func() error {
+		d.Launch(cuda.Math.Kernel("math_add"), cuda.Each(5), cuda.Ptr(0), cuda.Ptr(0), cuda.Ptr(0), 5)
+		return nil
+	}
+	var r cuda.Replay
+	if err := r.Run(d, work); err != nil {
+		t.Fatal(err)
+	}
+	d.Sync()
+	if err := d.Check(); !errors.Is(err, driver.IllegalAddress) {
+		t.Errorf("a kernel that reads address 0: error %v", err)
+	}
+	for range 5 {
+		if err := r.Run(d, work); !errors.Is(err, driver.IllegalAddress) || errors.Is(err, cuda.ErrNotRecordable) {
+			t.Errorf("work on a broken device: error %v", err)
+		}
+	}
+	fake.Problems()
 }

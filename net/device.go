@@ -3,9 +3,11 @@ package net
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -33,6 +35,7 @@ type segment struct {
 	recordable bool
 	last       bool // of the forward pass: the loss is summed after it
 	replay     cuda.Replay
+	told       bool // a note says why it is not recorded
 }
 
 // segments cuts layers into segments.
@@ -149,6 +152,11 @@ func (d *device) play(ctx context.Context, list []*segment, run func(context.Con
 			}
 		} else if err := s.replay.Run(d.gpu, work); err != nil {
 			return s.layers[0].wrap(err)
+		}
+		if err := s.replay.Unrecorded(); err != nil && !s.told {
+			s.told = true
+			event.Send(d.net.observer, event.Note{Level: event.Info, Source: "device.go:1", Layer: s.layers[0].Name,
+				Text: fmt.Sprintf("passes from here to layer %q run one by one: %v", s.layers[len(s.layers)-1].Name, err)})
 		}
 	}
 	return nil

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/event"
 )
 
 // heard is a Receiver that keeps what it gets.
@@ -159,5 +162,58 @@ func TestDeviceLossErrors(t *testing.T) {
 	}
 	if _, err := n.Forward(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDeviceUnrecorded runs a net whose products are cuBLAS's, which does not allow
+// its calls to be recorded: the passes run unrecorded, and one note for each pass
+// says why.
+func TestDeviceUnrecorded(t *testing.T) {
+	fake := cudatest.Fake(t, "uncapturable=cublasGemmEx")
+	fake.UseLibraries()
+	d, err := cuda.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var notes []string
+	const text = `
+		force_backward: true
+		layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+		layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+		  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+		layer { name: "relu" type: "ReLU" bottom: "ip" top: "relu" loss_weight: 1 }`
+	n := build(t, text, Options{Device: d, Observer: event.Func(func(e any) {
+		if note, ok := e.(*event.Note); ok {
+			notes = append(notes, note.Layer+": "+note.Text)
+		}
+	})})
+	host := build(t, text, Options{})
+	for pass := range 7 {
+		for _, n := range []*Net{n, host} {
+			fill(n.Blob("x").MutableData(), float32(pass-3))
+		}
+		got, want := forward(t, n), forward(t, host)
+		backward(t, n)
+		backward(t, host)
+		if math.Abs(float64(got-want)) > 1e-5*max(1, math.Abs(float64(want))) {
+			t.Errorf("pass %d: loss %g, want %g", pass, got, want)
+		}
+		for i, w := range host.Blob("x").Diff() {
+			if g := n.Blob("x").Diff()[i]; math.Abs(float64(g-w)) > 1e-5 {
+				t.Errorf("pass %d: diff[%d] is %g, want %g", pass, i, g, w)
+			}
+		}
+	}
+	const because = " run one by one: cannot be recorded: net.prototxt:4:3: layer \"ip\": cublasGemmEx: CUBLAS_STATUS_INTERNAL_ERROR (14)"
+	if want := []string{
+		`ip: passes from here to layer "relu"` + because,
+		`relu: passes from here to layer "ip"` + because,
+	}; !slices.Equal(notes, want) {
+		t.Errorf("the notes are\n%s\nwant\n%s", strings.Join(notes, "\n"), strings.Join(want, "\n"))
 	}
 }

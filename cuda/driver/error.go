@@ -37,8 +37,15 @@ const (
 	SystemNotReady       Result = 802
 	SystemDriverMismatch Result = 803
 	CompatNotSupported   Result = 804
-	CaptureUnsupported   Result = 900
+	CaptureUnsupported   Result = 900 // 900 to 908: of work that is being captured
 	CaptureInvalidated   Result = 901
+	CaptureMerge         Result = 902
+	CaptureUnmatched     Result = 903
+	CaptureUnjoined      Result = 904
+	CaptureIsolation     Result = 905
+	CaptureImplicit      Result = 906
+	CapturedEvent        Result = 907
+	CaptureWrongThread   Result = 908
 	Unknown              Result = 999
 )
 
@@ -71,6 +78,13 @@ var results = map[Result]struct{ name, text string }{
 	CompatNotSupported:   {"CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE", "the driver's compatibility package does not support this device"},
 	CaptureUnsupported:   {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "not allowed while a stream is captured"},
 	CaptureInvalidated:   {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "an earlier error ended the capture"},
+	CaptureMerge:         {"CUDA_ERROR_STREAM_CAPTURE_MERGE", "two captures would become one"},
+	CaptureUnmatched:     {"CUDA_ERROR_STREAM_CAPTURE_UNMATCHED", "the capture was not begun in this stream"},
+	CaptureUnjoined:      {"CUDA_ERROR_STREAM_CAPTURE_UNJOINED", "captured work was not joined to the stream that began the capture"},
+	CaptureIsolation:     {"CUDA_ERROR_STREAM_CAPTURE_ISOLATION", "captured work depends on work that is not captured"},
+	CaptureImplicit:      {"CUDA_ERROR_STREAM_CAPTURE_IMPLICIT", "captured work depends on the default stream"},
+	CapturedEvent:        {"CUDA_ERROR_CAPTURED_EVENT", "the event was recorded in a capture"},
+	CaptureWrongThread:   {"CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD", "the capture was begun by another thread"},
 	Unknown:              {"CUDA_ERROR_UNKNOWN", "unknown error"},
 }
 

@@ -117,7 +117,7 @@ struct State {
   // settings
   int devices = 1, version = 12040, capability = 80, multiprocessors = 4, log = 0;
   uint64_t memory = 8ull << 30;
-  std::string async = "random";
+  std::string async = "random", uncapturable;
   unsigned seed = 1;
   std::vector<Rule> rules;
 
@@ -400,6 +400,7 @@ void configure(const std::string& text) {
     else if (key == "memory") g->memory = strtoull(value.c_str(), nullptr, 10);
     else if (key == "async") g->async = value;
     else if (key == "log") g->log = atoi(value.c_str());
+    else if (key == "uncapturable") g->uncapturable = value;
     else if (key == "seed") {
       g->seed = g->rng = atoi(value.c_str());
       gc_seed(g->seed);
@@ -490,6 +491,13 @@ int fake_enter(const char* call, const std::string& args) {
   if (g->log) g->calls.push_back(std::string(call) + "(" + args + ")");
   for (auto& r : g->rules)
     if (r.call == call && r.number == number) return r.code;
+  if (g->uncapturable == call)
+    for (Object* o : g->live) {
+      Stream* s = dynamic_cast<Stream*>(o);
+      if (!s || !s->capture) continue;
+      s->capture->bad = true;
+      return !strncmp(call, "cublas", 6) ? 14 : !strncmp(call, "cudnn", 5) ? 8 : int(CAPTURE_UNSUPPORTED);
+    }
   if (!g->initialized && strcmp(call, "cuInit") && strcmp(call, "cuDriverGetVersion") && strncmp(call, "cu", 2) == 0 &&
       strncmp(call, "cublas", 6) && strncmp(call, "cudnn", 5))
     return NOT_INITIALIZED;
