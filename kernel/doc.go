@@ -1,8 +1,8 @@
 // Package kernel implements the float32 arithmetic of layers on plain slices:
 // element-wise functions and sums, matrix products, convolution, pooling,
 // softmax, normalization, random numbers and the update rules of solvers. It
-// uses AVX-512 or AVX2 where the processor has them. The built-in layers use
-// nothing else, and neither needs a plugin.
+// uses AVX-512 or AVX2 where the processor has them. The built-in layers do all
+// their arithmetic with it, and so can a plugin.
 //
 // # Arguments
 //
@@ -43,5 +43,6 @@
 // A task that runs on a pool must pass nil to the functions it calls: runs of
 // one pool take turns, so it would wait for itself.
 //
-// No function allocates memory once it has run with the same sizes.
+// With a pool no function allocates memory once it has run with the same sizes;
+// without one, some allocate scratch memory in each call.
 package kernel

@@ -12,33 +12,33 @@ type Rule byte
 const (
 	// SGD is the rule of sgd_solver.cpp:
 	// history = rate diff + momentum history, diff = history.
-	SGD = Rule(update.SGD)
+	SGD Rule = Rule(update.SGD)
 
 	// Nesterov is the rule of nesterov_solver.cpp: as SGD, but
 	// diff = (1+momentum) history - momentum (history before).
-	Nesterov = Rule(update.Nesterov)
+	Nesterov Rule = Rule(update.Nesterov)
 
 	// AdaGrad is the rule of adagrad_solver.cpp: history += diff²,
 	// diff = rate diff/(√history + delta).
-	AdaGrad = Rule(update.AdaGrad)
+	AdaGrad Rule = Rule(update.AdaGrad)
 
 	// RMSProp is the rule of rmsprop_solver.cpp, where momentum is rms_decay:
 	// history = (1-momentum) diff² + momentum history,
 	// diff = rate diff/(√history + delta).
-	RMSProp = Rule(update.RMSProp)
+	RMSProp Rule = Rule(update.RMSProp)
 
 	// AdaDelta is the rule of adadelta_solver.cpp. The histories are the averages
 	// of the squared gradients and of the squared updates:
 	// history = (1-momentum) diff² + momentum history,
 	// u = diff √((delta+history2)/(delta+history)),
 	// history2 = (1-momentum) u² + momentum history2, diff = rate u.
-	AdaDelta = Rule(update.AdaDelta)
+	AdaDelta Rule = Rule(update.AdaDelta)
 
 	// Adam is the rule of adam_solver.cpp: history = (1-momentum) diff + momentum history,
 	// history2 = (1-momentum2) diff² + momentum2 history2,
 	// diff = rate history/(√history2 + delta). rate includes the correction
 	// √(1-momentum2ᵗ)/(1-momentumᵗ) of iteration t, counted from 1.
-	Adam = Rule(update.Adam)
+	Adam Rule = Rule(update.Adam)
 )
 
 // An Update is one step of a solver on one param, in one pass over memory: the
