@@ -13,7 +13,6 @@ import (
 	"github.com/gocaffe/gocaffe/data/lmdb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
@@ -145,7 +144,7 @@ func nameForce(err error) error {
 // progress returns a function that shows how many of the records are done on a
 // terminal, and one that ends the progress line.
 func (a *app) progress(unit string) (show func(done, total int), finish func()) {
-	var bar *progressbar.ProgressBar
+	var bar *progressLine
 	show = func(done, total int) {
 		if bar == nil {
 			bar = a.bar(total, unit)
@@ -154,7 +153,7 @@ func (a *app) progress(unit string) (show func(done, total int), finish func()) 
 	}
 	finish = func() {
 		if bar != nil {
-			bar.Finish()
+			bar.Clear()
 		}
 	}
 	return show, finish

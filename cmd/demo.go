@@ -130,5 +130,6 @@ func (a *app) drawDigits(ctx context.Context, dir string, replace bool) error {
 			return err
 		}
 	}
-	return bar.Finish()
+	bar.Clear()
+	return nil
 }

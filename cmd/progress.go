@@ -3,60 +3,36 @@ package gocaffecmd
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/solver"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// newBar returns a line that shows the progress through total steps and the time
-// left. total is -1 if it is unknown.
-func newBar(w io.Writer, total int64, unit string) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetItsString(unit),
-		progressbar.OptionShowIts(),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetWidth(20),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetElapsedTime(true),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionClearOnFinish(),
-	)
-}
 
 // trainProgress is the observer that shows training on a terminal: a progress
 // line, and a line for each test and snapshot.
 type trainProgress struct {
-	w     io.Writer
-	bar   *progressbar.ProgressBar
-	start int // iteration at which training starts
-	text  string
+	w    io.Writer
+	line *progressLine // nil before and after training
+	text string
 }
 
 // Observe shows an event.
 func (p *trainProgress) Observe(event any) {
 	switch e := event.(type) {
 	case *solver.SolveStart:
-		p.start = e.Iter
-		p.bar = newBar(p.w, int64(max(e.MaxIter-e.Iter, 0)), "iter")
+		p.line = newProgressLine(p.w, "iteration", e.Iter, e.MaxIter)
 		p.say("Training %s from iteration %d to %d", e.Net, e.Iter, e.MaxIter)
 	case *solver.Iteration:
-		p.text = fmt.Sprintf("iteration %d  loss %-8s lr %-8s", e.Iter, cfmt.G(float64(e.SmoothedLoss)), cfmt.G(float64(e.LR)))
-		p.show(e.Iter + 1)
+		p.text = fmt.Sprintf("loss %s  lr %s", cfmt.G(float64(e.SmoothedLoss)), cfmt.G(float64(e.LR)))
+		if p.line != nil {
+			p.line.Describe(p.text)
+			p.line.Set(e.Iter + 1)
+		}
 	case *solver.TestBatch:
-		if p.bar != nil {
-			p.bar.Describe(fmt.Sprintf("testing %d/%d", e.Batch+1, e.Batches))
+		if p.line != nil {
+			p.line.Describe(fmt.Sprintf("testing %d/%d", e.Batch+1, e.Batches))
+			p.line.Add(0)
 		}
 	case *solver.TestResult:
 		var values []string
@@ -64,8 +40,8 @@ func (p *trainProgress) Observe(event any) {
 			values = append(values, o.Name+" "+cfmt.G(float64(o.Value)))
 		}
 		p.say("Iteration %6d  test #%d: %s", e.Iter, e.Net, strings.Join(values, "  "))
-		if p.bar != nil {
-			p.bar.Describe(p.text)
+		if p.line != nil {
+			p.line.Describe(p.text)
 		}
 	case *solver.Snapshotted:
 		p.say("Iteration %6d  snapshot: %s", e.Iter, e.State)
@@ -74,16 +50,8 @@ func (p *trainProgress) Observe(event any) {
 		if e.Early {
 			fmt.Fprintf(p.w, "Stopped after iteration %d, as requested\n", e.Iter)
 		}
-		p.bar = nil
+		p.line = nil
 	}
-}
-
-func (p *trainProgress) show(iter int) {
-	if p.bar == nil {
-		return
-	}
-	p.bar.Describe(p.text)
-	p.bar.Set(iter - p.start)
 }
 
 // say writes a line above the progress line.
@@ -94,7 +62,7 @@ func (p *trainProgress) say(format string, args ...any) {
 
 // clear clears the progress line.
 func (p *trainProgress) clear() {
-	if p.bar != nil {
-		p.bar.Clear()
+	if p.line != nil {
+		p.line.Clear()
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
@@ -145,7 +143,7 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 		}
 		bar.Add(1)
 	}
-	bar.Finish()
+	bar.Clear()
 	if len(nets) == 1 {
 		a.means(nets[0], float32(f.iterations))
 	}
@@ -262,12 +260,12 @@ func (a *app) result(source, text string) {
 }
 
 // bar returns a progress line, which is invisible if stderr shows the log.
-func (a *app) bar(total int, unit string) *progressbar.ProgressBar {
+func (a *app) bar(total int, unit string) *progressLine {
 	w := a.stderr
 	if a.fullLog {
-		w = io.Discard
+		w = nil
 	}
-	return newBar(w, int64(total), unit)
+	return newProgressLine(w, unit, 0, total)
 }
 
 // buildNet reads and builds the net of time. source is the place of the log line

@@ -48,6 +48,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 	if f.snapshot != "" && f.weights != "" {
 		return errors.New("train: give --snapshot to resume or --weights to finetune, not both")
 	}
+	a.glog.quiet = !a.fullLog // the progress line takes the log's place
 	synthetic, err := f.syntheticData()
 	if err != nil {
 		return err
