@@ -137,6 +137,71 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// TestChannelNormalize compares the normalization of channels and its gradient with
+// the host's.
+func TestChannelNormalize(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, s := range [][3]int{{5, 3, 1}, {300, 17, 2}, {3, 4, 5}, {7, 2, 1500}} {
+		n, c, inner := s[0], s[1], s[2]
+		count := n * c * inner
+		x, dy, y, dx := random(t, 1, count), random(t, 2, count), random(t, 3, count), random(t, 4, count)
+		factor, shift, mean, variance := random(t, 5, c), random(t, 6, c), random(t, 7, c), random(t, 8, c)
+		for i := range x.MutableData() {
+			x.MutableData()[i] += 3
+		}
+		wantMean, wantVariance, invstd, product := make([]float32, c), make([]float32, c), make([]float32, c), make([]float32, c)
+		xnorm, want := make([]float32, count), make([]float32, count)
+
+		kernel.ChannelStats(nil, n, c, inner, x.Data(), wantMean, wantVariance)
+		d.ChannelStats(n, c, inner, x.DeviceData(d), mean.MutableDeviceData(d), variance.MutableDeviceData(d))
+		near(t, fmt.Sprint("mean of ", s), mean.Data(), wantMean, 1e-6)
+		near(t, fmt.Sprint("variance of ", s), variance.Data(), wantVariance, 1e-6)
+
+		for i, v := range wantVariance {
+			invstd[i] = float32(1 / math.Sqrt(float64(v)+1e-3))
+		}
+		inverse := blobOf(t, invstd)
+		kernel.ChannelNormalize(nil, n, c, inner, x.Data(), wantMean, invstd, xnorm)
+		normalize := func(factor, shift cuda.Ptr) {
+			d.ChannelNormalize(n, c, inner, x.DeviceData(d), mean.DeviceData(d), inverse.DeviceData(d), factor, shift, y.MutableDeviceData(d))
+		}
+		normalize(0, 0)
+		near(t, fmt.Sprint("normalized ", s), y.Data(), xnorm, 1e-6)
+		kernel.ChannelScaleShift(nil, n, c, inner, xnorm, factor.Data(), shift.Data(), want)
+		normalize(factor.DeviceData(d), shift.DeviceData(d))
+		near(t, fmt.Sprint("normalized, scaled and shifted ", s), y.Data(), want, 1e-6)
+
+		backward := func(factor, dx, dfactor, dshift cuda.Ptr) {
+			d.ChannelNormalizeBackward(n, c, inner, x.DeviceData(d), mean.DeviceData(d), inverse.DeviceData(d), factor, dy.DeviceData(d), dx, dfactor, dshift)
+		}
+		kernel.ChannelNormalizeBackward(nil, n, c, inner, xnorm, invstd, dy.Data(), want)
+		backward(0, dx.MutableDeviceDiff(d), 0, 0)
+		near(t, fmt.Sprint("gradient of ", s), dx.Diff(), want, 1e-5)
+		kernel.Mul(nil, invstd, factor.Data(), product)
+		kernel.ChannelNormalizeBackward(nil, n, c, inner, xnorm, product, dy.Data(), want)
+		backward(factor.DeviceData(d), dx.MutableDeviceDiff(d), factor.MutableDeviceDiff(d), shift.MutableDeviceDiff(d))
+		near(t, fmt.Sprint("gradient with a factor of ", s), dx.Diff(), want, 1e-5)
+		backward(0, 0, factor.MutableDeviceDiff(d), 0) // adds once more
+		kernel.ChannelDot(nil, n, c, inner, dy.Data(), xnorm, product)
+		kernel.Scale(nil, 2, product, product)
+		near(t, fmt.Sprint("gradient of the factor ", s), factor.Diff(), product, 1e-5)
+		kernel.ChannelSum(nil, n, c, inner, dy.Data(), product)
+		near(t, fmt.Sprint("gradient of the shift ", s), shift.Diff(), product, 1e-5)
+		check(t, d)
+	}
+}
+
+// blobOf returns a blob of the given elements.
+func blobOf(t *testing.T, x []float32) *blob.Blob {
+	t.Helper()
+	b, err := blob.New(len(x))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b.MutableData(), x)
+	return b
+}
+
 // TestMath compares the functions of n numbers with their loops.
 func TestMath(t *testing.T) {
 	d := cudatest.Device(t)

@@ -204,6 +204,14 @@ GC_INLINE unsigned gc_divide(unsigned n, unsigned mul, unsigned shift) {
   return (unsigned)((unsigned long long)n * mul >> shift);
 }
 
+// gc_channel returns the channel of element i of an array of items x channels x
+// inner, where cuda.Divisor has made mul and shift of inner and of channels.
+GC_INLINE unsigned gc_channel(unsigned i, unsigned channels, unsigned mul_inner, unsigned shift_inner,
+                              unsigned mul_channels, unsigned shift_channels) {
+  const unsigned plane = gc_divide(i, mul_inner, shift_inner);
+  return plane - gc_divide(plane, mul_channels, shift_channels) * channels;
+}
+
 // gc_philox sets w to the four words of a block of random numbers: Philox4x32-10,
 // as package internal/kernel/rand.
 GC_INLINE void gc_philox(unsigned long long key, unsigned long long stream, unsigned long long block, unsigned *w) {

@@ -1,4 +1,4 @@
-// math.cu: the arithmetic of cuda/math.go, on n numbers or on arrays of
+// math.cu: the arithmetic of cuda/math.go and cuda/channel.go, on n numbers or on arrays of
 // outer x channels x inner numbers.
 #include "gpu.h"
 
@@ -28,8 +28,7 @@ extern "C" __global__ void math_scale_shift(const float *x, const float *scale, 
                                             int channels, int n, unsigned mul_inner, unsigned shift_inner,
                                             unsigned mul_channels, unsigned shift_channels) {
   GC_EACH(i, n) {
-    const unsigned plane = gc_divide(i, mul_inner, shift_inner);
-    const unsigned c = plane - gc_divide(plane, mul_channels, shift_channels) * channels;
+    const unsigned c = gc_channel(i, channels, mul_inner, shift_inner, mul_channels, shift_channels);
     float v = x[i];
     if (scale) v *= scale[c];
     if (shift) v += shift[c];
@@ -97,6 +96,59 @@ extern "C" __global__ void math_channel_total(const double *parts, double *sums,
 // y = beta y + sums[c][which]
 extern "C" __global__ void math_channel_add(const double *sums, int which, float beta, float *y, int channels) {
   GC_EACH(c, channels) y[c] = (float)sums[2 * c + which] + (beta == 0 ? 0.f : beta * y[c]);
+}
+
+// The mean and the variance of a channel of m elements, from the sums of x and of its
+// squares.
+extern "C" __global__ void math_channel_stats(const double *sums, double m, float *mean, float *variance,
+                                              int channels) {
+  GC_EACH(c, channels) {
+    const double average = sums[2 * c] / m, v = sums[2 * c + 1] / m - average * average;
+    mean[c] = (float)average;
+    variance[c] = v < 0 ? 0.f : (float)v;
+  }
+}
+
+// y = (x - mean) invstd factor + shift of the channel; factor or shift may be null
+extern "C" __global__ void math_channel_normalize(const float *x, const float *mean, const float *invstd,
+                                                  const float *factor, const float *shift, float *y, int channels,
+                                                  int n, unsigned mul_inner, unsigned shift_inner,
+                                                  unsigned mul_channels, unsigned shift_channels) {
+  GC_EACH(i, n) {
+    const unsigned c = gc_channel(i, channels, mul_inner, shift_inner, mul_channels, shift_channels);
+    float v = (x[i] - mean[c]) * invstd[c];
+    if (factor) v *= factor[c];
+    if (shift) v += shift[c];
+    y[i] = v;
+  }
+}
+
+// means is (channels, 2), mean(dy) and mean(dy xnorm) of m elements with xnorm = (x -
+// mean) invstd, from the sums of dy and of dy x. The sums of dy xnorm and of dy are
+// added to dfactor and dshift, if these are not null.
+extern "C" __global__ void math_channel_normalize_sums(const double *sums, const float *mean, const float *invstd,
+                                                       double m, float *means, float *dfactor, float *dshift,
+                                                       int channels) {
+  GC_EACH(c, channels) {
+    const double dot = (sums[2 * c + 1] - mean[c] * sums[2 * c]) * invstd[c];
+    means[2 * c] = (float)(sums[2 * c] / m);
+    means[2 * c + 1] = (float)(dot / m);
+    if (dfactor) dfactor[c] += (float)dot;
+    if (dshift) dshift[c] += (float)sums[2 * c];
+  }
+}
+
+// dx = (dy - mean(dy) - xnorm mean(dy xnorm)) invstd factor; factor may be null
+extern "C" __global__ void math_channel_normalize_backward(const float *x, const float *mean, const float *invstd,
+                                                           const float *factor, const float *means, const float *dy,
+                                                           float *dx, int channels, int n, unsigned mul_inner,
+                                                           unsigned shift_inner, unsigned mul_channels,
+                                                           unsigned shift_channels) {
+  GC_EACH(i, n) {
+    const unsigned c = gc_channel(i, channels, mul_inner, shift_inner, mul_channels, shift_channels);
+    const float g = dy[i] - means[2 * c] - (x[i] - mean[c]) * invstd[c] * means[2 * c + 1];
+    dx[i] = g * (factor ? invstd[c] * factor[c] : invstd[c]);
+  }
 }
 
 // mask[i] = 0 with the given probability, else value: word i of the stream under

@@ -2,18 +2,12 @@
 // its channel, of which there are as many as slopes.
 #include "gpu.h"
 
-GC_INLINE unsigned channel_of(unsigned i, int slopes, unsigned mul_dim, unsigned shift_dim, unsigned mul_slopes,
-                              unsigned shift_slopes) {
-  const unsigned plane = gc_divide(i, mul_dim, shift_dim);
-  return plane - gc_divide(plane, mul_slopes, shift_slopes) * slopes;
-}
-
 extern "C" __global__ void prelu_forward(const float *x, const float *slope, float *y, int slopes, int n,
                                          unsigned mul_dim, unsigned shift_dim, unsigned mul_slopes,
                                          unsigned shift_slopes) {
   GC_EACH(i, n) {
     const float v = x[i];
-    y[i] = v > 0 ? v : v * slope[channel_of(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
+    y[i] = v > 0 ? v : v * slope[gc_channel(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
   }
 }
 
@@ -25,6 +19,6 @@ extern "C" __global__ void prelu_backward(const float *x, const float *dy, const
   GC_EACH(i, n) {
     const float v = x[i], g = dy[i];
     if (terms) terms[i] = g * (v > 0 ? 0.f : v);
-    if (dx) dx[i] = v > 0 ? g : g * slope[channel_of(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
+    if (dx) dx[i] = v > 0 ? g : g * slope[gc_channel(i, slopes, mul_dim, shift_dim, mul_slopes, shift_slopes)];
   }
 }

@@ -223,14 +223,18 @@ func (l *batchNorm) runningStatistics() {
 	kernel.Scale(nil, scale, l.Blobs[1].Data(), l.norm.Variance)
 }
 
+// unbiased returns m/(m-1), for m elements of a channel, or 1 for one element.
+func (l *batchNorm) unbiased() float32 {
+	if m := l.n * l.s; m > 1 {
+		return float32(m) / float32(m-1)
+	}
+	return 1
+}
+
 // updateStatistics adds those of the batch to those over all batches.
 func (l *batchNorm) updateStatistics() {
-	unbiased := float32(1)
-	if m := l.n * l.s; m > 1 {
-		unbiased = float32(m) / float32(m-1)
-	}
 	kernel.Axpby(nil, 1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
-	kernel.Axpby(nil, unbiased, l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
+	kernel.Axpby(nil, l.unbiased(), l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
 	factor := l.Blobs[2].MutableData()
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }

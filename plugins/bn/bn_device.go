@@ -14,28 +14,24 @@ import (
 var ptx string
 
 var (
-	kernels        = cuda.NewModule(ptx)
-	kernelBatch    = kernels.Kernel("bn_batch")
-	kernelForward  = kernels.Kernel("bn_forward")
-	kernelSums     = kernels.Kernel("bn_sums")
-	kernelBackward = kernels.Kernel("bn_backward")
+	kernels     = cuda.NewModule(ptx)
+	kernelBatch = kernels.Kernel("bn_batch")
 )
 
 var _ layers.DeviceLayer = (*bn)(nil)
 
 // onDevice is what the layer keeps on a device.
 type onDevice struct {
-	mean, invstd blob.Blob // (c), of the batch
-	sums         blob.Blob // (c,2) in float64
-	means        blob.Blob // (c,2)
-	kept         blob.Blob // x, if the layer works in place
+	mean, variance, invstd blob.Blob // (c), of the batch
+	factor                 blob.Blob // (c), invstd times slope
+	kept                   blob.Blob // x, if the layer works in place
 }
 
 func (b *onDevice) reshape(c int) error {
-	return errors.Join(b.mean.Reshape(c), b.invstd.Reshape(c), b.sums.Reshape(4*c), b.means.Reshape(2*c))
+	return errors.Join(b.mean.Reshape(c), b.variance.Reshape(c), b.invstd.Reshape(c), b.factor.Reshape(c))
 }
 
-// keeps tells whether Backward needs an x that the layer writes over.
+// keeps reports whether Backward needs an x that the layer writes over.
 func (l *bn) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.options.Frozen }
 
 // statistics returns the addresses of the mean and the inverse deviation by which
@@ -47,61 +43,50 @@ func (l *bn) statistics(d *cuda.Device) (mean, invstd cuda.Ptr) {
 	return l.device.mean.DeviceData(d), l.device.invstd.DeviceData(d)
 }
 
-// size is how many numbers a channel has.
-func (l *bn) size() float64 { return float64(l.n) * float64(l.s) }
-
 // ForwardDevice computes the top, and in training moves the running statistics.
 func (l *bn) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	b, x, n := &l.device, bottom[0].DeviceData(d), bottom[0].Count()
+	b, x := &l.device, bottom[0].DeviceData(d)
 	if !l.running {
-		sums := b.sums.MutableDeviceData(d)
-		d.ChannelSums(l.n, l.c, l.s, x, x, sums)
-		d.Launch(kernelBatch, cuda.Each(l.c), sums, l.size(), l.options.Eps, l.options.Momentum, b.mean.MutableDeviceData(d),
-			b.invstd.MutableDeviceData(d), l.Blobs[runningMean].MutableDeviceData(d), l.Blobs[runningInvStd].MutableDeviceData(d), l.c)
+		mean, variance := b.mean.MutableDeviceData(d), b.variance.MutableDeviceData(d)
+		d.ChannelStats(l.n, l.c, l.s, x, mean, variance)
+		d.Launch(kernelBatch, cuda.Each(l.c), mean, variance, l.options.Eps, l.options.Momentum, b.invstd.MutableDeviceData(d),
+			l.Blobs[runningMean].MutableDeviceData(d), l.Blobs[runningInvStd].MutableDeviceData(d), l.c)
 	}
 	if l.keeps(bottom, top) {
-		d.Copy(n, x, b.kept.MutableDeviceData(d))
+		d.Copy(bottom[0].Count(), x, b.kept.MutableDeviceData(d))
 	}
 	mean, invstd := l.statistics(d)
-	mulInner, shiftInner := cuda.Divisor(max(1, l.s))
-	mulChannels, shiftChannels := cuda.Divisor(l.c)
-	d.Launch(kernelForward, cuda.Each(n), x, mean, invstd, l.Blobs[slope].DeviceData(d), l.Blobs[bias].DeviceData(d),
-		top[0].MutableDeviceData(d), l.c, n, mulInner, shiftInner, mulChannels, shiftChannels)
+	d.ChannelNormalize(l.n, l.c, l.s, x, mean, invstd, l.Blobs[slope].DeviceData(d), l.Blobs[bias].DeviceData(d),
+		top[0].MutableDeviceData(d))
 	return nil
 }
 
 // BackwardDevice computes the diff of the bottom and adds to those of slope and
 // bias.
 func (l *bn) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	b, dy, n := &l.device, top[0].DeviceDiff(d), bottom[0].Count()
+	b, dy, factor := &l.device, top[0].DeviceDiff(d), l.Blobs[slope].DeviceData(d)
 	mean, invstd := l.statistics(d)
-	var x, means cuda.Ptr
+	var dx, dslope, dbias cuda.Ptr
+	if propagateDown[0] && !l.running {
+		dx = bottom[0].MutableDeviceDiff(d)
+	}
 	if !l.options.Frozen {
-		x = bottom[0].DeviceData(d)
+		x := bottom[0]
 		if l.keeps(bottom, top) {
-			x = b.kept.DeviceData(d)
+			x = &b.kept
 		}
-		var dslope, dbias cuda.Ptr
 		if l.Needs(slope) {
 			dslope = l.Blobs[slope].MutableDeviceDiff(d)
 		}
 		if l.Needs(bias) {
 			dbias = l.Blobs[bias].MutableDeviceDiff(d)
 		}
-		sums := b.sums.MutableDeviceData(d)
-		means = b.means.MutableDeviceData(d)
-		d.ChannelSums(l.n, l.c, l.s, dy, x, sums)
-		d.Launch(kernelSums, cuda.Each(l.c), sums, mean, invstd, l.size(), means, dslope, dbias, l.c)
+		d.ChannelNormalizeBackward(l.n, l.c, l.s, x.DeviceData(d), mean, invstd, factor, dy, dx, dslope, dbias)
 	}
-	if !propagateDown[0] {
-		return nil
+	if propagateDown[0] && l.running {
+		scale := b.factor.MutableDeviceData(d)
+		d.Mul(l.c, invstd, factor, scale)
+		d.ChannelScaleShift(l.n, l.c, l.s, dy, scale, 0, bottom[0].MutableDeviceDiff(d))
 	}
-	if l.running {
-		means = 0
-	}
-	mulInner, shiftInner := cuda.Divisor(max(1, l.s))
-	mulChannels, shiftChannels := cuda.Divisor(l.c)
-	d.Launch(kernelBackward, cuda.Each(n), x, dy, mean, invstd, l.Blobs[slope].DeviceData(d), means,
-		bottom[0].MutableDeviceDiff(d), l.c, n, mulInner, shiftInner, mulChannels, shiftChannels)
 	return nil
 }
