@@ -31,6 +31,8 @@ var (
 	mulLoop        = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Mul(v.a[i:j], v.b[i:j], v.y[i:j]) }}
 	divLoop        = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Div(v.a[i:j], v.b[i:j], v.y[i:j]) }}
 	expLoop        = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Exp(v.a[i:j], v.y[i:j]) }}
+	logLoop        = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Log(v.a[i:j], v.y[i:j]) }}
+	absLoop        = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Abs(v.a[i:j], v.y[i:j]) }}
 	sigmoidLoop    = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.Sigmoid(v.a[i:j], v.y[i:j]) }}
 	tanhLoop       = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.TanH(v.a[i:j], v.y[i:j]) }}
 	reluLoop       = vectorLoop{Body: func(v *vectors, _, i, j int) { vec.ReLU(v.alpha, v.a[i:j], v.y[i:j]) }}
@@ -157,6 +159,27 @@ func Exp(p *parallel.Pool, x, y []float32) {
 	}
 	vec.Check("Exp", len(x), len(y))
 	expLoop.Run(p, len(y), vec.Block, vectors{a: x, y: y})
+}
+
+// Log sets y to the natural logarithm of x, with an error of at most 2 units in
+// the last place: -Inf for 0, NaN below. y may be x.
+func Log(p *parallel.Pool, x, y []float32) {
+	if direct(p, len(y)) {
+		vec.Log(x, y)
+		return
+	}
+	vec.Check("Log", len(x), len(y))
+	logLoop.Run(p, len(y), vec.Block, vectors{a: x, y: y})
+}
+
+// Abs sets y to the absolute value of x. y may be x.
+func Abs(p *parallel.Pool, x, y []float32) {
+	if direct(p, len(y)) {
+		vec.Abs(x, y)
+		return
+	}
+	vec.Check("Abs", len(x), len(y))
+	absLoop.Run(p, len(y), vec.Block, vectors{a: x, y: y})
 }
 
 // Sigmoid sets y to 1/(1 + exp(-x)), computed as ½ tanh(½x) + ½ like Caffe's

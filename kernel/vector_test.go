@@ -44,6 +44,39 @@ var elementwise = []struct {
 		func(a, b, _ float64) float64 { return a / b }},
 	{"Exp", func(p *parallel.Pool, a, _, y []float32) { kernel.Exp(p, a, y) },
 		func(a, _, _ float64) float64 { return math.Exp(a) }},
+	{"Log", func(p *parallel.Pool, a, _, y []float32) { kernel.AddScalar(p, 2.5, a, y); kernel.Log(p, y, y) },
+		func(a, _, _ float64) float64 { return math.Log(float64(float32(a) + 2.5)) }},
+	{"Abs", func(p *parallel.Pool, a, _, y []float32) { kernel.Abs(p, a, y) },
+		func(a, _, _ float64) float64 { return math.Abs(a) }},
+	{"BNLL", func(p *parallel.Pool, a, _, y []float32) { kernel.BNLL(p, a, y) },
+		func(a, _, _ float64) float64 { return math.Log1p(math.Exp(a)) }},
+	{"BNLLBackward", func(p *parallel.Pool, a, b, y []float32) { kernel.BNLLBackward(p, a, b, y) },
+		func(a, b, _ float64) float64 { return b / (1 + math.Exp(-a)) }},
+	{"ELU", func(p *parallel.Pool, a, _, y []float32) { kernel.ELU(p, 0.5, a, y) },
+		func(a, _, _ float64) float64 { return max(a, 0) + 0.5*math.Expm1(min(a, 0)) }},
+	{"ELUBackward", func(p *parallel.Pool, a, b, y []float32) { kernel.ELUBackward(p, 0.5, a, b, y) },
+		func(a, b, _ float64) float64 {
+			if a > 0 {
+				return b
+			}
+			return b * (a + 0.5)
+		}},
+	{"Swish", func(p *parallel.Pool, a, _, y []float32) { kernel.Swish(p, 2, a, y) },
+		func(a, _, _ float64) float64 { return a / (1 + math.Exp(-2*a)) }},
+	{"SwishBackward", func(p *parallel.Pool, a, b, y []float32) { kernel.SwishBackward(p, 2, a, b, y) },
+		func(a, b, _ float64) float64 {
+			s := 1 / (1 + math.Exp(-2*a))
+			return b * (s + 2*a*s*(1-s))
+		}},
+	{"Clip", func(p *parallel.Pool, a, _, y []float32) { kernel.Clip(p, -1, 0.5, a, y) },
+		func(a, _, _ float64) float64 { return max(-1, min(a, 0.5)) }},
+	{"ClipBackward", func(p *parallel.Pool, a, b, y []float32) { kernel.ClipBackward(p, -1, 0.5, a, b, y) },
+		func(a, b, _ float64) float64 {
+			if a < -1 || a > 0.5 {
+				return 0
+			}
+			return b
+		}},
 	{"Sigmoid", func(p *parallel.Pool, a, _, y []float32) { kernel.Sigmoid(p, a, y) },
 		func(a, _, _ float64) float64 { return 1 / (1 + math.Exp(-a)) }},
 	{"TanH", func(p *parallel.Pool, a, _, y []float32) { kernel.TanH(p, a, y) },

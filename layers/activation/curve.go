@@ -4,56 +4,74 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// curve is a function of every number whose derivative is a function of its
-// value: Sigmoid and TanH.
+// curve is a function y of every element x, whose derivative is a function of x or
+// of y. The kernels of most are in curve.cu.
 type curve struct {
 	elementwise
 	layers.OnRecordableDevice
-	env      *layers.Env
+	env *layers.Env
+
 	value    func(p *parallel.Pool, x, y []float32)
-	gradient func(dx, dy, y []float32)
+	gradient func(p *parallel.Pool, from, dy, dx []float32)
+	fromTop  bool // from is y, not x
+	keep     bool // from is an x that a pass in place must not overwrite
 
-	// The same on a device: kernels of (x, y, n) and of (y, dy, dx, n).
-	forward, backward *cuda.Kernel
+	// The same on a device, with their options.
+	passes
+	forwardOptions, backwardOptions [3]float32
 
-	grad      blocks
-	y, dy, dx []float32 // of grad
+	kept layers.Kept
 }
 
 var (
 	_ layers.Layer          = (*curve)(nil)
 	_ layers.BackwardReader = (*curve)(nil)
+	_ layers.Keeper         = (*curve)(nil)
 )
 
-// newCurve returns what makes a layer with the functions of c.
-func newCurve(c curve) func(*layers.Spec) (layers.Layer, error) {
-	return func(s *layers.Spec) (layers.Layer, error) {
-		l := &curve{env: s.Env, value: c.value, gradient: c.gradient, forward: c.forward, backward: c.backward}
-		l.grad.loop = func(lo, hi int) { l.gradient(l.dx[lo:hi], l.dy[lo:hi], l.y[lo:hi]) }
-		return l, nil
+// KeepsBottom reports whether Backward needs the x that a pass in place overwrites.
+func (l *curve) KeepsBottom() bool { return l.keep }
+
+// BackwardReads returns what the derivative is a function of.
+func (l *curve) BackwardReads() (bottom, top bool) { return !l.fromTop, l.fromTop }
+
+// from returns the blob that the derivative is a function of.
+func (l *curve) from(bottom, top *blob.Blob) *blob.Blob {
+	switch {
+	case l.fromTop:
+		return top
+	case l.keep && bottom == top:
+		return l.kept.Blob()
 	}
+	return bottom
 }
 
 // Forward computes the top.
 func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if l.keep && bottom[0] == top[0] {
+		if err := l.kept.Keep(l.env.Workers, bottom[0]); err != nil {
+			return err
+		}
+	}
 	l.value(l.env.Workers, bottom[0].Data(), top[0].MutableData())
 	return nil
 }
 
-// BackwardReads returns that Backward reads the top.
-func (l *curve) BackwardReads() (bottom, top bool) { return false, true }
-
 // Backward computes the diff of the bottom.
 func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
+	if propagateDown[0] {
+		l.gradient(l.env.Workers, l.from(bottom[0], top[0]).Data(), top[0].Diff(), bottom[0].MutableDiff())
 	}
-	l.y, l.dy, l.dx = top[0].Data(), top[0].Diff(), bottom[0].MutableDiff()
-	l.env.Workers.Run(l.grad.parts(len(l.dx)), &l.grad)
 	return nil
+}
+
+// inParts returns a gradient that runs loop on the threads of the pool.
+func inParts(loop func(from, dy, dx []float32)) func(p *parallel.Pool, from, dy, dx []float32) {
+	type args struct{ from, dy, dx []float32 }
+	parts := &parallel.Loop[args]{Body: func(a *args, _, i, j int) { loop(a.from[i:j], a.dy[i:j], a.dx[i:j]) }}
+	return func(p *parallel.Pool, from, dy, dx []float32) { parts.Run(p, len(dx), blockSize, args{from, dy, dx}) }
 }

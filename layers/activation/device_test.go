@@ -20,6 +20,13 @@ func TestDevice(t *testing.T) {
 		}
 	}
 	layertest.CheckDevice(t, d, 1e-5, layer(`type: "Power" power_param { power: 2 scale: 2 shift: 4 }`, "y"), layertest.Values([]float32{-2, 1, 3}, 3))
+	for _, top := range []string{"x", "y"} {
+		layertest.CheckDevice(t, d, 0, layer(`type: "Threshold" threshold_param { threshold: 0.3 }`, top), layertest.Gaussian(1, 3, 5, 7))
+	}
+	wide := layertest.Values([]float32{-100, -50, -17, -0.001, 0, 1e-6, 30, 80, 100}, 3, 3)
+	for _, typ := range []string{"BNLL", "Swish", "ELU", "AbsVal"} {
+		layertest.CheckDevice(t, d, 1e-5, layer(`type: "`+typ+`"`, "y"), wide)
+	}
 	for _, options := range []string{`power: 0 shift: -2`, `power: 3 scale: 0 shift: 2`} {
 		layertest.CheckDevice(t, d, 0, layer(`type: "Power" power_param { `+options+` }`, "y"), layertest.Gaussian(1, 2, 3))
 	}

@@ -47,14 +47,14 @@ type prelu struct {
 	filler *caffepb.FillerParameter
 	shared bool
 
-	channels, dim int       // x is (n, channels, dim)
-	kept          []float32 // x, if the layer works in place
+	channels, dim int // x is (n, channels, dim)
+	kept          layers.Kept
 
 	forward, grad, slopeGrad planes
 	x, y, dy, dx             []float32
 	sums                     []float64 // of dy·min(x,0), one for each plane
 
-	device struct{ kept, terms blob.Blob } // kept, and the terms dy·min(x,0), on a device
+	terms blob.Blob // dy·min(x,0) on a device
 }
 
 var (
@@ -129,10 +129,9 @@ func (l *prelu) slope(plane int) float32 {
 func (l *prelu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.x, l.y = bottom[0].Data(), top[0].MutableData()
 	if bottom[0] == top[0] {
-		if len(l.kept) < len(l.x) {
-			l.kept = make([]float32, len(l.x))
+		if err := l.kept.Keep(l.spec.Env.Workers, bottom[0]); err != nil {
+			return err
 		}
-		kernel.Copy(l.spec.Env.Workers, l.x, l.kept[:len(l.x)])
 	}
 	l.forward.run(l.spec.Env.Workers, bottom[0].Num()*l.channels, l.dim)
 	return nil
@@ -145,7 +144,7 @@ func (l *prelu) rectify(plane, lo, hi int) { kernel.ReLU(nil, l.slope(plane), l.
 func (l *prelu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	l.x, l.dy = bottom[0].Data(), top[0].Diff()
 	if bottom[0] == top[0] {
-		l.x = l.kept[:len(l.x)]
+		l.x = l.kept.Blob().Data()
 	}
 	planes := bottom[0].Num() * l.channels
 	if l.Needs(0) {

@@ -27,10 +27,9 @@ func (l *prelu) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 		return nil
 	}
 	if bottom[0] == top[0] {
-		if err := l.device.kept.ReshapeLike(bottom[0]); err != nil {
+		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(n, x, l.device.kept.MutableDeviceData(d))
 	}
 	slopes, dim := l.slopes()
 	mulDim, shiftDim := cuda.Divisor(dim)
@@ -47,17 +46,17 @@ func (l *prelu) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 		return nil
 	}
 	if bottom[0] == top[0] {
-		x = &l.device.kept
+		x = l.kept.Blob()
 	}
 	var dx, terms cuda.Ptr
 	if propagateDown[0] {
 		dx = bottom[0].MutableDeviceDiff(d)
 	}
 	if l.Needs(0) {
-		if err := l.device.terms.ReshapeLike(bottom[0]); err != nil {
+		if err := l.terms.ReshapeLike(bottom[0]); err != nil {
 			return err
 		}
-		terms = l.device.terms.MutableDeviceData(d)
+		terms = l.terms.MutableDeviceData(d)
 	}
 	slopes, dim := l.slopes()
 	mulDim, shiftDim := cuda.Divisor(dim)

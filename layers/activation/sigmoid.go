@@ -23,17 +23,20 @@ sigmoid_param:
 Caffe: sigmoid_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
-		New: newCurve(curve{
-			value: kernel.Sigmoid, gradient: sigmoidGradient,
-			forward: sigmoidKernels.Kernel("sigmoid_forward"), backward: sigmoidKernels.Kernel("sigmoid_backward"),
-		}),
-		Kernels: sigmoidKernels,
+		Kernels: curveKernels,
+		New: func(s *layers.Spec) (layers.Layer, error) {
+			return &curve{
+				env: s.Env, value: kernel.Sigmoid, gradient: sigmoidGradient, fromTop: true, passes: sigmoidPasses,
+			}, nil
+		},
 	})
 }
 
+var sigmoidPasses = passesOf("sigmoid")
+
 // sigmoidGradient computes dx of y = 1/(1+exp(-x)): sigmoid_layer.cpp.
-func sigmoidGradient(dx, dy, y []float32) {
+var sigmoidGradient = inParts(func(y, dy, dx []float32) {
 	for i := range dx {
 		dx[i] = dy[i] * y[i] * (1 - y[i])
 	}
-}
+})

@@ -23,17 +23,20 @@ tanh_param:
 Caffe: tanh_layer.cpp`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
-		New: newCurve(curve{
-			value: kernel.TanH, gradient: tanhGradient,
-			forward: tanhKernels.Kernel("tanh_forward"), backward: tanhKernels.Kernel("tanh_backward"),
-		}),
-		Kernels: tanhKernels,
+		Kernels: curveKernels,
+		New: func(s *layers.Spec) (layers.Layer, error) {
+			return &curve{
+				env: s.Env, value: kernel.TanH, gradient: tanhGradient, fromTop: true, passes: tanhPasses,
+			}, nil
+		},
 	})
 }
 
+var tanhPasses = passesOf("tanh")
+
 // tanhGradient computes dx of y = tanh(x): tanh_layer.cpp.
-func tanhGradient(dx, dy, y []float32) {
+var tanhGradient = inParts(func(y, dy, dx []float32) {
 	for i := range dx {
 		dx[i] = dy[i] * (1 - float32(y[i]*y[i]))
 	}
-}
+})

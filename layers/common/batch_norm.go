@@ -61,7 +61,7 @@ type batchNorm struct {
 
 	n, c, s  int // x is (n,c,s)
 	norm     kernel.Norm
-	kept     []float32 // x, if the layer works in place
+	kept     layers.Kept
 	sum, dot []float64 // the gradients of shift and factor/norm.InvStd
 	bias     []float32 // scratch for the gradient of shift
 
@@ -182,10 +182,9 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
 	if l.keeps(bottom, top) {
-		if len(l.kept) < len(x) {
-			l.kept = make([]float32, len(x))
+		if err := l.kept.Keep(w, bottom[0]); err != nil {
+			return err
 		}
-		kernel.Copy(w, x, l.kept[:len(x)])
 	}
 	l.prepare()
 	if l.global {
@@ -263,7 +262,7 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	}
 	x := bottom[0].Data()
 	if l.keeps(bottom, top) {
-		x = l.kept[:len(x)]
+		x = l.kept.Blob().Data()
 	}
 	m.Backward(w, !l.global, x, dy, dx, l.sum, l.dot)
 	if a.FactorDiff {

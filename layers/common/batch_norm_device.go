@@ -24,7 +24,6 @@ var _ layers.DeviceLayer = (*batchNorm)(nil)
 // batchNormDevice is what a batchNorm keeps on a device.
 type batchNormDevice struct {
 	mean, variance, invstd blob.Blob // (c)
-	kept                   blob.Blob // x, if the layer works in place
 }
 
 func (b *batchNormDevice) reshape(c int) error {
@@ -48,10 +47,9 @@ func (l *batchNorm) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top
 			l.Blobs[0].MutableDeviceData(d), l.Blobs[1].MutableDeviceData(d), l.Blobs[2].MutableDeviceData(d), l.c)
 	}
 	if l.keeps(bottom, top) {
-		if err := b.kept.ReshapeLike(bottom[0]); err != nil {
+		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(bottom[0].Count(), x, b.kept.MutableDeviceData(d))
 	}
 	d.ChannelNormalize(l.n, l.c, l.s, x, mean, invstd, 0, 0, top[0].MutableDeviceData(d))
 	return nil
@@ -69,7 +67,7 @@ func (l *batchNorm) BackwardDevice(_ context.Context, d *cuda.Device, top []*blo
 	}
 	x := bottom[0]
 	if l.keeps(bottom, top) {
-		x = &b.kept
+		x = l.kept.Blob()
 	}
 	d.ChannelNormalizeBackward(l.n, l.c, l.s, x.DeviceData(d), b.mean.DeviceData(d), b.invstd.DeviceData(d), 0, dy,
 		bottom[0].MutableDeviceDiff(d), 0, 0)

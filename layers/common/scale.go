@@ -48,9 +48,7 @@ type scale struct {
 	broadcast
 	param  *caffepb.ScaleParameter
 	filler *caffepb.FillerParameter
-	kept   []float32 // x, if the layer works in place
-
-	onDevice blob.Blob // the same on a device
+	kept   layers.Kept
 }
 
 var (
@@ -192,10 +190,9 @@ func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.limit(l.a(bottom))
 	w, x := l.spec.Env.Workers, bottom[0].Data()
 	if l.keeps(bottom, top) {
-		if len(l.kept) < len(x) {
-			l.kept = make([]float32, len(x))
+		if err := l.kept.Keep(w, bottom[0]); err != nil {
+			return err
 		}
-		kernel.Copy(w, x, l.kept[:len(x)])
 	}
 	kernel.ChannelScaleShift(w, l.outer, l.dim, l.inner, x, l.a(bottom).Data(), l.b(), top[0].MutableData())
 	return nil
@@ -210,7 +207,7 @@ func (l *scale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 		kernel.Axpy(nil, 1, l.sum[:l.dim], l.Blobs[last].MutableDiff())
 	}
 	if l.keeps(bottom, top) {
-		x = l.kept[:len(x)]
+		x = l.kept.Blob().Data()
 	}
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:

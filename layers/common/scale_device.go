@@ -22,10 +22,9 @@ func (l *scale) DeviceMode() layers.DeviceMode {
 func (l *scale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	x, shift := bottom[0].DeviceData(d), cuda.Ptr(0)
 	if l.keeps(bottom, top) {
-		if err := l.onDevice.ReshapeLike(bottom[0]); err != nil {
+		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
 			return err
 		}
-		d.Copy(bottom[0].Count(), x, l.onDevice.MutableDeviceData(d))
 	}
 	if l.param.GetBiasTerm() {
 		shift = l.Blobs[len(l.Blobs)-1].DeviceData(d)
@@ -43,7 +42,7 @@ func (l *scale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	}
 	x := bottom[0]
 	if l.keeps(bottom, top) {
-		x = &l.onDevice
+		x = l.kept.Blob()
 	}
 	switch {
 	case len(bottom) > 1 && propagateDown[1]:

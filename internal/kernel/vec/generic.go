@@ -22,9 +22,19 @@ var generic = ops{
 	scaleShift: scaleShiftGeneric,
 	relu:       reluGeneric,
 	reluGrad:   reluGradGeneric,
+	abs:        absGeneric,
 	exp:        expGeneric,
+	log:        logGeneric,
 	sigmoid:    sigmoidGeneric,
 	tanh:       tanhGeneric,
+	bnll:       bnllGeneric,
+	bnllGrad:   bnllGradGeneric,
+	elu:        eluGeneric,
+	eluGrad:    eluGradGeneric,
+	swish:      swishGeneric,
+	swishGrad:  swishGradGeneric,
+	clip:       clipGeneric,
+	clipGrad:   clipGradGeneric,
 
 	sum:          sumGeneric,
 	asum:         asumGeneric,
@@ -137,6 +147,18 @@ func reluGradGeneric(dx, x, dy []float32, slope float32) {
 func expGeneric(dst, x []float32) {
 	for i := range dst {
 		dst[i] = float32(math.Exp(float64(x[i])))
+	}
+}
+
+func absGeneric(dst, x []float32) {
+	for i := range dst {
+		dst[i] = float32(math.Abs(float64(x[i])))
+	}
+}
+
+func logGeneric(dst, x []float32) {
+	for i := range dst {
+		dst[i] = float32(math.Log(float64(x[i])))
 	}
 }
 

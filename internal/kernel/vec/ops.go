@@ -19,9 +19,19 @@ type ops struct {
 	scaleShift func(dst, x []float32, scale, shift float32)
 	relu       func(dst, x []float32, slope float32)
 	reluGrad   func(dst, x, dy []float32, slope float32)
+	abs        func(dst, x []float32)
 	exp        func(dst, x []float32)
+	log        func(dst, x []float32)
 	sigmoid    func(dst, x []float32)
 	tanh       func(dst, x []float32)
+	bnll       func(dst, x []float32)
+	bnllGrad   func(dst, x, dy []float32)
+	elu        func(dst, x []float32, alpha float32)
+	eluGrad    func(dst, y, dy []float32, alpha float32)
+	swish      func(dst, x []float32, beta float32)
+	swishGrad  func(dst, x, dy []float32, beta float32)
+	clip       func(dst, x []float32, lo, hi float32)
+	clipGrad   func(dst, x, dy []float32, lo, hi float32)
 
 	sum          func(x []float32) float64
 	asum         func(x []float32) float64

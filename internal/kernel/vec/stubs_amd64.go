@@ -29,6 +29,11 @@ func scaleAVX2(alpha float32, x []float32, dst []float32)
 //go:noescape
 func addScalarAVX2(dst []float32, x []float32, v float32)
 
+// absAVX2 sets dst to |x|.
+//
+//go:noescape
+func absAVX2(dst []float32, x []float32)
+
 // addAVX2 sets dst to a + b.
 //
 //go:noescape
@@ -74,6 +79,11 @@ func reluAVX2(dst []float32, x []float32, slope float32)
 //go:noescape
 func reluGradAVX2(dst []float32, x []float32, dy []float32, slope float32)
 
+// logAVX2 sets dst to the natural logarithm of x.
+//
+//go:noescape
+func logAVX2(dst []float32, x []float32)
+
 // expAVX2 sets dst to e to the power of x.
 //
 //go:noescape
@@ -88,6 +98,46 @@ func tanhAVX2(dst []float32, x []float32)
 //
 //go:noescape
 func sigmoidAVX2(dst []float32, x []float32)
+
+// bnllAVX2 sets dst to log(1 + exp(x)).
+//
+//go:noescape
+func bnllAVX2(dst []float32, x []float32)
+
+// bnllGradAVX2 sets dst to dy/(1 + exp(-x)).
+//
+//go:noescape
+func bnllGradAVX2(dst []float32, x []float32, dy []float32)
+
+// eluAVX2 sets dst to max(x, 0) + alpha·(exp(min(x, 0)) - 1).
+//
+//go:noescape
+func eluAVX2(dst []float32, x []float32, alpha float32)
+
+// eluGradAVX2 sets dst to dy where y > 0 and to dy·(y + alpha) elsewhere.
+//
+//go:noescape
+func eluGradAVX2(dst []float32, y []float32, dy []float32, alpha float32)
+
+// swishAVX2 sets dst to x/(1 + exp(-beta·x)).
+//
+//go:noescape
+func swishAVX2(dst []float32, x []float32, beta float32)
+
+// swishGradAVX2 sets dst to dy·s·(1 + beta·x·(1 - s)) with s = 1/(1 + exp(-beta·x)).
+//
+//go:noescape
+func swishGradAVX2(dst []float32, x []float32, dy []float32, beta float32)
+
+// clipAVX2 sets dst to x, but not below lo or above hi. A NaN becomes lo.
+//
+//go:noescape
+func clipAVX2(dst []float32, x []float32, lo float32, hi float32)
+
+// clipGradAVX2 sets dst to dy where lo <= x <= hi and to 0 elsewhere.
+//
+//go:noescape
+func clipGradAVX2(dst []float32, x []float32, dy []float32, lo float32, hi float32)
 
 // sumAVX2 returns the sum of x.
 //
@@ -144,6 +194,11 @@ func scaleAVX512(alpha float32, x []float32, dst []float32)
 //go:noescape
 func addScalarAVX512(dst []float32, x []float32, v float32)
 
+// absAVX512 sets dst to |x|.
+//
+//go:noescape
+func absAVX512(dst []float32, x []float32)
+
 // addAVX512 sets dst to a + b.
 //
 //go:noescape
@@ -189,6 +244,11 @@ func reluAVX512(dst []float32, x []float32, slope float32)
 //go:noescape
 func reluGradAVX512(dst []float32, x []float32, dy []float32, slope float32)
 
+// logAVX512 sets dst to the natural logarithm of x.
+//
+//go:noescape
+func logAVX512(dst []float32, x []float32)
+
 // expAVX512 sets dst to e to the power of x.
 //
 //go:noescape
@@ -203,6 +263,46 @@ func tanhAVX512(dst []float32, x []float32)
 //
 //go:noescape
 func sigmoidAVX512(dst []float32, x []float32)
+
+// bnllAVX512 sets dst to log(1 + exp(x)).
+//
+//go:noescape
+func bnllAVX512(dst []float32, x []float32)
+
+// bnllGradAVX512 sets dst to dy/(1 + exp(-x)).
+//
+//go:noescape
+func bnllGradAVX512(dst []float32, x []float32, dy []float32)
+
+// eluAVX512 sets dst to max(x, 0) + alpha·(exp(min(x, 0)) - 1).
+//
+//go:noescape
+func eluAVX512(dst []float32, x []float32, alpha float32)
+
+// eluGradAVX512 sets dst to dy where y > 0 and to dy·(y + alpha) elsewhere.
+//
+//go:noescape
+func eluGradAVX512(dst []float32, y []float32, dy []float32, alpha float32)
+
+// swishAVX512 sets dst to x/(1 + exp(-beta·x)).
+//
+//go:noescape
+func swishAVX512(dst []float32, x []float32, beta float32)
+
+// swishGradAVX512 sets dst to dy·s·(1 + beta·x·(1 - s)) with s = 1/(1 + exp(-beta·x)).
+//
+//go:noescape
+func swishGradAVX512(dst []float32, x []float32, dy []float32, beta float32)
+
+// clipAVX512 sets dst to x, but not below lo or above hi. A NaN becomes lo.
+//
+//go:noescape
+func clipAVX512(dst []float32, x []float32, lo float32, hi float32)
+
+// clipGradAVX512 sets dst to dy where lo <= x <= hi and to 0 elsewhere.
+//
+//go:noescape
+func clipGradAVX512(dst []float32, x []float32, dy []float32, lo float32, hi float32)
 
 // sumAVX512 returns the sum of x.
 //

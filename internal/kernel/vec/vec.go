@@ -121,6 +121,18 @@ func Exp(x, y []float32) {
 	active().exp(y, x[:len(y)])
 }
 
+// Log sets y to the natural logarithm of x, to within 2 units in the last place.
+func Log(x, y []float32) {
+	Check("Log", len(x), len(y))
+	active().log(y, x[:len(y)])
+}
+
+// Abs sets y to the absolute value of x.
+func Abs(x, y []float32) {
+	Check("Abs", len(x), len(y))
+	active().abs(y, x[:len(y)])
+}
+
 // Sigmoid sets y to ½ tanh(½x) + ½, the form of Caffe's sigmoid_layer.cpp: its
 // error is absolute, and far below zero it is 0.
 func Sigmoid(x, y []float32) {

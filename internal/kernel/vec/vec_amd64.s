@@ -309,6 +309,76 @@ done:
 	VZEROUPPER
 	RET
 
+// func absAVX2(dst []float32, x []float32)
+// Requires: AVX
+TEXT ·absAVX2(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by4:
+	CMPQ    DX, $+32
+	JL      by4End
+	VMOVUPS (AX)(BX*1), Y0
+	VANDPS  word7fffffff<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (CX)(BX*1)
+	VMOVUPS 32(AX)(BX*1), Y0
+	VANDPS  word7fffffff<>+0(SB), Y0, Y0
+	VMOVUPS Y0, 32(CX)(BX*1)
+	VMOVUPS 64(AX)(BX*1), Y0
+	VANDPS  word7fffffff<>+0(SB), Y0, Y0
+	VMOVUPS Y0, 64(CX)(BX*1)
+	VMOVUPS 96(AX)(BX*1), Y0
+	VANDPS  word7fffffff<>+0(SB), Y0, Y0
+	VMOVUPS Y0, 96(CX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    DX, $+8
+	JL      by1End
+	VMOVUPS (AX)(BX*1), Y0
+	VANDPS  word7fffffff<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (CX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JMP     by1
+
+by1End:
+	TESTQ      DX, DX
+	JZ         done
+	LEAQ       maskWords<>+0(SB), SI
+	NEGQ       DX
+	VMOVDQU    64(SI)(DX*4), Y0
+	VMASKMOVPS (AX)(BX*1), Y0, Y1
+	VANDPS     word7fffffff<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word7fffffff<>+0(SB)/4, $0x7fffffff
+DATA word7fffffff<>+4(SB)/4, $0x7fffffff
+DATA word7fffffff<>+8(SB)/4, $0x7fffffff
+DATA word7fffffff<>+12(SB)/4, $0x7fffffff
+DATA word7fffffff<>+16(SB)/4, $0x7fffffff
+DATA word7fffffff<>+20(SB)/4, $0x7fffffff
+DATA word7fffffff<>+24(SB)/4, $0x7fffffff
+DATA word7fffffff<>+28(SB)/4, $0x7fffffff
+DATA word7fffffff<>+32(SB)/4, $0x7fffffff
+DATA word7fffffff<>+36(SB)/4, $0x7fffffff
+DATA word7fffffff<>+40(SB)/4, $0x7fffffff
+DATA word7fffffff<>+44(SB)/4, $0x7fffffff
+DATA word7fffffff<>+48(SB)/4, $0x7fffffff
+DATA word7fffffff<>+52(SB)/4, $0x7fffffff
+DATA word7fffffff<>+56(SB)/4, $0x7fffffff
+DATA word7fffffff<>+60(SB)/4, $0x7fffffff
+GLOBL word7fffffff<>(SB), RODATA|NOPTR, $64
+
 // func addAVX2(dst []float32, a []float32, b []float32)
 // Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-72
@@ -899,6 +969,572 @@ DATA word3f800000<>+56(SB)/4, $0x3f800000
 DATA word3f800000<>+60(SB)/4, $0x3f800000
 GLOBL word3f800000<>(SB), RODATA|NOPTR, $64
 
+// func logAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logAVX2(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by2:
+	CMPQ        DX, $+16
+	JL          by2End
+	VMOVUPS     (AX)(BX*1), Y0
+	VMOVAPS     Y0, Y1
+	VCMPPS      $0x11, word00800000<>+0(SB), Y0, Y3
+	VMULPS      word4b000000<>+0(SB), Y0, Y2
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word41b80000<>+0(SB), Y2
+	VANDPS      Y2, Y3, Y3
+	VPSUBD      word3f3504f3<>+0(SB), Y1, Y2
+	VPSRAD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y2, Y4
+	VPSUBD      Y4, Y1, Y1
+	VADDPS      wordbf800000<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     word3d9021bb<>+0(SB), Y3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Y1, Y3
+	VFMADD213PS word3def251a<>+0(SB), Y1, Y3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Y1, Y3
+	VFMADD213PS word3e11e9bf<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe2aae50<>+0(SB), Y1, Y3
+	VFMADD213PS word3e4cceac<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Y1, Y3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Y1, Y3
+	VMULPS      Y1, Y1, Y4
+	VMULPS      Y1, Y3, Y3
+	VADDPS      wordbf000000<>+0(SB), Y3, Y3
+	VFMADD231PS Y3, Y4, Y1
+	VFMADD231PS wordb95e8083<>+0(SB), Y2, Y1
+	VFMADD231PS word3f318000<>+0(SB), Y2, Y1
+	VMOVUPS     word7f7fffff<>+0(SB), Y2
+	VCMPPS      $0x03, Y0, Y0, Y3
+	VBLENDVPS   Y3, Y0, Y1, Y1
+	VCMPPS      $0x1e, Y2, Y0, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VMOVUPS     wordff800000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x12, Y3, Y0, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word7fc00000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x11, Y3, Y0, Y0
+	VBLENDVPS   Y0, Y2, Y1, Y1
+	VMOVUPS     Y1, (CX)(BX*1)
+	VMOVUPS     32(AX)(BX*1), Y0
+	VMOVAPS     Y0, Y1
+	VCMPPS      $0x11, word00800000<>+0(SB), Y0, Y3
+	VMULPS      word4b000000<>+0(SB), Y0, Y2
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word41b80000<>+0(SB), Y2
+	VANDPS      Y2, Y3, Y3
+	VPSUBD      word3f3504f3<>+0(SB), Y1, Y2
+	VPSRAD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y2, Y4
+	VPSUBD      Y4, Y1, Y1
+	VADDPS      wordbf800000<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     word3d9021bb<>+0(SB), Y3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Y1, Y3
+	VFMADD213PS word3def251a<>+0(SB), Y1, Y3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Y1, Y3
+	VFMADD213PS word3e11e9bf<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe2aae50<>+0(SB), Y1, Y3
+	VFMADD213PS word3e4cceac<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Y1, Y3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Y1, Y3
+	VMULPS      Y1, Y1, Y4
+	VMULPS      Y1, Y3, Y3
+	VADDPS      wordbf000000<>+0(SB), Y3, Y3
+	VFMADD231PS Y3, Y4, Y1
+	VFMADD231PS wordb95e8083<>+0(SB), Y2, Y1
+	VFMADD231PS word3f318000<>+0(SB), Y2, Y1
+	VMOVUPS     word7f7fffff<>+0(SB), Y2
+	VCMPPS      $0x03, Y0, Y0, Y3
+	VBLENDVPS   Y3, Y0, Y1, Y1
+	VCMPPS      $0x1e, Y2, Y0, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VMOVUPS     wordff800000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x12, Y3, Y0, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word7fc00000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x11, Y3, Y0, Y0
+	VBLENDVPS   Y0, Y2, Y1, Y1
+	VMOVUPS     Y1, 32(CX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        DX, $+8
+	JL          by1End
+	VMOVUPS     (AX)(BX*1), Y0
+	VMOVAPS     Y0, Y1
+	VCMPPS      $0x11, word00800000<>+0(SB), Y0, Y3
+	VMULPS      word4b000000<>+0(SB), Y0, Y2
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word41b80000<>+0(SB), Y2
+	VANDPS      Y2, Y3, Y3
+	VPSUBD      word3f3504f3<>+0(SB), Y1, Y2
+	VPSRAD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y2, Y4
+	VPSUBD      Y4, Y1, Y1
+	VADDPS      wordbf800000<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     word3d9021bb<>+0(SB), Y3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Y1, Y3
+	VFMADD213PS word3def251a<>+0(SB), Y1, Y3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Y1, Y3
+	VFMADD213PS word3e11e9bf<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe2aae50<>+0(SB), Y1, Y3
+	VFMADD213PS word3e4cceac<>+0(SB), Y1, Y3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Y1, Y3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Y1, Y3
+	VMULPS      Y1, Y1, Y4
+	VMULPS      Y1, Y3, Y3
+	VADDPS      wordbf000000<>+0(SB), Y3, Y3
+	VFMADD231PS Y3, Y4, Y1
+	VFMADD231PS wordb95e8083<>+0(SB), Y2, Y1
+	VFMADD231PS word3f318000<>+0(SB), Y2, Y1
+	VMOVUPS     word7f7fffff<>+0(SB), Y2
+	VCMPPS      $0x03, Y0, Y0, Y3
+	VBLENDVPS   Y3, Y0, Y1, Y1
+	VCMPPS      $0x1e, Y2, Y0, Y2
+	VBLENDVPS   Y2, Y0, Y1, Y1
+	VMOVUPS     wordff800000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x12, Y3, Y0, Y3
+	VBLENDVPS   Y3, Y2, Y1, Y1
+	VMOVUPS     word7fc00000<>+0(SB), Y2
+	VXORPS      Y3, Y3, Y3
+	VCMPPS      $0x11, Y3, Y0, Y0
+	VBLENDVPS   Y0, Y2, Y1, Y1
+	VMOVUPS     Y1, (CX)(BX*1)
+	ADDQ        $+32, BX
+	SUBQ        $+8, DX
+	JMP         by1
+
+by1End:
+	TESTQ       DX, DX
+	JZ          done
+	LEAQ        maskWords<>+0(SB), SI
+	NEGQ        DX
+	VMOVDQU     64(SI)(DX*4), Y0
+	VMASKMOVPS  (AX)(BX*1), Y0, Y1
+	VMOVAPS     Y1, Y2
+	VCMPPS      $0x11, word00800000<>+0(SB), Y1, Y4
+	VMULPS      word4b000000<>+0(SB), Y1, Y3
+	VBLENDVPS   Y4, Y3, Y2, Y2
+	VMOVUPS     word41b80000<>+0(SB), Y3
+	VANDPS      Y3, Y4, Y4
+	VPSUBD      word3f3504f3<>+0(SB), Y2, Y3
+	VPSRAD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y3, Y5
+	VPSUBD      Y5, Y2, Y2
+	VADDPS      wordbf800000<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y3, Y3
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     word3d9021bb<>+0(SB), Y4
+	VFMADD213PS wordbdebd1b8<>+0(SB), Y2, Y4
+	VFMADD213PS word3def251a<>+0(SB), Y2, Y4
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Y2, Y4
+	VFMADD213PS word3e11e9bf<>+0(SB), Y2, Y4
+	VFMADD213PS wordbe2aae50<>+0(SB), Y2, Y4
+	VFMADD213PS word3e4cceac<>+0(SB), Y2, Y4
+	VFMADD213PS wordbe7ffffc<>+0(SB), Y2, Y4
+	VFMADD213PS word3eaaaaaa<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y2, Y5
+	VMULPS      Y2, Y4, Y4
+	VADDPS      wordbf000000<>+0(SB), Y4, Y4
+	VFMADD231PS Y4, Y5, Y2
+	VFMADD231PS wordb95e8083<>+0(SB), Y3, Y2
+	VFMADD231PS word3f318000<>+0(SB), Y3, Y2
+	VMOVUPS     word7f7fffff<>+0(SB), Y3
+	VCMPPS      $0x03, Y1, Y1, Y4
+	VBLENDVPS   Y4, Y1, Y2, Y2
+	VCMPPS      $0x1e, Y3, Y1, Y3
+	VBLENDVPS   Y3, Y1, Y2, Y2
+	VMOVUPS     wordff800000<>+0(SB), Y3
+	VXORPS      Y4, Y4, Y4
+	VCMPPS      $0x12, Y4, Y1, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y2
+	VMOVUPS     word7fc00000<>+0(SB), Y3
+	VXORPS      Y4, Y4, Y4
+	VCMPPS      $0x11, Y4, Y1, Y1
+	VBLENDVPS   Y1, Y3, Y2, Y2
+	VMASKMOVPS  Y2, Y0, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word00800000<>+0(SB)/4, $0x00800000
+DATA word00800000<>+4(SB)/4, $0x00800000
+DATA word00800000<>+8(SB)/4, $0x00800000
+DATA word00800000<>+12(SB)/4, $0x00800000
+DATA word00800000<>+16(SB)/4, $0x00800000
+DATA word00800000<>+20(SB)/4, $0x00800000
+DATA word00800000<>+24(SB)/4, $0x00800000
+DATA word00800000<>+28(SB)/4, $0x00800000
+DATA word00800000<>+32(SB)/4, $0x00800000
+DATA word00800000<>+36(SB)/4, $0x00800000
+DATA word00800000<>+40(SB)/4, $0x00800000
+DATA word00800000<>+44(SB)/4, $0x00800000
+DATA word00800000<>+48(SB)/4, $0x00800000
+DATA word00800000<>+52(SB)/4, $0x00800000
+DATA word00800000<>+56(SB)/4, $0x00800000
+DATA word00800000<>+60(SB)/4, $0x00800000
+GLOBL word00800000<>(SB), RODATA|NOPTR, $64
+
+DATA word4b000000<>+0(SB)/4, $0x4b000000
+DATA word4b000000<>+4(SB)/4, $0x4b000000
+DATA word4b000000<>+8(SB)/4, $0x4b000000
+DATA word4b000000<>+12(SB)/4, $0x4b000000
+DATA word4b000000<>+16(SB)/4, $0x4b000000
+DATA word4b000000<>+20(SB)/4, $0x4b000000
+DATA word4b000000<>+24(SB)/4, $0x4b000000
+DATA word4b000000<>+28(SB)/4, $0x4b000000
+DATA word4b000000<>+32(SB)/4, $0x4b000000
+DATA word4b000000<>+36(SB)/4, $0x4b000000
+DATA word4b000000<>+40(SB)/4, $0x4b000000
+DATA word4b000000<>+44(SB)/4, $0x4b000000
+DATA word4b000000<>+48(SB)/4, $0x4b000000
+DATA word4b000000<>+52(SB)/4, $0x4b000000
+DATA word4b000000<>+56(SB)/4, $0x4b000000
+DATA word4b000000<>+60(SB)/4, $0x4b000000
+GLOBL word4b000000<>(SB), RODATA|NOPTR, $64
+
+DATA word41b80000<>+0(SB)/4, $0x41b80000
+DATA word41b80000<>+4(SB)/4, $0x41b80000
+DATA word41b80000<>+8(SB)/4, $0x41b80000
+DATA word41b80000<>+12(SB)/4, $0x41b80000
+DATA word41b80000<>+16(SB)/4, $0x41b80000
+DATA word41b80000<>+20(SB)/4, $0x41b80000
+DATA word41b80000<>+24(SB)/4, $0x41b80000
+DATA word41b80000<>+28(SB)/4, $0x41b80000
+DATA word41b80000<>+32(SB)/4, $0x41b80000
+DATA word41b80000<>+36(SB)/4, $0x41b80000
+DATA word41b80000<>+40(SB)/4, $0x41b80000
+DATA word41b80000<>+44(SB)/4, $0x41b80000
+DATA word41b80000<>+48(SB)/4, $0x41b80000
+DATA word41b80000<>+52(SB)/4, $0x41b80000
+DATA word41b80000<>+56(SB)/4, $0x41b80000
+DATA word41b80000<>+60(SB)/4, $0x41b80000
+GLOBL word41b80000<>(SB), RODATA|NOPTR, $64
+
+DATA word3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+28(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+32(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+36(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+40(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+44(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+48(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+52(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+56(SB)/4, $0x3f3504f3
+DATA word3f3504f3<>+60(SB)/4, $0x3f3504f3
+GLOBL word3f3504f3<>(SB), RODATA|NOPTR, $64
+
+DATA wordbf800000<>+0(SB)/4, $0xbf800000
+DATA wordbf800000<>+4(SB)/4, $0xbf800000
+DATA wordbf800000<>+8(SB)/4, $0xbf800000
+DATA wordbf800000<>+12(SB)/4, $0xbf800000
+DATA wordbf800000<>+16(SB)/4, $0xbf800000
+DATA wordbf800000<>+20(SB)/4, $0xbf800000
+DATA wordbf800000<>+24(SB)/4, $0xbf800000
+DATA wordbf800000<>+28(SB)/4, $0xbf800000
+DATA wordbf800000<>+32(SB)/4, $0xbf800000
+DATA wordbf800000<>+36(SB)/4, $0xbf800000
+DATA wordbf800000<>+40(SB)/4, $0xbf800000
+DATA wordbf800000<>+44(SB)/4, $0xbf800000
+DATA wordbf800000<>+48(SB)/4, $0xbf800000
+DATA wordbf800000<>+52(SB)/4, $0xbf800000
+DATA wordbf800000<>+56(SB)/4, $0xbf800000
+DATA wordbf800000<>+60(SB)/4, $0xbf800000
+GLOBL wordbf800000<>(SB), RODATA|NOPTR, $64
+
+DATA word3d9021bb<>+0(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+4(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+8(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+12(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+16(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+20(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+24(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+28(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+32(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+36(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+40(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+44(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+48(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+52(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+56(SB)/4, $0x3d9021bb
+DATA word3d9021bb<>+60(SB)/4, $0x3d9021bb
+GLOBL word3d9021bb<>(SB), RODATA|NOPTR, $64
+
+DATA wordbdebd1b8<>+0(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+4(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+8(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+12(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+16(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+20(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+24(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+28(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+32(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+36(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+40(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+44(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+48(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+52(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+56(SB)/4, $0xbdebd1b8
+DATA wordbdebd1b8<>+60(SB)/4, $0xbdebd1b8
+GLOBL wordbdebd1b8<>(SB), RODATA|NOPTR, $64
+
+DATA word3def251a<>+0(SB)/4, $0x3def251a
+DATA word3def251a<>+4(SB)/4, $0x3def251a
+DATA word3def251a<>+8(SB)/4, $0x3def251a
+DATA word3def251a<>+12(SB)/4, $0x3def251a
+DATA word3def251a<>+16(SB)/4, $0x3def251a
+DATA word3def251a<>+20(SB)/4, $0x3def251a
+DATA word3def251a<>+24(SB)/4, $0x3def251a
+DATA word3def251a<>+28(SB)/4, $0x3def251a
+DATA word3def251a<>+32(SB)/4, $0x3def251a
+DATA word3def251a<>+36(SB)/4, $0x3def251a
+DATA word3def251a<>+40(SB)/4, $0x3def251a
+DATA word3def251a<>+44(SB)/4, $0x3def251a
+DATA word3def251a<>+48(SB)/4, $0x3def251a
+DATA word3def251a<>+52(SB)/4, $0x3def251a
+DATA word3def251a<>+56(SB)/4, $0x3def251a
+DATA word3def251a<>+60(SB)/4, $0x3def251a
+GLOBL word3def251a<>(SB), RODATA|NOPTR, $64
+
+DATA wordbdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+4(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+8(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+12(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+16(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+20(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+24(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+28(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+32(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+36(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+40(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+44(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+48(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+52(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+56(SB)/4, $0xbdfe5d4f
+DATA wordbdfe5d4f<>+60(SB)/4, $0xbdfe5d4f
+GLOBL wordbdfe5d4f<>(SB), RODATA|NOPTR, $64
+
+DATA word3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+4(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+8(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+12(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+16(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+20(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+24(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+28(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+32(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+36(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+40(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+44(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+48(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+52(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+56(SB)/4, $0x3e11e9bf
+DATA word3e11e9bf<>+60(SB)/4, $0x3e11e9bf
+GLOBL word3e11e9bf<>(SB), RODATA|NOPTR, $64
+
+DATA wordbe2aae50<>+0(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+4(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+8(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+12(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+16(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+20(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+24(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+28(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+32(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+36(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+40(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+44(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+48(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+52(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+56(SB)/4, $0xbe2aae50
+DATA wordbe2aae50<>+60(SB)/4, $0xbe2aae50
+GLOBL wordbe2aae50<>(SB), RODATA|NOPTR, $64
+
+DATA word3e4cceac<>+0(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+4(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+8(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+12(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+16(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+20(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+24(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+28(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+32(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+36(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+40(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+44(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+48(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+52(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+56(SB)/4, $0x3e4cceac
+DATA word3e4cceac<>+60(SB)/4, $0x3e4cceac
+GLOBL word3e4cceac<>(SB), RODATA|NOPTR, $64
+
+DATA wordbe7ffffc<>+0(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+4(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+8(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+12(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+16(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+20(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+24(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+28(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+32(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+36(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+40(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+44(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+48(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+52(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+56(SB)/4, $0xbe7ffffc
+DATA wordbe7ffffc<>+60(SB)/4, $0xbe7ffffc
+GLOBL wordbe7ffffc<>(SB), RODATA|NOPTR, $64
+
+DATA word3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+4(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+8(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+12(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+16(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+20(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+24(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+28(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+32(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+36(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+40(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+44(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+48(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+52(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+56(SB)/4, $0x3eaaaaaa
+DATA word3eaaaaaa<>+60(SB)/4, $0x3eaaaaaa
+GLOBL word3eaaaaaa<>(SB), RODATA|NOPTR, $64
+
+DATA wordbf000000<>+0(SB)/4, $0xbf000000
+DATA wordbf000000<>+4(SB)/4, $0xbf000000
+DATA wordbf000000<>+8(SB)/4, $0xbf000000
+DATA wordbf000000<>+12(SB)/4, $0xbf000000
+DATA wordbf000000<>+16(SB)/4, $0xbf000000
+DATA wordbf000000<>+20(SB)/4, $0xbf000000
+DATA wordbf000000<>+24(SB)/4, $0xbf000000
+DATA wordbf000000<>+28(SB)/4, $0xbf000000
+DATA wordbf000000<>+32(SB)/4, $0xbf000000
+DATA wordbf000000<>+36(SB)/4, $0xbf000000
+DATA wordbf000000<>+40(SB)/4, $0xbf000000
+DATA wordbf000000<>+44(SB)/4, $0xbf000000
+DATA wordbf000000<>+48(SB)/4, $0xbf000000
+DATA wordbf000000<>+52(SB)/4, $0xbf000000
+DATA wordbf000000<>+56(SB)/4, $0xbf000000
+DATA wordbf000000<>+60(SB)/4, $0xbf000000
+GLOBL wordbf000000<>(SB), RODATA|NOPTR, $64
+
+DATA wordb95e8083<>+0(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+4(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+8(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+12(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+16(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+20(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+24(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+28(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+32(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+36(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+40(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+44(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+48(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+52(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+56(SB)/4, $0xb95e8083
+DATA wordb95e8083<>+60(SB)/4, $0xb95e8083
+GLOBL wordb95e8083<>(SB), RODATA|NOPTR, $64
+
+DATA word3f318000<>+0(SB)/4, $0x3f318000
+DATA word3f318000<>+4(SB)/4, $0x3f318000
+DATA word3f318000<>+8(SB)/4, $0x3f318000
+DATA word3f318000<>+12(SB)/4, $0x3f318000
+DATA word3f318000<>+16(SB)/4, $0x3f318000
+DATA word3f318000<>+20(SB)/4, $0x3f318000
+DATA word3f318000<>+24(SB)/4, $0x3f318000
+DATA word3f318000<>+28(SB)/4, $0x3f318000
+DATA word3f318000<>+32(SB)/4, $0x3f318000
+DATA word3f318000<>+36(SB)/4, $0x3f318000
+DATA word3f318000<>+40(SB)/4, $0x3f318000
+DATA word3f318000<>+44(SB)/4, $0x3f318000
+DATA word3f318000<>+48(SB)/4, $0x3f318000
+DATA word3f318000<>+52(SB)/4, $0x3f318000
+DATA word3f318000<>+56(SB)/4, $0x3f318000
+DATA word3f318000<>+60(SB)/4, $0x3f318000
+GLOBL word3f318000<>(SB), RODATA|NOPTR, $64
+
+DATA word7f7fffff<>+0(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+4(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+8(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+12(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+16(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+20(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+24(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+28(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+32(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+36(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+40(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+44(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+48(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+52(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+56(SB)/4, $0x7f7fffff
+DATA word7f7fffff<>+60(SB)/4, $0x7f7fffff
+GLOBL word7f7fffff<>(SB), RODATA|NOPTR, $64
+
+DATA wordff800000<>+0(SB)/4, $0xff800000
+DATA wordff800000<>+4(SB)/4, $0xff800000
+DATA wordff800000<>+8(SB)/4, $0xff800000
+DATA wordff800000<>+12(SB)/4, $0xff800000
+DATA wordff800000<>+16(SB)/4, $0xff800000
+DATA wordff800000<>+20(SB)/4, $0xff800000
+DATA wordff800000<>+24(SB)/4, $0xff800000
+DATA wordff800000<>+28(SB)/4, $0xff800000
+DATA wordff800000<>+32(SB)/4, $0xff800000
+DATA wordff800000<>+36(SB)/4, $0xff800000
+DATA wordff800000<>+40(SB)/4, $0xff800000
+DATA wordff800000<>+44(SB)/4, $0xff800000
+DATA wordff800000<>+48(SB)/4, $0xff800000
+DATA wordff800000<>+52(SB)/4, $0xff800000
+DATA wordff800000<>+56(SB)/4, $0xff800000
+DATA wordff800000<>+60(SB)/4, $0xff800000
+GLOBL wordff800000<>(SB), RODATA|NOPTR, $64
+
+DATA word7fc00000<>+0(SB)/4, $0x7fc00000
+DATA word7fc00000<>+4(SB)/4, $0x7fc00000
+DATA word7fc00000<>+8(SB)/4, $0x7fc00000
+DATA word7fc00000<>+12(SB)/4, $0x7fc00000
+DATA word7fc00000<>+16(SB)/4, $0x7fc00000
+DATA word7fc00000<>+20(SB)/4, $0x7fc00000
+DATA word7fc00000<>+24(SB)/4, $0x7fc00000
+DATA word7fc00000<>+28(SB)/4, $0x7fc00000
+DATA word7fc00000<>+32(SB)/4, $0x7fc00000
+DATA word7fc00000<>+36(SB)/4, $0x7fc00000
+DATA word7fc00000<>+40(SB)/4, $0x7fc00000
+DATA word7fc00000<>+44(SB)/4, $0x7fc00000
+DATA word7fc00000<>+48(SB)/4, $0x7fc00000
+DATA word7fc00000<>+52(SB)/4, $0x7fc00000
+DATA word7fc00000<>+56(SB)/4, $0x7fc00000
+DATA word7fc00000<>+60(SB)/4, $0x7fc00000
+GLOBL word7fc00000<>(SB), RODATA|NOPTR, $64
+
 // func expAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-48
@@ -1098,42 +1734,6 @@ DATA word3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
 DATA word3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
 DATA word3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
 GLOBL word3fb8aa3b<>(SB), RODATA|NOPTR, $64
-
-DATA word3f318000<>+0(SB)/4, $0x3f318000
-DATA word3f318000<>+4(SB)/4, $0x3f318000
-DATA word3f318000<>+8(SB)/4, $0x3f318000
-DATA word3f318000<>+12(SB)/4, $0x3f318000
-DATA word3f318000<>+16(SB)/4, $0x3f318000
-DATA word3f318000<>+20(SB)/4, $0x3f318000
-DATA word3f318000<>+24(SB)/4, $0x3f318000
-DATA word3f318000<>+28(SB)/4, $0x3f318000
-DATA word3f318000<>+32(SB)/4, $0x3f318000
-DATA word3f318000<>+36(SB)/4, $0x3f318000
-DATA word3f318000<>+40(SB)/4, $0x3f318000
-DATA word3f318000<>+44(SB)/4, $0x3f318000
-DATA word3f318000<>+48(SB)/4, $0x3f318000
-DATA word3f318000<>+52(SB)/4, $0x3f318000
-DATA word3f318000<>+56(SB)/4, $0x3f318000
-DATA word3f318000<>+60(SB)/4, $0x3f318000
-GLOBL word3f318000<>(SB), RODATA|NOPTR, $64
-
-DATA wordb95e8083<>+0(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+4(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+8(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+12(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+16(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+20(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+24(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+28(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+32(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+36(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+40(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+44(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+48(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+52(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+56(SB)/4, $0xb95e8083
-DATA wordb95e8083<>+60(SB)/4, $0xb95e8083
-GLOBL wordb95e8083<>(SB), RODATA|NOPTR, $64
 
 DATA word39506967<>+0(SB)/4, $0x39506967
 DATA word39506967<>+4(SB)/4, $0x39506967
@@ -1482,24 +2082,6 @@ by1End:
 done:
 	VZEROUPPER
 	RET
-
-DATA word7fffffff<>+0(SB)/4, $0x7fffffff
-DATA word7fffffff<>+4(SB)/4, $0x7fffffff
-DATA word7fffffff<>+8(SB)/4, $0x7fffffff
-DATA word7fffffff<>+12(SB)/4, $0x7fffffff
-DATA word7fffffff<>+16(SB)/4, $0x7fffffff
-DATA word7fffffff<>+20(SB)/4, $0x7fffffff
-DATA word7fffffff<>+24(SB)/4, $0x7fffffff
-DATA word7fffffff<>+28(SB)/4, $0x7fffffff
-DATA word7fffffff<>+32(SB)/4, $0x7fffffff
-DATA word7fffffff<>+36(SB)/4, $0x7fffffff
-DATA word7fffffff<>+40(SB)/4, $0x7fffffff
-DATA word7fffffff<>+44(SB)/4, $0x7fffffff
-DATA word7fffffff<>+48(SB)/4, $0x7fffffff
-DATA word7fffffff<>+52(SB)/4, $0x7fffffff
-DATA word7fffffff<>+56(SB)/4, $0x7fffffff
-DATA word7fffffff<>+60(SB)/4, $0x7fffffff
-GLOBL word7fffffff<>(SB), RODATA|NOPTR, $64
 
 DATA word80000000<>+0(SB)/4, $0x80000000
 DATA word80000000<>+4(SB)/4, $0x80000000
@@ -1879,6 +2461,1222 @@ done:
 	VZEROUPPER
 	RET
 
+// func bnllAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·bnllAVX2(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by2:
+	CMPQ         DX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VORPS        word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3ed413cd<>+0(SB), Y0
+	VCMPPS       $0x1e, Y0, Y3, Y2
+	VADDPS       wordbf800000<>+0(SB), Y3, Y0
+	VMULPS       word3f000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y3, Y3
+	VMOVUPS      word3f317218<>+0(SB), Y0
+	VANDPS       Y0, Y2, Y0
+	VMOVUPS      word3d9021bb<>+0(SB), Y2
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Y3, Y2
+	VFMADD213PS  word3def251a<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e11e9bf<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe2aae50<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e4cceac<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Y3, Y2
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y3, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       wordbf000000<>+0(SB), Y2, Y2
+	VFMADD231PS  Y2, Y4, Y3
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(BX*1)
+	VMOVUPS      32(AX)(BX*1), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VORPS        word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3ed413cd<>+0(SB), Y0
+	VCMPPS       $0x1e, Y0, Y3, Y2
+	VADDPS       wordbf800000<>+0(SB), Y3, Y0
+	VMULPS       word3f000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y3, Y3
+	VMOVUPS      word3f317218<>+0(SB), Y0
+	VANDPS       Y0, Y2, Y0
+	VMOVUPS      word3d9021bb<>+0(SB), Y2
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Y3, Y2
+	VFMADD213PS  word3def251a<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e11e9bf<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe2aae50<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e4cceac<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Y3, Y2
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y3, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       wordbf000000<>+0(SB), Y2, Y2
+	VFMADD231PS  Y2, Y4, Y3
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 32(CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPS       Y0, Y1, Y1
+	VORPS        word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3ed413cd<>+0(SB), Y0
+	VCMPPS       $0x1e, Y0, Y3, Y2
+	VADDPS       wordbf800000<>+0(SB), Y3, Y0
+	VMULPS       word3f000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y3, Y3
+	VMOVUPS      word3f317218<>+0(SB), Y0
+	VANDPS       Y0, Y2, Y0
+	VMOVUPS      word3d9021bb<>+0(SB), Y2
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Y3, Y2
+	VFMADD213PS  word3def251a<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e11e9bf<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe2aae50<>+0(SB), Y3, Y2
+	VFMADD213PS  word3e4cceac<>+0(SB), Y3, Y2
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Y3, Y2
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Y3, Y2
+	VMULPS       Y3, Y3, Y4
+	VMULPS       Y3, Y2, Y2
+	VADDPS       wordbf000000<>+0(SB), Y2, Y2
+	VFMADD231PS  Y2, Y4, Y3
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (CX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), SI
+	NEGQ         DX
+	VMOVDQU      64(SI)(DX*4), Y0
+	VMASKMOVPS   (AX)(BX*1), Y0, Y1
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y1, Y2, Y2
+	VORPS        word80000000<>+0(SB), Y1, Y1
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y1
+	VMAXPS       Y3, Y1, Y1
+	VMULPS       word3fb8aa3b<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y1, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y1, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y1, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y1, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y1, Y4
+	VMULPS       Y1, Y1, Y5
+	VFMADD213PS  Y1, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y1
+	VPSUBD       Y1, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3ed413cd<>+0(SB), Y1
+	VCMPPS       $0x1e, Y1, Y4, Y3
+	VADDPS       wordbf800000<>+0(SB), Y4, Y1
+	VMULPS       word3f000000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y4, Y4
+	VMOVUPS      word3f317218<>+0(SB), Y1
+	VANDPS       Y1, Y3, Y1
+	VMOVUPS      word3d9021bb<>+0(SB), Y3
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Y4, Y3
+	VFMADD213PS  word3def251a<>+0(SB), Y4, Y3
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Y4, Y3
+	VFMADD213PS  word3e11e9bf<>+0(SB), Y4, Y3
+	VFMADD213PS  wordbe2aae50<>+0(SB), Y4, Y3
+	VFMADD213PS  word3e4cceac<>+0(SB), Y4, Y3
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Y4, Y3
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Y4, Y3
+	VMULPS       Y4, Y4, Y5
+	VMULPS       Y4, Y3, Y3
+	VADDPS       wordbf000000<>+0(SB), Y3, Y3
+	VFMADD231PS  Y3, Y5, Y4
+	VADDPS       Y1, Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word3ed413cd<>+0(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+4(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+8(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+12(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+16(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+20(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+24(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+28(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+32(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+36(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+40(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+44(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+48(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+52(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+56(SB)/4, $0x3ed413cd
+DATA word3ed413cd<>+60(SB)/4, $0x3ed413cd
+GLOBL word3ed413cd<>(SB), RODATA|NOPTR, $64
+
+DATA word3f317218<>+0(SB)/4, $0x3f317218
+DATA word3f317218<>+4(SB)/4, $0x3f317218
+DATA word3f317218<>+8(SB)/4, $0x3f317218
+DATA word3f317218<>+12(SB)/4, $0x3f317218
+DATA word3f317218<>+16(SB)/4, $0x3f317218
+DATA word3f317218<>+20(SB)/4, $0x3f317218
+DATA word3f317218<>+24(SB)/4, $0x3f317218
+DATA word3f317218<>+28(SB)/4, $0x3f317218
+DATA word3f317218<>+32(SB)/4, $0x3f317218
+DATA word3f317218<>+36(SB)/4, $0x3f317218
+DATA word3f317218<>+40(SB)/4, $0x3f317218
+DATA word3f317218<>+44(SB)/4, $0x3f317218
+DATA word3f317218<>+48(SB)/4, $0x3f317218
+DATA word3f317218<>+52(SB)/4, $0x3f317218
+DATA word3f317218<>+56(SB)/4, $0x3f317218
+DATA word3f317218<>+60(SB)/4, $0x3f317218
+GLOBL word3f317218<>(SB), RODATA|NOPTR, $64
+
+// func bnllGradAVX2(dst []float32, x []float32, dy []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·bnllGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+
+by2:
+	CMPQ         BX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Y0
+	VMOVUPS      (CX)(SI*1), Y1
+	VXORPS       word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y3, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (DX)(SI*1)
+	VMOVUPS      32(AX)(SI*1), Y0
+	VMOVUPS      32(CX)(SI*1), Y1
+	VXORPS       word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y3, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 32(DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Y0
+	VMOVUPS      (CX)(SI*1), Y1
+	VXORPS       word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      word39506967<>+0(SB), Y3
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y3
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y3
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y3
+	VMULPS       Y0, Y0, Y4
+	VFMADD213PS  Y0, Y4, Y3
+	VADDPS       word3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y0
+	VPSUBD       Y0, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y3, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (DX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), DI
+	NEGQ         BX
+	VMOVDQU      64(DI)(BX*4), Y0
+	VMASKMOVPS   (AX)(SI*1), Y0, Y1
+	VMASKMOVPS   (CX)(SI*1), Y0, Y2
+	VXORPS       word80000000<>+0(SB), Y1, Y1
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y1
+	VMAXPS       Y3, Y1, Y1
+	VMULPS       word3fb8aa3b<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y1, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y1, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y1, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y1, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y1, Y4
+	VMULPS       Y1, Y1, Y5
+	VFMADD213PS  Y1, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y1
+	VPSUBD       Y1, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y4, Y4
+	VDIVPS       Y4, Y1, Y4
+	VMULPS       Y4, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func eluAVX2(dst []float32, x []float32, alpha float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·eluAVX2(SB), NOSPLIT, $0-52
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS alpha+48(FP), Y0
+	XORQ         BX, BX
+
+by2:
+	CMPQ         DX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Y1
+	VXORPS       Y2, Y2, Y2
+	VMINPS       Y1, Y2, Y3
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y3
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y5
+	VFMADD213PS  Y3, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       wordbf800000<>+0(SB), Y4, Y4
+	VFMADD231PS  Y4, Y0, Y1
+	VMOVUPS      Y1, (CX)(BX*1)
+	VMOVUPS      32(AX)(BX*1), Y1
+	VXORPS       Y2, Y2, Y2
+	VMINPS       Y1, Y2, Y3
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y3
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y5
+	VFMADD213PS  Y3, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       wordbf800000<>+0(SB), Y4, Y4
+	VFMADD231PS  Y4, Y0, Y1
+	VMOVUPS      Y1, 32(CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Y1
+	VXORPS       Y2, Y2, Y2
+	VMINPS       Y1, Y2, Y3
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      word42b20000<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y2
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS word3f318000<>+0(SB), Y2, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y2, Y3
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y5
+	VFMADD213PS  Y3, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VADDPS       wordbf800000<>+0(SB), Y4, Y4
+	VFMADD231PS  Y4, Y0, Y1
+	VMOVUPS      Y1, (CX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), SI
+	NEGQ         DX
+	VMOVDQU      64(SI)(DX*4), Y1
+	VMASKMOVPS   (AX)(BX*1), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VMINPS       Y2, Y3, Y4
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y4
+	VMULPS       word3fb8aa3b<>+0(SB), Y4, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y4
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y4
+	VMOVUPS      word39506967<>+0(SB), Y5
+	VFMADD213PS  word3ab743ce<>+0(SB), Y4, Y5
+	VFMADD213PS  word3c088908<>+0(SB), Y4, Y5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y4, Y5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y4, Y5
+	VFMADD213PS  word3f000000<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       word3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VADDPS       wordbf800000<>+0(SB), Y5, Y5
+	VFMADD231PS  Y5, Y0, Y2
+	VMASKMOVPS   Y2, Y1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func eluGradAVX2(dst []float32, y []float32, dy []float32, alpha float32)
+// Requires: AVX
+TEXT ·eluGradAVX2(SB), NOSPLIT, $0-76
+	MOVQ         y_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS alpha+72(FP), Y0
+	XORQ         SI, SI
+
+by4:
+	CMPQ      BX, $+32
+	JL        by4End
+	VMOVUPS   (AX)(SI*1), Y1
+	VMOVUPS   (CX)(SI*1), Y2
+	VADDPS    Y0, Y1, Y3
+	VMOVUPS   word3f800000<>+0(SB), Y4
+	VXORPS    Y5, Y5, Y5
+	VCMPPS    $0x1e, Y5, Y1, Y1
+	VBLENDVPS Y1, Y4, Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMOVUPS   Y3, (DX)(SI*1)
+	VMOVUPS   32(AX)(SI*1), Y1
+	VMOVUPS   32(CX)(SI*1), Y2
+	VADDPS    Y0, Y1, Y3
+	VMOVUPS   word3f800000<>+0(SB), Y4
+	VXORPS    Y5, Y5, Y5
+	VCMPPS    $0x1e, Y5, Y1, Y1
+	VBLENDVPS Y1, Y4, Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMOVUPS   Y3, 32(DX)(SI*1)
+	VMOVUPS   64(AX)(SI*1), Y1
+	VMOVUPS   64(CX)(SI*1), Y2
+	VADDPS    Y0, Y1, Y3
+	VMOVUPS   word3f800000<>+0(SB), Y4
+	VXORPS    Y5, Y5, Y5
+	VCMPPS    $0x1e, Y5, Y1, Y1
+	VBLENDVPS Y1, Y4, Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMOVUPS   Y3, 64(DX)(SI*1)
+	VMOVUPS   96(AX)(SI*1), Y1
+	VMOVUPS   96(CX)(SI*1), Y2
+	VADDPS    Y0, Y1, Y3
+	VMOVUPS   word3f800000<>+0(SB), Y4
+	VXORPS    Y5, Y5, Y5
+	VCMPPS    $0x1e, Y5, Y1, Y1
+	VBLENDVPS Y1, Y4, Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMOVUPS   Y3, 96(DX)(SI*1)
+	ADDQ      $+128, SI
+	SUBQ      $+32, BX
+	JMP       by4
+
+by4End:
+by1:
+	CMPQ      BX, $+8
+	JL        by1End
+	VMOVUPS   (AX)(SI*1), Y1
+	VMOVUPS   (CX)(SI*1), Y2
+	VADDPS    Y0, Y1, Y3
+	VMOVUPS   word3f800000<>+0(SB), Y4
+	VXORPS    Y5, Y5, Y5
+	VCMPPS    $0x1e, Y5, Y1, Y1
+	VBLENDVPS Y1, Y4, Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMOVUPS   Y3, (DX)(SI*1)
+	ADDQ      $+32, SI
+	SUBQ      $+8, BX
+	JMP       by1
+
+by1End:
+	TESTQ      BX, BX
+	JZ         done
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       BX
+	VMOVDQU    64(DI)(BX*4), Y1
+	VMASKMOVPS (AX)(SI*1), Y1, Y2
+	VMASKMOVPS (CX)(SI*1), Y1, Y3
+	VADDPS     Y0, Y2, Y0
+	VMOVUPS    word3f800000<>+0(SB), Y4
+	VXORPS     Y5, Y5, Y5
+	VCMPPS     $0x1e, Y5, Y2, Y2
+	VBLENDVPS  Y2, Y4, Y0, Y0
+	VMULPS     Y0, Y3, Y0
+	VMASKMOVPS Y0, Y1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swishAVX2(dst []float32, x []float32, beta float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swishAVX2(SB), NOSPLIT, $0-52
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS beta+48(FP), Y0
+	XORQ         BX, BX
+
+by2:
+	CMPQ         DX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Y1
+	VMULPS       Y1, Y0, Y2
+	VXORPS       word80000000<>+0(SB), Y2, Y2
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y2
+	VMULPS       word3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y2
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y2
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y2, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y2, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y2, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y2, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, (CX)(BX*1)
+	VMOVUPS      32(AX)(BX*1), Y1
+	VMULPS       Y1, Y0, Y2
+	VXORPS       word80000000<>+0(SB), Y2, Y2
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y2
+	VMULPS       word3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y2
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y2
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y2, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y2, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y2, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y2, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, 32(CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Y1
+	VMULPS       Y1, Y0, Y2
+	VXORPS       word80000000<>+0(SB), Y2, Y2
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y2
+	VMULPS       word3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y2
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y2
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y2, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y2, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y2, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y2, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y2, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, (CX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), SI
+	NEGQ         DX
+	VMOVDQU      64(SI)(DX*4), Y1
+	VMASKMOVPS   (AX)(BX*1), Y1, Y2
+	VMULPS       Y2, Y0, Y0
+	VXORPS       word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS word3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y3, Y0
+	VMOVUPS      word39506967<>+0(SB), Y4
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y4
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y4
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y4
+	VMULPS       Y0, Y0, Y5
+	VFMADD213PS  Y0, Y5, Y4
+	VADDPS       word3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y0
+	VPSUBD       Y0, Y3, Y3
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y4, Y4
+	VDIVPS       Y4, Y0, Y4
+	VMULPS       Y4, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swishGradAVX2(dst []float32, x []float32, dy []float32, beta float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swishGradAVX2(SB), NOSPLIT, $0-76
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS beta+72(FP), Y0
+	XORQ         SI, SI
+
+by2:
+	CMPQ         BX, $+16
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Y1
+	VMOVUPS      (CX)(SI*1), Y2
+	VMULPS       Y1, Y0, Y1
+	VMOVAPS      Y1, Y3
+	VXORPS       word80000000<>+0(SB), Y3, Y3
+	VMOVUPS      word42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS word3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      word39506967<>+0(SB), Y5
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y5
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y5
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       word3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       word0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y3, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VSUBPS       Y5, Y3, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VMOVUPS      Y5, (DX)(SI*1)
+	VMOVUPS      32(AX)(SI*1), Y1
+	VMOVUPS      32(CX)(SI*1), Y2
+	VMULPS       Y1, Y0, Y1
+	VMOVAPS      Y1, Y3
+	VXORPS       word80000000<>+0(SB), Y3, Y3
+	VMOVUPS      word42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS word3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      word39506967<>+0(SB), Y5
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y5
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y5
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       word3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       word0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y3, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VSUBPS       Y5, Y3, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VMOVUPS      Y5, 32(DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Y1
+	VMOVUPS      (CX)(SI*1), Y2
+	VMULPS       Y1, Y0, Y1
+	VMOVAPS      Y1, Y3
+	VXORPS       word80000000<>+0(SB), Y3, Y3
+	VMOVUPS      word42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVUPS      wordc2d00000<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y3
+	VMULPS       word3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS word3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS wordb95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      word39506967<>+0(SB), Y5
+	VFMADD213PS  word3ab743ce<>+0(SB), Y3, Y5
+	VFMADD213PS  word3c088908<>+0(SB), Y3, Y5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y3, Y5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y3, Y5
+	VFMADD213PS  word3f000000<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       word3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       word0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y3, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y3
+	VSUBPS       Y5, Y3, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VMOVUPS      Y5, (DX)(SI*1)
+	ADDQ         $+32, SI
+	SUBQ         $+8, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), DI
+	NEGQ         BX
+	VMOVDQU      64(DI)(BX*4), Y1
+	VMASKMOVPS   (AX)(SI*1), Y1, Y2
+	VMASKMOVPS   (CX)(SI*1), Y1, Y3
+	VMULPS       Y2, Y0, Y2
+	VMOVAPS      Y2, Y0
+	VXORPS       word80000000<>+0(SB), Y0, Y0
+	VMOVUPS      word42b20000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y4
+	VMOVUPS      wordc2d00000<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y0
+	VMULPS       word3fb8aa3b<>+0(SB), Y0, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS word3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS wordb95e8083<>+0(SB), Y4, Y0
+	VMOVUPS      word39506967<>+0(SB), Y5
+	VFMADD213PS  word3ab743ce<>+0(SB), Y0, Y5
+	VFMADD213PS  word3c088908<>+0(SB), Y0, Y5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Y0, Y5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Y0, Y5
+	VFMADD213PS  word3f000000<>+0(SB), Y0, Y5
+	VMULPS       Y0, Y0, Y6
+	VFMADD213PS  Y0, Y6, Y5
+	VADDPS       word3f800000<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y0
+	VPSUBD       Y0, Y4, Y4
+	VPADDD       word0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VPADDD       word0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y5, Y5
+	VDIVPS       Y5, Y0, Y5
+	VMOVUPS      word3f800000<>+0(SB), Y0
+	VSUBPS       Y5, Y0, Y4
+	VFMADD213PS  Y0, Y2, Y4
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipAVX2(dst []float32, x []float32, lo float32, hi float32)
+// Requires: AVX
+TEXT ·clipAVX2(SB), NOSPLIT, $0-56
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS lo+48(FP), Y0
+	VBROADCASTSS hi+52(FP), Y1
+	XORQ         BX, BX
+
+by4:
+	CMPQ    DX, $+32
+	JL      by4End
+	VMOVUPS (AX)(BX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y0, Y2, Y2
+	VMOVUPS Y2, (CX)(BX*1)
+	VMOVUPS 32(AX)(BX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y0, Y2, Y2
+	VMOVUPS Y2, 32(CX)(BX*1)
+	VMOVUPS 64(AX)(BX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y0, Y2, Y2
+	VMOVUPS Y2, 64(CX)(BX*1)
+	VMOVUPS 96(AX)(BX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y0, Y2, Y2
+	VMOVUPS Y2, 96(CX)(BX*1)
+	ADDQ    $+128, BX
+	SUBQ    $+32, DX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    DX, $+8
+	JL      by1End
+	VMOVUPS (AX)(BX*1), Y2
+	VMINPS  Y2, Y1, Y2
+	VMAXPS  Y0, Y2, Y2
+	VMOVUPS Y2, (CX)(BX*1)
+	ADDQ    $+32, BX
+	SUBQ    $+8, DX
+	JMP     by1
+
+by1End:
+	TESTQ      DX, DX
+	JZ         done
+	LEAQ       maskWords<>+0(SB), SI
+	NEGQ       DX
+	VMOVDQU    64(SI)(DX*4), Y2
+	VMASKMOVPS (AX)(BX*1), Y2, Y3
+	VMINPS     Y3, Y1, Y3
+	VMAXPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y2, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradAVX2(dst []float32, x []float32, dy []float32, lo float32, hi float32)
+// Requires: AVX
+TEXT ·clipGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS lo+72(FP), Y0
+	VBROADCASTSS hi+76(FP), Y1
+	XORQ         SI, SI
+
+by4:
+	CMPQ    BX, $+32
+	JL      by4End
+	VMOVUPS (AX)(SI*1), Y2
+	VMOVUPS (CX)(SI*1), Y3
+	VCMPPS  $0x12, Y2, Y0, Y4
+	VANDPS  Y3, Y4, Y3
+	VCMPPS  $0x12, Y1, Y2, Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (DX)(SI*1)
+	VMOVUPS 32(AX)(SI*1), Y2
+	VMOVUPS 32(CX)(SI*1), Y3
+	VCMPPS  $0x12, Y2, Y0, Y4
+	VANDPS  Y3, Y4, Y3
+	VCMPPS  $0x12, Y1, Y2, Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(DX)(SI*1)
+	VMOVUPS 64(AX)(SI*1), Y2
+	VMOVUPS 64(CX)(SI*1), Y3
+	VCMPPS  $0x12, Y2, Y0, Y4
+	VANDPS  Y3, Y4, Y3
+	VCMPPS  $0x12, Y1, Y2, Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(DX)(SI*1)
+	VMOVUPS 96(AX)(SI*1), Y2
+	VMOVUPS 96(CX)(SI*1), Y3
+	VCMPPS  $0x12, Y2, Y0, Y4
+	VANDPS  Y3, Y4, Y3
+	VCMPPS  $0x12, Y1, Y2, Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(DX)(SI*1)
+	ADDQ    $+128, SI
+	SUBQ    $+32, BX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    BX, $+8
+	JL      by1End
+	VMOVUPS (AX)(SI*1), Y2
+	VMOVUPS (CX)(SI*1), Y3
+	VCMPPS  $0x12, Y2, Y0, Y4
+	VANDPS  Y3, Y4, Y3
+	VCMPPS  $0x12, Y1, Y2, Y2
+	VANDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (DX)(SI*1)
+	ADDQ    $+32, SI
+	SUBQ    $+8, BX
+	JMP     by1
+
+by1End:
+	TESTQ      BX, BX
+	JZ         done
+	LEAQ       maskWords<>+0(SB), DI
+	NEGQ       BX
+	VMOVDQU    64(DI)(BX*4), Y2
+	VMASKMOVPS (AX)(SI*1), Y2, Y3
+	VMASKMOVPS (CX)(SI*1), Y2, Y4
+	VCMPPS     $0x12, Y3, Y0, Y0
+	VANDPS     Y4, Y0, Y0
+	VCMPPS     $0x12, Y1, Y3, Y1
+	VANDPS     Y0, Y1, Y0
+	VMASKMOVPS Y0, Y2, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func sumAVX2(x []float32) float64
 // Requires: AVX
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
@@ -2206,24 +4004,6 @@ done:
 	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
-
-DATA wordff800000<>+0(SB)/4, $0xff800000
-DATA wordff800000<>+4(SB)/4, $0xff800000
-DATA wordff800000<>+8(SB)/4, $0xff800000
-DATA wordff800000<>+12(SB)/4, $0xff800000
-DATA wordff800000<>+16(SB)/4, $0xff800000
-DATA wordff800000<>+20(SB)/4, $0xff800000
-DATA wordff800000<>+24(SB)/4, $0xff800000
-DATA wordff800000<>+28(SB)/4, $0xff800000
-DATA wordff800000<>+32(SB)/4, $0xff800000
-DATA wordff800000<>+36(SB)/4, $0xff800000
-DATA wordff800000<>+40(SB)/4, $0xff800000
-DATA wordff800000<>+44(SB)/4, $0xff800000
-DATA wordff800000<>+48(SB)/4, $0xff800000
-DATA wordff800000<>+52(SB)/4, $0xff800000
-DATA wordff800000<>+56(SB)/4, $0xff800000
-DATA wordff800000<>+60(SB)/4, $0xff800000
-GLOBL wordff800000<>(SB), RODATA|NOPTR, $64
 
 // func anyNonFiniteAVX2(x []float32) bool
 // Requires: AVX, FMA3
@@ -2582,6 +4362,57 @@ by1End:
 	VMOVUPS.Z (AX)(BX*1), K1, Z1
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func absAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·absAVX512(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by4:
+	CMPQ    DX, $+64
+	JL      by4End
+	VMOVUPS (AX)(BX*1), Z0
+	VANDPS  word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS Z0, (CX)(BX*1)
+	VMOVUPS 64(AX)(BX*1), Z0
+	VANDPS  word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS Z0, 64(CX)(BX*1)
+	VMOVUPS 128(AX)(BX*1), Z0
+	VANDPS  word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS Z0, 128(CX)(BX*1)
+	VMOVUPS 192(AX)(BX*1), Z0
+	VANDPS  word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS Z0, 192(CX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    DX, $+16
+	JL      by1End
+	VMOVUPS (AX)(BX*1), Z0
+	VANDPS  word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS Z0, (CX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JMP     by1
+
+by1End:
+	TESTQ     DX, DX
+	JZ        done
+	LEAQ      maskBits<>+0(SB), SI
+	KMOVW     (SI)(DX*4), K1
+	VMOVUPS.Z (AX)(BX*1), K1, Z0
+	VANDPS    word7fffffff<>+0(SB), Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(BX*1)
 
 done:
 	VZEROUPPER
@@ -3150,6 +4981,211 @@ done:
 	VZEROUPPER
 	RET
 
+// func logAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·logAVX512(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by2:
+	CMPQ        DX, $+32
+	JL          by2End
+	VMOVUPS     (AX)(BX*1), Z0
+	VMOVAPS     Z0, Z1
+	VCMPPS      $0x11, word00800000<>+0(SB), Z0, K1
+	VMULPS      word4b000000<>+0(SB), Z0, Z2
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word41b80000<>+0(SB), Z2
+	VMOVAPS.Z   Z2, K1, Z3
+	VPSUBD      word3f3504f3<>+0(SB), Z1, Z2
+	VPSRAD      $0x17, Z2, Z2
+	VPSLLD      $0x17, Z2, Z4
+	VPSUBD      Z4, Z1, Z1
+	VADDPS      wordbf800000<>+0(SB), Z1, Z1
+	VCVTDQ2PS   Z2, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     word3d9021bb<>+0(SB), Z3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Z1, Z3
+	VFMADD213PS word3def251a<>+0(SB), Z1, Z3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Z1, Z3
+	VFMADD213PS word3e11e9bf<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe2aae50<>+0(SB), Z1, Z3
+	VFMADD213PS word3e4cceac<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Z1, Z3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Z1, Z3
+	VMULPS      Z1, Z1, Z4
+	VMULPS      Z1, Z3, Z3
+	VADDPS      wordbf000000<>+0(SB), Z3, Z3
+	VFMADD231PS Z3, Z4, Z1
+	VFMADD231PS wordb95e8083<>+0(SB), Z2, Z1
+	VFMADD231PS word3f318000<>+0(SB), Z2, Z1
+	VMOVUPS     word7f7fffff<>+0(SB), Z2
+	VCMPPS      $0x03, Z0, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VCMPPS      $0x1e, Z2, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VMOVUPS     wordff800000<>+0(SB), Z2
+	VPXORD      Z5, Z5, Z5
+	VCMPPS      $0x12, Z5, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word7fc00000<>+0(SB), Z2
+	VPXORD      Z6, Z6, Z6
+	VCMPPS      $0x11, Z6, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     Z1, (CX)(BX*1)
+	VMOVUPS     64(AX)(BX*1), Z0
+	VMOVAPS     Z0, Z1
+	VCMPPS      $0x11, word00800000<>+0(SB), Z0, K1
+	VMULPS      word4b000000<>+0(SB), Z0, Z2
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word41b80000<>+0(SB), Z2
+	VMOVAPS.Z   Z2, K1, Z3
+	VPSUBD      word3f3504f3<>+0(SB), Z1, Z2
+	VPSRAD      $0x17, Z2, Z2
+	VPSLLD      $0x17, Z2, Z4
+	VPSUBD      Z4, Z1, Z1
+	VADDPS      wordbf800000<>+0(SB), Z1, Z1
+	VCVTDQ2PS   Z2, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     word3d9021bb<>+0(SB), Z3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Z1, Z3
+	VFMADD213PS word3def251a<>+0(SB), Z1, Z3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Z1, Z3
+	VFMADD213PS word3e11e9bf<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe2aae50<>+0(SB), Z1, Z3
+	VFMADD213PS word3e4cceac<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Z1, Z3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Z1, Z3
+	VMULPS      Z1, Z1, Z4
+	VMULPS      Z1, Z3, Z3
+	VADDPS      wordbf000000<>+0(SB), Z3, Z3
+	VFMADD231PS Z3, Z4, Z1
+	VFMADD231PS wordb95e8083<>+0(SB), Z2, Z1
+	VFMADD231PS word3f318000<>+0(SB), Z2, Z1
+	VMOVUPS     word7f7fffff<>+0(SB), Z2
+	VCMPPS      $0x03, Z0, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VCMPPS      $0x1e, Z2, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VMOVUPS     wordff800000<>+0(SB), Z2
+	VPXORD      Z7, Z7, Z7
+	VCMPPS      $0x12, Z7, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word7fc00000<>+0(SB), Z2
+	VPXORD      Z8, Z8, Z8
+	VCMPPS      $0x11, Z8, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     Z1, 64(CX)(BX*1)
+	ADDQ        $+128, BX
+	SUBQ        $+32, DX
+	JMP         by2
+
+by2End:
+by1:
+	CMPQ        DX, $+16
+	JL          by1End
+	VMOVUPS     (AX)(BX*1), Z0
+	VMOVAPS     Z0, Z1
+	VCMPPS      $0x11, word00800000<>+0(SB), Z0, K1
+	VMULPS      word4b000000<>+0(SB), Z0, Z2
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word41b80000<>+0(SB), Z2
+	VMOVAPS.Z   Z2, K1, Z3
+	VPSUBD      word3f3504f3<>+0(SB), Z1, Z2
+	VPSRAD      $0x17, Z2, Z2
+	VPSLLD      $0x17, Z2, Z4
+	VPSUBD      Z4, Z1, Z1
+	VADDPS      wordbf800000<>+0(SB), Z1, Z1
+	VCVTDQ2PS   Z2, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     word3d9021bb<>+0(SB), Z3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Z1, Z3
+	VFMADD213PS word3def251a<>+0(SB), Z1, Z3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Z1, Z3
+	VFMADD213PS word3e11e9bf<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe2aae50<>+0(SB), Z1, Z3
+	VFMADD213PS word3e4cceac<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Z1, Z3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Z1, Z3
+	VMULPS      Z1, Z1, Z4
+	VMULPS      Z1, Z3, Z3
+	VADDPS      wordbf000000<>+0(SB), Z3, Z3
+	VFMADD231PS Z3, Z4, Z1
+	VFMADD231PS wordb95e8083<>+0(SB), Z2, Z1
+	VFMADD231PS word3f318000<>+0(SB), Z2, Z1
+	VMOVUPS     word7f7fffff<>+0(SB), Z2
+	VCMPPS      $0x03, Z0, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VCMPPS      $0x1e, Z2, Z0, K1
+	VMOVAPS     Z0, K1, Z1
+	VMOVUPS     wordff800000<>+0(SB), Z2
+	VPXORD      Z9, Z9, Z9
+	VCMPPS      $0x12, Z9, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     word7fc00000<>+0(SB), Z2
+	VPXORD      Z10, Z10, Z10
+	VCMPPS      $0x11, Z10, Z0, K1
+	VMOVAPS     Z2, K1, Z1
+	VMOVUPS     Z1, (CX)(BX*1)
+	ADDQ        $+64, BX
+	SUBQ        $+16, DX
+	JMP         by1
+
+by1End:
+	TESTQ       DX, DX
+	JZ          done
+	LEAQ        maskBits<>+0(SB), SI
+	KMOVW       (SI)(DX*4), K1
+	VMOVUPS.Z   (AX)(BX*1), K1, Z0
+	VMOVAPS     Z0, Z1
+	VCMPPS      $0x11, word00800000<>+0(SB), Z0, K2
+	VMULPS      word4b000000<>+0(SB), Z0, Z2
+	VMOVAPS     Z2, K2, Z1
+	VMOVUPS     word41b80000<>+0(SB), Z2
+	VMOVAPS.Z   Z2, K2, Z3
+	VPSUBD      word3f3504f3<>+0(SB), Z1, Z2
+	VPSRAD      $0x17, Z2, Z2
+	VPSLLD      $0x17, Z2, Z4
+	VPSUBD      Z4, Z1, Z1
+	VADDPS      wordbf800000<>+0(SB), Z1, Z1
+	VCVTDQ2PS   Z2, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     word3d9021bb<>+0(SB), Z3
+	VFMADD213PS wordbdebd1b8<>+0(SB), Z1, Z3
+	VFMADD213PS word3def251a<>+0(SB), Z1, Z3
+	VFMADD213PS wordbdfe5d4f<>+0(SB), Z1, Z3
+	VFMADD213PS word3e11e9bf<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe2aae50<>+0(SB), Z1, Z3
+	VFMADD213PS word3e4cceac<>+0(SB), Z1, Z3
+	VFMADD213PS wordbe7ffffc<>+0(SB), Z1, Z3
+	VFMADD213PS word3eaaaaaa<>+0(SB), Z1, Z3
+	VMULPS      Z1, Z1, Z4
+	VMULPS      Z1, Z3, Z3
+	VADDPS      wordbf000000<>+0(SB), Z3, Z3
+	VFMADD231PS Z3, Z4, Z1
+	VFMADD231PS wordb95e8083<>+0(SB), Z2, Z1
+	VFMADD231PS word3f318000<>+0(SB), Z2, Z1
+	VMOVUPS     word7f7fffff<>+0(SB), Z2
+	VCMPPS      $0x03, Z0, Z0, K2
+	VMOVAPS     Z0, K2, Z1
+	VCMPPS      $0x1e, Z2, Z0, K2
+	VMOVAPS     Z0, K2, Z1
+	VMOVUPS     wordff800000<>+0(SB), Z2
+	VPXORD      Z11, Z11, Z11
+	VCMPPS      $0x12, Z11, Z0, K2
+	VMOVAPS     Z2, K2, Z1
+	VMOVUPS     word7fc00000<>+0(SB), Z2
+	VPXORD      Z12, Z12, Z12
+	VCMPPS      $0x11, Z12, Z0, K2
+	VMOVAPS     Z2, K2, Z1
+	VMOVUPS     Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func expAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
@@ -3648,6 +5684,1018 @@ by1End:
 	VMOVUPS      word3f000000<>+0(SB), Z0
 	VFMADD213PS  Z0, Z0, Z3
 	VMOVUPS      Z3, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func bnllAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·bnllAVX512(SB), NOSPLIT, $0-48
+	MOVQ x_base+24(FP), AX
+	MOVQ dst_base+0(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+by2:
+	CMPQ         DX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Z0
+	VPXORD       Z2, Z2, Z2
+	VMAXPS       Z0, Z2, Z1
+	VORPS        word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z6
+	VMINPS       Z0, Z6, Z6
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z6, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z6
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VFNMADD231PS word3f318000<>+0(SB), Z6, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z6, Z0
+	VMOVUPS      word39506967<>+0(SB), Z7
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z7
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z7
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z7
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z7
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z7
+	VMULPS       Z0, Z0, Z8
+	VFMADD213PS  Z0, Z8, Z7
+	VADDPS       word3f800000<>+0(SB), Z7, Z7
+	VSCALEFPS    Z6, Z7, Z7
+	VMOVUPS      word3ed413cd<>+0(SB), Z0
+	VCMPPS       $0x1e, Z0, Z7, K1
+	VADDPS       wordbf800000<>+0(SB), Z7, Z0
+	VMULPS       word3f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z0, K1, Z7
+	VMOVUPS      word3f317218<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      word3d9021bb<>+0(SB), Z6
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Z7, Z6
+	VFMADD213PS  word3def251a<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Z7, Z6
+	VFMADD213PS  word3e11e9bf<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbe2aae50<>+0(SB), Z7, Z6
+	VFMADD213PS  word3e4cceac<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Z7, Z6
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Z7, Z6
+	VMULPS       Z7, Z7, Z8
+	VMULPS       Z7, Z6, Z6
+	VADDPS       wordbf000000<>+0(SB), Z6, Z6
+	VFMADD231PS  Z6, Z8, Z7
+	VADDPS       Z0, Z7, Z7
+	VADDPS       Z1, Z7, Z7
+	VMOVUPS      Z7, (CX)(BX*1)
+	VMOVUPS      64(AX)(BX*1), Z0
+	VPXORD       Z3, Z3, Z3
+	VMAXPS       Z0, Z3, Z1
+	VORPS        word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z6
+	VMINPS       Z0, Z6, Z6
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z6, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z6
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VFNMADD231PS word3f318000<>+0(SB), Z6, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z6, Z0
+	VMOVUPS      word39506967<>+0(SB), Z7
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z7
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z7
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z7
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z7
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z7
+	VMULPS       Z0, Z0, Z8
+	VFMADD213PS  Z0, Z8, Z7
+	VADDPS       word3f800000<>+0(SB), Z7, Z7
+	VSCALEFPS    Z6, Z7, Z7
+	VMOVUPS      word3ed413cd<>+0(SB), Z0
+	VCMPPS       $0x1e, Z0, Z7, K1
+	VADDPS       wordbf800000<>+0(SB), Z7, Z0
+	VMULPS       word3f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z0, K1, Z7
+	VMOVUPS      word3f317218<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      word3d9021bb<>+0(SB), Z6
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Z7, Z6
+	VFMADD213PS  word3def251a<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Z7, Z6
+	VFMADD213PS  word3e11e9bf<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbe2aae50<>+0(SB), Z7, Z6
+	VFMADD213PS  word3e4cceac<>+0(SB), Z7, Z6
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Z7, Z6
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Z7, Z6
+	VMULPS       Z7, Z7, Z8
+	VMULPS       Z7, Z6, Z6
+	VADDPS       wordbf000000<>+0(SB), Z6, Z6
+	VFMADD231PS  Z6, Z8, Z7
+	VADDPS       Z0, Z7, Z7
+	VADDPS       Z1, Z7, Z7
+	VMOVUPS      Z7, 64(CX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Z0
+	VPXORD       Z4, Z4, Z4
+	VMAXPS       Z0, Z4, Z1
+	VORPS        word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z6
+	VFMADD213PS  Z0, Z6, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3ed413cd<>+0(SB), Z0
+	VCMPPS       $0x1e, Z0, Z3, K1
+	VADDPS       wordbf800000<>+0(SB), Z3, Z0
+	VMULPS       word3f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z0, K1, Z3
+	VMOVUPS      word3f317218<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      word3d9021bb<>+0(SB), Z2
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Z3, Z2
+	VFMADD213PS  word3def251a<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Z3, Z2
+	VFMADD213PS  word3e11e9bf<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbe2aae50<>+0(SB), Z3, Z2
+	VFMADD213PS  word3e4cceac<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Z3, Z2
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Z3, Z2
+	VMULPS       Z3, Z3, Z6
+	VMULPS       Z3, Z2, Z2
+	VADDPS       wordbf000000<>+0(SB), Z2, Z2
+	VFMADD231PS  Z2, Z6, Z3
+	VADDPS       Z0, Z3, Z3
+	VADDPS       Z1, Z3, Z3
+	VMOVUPS      Z3, (CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), SI
+	KMOVW        (SI)(DX*4), K1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z0
+	VPXORD       Z5, Z5, Z5
+	VMAXPS       Z0, Z5, Z1
+	VORPS        word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3ed413cd<>+0(SB), Z0
+	VCMPPS       $0x1e, Z0, Z3, K2
+	VADDPS       wordbf800000<>+0(SB), Z3, Z0
+	VMULPS       word3f000000<>+0(SB), Z0, Z0
+	VMOVAPS      Z0, K2, Z3
+	VMOVUPS      word3f317218<>+0(SB), Z0
+	VMOVAPS.Z    Z0, K2, Z0
+	VMOVUPS      word3d9021bb<>+0(SB), Z2
+	VFMADD213PS  wordbdebd1b8<>+0(SB), Z3, Z2
+	VFMADD213PS  word3def251a<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbdfe5d4f<>+0(SB), Z3, Z2
+	VFMADD213PS  word3e11e9bf<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbe2aae50<>+0(SB), Z3, Z2
+	VFMADD213PS  word3e4cceac<>+0(SB), Z3, Z2
+	VFMADD213PS  wordbe7ffffc<>+0(SB), Z3, Z2
+	VFMADD213PS  word3eaaaaaa<>+0(SB), Z3, Z2
+	VMULPS       Z3, Z3, Z4
+	VMULPS       Z3, Z2, Z2
+	VADDPS       wordbf000000<>+0(SB), Z2, Z2
+	VFMADD231PS  Z2, Z4, Z3
+	VADDPS       Z0, Z3, Z3
+	VADDPS       Z1, Z3, Z3
+	VMOVUPS      Z3, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func bnllGradAVX512(dst []float32, x []float32, dy []float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·bnllGradAVX512(SB), NOSPLIT, $0-72
+	MOVQ x_base+24(FP), AX
+	MOVQ dy_base+48(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
+
+by2:
+	CMPQ         BX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Z0
+	VMOVUPS      (CX)(SI*1), Z1
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z3, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, (DX)(SI*1)
+	VMOVUPS      64(AX)(SI*1), Z0
+	VMOVUPS      64(CX)(SI*1), Z1
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z3, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, 64(DX)(SI*1)
+	ADDQ         $+128, SI
+	SUBQ         $+32, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Z0
+	VMOVUPS      (CX)(SI*1), Z1
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z3, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, (DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), DI
+	KMOVW        (DI)(BX*4), K1
+	VMOVUPS.Z    (AX)(SI*1), K1, Z0
+	VMOVUPS.Z    (CX)(SI*1), K1, Z1
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z3, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func eluAVX512(dst []float32, x []float32, alpha float32)
+// Requires: AVX, AVX512F
+TEXT ·eluAVX512(SB), NOSPLIT, $0-52
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS alpha+48(FP), Z0
+	XORQ         BX, BX
+
+by2:
+	CMPQ         DX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Z1
+	VPXORD       Z2, Z2, Z2
+	VMINPS       Z1, Z2, Z3
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      word42b20000<>+0(SB), Z7
+	VMINPS       Z3, Z7, Z7
+	VMOVUPS      wordc2d00000<>+0(SB), Z3
+	VMAXPS       Z7, Z3, Z3
+	VMULPS       word3fb8aa3b<>+0(SB), Z3, Z7
+	VRNDSCALEPS  $0x08, Z7, Z7
+	VFNMADD231PS word3f318000<>+0(SB), Z7, Z3
+	VFNMADD231PS wordb95e8083<>+0(SB), Z7, Z3
+	VMOVUPS      word39506967<>+0(SB), Z8
+	VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z8
+	VFMADD213PS  word3c088908<>+0(SB), Z3, Z8
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z8
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z8
+	VFMADD213PS  word3f000000<>+0(SB), Z3, Z8
+	VMULPS       Z3, Z3, Z9
+	VFMADD213PS  Z3, Z9, Z8
+	VADDPS       word3f800000<>+0(SB), Z8, Z8
+	VSCALEFPS    Z7, Z8, Z8
+	VADDPS       wordbf800000<>+0(SB), Z8, Z8
+	VFMADD231PS  Z8, Z0, Z1
+	VMOVUPS      Z1, (CX)(BX*1)
+	VMOVUPS      64(AX)(BX*1), Z1
+	VPXORD       Z4, Z4, Z4
+	VMINPS       Z1, Z4, Z3
+	VMAXPS       Z1, Z4, Z1
+	VMOVUPS      word42b20000<>+0(SB), Z7
+	VMINPS       Z3, Z7, Z7
+	VMOVUPS      wordc2d00000<>+0(SB), Z3
+	VMAXPS       Z7, Z3, Z3
+	VMULPS       word3fb8aa3b<>+0(SB), Z3, Z7
+	VRNDSCALEPS  $0x08, Z7, Z7
+	VFNMADD231PS word3f318000<>+0(SB), Z7, Z3
+	VFNMADD231PS wordb95e8083<>+0(SB), Z7, Z3
+	VMOVUPS      word39506967<>+0(SB), Z8
+	VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z8
+	VFMADD213PS  word3c088908<>+0(SB), Z3, Z8
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z8
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z8
+	VFMADD213PS  word3f000000<>+0(SB), Z3, Z8
+	VMULPS       Z3, Z3, Z9
+	VFMADD213PS  Z3, Z9, Z8
+	VADDPS       word3f800000<>+0(SB), Z8, Z8
+	VSCALEFPS    Z7, Z8, Z8
+	VADDPS       wordbf800000<>+0(SB), Z8, Z8
+	VFMADD231PS  Z8, Z0, Z1
+	VMOVUPS      Z1, 64(CX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Z1
+	VPXORD       Z5, Z5, Z5
+	VMINPS       Z1, Z5, Z2
+	VMAXPS       Z1, Z5, Z1
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z2
+	VMULPS       word3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z2
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z7
+	VFMADD213PS  Z2, Z7, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VADDPS       wordbf800000<>+0(SB), Z4, Z4
+	VFMADD231PS  Z4, Z0, Z1
+	VMOVUPS      Z1, (CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), SI
+	KMOVW        (SI)(DX*4), K1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
+	VPXORD       Z6, Z6, Z6
+	VMINPS       Z1, Z6, Z2
+	VMAXPS       Z1, Z6, Z1
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z2
+	VMULPS       word3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z2
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VADDPS       wordbf800000<>+0(SB), Z4, Z4
+	VFMADD231PS  Z4, Z0, Z1
+	VMOVUPS      Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func eluGradAVX512(dst []float32, y []float32, dy []float32, alpha float32)
+// Requires: AVX, AVX512F
+TEXT ·eluGradAVX512(SB), NOSPLIT, $0-76
+	MOVQ         y_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS alpha+72(FP), Z0
+	XORQ         SI, SI
+
+by4:
+	CMPQ    BX, $+64
+	JL      by4End
+	VMOVUPS (AX)(SI*1), Z1
+	VMOVUPS (CX)(SI*1), Z2
+	VADDPS  Z0, Z1, Z3
+	VMOVUPS word3f800000<>+0(SB), Z4
+	VPXORD  Z5, Z5, Z5
+	VCMPPS  $0x1e, Z5, Z1, K1
+	VMOVAPS Z4, K1, Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, (DX)(SI*1)
+	VMOVUPS 64(AX)(SI*1), Z1
+	VMOVUPS 64(CX)(SI*1), Z2
+	VADDPS  Z0, Z1, Z3
+	VMOVUPS word3f800000<>+0(SB), Z4
+	VPXORD  Z6, Z6, Z6
+	VCMPPS  $0x1e, Z6, Z1, K1
+	VMOVAPS Z4, K1, Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, 64(DX)(SI*1)
+	VMOVUPS 128(AX)(SI*1), Z1
+	VMOVUPS 128(CX)(SI*1), Z2
+	VADDPS  Z0, Z1, Z3
+	VMOVUPS word3f800000<>+0(SB), Z4
+	VPXORD  Z7, Z7, Z7
+	VCMPPS  $0x1e, Z7, Z1, K1
+	VMOVAPS Z4, K1, Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, 128(DX)(SI*1)
+	VMOVUPS 192(AX)(SI*1), Z1
+	VMOVUPS 192(CX)(SI*1), Z2
+	VADDPS  Z0, Z1, Z3
+	VMOVUPS word3f800000<>+0(SB), Z4
+	VPXORD  Z8, Z8, Z8
+	VCMPPS  $0x1e, Z8, Z1, K1
+	VMOVAPS Z4, K1, Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, 192(DX)(SI*1)
+	ADDQ    $+256, SI
+	SUBQ    $+64, BX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    BX, $+16
+	JL      by1End
+	VMOVUPS (AX)(SI*1), Z1
+	VMOVUPS (CX)(SI*1), Z2
+	VADDPS  Z0, Z1, Z3
+	VMOVUPS word3f800000<>+0(SB), Z4
+	VPXORD  Z9, Z9, Z9
+	VCMPPS  $0x1e, Z9, Z1, K1
+	VMOVAPS Z4, K1, Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, (DX)(SI*1)
+	ADDQ    $+64, SI
+	SUBQ    $+16, BX
+	JMP     by1
+
+by1End:
+	TESTQ     BX, BX
+	JZ        done
+	LEAQ      maskBits<>+0(SB), DI
+	KMOVW     (DI)(BX*4), K1
+	VMOVUPS.Z (AX)(SI*1), K1, Z1
+	VMOVUPS.Z (CX)(SI*1), K1, Z2
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   word3f800000<>+0(SB), Z3
+	VPXORD    Z10, Z10, Z10
+	VCMPPS    $0x1e, Z10, Z1, K2
+	VMOVAPS   Z3, K2, Z0
+	VMULPS    Z0, Z2, Z0
+	VMOVUPS   Z0, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swishAVX512(dst []float32, x []float32, beta float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·swishAVX512(SB), NOSPLIT, $0-52
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS beta+48(FP), Z0
+	XORQ         BX, BX
+
+by2:
+	CMPQ         DX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(BX*1), Z1
+	VMULPS       Z1, Z0, Z2
+	VXORPS       word80000000<>+0(SB), Z2, Z2
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z2
+	VMULPS       word3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z2
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VMOVUPS      word3f800000<>+0(SB), Z2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z2, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, (CX)(BX*1)
+	VMOVUPS      64(AX)(BX*1), Z1
+	VMULPS       Z1, Z0, Z2
+	VXORPS       word80000000<>+0(SB), Z2, Z2
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z2
+	VMULPS       word3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z2
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VMOVUPS      word3f800000<>+0(SB), Z2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z2, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, 64(CX)(BX*1)
+	ADDQ         $+128, BX
+	SUBQ         $+32, DX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         DX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Z1
+	VMULPS       Z1, Z0, Z2
+	VXORPS       word80000000<>+0(SB), Z2, Z2
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z2
+	VMULPS       word3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z2
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VMOVUPS      word3f800000<>+0(SB), Z2
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z2, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, (CX)(BX*1)
+	ADDQ         $+64, BX
+	SUBQ         $+16, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), SI
+	KMOVW        (SI)(DX*4), K1
+	VMOVUPS.Z    (AX)(BX*1), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z2, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS word3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z2, Z0
+	VMOVUPS      word39506967<>+0(SB), Z3
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z3
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z3
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z3
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z3
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z3
+	VMULPS       Z0, Z0, Z4
+	VFMADD213PS  Z0, Z4, Z3
+	VADDPS       word3f800000<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z3, Z3
+	VDIVPS       Z3, Z0, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swishGradAVX512(dst []float32, x []float32, dy []float32, beta float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·swishGradAVX512(SB), NOSPLIT, $0-76
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS beta+72(FP), Z0
+	XORQ         SI, SI
+
+by2:
+	CMPQ         BX, $+32
+	JL           by2End
+	VMOVUPS      (AX)(SI*1), Z1
+	VMOVUPS      (CX)(SI*1), Z2
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z1, Z3
+	VXORPS       word80000000<>+0(SB), Z3, Z3
+	VMOVUPS      word42b20000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      wordc2d00000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS word3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS wordb95e8083<>+0(SB), Z4, Z3
+	VMOVUPS      word39506967<>+0(SB), Z5
+	VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5
+	VFMADD213PS  word3c088908<>+0(SB), Z3, Z5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5
+	VFMADD213PS  word3f000000<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z3, Z6
+	VFMADD213PS  Z3, Z6, Z5
+	VADDPS       word3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VADDPS       Z3, Z5, Z5
+	VDIVPS       Z5, Z3, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VSUBPS       Z5, Z3, Z4
+	VFMADD213PS  Z3, Z1, Z4
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (DX)(SI*1)
+	VMOVUPS      64(AX)(SI*1), Z1
+	VMOVUPS      64(CX)(SI*1), Z2
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z1, Z3
+	VXORPS       word80000000<>+0(SB), Z3, Z3
+	VMOVUPS      word42b20000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      wordc2d00000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS word3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS wordb95e8083<>+0(SB), Z4, Z3
+	VMOVUPS      word39506967<>+0(SB), Z5
+	VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5
+	VFMADD213PS  word3c088908<>+0(SB), Z3, Z5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5
+	VFMADD213PS  word3f000000<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z3, Z6
+	VFMADD213PS  Z3, Z6, Z5
+	VADDPS       word3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VADDPS       Z3, Z5, Z5
+	VDIVPS       Z5, Z3, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VSUBPS       Z5, Z3, Z4
+	VFMADD213PS  Z3, Z1, Z4
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 64(DX)(SI*1)
+	ADDQ         $+128, SI
+	SUBQ         $+32, BX
+	JMP          by2
+
+by2End:
+by1:
+	CMPQ         BX, $+16
+	JL           by1End
+	VMOVUPS      (AX)(SI*1), Z1
+	VMOVUPS      (CX)(SI*1), Z2
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z1, Z3
+	VXORPS       word80000000<>+0(SB), Z3, Z3
+	VMOVUPS      word42b20000<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z4
+	VMOVUPS      wordc2d00000<>+0(SB), Z3
+	VMAXPS       Z4, Z3, Z3
+	VMULPS       word3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS word3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS wordb95e8083<>+0(SB), Z4, Z3
+	VMOVUPS      word39506967<>+0(SB), Z5
+	VFMADD213PS  word3ab743ce<>+0(SB), Z3, Z5
+	VFMADD213PS  word3c088908<>+0(SB), Z3, Z5
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z3, Z5
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z3, Z5
+	VFMADD213PS  word3f000000<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z3, Z6
+	VFMADD213PS  Z3, Z6, Z5
+	VADDPS       word3f800000<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VADDPS       Z3, Z5, Z5
+	VDIVPS       Z5, Z3, Z5
+	VMOVUPS      word3f800000<>+0(SB), Z3
+	VSUBPS       Z5, Z3, Z4
+	VFMADD213PS  Z3, Z1, Z4
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (DX)(SI*1)
+	ADDQ         $+64, SI
+	SUBQ         $+16, BX
+	JMP          by1
+
+by1End:
+	TESTQ        BX, BX
+	JZ           done
+	LEAQ         maskBits<>+0(SB), DI
+	KMOVW        (DI)(BX*4), K1
+	VMOVUPS.Z    (AX)(SI*1), K1, Z1
+	VMOVUPS.Z    (CX)(SI*1), K1, Z2
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z1, Z0
+	VXORPS       word80000000<>+0(SB), Z0, Z0
+	VMOVUPS      word42b20000<>+0(SB), Z3
+	VMINPS       Z0, Z3, Z3
+	VMOVUPS      wordc2d00000<>+0(SB), Z0
+	VMAXPS       Z3, Z0, Z0
+	VMULPS       word3fb8aa3b<>+0(SB), Z0, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS word3f318000<>+0(SB), Z3, Z0
+	VFNMADD231PS wordb95e8083<>+0(SB), Z3, Z0
+	VMOVUPS      word39506967<>+0(SB), Z4
+	VFMADD213PS  word3ab743ce<>+0(SB), Z0, Z4
+	VFMADD213PS  word3c088908<>+0(SB), Z0, Z4
+	VFMADD213PS  word3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS  word3e2aaaaa<>+0(SB), Z0, Z4
+	VFMADD213PS  word3f000000<>+0(SB), Z0, Z4
+	VMULPS       Z0, Z0, Z5
+	VFMADD213PS  Z0, Z5, Z4
+	VADDPS       word3f800000<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z4
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VADDPS       Z0, Z4, Z4
+	VDIVPS       Z4, Z0, Z4
+	VMOVUPS      word3f800000<>+0(SB), Z0
+	VSUBPS       Z4, Z0, Z3
+	VFMADD213PS  Z0, Z1, Z3
+	VMULPS       Z3, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipAVX512(dst []float32, x []float32, lo float32, hi float32)
+// Requires: AVX, AVX512F
+TEXT ·clipAVX512(SB), NOSPLIT, $0-56
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS lo+48(FP), Z0
+	VBROADCASTSS hi+52(FP), Z1
+	XORQ         BX, BX
+
+by4:
+	CMPQ    DX, $+64
+	JL      by4End
+	VMOVUPS (AX)(BX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z0, Z2, Z2
+	VMOVUPS Z2, (CX)(BX*1)
+	VMOVUPS 64(AX)(BX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z0, Z2, Z2
+	VMOVUPS Z2, 64(CX)(BX*1)
+	VMOVUPS 128(AX)(BX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z0, Z2, Z2
+	VMOVUPS Z2, 128(CX)(BX*1)
+	VMOVUPS 192(AX)(BX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z0, Z2, Z2
+	VMOVUPS Z2, 192(CX)(BX*1)
+	ADDQ    $+256, BX
+	SUBQ    $+64, DX
+	JMP     by4
+
+by4End:
+by1:
+	CMPQ    DX, $+16
+	JL      by1End
+	VMOVUPS (AX)(BX*1), Z2
+	VMINPS  Z2, Z1, Z2
+	VMAXPS  Z0, Z2, Z2
+	VMOVUPS Z2, (CX)(BX*1)
+	ADDQ    $+64, BX
+	SUBQ    $+16, DX
+	JMP     by1
+
+by1End:
+	TESTQ     DX, DX
+	JZ        done
+	LEAQ      maskBits<>+0(SB), SI
+	KMOVW     (SI)(DX*4), K1
+	VMOVUPS.Z (AX)(BX*1), K1, Z2
+	VMINPS    Z2, Z1, Z2
+	VMAXPS    Z0, Z2, Z2
+	VMOVUPS   Z2, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradAVX512(dst []float32, x []float32, dy []float32, lo float32, hi float32)
+// Requires: AVX, AVX512F
+TEXT ·clipGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ         x_base+24(FP), AX
+	MOVQ         dy_base+48(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         dst_len+8(FP), BX
+	VBROADCASTSS lo+72(FP), Z0
+	VBROADCASTSS hi+76(FP), Z1
+	XORQ         SI, SI
+
+by4:
+	CMPQ      BX, $+64
+	JL        by4End
+	VMOVUPS   (AX)(SI*1), Z2
+	VMOVUPS   (CX)(SI*1), Z3
+	VCMPPS    $0x12, Z2, Z0, K1
+	VMOVAPS.Z Z3, K1, Z3
+	VCMPPS    $0x12, Z1, Z2, K1
+	VMOVAPS.Z Z3, K1, Z2
+	VMOVUPS   Z2, (DX)(SI*1)
+	VMOVUPS   64(AX)(SI*1), Z2
+	VMOVUPS   64(CX)(SI*1), Z3
+	VCMPPS    $0x12, Z2, Z0, K1
+	VMOVAPS.Z Z3, K1, Z3
+	VCMPPS    $0x12, Z1, Z2, K1
+	VMOVAPS.Z Z3, K1, Z2
+	VMOVUPS   Z2, 64(DX)(SI*1)
+	VMOVUPS   128(AX)(SI*1), Z2
+	VMOVUPS   128(CX)(SI*1), Z3
+	VCMPPS    $0x12, Z2, Z0, K1
+	VMOVAPS.Z Z3, K1, Z3
+	VCMPPS    $0x12, Z1, Z2, K1
+	VMOVAPS.Z Z3, K1, Z2
+	VMOVUPS   Z2, 128(DX)(SI*1)
+	VMOVUPS   192(AX)(SI*1), Z2
+	VMOVUPS   192(CX)(SI*1), Z3
+	VCMPPS    $0x12, Z2, Z0, K1
+	VMOVAPS.Z Z3, K1, Z3
+	VCMPPS    $0x12, Z1, Z2, K1
+	VMOVAPS.Z Z3, K1, Z2
+	VMOVUPS   Z2, 192(DX)(SI*1)
+	ADDQ      $+256, SI
+	SUBQ      $+64, BX
+	JMP       by4
+
+by4End:
+by1:
+	CMPQ      BX, $+16
+	JL        by1End
+	VMOVUPS   (AX)(SI*1), Z2
+	VMOVUPS   (CX)(SI*1), Z3
+	VCMPPS    $0x12, Z2, Z0, K1
+	VMOVAPS.Z Z3, K1, Z3
+	VCMPPS    $0x12, Z1, Z2, K1
+	VMOVAPS.Z Z3, K1, Z2
+	VMOVUPS   Z2, (DX)(SI*1)
+	ADDQ      $+64, SI
+	SUBQ      $+16, BX
+	JMP       by1
+
+by1End:
+	TESTQ     BX, BX
+	JZ        done
+	LEAQ      maskBits<>+0(SB), DI
+	KMOVW     (DI)(BX*4), K1
+	VMOVUPS.Z (AX)(SI*1), K1, Z2
+	VMOVUPS.Z (CX)(SI*1), K1, Z3
+	VCMPPS    $0x12, Z2, Z0, K2
+	VMOVAPS.Z Z3, K2, Z0
+	VCMPPS    $0x12, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, K1, (DX)(SI*1)
 
 done:
 	VZEROUPPER

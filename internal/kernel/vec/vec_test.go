@@ -61,6 +61,43 @@ var maps = []kerneltest.Map{
 	{Name: "ReLUBackward/slope", Inputs: 2,
 		Run:  func(y, a, b, _ []float32) { ReLUBackward(0.125, a, b, y) },
 		Want: func(_, a, b, _ float64) float64 { return reluGrad(a, b, 0.125) }},
+	{Name: "Abs", Inputs: 1,
+		Run:  func(y, a, _, _ []float32) { Abs(a, y) },
+		Want: func(_, a, _, _ float64) float64 { return math.Abs(a) }},
+	{Name: "BNLLBackward", Inputs: 2,
+		Run:  func(y, a, b, _ []float32) { BNLLBackward(a, b, y) },
+		Want: func(_, a, b, _ float64) float64 { return b / (1 + math.Exp(-a)) }},
+	{Name: "ELU", Inputs: 1,
+		Run:  func(y, a, _, _ []float32) { ELU(0.75, a, y) },
+		Want: func(_, a, _, _ float64) float64 { return math.Max(a, 0) + 0.75*(math.Exp(math.Min(a, 0))-1) }},
+	{Name: "ELUBackward", Inputs: 2,
+		Run: func(y, a, b, _ []float32) { ELUBackward(0.75, a, b, y) },
+		Want: func(_, a, b, _ float64) float64 {
+			if a > 0 {
+				return b
+			}
+			return b * (a + 0.75)
+		}},
+	{Name: "Swish", Inputs: 1,
+		Run:  func(y, a, _, _ []float32) { Swish(0.75, a, y) },
+		Want: func(_, a, _, _ float64) float64 { return a / (1 + math.Exp(-0.75*a)) }},
+	{Name: "SwishBackward", Inputs: 2,
+		Run: func(y, a, b, _ []float32) { SwishBackward(0.75, a, b, y) },
+		Want: func(_, a, b, _ float64) float64 {
+			s := 1 / (1 + math.Exp(-0.75*a))
+			return b * (s + 0.75*a*s*(1-s))
+		}},
+	{Name: "Clip", Inputs: 1,
+		Run:  func(y, a, _, _ []float32) { Clip(-0.5, 1, a, y) },
+		Want: func(_, a, _, _ float64) float64 { return math.Max(-0.5, math.Min(a, 1)) }},
+	{Name: "ClipBackward", Inputs: 2,
+		Run: func(y, a, b, _ []float32) { ClipBackward(-0.5, 1, a, b, y) },
+		Want: func(_, a, b, _ float64) float64 {
+			if a < -0.5 || a > 1 {
+				return 0
+			}
+			return b
+		}},
 	{Name: "MulAdd", Inputs: 3,
 		Run:  func(y, a, b, c []float32) { MulAdd(a, b, c, y) },
 		Want: func(_, a, b, c float64) float64 { return a*b + c }},
@@ -88,6 +125,22 @@ func TestMaps(t *testing.T) {
 	}
 }
 
+// TestClipBounds checks the bounds themselves, which have a gradient, and NaN.
+func TestClipBounds(t *testing.T) {
+	x := []float32{0, 6, -0x1p-149, math.Nextafter32(6, 7), float32(math.NaN())}
+	y, dx := make([]float32, len(x)), make([]float32, len(x))
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		Clip(0, 6, x, y)
+		ClipBackward(0, 6, x, []float32{1, 1, 1, 1, 1}, dx)
+		if want := []float32{0, 6, 0, 6, 0}; !slices.Equal(y, want) {
+			t.Errorf("Clip of %v is %v, want %v", x, y, want)
+		}
+		if want := []float32{1, 1, 0, 0, 0}; !slices.Equal(dx, want) {
+			t.Errorf("ClipBackward of %v is %v, want %v", x, dx, want)
+		}
+	})
+}
+
 // transcendentals lists the functions that are computed by polynomials. from and
 // to bound the arguments; at the ends the result is 0, 1 or infinite.
 var transcendentals = []struct {
@@ -99,6 +152,9 @@ var transcendentals = []struct {
 	absolute bool
 }{
 	{"Exp", Exp, math.Exp, -110, 95, 2, false},
+	{"Log", Log, math.Log, 1e-38, 20, 2, false},
+	{"Log of large numbers", Log, math.Log, 20, 3e38, 2, false},
+	{"BNLL", BNLL, func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, -90, 90, 3, false},
 	{"TanH", TanH, math.Tanh, -12, 12, 2, false},
 	{"Sigmoid", Sigmoid, func(x float64) float64 { return 0.5*math.Tanh(0.5*x) + 0.5 }, -30, 30, 1, true},
 }
@@ -239,23 +295,33 @@ func TestNewSums(t *testing.T) {
 func TestShortSlicePanics(t *testing.T) {
 	x, long := make([]float32, 2), make([]float32, 3)
 	for want, f := range map[string]func(){
-		"Axpy":         func() { Axpy(1, x, long) },
-		"Axpby":        func() { Axpby(1, x, 1, long) },
-		"Scale":        func() { Scale(1, x, long) },
-		"AddScalar":    func() { AddScalar(1, x, long) },
-		"ScaleShift":   func() { ScaleShift(1, 1, x, long) },
-		"Add":          func() { Add(long, x, long) },
-		"Sub":          func() { Sub(x, long, long) },
-		"Mul":          func() { Mul(long, x, long) },
-		"Div":          func() { Div(x, long, long) },
-		"Maximum":      func() { Maximum(long, x, long) },
-		"MulAdd":       func() { MulAdd(long, long, x, long) },
-		"ReLU":         func() { ReLU(0, x, long) },
-		"ReLUBackward": func() { ReLUBackward(0, long, x, long) },
-		"Exp":          func() { Exp(x, long) },
-		"Sigmoid":      func() { Sigmoid(x, long) },
-		"TanH":         func() { TanH(x, long) },
-		"Dot":          func() { Dot(long, x) },
+		"Axpy":          func() { Axpy(1, x, long) },
+		"Axpby":         func() { Axpby(1, x, 1, long) },
+		"Scale":         func() { Scale(1, x, long) },
+		"AddScalar":     func() { AddScalar(1, x, long) },
+		"ScaleShift":    func() { ScaleShift(1, 1, x, long) },
+		"Add":           func() { Add(long, x, long) },
+		"Sub":           func() { Sub(x, long, long) },
+		"Mul":           func() { Mul(long, x, long) },
+		"Div":           func() { Div(x, long, long) },
+		"Maximum":       func() { Maximum(long, x, long) },
+		"MulAdd":        func() { MulAdd(long, long, x, long) },
+		"ReLU":          func() { ReLU(0, x, long) },
+		"ReLUBackward":  func() { ReLUBackward(0, long, x, long) },
+		"Exp":           func() { Exp(x, long) },
+		"Sigmoid":       func() { Sigmoid(x, long) },
+		"TanH":          func() { TanH(x, long) },
+		"Log":           func() { Log(x, long) },
+		"Abs":           func() { Abs(x, long) },
+		"BNLL":          func() { BNLL(x, long) },
+		"BNLLBackward":  func() { BNLLBackward(long, x, long) },
+		"ELU":           func() { ELU(1, x, long) },
+		"ELUBackward":   func() { ELUBackward(1, x, long, long) },
+		"Swish":         func() { Swish(1, x, long) },
+		"SwishBackward": func() { SwishBackward(1, x, long, long) },
+		"Clip":          func() { Clip(0, 1, x, long) },
+		"ClipBackward":  func() { ClipBackward(0, 1, long, x, long) },
+		"Dot":           func() { Dot(long, x) },
 	} {
 		func() {
 			defer func() {

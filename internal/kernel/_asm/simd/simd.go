@@ -103,11 +103,13 @@ func (s *Set) Clear(v reg.VecVirtual) {
 	}
 }
 
-// The predicates of Compare. With a NaN they are false.
+// The predicates of Compare. With a NaN they are false, except for Unordered, which
+// is true exactly then.
 const (
-	Less    = 17 // LT_OQ
-	AtMost  = 18 // LE_OQ
-	Greater = 30 // GT_OQ
+	Unordered = 3  // UNORD_Q
+	Less      = 17 // LT_OQ
+	AtMost    = 18 // LE_OQ
+	Greater   = 30 // GT_OQ
 )
 
 // Compare returns the mask of the lanes with a OP b.

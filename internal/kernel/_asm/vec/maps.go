@@ -17,6 +17,7 @@ func Write() {
 		s := &set{isa}
 		s.maps()
 		s.transcendental()
+		s.curves()
 		s.reductions()
 	}
 }
@@ -65,6 +66,15 @@ func (s *set) maps() {
 		In:  []string{"x"}, Out: []string{"dst"}, Scalars: []string{"v"}, Unroll: 4,
 		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
 			VADDPS(c[0], in[0], in[0])
+			return one(in[0])
+		},
+	})
+	s.Map(simd.Mapping{
+		Name: "abs", Signature: "(dst, x []float32)",
+		Doc: "sets dst to |x|.",
+		In:  []string{"x"}, Out: []string{"dst"}, Unroll: 4,
+		Body: func(in, _ []reg.VecVirtual) []reg.VecVirtual {
+			VANDPS(simd.Bits(0x7fffffff), in[0], in[0])
 			return one(in[0])
 		},
 	})
