@@ -8,12 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/modfile"
@@ -45,9 +43,7 @@ GOCAFFE_SOURCE names another one, --gocaffe VERSION a version. Go's environment
 variables (GOOS, GOARCH, GOPROXY, GOFLAGS, ...) do what they always do.`,
 		Args: noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return a.build(ctx, &f)
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.build(ctx, &f) })
 		},
 	}
 	cmd.Flags().StringArrayVar(&f.with, "with", nil, "package with layers: MODULE, MODULE@VERSION, MODULE=DIR or DIR; may be given several times")

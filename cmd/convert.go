@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"os/signal"
-	"syscall"
+	"time"
 
 	"github.com/gocaffe/gocaffe/data/convert"
 	"github.com/gocaffe/gocaffe/data/lmdb"
@@ -124,11 +122,20 @@ than --max-bad, DB is not written, and an old one stays.`,
 // terminal. Ctrl-C ends it without leaving incomplete files.
 func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Context, []string, convert.Options) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
 		progress, finish := a.progress("record")
-		defer finish()
-		return nameForce(run(ctx, args, convert.Options{Replace: *force, Progress: progress}))
+		begin, records := time.Now(), 0
+		err := untilSignal(cmd.Context(), func(ctx context.Context) error {
+			return run(ctx, args, convert.Options{Replace: *force, Progress: func(done, total int) {
+				records = done
+				progress(done, total)
+			}})
+		})
+		finish()
+		if err != nil {
+			return nameForce(err)
+		}
+		a.result("convert.go:1", fmt.Sprintf("%d records processed in %s", records, shortTime(time.Since(begin))))
+		return nil
 	}
 	return cmd
 }
@@ -168,9 +175,7 @@ func (a *app) computeMeanCommand() *cobra.Command {
 FILE, write the mean image for transform_param's mean_file.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return a.computeMean(ctx, args[0], args[1:])
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.computeMean(ctx, args[0], args[1:]) })
 		},
 	}
 }

@@ -44,7 +44,7 @@ func TestConvertImageset(t *testing.T) {
 		{[]string{"some", "--max-bad", "nan"}, 1, "gocaffe: --max-bad is NaN, want 0 to 100 percent\n", 2},
 	} {
 		code, _, stderr := run(append([]string{"convert", "imageset", images, tt.args[0], "db"}, tt.args[1:]...)...)
-		if code != tt.code || !strings.HasSuffix(stderr, tt.want) {
+		if code != tt.code || !strings.HasSuffix(stderr, tt.want) && (code != 0 || !strings.Contains(stderr, tt.want+"I")) {
 			t.Errorf("%v: exit code %d\n%swant %d and %s", tt.args, code, stderr, tt.code, tt.want)
 		}
 		if tt.records < 0 {

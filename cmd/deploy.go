@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
@@ -34,7 +31,9 @@ losses and labels, made of stock Caffe's layers only.
 Before it writes the files, deploy runs the new net on random data and checks
 that its outputs are those of the TEST net.`,
 		Args: noArgs("model"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.deploy(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.deploy(ctx, &f) })
+		},
 	}
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
 	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file")
@@ -81,8 +80,6 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 		return err
 	}
 	a.notes(notes)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	n, err := deploy.New(ctx, file, weights, f.weights, deploy.Options{
 		State:   netState(file.Param, caffepb.Phase_TEST, f.level, f.stages()),
 		Shape:   shape,

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -37,7 +34,9 @@ weights. The nets must read the same data in the same order.
 counts as a top-K hit if fewer than K scores of other classes are at least as
 high as that of its own.`,
 		Args: noArgs("model"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.test(ctx, &f) })
+		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
@@ -119,10 +118,9 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 		defer t.net.Close()
 		nets = append(nets, t)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	a.glog.logf("caffe.cpp:281", "Running for %d iterations.", f.iterations)
 	bar := a.bar(f.iterations, "batch")
+	defer bar.Clear()
 	for i := range f.iterations {
 		for _, t := range nets {
 			if err := t.forward(ctx); err != nil {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -21,7 +18,9 @@ func (a *app) timeCommand() *cobra.Command {
 		Use:   "time --model FILE",
 		Short: "Time the forward and backward pass of a net, layer by layer",
 		Args:  noArgs("model"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.time(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.time(ctx, &f) })
+		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
@@ -67,8 +66,6 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 			return err
 		}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	a.glog.logf("caffe.cpp:351", "Performing Forward")
 	loss, err := n.Forward(ctx)
 	if err != nil {

@@ -471,6 +471,21 @@ func TestSignalsThatStop(t *testing.T) {
 	}
 }
 
+// A command that is stopped says by what.
+func TestStoppedBySignal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "net.prototxt", `layer { name: "d" type: "DummyData" top: "x" dummy_data_param { shape { dim: 8 dim: 8 } } }
+		layer { name: "r" type: "ReLU" bottom: "x" top: "r" }`)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd, log := start(t, func(log string) bool { return strings.Contains(log, "Benchmark begins") },
+			"time", "--model", "net.prototxt", "--iterations", "100000000")
+		cmd.Process.Signal(sig)
+		if err := finish(cmd); err == nil || !strings.HasSuffix(log.String(), "gocaffe: stopped: "+sig.String()+" signal received\n") {
+			t.Errorf("%v: got %v and\n%s", sig, err, log)
+		}
+	}
+}
+
 // A result that cannot be written is no success.
 func TestOutputLost(t *testing.T) {
 	var stderr strings.Builder
