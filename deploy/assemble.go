@@ -66,8 +66,8 @@ func (d *deployer) assemble() error {
 	return nil
 }
 
-// add adds a layer without its weights to the net, and with them to the
-// weights.
+// add adds a layer to the net without its weights, and to the weights with
+// them.
 func (d *deployer) add(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	l.Blobs = nil
 	d.result.Param.Layer = append(d.result.Param.Layer, l)
@@ -76,8 +76,8 @@ func (d *deployer) add(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) 
 	d.result.Weights.Layer = append(d.result.Weights.Layer, with)
 }
 
-// sharedNames returns the names of weights that several layers of the deployed
-// net share.
+// sharedNames returns the names of the weights that several layers of the
+// deployed net share.
 func (d *deployer) sharedNames() map[string]bool {
 	times := make(map[string]int)
 	for _, n := range d.nodes {
@@ -94,8 +94,7 @@ func (d *deployer) sharedNames() map[string]bool {
 	return shared
 }
 
-// keepSharing puts back of the param entries what says which weights are
-// shared.
+// keepSharing restores the param entries that say which weights are shared.
 func keepSharing(l, file *caffepb.LayerParameter, shared map[string]bool) {
 	l.Param = nil
 	for i, p := range file.Param {
@@ -109,9 +108,9 @@ func keepSharing(l, file *caffepb.LayerParameter, shared map[string]bool) {
 	}
 }
 
-// normalize brings the weights of an InnerProduct with NormFace's normalize,
-// which stock Caffe does not have, to the length that they are brought to in
-// each pass: inner_product_layer of that fork.
+// normalize scales the weights of an InnerProduct with NormFace's normalize,
+// which stock Caffe does not have, to the length that the fork's
+// inner_product_layer gives them in each pass.
 func normalize(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	if l.GetType() != "InnerProduct" || !l.GetInnerProductParam().GetNormalize() {
 		return
@@ -131,9 +130,8 @@ func normalize(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	}
 }
 
-// limit brings the factors of a Scale with NormFace's min_value and max_value,
-// which stock Caffe does not have, into the range that they are brought into
-// in each pass: scale_layer of that fork.
+// limit clamps the factors of a Scale with NormFace's min_value and max_value,
+// which stock Caffe does not have, as the fork's scale_layer does in each pass.
 func limit(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	p := l.GetScaleParam()
 	if l.GetType() != "Scale" || p == nil || len(l.Bottom) > 1 {
@@ -151,8 +149,8 @@ func limit(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 	p.MinValue, p.MaxValue = nil, nil
 }
 
-// strip takes away what only training needs, and fields that are not in
-// caffe.proto. It returns whether there were such fields.
+// strip removes what only training needs, and fields that are not in
+// caffe.proto. It reports whether there were such fields.
 func strip(m protoreflect.Message) (unknown bool) {
 	switch l := m.Interface().(type) {
 	case *caffepb.SoftmaxParameter:

@@ -18,8 +18,8 @@ func setOf(words string) map[string]bool {
 	return set
 }
 
-// endings are the layers of BVLC Caffe that compare, measure or swallow what a
-// net has computed.
+// endings are the layers of BVLC Caffe that compare, measure or discard the
+// results of a net.
 var endings = map[string]ending{
 	// The softmax is part of these two losses, and the sigmoid of the third.
 	"SoftmaxWithLoss":         {becomes: "Softmax", labels: []int{1}, results: []int{0}},
@@ -36,7 +36,7 @@ var endings = map[string]ending{
 	"HDF5Output": {},
 }
 
-// An ending says what a layer at the end of a net means for the deployed net.
+// An ending describes what becomes of a layer at the end of a net.
 type ending struct {
 	becomes string // type of the layer that stands for it; "" for none
 	labels  []int  // the bottoms that are labels
@@ -44,8 +44,8 @@ type ending struct {
 	aside   bool   // the results count only if nothing else that the net is for is made of them
 }
 
-// aPluginsLoss is what a loss that BVLC Caffe does not have means if it says
-// nothing itself, such as the center loss beside a softmax.
+// aPluginsLoss is the ending of a loss that BVLC Caffe does not have and that
+// does not describe itself, such as a center loss beside a softmax.
 var aPluginsLoss = ending{labels: []int{1}, results: []int{0}, aside: true}
 
 // labelSecond are the data layers whose second top is a label.

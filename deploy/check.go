@@ -13,15 +13,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// tolerance is how much an output of the deployed net may differ from the TEST
-// net's, by the largest number in it. Layers that are kept give the same
-// numbers to the last bit. Those that stand for others compute in another
-// order, which moves a result by some 1e-7 for each of some ten such layers,
-// and a mistake moves it by much more.
+// tolerance is the largest difference allowed between an output of the deployed
+// net and that of the TEST net, relative to the largest element. Layers that
+// are kept compute the same values to the last bit. Replacements compute in
+// another order, which moves a result by about 1e-7 for each of some ten such
+// layers; a mistake moves it much more.
 const tolerance = 1e-4
 
-// check builds the deployed net of its own text and weights, and compares what
-// it gives for random data with what the TEST net gives.
+// check builds the deployed net from its own text and weights, and compares its
+// outputs for random data with those of the TEST net.
 func (d *deployer) check(ctx context.Context) error {
 	file, err := prototxt.ParseNet("deploy.prototxt", prototxt.Marshal(d.result.Param))
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *deployer) check(ctx context.Context) error {
 }
 
 // reference returns the TEST net with Input layers of the deployed net's batch
-// size in the place of its data layers. Its labels are zeros.
+// size in place of its data layers. Its labels are zeros.
 func (d *deployer) reference() (*net.Net, error) {
 	param := &caffepb.NetParameter{Name: d.file.Param.Name, ForceBackward: d.file.Param.ForceBackward}
 	for _, l := range net.Filter(d.file.Param, d.opts.State) {
@@ -107,8 +107,8 @@ func (d *deployer) reference() (*net.Net, error) {
 	return n, nil
 }
 
-// probabilitiesOf returns the layer that makes an output, if it is a Softmax or
-// Sigmoid that the TEST net has not.
+// probabilitiesOf returns the layer that computes an output, if it is a Softmax
+// or Sigmoid that the TEST net does not have.
 func (d *deployer) probabilitiesOf(output string) *caffepb.LayerParameter {
 	for _, l := range d.result.Param.Layer {
 		if slices.Contains(l.Top, output) && (l.GetType() == "Softmax" || l.GetType() == "Sigmoid") {
@@ -118,7 +118,7 @@ func (d *deployer) probabilitiesOf(output string) *caffepb.LayerParameter {
 	return nil
 }
 
-// run runs a net and returns what the layers made of the named blobs.
+// run runs a net and returns the values of the named blobs.
 func run(ctx context.Context, n *net.Net, names []string) (map[string][]float32, error) {
 	values := make(map[string][]float32)
 	for i, l := range n.Layers() {
@@ -134,8 +134,8 @@ func run(ctx context.Context, n *net.Net, names []string) (map[string][]float32,
 	return values, nil
 }
 
-// expect computes the output of a Softmax or Sigmoid layer, of the given
-// shape, in float64 and the plainest way.
+// expect computes the output of a Softmax or Sigmoid layer of the given shape
+// in float64, by its definition.
 func expect(l *caffepb.LayerParameter, x []float32, shape []int) []float32 {
 	y := make([]float32, len(x))
 	if l.GetType() == "Sigmoid" {
@@ -169,7 +169,7 @@ func expect(l *caffepb.LayerParameter, x []float32, shape []int) []float32 {
 	return y
 }
 
-// compare checks an output, and keeps the largest difference.
+// compare checks an output and keeps the largest difference.
 func (d *deployer) compare(name string, got, want []float32) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("output %q has %d numbers, in the TEST net it has %d", name, len(got), len(want))

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// choose finds the results, and marks the layers that are needed for them.
+// choose finds the results and marks the layers that they need.
 func (d *deployer) choose() error {
 	d.results, d.needed = make(map[string]bool), make(map[string]bool)
 	for _, n := range d.nodes {
@@ -24,8 +24,8 @@ func (d *deployer) choose() error {
 			d.require([]string{o.Name})
 		}
 	}
-	// Later layers first: what is made of the features of a loss beside the
-	// net needs no features as a result.
+	// Later layers first: a loss beside the net may compare features that other
+	// results already need.
 	for _, n := range slices.Backward(d.nodes) {
 		for _, name := range d.resultsOf(n, true) {
 			if !d.needed[name] {
@@ -48,7 +48,7 @@ func (d *deployer) choose() error {
 }
 
 // resultsOf returns the blobs that the net computes for a layer at its end:
-// those that count in any case, or those that count aside.
+// those that are always results, or those of losses beside the net.
 func (d *deployer) resultsOf(n *node, aside bool) []string {
 	end := n.ending()
 	switch {
@@ -63,7 +63,7 @@ func (d *deployer) resultsOf(n *node, aside bool) []string {
 		}
 		return names
 	case n.role == kept && aside && slices.ContainsFunc(n.param.LossWeight, func(w float32) bool { return w != 0 }):
-		// A loss made of ordinary layers: what it compares is the result.
+		// A loss built from ordinary layers: what it compares is the result.
 		var names []string
 		for _, bottom := range n.param.Bottom {
 			names = append(names, d.unlabelled(bottom)...)
@@ -73,8 +73,7 @@ func (d *deployer) resultsOf(n *node, aside bool) []string {
 	return nil
 }
 
-// ends returns the blobs that none of the layers reads after they were last
-// computed.
+// ends returns the blobs that no layer reads after they were last computed.
 func ends(all []*caffepb.LayerParameter) []string {
 	var names []string
 	for _, l := range all {
@@ -84,8 +83,8 @@ func ends(all []*caffepb.LayerParameter) []string {
 	return names
 }
 
-// unlabelled returns the blob if it is made with weights and without labels,
-// or else those of the blobs that it is made of that are.
+// unlabelled returns the blob if it depends on weights and not on labels;
+// otherwise those of its inputs that do.
 func (d *deployer) unlabelled(name string) []string {
 	return d.unlabelledOf(name, make(map[string]bool))
 }
@@ -111,14 +110,14 @@ func (d *deployer) unlabelledOf(name string, seen map[string]bool) []string {
 	return names
 }
 
-// isMade reports whether a layer that may be deployed makes the blob.
+// isMade reports whether a layer that may be deployed computes the blob.
 func (d *deployer) isMade(name string) bool {
 	return slices.ContainsFunc(d.nodes, func(n *node) bool {
 		return slices.ContainsFunc(n.out, func(l *caffepb.LayerParameter) bool { return slices.Contains(l.Top, name) })
 	})
 }
 
-// require adds results, and marks what is needed for them.
+// require adds results and marks what they need.
 func (d *deployer) require(names []string) {
 	for _, name := range names {
 		d.results[name], d.needed[name] = true, true
@@ -135,8 +134,8 @@ func (d *deployer) require(names []string) {
 	}
 }
 
-// trainLosses makes probabilities of scores that the TEST net ends with, if
-// the file has the loss that says so for phase TRAIN only.
+// trainLosses turns scores at the end of the TEST net into probabilities if the
+// file has their loss for phase TRAIN only.
 func (d *deployer) trainLosses() {
 	state := proto.Clone(d.opts.State).(*caffepb.NetState)
 	state.Phase = caffepb.Phase_TRAIN.Enum()
@@ -158,8 +157,8 @@ func (d *deployer) trainLosses() {
 	}
 }
 
-// reads reports whether a layer of the deployed net reads a blob, and does not
-// compute in place.
+// reads reports whether a layer of the deployed net reads a blob and does not
+// work in place.
 func (d *deployer) reads(name string) bool {
 	for _, n := range d.nodes {
 		for i, l := range n.out {
@@ -171,7 +170,7 @@ func (d *deployer) reads(name string) bool {
 	return false
 }
 
-// refuse returns an error for all layers that cannot be in a deployed net.
+// refuse returns an error for the layers that cannot be in a deployed net.
 func (d *deployer) refuse() error {
 	var errs prototxt.ErrorList
 	for _, n := range d.nodes {
@@ -216,8 +215,8 @@ func (d *deployer) resultNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(d.results)), ", ")
 }
 
-// rename gives blobs that the deployed net has in addition, such as "prob",
-// other names if the net has blobs or layers of these names.
+// rename gives new blobs of the deployed net, such as "prob", other names if
+// the net already uses these names.
 func (d *deployer) rename() {
 	type added struct {
 		n *node

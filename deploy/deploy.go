@@ -1,12 +1,12 @@
-// Package deploy makes the net that is used of the net that is trained. What
-// Caffe's users do by hand in a deploy.prototxt, it does with the TEST net of
-// a file and its weights: data layers become an Input layer, losses become the
-// probabilities or leave, and labels are not needed any more. The result has
-// layers of BVLC Caffe alone, so that stock Caffe and what imports its models
-// load it; plugins bring what stands for their layers (layers.Deployer).
+// Package deploy turns a trained net into one for inference. It does what
+// Caffe's users do by hand in a deploy.prototxt, with the TEST net of a file
+// and its weights: data layers become Input layers, losses become probabilities
+// or are dropped, and labels are no longer needed. The result uses only layers
+// of BVLC Caffe, so stock Caffe and programs that import its models can load
+// it. Plugins supply the replacements of their layers (layers.Deployer).
 //
-// Before a net is handed out it is built from its own text with its own
-// weights, and must give for random data what the TEST net gives.
+// Before New returns a net, it builds it from its own text and weights; for
+// random data the outputs must equal those of the TEST net.
 package deploy
 
 import (
@@ -22,18 +22,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Options say how a net is deployed. The zero value is for a net whose data
+// Options control how a net is deployed. The zero value is for a net whose data
 // can be read.
 type Options struct {
-	// State chooses the layers. Its phase must be TEST; nil is phase TEST alone.
+	// State selects the layers. Its phase must be TEST; nil is phase TEST
+	// alone.
 	State *caffepb.NetState
 
 	// Shape is channels, height and width of the data as they leave the data
-	// layer. Nil asks the layer, whose source must then be there.
+	// layer. If it is nil, the layer is asked, which needs its source.
 	Shape []int
 
-	// Batch is the size of axis 0 of the inputs. With 0 it is 1 where data are
-	// read from outside, and Input and DummyData layers keep theirs.
+	// Batch is the size of axis 0 of the inputs. If it is 0, inputs for data
+	// that are read from outside have size 1, and Input and DummyData layers
+	// keep theirs.
 	Batch int
 
 	Workers *parallel.Pool // the threads; nil is one
@@ -47,30 +49,30 @@ type Net struct {
 	Inputs  []Input
 	Outputs []string // the blobs that no layer reads, in alphabetical order
 
-	// LeftOut has the layers of the TEST net that are not in the deployed one,
-	// and Replaced those in whose place others are.
+	// LeftOut lists the layers of the TEST net that the deployed net lacks, and
+	// Replaced those that others replace.
 	LeftOut, Replaced []string
 
-	// Notes are for the user: what is not as it seems.
+	// Notes tell the user what may surprise.
 	Notes []string
 
 	// Difference is the largest difference between an output and that of the
-	// TEST net, for random data, by the largest number in that output.
+	// TEST net for random data, relative to the largest element of that output.
 	Difference float64
 }
 
-// An Input is a blob that the user of a deployed net fills.
+// An Input is a blob that the user of a deployed net sets.
 type Input struct {
 	Name  string
 	Shape []int
 
-	// Preparation says what the data layer did with the data, which its user
+	// Preparation describes what the data layer did to the data, which the user
 	// has to do now; "" for nothing.
 	Preparation string
 }
 
-// A ShapeError says that the shape of the data is not known. Options.Shape
-// does without the data.
+// A ShapeError reports that the shape of the data is unknown. Setting
+// Options.Shape avoids it.
 type ShapeError struct{ Err error }
 
 // Error says what was missing.
@@ -81,8 +83,8 @@ func (e *ShapeError) Error() string {
 // Unwrap returns the cause.
 func (e *ShapeError) Unwrap() error { return e.Err }
 
-// New deploys the net of a file. weightsFile is the name of the weights in
-// errors. The file and the weights are not changed.
+// New deploys the net of a file. Errors name the weights weightsFile. It
+// changes neither the file nor the weights.
 func New(ctx context.Context, file *prototxt.Net, weights *caffepb.NetParameter, weightsFile string, opts Options) (*Net, error) {
 	if opts.State == nil {
 		opts.State = &caffepb.NetState{Phase: caffepb.Phase_TEST.Enum()}
@@ -118,7 +120,7 @@ func New(ctx context.Context, file *prototxt.Net, weights *caffepb.NetParameter,
 	return d.result, nil
 }
 
-// A deployer is what is known while a net is deployed.
+// A deployer holds the state of New.
 type deployer struct {
 	file        *prototxt.Net
 	weights     *caffepb.NetParameter
@@ -130,7 +132,7 @@ type deployer struct {
 	net   *net.Net // the TEST net, with its weights and made-up data
 	nodes []*node  // its layers
 
-	// By names of blobs. A blob that is computed in place has one name.
+	// By the names of blobs. A blob that is computed in place has one name.
 	weighted map[string]bool // trained weights have gone into it
 	labels   map[string]bool // tops of data layers that are labels
 	labelled map[string]bool // labels have gone into it
@@ -138,8 +140,7 @@ type deployer struct {
 	needed   map[string]bool // what is needed for the results
 }
 
-// A node is a layer of the TEST net, and what stands for it in the deployed
-// net.
+// A node is a layer of the TEST net with its replacement in the deployed net.
 type node struct {
 	param *caffepb.LayerParameter // as in the file
 	layer *net.Layer
@@ -159,7 +160,7 @@ const (
 	dataRole             // an Input layer will stand for it
 )
 
-// probe builds the TEST net with made-up data, and loads the weights.
+// probe builds the TEST net with synthetic data and loads the weights.
 func (d *deployer) probe() error {
 	own := &prototxt.Net{File: d.file.File, Param: proto.Clone(d.file.Param).(*caffepb.NetParameter), Positions: d.file.Positions}
 	own.Positions.Copied(d.file.Param, own.Param)
@@ -188,8 +189,8 @@ func (d *deployer) probe() error {
 	return err
 }
 
-// build makes the TEST net. Where the shape of the data is not known, it is
-// guessed from the options of the data layer.
+// build builds the TEST net. If the shape of the data is unknown, it is guessed
+// from the options of the data layer.
 func (d *deployer) build() error {
 	opts := net.Options{
 		State:     d.opts.State,
@@ -234,8 +235,8 @@ func (d *deployer) collect() error {
 		d.file.File, d.opts.Shape)
 }
 
-// next returns the first of the built layers that was made of param, and takes
-// it and those before it, which are splits that the net has added, away.
+// next removes and returns the first of the built layers that comes from param,
+// with the splits before it, which the net has added.
 func next(built *[]*net.Layer, param *caffepb.LayerParameter) *net.Layer {
 	for {
 		l := (*built)[0]
@@ -246,7 +247,7 @@ func next(built *[]*net.Layer, param *caffepb.LayerParameter) *net.Layer {
 	}
 }
 
-// title is how messages name a layer.
+// title returns how messages name a layer.
 func title(l *caffepb.LayerParameter) string { return fmt.Sprintf("%s (%s)", l.GetName(), l.GetType()) }
 
 func (d *deployer) errorAt(l *caffepb.LayerParameter, field string, index int, format string, args ...any) *prototxt.Error {
@@ -261,8 +262,8 @@ func (d *deployer) note(format string, args ...any) {
 	d.result.Notes = append(d.result.Notes, fmt.Sprintf(format, args...))
 }
 
-// weightsThere checks that the file of weights has those of every layer that
-// has some: a layer without would have what its filler makes.
+// weightsThere checks that the file has weights for every layer with weights; a
+// layer without would keep those of its filler.
 func (d *deployer) weightsThere() error {
 	have := make(map[string]bool)
 	for _, l := range d.weights.Layer {

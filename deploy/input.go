@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// shapeInputs gives the Input layers of the file the batch size, and those
-// without a shape the shape that the options have.
+// shapeInputs sets the batch size of the file's Input layers, and the shape of
+// those without one to that of the options.
 func (d *deployer) shapeInputs() error {
 	for _, l := range d.file.Param.Layer {
 		if l.GetType() != "Input" {
@@ -49,9 +49,9 @@ func protoShape(shape []int) *caffepb.BlobShape {
 	return p
 }
 
-// shapeOf guesses the shape of a data layer's data from its options, without
-// its source: crop_size or new_height, and the number of channels of the mean,
-// or whether the images have colours. It returns nil if they do not say.
+// shapeOf derives the shape of a data layer's data from its options, without
+// its source: from crop_size or new_height, and from the channels of the mean
+// or is_color. It returns nil if they do not determine it.
 func shapeOf(l *caffepb.LayerParameter) []int {
 	var channels int
 	h, w := int(l.GetTransformParam().GetCropSize()), int(l.GetTransformParam().GetCropSize())
@@ -84,8 +84,8 @@ func shapeOf(l *caffepb.LayerParameter) []int {
 	return []int{channels, h, w}
 }
 
-// meanChannels returns the number of channels of a mean image, which has the
-// sizes 1, channels, height and width or, in newer files, those but the first.
+// meanChannels returns the number of channels of a mean image, whose shape is
+// 1, channels, height, width or, in newer files, without the 1.
 func meanChannels(b *caffepb.BlobProto) int {
 	if b.Shape == nil {
 		return int(b.GetChannels())
@@ -110,8 +110,8 @@ func (d *deployer) shapes(n *node) [][]int {
 	return shapes
 }
 
-// input returns the Input layer that stands for a data layer, with the tops
-// that the deployed net needs, or nil if it needs none.
+// input returns the Input layer that replaces a data layer, with the tops that
+// the deployed net needs, or nil if it needs none.
 func (d *deployer) input(n *node) *caffepb.LayerParameter {
 	l := &caffepb.LayerParameter{Name: n.param.Name, Type: proto.String("Input"), InputParam: new(caffepb.InputParameter)}
 	for j, shape := range d.shapes(n) {
@@ -134,8 +134,8 @@ func (d *deployer) input(n *node) *caffepb.LayerParameter {
 	return l
 }
 
-// preparation says in words what a data layer did to the data in phase TEST,
-// in the order in which it did it.
+// preparation describes what a data layer does to the data in phase TEST, in
+// order.
 func preparation(l *caffepb.LayerParameter) string {
 	var steps []string
 	if p := l.GetImageDataParam(); p.GetNewHeight() > 0 {

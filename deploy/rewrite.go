@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// isData reports whether a layer brings data into the net.
+// isData reports whether a layer feeds data into the net.
 func isData(l *net.Layer) bool { return l.Info.Group == "data" && len(l.BottomNames) == 0 }
 
 // readsAhead reports whether a data layer takes its data from outside of the
@@ -19,8 +19,8 @@ func (n *node) readsAhead() bool {
 	return t != "Input" && t != "DummyData"
 }
 
-// rewrite finds what stands for each layer. What is not needed in the end may
-// be of any type.
+// rewrite finds the replacement of each layer. Layers that turn out not to be
+// needed may be of any type.
 func (d *deployer) rewrite() error {
 	for _, n := range d.nodes {
 		if err := d.rewriteNode(n); err != nil {
@@ -62,8 +62,8 @@ func (d *deployer) rewriteNode(n *node) error {
 	return nil
 }
 
-// becomes puts a layer that makes probabilities in the place of a loss, unless
-// the net has such a layer already.
+// becomes replaces a loss by a layer that computes probabilities, unless the
+// net already has such a layer.
 func (d *deployer) becomes(n *node, typ string) {
 	n.role = replaced
 	for _, other := range d.nodes {
@@ -76,8 +76,8 @@ func (d *deployer) becomes(n *node, typ string) {
 	n.out = []*caffepb.LayerParameter{probabilities(n.param, typ)}
 }
 
-// probabilities returns the layer that makes probabilities of the scores of a
-// loss. If the loss has named them, they keep that name.
+// probabilities returns the layer that turns the scores of a loss into
+// probabilities. If the loss names them, they keep that name.
 func probabilities(loss *caffepb.LayerParameter, typ string) *caffepb.LayerParameter {
 	name := "prob"
 	if len(loss.Top) > 1 {
@@ -95,7 +95,7 @@ func probabilities(loss *caffepb.LayerParameter, typ string) *caffepb.LayerParam
 	return l
 }
 
-// trace finds where weights and labels have gone.
+// trace finds which blobs depend on weights and on labels.
 func (d *deployer) trace() {
 	d.weighted, d.labels, d.labelled = make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	read := make(map[string]bool) // by layers that are no endings
@@ -114,8 +114,8 @@ func (d *deployer) trace() {
 	}
 	for _, n := range d.nodes {
 		for _, i := range n.ending().labels {
-			// What other layers read as well is no mere label: the input of an
-			// autoencoder is what its output is compared with.
+			// A blob that other layers read as well is not just a label: an
+			// autoencoder's input is what its output is compared with.
 			if name := n.bottom(i); d.isInput(name) && !read[name] {
 				d.labels[name] = true
 			}
@@ -149,7 +149,7 @@ func (d *deployer) traceWeights(n *node) {
 	}
 }
 
-// ending returns what a layer means at the end of the net.
+// ending returns what becomes of a layer at the end of the net.
 func (n *node) ending() ending {
 	if end, ok := endings[n.param.GetType()]; ok {
 		return end
@@ -160,7 +160,7 @@ func (n *node) ending() ending {
 	return ending{}
 }
 
-// bottom returns the name of a bottom, or "" if the layer has it not.
+// bottom returns the name of a bottom, or "" if the layer does not have it.
 func (n *node) bottom(i int) string {
 	if i < len(n.param.Bottom) {
 		return n.param.Bottom[i]

@@ -11,9 +11,9 @@ import (
 )
 
 // NameScores returns the file with a name for the scores of every loss that
-// has a classifier in it (layers.Scorer) and no name for them yet, so that a
-// net made of it has them as a blob. n is the net of the file in that state.
-// Without such a loss it is the file itself.
+// contains a classifier (layers.Scorer) and does not name them, so that a net
+// made from it has them as a blob. n is the net of the file in that state.
+// Without such a loss NameScores returns file itself.
 func NameScores(file *prototxt.Net, n *net.Net, state *caffepb.NetState) *prototxt.Net {
 	named := file
 	built := n.Layers()
@@ -46,7 +46,7 @@ func NameScores(file *prototxt.Net, n *net.Net, state *caffepb.NetState) *protot
 	return named
 }
 
-// freeName returns a name like the wanted one that no blob has.
+// freeName returns a name like the wanted one that no blob uses.
 func freeName(p *caffepb.NetParameter, wanted string) string {
 	for slices.ContainsFunc(p.Layer, func(l *caffepb.LayerParameter) bool { return slices.Contains(l.Top, wanted) }) {
 		wanted += "_"

@@ -18,7 +18,7 @@ func Files(dir string) (model, weights string) {
 	return filepath.Join(dir, "deploy.prototxt"), filepath.Join(dir, "deploy.caffemodel")
 }
 
-// CheckTarget fails if a file that Write would write is there, unless force is
+// CheckTarget fails if a file that Write would write exists, unless force is
 // set.
 func CheckTarget(dir string, force bool) error {
 	model, weights := Files(dir)
@@ -34,9 +34,9 @@ func CheckTarget(dir string, force bool) error {
 }
 
 // Write writes deploy.prototxt and deploy.caffemodel to a folder, which it
-// makes if it is not there. The text begins with the given lines as comments.
-// Unless force is set, it fails if one of the files is there. Each file is
-// whole or as it was before; the model is written last.
+// creates if necessary. The text begins with the given lines as comments.
+// Unless force is set, it fails if one of the files exists. If it fails,
+// existing files stay as they were; the model is written last.
 func (n *Net) Write(dir string, comment []string, force bool) (paths []string, err error) {
 	if err := CheckTarget(dir, force); err != nil {
 		return nil, err
