@@ -1,10 +1,11 @@
 package gocaffecmd
 
 import (
+	"context"
 	"fmt"
-	"os"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/internal/readfile"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -170,7 +171,7 @@ func (e *flagFiles) expand(args []string, from string) error {
 
 // flagLines returns the lines of a flag file that are not empty or comments.
 func flagLines(path string) ([]string, error) {
-	text, err := os.ReadFile(path)
+	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}

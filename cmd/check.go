@@ -1,13 +1,14 @@
 package gocaffecmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
@@ -48,18 +49,18 @@ without the flag the shapes of the net are not checked, and a note says so.`,
 
 // checkFile checks a net, or a solver and its nets.
 func (a *app) checkFile(path string, f *netFlags, shape []int) error {
-	text, err := os.ReadFile(path)
+	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return err
 	}
 	if prototxt.KindOf(text) == prototxt.KindSolver {
-		file, err := prototxt.ReadSolver(path)
+		file, err := prototxt.LoadSolver(path, text)
 		if err != nil {
 			return err
 		}
 		return a.checkSolver(file, f, shape)
 	}
-	file, err := net.Read(path)
+	file, err := net.Parse(path, text)
 	if err != nil {
 		return err
 	}

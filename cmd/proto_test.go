@@ -39,7 +39,7 @@ layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" relu_param { ceilin
 		{"no proto again", []string{"check", net}, 1, `unknown field "ceiling" of ReLUParameter`},
 		{"layer, no proto", []string{"check", warp}, 1, warp + `:1:49: layer "warp": unknown field "warp_param" of LayerParameter`},
 		{"layer", []string{"check", "--proto", fork, warp}, 1, warp + `:1:28: layer "warp": gocaffe has no layer type "Qwertz" (`},
-		{"absent", []string{"check", "--proto", fork + "x", net}, 1, "gocaffe: --proto: open "},
+		{"absent", []string{"check", "--proto", fork + "x", net}, 1, `gocaffe: --proto: "`},
 		{"no .proto file", []string{"check", "--proto", net, net}, 1, "gocaffe: --proto: " + net + ":1:1: "},
 	} {
 		code, _, stderr := run(tt.args...)

@@ -58,7 +58,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		return err
 	}
 	defer signals.stop()
-	file, err := prototxt.ReadSolver(f.solver)
+	file, err := prototxt.ReadSolverContext(signals.stopped, f.solver)
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,9 @@ type signals struct {
 	finished chan struct{}
 	stopping atomic.Bool
 	snapshot atomic.Bool
+
+	stopped context.Context // done when a signal says stop
+	stopNow context.CancelCauseFunc
 }
 
 func newSignals(sigint, sighup string) (*signals, error) {
@@ -157,6 +160,7 @@ func newSignals(sigint, sighup string) (*signals, error) {
 		}
 	}
 	s := &signals{channel: make(chan os.Signal, 8), finished: make(chan struct{})}
+	s.stopped, s.stopNow = context.WithCancelCause(context.Background())
 	effects[syscall.SIGTERM], effects[syscall.SIGPIPE] = effects[os.Interrupt], effects[os.Interrupt]
 	signal.Notify(s.channel, os.Interrupt, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
@@ -165,6 +169,7 @@ func newSignals(sigint, sighup string) (*signals, error) {
 			switch effects[sig] {
 			case "stop":
 				s.stopping.Store(true)
+				s.stopNow(fmt.Errorf("ended by the signal %v", sig))
 			case "snapshot":
 				s.snapshot.Store(true)
 			}
@@ -189,4 +194,5 @@ func (s *signals) stop() {
 	signal.Stop(s.channel)
 	close(s.channel)
 	<-s.finished
+	s.stopNow(nil)
 }

@@ -222,6 +222,10 @@ func TestWeightsRefuses(t *testing.T) {
 	if err := os.WriteFile("text.npz", []byte("text"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var odd bytes.Buffer
 	w := npy.NewWriter(&odd)
 	if err := w.Write("weights", npy.Array{Shape: []int{1}, Data: []float32{1}}); err != nil {
@@ -237,7 +241,7 @@ func TestWeightsRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"absent.caffemodel"}, "open absent.caffemodel: no such file or directory"},
+		{[]string{"absent.caffemodel"}, `"absent.caffemodel": no such file (working directory ` + wd + ")"},
 		{[]string{"text.npz"}, "text.npz: not a .npz file or a damaged one: zip: not a valid zip file"},
 		{[]string{"odd.npz"}, `odd.npz: array "weights": want a name such as conv1.0, of a layer and the number of the blob`},
 		{[]string{"x.caffemodel", "--to", "y.h5"}, "--to y.h5: want a name that ends in .npz or .caffemodel"},

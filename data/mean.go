@@ -3,9 +3,9 @@ package data
 import (
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -17,7 +17,7 @@ type Mean struct {
 
 // ReadMean reads a mean file, a serialized BlobProto with one image.
 func ReadMean(path string) (*Mean, error) {
-	file, err := os.ReadFile(path)
+	file, err := readfile.All(path, math.MaxInt32)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package data
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -67,7 +69,7 @@ func TestReadMean(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", test.p, err, fmt.Sprint(file, ": ", test.want))
 		}
 	}
-	if _, err := ReadMean(file + "x"); !os.IsNotExist(err) {
+	if _, err := ReadMean(file + "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent: %v", err)
 	}
 }

@@ -9,8 +9,15 @@ import (
 // Read is prototxt.ReadNet, except that a file with errors is also searched
 // for layer types that nobody has registered: one reading finds both, the
 // unknown fields and the unknown types.
-func Read(path string) (*prototxt.Net, error) {
-	file, err := prototxt.ReadNet(path)
+func Read(path string) (*prototxt.Net, error) { return checkRead(prototxt.ReadNet(path)) }
+
+// Parse is Read for text that is at hand; file is its name in messages.
+func Parse(file string, text []byte) (*prototxt.Net, error) {
+	return checkRead(prototxt.ParseNet(file, text))
+}
+
+// checkRead searches a net that was read with an error for unknown layer types.
+func checkRead(file *prototxt.Net, err error) (*prototxt.Net, error) {
 	var list prototxt.ErrorList
 	if file == nil || !errors.As(err, &list) {
 		return file, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // maxBinary is the size of the largest message that protobuf knows.
@@ -55,28 +55,12 @@ func ReadBlobProto(path string) (*caffepb.BlobProto, error) {
 // ReadBinary reads a file in protobuf's binary form into m. The error says what
 // is wrong with a broken file, and what the file is if it is of another kind.
 func ReadBinary(path string, m proto.Message) error {
-	f, err := os.Open(path)
+	b, err := readfile.All(path, maxBinary)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	switch {
-	case info.IsDir():
-		return fmt.Errorf("%s: is a folder, want %s", path, kindOf(m))
-	case info.Size() > maxBinary:
-		return fmt.Errorf("%s: %d bytes, protobuf files have at most %d", path, info.Size(), maxBinary)
-	}
-	var b bytes.Buffer
-	b.Grow(int(info.Size()) + bytes.MinRead) // what ReadFrom wants free at the end
-	if _, err := b.ReadFrom(io.LimitReader(f, maxBinary)); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := unmarshal(b.Bytes(), m); err != nil {
-		return fmt.Errorf("%s: %d bytes, %w", path, b.Len(), err)
+	if err := unmarshal(b, m); err != nil {
+		return fmt.Errorf("%s: %d bytes, %w", path, len(b), err)
 	}
 	return nil
 }
@@ -302,7 +286,7 @@ func WriteBinarySum(path string, m proto.Message) (sum [sha256.Size]byte, err er
 
 // FileSum returns the SHA-256 sum of a file.
 func FileSum(path string) (sum [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
+	f, _, err := readfile.Open(path)
 	if err != nil {
 		return sum, err
 	}

@@ -118,7 +118,7 @@ func TestReadBinaryErrors(t *testing.T) {
 	if err := ReadBinary(filepath.Join(t.TempDir(), "absent"), new(caffepb.NetParameter)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent: %v", err)
 	}
-	if err := ReadBinary(t.TempDir(), new(caffepb.NetParameter)); err == nil || !strings.HasSuffix(err.Error(), ": is a folder, want a net in binary form (.caffemodel)") {
+	if err := ReadBinary(t.TempDir(), new(caffepb.NetParameter)); err == nil || !strings.HasSuffix(err.Error(), " is a folder, want a regular file") {
 		t.Errorf("folder: %v", err)
 	}
 }

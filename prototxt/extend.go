@@ -1,9 +1,9 @@
 package prototxt
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +17,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/near"
 	"github.com/gocaffe/gocaffe/internal/protofile"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // A LayerField is a field of LayerParameter that caffe.proto does not have.
@@ -94,7 +95,7 @@ func AddLayerField(f LayerField) error {
 // here. A field whose number is taken gets another, as weights are found by
 // name anyway. Done undoes it.
 func UseProto(path string) (done func(), err error) {
-	text, err := os.ReadFile(path)
+	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,16 +1,17 @@
 package prototxt
 
 import (
-	"os"
+	"context"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // ReadNet reads a net file and brings it to the present form. If the text has
 // errors, the net is returned too, as far as it could be read, so that more
 // can be found wrong with it in the same run; nothing else should use it.
 func ReadNet(path string) (*Net, error) {
-	text, err := os.ReadFile(path)
+	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +35,21 @@ func ParseNet(file string, text []byte) (*Net, error) {
 // ReadSolver reads a solver file, brings it to the present form, and completes
 // its snapshot_prefix.
 func ReadSolver(path string) (*Solver, error) {
-	text, err := os.ReadFile(path)
+	return ReadSolverContext(context.Background(), path)
+}
+
+// ReadSolverContext is ReadSolver for a path that may be a pipe: it ends when ctx is
+// done.
+func ReadSolverContext(ctx context.Context, path string) (*Solver, error) {
+	text, err := readfile.Text(ctx, path)
 	if err != nil {
 		return nil, err
 	}
+	return LoadSolver(path, text)
+}
+
+// LoadSolver is ReadSolver for the text of the file path.
+func LoadSolver(path string, text []byte) (*Solver, error) {
 	s, err := ParseSolver(path, text)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +13,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/readfile"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -104,7 +105,7 @@ func readState(path string) (*caffepb.SolverState, error) {
 	if strings.HasSuffix(path, ".h5") {
 		return nil, fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := readfile.All(path, math.MaxInt32)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}

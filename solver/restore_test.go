@@ -77,7 +77,7 @@ func TestRestoreErrors(t *testing.T) {
 		{change("shape", func(m *caffepb.SolverState) { m.History[0].Shape.Dim = []int64{7} }), `history blob 0 has shape [7], want [1 1], the shape of weights 0 of layer "ip"`},
 		{change("count", func(m *caffepb.SolverState) { m.History[0].Data = nil }), "needs 1 numbers, it has 0"},
 		{change("negative", func(m *caffepb.SolverState) { m.Iter = proto.Int32(-1) }), "not a .solverstate file"},
-		{change("gone", func(m *caffepb.SolverState) { m.LearnedNet = proto.String("gone.caffemodel") }), "weights of the snapshot: open gone.caffemodel"},
+		{change("gone", func(m *caffepb.SolverState) { m.LearnedNet = proto.String("gone.caffemodel") }), "weights of the snapshot: \"gone.caffemodel\": no such file (working directory "},
 		{change("damaged", func(m *caffepb.SolverState) {
 			m.LearnedNet = proto.String(write("half.caffemodel", weights[:len(weights)-1]))
 		}), "half.caffemodel"},

@@ -91,14 +91,14 @@ func TestErrors(t *testing.T) {
 			`solver.prototxt:3:18: cannot write to snapshot_prefix "/nowhere/at/all/snap": no such file or directory`},
 		{good + `snapshot: 1` + netParam, `snapshot_prefix is not set`},
 		{good, `solver.prototxt:1:1: no train net: one of net, net_param, train_net, train_net_param must be set`},
-		{good + `net: "absent.prototxt"`, `solver.prototxt:3:6: net: open absent.prototxt: no such file`},
+		{good + `net: "absent.prototxt"`, `solver.prototxt:3:6: net: "absent.prototxt": no such file (working directory `},
 		{good + `net: "absent.prototxt"` + netParam, `net_param and net both describe a train net`},
 		{good + `test_iter: 1` + netParam, `test_interval is 0, want 1 or more because there are test nets`},
 		{good + `test_net: "absent.prototxt"` + netParam, `test_iter has 0 values for 1 test nets, want one each`},
 		{good + `test_iter: 1 test_interval: 1 test_state { stage: "a" } test_state { stage: "b" }` + netParam,
 			`solver.prototxt:3:31: test_state has 2 values for 1 test nets, want none or one each`},
 		{good + `test_iter: -1 test_interval: 1` + netParam, `solver.prototxt:3:12: test_iter is -1, want 0 or more`},
-		{good + `weights: "absent.caffemodel"` + netParam, `solver.prototxt:3:10: weights: open absent.caffemodel: no such file`},
+		{good + `weights: "absent.caffemodel"` + netParam, `solver.prototxt:3:10: weights: "absent.caffemodel": no such file (working directory `},
 	} {
 		_, err := solver.New(parse(t, tt.text), solver.Options{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {

@@ -150,7 +150,7 @@ func TestLayerStateErrors(t *testing.T) {
 		{func(m *caffepb.SolverState) { m.LayerState[0].State = nil }, `the state of layer "count": 0 bytes, want 4`, 5},
 		{func(m *caffepb.SolverState) { m.LayerState[0].Type = proto.String("Other") },
 			`the state of layer "count" is for type Other, the layer has type Counting`, 5},
-		{func(m *caffepb.SolverState) { m.LearnedNet = proto.String("gone.caffemodel") }, "weights of the snapshot: open gone.caffemodel", 5},
+		{func(m *caffepb.SolverState) { m.LearnedNet = proto.String("gone.caffemodel") }, "weights of the snapshot: \"gone.caffemodel\": no such file (working directory ", 5},
 		{func(m *caffepb.SolverState) { m.LayerState = nil }, "", 5}, // Caffe's own
 		{func(m *caffepb.SolverState) {}, "", 3},
 	} {

@@ -160,7 +160,7 @@ func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out 
 	defer files.Close()
 	var items [2][]imagelist.Item
 	for i, list := range lists {
-		if items[i], err = imagelist.Read(list); err != nil {
+		if items[i], err = imagelist.Read(ctx, list); err != nil {
 			return err
 		}
 		j.total += len(items[i])

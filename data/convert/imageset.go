@@ -58,7 +58,7 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 	if err := j.checkTargets(filepath.Dir(out), filepath.Base(out)); err != nil {
 		return 0, 0, err
 	}
-	items, err := imagelist.Read(list)
+	items, err := imagelist.Read(ctx, list)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -11,7 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // maxItem is the limit of the size of an item, so that a damaged file cannot
@@ -33,7 +34,7 @@ type Reader struct {
 
 // Open opens an IDX file, which may be gzipped.
 func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
+	f, _, err := readfile.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // Files are files that can be read by name, from several goroutines.
@@ -49,35 +51,12 @@ func (Folder) Close() error { return nil }
 
 // ReadFile reads a file into buf, which grows as needed.
 func ReadFile(name string, buf []byte) ([]byte, error) {
-	// Opening a pipe would wait for a writer.
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return buf, fmt.Errorf("%s is not a regular file", name)
-	}
-	f, err := os.Open(name)
+	f, size, err := readfile.Open(name)
 	if err != nil {
 		return buf, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return buf, err
-	}
-	return fill(f, info.Size(), buf, name)
-}
-
-// fill reads n bytes.
-func fill(r io.Reader, n int64, buf []byte, name string) ([]byte, error) {
-	if int64(int(n)) != n {
-		return buf, fmt.Errorf("%s is too large: %d bytes", name, n)
-	}
-	if int64(cap(buf)) < n {
-		buf = make([]byte, n)
-	}
-	buf = buf[:n]
-	if _, err := io.ReadFull(r, buf); err != nil {
-		return buf, fmt.Errorf("%s: %w", name, err)
-	}
-	return buf, nil
+	return readfile.Fill(f, name, size, buf)
 }
 
 // archive is an uncompressed tar file with the positions of the files in it.
@@ -91,7 +70,7 @@ type archive struct {
 type entry struct{ offset, size int64 }
 
 func openArchive(ctx context.Context, name, scratch string) (_ Files, err error) {
-	f, err := os.Open(name)
+	f, _, err := readfile.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +205,7 @@ func (a *archive) ReadFile(name string, buf []byte) ([]byte, error) {
 	if e.size > info.Size()-e.offset {
 		return buf, fmt.Errorf("%s: the archive ends within %s, which has %d bytes: is it cut short?", a.name, name, e.size)
 	}
-	return fill(io.NewSectionReader(a.file, e.offset, e.size), e.size, buf, name)
+	return readfile.Fill(io.NewSectionReader(a.file, e.offset, e.size), name, e.size, buf)
 }
 
 // Close closes the archive and removes the temporary file.

@@ -4,13 +4,19 @@ package imagelist
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
+
+// maxPipe is the number of bytes that are read of a list that comes from a pipe. All
+// of ImageNet has 50 MB.
+const maxPipe = 64 << 20
 
 // An Item is a line of a list.
 type Item struct {
@@ -44,9 +50,10 @@ func (it *Item) Explain(err error) error {
 // contain spaces.
 //
 // Differs from Caffe: a label that is not a number is an error, not 0. Spaces at
-// the end of a line and empty lines are ignored.
-func Read(name string) ([]Item, error) {
-	f, err := os.Open(name)
+// the end of a line and empty lines are ignored. The list may come from a pipe; Read
+// ends when ctx is done.
+func Read(ctx context.Context, name string) ([]Item, error) {
+	f, _, err := readfile.Stream(ctx, name, maxPipe)
 	if err != nil {
 		return nil, err
 	}

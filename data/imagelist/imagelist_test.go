@@ -20,7 +20,7 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(name)
+	got, err := Read(t.Context(), name)
 	want := []Item{{"a.png", 3, 1}, {"my photos/b c.jpg", -1, 2}, {"last.png", 2147483647, 5}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, error %v, want %v", got, err, want)
@@ -36,11 +36,11 @@ func TestRead(t *testing.T) {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Read(name); err == nil || !strings.HasPrefix(err.Error(), name+want) {
+		if _, err := Read(t.Context(), name); err == nil || !strings.HasPrefix(err.Error(), name+want) {
 			t.Errorf("%.20q: got %.200v, want %s%s", text, err, name, want)
 		}
 	}
-	if _, err := Read(name + "x"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Read(t.Context(), name+"x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent: %v", err)
 	}
 }
@@ -200,19 +200,6 @@ func TestArchiveEnd(t *testing.T) {
 		}
 		if (err == nil) != (test.want == "") || err != nil && (!strings.HasPrefix(err.Error(), file) || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, test.want)
-		}
-	}
-}
-
-// TestNoFile reads what is not a file with an end.
-func TestNoFile(t *testing.T) {
-	names := []string{t.TempDir()}
-	if _, err := os.Stat("/dev/zero"); err == nil {
-		names = append(names, "/dev/zero")
-	}
-	for _, name := range append(names, pipes(t)...) {
-		if _, err := ReadFile(name, nil); err == nil || err.Error() != name+" is not a regular file" {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestOpenAbsent(t *testing.T) {
 		"examples/train_lmdb": `"examples/train_lmdb": there is no file ` + wd + "/examples/train_lmdb (working directory " + wd + ")",
 		"empty":               `"empty": there is no file ` + wd + "/empty/data.mdb (working directory " + wd + ")",
 		"/no/such/db":         `"/no/such/db": there is no file /no/such/db`,
-		"empty/folder":        "not a regular file",
+		"empty/folder":        "empty/folder/data.mdb is a folder, want a regular file",
 	} {
 		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Open(%q): got %v, want one line with %s", path, err, want)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sort"
 	"sync"
+
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // A DB is a database opened for reading. Its methods may be called from several
@@ -47,16 +49,11 @@ func Open(path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, size, err := readfile.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return newDB(name, f, info.Size(), f.Close)
+	return newDB(name, f, size, f.Close)
 }
 
 // newDB returns the database in a file, which it closes when it fails.
@@ -94,8 +91,6 @@ func find(path string) (string, error) {
 		return "", absentError{fmt.Errorf("no LMDB database at %q: there is no file %s (working directory %s)", path, filepath.Join(wd, name), wd)}
 	case err != nil:
 		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is not a regular file", name)
 	}
 	return name, nil
 }

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // A Writer writes a .npz file array by array.
@@ -57,15 +58,15 @@ type Named struct {
 // ReadFile reads the arrays of a .npz file, in the order of the file, as Read
 // reads one.
 func ReadFile(path string) ([]Named, error) {
-	archive, err := zip.OpenReader(path)
+	f, size, err := readfile.Open(path)
 	if err != nil {
-		var pathError *os.PathError
-		if errors.As(err, &pathError) {
-			return nil, err
-		}
+		return nil, err
+	}
+	defer f.Close()
+	archive, err := zip.NewReader(f, size)
+	if err != nil {
 		return nil, fmt.Errorf("%s: not a .npz file or a damaged one: %w", path, err)
 	}
-	defer archive.Close()
 	var arrays []Named
 	for _, f := range archive.File {
 		name, ok := strings.CutSuffix(f.Name, ".npy")

@@ -157,7 +157,7 @@ func TestDataErrors(t *testing.T) {
 		{1, "the database " + empty + " has no records", fmt.Sprintf("data_param { source: %q batch_size: 4 backend: LMDB }", empty)},
 		{1, `record 0, key "00000000": the image is 6 x 8 (height x width), less than crop_size 9`, fmt.Sprintf("data_param { source: %q batch_size: 4 backend: LMDB } transform_param { crop_size: 9 }", db)},
 		{2, "mean_file and mean_value cannot both be set", "data_param { source: 'x' batch_size: 4 backend: LMDB } transform_param { mean_file: 'm'\nmean_value: 3 }"},
-		{2, "open no_mean: no such file or directory", fmt.Sprintf("data_param { source: %q batch_size: 4 backend: LMDB } transform_param {\nmean_file: 'no_mean' }", db)},
+		{2, `"no_mean": no such file (working directory ` + wd + ")", fmt.Sprintf("data_param { source: %q batch_size: 4 backend: LMDB } transform_param {\nmean_file: 'no_mean' }", db)},
 		{1, `record 0, key "00000000": the image is 1 x 6 x 8 (channels x height x width), the mean_file 3 x 10 x 12`, fmt.Sprintf("data_param { source: %q batch_size: 4 backend: LMDB } transform_param { mean_file: %q }", db, mean)},
 		{1, "blob shape [4000000000 1 6 8] has more than 2147483647 elements", fmt.Sprintf("data_param { source: %q batch_size: 4000000000 backend: LMDB }", db)},
 	} {

@@ -1,6 +1,7 @@
 package datalayer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -91,7 +92,7 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
 	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
-	items, err := imagelist.Read(l.param.GetSource())
+	items, err := imagelist.Read(context.Background(), l.param.GetSource())
 	if err != nil {
 		return l.Fail(err)
 	}

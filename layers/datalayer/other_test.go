@@ -105,10 +105,10 @@ func TestImageDataErrors(t *testing.T) {
 		{1, "new_height is 3 and new_width 0, want both or none", "image_data_param { source: 'x' new_height: 3 }"},
 		{2, "new_height is 3000000 and new_width 1, want at most 1048576", "image_data_param { source: 'x'\nnew_height: 3000000 new_width: 1 }"},
 		{1, "batch_size is 0 or missing, want at least 1", "image_data_param { source: 'x' batch_size: 0 }"},
-		{1, "open " + dir + "/none: no such file or directory", fmt.Sprintf("image_data_param { source: '%s/none' }", dir)},
+		{1, `"` + dir + `/none": no such file`, fmt.Sprintf("image_data_param { source: '%s/none' }", dir)},
 		{1, "the list " + empty + " is empty", fmt.Sprintf("image_data_param { source: %q }", empty)},
 		{1, broken + `:2: got "b.png", want a path, a space and a label`, fmt.Sprintf("image_data_param { source: %q }", broken)},
-		{1, "line 2: open " + dir + "/no.png: no such file or directory", fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
+		{1, `line 2: "` + dir + `/no.png": no such file`, fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
 		{1, "line 1: " + dir + "/bad.png: cannot decode the image of 4 bytes (known formats: PNG, JPEG): image: unknown format", fmt.Sprintf("image_data_param { source: %q }", bad)},
 	} {
 		layertest.CheckError(t, test.line, `layer "d": `+test.want, `layer { name: "d" type: "ImageData" top: "data" top: "label" `+test.text+" }")

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package readfile
+
+// nonblock is not known here.
+const nonblock = 0

@@ -1,0 +1,143 @@
+// Package readfile opens and reads the files that users name. These may also be
+// pipes that nothing comes out of, devices without an end, and folders.
+package readfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// MaxPipe is the number of bytes that Text reads of a pipe or a device.
+const MaxPipe = 16 << 20
+
+// Open opens a regular file and returns its size. Anything else is an error, without
+// waiting for the other end of a pipe.
+func Open(path string) (*os.File, int64, error) {
+	f, info, err := open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		f.Close()
+		return nil, 0, fmt.Errorf("%s is %s, want a regular file", path, kind(info.Mode()))
+	}
+	return f, info.Size(), nil
+}
+
+// All reads a regular file of at most limit bytes.
+func All(path string, limit int64) ([]byte, error) {
+	f, size, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > limit {
+		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, size, limit)
+	}
+	return Fill(f, path, size, nil)
+}
+
+// Fill reads the size bytes of a file from r. They are in buf, which grows as needed.
+func Fill(r io.Reader, path string, size int64, buf []byte) ([]byte, error) {
+	if int64(int(size)) != size {
+		return buf, fmt.Errorf("%s is too large: %d bytes", path, size)
+	}
+	if int64(cap(buf)) < size {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
+	n, err := io.ReadFull(r, buf)
+	var at *fs.PathError
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return buf, fmt.Errorf("%s has become shorter while it was read: %d of %d bytes are left", path, n, size)
+	case errors.As(err, &at):
+		return buf, fmt.Errorf("%s: %w", path, at.Err)
+	case err != nil:
+		return buf, fmt.Errorf("%s: %w", path, err)
+	}
+	return buf, nil
+}
+
+// Text reads a text: a regular file or, up to MaxPipe bytes, what comes out of a pipe
+// or a device, as in "--model <(program)". It ends when ctx is done, and when nothing
+// comes for a minute.
+func Text(ctx context.Context, path string) ([]byte, error) {
+	r, size, err := Stream(ctx, path, MaxPipe)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if size > 0 {
+		return Fill(r, path, size, nil)
+	}
+	return io.ReadAll(r)
+}
+
+// Stream opens a text as Text does, to be read piece by piece. Of a pipe or a device
+// at most limit bytes are read, and the size is 0.
+func Stream(ctx context.Context, path string, limit int64) (r io.ReadCloser, size int64, err error) {
+	f, info, err := open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch mode := info.Mode(); {
+	case mode.IsRegular() && info.Size() > 0:
+		return f, info.Size(), nil
+	case mode.IsRegular() || mode&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0: // files of /proc have size 0
+		return newPipe(ctx, f, path, mode&fs.ModeNamedPipe != 0, limit), 0, nil
+	default:
+		f.Close()
+		return nil, 0, fmt.Errorf("%s is %s, want a text file", path, kind(mode))
+	}
+}
+
+// open opens a file of any kind. Of a pipe it does not wait for the other end.
+func open(path string) (*os.File, fs.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, absentError(path)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// An absentError is an fs.ErrNotExist that says where the file, whose path it is, was
+// looked for. The path is quoted, so that blanks at its ends are seen.
+type absentError string
+
+func (e absentError) Error() string {
+	path := string(e)
+	if filepath.IsAbs(path) {
+		return fmt.Sprintf("%q: no such file", path)
+	}
+	directory, _ := os.Getwd()
+	return fmt.Sprintf("%q: no such file (working directory %s)", path, directory)
+}
+
+func (absentError) Unwrap() error { return fs.ErrNotExist }
+
+// kind says what a file is that is not a regular one.
+func kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "not a file"
+}
