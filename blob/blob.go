@@ -11,15 +11,15 @@ import (
 )
 
 // A Blob is an array of float32 with a shape, in row-major order, together with
-// a second one of the same shape for its gradient, as in Caffe's blob.hpp. The
-// first is called data and the second diff.
+// a second array of the same shape for its gradient, as in Caffe's blob.hpp.
+// The first is called data and the second diff.
 //
-// The numbers are made, as zeros, when they are first asked for: a blob whose
-// diff nobody uses has none. The zero Blob is an array without numbers.
+// Each array is allocated, filled with zeros, when it is first accessed: a blob
+// whose diff nobody uses has none. The zero Blob is an array without elements.
 //
-// The numbers may also be on a Device. They move by themselves: each of Data,
-// Diff and their like returns the newest numbers, on the host or on the device,
-// and those with Mutable in their name make the copy on the other side old.
+// The elements may also be on a Device, and move by themselves: Data, Diff and
+// the like return the newest values on the host or on the device, and methods
+// with Mutable in their names mark the copy on the other side as out of date.
 type Blob struct {
 	shape []int
 	count int
@@ -41,7 +41,7 @@ type pendingFill struct {
 	fill func(data []float32)
 }
 
-// slice returns the first n numbers, for which it makes room.
+// slice returns the first n elements and allocates them if necessary.
 func (m *memory) slice(n int) []float32 {
 	if m == nil { // of a zero Blob
 		return nil
@@ -68,7 +68,7 @@ func (m *memory) grow(n int) []float32 {
 	return m.host[:n:n]
 }
 
-// maxCount is the largest number of elements, which is Caffe's.
+// maxCount is the largest number of elements, as in Caffe.
 const maxCount = math.MaxInt32
 
 // maxAxes is the largest number of axes, which is Caffe's kMaxBlobAxes.
@@ -83,10 +83,10 @@ func New(shape ...int) (*Blob, error) {
 	return b, nil
 }
 
-// Reshape gives the blob another shape; no size at all makes it a scalar. The
-// numbers up to the smaller count are kept, and no memory is given back. It
-// fails, and changes nothing, if a size is negative, or if there are more than
-// 32 axes or 2^31-1 elements.
+// Reshape changes the shape; without sizes the blob becomes a scalar. It keeps
+// the elements up to the smaller count and releases no memory. It fails, and
+// changes nothing, if a size is negative or if there are more than 32 axes or
+// 2^31-1 elements.
 func (b *Blob) Reshape(shape ...int) error {
 	if len(shape) > maxAxes {
 		return fmt.Errorf("blob has %d axes, the limit is %d", len(shape), maxAxes)
@@ -112,7 +112,7 @@ func (b *Blob) Reshape(shape ...int) error {
 // copied keeps the variadic slice of Reshape from escaping to the heap.
 func copied(shape []int) []int { return append([]int(nil), shape...) }
 
-// ReshapeLike gives the blob the shape of another.
+// ReshapeLike changes the shape to that of another blob.
 func (b *Blob) ReshapeLike(other *Blob) error { return b.Reshape(other.shape...) }
 
 // Shape returns the sizes of the axes, outermost first. The caller must not
@@ -137,8 +137,8 @@ func (b *Blob) CountRange(start, end int) int {
 	return count
 }
 
-// Axis returns the number of an axis, where a negative one counts from the
-// end, or an error if there is no such axis.
+// Axis returns the index of an axis, counting a negative one from the end, or
+// an error if there is no such axis.
 func (b *Blob) Axis(i int) (int, error) {
 	if i < -len(b.shape) || i >= len(b.shape) {
 		return 0, fmt.Errorf("axis %d is out of range for the %d axes of shape %v", i, len(b.shape), b.shape)
@@ -149,7 +149,7 @@ func (b *Blob) Axis(i int) (int, error) {
 	return i, nil
 }
 
-// Dim returns the size of an axis, where a negative one counts from the end.
+// Dim returns the size of an axis; a negative axis counts from the end.
 func (b *Blob) Dim(axis int) int {
 	if axis < 0 {
 		axis += len(b.shape)
@@ -157,8 +157,8 @@ func (b *Blob) Dim(axis int) int {
 	return b.shape[axis]
 }
 
-// legacyDim is the size of one of the four axes of an old blob: axes that are
-// not there have size 1.
+// legacyDim returns the size of one of the four axes of an old blob; missing
+// axes have size 1.
 func (b *Blob) legacyDim(axis int) int {
 	if axis < len(b.shape) {
 		return b.shape[axis]
@@ -169,16 +169,16 @@ func (b *Blob) legacyDim(axis int) int {
 // Num returns the size of axis 0, or 1 for a scalar: Caffe's num().
 func (b *Blob) Num() int { return b.legacyDim(0) }
 
-// Data returns the numbers for reading.
+// Data returns the elements for reading.
 func (b *Blob) Data() []float32 { return b.data.read(b.count) }
 
-// MutableData returns the numbers for writing. It is apart from Data so that a
-// copy elsewhere, on a device, is known to be out of date.
+// MutableData returns the elements for writing. It is separate from Data so
+// that a copy on a device is known to be out of date.
 func (b *Blob) MutableData() []float32 { return b.data.write(b.count) }
 
-// FillLater has the values set by fill when they are first asked for, on the
-// host or on a device: what nobody reads takes neither memory nor time. Until
-// then the shape must stay. Values that were there before are lost.
+// FillLater registers a function that sets the elements when they are first
+// accessed, on the host or on a device: what nobody reads costs neither memory
+// nor time. The shape must not change until then. Earlier values are lost.
 func (b *Blob) FillLater(fill func(data []float32)) {
 	b.data = new(memory)
 	b.data.pending.Store(&pendingFill{fill: fill})
@@ -190,8 +190,7 @@ func (b *Blob) Diff() []float32 { return b.diff.read(b.count) }
 // MutableDiff returns the gradient for writing.
 func (b *Blob) MutableDiff() []float32 { return b.diff.write(b.count) }
 
-// ShareData makes the numbers of other also those of b. It fails if the counts
-// differ.
+// ShareData makes b use the data of other. It fails if the counts differ.
 func (b *Blob) ShareData(other *Blob) error {
 	if b.count != other.count {
 		return fmt.Errorf("blob of shape %v cannot share the data of one of shape %v", b.shape, other.shape)
@@ -200,8 +199,7 @@ func (b *Blob) ShareData(other *Blob) error {
 	return nil
 }
 
-// ShareDiff makes the gradient of other also that of b. It fails if the counts
-// differ.
+// ShareDiff makes b use the diff of other. It fails if the counts differ.
 func (b *Blob) ShareDiff(other *Blob) error {
 	if b.count != other.count {
 		return fmt.Errorf("blob of shape %v cannot share the diff of one of shape %v", b.shape, other.shape)
@@ -210,21 +208,21 @@ func (b *Blob) ShareDiff(other *Blob) error {
 	return nil
 }
 
-// SharesData reports whether the two blobs have the same numbers in memory.
+// SharesData reports whether the blobs use the same memory for their data.
 func (b *Blob) SharesData(other *Blob) bool { return b.data == other.data }
 
-// SharesDiff reports whether the two blobs have the same gradient in memory.
+// SharesDiff reports whether the blobs use the same memory for their diff.
 func (b *Blob) SharesDiff(other *Blob) bool { return b.diff == other.diff }
 
-// DataID and DiffID return values to use as keys of maps: those of two blobs are
-// equal if the blobs share data or diff.
+// DataID returns a map key that identifies the memory of the data: two blobs
+// have the same key if they share it.
 func (b *Blob) DataID() any { return b.data }
 
-// DiffID is explained at DataID.
+// DiffID returns a map key that identifies the memory of the diff.
 func (b *Blob) DiffID() any { return b.diff }
 
-// HostBytes returns how much memory the numbers and the gradient take so far,
-// each counted even if it is shared with another blob.
+// HostBytes returns how much host memory data and diff use so far, including
+// memory shared with other blobs.
 func (b *Blob) HostBytes() int64 {
 	if b.data == nil {
 		return 0
@@ -232,7 +230,7 @@ func (b *Blob) HostBytes() int64 {
 	return 4 * int64(cap(b.data.host)+cap(b.diff.host))
 }
 
-// ShapeEqual reports whether the shape is the given one.
+// ShapeEqual reports whether the blob has the given shape.
 func (b *Blob) ShapeEqual(shape []int) bool {
 	if len(shape) != len(b.shape) {
 		return false

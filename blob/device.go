@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// Ptr is the address of a number in the memory of a device. 0 is none.
+// A Ptr is the address of an element in the memory of a device; 0 is none.
 type Ptr uintptr
 
-// At returns the address of number i of an array of float32 (or of any other
-// type of four bytes) that begins at p.
+// At returns the address of element i of the array at p, whose elements have
+// four bytes.
 func (p Ptr) At(i int) Ptr { return p + Ptr(4*i) }
 
-// A Device has memory of its own, in which blobs may have a copy of their
-// numbers. Package cuda has one. None of the methods returns an error: a device
-// keeps the first that it meets, does nothing any more, and whoever runs the
-// layers asks it. So Data and its like can move numbers and yet return nothing
-// but the numbers.
+// A Device has memory of its own, in which blobs may keep a copy of their
+// elements; package cuda implements it. Its methods return no errors: a device
+// keeps its first error, ignores further work, and the code that runs the
+// layers checks it. So Data and the like can move elements without returning
+// errors.
 //
-// Work that is put into the device before a call is done before it.
+// Work queued before a call is done before it.
 type Device interface {
 	Alloc(n int) Ptr                 // room for n numbers, which are undefined; 0 if that fails
 	Free(p Ptr)                      // from any goroutine; work that uses p may still wait to be done
@@ -27,13 +27,13 @@ type Device interface {
 	ToDevice(src []float32, dst Ptr) // src may change when it returns
 	ToHost(src Ptr, dst []float32)   // dst has the numbers when it returns
 
-	// Uses returns where blobs note the addresses that they give out, so that work
-	// can be recorded and done again; nil if nobody wants to know.
+	// Uses returns the list in which blobs note the addresses that they return,
+	// so that work can be recorded and replayed; nil when not recording.
 	Uses() *Uses
 }
 
 // onDevice is the copy of a memory on a device. As in Caffe's syncedmem.hpp,
-// the newest numbers are on the host, on the device, or on both.
+// the newest values are on the host, on the device, or on both.
 type onDevice struct {
 	mu      sync.Mutex // layers on the host read weights in several goroutines
 	device  Device
@@ -46,7 +46,7 @@ const (
 	device
 )
 
-// block is what is given back to the device when nobody uses it any more.
+// A block is device memory that is freed when nothing refers to it.
 type block struct {
 	device Device
 	ptr    Ptr
@@ -60,20 +60,19 @@ func (b *block) free() {
 	b.ptr, b.room = 0, 0
 }
 
-// DeviceData returns the address of a device's copy of the numbers, for
-// reading. The address stays the same until the blob grows or shares the
-// numbers of another.
+// DeviceData returns the address of the device's copy of the data, for reading.
+// The address stays the same until the blob grows or shares the data of
+// another.
 func (b *Blob) DeviceData(d Device) Ptr { return b.onDevice(d, false, false) }
 
-// MutableDeviceData returns the address of a device's copy of the numbers, for
+// MutableDeviceData returns the address of the device's copy of the data, for
 // writing. The host's copy is then out of date.
 func (b *Blob) MutableDeviceData(d Device) Ptr { return b.onDevice(d, false, true) }
 
-// DeviceDiff returns the address of a device's copy of the gradient, for
-// reading.
+// DeviceDiff returns the address of the device's copy of the diff, for reading.
 func (b *Blob) DeviceDiff(d Device) Ptr { return b.onDevice(d, true, false) }
 
-// MutableDeviceDiff returns the address of a device's copy of the gradient, for
+// MutableDeviceDiff returns the address of the device's copy of the diff, for
 // writing.
 func (b *Blob) MutableDeviceDiff(d Device) Ptr { return b.onDevice(d, true, true) }
 
@@ -105,7 +104,7 @@ func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
 	return p
 }
 
-// read returns the first n numbers on the host, the newest there are.
+// read returns the newest values of the first n elements, on the host.
 func (m *memory) read(n int) []float32 {
 	if m == nil || m.device == nil {
 		return m.slice(n)
@@ -115,7 +114,7 @@ func (m *memory) read(n int) []float32 {
 	return m.fetch(n)
 }
 
-// write is read for numbers that are going to change.
+// write is read for elements that are about to change.
 func (m *memory) write(n int) []float32 {
 	if m == nil || m.device == nil {
 		return m.slice(n)
@@ -127,8 +126,8 @@ func (m *memory) write(n int) []float32 {
 	return values
 }
 
-// fetch brings the first n numbers to the host, if they are newer on the
-// device. What neither has is zero.
+// fetch copies the first n elements to the host if they are newer on the
+// device. Elements on neither side are zero.
 func (m *memory) fetch(n int) []float32 {
 	values, d := m.slice(n), m.device
 	if d.current[host] < n {
@@ -140,16 +139,15 @@ func (m *memory) fetch(n int) []float32 {
 	return values
 }
 
-// attach makes the record of a copy on a device, which the numbers of the host
-// are all newer than.
+// attach adds an empty copy on a device.
 func (m *memory) attach(d Device) {
 	b := &block{device: d}
 	m.device = &onDevice{device: d, block: b, current: [2]int{host: len(m.host)}}
 	runtime.AddCleanup(m.device, (*block).free, b)
 }
 
-// send brings the first n numbers to the device, if they are newer on the host.
-// What neither has is zero.
+// send copies the first n elements to the device if they are newer on the host.
+// Elements on neither side are zero.
 func (m *memory) send(to Device, n int) Ptr {
 	d := m.device
 	if d.device != to {
@@ -176,8 +174,8 @@ func (m *memory) send(to Device, n int) Ptr {
 	return d.block.ptr
 }
 
-// growDevice takes a larger block and keeps the numbers of the old one. If there
-// is none to be had, it changes nothing.
+// growDevice allocates a larger block and copies the old one. If that fails, it
+// changes nothing.
 func (m *memory) growDevice(n int) bool {
 	d := m.device
 	p := d.device.Alloc(n)
@@ -192,7 +190,7 @@ func (m *memory) growDevice(n int) bool {
 	return true
 }
 
-// Uses are the addresses that blobs have given out while some work was done or
+// Uses lists the addresses that blobs have returned while work was done or
 // recorded.
 type Uses struct{ list []use }
 
@@ -205,9 +203,9 @@ type use struct {
 	before      [2]int // memory.device.current
 }
 
-// Again does for the numbers what giving out the addresses has done, as if the
-// recorded work were put into the device once more. It returns false if an address
-// or a count is another one: then the work has to be done in the ordinary way.
+// Again repeats the effect of returning the addresses, as if the recorded work
+// were queued once more. It returns false if an address or a count has changed;
+// the work must then be done again without the recording.
 func (u *Uses) Again(d Device) bool {
 	for i := range u.list {
 		e := &u.list[i]
@@ -219,7 +217,8 @@ func (u *Uses) Again(d Device) bool {
 	return true
 }
 
-// Undo says that the work was recorded and is not going to be done.
+// Undo reverts the effect of returning the addresses, for work that was
+// recorded and will not be done.
 func (u *Uses) Undo() {
 	for i := len(u.list) - 1; i >= 0; i-- {
 		u.list[i].memory.device.current = u.list[i].before

@@ -8,7 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// ToProto returns the numbers, and with diff the gradient, in the form of a
+// ToProto returns the data and, if diff is set, the diff as a message for a
 // file.
 func (b *Blob) ToProto(diff bool) *caffepb.BlobProto {
 	p := new(caffepb.BlobProto)
@@ -25,14 +25,14 @@ func (b *Blob) ToProto(diff bool) *caffepb.BlobProto {
 	return p
 }
 
-// legacy reports whether a blob of a file has its shape in the four fields of
+// legacy reports whether a blob in a file has its shape in the four fields of
 // old files.
 func legacy(p *caffepb.BlobProto) bool {
 	return p.Num != nil || p.Channels != nil || p.Height != nil || p.Width != nil
 }
 
-// ProtoShape returns the shape of a blob of a file: four axes where the file
-// has Caffe's old form.
+// ProtoShape returns the shape of a blob in a file; in Caffe's old format it
+// has four axes.
 func ProtoShape(p *caffepb.BlobProto) []int {
 	if legacy(p) {
 		return []int{int(p.GetNum()), int(p.GetChannels()), int(p.GetHeight()), int(p.GetWidth())}
@@ -44,10 +44,10 @@ func ProtoShape(p *caffepb.BlobProto) []int {
 	return shape
 }
 
-// MatchesProto reports whether a blob of a file may be loaded into b: the shapes
-// are equal, or the file has four axes in Caffe's old form, b at most four, and
-// the sizes agree when axes of size 1 are put in front, as in Blob::ShapeEquals
-// of Caffe's blob.cpp.
+// MatchesProto reports whether a blob in a file can be loaded into b: the
+// shapes are equal, or the file uses Caffe's old format with four axes, b has
+// at most four, and the sizes agree after b's are padded with leading 1s, as in
+// Blob::ShapeEquals of Caffe's blob.cpp.
 func (b *Blob) MatchesProto(p *caffepb.BlobProto) bool {
 	if !legacy(p) {
 		return b.ShapeEqual(ProtoShape(p))
@@ -67,10 +67,10 @@ func (b *Blob) MatchesProto(p *caffepb.BlobProto) bool {
 	return true
 }
 
-// FromProto loads the numbers of a file and, where it has one, the gradient.
-// With reshape the blob takes the file's shape, otherwise the shapes must match
-// as MatchesProto says. Numbers may be float, double, or one of NVCaffe's raw
-// types. When it fails, the numbers are unchanged.
+// FromProto loads data and, if present, diff from a message of a file. If
+// reshape is set, the blob takes the file's shape; otherwise the shapes must
+// match as in MatchesProto. Elements may be float, double, or one of NVCaffe's
+// raw types. If it fails, the elements are unchanged.
 func (b *Blob) FromProto(p *caffepb.BlobProto, reshape bool) error {
 	if !reshape && !b.MatchesProto(p) {
 		return fmt.Errorf("shape %v of the file does not match shape %v", ProtoShape(p), b.shape)
@@ -111,8 +111,8 @@ func (b *Blob) FromProto(p *caffepb.BlobProto, reshape bool) error {
 	return nil
 }
 
-// values returns the numbers of whichever form a file has. Of several the
-// widest wins, as in Caffe, where double_data comes before data.
+// values returns the elements in whichever form the file has. The widest of
+// several wins, as in Caffe, where double_data comes before data.
 func values(single []float32, double []float64, raw []byte, kind caffepb.BlobProto_Type) ([]float32, error) {
 	switch {
 	case len(double) > 0:
@@ -153,7 +153,7 @@ func rawValues(raw []byte, kind caffepb.BlobProto_Type) ([]float32, error) {
 	return v, nil
 }
 
-// float16 returns the value of an IEEE 754 half precision number.
+// float16 converts an IEEE 754 half precision number.
 func float16(h uint16) float32 {
 	sign := uint32(h>>15) << 31
 	exponent, fraction := uint32(h>>10)&0x1f, uint32(h)&0x3ff

@@ -1,19 +1,19 @@
 package blob
 
-// A Storage is memory for arrays of several blobs that are not needed at the
-// same time: each array that is written destroys what the others held. Who
-// places arrays in it knows when their numbers are needed, as a net does. The
-// zero Storage is empty, and takes memory when an array in it is first used.
+// A Storage is memory that arrays of several blobs use one after another:
+// writing one array destroys the others. The code that places arrays in it must
+// know when their values are needed, as a net does. The zero Storage is empty
+// and allocates memory when an array in it is first accessed.
 type Storage struct{ memory }
 
-// Reserve says that arrays of up to n numbers will be placed, so that the
-// memory is taken at once and need not grow.
+// Reserve announces arrays of up to n elements, so that the memory need not
+// grow.
 func (s *Storage) Reserve(n int) { s.reserve = max(s.reserve, n) }
 
-// PlaceData puts the numbers of b into s, where they are undefined until they
-// are written. Blobs that shared the numbers with b keep the old ones; blobs
-// that are placed in the same Storage share theirs, in the sense of SharesData.
+// PlaceData places the data of b in s, where it is undefined until it is
+// written. Blobs that shared it with b keep the old memory; blobs placed in the
+// same Storage share data in the sense of SharesData.
 func (b *Blob) PlaceData(s *Storage) { b.data = &s.memory }
 
-// PlaceDiff puts the gradient of b into s, as PlaceData does with the numbers.
+// PlaceDiff places the diff of b in s, as PlaceData does with the data.
 func (b *Blob) PlaceDiff(s *Storage) { b.diff = &s.memory }

@@ -19,13 +19,13 @@ import (
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
-// maxBinary is the size of the largest message that protobuf knows.
+// maxBinary is the size of the largest protobuf message.
 const maxBinary = math.MaxInt32
 
-// ReadBinaryNet reads a file of weights (.caffemodel), Caffe's or a fork's, and
-// brings it to the present form. The notes say what was upgraded. Fields and
-// types of layers that mean something else in the fork are left out where they
-// cannot be read: weights need the names of layers and their blobs alone.
+// ReadBinaryNet reads a .caffemodel file of Caffe or a fork and upgrades it to
+// the current format. The notes say what was upgraded. It drops layer fields
+// and types that have another meaning in the fork and cannot be read: weights
+// need only the names of layers and their blobs.
 func ReadBinaryNet(path string) (*caffepb.NetParameter, []Note, error) {
 	p := new(caffepb.NetParameter)
 	if err := ReadBinary(path, p); err != nil {
@@ -52,8 +52,9 @@ func ReadBlobProto(path string) (*caffepb.BlobProto, error) {
 	return b, nil
 }
 
-// ReadBinary reads a file in protobuf's binary form into m. The error says what
-// is wrong with a broken file, and what the file is if it is of another kind.
+// ReadBinary reads a file in protobuf's binary format into m. The error says
+// where a file is damaged, or which kind of file it is if it is of another
+// kind.
 func ReadBinary(path string, m proto.Message) error {
 	b, err := readfile.All(path, maxBinary)
 	if err != nil {
@@ -90,8 +91,8 @@ func unmarshal(b []byte, m proto.Message) error {
 	return fmt.Errorf("not %s: %w", kindOf(m), err)
 }
 
-// readForkNet decodes into m, if that is a net, all of b but for the options of
-// layers that are none by our numbers. It returns false if b is no net.
+// readForkNet decodes b into m if m is a net, without the layer options that
+// our field numbers cannot decode. It returns false if b is not a net.
 func readForkNet(b []byte, m proto.Message) bool {
 	if _, isNet := m.(*caffepb.NetParameter); !isNet {
 		return false
@@ -117,8 +118,9 @@ func readForkNet(b []byte, m proto.Message) bool {
 	return proto.Unmarshal(kept, m) == nil
 }
 
-// readableFields returns the fields of a layer, without the messages in it that
-// cannot be decoded. Blobs are kept as they are: if they are damaged the file is.
+// readableFields returns the fields of a layer, without the messages that
+// cannot be decoded. Blobs are kept as they are: if they are damaged, so is the
+// file.
 func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
 	var kept []byte
 	for len(layer) > 0 {
@@ -136,7 +138,7 @@ func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
 	return kept
 }
 
-// kinds are the messages that Caffe writes to files of their own.
+// kinds lists the messages that Caffe writes to files of their own.
 var kinds = []struct {
 	message proto.Message
 	is      string
@@ -156,7 +158,7 @@ func kindOf(m proto.Message) string {
 	return fmt.Sprintf("a binary %s", name)
 }
 
-// identify says what b is, or "" if it does not know.
+// identify returns what b is, or "" if it is unknown.
 func identify(b []byte) string {
 	if bytes.HasPrefix(b, []byte("\x89HDF\r\n\x1a\n")) {
 		return "an HDF5 file"
@@ -172,7 +174,7 @@ func identify(b []byte) string {
 	return ""
 }
 
-// isText reports whether b begins like a text.
+// isText reports whether b looks like text.
 func isText(b []byte) bool {
 	b = b[:min(len(b), 1000)]
 	return utf8.Valid(bytes.TrimRight(b, "\x80-\xff")) &&
@@ -196,7 +198,7 @@ func fits(b []byte, md protoreflect.MessageDescriptor) bool {
 	return true
 }
 
-// wireType returns how a single value of a field is written.
+// wireType returns the wire type of a single value of a field.
 func wireType(field protoreflect.FieldDescriptor) protowire.Type {
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
@@ -264,15 +266,15 @@ func within(path string) string {
 	return " in " + path
 }
 
-// WriteBinary writes m to a file in protobuf's binary form. The file is whole
-// or, after an error, as it was before.
+// WriteBinary writes m to a file in protobuf's binary format. If it fails, an
+// existing file stays as it was.
 func WriteBinary(path string, m proto.Message) error {
 	_, err := WriteBinarySum(path, m)
 	return err
 }
 
-// WriteBinarySum is WriteBinary and returns the SHA-256 sum of the file, by which
-// FileSum knows it again.
+// WriteBinarySum is like WriteBinary and returns the SHA-256 sum of the file,
+// for comparison with FileSum.
 func WriteBinarySum(path string, m proto.Message) (sum [sha256.Size]byte, err error) {
 	if size := proto.Size(m); size > maxBinary {
 		return sum, fmt.Errorf("%s: %d bytes to write, protobuf files have at most %d", path, size, maxBinary)

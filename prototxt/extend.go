@@ -28,7 +28,7 @@ type LayerField struct {
 	Message string // the message in it that the field holds
 }
 
-// extensions are what the schema has beyond caffe.proto.
+// extensions holds what the schema has beyond caffe.proto.
 var extensions struct {
 	sync.Mutex
 	fields []protoreflect.FieldDescriptor // of the plugins
@@ -37,7 +37,7 @@ var extensions struct {
 
 var theSchema atomic.Pointer[schema]
 
-// current returns the schema of this moment.
+// current returns the current schema.
 func current() *schema {
 	if s := theSchema.Load(); s != nil {
 		return s
@@ -47,9 +47,9 @@ func current() *schema {
 
 var layerParameter = (*caffepb.LayerParameter)(nil).ProtoReflect().Descriptor()
 
-// AddLayerField makes a field of LayerParameter known to everything that reads
-// and writes files from now on. Whether the name and the number are free is
-// the caller's business. The error says what is wrong with the text.
+// AddLayerField adds a field of LayerParameter to the schema for all later
+// reading and writing. The caller makes sure that name and number are free. The
+// error says what is wrong with the text.
 func AddLayerField(f LayerField) error {
 	file, err := protofile.Parse(f.Name+".proto", []byte(f.Proto))
 	if err != nil {
@@ -89,11 +89,11 @@ func AddLayerField(f LayerField) error {
 	return rebuild()
 }
 
-// UseProto reads a Caffe fork's own caffe.proto. From now on its files can be
-// read: every field and every value of an enum that the fork has, and Caffe
-// and the plugins do not, is known. What they have in common stays as it is
-// here. A field whose number is taken gets another, as weights are found by
-// name anyway. Done undoes it.
+// UseProto reads the caffe.proto of a Caffe fork. Afterwards files of the fork
+// can be read: fields and enum values that neither Caffe nor a plugin has are
+// added to the schema; what they have in common stays. A field whose number is
+// taken gets another number, since weights are found by name anyway. Calling
+// done undoes it.
 func UseProto(path string) (done func(), err error) {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
@@ -122,7 +122,7 @@ func UseProto(path string) (done func(), err error) {
 	}, nil
 }
 
-// rebuild makes the schema of what there is.
+// rebuild makes the schema again.
 func rebuild() error {
 	s := &schema{
 		extras: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),

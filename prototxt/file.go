@@ -5,7 +5,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// A Net is a net file in the present form.
+// A Net is a net file in the current format.
 type Net struct {
 	File      string // as named by the user; "" for a net made by the program
 	Param     *caffepb.NetParameter
@@ -13,8 +13,7 @@ type Net struct {
 	Notes     []Note     // what was upgraded
 }
 
-// A Solver is a solver file in the present form. Nets written inside it are
-// in the present form too.
+// A Solver is a solver file in the current format, as are the nets inside it.
 type Solver struct {
 	File      string
 	Param     *caffepb.SolverParameter

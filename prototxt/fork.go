@@ -18,7 +18,7 @@ import (
 // something else here.
 const forkNumbers = 100_000
 
-// A forkReader finds what a fork has that the schema has not.
+// A forkReader finds what a fork has and the schema does not.
 type forkReader struct {
 	schema *schema
 	paired map[[2]protoreflect.FullName]bool
@@ -68,8 +68,8 @@ func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 	return nil
 }
 
-// forkNotes warns of each field in a file that only the fork's proto knows:
-// nothing reads it.
+// forkNotes warns about each field that only the fork's proto has: nothing
+// reads it.
 func forkNotes(file string, m proto.Message, pos *Positions) []Note {
 	s := current()
 	if s.fork == nil {

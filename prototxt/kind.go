@@ -31,14 +31,14 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// KindOf guesses from the fields outside of all braces whether text is a net
-// or a solver. It returns KindUnknown where as many of them are of the one as
-// of the other. A file with a layer is a net, whatever else is in it.
+// KindOf guesses from the outermost fields whether text is a net or a solver.
+// It returns KindUnknown if they speak for neither or for both. A file with a
+// layer is a net.
 func KindOf(text []byte) Kind {
 	return outlineOf(text).kind
 }
 
-// An outline is what the fields outside of all braces say of a file.
+// An outline summarizes the outermost fields of a file.
 type outline struct {
 	kind   Kind
 	layers int    // fields "layer" and "layers"
@@ -105,8 +105,8 @@ func outlineOf(text []byte) outline {
 	return o
 }
 
-// wrongKind returns an error in place of err, which text has caused when it was
-// read as a file of kind want, if it is one of the other kind.
+// wrongKind replaces err, the error from reading text as a file of kind want,
+// if the file is of the other kind.
 func wrongKind(file string, text []byte, want Kind, err error) error {
 	o := outlineOf(text)
 	what := ""

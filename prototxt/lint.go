@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// Lint returns what in a net is allowed but seldom meant.
+// Lint returns warnings about what is allowed in a net but rarely intended.
 func Lint(n *Net) ErrorList {
 	var found ErrorList
 	warn := func(l *caffepb.LayerParameter, path, format string, args ...any) {

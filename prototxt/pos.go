@@ -1,14 +1,14 @@
 // Package prototxt reads and writes Caffe's text files, nets and solvers, and
-// brings old ones to the present form. It also reads and writes the binary
-// files that hold the same messages.
+// upgrades old ones to the current format. It also reads and writes binary
+// files of the same messages.
 //
-// The reader is the package's own, because no other does what is needed.
-// The Go prototext package stops at the first error and forgets where values
-// were written. The syntax tree of github.com/protocolbuffers/txtpbfmt, which is
-// made for formatting, has no places of values, puts a field at the start of the
-// blank lines and comments before it, and takes much that is broken: braces
-// that are not closed, "a: -", "a: 1.2.3", "a: @", a NUL byte in a name, and
-// "/* x */" as fields.
+// The parser is our own, because no library does what is needed. The Go
+// prototext package stops at the first error and does not record where values
+// are written. The syntax tree of github.com/protocolbuffers/txtpbfmt, which is
+// made for formatting, has no positions of values, puts a field at the start of
+// the blank lines and comments before it, and accepts broken text: unclosed
+// braces, "a: -", "a: 1.2.3", "a: @", a NUL byte in a name, and "/* x */" as
+// fields.
 package prototxt
 
 import (
@@ -18,17 +18,18 @@ import (
 	"strings"
 )
 
-// A Pos is a place in a text file. Line and Col count from 1; Col counts bytes.
+// A Pos is a position in a text file. Line and Col count from 1; Col counts
+// bytes.
 type Pos struct {
 	File      string
 	Line, Col int
 }
 
-// IsValid reports whether the place is known.
+// IsValid reports whether the position is known.
 func (p Pos) IsValid() bool { return p.Line > 0 }
 
-// String returns "file:line:col", the file alone where no line is known, or ""
-// where nothing is.
+// String returns "file:line:col", only the file if the line is unknown, or ""
+// if nothing is known.
 func (p Pos) String() string {
 	if !p.IsValid() {
 		return p.File
@@ -36,15 +37,14 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 }
 
-// An Error says what is wrong at a place of a file, in one line.
+// An Error describes what is wrong at a position of a file, in one line.
 type Error struct {
 	Pos   Pos
 	Layer string // name of the layer at fault; empty if none is
 	Err   error
 }
 
-// Error returns "file:line:col: layer "name": what", without the parts that
-// are not known.
+// Error returns "file:line:col: layer "name": what", without the unknown parts.
 func (e *Error) Error() string {
 	msg := shorten(e.Err.Error(), 4000)
 	if e.Layer != "" {
@@ -56,8 +56,8 @@ func (e *Error) Error() string {
 	return msg
 }
 
-// shorten leaves out the middle of a text that is longer than about n bytes: a
-// message shows what stands in a file, and that may be of any length.
+// shorten omits the middle of a text longer than about n bytes: messages quote
+// files, whose tokens may have any length.
 func shorten(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -69,10 +69,10 @@ func shorten(text string, n int) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// An ErrorList is everything that was found wrong with a file.
+// An ErrorList lists everything wrong with a file.
 type ErrorList []*Error
 
-// Error returns the errors, one in a line.
+// Error returns the errors, one per line.
 func (l ErrorList) Error() string {
 	lines := make([]string, len(l))
 	for i, e := range l {
@@ -90,7 +90,7 @@ func (l ErrorList) Unwrap() []error {
 	return errs
 }
 
-// Sort orders the errors by place and removes repeated ones.
+// Sort orders the errors by position and removes duplicates.
 func (l *ErrorList) Sort() {
 	slices.SortStableFunc(*l, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))

@@ -7,26 +7,25 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Positions remembers where the fields of a message were written. It knows
-// messages by their address, so that positions survive whatever is done to the
-// messages around them; a message that is copied is known after Copied.
-// A nil *Positions knows nothing.
+// Positions records where the fields of messages were written. It identifies
+// messages by address, so positions survive changes around them; Copied makes a
+// copy of a message known. A nil *Positions is empty.
 type Positions struct {
 	messages map[proto.Message]*place
 }
 
-// place is where one message and its fields were written.
+// A place records where one message and its fields were written.
 type place struct {
 	pos    Pos
 	fields map[protoreflect.Name][]Pos // one for each value, in the order of the file
 
 	// extra has the messages in fields that are not in caffe.proto. The message
-	// around them keeps their bytes alone, but a copy of the bytes is at the
-	// same place.
+	// around them keeps only their bytes, but copies of the bytes have the same
+	// positions.
 	extra map[protoreflect.Name]proto.Message
 }
 
-// NewPositions returns an empty set.
+// NewPositions returns empty Positions.
 func NewPositions() *Positions {
 	return &Positions{messages: make(map[proto.Message]*place)}
 }
@@ -50,10 +49,11 @@ func (p *Positions) place(m proto.Message) *place {
 	return at
 }
 
-// Of returns where a field of m was written. The field is named by a path such
-// as "convolution_param.kernel_size"; an empty path is the message itself.
-// index chooses among the values of a repeated field. Of what was not written,
-// the place of the nearest message around it is returned.
+// Of returns where a field of m was written. A path such as
+// "convolution_param.kernel_size" names the field; the empty path is the
+// message itself. index selects among the values of a repeated field. For a
+// field that was not written, Of returns the position of the nearest message
+// around it.
 func (p *Positions) Of(m proto.Message, path string, index int) Pos {
 	if p == nil || m == nil {
 		return Pos{}
@@ -86,8 +86,7 @@ func (p *Positions) Of(m proto.Message, path string, index int) Pos {
 	return values[0]
 }
 
-// Copied makes everything known of the message from known of its copy to, and
-// of the messages in it.
+// Copied gives the copy to, and the messages in it, the positions of from.
 func (p *Positions) Copied(from, to proto.Message) {
 	if p == nil {
 		return
@@ -111,7 +110,7 @@ func (p *Positions) Copied(from, to proto.Message) {
 	})
 }
 
-// setExtra makes the message known that is read into a field which is not in
+// setExtra records the message that was read into a field that is not in
 // caffe.proto.
 func (p *Positions) setExtra(m proto.Message, field protoreflect.Name, value proto.Message) {
 	at := p.place(m)
@@ -121,8 +120,8 @@ func (p *Positions) setExtra(m proto.Message, field protoreflect.Name, value pro
 	at.extra[field] = value
 }
 
-// moveField makes the places of a field of one message known as those of a
-// field of another.
+// moveField moves the positions of a field of one message to a field of
+// another.
 func (p *Positions) moveField(from proto.Message, source protoreflect.Name, to proto.Message, target protoreflect.Name) {
 	if at := p.values(from, source); len(at) > 0 {
 		p.setValues(to, target, at)

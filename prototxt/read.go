@@ -7,9 +7,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
-// ReadNet reads a net file and brings it to the present form. If the text has
-// errors, the net is returned too, as far as it could be read, so that more
-// can be found wrong with it in the same run; nothing else should use it.
+// ReadNet reads a net file and upgrades it to the current format. If the text
+// has errors, ReadNet also returns the net as far as it could be read, for
+// finding further errors only.
 func ReadNet(path string) (*Net, error) {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
@@ -18,7 +18,7 @@ func ReadNet(path string) (*Net, error) {
 	return ParseNet(path, text)
 }
 
-// ParseNet is ReadNet for text that is at hand; file is its name in messages.
+// ParseNet is like ReadNet for text in memory; file is its name in messages.
 func ParseNet(file string, text []byte) (*Net, error) {
 	n := &Net{File: file, Param: new(caffepb.NetParameter), Positions: NewPositions()}
 	if err := Parse(file, text, n.Param, n.Positions); err != nil {
@@ -32,8 +32,8 @@ func ParseNet(file string, text []byte) (*Net, error) {
 	return n, nil
 }
 
-// ReadSolver reads a solver file, brings it to the present form, and completes
-// its snapshot_prefix.
+// ReadSolver reads a solver file, upgrades it to the current format and
+// completes its snapshot_prefix.
 func ReadSolver(path string) (*Solver, error) {
 	return ReadSolverContext(context.Background(), path)
 }
@@ -58,8 +58,8 @@ func LoadSolver(path string, text []byte) (*Solver, error) {
 	return s, nil
 }
 
-// ParseSolver is ReadSolver for text that is at hand; file is its name in
-// messages. The snapshot_prefix stays as it is.
+// ParseSolver is like ReadSolver for text in memory; file is its name in
+// messages. It leaves snapshot_prefix unchanged.
 func ParseSolver(file string, text []byte) (*Solver, error) {
 	s := &Solver{File: file, Param: new(caffepb.SolverParameter), Positions: NewPositions()}
 	if err := Parse(file, text, s.Param, s.Positions); err != nil {

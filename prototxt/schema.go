@@ -10,14 +10,14 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// A schema says which fields a message has and which values an enum: those of
-// caffe.proto, one field of LayerParameter for each plugin, and what the proto
-// of a fork adds. It is asked for every field of a file. Once it is made, it
-// does not change.
+// A schema lists the fields of messages and the values of enums: those of
+// caffe.proto, one field of LayerParameter for each plugin, and the additions
+// of a fork's proto. Every field of a file is looked up in it. It does not
+// change once it is made.
 //
-// Messages are of the Go types of caffepb, and those know nothing of the
-// fields that come in here. The values of such a field travel as bytes, as
-// protobuf keeps whatever it does not know; so they survive copies and files.
+// Messages have the Go types of caffepb, which do not have the additional
+// fields. The values of such a field travel as bytes, as protobuf keeps unknown
+// fields, and so survive copies and files.
 type schema struct {
 	extras map[protoreflect.FullName][]protoreflect.FieldDescriptor // by message
 	enums  map[protoreflect.FullName][]enumValue                    // by enum

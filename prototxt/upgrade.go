@@ -12,15 +12,15 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// UpgradeNet brings a net of any age to the present form, as Caffe's
-// upgrade_proto.cpp (UpgradeNetAsNeeded) does, and returns what Caffe would log
-// about it. Messages are moved and not copied, so that pos, which may be nil,
-// goes on knowing them; what is made of an old layer is known at its place.
-// The error is an ErrorList.
+// UpgradeNet upgrades a net of any version to the current format, as
+// UpgradeNetAsNeeded of Caffe's upgrade_proto.cpp does, and returns the lines
+// that Caffe would log. It moves messages instead of copying them, so pos,
+// which may be nil, stays valid; new messages get the positions of the old
+// layers. The error is an ErrorList.
 //
-// Differs from Caffe: a net with both "layer" and "layers" is always an error,
-// as is one with V0 and other layers among its "layers". Caffe drops some of
-// the layers of such a net, or all that is in them, if there are V0 layers.
+// Differs from Caffe: a net with both "layer" and "layers" is an error, as is
+// one with V0 and other layers among its "layers". Caffe drops some of the
+// layers, or their contents.
 func UpgradeNet(file string, p *caffepb.NetParameter, pos *Positions) ([]Note, error) {
 	if pos == nil {
 		pos = NewPositions()
@@ -34,7 +34,7 @@ func UpgradeNet(file string, p *caffepb.NetParameter, pos *Positions) ([]Note, e
 	return u.notes, nil
 }
 
-// An upgrader gathers what there is to say about an upgrade.
+// An upgrader collects the notes and errors of an upgrade.
 type upgrader struct {
 	file  string
 	pos   *Positions
@@ -263,7 +263,7 @@ func (u *upgrader) v1Extras(old *caffepb.V1LayerParameter, l *caffepb.LayerParam
 	l.ProtoReflect().SetUnknown(unknown)
 }
 
-// v1Types are the present names of the layer types.
+// v1Types has the current names of the layer types.
 var v1Types = map[caffepb.V1LayerParameter_LayerType]string{
 	caffepb.V1LayerParameter_NONE:                       "",
 	caffepb.V1LayerParameter_ABSVAL:                     "AbsVal",

@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// solverTypes are the present names of the algorithms.
+// solverTypes has the current names of the algorithms.
 var solverTypes = map[caffepb.SolverParameter_SolverType]string{
 	caffepb.SolverParameter_SGD:      "SGD",
 	caffepb.SolverParameter_NESTEROV: "Nesterov",
@@ -21,11 +21,11 @@ var solverTypes = map[caffepb.SolverParameter_SolverType]string{
 	caffepb.SolverParameter_ADAM:     "Adam",
 }
 
-// UpgradeSolver brings a solver, and the nets written in it, to the present
-// form, as UpgradeNet does with nets.
+// UpgradeSolver upgrades a solver, and the nets inside it, to the current
+// format.
 //
-// Differs from Caffe: Caffe leaves nets inside a solver as they are, and so
-// takes those of an old form for empty nets.
+// Differs from Caffe: Caffe does not upgrade nets inside a solver, so old ones
+// appear empty.
 func UpgradeSolver(file string, p *caffepb.SolverParameter, pos *Positions) ([]Note, error) {
 	if pos == nil {
 		pos = NewPositions()
@@ -57,9 +57,9 @@ func UpgradeSolver(file string, p *caffepb.SolverParameter, pos *Positions) ([]N
 	return u.notes, nil
 }
 
-// UpgradeSnapshotPrefix completes snapshot_prefix: where it is absent it becomes
-// the name of the solver's file without extension, and where it is a folder it
-// becomes a file of that name in the folder.
+// UpgradeSnapshotPrefix completes snapshot_prefix: if it is absent, it becomes
+// the solver's file name without extension; if it is a folder, that name in the
+// folder.
 func UpgradeSnapshotPrefix(file string, p *caffepb.SolverParameter) []Note {
 	withoutExt := strings.TrimSuffix(file, filepath.Ext(file))
 	if p.SnapshotPrefix == nil {
