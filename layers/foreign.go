@@ -63,7 +63,6 @@ var foreign = map[string]string{
 	"BatchReindex":            caffesOwn,
 	"ContrastiveLoss":         caffesOwn,
 	"Crop":                    caffesOwn,
-	"Deconvolution":           caffesOwn,
 	"Embed":                   caffesOwn,
 	"Filter":                  caffesOwn,
 	"HDF5Data":                caffesOwn,

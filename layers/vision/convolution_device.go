@@ -2,141 +2,13 @@ package vision
 
 import (
 	"context"
-	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-//go:embed conv.ptx.gz
-var convPTX string
-
-//go:embed conv_sm80.ptx.gz
-var convSM80PTX string
-
-var (
-	convKernels     = cuda.NewModule(convPTX)
-	convSM80Kernels = cuda.NewModule(convSM80PTX)
-
-	convForward = convKernel("conv_forward")
-	convData    = convKernel("conv_data")
-	convStrided = convKernel("conv_data_strided")
-	convWeight  = convKernel("conv_weight")
-)
-
-// convKernel returns the kernels of a pass by precision, and by whether there are more
-// than 64 rows in a tile of the product.
-func convKernel(name string) (k [3][2]*cuda.Kernel) {
-	for i, tile := range []string{"_64", "_128"} {
-		k[cuda.FP32][i] = convKernels.Kernel(name + tile)
-		k[cuda.TF32][i] = convSM80Kernels.Kernel(name + tile + "_tf32")
-		k[cuda.BF16][i] = convSM80Kernels.Kernel(name + tile + "_bf16")
-	}
-	return k
-}
-
 var _ layers.DeviceLayer = (*convolution)(nil)
-
-// convDevice is the geometry of a convolution of at most two spatial axes for its
-// kernels. One axis is the second of two.
-type convDevice struct {
-	shape []int // of the bottoms for which it was made
-
-	c, h, w, o, oh, ow                   int // of a group
-	kh, kw, strideH, strideW             int
-	padH, padW, dilationH, dilationW     int
-	groups, images                       int
-	mulOut, shiftOut, mulOutW, shiftOutW uint32    // divide by oh·ow and by ow
-	mulIn, shiftIn, mulInW, shiftInW     uint32    // divide by h·w and by w
-	forward, backward                    blob.Blob // the taps, four ints each: see conv.h
-}
-
-// DeviceMode returns what the shapes allow: more than two spatial axes run on the
-// host.
-func (l *convolution) DeviceMode() layers.DeviceMode {
-	if len(l.geometry.In) > 2 {
-		return layers.OnHost
-	}
-	return layers.Recordable
-}
-
-// onDevice returns the geometry for the bottoms of the last Reshape.
-func (l *convolution) onDevice() (*convDevice, error) {
-	v, g := &l.device, &l.geometry
-	if len(v.shape) == len(l.shape) && &v.shape[0] == &l.shape[0] {
-		return v, nil
-	}
-	pair := func(values []int, absent int) (int, int) {
-		switch len(values) {
-		case 0:
-			return absent, absent
-		case 1:
-			return absent, values[0]
-		}
-		return values[0], values[1]
-	}
-	v.groups, v.images = g.Group, g.Batch
-	v.c, v.o = g.Channels/g.Group, g.Outputs/g.Group
-	v.h, v.w = pair(g.In, 1)
-	v.oh, v.ow = pair(l.topShape[l.axis+1:], 1)
-	v.kh, v.kw = pair(g.Kernel, 1)
-	v.strideH, v.strideW = pair(g.Stride, 1)
-	v.padH, v.padW = pair(g.Pad, 0)
-	v.dilationH, v.dilationW = pair(g.Dilation, 1)
-	v.mulOut, v.shiftOut = cuda.Divisor(v.oh * v.ow)
-	v.mulOutW, v.shiftOutW = cuda.Divisor(v.ow)
-	v.mulIn, v.shiftIn = cuda.Divisor(v.h * v.w)
-	v.mulInW, v.shiftInW = cuda.Divisor(v.w)
-	if err := v.makeTaps(); err != nil {
-		return nil, err
-	}
-	v.shape = l.shape
-	return v, nil
-}
-
-// makeTaps makes the tables of the terms of the sums.
-func (v *convDevice) makeTaps() error {
-	if err := v.forward.Reshape(v.c*v.kh*v.kw, 4); err != nil {
-		return err
-	}
-	if err := v.backward.Reshape(v.o*v.kh*v.kw, 4); err != nil {
-		return err
-	}
-	places := v.kh * v.kw
-	fill := func(b *blob.Blob, at func(channel, y, x int) int, w func(channel int) int) {
-		table := cuda.Ints(b.MutableData())
-		for i := range len(table) / 4 {
-			channel, place := i/places, i%places
-			y, x := place/v.kw*v.dilationH, place%v.kw*v.dilationW
-			table[4*i], table[4*i+1], table[4*i+2], table[4*i+3] = int32(at(channel, y, x)), int32(y), int32(x), int32(w(channel)+place)
-		}
-	}
-	fill(&v.forward, func(c, y, x int) int { return (c*v.h+y)*v.w + x }, func(c int) int { return c * places })
-	fill(&v.backward, func(o, _, _ int) int { return o * v.oh * v.ow }, func(o int) int { return o * v.c * places })
-	return nil
-}
-
-// whole is the convolution of all groups, for cuDNN.
-func (v *convDevice) whole() cuda.ConvolutionShape {
-	return cuda.ConvolutionShape{N: v.images, C: v.c * v.groups, H: v.h, W: v.w, M: v.o * v.groups, OutH: v.oh, OutW: v.ow,
-		KernelH: v.kh, KernelW: v.kw, PadH: v.padH, PadW: v.padW, StrideH: v.strideH, StrideW: v.strideW,
-		DilationH: v.dilationH, DilationW: v.dilationW, Group: v.groups}
-}
-
-// large is 1 if a product of so many rows uses the larger tiles.
-func large(rows int) int {
-	if rows > 64 {
-		return 1
-	}
-	return 0
-}
-
-// grid is that of a product of rows × columns in parts.
-func convGrid(rows, columns, parts int) cuda.Grid {
-	tile := 64 << large(rows)
-	return cuda.Blocks((columns+127)/128, (rows+tile-1)/tile, parts)
-}
 
 // ForwardDevice computes the tops.
 func (l *convolution) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
@@ -145,31 +17,13 @@ func (l *convolution) ForwardDevice(_ context.Context, d *cuda.Device, bottom, t
 		return err
 	}
 	for i, x := range bottom {
-		xs, ys := x.DeviceData(d), top[i].MutableDeviceData(d)
-		if c := d.Convolution(v.whole()); c != nil {
-			c.Forward(xs, l.weightOf(d, 0, v), ys)
-			if l.param.GetBiasTerm() {
-				d.ChannelScaleShift(v.images, v.o*v.groups, v.oh*v.ow, ys, 0, l.Blobs[1].DeviceData(d), ys)
-			}
-			continue
+		bias := cuda.Ptr(0)
+		if l.param.GetBiasTerm() {
+			bias = l.Blobs[1].DeviceData(d)
 		}
-		for g := range v.groups {
-			bias := cuda.Ptr(0)
-			if l.param.GetBiasTerm() {
-				bias = l.Blobs[1].DeviceData(d).At(g * v.o)
-			}
-			d.Launch(convForward[d.Precision()][large(v.o)], convGrid(v.o, v.images*v.oh*v.ow, 1),
-				v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
-				v.images, v.mulOut, v.shiftOut, v.mulOutW, v.shiftOutW, v.forward.DeviceData(d), v.c*v.kh*v.kw,
-				xs.At(g*v.c*v.h*v.w), l.weightOf(d, g, v), bias, ys.At(g*v.o*v.oh*v.ow))
-		}
+		l.convolve(d, v, x.DeviceData(d), bias, top[i].MutableDeviceData(d))
 	}
 	return nil
-}
-
-// weightOf returns the address of the kernels of a group.
-func (l *convolution) weightOf(d *cuda.Device, group int, v *convDevice) cuda.Ptr {
-	return l.Blobs[0].DeviceData(d).At(group * v.o * v.c * v.kh * v.kw)
 }
 
 // BackwardDevice computes the diffs of the bottoms and adds to those of the
@@ -184,54 +38,12 @@ func (l *convolution) BackwardDevice(_ context.Context, d *cuda.Device, top []*b
 		if l.Needs(1) {
 			d.ChannelSum(v.images, v.o*v.groups, v.oh*v.ow, dy, 1, l.Blobs[1].MutableDeviceDiff(d))
 		}
-		if c := d.Convolution(v.whole()); c != nil {
-			if l.Needs(0) {
-				c.BackwardWeights(x.DeviceData(d), dy, l.Blobs[0].MutableDeviceDiff(d))
-			}
-			if propagateDown[i] {
-				c.BackwardData(l.weightOf(d, 0, v), dy, x.MutableDeviceDiff(d))
-			}
-			continue
+		if l.Needs(0) {
+			l.addWeightDiff(d, v, x.DeviceData(d), dy)
 		}
-		for g := range v.groups {
-			dyg := dy.At(g * v.o * v.oh * v.ow)
-			if l.Needs(0) {
-				l.weightDevice(d, v, x.DeviceData(d).At(g*v.c*v.h*v.w), dyg, l.Blobs[0].MutableDeviceDiff(d).At(g*v.o*v.c*v.kh*v.kw))
-			}
-			if propagateDown[i] {
-				kernels := &convData
-				if v.strideH != 1 || v.strideW != 1 {
-					kernels = &convStrided
-				}
-				d.Launch(kernels[d.Precision()][large(v.c)], convGrid(v.c, v.images*v.h*v.w, 1),
-					v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
-					v.images, v.mulIn, v.shiftIn, v.mulInW, v.shiftInW, v.backward.DeviceData(d), v.o*v.kh*v.kw,
-					dyg, l.weightOf(d, g, v), v.kh*v.kw, x.MutableDeviceDiff(d).At(g*v.c*v.h*v.w))
-			}
+		if propagateDown[i] {
+			l.convolveBack(d, v, dy, x.MutableDeviceDiff(d))
 		}
 	}
 	return nil
-}
-
-// weightDevice adds to the diff of a group's kernels. The sum, over all places of
-// all images, is cut into parts by the sizes alone.
-func (l *convolution) weightDevice(d *cuda.Device, v *convDevice, x, dy, dw cuda.Ptr) {
-	const enough, least = 512, 512 // blocks to keep a device busy; terms that are worth a part
-	taps, terms := v.c*v.kh*v.kw, v.images*v.oh*v.ow
-	tile := 64 << large(v.o)
-	tiles := (taps + 127) / 128 * ((v.o + tile - 1) / tile)
-	parts := max(1, min(enough/tiles, terms/least))
-	per := ((terms+parts-1)/parts + 7) / 8 * 8
-	parts = max(1, (terms+per-1)/max(1, per))
-	to := dw
-	if parts > 1 {
-		to = d.Scratch(parts * v.o * taps)
-	}
-	d.Launch(convWeight[d.Precision()][large(v.o)], convGrid(v.o, taps, parts),
-		v.c, v.h, v.w, v.o, v.oh, v.ow, v.strideH, v.strideW, v.padH, v.padW, v.c*v.groups, v.o*v.groups,
-		v.images, v.mulOut, v.shiftOut, v.mulOutW, v.shiftOutW, v.forward.DeviceData(d), taps,
-		x, dy, per, to)
-	if parts > 1 {
-		d.SumParts(parts, v.o*taps, to, 1, dw)
-	}
 }

@@ -3,6 +3,7 @@ package vision_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -18,6 +19,10 @@ func layer(options string) string {
 
 func conv(options string) string {
 	return layer(`type: "Convolution" convolution_param { weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 } ` + options + ` }`)
+}
+
+func deconv(options string) string {
+	return layer(`type: "Deconvolution" convolution_param { weight_filler { type: "gaussian" std: 0.5 } bias_filler { type: "gaussian" std: 0.5 } ` + options + ` }`)
 }
 
 func pool(options string) string { return layer(`type: "Pooling" pooling_param { ` + options + ` }`) }
@@ -48,6 +53,13 @@ func TestGradient(t *testing.T) {
 		{"conv/dilation", conv(`num_output: 2 kernel_size: 3 dilation: 2 pad: 1 bias_term: false`), layertest.Gaussian(1, 2, 2, 7, 6), nil},
 		{"conv/3d", conv(`num_output: 2 kernel_size: [1, 2, 3] stride: [1, 2, 1] pad: [1, 0, 1]`), layertest.Gaussian(1, 2, 2, 3, 4, 3), nil},
 		{"conv/axis", conv(`num_output: 2 axis: 2 kernel_size: 2`), layertest.Gaussian(1, 2, 3, 2, 4), nil},
+		{"deconv/4x4", deconv(`num_output: 3 kernel_size: 4 stride: 2 pad: 1`), layertest.Gaussian(1, 2, 2, 3, 4), nil},
+		{"deconv/3x3", deconv(`num_output: 16 kernel_size: 3 pad: 1`), layertest.Gaussian(1, 1, 16, 2, 2), nil},
+		{"deconv/gaps", deconv(`num_output: 4 group: 2 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 2 pad_h: 0 pad_w: 1`), layertest.Gaussian(1, 2, 6, 3, 4), nil},
+		{"deconv/dilation", deconv(`num_output: 2 kernel_size: 3 dilation: 2 pad: 1 bias_term: false`), layertest.Gaussian(1, 2, 2, 3, 2), nil},
+		{"deconv/3d", deconv(`num_output: 2 kernel_size: [1, 2, 3] stride: [1, 2, 1] pad: [0, 0, 1]`), layertest.Gaussian(1, 2, 2, 2, 3, 2), nil},
+		{"deconv/axis", deconv(`num_output: 2 axis: 2 kernel_size: 2`), layertest.Gaussian(1, 2, 3, 2, 3), nil},
+		{"deconv/no axes", deconv(`num_output: 2`), layertest.Gaussian(1, 2, 3), nil},
 		{"pool/max", pool(`kernel_size: 3 stride: 2 pad: 1`), spread(2, 3, 6, 5), nil},
 		{"pool/max mask", layer(`type: "Pooling" top: "mask" pooling_param { kernel_size: 2 }`), spread(1, 2, 4, 5), []int{0}},
 		{"pool/max floor", pool(`kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 round_mode: FLOOR`), spread(1, 2, 6, 5), nil},
@@ -78,6 +90,8 @@ func TestPromises(t *testing.T) {
 		"conv":       conv(`num_output: 20 kernel_size: 3 pad: 1`),
 		"conv/s2":    conv(`num_output: 6 kernel_size: 5 stride: 2 group: 2`),
 		"conv/1x1":   conv(`num_output: 17 kernel_size: 1`),
+		"deconv/s2":  deconv(`num_output: 6 kernel_size: 4 stride: 2 pad: 1 group: 2`),
+		"deconv/3x3": deconv(`num_output: 20 kernel_size: 3 pad: 1`),
 		"pool/max":   pool(`kernel_size: 3 stride: 2`),
 		"pool/2":     pool(`kernel_size: 2 stride: 2`),
 		"pool/ave":   pool(`pool: AVE kernel_size: 3 stride: 2 pad: 1`),
@@ -181,6 +195,11 @@ func TestErrors(t *testing.T) {
 		{2, `spatial axis 0: kernel of extent 9 is larger than the padded input of 7`, "convolution_param { num_output: 6 kernel_size: 9 pad: 1 }", image},
 		{2, `spatial axis 0: input 5, kernel_size 3, pad 0, stride 0, dilation 1`, "convolution_param { num_output: 6 kernel_size: 3 stride: 0 }", image},
 
+		{2, `num_output 5 cannot be cut into 2 groups`, "deconvolution_param { num_output: 5 kernel_size: 3 group: 2 }", image},
+		{2, `the 4 channels of bottom cannot be cut into 3 groups`, "deconvolution_param { num_output: 6 kernel_size: 3 group: 3 }", image},
+		{2, `spatial axis 0: the top has size -1, want at least 1: input 5, kernel_size 1, pad 3, stride 1, dilation 1`, "deconvolution_param { num_output: 6 kernel_size: 1 pad: 3 }", image},
+		{2, `top: blob shape [2 6 16000000003 20000000003] has more than 2147483647 elements`, "deconvolution_param { num_output: 6 kernel_size: 3 stride: 4000000000 }", image},
+
 		{2, `STOCHASTIC pooling is not supported, want MAX or AVE`, "pooling_param { kernel_size: 2 pool: STOCHASTIC }", image},
 		{2, `global_pooling and a kernel size are given, want one of them`, "pooling_param { kernel_size: 2 global_pooling: true }", image},
 		{2, `global_pooling with pad 0, 0 and stride 2, 2, want pad 0 and stride 1`, "pooling_param { stride: 2 global_pooling: true }", image},
@@ -196,9 +215,9 @@ func TestErrors(t *testing.T) {
 		{2, `local_size is 4, want an odd number up to 32767`, "lrn_param { local_size: 4 }", image},
 		{1, `bottom has shape [2 3], want 4 axes: items, channels, height, width`, "lrn_param { }", layertest.Gaussian(1, 2, 3)},
 	}
-	types := map[byte]string{'c': "Convolution", 'p': "Pooling", 'l': "LRN"}
+	types := map[byte]string{'c': "Convolution", 'd': "Deconvolution", 'p': "Pooling", 'l': "LRN"}
 	for _, test := range tests {
-		text := fmt.Sprintf("layer { name: \"l\" type: %q bottom: \"x\" top: \"y\"\n%s }", types[test.options[0]], test.options)
+		text := fmt.Sprintf("layer { name: \"l\" type: %q bottom: \"x\" top: \"y\"\n%s }", types[test.options[0]], strings.TrimPrefix(test.options, "de"))
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, text, test.x)
 	}
 	layertest.CheckError(t, 1, `layer "l": bottom 1 has shape [2 4 5 7], want [2 4 5 6] as the first`,

@@ -1,0 +1,227 @@
+package vision
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// convBase is what Convolution and Deconvolution share, as Caffe's
+// BaseConvolutionLayer: the options, the weights and the geometry. A deconvolution
+// is the gradient of a convolution with respect to its data, so its geometry is that
+// of the convolution from the top to the bottom.
+type convBase struct {
+	layers.Weights
+	spec       *layers.Spec
+	param      *caffepb.ConvolutionParameter
+	transposed bool // Deconvolution
+
+	geometry kernel.ConvParams
+	axis     int   // of the channels
+	channels int   // of the bottoms
+	shape    []int // of the bottoms at the last Reshape
+	topShape []int
+	conv     *kernel.Conv
+	pairs    int // of bottoms and tops
+	device   convDevice
+}
+
+func newConvBase(s *layers.Spec, transposed bool) (*convBase, error) {
+	p := s.Param.GetConvolutionParam()
+	if n := p.GetNumOutput(); n < 1 || n > math.MaxInt32 {
+		return nil, s.Errorf("convolution_param.num_output", "num_output is %d, want 1 to %d", n, math.MaxInt32)
+	}
+	if p.GetGroup() < 1 || p.GetNumOutput()%p.GetGroup() != 0 {
+		return nil, s.Errorf("convolution_param.group", "num_output %d cannot be cut into %d groups", p.GetNumOutput(), p.GetGroup())
+	}
+	if err := s.CheckFiller("convolution_param.weight_filler", p.GetWeightFiller()); err != nil {
+		return nil, err
+	}
+	if err := s.CheckFiller("convolution_param.bias_filler", p.GetBiasFiller()); err != nil {
+		return nil, err
+	}
+	return &convBase{spec: s, param: p, transposed: transposed}, nil
+}
+
+// option returns the sizes that the options give for each spatial axis: those
+// of the field that may be repeated, or those of the fields for two axes.
+func (l *convBase) option(field string, axes int, repeated []uint32, h, w *uint32, absent int) ([]int, error) {
+	name := "convolution_param." + field
+	sizes := make([]int, axes)
+	if h != nil || w != nil {
+		short := strings.TrimSuffix(field, "_size")
+		at := "convolution_param." + short + "_h"
+		if h == nil {
+			at = "convolution_param." + short + "_w"
+		}
+		switch {
+		case len(repeated) > 0:
+			return nil, l.spec.Errorf(at, "%s is given and %s_h or %s_w too, want one form", field, short, short)
+		case axes != 2:
+			return nil, l.spec.Errorf(at, "%s_h and %s_w are for 2 spatial axes, bottom has %d", short, short, axes)
+		case h == nil || w == nil:
+			return nil, l.spec.Errorf(at, "%s_h and %s_w belong together, want both", short, short)
+		}
+		sizes[0], sizes[1] = int(*h), int(*w)
+		return sizes, nil
+	}
+	switch n := len(repeated); {
+	case n == 0 && absent < 0 && axes > 0:
+		return nil, l.spec.Errorf("convolution_param", "%s is not given", field)
+	case n > 1 && n != axes:
+		return nil, l.spec.Errorf(name, "%s is given %d times, want once or once for each of the %d spatial axes", field, n, axes)
+	}
+	for i := range sizes {
+		switch len(repeated) {
+		case 0:
+			sizes[i] = absent
+		case 1:
+			sizes[i] = int(repeated[0])
+		default:
+			sizes[i] = int(repeated[i])
+		}
+	}
+	return sizes, nil
+}
+
+// SetUp finds the geometry and makes the weights.
+func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
+	x, p := bottom[0], l.param
+	var err error
+	if l.axis, err = x.Axis(int(p.GetAxis())); err != nil {
+		return l.spec.ErrorAt("convolution_param.axis", 0, err)
+	}
+	axes := x.Axes() - l.axis - 1
+	l.channels = x.Dim(l.axis)
+	g, outputs := &l.geometry, int(p.GetNumOutput())
+	g.Channels, g.Outputs, g.Group = l.channels, outputs, int(p.GetGroup())
+	if l.transposed {
+		g.Channels, g.Outputs = g.Outputs, g.Channels
+	}
+	g.Direct = p.GetEngine() == caffepb.ConvolutionParameter_CAFFE
+	if l.channels%g.Group != 0 {
+		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be cut into %d groups", l.channels, g.Group)
+	}
+	if g.Kernel, err = l.option("kernel_size", axes, p.GetKernelSize(), p.KernelH, p.KernelW, -1); err != nil {
+		return err
+	}
+	if g.Stride, err = l.option("stride", axes, p.GetStride(), p.StrideH, p.StrideW, 1); err != nil {
+		return err
+	}
+	if g.Pad, err = l.option("pad", axes, p.GetPad(), p.PadH, p.PadW, 0); err != nil {
+		return err
+	}
+	if g.Dilation, err = l.option("dilation", axes, p.GetDilation(), nil, nil, 1); err != nil {
+		return err
+	}
+	if err := l.plan(x.Shape()); err != nil {
+		return err
+	}
+	weight, err := l.spec.NewParam(0, "convolution_param.num_output", "convolution_param.weight_filler", p.GetWeightFiller(),
+		append([]int{g.Outputs, g.Channels / g.Group}, g.Kernel...)...)
+	if err != nil {
+		return err
+	}
+	l.Blobs = []*blob.Blob{weight}
+	if p.GetBiasTerm() {
+		bias, err := l.spec.NewParam(1, "convolution_param.num_output", "convolution_param.bias_filler", p.GetBiasFiller(), outputs)
+		if err != nil {
+			return err
+		}
+		l.Blobs = append(l.Blobs, bias)
+	}
+	return nil
+}
+
+// plan makes the convolution for bottoms of the given shape.
+func (l *convBase) plan(shape []int) error {
+	g, spatial := &l.geometry, shape[l.axis+1:]
+	g.Batch = 1
+	for _, n := range shape[:l.axis] {
+		g.Batch *= n
+	}
+	// First the blobs, so that a number of outputs out of range is called so.
+	if _, err := blob.New(append([]int{g.Outputs, g.Channels / g.Group}, g.Kernel...)...); err != nil {
+		return l.spec.ErrorAt("convolution_param.num_output", 0, fmt.Errorf("weights: %w", err))
+	}
+	topShape := append(slices.Clone(shape[:l.axis]), int(l.param.GetNumOutput()))
+	for i, size := range spatial {
+		size, err := l.topSize(i, size)
+		if err != nil {
+			return err
+		}
+		topShape = append(topShape, size)
+	}
+	if _, err := blob.New(topShape...); err != nil {
+		return l.spec.ErrorAt("convolution_param.num_output", 0, fmt.Errorf("top: %w", err))
+	}
+	g.In = spatial
+	if l.transposed {
+		g.In = topShape[l.axis+1:]
+	}
+	conv, err := kernel.NewConv(*g)
+	if err != nil {
+		return l.spec.ErrorAt("convolution_param", 0, err)
+	}
+	l.conv, l.topShape, l.shape = conv, topShape, slices.Clone(shape)
+	return nil
+}
+
+// topSize returns the size of the tops along spatial axis i, where the bottoms have
+// the given size. NewConv checks what it does not.
+func (l *convBase) topSize(i, size int) (int, error) {
+	g := &l.geometry
+	extent := g.Dilation[i]*(g.Kernel[i]-1) + 1
+	if !l.transposed {
+		return max(0, size+2*g.Pad[i]-extent)/max(1, g.Stride[i]) + 1, nil
+	}
+	top := g.Stride[i]*(size-1) + extent - 2*g.Pad[i]
+	if g.Stride[i] < 1 || top < 1 {
+		return 0, l.spec.Errorf("convolution_param",
+			"spatial axis %d: the top has size %d, want at least 1: input %d, kernel_size %d, pad %d, stride %d, dilation %d",
+			i, top, size, g.Kernel[i], g.Pad[i], g.Stride[i], g.Dilation[i])
+	}
+	return top, nil
+}
+
+// Reshape gives the tops their shape.
+func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
+	x := bottom[0]
+	if x.Axes() != len(l.shape) || x.Dim(l.axis) != l.channels {
+		return l.spec.Errorf("bottom", "bottom has shape %v, want %d axes with %d channels on axis %d, as the weights have",
+			x.Shape(), len(l.shape), l.channels, l.axis)
+	}
+	for i, other := range bottom[1:] {
+		if !other.ShapeEqual(x.Shape()) {
+			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("bottom %d has shape %v, want %v as the first", i+1, other.Shape(), x.Shape()))
+		}
+	}
+	if !x.ShapeEqual(l.shape) {
+		if err := l.plan(x.Shape()); err != nil {
+			return err
+		}
+	}
+	for _, y := range top {
+		if err := y.Reshape(l.topShape...); err != nil {
+			return l.spec.ErrorAt("convolution_param.num_output", 0, err)
+		}
+	}
+	l.pairs = len(bottom)
+	return nil
+}
+
+// MACs returns the number of multiply-adds of Forward.
+func (l *convBase) MACs() int64 { return int64(l.pairs) * l.conv.MACs() }
+
+// BackwardReads returns that Backward reads the bottoms, for the gradient of the
+// weights.
+func (l *convBase) BackwardReads() (bottom, top bool) { return l.Needs(0), false }

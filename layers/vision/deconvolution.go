@@ -1,0 +1,112 @@
+package vision
+
+import (
+	"context"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "Deconvolution",
+		Group: "vision",
+		Param: "convolution_param",
+		Doc: `Transposed convolution, also called deconvolution, with learned kernels: what Convolution computes as
+the gradient of its bottom. Each number of x adds the kernels, times that number, to y:
+
+	y[n,o,stride p - pad + dilation k] = b[o] + sum of W[c,o,k] x[n,c,p]
+
+over channels c and all pairs of place p in x and place k of the kernel that meet at the same place of y.
+The size of y along a spatial axis is stride (size - 1) + dilation (kernel_size - 1) + 1 - 2 pad.
+Bilinear upsampling by f: kernel_size 2 f - f mod 2, stride f, pad (f - 1) / 2 rounded up, group and num_output
+the number of channels, weight_filler bilinear, bias_term false, lr_mult 0.
+
+Bottoms: one or more x of equal shape: items, channels, spatial axes.
+Tops: one y for each x, made with the same weights.
+Weights: W, channels x num_output / group x kernel; b, of num_output numbers, if bias_term is set.
+
+convolution_param:
+	num_output: the number of channels of y
+	kernel_size, pad (0), stride (1), dilation (1): once, or once for each spatial axis
+	kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w: the same for two spatial axes, instead of the above
+	group (1): the channels and the outputs are cut into so many groups, which do not see each other
+	bias_term (true): whether there is a b
+	weight_filler, bias_filler (constant 0)
+	axis (1): the axis of the channels; a negative one counts from the last
+	engine: CAFFE computes all products directly; otherwise those that Convolution computes by Winograd's algorithm are here too
+	force_nd_im2col: accepted and ignored
+
+Caffe: base_conv_layer.cpp, deconv_layer.cpp`,
+		Bottoms:   layers.AtLeast(1),
+		Tops:      layers.AtLeast(1),
+		SameCount: true,
+		New:       newDeconvolution,
+		Kernels:   convKernels,
+	})
+}
+
+// deconvolution is described by its registration. Its forward pass is the gradient of
+// the data of the convolution from its top to its bottom, and the other way round.
+type deconvolution struct {
+	*convBase
+	sum []float32 // over each channel of a top's diff
+}
+
+var (
+	_ layers.Layer           = (*deconvolution)(nil)
+	_ layers.Parameterized   = (*deconvolution)(nil)
+	_ layers.ParamPropagator = (*deconvolution)(nil)
+	_ layers.Counter         = (*deconvolution)(nil)
+	_ layers.BackwardReader  = (*deconvolution)(nil)
+)
+
+func newDeconvolution(s *layers.Spec) (layers.Layer, error) {
+	base, err := newConvBase(s, true)
+	return &deconvolution{convBase: base}, err
+}
+
+// planeSize returns the number of elements of a channel of a top.
+func (l *deconvolution) planeSize() int {
+	n := 1
+	for _, size := range l.geometry.In {
+		n *= size
+	}
+	return n
+}
+
+// Forward computes the tops.
+func (l *deconvolution) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	w := l.spec.Env.Workers
+	for i, x := range bottom {
+		y := top[i].MutableData()
+		l.conv.BackwardData(w, l.Blobs[0].Data(), x.Data(), y)
+		if l.param.GetBiasTerm() {
+			kernel.ChannelScaleShift(w, l.geometry.Batch, l.geometry.Channels, l.planeSize(), y, nil, l.Blobs[1].Data(), y)
+		}
+	}
+	return nil
+}
+
+// Backward computes the diffs of the bottoms and adds to those of the weights.
+func (l *deconvolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	w := l.spec.Env.Workers
+	for i, x := range bottom {
+		dy := top[i].Diff()
+		if l.Needs(1) {
+			if l.sum == nil {
+				l.sum = make([]float32, l.geometry.Channels)
+			}
+			kernel.ChannelSum(w, l.geometry.Batch, l.geometry.Channels, l.planeSize(), dy, l.sum)
+			kernel.Axpy(nil, 1, l.sum, l.Blobs[1].MutableDiff())
+		}
+		if l.Needs(0) {
+			l.conv.BackwardWeights(w, dy, x.Data(), l.Blobs[0].MutableDiff(), nil)
+		}
+		if propagateDown[i] {
+			l.conv.Forward(w, dy, l.Blobs[0].Data(), nil, x.MutableDiff())
+		}
+	}
+	return nil
+}
