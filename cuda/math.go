@@ -17,7 +17,6 @@ var (
 	mathAxpby       = Math.Kernel("math_axpby")
 	mathAdd         = Math.Kernel("math_add")
 	mathMul         = Math.Kernel("math_mul")
-	mathCopyRows    = Math.Kernel("math_copy_rows")
 	mathDropoutMask = Math.Kernel("math_dropout_mask")
 	mathSetLong     = Math.Kernel("math_set_long")
 )
@@ -55,16 +54,6 @@ func (d *Device) Add(n int, a, b, y Ptr) { d.Launch(mathAdd, Each(n), a, b, y, n
 
 // Mul sets y to a b, element by element, for n elements. y may be a or b.
 func (d *Device) Mul(n int, a, b, y Ptr) { d.Launch(mathMul, Each(n), a, b, y, n) }
-
-// CopyRows copies rows of width elements from x to y. The rows start ldx elements
-// apart in x and ldy apart in y.
-func (d *Device) CopyRows(rows, width int, x Ptr, ldx int, y Ptr, ldy int) {
-	if rows == 0 || width == 0 {
-		return
-	}
-	mul, shift := Divisor(width)
-	d.Launch(mathCopyRows, Each(rows*width), x, ldx, y, ldy, width, rows*width, mul, shift)
-}
 
 // DropoutMask sets the n elements of mask to 0 with probability ratio and to scale
 // otherwise, like kernel.DropoutMask. The number of the stream of random numbers

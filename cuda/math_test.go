@@ -137,6 +137,21 @@ func TestChannels(t *testing.T) {
 	}
 }
 
+// TestNormalizeRows compares with the host, also a row of zeros.
+func TestNormalizeRows(t *testing.T) {
+	d := cudatest.Device(t)
+	for _, s := range [][2]int{{1, 1}, {3, 17}, {20, 1000}} {
+		x, y, want := random(t, 1, s[0]*s[1]), random(t, 2, s[0]*s[1]), make([]float32, s[0]*s[1])
+		clear(x.MutableData()[:s[1]])
+		for _, eps := range []float64{0, 1e-6, 2} {
+			kernel.NormalizeRows(nil, s[0], s[1], eps, x.Data(), want)
+			d.NormalizeRows(s[0], s[1], eps, x.DeviceData(d), y.MutableDeviceData(d))
+			near(t, fmt.Sprint("rows ", s, eps), y.Data(), want, 1e-6)
+		}
+	}
+	check(t, d)
+}
+
 // TestChannelNormalize compares the normalization of channels and its gradient with
 // the host's.
 func TestChannelNormalize(t *testing.T) {

@@ -50,6 +50,14 @@ func TestArguments(t *testing.T) {
 		}},
 		{"CopyRows", []float64{0, -3, 8, 0, 2, -4}, func(y []float32) { kernel.CopyRows(nil, 2, 2, x[1:], 3, y[1:], 3) }},
 		{"CopyRows to other distances", []float64{6, 0, 8, 0, 2}, func(y []float32) { kernel.CopyRows(nil, 3, 1, x, 2, y, 2) }},
+		{"NormalizeRows", []float64{6. / 7, -3. / 7, 8 / 9., 1 / 9.}, func(y []float32) {
+			kernel.NormalizeRows(nil, 2, 1, 13, []float32{6, 0}, y)
+			kernel.NormalizeRows(nil, 1, 2, 4, []float32{6, -3}, y)
+			kernel.NormalizeRows(nil, 1, 2, 16, x[2:4], y[2:])
+		}},
+		{"NormalizeRows of zeros", []float64{.8, -.6, 0, 0}, func(y []float32) {
+			kernel.NormalizeRows(nil, 2, 2, 0, []float32{8, -6, 0, 0}, y)
+		}},
 		{"Softmax", []float64{1 / (1 + math.Exp(1-6)), 1 / (1 + math.Exp(2+3)), 1 / (1 + math.Exp(-4-8)),
 			1 / (1 + math.Exp(6-1)), 1 / (1 + math.Exp(-3-2)), 1 / (1 + math.Exp(8+4))},
 			func(y []float32) { kernel.Softmax(nil, 1, 2, 3, x, y) }},

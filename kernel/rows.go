@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"math"
+
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -26,4 +28,28 @@ var copyRowsLoop = parallel.Loop[rowCopy]{Body: func(c *rowCopy, _, from, to int
 // apart in x and ldy apart in y.
 func CopyRows(p *parallel.Pool, rows, width int, x []float32, ldx int, y []float32, ldy int) {
 	copyRowsLoop.Run(p, rows*width, vec.Block, rowCopy{width, x, y, ldx, ldy})
+}
+
+// rowNorm are the arguments of a loop over rows.
+type rowNorm struct {
+	width int
+	eps   float64
+	x, y  []float32
+}
+
+var normalizeRowsLoop = parallel.Loop[rowNorm]{Body: func(a *rowNorm, _, from, to int) {
+	for i := from; i < to; i++ {
+		x, y := a.x[i*a.width:(i+1)*a.width], a.y[i*a.width:(i+1)*a.width]
+		square, scale := SumSq(nil, x)+a.eps, float32(0)
+		if square >= 0x1p-252 { // else float32 cannot hold the inverse of the root
+			scale = float32(1 / math.Sqrt(square))
+		}
+		Scale(nil, scale, x, y)
+	}
+}}
+
+// NormalizeRows scales each row of x, of shape (rows,width), to length 1: y is x /
+// √(Σx² + eps), or 0 where the root is below 2⁻¹²⁶. y may be x.
+func NormalizeRows(p *parallel.Pool, rows, width int, eps float64, x, y []float32) {
+	normalizeRowsLoop.Run(p, rows, max(1, vec.Block/max(1, width)), rowNorm{width, eps, x, y})
 }

@@ -1,5 +1,5 @@
-// math.cu: the arithmetic of cuda/math.go and cuda/channel.go, on n numbers or on arrays of
-// outer x channels x inner numbers.
+// math.cu: the arithmetic of cuda/math.go, cuda/rows.go and cuda/channel.go, on n numbers,
+// on rows, or on arrays of outer x channels x inner numbers.
 #include "gpu.h"
 
 extern "C" __global__ void math_axpby(float a, const float *x, float b, float *y, int n) {
@@ -21,6 +21,19 @@ extern "C" __global__ void math_copy_rows(const float *x, int src, float *y, int
     const unsigned r = gc_divide(i, mul, shift), c = i - r * width;
     y[(unsigned long long)r * dst + c] = x[(unsigned long long)r * src + c];
   }
+}
+
+// y = x / sqrt(sum of x^2 + eps) of a row, for which there is a block; 0 where float cannot
+// hold the inverse of the root
+extern "C" __global__ void math_normalize_rows(const float *x, double eps, float *y, int width) {
+  __shared__ double part[GC_SUM_SIZE];
+  x += (long long)blockIdx.x * width;
+  y += (long long)blockIdx.x * width;
+  double square = 0;
+  for (int j = threadIdx.x; j < width; j += GC_BLOCK) square += (double)x[j] * x[j];
+  square = gc_block_sum(square, part) + eps;
+  const float scale = square >= 0x1p-252 ? (float)(1 / sqrt(square)) : 0.f;
+  for (int j = threadIdx.x; j < width; j += GC_BLOCK) y[j] = x[j] * scale;
 }
 
 // y = x scale[channel] + shift[channel]; scale or shift may be null

@@ -14,6 +14,7 @@ func TestDevice(t *testing.T) {
 	for _, text := range []string{
 		`type: "InnerProduct" inner_product_param { num_output: 70 weight_filler { type: "xavier" } bias_filler { type: "constant" value: 0.1 } }`,
 		`type: "InnerProduct" inner_product_param { num_output: 5 transpose: true bias_term: false weight_filler { type: "xavier" } }`,
+		`type: "InnerProduct" inner_product_param { num_output: 7 normalize: true weight_filler { type: "xavier" } }`,
 		`type: "BatchNorm"`,
 		`type: "BatchNorm" phase: TEST`,
 		`type: "Scale" scale_param { bias_term: true filler { type: "gaussian" } }`,

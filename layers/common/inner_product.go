@@ -49,6 +49,7 @@ Caffe: inner_product_layer.cpp. The second bottom and normalize are those of Nor
 //
 //	y (M,N) = x (M,K) · Wᵀ + b        dx = dy · W        dW (N,K) += dyᵀ · x
 type innerProduct struct {
+	layers.OnRecordableDevice
 	layers.Weights
 	spec      *layers.Spec
 	param     *caffepb.InnerProductParameter
@@ -178,27 +179,22 @@ func (l *innerProduct) strideW() int {
 	return l.k
 }
 
+// normalizeEps is added to the square of a row's length before it is normalized, as
+// NormFace does.
+const normalizeEps = 1e-6
+
 // Forward computes the top.
 func (l *innerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, y := l.spec.Env.Workers, top[0].MutableData()
 	if l.param.GetNormalize() {
-		l.normalize()
+		weight := l.Blobs[0].MutableData()
+		kernel.NormalizeRows(w, l.n, l.k, normalizeEps, weight, weight)
 	}
 	kernel.Gemm(w, false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].Data(), l.k, l.weight(bottom).Data(), l.strideW(), 0, y, l.n)
 	if l.param.GetBiasTerm() {
 		kernel.ChannelScaleShift(w, l.m, l.n, 1, y, nil, l.Blobs[len(l.Blobs)-1].Data(), y)
 	}
 	return nil
-}
-
-// normalize scales the rows of W to length 1, as NormFace does: with 1e-6 under
-// the root.
-func (l *innerProduct) normalize() {
-	weight := l.Blobs[0].MutableData()
-	for n := range l.n {
-		row := weight[n*l.k : (n+1)*l.k]
-		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-6)), row, row)
-	}
 }
 
 // BackwardReads returns that Backward reads the bottoms, unless its own weights

@@ -10,16 +10,12 @@ import (
 
 var _ layers.DeviceLayer = (*innerProduct)(nil)
 
-// DeviceMode returns what the options allow: normalize runs on the host.
-func (l *innerProduct) DeviceMode() layers.DeviceMode {
-	if l.param.GetNormalize() {
-		return layers.OnHost
-	}
-	return layers.Recordable
-}
-
 // ForwardDevice computes the top.
 func (l *innerProduct) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if l.param.GetNormalize() {
+		weight := l.Blobs[0].MutableDeviceData(d)
+		d.NormalizeRows(l.n, l.k, normalizeEps, weight, weight)
+	}
 	y := top[0].MutableDeviceData(d)
 	d.Gemm(false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].DeviceData(d), l.k, l.weight(bottom).DeviceData(d), l.strideW(), 0, y, l.n)
 	if l.param.GetBiasTerm() {

@@ -133,13 +133,8 @@ func (l *marginInnerProduct) Forward(_ context.Context, bottom, top []*blob.Blob
 
 // normalize scales the class vectors to length 1.
 func (l *marginInnerProduct) normalize() {
-	weights := l.Blobs[0].MutableData()
-	for c := range l.N {
-		w := weights[c*l.K : (c+1)*l.K]
-		if norm := margin.Norm(w); norm > 0 {
-			kernel.Scale(nil, 1/norm, w, w)
-		}
-	}
+	w := l.Blobs[0].MutableData()
+	kernel.NormalizeRows(l.Spec.Env.Workers, l.N, l.K, 0, w, w)
 }
 
 // Backward computes the diff of x and adds to that of the weights.

@@ -31,15 +31,6 @@ GC_INLINE float length(const float *x, int n, double *part) {
   return (float)sqrt(gc_block_sum(s, part));
 }
 
-// Scales the rows of w, of k numbers, to length 1; a block for each.
-extern "C" __global__ void margin_unit_rows(float *w, int k) {
-  __shared__ double part[GC_SUM_SIZE];
-  w += (long long)blockIdx.x * k;
-  const float norm = length(w, k, part);
-  if (norm > 0)
-    for (int j = threadIdx.x; j < k; j += GC_BLOCK) w[j] *= 1 / norm;
-}
-
 #define TINY 1e-9f // keeps the fork's quotients finite
 
 // kept is (items, 3): |x|, |w[t]| and the cosine. A block for each item.

@@ -16,7 +16,6 @@ var ptx string
 var Kernels = cuda.NewModule(ptx)
 
 var (
-	kernelUnitRows = Kernels.Kernel("margin_unit_rows")
 	kernelForward  = Kernels.Kernel("margin_forward")
 	kernelGradient = Kernels.Kernel("margin_gradient")
 	kernelOwnX     = Kernels.Kernel("margin_own_x")
@@ -51,7 +50,8 @@ func (l *InnerProduct) ForwardOn(d *cuda.Device, bottom, top []*blob.Blob, spher
 		d.Fill(1, l.Lambda, top[1].MutableDeviceData(d))
 	}
 	if sphere {
-		d.Launch(kernelUnitRows, cuda.Blocks(l.N, 1, 1), l.Blobs[0].MutableDeviceData(d), l.K)
+		w := l.Blobs[0].MutableDeviceData(d)
+		d.NormalizeRows(l.N, l.K, 0, w, w)
 	}
 	x, w, y := bottom[0].DeviceData(d), l.Blobs[0].DeviceData(d), top[0].MutableDeviceData(d)
 	d.Gemm(false, true, l.M, l.N, l.K, 1, x, l.K, w, l.K, 0, y, l.N)

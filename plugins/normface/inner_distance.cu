@@ -1,16 +1,6 @@
 // InnerDistance: x is (m,k), the centers w are (n,k), distances are (m,n).
 #include "gpu.h"
 
-// Scales the rows of w, of k numbers, to length 1; a block for each.
-extern "C" __global__ void inner_distance_unit_rows(float *w, int k) {
-  __shared__ double part[GC_SUM_SIZE];
-  w += (long long)blockIdx.x * k;
-  double s = 0;
-  for (int j = threadIdx.x; j < k; j += GC_BLOCK) s += (double)w[j] * w[j];
-  const float scale = (float)(1 / sqrt(gc_block_sum(s, part) + 1e-6));
-  for (int j = threadIdx.x; j < k; j += GC_BLOCK) w[j] *= scale;
-}
-
 enum { tile = 16 };
 
 // The squares of the differences or, with l1, their magnitudes, one by one:

@@ -195,6 +195,9 @@ func (l *innerDistance) centers(bottom []*blob.Blob) *blob.Blob {
 // row returns item or center i.
 func (l *innerDistance) row(x []float32, i int) []float32 { return x[i*l.k : (i+1)*l.k] }
 
+// normalizeEps is added to the square of a center's length before it is normalized.
+const normalizeEps = 1e-6
+
 // Forward computes the distances.
 func (l *innerDistance) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if l.labels != nil {
@@ -204,20 +207,12 @@ func (l *innerDistance) Forward(_ context.Context, bottom, top []*blob.Blob) err
 		}
 	}
 	if l.options.Normalize && !l.given {
-		l.normalize()
+		centers := l.Blobs[0].MutableData()
+		kernel.NormalizeRows(l.spec.Env.Workers, l.n, l.k, normalizeEps, centers, centers)
 	}
 	l.x, l.w, l.y = bottom[0].Data(), l.centers(bottom).Data(), top[0].MutableData()
 	l.spec.Env.Workers.Run(l.m, (*distanceTask)(l))
 	return nil
-}
-
-// normalize scales the centers to length 1, with 1e-6 under the root.
-func (l *innerDistance) normalize() {
-	w := l.Blobs[0].MutableData()
-	for n := range l.n {
-		row := l.row(w, n)
-		kernel.Scale(nil, float32(1/math.Sqrt(kernel.SumSq(nil, row)+1e-6)), row, row)
-	}
 }
 
 // distanceTask computes the distances of an item. The differences are taken

@@ -13,11 +13,10 @@ import (
 var innerDistancePTX string
 
 var (
-	innerDistanceKernels  = cuda.NewModule(innerDistancePTX)
-	innerDistanceUnitRows = innerDistanceKernels.Kernel("inner_distance_unit_rows")
-	innerDistanceForward  = innerDistanceKernels.Kernel("inner_distance_forward")
-	innerDistanceMask     = innerDistanceKernels.Kernel("inner_distance_mask")
-	innerDistanceL1       = innerDistanceKernels.Kernel("inner_distance_backward_l1")
+	innerDistanceKernels = cuda.NewModule(innerDistancePTX)
+	innerDistanceForward = innerDistanceKernels.Kernel("inner_distance_forward")
+	innerDistanceMask    = innerDistanceKernels.Kernel("inner_distance_mask")
+	innerDistanceL1      = innerDistanceKernels.Kernel("inner_distance_backward_l1")
 )
 
 var (
@@ -44,7 +43,8 @@ func (l *innerDistance) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		l.labels.ReadDevice(d, bottom[len(bottom)-1])
 	}
 	if l.options.Normalize && !l.given {
-		d.Launch(innerDistanceUnitRows, cuda.Blocks(l.n, 1, 1), l.Blobs[0].MutableDeviceData(d), l.k)
+		centers := l.Blobs[0].MutableDeviceData(d)
+		d.NormalizeRows(l.n, l.k, normalizeEps, centers, centers)
 	}
 	d.Launch(innerDistanceForward, cuda.Blocks((l.n+tile-1)/tile, (l.m+tile-1)/tile, 1), bottom[0].DeviceData(d),
 		l.centers(bottom).DeviceData(d), top[0].MutableDeviceData(d), l.options.DistanceType == "L1", l.m, l.n, l.k)
