@@ -66,7 +66,7 @@ func commandList(root *cobra.Command) string {
 	var list strings.Builder
 	for _, c := range root.Commands() {
 		if c.IsAvailableCommand() {
-			fmt.Fprintf(&list, "\t%-*s  %s\n", root.NamePadding(), c.Name(), c.Short)
+			fmt.Fprintf(&list, "\t%-*s  %s\n", c.NamePadding(), c.Name(), c.Short)
 		}
 	}
 	return list.String()
