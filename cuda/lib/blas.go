@@ -51,7 +51,7 @@ func OpenBLAS(driverVersion int, s driver.Stream) (*BLAS, error) {
 			versions = append(versions, v)
 		}
 	}
-	lib, err := find(EnvBLAS, "cublas", versions, "cublasLt")
+	lib, err := (&wanted{env: EnvBLAS, stem: "cublas", versions: versions, before: []string{"cublasLt"}}).find()
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ var dnnFunctions = []string{
 // OpenDNN opens cuDNN for the current context and makes a handle for stream s.
 // An error that is ErrNotFound says that there is none.
 func OpenDNN(s driver.Stream) (*DNN, error) {
-	lib, err := find(EnvDNN, "cudnn", []int{9, 8})
+	lib, err := (&wanted{env: EnvDNN, stem: "cudnn", versions: []int{9, 8}, check: openParts}).find()
 	if err != nil {
 		return nil, err
 	}

@@ -27,38 +27,48 @@ const (
 // ErrNotFound is the error of OpenBLAS and OpenDNN where there is no such library.
 var ErrNotFound = errors.New("not found")
 
-// find opens a library. stem is "cublas" or "cudnn"; versions are those of its
-// file name, in the order in which they are tried; before are libraries that it
-// needs from its own folder.
-func find(env, stem string, versions []int, before ...string) (*dynlib.Library, error) {
-	switch name := os.Getenv(env); name {
+// wanted is a library that find looks for.
+type wanted struct {
+	env      string   // variable that names its file
+	stem     string   // "cublas" or "cudnn"
+	versions []int    // of its file name, in the order in which they are tried
+	before   []string // stems of libraries that it needs, which may lie in its own folder only
+
+	// check returns an error if the library, which has been opened, cannot be used.
+	check func(lib *dynlib.Library) error
+}
+
+// find opens a library.
+func (w *wanted) find() (*dynlib.Library, error) {
+	switch name := os.Getenv(w.env); name {
 	case "":
 	case "none":
-		return nil, fmt.Errorf("%s: %w: %s is none", stem, ErrNotFound, env)
+		return nil, fmt.Errorf("%s: %w: %s is none", w.stem, ErrNotFound, w.env)
 	default:
-		lib, err := dynlib.Open(name)
+		lib, err := w.open(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %s names a file that cannot be loaded: %w", stem, ErrNotFound, env, err)
+			return nil, fmt.Errorf("%s: %w: %s names a file that cannot be loaded: %w", w.stem, ErrNotFound, w.env, err)
 		}
 		return lib, nil
 	}
 	var names []string
-	var broken []error // files that are there and cannot be loaded
-	for _, v := range versions {
-		name := fileName(stem, v)
+	var broken []error // files that are there and cannot be used
+	for _, v := range w.versions {
+		name := fileName(w.stem, v)
 		names = append(names, name)
 		if lib, err := dynlib.Open(name); err == nil { // where the loader looks
-			return lib, nil
+			if err := w.checked(lib); err == nil {
+				return lib, nil
+			} else {
+				broken = append(broken, err)
+			}
 		}
-		for _, dir := range folders(stem, v) {
+		for _, dir := range folders(w.stem, v) {
 			file := filepath.Join(dir, name)
 			if _, err := os.Stat(file); err != nil {
 				continue
 			}
-			for _, b := range before {
-				dynlib.Open(filepath.Join(dir, fileName(b, v))) // if not there, the loader may find it
-			}
-			lib, err := dynlib.Open(file)
+			lib, err := w.open(file)
 			if err == nil {
 				return lib, nil
 			}
@@ -66,10 +76,48 @@ func find(env, stem string, versions []int, before ...string) (*dynlib.Library, 
 		}
 	}
 	if len(broken) != 0 {
-		return nil, fmt.Errorf("%s: %w: %w", stem, ErrNotFound, errors.Join(broken...))
+		return nil, fmt.Errorf("%s: %w: %w", w.stem, ErrNotFound, errors.Join(broken...))
 	}
 	return nil, fmt.Errorf("%s: %w: looked for %s where the loader looks, in CUDA's folders and among Python's packages; %s may name the file",
-		stem, ErrNotFound, strings.Join(names, ", "), env)
+		w.stem, ErrNotFound, strings.Join(names, ", "), w.env)
+}
+
+// open opens a file, and before it the libraries that it needs from its folder.
+func (w *wanted) open(file string) (*dynlib.Library, error) {
+	if v := versionOf(w.stem, file); v != 0 {
+		for _, b := range w.before {
+			dynlib.Open(filepath.Join(filepath.Dir(file), fileName(b, v))) // if it is not there, the loader may find it
+		}
+	}
+	lib, err := dynlib.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	return lib, w.checked(lib)
+}
+
+func (w *wanted) checked(lib *dynlib.Library) error {
+	if w.check == nil {
+		return nil
+	}
+	return w.check(lib)
+}
+
+// maxVersion is above every version of a library.
+const maxVersion = 100
+
+// versionOf returns the version in the name of a library's file, following links,
+// or 0 if the file has another name.
+func versionOf(stem, file string) int {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
+	for v := 1; v < maxVersion; v++ {
+		if rest, ok := strings.CutPrefix(filepath.Base(file), fileName(stem, v)); ok && (rest == "" || rest[0] == '.') {
+			return v
+		}
+	}
+	return 0
 }
 
 // folders lists the folders of CUDA and of Python's packages that exist.

@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s is not among the folders", want)
 		}
 	}
-	_, err := find(EnvDNN, "cudnn", []int{9, 8})
+	_, err := (&wanted{env: EnvDNN, stem: "cudnn", versions: []int{9, 8}}).find()
 	if err == nil {
 		t.Skip("SKIPPED: there is a cuDNN on this machine")
 	}
@@ -46,7 +46,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("error %v, want %s in it", err, want)
 		}
 	}
-	_, err = find(EnvDNN, "cudnn", []int{8})
+	_, err = (&wanted{env: EnvDNN, stem: "cudnn", versions: []int{8}}).find()
 	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "looked for libcudnn.so.8") {
 		t.Errorf("error %v", err)
 	}
