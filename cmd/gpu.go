@@ -100,7 +100,8 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 	return f.withPrecision(d, precision)
 }
 
-// useDevice logs the device, as Caffe does.
+// useDevice logs the device, as Caffe does, and what multiplies matrices on it.
+// Convolution layers send notes about their kernels.
 func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
 	if d == nil {
 		a.glog.logf(cpu, "Use CPU.")
@@ -108,4 +109,9 @@ func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
 	}
 	a.glog.logf(gpu, "Using GPUs %d", d.Number())
 	a.glog.logf("caffe.cpp:218", "GPU %d: %s", d.Number(), d.Name())
+	if file, version, err := d.BLAS(); err != nil {
+		a.glog.logf("gpu.go:1", "Products of matrices by gocaffe's kernels: %v", err)
+	} else {
+		a.glog.logf("gpu.go:1", "Products of matrices by cuBLAS %s, %s", version, file)
+	}
 }

@@ -2,29 +2,27 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
 	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// A ConvolutionShape says what a convolution is: see lib.ConvolutionShape.
+// A ConvolutionShape describes a convolution: see lib.ConvolutionShape.
 type ConvolutionShape = lib.ConvolutionShape
 
-// A Convolution is the three passes of a convolution by cuDNN.
+// A Convolution computes the three passes of a convolution with cuDNN.
 type Convolution struct {
 	d    *Device
 	conv *lib.Convolution
 }
 
-// maxConvolutionBytes bounds the memory that an algorithm of cuDNN's may need
-// beside its arguments.
-const maxConvolutionBytes = 256 << 20
-
-// convolutions are cuDNN, if it is there, and the convolutions that it has made.
+// convolutions holds cuDNN, if there is one, and the convolutions made with it.
 type convolutions struct {
 	opened bool
 	dnn    *lib.DNN // nil: none
-	made   map[convolutionKey]*Convolution
+	err    error    // why
+	made   map[convolutionKey]madeConvolution
 }
 
 type convolutionKey struct {
@@ -32,14 +30,17 @@ type convolutionKey struct {
 	Precision
 }
 
-// open looks for cuDNN when it is needed first: making a handle takes long. That
+type madeConvolution struct {
+	conv *Convolution
+	err  error // why it is nil
+}
+
+// open opens cuDNN when it is first needed: to make a handle takes long. That
 // there is none, or one that does not work on this device, is no error.
 func (v *convolutions) open(s driver.Stream) {
 	if !v.opened {
-		v.opened, v.made = true, make(map[convolutionKey]*Convolution)
-		if dnn, err := lib.OpenDNN(s); err == nil {
-			v.dnn = dnn
-		}
+		v.opened, v.made = true, make(map[convolutionKey]madeConvolution)
+		v.dnn, v.err = lib.OpenDNN(s)
 	}
 }
 
@@ -49,40 +50,83 @@ func (v *convolutions) close() error {
 	}
 	var errs []error
 	for _, c := range v.made {
-		if c != nil {
-			errs = append(errs, c.conv.Close())
+		if c.conv != nil {
+			errs = append(errs, c.conv.conv.Close())
 		}
 	}
 	return errors.Join(append(errs, v.dnn.Close())...)
 }
 
-// Convolution returns cuDNN's convolution of a shape, in the device's Precision; BF16
-// as TF32. It is nil if cuDNN is not there, or cannot do the shape with the same
-// result in each run: then the caller has a kernel for it. Its algorithms are chosen
-// once, by the first call for the shape, which cannot be recorded.
-func (d *Device) Convolution(s ConvolutionShape) *Convolution {
+// errFailed is for what a method has no result for since the device has an error,
+// which Check returns.
+var errFailed = errors.New("the device has an error")
+
+// Convolution returns cuDNN's convolution of a shape, in the device's Precision,
+// where BF16 is computed as TF32. The error, without which it is not nil, says why
+// the caller must use a kernel of its own: ErrNoLibrary if there is no cuDNN,
+// or cuDNN has no algorithm for the shape that gives the same result in each run
+// and for whose workspace there is memory. The first call for a shape chooses the
+// algorithms, which cannot be recorded.
+func (d *Device) Convolution(s ConvolutionShape) (*Convolution, error) {
 	key := convolutionKey{s, d.precision}
 	v := &d.convolutions
-	if c, ok := v.made[key]; ok || v.opened && v.dnn == nil {
-		return c
+	if c, ok := v.made[key]; ok {
+		return c.conv, c.err
+	}
+	if v.opened && v.dnn == nil {
+		return nil, v.err
 	}
 	if !d.enter() {
-		return nil
+		return nil, errFailed
 	}
 	defer d.leave()
 	if d.notRecordable("to choose cuDNN's algorithms") {
-		return nil
+		return nil, ErrNotRecordable
 	}
 	v.open(d.stream)
 	if v.dnn == nil {
-		return nil
+		return nil, v.err
 	}
-	var made *Convolution
-	if conv, err := v.dnn.NewConvolution(s, lib.Math(d.precision), maxConvolutionBytes); err == nil {
-		made = &Convolution{d, conv}
+	conv, err := d.newConvolution(s)
+	v.made[key] = madeConvolution{conv, err}
+	return conv, err
+}
+
+// newConvolution chooses algorithms for whose workspace there is memory, and
+// allocates that in Scratch. The context is current.
+func (d *Device) newConvolution(s ConvolutionShape) (*Convolution, error) {
+	limit, err := d.maxWorkspace()
+	for err == nil {
+		var conv *lib.Convolution
+		if conv, err = d.convolutions.dnn.NewConvolution(s, lib.Math(d.precision), limit); err != nil {
+			break
+		}
+		if err = d.scratch.grow(d, elements(conv.Workspace())); err == nil {
+			return &Convolution{d, conv}, nil
+		}
+		if errors.Is(err, driver.OutOfMemory) && conv.Workspace() <= limit {
+			limit, err = conv.Workspace()-1, nil // the memory is in pieces, or somebody else's by now
+		}
+		err = errors.Join(err, conv.Close())
 	}
-	v.made[key] = made
-	return made
+	return nil, fmt.Errorf("cuDNN %s: %w", d.convolutions.dnn.Version(), err)
+}
+
+// maxWorkspace returns how many bytes an algorithm of cuDNN's may need besides its
+// arguments: an eighth of the device's memory, the same in each run, unless that is
+// more than a quarter of what is free, which the blobs of the layers above need too.
+func (d *Device) maxWorkspace() (uint64, error) {
+	free, total, err := d.free()
+	return max(min(total/8, free/4), 4*uint64(d.scratch.n)), err
+}
+
+// elements returns the number of elements that bytes take.
+func elements(bytes uint64) int { return int((bytes + 3) / 4) }
+
+// String names cuDNN and its algorithm of each pass: "cuDNN 9.1.0: forward
+// WINOGRAD, data ALGO_1, weights ALGO_1".
+func (c *Convolution) String() string {
+	return fmt.Sprintf("cuDNN %s: %s", c.d.convolutions.dnn.Version(), c.conv.Algorithms())
 }
 
 // Forward computes y from x and the weights w. It uses Scratch, as all three do.
@@ -95,7 +139,7 @@ func (c *Convolution) BackwardData(w, dy, dx Ptr) { c.run(c.conv.BackwardData, w
 func (c *Convolution) BackwardWeights(x, dy, dw Ptr) { c.run(c.conv.BackwardFilter, x, dy, dw) }
 
 func (c *Convolution) run(pass func(a, b, result, workspace driver.Ptr) error, a, b, result Ptr) {
-	work := c.d.Scratch(int(c.conv.Workspace()+3) / 4)
+	work := c.d.Scratch(elements(c.conv.Workspace()))
 	if !c.d.enter() {
 		return
 	}

@@ -238,21 +238,37 @@ type room struct {
 	n   int
 }
 
-// of returns room for n numbers. Recorded passes may still use what was there
-// before, so it is kept. The size doubles, so that all that is kept is less than the
-// last.
+// of returns memory for n elements, or 0 if there is none.
 func (r *room) of(d *Device, n int) Ptr {
+	if err := r.grow(d, n); err != nil {
+		d.Fail(err)
+	}
 	if r.n < n {
-		n = max(n, 2*r.n)
-		r.ptr, r.n = d.Alloc(n), n
-		if r.ptr == 0 {
-			r.n = 0
-		}
+		return 0
 	}
 	return r.ptr
 }
 
-// Scratch returns room for n numbers, which is the caller's until the next call
-// of Scratch, by whomever. Work that was put into the device before that may
-// still use it: the order of the stream keeps the uses apart.
+// grow makes room for n elements. Recorded passes may still use the old memory, so
+// it is kept. If the memory suffices the size doubles, so that all the old memory
+// together is less than the new.
+func (r *room) grow(d *Device, n int) error {
+	if n <= r.n {
+		return nil
+	}
+	size := max(n, 2*r.n)
+	p, err := d.alloc(size)
+	if errors.Is(err, driver.OutOfMemory) && size > n {
+		size = n
+		p, err = d.alloc(size)
+	}
+	if p != 0 {
+		r.ptr, r.n = p, size
+	}
+	return err
+}
+
+// Scratch returns memory for n elements, valid until the next call of Scratch.
+// Work that was queued before that call may still use it: the stream keeps the
+// order.
 func (d *Device) Scratch(n int) Ptr { return d.scratch.of(d, n) }

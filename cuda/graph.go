@@ -19,14 +19,15 @@ var ErrNotRecordable = errors.New("cannot be recorded")
 // unrecordable makes an error of the driver or a library, which occurred while
 // work was recorded, an ErrNotRecordable: cuBLAS and cuDNN may do anything in a
 // call. An error that has another cause occurs again when the work runs
-// unrecorded.
+// unrecorded. It returns any other error, and one after which the device can do
+// nothing any more, as it is.
 func unrecordable(err error) error {
-	_, ofDriver := errors.AsType[*driver.Error](err)
-	_, ofLibrary := errors.AsType[*lib.Error](err)
-	if (ofDriver || ofLibrary) && !errors.Is(err, ErrNotRecordable) {
-		return fmt.Errorf("%w: %w", ErrNotRecordable, err)
+	ofDriver, isDriver := errors.AsType[*driver.Error](err)
+	_, isLibrary := errors.AsType[*lib.Error](err)
+	if isDriver && ofDriver.Code.Broken() || !isDriver && !isLibrary || errors.Is(err, ErrNotRecordable) {
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", ErrNotRecordable, err)
 }
 
 // A Graph is recorded work, which is run again as a whole, with the same
@@ -124,10 +125,7 @@ const maxFailures = 3
 // that cannot be recorded runs as it is.
 func (r *Replay) Run(d *Device, f func() error) error {
 	if r.graph != nil {
-		if again := r.graph.uses.Again(d); again && r.launched() {
-			return d.Check()
-		}
-		if err := r.Reset(); err != nil {
+		if done, err := r.replay(d); done {
 			return err
 		}
 	}
@@ -141,10 +139,7 @@ func (r *Replay) Run(d *Device, f func() error) error {
 			return err
 		default:
 			r.graph = graph
-			if graph.uses.Again(d) && r.launched() {
-				return d.Check()
-			}
-			if err := r.Reset(); err != nil {
+			if done, err := r.replay(d); done {
 				return err
 			}
 		}
@@ -162,14 +157,21 @@ func (r *Replay) Run(d *Device, f func() error) error {
 	return d.Check()
 }
 
-// launched queues the recording and reports whether that succeeded. Otherwise,
-// such as if there is no memory left for it, the work must run as it is.
-func (r *Replay) launched() bool {
-	err := r.graph.launch()
-	if err != nil {
-		r.failed(unrecordable(err))
+// replay queues the recorded work. If it returns false, the recording has been
+// discarded, and the work must run as it is: a blob has other memory, or the
+// driver cannot launch it, such as for lack of memory.
+func (r *Replay) replay(d *Device) (done bool, err error) {
+	if r.graph.uses.Again(d) {
+		if err = r.graph.launch(); err == nil {
+			return true, d.Check()
+		}
+		if err = unrecordable(err); !errors.Is(err, ErrNotRecordable) {
+			return true, err
+		}
+		r.failed(err)
 	}
-	return err == nil
+	err = r.Reset()
+	return err != nil, err
 }
 
 func (r *Replay) failed(err error) {

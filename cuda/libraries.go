@@ -2,24 +2,29 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gocaffe/gocaffe/cuda/driver"
 	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// libraries are NVIDIA's, where they are on the machine.
+// ErrNoLibrary is wrapped by the errors of BLAS and Convolution where cuBLAS or cuDNN
+// is not installed, or not to be used.
+var ErrNoLibrary = lib.ErrNotFound
+
+// libraries holds cuBLAS, if there is one.
 type libraries struct {
 	blas      *lib.BLAS // nil: none
 	err       error     // why
-	workspace Ptr
+	workspace Ptr       // 0 until the first product
 }
 
 // workspaceBytes is the memory that cuBLAS may use besides its arguments: what
 // NVIDIA recommends for its newer devices.
 const workspaceBytes = 32 << 20
 
-// open looks for cuBLAS. That there is none, or one that does not work on this
-// device, is no error: the kernels of gemm.cu do its work.
+// open opens cuBLAS. That there is none, or one that does not work on this device,
+// is no error: the kernels of gemm.cu do its work.
 func (l *libraries) open(drv driver.Driver, s driver.Stream) {
 	l.blas, l.err = lib.OpenBLAS(drv.Version(), s)
 }
@@ -31,8 +36,8 @@ func (l *libraries) close() error {
 	return l.blas.Close()
 }
 
-// BLAS says who multiplies matrices: the file of cuBLAS, and its version. The
-// error says why it is not cuBLAS.
+// BLAS returns the file and the version of the cuBLAS that multiplies matrices. The
+// error says why there is none, so that gocaffe's kernels do it.
 func (d *Device) BLAS() (file, version string, err error) {
 	if d.libraries.blas == nil {
 		return "", "", d.libraries.err
@@ -40,27 +45,42 @@ func (d *Device) BLAS() (file, version string, err error) {
 	return d.libraries.blas.File(), d.libraries.blas.Version(), nil
 }
 
-// gemmBLAS is Gemm by cuBLAS. It returns false if there is none.
+// gemmBLAS is Gemm with cuBLAS. It returns false if there is none.
 func (d *Device) gemmBLAS(p Precision, transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) bool {
 	l := &d.libraries
-	if l.blas == nil {
+	if l.blas == nil || l.workspace == 0 && !d.blasWorkspace() {
 		return false
-	}
-	first := l.workspace == 0
-	if first {
-		l.workspace = d.Alloc(workspaceBytes / 4)
 	}
 	if !d.enter() {
 		return true
 	}
 	defer d.leave()
-	var err error
-	if first {
-		err = l.blas.SetWorkspace(driver.Ptr(l.workspace), workspaceBytes)
-	}
-	d.Fail(errors.Join(err, l.blas.Gemm(lib.Math(p), m, n, k, alpha,
+	if err := l.blas.Gemm(lib.Math(p), m, n, k, alpha,
 		lib.Matrix{Ptr: driver.Ptr(a), Stride: lda, Trans: transA},
 		lib.Matrix{Ptr: driver.Ptr(b), Stride: ldb, Trans: transB},
-		beta, lib.Matrix{Ptr: driver.Ptr(c), Stride: ldc})))
+		beta, lib.Matrix{Ptr: driver.Ptr(c), Stride: ldc}); err != nil {
+		d.Fail(err)
+	}
 	return true
+}
+
+// blasWorkspace gives cuBLAS its workspace. If there is no memory for it, or cuBLAS
+// refuses it, it closes cuBLAS and returns false.
+func (d *Device) blasWorkspace() bool {
+	l := &d.libraries
+	p, err := d.alloc(workspaceBytes / 4)
+	if !d.enter() {
+		return true
+	}
+	defer d.leave()
+	if err == nil {
+		if err = l.blas.SetWorkspace(driver.Ptr(p), workspaceBytes); err == nil {
+			l.workspace = p
+			return true
+		}
+	}
+	l.err = errors.Join(fmt.Errorf("cublas: there is no workspace for it: %w", err), l.blas.Close())
+	l.blas = nil
+	d.Free(p)
+	return false
 }

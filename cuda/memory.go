@@ -29,11 +29,21 @@ func blockBytes(bytes uint64) uint64 {
 	return (bytes + unit - 1) / unit * unit
 }
 
-// Alloc returns room for n numbers, which are undefined, or 0 if there is none.
-// Free gives it back.
+// Alloc returns memory for n elements, whose contents are undefined, or 0 if that
+// fails. Free returns it.
 func (d *Device) Alloc(n int) Ptr {
+	p, err := d.alloc(n)
+	if err != nil {
+		d.Fail(err)
+	}
+	return p
+}
+
+// alloc is Alloc for callers that can do without the memory. It returns 0 and no
+// error if n is 0 or the device has an error already.
+func (d *Device) alloc(n int) (Ptr, error) {
 	if n <= 0 {
-		return 0
+		return 0, nil
 	}
 	bytes := blockBytes(4 * uint64(n))
 	m := &d.memory
@@ -44,14 +54,14 @@ func (d *Device) Alloc(n int) Ptr {
 		m.idle[bytes] = list[:len(list)-1]
 		m.used += bytes
 		m.cached -= bytes
-		return p
+		return p, nil
 	}
 	if !d.enter() {
-		return 0
+		return 0, nil
 	}
 	defer d.leave()
-	if d.notRecordable("to take memory") {
-		return 0
+	if d.notRecordable("to allocate memory") {
+		return 0, nil
 	}
 	p, err := d.drv.MemAlloc(bytes)
 	if err != nil && m.cached > 0 {
@@ -59,15 +69,23 @@ func (d *Device) Alloc(n int) Ptr {
 		p, err = d.drv.MemAlloc(bytes)
 	}
 	if err != nil {
-		d.Fail(err)
-		return 0
+		return 0, err
 	}
 	if m.size == nil {
 		m.size, m.idle = make(map[Ptr]uint64), make(map[uint64][]Ptr)
 	}
 	m.size[Ptr(p)] = bytes
 	m.used += bytes
-	return Ptr(p)
+	return Ptr(p), nil
+}
+
+// free returns how many bytes can be allocated on the device, with those that are
+// kept for reuse, and how many it has. The context is current.
+func (d *Device) free() (free, total uint64, err error) {
+	free, total, err = d.drv.MemInfo()
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	return free + d.memory.cached, total, err
 }
 
 // Free gives back what Alloc has returned. It may be called from any goroutine,

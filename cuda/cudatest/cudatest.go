@@ -30,6 +30,7 @@ type Control struct {
 //	seed=1                   of all that is random
 //	log=1                    keep Calls
 //	fail=cuMemAlloc_v2:3:2   the third call from now on fails with code 2
+//	workspace=6000000        the faster algorithm of cuDNN needs as many bytes, and not 2^40
 //	uncapturable=NAME        a call of this function fails while a stream is captured, and ends the capture
 //
 // with spaces between. A program that is started by the test reads them from

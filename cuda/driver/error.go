@@ -96,6 +96,16 @@ func (r Result) Error() string {
 	return fmt.Sprintf("CUDA error %d", int32(r))
 }
 
+// Broken reports whether the context can do nothing any more after an error with
+// this code: a kernel failed, or the memory has an error that cannot be corrected.
+func (r Result) Broken() bool {
+	switch r {
+	case 214, IllegalAddress, LaunchTimeout, 710, 714, 715, 716, 717, 718, LaunchFailed:
+		return true
+	}
+	return false
+}
+
 // An Error is a call of the driver that failed.
 type Error struct {
 	Call   string // the driver's function: "cuMemAlloc"

@@ -81,8 +81,7 @@ type ConvolutionShape struct {
 	Group                int
 }
 
-// A Convolution is a convolution of one shape: descriptors, and an algorithm for
-// each of its three passes.
+// A Convolution computes the three passes of a convolution of one shape.
 type Convolution struct {
 	d             *DNN
 	x, y, w, conv uintptr // descriptors
@@ -92,7 +91,8 @@ type Convolution struct {
 
 // pass is one of the three passes.
 type pass struct {
-	name      string
+	name      string   // in the functions of cuDNN
+	names     []string // of the algorithms
 	algorithm uintptr
 	workspace uint64 // bytes
 }
@@ -108,11 +108,17 @@ type performance struct {
 	_           [3]int32 // reserved
 }
 
-// NewConvolution makes a convolution. Only algorithms are taken that give the same
-// result in each run, and that need at most maxWorkspace bytes. BF16 is done as
-// TF32, which cuDNN does without a conversion of the data.
+// NewConvolution returns a convolution. It uses only algorithms that give the same
+// result in each run and need at most maxWorkspace bytes besides their arguments.
+// BF16 is computed as TF32, for which cuDNN need not convert the data.
 func (d *DNN) NewConvolution(s ConvolutionShape, math Math, maxWorkspace uint64) (*Convolution, error) {
-	c := &Convolution{d: d, forward: pass{name: "Forward"}, data: pass{name: "BackwardData"}, filter: pass{name: "BackwardFilter"}}
+	c := &Convolution{
+		d: d,
+		forward: pass{name: "Forward", names: []string{
+			"IMPLICIT_GEMM", "IMPLICIT_PRECOMP_GEMM", "GEMM", "DIRECT", "FFT", "FFT_TILING", "WINOGRAD", "WINOGRAD_NONFUSED"}},
+		data:   pass{name: "BackwardData", names: []string{"ALGO_0", "ALGO_1", "FFT", "FFT_TILING", "WINOGRAD", "WINOGRAD_NONFUSED"}},
+		filter: pass{name: "BackwardFilter", names: []string{"ALGO_0", "ALGO_1", "FFT", "ALGO_3", "WINOGRAD", "WINOGRAD_NONFUSED", "FFT_TILING"}},
+	}
 	if err := c.describe(s, math); err != nil {
 		c.Close()
 		return nil, err
@@ -127,6 +133,22 @@ func (d *DNN) NewConvolution(s ConvolutionShape, math Math, maxWorkspace uint64)
 		}
 	}
 	return c, nil
+}
+
+// nameOf returns cuDNN's name of an algorithm, without what is the same in all
+// names.
+func (p *pass) nameOf(algorithm uintptr) string {
+	if algorithm < uintptr(len(p.names)) {
+		return p.names[algorithm]
+	}
+	return fmt.Sprintf("algorithm %d", algorithm)
+}
+
+// Algorithms returns the algorithm of each pass, by cuDNN's names: "forward
+// WINOGRAD, data ALGO_1, weights ALGO_1".
+func (c *Convolution) Algorithms() string {
+	return fmt.Sprintf("forward %s, data %s, weights %s",
+		c.forward.nameOf(c.forward.algorithm), c.data.nameOf(c.data.algorithm), c.filter.nameOf(c.filter.algorithm))
 }
 
 // describe makes the descriptors.
@@ -169,8 +191,8 @@ func mathType(math Math) uintptr {
 	return 1 // CUDNN_TENSOR_OP_MATH
 }
 
-// choose takes the fastest algorithm that cuDNN's heuristics propose for a pass.
-// The descriptors are those of the pass's input and result, in cuDNN's order.
+// choose chooses the fastest algorithm for a pass, as cuDNN's heuristics order
+// them. The descriptors are those of the pass's input and result, in cuDNN's order.
 func (c *Convolution) choose(p *pass, from, to uintptr, math Math, maxWorkspace uint64) error {
 	first, second, third := c.inOrder(p, from, to)
 	var found [16]performance
@@ -181,21 +203,30 @@ func (c *Convolution) choose(p *pass, from, to uintptr, math Math, maxWorkspace 
 	if err != nil {
 		return err
 	}
+	tooLarge := "" // the algorithms that would do if there were more memory
 	for _, f := range found[:n] {
-		if f.status != 0 || f.determinism != 1 || f.memory > maxWorkspace || math == FP32 && f.mathType != 3 && f.mathType != 0 {
+		if f.status != 0 || f.determinism != 1 || math == FP32 && f.mathType != 3 && f.mathType != 0 {
 			continue
 		}
 		var bytes uintptr
 		err := c.d.call("cudnnGetConvolution"+p.name+"WorkspaceSize", c.d.handle, first, second, c.conv, third,
 			uintptr(f.algorithm), uintptr(unsafe.Pointer(&bytes)))
-		if err != nil || uint64(bytes) > maxWorkspace {
+		if err != nil {
+			continue
+		}
+		if uint64(bytes) > maxWorkspace {
+			tooLarge += fmt.Sprintf("; %s needs %d", p.nameOf(uintptr(f.algorithm)), bytes)
 			continue
 		}
 		p.algorithm, p.workspace = uintptr(f.algorithm), uint64(bytes)
 		return nil
 	}
-	return &Error{Call: ask, Code: 9, Text: fmt.Sprintf("none of %d algorithms is deterministic with a workspace of at most %d bytes", n, maxWorkspace)}
+	return &Error{Call: ask, Code: notSupported, Text: fmt.Sprintf(
+		"none of %d algorithms is deterministic with a workspace of at most %d bytes%s", n, maxWorkspace, tooLarge)}
 }
+
+// notSupported is CUDNN_STATUS_NOT_SUPPORTED of cuDNN 8.
+const notSupported = 9
 
 // inOrder gives the descriptors in the order of cuDNN's arguments: x, w, y forward;
 // w, dy, dx for the data; x, dy, dw for the weights.

@@ -2,9 +2,12 @@ package vision
 
 import (
 	_ "embed"
+	"errors"
+	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -47,6 +50,8 @@ type convDevice struct {
 	mulOut, shiftOut, mulOutW, shiftOutW uint32    // divide by oh·ow and by ow
 	mulIn, shiftIn, mulInW, shiftInW     uint32    // divide by h·w and by w
 	forward, backward                    blob.Blob // the taps, four ints each: see conv.h
+	untold                               bool      // the geometry is newer than the last note
+	told                                 string    // the text of that
 }
 
 // DeviceMode returns what the shapes allow: more than two spatial axes run on the
@@ -88,7 +93,7 @@ func (l *convBase) onDevice() (*convDevice, error) {
 	if err := v.makeTaps(); err != nil {
 		return nil, err
 	}
-	v.shape = l.shape
+	v.shape, v.untold = l.shape, true
 	return v, nil
 }
 
@@ -135,6 +140,43 @@ func convGrid(rows, columns, parts int) cuda.Grid {
 	return cuda.Blocks((columns+127)/128, (rows+tile-1)/tile, parts)
 }
 
+// strided tells whether the kernel moves by more than one place.
+func (v *convDevice) strided() bool { return v.strideH != 1 || v.strideW != 1 }
+
+// byDNN returns the convolution by cuDNN, or nil for gocaffe's kernels.
+func (l *convBase) byDNN(d *cuda.Device, v *convDevice) *cuda.Convolution {
+	c, err := d.Convolution(v.whole())
+	if v.untold {
+		l.tell(d, c, err)
+	}
+	return c
+}
+
+// tell sends a note that names the kernels of the passes, if they are not those of
+// the last note. err says why they are not cuDNN's.
+func (l *convBase) tell(d *cuda.Device, byDNN *cuda.Convolution, err error) {
+	v, p := &l.device, d.Precision()
+	v.untold = false
+	data := &convData
+	if v.strided() {
+		data = &convStrided
+	}
+	text := fmt.Sprintf("kernels %s, %s, %s", convForward[p][large(v.o)].Name(), data[p][large(v.c)].Name(), convWeight[p][large(v.o)].Name())
+	switch {
+	case byDNN != nil:
+		text = byDNN.String()
+	case !errors.Is(err, cuda.ErrNoLibrary): // gocaffe device_query says why there is none
+		text += fmt.Sprintf(", since %v", err)
+	}
+	if l.transposed {
+		text = "gradient of a convolution: " + text
+	}
+	if text != v.told {
+		v.told = text
+		l.spec.Notef(event.Info, "%s", text)
+	}
+}
+
 // weightOf returns the address of the kernels of a group.
 func (l *convBase) weightOf(d *cuda.Device, group int, v *convDevice) cuda.Ptr {
 	return l.Blobs[0].DeviceData(d).At(group * v.o * v.c * v.kh * v.kw)
@@ -142,7 +184,7 @@ func (l *convBase) weightOf(d *cuda.Device, group int, v *convDevice) cuda.Ptr {
 
 // convolve sets y to the convolution of x, plus bias unless it is 0.
 func (l *convBase) convolve(d *cuda.Device, v *convDevice, x, bias, y cuda.Ptr) {
-	if c := d.Convolution(v.whole()); c != nil {
+	if c := l.byDNN(d, v); c != nil {
 		c.Forward(x, l.weightOf(d, 0, v), y)
 		if bias != 0 {
 			d.ChannelScaleShift(v.images, v.o*v.groups, v.oh*v.ow, y, 0, bias, y)
@@ -163,12 +205,12 @@ func (l *convBase) convolve(d *cuda.Device, v *convDevice, x, bias, y cuda.Ptr) 
 
 // convolveBack sets dx to the gradient of the convolution's x, given that of y.
 func (l *convBase) convolveBack(d *cuda.Device, v *convDevice, dy, dx cuda.Ptr) {
-	if c := d.Convolution(v.whole()); c != nil {
+	if c := l.byDNN(d, v); c != nil {
 		c.BackwardData(l.weightOf(d, 0, v), dy, dx)
 		return
 	}
 	kernels := &convData
-	if v.strideH != 1 || v.strideW != 1 {
+	if v.strided() {
 		kernels = &convStrided
 	}
 	for g := range v.groups {
@@ -183,7 +225,7 @@ func (l *convBase) convolveBack(d *cuda.Device, v *convDevice, dy, dx cuda.Ptr) 
 // x and the gradient of its y.
 func (l *convBase) addWeightDiff(d *cuda.Device, v *convDevice, x, dy cuda.Ptr) {
 	dw := l.Blobs[0].MutableDeviceDiff(d)
-	if c := d.Convolution(v.whole()); c != nil {
+	if c := l.byDNN(d, v); c != nil {
 		c.BackwardWeights(x, dy, dw)
 		return
 	}

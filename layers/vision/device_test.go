@@ -7,6 +7,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
@@ -136,5 +138,50 @@ func TestConvolutionDNN(t *testing.T) {
 	}
 	if calls := run(1./512, "num_output: 2 kernel_size: 3", 2, 3, 6, 5); !strings.Contains(calls, "cudnnSetConvolutionMathType(1)") {
 		t.Error("TF32 was not asked for")
+	}
+}
+
+// TestConvolutionNotes checks that a net's observer hears which kernels compute a
+// convolution: once, and again when others do.
+func TestConvolutionNotes(t *testing.T) {
+	fake := cudatest.Fake(t, "memory=3000000000")
+	const text = `layer { name: "conv" type: "Convolution" bottom: "x" top: "y" convolution_param { num_output: 70 kernel_size: 3 stride: 2 } }`
+	for _, tt := range []struct {
+		settings  string
+		libraries bool
+		want      string
+	}{
+		{"seed=1", false, "kernels conv_forward_128, conv_data_strided_64, conv_weight_128"},
+		{"seed=1", true, "cuDNN 9.1.0: forward IMPLICIT_PRECOMP_GEMM, data ALGO_1, weights ALGO_1"},
+		{"fail=cudnnSetConvolutionGroupCount:1:9", true, "kernels conv_forward_128, conv_data_strided_64, conv_weight_128" +
+			", since cuDNN 9.1.0: cudnnSetConvolutionGroupCount: CUDNN_STATUS_NOT_SUPPORTED (9)"},
+	} {
+		if tt.libraries {
+			fake.UseLibraries()
+		}
+		d, err := cuda.Open(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fake.Set(tt.settings)
+		var notes []event.Note
+		env := &layers.Env{Device: d, Observer: event.Func(func(e any) { notes = append(notes, *e.(*event.Note)) })}
+		x := layertest.Gaussian(1, 2, 3, 7, 5)
+		l, err := layertest.SetUp(env, text, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := l.Forward(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(notes) != 1 || notes[0].Text != tt.want || notes[0].Layer != "conv" || notes[0].Level != event.Info {
+			t.Errorf("%s: the notes are %+v, want %q", tt.settings, notes, tt.want)
+		}
+		l.Close()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -42,6 +42,8 @@ enum {
 };
 
 std::recursive_mutex fake_mutex;
+static const uint64_t kWorkspace = 1ull << 40;
+uint64_t fake_workspace = kWorkspace;
 
 namespace {
 
@@ -400,6 +402,7 @@ void configure(const std::string& text) {
     else if (key == "memory") g->memory = strtoull(value.c_str(), nullptr, 10);
     else if (key == "async") g->async = value;
     else if (key == "log") g->log = atoi(value.c_str());
+    else if (key == "workspace") fake_workspace = strtoull(value.c_str(), nullptr, 10);
     else if (key == "uncapturable") g->uncapturable = value;
     else if (key == "seed") {
       g->seed = g->rng = atoi(value.c_str());
@@ -529,6 +532,7 @@ API void fake_reset() {
   for (Object* o : g->live) delete o;
   delete g;
   g = new State;
+  fake_workspace = kWorkspace;
   gc_seed(1);
 }
 

@@ -35,6 +35,10 @@ Object* fake_object(void* handle, const char* call, const char* kind);  // null:
 void fake_destroy(Object* o);
 bool fake_context();                   // whether a context is current
 
+// fake_workspace is what the faster of cuDNN's deterministic algorithms needs, in
+// bytes: the setting workspace.
+extern uint64_t fake_workspace;
+
 // fake_problem notes a mistake of the program under test.
 void fake_problem(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
