@@ -106,3 +106,23 @@ func testPoolSleeps(t *testing.T, threads int) {
 	p.Run(100, TaskFunc(func(_, _ int) {}))
 	p.Close()
 }
+
+// A helper of the run before that wakes Run late must not end this run.
+func TestPoolLateWake(t *testing.T) {
+	for _, spin := range []time.Duration{0, spinTime} {
+		var c countdown
+		c.init(spin)
+		c.n.Store(1)
+		c.wake <- struct{}{}
+		var finished atomic.Bool
+		go func() {
+			time.Sleep(20 * time.Millisecond)
+			finished.Store(true)
+			c.done()
+		}()
+		c.wait()
+		if !finished.Load() {
+			t.Error("Run returns while a helper works")
+		}
+	}
+}

@@ -93,16 +93,18 @@ func (c *countdown) done() {
 	}
 }
 
-// wait returns when all helpers have finished.
+// wait returns when all helpers have finished. It can be woken too early: the last
+// helper of the run before may have been suspended between counting down and
+// looking whether Run sleeps, and then take this wait for its own.
 func (c *countdown) wait() {
 	for s := (spinner{time: c.spin}); c.n.Load() != 0; {
-		if !s.turn() {
-			c.sleeps.Store(true)
-			if c.n.Load() == 0 && c.sleeps.CompareAndSwap(true, false) {
-				return
-			}
-			<-c.wake
+		if s.turn() {
+			continue
+		}
+		c.sleeps.Store(true)
+		if c.n.Load() == 0 && c.sleeps.CompareAndSwap(true, false) {
 			return
 		}
+		<-c.wake
 	}
 }
