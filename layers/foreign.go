@@ -92,6 +92,9 @@ func UnknownType(typ string) error {
 		return errors.New("has no type")
 	}
 	what := fmt.Sprintf("gocaffe has no layer type %q", typ)
+	if Lookup("Split") == nil { // which every net may need
+		return errors.New(what + `: this program links none of Caffe's layers, import _ "github.com/gocaffe/gocaffe/layers/all"`)
+	}
 	if _, ok := foreign[typ]; ok {
 		return fmt.Errorf("%s (%s is not implemented yet; `gocaffe layers` lists what is)", what, foreignName(typ))
 	}

@@ -6,6 +6,15 @@ import (
 )
 
 func TestUnknownType(t *testing.T) {
+	split := types["Split"]
+	delete(types, "Split")
+	if got := UnknownType("ReLU").Error(); !strings.HasSuffix(got, `import _ "github.com/gocaffe/gocaffe/layers/all"`) {
+		t.Errorf("a program without layers: got %s", got)
+	}
+	if split == nil {
+		split = new(Info)
+	}
+	types["Split"] = split
 	Register(Info{Type: "UnknownTypeTest", New: func(*Spec) (Layer, error) { return nil, nil }})
 	for typ, want := range map[string]string{
 		"":                "has no type",

@@ -70,7 +70,7 @@ func (l *Layer) call(method string, f func() error) (err error) {
 func (l *Layer) rescue(method string, err *error) {
 	if p := recover(); p != nil {
 		text := strings.ReplaceAll(fmt.Sprint(p), "\n", "; ")
-		*err = fmt.Errorf("panic in %s of type %s: %s", method, l.Type, text)
+		*err = fmt.Errorf("panic in %s of type %s%s: %s", method, l.Type, l.Info.PanicOrigin(p), text)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -237,6 +238,8 @@ func (l *fails) fail(method string) error {
 		_ = none[len(l.name)]
 	case method + " shouts":
 		panic("a\nb")
+	case method + " panics in a thread":
+		l.env.Workers.Run(2, parallel.TaskFunc(func(int, int) { panic("c") }))
 	case method + " fails":
 		return errors.New("out of luck")
 	}
@@ -258,14 +261,16 @@ func (l *fails) Close() error { return l.fail("Close") }
 
 // A layer that fails or panics, wherever it is, is an error with its name.
 func TestFailures(t *testing.T) {
+	pool := parallel.NewPool(2)
+	defer pool.Close()
 	for _, method := range []string{"New", "SetUp", "Reshape", "Forward", "Backward", "Close"} {
-		for _, how := range []string{"fails", "panics", "shouts"} {
+		for _, how := range []string{"fails", "panics", "shouts", "panics in a thread"} {
 			name := method + " " + how
 			if method == "Close" && how != "fails" {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
-				n, err := New(parse(t, "force_backward: true\nlayer { name: '"+name+"' type: 'TestFails' top: 'x' }"), Options{})
+				n, err := New(parse(t, "force_backward: true\nlayer { name: '"+name+"' type: 'TestFails' top: 'x' }"), Options{Workers: pool})
 				if err == nil && method == "Forward" {
 					_, err = n.Forward(context.Background())
 				} else if err == nil && method == "Backward" {
@@ -273,14 +278,18 @@ func TestFailures(t *testing.T) {
 				} else if err == nil {
 					err = n.Close()
 				}
-				want := `net.prototxt:2:1: layer "` + name + `": out of luck`
+				want := "out of luck$"
+				origin := `panic in ` + method + ` of type TestFails at github.com/gocaffe/gocaffe/net/pass_test.go:\d+: `
 				switch how {
 				case "shouts":
-					want = `net.prototxt:2:1: layer "` + name + `": panic in ` + method + ` of type TestFails: a; b`
+					want = origin + "a; b$"
 				case "panics":
-					want = `net.prototxt:2:1: layer "` + name + `": panic in ` + method + ` of type TestFails: runtime error: index out of range [`
+					want = origin + `runtime error: index out of range \[`
+				case "panics in a thread":
+					want = origin + "c$"
 				}
-				if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				want = `^net.prototxt:2:1: layer "` + name + `": ` + want
+				if err == nil || !regexp.MustCompile(want).MatchString(err.Error()) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("got  %v\nwant %s", err, want)
 				}
 			})

@@ -35,8 +35,8 @@ type Pool struct {
 	task   Task
 	n      int64
 	next   atomic.Int64
-	busy   countdown           // helpers that have not finished
-	failed atomic.Pointer[any] // the first panic of a part
+	busy   countdown             // helpers that have not finished
+	failed atomic.Pointer[Panic] // the first panic of a part
 	closed bool
 
 	scratch   [][]float32 // of each worker, grown by Scratch
@@ -117,7 +117,7 @@ func (p *Pool) Run(n int, t Task) {
 	p.busy.wait()
 	p.task = nil
 	if failed := p.failed.Swap(nil); failed != nil {
-		panic(*failed)
+		panic(failed)
 	}
 }
 
@@ -158,8 +158,9 @@ func (p *Pool) help(i int) {
 func (p *Pool) work(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
-			first := r // escapes to the heap only here
-			p.failed.CompareAndSwap(nil, &first)
+			first := &Panic{Value: r, Callers: make([]uintptr, 64)}
+			first.Callers = first.Callers[:runtime.Callers(0, first.Callers)]
+			p.failed.CompareAndSwap(nil, first)
 			p.next.Store(p.n)
 		}
 	}()

@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,7 +54,15 @@ func TestPoolPanic(t *testing.T) {
 		for range 2 { // the pool lives on
 			func() {
 				defer func() {
-					if r := recover(); r != "part 3" {
+					r := recover()
+					if p, ok := r.(*Panic); ok { // from another goroutine
+						r = p.Value
+						frame, _ := runtime.CallersFrames(p.Callers).Next()
+						if frame.Function == "" || p.Error() != "part 3" {
+							t.Errorf("threads %s: %v with the frame %v", name, p, frame)
+						}
+					}
+					if r != "part 3" {
 						t.Errorf("threads %s: recovered %v, want part 3", name, r)
 					}
 				}()
