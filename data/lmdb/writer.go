@@ -54,9 +54,7 @@ func Create(dir string, replace bool) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, dataFile)
-	atomicfile.Clean(path)
-	if w.file, err = atomicfile.Create(path); err != nil {
+	if w.file, err = atomicfile.Create(filepath.Join(dir, dataFile)); err != nil {
 		w.removeDir()
 		return nil, fmt.Errorf("%s: cannot make an LMDB database: %w", dir, errors.Unwrap(err))
 	}

@@ -26,8 +26,9 @@ type File struct {
 }
 
 // Create begins to write the file path. A file that exists stays as it is until
-// Commit.
+// Commit. Temporary files of path that killed processes have left are removed.
 func Create(path string) (*File, error) {
+	Clean(path)
 	err := failing(OpCreate, path)
 	var f *os.File
 	if err == nil {

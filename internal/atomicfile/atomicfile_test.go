@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -48,5 +49,30 @@ func TestWriteToAbsentFolder(t *testing.T) {
 	err := WriteBytes(path, nil)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), ".tmp") {
 		t.Errorf("got %v, want a not-exist error that names %s alone", err, path)
+	}
+}
+
+// What a killed process has left of a file goes when the file is written again;
+// what others write stays.
+func TestCreateCleans(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	process := fmt.Sprintf(".p%d.", os.Getpid())
+	temp := func(base, pid string) string {
+		name := strings.Replace(strings.Replace(TempPattern(base), "*", "77", 1), process, pid, 1)
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	const gone = ".p4194999." // above the greatest process number of Linux
+	dead, mine, other := temp("f", gone), temp("f", process), temp("g", gone)
+	if err := WriteBytes(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{dead: false, mine: true, other: true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: got %v, want it there: %v", name, err, want)
+		}
 	}
 }

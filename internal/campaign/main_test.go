@@ -1,0 +1,138 @@
+// Package campaign tests how the program bears what users, machines and
+// attackers do to it: kill -9 at any moment, damaged files, disks that fail,
+// and long runs. `go test` runs a small share of each; `make soak`, `make mutate`
+// and `make endure` run as much as their variables say. docs/reliability.md has
+// the counts of such runs.
+//
+// Everything is drawn from -seed, which each test prints, so that a failure can
+// be repeated.
+package campaign
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	gocaffecmd "github.com/gocaffe/gocaffe/cmd"
+
+	_ "github.com/gocaffe/gocaffe/layers/all"
+	_ "github.com/gocaffe/gocaffe/plugins/all"
+)
+
+var (
+	seed   = flag.Uint64("seed", 1, "what all random choices are drawn from")
+	rounds = flag.Int("rounds", 12, "how often TestKill kills each program")
+)
+
+// roleEnv says in the environment that the test program is to stand for
+// something else.
+const roleEnv = "GOCAFFE_CAMPAIGN_ROLE"
+
+// TestMain lets the test program stand for gocaffe, in processes that can be
+// killed, and for a worker that tries mutants.
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleEnv) {
+	case "gocaffe":
+		gocaffecmd.Main()
+	}
+	os.Exit(m.Run())
+}
+
+// program returns a command that runs gocaffe in a folder.
+func program(dir string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), roleEnv+"=gocaffe")
+	return cmd
+}
+
+// mustRun runs gocaffe in a folder, with a command line that must work.
+func mustRun(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	if out, err := program(dir, args...).CombinedOutput(); err != nil {
+		t.Fatalf("gocaffe %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// random returns the random numbers of something with a name and a number.
+func random(name string, i int) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %s", *seed, name)
+	return rand.New(rand.NewPCG(h.Sum64(), uint64(i)))
+}
+
+// write writes a file of a fixture, with its folder.
+func write(t testing.TB, path string, data []byte) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(path), 0o777)
+	if err == nil {
+		err = os.WriteFile(path, data, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read reads a file that must be there.
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// tree returns the files below a folder by their paths in it.
+func tree(dir string) (map[string][]byte, error) {
+	files := make(map[string][]byte)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		files[filepath.ToSlash(name)], err = io.ReadAll(f)
+		return err
+	})
+	return files, err
+}
+
+// temporary reports whether a file's name is that of one not yet whole.
+func temporary(name string) bool { return strings.HasSuffix(name, ".tmp") }
+
+// compare fails unless got has the files of want and no others.
+func compare(t *testing.T, got, want map[string][]byte) {
+	t.Helper()
+	for name, data := range want {
+		if g, ok := got[name]; !ok {
+			t.Errorf("%s is missing", name)
+		} else if !bytes.Equal(g, data) {
+			t.Errorf("%s differs: %d bytes, want %d", name, len(g), len(data))
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+}
