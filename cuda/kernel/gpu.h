@@ -27,6 +27,7 @@
 #define sqrt __builtin_sqrt
 #define expf __builtin_expf
 #define logf __builtin_logf
+#define log1pf __builtin_log1pf
 #define exp __builtin_exp
 #define log __builtin_log
 #define tanhf __builtin_tanhf
@@ -131,6 +132,14 @@ GC_INLINE float logf(float x) {
   const float s = f / (2.f + f), z = s * s;
   const float r = z * fmaf(z, fmaf(z, fmaf(z, 0.222222222f, 0.285714286f), 0.4f), 0.666666667f);
   return fmaf((float)e, 0.693145752f, fmaf((float)e, 1.42860677e-6f, f - s * (f - r)));
+}
+
+// log1pf, the logarithm of 1 + x, to a few units in the last place. What 1 + x rounds
+// off is made up for by the quotient.
+GC_INLINE float log1pf(float x) {
+  const float u = 1.f + x;
+  if (u == 1.f || u > 3.40282347e38f) return x;
+  return logf(u) * (x / (u - 1.f));
 }
 
 // log and exp in double, for what is computed once for an item.

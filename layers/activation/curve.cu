@@ -31,13 +31,7 @@ GC_BACKWARD(tanh_backward, 1.f - v * v) // of y
 GC_FORWARD(absval_forward, fabsf(v))
 GC_BACKWARD(absval_backward, v > 0 ? 1.f : v < 0 ? -1.f : v)
 
-// log(1 + e), where 1 + e would round off the digits of a small e.
-GC_INLINE float log1p_of(float e) {
-  if (e < 0.01f) return e * fmaf(e, fmaf(e, 0.333333333f, -0.5f), 1.f);
-  return logf(1.f + e);
-}
-
-GC_FORWARD(bnll_forward, fmaxf(v, 0.f) + log1p_of(expf(-fabsf(v))))
+GC_FORWARD(bnll_forward, fmaxf(v, 0.f) + log1pf(expf(-fabsf(v))))
 GC_BACKWARD(bnll_backward, logistic(v))
 
 // a and b are the bounds

@@ -5,7 +5,6 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -56,8 +55,8 @@ type accuracy struct {
 
 	counts blob.Blob // ints, for a device
 
-	x    []float32 // the scores, which the parts of task look at
-	task parallel.Task
+	x    []float32 // the scores, which the loop looks at
+	task loop
 }
 
 var (
@@ -76,7 +75,7 @@ func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
 		ignore = p.IgnoreLabel
 	}
 	l.labels = layers.NewLabels(spec, ignore)
-	l.task = parallel.TaskFunc(l.judge)
+	l.task.body = l.judge
 	return l, nil
 }
 
@@ -114,7 +113,7 @@ func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.x = bottom[0].Data()
-	l.spec.Env.Workers.Run((len(l.class)+placesPerPart-1)/placesPerPart, l.task)
+	l.task.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
 
 	hits := 0
 	for place, c := range l.class {
@@ -129,10 +128,10 @@ func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// judge sets right for the places of part i.
-func (l *accuracy) judge(_, i int) {
+// judge sets right for the places from lo on.
+func (l *accuracy) judge(lo, hi int) float64 {
 	classes, inner := l.labels.Classes, l.labels.Inner
-	for place := i * placesPerPart; place < min((i+1)*placesPerPart, len(l.class)); place++ {
+	for place := lo; place < hi; place++ {
 		c := int(l.class[place])
 		if c < 0 {
 			continue
@@ -147,6 +146,7 @@ func (l *accuracy) judge(_, i int) {
 		}
 		l.right[place] = higher < l.topK && score == score
 	}
+	return 0
 }
 
 // perClass sets y to the accuracy of each class.

@@ -49,6 +49,22 @@ func TestDeviceOthers(t *testing.T) {
 		layertest.CheckDevice(t, d, 1e-5, `layer { type: "HingeLoss" bottom: "x" bottom: "t" top: "loss" loss_weight: 0.5 hinge_loss_param { norm: `+norm+` } }`,
 			g(1, 5, 2, 2), labels)
 	}
+	for _, param := range []string{"", "ignore_label: -1", "ignore_label: -1 normalization: VALID", "normalization: FULL", "normalization: VALID"} {
+		text := `layer { type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "loss" loss_weight: 2 loss_param { ` + param + ` } }`
+		layertest.CheckDevice(t, d, 1e-5, text, g(1, 30, 7, 25), deviceLabels(2, 30, 7, 25))
+		layertest.CheckDevice(t, d, 1e-5, text, layertest.Values([]float32{-100, -20, 0, 20, 100}, 5), layertest.Uniform(1, 0, 1, 5))
+	}
+	layertest.CheckDevice(t, d, 1e-5, `layer { type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "loss" loss_weight: 2 }`,
+		layertest.Uniform(1, 0, 1, 5, 2, 2), labels)
+	for _, param := range []string{"ignore_label: -1", "ignore_label: -1 normalization: BATCH_SIZE"} {
+		text := `layer { type: "InfogainLoss" bottom: "x" bottom: "t" bottom: "h" top: "loss" loss_weight: 0.5 loss_param { ` + param + ` } }`
+		layertest.CheckDevice(t, d, 1e-5, text, g(1, 30, 10), deviceLabels(10, 30), g(2, 10, 10))
+		layertest.CheckDevice(t, d, 1e-5, text, g(1, 3, 4, 5, 4), deviceLabels(4, 3, 5, 4), g(2, 16))
+	}
+	for _, param := range []string{"margin: 4", "margin: 10 legacy_version: true"} {
+		layertest.CheckDevice(t, d, 1e-5, `layer { type: "ContrastiveLoss" bottom: "a" bottom: "b" bottom: "s" top: "loss" loss_weight: 3 contrastive_loss_param { `+param+` } }`,
+			g(1, 300, 7), g(2, 300, 7), deviceLabels(2, 300))
+	}
 	for _, param := range []string{"", "top_k: 3", "top_k: 0", "min_is_better: true top_k: 2"} {
 		text := `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: -1 ` + param + ` } }`
 		nan := float32(math.NaN()) // is not right; of equal ones none is right
@@ -61,7 +77,7 @@ func TestDeviceOthers(t *testing.T) {
 // TestDeviceLabels checks that a label out of range is found on a GPU, the first
 // one if there are several, and told once.
 func TestDeviceLabels(t *testing.T) {
-	for _, typ := range []string{"SoftmaxWithLoss", "HingeLoss", "Accuracy"} {
+	for _, typ := range []string{"SoftmaxWithLoss", "MultinomialLogisticLoss", "HingeLoss", "Accuracy"} {
 		t.Run(typ, func(t *testing.T) { testDeviceLabels(t, typ) })
 	}
 }

@@ -1,10 +1,6 @@
 // EuclideanLoss, one thread for each number.
 #include "gpu.h"
 
-extern "C" __global__ void euclidean_loss_difference(const float *a, const float *b, float *diff, int n) {
-  GC_EACH(i, n) diff[i] = a[i] - b[i];
-}
-
 // dx = dloss scale diff
 extern "C" __global__ void euclidean_loss_backward(const float *diff, const float *dloss, float scale, float *dx,
                                                    int n) {

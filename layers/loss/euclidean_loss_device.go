@@ -13,9 +13,8 @@ import (
 var euclideanLossPTX string
 
 var (
-	euclideanLossKernels    = cuda.NewModule(euclideanLossPTX)
-	euclideanLossDifference = euclideanLossKernels.Kernel("euclidean_loss_difference")
-	euclideanLossBackward   = euclideanLossKernels.Kernel("euclidean_loss_backward")
+	euclideanLossKernels  = cuda.NewModule(euclideanLossPTX)
+	euclideanLossBackward = euclideanLossKernels.Kernel("euclidean_loss_backward")
 )
 
 var _ layers.DeviceLayer = (*euclideanLoss)(nil)
@@ -26,7 +25,7 @@ func (l *euclideanLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		return err
 	}
 	n, diff, loss := bottom[0].Count(), l.onDevice.MutableDeviceData(d), top[0].MutableDeviceData(d)
-	d.Launch(euclideanLossDifference, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), diff, n)
+	d.Launch(lossDifference, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), diff, n)
 	d.ChannelDot(1, 1, n, diff, diff, 0, loss)
 	d.Scale(1, 1/float32(2*bottom[0].Num()), loss, loss)
 	return nil

@@ -6,7 +6,6 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -46,14 +45,12 @@ type hingeLoss struct {
 	square bool // L2
 	labels *layers.Labels
 
-	class        []int32   // of each item
-	itemsPerPart int       // about 16,000 numbers
-	sums         []float64 // of the loss, one of each part
-	terms        blob.Blob // of the loss on a device, one of each score
+	class []int32   // of each item
+	terms blob.Blob // of the loss on a device, one of each score
 
-	x, diff           []float32 // what the parts work on
-	scale             float32
-	sumTask, diffTask parallel.Task
+	x, diff   []float32 // what the loops work on
+	scale     float32
+	sum, grad loop
 }
 
 var (
@@ -70,7 +67,7 @@ func newHingeLoss(spec *layers.Spec) (layers.Layer, error) {
 	default:
 		return nil, spec.Errorf("hinge_loss_param.norm", "got norm %v, want L1 or L2", norm)
 	}
-	l.sumTask, l.diffTask = parallel.TaskFunc(l.sumPart), parallel.TaskFunc(l.diffPart)
+	l.sum.body, l.grad.body = l.losses, l.gradients
 	return l, nil
 }
 
@@ -80,13 +77,7 @@ func (l *hingeLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {
 		return err
 	}
-	classes := bottom[0].CountFrom(1)
-	if err := l.labels.Reshape(bottom[1], bottom[0].Dim(0), classes, 1); err != nil {
-		return err
-	}
-	l.itemsPerPart = max(1, 1<<14/max(1, classes))
-	l.sums = layers.Resize(l.sums, (bottom[0].Dim(0)+l.itemsPerPart-1)/l.itemsPerPart)
-	return nil
+	return l.labels.Reshape(bottom[1], bottom[0].Dim(0), bottom[0].CountFrom(1), 1)
 }
 
 func (l *hingeLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
@@ -95,18 +86,9 @@ func (l *hingeLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.x = bottom[0].Data()
-	l.spec.Env.Workers.Run(len(l.sums), l.sumTask)
-	var sum float64
-	for _, s := range l.sums {
-		sum += s
-	}
+	sum := l.sum.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
 	top[0].MutableData()[0] = float32(sum / float64(bottom[0].Num()))
 	return nil
-}
-
-// items returns the range of items of part i.
-func (l *hingeLoss) items(i int) (lo, hi int) {
-	return i * l.itemsPerPart, min((i+1)*l.itemsPerPart, len(l.class))
 }
 
 // margin returns max(0, 1 - s x), and 0 for NaN as Caffe does.
@@ -120,10 +102,10 @@ func margin(x float32, isTrue bool) float32 {
 	return 0
 }
 
-func (l *hingeLoss) sumPart(_, i int) {
+// losses returns the loss of the items from lo on.
+func (l *hingeLoss) losses(lo, hi int) float64 {
 	var sum float64
 	classes := l.labels.Classes
-	lo, hi := l.items(i)
 	for n := lo; n < hi; n++ {
 		for k, x := range l.x[n*classes : (n+1)*classes] {
 			m := float64(margin(x, k == int(l.class[n])))
@@ -133,7 +115,7 @@ func (l *hingeLoss) sumPart(_, i int) {
 			sum += m
 		}
 	}
-	l.sums[i] = sum
+	return sum
 }
 
 // BackwardReads returns that Backward reads the scores.
@@ -151,13 +133,13 @@ func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 		l.scale *= 2
 	}
 	l.x, l.diff = bottom[0].Data(), bottom[0].MutableDiff()
-	l.spec.Env.Workers.Run(len(l.sums), l.diffTask)
+	l.grad.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
 	return nil
 }
 
-func (l *hingeLoss) diffPart(_, i int) {
+// gradients computes the diff of the scores of the items from lo on.
+func (l *hingeLoss) gradients(lo, hi int) float64 {
 	classes := l.labels.Classes
-	lo, hi := l.items(i)
 	for n := lo; n < hi; n++ {
 		dx := l.diff[n*classes : (n+1)*classes]
 		for k, x := range l.x[n*classes : (n+1)*classes] {
@@ -172,4 +154,5 @@ func (l *hingeLoss) diffPart(_, i int) {
 			dx[k] = d * l.scale
 		}
 	}
+	return 0
 }

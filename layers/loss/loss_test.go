@@ -3,11 +3,13 @@ package loss
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
+	_ "github.com/gocaffe/gocaffe/layers/common" // Bias is in front of some golden cases
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
@@ -16,11 +18,17 @@ func TestGolden(t *testing.T) {
 	if counts.Filtered > 0 {
 		return
 	}
-	for _, typ := range []string{"SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "HingeLoss"} {
+	for _, typ := range lossTypes() {
 		if counts.Passed[typ] < 4 {
 			t.Errorf("%s: %d cases passed, want at least 4", typ, counts.Passed[typ])
 		}
 	}
+}
+
+// lossTypes returns the types of this package.
+func lossTypes() []string {
+	pkg := layers.Lookup("EuclideanLoss").Package()
+	return slices.DeleteFunc(layers.Types(), func(typ string) bool { return layers.Lookup(typ).Package() != pkg })
 }
 
 // labels returns a blob of labels that go through the classes, every third one
@@ -43,6 +51,10 @@ func TestGradient(t *testing.T) {
 	hinge := func(norm string) string {
 		return fmt.Sprintf(`layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" hinge_loss_param { norm: %s } }`, norm)
 	}
+	sigmoid := func(options string) string {
+		return fmt.Sprintf(`layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l" %s }`, options)
+	}
+	const multinomial = `layer { name: "loss" type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "l" }`
 	const euclidean = `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`
 	// The hinge has no derivative at 1 and at -1, L2 no second one.
 	kink := layertest.GradientOptions{Kink: 1, KinkRange: 0.02}
@@ -60,6 +72,11 @@ func TestGradient(t *testing.T) {
 		{"softmax none", softmax("loss_param { normalization: NONE }"), layertest.Gaussian(6, 2, 3, 4), labels(3, 1, 2, 4), layertest.GradientOptions{}},
 		{"hinge L1", hinge("L1"), layertest.Gaussian(7, 5, 4), labels(4, 3, 5), kink},
 		{"hinge L2", hinge("L2"), layertest.Gaussian(8, 3, 2, 2, 2), labels(8, 3, 3, 1), kink},
+		{"sigmoid", sigmoid(""), layertest.Gaussian(9, 3, 5), layertest.Uniform(10, 0, 1, 3, 5), layertest.GradientOptions{}},
+		{"sigmoid one", sigmoid(""), layertest.Gaussian(9, 1, 1), layertest.Uniform(10, 0, 1, 1), layertest.GradientOptions{}},
+		{"sigmoid ignore", sigmoid("loss_param { ignore_label: 2 normalization: VALID }"), layertest.Gaussian(9, 3, 4), labels(2, 2, 3, 4), layertest.GradientOptions{}},
+		{"multinomial", multinomial, layertest.Uniform(13, 0.1, 1, 4, 5), labels(5, 0, 4), layertest.GradientOptions{}},
+		{"multinomial axes", multinomial, layertest.Uniform(14, 0.1, 1, 3, 2, 2, 1), labels(4, 3, 3), layertest.GradientOptions{}},
 		{"euclidean", euclidean, layertest.Gaussian(9, 3, 5), layertest.Gaussian(10, 3, 5), layertest.GradientOptions{}},
 		{"euclidean one", euclidean, layertest.Gaussian(11, 1, 1), layertest.Gaussian(12, 1), layertest.GradientOptions{}},
 	} {
@@ -69,7 +86,47 @@ func TestGradient(t *testing.T) {
 	}
 }
 
+// TestGradientOfThree checks the losses of three bottoms.
+func TestGradientOfThree(t *testing.T) {
+	text := func(typ, options string) string {
+		return fmt.Sprintf(`layer { name: "loss" type: %q bottom: "x" bottom: "t" bottom: "h" top: "l" %s }`, typ, options)
+	}
+	infogain := func(options string) string { return text("InfogainLoss", options) }
+	contrastive := func(options string) string {
+		return text("ContrastiveLoss", "contrastive_loss_param { "+options+" }")
+	}
+	similar := layertest.Values([]float32{1, 0, 0, 1, 0}, 5)
+	for _, c := range []struct {
+		name, text string
+		bottom     []*blob.Blob
+	}{
+		{"infogain", infogain(""), []*blob.Blob{layertest.Gaussian(1, 4, 3), labels(3, 0, 4), layertest.Gaussian(2, 3, 3)}},
+		{"infogain places", infogain("loss_param { ignore_label: -1 }"), []*blob.Blob{layertest.Gaussian(1, 2, 3, 2, 2), labels(3, -1, 2, 2, 2), layertest.Gaussian(2, 9)}},
+		{"infogain last axis", infogain("infogain_loss_param { axis: -1 }"), []*blob.Blob{layertest.Gaussian(1, 2, 3, 4), labels(4, 1, 2, 3), layertest.Gaussian(2, 4, 4)}},
+		// No distance is near a margin, where there is a kink.
+		{"contrastive", contrastive("margin: 5"), []*blob.Blob{layertest.Gaussian(3, 5, 4), layertest.Gaussian(4, 5, 4), similar}},
+		{"contrastive apart", contrastive("margin: 0.1"), []*blob.Blob{layertest.Gaussian(3, 5, 4, 1, 1), layertest.Gaussian(4, 5, 4, 1, 1), similar}},
+		{"contrastive legacy", contrastive("margin: 30 legacy_version: true"), []*blob.Blob{layertest.Gaussian(3, 5, 4), layertest.Gaussian(4, 5, 4), similar}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := layertest.New(t, c.text, c.bottom...)
+			if f.Propagate[2] {
+				t.Error("force_backward reaches bottom 2")
+			}
+			layertest.CheckGradient(t, f, layertest.GradientOptions{})
+		})
+	}
+}
+
 func TestThreads(t *testing.T) {
+	layertest.CheckThreads(t, `layer { type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l" loss_param { ignore_label: 255 normalization: VALID } }`,
+		layertest.Gaussian(1, 40, 5, 300), labels(2, 255, 40, 5, 300))
+	layertest.CheckThreads(t, `layer { type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "l" }`,
+		layertest.Uniform(1, 0.1, 1, 60, 1000), labels(1000, 7, 60))
+	layertest.CheckThreads(t, `layer { type: "InfogainLoss" bottom: "x" bottom: "t" bottom: "h" top: "l" loss_param { ignore_label: 255 } }`,
+		layertest.Gaussian(1, 40, 5, 300), labels(5, 255, 40, 300), layertest.Gaussian(2, 5, 5))
+	layertest.CheckThreads(t, `layer { type: "ContrastiveLoss" bottom: "x" bottom: "t" bottom: "s" top: "l" contrastive_loss_param { margin: 50 } }`,
+		layertest.Gaussian(1, 60, 1000), layertest.Gaussian(2, 60, 1000), labels(2, 1, 60))
 	// 40 × 300 places and 60,000 numbers are several parts for each loop.
 	layertest.CheckThreads(t, `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param { ignore_label: 255 } }`,
 		layertest.Gaussian(1, 40, 5, 300), labels(5, 255, 40, 300))
@@ -89,6 +146,11 @@ func TestAllocs(t *testing.T) {
 	layertest.CheckAllocs(t, `layer { type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" top: "p" loss_param { ignore_label: 255 } }`, scores(), places())
 	layertest.CheckAllocs(t, `layer { type: "Accuracy" bottom: "x" bottom: "t" top: "a" top: "c" accuracy_param { ignore_label: 255 } }`, scores(), places())
 	layertest.CheckAllocs(t, `layer { type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`, scores(), scores())
+	layertest.CheckAllocs(t, `layer { type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l" loss_param { ignore_label: 1 } }`, scores(), scores())
+	layertest.CheckAllocs(t, `layer { type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "l" }`, scores(), labels(1500, 3, 40))
+	layertest.CheckAllocs(t, `layer { type: "InfogainLoss" bottom: "x" bottom: "t" bottom: "h" top: "l" top: "p" loss_param { ignore_label: 255 } }`, scores(), places(), layertest.Gaussian(2, 25))
+	layertest.CheckAllocs(t, `layer { type: "ContrastiveLoss" bottom: "x" bottom: "t" bottom: "s" top: "l" }`,
+		layertest.Gaussian(1, 60, 1000), layertest.Gaussian(2, 60, 1000), labels(2, 1, 60))
 	layertest.CheckAllocs(t, `layer { type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`, scores(), labels(1500, 3, 40))
 }
 
@@ -134,6 +196,20 @@ func TestErrors(t *testing.T) {
 			1, `layer "a": top 0 is also bottom 1: layers of type Accuracy do not work in place`, []int{3, 5}, []int{3}},
 		{"sizes", `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`,
 			1, `layer "loss": got bottoms of shapes [3 5] and [3 4], want items of equal size`, []int{3, 5}, []int{3, 4}},
+		{"targets", `layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": got bottoms of shapes [3 5] and [3 4], want as many targets as scores`, []int{3, 5}, []int{3, 4}},
+		{"probabilities", `layer { name: "loss" type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
+		{"no matrix", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" }`,
+			1, `layer "loss": source is not given, and there is no third bottom: one of them has the matrix`, []int{3, 5}, []int{3}},
+		{"no file", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" infogain_loss_param {
+  source: "nothing.binaryproto" } }`,
+			2, `layer "loss": open nothing.binaryproto: no such file or directory`, []int{3, 5}, []int{3}},
+		{"no message", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" infogain_loss_param {
+  source: "loss_test.go" } }`,
+			2, `layer "loss": loss_test.go: not a matrix, which is a BlobProto message`, []int{3, 5}, []int{3}},
+		{"normalize", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" loss_param { normalize: true } }`,
+			1, `layer "loss": normalize is not an option of InfogainLoss, want normalization`, []int{3, 5}, []int{3}},
 		{"hinge labels", `layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`,
 			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
 	} {
@@ -164,6 +240,7 @@ func TestLabelOutOfRange(t *testing.T) {
 		{"SoftmaxWithLoss", "", []int{1, 5, 4}, 7, `label 7 of item 0, place 2 of it, is out of range: the scores have 5 classes, which count from 0`},
 		{"Accuracy", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
 		{"Accuracy", "accuracy_param { ignore_label: -1 }", []int{4, 5}, -1, ""},
+		{"MultinomialLogisticLoss", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
 		{"HingeLoss", "", []int{4, 5}, 5, `label 5 of item 2 is out of range: the scores have 5 classes, which count from 0`},
 		{"HingeLoss", "", []int{4, 5, 2}, 9, ""},
 		{"HingeLoss", "", []int{4, 5}, -2, `label -2 of item 2 is out of range: the scores have 5 classes, which count from 0`},
@@ -196,7 +273,7 @@ func TestNoGradient(t *testing.T) {
 	for _, c := range []struct {
 		typ    string
 		bottom int
-	}{{"SoftmaxWithLoss", 1}, {"HingeLoss", 1}, {"Accuracy", 0}, {"Accuracy", 1}} {
+	}{{"SoftmaxWithLoss", 1}, {"MultinomialLogisticLoss", 1}, {"HingeLoss", 1}, {"Accuracy", 0}, {"Accuracy", 1}} {
 		f := layertest.New(t, fmt.Sprintf(`layer { name: "l" type: %q bottom: "x" bottom: "t" top: "y" }`, c.typ),
 			layertest.Gaussian(1, 3, 2), labels(2, 0, 3))
 		if f.Propagate[c.bottom] {
@@ -215,9 +292,34 @@ func TestNoGradient(t *testing.T) {
 	}
 }
 
+// TestMatrixShape checks that the matrix fits the classes.
+func TestMatrixShape(t *testing.T) {
+	layertest.CheckError(t, 3, `layer "loss": the matrix has shape [3 3], want 5 x 5 numbers for 5 classes`, `layer { name: "loss" type: "InfogainLoss"
+ bottom: "x" bottom: "t"
+ bottom: "h" top: "l" }`, layertest.Gaussian(1, 3, 5), labels(5, 0, 3), layertest.Gaussian(1, 3, 3))
+	layertest.CheckError(t, 1, `layer "loss": got shape [4], want 3 numbers, one for each pair`,
+		`layer { name: "loss" type: "ContrastiveLoss" bottom: "a" bottom: "b" bottom: "s" top: "l" }`,
+		layertest.Gaussian(1, 3, 5), layertest.Gaussian(1, 3, 5), layertest.Gaussian(1, 4))
+	layertest.CheckError(t, 1, `layer "loss": got bottoms of shapes [3 5 2 1] and [3 5 2 1], want vectors of equal length on axis 1`,
+		`layer { name: "loss" type: "ContrastiveLoss" bottom: "a" bottom: "b" bottom: "s" top: "l" }`,
+		layertest.Gaussian(1, 3, 5, 2, 1), layertest.Gaussian(1, 3, 5, 2, 1), layertest.Gaussian(1, 3))
+}
+
+// TestLargeScores checks that no loss overflows, and that small ones are not rounded off.
+func TestLargeScores(t *testing.T) {
+	f := layertest.New(t, `layer { type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l" loss_param { normalization: NONE } }`,
+		layertest.Values([]float32{-20, 1000, -1000}, 3), layertest.Values([]float32{0, 1, 0}, 3))
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := float64(f.Top[0].Data()[0]), math.Log1p(math.Exp(-20)); !(math.Abs(got-want) <= 1e-6*want) {
+		t.Errorf("loss %g, want %g", got, want)
+	}
+}
+
 // TestEmptyBatch runs a batch of no items, which must not crash.
 func TestEmptyBatch(t *testing.T) {
-	for _, typ := range []string{"SoftmaxWithLoss", "HingeLoss", "Accuracy"} {
+	for _, typ := range []string{"SoftmaxWithLoss", "MultinomialLogisticLoss", "HingeLoss", "Accuracy"} {
 		f := layertest.New(t, fmt.Sprintf(`layer { type: %q bottom: "x" bottom: "t" top: "y" }`, typ),
 			layertest.Gaussian(1, 0, 3), layertest.Gaussian(1, 0))
 		if err := f.Forward(); err != nil {
@@ -230,7 +332,7 @@ func TestEmptyBatch(t *testing.T) {
 }
 
 func TestTypes(t *testing.T) {
-	for _, typ := range layers.Types() {
+	for _, typ := range lossTypes() {
 		if info := layers.Lookup(typ); info.Doc == "" || info.Group != "loss" {
 			t.Errorf("%s: group %q, doc %q", typ, info.Group, info.Doc)
 		}

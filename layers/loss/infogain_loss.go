@@ -1,0 +1,199 @@
+package loss
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+	"google.golang.org/protobuf/proto"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "InfogainLoss",
+		Group:   "loss",
+		Param:   "infogain_loss_param",
+		Bottoms: layers.Between(2, 3),
+		Tops:    layers.Between(1, 2),
+		Loss:    true,
+		New:     newInfogainLoss,
+		Kernels: infogainLossKernels,
+		Doc: `Cross-entropy of the softmax of scores x with rows of a matrix H, which the true classes t choose:
+
+	p = exp(x) / sum of exp(x) over the classes
+	E = 1/M sum over places and classes c of -H[t,c] log(max(p[c], 1e-20))
+
+With the unit matrix it is SoftmaxWithLoss; a diagonal matrix gives weights to the classes.
+
+Bottoms: scores, of outer x classes x inner numbers (for axis 1: items x classes x places);
+labels 0 to classes-1, one for each item and place; optionally H, classes x classes numbers. Labels and H have
+no gradient.
+Tops: the loss, a scalar; optionally p, in the shape of the scores. No gradient flows back through p.
+
+infogain_loss_param:
+	source: the file of H, a BlobProto message. Required if there is no third bottom.
+	axis (1): the axis of the classes; a negative one counts from the last
+loss_param:
+	normalization (VALID): what M is. FULL: items times places. VALID: those that are not ignored.
+		BATCH_SIZE: items. NONE: 1. M is never less than 1.
+	ignore_label (none): items and places of this label do not count
+	normalize: refused, as in Caffe: use normalization
+softmax_param:
+	normalize_type (Softmax): no other is supported (NormFace)
+
+Caffe: infogain_loss_layer.cpp`,
+	})
+}
+
+// infogainLoss is described by its registration.
+type infogainLoss struct {
+	softmaxLabels
+	source string
+	matrix blob.Blob // H, unless it is a bottom
+	rows   blob.Blob // the sum of each row of H
+
+	h, rowSums []float32 // what the loops work on
+	sum, grad  loop
+}
+
+var (
+	_ layers.Layer          = (*infogainLoss)(nil)
+	_ layers.BackwardReader = (*infogainLoss)(nil)
+	_ layers.BackwardForcer = (*infogainLoss)(nil)
+)
+
+func newInfogainLoss(spec *layers.Spec) (layers.Layer, error) {
+	p := spec.Param.GetInfogainLossParam()
+	common, err := newSoftmaxLabels(spec, "infogain_loss_param.axis", p.GetAxis())
+	if err != nil {
+		return nil, err
+	}
+	if loss := spec.Param.GetLossParam(); loss != nil && loss.Normalize != nil {
+		return nil, spec.Errorf("loss_param.normalize", "normalize is not an option of InfogainLoss, want normalization")
+	}
+	l := &infogainLoss{softmaxLabels: common, source: p.GetSource()}
+	if len(spec.Param.GetBottom()) < 3 && l.source == "" {
+		return nil, spec.Errorf("infogain_loss_param", "source is not given, and there is no third bottom: one of them has the matrix")
+	}
+	l.sum.body, l.grad.body = l.losses, l.gradients
+	return l, nil
+}
+
+// AllowForceBackward returns true for the scores.
+func (l *infogainLoss) AllowForceBackward(i int) bool { return i == 0 }
+
+// SetUp reads the matrix.
+func (l *infogainLoss) SetUp(bottom, _ []*blob.Blob) error {
+	if len(bottom) > 2 {
+		return nil
+	}
+	if err := l.read(); err != nil {
+		return l.spec.ErrorAt("infogain_loss_param.source", 0, err)
+	}
+	return nil
+}
+
+// read reads the matrix from the source.
+func (l *infogainLoss) read() error {
+	file, err := os.ReadFile(l.source)
+	if err != nil {
+		return err
+	}
+	var p caffepb.BlobProto
+	if proto.Unmarshal(file, &p) != nil {
+		return fmt.Errorf("%s: not a matrix, which is a BlobProto message", l.source)
+	}
+	if err := l.matrix.FromProto(&p, true); err != nil {
+		return fmt.Errorf("%s: %w", l.source, err)
+	}
+	return nil
+}
+
+func (l *infogainLoss) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.softmaxLabels.Reshape(bottom, top); err != nil {
+		return err
+	}
+	classes := l.labels.Classes
+	if h := l.matrixOf(bottom); h.Count() != classes*classes {
+		field, index := "infogain_loss_param.source", 0
+		if len(bottom) > 2 {
+			field, index = "bottom", 2
+		}
+		return l.spec.ErrorAt(field, index, fmt.Errorf("the matrix has shape %v, want %d x %d numbers for %d classes", h.Shape(), classes, classes, classes))
+	}
+	return l.rows.Reshape(classes)
+}
+
+// matrixOf returns the blob of H.
+func (l *infogainLoss) matrixOf(bottom []*blob.Blob) *blob.Blob {
+	if len(bottom) > 2 {
+		return bottom[2]
+	}
+	return &l.matrix
+}
+
+func (l *infogainLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if err := l.begin(bottom); err != nil {
+		return err
+	}
+	l.h = l.matrixOf(bottom).Data()
+	return l.end(l.sum.run(l.spec.Env.Workers, len(l.class), l.labels.Classes), top)
+}
+
+// losses returns the loss of the places from lo on.
+func (l *infogainLoss) losses(lo, hi int) float64 {
+	classes, inner := l.labels.Classes, l.labels.Inner
+	var sum float64
+	for place := lo; place < hi; place++ {
+		if l.class[place] < 0 {
+			continue
+		}
+		at := l.at(place)
+		for k, h := range l.h[int(l.class[place])*classes:][:classes] {
+			if h != 0 {
+				sum -= float64(h) * math.Log(max(float64(l.p[at+k*inner]), leastProbability))
+			}
+		}
+	}
+	return sum
+}
+
+// BackwardReads returns that Backward reads the matrix, and the second top.
+func (l *infogainLoss) BackwardReads() (bottom, top bool) {
+	return len(l.spec.Param.GetBottom()) > 2, true
+}
+
+func (l *infogainLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if needed, err := l.beginBackward(top, propagateDown, bottom); !needed {
+		return err
+	}
+	l.h, l.rowSums = l.matrixOf(bottom).Data(), l.rows.MutableData()
+	classes := l.labels.Classes
+	for k := range l.rowSums {
+		l.rowSums[k] = float32(kernel.Sum(nil, l.h[k*classes:][:classes]))
+	}
+	l.grad.run(l.spec.Env.Workers, len(l.class), classes)
+	return nil
+}
+
+// gradients computes the diff of the scores of the places from lo on:
+// weight (p[c] sum of H[t] - H[t,c]).
+func (l *infogainLoss) gradients(lo, hi int) float64 {
+	classes, inner := l.labels.Classes, l.labels.Inner
+	for place := lo; place < hi; place++ {
+		at, t := l.at(place), int(l.class[place])
+		for k := range classes {
+			if i := at + k*inner; t < 0 {
+				l.diff[i] = 0
+			} else {
+				l.diff[i] = (l.p[i]*l.rowSums[t] - l.h[t*classes+k]) * l.weight
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,166 @@
+package loss
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:    "SigmoidCrossEntropyLoss",
+		Group:   "loss",
+		Param:   "loss_param",
+		Bottoms: layers.Exactly(2),
+		Tops:    layers.Exactly(1),
+		Loss:    true,
+		New:     newSigmoidCrossEntropyLoss,
+		Kernels: sigmoidCrossEntropyLossKernels,
+		Doc: `Cross-entropy of logistic functions p of scores x with the probabilities t, for labels that are
+independent of each other:
+
+	p = 1 / (1 + exp(-x))
+	E = -1/M sum of (t log(p) + (1 - t) log(1 - p))      dE/dx = (p - t)/M
+
+Bottoms: scores x; t, from 0 to 1, in the same number. The first axis of both is the items. t has no gradient.
+Top: the loss, a scalar.
+
+loss_param:
+	normalization (BATCH_SIZE): what M is. FULL: the number of scores. VALID: those that are not ignored.
+		BATCH_SIZE: items. NONE: 1. M is never less than 1.
+	ignore_label (none): scores whose t, without its fraction, is this do not count
+	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
+
+Caffe: sigmoid_cross_entropy_loss_layer.cpp`,
+	})
+}
+
+// sigmoidCrossEntropyLoss is described by its registration.
+type sigmoidCrossEntropyLoss struct {
+	layers.OnRecordableDevice
+	spec   *layers.Spec
+	norm   layers.LossNorm
+	ignore *int32
+
+	outer, inner int
+	valid        int       // scores that count
+	terms        blob.Blob // log(1 + exp(-|x|)); on a device the losses
+	count        blob.Blob // valid on a device, an int
+
+	x, t, term, dx []float32 // what the loops work on
+	scale          float32
+	sum, grad      loop
+	counting       loop
+}
+
+var (
+	_ layers.Layer          = (*sigmoidCrossEntropyLoss)(nil)
+	_ layers.BackwardReader = (*sigmoidCrossEntropyLoss)(nil)
+)
+
+func newSigmoidCrossEntropyLoss(spec *layers.Spec) (layers.Layer, error) {
+	norm, err := layers.NewLossNorm(spec, caffepb.LossParameter_BATCH_SIZE)
+	if err != nil {
+		return nil, err
+	}
+	l := &sigmoidCrossEntropyLoss{spec: spec, norm: norm, ignore: ignoreLabel(spec)}
+	l.sum.body, l.grad.body, l.counting.body = l.losses, l.gradients, l.ignored
+	return l, nil
+}
+
+func (l *sigmoidCrossEntropyLoss) SetUp(_, _ []*blob.Blob) error { return nil }
+
+func (l *sigmoidCrossEntropyLoss) Reshape(bottom, top []*blob.Blob) error {
+	if err := reshape(l.spec, bottom, top); err != nil {
+		return err
+	}
+	x, t := bottom[0], bottom[1]
+	if x.Count() != t.Count() {
+		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want as many targets as scores", x.Shape(), t.Shape()))
+	}
+	l.outer, l.inner = x.Dim(0), x.CountFrom(1)
+	if err := l.count.Reshape(1); err != nil {
+		return err
+	}
+	return l.terms.ReshapeLike(x)
+}
+
+// ignores reports whether a score with the target t does not count.
+func (l *sigmoidCrossEntropyLoss) ignores(t float32) bool {
+	return l.ignore != nil && t >= -1<<31 && t < 1<<31 && int32(t) == *l.ignore
+}
+
+func (l *sigmoidCrossEntropyLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	w := l.spec.Env.Workers
+	l.x, l.t, l.term = bottom[0].Data(), bottom[1].Data(), l.terms.MutableData()
+	l.valid = len(l.x)
+	if l.ignore != nil {
+		l.valid -= int(l.counting.run(w, len(l.x), 1))
+	}
+	sum := l.sum.run(w, len(l.x), 1)
+	top[0].MutableData()[0] = float32(sum / float64(l.norm.Normalizer(l.outer, l.inner, l.valid)))
+	return nil
+}
+
+// ignored returns how many scores from lo on do not count.
+func (l *sigmoidCrossEntropyLoss) ignored(lo, hi int) float64 {
+	n := 0
+	for _, t := range l.t[lo:hi] {
+		if l.ignores(t) {
+			n++
+		}
+	}
+	return float64(n)
+}
+
+// losses returns the loss of the scores from lo on: max(x,0) - x t + log(1 + exp(-|x|)),
+// which does not overflow.
+func (l *sigmoidCrossEntropyLoss) losses(lo, hi int) float64 {
+	term := l.term[lo:hi]
+	kernel.Abs(nil, l.x[lo:hi], term)
+	kernel.Scale(nil, -1, term, term)
+	kernel.BNLL(nil, term, term)
+	var sum float64
+	for i, x := range l.x[lo:hi] {
+		t := l.t[lo+i]
+		if l.ignores(t) {
+			continue
+		}
+		if x >= 0 {
+			t--
+		}
+		sum += float64(term[i]) - float64(x)*float64(t)
+	}
+	return sum
+}
+
+// BackwardReads returns that Backward reads the bottoms.
+func (l *sigmoidCrossEntropyLoss) BackwardReads() (bottom, top bool) { return true, false }
+
+func (l *sigmoidCrossEntropyLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
+		return err
+	}
+	l.scale = top[0].Diff()[0] / l.norm.Normalizer(l.outer, l.inner, l.valid)
+	l.x, l.t, l.dx = bottom[0].Data(), bottom[1].Data(), bottom[0].MutableDiff()
+	l.grad.run(l.spec.Env.Workers, len(l.x), 1)
+	return nil
+}
+
+// gradients computes the diff of the scores from lo on.
+func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) float64 {
+	dx := l.dx[lo:hi]
+	kernel.Sigmoid(nil, l.x[lo:hi], dx)
+	for i, t := range l.t[lo:hi] {
+		if l.ignores(t) {
+			dx[i] = 0
+			continue
+		}
+		dx[i] = (dx[i] - t) * l.scale
+	}
+	return 0
+}
