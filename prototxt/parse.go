@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
-
-	"github.com/gocaffe/gocaffe/internal/near"
 )
 
 const (
@@ -271,48 +268,6 @@ func (p *parser) fieldOf(s *scope) bool {
 	return true
 }
 
-// owner returns the nearest of the scopes around which has a field of that name.
-func (p *parser) owner(s *scope, field string) *scope {
-	for ; s != nil; s = s.around {
-		if p.schema.field(s.m.Descriptor(), field) != nil {
-			return s
-		}
-	}
-	return nil
-}
-
-// nearest returns the field of a message that was meant by an unknown name, or
-// "". The ending _param, which most fields of layers have, is no likeness.
-func (p *parser) nearest(field string, m protoreflect.MessageDescriptor) string {
-	known := p.schema.names(m)
-	stem, hasEnding := strings.CutSuffix(field, "_param")
-	if !hasEnding {
-		return near.Name(field, known)
-	}
-	var stems []string
-	for _, name := range known {
-		if s, has := strings.CutSuffix(name, "_param"); has {
-			stems = append(stems, s)
-		}
-	}
-	if meant := near.Name(stem, stems); meant != "" {
-		return meant + "_param"
-	}
-	return ""
-}
-
-func (p *parser) unknownField(t token, s *scope, owner *scope) {
-	hint := ""
-	if meant := p.nearest(p.str(t), s.m.Descriptor()); meant != "" {
-		hint = fmt.Sprintf(", did you mean %q?", meant)
-	} else if owner != nil {
-		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
-	} else if s.m.Descriptor() == layerParameter && strings.HasSuffix(p.str(t), "_param") {
-		hint = ": no plugin of this program has it (gocaffe build --with MODULE adds one; --proto FILE reads the caffe.proto of a fork)"
-	}
-	p.errorAt(t, "unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
-}
-
 // values reads the value of a field, or a list of values in brackets, into m.
 // s is the scope of the field and at is its name.
 func (p *parser) values(s *scope, m protoreflect.Message, field protoreflect.FieldDescriptor, at token) {
@@ -400,123 +355,4 @@ func (p *parser) messageValue(s *scope, m protoreflect.Message, field protorefle
 		p.pos.setExtra(s.m.Interface(), field.Name(), inner.m.Interface())
 	}
 	p.message(inner)
-}
-
-// checkRequired reports the required fields that s was not given.
-func (p *parser) checkRequired(s *scope) {
-	numbers := s.m.Descriptor().RequiredNumbers()
-	for i := range numbers.Len() {
-		if _, given := s.given[numbers.Get(i)]; !given {
-			p.errorAt(s.begin, "%s needs %q", s.m.Descriptor().Name(), s.m.Descriptor().Fields().ByNumber(numbers.Get(i)).Name())
-		}
-	}
-}
-
-// separator goes past the one "," or ";" that may follow a field.
-func (p *parser) separator() {
-	if !p.accept(';') {
-		p.accept(',')
-	}
-}
-
-// runOn reports whether the token before t, which makes no sense, is a string of
-// several lines. A forgotten quote makes such a string of all up to the next
-// quote, and then all that was in quotes is outside of them; so this is the only
-// error reported from here on.
-func (p *parser) runOn(t token) bool {
-	if p.at == 0 {
-		return false
-	}
-	before := p.tokens[p.at-1]
-	if before.kind != stringToken || bytes.IndexByte(p.src[before.off:before.end], '\n') < 0 {
-		return false
-	}
-	p.errorAt(before, "string that runs on to line %d, is its closing quote missing?", t.line)
-	p.at = len(p.tokens) - 1
-	p.stopped = true
-	p.lexErrs = slices.DeleteFunc(p.lexErrs, func(e *Error) bool { return e.Pos.Line >= int(before.line) })
-	return true
-}
-
-// unexpected reports t where something else is wanted.
-func (p *parser) unexpected(t token, want string) {
-	if t.kind == brokenToken || p.runOn(t) {
-		return
-	}
-	hint := ""
-	if p.is(t, '/') && p.at+1 < len(p.tokens) && (p.is(p.tokens[p.at+1], '/') || p.is(p.tokens[p.at+1], '*')) {
-		hint = ` (comments begin with "#")`
-	}
-	p.errorAt(t, "got %s, want %s%s", p.show(t), want, hint)
-}
-
-// missing reports whether t, which is no value, belongs to what follows: the
-// value was forgotten.
-func (p *parser) missing(t token) bool {
-	return t.kind == endToken || p.closes(t) || p.is(t, ']') || p.beginsField()
-}
-
-// beginsField reports whether the next tokens begin a field.
-func (p *parser) beginsField() bool {
-	after := p.tokens[min(p.at+1, len(p.tokens)-1)]
-	return p.peek().kind == nameToken && (p.is(after, ':') || p.opens(after))
-}
-
-// endsInString reports whether the file ends in a string without a closing quote.
-func (p *parser) endsInString() bool {
-	if len(p.tokens) < 2 {
-		return false
-	}
-	last := p.tokens[len(p.tokens)-2]
-	return last.kind == brokenToken && (p.src[last.off] == '"' || p.src[last.off] == '\'')
-}
-
-// resync goes past what cannot be understood: up to a field at the start of a
-// line, the end of the message, or the end of the file.
-func (p *parser) resync() {
-	for {
-		t := p.peek()
-		switch {
-		case t.kind == endToken, p.closes(t):
-			return
-		case t.firstOnLine && p.beginsField():
-			return
-		case p.is(t, '{'):
-			p.skipValue()
-		default:
-			p.next()
-		}
-	}
-}
-
-// skipValue goes past the value of an unknown field, whatever it is.
-func (p *parser) skipValue() {
-	p.accept(':')
-	t := p.peek()
-	switch {
-	case p.opens(t) || p.is(t, '['):
-		depth := 0
-		for {
-			t := p.next()
-			switch {
-			case p.opens(t) || p.is(t, '['):
-				depth++
-			case p.closes(t) || p.is(t, ']'):
-				depth--
-			}
-			if depth == 0 || t.kind == endToken {
-				return
-			}
-		}
-	case t.kind == stringToken:
-		for p.peek().kind == stringToken {
-			p.next()
-		}
-	case p.missing(t):
-	default:
-		p.accept('-')
-		if t := p.peek(); !p.missing(t) {
-			p.next()
-		}
-	}
 }
