@@ -139,19 +139,29 @@ func TestConvolutionErrors(t *testing.T) {
 }
 
 // TestBLASWorkspace multiplies with gocaffe's kernels where there is no memory for
-// cuBLAS's workspace.
+// cuBLAS's workspace, or cuBLAS refuses it.
 func TestBLASWorkspace(t *testing.T) {
-	fake := cudatest.Fake(t, "memory=20000000")
-	fake.UseLibraries()
-	d, err := cuda.Open(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	testGemm(t, d)
-	if _, _, err := d.BLAS(); err == nil || !strings.Contains(err.Error(), "cublas: there is no workspace for it: cuMemAlloc_v2: out of memory") {
-		t.Errorf("error %v", err)
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
+	for settings, want := range map[string]string{
+		"fail=cuMemAlloc_v2:1:2":         "cublas: there is no workspace for it: cuMemAlloc_v2: out of memory",
+		"fail=cublasSetWorkspace_v2:1:7": "cublas: there is no workspace for it: cublasSetWorkspace_v2: CUBLAS_STATUS_INVALID_VALUE (7)",
+	} {
+		fake := cudatest.Fake(t)
+		fake.UseLibraries()
+		d, err := cuda.Open(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b, c := random(t, 1, 1), random(t, 2, 1), random(t, 3, 1)
+		pa, pb, pc := a.DeviceData(d), b.DeviceData(d), c.MutableDeviceData(d)
+		fake.Set(settings)
+		d.Gemm(false, false, 1, 1, 1, 1, pa, 1, pb, 1, 0, pc, 1)
+		near(t, settings+": c", c.Data(), []float32{a.Data()[0] * b.Data()[0]}, 1e-6)
+		if _, _, err := d.BLAS(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", settings, err, want)
+		}
+		testGemm(t, d)
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,14 +1,14 @@
 // gemm.cu: products of matrices in float32, see gemm.h.
 #include "gemm.h"
 
-GEMM(gemm_128_nn, 128, false, false, gc_product)
-GEMM(gemm_128_nt, 128, false, true, gc_product)
-GEMM(gemm_128_tn, 128, true, false, gc_product)
-GEMM(gemm_128_tt, 128, true, true, gc_product)
-GEMM(gemm_64_nn, 64, false, false, gc_product)
-GEMM(gemm_64_nt, 64, false, true, gc_product)
-GEMM(gemm_64_tn, 64, true, false, gc_product)
-GEMM(gemm_64_tt, 64, true, true, gc_product)
+GEMM(gemm_128_nn, GC_BOUNDS_TWO, 128, false, false, gc_product)
+GEMM(gemm_128_nt, GC_BOUNDS_TWO, 128, false, true, gc_product)
+GEMM(gemm_128_tn, GC_BOUNDS_TWO, 128, true, false, gc_product)
+GEMM(gemm_128_tt, GC_BOUNDS_TWO, 128, true, true, gc_product)
+GEMM(gemm_64_nn, GC_BOUNDS, 64, false, false, gc_product)
+GEMM(gemm_64_nt, GC_BOUNDS, 64, false, true, gc_product)
+GEMM(gemm_64_tn, GC_BOUNDS, 64, true, false, gc_product)
+GEMM(gemm_64_tt, GC_BOUNDS, 64, true, true, gc_product)
 
 // C = alpha (sum of the parts, each (m,n)) + beta C
 extern "C" __global__ void gemm_total(const float *parts, int count, float alpha, float beta, float *c, int ldc, int n,

@@ -39,13 +39,12 @@ struct gemm_out {
 
 // GEMM is the kernel for tiles of TILE x TILE, of A and B or their transposes, by the
 // loop PRODUCT.
-#define GEMM(NAME, TILE, TA, TB, PRODUCT)                                                                            \
-  extern "C" __global__ __launch_bounds__(256) void NAME(int m, int n, int k, float alpha, const float *a, int lda, \
-                                                         const float *b, int ldb, float beta, float *c, int ldc,    \
-                                                         int kper) {                                                 \
-    const int k0 = blockIdx.z * kper, k1 = k0 + kper < k ? k0 + kper : k;                                            \
-    const gemm_operand<!TA> x{a, lda, m, k1};                                                                        \
-    const gemm_operand<TB> y{b, ldb, n, k1};                                                                         \
-    const gemm_out out{c + (long long)blockIdx.z * m * n, alpha, beta, ldc, m, n};                                   \
-    PRODUCT<TILE, TILE>(x, y, blockIdx.y * TILE, blockIdx.x * TILE, k0, k1, out);                                    \
+#define GEMM(NAME, BOUNDS, TILE, TA, TB, PRODUCT)                                                                   \
+  extern "C" __global__ BOUNDS void NAME(int m, int n, int k, float alpha, const float *a, int lda, const float *b, \
+                                         int ldb, float beta, float *c, int ldc, int kper) {                        \
+    const int k0 = blockIdx.z * kper, k1 = k0 + kper < k ? k0 + kper : k;                                           \
+    const gemm_operand<!TA> x{a, lda, m, k1};                                                                       \
+    const gemm_operand<TB> y{b, ldb, n, k1};                                                                        \
+    const gemm_out out{c + (long long)blockIdx.z * m * n, alpha, beta, ldc, m, n};                                  \
+    PRODUCT<TILE, TILE>(x, y, blockIdx.y * TILE, blockIdx.x * TILE, k0, k1, out);                                   \
   }

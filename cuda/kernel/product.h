@@ -26,6 +26,12 @@
 #define GC_MEMBER __device__ __attribute__((always_inline)) inline
 #endif
 
+// The launch bounds of kernels that run gc_product. With GC_BOUNDS_TWO two blocks
+// run on a multiprocessor at a time, for which a thread may have 128 registers; it
+// is for the larger tiles, where that spills none (make ptxas tells).
+#define GC_BOUNDS __launch_bounds__(256)
+#define GC_BOUNDS_TWO __launch_bounds__(256, 2)
+
 // gc_load4 reads four numbers at once, from an address that is a multiple of 16.
 #if defined(__clang__) && defined(__CUDA__)
 typedef float gc_float4 __attribute__((vector_size(16)));

@@ -193,29 +193,27 @@ struct gradient {
   const shape s{C, H, W, O, OH, OW, stride_h, stride_w, pad_h, pad_w, all_C, all_O, images, mul, shift, mul2, shift2};
 
 // y = W * x + bias; bias may be null
-#define FORWARD(NAME, BM, PRODUCT)                                                                                 \
-  extern "C" __global__ __launch_bounds__(256) void NAME(SHAPE, const float *x, const float *w, const float *bias, \
-                                                         float *y) {                                               \
+#define FORWARD(NAME, BOUNDS, BM, PRODUCT)                                                                         \
+  extern "C" __global__ BOUNDS void NAME(SHAPE, const float *x, const float *w, const float *bias, float *y) {     \
     MAKE_SHAPE                                                                                                     \
-    PRODUCT<BM, 128>(weights{w, O, count}, window{s, x, taps, count}, blockIdx.y * BM, blockIdx.x * 128, 0,        \
-                        count, output{s, y, bias});                                                                \
+    PRODUCT<BM, 128>(weights{w, O, count}, window{s, x, taps, count}, blockIdx.y * BM, blockIdx.x * 128, 0, count, \
+                     output{s, y, bias});                                                                          \
   }
 
 // dx from dy; step is the number of places of the kernel
-#define DATA(NAME, BM, STRIDED, PRODUCT)                                                                                \
-  extern "C" __global__ __launch_bounds__(256) void NAME(SHAPE, const float *dy, const float *w, int step, float *dx) { \
-    MAKE_SHAPE                                                                                                          \
-    PRODUCT<BM, 128>(transposed{w, C, step, taps, count}, touching<STRIDED>{s, dy, taps, count}, blockIdx.y * BM,       \
-                        blockIdx.x * 128, 0, count, input{s, dx});                                                      \
+#define DATA(NAME, BOUNDS, BM, STRIDED, PRODUCT)                                                                  \
+  extern "C" __global__ BOUNDS void NAME(SHAPE, const float *dy, const float *w, int step, float *dx) {           \
+    MAKE_SHAPE                                                                                                    \
+    PRODUCT<BM, 128>(transposed{w, C, step, taps, count}, touching<STRIDED>{s, dy, taps, count}, blockIdx.y * BM, \
+                     blockIdx.x * 128, 0, count, input{s, dx});                                                   \
   }
 
 // dW, of the terms from z per to (z+1) per in block z: added to dw if there is one
 // part, else each part by itself
-#define WEIGHT(NAME, BM, PRODUCT)                                                                                      \
-  extern "C" __global__ __launch_bounds__(256) void NAME(SHAPE, const float *x, const float *dy, int per, float *dw) { \
-    MAKE_SHAPE                                                                                                         \
-    const int all = images * OH * OW, q0 = blockIdx.z * per, q1 = q0 + per < all ? q0 + per : all;                     \
-    PRODUCT<BM, 128>(output_terms{s, dy, q1}, window_terms{window{s, x, taps, count}, q1}, blockIdx.y * BM,            \
-                        blockIdx.x * 128, q0, q1,                                                                      \
-                        gradient{dw + (long long)blockIdx.z * O * count, O, count, gridDim.z == 1});                   \
+#define WEIGHT(NAME, BM, PRODUCT)                                                                                           \
+  extern "C" __global__ GC_BOUNDS void NAME(SHAPE, const float *x, const float *dy, int per, float *dw) {                   \
+    MAKE_SHAPE                                                                                                              \
+    const int all = images * OH * OW, q0 = blockIdx.z * per, q1 = q0 + per < all ? q0 + per : all;                          \
+    PRODUCT<BM, 128>(output_terms{s, dy, q1}, window_terms{window{s, x, taps, count}, q1}, blockIdx.y * BM,                 \
+                     blockIdx.x * 128, q0, q1, gradient{dw + (long long)blockIdx.z * O * count, O, count, gridDim.z == 1}); \
   }
