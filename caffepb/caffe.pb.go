@@ -5239,19 +5239,21 @@ func (x *HingeLossParameter) GetNorm() HingeLossParameter_Norm {
 
 // ImageData: image files named in a list of lines "path label".
 type ImageDataParameter struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Source        *string                `protobuf:"bytes,1,opt,name=source" json:"source,omitempty"`
-	Scale         *float32               `protobuf:"fixed32,2,opt,name=scale,def=1" json:"scale,omitempty"`
-	MeanFile      *string                `protobuf:"bytes,3,opt,name=mean_file,json=meanFile" json:"mean_file,omitempty"`
-	BatchSize     *uint32                `protobuf:"varint,4,opt,name=batch_size,json=batchSize,def=1" json:"batch_size,omitempty"`
-	CropSize      *uint32                `protobuf:"varint,5,opt,name=crop_size,json=cropSize,def=0" json:"crop_size,omitempty"`
-	Mirror        *bool                  `protobuf:"varint,6,opt,name=mirror,def=0" json:"mirror,omitempty"`
-	RandSkip      *uint32                `protobuf:"varint,7,opt,name=rand_skip,json=randSkip,def=0" json:"rand_skip,omitempty"`
-	Shuffle       *bool                  `protobuf:"varint,8,opt,name=shuffle,def=0" json:"shuffle,omitempty"`
-	NewHeight     *uint32                `protobuf:"varint,9,opt,name=new_height,json=newHeight,def=0" json:"new_height,omitempty"` // resize to new_height x new_width; 0: do not
-	NewWidth      *uint32                `protobuf:"varint,10,opt,name=new_width,json=newWidth,def=0" json:"new_width,omitempty"`
-	IsColor       *bool                  `protobuf:"varint,11,opt,name=is_color,json=isColor,def=1" json:"is_color,omitempty"`
-	RootFolder    *string                `protobuf:"bytes,12,opt,name=root_folder,json=rootFolder,def=" json:"root_folder,omitempty"` // put in front of each path
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Source     *string                `protobuf:"bytes,1,opt,name=source" json:"source,omitempty"`
+	Scale      *float32               `protobuf:"fixed32,2,opt,name=scale,def=1" json:"scale,omitempty"`
+	MeanFile   *string                `protobuf:"bytes,3,opt,name=mean_file,json=meanFile" json:"mean_file,omitempty"`
+	BatchSize  *uint32                `protobuf:"varint,4,opt,name=batch_size,json=batchSize,def=1" json:"batch_size,omitempty"`
+	CropSize   *uint32                `protobuf:"varint,5,opt,name=crop_size,json=cropSize,def=0" json:"crop_size,omitempty"`
+	Mirror     *bool                  `protobuf:"varint,6,opt,name=mirror,def=0" json:"mirror,omitempty"`
+	RandSkip   *uint32                `protobuf:"varint,7,opt,name=rand_skip,json=randSkip,def=0" json:"rand_skip,omitempty"`
+	Shuffle    *bool                  `protobuf:"varint,8,opt,name=shuffle,def=0" json:"shuffle,omitempty"`
+	NewHeight  *uint32                `protobuf:"varint,9,opt,name=new_height,json=newHeight,def=0" json:"new_height,omitempty"` // resize to new_height x new_width; 0: do not
+	NewWidth   *uint32                `protobuf:"varint,10,opt,name=new_width,json=newWidth,def=0" json:"new_width,omitempty"`
+	IsColor    *bool                  `protobuf:"varint,11,opt,name=is_color,json=isColor,def=1" json:"is_color,omitempty"`
+	RootFolder *string                `protobuf:"bytes,12,opt,name=root_folder,json=rootFolder,def=" json:"root_folder,omitempty"` // put in front of each path
+	// of several forks, with this number: labels on each line, for one top N x label_dim
+	LabelDim      *uint32 `protobuf:"varint,13,opt,name=label_dim,json=labelDim,def=1" json:"label_dim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5268,6 +5270,7 @@ const (
 	Default_ImageDataParameter_NewWidth   = uint32(0)
 	Default_ImageDataParameter_IsColor    = bool(true)
 	Default_ImageDataParameter_RootFolder = string("")
+	Default_ImageDataParameter_LabelDim   = uint32(1)
 )
 
 func (x *ImageDataParameter) Reset() {
@@ -5382,6 +5385,13 @@ func (x *ImageDataParameter) GetRootFolder() string {
 		return *x.RootFolder
 	}
 	return Default_ImageDataParameter_RootFolder
+}
+
+func (x *ImageDataParameter) GetLabelDim() uint32 {
+	if x != nil && x.LabelDim != nil {
+		return *x.LabelDim
+	}
+	return Default_ImageDataParameter_LabelDim
 }
 
 // InfogainLoss: cross-entropy weighted by a matrix read from source or the third bottom.
@@ -8429,7 +8439,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x04norm\x18\x01 \x01(\x0e2\x1e.caffe.HingeLossParameter.Norm:\x02L1R\x04norm\"\x16\n" +
 	"\x04Norm\x12\x06\n" +
 	"\x02L1\x10\x01\x12\x06\n" +
-	"\x02L2\x10\x02\"\x8a\x03\n" +
+	"\x02L2\x10\x02\"\xaa\x03\n" +
 	"\x12ImageDataParameter\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x17\n" +
 	"\x05scale\x18\x02 \x01(\x02:\x011R\x05scale\x12\x1b\n" +
@@ -8446,7 +8456,8 @@ const file_caffe_proto_rawDesc = "" +
 	" \x01(\r:\x010R\bnewWidth\x12\x1f\n" +
 	"\bis_color\x18\v \x01(\b:\x04trueR\aisColor\x12!\n" +
 	"\vroot_folder\x18\f \x01(\t:\x00R\n" +
-	"rootFolder\"F\n" +
+	"rootFolder\x12\x1e\n" +
+	"\tlabel_dim\x18\r \x01(\r:\x011R\blabelDim\"F\n" +
 	"\x15InfogainLossParameter\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x15\n" +
 	"\x04axis\x18\x02 \x01(\x05:\x011R\x04axis\"\xb0\x02\n" +

@@ -90,7 +90,11 @@ func (a *app) imagesetCommand(force *bool) *cobra.Command {
 		Long: `Convert images to the database DB, as Caffe's convert_imageset does. The file
 LIST names them in lines "path label", with paths in the folder or tar archive
 ROOT. Images that cannot be read are left out with a warning; if they are more
-than --max-bad, DB is not written, and an old one stays.`,
+than --max-bad, DB is not written, and an old one stays.
+
+With --label-db the lines may have several labels, which may be any numbers. They
+are written to a database of their own, for a second Data layer, under the same
+keys: arrays of size labels x 1 x 1.`,
 		Args: cobra.ExactArgs(3),
 	}
 	f := cmd.Flags()
@@ -102,6 +106,8 @@ than --max-bad, DB is not written, and an old one stays.`,
 	f.BoolVar(&o.CheckSize, "check-size", false, "fail if images have different sizes")
 	f.BoolVar(&o.Encoded, "encoded", false, "store encoded image files instead of arrays")
 	f.StringVar(&o.EncodeType, "encode-type", "", "format for --encoded: png or jpg (default: each file's own)")
+	f.StringVar(&o.LabelDB, "label-db", "", "write the labels to this database")
+	f.IntVar(&o.Labels, "label-dim", 0, "labels in each line, for --label-db (default: the numbers at the end of the first line)")
 	maxBad := f.Float64("max-bad", 10, "images, in percent, that may be left out because they cannot be read")
 	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
 		if !(*maxBad >= 0 && *maxBad <= 100) {

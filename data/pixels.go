@@ -25,7 +25,7 @@ func (p *Pixels) ReadFile(path string, mode Mode, height, width int) (err error)
 		return err // names the path
 	}
 	if err := p.image.Decode(p.file, mode); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%q: %w", path, err)
 	}
 	if height > 0 && width > 0 {
 		p.image.Resize(height, width)

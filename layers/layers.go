@@ -85,6 +85,14 @@ type Batcher interface {
 	BatchSize() int
 }
 
+// Labeler is a DataSource that knows how many labels each item has in a top before it
+// is set up.
+type Labeler interface {
+	// Labels returns the shape of the part of an item in top i, counted from 1, the
+	// first with labels: none for a single label.
+	Labels(i int) []int
+}
+
 // Stateful is a layer with state besides its weights that training depends
 // on, such as a margin that changes from pass to pass. The solver keeps it in
 // the .solverstate, under a field that Caffe does not know.

@@ -86,8 +86,12 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 		return nil, fmt.Errorf("the batch size of synthetic data is %d, want 1 or more", batch)
 	}
 	shapes := make([][]int, topCount(l.source, l.Info))
+	labeler, _ := l.Impl.(layers.Labeler)
 	for j := range shapes {
 		shapes[j] = []int{batch}
+		if labeler != nil && j > 0 {
+			shapes[j] = append(shapes[j], labeler.Labels(j)...)
+		}
 	}
 	if len(shapes) > 0 {
 		shapes[0] = append(shapes[0], b.opts.Synthetic.Shape...)

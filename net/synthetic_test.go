@@ -2,6 +2,7 @@ package net
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"slices"
@@ -53,6 +54,17 @@ func TestSynthetic(t *testing.T) {
 	few := build(t, absent, Options{Synthetic: &Synthetic{Shape: []int{3, 8, 10}, Batch: 2}})
 	if !few.Blob("data").ShapeEqual([]int{2, 3, 8, 10}) {
 		t.Errorf("with batch 2 the data has shape %v", few.Blob("data").Shape())
+	}
+}
+
+// TestSyntheticLabels has several labels for each image, in one top and in two.
+func TestSyntheticLabels(t *testing.T) {
+	const text = `layer { name: 'd' type: 'ImageData' top: 'data' top: 'label' %s image_data_param { source: 'no/list' batch_size: 6 label_dim: 2 } }`
+	for second, want := range map[string][]int{"": {6, 2}, "top: 'second'": {6}} {
+		n := build(t, fmt.Sprintf(text, second), Options{Synthetic: &Synthetic{Shape: []int{3, 8, 10}}})
+		if label := n.Blob("label"); !label.ShapeEqual(want) {
+			t.Errorf("with %q the labels have the shape %v, want %v", second, label.Shape(), want)
+		}
 	}
 }
 

@@ -158,19 +158,19 @@ func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out 
 		return err
 	}
 	defer files.Close()
-	var items [2][]imagelist.Item
+	var images [2]*imagelist.List
 	for i, list := range lists {
-		if items[i], err = imagelist.Read(ctx, list); err != nil {
+		if images[i], err = imagelist.Read(ctx, list, imagelist.Options{Labels: 1}); err != nil {
 			return err
 		}
-		j.total += len(items[i])
+		j.total += len(images[i].Items)
 	}
 	for i, database := range []string{"cifar10_train_lmdb", "cifar10_test_lmdb"} {
-		err := j.makeDatabase(ctx, filepath.Join(out, database), len(items[i]), func(k int) (string, *caffepb.Datum, error) {
-			item := items[i][k]
-			d, err := cifarImage(files, item)
+		err := j.makeDatabase(ctx, filepath.Join(out, database), len(images[i].Items), func(k int) (string, *caffepb.Datum, error) {
+			list := images[i]
+			d, err := cifarImage(files, list.Items[k].Path, int(list.Labels(k)[0]))
 			if err != nil {
-				return "", nil, fmt.Errorf("%s:%d: %s: %w", lists[i], item.Line, item.Path, err)
+				return "", nil, fmt.Errorf("%s: %w", list.Place(k), list.Explain(k, err))
 			}
 			return fmt.Sprintf("%05d", k), d, nil
 		})
@@ -182,22 +182,22 @@ func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out 
 }
 
 // cifarImage reads an image and converts it to the layout of the binary files.
-func cifarImage(files imagelist.Files, item imagelist.Item) (*caffepb.Datum, error) {
-	file, err := files.ReadFile(item.Path, nil)
+func cifarImage(files imagelist.Files, path string, label int) (*caffepb.Datum, error) {
+	file, err := files.ReadFile(path, nil)
 	if err != nil {
 		return nil, err
 	}
 	var img data.Image
 	if err := img.Decode(file, data.Color); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%q: %w", path, err)
 	}
 	if img.Height != cifar.Side || img.Width != cifar.Side {
-		return nil, fmt.Errorf("the image is %d x %d, want %d x %[3]d", img.Height, img.Width, cifar.Side)
+		return nil, fmt.Errorf("%q: the image is %d x %d, want %d x %[4]d", path, img.Height, img.Width, cifar.Side)
 	}
 	planes := img.Planar()
 	const plane = cifar.Side * cifar.Side
 	for i := range plane { // blue, green, red to red, green, blue
 		planes[i], planes[2*plane+i] = planes[2*plane+i], planes[i]
 	}
-	return raw(cifar.Channels, cifar.Side, cifar.Side, planes, item.Label), nil
+	return raw(cifar.Channels, cifar.Side, cifar.Side, planes, label), nil
 }

@@ -33,6 +33,11 @@ type job struct {
 
 	leftOut int     // of the records that are done
 	maxBad  float64 // share of a database's records that may be left out
+
+	// second, if it is not nil, is a database that gets the datum secondOf(i) under
+	// the key of each record i. It is committed before the first.
+	second   *lmdb.Writer
+	secondOf func(i int) *caffepb.Datum
 }
 
 func (j *job) step() {
@@ -53,6 +58,7 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 	}
 	defer w.Abort()
 	type made struct {
+		i     int
 		key   string
 		value []byte
 	}
@@ -62,7 +68,7 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 		if err != nil || d == nil {
 			return m, err
 		}
-		m.key = key
+		m.i, m.key = i, key
 		m.value, err = marshal.Marshal(d)
 		return m, err
 	}, func(m made) error {
@@ -71,13 +77,25 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 			j.leftOut++
 			return nil
 		}
-		return w.Append([]byte(m.key), m.value)
+		if err := w.Append([]byte(m.key), m.value); err != nil || j.second == nil {
+			return err
+		}
+		value, err := marshal.Marshal(j.secondOf(m.i))
+		if err != nil {
+			return err
+		}
+		return j.second.Append([]byte(m.key), value)
 	})
 	if err != nil {
 		return err
 	}
 	if bad := j.leftOut - before; bad > 0 && (bad == n || float64(bad)/float64(n) > j.maxBad) {
 		return &TooManyBadError{Dir: dir, Bad: bad, Total: n, MaxBad: j.maxBad}
+	}
+	if j.second != nil {
+		if err := j.second.Commit(); err != nil {
+			return err
+		}
 	}
 	return w.Commit()
 }

@@ -258,9 +258,9 @@ func TestImagesetErrors(t *testing.T) {
 		options    ImagesetOptions
 		want       string
 	}{
-		{root, "bad.png 3\n", ImagesetOptions{}, "list.txt:1: bad.png: cannot decode"},
-		{root, "absent.png 3\n", ImagesetOptions{}, "list.txt:1: absent.png: open"},
-		{root, "p.png 0 1 3\n", ImagesetOptions{}, "no such file or directory (if the line has 3 labels: want one, a whole number, after the last space)"},
+		{root, "bad.png 3\n", ImagesetOptions{}, `list.txt:1: "bad.png": cannot decode`},
+		{root, "absent.png 3\n", ImagesetOptions{}, `list.txt:1: "` + root + `/absent.png": no such file`},
+		{root, "p.png 0 1 3\n", ImagesetOptions{}, `/p.png 0 1": no such file: if the line has 3 labels, one is expected; a database of labels (--label-db) holds several, and any numbers`},
 		{root, "bad.png three\n", ImagesetOptions{}, `list.txt:1: label "three", want a whole number`},
 		{root, "bad.png 1\n\nnolabel\n", ImagesetOptions{}, `list.txt:3: got "nolabel", want a path, a space and a label`},
 		{root, "", ImagesetOptions{}, "list.txt: the list has no images"},
@@ -268,7 +268,10 @@ func TestImagesetErrors(t *testing.T) {
 		{golden, "colour00.png 1\n", ImagesetOptions{Height: 3}, "resize height 3 and width 0, want both or none"},
 		{golden, "colour00.png 1\n", ImagesetOptions{EncodeType: "tiff"}, `encode type "tiff", want png or jpg`},
 		{filepath.Join(root, "bad.png"), "x 1\n", ImagesetOptions{}, "bad.png: not a tar archive"},
-		{filepath.Join(root, "nowhere"), "x 1\n", ImagesetOptions{}, "nowhere"},
+		{filepath.Join(root, "nowhere"), "x 1\n", ImagesetOptions{}, `/nowhere": no such file`},
+		{golden, "colour00.png 1 2\n", ImagesetOptions{Labels: 2}, "2 labels for each image, want 1, or more with a database for labels"},
+		{golden, "colour00.png 1 2\n", ImagesetOptions{LabelDB: root + "/out/./db"}, "is the database for images and the one for labels, want two"},
+		{golden, "colour00.png 1 x\n", ImagesetOptions{LabelDB: root + "/out/labels", Labels: 2}, `label "x", want a number`},
 	} {
 		if err := os.WriteFile(list, []byte(test.list), 0o644); err != nil {
 			t.Fatal(err)
@@ -280,6 +283,48 @@ func TestImagesetErrors(t *testing.T) {
 		if left, _ := os.ReadDir(filepath.Dir(out)); len(left) > 0 {
 			t.Fatalf("%q left %v behind", test.want, left)
 		}
+	}
+}
+
+// TestLabelDB writes several labels for each image to a database of their own, under
+// the keys of the images, in the order of these.
+func TestLabelDB(t *testing.T) {
+	golden, dir := reference.Golden(t, "formats/images"), t.TempDir()
+	list, out, labels := filepath.Join(dir, "list.txt"), filepath.Join(dir, "db"), filepath.Join(dir, "labels")
+	const text = "colour00.png 1 0.5 -7\nabsent.png 2 0 0\ncolour01.png 3 1e10 0\ncolour02.png 16777216 0 0\n"
+	if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]float32{"colour00.png": {1, 0.5, -7}, "colour01.png": {3, 1e10, 0}, "colour02.png": {16777216, 0, 0}}
+	for seed := range uint64(5) {
+		o := ImagesetOptions{Options: Options{Replace: true}, LabelDB: labels, Shuffle: seed > 0, Seed: seed, MaxBad: 0.25, Skipped: func(error) {}}
+		if _, _, err := Imageset(t.Context(), golden, list, out, o); err != nil {
+			t.Fatal(err)
+		}
+		images, records := readAll(t, out), readAll(t, labels)
+		if len(images) != 3 || len(records) != 3 {
+			t.Fatalf("%d images and %d records of labels, want 3", len(images), len(records))
+		}
+		for i, r := range records {
+			d := datum(t, r)
+			if r.key != images[i].key || !slices.Equal(d.GetFloatData(), want[r.key[9:]]) || d.GetChannels() != 3 || d.GetHeight() != 1 || d.GetWidth() != 1 {
+				t.Errorf("record %d: key %s has %v, want the key %s with %v", i, r.key, d, images[i].key, want[r.key[9:]])
+			}
+			if label := datum(t, images[i]).GetLabel(); label != 0 {
+				t.Errorf("image %d has label %d, want 0", i, label)
+			}
+		}
+	}
+	// When too many images are bad, both databases stay.
+	o := ImagesetOptions{Options: Options{Replace: true}, LabelDB: labels, Labels: 1, Skipped: func(error) {}}
+	if _, _, err := Imageset(t.Context(), golden, list, out, o); err == nil {
+		t.Fatal("images that cannot be read are no error")
+	}
+	if len(readAll(t, labels)) != 3 || datum(t, readAll(t, labels)[0]).GetChannels() != 3 {
+		t.Error("the database of labels has changed")
+	}
+	if left, _ := filepath.Glob(filepath.Join(labels, ".*")); len(left) > 0 {
+		t.Errorf("it left %v", left)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
+	"github.com/gocaffe/gocaffe/data/lmdb"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -27,6 +28,16 @@ type ImagesetOptions struct {
 	CheckSize     bool   // fail if images have different sizes
 	Encoded       bool   // store image files, not arrays
 	EncodeType    string // png or jpg, implies Encoded; "" for the type of each file
+
+	// LabelDB is a database for the labels of the images, "" for none. A list has one
+	// whole number for each image without it, and any number of numbers with it. The
+	// record of an image has them as an array Labels x 1 x 1 of floats, which a second
+	// Data layer reads, and the label of the image itself is 0.
+	LabelDB string
+
+	// Labels is the number of labels on each line of the list, for LabelDB. 0 stands
+	// for as many as the first line has numbers at its end.
+	Labels int
 
 	// Skipped, if it is not nil, is called with the error of each image that
 	// cannot be read, and the image is left out, as in Caffe. Without it, the error
@@ -51,35 +62,57 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 		return 0, 0, fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
 	case !(o.MaxBad >= 0 && o.MaxBad <= 1):
 		return 0, 0, fmt.Errorf("the share of images that may be left out is %g, want 0 to 1", o.MaxBad)
+	case o.LabelDB == "" && o.Labels > 1 || o.Labels < 0:
+		return 0, 0, fmt.Errorf("%d labels for each image, want 1, or more with a database for labels", o.Labels)
+	case o.LabelDB != "" && filepath.Clean(o.LabelDB) == filepath.Clean(out):
+		return 0, 0, fmt.Errorf("%s is the database for images and the one for labels, want two", out)
 	case o.EncodeType != "" && !isJPEG(o.EncodeType) && !strings.EqualFold(o.EncodeType, "png"):
 		return 0, 0, fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
 	}
 	j := &job{Options: o.Options, maxBad: o.MaxBad}
-	if err := j.checkTargets(filepath.Dir(out), filepath.Base(out)); err != nil {
-		return 0, 0, err
+	for _, database := range []string{out, o.LabelDB} {
+		if database == "" {
+			continue
+		}
+		if err := j.checkTargets(filepath.Dir(database), filepath.Base(database)); err != nil {
+			return 0, 0, err
+		}
 	}
-	items, err := imagelist.Read(ctx, list)
+	images, err := o.readList(ctx, list)
 	if err != nil {
 		return 0, 0, err
 	}
-	if len(items) == 0 {
-		return 0, 0, fmt.Errorf("%s: the list has no images", list)
+	n := len(images.Items)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
 	}
 	if o.Shuffle {
-		rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(len(items), func(i, k int) { items[i], items[k] = items[k], items[i] })
+		rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(n, func(i, k int) { order[i], order[k] = order[k], order[i] })
+	}
+	if o.LabelDB != "" {
+		if j.second, err = lmdb.Create(o.LabelDB, j.Replace); err != nil {
+			return 0, 0, err
+		}
+		defer j.second.Abort()
+		j.secondOf = func(i int) *caffepb.Datum { return labelDatum(images.Labels(order[i])) }
 	}
 	files, err := imagelist.Open(ctx, root, filepath.Dir(out))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer files.Close()
-	j.total = len(items)
+	j.total = n
 	var size sizeCheck
-	err = j.makeDatabase(ctx, out, len(items), func(i int) (string, *caffepb.Datum, error) {
-		item := items[i]
-		d, img, err := o.datum(files, item)
+	err = j.makeDatabase(ctx, out, n, func(i int) (string, *caffepb.Datum, error) {
+		line := order[i]
+		path, label := images.Items[line].Path, 0
+		if o.LabelDB == "" {
+			label = int(images.Labels(line)[0])
+		}
+		d, img, err := o.datum(files, path, label)
 		if err != nil {
-			err = fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, item.Explain(err))
+			err = fmt.Errorf("%s: %w", images.Place(line), images.Explain(line, err))
 			if o.Skipped == nil {
 				return "", nil, err
 			}
@@ -88,12 +121,34 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 		}
 		if o.CheckSize {
 			if err := size.check(img); err != nil {
-				return "", nil, fmt.Errorf("%s:%d: %s: %w", list, item.Line, item.Path, err)
+				return "", nil, fmt.Errorf("%s: %q: %w", images.Place(line), path, err)
 			}
 		}
-		return fmt.Sprintf("%08d_%s", i, item.Path), d, nil
+		return fmt.Sprintf("%08d_%s", i, path), d, nil
 	})
 	return j.leftOut, j.total, err
+}
+
+// readList reads the list of images, of which there is at least one.
+func (o *ImagesetOptions) readList(ctx context.Context, name string) (*imagelist.List, error) {
+	lines := imagelist.Options{Labels: 1, Hint: "a database of labels (--label-db) holds several, and any numbers"}
+	if o.LabelDB != "" {
+		lines = imagelist.Options{Labels: o.Labels, Float: true, Hint: "--label-dim says how many"}
+	}
+	list, err := imagelist.Read(ctx, name, lines)
+	if err == nil && len(list.Items) == 0 {
+		err = fmt.Errorf("%s: the list has no images", name)
+	}
+	return list, err
+}
+
+// labelDatum returns the record of an image's labels.
+func labelDatum(labels []float64) *caffepb.Datum {
+	d := &caffepb.Datum{Channels: proto.Int32(int32(len(labels))), Height: proto.Int32(1), Width: proto.Int32(1)}
+	for _, v := range labels {
+		d.FloatData = append(d.FloatData, float32(v))
+	}
+	return d
 }
 
 // sizeCheck finds images that differ in size.
@@ -116,8 +171,8 @@ func (s *sizeCheck) check(img *data.Image) error {
 }
 
 // datum reads an image, as ReadImageToDatum of Caffe's util/io.cpp does.
-func (o *ImagesetOptions) datum(files imagelist.Files, item imagelist.Item) (*caffepb.Datum, *data.Image, error) {
-	file, err := files.ReadFile(item.Path, nil)
+func (o *ImagesetOptions) datum(files imagelist.Files, path string, label int) (*caffepb.Datum, *data.Image, error) {
+	file, err := files.ReadFile(path, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,18 +182,18 @@ func (o *ImagesetOptions) datum(files imagelist.Files, item imagelist.Item) (*ca
 		mode = data.Gray
 	}
 	if err := img.Decode(file, mode); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%q: %w", path, err)
 	}
 	if o.Height > 0 {
 		img.Resize(o.Height, o.Width)
 	}
 	kind := o.EncodeType
-	extension := strings.TrimPrefix(filepath.Ext(item.Path), ".")
+	extension := strings.TrimPrefix(filepath.Ext(path), ".")
 	if kind == "" && o.Encoded {
 		kind = extension
 	}
 	if kind == "" {
-		d := raw(img.Channels, img.Height, img.Width, img.Planar(), item.Label)
+		d := raw(img.Channels, img.Height, img.Width, img.Planar(), label)
 		d.Encoded = proto.Bool(false) // Caffe writes it here
 		return d, img, nil
 	}
@@ -147,7 +202,7 @@ func (o *ImagesetOptions) datum(files imagelist.Files, item imagelist.Item) (*ca
 			return nil, nil, err
 		}
 	}
-	return &caffepb.Datum{Data: file, Label: proto.Int32(int32(item.Label)), Encoded: proto.Bool(true)}, img, nil
+	return &caffepb.Datum{Data: file, Label: proto.Int32(int32(label)), Encoded: proto.Bool(true)}, img, nil
 }
 
 func isJPEG(extension string) bool {

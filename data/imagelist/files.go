@@ -28,11 +28,7 @@ type Files interface {
 // Open opens a folder or a tar archive, which may be gzipped. A gzipped archive is
 // unpacked to a temporary file in the folder scratch, which Close removes.
 func Open(ctx context.Context, root, scratch string) (Files, error) {
-	info, err := os.Stat(root)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
+	if info, err := os.Stat(root); err == nil && info.IsDir() {
 		return Folder(root), nil
 	}
 	return openArchive(ctx, root, scratch)
@@ -196,7 +192,7 @@ func (r contextReader) Read(b []byte) (int, error) {
 func (a *archive) ReadFile(name string, buf []byte) ([]byte, error) {
 	e, ok := a.entries[path.Clean(filepath.ToSlash(name))]
 	if !ok {
-		return buf, &fs.PathError{Op: "open", Path: a.name + ": " + name, Err: fs.ErrNotExist}
+		return buf, absentError{a.name, name}
 	}
 	info, err := a.file.Stat()
 	if err != nil {
@@ -207,6 +203,13 @@ func (a *archive) ReadFile(name string, buf []byte) ([]byte, error) {
 	}
 	return readfile.Fill(io.NewSectionReader(a.file, e.offset, e.size), name, e.size, buf)
 }
+
+// An absentError is the fs.ErrNotExist of a file in an archive.
+type absentError struct{ archive, name string }
+
+func (e absentError) Error() string { return fmt.Sprintf("%q: no such file in %s", e.name, e.archive) }
+
+func (absentError) Unwrap() error { return fs.ErrNotExist }
 
 // Close closes the archive and removes the temporary file.
 func (a *archive) Close() error {

@@ -4,10 +4,12 @@ package imagelist
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -18,68 +20,192 @@ import (
 // of ImageNet has 50 MB.
 const maxPipe = 64 << 20
 
-// An Item is a line of a list.
+// maxLine is the number of bytes that a line may have.
+const maxLine = 1 << 20
+
+// A List is what a list file says.
+type List struct {
+	Name  string // of the file
+	Items []Item
+
+	perLine int
+	labels  []float64 // perLine for each item
+	hint    string
+}
+
+// An Item is an image of a list.
 type Item struct {
-	Path  string
-	Label int
-	Line  int // number of the line, from 1
+	Path string
+	Line int // number of the line, from 1
 }
 
-// Explain returns err, an error of reading the item's image. If the file does not
-// exist and its path ends with a number, the line may be meant to have several
-// labels, and Explain says so.
-func (it *Item) Explain(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	words := strings.Fields(it.Path)
-	labels := 1
-	for i := len(words) - 1; i > 0; i-- {
-		if _, err := strconv.ParseFloat(words[i], 32); err != nil {
-			break
-		}
-		labels++
-	}
-	if labels == 1 {
-		return err
-	}
-	return fmt.Errorf("%w (if the line has %d labels: want one, a whole number, after the last space)", err, labels)
+// Options say what the lines of a list hold.
+type Options struct {
+	// Labels is the number of labels on each line. 0 stands for as many as the
+	// first line has numbers at its end.
+	Labels int
+
+	// Float allows labels that are not whole numbers.
+	Float bool
+
+	// Hint says in errors what to do if the lines have other labels; "" for nothing.
+	Hint string
 }
 
-// Read reads a list, whose lines are a path, a space and a label. The path may
-// contain spaces.
+// Read reads a list, whose lines are a path, a space and a label, or several labels
+// with spaces between them. The path may contain spaces. The file may be a pipe;
+// Read ends when ctx is done.
 //
-// Differs from Caffe: a label that is not a number is an error, not 0. Spaces at
-// the end of a line and empty lines are ignored. The list may come from a pipe; Read
-// ends when ctx is done.
-func Read(ctx context.Context, name string) ([]Item, error) {
-	f, _, err := readfile.Stream(ctx, name, maxPipe)
+// Differs from Caffe: a label that is not a number is an error, not 0. Several spaces
+// and tabs before a label are as one. Spaces at the end of a line, empty lines and a
+// byte order mark are ignored.
+func Read(ctx context.Context, name string, o Options) (*List, error) {
+	in, _, err := readfile.Stream(ctx, name, maxPipe)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	var items []Item
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
+	defer in.Close()
+	if o.Labels < 0 || o.Labels > maxLine {
+		return nil, fmt.Errorf("%s: %d labels on a line are asked for, want at most %d", name, o.Labels, maxLine)
+	}
+	l := &List{Name: name, perLine: o.Labels}
+	if o.Hint != "" {
+		l.hint = "; " + o.Hint
+	}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
 	n := 0
 	for lines.Scan() {
 		n++
-		line := strings.TrimRight(lines.Text(), " \t\r")
+		line, err := textOf(lines.Bytes(), n == 1)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		}
 		if line == "" {
 			continue
 		}
-		space := strings.LastIndexByte(line, ' ')
-		if space < 1 {
-			return nil, fmt.Errorf("%s:%d: got %.80q, want a path, a space and a label", name, n, line)
+		if l.perLine == 0 {
+			l.perLine = max(1, numbersAtEnd(line))
 		}
-		label, err := strconv.ParseInt(line[space+1:], 10, 32)
+		path, err := l.cut(line, o.Float)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: label %.40q, want a whole number", name, n, line[space+1:])
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 		}
-		items = append(items, Item{Path: line[:space], Label: int(label), Line: n})
+		l.Items = append(l.Items, Item{Path: path, Line: n})
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", name, n+1, err)
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, fmt.Errorf("%s:%d: the line has more than %d bytes: is it a list of images?", name, n+1, maxLine)
+	} else if err != nil {
+		return nil, err
 	}
-	return items, nil
+	return l, nil
+}
+
+// textOf returns a line without a byte order mark and the spaces at its end, or an
+// error if it is not that of a text in UTF-8.
+func textOf(line []byte, first bool) (string, error) {
+	if first {
+		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+	}
+	line = bytes.TrimRight(line, " \t\r")
+	switch {
+	case first && (bytes.HasPrefix(line, []byte("\xff\xfe")) || bytes.HasPrefix(line, []byte("\xfe\xff"))):
+		return "", errors.New("the list is in UTF-16, want UTF-8 (in Windows' Notepad: Save as, Encoding)")
+	case bytes.IndexByte(line, 0) >= 0:
+		return "", errors.New("the line has a byte 0: is it a list of images, in UTF-8?")
+	case bytes.IndexByte(line, '\r') >= 0:
+		return "", errors.New("the line has a carriage return in it: want lines that end in a line feed")
+	}
+	return string(line), nil
+}
+
+const blanks = " \t"
+
+// cutLast splits a line at the blanks before its last word.
+func cutLast(line string) (before, word string) {
+	at := strings.LastIndexAny(line, blanks)
+	return strings.TrimRight(line[:max(at, 0)], blanks), line[at+1:]
+}
+
+// numbersAtEnd returns how many words at the end of a line are numbers. The first
+// word is not one of them.
+func numbersAtEnd(line string) int {
+	n := 0
+	for {
+		before, word := cutLast(line)
+		if _, err := strconv.ParseFloat(word, 64); err != nil || before == "" {
+			return n
+		}
+		n, line = n+1, before
+	}
+}
+
+// cut returns the path of a line and appends the labels.
+func (l *List) cut(line string, float bool) (path string, err error) {
+	first := len(l.labels)
+	l.labels = append(l.labels, make([]float64, l.perLine)...)
+	path = line
+	for i := l.perLine - 1; i >= 0; i-- {
+		before, word := cutLast(path)
+		if before == "" {
+			if l.perLine == 1 {
+				return "", fmt.Errorf("got %.80q, want a path, a space and a label", line)
+			}
+			return "", fmt.Errorf("got %.80q, want a path and %d labels", line, l.perLine)
+		}
+		v, err := l.label(word, float)
+		if err != nil {
+			return "", err
+		}
+		l.labels[first+i], path = v, before
+	}
+	return path, nil
+}
+
+// label returns the number of a label.
+func (l *List) label(word string, float bool) (float64, error) {
+	if i, err := strconv.ParseInt(word, 10, 32); err == nil {
+		return float64(i), nil
+	}
+	v, err := strconv.ParseFloat(word, 32)
+	if err == nil && float && v-v == 0 {
+		return v, nil
+	}
+	want, hint := "a whole number", l.hint
+	if float {
+		want = "a number"
+	}
+	if err != nil {
+		hint = ""
+	}
+	return 0, fmt.Errorf("label %.40q, want %s%s", word, want, hint)
+}
+
+// PerLine returns the number of labels of each image.
+func (l *List) PerLine() int { return l.perLine }
+
+// Labels returns the labels of image i.
+func (l *List) Labels(i int) []float64 { return l.labels[i*l.perLine : (i+1)*l.perLine] }
+
+// Place returns where image i stands, as "list.txt:3".
+func (l *List) Place(i int) string { return fmt.Sprintf("%s:%d", l.Name, l.Items[i].Line) }
+
+// Explain returns the error of reading image i. If there is no such file, it adds what
+// may be wrong with the line.
+func (l *List) Explain(i int, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	path := l.Items[i].Path
+	switch more := numbersAtEnd(path); {
+	case more > 0:
+		what := "one is"
+		if l.perLine > 1 {
+			what = fmt.Sprintf("%d are", l.perLine)
+		}
+		return fmt.Errorf("%w: if the line has %d labels, %s expected%s", err, l.perLine+more, what, l.hint)
+	case strings.Contains(path, `\`) && filepath.Separator == '/':
+		return fmt.Errorf("%w: write / in place of \\ in the path", err)
+	}
+	return err
 }

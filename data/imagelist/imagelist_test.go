@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,50 +15,122 @@ import (
 	"testing"
 )
 
-func TestRead(t *testing.T) {
+// write makes a list file.
+func write(t *testing.T, text string) string {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "list.txt")
-	text := "a.png 3\nmy photos/b c.jpg -1\r\n\n  \nlast.png 2147483647   "
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(t.Context(), name)
-	want := []Item{{"a.png", 3, 1}, {"my photos/b c.jpg", -1, 2}, {"last.png", 2147483647, 5}}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, error %v, want %v", got, err, want)
+	return name
+}
+
+func TestRead(t *testing.T) {
+	type item struct {
+		path   string
+		line   int
+		labels string
 	}
-	for text, want := range map[string]string{
-		"a.png 3\nb.png":         `:2: got "b.png", want a path, a space and a label`,
-		" 3":                     `:1: got " 3", want a path`,
-		"a.png three":            `:1: label "three", want a whole number`,
-		"a.png 2147483648":       `:1: label "2147483648", want a whole number`,
-		"a.png 1.5":              `:1: label "1.5"`,
-		strings.Repeat("x", 3e6): ":1: ",
+	one := Options{Labels: 1}
+	for _, test := range []struct {
+		text string
+		o    Options
+		want []item
+	}{
+		{"a.png 3\nmy photos/b c.jpg -1\r\n\n  \nlast.png 2147483647   ", one,
+			[]item{{"a.png", 1, "[3]"}, {"my photos/b c.jpg", 2, "[-1]"}, {"last.png", 5, "[2.147483647e+09]"}}},
+		{"\ufeffa.png 3\n\ufeffb.png 4\n", one, []item{{"a.png", 1, "[3]"}, {"\ufeffb.png", 2, "[4]"}}},
+		{"a  b.png \t 3\nb.png\t4\t\n c.png 5", one, []item{{"a  b.png", 1, "[3]"}, {"b.png", 2, "[4]"}, {" c.png", 3, "[5]"}}},
+		{"bücher 图.png 7", one, []item{{"bücher 图.png", 1, "[7]"}}},
+		{"a.png 0.5\nb.png -1e3", Options{Labels: 1, Float: true}, []item{{"a.png", 1, "[0.5]"}, {"b.png", 2, "[-1000]"}}},
+		{"a.png 0 1\nb 7.png  2\t3\n7 8 9", Options{Labels: 2}, []item{{"a.png", 1, "[0 1]"}, {"b 7.png", 2, "[2 3]"}, {"7", 3, "[8 9]"}}},
+		{"a b.png 0 -1 1.5\n1 2 3 4", Options{Float: true}, []item{{"a b.png", 1, "[0 -1 1.5]"}, {"1", 2, "[2 3 4]"}}},
+		{"1 2\n", Options{}, []item{{"1", 1, "[2]"}}},
+		{"", one, nil},
 	} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+		name := write(t, test.text)
+		list, err := Read(t.Context(), name, test.o)
+		if err != nil {
+			t.Errorf("%q: %v", test.text, err)
+			continue
 		}
-		if _, err := Read(t.Context(), name); err == nil || !strings.HasPrefix(err.Error(), name+want) {
-			t.Errorf("%.20q: got %.200v, want %s%s", text, err, name, want)
+		var got []item
+		for i, it := range list.Items {
+			got = append(got, item{it.Path, it.Line, fmt.Sprint(list.Labels(i))})
+			if place := fmt.Sprintf("%s:%d", name, it.Line); list.Place(i) != place {
+				t.Errorf("%q: place %s, want %s", test.text, list.Place(i), place)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q: got %v, want %v", test.text, got, test.want)
 		}
 	}
-	if _, err := Read(t.Context(), name+"x"); !errors.Is(err, fs.ErrNotExist) {
+}
+
+func TestReadErrors(t *testing.T) {
+	one := Options{Labels: 1, Hint: "the hint"}
+	for _, test := range []struct {
+		text string
+		o    Options
+		want string
+	}{
+		{"a.png 3\nb.png", one, `:2: got "b.png", want a path, a space and a label`},
+		{" 3", one, `:1: got " 3", want a path, a space and a label`},
+		{"a.png three", one, `:1: label "three", want a whole number`},
+		{"a.png 2147483648", one, `:1: label "2147483648", want a whole number; the hint`},
+		{"a.png 1.5", one, `:1: label "1.5", want a whole number; the hint`},
+		{"a.png 1.5 x", Options{Labels: 2, Float: true}, `:1: label "x", want a number`},
+		{"a.png nan", Options{Labels: 1, Float: true}, `:1: label "nan", want a number`},
+		{"a.png 1e99", Options{Labels: 1, Float: true}, `:1: label "1e99", want a number`},
+		{"a.png 1\nb.png 1 2\n3 4", Options{Labels: 2}, `:1: got "a.png 1", want a path and 2 labels`},
+		{"b.png 1 2\n3 4", Options{}, `:2: got "3 4", want a path and 2 labels`},
+		{"a.png 1 2", Options{Labels: 1 << 30}, ": 1073741824 labels on a line are asked for, want at most 1048576"},
+		{"\xff\xfea\x00.\x00", one, ":1: the list is in UTF-16, want UTF-8 (in Windows' Notepad: Save as, Encoding)"},
+		{"\xfe\xff\x00a\x00.", one, ":1: the list is in UTF-16, want UTF-8 (in Windows' Notepad: Save as, Encoding)"},
+		{"a.png 1\nb\x00.png 1", one, ":2: the line has a byte 0: is it a list of images, in UTF-8?"},
+		{"a.png 1\rb.png 2\r", one, ":1: the line has a carriage return in it: want lines that end in a line feed"},
+		{"\n" + strings.Repeat("x", 3e6), one, ":2: the line has more than 1048576 bytes: is it a list of images?"},
+	} {
+		name := write(t, test.text)
+		if _, err := Read(t.Context(), name, test.o); err == nil || err.Error() != name+test.want {
+			t.Errorf("%.20q: got %.200v, want %s%s", test.text, err, name, test.want)
+		}
+	}
+	if _, err := Read(t.Context(), "/no/list.txt", one); !errors.Is(err, fs.ErrNotExist) || err.Error() != `"/no/list.txt": no such file` {
 		t.Errorf("absent: %v", err)
 	}
 }
 
 func TestExplain(t *testing.T) {
 	absent := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
-	for path, labels := range map[string]string{
-		"a.png": "", "a 1/b.png": "", "my photo.png": "", "1": "", "a.png 0": "2 labels", "a.png 0.5 -1 0": "4 labels", "a b 3": "2 labels",
+	for line, more := range map[string]string{
+		"a.png 1": "", "a 1/b.png 1": "", "my photo.png 1": "", "1 2": "",
+		"a.png 0 1":        "if the line has 2 labels, one is expected; the hint",
+		"a.png 0.5 -1 0 1": "if the line has 4 labels, one is expected; the hint",
+		"a b 3 1":          "if the line has 2 labels, one is expected; the hint",
+		`img\a.png 1`:      `write / in place of \ in the path`,
 	} {
-		it := Item{Path: path}
-		got := it.Explain(absent)
-		if !errors.Is(got, fs.ErrNotExist) || labels == "" && got != error(absent) || labels != "" && !strings.Contains(got.Error(), "if the line has "+labels) {
-			t.Errorf("%s: %v, want %q", path, got, labels)
+		list, err := Read(t.Context(), write(t, line), Options{Labels: 1, Hint: "the hint"})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if other := errors.New("other"); it.Explain(other) != other {
-			t.Errorf("%s: another error is changed", path)
+		want := absent.Error()
+		if more != "" && (filepath.Separator == '/' || !strings.Contains(line, `\`)) {
+			want += ": " + more
 		}
+		if got := list.Explain(0, absent); !errors.Is(got, fs.ErrNotExist) || got.Error() != want {
+			t.Errorf("%s: %v, want %s", line, got, want)
+		}
+		if other := errors.New("other"); list.Explain(0, other) != other {
+			t.Errorf("%s: another error is changed", line)
+		}
+	}
+	list, err := Read(t.Context(), write(t, "a.png 1 2 3"), Options{Labels: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := list.Explain(0, absent); got.Error() != absent.Error()+": if the line has 3 labels, 2 are expected" {
+		t.Error(got)
 	}
 }
 

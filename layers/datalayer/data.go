@@ -170,5 +170,5 @@ func (r *recordReader) Read(it *feed.Item) error {
 	if err := r.transformer.SetDatum(&r.pixels, &r.datum); err != nil {
 		return err
 	}
-	return writeImage(it, r.transformer, &r.pixels, r.datum.Label)
+	return writeImage(it, r.transformer, &r.pixels, float64(r.datum.Label))
 }

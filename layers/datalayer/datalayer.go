@@ -7,19 +7,29 @@ import (
 	"github.com/gocaffe/gocaffe/layers/feed"
 )
 
-// writeImage writes an image to top 0 and, if there is one, its label to top 1.
-func writeImage(it *feed.Item, t *data.Transformer, p *data.Pixels, label int) error {
+// writeImage writes an image to top 0 and its labels to the tops after it: one to
+// each, or all to top 1.
+func writeImage(it *feed.Item, t *data.Transformer, p *data.Pixels, labels ...float64) error {
 	if err := it.Transform(0, t, p); err != nil {
 		return err
 	}
-	if it.Batch.Tops() == 1 {
+	if tops := it.Batch.Tops() - 1; tops == 1 && len(labels) > 1 {
+		dst, err := it.Top(1, len(labels))
+		if err != nil {
+			return err
+		}
+		for i, label := range labels {
+			dst[i] = float32(label)
+		}
 		return nil
 	}
-	dst, err := it.Top(1)
-	if err != nil {
-		return err
+	for i := range it.Batch.Tops() - 1 {
+		dst, err := it.Top(1 + i)
+		if err != nil {
+			return err
+		}
+		dst[0] = float32(labels[i])
 	}
-	dst[0] = float32(label)
 	return nil
 }
 

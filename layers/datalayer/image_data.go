@@ -22,9 +22,11 @@ func init() {
 		Param: "image_data_param",
 		Doc: `Images and labels from a list of PNG and JPEG files, again and again.
 
-Each line of the list is a path, a space and a label.
+Each line of the list is a path, a space and a label, or several labels with spaces between them.
+Labels may be any numbers.
 
-Tops: the images, N x C x H x W, with the channels blue, green, red; the labels, N.
+Tops: the images, N x C x H x W, with the channels blue, green, red; the labels, N. With label_dim: L
+the second top is N x L. With more tops each of them has one of the labels.
 
 image_data_param:
 	source: the list, relative to the working directory
@@ -33,6 +35,7 @@ image_data_param:
 	new_height, new_width (0): size to scale images to, both or none
 	is_color (true): three channels; otherwise one
 	shuffle (false): shuffle the list anew in each epoch
+	label_dim (1): L, the number of labels on each line; not in Caffe but in forks
 	rand_skip (0): skip a random number of images at the start, less than this
 	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
 ` + transformDoc + `
@@ -40,7 +43,7 @@ image_data_param:
 Solvers that train together share the images: of n solvers, each takes every nth.
 
 Caffe: image_data_layer.cpp.`,
-		Tops:    layers.Exactly(2),
+		Tops:    layers.AtLeast(2),
 		New:     newImageData,
 		Kernels: cuda.Math,
 	})
@@ -54,6 +57,7 @@ type imageData struct {
 	*feed.Feeder
 	spec        *layers.Spec
 	param       *caffepb.ImageDataParameter
+	labels      int // on each line of the list
 	transformer *data.Transformer
 }
 
@@ -62,6 +66,7 @@ var (
 	_ layers.DeviceLayer = (*imageData)(nil)
 	_ layers.DataSource  = (*imageData)(nil)
 	_ layers.Closer      = (*imageData)(nil)
+	_ layers.Labeler     = (*imageData)(nil)
 )
 
 // maxImageSide is OpenCV's limit of an image's height and width.
@@ -77,6 +82,15 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 	case h > maxImageSide || w > maxImageSide:
 		return nil, spec.Errorf("image_data_param.new_height", "new_height is %d and new_width %d, want at most %d", h, w, maxImageSide)
 	}
+	labels := int(param.GetLabelDim())
+	switch tops := len(spec.Param.GetTop()) - 1; {
+	case labels == 0:
+		return nil, spec.Errorf("image_data_param.label_dim", "label_dim is 0, want at least 1")
+	case tops > 1 && param.LabelDim != nil && labels != tops:
+		return nil, spec.Errorf("image_data_param.label_dim", "label_dim is %d, and there are %d tops for labels, want one top or %[1]d", labels, tops)
+	case tops > 1:
+		labels = tops
+	}
 	f, err := feed.New(spec, "image_data_param", int(param.GetBatchSize()))
 	if err != nil {
 		return nil, err
@@ -85,18 +99,28 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &imageData{Feeder: f, spec: spec, param: param, transformer: t}, nil
+	return &imageData{Feeder: f, spec: spec, param: param, labels: labels, transformer: t}, nil
+}
+
+// Labels returns how many labels the only top for labels has.
+func (l *imageData) Labels(int) []int {
+	if len(l.spec.Param.GetTop()) == 2 && l.labels > 1 {
+		return []int{l.labels}
+	}
+	return nil
 }
 
 // SetUp reads the list and the first image.
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
 	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
-	items, err := imagelist.Read(context.Background(), l.param.GetSource())
+	list, err := imagelist.Read(context.Background(), l.param.GetSource(), imagelist.Options{
+		Labels: l.labels, Float: true, Hint: "label_dim, or a top for each label, says how many",
+	})
 	if err != nil {
 		return l.Fail(err)
 	}
-	if len(items) == 0 {
+	if len(list.Items) == 0 {
 		return l.Fail(errors.New("the list " + l.param.GetSource() + " is empty"))
 	}
 	var order feed.Order
@@ -104,20 +128,20 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 		event.Send(observer, layers.Shuffling{Layer: name})
 		order.Permute = feed.Shuffle(l.spec.Rand("shuffle"))
 	}
-	event.Send(observer, layers.ListRead{Layer: name, Items: len(items)})
+	event.Send(observer, layers.ListRead{Layer: name, Items: len(list.Items)})
 	if most := l.param.GetRandSkip(); most > 0 {
 		var word [1]uint32
 		l.spec.Rand("skip").Uint32(nil, 0, 0, word[:])
 		order.Skip = int(uint64(word[0]) * uint64(most) >> 32)
 		event.Send(observer, layers.Skipping{Layer: name, Items: order.Skip})
-		if order.Skip >= len(items) {
-			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", order.Skip, len(items))
+		if order.Skip >= len(list.Items) {
+			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", order.Skip, len(list.Items))
 		}
 	}
 	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err
 	}
-	return l.Start(&images{items, l.param, l.transformer}, order, top)
+	return l.Start(&images{list, l.param, l.transformer}, order, top)
 }
 
 // Sources returns the list and the mean file.
@@ -125,15 +149,15 @@ func (l *imageData) Sources() []string { return feed.Sources(l.spec, l.param.Get
 
 // images is a feed.Dataset of the images of a list.
 type images struct {
-	items       []imagelist.Item
+	list        *imagelist.List
 	param       *caffepb.ImageDataParameter
 	transformer *data.Transformer
 }
 
-func (s *images) Len() int { return len(s.items) }
+func (s *images) Len() int { return len(s.list.Items) }
 
-// Name returns the line of the list.
-func (s *images) Name(i int) string { return fmt.Sprintf("line %d", s.items[i].Line) }
+// Name returns the list and its line.
+func (s *images) Name(i int) string { return s.list.Place(i) }
 
 func (s *images) NewReader() feed.Reader { return &imageReader{images: s} }
 
@@ -144,17 +168,16 @@ type imageReader struct {
 
 // Read writes the image and its label.
 func (r *imageReader) Read(it *feed.Item) error {
-	item := &r.items[it.Record]
 	mode := data.Color
 	if !r.param.GetIsColor() {
 		mode = data.Gray
 	}
-	path := r.param.GetRootFolder() + item.Path
+	path := r.param.GetRootFolder() + r.list.Items[it.Record].Path
 	if err := r.pixels.ReadFile(path, mode, int(r.param.GetNewHeight()), int(r.param.GetNewWidth())); err != nil {
-		return item.Explain(err)
+		return r.list.Explain(it.Record, err)
 	}
-	if err := writeImage(it, r.transformer, &r.pixels, item.Label); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if err := writeImage(it, r.transformer, &r.pixels, r.list.Labels(it.Record)...); err != nil {
+		return fmt.Errorf("%q: %w", path, err)
 	}
 	return nil
 }

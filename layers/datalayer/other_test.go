@@ -83,8 +83,46 @@ func TestImageDataLog(t *testing.T) {
 	}
 }
 
+// TestImageDataLabels reads lists with several labels on a line, for one top and for
+// several.
+func TestImageDataLabels(t *testing.T) {
+	list := imageFolder(t, 3)
+	text := "0.png 7 0.5\n1.png  8\t-1e3 \n2.png 9 2\n"
+	if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	read := func(tops, options string) *layertest.Fixture {
+		t.Helper()
+		f, err := layertest.SetUp(new(layers.Env), strings.Replace(imageText(list, options, ""), `top: "label"`, tops, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	one := read(`top: "label"`, "label_dim: 2")
+	if top := one.Top[1]; !top.ShapeEqual([]int{4, 2}) || !slices.Equal(top.Data(), []float32{7, 0.5, 8, -1000, 9, 2, 7, 0.5}) {
+		t.Errorf("one top has shape %v and %v", top.Shape(), top.Data())
+	}
+	for _, options := range []string{"", "label_dim: 2"} {
+		two := read(`top: "class" top: "age"`, options)
+		for i, want := range [][]float32{{7, 8, 9, 7}, {0.5, -1000, 2, 0.5}} {
+			if top := two.Top[1+i]; !top.ShapeEqual([]int{4}) || !slices.Equal(top.Data(), want) {
+				t.Errorf("top %d has shape %v and %v, want %v", 1+i, top.Shape(), top.Data(), want)
+			}
+		}
+	}
+}
+
 func TestImageDataErrors(t *testing.T) {
 	dir := t.TempDir()
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -96,6 +134,7 @@ func TestImageDataErrors(t *testing.T) {
 	bad := write("bad.txt", write("bad.png", "text")+" 1\n")
 	empty := write("empty.txt", "")
 	broken := write("broken.txt", "a.png 1\nb.png\n")
+	several := write("several.txt", "a.png 1 0 1\n")
 	for _, test := range []struct {
 		line int
 		want string
@@ -108,12 +147,17 @@ func TestImageDataErrors(t *testing.T) {
 		{1, `"` + dir + `/none": no such file`, fmt.Sprintf("image_data_param { source: '%s/none' }", dir)},
 		{1, "the list " + empty + " is empty", fmt.Sprintf("image_data_param { source: %q }", empty)},
 		{1, broken + `:2: got "b.png", want a path, a space and a label`, fmt.Sprintf("image_data_param { source: %q }", broken)},
-		{1, `line 2: "` + dir + `/no.png": no such file`, fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
-		{1, "line 1: " + dir + "/bad.png: cannot decode the image of 4 bytes (known formats: PNG, JPEG): image: unknown format", fmt.Sprintf("image_data_param { source: %q }", bad)},
+		{2, "label_dim is 0, want at least 1", "image_data_param { source: 'x'\nlabel_dim: 0 }"},
+		{1, "label_dim is 3, and there are 2 tops for labels, want one top or 3", "top: 'second' image_data_param { source: 'x' label_dim: 3 }"},
+		{1, several + `:1: "a.png 1 0": no such file (working directory ` + wd + "): if the line has 3 labels, one is expected; label_dim, or a top for each label, says how many",
+			fmt.Sprintf("image_data_param { source: %q }", several)},
+		{1, several + `:1: got "a.png 1 0 1", want a path and 4 labels`, fmt.Sprintf("image_data_param { source: %q label_dim: 4 }", several)},
+		{1, absent + `:2: "` + dir + `/no.png": no such file`, fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
+		{1, bad + `:1: "` + dir + `/bad.png": cannot decode the image of 4 bytes (known formats: PNG, JPEG): image: unknown format`, fmt.Sprintf("image_data_param { source: %q }", bad)},
 	} {
 		layertest.CheckError(t, test.line, `layer "d": `+test.want, `layer { name: "d" type: "ImageData" top: "data" top: "label" `+test.text+" }")
 	}
-	_, err := layertest.SetUp(new(layers.Env), imageText(imageFolder(t, 2), "\nrand_skip: 4000000000", ""))
+	_, err = layertest.SetUp(new(layers.Env), imageText(imageFolder(t, 2), "\nrand_skip: 4000000000", ""))
 	if err == nil || !strings.HasPrefix(err.Error(), "layer.prototxt:2:") || !strings.HasSuffix(err.Error(), " of 2 images leaves none") {
 		t.Errorf("skipping too many: %v", err)
 	}
