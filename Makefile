@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz soak bench bench-history bench-compare bench-peers results-mnist release clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz soak endure bench bench-history bench-compare bench-peers results-mnist release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -130,6 +130,9 @@ CAMPAIGN   := $(GO) test ./internal/campaign -count 1 -timeout 0 -v
 
 soak: ## kill train, convert, deploy and others with SIGKILL, ROUNDS (1000) times each; then check what is left
 	$(CAMPAIGN) -run '^TestKill$$' -args -seed $(SEED) -rounds $(or $(ROUNDS),1000)
+
+endure: ## train a tiny net for LENGTH iterations (200000, a day's): memory and files stay flat; SEQUENCES (1000) of pieces that agree
+	$(CAMPAIGN) -run '^Test(Metamorphic|Endurance)$$' -args -seed $(SEED) -sequences $(or $(SEQUENCES),1000) -iterations $(or $(LENGTH),200000)
 
 # What is timed: NETS="lenet alexnet" (all), BATCH=16 (that of the net), ITERATIONS, THREADS (all),
 # FORMAT (table, json, go, history), ROUNDS of programs in turns.

@@ -72,17 +72,33 @@ func pixels(r *rand.Rand, label, size int) []byte {
 	return p
 }
 
-// datums returns the records of a database.
+// datums makes a database of images of two classes.
 func datums(t testing.TB, dir string, r *rand.Rand) {
+	database(t, dir, side, func(i int) (data []byte, label int) { return pixels(r, i%2, side*side), i % 2 })
+}
+
+// integers makes a database whose data and labels are from 0 to 4.
+func integers(t testing.TB, dir string, r *rand.Rand) {
+	database(t, dir, 3, func(int) (data []byte, label int) {
+		data = make([]byte, 3*3)
+		for i := range data {
+			data[i] = byte(r.IntN(5))
+		}
+		return data, r.IntN(5)
+	})
+}
+
+func database(t testing.TB, dir string, side int, record func(i int) (data []byte, label int)) {
 	w, err := lmdb.Create(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
 	for i := range records {
+		data, label := record(i)
 		d, err := proto.Marshal(&caffepb.Datum{
-			Channels: proto.Int32(1), Height: proto.Int32(side), Width: proto.Int32(side),
-			Data: pixels(r, i%2, side*side), Label: proto.Int32(int32(i % 2)),
+			Channels: proto.Int32(1), Height: proto.Int32(int32(side)), Width: proto.Int32(int32(side)),
+			Data: data, Label: proto.Int32(int32(label)),
 		})
 		if err == nil {
 			err = w.Append(fmt.Appendf(nil, "%08d", i), d)

@@ -14,7 +14,6 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -29,8 +28,10 @@ import (
 )
 
 var (
-	seed   = flag.Uint64("seed", 1, "what all random choices are drawn from")
-	rounds = flag.Int("rounds", 12, "how often TestKill kills each program")
+	seed       = flag.Uint64("seed", 1, "what all random choices are drawn from")
+	rounds     = flag.Int("rounds", 12, "how often TestKill kills each program")
+	sequences  = flag.Int("sequences", 8, "number of TestMetamorphic's sequences")
+	iterations = flag.Int("iterations", 5000, "length of TestEndurance's run")
 )
 
 // roleEnv says in the environment that the test program is to stand for
@@ -92,10 +93,14 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// tree returns the files below a folder by their paths in it.
+// tree returns the files below a folder by their paths in it; none, if there is
+// no such folder.
 func tree(dir string) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -103,15 +108,7 @@ func tree(dir string) (map[string][]byte, error) {
 		if err != nil {
 			return err
 		}
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		files[filepath.ToSlash(name)], err = io.ReadAll(f)
+		files[filepath.ToSlash(name)], err = os.ReadFile(path)
 		return err
 	})
 	return files, err
