@@ -29,18 +29,19 @@ If the source of a data layer does not exist, --input-shape gives its shape;
 without the flag the shapes of the net are not checked, and a note says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
-			shape, err := parseShape(f.inputShape)
+			shape, named, err := parseShapes(f.inputShape)
 			if err != nil {
 				return err
 			}
+			synthetic := net.Synthetic{Shape: shape, Named: named, Batch: f.batch}
 			var errs []error
 			for _, path := range paths {
-				errs = append(errs, a.checkFile(path, &f, shape))
+				errs = append(errs, a.checkFile(path, &f, synthetic))
 			}
 			return errors.Join(errs...)
 		},
 	}
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item where there is no data: C,H,W")
+	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
 	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
@@ -48,7 +49,7 @@ without the flag the shapes of the net are not checked, and a note says so.`,
 }
 
 // checkFile checks a net, or a solver and its nets.
-func (a *app) checkFile(path string, f *netFlags, shape []int) error {
+func (a *app) checkFile(path string, f *netFlags, synthetic net.Synthetic) error {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return err
@@ -58,22 +59,45 @@ func (a *app) checkFile(path string, f *netFlags, shape []int) error {
 		if err != nil {
 			return err
 		}
-		return a.checkSolver(file, f, shape)
+		return a.checkSolver(file, f, synthetic)
 	}
 	file, err := net.Parse(path, text)
 	if err != nil {
 		return err
 	}
 	a.remarks(file)
-	var errs []error
-	for _, phase := range []caffepb.Phase{caffepb.Phase_TRAIN, caffepb.Phase_TEST} {
+	var results []error
+	phases := []caffepb.Phase{caffepb.Phase_TRAIN, caffepb.Phase_TEST}
+	for _, phase := range phases {
 		state := netState(file.Param, phase, f.level, f.stages())
-		errs = append(errs, a.checkNet(fmt.Sprintf("%s, phase %v", path, phase), file, state, f, shape))
+		results = append(results, a.checkNet(fmt.Sprintf("%s, phase %v", path, phase), file, state, f, synthetic))
 	}
-	return distinct(errs)
+	for i, err := range results {
+		if other := results[1-i]; other == nil && onlyState(err) {
+			fmt.Fprintf(a.stdout, "note: this is a net for phase %v: it has no data in phase %v, which was not checked\n", phases[1-i], phases[i])
+			return nil
+		}
+	}
+	return distinct(results)
 }
 
-func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error {
+// onlyState reports whether all that is wrong with a net comes of layers that are
+// not part of it in its state.
+func onlyState(err error) bool {
+	var wrong prototxt.ErrorList
+	if !errors.As(err, &wrong) {
+		return false
+	}
+	for _, e := range wrong {
+		var state *net.StateError
+		if !errors.As(e, &state) {
+			return false
+		}
+	}
+	return len(wrong) > 0
+}
+
+func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synthetic) error {
 	fmt.Fprintf(a.stdout, "%s: solver\n", file.File)
 	nets, err := solver.Nets(file, solver.Options{Level: f.level, Stages: f.stages()})
 	errs := []error{err}
@@ -83,7 +107,7 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, shape []int) error
 			remarked[n.Net.File] = true
 			a.remarks(n.Net)
 		}
-		errs = append(errs, a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, shape))
+		errs = append(errs, a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, synthetic))
 	}
 	return distinct(errs)
 }
@@ -101,15 +125,15 @@ func (a *app) remarks(file *prototxt.Net) {
 
 // checkNet builds a net with generated data instead of its data layers and prints
 // its plan.
-func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, shape []int) error {
+func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic) error {
 	opts := net.Options{
-		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: f.batch},
+		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: synthetic.Batch},
 		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
 	}
 	n, err := net.New(file, opts)
 	absent, wrong := sortErrors(err)
-	if len(absent) > 0 && shape != nil {
-		opts.Synthetic.Shape = shape
+	if len(absent) > 0 && (synthetic.Shape != nil || synthetic.Named != nil) {
+		opts.Synthetic = &synthetic
 		opts.Memory = new(net.Memory)
 		n, err = net.New(file, opts)
 		absent, wrong = sortErrors(err)
@@ -119,6 +143,9 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 		fmt.Fprintf(a.stdout, "note: %v\n", e)
 	}
 	switch {
+	case onlyState(wrong):
+		fmt.Fprintln(a.stdout, "lacks layers of another phase, level or stage")
+		return wrong
 	case len(wrong) > 0:
 		fmt.Fprintln(a.stdout, "has errors")
 		return wrong

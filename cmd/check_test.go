@@ -49,3 +49,32 @@ layer { name: "quiet" type: "Silence" bottom: "bn" }
 		t.Errorf("a net with an error in both phases and one in phase TEST: exit code %d and\n%s", code, stderr)
 	}
 }
+
+// A net for one phase is checked in that phase; each of several data layers has a
+// shape of its own; one of pad_h and pad_w is enough.
+func TestCheckRealNets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const tail = `
+layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 4 kernel_h: 1 kernel_w: 7 pad_w: 3 } }
+layer { name: "ip" type: "InnerProduct" bottom: "c" top: "ip" inner_product_param { num_output: 10 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }`
+	write(t, "train.prototxt", `layer { name: "d" type: "DummyData" top: "data" top: "label" include { phase: TRAIN }
+dummy_data_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } shape { dim: 2 } } }`+tail)
+	out, _ := mustRun(t, "check", "train.prototxt")
+	if !strings.Contains(out, "note: this is a net for phase TRAIN") || !strings.Contains(out, "2x4x8x8 ") {
+		t.Errorf("got\n%s", out)
+	}
+	write(t, "wrong.prototxt", strings.Replace(readFile(t, "train.prototxt"), `bottom: "ip" bottom`, `bottom: "iq" bottom`, 1))
+	if code, _, stderr := run("check", "wrong.prototxt"); code != 1 || !strings.Contains(stderr, `bottom "iq"`) {
+		t.Errorf("a net with a mistake: exit code %d, %s", code, stderr)
+	}
+	write(t, "two.prototxt", `layer { name: "d" type: "Data" top: "data" data_param { source: "a" batch_size: 4 backend: LMDB } }
+layer { name: "l" type: "Data" top: "label" data_param { source: "b" batch_size: 4 backend: LMDB } }`+tail)
+	if code, _, stderr := run("check", "two.prototxt", "--input-shape", "3,8,8"); code != 1 || !strings.Contains(stderr, `layer "d" has taken it`) {
+		t.Errorf("one shape for two sources: exit code %d, %s", code, stderr)
+	}
+	out, _ = mustRun(t, "check", "two.prototxt", "--input-shape", "3,8,8", "--input-shape", "label=1,1,1")
+	if !strings.Contains(out, "4x3x8x8 ") || !strings.Contains(out, "4x1x1x1 ") {
+		t.Errorf("a shape for each source: got\n%s", out)
+	}
+}

@@ -38,7 +38,7 @@ that its outputs are those of the TEST net.`,
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
 	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file")
 	cmd.Flags().StringVarP(&f.dir, "output", "o", "", "folder to write to; created if it does not exist")
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item, as it leaves the data layer: C,H,W (default: the data's)")
+	cmd.Flags().StringVar(&f.shape, "input-shape", "", "shape of one item, as it leaves the data layer: C,H,W (default: the data's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of the inputs (default: 1, or an Input layer's own)")
 	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
@@ -47,6 +47,7 @@ that its outputs are those of the TEST net.`,
 }
 
 type deployFlags struct {
+	shape string // of one item
 	netFlags
 	model, weights, dir string
 	force               bool
@@ -60,7 +61,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 			return fmt.Errorf("deploy: %s is missing", required.flag)
 		}
 	}
-	shape, err := parseShape(f.inputShape)
+	shape, err := parseShape(f.shape)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type netFlags struct {
 	level      int
 	stage      string
 	synthetic  bool
-	inputShape string
+	inputShape []string
 	batch      int
 
 	device *cuda.Device // of gpu, for commands that open it before their nets
@@ -29,7 +29,7 @@ func (f *netFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
 	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data")
-	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item for --synthetic-data: C,H,W (default: the data layer's)")
+	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer of several (default: the data layer's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (default: the data layer's)")
 }
 
@@ -40,7 +40,7 @@ func (f *netFlags) stages() []string { return strings.Split(f.stage, ",") }
 // syntheticData returns the data that --synthetic-data, --input-shape and --batch
 // ask for, or nil without the flags.
 func (f *netFlags) syntheticData() (*net.Synthetic, error) {
-	shape, err := parseShape(f.inputShape)
+	shape, named, err := parseShapes(f.inputShape)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +48,41 @@ func (f *netFlags) syntheticData() (*net.Synthetic, error) {
 		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	if !f.synthetic {
-		if f.inputShape != "" || f.batch != 0 {
+		if len(f.inputShape) > 0 || f.batch != 0 {
 			return nil, fmt.Errorf("--input-shape and --batch need --synthetic-data")
 		}
 		return nil, nil
 	}
-	return &net.Synthetic{Shape: shape, Batch: f.batch}, nil
+	return &net.Synthetic{Shape: shape, Named: named, Batch: f.batch}, nil
+}
+
+// shapeFlag registers --input-shape, which may be repeated.
+func shapeFlag(cmd *cobra.Command, list *[]string, help string) {
+	cmd.Flags().StringArrayVar(list, "input-shape", nil, help)
+}
+
+// parseShapes parses the values of --input-shape: C,H,W for the net's data layer,
+// and NAME=C,H,W for those named.
+func parseShapes(values []string) (shape []int, named map[string][]int, err error) {
+	for _, value := range values {
+		name, text, hasName := strings.Cut(value, "=")
+		if !hasName {
+			if shape != nil {
+				return nil, nil, fmt.Errorf("--input-shape is there twice without a name, want NAME=C,H,W")
+			}
+			if shape, err = parseShape(value); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if named == nil {
+			named = make(map[string][]int)
+		}
+		if named[name], err = parseShape(text); err != nil {
+			return nil, nil, err
+		}
+	}
+	return shape, named, nil
 }
 
 // parseShape parses "C,H,W", or any other number of dimensions.

@@ -51,12 +51,13 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 // A builder holds what is needed only while a net is built.
 type builder struct {
 	*Net
-	file      *prototxt.Net
-	opts      Options
-	available map[string]bool   // blobs that no layer has read so far
-	broken    map[*netBlob]bool // blobs without a shape, because their layer failed
-	owners    map[string]*Param // the first weights with each name
-	errs      prototxt.ErrorList
+	file       *prototxt.Net
+	opts       Options
+	available  map[string]bool   // blobs that no layer has read so far
+	broken     map[*netBlob]bool // blobs without a shape, because their layer failed
+	owners     map[string]*Param // the first weights with each name
+	shapeTaken string            // the data layer that Synthetic.Shape is for
+	errs       prototxt.ErrorList
 }
 
 // build builds the net in the order of Net::Init in Caffe's net.cpp, but first

@@ -148,12 +148,27 @@ func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {
 		if at, ok := c.later[name]; ok {
 			what += fmt.Sprintf("; layer %q, which produces it, comes later", c.layers[at].GetName())
 		} else if out, ok := c.absent[name]; ok {
-			what += fmt.Sprintf("; layer %q, which produces it, is not part of this net (%s)", out, describeState(c.state))
+			c.errorf(layer, "bottom", j, "%w", &StateError{Bottom: name, Layer: out, State: c.state})
+			continue
 		} else if nearest := c.nearestBlob(name); nearest != "" {
 			what += fmt.Sprintf(", did you mean %q?", nearest)
 		}
 		c.errorf(layer, "bottom", j, "%s", what)
 	}
+}
+
+// A StateError says that a layer reads a blob of a layer that is not part of the
+// net in this phase, level and stages: the net may be for another state.
+type StateError struct {
+	Bottom string // the blob
+	Layer  string // that produces it in another state
+	State  *caffepb.NetState
+}
+
+// Error names the blob, the layer and the state.
+func (e *StateError) Error() string {
+	return fmt.Sprintf("bottom %q is not the top of any layer above; layer %q, which produces it, is not part of this net (%s)",
+		e.Bottom, e.Layer, describeState(e.State))
 }
 
 // describeState returns "phase TEST, level 0, stages a and b".

@@ -24,6 +24,10 @@ type Synthetic struct {
 	// its data.
 	Shape []int
 
+	// Named has shapes for single data layers, by the name of the layer or of its
+	// first top. Shape is for one data layer that is not named here.
+	Named map[string][]int
+
 	Batch int // items; 0 for the batch size of the layer
 }
 
@@ -73,9 +77,35 @@ func (b *builder) replaceData(l *Layer) error {
 	return nil
 }
 
+// itemShape returns the shape of an item of a data layer in the options, or nil.
+func (b *builder) itemShape(l *Layer) ([]int, error) {
+	o := b.opts.Synthetic
+	names := []string{l.Name}
+	if len(l.source.Top) > 0 {
+		names = append(names, l.source.Top[0])
+	}
+	for _, name := range names {
+		if shape, ok := o.Named[name]; ok {
+			return append([]int{}, shape...), nil
+		}
+	}
+	if o.Shape != nil && b.shapeTaken != "" {
+		return nil, fmt.Errorf("the shape %v is given for one data layer, and layer %q has taken it: name the layer with each shape, as in %s=3,32,32",
+			o.Shape, b.shapeTaken, l.Name)
+	}
+	if o.Shape != nil {
+		b.shapeTaken = l.Name
+	}
+	return o.Shape, nil
+}
+
 // syntheticShapes returns the shapes of the tops of a data layer.
 func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, error) {
-	if b.opts.Synthetic.Shape == nil {
+	shape, err := b.itemShape(l)
+	if err != nil {
+		return nil, err
+	}
+	if shape == nil {
 		return b.askShapes(l, source)
 	}
 	batch := b.opts.Synthetic.Batch
@@ -94,7 +124,7 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 		}
 	}
 	if len(shapes) > 0 {
-		shapes[0] = append(shapes[0], b.opts.Synthetic.Shape...)
+		shapes[0] = append(shapes[0], shape...)
 	}
 	return shapes, nil
 }

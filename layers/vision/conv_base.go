@@ -65,10 +65,14 @@ func (l *convBase) option(field string, axes int, repeated []uint32, h, w *uint3
 			return nil, l.spec.Errorf(at, "%s is given and %s_h or %s_w too, want one form", field, short, short)
 		case axes != 2:
 			return nil, l.spec.Errorf(at, "%s_h and %s_w are for 2 spatial axes, bottom has %d", short, short, axes)
-		case h == nil || w == nil:
+		case (h == nil || w == nil) && absent != 0:
 			return nil, l.spec.Errorf(at, "%s_h and %s_w belong together, want both", short, short)
 		}
-		sizes[0], sizes[1] = int(*h), int(*w)
+		for i, size := range []*uint32{h, w} {
+			if size != nil { // pad_h or pad_w alone: the other is 0, as in Caffe
+				sizes[i] = int(*size)
+			}
+		}
 		return sizes, nil
 	}
 	switch n := len(repeated); {
