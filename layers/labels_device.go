@@ -15,6 +15,7 @@ var (
 	labelsModule = cuda.NewModule(labelsPTX)
 	labelsBegin  = labelsModule.Kernel("labels_begin")
 	labelsRead   = labelsModule.Kernel("labels_read")
+	labelsLog    = labelsModule.Kernel("labels_log_terms")
 )
 
 // ReadDevice does what Read does on a device. It returns the addresses of the
@@ -52,4 +53,14 @@ func (l *Labels) CheckDevice() error {
 // OnDevice returns the addresses that ReadDevice has returned, for Backward.
 func (l *Labels) OnDevice(d *cuda.Device) (class, valid cuda.Ptr) {
 	return l.onDevice.DeviceData(d), l.info.DeviceData(d)
+}
+
+// LogTermsDevice sets terms to -log max(p, least), p being the probability of the true
+// class of each softmax, and to 0 where the label is ignored. prob is (Outer, groups,
+// Classes, Inner): groups of softmaxes have the same labels. terms is (Outer, groups,
+// Inner).
+func (l *Labels) LogTermsDevice(d *cuda.Device, groups int, prob cuda.Ptr, least float32, terms cuda.Ptr) {
+	class, _ := l.OnDevice(d)
+	n := l.Outer * groups * l.Inner
+	d.Launch(labelsLog, cuda.Each(n), prob, class, least, terms, groups, l.Classes, l.Inner, n)
 }

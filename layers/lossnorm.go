@@ -30,16 +30,6 @@ func NewLossNorm(spec *Spec, unset caffepb.LossParameter_NormalizationMode) (Los
 	return LossNorm{}, spec.Errorf("loss_param.normalization", "got normalization %v, want FULL, VALID, BATCH_SIZE or NONE", mode)
 }
 
-// DeviceNormalizer returns what Normalizer does, or 0 if that depends on the
-// number of places that count, which is known on the device only: then it is that
-// number, and never less than 1.
-func (n LossNorm) DeviceNormalizer(outer, inner int) float32 {
-	if n.mode == caffepb.LossParameter_VALID {
-		return 0
-	}
-	return n.Normalizer(outer, inner, 0)
-}
-
 // Normalizer returns what to divide by a sum over outer × inner places, of
 // which valid are not ignored: outer × inner (FULL), valid (VALID), outer
 // (BATCH_SIZE) or 1 (NONE), and never less than 1, so that a batch without a
@@ -54,4 +44,12 @@ func (n LossNorm) Normalizer(outer, inner, valid int) float32 {
 		return float32(max(1, outer))
 	}
 	return 1
+}
+
+// IgnoreLabel returns the label of loss_param that does not count, or nil.
+func (s *Spec) IgnoreLabel() *int32 {
+	if p := s.Param.GetLossParam(); p != nil {
+		return p.IgnoreLabel
+	}
+	return nil
 }

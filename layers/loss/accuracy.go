@@ -5,6 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -56,7 +57,7 @@ type accuracy struct {
 	counts blob.Blob // ints, for a device
 
 	x    []float32 // the scores, which the loop looks at
-	task loop
+	task parallel.SumLoop
 }
 
 var (
@@ -75,7 +76,7 @@ func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
 		ignore = p.IgnoreLabel
 	}
 	l.labels = layers.NewLabels(spec, ignore)
-	l.task.body = l.judge
+	l.task.Body = l.judge
 	return l, nil
 }
 
@@ -113,7 +114,7 @@ func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.x = bottom[0].Data()
-	l.task.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
+	l.task.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
 
 	hits := 0
 	for place, c := range l.class {

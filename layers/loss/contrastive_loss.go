@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -55,7 +56,7 @@ type contrastiveLoss struct {
 	diffs, factors []float32
 	dx             []float32
 	scale          float32
-	sum, grad      loop
+	sum, grad      parallel.SumLoop
 }
 
 var (
@@ -67,7 +68,7 @@ var (
 func newContrastiveLoss(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetContrastiveLossParam()
 	l := &contrastiveLoss{spec: spec, margin: p.GetMargin(), legacy: p.GetLegacyVersion()}
-	l.sum.body, l.grad.body = l.losses, l.gradients
+	l.sum.Body, l.grad.Body = l.losses, l.gradients
 	return l, nil
 }
 
@@ -102,7 +103,7 @@ func (l *contrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 func (l *contrastiveLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.a, l.b, l.similar = bottom[0].Data(), bottom[1].Data(), bottom[2].Data()
 	l.diffs, l.factors = l.diff.MutableData(), l.factor.MutableData()
-	sum := l.sum.run(l.spec.Env.Workers, l.n, l.c)
+	sum := l.sum.Run(l.spec.Env.Workers, l.n, step(l.c))
 	top[0].MutableData()[0] = float32(sum / float64(2*l.n))
 	return nil
 }
@@ -152,7 +153,7 @@ func (l *contrastiveLoss) Backward(_ context.Context, top []*blob.Blob, propagat
 	for i, x := range bottom[:2] {
 		if propagateDown[i] {
 			l.dx = x.MutableDiff()
-			l.grad.run(l.spec.Env.Workers, l.n, l.c)
+			l.grad.Run(l.spec.Env.Workers, l.n, step(l.c))
 		}
 		l.scale = -l.scale
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -50,7 +51,7 @@ type hingeLoss struct {
 
 	x, diff   []float32 // what the loops work on
 	scale     float32
-	sum, grad loop
+	sum, grad parallel.SumLoop
 }
 
 var (
@@ -67,7 +68,7 @@ func newHingeLoss(spec *layers.Spec) (layers.Layer, error) {
 	default:
 		return nil, spec.Errorf("hinge_loss_param.norm", "got norm %v, want L1 or L2", norm)
 	}
-	l.sum.body, l.grad.body = l.losses, l.gradients
+	l.sum.Body, l.grad.Body = l.losses, l.gradients
 	return l, nil
 }
 
@@ -86,7 +87,7 @@ func (l *hingeLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.x = bottom[0].Data()
-	sum := l.sum.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
+	sum := l.sum.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
 	top[0].MutableData()[0] = float32(sum / float64(bottom[0].Num()))
 	return nil
 }
@@ -133,7 +134,7 @@ func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 		l.scale *= 2
 	}
 	l.x, l.diff = bottom[0].Data(), bottom[0].MutableDiff()
-	l.grad.run(l.spec.Env.Workers, len(l.class), l.labels.Classes)
+	l.grad.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
 	return nil
 }
 

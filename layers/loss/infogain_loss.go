@@ -2,6 +2,7 @@ package loss
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -57,8 +59,16 @@ type infogainLoss struct {
 	matrix blob.Blob // H, unless it is a bottom
 	rows   blob.Blob // the sum of each row of H
 
-	h, rowSums []float32 // what the loops work on
-	sum, grad  loop
+	// What the loops work on: the classes of the places, -1 if ignored; the probabilities,
+	// the matrix and the sums of its rows; the diff of the scores, and the loss weight
+	// over the normalizer.
+	class         []int32
+	p, h, rowSums []float32
+	diff          []float32
+	weight        float32
+	sum, grad     parallel.SumLoop
+
+	terms blob.Blob // of the loss on a device, one of each place
 }
 
 var (
@@ -80,7 +90,7 @@ func newInfogainLoss(spec *layers.Spec) (layers.Layer, error) {
 	if len(spec.Param.GetBottom()) < 3 && l.source == "" {
 		return nil, spec.Errorf("infogain_loss_param", "source is not given, and there is no third bottom: one of them has the matrix")
 	}
-	l.sum.body, l.grad.body = l.losses, l.gradients
+	l.sum.Body, l.grad.Body = l.losses, l.gradients
 	return l, nil
 }
 
@@ -126,7 +136,7 @@ func (l *infogainLoss) Reshape(bottom, top []*blob.Blob) error {
 		}
 		return l.spec.ErrorAt(field, index, fmt.Errorf("the matrix has shape %v, want %d x %d numbers for %d classes", h.Shape(), classes, classes, classes))
 	}
-	return l.rows.Reshape(classes)
+	return errors.Join(l.rows.Reshape(classes), l.terms.ReshapeLike(bottom[1]))
 }
 
 // matrixOf returns the blob of H.
@@ -138,11 +148,20 @@ func (l *infogainLoss) matrixOf(bottom []*blob.Blob) *blob.Blob {
 }
 
 func (l *infogainLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	if err := l.begin(bottom); err != nil {
+	var err error
+	if l.class, l.p, err = l.begin(bottom); err != nil {
 		return err
 	}
 	l.h = l.matrixOf(bottom).Data()
-	return l.end(l.sum.run(l.spec.Env.Workers, len(l.class), l.labels.Classes), top)
+	sum := l.sum.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
+	return l.end(sum/float64(l.loss.Normalizer()), top)
+}
+
+// at returns where the score of class 0 of a place is. The scores of the others follow
+// at steps of labels.Inner.
+func (l *infogainLoss) at(place int) int {
+	inner := l.labels.Inner
+	return place/inner*l.labels.Classes*inner + place%inner
 }
 
 // losses returns the loss of the places from lo on.
@@ -169,15 +188,16 @@ func (l *infogainLoss) BackwardReads() (bottom, top bool) {
 }
 
 func (l *infogainLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if needed, err := l.beginBackward(top, propagateDown, bottom); !needed {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
+	l.p, l.diff, l.weight = l.prob.Data(), bottom[0].MutableDiff(), top[0].Diff()[0]/l.loss.Normalizer()
 	l.h, l.rowSums = l.matrixOf(bottom).Data(), l.rows.MutableData()
 	classes := l.labels.Classes
 	for k := range l.rowSums {
 		l.rowSums[k] = float32(kernel.Sum(nil, l.h[k*classes:][:classes]))
 	}
-	l.grad.run(l.spec.Env.Workers, len(l.class), classes)
+	l.grad.Run(l.spec.Env.Workers, len(l.class), step(classes))
 	return nil
 }
 

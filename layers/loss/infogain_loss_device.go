@@ -26,10 +26,12 @@ var (
 
 // ForwardDevice computes the tops.
 func (l *infogainLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	class, n := l.beginDevice(d, bottom), l.terms.Count()
-	d.Launch(infogainLossTerms, cuda.Each(n), l.prob.DeviceData(d), class, l.matrixOf(bottom).DeviceData(d),
-		float32(leastProbability), l.terms.MutableDeviceData(d), l.labels.Classes, l.labels.Inner, n)
-	return l.endDevice(d, top)
+	class, prob := l.beginDevice(d, bottom)
+	n, terms := l.terms.Count(), l.terms.MutableDeviceData(d)
+	d.Launch(infogainLossTerms, cuda.Each(n), prob, class, l.matrixOf(bottom).DeviceData(d),
+		float32(leastProbability), terms, l.labels.Classes, l.labels.Inner, n)
+	l.loss.MeanDevice(d, n, terms, top[0].MutableDeviceData(d))
+	return l.endDevice(top)
 }
 
 // BackwardDevice computes the diff of the scores.
@@ -42,6 +44,6 @@ func (l *infogainLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []*
 	class, valid := l.labels.OnDevice(d)
 	n := bottom[0].Count()
 	d.Launch(infogainLossBackward, cuda.Each(n), l.prob.DeviceData(d), class, h, l.rows.DeviceData(d), top[0].DeviceDiff(d),
-		l.deviceNormalizer(), valid, bottom[0].MutableDeviceDiff(d), classes, l.labels.Inner, n)
+		l.loss.DeviceNormalizer(), valid, bottom[0].MutableDeviceDiff(d), classes, l.labels.Inner, n)
 	return nil
 }

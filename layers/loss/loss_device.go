@@ -11,7 +11,5 @@ var lossPTX string
 
 var (
 	lossKernels    = cuda.NewModule(lossPTX)
-	lossTop        = lossKernels.Kernel("loss_top")
 	lossDifference = lossKernels.Kernel("loss_difference")
-	lossLogTerms   = lossKernels.Kernel("loss_log_terms")
 )

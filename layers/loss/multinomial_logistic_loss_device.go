@@ -24,9 +24,9 @@ var (
 
 // ForwardDevice computes the top.
 func (l *multinomialLogisticLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	class, _ := l.labels.ReadDevice(d, bottom[1])
+	l.labels.ReadDevice(d, bottom[1])
 	n, terms, loss := l.labels.Outer, l.terms.MutableDeviceData(d), top[0].MutableDeviceData(d)
-	d.Launch(lossLogTerms, cuda.Each(n), bottom[0].DeviceData(d), class, float32(leastProbability), terms, l.labels.Classes, 1, n)
+	l.labels.LogTermsDevice(d, 1, bottom[0].DeviceData(d), leastProbability, terms)
 	d.ChannelSum(1, 1, n, terms, 0, loss)
 	d.Scale(1, 1/float32(bottom[0].Num()), loss, loss)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -53,8 +54,8 @@ type sigmoidCrossEntropyLoss struct {
 
 	x, t, term, dx []float32 // what the loops work on
 	scale          float32
-	sum, grad      loop
-	counting       loop
+	sum, grad      parallel.SumLoop
+	counting       parallel.SumLoop
 }
 
 var (
@@ -67,8 +68,8 @@ func newSigmoidCrossEntropyLoss(spec *layers.Spec) (layers.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &sigmoidCrossEntropyLoss{spec: spec, norm: norm, ignore: ignoreLabel(spec)}
-	l.sum.body, l.grad.body, l.counting.body = l.losses, l.gradients, l.ignored
+	l := &sigmoidCrossEntropyLoss{spec: spec, norm: norm, ignore: spec.IgnoreLabel()}
+	l.sum.Body, l.grad.Body, l.counting.Body = l.losses, l.gradients, l.ignored
 	return l, nil
 }
 
@@ -99,9 +100,9 @@ func (l *sigmoidCrossEntropyLoss) Forward(_ context.Context, bottom, top []*blob
 	l.x, l.t, l.term = bottom[0].Data(), bottom[1].Data(), l.terms.MutableData()
 	l.valid = len(l.x)
 	if l.ignore != nil {
-		l.valid -= int(l.counting.run(w, len(l.x), 1))
+		l.valid -= int(l.counting.Run(w, len(l.x), step(1)))
 	}
-	sum := l.sum.run(w, len(l.x), 1)
+	sum := l.sum.Run(w, len(l.x), step(1))
 	top[0].MutableData()[0] = float32(sum / float64(l.norm.Normalizer(l.outer, l.inner, l.valid)))
 	return nil
 }
@@ -147,7 +148,7 @@ func (l *sigmoidCrossEntropyLoss) Backward(_ context.Context, top []*blob.Blob, 
 	}
 	l.scale = top[0].Diff()[0] / l.norm.Normalizer(l.outer, l.inner, l.valid)
 	l.x, l.t, l.dx = bottom[0].Data(), bottom[1].Data(), bottom[0].MutableDiff()
-	l.grad.run(l.spec.Env.Workers, len(l.x), 1)
+	l.grad.Run(l.spec.Env.Workers, len(l.x), step(1))
 	return nil
 }
 

@@ -43,8 +43,7 @@ func (l *sigmoidCrossEntropyLoss) ForwardDevice(_ context.Context, d *cuda.Devic
 	has, ignore := l.deviceIgnore()
 	d.Zero(1, valid)
 	d.Launch(sigmoidCrossEntropyLossTerms, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), has, ignore, terms, valid, n)
-	d.ChannelSum(1, 1, n, terms, 0, loss)
-	d.Launch(lossTop, cuda.Each(1), loss, l.deviceNormalizer(), valid)
+	layers.MeanDevice(d, n, terms, l.deviceNormalizer(), valid, loss)
 	return nil
 }
 

@@ -2,10 +2,9 @@ package loss
 
 import (
 	"context"
-	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -18,7 +17,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newSoftmaxWithLoss,
-		Kernels: softmaxLossKernels,
+		Kernels: cuda.Math,
 		Doc: `Cross-entropy of the softmax of scores x with the true classes t:
 
 	p = exp(x) / sum of exp(x) over the classes
@@ -48,10 +47,7 @@ Caffe: softmax_loss_layer.cpp`,
 //
 // Differs from Caffe: the second top works. Caffe refuses it, because it hands
 // the loss weights of both tops to the Softmax layer inside.
-type softmaxWithLoss struct {
-	softmaxLabels
-	sum, grad loop
-}
+type softmaxWithLoss struct{ softmaxLabels }
 
 var (
 	_ layers.Layer          = (*softmaxWithLoss)(nil)
@@ -63,54 +59,21 @@ func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &softmaxWithLoss{softmaxLabels: common}
-	l.sum.body, l.grad.body = l.losses, l.gradients
-	return l, nil
+	return &softmaxWithLoss{common}, nil
 }
 
 func (l *softmaxWithLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	if err := l.begin(bottom); err != nil {
+	_, prob, err := l.begin(bottom)
+	if err != nil {
 		return err
 	}
-	return l.end(l.sum.run(l.spec.Env.Workers, len(l.class), perPlace), top)
-}
-
-// losses returns the loss of the places from lo on.
-func (l *softmaxWithLoss) losses(lo, hi int) float64 {
-	const least = 0x1p-126 // C's FLT_MIN
-	var sum float64
-	for place := lo; place < hi; place++ {
-		if c := int(l.class[place]); c >= 0 {
-			sum -= math.Log(max(float64(l.p[l.at(place)+c*l.labels.Inner]), least))
-		}
-	}
-	return sum
+	return l.end(l.loss.Forward(l.spec.Env.Workers, prob, nil), top)
 }
 
 func (l *softmaxWithLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if needed, err := l.beginBackward(top, propagateDown, bottom); !needed {
+	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
-	kernel.Scale(l.spec.Env.Workers, l.weight, l.p, l.diff)
-	l.grad.run(l.spec.Env.Workers, len(l.class), perPlace)
+	l.loss.Backward(l.spec.Env.Workers, top[0].Diff()[0], l.prob.Data(), bottom[0].MutableDiff())
 	return nil
-}
-
-// gradients turns weight·p into the gradient weight·(p - [class is true]), for the
-// places from lo on.
-func (l *softmaxWithLoss) gradients(lo, hi int) float64 {
-	inner := l.labels.Inner
-	for place := lo; place < hi; place++ {
-		at := l.at(place)
-		if c := int(l.class[place]); c >= 0 {
-			at += c * inner
-			l.diff[at] = (l.p[at] - 1) * l.weight // not diff - weight, which would lose digits
-			continue
-		}
-		for range l.labels.Classes {
-			l.diff[at] = 0
-			at += inner
-		}
-	}
-	return 0
 }

@@ -55,38 +55,6 @@ extern "C" __global__ void em_softmax_loss_forward(const float *z, const int *cl
   if (lane == 0) term[item] = loss;
 }
 
-// The terms of one plain softmax as SoftmaxWithLoss has them, with a bound.
-extern "C" __global__ void em_softmax_loss_bounded(const float *p, const int *cls, float *term, int classes,
-                                                   int items) {
-  GC_EACH(i, items) {
-    const int t = cls[i];
-    term[i] = t < 0 ? 0.f : -logf(fmaxf(p[(long long)i * classes + t], 1.17549435e-38f));
-  }
-}
-
-// normalizer is the one given or, if that is 0, the number of items that count
-GC_INLINE float normalizer(float given, const int *valid) {
-  return given > 0 ? given : *valid > 1 ? (float)*valid : 1.f;
-}
-
-// loss is the sum of the terms. diversity is that term without its scale, or null.
-extern "C" __global__ void em_softmax_loss_top(float *loss, float given, const int *valid, const float *diversity,
-                                               float scale) {
-  if (threadIdx.x != 0 || blockIdx.x != 0) return;
-  const float mean = *loss / normalizer(given, valid);
-  *loss = diversity ? mean + scale * *diversity : mean;
-}
-
-// dz = (p - [class is true]) weight of all n numbers, of which each item has per
-extern "C" __global__ void em_softmax_loss_backward(const float *p, const int *cls, const float *dloss, float given,
-                                                    const int *valid, float *dz, int classes, int per, int n) {
-  const float weight = *dloss / normalizer(given, valid);
-  GC_EACH(i, n) {
-    const int t = cls[i / per];
-    dz[i] = t < 0 ? 0.f : (p[i] - ((int)(i % classes) == t ? 1.f : 0.f)) * weight;
-  }
-}
-
 // inverse[i] = 1/norm of n vectors, whose sums of squares are the second ones of
 // sums (n, 2); 0 for a norm whose inverse float does not hold.
 extern "C" __global__ void em_softmax_loss_inverse(const double *sums, float *inverse, int n) {

@@ -103,35 +103,24 @@ type options struct {
 	HSICGradient string                   `proto:"hsic_gradient"`
 }
 
-// placesPerPart is how many softmaxes one part of a parallel loop looks at, as
-// in SoftmaxWithLoss, so that the sums are the same.
-const placesPerPart = 4096
-
-// emSoftmaxLoss is described by its registration. A place is one softmax: item
-// i of classifier v is place i·groups + v.
+// emSoftmaxLoss is described by its registration.
 type emSoftmaxLoss struct {
 	layers.Weights
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options options
 	items   layers.Items
-	norm    layers.LossNorm
-	labels  *layers.Labels
+	loss    *layers.CrossEntropy
 
 	average bool // in TEST: the classifiers are averaged into one
 	bounded bool // it is SoftmaxWithLoss, whose loss has a bound
 
 	m, k, d int // x is (m,d), a classifier is (k,d)
 	groups  int // softmaxes of an item: V, or 1 in TEST
-	class   []int32
-	valid   int
-	sums    []float64 // of the loss, one of each part
 
 	mean      []float32 // the averaged classifier and, in Backward, its gradient
 	scores    blob.Blob // (m, groups·k): scores in Forward, their gradient in Backward
 	prob      blob.Blob // (m, groups·k): probabilities
-	z, p      []float32 // the numbers of both
-	scale     float32   // of the gradient
 	diversity diversity
 	device    onDevice
 }
@@ -144,11 +133,11 @@ var (
 )
 
 func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
-	norm, err := layers.NewLossNorm(s, caffepb.LossParameter_VALID)
+	loss, err := layers.NewCrossEntropy(s)
 	if err != nil {
 		return nil, err
 	}
-	l := &emSoftmaxLoss{spec: s, norm: norm, average: s.Env.Phase == caffepb.Phase_TEST}
+	l := &emSoftmaxLoss{spec: s, loss: loss, average: s.Env.Phase == caffepb.Phase_TEST}
 	o := &l.options
 	if err := s.Options(o); err != nil {
 		return nil, err
@@ -171,11 +160,7 @@ func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
 	if err := s.CheckFiller("em_softmax_param.weight_filler", o.WeightFiller); err != nil {
 		return nil, err
 	}
-	var ignore *int32
-	if p := s.Param.GetLossParam(); p != nil {
-		ignore = p.IgnoreLabel
-	}
-	l.items, l.labels = layers.NewItems(s, "em_softmax_param", o.Axis), layers.NewLabels(s, ignore)
+	l.items = layers.NewItems(s, "em_softmax_param", o.Axis)
 	l.bounded = o.V == 1 && o.M == 0 && o.Lambda == 0
 	l.groups = int(o.V)
 	if l.average {
@@ -237,7 +222,7 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 	if l.m != 1 && (t.Axes() == 0 || x.Dim(0) != t.Dim(0)) {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
 	}
-	if err := l.labels.Reshape(t, l.m, l.k, 1); err != nil {
+	if err := l.loss.Reshape(t, l.m, l.groups, l.k, 1); err != nil {
 		return err
 	}
 	if err := top[0].Reshape(); err != nil {
@@ -248,7 +233,6 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 			return err
 		}
 	}
-	l.sums = layers.Resize(l.sums, l.parts())
 	err = errors.Join(l.scores.Reshape(l.m, l.groups*l.k), l.prob.Reshape(l.m, l.groups*l.k), l.device.terms.Reshape(l.m))
 	switch {
 	case l.average:
@@ -294,31 +278,28 @@ func (l *emSoftmaxLoss) weights() []float32 {
 
 // Forward computes the loss and the scores.
 func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	var err error
-	if l.class, l.valid, err = l.labels.Read(bottom[1]); err != nil {
+	class, err := l.loss.Read(bottom[1])
+	if err != nil {
 		return err
 	}
-	w := l.spec.Env.Workers
-	n := l.groups * l.k
-	l.z, l.p = l.scores.MutableData(), l.prob.MutableData()
-	kernel.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, l.z, n)
+	w, n := l.spec.Env.Workers, l.groups*l.k
+	z, p := l.scores.MutableData(), l.prob.MutableData()
+	kernel.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, z, n)
 	if len(top) == 2 {
-		l.averageScores(top[1].MutableData())
+		l.averageScores(z, top[1].MutableData())
 	}
 	if l.options.M > 0 && !l.average {
-		for i, c := range l.class {
+		for i, c := range class {
 			for v := 0; c >= 0 && v < l.groups; v++ {
-				l.z[(i*l.groups+v)*l.k+int(c)] -= l.options.M
+				z[(i*l.groups+v)*l.k+int(c)] -= l.options.M
 			}
 		}
 	}
-	kernel.Softmax(w, l.m*l.groups, l.k, 1, l.z, l.p)
-	w.Run(l.parts(), (*sumTask)(l))
-	var sum float64
-	for _, s := range l.sums {
-		sum += s
+	kernel.Softmax(w, l.m*l.groups, l.k, 1, z, p)
+	if l.bounded {
+		z = nil
 	}
-	loss := sum / float64(l.normalizer())
+	loss := l.loss.Forward(w, p, z)
 	if l.diverse() {
 		loss += l.diversity.forward(w, l.Blobs[0].Data())
 	}
@@ -328,64 +309,19 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 
 // averageScores computes those of the averaged classifier, which are the average
 // of the scores.
-func (l *emSoftmaxLoss) averageScores(dst []float32) {
+func (l *emSoftmaxLoss) averageScores(z, y []float32) {
 	if l.groups == 1 {
-		copy(dst, l.z)
+		copy(y, z)
 		return
 	}
 	for i := range l.m {
-		z, row := l.z[i*l.groups*l.k:], dst[i*l.k:(i+1)*l.k]
-		copy(row, z)
+		item, row := z[i*l.groups*l.k:], y[i*l.k:(i+1)*l.k]
+		copy(row, item)
 		for v := 1; v < l.groups; v++ {
-			kernel.Axpy(nil, 1, z[v*l.k:(v+1)*l.k], row)
+			kernel.Axpy(nil, 1, item[v*l.k:(v+1)*l.k], row)
 		}
 	}
-	kernel.Scale(l.spec.Env.Workers, 1/float32(l.groups), dst, dst)
-}
-
-func (l *emSoftmaxLoss) normalizer() float32 { return l.norm.Normalizer(l.m, 1, l.valid) }
-
-func (l *emSoftmaxLoss) parts() int {
-	return (l.m*l.groups + placesPerPart - 1) / placesPerPart
-}
-
-// part returns the range of places that part i looks at.
-func (l *emSoftmaxLoss) part(i int) (lo, hi int) {
-	return i * placesPerPart, min((i+1)*placesPerPart, l.m*l.groups)
-}
-
-// sumTask sums the cross-entropy, one part of the places at a time.
-type sumTask emSoftmaxLoss
-
-func (t *sumTask) Do(_, i int) {
-	const least = 0x1p-126 // C's FLT_MIN
-	l := (*emSoftmaxLoss)(t)
-	var sum float64
-	lo, hi := l.part(i)
-	for place := lo; place < hi; place++ {
-		c := int(l.class[place/l.groups])
-		if c < 0 {
-			continue
-		}
-		p := float64(l.p[place*l.k+c])
-		if p < least && !l.bounded {
-			sum += crossEntropy(l.z[place*l.k:(place+1)*l.k], c)
-			continue
-		}
-		sum -= math.Log(max(p, least))
-	}
-	l.sums[i] = sum
-}
-
-// crossEntropy returns -log softmax(z)[c], for a probability that float32
-// cannot hold.
-func crossEntropy(z []float32, c int) float64 {
-	most := kernel.Max(nil, z)
-	var sum float64
-	for _, v := range z {
-		sum += math.Exp(float64(v) - float64(most))
-	}
-	return math.Log(sum) + float64(most) - float64(z[c])
+	kernel.Scale(l.spec.Env.Workers, 1/float32(l.groups), y, y)
 }
 
 // Backward computes the diff of the features and adds to that of the weights.
@@ -396,50 +332,29 @@ func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 	if !propagateDown[0] && !l.Needs(0) {
 		return nil
 	}
-	l.z, l.p = l.scores.MutableData(), l.prob.Data()
-	w, n, lossWeight := l.spec.Env.Workers, l.groups*l.k, top[0].Diff()[0]
-	l.scale = lossWeight / l.normalizer()
-	w.Run(l.parts(), (*diffTask)(l))
+	w, n, lossWeight, dz := l.spec.Env.Workers, l.groups*l.k, top[0].Diff()[0], l.scores.MutableData()
+	l.loss.Backward(w, lossWeight, l.prob.Data(), dz)
 	if propagateDown[0] {
-		kernel.Gemm(w, false, false, l.m, l.d, n, 1, l.z, n, l.weights(), l.d, 0, bottom[0].MutableDiff(), l.d)
+		kernel.Gemm(w, false, false, l.m, l.d, n, 1, dz, n, l.weights(), l.d, 0, bottom[0].MutableDiff(), l.d)
 	}
 	if l.Needs(0) {
-		l.backwardWeights(bottom[0].Data(), lossWeight)
+		l.backwardWeights(bottom[0].Data(), dz, lossWeight)
 	}
 	return nil
 }
 
-// diffTask turns the probabilities into the gradient of the scores,
-// scale·(p - [class is true]), one part of the places at a time.
-type diffTask emSoftmaxLoss
-
-func (t *diffTask) Do(_, i int) {
-	l := (*emSoftmaxLoss)(t)
-	lo, hi := l.part(i)
-	kernel.Scale(nil, l.scale, l.p[lo*l.k:hi*l.k], l.z[lo*l.k:hi*l.k])
-	for place := lo; place < hi; place++ {
-		if c := int(l.class[place/l.groups]); c >= 0 {
-			at := place*l.k + c
-			l.z[at] = (l.p[at] - 1) * l.scale // not z - scale, which would lose digits
-			continue
-		}
-		clear(l.z[place*l.k : (place+1)*l.k])
-	}
-}
-
-// backwardWeights adds to the gradient of the classifiers that of the
-// cross-entropy, whose gradient by the scores is in z, and that of the
-// diversity term.
-func (l *emSoftmaxLoss) backwardWeights(x []float32, lossWeight float32) {
+// backwardWeights adds to the gradient of the classifiers that of the cross-entropy,
+// whose gradient by the scores is dz, and that of the diversity term.
+func (l *emSoftmaxLoss) backwardWeights(x, dz []float32, lossWeight float32) {
 	w, n, dw := l.spec.Env.Workers, l.groups*l.k, l.Blobs[0].MutableDiff()
 	if l.average && l.options.V > 1 {
-		kernel.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), l.z, n, x, l.d, 0, l.mean, l.d)
+		kernel.Gemm(w, true, false, n, l.d, l.m, 1/float32(l.options.V), dz, n, x, l.d, 0, l.mean, l.d)
 		for v := range int(l.options.V) {
 			kernel.Axpy(w, 1, l.mean, dw[v*n*l.d:(v+1)*n*l.d])
 		}
 		return
 	}
-	kernel.Gemm(w, true, false, n, l.d, l.m, 1, l.z, n, x, l.d, 1, dw, l.d)
+	kernel.Gemm(w, true, false, n, l.d, l.m, 1, dz, n, x, l.d, 1, dw, l.d)
 	if l.diverse() {
 		l.diversity.backward(w, lossWeight, dw)
 	}

@@ -16,9 +16,6 @@ var (
 	kernels         = cuda.NewModule(ptx)
 	kernelMean      = kernels.Kernel("em_softmax_loss_mean")
 	kernelForward   = kernels.Kernel("em_softmax_loss_forward")
-	kernelBounded   = kernels.Kernel("em_softmax_loss_bounded")
-	kernelTop       = kernels.Kernel("em_softmax_loss_top")
-	kernelBackward  = kernels.Kernel("em_softmax_loss_backward")
 	kernelInverse   = kernels.Kernel("em_softmax_loss_inverse")
 	kernelCenter    = kernels.Kernel("em_softmax_loss_center")
 	kernelOthers    = kernels.Kernel("em_softmax_loss_others")
@@ -40,7 +37,7 @@ type onDevice struct {
 }
 
 // CheckDevice returns an error if a label was not that of a class.
-func (l *emSoftmaxLoss) CheckDevice() error { return l.labels.CheckDevice() }
+func (l *emSoftmaxLoss) CheckDevice() error { return l.loss.CheckDevice() }
 
 // weightsDevice returns the classifiers that x meets, (groups·k, d).
 func (l *emSoftmaxLoss) weightsDevice(d *cuda.Device) cuda.Ptr {
@@ -55,9 +52,9 @@ func (l *emSoftmaxLoss) weightsDevice(d *cuda.Device) cuda.Ptr {
 
 // ForwardDevice computes the loss and the scores.
 func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	class, valid := l.labels.ReadDevice(d, bottom[1])
+	class := l.loss.ReadDevice(d, bottom[1])
 	n := l.groups * l.k
-	z, p, terms := l.scores.MutableDeviceData(d), l.prob.MutableDeviceData(d), l.device.terms.MutableDeviceData(d)
+	z, p, loss := l.scores.MutableDeviceData(d), l.prob.MutableDeviceData(d), top[0].MutableDeviceData(d)
 	d.Gemm(false, true, l.m, n, l.d, 1, bottom[0].DeviceData(d), l.d, l.weightsDevice(d), l.d, 0, z, n)
 	var score cuda.Ptr
 	if len(top) == 2 {
@@ -65,7 +62,7 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 	}
 	if l.bounded {
 		d.Softmax(l.m, l.k, 1, z, p)
-		d.Launch(kernelBounded, cuda.Each(l.m), p, class, terms, l.k, l.m)
+		l.loss.ForwardDevice(d, p, loss)
 		if score != 0 {
 			d.Copy(l.m*l.k, z, score)
 		}
@@ -74,15 +71,13 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		if l.average {
 			margin = 0
 		}
+		terms := l.device.terms.MutableDeviceData(d)
 		d.Launch(kernelForward, cuda.Blocks((l.m+warps-1)/warps, 1, 1), z, class, margin, p, terms, score, l.groups, l.k, l.m)
+		l.loss.MeanDevice(d, l.m, terms, loss)
 	}
-	loss := top[0].MutableDeviceData(d)
-	d.ChannelSum(1, 1, l.m, terms, 0, loss)
-	var term cuda.Ptr
 	if l.diverse() {
-		term = l.diversity.forwardDevice(d, l.Blobs[0])
+		d.Axpy(1, l.diversity.scale, l.diversity.forwardDevice(d, l.Blobs[0]), loss)
 	}
-	d.Launch(kernelTop, cuda.Each(1), loss, l.norm.DeviceNormalizer(l.m, 1), valid, term, l.diversity.scale)
 	return nil
 }
 
@@ -95,10 +90,8 @@ func (l *emSoftmaxLoss) BackwardDevice(_ context.Context, d *cuda.Device, top []
 	if !propagateDown[0] && !l.Needs(0) {
 		return nil
 	}
-	class, valid := l.labels.OnDevice(d)
 	n, dloss, dz := l.groups*l.k, top[0].DeviceDiff(d), l.scores.MutableDeviceData(d)
-	d.Launch(kernelBackward, cuda.Each(l.m*n), l.prob.DeviceData(d), class, dloss, l.norm.DeviceNormalizer(l.m, 1), valid,
-		dz, l.k, n, l.m*n)
+	l.loss.BackwardDevice(d, l.prob.DeviceData(d), dloss, dz)
 	if propagateDown[0] {
 		d.Gemm(false, false, l.m, l.d, n, 1, dz, n, l.weightsDevice(d), l.d, 0, bottom[0].MutableDeviceDiff(d), l.d)
 	}
