@@ -6,7 +6,7 @@ import "github.com/gocaffe/gocaffe/blob"
 // and a ParamPropagator.
 type Weights struct {
 	Blobs   []*blob.Blob // filled by SetUp
-	skipped [4]bool
+	skipped [8]bool
 }
 
 // Params returns the blobs of weights.

@@ -1,0 +1,2 @@
+// Package recurrent has Caffe's layers for sequences: LSTM, RNN and LSTMUnit.
+package recurrent
