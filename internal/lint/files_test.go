@@ -1,11 +1,14 @@
 package lint
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,3 +66,22 @@ func TestDeviceFiles(t *testing.T) {
 		t.Errorf("found %d passes for GPUs, want at least 60", found)
 	}
 }
+
+// TestFileLength keeps files that people write below 400 lines, apart from tests.
+func TestFileLength(t *testing.T) {
+	goFiles(t, ".", func(path string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := bytes.Count(text, []byte("\n")); lines > 400 && !generated.Match(text) {
+			t.Errorf("%s has %d lines, want at most 400 about one subject", path, lines)
+		}
+	})
+}
+
+// generated matches the line by which Go's tools know generated files.
+var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
