@@ -1,6 +1,8 @@
 package layers
 
 import (
+	"fmt"
+
 	"github.com/gocaffe/gocaffe/blob"
 )
 
@@ -24,6 +26,15 @@ func (it Items) first(x *blob.Blob) (int, error) {
 		return 0, it.spec.ErrorAt(it.message+".axis", 0, err)
 	}
 	return axis, nil
+}
+
+// NoItems returns an error if n, the number of items of the first bottom, is 0. A
+// loss that is a mean over the items calls it from Reshape; in Caffe the mean is NaN.
+func (s *Spec) NoItems(n int, bottom *blob.Blob) error {
+	if n > 0 {
+		return nil
+	}
+	return s.ErrorAt("bottom", 0, fmt.Errorf("bottom has shape %v and so no items, over which %s takes a mean", bottom.Shape(), s.Param.GetType()))
 }
 
 // Size returns the number of elements of an item of x, for SetUp.

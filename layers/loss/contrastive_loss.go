@@ -81,6 +81,9 @@ func (l *contrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {
 		return err
 	}
+	if err := l.spec.NoItems(bottom[0].Num(), bottom[0]); err != nil {
+		return err
+	}
 	a, b, similar := bottom[0], bottom[1], bottom[2]
 	l.n, l.c = a.Dim(0), a.CountFrom(1)
 	for i, x := range bottom[:2] {

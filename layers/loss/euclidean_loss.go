@@ -58,6 +58,9 @@ func (l *euclideanLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {
 		return err
 	}
+	if err := l.spec.NoItems(bottom[0].Num(), bottom[0]); err != nil {
+		return err
+	}
 	if bottom[0].CountFrom(1) != bottom[1].CountFrom(1) {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want items of equal size",
 			bottom[0].Shape(), bottom[1].Shape()))

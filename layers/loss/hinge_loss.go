@@ -78,6 +78,9 @@ func (l *hingeLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {
 		return err
 	}
+	if err := l.spec.NoItems(bottom[0].Num(), bottom[0]); err != nil {
+		return err
+	}
 	return l.labels.Reshape(bottom[1], bottom[0].Dim(0), bottom[0].CountFrom(1), 1)
 }
 

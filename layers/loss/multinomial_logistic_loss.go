@@ -62,6 +62,9 @@ func (l *multinomialLogisticLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := reshape(l.spec, bottom, top); err != nil {
 		return err
 	}
+	if err := l.spec.NoItems(bottom[0].Num(), bottom[0]); err != nil {
+		return err
+	}
 	if err := l.labels.Reshape(bottom[1], bottom[0].Dim(0), bottom[0].CountFrom(1), 1); err != nil {
 		return err
 	}

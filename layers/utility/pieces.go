@@ -66,6 +66,9 @@ var (
 
 // join copies all pieces to the whole.
 func (p *pieces) join(a array, parts []*blob.Blob, whole *blob.Blob) {
+	if p.rows == 0 {
+		return
+	}
 	y, step := a.write(whole), whole.CountFrom(p.at)
 	for _, b := range parts {
 		width := b.CountFrom(p.at)
@@ -76,6 +79,9 @@ func (p *pieces) join(a array, parts []*blob.Blob, whole *blob.Blob) {
 
 // cut copies the whole to those pieces that are wanted; nil stands for all.
 func (p *pieces) cut(a array, whole *blob.Blob, wanted []bool, parts []*blob.Blob) {
+	if p.rows == 0 {
+		return
+	}
 	x, step := a.read(whole), whole.CountFrom(p.at)
 	for i, b := range parts {
 		width := b.CountFrom(p.at)

@@ -142,6 +142,9 @@ func (l *centerLoss) Reshape(bottom, top []*blob.Blob) error {
 	if l.m, err = l.items.Count(bottom[0], l.k); err != nil {
 		return err
 	}
+	if err := l.spec.NoItems(l.m, bottom[0]); err != nil {
+		return err
+	}
 	if err := l.labels.Reshape(bottom[1], l.m, l.n, 1); err != nil {
 		return err
 	}

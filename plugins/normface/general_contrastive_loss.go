@@ -162,6 +162,9 @@ func distances(s *layers.Spec, labels *layers.Labels, bottom, top []*blob.Blob) 
 		return 0, 0, s.Errorf("bottom", "bottom has shape %v, want items of distances to at least 2 classes", d.Shape())
 	}
 	m, k = d.Dim(0), d.CountFrom(1)
+	if err := s.NoItems(m, d); err != nil {
+		return 0, 0, err
+	}
 	if err := labels.Reshape(bottom[1], m, k, 1); err != nil {
 		return 0, 0, err
 	}

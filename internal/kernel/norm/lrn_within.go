@@ -31,6 +31,9 @@ func LRNWithinBackward(p *parallel.Pool, planes, h, w, size int, alpha, beta flo
 // average pooling. Its windows have the same size everywhere in the padded image,
 // so its gradient is the pooling itself.
 func runLRNWithin(p *parallel.Pool, loop *parallel.Loop[lrnWithinArgs], planes, h, w, size int, a lrnWithinArgs) {
+	if planes == 0 || h == 0 || w == 0 {
+		return
+	}
 	pad := (size - 1) / 2
 	a.windows = pool.Params{Planes: 1, H: h, W: w, OutH: h, OutW: w, KernelH: size, KernelW: size, PadH: pad, PadW: pad, StrideH: 1, StrideW: 1}
 	a.pool = p

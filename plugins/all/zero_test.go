@@ -1,0 +1,182 @@
+package all
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/reference"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/net"
+	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
+)
+
+// TestZeroSizes sets each axis of each bottom, and of all bottoms, to 0 in all cases
+// of the golden values, which have every layer type that has bottoms: when the net is
+// built, and later, when blobs are reshaped. There is an error, not a panic, or the
+// layer works and computes no NaN.
+func TestZeroSizes(t *testing.T) {
+	t.Run("host", func(t *testing.T) { zeroSizes(t, nil) })
+	t.Run("device", func(t *testing.T) { zeroSizes(t, cudatest.Device(t)) })
+}
+
+func zeroSizes(t *testing.T, device *cuda.Device) {
+	tried := make(map[string]bool)
+	for _, cases := range goldenCases(t) {
+		var texts []string
+		for _, pattern := range []string{"*/*/net.prototxt", "layers/*/*/net.prototxt"} {
+			names, err := fs.Glob(cases, pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, names...)
+		}
+		for _, name := range texts {
+			text, err := fs.ReadFile(cases, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			typ := path.Base(path.Dir(path.Dir(name)))
+			if layers.Lookup(typ) != nil && !(device != nil && tried[typ]) { // the fake device is slow
+				tried[typ] = zeroCase(t, device, path.Dir(name), text) || tried[typ]
+			}
+		}
+	}
+	for _, typ := range layers.Types() {
+		if info := layers.Lookup(typ); !tried[typ] && info.Bottoms.Max != 0 {
+			t.Errorf("no case has a layer of type %s", typ)
+		}
+	}
+}
+
+// goldenCases returns all sets of golden values of layers.
+func goldenCases(t *testing.T) []fs.FS {
+	t.Helper()
+	sets := []fs.FS{reference.GoldenFS(t, "layers")}
+	forks, err := filepath.Glob("../../internal/reference/testdata/golden-forks/*.zip")
+	if err != nil || len(forks) == 0 {
+		t.Fatalf("%d sets of forks, error %v", len(forks), err)
+	}
+	for _, file := range forks {
+		sets = append(sets, reference.ForksFS(t, strings.TrimSuffix(filepath.Base(file), ".zip")))
+	}
+	return sets
+}
+
+// zeroCase tries all axes of the inputs of a net, one by one and together. It reports
+// whether a pass worked with the shapes as they were.
+func zeroCase(t *testing.T, device *cuda.Device, name string, text []byte) bool {
+	t.Helper()
+	file, err := prototxt.ParseNet(name, text)
+	if err != nil {
+		return false // another fork's layer of that name
+	}
+	file.Param.ForceBackward = proto.Bool(true)
+	opts := net.Options{State: file.Param.GetState(), Device: device}
+	if n, err := net.New(file, opts); err != nil {
+		return false // it reads files
+	} else if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var inputs []*caffepb.LayerParameter
+	for _, l := range file.Param.GetLayer() {
+		if l.GetType() == "Input" {
+			inputs = append(inputs, l)
+		}
+	}
+	if len(inputs) == 0 {
+		return false
+	}
+	for which := range len(inputs) + 1 {
+		changed := inputs // all of them
+		if which < len(inputs) {
+			changed = inputs[which : which+1]
+		}
+		for axis := range len(changed[0].GetInputParam().GetShape()[0].GetDim()) {
+			what := fmt.Sprintf("%s: axis %d is 0 in %d bottoms from %s on", name, axis, len(changed), changed[0].GetTop()[0])
+			later, err := net.New(file, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			restore := setSizes(t, changed, axis, later)
+			n, err := net.New(file, opts)
+			restore()
+			pass(t, what+" after it was built", later)
+			if err != nil {
+				calm(t, what, err)
+				continue
+			}
+			pass(t, what, n)
+		}
+	}
+	return true
+}
+
+// setSizes sets an axis to 0, in the inputs' options and in their blobs of n. restore
+// restores the options.
+func setSizes(t *testing.T, inputs []*caffepb.LayerParameter, axis int, n *net.Net) (restore func()) {
+	t.Helper()
+	var undo []func()
+	for _, l := range inputs {
+		dim := l.GetInputParam().GetShape()[0].Dim
+		if axis >= len(dim) {
+			continue
+		}
+		was := dim[axis]
+		undo = append(undo, func() { dim[axis] = was })
+		dim[axis] = 0
+		shape := make([]int, len(dim))
+		for k, d := range dim {
+			shape[k] = int(d)
+		}
+		if err := n.Blob(l.GetTop()[0]).Reshape(shape...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+}
+
+// pass runs a net and closes it.
+func pass(t *testing.T, what string, n *net.Net) {
+	t.Helper()
+	defer n.Close()
+	loss, err := n.Forward(t.Context())
+	if err != nil {
+		calm(t, what, err)
+		return
+	}
+	if math.IsNaN(float64(loss)) {
+		t.Errorf("%s: the loss is NaN", what)
+	}
+	for _, l := range n.Layers() {
+		for _, top := range l.Tops {
+			for _, v := range top.Data() {
+				if v != v {
+					t.Errorf("%s: type %s computes NaN", what, l.Type)
+					return
+				}
+			}
+		}
+	}
+	calm(t, what, n.Backward(t.Context()))
+}
+
+// calm fails the test if a layer has panicked.
+func calm(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil && strings.Contains(err.Error(), "panic") {
+		t.Errorf("%s: %v", what, err)
+	}
+}
