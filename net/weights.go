@@ -181,8 +181,12 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 			if pos := l.positions.Of(l.source, "", 0); pos.IsValid() {
 				where = fmt.Sprintf(" (%v)", pos)
 			}
+			hint := ""
+			if countOf(blob.ProtoShape(w)) == l.Params[k].Count() {
+				hint = "; the counts agree, so `gocaffe weights FILE --to w.npz` and NumPy's reshape can make the one of the other"
+			}
 			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net%s %s;"+
-				" to learn the layer from scratch, rename it", k, protoShape(w), where, l.Params[k].ShapeString())
+				" to learn the layer from scratch, rename it%s", k, protoShape(w), where, l.Params[k].ShapeString(), hint)
 		}
 		// Reading the values into another blob finds damaged ones.
 		if err := new(blob.Blob).FromProto(w, true); err != nil {
@@ -190,6 +194,15 @@ func (l *Layer) fits(source *caffepb.LayerParameter) error {
 		}
 	}
 	return nil
+}
+
+// countOf returns the number of elements of a shape.
+func countOf(shape []int) int {
+	n := 1
+	for _, size := range shape {
+		n *= size
+	}
+	return n
 }
 
 // protoShape formats the shape of a blob in a file as Caffe's log does.

@@ -154,7 +154,9 @@ func (p *parser) nearest(field string, m protoreflect.MessageDescriptor) string 
 
 func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	hint := ""
-	if meant := p.nearest(p.str(t), s.m.Descriptor()); meant != "" {
+	if about, known := foreignFields[string(s.m.Descriptor().Name())+"."+p.str(t)]; known {
+		hint = ": " + about
+	} else if meant := p.nearest(p.str(t), s.m.Descriptor()); meant != "" {
 		hint = fmt.Sprintf(", did you mean %q?", meant)
 	} else if owner != nil {
 		hint = fmt.Sprintf(", %s has one", owner.m.Descriptor().Name())
