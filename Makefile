@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx check-generated fuzz soak endure bench bench-history bench-compare bench-peers results-mnist release clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak endure bench bench-history bench-compare bench-peers results-mnist release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -114,6 +114,11 @@ ptx: ## compile every CUDA kernel (.cu) to .ptx.gz beside it
 		sed 's/\[\[\.Package\]\]/pkgname/g' $$f | $(PTX) --cuda-gpu-arch=sm_70 -o - - | \
 			sed 's/\[pkgname/[[ "[" ]]pkgname/g; s/pkgname/[[.Package]]/g' >$${f%.cu.tmpl}.ptx.tmpl || exit 1; \
 	done
+
+ptxas: ## assemble every kernel for each kind of GPU, write docs/gpu.md's table; compare with NVIDIA's libraries
+	sh tools/ptxas/fetch.sh bin/nvidia
+	$(GO) run -C tools ./ptxas
+	GOCAFFE_NVIDIA=$(CURDIR)/bin/nvidia $(GO) test -count=1 -v -run '^TestSymbols' ./cuda/driver ./cuda/lib
 
 fuzz: ## each fuzz target for FUZZ (60s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \

@@ -42,6 +42,7 @@ var allowed = []struct {
 	{"internal/kernel/norm", "internal/kernel/cpu internal/kernel/pool internal/kernel/vec parallel"},
 	{"kernel", "internal/kernel/... parallel"},
 	{"internal/leak", ""},
+	{"internal/nvidia", ""},
 	{"cuda/cudatest", "cuda cuda/driver cuda/lib internal/dynlib"},
 	{"cuda/cudatest/fakecuda", "cuda/cudatest"},
 	{"internal/protofile", "internal/near"},
