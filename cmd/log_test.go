@@ -1,0 +1,139 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/reference"
+)
+
+// logFolder makes a folder with the net, the solver and the database of the
+// logs that Caffe has written, and works in it.
+func logFolder(t *testing.T) (golden string) {
+	t.Helper()
+	golden = reference.Golden(t, "formats")
+	golden, err := filepath.Abs(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyFiles(t, filepath.Join(golden, "logs"), dir, "net.prototxt", "solver.prototxt", "small_iter_100.caffemodel", "small_iter_100.solverstate")
+	copyFiles(t, golden, dir, "idx_lmdb/data.mdb")
+	t.Chdir(dir)
+	return filepath.Join(golden, "logs")
+}
+
+// masked returns a log without times, values and the lines whose place is up
+// to the scheduler: what is left must be Caffe's to the letter.
+func masked(log string) []string {
+	log = waiting.ReplaceAllString(log, "")
+	log = prefix.ReplaceAllString(log, "$1 ")
+	var lines []string
+	for line := range strings.Lines(log) {
+		line = strings.TrimSuffix(line, "\n")
+		place, text, ok := strings.Cut(line, "] ")
+		if !ok {
+			lines = append(lines, line) // a line of a net or solver
+			continue
+		}
+		switch {
+		case strings.Contains(place, "solver.cpp:"), strings.Contains(place, "caffe.cpp:3"), strings.Contains(place, "caffe.cpp:4"):
+			text = number.ReplaceAllString(text, "N")
+			text = strings.ReplaceAll(text, " (* N = N loss)", "") // shown for a loss only, which the names tell
+		}
+		lines = append(lines, place+"] "+text)
+	}
+	return lines
+}
+
+// sameLog compares a log with Caffe's.
+func sameLog(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := masked(got), masked(want)
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("line %d of the log (times and values masked) is\n\t%s\nCaffe's is\n\t%s", i+1, g[i], w[i])
+		}
+	}
+	if len(g) != len(w) {
+		t.Fatalf("the log has %d lines, Caffe's has %d; the first more is\n\t%s", len(g), len(w), append(g, w...)[min(len(g), len(w))])
+	}
+}
+
+// TestLogs runs train, train --snapshot, test and time as Caffe was run for
+// the golden logs.
+func TestLogs(t *testing.T) {
+	golden := logFolder(t)
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(golden, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	_, log := mustRun(t, "train", "-solver", "solver.prototxt")
+	sameLog(t, log, read("train.log"))
+	_, log = mustRun(t, "train", "--solver=solver.prototxt", "--snapshot=small_iter_40.solverstate")
+	sameLog(t, log, read("resume.log"))
+	_, log = mustRun(t, "test", "-model", "net.prototxt", "-weights", "small_iter_100.caffemodel", "-iterations", "4")
+	sameLog(t, log, read("test.log"))
+	_, log = mustRun(t, "-iterations=5", "time", "-model=net.prototxt")
+	sameLog(t, log, read("time.log"))
+}
+
+// TestScores compares every number of caffe test with Caffe's, for Caffe's own
+// weights.
+func TestScores(t *testing.T) {
+	golden := logFolder(t)
+	want, err := os.ReadFile(filepath.Join(golden, "test.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, log := mustRun(t, "test", "-model", "net.prototxt", "-weights", "small_iter_100.caffemodel", "-iterations", "4")
+	scores := regexp.MustCompile(`\] ((?:Batch \d+, )?(?:accuracy|loss) = |Loss: )(\S+)`)
+	g, w := scores.FindAllStringSubmatch(log, -1), scores.FindAllStringSubmatch(string(want), -1)
+	if len(g) != len(w) || len(g) == 0 {
+		t.Fatalf("%d scores, Caffe has %d", len(g), len(w))
+	}
+	for i := range g {
+		var got, want float64
+		fmt.Sscan(g[i][2], &got)
+		fmt.Sscan(w[i][2], &want)
+		// Losses of 4e-5 are 1 minus a probability that float32 resolves to 6e-8.
+		if diff := got - want; g[i][1] != w[i][1] || diff > 2e-7 || diff < -2e-7 {
+			t.Errorf("%s%s, Caffe has %s%s", g[i][1], g[i][2], w[i][1], w[i][2])
+		}
+	}
+}
+
+// parseLog is what Caffe's tools/extra/parse_log.py looks for in a log.
+var parseLog = []*regexp.Regexp{
+	regexp.MustCompile(`Iteration (\d+)`),
+	regexp.MustCompile(`Train net output #(\d+): (\S+) = ([\.\deE+-]+)`),
+	regexp.MustCompile(`Test net output #(\d+): (\S+) = ([\.\deE+-]+)`),
+	regexp.MustCompile(`lr = ([-+]?[0-9]*\.?[0-9]+([eE]?[-+]?[0-9]+)?)`),
+}
+
+// TestParseLog holds that Caffe's scripts find as much in our log as in
+// Caffe's.
+func TestParseLog(t *testing.T) {
+	golden := logFolder(t)
+	want, err := os.ReadFile(filepath.Join(golden, "train.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, log := mustRun(t, "train", "-solver", "solver.prototxt")
+	for _, re := range parseLog {
+		if g, w := len(re.FindAllString(log, -1)), len(re.FindAllString(string(want), -1)); g != w || g == 0 {
+			t.Errorf("%v matches %d times, in Caffe's log %d times", re, g, w)
+		}
+	}
+	line := regexp.MustCompile(`(?m)^.*Iteration 10, lr = .*$`).FindString(log)
+	if fields := strings.Fields(line); len(fields) < 9 || fields[8] != "0.0465506" {
+		t.Errorf("awk's $9 of %q is not the learning rate, 0.0465506, which parse_log.sh prints", line)
+	}
+}
