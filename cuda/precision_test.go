@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/cuda/lib"
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
@@ -27,9 +28,11 @@ func rounded(p cuda.Precision, x []float32) []float32 {
 	return y
 }
 
-// TestPrecision compares products in TF32 and BF16, of all transposes, with the host's
-// products of the rounded factors; and GemmFP32 with that of the factors as they are.
+// TestPrecision compares the products of gocaffe's kernels in TF32 and BF16, of all
+// transposes, with the host's products of the rounded factors; and GemmFP32 with
+// that of the factors as they are. cuBLAS does not promise how it rounds.
 func TestPrecision(t *testing.T) {
+	t.Setenv(lib.EnvBLAS, "none")
 	d := cudatest.Device(t)
 	if major, _ := d.Capability(); major < 8 {
 		t.Skip("SKIPPED: the GPU has no tensor cores for TF32")
@@ -65,16 +68,26 @@ func TestPrecision(t *testing.T) {
 	}
 }
 
-// TestPrecisionBLAS multiplies in TF32 and BF16 with the fake's cuBLAS, and checks
-// that the results are as far from those of float32 as the rounding of factors
-// explains, and no nearer than if there were none.
+// TestPrecisionBLAS multiplies in TF32 and BF16 with cuBLAS, and checks that the
+// results are no further from those of float32 than the rounding of factors
+// explains: TF32 and BF16 allow cuBLAS to round, and do not demand it. The fake's
+// does round, which shows that it was asked to.
 func TestPrecisionBLAS(t *testing.T) {
-	cudatest.Fake(t).UseLibraries()
-	d, err := cuda.Open(0)
+	number, real := cudatest.Number(t)
+	if !real {
+		cudatest.Fake(t).UseLibraries()
+	}
+	d, err := cuda.Open(number)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	if _, _, err := d.BLAS(); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	if major, _ := d.Capability(); major < 8 {
+		t.Skip("SKIPPED: the GPU has no tensor cores for TF32")
+	}
 	const m, n, k = 20, 30, 40
 	a, b, c := random(t, 1, m*k), random(t, 2, k*n), random(t, 3, m*n)
 	want := make([]float32, m*n)
@@ -89,9 +102,11 @@ func TestPrecisionBLAS(t *testing.T) {
 			far, scale = max(far, math.Abs(float64(c.Data()[i]-w))), max(scale, math.Abs(float64(w)))
 		}
 		unit := map[cuda.Precision]float64{cuda.TF32: 1. / 1024, cuda.BF16: 1. / 128}[p]
-		if far > unit*scale || far < unit*scale/100 {
+		if far > unit*scale || !real && far < unit*scale/100 {
 			t.Errorf("%v: the products are %g of the largest from those of float32, want about %g", p, far/scale, unit/4)
 		}
+		d.GemmFP32(false, false, m, n, k, 1, a.DeviceData(d), k, b.DeviceData(d), n, 0, c.MutableDeviceData(d), n)
+		near(t, fmt.Sprint(p, " FP32"), c.Data(), want, 1e-5)
 		check(t, d)
 	}
 }

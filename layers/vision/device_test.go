@@ -7,14 +7,30 @@ import (
 
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/cuda/lib"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestDevice compares the passes on a GPU with those on the host, in sizes beyond
-// those of the golden cases: several tiles, sums in parts, odd geometries.
+// TestDevice compares the passes of gocaffe's kernels with those on the host, in
+// sizes beyond those of the golden cases: several tiles, sums in parts, odd
+// geometries.
 func TestDevice(t *testing.T) {
+	t.Setenv(lib.EnvDNN, "none")
+	testDevice(t, 1e-5)
+}
+
+// TestDeviceDNN is TestDevice with the cuDNN of a machine with a GPU, whose
+// algorithms, Winograd's and others, round more. TestConvolutionDNN has the fake's.
+func TestDeviceDNN(t *testing.T) {
+	if _, real := cudatest.Number(t); !real {
+		t.Skipf("SKIPPED: %s names no GPU", cudatest.Variable)
+	}
+	testDevice(t, 1e-3)
+}
+
+func testDevice(t *testing.T, tolerance float64) {
 	d := cudatest.Device(t)
 	for _, tt := range []struct {
 		shape []int
@@ -37,7 +53,7 @@ func TestDevice(t *testing.T) {
 		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_h: 1 pad_w: 2 }`},
 		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { global_pooling: true pool: AVE }`},
 	} {
-		layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" `+tt.text+` }`, layertest.Gaussian(1, tt.shape...))
+		layertest.CheckDevice(t, d, tolerance, `layer { bottom: "x" top: "y" `+tt.text+` }`, layertest.Gaussian(1, tt.shape...))
 	}
 }
 
