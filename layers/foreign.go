@@ -72,7 +72,6 @@ var foreign = map[string]string{
 	"Reduction":             caffesOwn,
 	"SPP":                   caffesOwn,
 	"Tile":                  caffesOwn,
-	"WindowData":            caffesOwn,
 }
 
 // caffesOwn marks the types of BVLC Caffe.

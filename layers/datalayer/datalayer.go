@@ -1,5 +1,5 @@
 // Package datalayer implements Caffe's data layers, which have no bottoms and no
-// gradient: Data, ImageData, MemoryData, DummyData and Input.
+// gradient: Data, ImageData, WindowData, MemoryData, DummyData and Input.
 package datalayer
 
 import (
