@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak endure bench bench-history bench-compare bench-peers results-mnist release clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results-mnist release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -130,11 +130,13 @@ fuzz: ## each fuzz target for FUZZ (60s)
 
 # The reliability campaign: docs/reliability.md. What SEED draws fails again with the same SEED.
 SEED       ?= 1
-COUNT      ?= 10000
 CAMPAIGN   := $(GO) test ./internal/campaign -count 1 -timeout 0 -v
 
 soak: ## kill train, convert, deploy and others with SIGKILL, ROUNDS (1000) times each; then check what is left
 	$(CAMPAIGN) -run '^TestKill$$' -args -seed $(SEED) -rounds $(or $(ROUNDS),1000)
+
+mutate: ## run the program on COUNT (10000) damaged files and command lines of all kinds; ONLY=KIND/NUMBER shows one
+	$(CAMPAIGN) -run '^TestMutants$$' -args -seed $(SEED) -mutants $(or $(COUNT),10000) -only '$(ONLY)'
 
 endure: ## train a tiny net for LENGTH iterations (200000, a day's): memory and files stay flat; SEQUENCES (1000) of pieces that agree
 	$(CAMPAIGN) -run '^Test(Metamorphic|Endurance)$$' -args -seed $(SEED) -sequences $(or $(SEQUENCES),1000) -iterations $(or $(LENGTH),200000)

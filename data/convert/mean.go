@@ -33,23 +33,23 @@ func ComputeMean(ctx context.Context, source data.Source, progress func(done, to
 			return nil, err
 		}
 		if err := d.Unmarshal(value); err != nil {
-			return nil, fmt.Errorf("record %d, key %q: %w", i, key, err)
+			return nil, fmt.Errorf("record %d, key %.60q: %w", i, key, err)
 		}
 		if d.Encoded {
 			if err := img.Decode(d.Data, data.Native); err != nil {
-				return nil, fmt.Errorf("record %d, key %q: %w", i, key, err)
+				return nil, fmt.Errorf("record %d, key %.60q: %w", i, key, err)
 			}
 			d.Channels, d.Height, d.Width, d.Data = img.Channels, img.Height, img.Width, img.Planar()
 		}
 		if err := d.Check(); err != nil {
-			return nil, fmt.Errorf("record %d, key %q: %w", i, key, err)
+			return nil, fmt.Errorf("record %d, key %.60q: %w", i, key, err)
 		}
 		this := [3]int{d.Channels, d.Height, d.Width}
 		if i == 0 {
 			shape = this
 			sum = make([]float32, this[0]*this[1]*this[2])
 		} else if this != shape {
-			return nil, fmt.Errorf("record %d, key %q: the image is %d x %d x %d (channels x height x width), the first %d x %d x %d: a mean needs images of one size",
+			return nil, fmt.Errorf("record %d, key %.60q: the image is %d x %d x %d (channels x height x width), the first %d x %d x %d: a mean needs images of one size",
 				i, key, this[0], this[1], this[2], shape[0], shape[1], shape[2])
 		}
 		if len(d.Data) > 0 {

@@ -290,17 +290,17 @@ func (db *DB) record(p page, i int, scratch *[]byte) (key, value []byte, err err
 	switch flags := le.Uint16(header[nodeFlagsAt:]); flags {
 	case 0:
 		if size > uint64(len(rest)) {
-			return nil, nil, db.errorf("key %q has a value of %d bytes, which does not fit its page %d", key, size, p.number())
+			return nil, nil, db.errorf("key %.60q has a value of %d bytes, which does not fit its page %d", key, size, p.number())
 		}
 		return key, rest[:size:size], nil
 	case nodeBig:
 		if len(rest) < 8 {
-			return nil, nil, db.errorf("key %q has no room for a page number on page %d", key, p.number())
+			return nil, nil, db.errorf("key %.60q has no room for a page number on page %d", key, p.number())
 		}
 		value, err := db.overflow(key, le.Uint64(rest), size, scratch)
 		return key, value, err
 	default:
-		return nil, nil, fmt.Errorf("%s: key %q has the LMDB node flags %#x (a named database or several values), which are not supported", db.path, key, flags)
+		return nil, nil, fmt.Errorf("%s: key %.60q has the LMDB node flags %#x (a named database or several values), which are not supported", db.path, key, flags)
 	}
 }
 
@@ -311,7 +311,7 @@ func (db *DB) overflow(key []byte, n, size uint64, scratch *[]byte) ([]byte, err
 		start = n * uint64(db.pageSize)
 	}
 	if start+headerSize+size > uint64(db.size) || int64(int(size)) != int64(size) {
-		return nil, db.errorf("key %q has a value of %d bytes from page %d on, the file has %d bytes: is it cut short?", key, size, n, db.size)
+		return nil, db.errorf("key %.60q has a value of %d bytes from page %d on, the file has %d bytes: is it cut short?", key, size, n, db.size)
 	}
 	run, err := db.read(int64(start), headerSize+int(size), scratch, db.pageSize)
 	if err != nil {
@@ -319,7 +319,7 @@ func (db *DB) overflow(key []byte, n, size uint64, scratch *[]byte) ([]byte, err
 	}
 	if le.Uint64(run[pageNumberAt:]) != n || le.Uint16(run[pageFlagsAt:])&pageKind != pageOverflow ||
 		uint64(le.Uint32(run[pageCountAt:]))*uint64(db.pageSize) < headerSize+size {
-		return nil, db.errorf("page %d does not hold the %d bytes of key %q", n, size, key)
+		return nil, db.errorf("page %d does not hold the %d bytes of key %.60q", n, size, key)
 	}
 	return run[headerSize:], nil
 }

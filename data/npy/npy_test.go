@@ -200,6 +200,8 @@ func TestReadFileRefuses(t *testing.T) {
 	good := archive(t, []Array{counting(2, 3)})
 	damaged := bytes.Clone(good)
 	damaged[bytes.Index(damaged, []byte("\n"))+4] ^= 1 // in an element
+	renamed := bytes.Clone(good)                       // in the directory, which has no checksum
+	renamed[bytes.LastIndex(good, []byte("a/0.0.npy"))] = 'b'
 	var longer bytes.Buffer
 	w := zip.NewWriter(&longer)
 	entry, err := w.Create("x.npy")
@@ -220,6 +222,7 @@ func TestReadFileRefuses(t *testing.T) {
 		"text":    {[]byte("text"), "text: not a .npz file or a damaged one: zip: not a valid zip file"},
 		"short":   {good[:len(good)-10], "short: not a .npz file or a damaged one: zip: not a valid zip file"},
 		"damaged": {damaged, `damaged: array "a/0.0": zip: checksum error`},
+		"renamed": {renamed, `renamed: array "b/0.0": npy: the directory of the .npz file names the array and its own header does not: the file is damaged`},
 		"other":   {bytes.ReplaceAll(good, []byte("a/0.0.npy"), []byte("a/0.0.txt")), `other: entry "a/0.0.txt" is not a .npy file`},
 	} {
 		path := filepath.Join(dir, name)

@@ -3,9 +3,12 @@ package npy
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -58,12 +61,12 @@ type Named struct {
 // ReadFile reads the arrays of a .npz file, in the order of the file, as Read
 // reads one.
 func ReadFile(path string) ([]Named, error) {
-	f, size, err := readfile.Open(path)
+	file, size, err := readfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	archive, err := zip.NewReader(f, size)
+	defer file.Close()
+	archive, err := zip.NewReader(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: not a .npz file or a damaged one: %w", path, err)
 	}
@@ -74,6 +77,9 @@ func ReadFile(path string) ([]Named, error) {
 			return nil, fmt.Errorf("%s: entry %q is not a .npy file", path, f.Name)
 		}
 		a, err := readEntry(f)
+		if err == nil {
+			err = checkName(file, f)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
 		}
@@ -99,4 +105,38 @@ func readEntry(f *zip.File) (Array, error) {
 		err = errors.New("npy: there is more than the array")
 	}
 	return a, err
+}
+
+// Sizes and places in the header that stands before an entry of a zip file, from
+// APPNOTE.TXT of PKWARE, 4.3.7.
+const (
+	entryHeaderSize  = 30
+	entryNameSizeAt  = 26
+	entryExtraSizeAt = 28
+	entrySignature   = "PK\x03\x04"
+)
+
+// checkName checks that an entry's own header has the name that the directory at
+// the end of the file gives it: checksums are of the arrays and not of their
+// names. As Python's zipfile, and so NumPy, does.
+func checkName(file io.ReaderAt, f *zip.File) error {
+	data, err := f.DataOffset()
+	if err != nil {
+		return err
+	}
+	// The header ends with the name and an extra field of unknown size.
+	size := min(data, int64(entryHeaderSize+len(f.Name)+math.MaxUint16))
+	b := make([]byte, size)
+	if _, err := file.ReadAt(b, data-size); err != nil {
+		return err
+	}
+	for at := len(b) - entryHeaderSize - len(f.Name); at >= 0; at-- {
+		if h := b[at:]; bytes.HasPrefix(h, []byte(entrySignature)) &&
+			int(binary.LittleEndian.Uint16(h[entryNameSizeAt:])) == len(f.Name) &&
+			entryHeaderSize+len(f.Name)+int(binary.LittleEndian.Uint16(h[entryExtraSizeAt:])) == len(h) &&
+			string(h[entryHeaderSize:][:len(f.Name)]) == f.Name {
+			return nil
+		}
+	}
+	return errors.New("npy: the directory of the .npz file names the array and its own header does not: the file is damaged")
 }

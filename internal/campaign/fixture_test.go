@@ -10,8 +10,10 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -156,7 +158,7 @@ func imageFixture(t testing.TB, dir string, n int) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, "images", name), b.Bytes())
-		fmt.Fprintf(&list, "%s %d\n", name, i%3)
+		fmt.Fprintf(&list, "%s %d\n", name, i%2)
 	}
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
@@ -198,4 +200,44 @@ func gzipped(t testing.TB, data []byte) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// cifarFixture makes a folder of the shape of CIFAR-10's, with n images a file.
+func cifarFixture(t testing.TB, dir string, n int) {
+	r := random("cifar", 0)
+	var tarred bytes.Buffer
+	zipped := gzip.NewWriter(&tarred)
+	archive := tar.NewWriter(zipped)
+	for _, name := range strings.Fields("data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5 test_batch") {
+		var b []byte
+		for i := range n {
+			b = append(append(b, byte(i%10)), pixels(r, i%2, 3*32*32)...)
+		}
+		write(t, filepath.Join(dir, "cifar", name+".bin"), b)
+		err := archive.WriteHeader(&tar.Header{Name: "cifar-10-batches-bin/" + name + ".bin", Mode: 0o644, Size: int64(len(b))})
+		if err == nil {
+			_, err = archive.Write(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zipped.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "cifartar", "cifar-10-binary.tar.gz"), tarred.Bytes())
+}
+
+func gunzipped(t testing.TB, data []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		data, err = io.ReadAll(r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -30,6 +30,8 @@ import (
 var (
 	seed       = flag.Uint64("seed", 1, "what all random choices are drawn from")
 	rounds     = flag.Int("rounds", 12, "how often TestKill kills each program")
+	mutants    = flag.Int("mutants", 600, "how many TestMutants makes")
+	only       = flag.String("only", "", "the one mutant for TestMutants to make and show: KIND/NUMBER")
 	sequences  = flag.Int("sequences", 8, "number of TestMetamorphic's sequences")
 	iterations = flag.Int("iterations", 5000, "length of TestEndurance's run")
 )
@@ -44,6 +46,12 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "gocaffe":
 		gocaffecmd.Main()
+	case "worker":
+		if err := work(os.Stdin, os.NewFile(3, "results")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

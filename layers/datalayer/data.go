@@ -146,7 +146,7 @@ func (r *records) Name(i int) string {
 	if err != nil {
 		return fmt.Sprintf("record %d", i)
 	}
-	return fmt.Sprintf("record %d, key %q", i, key)
+	return fmt.Sprintf("record %d, key %.60q", i, key)
 }
 
 func (r *records) NewReader() feed.Reader { return &recordReader{records: r} }

@@ -1,0 +1,258 @@
+package campaign
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	patience   = 30 * time.Second // for one mutant
+	allowance  = 64 << 20         // bytes that a mutant may allocate, in sum, beyond what the original does
+	longest    = 1000             // bytes of a line that is printed as a message
+	batch      = 50               // mutants that a worker gets at a time
+	manyFaults = 40
+)
+
+// A fault is a mutant that was not borne.
+type fault struct {
+	kind   string
+	number int
+	what   string
+	output string
+}
+
+// A score counts what came of the mutants of a kind.
+type score struct{ made, skipped, refused, same, other int }
+
+// TestMutants changes the files and command lines of all kinds, -mutants in all,
+// and runs the program on each, in processes with a limit of memory and of time.
+// A mutant must be refused with a message, of lines that can be read, or accepted; if it is accepted with
+// another result than the original's, the format must have nothing to check it
+// by. No mutant may end in a panic, in a signal or after too long, allocate
+// more than allowance, or leave a goroutine or a file open.
+func TestMutants(t *testing.T) {
+	t.Logf("-seed %d -mutants %d", *seed, *mutants)
+	base := t.TempDir()
+	mutantFixture(t, base)
+	if *only != "" {
+		showMutant(t, base)
+		return
+	}
+	c := campaign{base: base, scores: make([]score, len(kinds))}
+	tasks := make(chan [2]int) // kind, first number
+	var workers sync.WaitGroup
+	for i := range runtime.GOMAXPROCS(0) {
+		dir := filepath.Join(t.TempDir(), strconv.Itoa(i))
+		if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+			t.Fatal(err)
+		}
+		workers.Go(func() {
+			w := &worker{dir: dir}
+			defer w.stop()
+			for task := range tasks {
+				c.batch(w, task[0], task[1], min(task[1]+batch, c.share(task[0])))
+			}
+		})
+	}
+	for first := 0; first < c.share(0); first += batch {
+		for k := range kinds {
+			if first < c.share(k) {
+				tasks <- [2]int{k, first}
+			}
+		}
+	}
+	close(tasks)
+	workers.Wait()
+	c.report(t)
+}
+
+// A campaign is the state of TestMutants.
+type campaign struct {
+	base string
+
+	mu     sync.Mutex
+	scores []score
+	faults []fault
+}
+
+// share returns how many of the mutants are of a kind.
+func (c *campaign) share(k int) int { return (*mutants + len(kinds) - 1 - k) / len(kinds) }
+
+// batch tries the mutants of a kind from one number to another.
+func (c *campaign) batch(w *worker, k, from, to int) {
+	original, what := w.ask(k, -1)
+	if again, more := w.ask(k, -1); what == "" && more == "" && (original.Code != 0 || original.Outcome != again.Outcome) {
+		what = fmt.Sprintf("the original: exit code %d, twice the same: %v", original.Code, original.Outcome == again.Outcome)
+	} else {
+		what += more
+	}
+	if what != "" {
+		c.add(fault{kinds[k].name, -1, what, original.Output})
+		return
+	}
+	var s score
+	for n := from; n < to; n++ {
+		r, what := w.ask(k, n)
+		s.made++
+		switch {
+		case what != "":
+		case r.Skipped:
+			s.skipped++
+		case strings.Contains(r.Output, "panic"):
+			what = "panic"
+		case r.Allocated > original.Allocated+allowance:
+			what = fmt.Sprintf("%d MB allocated, %d by the original", r.Allocated>>20, original.Allocated>>20)
+		case r.Leaked != "":
+			what = "left open: " + r.Leaked
+		case r.Longest > longest:
+			what = fmt.Sprintf("a line of %d bytes", r.Longest)
+		case r.Code != 0 && !strings.Contains(r.Output, "gocaffe: "):
+			what = "refused without a message"
+		case r.Code != 0:
+			s.refused++
+		case r.Outcome == original.Outcome:
+			s.same++
+		case kinds[k].checked:
+			what = "accepted with another result, although the format has a sum"
+		default:
+			s.other++
+		}
+		if what != "" {
+			c.add(fault{kinds[k].name, n, what, r.Output})
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := &c.scores[k]
+	*sum = score{sum.made + s.made, sum.skipped + s.skipped, sum.refused + s.refused, sum.same + s.same, sum.other + s.other}
+}
+
+func (c *campaign) add(f fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults = append(c.faults, f)
+}
+
+// report writes the table for docs/reliability.md, and the faults.
+func (c *campaign) report(t *testing.T) {
+	var b strings.Builder
+	var sum score
+	row := func(name string, s score) {
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d |\n", name, s.made, s.skipped, s.refused, s.same, s.other)
+	}
+	for k, s := range c.scores {
+		row(kinds[k].name, s)
+		sum = score{sum.made + s.made, sum.skipped + s.skipped, sum.refused + s.refused, sum.same + s.same, sum.other + s.other}
+	}
+	row("all", sum)
+	t.Logf("%d faults\n| kind | mutants | not run | refused | same result | another result |\n| --- | --- | --- | --- | --- | --- |\n%s", len(c.faults), &b)
+	for _, f := range c.faults[:min(len(c.faults), manyFaults)] {
+		t.Errorf("-seed %d -only '%s/%d': %s\n%s", *seed, f.kind, f.number, f.what, f.output)
+	}
+	if tried := sum.made - sum.skipped; len(c.faults) == 0 && (sum.refused < tried/10 || sum.refused > tried*95/100) {
+		t.Errorf("%d of %d mutants were refused, want some of both", sum.refused, tried)
+	}
+}
+
+// showMutant tries one mutant and writes it, and what came of it.
+func showMutant(t *testing.T, base string) {
+	i := strings.LastIndexByte(*only, '/')
+	number, err := strconv.Atoi((*only)[i+1:])
+	for k, kind := range kinds {
+		if err != nil || i < 0 || kind.name != (*only)[:i] {
+			continue
+		}
+		original, err := tree(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(os.TempDir(), "mutant")
+		write(t, path, kind.mutant(number, original))
+		w := &worker{dir: base}
+		defer w.stop()
+		was, _ := w.ask(k, -1)
+		r, what := w.ask(k, number)
+		t.Logf("mutant of %s in %s: %s%+v\nthe original: %+v", kind.file, path, what, r, was)
+		return
+	}
+	t.Fatalf("-only %s: want KIND/NUMBER", *only)
+}
+
+// A worker is a process that tries mutants. After one that ends it, another is
+// started.
+type worker struct {
+	dir     string
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	results *json.Decoder
+	pipe    *os.File
+	stderr  bytes.Buffer
+}
+
+func (w *worker) start() error {
+	r, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	w.stderr.Reset()
+	w.pipe, w.results = r, json.NewDecoder(r)
+	w.cmd = exec.Command(os.Args[0])
+	w.cmd.Dir, w.cmd.Stderr, w.cmd.ExtraFiles = w.dir, &w.stderr, []*os.File{out}
+	w.cmd.Env = append(os.Environ(), roleEnv+"=worker")
+	if w.stdin, err = w.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	return w.cmd.Start()
+}
+
+// stop ends the process, if there is one.
+func (w *worker) stop() error {
+	if w.cmd == nil {
+		return nil
+	}
+	w.stdin.Close()
+	err := w.cmd.Wait()
+	w.pipe.Close()
+	w.cmd = nil
+	return err
+}
+
+// ask lets the process try a mutant. If the process does not bear it, ask
+// returns how it ended.
+func (w *worker) ask(k, number int) (r result, what string) {
+	if w.cmd == nil {
+		if err := w.start(); err != nil {
+			return r, err.Error()
+		}
+	}
+	process, late := w.cmd.Process, false
+	timer := time.AfterFunc(patience, func() {
+		late = true
+		process.Kill()
+	})
+	err := json.NewEncoder(w.stdin).Encode(request{*seed, k, number})
+	if err == nil {
+		err = w.results.Decode(&r)
+	}
+	stopped := timer.Stop()
+	if err == nil {
+		return r, ""
+	}
+	end := w.stop()
+	if !stopped && late {
+		return r, fmt.Sprintf("no end after %v", patience)
+	}
+	return r, fmt.Sprintf("the process ended: %v\n%.4000s", end, &w.stderr)
+}

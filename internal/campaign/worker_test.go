@@ -1,0 +1,190 @@
+package campaign
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	gocaffecmd "github.com/gocaffe/gocaffe/cmd"
+)
+
+// processLimit is the memory of a worker's process, in bytes.
+const processLimit = 2 << 30
+
+// A request asks a worker for a mutant of a kind; number -1 is the original.
+type request struct {
+	Seed         uint64
+	Kind, Number int
+}
+
+// A result is what came of it.
+type result struct {
+	Skipped   bool
+	Code      int
+	Outcome   string // sum of all that was printed and written
+	Allocated int64  // bytes, in sum
+	Output    string // the ends of what was printed
+	Longest   int    // bytes, of the lines of the log and of errors
+	Leaked    string // goroutines and files that stayed
+}
+
+// work tries mutants in the working folder, which is a fixture.
+func work(in io.Reader, out io.Writer) error {
+	if err := limitMemory(processLimit); err != nil {
+		return err
+	}
+	original, err := tree(".")
+	if err != nil {
+		return err
+	}
+	// The goroutine of signals starts with the first command that wants them, and
+	// stays.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	signal.Stop(signals)
+	requests, results := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var q request
+		switch err := requests.Decode(&q); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+		*seed = q.Seed
+		r, err := try(kinds[q.Kind], q.Number, original)
+		if err == nil {
+			err = results.Encode(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// try runs the command of a kind on a mutant, and brings the folder back to
+// what it was.
+func try(k kind, number int, original map[string][]byte) (r result, err error) {
+	args, data := k.args, k.mutant(number, original)
+	if number >= 0 && k.skip != nil && k.skip(data) {
+		return result{Skipped: true}, nil
+	}
+	if k.file == "" {
+		args = strings.Split(string(data), "\n")
+	} else if err := os.WriteFile(k.file, data, 0o666); err != nil {
+		return r, err
+	}
+	var stdout, stderr bytes.Buffer
+	var before, after runtime.MemStats
+	held := measureHeld()
+	runtime.ReadMemStats(&before)
+	r.Code = gocaffecmd.Run(args, &stdout, &stderr)
+	runtime.ReadMemStats(&after)
+	r.Allocated = int64(after.TotalAlloc - before.TotalAlloc)
+	r.Leaked = held.leaked()
+	r.Output = last(stdout.String(), 500) + last(stderr.String(), 1500)
+	for line := range strings.Lines(stderr.String()) {
+		r.Longest = max(r.Longest, len(line))
+	}
+
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n%s\n", &stdout, masked(stderr.String()))
+	files, err := tree(".")
+	if err != nil {
+		return r, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		was, ok := original[name]
+		if name == k.file || ok && bytes.Equal(files[name], was) {
+			continue
+		}
+		fmt.Fprintf(sum, "%s %x\n", name, sha256.Sum256(files[name]))
+	}
+	r.Outcome = hex.EncodeToString(sum.Sum(nil))
+	return r, restore(files, original, k.file)
+}
+
+// mutant returns the file, or the lines of the command line, of a number.
+func (k kind) mutant(number int, original map[string][]byte) []byte {
+	data := original[k.file]
+	if k.file == "" {
+		data = []byte(strings.Join(k.args, "\n"))
+	}
+	if number < 0 {
+		return data
+	}
+	return mutate(random(k.name, number), data, k.text)
+}
+
+// restore brings a folder back to what it was.
+func restore(files, original map[string][]byte, changed string) error {
+	for name := range files {
+		if _, ok := original[name]; !ok {
+			top, _, _ := strings.Cut(name, "/")
+			if _, err := os.Stat(filepath.Join(top, ".keep")); err == nil {
+				top = name // of a folder of the fixture
+			}
+			if err := os.RemoveAll(top); err != nil {
+				return err
+			}
+		}
+	}
+	for name, data := range original {
+		if now, ok := files[name]; name == changed || !ok || !bytes.Equal(now, data) {
+			if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+				return err
+			}
+			if err := os.WriteFile(name, data, 0o666); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// last returns the end of a text.
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
+
+var (
+	logPrefix = regexp.MustCompile(`(?m)^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ `)
+	logTimes  = regexp.MustCompile(`\([^()]* iter/s, [^()]*\)`)
+)
+
+// masked returns a log without the time of day and durations.
+func masked(log string) string {
+	return logTimes.ReplaceAllString(logPrefix.ReplaceAllString(log, "$1 "), "(time)")
+}
+
+// held is what a process has open.
+type held struct{ routines, files int }
+
+func measureHeld() held {
+	entries, _ := os.ReadDir("/proc/self/fd") // nothing on other systems
+	return held{runtime.NumGoroutine(), len(entries)}
+}
+
+// leaked says what is still open that was not before. The last instructions of a
+// goroutine may run after whoever waits for it has been told.
+func (h held) leaked() string {
+	var now held
+	for range 200 {
+		if now = measureHeld(); now.routines <= h.routines && now.files <= h.files {
+			return ""
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	stacks := make([]byte, 1<<14)
+	return fmt.Sprintf("%+v before, %+v after\n%s", h, now, stacks[:runtime.Stack(stacks, true)])
+}
