@@ -20,18 +20,18 @@ demo: build ## train a small net on drawn digits, about a minute
 	$(BIN) demo
 
 test: lint ## everything: unit, golden and command-line tests, other builds, the race detector
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 	$(MAKE) noasm cross tools race
 
 race: ## the concurrent packages under the race detector
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
-		CGO_ENABLED=1 $(GO) test -race -short $(RACE); \
+		CGO_ENABLED=1 $(GO) test -timeout 30m -race -short $(RACE); \
 	else \
 		echo "SKIPPED: the race detector needs a C compiler, none was found"; [ -z "$$CI" ]; \
 	fi
 
 noasm: ## the tests of the kernels and layers without assembly
-	$(GO) test -short -tags noasm ./parallel ./kernel ./internal/kernel/... ./layers/...
+	$(GO) test -timeout 30m -short -tags noasm ./parallel ./kernel ./internal/kernel/... ./layers/...
 
 cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...
@@ -68,7 +68,7 @@ gpu-bench: gpu-bundle ## time LiuNet for CIFAR-10 on this machine's GPU, beside 
 
 tools: ## vet and test the programs in tools
 	$(GO) vet -C tools ./...
-	$(GO) test -C tools ./...
+	$(GO) test -C tools -timeout 30m ./...
 
 # The tools are of the versions in tools/go.mod.
 lint: ## gofmt, vet, staticcheck, and known vulnerabilities of what is linked

@@ -6,11 +6,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// lastIteration returns the last iteration that a log shows the loss of, or -1.
+func lastIteration(log string) int {
+	last := -1
+	for _, m := range regexp.MustCompile(`Iteration (\d+) \(`).FindAllStringSubmatch(log, -1) {
+		last, _ = strconv.Atoi(m[1])
+	}
+	return last
+}
 
 // TestSignals stops training by SIGINT, which leaves a snapshot, and asks for a
 // snapshot by SIGHUP, after which training goes on.
@@ -32,6 +43,17 @@ func TestSignals(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); len(snapshots()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("SIGHUP has made no snapshot")
+		}
+	}
+	// A test may stand between the snapshot and the next iteration, and a stop in it
+	// writes the same snapshot again.
+	var at int
+	if _, err := fmt.Sscanf(snapshots()[0], "signal_iter_%d.solverstate", &at); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(60 * time.Second); lastIteration(log.String()) <= at; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("training does not go on after iteration %d", at)
 		}
 	}
 	cmd.Process.Signal(os.Interrupt)
