@@ -11,8 +11,8 @@
 //
 //	pool.Run(parts, s)
 //
-// For a loop over a range a [Loop] is simpler; it cuts the range into pieces
-// and keeps the tasks itself. Memory that a part needs for itself comes from
+// For a loop over a range a [Loop] or a [Range] is simpler, which cut the range into
+// pieces; a [SumLoop] also adds up what the pieces return. Memory that a part needs for itself comes from
 // [Pool.Scratch], memory that all parts of an operation share from
 // [Op.Workspace].
 //

@@ -7,6 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -33,7 +34,7 @@ Caffe: power_layer.cpp`,
 		New: func(s *layers.Spec) (layers.Layer, error) {
 			p := s.Param.GetPowerParam()
 			l := &power{env: s.Env, power: p.GetPower(), scale: p.GetScale(), shift: p.GetShift()}
-			l.forward.loop, l.grad.loop = l.raise, l.gradient
+			l.forward.Body, l.grad.Body = l.raise, l.gradient
 			return l, nil
 		},
 		Kernels: powerKernels,
@@ -47,7 +48,7 @@ type power struct {
 	env                 *layers.Env
 	power, scale, shift float32
 
-	forward, grad blocks
+	forward, grad parallel.Range
 	x, y, dy, dx  []float32
 }
 
@@ -77,7 +78,7 @@ func (l *power) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		kernel.ScaleShift(l.env.Workers, l.scale, l.shift, bottom[0].Data(), y)
 	default:
 		l.x, l.y = bottom[0].Data(), y
-		l.env.Workers.Run(l.forward.parts(len(y)), &l.forward)
+		l.forward.Run(l.env.Workers, len(y), blockSize)
 	}
 	return nil
 }
@@ -108,7 +109,7 @@ func (l *power) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 		kernel.Scale(l.env.Workers, l.scale, dy, dx)
 	default:
 		l.x, l.y, l.dy, l.dx = bottom[0].Data(), top[0].Data(), dy, dx
-		l.env.Workers.Run(l.grad.parts(len(dx)), &l.grad)
+		l.grad.Run(l.env.Workers, len(dx), blockSize)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ type prelu struct {
 	channels, dim int // x is (n, channels, dim)
 	kept          layers.Kept
 
-	forward, grad, slopeGrad planes
+	forward, grad, slopeGrad parallel.Range // over planes
 	x, y, dy, dx             []float32
 	sums                     []float64 // of dy·min(x,0), one for each plane
 
@@ -74,7 +74,7 @@ func newPReLU(s *layers.Spec) (layers.Layer, error) {
 	if err := s.CheckFiller("prelu_param.filler", l.filler); err != nil {
 		return nil, err
 	}
-	l.forward.loop, l.grad.loop, l.slopeGrad.loop = l.rectify, l.gradient, l.slopeGradient
+	l.forward.Body, l.grad.Body, l.slopeGrad.Body = l.rectify, l.gradient, l.slopeGradient
 	return l, nil
 }
 
@@ -105,9 +105,7 @@ func (l *prelu) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.dim = bottom[0].CountFrom(2)
-	if planes := bottom[0].Num() * l.channels; cap(l.sums) < planes {
-		l.sums = make([]float64, planes)
-	}
+	l.sums = layers.Resize(l.sums, bottom[0].Num()*l.channels)
 	return nil
 }
 
@@ -133,11 +131,21 @@ func (l *prelu) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 			return err
 		}
 	}
-	l.forward.run(l.spec.Env.Workers, bottom[0].Num()*l.channels, l.dim)
+	l.forward.Run(l.spec.Env.Workers, len(l.sums), l.step())
 	return nil
 }
 
-func (l *prelu) rectify(plane, lo, hi int) { kernel.ReLU(nil, l.slope(plane), l.x[lo:hi], l.y[lo:hi]) }
+// step is how many planes one part of a parallel loop works on.
+func (l *prelu) step() int { return max(1, blockSize/max(1, l.dim)) }
+
+// plane returns a plane of x.
+func (l *prelu) plane(x []float32, i int) []float32 { return x[i*l.dim : (i+1)*l.dim] }
+
+func (l *prelu) rectify(from, to int) {
+	for i := from; i < to; i++ {
+		kernel.ReLU(nil, l.slope(i), l.plane(l.x, i), l.plane(l.y, i))
+	}
+}
 
 // Backward adds to the diff of the slopes, before the diff of the bottom, which
 // may be that of the top, is overwritten.
@@ -146,14 +154,12 @@ func (l *prelu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	if bottom[0] == top[0] {
 		l.x = l.kept.Blob().Data()
 	}
-	planes := bottom[0].Num() * l.channels
 	if l.Needs(0) {
-		l.sums = l.sums[:planes]
-		l.slopeGrad.run(l.spec.Env.Workers, planes, l.dim)
+		l.slopeGrad.Run(l.spec.Env.Workers, len(l.sums), l.step())
 		diff := l.Blobs[0].MutableDiff()
 		for ch := range l.channels {
 			var sum float64
-			for i := ch; i < planes; i += l.channels {
+			for i := ch; i < len(l.sums); i += l.channels {
 				sum += l.sums[i]
 			}
 			if l.shared {
@@ -165,22 +171,26 @@ func (l *prelu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	}
 	if propagateDown[0] {
 		l.dx = bottom[0].MutableDiff()
-		l.grad.run(l.spec.Env.Workers, planes, l.dim)
+		l.grad.Run(l.spec.Env.Workers, len(l.sums), l.step())
 	}
 	return nil
 }
 
-func (l *prelu) slopeGradient(plane, lo, hi int) {
-	var sum float64
-	dy := l.dy[lo:hi]
-	for i, x := range l.x[lo:hi] {
-		sum += float64(dy[i]) * float64(min(x, 0))
+func (l *prelu) slopeGradient(from, to int) {
+	for i := from; i < to; i++ {
+		var sum float64
+		dy := l.plane(l.dy, i)
+		for j, x := range l.plane(l.x, i) {
+			sum += float64(dy[j]) * float64(min(x, 0))
+		}
+		l.sums[i] = sum
 	}
-	l.sums[plane] = sum
 }
 
-func (l *prelu) gradient(plane, lo, hi int) {
-	kernel.ReLUBackward(nil, l.slope(plane), l.x[lo:hi], l.dy[lo:hi], l.dx[lo:hi])
+func (l *prelu) gradient(from, to int) {
+	for i := from; i < to; i++ {
+		kernel.ReLUBackward(nil, l.slope(i), l.plane(l.x, i), l.plane(l.dy, i), l.plane(l.dx, i))
+	}
 }
 
 // slopes returns how many slopes there are, and how many numbers lie between one
@@ -190,23 +200,4 @@ func (l *prelu) slopes() (n, dim int) {
 		return 1, l.channels * l.dim
 	}
 	return l.channels, l.dim
-}
-
-// planes is a loop over planes of dim numbers, cut into parts for the threads.
-type planes struct {
-	n, dim, step int
-	loop         func(plane, lo, hi int) // lo to hi are the plane's numbers
-}
-
-// run runs the loop over n planes.
-func (p *planes) run(w *parallel.Pool, n, dim int) {
-	p.n, p.dim, p.step = n, dim, max(1, blockSize/max(1, dim))
-	w.Run((n+p.step-1)/p.step, p)
-}
-
-// Do runs part i.
-func (p *planes) Do(_, i int) {
-	for plane := i * p.step; plane < min((i+1)*p.step, p.n); plane++ {
-		p.loop(plane, plane*p.dim, (plane+1)*p.dim)
-	}
 }

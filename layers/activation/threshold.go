@@ -5,6 +5,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -27,7 +28,7 @@ Caffe: threshold_layer.cpp`,
 		Tops:    layers.Exactly(1),
 		New: func(s *layers.Spec) (layers.Layer, error) {
 			l := &threshold{spec: s, threshold: s.Param.GetThresholdParam().GetThreshold()}
-			l.forward.loop = l.compare
+			l.forward.Body = l.compare
 			return l, nil
 		},
 		Kernels: curveKernels,
@@ -41,7 +42,7 @@ type threshold struct {
 	spec      *layers.Spec
 	threshold float32
 
-	forward blocks
+	forward parallel.Range
 	x, y    []float32
 }
 
@@ -56,7 +57,7 @@ func (l *threshold) AllowForceBackward(int) bool { return false }
 // Forward computes the top.
 func (l *threshold) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.x, l.y = bottom[0].Data(), top[0].MutableData()
-	l.spec.Env.Workers.Run(l.forward.parts(len(l.y)), &l.forward)
+	l.forward.Run(l.spec.Env.Workers, len(l.y), blockSize)
 	return nil
 }
 

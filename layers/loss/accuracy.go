@@ -56,8 +56,8 @@ type accuracy struct {
 
 	counts blob.Blob // ints, for a device
 
-	x    []float32 // the scores, which the loop looks at
-	task parallel.SumLoop
+	x     []float32        // the scores, which the loop looks at
+	judge parallel.SumLoop // counts the hits
 }
 
 var (
@@ -76,7 +76,7 @@ func newAccuracy(spec *layers.Spec) (layers.Layer, error) {
 		ignore = p.IgnoreLabel
 	}
 	l.labels = layers.NewLabels(spec, ignore)
-	l.task.Body = l.judge
+	l.judge.Body = l.hitsOf
 	return l, nil
 }
 
@@ -114,24 +114,18 @@ func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.x = bottom[0].Data()
-	l.task.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
-
-	hits := 0
-	for place, c := range l.class {
-		if c >= 0 && l.right[place] {
-			hits++
-		}
-	}
-	top[0].MutableData()[0] = share(hits, valid)
+	hits := l.judge.Run(l.spec.Env.Workers, len(l.class), step(l.labels.Classes))
+	top[0].MutableData()[0] = share(int(hits), valid)
 	if len(top) == 2 {
 		l.perClass(top[1].MutableData())
 	}
 	return nil
 }
 
-// judge sets right for the places from lo on.
-func (l *accuracy) judge(lo, hi int) float64 {
+// hitsOf sets right for the places from lo on, and returns how many are.
+func (l *accuracy) hitsOf(lo, hi int) float64 {
 	classes, inner := l.labels.Classes, l.labels.Inner
+	hits := 0
 	for place := lo; place < hi; place++ {
 		c := int(l.class[place])
 		if c < 0 {
@@ -146,8 +140,11 @@ func (l *accuracy) judge(lo, hi int) float64 {
 			}
 		}
 		l.right[place] = higher < l.topK && score == score
+		if l.right[place] {
+			hits++
+		}
 	}
-	return 0
+	return float64(hits)
 }
 
 // perClass sets y to the accuracy of each class.

@@ -56,7 +56,8 @@ type contrastiveLoss struct {
 	diffs, factors []float32
 	dx             []float32
 	scale          float32
-	sum, grad      parallel.SumLoop
+	sum            parallel.SumLoop
+	grad           parallel.Range
 }
 
 var (
@@ -164,9 +165,8 @@ func (l *contrastiveLoss) Backward(_ context.Context, top []*blob.Blob, propagat
 }
 
 // gradients computes a diff of the pairs from lo on.
-func (l *contrastiveLoss) gradients(lo, hi int) float64 {
+func (l *contrastiveLoss) gradients(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		kernel.Scale(nil, l.scale*l.factors[i], l.diffs[i*l.c:], l.dx[i*l.c:(i+1)*l.c])
 	}
-	return 0
 }

@@ -49,9 +49,10 @@ type hingeLoss struct {
 	class []int32   // of each item
 	terms blob.Blob // of the loss on a device, one of each score
 
-	x, diff   []float32 // what the loops work on
-	scale     float32
-	sum, grad parallel.SumLoop
+	x, diff []float32 // what the loops work on
+	scale   float32
+	sum     parallel.SumLoop
+	grad    parallel.Range
 }
 
 var (
@@ -142,7 +143,7 @@ func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 }
 
 // gradients computes the diff of the scores of the items from lo on.
-func (l *hingeLoss) gradients(lo, hi int) float64 {
+func (l *hingeLoss) gradients(lo, hi int) {
 	classes := l.labels.Classes
 	for n := lo; n < hi; n++ {
 		dx := l.diff[n*classes : (n+1)*classes]
@@ -158,5 +159,4 @@ func (l *hingeLoss) gradients(lo, hi int) float64 {
 			dx[k] = d * l.scale
 		}
 	}
-	return 0
 }

@@ -66,7 +66,8 @@ type infogainLoss struct {
 	p, h, rowSums []float32
 	diff          []float32
 	weight        float32
-	sum, grad     parallel.SumLoop
+	sum           parallel.SumLoop
+	grad          parallel.Range
 
 	terms blob.Blob // of the loss on a device, one of each place
 }
@@ -203,7 +204,7 @@ func (l *infogainLoss) Backward(_ context.Context, top []*blob.Blob, propagateDo
 
 // gradients computes the diff of the scores of the places from lo on:
 // weight (p[c] sum of H[t] - H[t,c]).
-func (l *infogainLoss) gradients(lo, hi int) float64 {
+func (l *infogainLoss) gradients(lo, hi int) {
 	classes, inner := l.labels.Classes, l.labels.Inner
 	for place := lo; place < hi; place++ {
 		at, t := l.at(place), int(l.class[place])
@@ -215,5 +216,4 @@ func (l *infogainLoss) gradients(lo, hi int) float64 {
 			}
 		}
 	}
-	return 0
 }

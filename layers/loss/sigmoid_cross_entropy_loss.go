@@ -54,7 +54,8 @@ type sigmoidCrossEntropyLoss struct {
 
 	x, t, term, dx []float32 // what the loops work on
 	scale          float32
-	sum, grad      parallel.SumLoop
+	sum            parallel.SumLoop
+	grad           parallel.Range
 	counting       parallel.SumLoop
 }
 
@@ -153,7 +154,7 @@ func (l *sigmoidCrossEntropyLoss) Backward(_ context.Context, top []*blob.Blob, 
 }
 
 // gradients computes the diff of the scores from lo on.
-func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) float64 {
+func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) {
 	dx := l.dx[lo:hi]
 	kernel.Sigmoid(nil, l.x[lo:hi], dx)
 	for i, t := range l.t[lo:hi] {
@@ -163,5 +164,4 @@ func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) float64 {
 		}
 		dx[i] = (dx[i] - t) * l.scale
 	}
-	return 0
 }

@@ -58,7 +58,7 @@ type eltwise struct {
 	dx    []float32 // of bottom i
 	i     int
 
-	forward, backward parallel.Task
+	forward, backward parallel.Range
 }
 
 var (
@@ -69,21 +69,20 @@ var (
 func newEltwise(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetEltwiseParam()
 	l := &eltwise{spec: spec, op: p.GetOperation(), coeff: p.GetCoeff(), stable: p.GetStableProdGrad()}
-	var forward parallel.TaskFunc
 	switch l.op {
 	case caffepb.EltwiseParameter_PROD:
 		if len(l.coeff) > 0 {
 			return nil, spec.Errorf("eltwise_param.coeff", "got coefficients for operation PROD, want them for SUM only")
 		}
-		forward = l.prod
+		l.forward.Body = l.prod
 	case caffepb.EltwiseParameter_SUM:
-		forward = l.sum
+		l.forward.Body = l.sum
 	case caffepb.EltwiseParameter_MAX:
-		forward = l.max
+		l.forward.Body = l.max
 	default:
 		return nil, spec.Errorf("eltwise_param.operation", "got operation %v, want PROD, SUM or MAX", l.op)
 	}
-	l.forward, l.backward = forward, parallel.TaskFunc(l.gradient)
+	l.backward.Body = l.gradient
 	return l, nil
 }
 
@@ -124,17 +123,11 @@ func (l *eltwise) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		l.x[i] = b.Data()
 	}
 	l.y = top[0].MutableData()
-	l.spec.Env.Workers.Run(l.parts(), l.forward)
+	l.forward.Run(l.spec.Env.Workers, len(l.y), partSize)
 	return nil
 }
 
-func (l *eltwise) parts() int { return (len(l.y) + partSize - 1) / partSize }
-
-// part returns the range of part i.
-func (l *eltwise) part(i int) (lo, hi int) { return i * partSize, min((i+1)*partSize, len(l.y)) }
-
-func (l *eltwise) prod(_, part int) {
-	lo, hi := l.part(part)
+func (l *eltwise) prod(lo, hi int) {
 	y := l.y[lo:hi]
 	kernel.Mul(nil, l.x[0][lo:hi], l.x[1][lo:hi], y)
 	for _, x := range l.x[2:] {
@@ -142,8 +135,7 @@ func (l *eltwise) prod(_, part int) {
 	}
 }
 
-func (l *eltwise) sum(_, part int) {
-	lo, hi := l.part(part)
+func (l *eltwise) sum(lo, hi int) {
 	y := l.y[lo:hi]
 	if l.coeff[0] == 1 && l.coeff[1] == 1 {
 		kernel.Add(nil, l.x[0][lo:hi], l.x[1][lo:hi], y)
@@ -156,8 +148,7 @@ func (l *eltwise) sum(_, part int) {
 	}
 }
 
-func (l *eltwise) max(_, part int) {
-	lo, hi := l.part(part)
+func (l *eltwise) max(lo, hi int) {
 	y, largest := l.y[lo:hi], l.largest[lo:hi]
 	a, b := l.x[0][lo:hi], l.x[1][lo:hi]
 	for k, v := range a {
@@ -189,15 +180,14 @@ func (l *eltwise) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 	for i, b := range bottom {
 		if propagateDown[i] {
 			l.i, l.dx = i, b.MutableDiff()
-			l.spec.Env.Workers.Run(l.parts(), l.backward)
+			l.backward.Run(l.spec.Env.Workers, len(l.y), partSize)
 		}
 	}
 	return nil
 }
 
 // gradient sets dx, the gradient of bottom i.
-func (l *eltwise) gradient(_, part int) {
-	lo, hi := l.part(part)
+func (l *eltwise) gradient(lo, hi int) {
 	dx, dy := l.dx[lo:hi], l.dy[lo:hi]
 	switch {
 	case l.op == caffepb.EltwiseParameter_SUM:
