@@ -57,6 +57,15 @@ type ParamPropagator interface {
 	SetParamPropagateDown(i int, need bool)
 }
 
+// ParamStatistics is a layer that has statistics among its weights, such as the
+// running mean of BatchNorm: its passes change them, and they have no gradient.
+type ParamStatistics interface {
+	// IsStatistic reports whether weights i are such a statistic. Their diff stays
+	// zero: Backward does not write it, so nets need not clear it, and solvers need
+	// not update weights with an lr_mult of 0.
+	IsStatistic(i int) bool
+}
+
 // BackwardForcer is a layer with bottoms that have no gradient even if the net
 // says force_backward, such as labels and indices. Of a layer without this
 // method all bottoms have one, but for the second of a loss (Info.Loss).

@@ -223,7 +223,9 @@ func (d *device) wait() error {
 func (d *device) clearParamDiffs() error {
 	return d.clear.Run(d.gpu, func() error {
 		for _, p := range d.net.learned {
-			d.gpu.Zero(p.Blob.Count(), p.Blob.MutableDeviceDiff(d.gpu))
+			if !p.Statistic {
+				d.gpu.Zero(p.Blob.Count(), p.Blob.MutableDeviceDiff(d.gpu))
+			}
 		}
 		return nil
 	})

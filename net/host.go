@@ -93,7 +93,9 @@ func (h *host) wait() error {
 
 func (h *host) clearParamDiffs() error {
 	for _, p := range h.net.learned {
-		kernel.Fill(h.net.workers, 0, p.Blob.MutableDiff())
+		if !p.Statistic {
+			kernel.Fill(h.net.workers, 0, p.Blob.MutableDiff())
+		}
 	}
 	return nil
 }

@@ -136,6 +136,10 @@ type Param struct {
 
 	LRMult, DecayMult float32
 
+	// Statistic reports that no layer computes a gradient of the weights
+	// (layers.ParamStatistics): their diff is zero and is not cleared.
+	Statistic bool
+
 	// Owner is the weights of an earlier layer whose storage these share, or nil
 	// if they own theirs.
 	Owner *Param

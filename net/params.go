@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
@@ -45,6 +46,9 @@ func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
 		setsLR:    spec.LrMult != nil,
 		setsDecay: spec.DecayMult != nil,
 	}
+	if st, ok := l.Impl.(layers.ParamStatistics); ok {
+		p.Statistic = st.IsStatistic(k)
+	}
 	if p.Name == "" {
 		p.Name = strconv.Itoa(k)
 	} else if p.Owner = b.owners[p.Name]; p.Owner == nil {
@@ -55,6 +59,7 @@ func (b *builder) appendParam(l *Layer, k int, w *blob.Blob) error {
 		b.learned = append(b.learned, p)
 		return nil
 	}
+	p.Owner.Statistic = p.Owner.Statistic && p.Statistic
 	event.Send(b.observer, ParamShared{Param: p})
 	return b.checkShared(l, p, spec)
 }
@@ -130,7 +135,8 @@ func (b *builder) shareWeights() {
 	}
 }
 
-// ClearParamDiffs sets the gradients of all weights to zero.
+// ClearParamDiffs sets the gradients of all weights to zero, except those of
+// statistics, which no layer writes.
 func (n *Net) ClearParamDiffs() error {
 	if n.diffsCleared {
 		return nil

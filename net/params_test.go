@@ -2,9 +2,13 @@ package net
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
 )
 
 // chain is the net of Caffe's tests of shared weights: two inner products, one
@@ -174,5 +178,33 @@ layer { name: 'b' type: 'InnerProduct' bottom: 'y' top: 'b' param { name: 'w' sh
 	}
 	if _, err := n.Forward(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStatistics checks which weights count as statistics, and that nets clear all
+// gradients but theirs.
+func TestStatistics(t *testing.T) {
+	n := build(t, `
+		layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+		layer { name: "a" type: "BatchNorm" bottom: "x" top: "a" param { name: "mean" lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 } }
+		layer { name: "b" type: "BatchNorm" bottom: "a" top: "b" param { name: "mean" lr_mult: 0 } param { lr_mult: 0 } param { name: "factor" lr_mult: 0 } }
+		layer { name: "s" type: "Parameter" top: "s" param { name: "factor" lr_mult: 0 } parameter_param { shape { dim: 1 } } }
+		layer { name: "ip" type: "InnerProduct" bottom: "b" top: "ip" inner_product_param { num_output: 2 } }`, Options{State: &caffepb.NetState{Phase: caffepb.Phase_TRAIN.Enum()}})
+	want := map[string]bool{"a0": true, "a1": true, "a2": true, "b1": true, "b2": false, "ip0": false, "ip1": false} // b2 is trained as s
+	got := make(map[string]bool)
+	for _, p := range n.Params() {
+		got[p.Layer+strconv.Itoa(p.Index)] = p.Statistic
+		fill(p.Blob.MutableDiff(), 1)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("statistics are %v, want %v", got, want)
+	}
+	if err := n.ClearParamDiffs(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range n.Params() {
+		if cleared := p.Blob.Diff()[0] == 0; cleared == p.Statistic {
+			t.Errorf("%s, weights %d: the gradient is cleared: %v", p.Layer, p.Index, cleared)
+		}
 	}
 }

@@ -54,6 +54,9 @@ func (u *deviceUpdater) launch() error {
 	s, d, o := u.s, u.gpu, u.s.updateOptions()
 	rate := u.rate.DeviceData(d)
 	for i, p := range s.params {
+		if s.fixed[i] {
+			continue
+		}
 		h, h2 := s.history[i].MutableDeviceData(d), cuda.Ptr(0)
 		if s.rule.histories > 1 {
 			h2 = s.history[len(s.params)+i].MutableDeviceData(d)
@@ -74,8 +77,10 @@ func (u *deviceUpdater) clip() error {
 	}
 	norms := u.norms.MutableDeviceData(d)
 	for i, p := range s.params {
-		diff := p.Blob.DeviceDiff(d)
-		d.ChannelDot(1, 1, p.Blob.Count(), diff, diff, 0, norms.At(i))
+		if !p.Statistic { // else its norm stays 0
+			diff := p.Blob.DeviceDiff(d)
+			d.ChannelDot(1, 1, p.Blob.Count(), diff, diff, 0, norms.At(i))
+		}
 	}
 	var sum float64
 	for _, v := range u.norms.Data() {
@@ -83,8 +88,10 @@ func (u *deviceUpdater) clip() error {
 	}
 	if scale := s.clipScale(sum); scale != 1 {
 		for _, p := range s.params {
-			diff := p.Blob.MutableDeviceDiff(d)
-			d.Scale(p.Blob.Count(), scale, diff, diff)
+			if !p.Statistic {
+				diff := p.Blob.MutableDeviceDiff(d)
+				d.Scale(p.Blob.Count(), scale, diff, diff)
+			}
 		}
 	}
 	return d.Check()

@@ -59,7 +59,7 @@ func (s *Solver) Restore(path string) error {
 			return fmt.Errorf("%s: weights of the snapshot: %w", path, err)
 		}
 	}
-	s.history = history
+	s.setHistory(history)
 	if err := s.updater.reset(); err != nil {
 		return err
 	}

@@ -84,6 +84,7 @@ type Solver struct {
 	l1      bool         // weight decay is L1 and not L2
 	params  []*net.Param // of net
 	history []*blob.Blob // see rule.histories
+	fixed   []bool       // see setHistory
 
 	iter        int
 	currentStep int   // of the multistep policy
@@ -117,11 +118,12 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 		return nil, err
 	}
 	s.params = s.net.Params()
-	var err error
-	if s.history, err = s.makeHistory(); err != nil {
+	history, err := s.makeHistory()
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
+	s.setHistory(history)
 	if err := s.makeUpdater(); err != nil {
 		s.Close()
 		return nil, err

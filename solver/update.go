@@ -43,6 +43,9 @@ func (u hostUpdater) update(rate, scale float32, another bool) error {
 	o := s.updateOptions()
 	o.Clip, o.Clear = u.clip(), clear
 	for i, p := range s.params {
+		if s.fixed[i] {
+			continue
+		}
 		o.Param, o.Diff, o.History = p.Blob.MutableData(), p.Blob.MutableDiff(), s.history[i].MutableData()
 		if s.rule.histories == 2 {
 			o.History2 = s.history[len(s.params)+i].MutableData()
@@ -78,7 +81,9 @@ func (u hostUpdater) clip() float32 {
 	}
 	var sum float64
 	for _, p := range s.params {
-		sum += kernel.SumSq(s.opts.Workers, p.Blob.Diff())
+		if !p.Statistic {
+			sum += kernel.SumSq(s.opts.Workers, p.Blob.Diff())
+		}
 	}
 	return s.clipScale(sum)
 }
@@ -104,6 +109,10 @@ type rule struct {
 
 	noMomentum bool // the rule does not support momentum
 
+	// linear says that the update is linear in the gradient and the history: with
+	// an lr_mult of 0 a history of zeros stays as it is, and so do the weights.
+	linear bool
+
 	kernel kernel.Rule
 
 	// scale returns a factor of the learning rate; nil for 1.
@@ -112,8 +121,8 @@ type rule struct {
 
 // rules are the rules by type of solver.
 var rules = map[string]rule{
-	"SGD":      {kernel: kernel.SGD, histories: 1},
-	"Nesterov": {kernel: kernel.Nesterov, histories: 1},
+	"SGD":      {kernel: kernel.SGD, histories: 1, linear: true},
+	"Nesterov": {kernel: kernel.Nesterov, histories: 1, linear: true},
 	"AdaGrad":  {kernel: kernel.AdaGrad, histories: 1, noMomentum: true},
 	"RMSProp":  {kernel: kernel.RMSProp, histories: 1, noMomentum: true},
 	"AdaDelta": {kernel: kernel.AdaDelta, histories: 2},
@@ -149,6 +158,17 @@ func (s *Solver) checkRule() error {
 			unknown(p.GetRegularizationType(), []string{"L1", "L2"}))
 	}
 	return nil
+}
+
+// setHistory sets the history, and finds the weights that no update changes: the
+// statistics of layers with an lr_mult of 0, unless the rule keeps something of
+// their decay, or they were trained before.
+func (s *Solver) setHistory(history []*blob.Blob) {
+	s.history = history
+	s.fixed = make([]bool, len(s.params))
+	for i, p := range s.params {
+		s.fixed[i] = p.Statistic && p.LRMult == 0 && s.rule.linear && kernel.Asum(nil, history[i].Data()) == 0
+	}
 }
 
 // makeHistory returns new blobs for the rule to keep, filled with zeros.

@@ -69,11 +69,12 @@ type batchNorm struct {
 }
 
 var (
-	_ layers.Layer          = (*batchNorm)(nil)
-	_ layers.Parameterized  = (*batchNorm)(nil)
-	_ layers.Fuser          = (*batchNorm)(nil)
-	_ layers.Keeper         = (*batchNorm)(nil)
-	_ layers.BackwardReader = (*batchNorm)(nil)
+	_ layers.Layer           = (*batchNorm)(nil)
+	_ layers.Parameterized   = (*batchNorm)(nil)
+	_ layers.Fuser           = (*batchNorm)(nil)
+	_ layers.Keeper          = (*batchNorm)(nil)
+	_ layers.BackwardReader  = (*batchNorm)(nil)
+	_ layers.ParamStatistics = (*batchNorm)(nil)
 )
 
 func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
@@ -155,6 +156,9 @@ func (l *batchNorm) affineMap() layers.Affine {
 	}
 	return all
 }
+
+// IsStatistic returns true: mean, variance and factor have no gradient.
+func (l *batchNorm) IsStatistic(int) bool { return true }
 
 // KeepsBottom returns true: Backward needs x.
 func (l *batchNorm) KeepsBottom() bool { return true }
