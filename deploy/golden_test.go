@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/idx"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
@@ -53,20 +52,6 @@ func toFolder(t *testing.T, model, weights string, opts Options) (*Net, *net.Net
 		t.Fatal(err)
 	}
 	return made, n
-}
-
-// arrays reads a container of golden values.
-func arrays(t *testing.T, path string) map[string][]*caffepb.BlobProto {
-	t.Helper()
-	p, _, err := prototxt.ReadBinaryNet(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lists := make(map[string][]*caffepb.BlobProto)
-	for _, l := range p.Layer {
-		lists[l.GetName()] = l.Blobs
-	}
-	return lists
 }
 
 // near fails if the numbers differ by more than tolerance.
@@ -131,7 +116,7 @@ func TestGoldenNets(t *testing.T) {
 			if _, err := n.Forward(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			scores := arrays(t, filepath.Join(dir, "outputs.binaryproto"))["outputs ip2"][0].Data
+			scores := reference.Arrays(t, filepath.Join(dir, "outputs.binaryproto"))["outputs ip2"][0].Data
 			near(t, "ip2", n.Blob("ip2").Data(), scores, outputTolerance(t, dir, "ip2"))
 			// A probability moves by at most half of what its score does.
 			near(t, "prob", n.Blob("prob").Data(), expect(made.Param.Layer[len(made.Param.Layer)-1], scores, []int{items, 10}), outputTolerance(t, dir, "ip2"))
@@ -169,7 +154,7 @@ func TestGoldenFiles(t *testing.T) {
 			if got := strings.Join(made.Outputs, " "); !strings.Contains(" "+got+" ", " "+test.output+" ") {
 				t.Fatalf("the outputs are %s, want %s", got, test.output)
 			}
-			values := arrays(t, filepath.Join(formats, test.golden))
+			values := reference.Arrays(t, filepath.Join(formats, test.golden))
 			copy(n.Blob(n.Inputs()[0]).MutableData(), values["inputs"][0].Data)
 			if _, err := n.Forward(context.Background()); err != nil {
 				t.Fatal(err)

@@ -21,20 +21,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// arrays reads a container of golden values: lists of arrays by name.
-func arrays(t *testing.T, path string) map[string][]*caffepb.BlobProto {
-	t.Helper()
-	p, _, err := prototxt.ReadBinaryNet(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lists := make(map[string][]*caffepb.BlobProto)
-	for _, l := range p.Layer {
-		lists[l.GetName()] = l.Blobs
-	}
-	return lists
-}
-
 // tolerances reads the lines of a tolerance.txt that begin with the given
 // words, which are followed by one or two numbers: absolute and relative.
 func tolerances(t *testing.T, path string) func(words ...any) (abs, rel float64) {
@@ -154,7 +140,7 @@ func TestGoldenNets(t *testing.T) {
 			const few = 32
 			feed(t, n, images[:few*28*28], labels[:few], test.shift, test.scale)
 			forward(t, n)
-			want := arrays(t, filepath.Join(dir, "outputs.binaryproto"))
+			want := reference.Arrays(t, filepath.Join(dir, "outputs.binaryproto"))
 			for _, name := range test.outputs {
 				abs, _ := tolerance("outputs", name)
 				compare(t, name, n.Blob(name).Data(), want["outputs "+name][0].Data, abs, 0)
@@ -206,7 +192,7 @@ func TestGoldenFiles(t *testing.T) {
 			if err := n.LoadWeights(filepath.Join(formats, test.weights)); err != nil {
 				t.Fatal(err)
 			}
-			values := arrays(t, filepath.Join(formats, test.golden))
+			values := reference.Arrays(t, filepath.Join(formats, test.golden))
 			copy(n.Blob(n.Inputs()[0]).MutableData(), values["inputs"][0].Data)
 			forward(t, n)
 			// The sums of a few hundred products differ by their order.
@@ -291,7 +277,7 @@ func goldenLayer(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	values := arrays(t, "golden.binaryproto")
+	values := reference.Arrays(t, "golden.binaryproto")
 	tolerance := tolerances(t, "tolerance.txt")
 	l := n.layerByName("layer")
 	for i, p := range values["params"] {

@@ -97,16 +97,6 @@ func lines(t *testing.T, path string) func(func(string) bool) {
 	}
 }
 
-// readContainer reads a list of named lists of arrays.
-func readContainer(t *testing.T, dir, name string) map[string][]*caffepb.BlobProto {
-	t.Helper()
-	list := make(map[string][]*caffepb.BlobProto)
-	for _, layer := range readModel(t, filepath.Join(dir, name)).Layer {
-		list[layer.GetName()] = layer.Blobs
-	}
-	return list
-}
-
 func readModel(t *testing.T, path string) *caffepb.NetParameter {
 	t.Helper()
 	model := new(caffepb.NetParameter)

@@ -214,7 +214,7 @@ func (c *goldenCase) checkOutputs(t *testing.T, n *net.Net) {
 		}
 	}
 	compared := 0
-	for name, want := range readContainer(t, c.dir, "outputs.binaryproto") {
+	for name, want := range reference.Arrays(t, filepath.Join(c.dir, "outputs.binaryproto")) {
 		data := got[strings.TrimPrefix(name, "outputs ")]
 		if len(data) < len(want[0].Data) {
 			t.Errorf("%s: %d numbers, want at least %d", name, len(data), len(want[0].Data))

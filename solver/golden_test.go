@@ -49,7 +49,7 @@ func TestGoldenSolvers(t *testing.T) {
 				t.Skip("SKIPPED, but for the error that New gives: " + reason)
 			}
 			c := openCase(t, filepath.Join(root, entry.Name()))
-			c.feed = cycle(readContainer(t, c.dir, "inputs.binaryproto")["inputs"])
+			c.feed = cycle(reference.Arrays(t, filepath.Join(c.dir, "inputs.binaryproto"))["inputs"])
 			c.train(t, 20)
 			for _, k := range c.snapshots() {
 				t.Run(fmt.Sprintf("restore_%d", k), func(t *testing.T) { c.restore(t, k, 20) })

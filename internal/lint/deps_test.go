@@ -46,7 +46,7 @@ var allowed = []struct {
 	{"cuda/cudatest", "cuda cuda/driver cuda/lib internal/dynlib"},
 	{"cuda/cudatest/fakecuda", "cuda/cudatest"},
 	{"internal/protofile", "internal/near"},
-	{"internal/reference", ""},
+	{"internal/reference", "caffepb"},
 	{"internal/reference/pack", ""},
 	{"prototxt", "caffepb event internal/atomicfile internal/cfmt internal/near internal/protofile internal/readfile"},
 	{"prototxt/zoo", "internal/atomicfile internal/near prototxt"},

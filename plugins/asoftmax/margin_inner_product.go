@@ -77,35 +77,16 @@ const field = "margin_inner_product_param"
 // Differs from Caffe: lambda's iteration is kept in the solver's snapshots; the
 // second top may be left out; items and class vectors of length 0 have the
 // cosine 0, where the fork has NaN.
-type marginInnerProduct struct {
-	*margin.InnerProduct
-	items []item
-}
+type marginInnerProduct struct{ *margin.InnerProduct }
 
-// item is what Forward keeps of an item for Backward.
-type item struct{ norm, cos float32 }
-
-var (
-	_ layers.Layer = (*marginInnerProduct)(nil)
-)
+var _ layers.Layer = (*marginInnerProduct)(nil)
 
 func newMarginInnerProduct(s *layers.Spec) (layers.Layer, error) {
 	inner, err := margin.New(s, field)
 	if err != nil {
 		return nil, err
 	}
-	return &marginInnerProduct{InnerProduct: inner}, nil
-}
-
-// Reshape finds the sizes.
-func (l *marginInnerProduct) Reshape(bottom, top []*blob.Blob) error {
-	if err := l.InnerProduct.Reshape(bottom, top); err != nil {
-		return err
-	}
-	if len(l.items) < l.M {
-		l.items = make([]item, l.M)
-	}
-	return nil
+	return &marginInnerProduct{inner}, nil
 }
 
 // Forward scales the weights and computes the tops.
@@ -120,13 +101,13 @@ func (l *marginInnerProduct) Forward(_ context.Context, bottom, top []*blob.Blob
 	}
 	x, y := bottom[0].Data(), top[0].MutableData()
 	for i := range l.M {
-		it, score := &l.items[i], &y[l.At(i)]
-		it.norm, it.cos = margin.Norm(l.X(x, i)), 0
-		if it.norm > 0 {
-			it.cos = *score / it.norm
+		it, score := &l.Kept[i], &y[l.At(i)]
+		it.NormX, it.Cos = margin.Norm(l.X(x, i)), 0
+		if it.NormX > 0 {
+			it.Cos = *score / it.NormX
 		}
-		psi, _, _ := margin.Psi(l.Factor, it.cos)
-		*score = (it.norm*psi + l.Lambda**score) / (1 + l.Lambda)
+		psi, _, _ := margin.Psi(l.Factor, it.Cos)
+		*score = (it.NormX*psi + l.Lambda**score) / (1 + l.Lambda)
 	}
 	return nil
 }
@@ -169,12 +150,12 @@ func (l *marginInnerProduct) across(i int) float32 {
 // coefficients returns p and q of item i's gradient p w + q x, scaled to
 // length 1. An x of length 0 has none.
 func (l *marginInnerProduct) coefficients(i int) (p, q float32) {
-	it := &l.items[i]
-	if it.norm == 0 {
+	it := &l.Kept[i]
+	if it.NormX == 0 {
 		return 0, 0
 	}
-	_, across, along := margin.Psi(l.Factor, it.cos)
-	along /= -it.norm
+	_, across, along := margin.Psi(l.Factor, it.Cos)
+	along /= -it.NormX
 	length := float32(math.Hypot(float64(across), float64(along)))
 	return across / length, along / length
 }

@@ -68,35 +68,16 @@ const field = "largemargin_inner_product_param"
 // Differs from Caffe: lambda's iteration is kept in the solver's snapshots; the
 // second top may be left out; an item of length 0 has a gradient, that of
 // lambda x w[t], where the fork has NaN.
-type largeMargin struct {
-	*margin.InnerProduct
-	items []item
-}
+type largeMargin struct{ *margin.InnerProduct }
 
-// item is what Forward keeps of an item for Backward.
-type item struct{ normX, normW, cos float32 }
-
-var (
-	_ layers.Layer = (*largeMargin)(nil)
-)
+var _ layers.Layer = (*largeMargin)(nil)
 
 func newLargeMargin(s *layers.Spec) (layers.Layer, error) {
 	inner, err := margin.New(s, field)
 	if err != nil {
 		return nil, err
 	}
-	return &largeMargin{InnerProduct: inner}, nil
-}
-
-// Reshape finds the sizes.
-func (l *largeMargin) Reshape(bottom, top []*blob.Blob) error {
-	if err := l.InnerProduct.Reshape(bottom, top); err != nil {
-		return err
-	}
-	if len(l.items) < l.M {
-		l.items = make([]item, l.M)
-	}
-	return nil
+	return &largeMargin{inner}, nil
 }
 
 // tiny keeps the fork's quotients finite.
@@ -113,11 +94,11 @@ func (l *largeMargin) Forward(_ context.Context, bottom, top []*blob.Blob) error
 	}
 	x, weights, y := bottom[0].Data(), l.Blobs[0].Data(), top[0].MutableData()
 	for i := range l.M {
-		it, score := &l.items[i], &y[l.At(i)]
-		it.normX, it.normW = margin.Norm(l.X(x, i)), margin.Norm(l.W(weights, i))
-		product := it.normX*it.normW + tiny
-		it.cos = *score / product
-		psi, _, _ := margin.Psi(l.Factor, it.cos)
+		it, score := &l.Kept[i], &y[l.At(i)]
+		it.NormX, it.NormW = margin.Norm(l.X(x, i)), margin.Norm(l.W(weights, i))
+		product := it.NormX*it.NormW + tiny
+		it.Cos = *score / product
+		psi, _, _ := margin.Psi(l.Factor, it.Cos)
 		*score = (product*psi + l.Lambda**score) / (1 + l.Lambda)
 	}
 	return nil
@@ -147,20 +128,20 @@ func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDow
 	}
 	x, weights := bottom[0], l.Blobs[0]
 	for i := range l.M {
-		it := &l.items[i]
-		_, _, along := margin.Psi(l.Factor, it.cos)
+		it := &l.Kept[i]
+		_, _, along := margin.Psi(l.Factor, it.Cos)
 		along *= -dy[l.At(i)] / (1 + l.Lambda)
-		if propagateDown[0] && it.normX > 0 {
-			kernel.Axpy(nil, along*((it.normW+tiny)/it.normX), l.X(x.Data(), i), l.X(x.MutableDiff(), i))
+		if propagateDown[0] && it.NormX > 0 {
+			kernel.Axpy(nil, along*((it.NormW+tiny)/it.NormX), l.X(x.Data(), i), l.X(x.MutableDiff(), i))
 		}
 		if l.Needs(0) {
-			kernel.Axpy(nil, along*(it.normX/(it.normW+tiny)), l.W(weights.Data(), i), l.W(weights.MutableDiff(), i))
+			kernel.Axpy(nil, along*(it.NormX/(it.NormW+tiny)), l.W(weights.Data(), i), l.W(weights.MutableDiff(), i))
 		}
 	}
 	return nil
 }
 
 func (l *largeMargin) across(i int) float32 {
-	_, across, _ := margin.Psi(l.Factor, l.items[i].cos)
+	_, across, _ := margin.Psi(l.Factor, l.Kept[i].Cos)
 	return across
 }

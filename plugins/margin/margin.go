@@ -74,6 +74,7 @@ type InnerProduct struct {
 	Factor  int     // m
 	Lambda  float32 // of the last Start
 	Class   []int32 // of each item
+	Kept    []Item  // what Forward keeps of each item for Backward
 	M, N, K int     // x is (M,K), the weights are (N,K)
 
 	field    string
@@ -83,6 +84,10 @@ type InnerProduct struct {
 	gradient []float32 // (M,N)
 	device   onDevice
 }
+
+// An Item has the lengths of an item and of its class vector, and the cosine of the
+// angle between them.
+type Item struct{ NormX, NormW, Cos float32 }
 
 var (
 	_ layers.Parameterized   = (*InnerProduct)(nil)
@@ -141,9 +146,7 @@ func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.items.ReshapeTop(bottom[0], l.N, top[0]); err != nil {
 		return err
 	}
-	if len(l.gradient) < l.M*l.N {
-		l.gradient = make([]float32, l.M*l.N)
-	}
+	l.Kept, l.gradient = layers.Resize(l.Kept, l.M), layers.Resize(l.gradient, l.M*l.N)
 	if err := l.device.reshape(l.M, l.N); err != nil {
 		return l.Spec.ErrorAt(l.field+".num_output", 0, err)
 	}
