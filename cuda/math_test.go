@@ -282,3 +282,32 @@ func TestDivisor(t *testing.T) {
 		}
 	}
 }
+
+// TestGatherRows compares with the host, to the bit: rows that are chosen several
+// times, and not at all.
+func TestGatherRows(t *testing.T) {
+	d := cudatest.Device(t)
+	const rows = 9
+	for _, s := range [][2]int{{1, 1}, {7, 3}, {300, 70}} {
+		n, width := s[0], s[1]
+		index, place := make([]int32, n), random(t, 1, n)
+		for i := range index {
+			index[i] = int32(i * 7 % (rows - 2))
+			if i%5 == 3 {
+				index[i] = -1
+			}
+			cuda.Ints(place.MutableData())[i] = index[i]
+		}
+		x, y := random(t, 2, rows*width), random(t, 3, n*width)
+		want := make([]float32, n*width)
+		kernel.GatherRows(nil, n, width, x.Data(), index, want)
+		d.GatherRows(n, width, x.DeviceData(d), place.DeviceData(d), y.MutableDeviceData(d))
+		near(t, fmt.Sprint("GatherRows ", s), y.Data(), want, 0)
+
+		sum := append([]float32(nil), x.Data()...)
+		kernel.ScatterAddRows(nil, n, width, want, index, sum)
+		d.ScatterAddRows(n, width, y.DeviceData(d), place.DeviceData(d), x.MutableDeviceData(d))
+		near(t, fmt.Sprint("ScatterAddRows ", s), x.Data(), sum, 0)
+		check(t, d)
+	}
+}

@@ -50,6 +50,11 @@ func TestArguments(t *testing.T) {
 		}},
 		{"CopyRows", []float64{0, -3, 8, 0, 2, -4}, func(y []float32) { kernel.CopyRows(nil, 2, 2, x[1:], 3, y[1:], 3) }},
 		{"CopyRows to other distances", []float64{6, 0, 8, 0, 2}, func(y []float32) { kernel.CopyRows(nil, 3, 1, x, 2, y, 2) }},
+		// Rows {6,-3}, {8,1}, {2,-4}.
+		{"GatherRows", []float64{2, -4, 0, 0, 6, -3}, func(y []float32) { kernel.GatherRows(nil, 3, 2, x, []int32{2, -1, 0}, y) }},
+		{"ScatterAddRows", []float64{0, 0, 6 + 2, -3 - 4, 0, 0}, func(y []float32) {
+			kernel.ScatterAddRows(nil, 3, 2, x, []int32{1, -1, 1}, y)
+		}},
 		{"NormalizeRows", []float64{6. / 7, -3. / 7, 8 / 9., 1 / 9.}, func(y []float32) {
 			kernel.NormalizeRows(nil, 2, 1, 13, []float32{6, 0}, y)
 			kernel.NormalizeRows(nil, 1, 2, 4, []float32{6, -3}, y)

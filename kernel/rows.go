@@ -51,5 +51,5 @@ var normalizeRowsLoop = parallel.Loop[rowNorm]{Body: func(a *rowNorm, _, from, t
 // NormalizeRows scales each row of x, of shape (rows,width), to length 1: y is x /
 // √(Σx² + eps), or 0 where the root is below 2⁻¹²⁶. y may be x.
 func NormalizeRows(p *parallel.Pool, rows, width int, eps float64, x, y []float32) {
-	normalizeRowsLoop.Run(p, rows, max(1, vec.Block/max(1, width)), rowNorm{width, eps, x, y})
+	normalizeRowsLoop.Run(p, rows, rowsPerPart(width), rowNorm{width, eps, x, y})
 }

@@ -277,3 +277,37 @@ func BenchmarkShort(b *testing.B) {
 		})
 	}
 }
+
+// TestGatherRows checks the two functions against plain loops, on every pool.
+func TestGatherRows(t *testing.T) {
+	const rows = 50
+	for _, shape := range [][2]int{{0, 3}, {1, 1}, {2000, 37}, {70, 2 * block}} {
+		n, width := shape[0], shape[1]
+		index := make([]int32, n)
+		for i := range index {
+			index[i] = int32(i*i%(rows+1)) - 1
+		}
+		x := uniform(1, rows*width)
+		gathered, added := make([]float32, n*width), slices.Clone(x)
+		for i, r := range index {
+			for c := range width {
+				if r >= 0 {
+					gathered[i*width+c] = x[int(r)*width+c]
+					added[int(r)*width+c] += x[int(r)*width+c]
+				}
+			}
+		}
+		pools(t, func(pool string, p *parallel.Pool) {
+			y := make([]float32, n*width)
+			kernel.GatherRows(p, n, width, x, index, y)
+			if !slices.Equal(y, gathered) {
+				t.Errorf("GatherRows of %v on %s threads is wrong", shape, pool)
+			}
+			sum := slices.Clone(x)
+			kernel.ScatterAddRows(p, n, width, y, index, sum)
+			if !slices.Equal(sum, added) {
+				t.Errorf("ScatterAddRows of %v on %s threads is wrong", shape, pool)
+			}
+		})
+	}
+}

@@ -60,18 +60,11 @@ var foreign = map[string]string{
 	"YoloDetectionOutput":   "YOLO (eric612/MobileNet-YOLO)",
 	"Yolov3":                "YOLO (eric612/MobileNet-YOLO)",
 	"Yolov3DetectionOutput": "YOLO (eric612/MobileNet-YOLO)",
-	"BatchReindex":          caffesOwn,
-	"Crop":                  caffesOwn,
-	"Embed":                 caffesOwn,
-	"Filter":                caffesOwn,
 	"HDF5Data":              caffesOwn,
 	"HDF5Output":            caffesOwn,
 	"Im2col":                caffesOwn,
-	"MVN":                   caffesOwn,
 	"Python":                caffesOwn,
-	"Reduction":             caffesOwn,
 	"SPP":                   caffesOwn,
-	"Tile":                  caffesOwn,
 }
 
 // caffesOwn marks the types of BVLC Caffe.

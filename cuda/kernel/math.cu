@@ -179,3 +179,44 @@ extern "C" __global__ void math_dropout_mask(float *mask, unsigned long long key
 extern "C" __global__ void math_set_long(unsigned long long *p, unsigned long long v) {
   if (blockIdx.x == 0 && threadIdx.x == 0) *p = v;
 }
+
+// Row i of y is row index[i] of x, or zeros if that is negative. Division by width is
+// by (mul, shift).
+extern "C" __global__ void math_gather_rows(const float *x, const int *index, float *y, int width, int n, unsigned mul,
+                                            unsigned shift) {
+  GC_EACH(i, n) {
+    const unsigned r = gc_divide(i, mul, shift), c = i - r * width;
+    y[i] = index[r] < 0 ? 0.f : x[(long long)index[r] * width + c];
+  }
+}
+
+// chains has two ints for each row: whether no row before it has the same index, and the
+// next row that has, or -1. A thread adds the rows of a chain in their order.
+extern "C" __global__ void math_row_chains(const int *index, int *chains, int n) {
+  GC_EACH(i, n) {
+    const int c = index[i];
+    int first = c >= 0, next = -1;
+    for (int j = 0; first && j < (int)i; j++)
+      if (index[j] == c) first = 0;
+    for (int j = (int)i + 1; c >= 0 && j < n; j++)
+      if (index[j] == c) {
+        next = j;
+        break;
+      }
+    chains[2 * i] = first;
+    chains[2 * i + 1] = next;
+  }
+}
+
+// Row index[i] of y += row i of x.
+extern "C" __global__ void math_scatter_rows(const float *x, const int *index, const int *chains, float *y, int width,
+                                             int n, unsigned mul, unsigned shift) {
+  GC_EACH(i, n) {
+    const unsigned first = gc_divide(i, mul, shift), c = i - first * width;
+    if (!chains[2 * first]) continue;
+    float *to = y + (long long)index[first] * width + c;
+    float sum = *to;
+    for (int r = first; r >= 0; r = chains[2 * r + 1]) sum += x[(long long)r * width + c];
+    *to = sum;
+  }
+}

@@ -63,6 +63,13 @@ func TestGradient(t *testing.T) {
 		{"dropout", layer(`type: "Dropout" dropout_param { dropout_ratio: 0.3 }`), []*blob.Blob{g(3, 5, 7)}, nil},
 		{"dropout/in place", inPlace(`type: "Dropout"`), []*blob.Blob{g(3, 5, 7)}, nil},
 		{"parameter", `layer { name: "l" type: "Parameter" top: "y" parameter_param { shape { dim: 2 dim: 3 } blob_filler { type: "gaussian" } } }`, nil, nil},
+		{"mvn", layer(`type: "MVN"`), []*blob.Blob{g(2, 3, 4, 2)}, nil},
+		{"mvn/in place", inPlace(`type: "MVN"`), []*blob.Blob{g(2, 3, 5)}, nil},
+		{"mvn/across", layer(`type: "MVN" mvn_param { across_channels: true }`), []*blob.Blob{g(2, 3, 4)}, nil},
+		{"mvn/mean", layer(`type: "MVN" mvn_param { normalize_variance: false }`), []*blob.Blob{g(2, 3, 4)}, nil},
+		{"mvn/mean in place", inPlace(`type: "MVN" mvn_param { normalize_variance: false across_channels: true }`), []*blob.Blob{g(2, 7)}, nil},
+		{"embed", layer(`type: "Embed" embed_param { num_output: 3 input_dim: 5 ` + both + `}`), []*blob.Blob{layertest.Values([]float32{4, 0, 1, 1, 4, 4}, 2, 3)}, nil},
+		{"embed/no bias", layer(`type: "Embed" embed_param { num_output: 1 input_dim: 2 bias_term: false ` + both + `}`), []*blob.Blob{layertest.Values([]float32{1}, 1)}, nil},
 		{"dropout/test", layer(`type: "Dropout" phase: TEST`), []*blob.Blob{g(3, 5)}, nil},
 	}
 	for _, test := range tests {
@@ -87,6 +94,8 @@ func TestPromises(t *testing.T) {
 		"scale":        `type: "Scale" scale_param { bias_term: true ` + noise + `}`,
 		"bias":         `type: "Bias" bias_param { ` + noise + `}`,
 		"dropout":      `type: "Dropout"`,
+		"mvn":          `type: "MVN"`,
+		"mvn/mean":     `type: "MVN" mvn_param { normalize_variance: false across_channels: true }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, shape := range [][]int{{6, 5, 37, 41}, {301, 170}} {
@@ -99,6 +108,47 @@ func TestPromises(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEmbedPromises checks what TestPromises does for a bottom of whole numbers.
+func TestEmbedPromises(t *testing.T) {
+	text := layer(`type: "Embed" embed_param { num_output: 170 input_dim: 1000 ` + both + `}`)
+	words := func() *blob.Blob { return layertest.Uniform(1, 0, 1000, 20, 80) } // without fractions
+	layertest.CheckThreads(t, text, words())
+	layertest.CheckAllocs(t, text, words())
+}
+
+// TestEmbedRange feeds numbers without a vector.
+func TestEmbedRange(t *testing.T) {
+	for _, v := range []float32{10, -1, 1e10, float32(math.NaN())} {
+		f := layertest.New(t, layer(`type: "Embed" embed_param { num_output: 3 input_dim: 10 }`), layertest.Values([]float32{9, 9, v}, 3))
+		want := fmt.Sprintf(`layer.prototxt:1:27: layer "l": element 2 is %v, want 0 to 9, the number of a vector`, v)
+		if err := f.Forward(); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+// TestMVN checks mean and variance of the result, also where the mean is far from 0.
+func TestMVN(t *testing.T) {
+	x := layertest.Gaussian(1, 3, 4, 500)
+	for i := range x.MutableData() {
+		x.MutableData()[i] = 1000 + 0.1*x.Data()[i]
+	}
+	f := layertest.New(t, layer(`type: "MVN"`), x)
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		var sum, squares float64
+		for _, v := range f.Top[0].Data()[i*500 : (i+1)*500] {
+			sum += float64(v)
+			squares += float64(v) * float64(v)
+		}
+		if mean, variance := sum/500, squares/500; math.Abs(mean) > 1e-3 || math.Abs(variance-1) > 1e-3 {
+			t.Errorf("vector %d has mean %g and variance %g, want 0 and 1", i, mean, variance)
+		}
 	}
 }
 
@@ -277,6 +327,8 @@ func TestErrors(t *testing.T) {
 		{2, `axis -4 is out of range for the 3 axes of shape [2 3 4]`, "Bias", "bias_param { axis: -4 }", x, nil},
 		{1, `shape [3 5] does not fit bottom of shape [2 3 4] from axis 1 on`, "Bias", "", x, layertest.Gaussian(1, 3, 5)},
 		{1, `shape [3 4 5] from axis 1 on is more than bottom has, whose shape is [2 3 4]`, "Scale", "", x, layertest.Gaussian(1, 3, 4, 5)},
+		{2, `num_output is 0, want 1 to 2147483647`, "Embed", "embed_param { input_dim: 3 }", x, nil},
+		{2, `input_dim is 0, want 1 to 2147483647`, "Embed", "embed_param { num_output: 3 }", x, nil},
 		{2, `dropout_ratio is 1, want at least 0 and less than 1`, "Dropout", "dropout_param { dropout_ratio: 1 }", x, nil},
 		{2, `dropout_ratio is -0.1, want at least 0 and less than 1`, "Dropout", "dropout_param { dropout_ratio: -0.1 }", x, nil},
 	}

@@ -23,6 +23,9 @@ func TestDevice(t *testing.T) {
 		`type: "Bias" bias_param { axis: 0 num_axes: 0 filler { type: "constant" value: 2 } }`,
 		`type: "Dropout" dropout_param { dropout_ratio: 0.3 }`,
 		`type: "Dropout" phase: TEST`,
+		`type: "MVN"`,
+		`type: "MVN" mvn_param { across_channels: true eps: 0.1 }`,
+		`type: "MVN" mvn_param { normalize_variance: false }`,
 	} {
 		for _, shape := range [][]int{{40, 18, 5, 5}, {130, 33}} {
 			layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" `+text+` }`, layertest.Gaussian(1, shape...))
@@ -35,6 +38,8 @@ func TestDevice(t *testing.T) {
 		layertest.Gaussian(1, 6, 5, 4), layertest.Gaussian(2, 5))
 	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" bottom: "b" top: "y" type: "Bias" bias_param { axis: 0 } }`,
 		layertest.Gaussian(1, 6, 5, 4), layertest.Gaussian(2, 6, 5))
+	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" type: "Embed" embed_param { num_output: 70 input_dim: 90 weight_filler { type: "gaussian" } bias_filler { type: "gaussian" } } }`,
+		layertest.Uniform(1, 0, 90, 20, 15))
 	layertest.CheckDevice(t, d, 0, `layer { top: "w" type: "Parameter" parameter_param { shape { dim: 3 dim: 5 } blob_filler { type: "gaussian" } } }`)
 	layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" bottom: "w" top: "y" type: "InnerProduct" }`,
 		layertest.Gaussian(1, 6, 20), layertest.Gaussian(2, 30, 20))

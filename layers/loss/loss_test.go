@@ -324,9 +324,13 @@ func TestEmptyBatch(t *testing.T) {
 		layertest.CheckError(t, 1, `bottom has shape [0 3] and so no items, over which `+typ+` takes a mean`,
 			fmt.Sprintf(`layer { type: %q bottom: "x" bottom: "t" top: "y" }`, typ), layertest.Gaussian(1, 0, 3), layertest.Gaussian(1, 0))
 	}
-	for _, typ := range []string{"SoftmaxWithLoss", "Accuracy"} {
+	for _, typ := range []string{"SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "Accuracy"} {
+		target := layertest.Gaussian(1, 0)
+		if typ == "SigmoidCrossEntropyLoss" {
+			target = layertest.Gaussian(1, 0, 3)
+		}
 		f := layertest.New(t, fmt.Sprintf(`layer { type: %q bottom: "x" bottom: "t" top: "y" }`, typ),
-			layertest.Gaussian(1, 0, 3), layertest.Gaussian(1, 0))
+			layertest.Gaussian(1, 0, 3), target)
 		if err := f.Forward(); err != nil {
 			t.Fatal(typ, err)
 		}

@@ -2,11 +2,14 @@ package utility
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
+	_ "github.com/gocaffe/gocaffe/layers/common" // Bias is in front of some golden cases
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
@@ -15,11 +18,17 @@ func TestGolden(t *testing.T) {
 	if counts.Filtered > 0 {
 		return
 	}
-	for _, typ := range []string{"Split", "Concat", "Slice", "Eltwise", "Flatten", "Reshape", "Silence", "ArgMax", "Softmax"} {
+	for _, typ := range utilityTypes() {
 		if counts.Passed[typ] < 3 {
 			t.Errorf("%s: %d cases passed, want at least 3", typ, counts.Passed[typ])
 		}
 	}
+}
+
+// utilityTypes returns the types of this package.
+func utilityTypes() []string {
+	pkg := layers.Lookup("Concat").Package()
+	return slices.DeleteFunc(layers.Types(), func(typ string) bool { return layers.Lookup(typ).Package() != pkg })
 }
 
 // layer returns the text of a layer named l with so many bottoms and tops.
@@ -73,6 +82,21 @@ func TestGradient(t *testing.T) {
 		{"flatten", layer("Flatten", 1, 1, ""), gaussians([]int{2, 3, 2})},
 		{"reshape", layer("Reshape", 1, 1, "reshape_param { shape { dim: 0 dim: 2 dim: -1 } }"), gaussians([]int{2, 6})},
 		{"silence", layer("Silence", 2, 0, ""), gaussians([]int{2, 3}, []int{4})},
+		{"tile", layer("Tile", 1, 1, "tile_param { tiles: 3 }"), gaussians([]int{2, 3, 2})},
+		{"tile last", layer("Tile", 1, 1, "tile_param { tiles: 4 axis: -1 }"), gaussians([]int{2, 3})},
+		{"tile once", layer("Tile", 1, 1, "tile_param { tiles: 1 axis: 0 }"), gaussians([]int{5})},
+		{"sum of all", layer("Reduction", 1, 1, "reduction_param { coeff: -2 }"), gaussians([]int{2, 3, 2})},
+		{"mean of rows", layer("Reduction", 1, 1, "reduction_param { operation: MEAN axis: 1 }"), gaussians([]int{2, 3, 2})},
+		{"sum of squares", layer("Reduction", 1, 1, "reduction_param { operation: SUMSQ axis: -1 }"), gaussians([]int{2, 3})},
+		{"sum of magnitudes", layer("Reduction", 1, 1, "reduction_param { operation: ASUM axis: 1 coeff: 3 }"), []*blob.Blob{awayFromZero[1]}},
+		{"crop", layer("Crop", 2, 1, ""), gaussians([]int{2, 3, 5, 4}, []int{1, 1, 3, 2})},
+		{"crop offset", layer("Crop", 2, 1, "crop_param { offset: 1 }"), gaussians([]int{2, 3, 5, 4}, []int{1, 1, 3, 2})},
+		{"crop offsets", layer("Crop", 2, 1, "crop_param { axis: 1 offset: 2 offset: 0 offset: 1 }"), gaussians([]int{2, 3, 5, 4}, []int{7, 1, 2, 3})},
+		{"crop vector", layer("Crop", 2, 1, "crop_param { axis: -1 offset: 3 }"), gaussians([]int{6}, []int{2})},
+		{"reindex", layer("BatchReindex", 2, 1, ""), []*blob.Blob{layertest.Gaussian(1, 3, 2, 2), layertest.Values([]float32{2, 0, 0, 2, 2}, 5)}},
+		{"reindex none", layer("BatchReindex", 2, 1, ""), []*blob.Blob{layertest.Gaussian(1, 3, 2), layertest.Values(nil, 0)}},
+		{"filter", layer("Filter", 3, 2, ""), []*blob.Blob{layertest.Gaussian(1, 4, 3), layertest.Gaussian(2, 4), layertest.Values([]float32{1, 0, 0, -1}, 4, 1)}},
+		{"filter all", layer("Filter", 2, 1, ""), []*blob.Blob{layertest.Gaussian(1, 4, 3), layertest.Values([]float32{1, 2, 3, 4}, 4)}},
 		{"softmax", layer("Softmax", 1, 1, ""), gaussians([]int{3, 4})},
 		{"softmax places", layer("Softmax", 1, 1, ""), gaussians([]int{2, 4, 3})},
 		{"softmax in place", `layer { type: "Softmax" bottom: "x" top: "x" }`, gaussians([]int{2, 4, 3})},
@@ -88,21 +112,38 @@ func big() map[string][]*blob.Blob {
 	const rows, width = 30, 2500
 	shape := []int{rows, width}
 	return map[string][]*blob.Blob{
-		layer("Split", 1, 3, ""):                                             gaussians(shape),
-		layer("Concat", 2, 1, ""):                                            gaussians(shape, []int{rows, 100}),
-		layer("Concat", 2, 1, "concat_param { axis: 0 }"):                    gaussians(shape, shape),
-		layer("Slice", 1, 2, "slice_param { slice_point: 100 }"):             gaussians(shape),
-		layer("Eltwise", 3, 1, "eltwise_param { coeff: [1,2,3] }"):           gaussians(shape, shape, shape),
-		layer("Eltwise", 2, 1, "eltwise_param { operation: MAX }"):           gaussians(shape, shape),
-		layer("Eltwise", 2, 1, "eltwise_param { operation: PROD }"):          gaussians(shape, shape),
-		layer("Flatten", 1, 1, ""):                                           gaussians([]int{3, 4, 5}),
-		layer("Reshape", 1, 1, "reshape_param { shape { dim: -1 dim: 6 } }"): gaussians([]int{3, 4, 5}),
-		layer("Silence", 1, 0, ""):                                           gaussians(shape),
-		layer("Softmax", 1, 1, ""):                                           gaussians(shape),
-		layer("Softmax", 1, 1, "softmax_param { axis: 0 }"):                  gaussians(shape),
-		layer("ArgMax", 1, 1, "argmax_param { top_k: 3 }"):                   gaussians(shape),
-		layer("ArgMax", 1, 1, "argmax_param { axis: 0 }"):                    gaussians(shape),
+		layer("Split", 1, 3, ""):                                                gaussians(shape),
+		layer("Concat", 2, 1, ""):                                               gaussians(shape, []int{rows, 100}),
+		layer("Concat", 2, 1, "concat_param { axis: 0 }"):                       gaussians(shape, shape),
+		layer("Slice", 1, 2, "slice_param { slice_point: 100 }"):                gaussians(shape),
+		layer("Eltwise", 3, 1, "eltwise_param { coeff: [1,2,3] }"):              gaussians(shape, shape, shape),
+		layer("Eltwise", 2, 1, "eltwise_param { operation: MAX }"):              gaussians(shape, shape),
+		layer("Eltwise", 2, 1, "eltwise_param { operation: PROD }"):             gaussians(shape, shape),
+		layer("Flatten", 1, 1, ""):                                              gaussians([]int{3, 4, 5}),
+		layer("Reshape", 1, 1, "reshape_param { shape { dim: -1 dim: 6 } }"):    gaussians([]int{3, 4, 5}),
+		layer("Silence", 1, 0, ""):                                              gaussians(shape),
+		layer("Softmax", 1, 1, ""):                                              gaussians(shape),
+		layer("Tile", 1, 1, "tile_param { tiles: 3 }"):                          gaussians(shape),
+		layer("Tile", 1, 1, "tile_param { tiles: 3 axis: 0 }"):                  gaussians(shape),
+		layer("Reduction", 1, 1, ""):                                            gaussians(shape),
+		layer("Reduction", 1, 1, "reduction_param { axis: 1 operation: ASUM }"): gaussians(shape),
+		layer("Reduction", 1, 1, "reduction_param { operation: SUMSQ }"):        gaussians(shape),
+		layer("Crop", 2, 1, "crop_param { axis: 0 offset: 1 offset: 40 }"):      gaussians(shape, []int{rows - 2, width - 100}),
+		layer("BatchReindex", 2, 1, ""):                                         {layertest.Gaussian(1, shape...), layertest.Uniform(2, 0, rows, 70)},
+		layer("Filter", 3, 2, ""):                                               {layertest.Gaussian(1, shape...), layertest.Gaussian(2, shape...), layertest.Values(everyThird(rows), rows)},
+		layer("Softmax", 1, 1, "softmax_param { axis: 0 }"):                     gaussians(shape),
+		layer("ArgMax", 1, 1, "argmax_param { top_k: 3 }"):                      gaussians(shape),
+		layer("ArgMax", 1, 1, "argmax_param { axis: 0 }"):                       gaussians(shape),
 	}
+}
+
+// everyThird returns n numbers, of which every third is 0.
+func everyThird(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(i % 3)
+	}
+	return x
 }
 
 func TestThreads(t *testing.T) {
@@ -167,6 +208,22 @@ func TestErrors(t *testing.T) {
 		{"reshape num_axes negative", layer("Reshape", 1, 1, "reshape_param { num_axes: -2 }"), 5, `got num_axes -2, want 0 or more, or -1 for all`, [][]int{{2, 6}}},
 		{"reshape in place", `layer { name: "l" type: "Reshape" bottom: "x" top: "x" }`, 1, `top 0 is also bottom 0: layers of type Reshape do not work in place`, [][]int{{2, 6}}},
 
+		{"tiles", layer("Tile", 1, 1, ""), 1, `tiles is not given`, [][]int{{2, 6}}},
+		{"tiles 0", layer("Tile", 1, 1, "tile_param { tiles: 0 }"), 5, `got tiles 0, want at least 1`, [][]int{{2, 6}}},
+		{"tile axis", layer("Tile", 1, 1, "tile_param { tiles: 2 axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
+		{"tile in place", `layer { name: "l" type: "Tile" bottom: "x" top: "x" tile_param { tiles: 1 } }`, 1, `top 0 is also bottom 0: layers of type Tile do not work in place`, [][]int{{2, 6}}},
+		{"reduction axis", layer("Reduction", 1, 1, "reduction_param { axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
+		{"crop axis", layer("Crop", 2, 1, ""), 1, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}, {2, 6}}},
+		{"crop axes", layer("Crop", 2, 1, ""), 4, `got shape [2 3], want 3 axes as the first bottom has`, [][]int{{2, 6, 7}, {2, 3}}},
+		{"crop offsets", layer("Crop", 2, 1, "crop_param { axis: 0 offset: 1 offset: 1 }"), 6, `got 2 offsets, want one, or one for each of the 3 axes from 0 on`, [][]int{{2, 6, 7}, {2, 3, 1}}},
+		{"crop size", layer("Crop", 2, 1, "crop_param { offset: 3 }"), 4, `axis 2 has size 5 there and 7 in the first bottom: too large with offset 3`, [][]int{{2, 6, 7}, {2, 3, 5}}},
+		{"crop offset", layer("Crop", 2, 1, "crop_param { offset: 4294967295 }"), 4, `axis 2 has size 5 there and 7 in the first bottom: too large with offset 4294967295`, [][]int{{2, 6, 7}, {2, 3, 5}}},
+		{"reindex axes", layer("BatchReindex", 2, 1, ""), 4, `got shape [5 1], want one axis`, [][]int{{2, 6}, {5, 1}}},
+		{"reindex scalar", layer("BatchReindex", 2, 1, ""), 3, `got a scalar, want at least one axis`, [][]int{{}, {5}}},
+		{"filter tops", layer("Filter", 3, 1, ""), 6, `layer has 3 bottoms and 1 tops, want a top for each bottom but the last`, [][]int{{2}, {2}, {2}}},
+		{"filter selector", layer("Filter", 2, 1, ""), 4, `got shape [2 3], want one number for each item`, [][]int{{2}, {2, 3}}},
+		{"filter items", layer("Filter", 2, 1, ""), 3, `got shape [3 6], want 2 items, as the last bottom has`, [][]int{{3, 6}, {2}}},
+
 		{"softmax axis", layer("Softmax", 1, 1, "softmax_param { axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
 		{"argmax top_k", layer("ArgMax", 1, 1, "argmax_param { top_k: 7 }"), 5, `got top_k 7 for a bottom of shape [2 6], want at most 6`, [][]int{{2, 6}}},
 		{"argmax top_k of axis", layer("ArgMax", 1, 1, "argmax_param { top_k: 3 axis: 0 }"), 5, `got top_k 3 for a bottom of shape [2 6], want at most 2`, [][]int{{2, 6}}},
@@ -180,6 +237,62 @@ func TestErrors(t *testing.T) {
 			layertest.CheckError(t, c.line, `layer "l": `+c.want, c.text, gaussians(c.bottom...)...)
 		})
 	}
+}
+
+// TestReindexRange feeds numbers that are not those of an item.
+func TestReindexRange(t *testing.T) {
+	for _, v := range []float32{3, -1, 1e10, float32(math.NaN())} {
+		f := layertest.New(t, layer("BatchReindex", 2, 1, ""), layertest.Gaussian(1, 3, 2), layertest.Values([]float32{0, v}, 2))
+		want := fmt.Sprintf(`layer.prototxt:4:11: layer "l": element 1 is %v, want 0 to 2, the number of an item of the first bottom`, v)
+		if err := f.Forward(); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+// TestFilterChanges lets other items pass in each pass: some, none, all.
+func TestFilterChanges(t *testing.T) {
+	f := layertest.New(t, layer("Filter", 2, 1, ""), layertest.Values([]float32{1, 2, 3, 4, 5, 6}, 3, 2), layertest.Values([]float32{1, 1, 1}, 3))
+	if !f.Top[0].ShapeEqual([]int{3, 2}) {
+		t.Errorf("shape before the first pass is %v, want [3 2]", f.Top[0].Shape())
+	}
+	for _, c := range []struct{ selector, want, diff []float32 }{
+		{[]float32{0, 1, 0}, []float32{3, 4}, []float32{0, 0, 7, 7, 0, 0}},
+		{[]float32{0, 0, 0}, nil, []float32{0, 0, 0, 0, 0, 0}},
+		{[]float32{5, 5, 5}, []float32{1, 2, 3, 4, 5, 6}, []float32{7, 7, 7, 7, 7, 7}},
+		{[]float32{1, 0, 2}, []float32{1, 2, 5, 6}, []float32{7, 7, 0, 0, 7, 7}},
+	} {
+		copy(f.Bottom[1].MutableData(), c.selector)
+		if err := f.Layer.Forward(t.Context(), f.Bottom, f.Top); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Top[0].Shape(); got[0] != len(c.want)/2 || got[1] != 2 {
+			t.Errorf("%v: shape %v, want [%d 2]", c.selector, got, len(c.want)/2)
+		}
+		same(t, "top", f.Top[0].Data(), c.want)
+		for i := range f.Top[0].MutableDiff() {
+			f.Top[0].MutableDiff()[i] = 7
+		}
+		if err := f.Backward(); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "gradient", f.Bottom[0].Diff(), c.diff)
+	}
+}
+
+// TestCropReference checks that the blob that gives the size gets a gradient of 0 where
+// one is asked for.
+func TestCropReference(t *testing.T) {
+	f := layertest.New(t, layer("Crop", 2, 1, "crop_param { axis: 1 }"), gaussians([]int{2, 5}, []int{2, 3})...)
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	f.Propagate[1] = true
+	f.Bottom[1].MutableDiff()[5] = 9
+	if err := f.Backward(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "gradient", f.Bottom[1].Diff(), make([]float32, 6))
 }
 
 // TestFlattenNothing joins no axes, which puts one in, as in Caffe.
@@ -236,7 +349,7 @@ func TestShared(t *testing.T) {
 }
 
 func TestTypes(t *testing.T) {
-	for _, typ := range layers.Types() {
+	for _, typ := range utilityTypes() {
 		if info := layers.Lookup(typ); info.Doc == "" || info.Group != "utility" {
 			t.Errorf("%s: group %q, doc %q", typ, info.Group, info.Doc)
 		}
