@@ -99,6 +99,9 @@ func onlyState(err error) bool {
 
 func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synthetic) error {
 	fmt.Fprintf(a.stdout, "%s: solver\n", file.File)
+	for _, e := range solver.Lint(file) {
+		fmt.Fprintf(a.stdout, "warning: %v\n", e)
+	}
 	nets, err := solver.Nets(file, solver.Options{Level: f.level, Stages: f.stages()})
 	errs := []error{err}
 	remarked := make(map[string]bool)
@@ -107,7 +110,11 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synt
 			remarked[n.Net.File] = true
 			a.remarks(n.Net)
 		}
-		errs = append(errs, a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, synthetic))
+		err := a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, synthetic)
+		errs = append(errs, err)
+		if onlyState(err) {
+			errs = append(errs, n.Reason)
+		}
 	}
 	return distinct(errs)
 }

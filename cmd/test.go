@@ -171,7 +171,7 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 	opts.Memory, opts.ForwardOnly = memory, true
 	t := new(testNet)
 	if t.net, err = net.New(file, opts); err != nil {
-		return nil, err
+		return nil, withReason(err, "test runs a net in phase TEST, with the level and the stages of --level and --stage")
 	}
 	if classify {
 		if named := deploy.NameScores(file, t.net, opts.State); named != file {
@@ -274,7 +274,18 @@ func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.
 		return nil, err
 	}
 	opts.Memory = new(net.Memory)
-	return net.New(file, opts)
+	n, err := net.New(file, opts)
+	return n, withReason(err, "time runs a net in the phase of --phase, TRAIN unless it says TEST, with the level and the stages of --level and --stage")
+}
+
+// withReason adds to an error about layers that are not part of a net in its state
+// what asks for that state.
+func withReason(err error, reason string) error {
+	var state *net.StateError
+	if !errors.As(err, &state) {
+		return err
+	}
+	return fmt.Errorf("%w\n%s", err, reason)
 }
 
 // readModel reads the net of test or time and returns the options to build it.

@@ -14,6 +14,7 @@ type netSource struct {
 	index   int    // among the values of the field
 	file    string // the net's file; "" if there is a message
 	message *caffepb.NetParameter
+	test    int // number of the test net, or -1 for the train net
 }
 
 // createNets builds the train net and the test nets and loads the files of the
@@ -29,7 +30,7 @@ func (s *Solver) createNets() error {
 		return err
 	}
 	emit(s, CreatingNet{Field: train.field, File: train.file})
-	s.net, err = s.createNet(train, caffepb.Phase_TRAIN, s.param.TrainState)
+	s.net, err = s.createNet(train)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (s *Solver) createNets() error {
 	}
 	for i, source := range tests {
 		emit(s, CreatingNet{Test: true, Index: i, Field: source.field, File: source.file})
-		n, err := s.createNet(source, caffepb.Phase_TEST, s.testState(i))
+		n, err := s.createNet(source)
 		if err != nil {
 			return err
 		}
@@ -63,6 +64,9 @@ func (s *Solver) trainSource() (netSource, error) {
 		sources = append(sources, netSource{field: "train_net", file: p.GetTrainNet()})
 	}
 	sources = append(sources, s.genericSource()...)
+	for i := range sources {
+		sources[i].test = -1
+	}
 	switch len(sources) {
 	case 0:
 		return netSource{}, s.errorf("", "no train net: one of %s must be set", fields)
@@ -101,16 +105,23 @@ func (s *Solver) testSources() ([]netSource, error) {
 	named := len(sources)
 	generic := s.genericSource()
 	if len(generic) == 0 && len(p.TestIter) != named || len(p.TestIter) < named {
-		return nil, s.errorf("test_iter", "test_iter has %d values for %d test nets, want one each", len(p.TestIter), named)
+		return nil, s.errorf("test_iter", "test_iter has %d values, test_net and test_net_param have %d: want as many", len(p.TestIter), named)
 	}
 	for len(sources) < len(p.TestIter) {
 		sources = append(sources, generic[0])
 	}
-	if n := len(p.TestState); n > 0 && n != len(sources) {
-		return nil, s.errorf("test_state", "test_state has %d values for %d test nets, want none or one each", n, len(sources))
+	for i := range sources {
+		sources[i].test = i
 	}
-	if len(sources) > 0 && p.GetTestInterval() <= 0 {
-		return nil, s.errorf("test_interval", "test_interval is %d, want 1 or more because there are test nets", p.GetTestInterval())
+	if n := len(p.TestState); n > 0 && n != len(sources) {
+		return nil, s.errorf("test_state", "test_state has %d values for the %d test nets of test_iter, want none or one each", n, len(sources))
+	}
+	switch interval := p.GetTestInterval(); {
+	case len(sources) == 0:
+	case p.TestInterval == nil:
+		return nil, s.errorf("test_iter", "test_iter has %d values and test_interval is not set: set it, or remove test_iter", len(p.TestIter))
+	case interval <= 0:
+		return nil, s.errorf("test_interval", "test_interval is %d, and test_iter has %d values: want 1 or more, or no test_iter", interval, len(p.TestIter))
 	}
 	for i, n := range p.TestIter {
 		if n < 0 {
@@ -121,15 +132,16 @@ func (s *Solver) testSources() ([]netSource, error) {
 }
 
 // createNet builds a net.
-func (s *Solver) createNet(source netSource, phase caffepb.Phase, state *caffepb.NetState) (*net.Net, error) {
-	file, merged, err := s.readNet(source, phase, state)
+func (s *Solver) createNet(source netSource) (*net.Net, error) {
+	file, merged, err := s.readNet(source)
 	if err != nil {
 		return nil, err
 	}
-	return net.New(file, net.Options{
+	n, err := net.New(file, net.Options{
 		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Observer: s.opts.Observer, Synthetic: s.opts.Synthetic,
-		Memory: s.memory, ForwardOnly: phase == caffepb.Phase_TEST,
+		Memory: s.memory, ForwardOnly: source.test >= 0,
 	})
+	return n, s.withReason(err, source)
 }
 
 // loadWeights loads the files of the field "weights" into a net. Each value is a

@@ -110,6 +110,7 @@ func New(file *prototxt.Solver, opts Options) (*Solver, error) {
 	if err := joinList(append(s.check(), s.checkSnapshots())); err != nil {
 		return nil, err
 	}
+	s.warn(s.lint())
 	if err := s.chooseSeed(); err != nil {
 		return nil, err
 	}
@@ -190,6 +191,7 @@ func (s *Solver) check() []error {
 	if p.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
 		errs = append(errs, s.errorf("snapshot_format", "snapshot_format HDF5 is not supported yet, want BINARYPROTO"))
 	}
+	errs = append(errs, s.checkNumbers()...)
 	return append(errs, s.checkRule(), s.checkPolicy())
 }
 
@@ -274,7 +276,7 @@ func (s *Solver) errorf(field, format string, args ...any) error {
 }
 
 // errorAt is errorf for a value of a repeated field, with a cause.
-func (s *Solver) errorAt(field string, index int, err error) error {
+func (s *Solver) errorAt(field string, index int, err error) *prototxt.Error {
 	pos := s.file.Positions.Of(s.param, field, index)
 	if !pos.IsValid() {
 		pos.File = s.file.File

@@ -32,6 +32,7 @@ func (s *Solver) Solve(ctx context.Context) error {
 			return err
 		}
 	}
+	s.warn(s.lintSolve())
 	unlock, err := s.lockSnapshots()
 	if err != nil {
 		return err

@@ -146,9 +146,6 @@ func (s *Solver) checkRule() error {
 	if s.rule.noMomentum && p.GetMomentum() != 0 {
 		return s.errorf("momentum", "momentum is %v, %s does not support momentum", p.GetMomentum(), p.GetType())
 	}
-	if d := p.GetRmsDecay(); p.GetType() == "RMSProp" && !(d >= 0 && d < 1) {
-		return s.errorf("rms_decay", "rms_decay is %v, want at least 0 and less than 1", d)
-	}
 	switch p.GetRegularizationType() {
 	case "L2":
 	case "L1":
