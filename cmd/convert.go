@@ -7,35 +7,43 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/convert"
-	"github.com/gocaffe/gocaffe/data/lmdb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/spf13/cobra"
 )
 
+// databases are the flags of what convert writes.
+type databases struct {
+	force   bool
+	backend string // lmdb or leveldb
+}
+
 func (a *app) convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert",
-		Short: "Convert image sets to LMDB databases",
+		Short: "Convert image sets to LMDB or LevelDB databases",
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
 			return fmt.Errorf("convert: want one of mnist, cifar10, cifar100, imageset, digits")
 		},
 	}
-	var force bool
-	var backend string
-	cmd.PersistentFlags().StringVar(&backend, "backend", "lmdb", "kind of database: lmdb")
+	var made databases
+	cmd.PersistentFlags().StringVar(&made.backend, "backend", "lmdb", "kind of database: lmdb or leveldb; DBs named by the command end in it")
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if backend != "lmdb" {
-			return fmt.Errorf("--backend is %q, this version writes lmdb only", backend)
+		switch backend := made.backend; {
+		case backend != "lmdb" && backend != "leveldb":
+			return fmt.Errorf("--backend is %q, want lmdb or leveldb", backend)
+		case backend != "lmdb" && cmd.Name() == "digits":
+			return fmt.Errorf("--backend is %q, want lmdb: gocaffe demo reads the digits from LMDB databases", backend)
 		}
 		return a.setUp(cmd)
 	}
-	cmd.PersistentFlags().BoolVar(&force, "force", false, "replace an existing database")
+	cmd.PersistentFlags().BoolVar(&made.force, "force", false, "replace an existing database")
 	cmd.AddCommand(
-		a.conversion(&force, &cobra.Command{
+		a.conversion(&made, &cobra.Command{
 			Use:   "mnist DATA DIR | mnist IMAGES LABELS DB",
 			Short: "Convert MNIST, or any pair of IDX files",
 			Long: `Convert the four files of MNIST in the folder DATA, gzipped or not, to
@@ -48,7 +56,7 @@ labels to the database DB, as Caffe's convert_mnist_data does.`,
 			}
 			return convert.MNIST(ctx, args[0], args[1], o)
 		}),
-		a.conversion(&force, &cobra.Command{
+		a.conversion(&made, &cobra.Command{
 			Use:   "cifar10 DATA DIR",
 			Short: "Convert CIFAR-10",
 			Long: `Convert CIFAR-10 in the folder DATA to DIR/cifar10_train_lmdb,
@@ -59,7 +67,7 @@ lists train.txt and test.txt, unpacked or as cifar10-images.tar.gz.`,
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			return convert.CIFAR10(ctx, args[0], args[1], o)
 		}),
-		a.conversion(&force, &cobra.Command{
+		a.conversion(&made, &cobra.Command{
 			Use:   "cifar100 DATA DIR",
 			Short: "Convert CIFAR-100, with its fine labels",
 			Long: `Convert CIFAR-100 in the folder DATA to DIR/cifar100_train_lmdb,
@@ -69,20 +77,20 @@ has the binary version, unpacked or as cifar-100-binary.tar.gz.`,
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			return convert.CIFAR100(ctx, args[0], args[1], o)
 		}),
-		a.imagesetCommand(&force),
+		a.imagesetCommand(&made),
 		&cobra.Command{
 			Use:   "digits DIR",
 			Short: "Draw the digits of gocaffe demo",
 			Args:  cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return nameForce(a.drawDigits(cmd.Context(), args[0], force))
+				return nameForce(a.drawDigits(cmd.Context(), args[0], made.force))
 			},
 		},
 	)
 	return cmd
 }
 
-func (a *app) imagesetCommand(force *bool) *cobra.Command {
+func (a *app) imagesetCommand(made *databases) *cobra.Command {
 	var o convert.ImagesetOptions
 	cmd := &cobra.Command{
 		Use:   "imageset ROOT LIST DB",
@@ -109,7 +117,7 @@ keys: arrays of size labels x 1 x 1.`,
 	f.StringVar(&o.LabelDB, "label-db", "", "write the labels to this database")
 	f.IntVar(&o.Labels, "label-dim", 0, "labels in each line, for --label-db (default: the numbers at the end of the first line)")
 	maxBad := f.Float64("max-bad", 10, "images, in percent, that may be left out because they cannot be read")
-	return a.conversion(force, cmd, func(ctx context.Context, args []string, all convert.Options) error {
+	return a.conversion(made, cmd, func(ctx context.Context, args []string, all convert.Options) error {
 		if !(*maxBad >= 0 && *maxBad <= 100) {
 			return fmt.Errorf("--max-bad is %g, want 0 to 100 percent", *maxBad)
 		}
@@ -126,12 +134,12 @@ keys: arrays of size labels x 1 x 1.`,
 
 // conversion completes a command that creates databases, with a progress line on a
 // terminal. Ctrl-C ends it without leaving incomplete files.
-func (a *app) conversion(force *bool, cmd *cobra.Command, run func(context.Context, []string, convert.Options) error) *cobra.Command {
+func (a *app) conversion(made *databases, cmd *cobra.Command, run func(context.Context, []string, convert.Options) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		progress, finish := a.progress("record")
 		begin, records := time.Now(), 0
 		err := untilSignal(cmd.Context(), func(ctx context.Context) error {
-			return run(ctx, args, convert.Options{Replace: *force, Progress: func(done, total int) {
+			return run(ctx, args, convert.Options{Replace: made.force, LevelDB: made.backend == "leveldb", Progress: func(done, total int) {
 				records = done
 				progress(done, total)
 			}})
@@ -187,7 +195,7 @@ FILE, write the mean image for transform_param's mean_file.`,
 }
 
 func (a *app) computeMean(ctx context.Context, db string, file []string) error {
-	source, err := lmdb.Open(db)
+	source, err := data.OpenAny(db)
 	if err != nil {
 		return err
 	}

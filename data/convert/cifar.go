@@ -49,13 +49,13 @@ func CIFAR10(ctx context.Context, dir, out string, o Options) error {
 	j := &job{Options: o}
 	lists := [2]string{filepath.Join(dir, "train.txt"), filepath.Join(dir, "test.txt")}
 	if !cifar10.in(dir) && exists(lists[0]) && exists(lists[1]) {
-		if err := j.checkTargets(out, "cifar10_train_lmdb", "cifar10_test_lmdb"); err != nil {
+		if err := j.checkTargets(out, j.name("cifar10_train"), j.name("cifar10_test")); err != nil {
 			return err
 		}
 		if err := j.cifarImages(ctx, dir, lists, out); err != nil {
 			return err
 		}
-		return j.writeMean(ctx, filepath.Join(out, "cifar10_train_lmdb"), filepath.Join(out, "cifar10_mean.binaryproto"))
+		return j.writeMean(ctx, filepath.Join(out, j.name("cifar10_train")), filepath.Join(out, "cifar10_mean.binaryproto"))
 	}
 	return j.cifar(ctx, cifar10, dir, out)
 }
@@ -76,7 +76,7 @@ func exists(path string) bool {
 
 // cifar creates the databases and the mean of a set of binary files.
 func (j *job) cifar(ctx context.Context, set cifarSet, dir, out string) error {
-	train, test := set.name+"_train_lmdb", set.name+"_test_lmdb"
+	train, test := j.name(set.name+"_train"), j.name(set.name+"_test")
 	if err := j.checkTargets(out, train, test); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (j *job) cifarImages(ctx context.Context, dir string, lists [2]string, out 
 		}
 		j.total += len(images[i].Items)
 	}
-	for i, database := range []string{"cifar10_train_lmdb", "cifar10_test_lmdb"} {
+	for i, database := range []string{j.name("cifar10_train"), j.name("cifar10_test")} {
 		err := j.makeDatabase(ctx, filepath.Join(out, database), len(images[i].Items), func(k int) (string, *caffepb.Datum, error) {
 			list := images[i]
 			d, err := cifarImage(files, list.Items[k].Path, int(list.Labels(k)[0]))

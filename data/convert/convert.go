@@ -1,4 +1,4 @@
-// Package convert creates LMDB databases from image sets, and mean images from
+// Package convert creates databases from image sets, and mean images from
 // databases, as Caffe's tools do. It leaves no incomplete files behind.
 package convert
 
@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"google.golang.org/protobuf/proto"
 )
@@ -21,6 +22,10 @@ type Options struct {
 	// Replace allows existing databases to be replaced. Without it they are an
 	// error.
 	Replace bool
+
+	// LevelDB makes LevelDB databases. Without it they are LMDB databases. Where a
+	// conversion names them, the names end in _leveldb or _lmdb.
+	LevelDB bool
 
 	// Progress, if it is not nil, is called after each record.
 	Progress func(done, total int)
@@ -36,8 +41,24 @@ type job struct {
 
 	// second, if it is not nil, is a database that gets the datum secondOf(i) under
 	// the key of each record i. It is committed before the first.
-	second   *lmdb.Writer
+	second   data.Sink
 	secondOf func(i int) *caffepb.Datum
+}
+
+// backend returns the kind of databases that are made.
+func (o *Options) backend() caffepb.DataParameter_DB {
+	if o.LevelDB {
+		return caffepb.DataParameter_LEVELDB
+	}
+	return caffepb.DataParameter_LMDB
+}
+
+// name returns the name of a database that is called base.
+func (o *Options) name(base string) string { return base + "_" + strings.ToLower(o.backend().String()) }
+
+// create starts a database.
+func (o *Options) create(dir string) (data.Sink, error) {
+	return data.Create(dir, o.backend(), o.Replace)
 }
 
 func (j *job) step() {
@@ -52,7 +73,7 @@ func (j *job) step() {
 // the keys must increase with i. If all records are left out, or more than j.maxBad
 // allows, makeDatabase fails and an existing database stays.
 func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
-	w, err := lmdb.Create(dir, j.Replace)
+	w, err := j.create(dir)
 	if err != nil {
 		return err
 	}
@@ -120,7 +141,7 @@ func (e *TooManyBadError) Error() string {
 // sequential is makeDatabase for sources that are read as a stream: record is
 // called by one goroutine, in order.
 func (j *job) sequential(ctx context.Context, dir string, n int, record func(i int) (key string, d *caffepb.Datum, err error)) error {
-	w, err := lmdb.Create(dir, j.Replace)
+	w, err := j.create(dir)
 	if err != nil {
 		return err
 	}
@@ -224,8 +245,8 @@ func raw(channels, height, width int, pixels []byte, label int) *caffepb.Datum {
 // the databases exists and may not be replaced.
 func (j *job) checkTargets(out string, names ...string) error {
 	for _, name := range names {
-		if dir := filepath.Join(out, name); !j.Replace && lmdb.IsFolder(dir) {
-			return fmt.Errorf("%s: %w: there is an LMDB database already", dir, os.ErrExist)
+		if err := data.CheckFree(filepath.Join(out, name), j.backend(), j.Replace); err != nil {
+			return err
 		}
 	}
 	return os.MkdirAll(out, 0o755)
@@ -233,7 +254,7 @@ func (j *job) checkTargets(out string, names ...string) error {
 
 // writeMean writes the mean image of a database that was just created.
 func (j *job) writeMean(ctx context.Context, dir, file string) error {
-	db, err := lmdb.Open(dir)
+	db, err := data.OpenAny(dir)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
-	"github.com/gocaffe/gocaffe/data/lmdb"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -91,7 +90,7 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 		rand.New(rand.NewPCG(o.Seed, 0)).Shuffle(n, func(i, k int) { order[i], order[k] = order[k], order[i] })
 	}
 	if o.LabelDB != "" {
-		if j.second, err = lmdb.Create(o.LabelDB, j.Replace); err != nil {
+		if j.second, err = j.create(o.LabelDB); err != nil {
 			return 0, 0, err
 		}
 		defer j.second.Abort()

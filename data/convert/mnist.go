@@ -23,8 +23,8 @@ func MNIST(ctx context.Context, dir, out string, o Options) error {
 		set                      *idxSet
 	}
 	parts := []part{
-		{"mnist_train_lmdb", "train-images", "train-labels", nil},
-		{"mnist_test_lmdb", "t10k-images", "t10k-labels", nil},
+		{o.name("mnist_train"), "train-images", "train-labels", nil},
+		{o.name("mnist_test"), "t10k-images", "t10k-labels", nil},
 	}
 	for i := range parts {
 		p := &parts[i]

@@ -19,7 +19,7 @@ func init() {
 		Type:  "Data",
 		Group: "data",
 		Param: "data_param",
-		Doc: `Images and labels from an LMDB database, in the order of the keys, again and again.
+		Doc: `Images and labels from an LMDB or LevelDB database, in the order of the keys, again and again.
 
 The records are Datum messages, as gocaffe convert writes them: arrays C x H x W of bytes or floats,
 or PNG or JPEG files, whose channels are blue, green, red.
@@ -29,7 +29,7 @@ Tops: the images, N x C x H x W; optionally the labels, N.
 data_param:
 	source: the folder of the database, relative to the working directory
 	batch_size: N; images of different sizes need 1
-	backend: must be LMDB; the default, LEVELDB, is not supported
+	backend (LEVELDB): LMDB or LEVELDB. A LevelDB database is read once when it is opened, to count its records
 	prefetch (4): see below
 	rand_skip, force_encoded_color: accepted and ignored, as in Caffe
 	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only

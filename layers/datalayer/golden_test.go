@@ -22,6 +22,10 @@ import (
 // and libjpeg round differently. All else is exact, resized images too.
 const jpegTolerance = 2
 
+// sampledTolerance is the same where OpenCV wrote the files, with half as many chroma
+// samples each way: their difference counts 1.772 times in blue, on top of the luma's.
+const sampledTolerance = 3
+
 // isJPEG reports whether record i was made from a JPEG file: see README.md of the
 // golden values.
 func isJPEG(i int) bool { return i%10 == 3 }
@@ -39,9 +43,6 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(text), "leveldb") {
-			continue // not read by this version
-		}
 		ran++
 		for _, threads := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%s/%d threads", e.Name(), threads), func(t *testing.T) {
@@ -49,8 +50,8 @@ func TestGolden(t *testing.T) {
 			})
 		}
 	}
-	if ran < 8 {
-		t.Errorf("%d cases were run, want 8 or more", ran)
+	if ran < 12 {
+		t.Errorf("%d cases were run, want 12 or more", ran)
 	}
 }
 
@@ -77,7 +78,7 @@ func golden(t *testing.T, name, dir, text string, threads int) {
 	if f.Spec.Param.TransformParam == nil {
 		scale = 1
 	}
-	encoded := strings.HasPrefix(name, "encoded_original") || strings.HasPrefix(name, "image_data")
+	encoded := strings.HasPrefix(name, "encoded_original") || name == "encoded_jpg" || strings.HasPrefix(name, "image_data")
 	worst := 0.0
 	for pass, entry := range want.GetLayer() {
 		if entry.GetName() != fmt.Sprintf("tops_%d", pass) {
@@ -97,8 +98,11 @@ func golden(t *testing.T, name, dir, text string, threads int) {
 				got := top.Data()[j]
 				off := math.Abs(float64(got)-float64(w)) / scale
 				allowed := 0.0
-				if i == 0 && encoded && isJPEG(item) {
+				if i == 0 && encoded && (isJPEG(item) || name == "encoded_jpg") {
 					allowed = jpegTolerance
+					if name == "encoded_jpg" {
+						allowed = sampledTolerance
+					}
 					worst = max(worst, off)
 				}
 				if !(off <= allowed) {
