@@ -30,7 +30,7 @@ type Blob struct {
 // memory is the storage of one array. Blobs that share an array share it.
 type memory struct {
 	host    []float32
-	reserve int       // how many numbers to make room for at least, when room is made
+	reserve int       // the least number of elements to allocate
 	device  *onDevice // nil if there never was a copy on a device
 	pending atomic.Pointer[pendingFill]
 }

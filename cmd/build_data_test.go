@@ -37,7 +37,7 @@ func TestDataPlugin(t *testing.T) {
 		if len(losses) == 0 {
 			t.Fatalf("%v: no loss in\n%s", args, log)
 		}
-		// Whoever always says that the hand is in the middle has a loss of 1.1.
+		// A net that always predicts the middle has a loss of 1.1.
 		if last, err := strconv.ParseFloat(losses[len(losses)-1][1], 64); err != nil || !(last < 0.005) {
 			t.Errorf("%v: the loss is %v at the end, %v, want less than 0.005", args, last, err)
 		}

@@ -105,7 +105,7 @@ func (d *Device) newConvolution(s ConvolutionShape) (*Convolution, error) {
 			return &Convolution{d, conv}, nil
 		}
 		if errors.Is(err, driver.OutOfMemory) && conv.Workspace() <= limit {
-			limit, err = conv.Workspace()-1, nil // the memory is in pieces, or somebody else's by now
+			limit, err = conv.Workspace()-1, nil // the memory is in pieces, or another process has taken it
 		}
 		err = errors.Join(err, conv.Close())
 	}

@@ -220,7 +220,7 @@ func (d *Device) Sync() {
 	d.Fail(d.drv.EventSynchronize(d.idle)) // sleeps, which StreamSynchronize does not
 }
 
-// notRecordable tells whether passes are being recorded, and then fails with
+// notRecordable reports whether passes are being recorded, and then fails with
 // ErrNotRecordable: what the caller is about to do cannot be.
 func (d *Device) notRecordable(what string) bool {
 	if d.recording {
@@ -249,7 +249,7 @@ func (r *room) of(d *Device, n int) Ptr {
 	return r.ptr
 }
 
-// grow makes room for n elements. Recorded passes may still use the old memory, so
+// grow allocates memory for n elements. Recorded passes may still use the old memory, so
 // it is kept. If the memory suffices the size doubles, so that all the old memory
 // together is less than the new.
 func (r *room) grow(d *Device, n int) error {

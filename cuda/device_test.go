@@ -34,7 +34,7 @@ func TestOpenNumber(t *testing.T) {
 func TestTooMuchMemory(t *testing.T) {
 	d := cudatest.Device(t)
 	if p := d.Alloc(1 << 44); p != 0 {
-		t.Error("64 TiB are to be had")
+		t.Error("64 TiB were allocated")
 	}
 	if err := d.Check(); !errors.Is(err, driver.OutOfMemory) || !strings.Contains(err.Error(), "wanted 70368744177664 bytes on the device") {
 		t.Errorf("error %v", err)

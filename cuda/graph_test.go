@@ -142,10 +142,10 @@ func TestOutOfMemory(t *testing.T) {
 	p := d.Alloc(2 << 20)
 	d.Free(p)
 	if q := d.Alloc(3 << 20); q == 0 || d.Check() != nil {
-		t.Errorf("12 MiB of 16 are not to be had once 8 are given back: %v", d.Check())
+		t.Errorf("cannot allocate 12 MiB of 16 after 8 were freed: %v", d.Check())
 	}
 	if q := d.Alloc(3 << 20); q != 0 {
-		t.Error("24 MiB of 16 are to be had")
+		t.Error("24 MiB of 16 were allocated")
 	}
 	if err := d.Check(); err == nil {
 		t.Error("no error")

@@ -10,7 +10,7 @@ import (
 )
 
 // TestUploadBlockInUse gives an Upload memory that queued work still reads, on a
-// device that does nothing before somebody waits for it: Fill must not overwrite
+// device that does nothing before the host waits for it: Fill must not overwrite
 // what that work is going to read.
 func TestUploadBlockInUse(t *testing.T) {
 	d := cudatest.Device(t, "async=late")

@@ -1,11 +1,10 @@
 // Package event carries what solvers, nets and layers report while they work.
 //
-// The library never prints. Whoever wants to know what it does gives an
-// Observer to solver.Options, net.Options or layers.Env, and receives typed
-// events: those of packages solver, net and layers, those that plugins define,
-// and Notes in plain words. A solver's observer also receives the events of its
-// nets, and a net's observer those of its layers. Package caffelog is the
-// observer that writes Caffe's log.
+// The library never prints. An Observer in solver.Options, net.Options or
+// layers.Env receives typed events: those of packages solver, net and layers,
+// those that plugins define, and Notes in plain words. A solver's observer also
+// receives the events of its nets, and a net's observer those of its layers.
+// Package caffelog is the observer that writes Caffe's log.
 package event
 
 // An Observer receives events.

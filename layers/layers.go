@@ -24,7 +24,7 @@ type Layer interface {
 	// and fills them. Reshape follows it.
 	SetUp(bottom, top []*blob.Blob) error
 
-	// Reshape gives the tops their shapes and makes room for whatever the
+	// Reshape sets the shapes of the tops and allocates whatever the
 	// passes need. It runs again when the shape of a bottom has changed.
 	Reshape(bottom, top []*blob.Blob) error
 

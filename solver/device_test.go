@@ -45,7 +45,7 @@ func feedSmall(n *net.Net, pass int64) error {
 }
 
 // trainSmall trains small for 12 iterations and returns its weights and what the
-// observers were told of the losses.
+// observers received the losses.
 func trainSmall(t *testing.T, text string, d *cuda.Device) (weights, losses []float32) {
 	t.Helper()
 	s := newSolver(t, text+"\nbase_lr: 0.05 lr_policy: \"step\" gamma: 0.5 stepsize: 4 random_seed: 5 weight_decay: 0.01 net_param {"+small+"}",
@@ -173,7 +173,7 @@ func TestDeviceRecords(t *testing.T) {
 }
 
 // TestDeviceInterrupted stops training on a GPU between two displays and goes on:
-// each iteration is told of, once.
+// each iteration is reported once.
 func TestDeviceInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	told := 0
@@ -198,13 +198,13 @@ func TestDeviceInterrupted(t *testing.T) {
 		t.Fatalf("got %v, want that the context was cancelled", err)
 	}
 	if told != s.Iter() {
-		t.Errorf("%d iterations are told of, %d were made", told, s.Iter())
+		t.Errorf("%d iterations were reported, %d were made", told, s.Iter())
 	}
 	if err := s.Step(context.Background(), 12); err != nil {
 		t.Fatal(err)
 	}
 	if told != s.Iter() {
-		t.Errorf("%d iterations are told of, %d were made", told, s.Iter())
+		t.Errorf("%d iterations were reported, %d were made", told, s.Iter())
 	}
 }
 

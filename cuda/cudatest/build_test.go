@@ -31,7 +31,7 @@ func plugin(t *testing.T, kernel string) {
 	t.Chdir(filepath.Join(dir, "layer"))
 }
 
-// TestPlugin runs a kernel of somebody else's module on the fake device.
+// TestPlugin runs a kernel of another module on the fake device.
 func TestPlugin(t *testing.T) {
 	plugin(t, `#include "gpu.h"
 extern "C" __global__ void plugin_twice(float *x) { x[threadIdx.x] *= 2; }

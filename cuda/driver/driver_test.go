@@ -246,7 +246,7 @@ func TestInjectedError(t *testing.T) {
 	ok(t, err)
 	ok(t, d.MemFree(p))
 	_, err = d.MemAlloc(4)
-	want(t, err, "in use by somebody else")
+	want(t, err, "in use by another process")
 	p, err = d.MemAlloc(4)
 	ok(t, err)
 	ok(t, d.MemFree(p))

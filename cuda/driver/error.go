@@ -57,7 +57,7 @@ var results = map[Result]struct{ name, text string }{
 	NotInitialized:       {"CUDA_ERROR_NOT_INITIALIZED", "the driver is not initialized"},
 	Deinitialized:        {"CUDA_ERROR_DEINITIALIZED", "the driver is shutting down"},
 	StubLibrary:          {"CUDA_ERROR_STUB_LIBRARY", "the library is a stub for linking, not a driver"},
-	DeviceUnavailable:    {"CUDA_ERROR_DEVICE_UNAVAILABLE", "the device is in use by somebody else"},
+	DeviceUnavailable:    {"CUDA_ERROR_DEVICE_UNAVAILABLE", "the device is in use by another process"},
 	NoDevice:             {"CUDA_ERROR_NO_DEVICE", "no CUDA device"},
 	InvalidDevice:        {"CUDA_ERROR_INVALID_DEVICE", "there is no such device"},
 	InvalidImage:         {"CUDA_ERROR_INVALID_IMAGE", "the kernels' image is invalid"},
@@ -133,10 +133,10 @@ func with(err error, format string, args ...any) error {
 	return err
 }
 
-// logSize is the room for messages of the driver's compiler.
+// logSize is the size of the buffer for messages of the driver's compiler.
 const logSize = 8192
 
-// noMemory says how much there is to an error that says that there is not enough.
+// noMemory adds the free memory to an out-of-memory error.
 func noMemory(d Driver, err error, bytes uint64) error {
 	if errors.Is(err, OutOfMemory) {
 		free, total, _ := d.MemInfo()

@@ -82,7 +82,7 @@ func newCSVData(spec *layers.Spec) (layers.Layer, error) {
 	switch o := &l.options; {
 	case o.Source == "":
 		return nil, spec.Errorf("csv_data_param", "source is missing, want a CSV file")
-	case !(o.Noise >= 0): // so written, NaN is refused too
+	case !(o.Noise >= 0): // true for NaN too
 		return nil, spec.Errorf("csv_data_param.noise", "noise is %g, want 0 or more", o.Noise)
 	}
 	var err error

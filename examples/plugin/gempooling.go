@@ -100,7 +100,7 @@ func newGeMPooling(spec *layers.Spec) (layers.Layer, error) {
 		return nil, spec.Errorf("gem_pooling_param.kernel_size", "kernel_size is %d, want 1 to %d", o.KernelSize, math.MaxInt16)
 	case o.Stride < 1 || o.Stride > math.MaxInt16:
 		return nil, spec.Errorf("gem_pooling_param.stride", "stride is %d, want 1 to %d", o.Stride, math.MaxInt16)
-	case !(o.Eps > 0 && o.Eps <= math.MaxFloat32): // so written, NaN is refused too
+	case !(o.Eps > 0 && o.Eps <= math.MaxFloat32): // true for NaN too
 		return nil, spec.Errorf("gem_pooling_param.eps", "eps is %g, want a positive number", o.Eps)
 	}
 	if o.Filler == nil {

@@ -175,8 +175,8 @@ func measureHeld() held {
 	return held{runtime.NumGoroutine(), len(entries)}
 }
 
-// leaked says what is still open that was not before. The last instructions of a
-// goroutine may run after whoever waits for it has been told.
+// leaked describes what is open now and was not before. The last instructions of a
+// goroutine may run after the one that waits for it is woken.
 func (h held) leaked() string {
 	var now held
 	for range 200 {

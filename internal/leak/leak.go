@@ -8,7 +8,7 @@ import (
 )
 
 // patience is how long a goroutine that was told to end may take to: its last
-// instructions run after whoever waits for it has been told.
+// instructions run after the goroutine that waits for it is woken.
 const patience = 5 * time.Second
 
 // Check fails the test if more goroutines run after f than before it.

@@ -127,8 +127,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestStrangers keeps layers, plugins and examples to what a module of somebody
-// else can import, so that a plugin can do all that a built-in layer does.
+// TestStrangers keeps layers, plugins and examples to what any other module
+// can import, so that a plugin can do all that a built-in layer does.
 func TestStrangers(t *testing.T) {
 	for _, rule := range allowed {
 		tree, _, _ := strings.Cut(rule.pkg, "/")

@@ -129,7 +129,7 @@ func typeLines(o *types.TypeName, own types.Qualifier) []string {
 			}
 		}
 	case *types.Interface:
-		// A method more breaks whoever implements the interface, so that the
+		// A new method breaks other implementations of the interface, so the
 		// names of all are in one line.
 		var names []string
 		for m := range u.Methods() {

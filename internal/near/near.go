@@ -1,4 +1,4 @@
-// Package near finds what somebody meant who misspelt a name.
+// Package near suggests the closest known name for a misspelt one.
 package near
 
 import "strings"

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// How long a pipe is waited for: until somebody opens its other end, and until the
+// How long a pipe is waited for: until a writer opens its other end, and until the
 // next bytes come.
 var (
 	waitForWriter = 5 * time.Second

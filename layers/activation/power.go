@@ -57,7 +57,7 @@ var (
 	_ layers.BackwardReader = (*power)(nil)
 )
 
-// constant tells whether the top does not depend on the bottom.
+// constant reports whether the top does not depend on the bottom.
 func (l *power) constant() bool { return l.power*l.scale == 0 }
 
 // constantValue is what the top then holds.

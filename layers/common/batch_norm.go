@@ -167,7 +167,7 @@ func (l *batchNorm) KeepsBottom() bool { return true }
 // dy with a factor for each channel and nothing else.
 func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), false }
 
-// linear tells whether Backward need not know x.
+// linear reports whether Backward need not know x.
 func (l *batchNorm) linear() bool {
 	return l.global && l.slope == 1 && !l.affineMap().FactorDiff
 }
@@ -201,7 +201,7 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// keeps tells whether Backward needs the x that a pass in place overwrites.
+// keeps reports whether Backward needs the x that a pass in place overwrites.
 func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.linear() }
 
 // prepare collects what the layers that are computed do with x.

@@ -16,7 +16,7 @@ type broadcast struct {
 	sum               []float32 // (dim)
 }
 
-// perChannel tells whether f has one number for each of the channels of x, which
+// perChannel reports whether f has one number for each of the channels of x, which
 // is (n,c,...).
 func (g *broadcast) perChannel(n, c int) bool { return g.outer == n && g.dim == c }
 

@@ -158,12 +158,12 @@ func (l *scale) KeepsBottom() bool { return true }
 // BackwardReads returns that Backward reads the bottoms.
 func (l *scale) BackwardReads() (bottom, top bool) { return true, false }
 
-// keeps tells whether Backward needs the x that a pass in place overwrites.
+// keeps reports whether Backward needs the x that a pass in place overwrites.
 func (l *scale) keeps(bottom, top []*blob.Blob) bool {
 	return bottom[0] == top[0] && (len(bottom) > 1 || l.Needs(0))
 }
 
-// limited tells whether the options give the factors a range.
+// limited reports whether the options give the factors a range.
 func (l *scale) limited() bool {
 	return l.param != nil && (l.param.MinValue != nil || l.param.MaxValue != nil)
 }

@@ -109,7 +109,7 @@ func compare(t testing.TB, tolerance float64, got, want []result) {
 		}
 		for k, v := range r.values {
 			w := want[i].values[k]
-			if !(math.Abs(float64(v-w)) <= tolerance*scale) && v != w { // so written, NaN fails
+			if !(math.Abs(float64(v-w)) <= tolerance*scale) && v != w { // true for NaN too
 				t.Errorf("%s, %s is %g on the device and %g on the host", r.name, element(k, r.shape), v, w)
 				break
 			}

@@ -241,7 +241,7 @@ func (c *gradient) check(name string, b *blob.Blob, at []float32) {
 		plus, minus := objective(hi), objective(lo)
 		want := (plus - minus) / (float64(hi) - float64(lo)) // the step that float32 really took
 		scale := max(math.Abs(want), math.Abs(float64(got[i])), 1)
-		if !(math.Abs(float64(got[i])-want) <= c.opts.Tolerance*scale) { // so written, NaN fails
+		if !(math.Abs(float64(got[i])-want) <= c.opts.Tolerance*scale) { // true for NaN too
 			if wrong++; wrong <= 5 {
 				c.t.Errorf("%s, %s: Backward gives %g, the central difference is %g, at the value %g", name, element(i, b.Shape()), got[i], want, x)
 			}

@@ -140,7 +140,7 @@ func convGrid(rows, columns, parts int) cuda.Grid {
 	return cuda.Blocks((columns+127)/128, (rows+tile-1)/tile, parts)
 }
 
-// strided tells whether the kernel moves by more than one place.
+// strided reports whether the kernel moves by more than one place.
 func (v *convDevice) strided() bool { return v.strideH != 1 || v.strideW != 1 }
 
 // byDNN returns the convolution by cuDNN, or nil for gocaffe's kernels.

@@ -191,7 +191,7 @@ func (l *bn) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].ReshapeLike(bottom[0])
 }
 
-// scratch makes room in xnorm.
+// scratch grows xnorm to the size of the bottom.
 func (l *bn) scratch() {
 	if n := l.n * l.c * l.s; len(l.xnorm) < n {
 		l.xnorm = make([]float32, n)

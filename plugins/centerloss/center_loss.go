@@ -206,5 +206,5 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 	return nil
 }
 
-// l1 tells whether distances are of type L1.
+// l1 reports whether distances are of type L1.
 func (l *centerLoss) l1() bool { return l.options.DistanceType == "L1" }

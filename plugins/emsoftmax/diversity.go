@@ -37,7 +37,7 @@ type diversity struct {
 	device diversityDevice
 }
 
-// reshape makes room. Only the first call does anything: the sizes are those
+// reshape allocates the buffers. Only the first call does anything: the sizes are those
 // of the weights.
 func (s *diversity) reshape(o options, k, d int, onDevice bool) error {
 	if s.v != 0 {

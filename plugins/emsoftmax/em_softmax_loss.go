@@ -247,7 +247,7 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// diverse tells whether the loss has the diversity term.
+// diverse reports whether the loss has the diversity term.
 func (l *emSoftmaxLoss) diverse() bool {
 	return !l.average && l.options.Lambda > 0 && l.options.V > 1
 }

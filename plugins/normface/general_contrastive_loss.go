@@ -255,7 +255,7 @@ func (l *generalContrastiveLoss) item(i int, d []float32) (positive, negative fl
 	return positive, negative
 }
 
-// counts tells whether a term is not left out by the options that leave only
+// counts reports whether a term is not left out by the options that leave only
 // one.
 func (l *generalContrastiveLoss) counts(i, k int, isTrue bool) bool {
 	if isTrue {

@@ -23,7 +23,7 @@ import (
 // Volta, Turing, Ampere of data centres and of desks, Hopper.
 var targets = []int{70, 75, 80, 86, 90}
 
-// A kernel is what the assembler tells of a kernel on a target.
+// A kernel is what the assembler reports about a kernel on a target.
 type kernel struct {
 	file, name string
 	target     int
@@ -152,12 +152,12 @@ func assembleFor(ctx context.Context, program, file string, text []byte, target 
 		k.bounded = bounded(text, k.name) && !strings.Contains(file, "cudatest") // those of tests are of no interest
 	}
 	if entries := bytes.Count(text, []byte(".entry ")); len(kernels) != entries {
-		return nil, fmt.Errorf("%s, sm_%d: ptxas tells of %d kernels, the file has %d", file, target, len(kernels), entries)
+		return nil, fmt.Errorf("%s, sm_%d: ptxas reports %d kernels, the file has %d", file, target, len(kernels), entries)
 	}
 	return kernels, nil
 }
 
-// bounded tells whether an entry of PTX has launch bounds.
+// bounded reports whether an entry of PTX has launch bounds.
 func bounded(text []byte, name string) bool {
 	_, entry, _ := bytes.Cut(text, []byte(".entry "+name+"("))
 	head, _, _ := bytes.Cut(entry, []byte("{"))
@@ -183,7 +183,7 @@ func parse(output string) ([]kernel, error) {
 			continue
 		}
 		if len(kernels) == 0 {
-			return nil, fmt.Errorf("ptxas tells of no kernel before: %s", line)
+			return nil, fmt.Errorf("ptxas reports no kernel before: %s", line)
 		}
 		k := &kernels[len(kernels)-1]
 		if spill != nil {

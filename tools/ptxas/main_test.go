@@ -143,7 +143,7 @@ echo "ptxas info    : Used 12 registers"
 func TestAssembleErrors(t *testing.T) {
 	for script, want := range map[string]string{
 		"echo 'ptxas fatal   : Unresolved extern function' >&2; exit 255\n":                                             "a.ptx.gz, sm_80: ptxas: exit status 255\nptxas fatal   : Unresolved extern",
-		"echo \"ptxas info    : Compiling entry function 'a_sum' for 'sm_80'\"; echo 'ptxas info : Used 4 registers'\n": "a.ptx.gz, sm_80: ptxas tells of 1 kernels, the file has 2",
+		"echo \"ptxas info    : Compiling entry function 'a_sum' for 'sm_80'\"; echo 'ptxas info : Used 4 registers'\n": "a.ptx.gz, sm_80: ptxas reports 1 kernels, the file has 2",
 	} {
 		root, program := repository(t, script)
 		if _, err := assemble(context.Background(), program, root, []string{"a.ptx.gz"}); err == nil || !strings.Contains(err.Error(), want) {
