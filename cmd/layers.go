@@ -201,12 +201,15 @@ func fieldText(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 // a line, such as shape and channels, a sample has the first that its message has.
 var sampleValues = [][]struct{ name, value string }{
 	{{"num_output", "10"}},
+	{{"input_dim", "1000"}},
+	{{"tiles", "2"}},
 	{{"kernel_size", "3"}},
 	{{"source", `"train_lmdb"`}},
 	{{"batch_size", "64"}},
 	{{"shape", "{ dim: 64 dim: 3 dim: 32 dim: 32 }"}, {"channels", "3"}},
 	{{"shape", ""}, {"height", "32"}},
 	{{"shape", ""}, {"width", "32"}},
+	{{"rand_skip", ""}, {"crop_size", "227"}}, // only old files have crop_size beside rand_skip
 	{{"backend", "LMDB"}},
 }
 

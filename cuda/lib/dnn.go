@@ -102,8 +102,8 @@ type performance struct {
 	algorithm   int32
 	status      int32
 	_           float32 // milliseconds
-	memory      uint64
-	determinism int32 // 1: the same result in each run
+	_           uint64  // memory
+	determinism int32   // 1: the same result in each run
 	mathType    int32
 	_           [3]int32 // reserved
 }

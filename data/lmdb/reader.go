@@ -80,7 +80,7 @@ func find(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
 		name = filepath.Join(path, dataFile)
-		info, err = os.Stat(name)
+		_, err = os.Stat(name)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
