@@ -62,9 +62,7 @@ var foreign = map[string]string{
 	"Yolov3DetectionOutput": "YOLO (eric612/MobileNet-YOLO)",
 	"HDF5Data":              caffesOwn,
 	"HDF5Output":            caffesOwn,
-	"Im2col":                caffesOwn,
 	"Python":                caffesOwn,
-	"SPP":                   caffesOwn,
 }
 
 // caffesOwn marks the types of BVLC Caffe.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -49,51 +48,6 @@ func newConvBase(s *layers.Spec, transposed bool) (*convBase, error) {
 	return &convBase{spec: s, param: p, transposed: transposed}, nil
 }
 
-// option returns the sizes that the options give for each spatial axis: those
-// of the field that may be repeated, or those of the fields for two axes.
-func (l *convBase) option(field string, axes int, repeated []uint32, h, w *uint32, absent int) ([]int, error) {
-	name := "convolution_param." + field
-	sizes := make([]int, axes)
-	if h != nil || w != nil {
-		short := strings.TrimSuffix(field, "_size")
-		at := "convolution_param." + short + "_h"
-		if h == nil {
-			at = "convolution_param." + short + "_w"
-		}
-		switch {
-		case len(repeated) > 0:
-			return nil, l.spec.Errorf(at, "%s is given and %s_h or %s_w too, want one form", field, short, short)
-		case axes != 2:
-			return nil, l.spec.Errorf(at, "%s_h and %s_w are for 2 spatial axes, bottom has %d", short, short, axes)
-		case (h == nil || w == nil) && absent != 0:
-			return nil, l.spec.Errorf(at, "%s_h and %s_w belong together, want both", short, short)
-		}
-		for i, size := range []*uint32{h, w} {
-			if size != nil { // pad_h or pad_w alone: the other is 0, as in Caffe
-				sizes[i] = int(*size)
-			}
-		}
-		return sizes, nil
-	}
-	switch n := len(repeated); {
-	case n == 0 && absent < 0 && axes > 0:
-		return nil, l.spec.Errorf("convolution_param", "%s is not given", field)
-	case n > 1 && n != axes:
-		return nil, l.spec.Errorf(name, "%s is given %d times, want once or once for each of the %d spatial axes", field, n, axes)
-	}
-	for i := range sizes {
-		switch len(repeated) {
-		case 0:
-			sizes[i] = absent
-		case 1:
-			sizes[i] = int(repeated[0])
-		default:
-			sizes[i] = int(repeated[i])
-		}
-	}
-	return sizes, nil
-}
-
 // SetUp finds the geometry and makes the weights.
 func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	x, p := bottom[0], l.param
@@ -112,18 +66,11 @@ func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	if l.channels%g.Group != 0 {
 		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be cut into %d groups", l.channels, g.Group)
 	}
-	if g.Kernel, err = l.option("kernel_size", axes, p.GetKernelSize(), p.KernelH, p.KernelW, -1); err != nil {
+	w, err := newWindow(l.spec, p, axes)
+	if err != nil {
 		return err
 	}
-	if g.Stride, err = l.option("stride", axes, p.GetStride(), p.StrideH, p.StrideW, 1); err != nil {
-		return err
-	}
-	if g.Pad, err = l.option("pad", axes, p.GetPad(), p.PadH, p.PadW, 0); err != nil {
-		return err
-	}
-	if g.Dilation, err = l.option("dilation", axes, p.GetDilation(), nil, nil, 1); err != nil {
-		return err
-	}
+	g.Kernel, g.Stride, g.Pad, g.Dilation = w.kernel, w.stride, w.pad, w.dilation
 	if err := l.plan(x.Shape()); err != nil {
 		return err
 	}

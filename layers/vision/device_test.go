@@ -45,6 +45,14 @@ func testDevice(t *testing.T, tolerance float64) {
 		{[]int{2, 70, 5, 4}, `type: "Deconvolution" convolution_param { num_output: 6 group: 2 kernel_h: 2 kernel_w: 3 stride: 3 bias_term: false weight_filler { type: "xavier" } }`},
 		{[]int{1, 2, 9}, `type: "Deconvolution" convolution_param { num_output: 3 kernel_size: 3 dilation: 2 pad: 1 bias_filler { type: "constant" value: 0.5 } weight_filler { type: "xavier" } }`},
 		{[]int{2, 3, 11, 12}, `type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }`},
+		{[]int{2, 3, 11, 12}, `type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }`},
+		{[]int{2, 3, 11, 12}, `type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 1 stride: 3 }`},
+		{[]int{2, 3, 11, 12}, `type: "Im2col" convolution_param { kernel_size: 3 pad: 1 }`},
+		{[]int{2, 3, 11, 12}, `type: "Im2col" convolution_param { kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 pad_h: 4 pad_w: 1 dilation: 2 }`},
+		{[]int{2, 3, 5, 6, 7}, `type: "Im2col" convolution_param { kernel_size: [1, 2, 3] stride: [1, 2, 1] pad: [1, 0, 1] }`},
+		{[]int{2, 3, 7, 9}, `type: "SPP" spp_param { pyramid_height: 3 }`},
+		{[]int{2, 3, 7, 9}, `type: "SPP" spp_param { pyramid_height: 3 pool: AVE }`},
+		{[]int{2, 3, 8, 4}, `type: "SPP" spp_param { pyramid_height: 3 pool: STOCHASTIC }`},
 		{[]int{2, 7, 3, 5}, `type: "LRN" lrn_param { alpha: 0.5 }`},
 		{[]int{2, 3, 4, 5}, `type: "LRN" lrn_param { local_size: 7 alpha: 2 beta: 0.6 k: 3 }`},
 		{[]int{2, 2, 7, 9}, `type: "LRN" lrn_param { local_size: 3 alpha: 2 norm_region: WITHIN_CHANNEL }`},
@@ -54,6 +62,14 @@ func testDevice(t *testing.T, tolerance float64) {
 		{[]int{2, 3, 5, 7}, `type: "Pooling" pooling_param { global_pooling: true pool: AVE }`},
 	} {
 		layertest.CheckDevice(t, d, tolerance, `layer { bottom: "x" top: "y" `+tt.text+` }`, layertest.Gaussian(1, tt.shape...))
+	}
+}
+
+// TestDeviceWeigh compares stochastic pooling in testing, whose numbers are positive.
+func TestDeviceWeigh(t *testing.T) {
+	d, x := cudatest.Device(t), layertest.Uniform(1, 0, 1, 2, 3, 11, 12)
+	for _, text := range []string{`kernel_size: 3 stride: 2`, `kernel_size: 1 stride: 3`, `global_pooling: true`} {
+		layertest.CheckDevice(t, d, 1e-5, `layer { bottom: "x" top: "y" phase: TEST type: "Pooling" pooling_param { pool: STOCHASTIC `+text+` } }`, x)
 	}
 }
 

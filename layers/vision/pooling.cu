@@ -95,3 +95,78 @@ extern "C" __global__ void pooling_ave_backward(SHAPE, const float *dy, float *d
     dx[i] = sum;
   }
 }
+
+// The sum of the numbers of a window of the plane p, and of their squares.
+GC_INLINE void window_sums(const float *p, int W, span r, span c, float *sum, float *squares) {
+  float s = 0, q = 0;
+  for (int h = r.lo; h < r.hi; h++)
+    for (int w = c.lo; w < c.hi; w++) {
+      const float v = p[h * W + w];
+      s += v;
+      q += v * v;
+    }
+  *sum = s;
+  *squares = q;
+}
+
+// Draws a number of each window, with a probability in proportion to it, by word i of a
+// stream of random numbers: kernel.PhiloxUniform.
+extern "C" __global__ void pooling_draw(SHAPE, const float *x, unsigned long long key,
+                                        const unsigned long long *stream, float *y, int *mask, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.OH * s.OW), place = i % (s.OH * s.OW);
+    const span r = span_of(place / s.OW, s.stride_h, s.pad_h, s.KH, s.H);
+    const span c = span_of(place % s.OW, s.stride_w, s.pad_w, s.KW, s.W);
+    const float *p = x + (long long)plane * s.H * s.W;
+    unsigned words[4];
+    gc_philox(key, *stream, i / 4, words);
+    float sum, squares, so_far = 0;
+    window_sums(p, s.W, r, c, &sum, &squares);
+    const float limit = (words[i % 4] >> 8) * (1.f / 16777216.f) * sum;
+    int at = -1;
+    bool found = false;
+    for (int h = r.lo; h < r.hi && !found; h++)
+      for (int w = c.lo; w < c.hi && !found; w++) {
+        at = h * s.W + w;
+        so_far += p[at];
+        found = so_far >= limit;
+      }
+    mask[i] = at;
+    y[i] = at < 0 ? 0.f : p[at];
+  }
+}
+
+extern "C" __global__ void pooling_weigh_forward(SHAPE, const float *x, float *y, int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.OH * s.OW), place = i % (s.OH * s.OW);
+    const span r = span_of(place / s.OW, s.stride_h, s.pad_h, s.KH, s.H);
+    const span c = span_of(place % s.OW, s.stride_w, s.pad_w, s.KW, s.W);
+    float sum, squares;
+    window_sums(x + (long long)plane * s.H * s.W, s.W, r, c, &sum, &squares);
+    y[i] = sum > 0 ? squares / sum : 0.f;
+  }
+}
+
+extern "C" __global__ void pooling_weigh_backward(SHAPE, const float *x, const float *y, const float *dy, float *dx,
+                                                  int n) {
+  MAKE_SHAPE
+  GC_EACH(i, n) {
+    const int plane = i / (s.H * s.W), place = i % (s.H * s.W), h = place / s.W, w = place % s.W;
+    const long long base = (long long)plane * s.OH * s.OW;
+    const int h1 = end_window(h, s.stride_h, s.pad_h, s.OH), w1 = end_window(w, s.stride_w, s.pad_w, s.OW);
+    float total = 0;
+    for (int oh = first_window(h, s.stride_h, s.pad_h, s.KH); oh < h1; oh++) {
+      const span r = span_of(oh, s.stride_h, s.pad_h, s.KH, s.H);
+      for (int ow = first_window(w, s.stride_w, s.pad_w, s.KW); ow < w1; ow++) {
+        const span c = span_of(ow, s.stride_w, s.pad_w, s.KW, s.W);
+        float sum, squares;
+        window_sums(x + (long long)plane * s.H * s.W, s.W, r, c, &sum, &squares);
+        const long long at = base + oh * s.OW + ow;
+        if (sum > 0) total += dy[at] * (2.f * x[i] - y[at]) / sum;
+      }
+    }
+    dx[i] = total;
+  }
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -22,11 +21,15 @@ window that would begin in the padding behind the image is left out. Windows are
 padded image. The mean is over a window's places in the padded image, of which the padding counts as 0;
 the maximum is over those in the image, and of equal ones the first gets the gradient.
 
+STOCHASTIC draws a number of the window in training, with a probability in proportion to it, which gets the gradient;
+in testing it is the mean weighted by the numbers themselves. They should not be negative. What is drawn depends
+on the seed, the layer's name and the number of the pass, and on nothing else.
+
 Bottom: x, of items x channels x height x width.
 Tops: y. Optionally, for MAX, the place of each maximum in its image, row by row from 0; it has no gradient.
 
 pooling_param:
-	pool (MAX): MAX or AVE. STOCHASTIC is refused, as Caffe has it on the GPU only
+	pool (MAX): MAX, AVE or STOCHASTIC, which goes without padding
 	kernel_size, or kernel_h and kernel_w
 	pad (0), or pad_h and pad_w
 	stride (1), or stride_h and stride_w
@@ -34,8 +37,9 @@ pooling_param:
 	round_mode (CEIL): CEIL or FLOOR
 	engine: accepted and ignored
 
-Caffe: pooling_layer.cpp. Differs from Caffe: a window outside the image, which there is with a stride
-beyond kernel_size, has mean 0 and no gradient.`,
+Caffe: pooling_layer.cpp; STOCHASTIC after pooling_layer.cu and Zeiler and Fergus, "Stochastic Pooling" (2013).
+Differs from Caffe: a window outside the image, which there is with a stride beyond kernel_size, has mean 0 and no
+gradient; STOCHASTIC runs on the CPU too, and has the right gradient in testing.`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Between(1, 2),
 		New:     newPooling,
@@ -46,15 +50,8 @@ beyond kernel_size, has mean 0 and no gradient.`,
 // pooling is described by its registration.
 type pooling struct {
 	layers.OnRecordableDevice
-	spec   *layers.Spec
-	max    bool
+	pooler
 	global bool
-	floor  bool
-
-	g    kernel.PoolParams
-	mask []int32 // the place of each maximum
-
-	onDevice blob.Blob // the mask on a device, as ints
 }
 
 var (
@@ -67,16 +64,16 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 	if p == nil {
 		p = new(caffepb.PoolingParameter)
 	}
-	l := &pooling{spec: s, global: p.GetGlobalPooling(), floor: p.GetRoundMode() == caffepb.PoolingParameter_FLOOR}
-	switch p.GetPool() {
+	l := &pooling{pooler: newPooler(s, p.GetPool(), "pooling"), global: p.GetGlobalPooling()}
+	l.floor = p.GetRoundMode() == caffepb.PoolingParameter_FLOOR
+	switch l.method {
 	case caffepb.PoolingParameter_MAX:
-		l.max = true
-	case caffepb.PoolingParameter_AVE:
+	case caffepb.PoolingParameter_AVE, caffepb.PoolingParameter_STOCHASTIC:
 		if len(s.Param.GetTop()) > 1 {
-			return nil, s.Errorf("top", "AVE pooling has 2 tops, want 1: only MAX has a mask")
+			return nil, s.Errorf("top", "%v pooling has 2 tops, want 1: only MAX has a mask", l.method)
 		}
 	default:
-		return nil, s.Errorf("pooling_param.pool", "%v pooling is not supported, want MAX or AVE", p.GetPool())
+		return nil, s.Errorf("pooling_param.pool", "got pool %v, want MAX, AVE or STOCHASTIC", l.method)
 	}
 	var err error
 	size := func(field string, both, h, w *uint32, absent, least uint32) (int, int) {
@@ -101,6 +98,9 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 	if l.global && (l.g.PadH != 0 || l.g.PadW != 0 || l.g.StrideH != 1 || l.g.StrideW != 1) {
 		return nil, s.Errorf("pooling_param.global_pooling", "global_pooling with pad %d, %d and stride %d, %d, want pad 0 and stride 1",
 			l.g.PadH, l.g.PadW, l.g.StrideH, l.g.StrideW)
+	}
+	if l.method == caffepb.PoolingParameter_STOCHASTIC && (l.g.PadH != 0 || l.g.PadW != 0) {
+		return nil, s.Errorf("pooling_param.pad", "STOCHASTIC pooling with pad %d, %d, want 0", l.g.PadH, l.g.PadW)
 	}
 	if !l.global && (l.g.PadH >= l.g.KernelH || l.g.PadW >= l.g.KernelW) {
 		return nil, s.Errorf("pooling_param.pad", "pad %d, %d is not below the kernel size %d, %d", l.g.PadH, l.g.PadW, l.g.KernelH, l.g.KernelW)
@@ -149,73 +149,39 @@ func (l *pooling) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	x := bottom[0]
-	if x.Axes() != 4 {
-		return l.spec.Errorf("bottom", "bottom has shape %v, want 4 axes: items, channels, height, width", x.Shape())
+	if l.global && x.Axes() == 4 {
+		l.g.KernelH, l.g.KernelW = x.Dim(2), x.Dim(3)
 	}
-	l.g.Planes, l.g.H, l.g.W = x.CountRange(0, 2), x.Dim(2), x.Dim(3)
-	if l.global {
-		l.g.KernelH, l.g.KernelW = l.g.H, l.g.W
-	}
-	l.g.OutH = l.outSize(l.g.H, l.g.KernelH, l.g.PadH, l.g.StrideH)
-	l.g.OutW = l.outSize(l.g.W, l.g.KernelW, l.g.PadW, l.g.StrideW)
-	if l.g.OutH < 1 || l.g.OutW < 1 || l.g.H < 1 || l.g.W < 1 {
-		return l.spec.Errorf("bottom", "bottom has shape %v, too small for windows of %d x %d with pad %d, %d",
-			x.Shape(), l.g.KernelH, l.g.KernelW, l.g.PadH, l.g.PadW)
+	if err := l.measure(x); err != nil {
+		return err
 	}
 	for _, y := range top {
 		if err := y.Reshape(x.Dim(0), x.Dim(1), l.g.OutH, l.g.OutW); err != nil {
 			return l.spec.ErrorAt("top", 0, err)
 		}
 	}
-	if n := top[0].Count(); l.max && len(l.mask) < n {
-		l.mask = make([]int32, n)
-	}
 	return nil
-}
-
-// outSize returns the number of windows along an axis.
-func (l *pooling) outSize(size, kernel, pad, stride int) int {
-	room := float64(size + 2*pad - kernel)
-	n := int(math.Ceil(room/float64(stride))) + 1
-	if l.floor {
-		n = int(math.Floor(room/float64(stride))) + 1
-	}
-	if (l.g.PadH > 0 || l.g.PadW > 0) && (n-1)*stride >= size+pad {
-		n--
-	}
-	return n
 }
 
 // Forward computes the tops.
 func (l *pooling) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
-	if !l.max {
-		kernel.AvePoolForward(w, l.g, x, y)
-		return nil
-	}
-	kernel.MaxPoolForward(w, l.g, x, y, l.mask)
+	l.forward(bottom[0].Data(), top[0].MutableData())
 	if len(top) > 1 {
 		mask := top[1].MutableData()
-		for i, place := range l.mask[:len(mask)] {
+		for i, place := range l.mask {
 			mask[i] = float32(place)
 		}
 	}
 	return nil
 }
 
-// BackwardReads returns that Backward reads no data.
-func (l *pooling) BackwardReads() (bottom, top bool) { return false, false }
+// BackwardReads returns that Backward reads no data, unless they weigh.
+func (l *pooling) BackwardReads() (bottom, top bool) { return l.weighs(), l.weighs() }
 
 // Backward computes the diff of the bottom.
 func (l *pooling) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	if !propagateDown[0] {
-		return nil
-	}
-	w, dy, dx := l.spec.Env.Workers, top[0].Diff(), bottom[0].MutableDiff()
-	if l.max {
-		kernel.MaxPoolBackward(w, l.g, l.mask, dy, dx)
-	} else {
-		kernel.AvePoolBackward(w, l.g, dy, dx)
+	if propagateDown[0] {
+		l.backward(bottom[0], top[0], bottom[0].MutableDiff())
 	}
 	return nil
 }

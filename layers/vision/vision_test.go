@@ -27,6 +27,10 @@ func deconv(options string) string {
 
 func pool(options string) string { return layer(`type: "Pooling" pooling_param { ` + options + ` }`) }
 
+func im2col(options string) string {
+	return layer(`type: "Im2col" convolution_param { ` + options + ` }`)
+}
+
 // spread returns a blob whose numbers are at least 0.1 apart, so that a step of
 // the central difference does not change which one is the largest.
 func spread(shape ...int) *blob.Blob {
@@ -67,6 +71,17 @@ func TestGradient(t *testing.T) {
 		{"pool/global", pool(`pool: AVE global_pooling: true`), layertest.Gaussian(1, 2, 3, 4, 5), nil},
 		{"pool/beyond", pool(`pool: AVE kernel_size: 1 stride: 3`), layertest.Gaussian(1, 1, 2, 5, 8), nil},
 		{"pool/max beyond", pool(`kernel_size: 1 stride: 3`), spread(1, 2, 4, 7), nil},
+		// All numbers are positive, and none is near where another one would be drawn.
+		{"pool/stochastic", pool(`pool: STOCHASTIC kernel_size: 3 stride: 2`), spread(2, 3, 6, 5), nil},
+		{"pool/stochastic test", layer(`type: "Pooling" phase: TEST pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }`), layertest.Uniform(1, 1, 2, 2, 3, 6, 5), nil},
+		{"im2col", im2col(`kernel_size: 3 pad: 1`), layertest.Gaussian(1, 2, 3, 5, 4), nil},
+		{"im2col/stride", im2col(`kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 pad_h: 2 pad_w: 1 dilation: 2`), layertest.Gaussian(1, 2, 2, 5, 7), nil},
+		{"im2col/3d", im2col(`kernel_size: [1, 2, 3] stride: [1, 2, 1] pad: [1, 0, 1]`), layertest.Gaussian(1, 2, 2, 3, 4, 3), nil},
+		{"im2col/1d", im2col(`axis: 0 kernel_size: 2`), layertest.Gaussian(1, 2, 5), nil},
+		{"spp/max", layer(`type: "SPP" spp_param { pyramid_height: 3 }`), spread(2, 2, 7, 9), nil},
+		{"spp/ave", layer(`type: "SPP" spp_param { pyramid_height: 2 pool: AVE }`), layertest.Gaussian(1, 2, 3, 4, 5), nil},
+		{"spp/one", layer(`type: "SPP" spp_param { pyramid_height: 1 pool: AVE }`), layertest.Gaussian(1, 2, 3, 4, 5), nil},
+		{"spp/stochastic", layer(`type: "SPP" phase: TEST spp_param { pyramid_height: 2 pool: STOCHASTIC }`), layertest.Uniform(1, 1, 2, 2, 3, 4, 4), nil},
 		{"lrn/across", layer(`type: "LRN" lrn_param { local_size: 3 alpha: 2 k: 1.5 }`), layertest.Gaussian(1, 2, 7, 2, 3), nil},
 		{"lrn/beta", layer(`type: "LRN" lrn_param { local_size: 5 alpha: 1 beta: 0.6 }`), layertest.Gaussian(1, 2, 3, 2, 2), nil},
 		{"lrn/within", layer(`type: "LRN" lrn_param { local_size: 3 alpha: 2 norm_region: WITHIN_CHANNEL }`), layertest.Gaussian(1, 2, 2, 4, 5), nil},
@@ -95,6 +110,10 @@ func TestPromises(t *testing.T) {
 		"pool/max":   pool(`kernel_size: 3 stride: 2`),
 		"pool/2":     pool(`kernel_size: 2 stride: 2`),
 		"pool/ave":   pool(`pool: AVE kernel_size: 3 stride: 2 pad: 1`),
+		"pool/draw":  pool(`pool: STOCHASTIC kernel_size: 3 stride: 2`),
+		"pool/weigh": layer(`type: "Pooling" phase: TEST pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }`),
+		"im2col":     im2col(`kernel_size: 3 pad: 1 stride: 2`),
+		"spp":        layer(`type: "SPP" spp_param { pyramid_height: 3 }`),
 		"lrn/across": layer(`type: "LRN"`),
 		"lrn/within": layer(`type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL }`),
 	} {
@@ -200,7 +219,7 @@ func TestErrors(t *testing.T) {
 		{2, `spatial axis 0: the top has size -1, want at least 1: input 5, kernel_size 1, pad 3, stride 1, dilation 1`, "deconvolution_param { num_output: 6 kernel_size: 1 pad: 3 }", image},
 		{2, `top: blob shape [2 6 16000000003 20000000003] has more than 2147483647 elements`, "deconvolution_param { num_output: 6 kernel_size: 3 stride: 4000000000 }", image},
 
-		{2, `STOCHASTIC pooling is not supported, want MAX or AVE`, "pooling_param { kernel_size: 2 pool: STOCHASTIC }", image},
+		{2, `STOCHASTIC pooling with pad 1, 1, want 0`, "pooling_param { kernel_size: 2 pad: 1 pool: STOCHASTIC }", image},
 		{2, `global_pooling and a kernel size are given, want one of them`, "pooling_param { kernel_size: 2 global_pooling: true }", image},
 		{2, `global_pooling with pad 0, 0 and stride 2, 2, want pad 0 and stride 1`, "pooling_param { stride: 2 global_pooling: true }", image},
 		{2, `kernel_size is not given`, "pooling_param { stride: 2 }", image},
