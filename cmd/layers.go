@@ -209,7 +209,6 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"shape", "{ dim: 64 dim: 3 dim: 32 dim: 32 }"}, {"channels", "3"}},
 	{{"shape", ""}, {"height", "32"}},
 	{{"shape", ""}, {"width", "32"}},
-	{{"rand_skip", ""}, {"crop_size", "227"}}, // only old files have crop_size beside rand_skip
 	{{"backend", "LMDB"}},
 }
 
@@ -231,6 +230,9 @@ func sampleLayer(info *layers.Info) string {
 	if field := optionsField(info); field != nil {
 		if options := sampleOptions(field.Message()); options != "" {
 			fmt.Fprintf(&b, "  %s {\n%s  }\n", field.TextName(), options)
+		}
+		if field.Message().Fields().ByTextName("fg_threshold") != nil { // windows are scaled to a size
+			b.WriteString("  transform_param {\n    crop_size: 227\n  }\n")
 		}
 	}
 	b.WriteString("}\n")
