@@ -14,9 +14,9 @@ func init() {
 	y = |x|        dy/dx = sign(x), and 0 at 0
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x.
 
-Caffe: absval_layer.cpp. Differs from Caffe, which refuses to work in place.`,
+Caffe: absval_layer.cpp. Differs from Caffe, which does not work in place.`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New: func(s *layers.Spec) (layers.Layer, error) {

@@ -153,8 +153,8 @@ func TestErrors(t *testing.T) {
 		{2, `base is 0, want a number above 0, or -1 for e`, "type: \"Exp\"\nexp_param { base: 0 }"},
 		{2, `base is -2, want a number above 0, or -1 for e`, "type: \"Log\"\nlog_param { base: -2 }"},
 		{2, `base is NaN, want a number above 0, or -1 for e`, "type: \"Log\"\nlog_param { base: nan }"},
-		{2, `base is 1, of which there is no logarithm`, "type: \"Log\"\nlog_param { base: 1 }"},
-		{1, `clip_param is missing, want its min and max`, `type: "Clip"`},
+		{2, `base is 1, want another number: its logarithm is 0`, "type: \"Log\"\nlog_param { base: 1 }"},
+		{1, `clip_param is missing: set min and max`, `type: "Clip"`},
 	} {
 		layertest.CheckError(t, c.line, `layer "l": `+c.want, layer(c.options, "y"), layertest.Gaussian(1, 7))
 	}

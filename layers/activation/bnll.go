@@ -14,7 +14,7 @@ func init() {
 	y = log(1 + exp(x))        dy/dx = 1 / (1 + exp(-x))
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x.
 
 Caffe: bnll_layer.cpp`,
 		Bottoms: layers.Exactly(1),

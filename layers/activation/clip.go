@@ -14,19 +14,19 @@ func init() {
 		Type:  "Clip",
 		Group: "activation",
 		Param: "clip_param",
-		Doc: `Cuts off what lies outside of a range:
+		Doc: `Limits every element to a range:
 
 	y = max(min, min(x, max))
 
-The gradient at min and at max themselves is 1, beyond them 0.
+The gradient is 1 from min to max, both included, and 0 elsewhere.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself; then the gradient at min and at max is 0.
+Top: y, of the same shape. It may be the bottom itself; then the gradient at min and max is 0.
 
 clip_param:
-	min, max: the range. Both are required.
+	min, max: the range; both are required
 
-Caffe: clip_layer.cpp. Differs from Caffe, whose gradient is 1 everywhere if it works in place.`,
+Caffe: clip_layer.cpp. Differs from Caffe, whose gradient is 1 everywhere in place.`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newClip,
@@ -46,7 +46,7 @@ type clip struct {
 func newClip(s *layers.Spec) (layers.Layer, error) {
 	p := s.Param.GetClipParam()
 	if p == nil {
-		return nil, s.Errorf("", "clip_param is missing, want its min and max")
+		return nil, s.Errorf("", "clip_param is missing: set min and max")
 	}
 	l := &clip{min: p.GetMin(), max: p.GetMax()}
 	l.curve = curve{env: s.Env, passes: clipPasses, forwardOptions: [3]float32{l.min, l.max}}
@@ -55,8 +55,8 @@ func newClip(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// Reshape gives the top the shape of the bottom. What a pass in place has cut off is at
-// the ends of the range, so these have no gradient then.
+// Reshape gives the top the shape of the bottom. A pass in place moves what lies outside
+// of the range to its ends, which therefore have no gradient.
 func (l *clip) Reshape(bottom, top []*blob.Blob) error {
 	l.lo, l.hi = l.min, l.max
 	if bottom[0] == top[0] {

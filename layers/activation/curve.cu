@@ -1,6 +1,6 @@
-// The passes of the layers that are curves (curve.go), one thread for each element. In
-// the value v is x; in the slope, dy/dx, it is x or y, whichever the layer passes. The
-// options a, b and c are those of the pass.
+// The passes of the curves (curve.go), one thread for each element. In a value, v is x;
+// in a slope, dy/dx, it is x or y, whichever the layer passes. a, b and c are the
+// options of the pass.
 #include "gpu.h"
 
 #define GC_FORWARD(NAME, VALUE)                                                                       \

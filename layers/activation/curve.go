@@ -8,8 +8,8 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// curve is a function y of every element x, whose derivative is a function of x or
-// of y. The kernels of most are in curve.cu.
+// curve applies a function y to every element x. Its derivative is a function of x or
+// of y. Most kernels are in curve.cu.
 type curve struct {
 	elementwise
 	layers.OnRecordableDevice

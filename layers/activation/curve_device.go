@@ -17,7 +17,7 @@ var curveKernels = cuda.NewModule(curvePTX)
 // passes are the kernels of a curve.
 type passes struct{ forward, backward *cuda.Kernel }
 
-// passesOf returns those of curve.cu whose names begin so.
+// passesOf returns the kernels of curve.cu whose names begin with name.
 func passesOf(name string) passes {
 	return passes{curveKernels.Kernel(name + "_forward"), curveKernels.Kernel(name + "_backward")}
 }

@@ -1,10 +1,10 @@
-// Package activation holds the layers that work on every number by itself.
+// Package activation implements the layers that work element by element.
 package activation
 
 import "github.com/gocaffe/gocaffe/blob"
 
-// elementwise is what these layers embed: no weights, and a top of the shape of
-// the bottom, which it may be, as in Caffe's neuron_layer.cpp.
+// elementwise is embedded by these layers. They have no weights, and a top of the shape
+// of the bottom, which may be the bottom itself, as in Caffe's neuron_layer.cpp.
 type elementwise struct{}
 
 // SetUp does nothing.

@@ -21,7 +21,7 @@ func init() {
 The gradient at 0 is alpha.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy if alpha is negative.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x if alpha is negative.
 
 elu_param:
 	alpha (1): see above
@@ -37,7 +37,7 @@ Linear Units" (2015). Differs from Caffe, whose gradient is wrong in place if al
 
 var eluPasses = passesOf("elu")
 
-// eluBackwardX is for a negative alpha, with which the sign of y does not say that of x.
+// eluBackwardX is for a negative alpha: then the sign of x does not follow from y.
 var eluBackwardX = curveKernels.Kernel("elu_backward_x")
 
 func newELU(s *layers.Spec) (layers.Layer, error) {

@@ -18,7 +18,7 @@ func init() {
 	y = base^(shift + scale x)        dy/dx = y scale log(base)
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself.
+Top: y, of the same shape. It may be the bottom itself.
 
 exp_param:
 	base (-1): above 0, or -1 for e

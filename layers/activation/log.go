@@ -15,10 +15,10 @@ func init() {
 
 	y = log(shift + scale x) / log(base)        dy/dx = scale / ((shift + scale x) log(base))
 
-Where shift + scale x is 0, y is -Inf, and below it is not a number.
+Where shift + scale x is 0, y is -Inf; where it is negative, y is NaN.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x.
 
 log_param:
 	base (-1): above 0 and not 1, or -1 for e
@@ -41,7 +41,7 @@ func newLog(s *layers.Spec) (layers.Layer, error) {
 		return nil, err
 	}
 	if logBase == 0 {
-		return nil, s.Errorf("log_param.base", "base is 1, of which there is no logarithm")
+		return nil, s.Errorf("log_param.base", "base is 1, want another number: its logarithm is 0")
 	}
 	scale, shift, outer, factor := p.GetScale(), p.GetShift(), 1/logBase, p.GetScale()/logBase
 	l := &curve{env: s.Env, keep: true, passes: logPasses}

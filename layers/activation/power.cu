@@ -1,4 +1,4 @@
-// The passes of Power, one thread for each number.
+// The passes of Power, one thread for each element.
 #include "gpu.h"
 
 extern "C" __global__ void power_forward(const float *x, float *y, float power, float scale, float shift, int n) {

@@ -19,11 +19,11 @@ func init() {
 
 	y = (shift + scale x)^power
 
-If power or scale is 0, y does not depend on x. The gradient is computed by a quotient and is not a
-number where shift + scale x is 0, unless power is 1 or 2.
+If power or scale is 0, y does not depend on x. The gradient is computed as a quotient, which is NaN
+where shift + scale x is 0, unless power is 1 or 2.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself; then the gradient is right for power 1 only.
+Top: y, of the same shape. It may be the bottom itself; then the gradient is right for power 1 only.
 
 power_param:
 	power (1), scale (1), shift (0): see above
@@ -60,7 +60,7 @@ var (
 // constant reports whether the top does not depend on the bottom.
 func (l *power) constant() bool { return l.power*l.scale == 0 }
 
-// constantValue is what the top then holds.
+// constantValue is the value of all elements of such a top.
 func (l *power) constantValue() float32 {
 	if l.power == 0 {
 		return 1

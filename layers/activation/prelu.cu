@@ -1,5 +1,5 @@
-// The passes of PReLU, one thread for each number. The slope of number i is that of
-// its channel, of which there are as many as slopes.
+// The passes of PReLU, one thread for each element, which has the slope of its channel.
+// There are as many channels as slopes.
 #include "gpu.h"
 
 extern "C" __global__ void prelu_forward(const float *x, const float *slope, float *y, int slopes, int n,
@@ -11,8 +11,8 @@ extern "C" __global__ void prelu_forward(const float *x, const float *slope, flo
   }
 }
 
-// dx and terms, those of the sums that are the gradient of the slopes, may be null;
-// dx may be dy.
+// terms are added up to the gradient of the slopes. dx and terms may be null; dx may be
+// dy.
 extern "C" __global__ void prelu_backward(const float *x, const float *dy, const float *slope, float *dx, float *terms,
                                           int slopes, int n, unsigned mul_dim, unsigned shift_dim,
                                           unsigned mul_slopes, unsigned shift_slopes) {

@@ -16,18 +16,18 @@ func init() {
 		Type:  "PReLU",
 		Group: "activation",
 		Param: "prelu_param",
-		Doc: `Parametric rectified linear unit, with a slope below zero that is learned for each channel:
+		Doc: `Parametric rectified linear unit. The slope below zero is learned for each channel:
 
 	y = max(x, 0) + slope min(x, 0)
 
 The gradient at 0 is the slope.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x.
 Weights: the slopes, one for each channel or a scalar.
 
 prelu_param:
-	filler (constant 0.25): fills the slopes
+	filler (constant 0.25): initial slopes
 	channel_shared (false): one slope for all channels
 
 Caffe: prelu_layer.cpp, after He et al., "Delving deep into rectifiers" (2015)`,
@@ -147,8 +147,8 @@ func (l *prelu) rectify(from, to int) {
 	}
 }
 
-// Backward adds to the diff of the slopes, before the diff of the bottom, which
-// may be that of the top, is overwritten.
+// Backward first adds to the diff of the slopes, because in place the diff of the
+// bottom overwrites the diff of the top.
 func (l *prelu) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	l.x, l.dy = bottom[0].Data(), top[0].Diff()
 	if bottom[0] == top[0] {
@@ -193,8 +193,8 @@ func (l *prelu) gradient(from, to int) {
 	}
 }
 
-// slopes returns how many slopes there are, and how many numbers lie between one
-// and the next.
+// slopes returns the number of slopes, and the number of neighbouring elements that
+// share one.
 func (l *prelu) slopes() (n, dim int) {
 	if l.shared {
 		return 1, l.channels * l.dim

@@ -1,4 +1,4 @@
-// The passes of ReLU, one thread for each number.
+// The passes of ReLU, one thread for each element.
 #include "gpu.h"
 
 extern "C" __global__ void relu_forward(const float *x, float *y, float slope, int n) {

@@ -20,10 +20,10 @@ func init() {
 The gradient at 0 is negative_slope.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself; then the gradient is right for negative_slope >= 0 only.
+Top: y, of the same shape. It may be the bottom itself; then the gradient is right for negative_slope >= 0 only.
 
 relu_param:
-	negative_slope (0): the slope below zero; other than 0 it is the leaky ReLU
+	negative_slope (0): the slope below zero; any other than 0 makes it a leaky ReLU
 	engine: accepted and ignored
 
 Caffe: relu_layer.cpp`,

@@ -15,7 +15,7 @@ func init() {
 	y = 1 / (1 + exp(-x))        dy/dx = y (1 - y)
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself.
+Top: y, of the same shape. It may be the bottom itself.
 
 sigmoid_param:
 	engine: accepted and ignored

@@ -11,12 +11,12 @@ func init() {
 		Type:  "Swish",
 		Group: "activation",
 		Param: "swish_param",
-		Doc: `Product of x and a logistic function of it:
+		Doc: `Product of x and the logistic function of beta x:
 
 	y = x / (1 + exp(-beta x))        dy/dx = beta y + s (1 - beta y) with s = y/x
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself, of which the layer then keeps a copy.
+Top: y, of the same shape. It may be the bottom itself; the layer then keeps a copy of x.
 
 swish_param:
 	beta (1): see above

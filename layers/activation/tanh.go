@@ -15,7 +15,7 @@ func init() {
 	y = tanh(x)        dy/dx = 1 - y^2
 
 Bottom: x, of any shape.
-Top: y, of the same shape. May be the bottom itself.
+Top: y, of the same shape. It may be the bottom itself.
 
 tanh_param:
 	engine: accepted and ignored

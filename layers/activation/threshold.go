@@ -18,7 +18,7 @@ func init() {
 	y = 1 where x > threshold, 0 elsewhere
 
 Bottom: x, of any shape. It has no gradient.
-Top: y, of the same shape. May be the bottom itself.
+Top: y, of the same shape. It may be the bottom itself.
 
 threshold_param:
 	threshold (0): see above
@@ -71,7 +71,7 @@ func (l *threshold) compare(lo, hi int) {
 	}
 }
 
-// Backward fails if a gradient is asked for.
+// Backward fails if it is asked for a gradient.
 func (l *threshold) Backward(_ context.Context, _ []*blob.Blob, propagateDown []bool, _ []*blob.Blob) error {
 	return l.spec.NoGradient(propagateDown, 0)
 }

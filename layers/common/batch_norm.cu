@@ -1,9 +1,8 @@
 // The statistics of BatchNorm, one thread for each channel.
 #include "gpu.h"
 
-// invstd = 1/sqrt(variance + eps) of a batch, from which the running statistics are
-// updated: those of the batch are added to fraction times the old ones, the variance
-// times unbiased, and 1 to the factor.
+// invstd = 1/sqrt(variance + eps) of a batch. The running statistics are multiplied by
+// fraction; then the mean, the variance times unbiased, and 1 are added to them.
 extern "C" __global__ void batch_norm_batch(const float *mean, const float *variance, float eps, float unbiased,
                                             float fraction, float *invstd, float *running_mean,
                                             float *running_variance, float *factor, int channels) {
@@ -15,7 +14,7 @@ extern "C" __global__ void batch_norm_batch(const float *mean, const float *vari
   }
 }
 
-// mean and invstd from the running statistics, which are divided by the factor.
+// mean and invstd of the running statistics, divided by the factor.
 extern "C" __global__ void batch_norm_global(const float *running_mean, const float *running_variance,
                                              const float *factor, float eps, float *mean, float *invstd, int channels) {
   const float scale = *factor == 0 ? 0.f : 1 / *factor;

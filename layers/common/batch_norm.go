@@ -20,19 +20,19 @@ func init() {
 
 	y = (x - mean) / sqrt(variance + eps)
 
-In training, mean and variance of each channel are those of the batch, and the running ones are updated:
+In training, it normalizes each channel by the mean and variance of the batch, and updates the running statistics:
 
 	factor = f factor + 1    mean = f mean + batch mean    variance = f variance + batch variance m/(m-1)
 
-with f = moving_average_fraction and m numbers in a channel. Otherwise they are the running ones over
-factor, or 0 if factor is 0. A Scale layer with bias_term usually follows. In training and tests the layer also computes
-a Scale or Bias layer on axis 1 and a ReLU that follow it, or layers of plugins that do the same, if no other layer reads
-the blobs between.
+with f = moving_average_fraction and m elements in a channel. Otherwise it normalizes by the running mean and
+variance, divided by factor (0 if factor is 0). A Scale layer with bias_term usually follows. BatchNorm also computes
+the Scale or Bias on axis 1 and the ReLU that follow it, or equivalent layers of plugins, if no other layer reads the
+blobs between.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
-Top: y, of the same shape. May be the bottom itself; alone, the layer then keeps a copy of x in training.
-Weights: the running mean and variance, of one number a channel, and factor. They are not trained: their
-lr_mult is 0, and another one is an error.
+Top: y, of the same shape. It may be the bottom itself; a layer without a net then keeps a copy of x in training.
+Weights: the running mean and variance, one element per channel each, and factor. They are not trained: any
+lr_mult other than 0 is an error.
 
 batch_norm_param:
 	use_global_stats (false in TRAIN, true in TEST): normalize by the running mean and variance
@@ -56,8 +56,8 @@ type batchNorm struct {
 	fraction float32
 	eps      float32
 
-	affine []layers.ChannelAffine // computed too: factors, shifts or both, at most one of each
-	slope  float32                // of the rectifier that is computed too; 1 for none
+	affine []layers.ChannelAffine // fused layers: factors, shifts or both, at most one of each
+	slope  float32                // of the fused rectifier; 1 for none
 
 	n, c, s  int // x is (n,c,s)
 	norm     kernel.Norm
@@ -94,7 +94,7 @@ func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
 			s.Param.Param = append(s.Param.Param, &caffepb.ParamSpec{LrMult: proto.Float32(0)})
 		}
 		if mult := s.Param.Param[i].GetLrMult(); mult != 0 {
-			return nil, s.ErrorAt("param", i, fmt.Errorf("lr_mult of statistics %d is %g, want 0: they are not trained", i, mult))
+			return nil, s.ErrorAt("param", i, fmt.Errorf("lr_mult of blob %d is %g, want 0: the statistics of BatchNorm are not trained", i, mult))
 		}
 	}
 	return l, nil
@@ -117,8 +117,8 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Fuse takes in factors, shifts and a rectifier, in this order, as far as they
-// are there: a Scale, a Bias and a ReLU, or other layers with these abilities.
+// Fuse takes in the factors, the shifts and the rectifier that follow, in this order,
+// each of which may be missing: a Scale, a Bias and a ReLU, or layers that do the same.
 func (l *batchNorm) Fuse(next []layers.Layer) int {
 	l.affine, l.slope = l.affine[:0], 1
 	taken := 0
@@ -142,7 +142,7 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 	return taken
 }
 
-// affineMap returns the factors and shifts of the layers that are computed too.
+// affineMap returns the factors and shifts of the fused layers.
 func (l *batchNorm) affineMap() layers.Affine {
 	var all layers.Affine
 	for _, f := range l.affine {
@@ -163,11 +163,11 @@ func (l *batchNorm) IsStatistic(int) bool { return true }
 // KeepsBottom returns true: Backward needs x.
 func (l *batchNorm) KeepsBottom() bool { return true }
 
-// BackwardReads returns that Backward reads the bottom, unless the gradient is
-// dy with a factor for each channel and nothing else.
+// BackwardReads returns that Backward reads the bottom, unless the gradient is just dy
+// times a factor for each channel.
 func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), false }
 
-// linear reports whether Backward need not know x.
+// linear reports whether Backward does without x.
 func (l *batchNorm) linear() bool {
 	return l.global && l.slope == 1 && !l.affineMap().FactorDiff
 }
@@ -204,7 +204,7 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 // keeps reports whether Backward needs the x that a pass in place overwrites.
 func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.linear() }
 
-// prepare collects what the layers that are computed do with x.
+// prepare sets what the fused layers do with x.
 func (l *batchNorm) prepare() {
 	m, a := &l.norm, l.affineMap()
 	m.Eps, m.Slope, m.Factor, m.Shift = l.eps, l.slope, nil, nil
@@ -216,7 +216,7 @@ func (l *batchNorm) prepare() {
 	}
 }
 
-// runningStatistics sets mean and variance to those over all batches.
+// runningStatistics sets mean and variance to the running ones.
 func (l *batchNorm) runningStatistics() {
 	scale := l.Blobs[2].Data()[0]
 	if scale != 0 {
@@ -234,7 +234,7 @@ func (l *batchNorm) unbiased() float32 {
 	return 1
 }
 
-// updateStatistics adds those of the batch to those over all batches.
+// updateStatistics adds the statistics of the batch to the running ones.
 func (l *batchNorm) updateStatistics() {
 	kernel.Axpby(nil, 1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
 	kernel.Axpby(nil, l.unbiased(), l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
@@ -242,8 +242,8 @@ func (l *batchNorm) updateStatistics() {
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }
 
-// Backward computes the diff of the bottom, and adds to those of the weights of
-// the layers that are computed too. The statistics have none.
+// Backward computes the diff of the bottom, and adds to the diffs of the weights of the
+// fused layers. The statistics have no diff.
 func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w, m, a, dy := l.spec.Env.Workers, &l.norm, l.affineMap(), top[0].Diff()
 	var dx []float32

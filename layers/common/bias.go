@@ -15,20 +15,20 @@ func init() {
 		Type:  "Bias",
 		Group: "common",
 		Param: "bias_param",
-		Doc: `Adds one blob to each part of another:
+		Doc: `Adds a blob, repeated over the other axes, to another one:
 
 	y = x + b
 
-where the axes of b are those of x from axis on, and b is repeated over all other axes of x.
+The axes of b are those of x from axis on.
 
 Bottoms: x. Optionally b; then num_axes and filler are not used.
-Top: y, of the shape of x. May be x itself.
+Top: y, of the shape of x. It may be x itself.
 Weights: b, if there is one bottom.
 
 bias_param:
-	axis (1): the axis of x that is the first of b; a negative one counts from the last
-	num_axes (1): how many axes b has; 0 is a scalar, -1 is all to the end
-	filler (constant 0): fills b
+	axis (1): the axis of x to which the first axis of b corresponds; a negative one counts from the last
+	num_axes (1): number of axes of b; 0 makes it a scalar, -1 takes all axes to the last
+	filler (constant 0): initial b
 
 Caffe: bias_layer.cpp`,
 		Bottoms: layers.Between(1, 2),
@@ -83,7 +83,7 @@ func (l *bias) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// b returns what is added.
+// b returns the blob that is added.
 func (l *bias) b(bottom []*blob.Blob) *blob.Blob {
 	if len(bottom) > 1 {
 		return bottom[1]

@@ -5,8 +5,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// broadcast is how Scale and Bias lay a small blob f over a large one x: x is
-// (outer,dim,inner) and f is (dim), the axes of f are those of x from axis on.
+// broadcast matches a small blob f to a large one x, for Scale and Bias: x is
+// (outer,dim,inner) and f is (dim). The axes of f are those of x from axis on.
 type broadcast struct {
 	spec  *layers.Spec
 	field string // "scale_param" or "bias_param"
@@ -16,14 +16,14 @@ type broadcast struct {
 	sum               []float32 // (dim)
 }
 
-// perChannel reports whether f has one number for each of the channels of x, which
-// is (n,c,...).
+// perChannel reports whether f has one element for each channel of x, which is
+// (n,c,...).
 func (g *broadcast) perChannel(n, c int) bool { return g.outer == n && g.dim == c }
 
 // check checks the options.
 func (g *broadcast) check(numAxes int32) error {
 	if numAxes < -1 {
-		return g.spec.Errorf(g.field+".num_axes", "num_axes is %d, want 0 or more, or -1 for all axes to the end", numAxes)
+		return g.spec.Errorf(g.field+".num_axes", "num_axes is %d, want 0 or more, or -1 for all axes to the last", numAxes)
 	}
 	return nil
 }
@@ -39,12 +39,12 @@ func (g *broadcast) shape(x *blob.Blob, numAxes int) ([]int, error) {
 		end = x.Axes()
 	}
 	if end > x.Axes() {
-		return nil, g.spec.Errorf(g.field+".num_axes", "%d axes from axis %d on are more than bottom has, whose shape is %v", numAxes, axis, x.Shape())
+		return nil, g.spec.Errorf(g.field+".num_axes", "num_axes is %d, but from axis %d on bottom has fewer axes: its shape is %v", numAxes, axis, x.Shape())
 	}
 	return x.Shape()[axis:end], nil
 }
 
-// fit finds the sizes for blobs x and f. Of a scalar the axis does not matter.
+// fit finds the sizes for blobs x and f. If f is a scalar, the axis does not matter.
 func (g *broadcast) fit(x, f *blob.Blob) error {
 	axis := 0
 	if f.Axes() > 0 {
@@ -55,7 +55,7 @@ func (g *broadcast) fit(x, f *blob.Blob) error {
 	}
 	end := axis + f.Axes()
 	if end > x.Axes() {
-		return g.spec.Errorf("bottom", "shape %v from axis %d on is more than bottom has, whose shape is %v", f.Shape(), axis, x.Shape())
+		return g.spec.Errorf("bottom", "shape %v from axis %d on has more axes than bottom, whose shape is %v", f.Shape(), axis, x.Shape())
 	}
 	for i, n := range f.Shape() {
 		if x.Dim(axis+i) != n {

@@ -1,3 +1,3 @@
-// Package common holds the layers that most nets have: inner products,
-// normalization, scaling, dropout.
+// Package common implements the layers that most nets have: inner products,
+// normalization, scaling and dropout.
 package common

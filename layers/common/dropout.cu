@@ -1,5 +1,4 @@
-// y = x mask, where the mask is made anew from the counter in each pass, as
-// DropoutMask of internal/kernel makes it.
+// y = x mask. Each pass computes the mask from the counter, as kernel.DropoutMask does.
 #include "gpu.h"
 
 GC_INLINE void apply(const float *x, float *y, unsigned long long key, unsigned long long stream, unsigned limit,
@@ -14,7 +13,7 @@ GC_INLINE void apply(const float *x, float *y, unsigned long long key, unsigned 
   }
 }
 
-// kept gets the number of the stream, for the pass backward
+// kept gets the number of the stream, for the backward pass
 extern "C" __global__ void dropout_forward(const float *x, float *y, unsigned long long key,
                                            const unsigned long long *stream, unsigned long long *kept, unsigned limit,
                                            float scale, int n) {

@@ -14,10 +14,10 @@ func init() {
 		Type:  "Dropout",
 		Group: "common",
 		Param: "dropout_param",
-		Doc: `In training, sets each number to 0 with probability dropout_ratio and divides the others by
-1 - dropout_ratio, so that the expected value stays; in testing, y = x.
+		Doc: `In training, sets each element to 0 with probability dropout_ratio and divides the others by
+1 - dropout_ratio, which keeps the expected value. In testing, y = x.
 
-Which numbers are dropped depends on the seed, the layer's name and the number of the pass, and on nothing else.
+Which elements are dropped depends only on the seed, the layer's name and the number of the pass.
 
 Bottom: x, of any shape.
 Top: y, of the same shape. May be the bottom itself.
@@ -42,7 +42,7 @@ type dropout struct {
 	ratio float32
 	mask  []float32 // 0 or 1/(1-ratio), of the last Forward
 
-	stream blob.Blob // on a device: the number of the random numbers' stream in the last Forward
+	stream blob.Blob // on a device: the number of the random stream of the last Forward
 }
 
 var (

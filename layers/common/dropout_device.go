@@ -20,8 +20,8 @@ var (
 
 var _ layers.DeviceLayer = (*dropout)(nil)
 
-// limits returns below which word a number is dropped, and by what the others are
-// multiplied.
+// limits returns the random word below which an element is dropped, and the factor of
+// the other elements.
 func (l *dropout) limits() (limit uint32, scale float32) {
 	return uint32(float64(l.ratio) * 0x1p32), float32(1 / (1 - float64(l.ratio)))
 }

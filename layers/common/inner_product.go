@@ -17,26 +17,26 @@ func init() {
 		Type:  "InnerProduct",
 		Group: "common",
 		Param: "inner_product_param",
-		Doc: `Inner products of the items with learned vectors, a fully connected layer:
+		Doc: `A fully connected layer, which computes inner products of the items with learned vectors:
 
 	y = W x + b
 
-The axes before axis number the M items, those from axis on are an item's K numbers.
+The axes before axis number the M items; the axes from axis on hold the K elements of an item.
 
-Bottoms: x. Optionally the weights W, in the place of the learned ones; then num_output is not needed.
-Top: y, in which one axis of N = num_output numbers takes the place of the axes from axis on.
-Weights: W, N x K, or K x N if transpose is set; b, of N numbers, if bias_term is set.
+Bottoms: x; optionally W, instead of learned weights: then num_output is not needed.
+Top: y, in which one axis of N = num_output elements replaces the axes from axis on.
+Weights: W, N x K, or K x N if transpose is set; b, N elements, if bias_term is set.
 
 inner_product_param:
-	num_output: how many numbers y has for an item
-	bias_term (true): whether there is a b
-	weight_filler, bias_filler (constant 0)
+	num_output: N, the number of outputs for an item
+	bias_term (true): whether to add b
+	weight_filler, bias_filler (constant 0): initial W and b
 	axis (1): the first axis of an item; a negative one counts from the last
 	transpose (false): see above
-	normalize (false): each vector is scaled to length 1 before each pass. The gradient is not
-		taken through the scaling.
+	normalize (false): scale each vector to length 1 before each pass. The gradient does not go
+		through the scaling.
 
-Caffe: inner_product_layer.cpp. The second bottom and normalize are those of NormFace.`,
+Caffe: inner_product_layer.cpp. The second bottom and normalize come from NormFace.`,
 		Bottoms: layers.Between(1, 2),
 		Tops:    layers.Exactly(1),
 		New:     newInnerProduct,
@@ -44,8 +44,8 @@ Caffe: inner_product_layer.cpp. The second bottom and normalize are those of Nor
 	})
 }
 
-// innerProduct is described by its registration. It computes, with the sizes of
-// the matrices as in Caffe's code,
+// innerProduct is described by its registration. With the sizes named as in Caffe's
+// code, it computes
 //
 //	y (M,N) = x (M,K) · Wᵀ + b        dx = dy · W        dW (N,K) += dyᵀ · x
 type innerProduct struct {
@@ -75,7 +75,7 @@ func newInnerProduct(s *layers.Spec) (layers.Layer, error) {
 		return nil, s.Errorf("inner_product_param.num_output", "num_output is %d, want 1 to %d", n, math.MaxInt32)
 	}
 	if given && p.GetNormalize() {
-		return nil, s.Errorf("inner_product_param.normalize", "normalize needs learned weights, but the second bottom holds them")
+		return nil, s.Errorf("inner_product_param.normalize", "normalize needs learned weights, but the weights are the second bottom")
 	}
 	if p.GetTranspose() && p.GetNormalize() {
 		return nil, s.Errorf("inner_product_param.normalize", "normalize and transpose together are not supported")
@@ -130,7 +130,7 @@ func (l *innerProduct) given(weight *blob.Blob) (int, error) {
 		}
 	}
 	if k != l.k || n < 1 {
-		return 0, l.spec.Errorf("bottom", "the second bottom, the weights, has shape %v, which does not fit items of %d numbers", weight.Shape(), l.k)
+		return 0, l.spec.Errorf("bottom", "the second bottom, the weights, has shape %v, which does not fit items of %d elements", weight.Shape(), l.k)
 	}
 	return n, nil
 }

@@ -15,15 +15,15 @@ func init() {
 		Type:  "Parameter",
 		Group: "common",
 		Param: "parameter_param",
-		Doc: `A blob of weights as a top, for layers that take a bottom as their weights.
+		Doc: `Makes a blob of weights a top, for layers that take their weights from a bottom.
 
 Bottoms: none.
 Top: the weights.
 Weights: one blob.
 
 parameter_param:
-	shape: of the blob
-	blob_filler (constant 0): fills it (NormFace; in Caffe it is always zeros at first)
+	shape: shape of the blob
+	blob_filler (constant 0): initial weights (from NormFace; in Caffe they are always zeros at first)
 
 Caffe: parameter_layer.hpp`,
 		Bottoms: layers.Exactly(0),
@@ -35,8 +35,8 @@ Caffe: parameter_layer.hpp`,
 
 // parameter is described by its registration.
 //
-// Differs from Caffe: the gradient adds up over the passes of iter_size. There
-// weights and top share it, and each pass overwrites the last.
+// Differs from Caffe: the gradients of the passes of iter_size are added up. In Caffe,
+// weights and top share the diff, so each pass overwrites the previous one.
 type parameter struct {
 	layers.OnRecordableDevice
 	layers.Weights
@@ -53,7 +53,7 @@ var (
 func newParameter(s *layers.Spec) (layers.Layer, error) {
 	p := s.Param.GetParameterParam()
 	if p.GetShape() == nil {
-		return nil, s.Errorf("parameter_param", "shape is missing")
+		return nil, s.Errorf("parameter_param", "shape is missing, want that of the weights")
 	}
 	l := &parameter{spec: s}
 	for _, n := range p.Shape.Dim {

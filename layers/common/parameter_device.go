@@ -10,8 +10,8 @@ import (
 
 var _ layers.DeviceLayer = (*parameter)(nil)
 
-// ForwardDevice makes the weights the data of the top. It asks for their address,
-// so that a recorded pass is not played when they have got other memory.
+// ForwardDevice makes the weights the data of the top. It asks for their address, so
+// that a recorded pass is not replayed once their memory has moved.
 func (l *parameter) ForwardDevice(_ context.Context, d *cuda.Device, _, top []*blob.Blob) error {
 	l.Blobs[0].DeviceData(d)
 	return top[0].ShareData(l.Blobs[0])

@@ -42,7 +42,7 @@ func TestParameter(t *testing.T) {
 		`layer { name: "p" type: "Parameter" top: "w" parameter_param { shape { dim: 2 dim: 0 } } }`)
 	layertest.CheckError(t, 2, `layer "p": unknown filler type "gausian", did you mean "gaussian"? (known types: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear, gaussian_unitball)`,
 		"layer { name: \"p\" type: \"Parameter\" top: \"w\" parameter_param { shape { dim: 2 }\nblob_filler { type: \"gausian\" } } }")
-	layertest.CheckError(t, 1, `layer "p": shape is missing`, `layer { name: "p" type: "Parameter" top: "w" }`)
+	layertest.CheckError(t, 1, `layer "p": shape is missing, want that of the weights`, `layer { name: "p" type: "Parameter" top: "w" }`)
 	const big = `layer { type: "Parameter" top: "w" parameter_param { shape { dim: 301 dim: 170 } blob_filler { type: "gaussian_unitball" } } }`
 	layertest.CheckThreads(t, big)
 	layertest.CheckAllocs(t, big)

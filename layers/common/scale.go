@@ -16,23 +16,23 @@ func init() {
 		Type:  "Scale",
 		Group: "common",
 		Param: "scale_param",
-		Doc: `Multiplies each part of a blob by another one, and may add a third:
+		Doc: `Multiplies a blob by another one, repeated over the other axes, and may add a third:
 
 	y = a x + b
 
-where the axes of a and b are those of x from axis on, and both are repeated over all other axes of x.
+The axes of a and b are those of x from axis on.
 
 Bottoms: x. Optionally a; then num_axes and filler are not used.
-Top: y, of the shape of x. May be x itself, of which the layer then keeps a copy if a is learned or has a gradient.
+Top: y, of the shape of x. It may be x itself; the layer then keeps a copy of x if a is learned or has a gradient.
 Weights: a, if there is one bottom; then b, if bias_term is set.
 
 scale_param:
-	axis (1): the axis of x that is the first of a; a negative one counts from the last
-	num_axes (1): how many axes a has; 0 is a scalar, -1 is all to the end
-	filler (constant 1): fills a
-	bias_term (false): whether there is a b
-	bias_filler (constant 0): fills b
-	min_value (none), max_value (none): each pass first brings a into this range, where it is stored (NormFace)
+	axis (1): the axis of x to which the first axis of a corresponds; a negative one counts from the last
+	num_axes (1): number of axes of a; 0 makes it a scalar, -1 takes all axes to the last
+	filler (constant 1): initial a
+	bias_term (false): whether to add b
+	bias_filler (constant 0): initial b
+	min_value (none), max_value (none): each pass first limits the stored a to this range (NormFace)
 
 Caffe: scale_layer.cpp`,
 		Bottoms: layers.Between(1, 2),
@@ -130,13 +130,13 @@ func (l *scale) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	if l.param.GetBiasTerm() && !l.Blobs[len(l.Blobs)-1].ShapeEqual(a.Shape()) {
-		return l.spec.Errorf("bottom", "the second bottom has shape %v, the weights added have %v", a.Shape(), l.Blobs[len(l.Blobs)-1].Shape())
+		return l.spec.Errorf("bottom", "the second bottom has shape %v, want %v, that of the bias", a.Shape(), l.Blobs[len(l.Blobs)-1].Shape())
 	}
 	return top[0].ReshapeLike(bottom[0])
 }
 
-// ChannelAffine returns a and b, if they have one element for each channel. A
-// pass that limits a does more than multiply and add.
+// ChannelAffine returns a and b if they have one element for each channel. A layer that
+// limits a does more than multiply and add.
 func (l *scale) ChannelAffine(n, c int) (layers.Affine, bool) {
 	weights := 1
 	if l.param.GetBiasTerm() {
@@ -163,12 +163,12 @@ func (l *scale) keeps(bottom, top []*blob.Blob) bool {
 	return bottom[0] == top[0] && (len(bottom) > 1 || l.Needs(0))
 }
 
-// limited reports whether the options give the factors a range.
+// limited reports whether the options limit the factors to a range.
 func (l *scale) limited() bool {
 	return l.param != nil && (l.param.MinValue != nil || l.param.MaxValue != nil)
 }
 
-// limit brings the factors into the range of the options.
+// limit limits the factors to the range of the options.
 func (l *scale) limit(a *blob.Blob) {
 	if !l.limited() {
 		return
@@ -198,8 +198,8 @@ func (l *scale) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Backward computes the diffs of the bottoms and adds to those of the weights,
-// before the diff of x, which may be that of the top, is overwritten.
+// Backward computes the diffs of the bottoms and adds to those of the weights. The diff
+// of x comes last, because in place it overwrites the diff of the top.
 func (l *scale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w, x, dy := l.spec.Env.Workers, bottom[0].Data(), top[0].Diff()
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {

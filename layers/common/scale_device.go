@@ -10,7 +10,7 @@ import (
 
 var _ layers.DeviceLayer = (*scale)(nil)
 
-// DeviceMode returns what the options allow: limits run on the host.
+// DeviceMode returns Recordable, or OnHost if the factors are limited to a range.
 func (l *scale) DeviceMode() layers.DeviceMode {
 	if l.limited() {
 		return layers.OnHost
@@ -33,8 +33,8 @@ func (l *scale) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 	return nil
 }
 
-// BackwardDevice computes the diffs of the bottoms and adds to those of the
-// weights, before the diff of x, which may be that of the top, is overwritten.
+// BackwardDevice computes the diffs of the bottoms and adds to those of the weights,
+// in the order of Backward.
 func (l *scale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	dy := top[0].DeviceDiff(d)
 	if last := len(l.Blobs) - 1; l.param.GetBiasTerm() && l.Needs(last) {

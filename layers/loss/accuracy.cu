@@ -1,6 +1,6 @@
-// Accuracy. The place i of n has its scores inner numbers apart. counts is, for each
-// class, how many places have it and how many of them are right, and then how many are
-// right of all: whole numbers, so that the order in which they are added up does not
+// Accuracy. The scores of place i of n are inner elements apart. counts has, for each
+// class, the number of places with this class and how many of them are right, and then
+// how many are right in all. They are integers, so the order of the additions does not
 // matter.
 #include "gpu.h"
 
@@ -11,7 +11,7 @@ extern "C" __global__ void accuracy_count(const float *x, const int *cls, float 
     if (c < 0) continue;
     const float *p = x + (long long)(i / inner) * classes * inner + i % inner;
     const float score = sign * p[(long long)c * inner];
-    int higher = -1; // the score of the true class finds itself
+    int higher = -1; // the true class counts itself
     for (int k = 0; k < classes && higher < top_k; k++)
       if (sign * p[(long long)k * inner] >= score) higher++;
     atomicAdd(counts + 2 * c, 1);

@@ -17,20 +17,20 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		New:     newAccuracy,
 		Kernels: accuracyKernels,
-		Doc: `Share of the items whose true class is among the top_k highest scores.
+		Doc: `Fraction of the items whose true class is among the top_k highest scores.
 
-A score equal to that of the true class counts as higher, so that equal scores for all classes
-are not right. Without any item that counts, the accuracy is 0.
+A score equal to that of the true class counts as higher, so equal scores for all classes are
+wrong. If every label is ignored, the accuracy is 0.
 
-Bottoms: scores, of outer x classes x inner numbers (for axis 1: items x classes x places);
-labels 0 to classes-1, one for each item and place. It has no gradient, and cannot be a loss.
+Bottoms: scores, outer x classes x inner elements (for axis 1: items x classes x positions);
+labels 0 to classes-1, one for each item and position. The layer has no gradient and cannot be a loss.
 Tops: the accuracy, a scalar; optionally the accuracy of each class, a vector.
 
 accuracy_param:
-	top_k (1): how many of the highest scores are looked at
+	top_k (1): number of highest scores among which the true class must be
 	axis (1): the axis of the classes; a negative one counts from the last
-	ignore_label (none): items and places of this label do not count
-	min_is_better (false): the lowest scores are the best, as of distances (NormFace); equal ones count against
+	ignore_label (none): items and positions with this label do not count
+	min_is_better (false): the lowest scores are the best, as for distances (NormFace); equal scores count against
 		the true class here too
 
 Caffe: accuracy_layer.cpp`,
@@ -39,9 +39,8 @@ Caffe: accuracy_layer.cpp`,
 
 // accuracy is described by its registration.
 //
-// Differs from Caffe: a true class whose score is NaN is wrong. Caffe counts it
-// as right, since no score is higher, and gives a net that has diverged an
-// accuracy of 1.
+// Differs from Caffe: a true class whose score is NaN is wrong. Caffe counts it as right,
+// since no score is higher, so a net that has diverged has an accuracy of 1.
 type accuracy struct {
 	layers.OnRecordableDevice
 	spec   *layers.Spec
@@ -51,12 +50,12 @@ type accuracy struct {
 	labels *layers.Labels
 
 	class       []int32 // of each place, -1 if ignored
-	right       []bool  // of each place that counts
+	right       []bool  // whether the class of a place is right, if it counts
 	items, hits []int   // of each class, if there is a second top
 
 	counts blob.Blob // ints, for a device
 
-	x     []float32        // the scores, which the loop looks at
+	x     []float32        // the scores that judge reads
 	judge parallel.SumLoop // counts the hits
 }
 
@@ -122,7 +121,7 @@ func (l *accuracy) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// hitsOf sets right for the places from lo on, and returns how many are.
+// hitsOf sets right for some places, and returns how many are right.
 func (l *accuracy) hitsOf(lo, hi int) float64 {
 	classes, inner := l.labels.Classes, l.labels.Inner
 	hits := 0
@@ -133,7 +132,7 @@ func (l *accuracy) hitsOf(lo, hi int) float64 {
 		}
 		first := place/inner*classes*inner + place%inner
 		score := l.sign * l.x[first+c*inner]
-		higher := -1 // the score of the true class finds itself
+		higher := -1 // the true class counts itself
 		for k := 0; k < classes && higher < l.topK; k++ {
 			if l.sign*l.x[first+k*inner] >= score {
 				higher++
@@ -165,7 +164,7 @@ func (l *accuracy) perClass(y []float32) {
 	}
 }
 
-// share is hits of items, and 0 of none.
+// share returns hits/items, or 0 for no items.
 func share(hits, items int) float32 {
 	if items == 0 {
 		return 0

@@ -41,7 +41,7 @@ func (l *accuracy) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top 
 	return nil
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *accuracy) CheckDevice() error { return l.labels.CheckDevice() }
 
 // BackwardDevice fails as Backward does.

@@ -1,7 +1,7 @@
 // ContrastiveLoss.
 #include "gpu.h"
 
-// One thread for each pair: term is its squared distance, and becomes twice its loss.
+// One thread for each pair, whose term is first its squared distance, then twice its loss.
 extern "C" __global__ void contrastive_loss_pairs(const float *similar, float margin, int legacy, float *term,
                                                   float *factor, int n) {
   GC_EACH(i, n) {

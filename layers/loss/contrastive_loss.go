@@ -21,19 +21,19 @@ func init() {
 		Loss:    true,
 		New:     newContrastiveLoss,
 		Kernels: contrastiveLossKernels,
-		Doc: `Loss of pairs of vectors a and b at a distance d, which brings similar ones together and keeps others
-apart, as in siamese nets:
+		Doc: `Loss of siamese nets for pairs of vectors a and b at a distance d. It pulls similar vectors together and
+keeps the others apart:
 
 	E = 1/(2N) sum over pairs of d^2                      for similar pairs
 	                             max(margin - d, 0)^2     for others
 
-Bottoms: a and b, of N x C numbers (or N x C x 1 x 1); N numbers, of which those below 1 mark pairs that
-are not similar. The latter have no gradient.
+Bottoms: a and b, N x C elements (or N x C x 1 x 1); N elements, which are below 1 for pairs that are
+not similar, without a gradient.
 Top: the loss, a scalar.
 
 contrastive_loss_param:
-	margin (1): the distance from which on a pair that is not similar costs nothing
-	legacy_version (false): such a pair costs max(margin - d^2, 0), as in Caffe before 2014-11
+	margin (1): the distance beyond which a pair that is not similar has no loss
+	legacy_version (false): the loss of such a pair is max(margin - d^2, 0), as in Caffe before November 2014
 
 Caffe: contrastive_loss_layer.cpp, after Hadsell et al., "Dimensionality Reduction by Learning an
 Invariant Mapping" (2006)`,
@@ -49,10 +49,10 @@ type contrastiveLoss struct {
 
 	n, c   int
 	diff   blob.Blob // a - b, (n,c)
-	factor blob.Blob // of each pair: the gradient is factor (a - b)/n, for b its negative
+	factor blob.Blob // of each pair: the gradient of a is factor (a - b)/n, that of b its negative
 	terms  blob.Blob // on a device: the squared distances, then the losses
 
-	a, b, similar  []float32 // what the loops work on
+	a, b, similar  []float32 // arguments of the loops
 	diffs, factors []float32
 	dx             []float32
 	scale          float32
@@ -93,7 +93,7 @@ func (l *contrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 		}
 	}
 	if similar.Count() != l.n {
-		return l.spec.ErrorAt("bottom", 2, fmt.Errorf("got shape %v, want %d numbers, one for each pair", similar.Shape(), l.n))
+		return l.spec.ErrorAt("bottom", 2, fmt.Errorf("got shape %v, want %d elements, one for each pair", similar.Shape(), l.n))
 	}
 	if err := l.factor.Reshape(l.n); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (l *contrastiveLoss) Forward(_ context.Context, bottom, top []*blob.Blob) e
 	return nil
 }
 
-// losses returns the loss of the pairs from lo on, and keeps what Backward needs.
+// losses returns the loss of some pairs, and keeps what Backward needs.
 func (l *contrastiveLoss) losses(lo, hi int) float64 {
 	var sum float64
 	for i := lo; i < hi; i++ {
@@ -125,8 +125,8 @@ func (l *contrastiveLoss) losses(lo, hi int) float64 {
 	return sum
 }
 
-// pair returns twice the loss of a pair at a squared distance, and the factor of its
-// gradient.
+// pair returns twice the loss of a pair with the given squared distance, and the factor
+// of its gradient.
 func (l *contrastiveLoss) pair(squared float64, similar bool) (loss float64, factor float32) {
 	if similar {
 		return squared, 1
@@ -142,7 +142,7 @@ func (l *contrastiveLoss) pair(squared float64, similar bool) (loss float64, fac
 	case l.legacy:
 		return rest, -1
 	}
-	return rest * rest, float32(-rest / (distance + 1e-4)) // Caffe's way not to divide by 0
+	return rest * rest, float32(-rest / (distance + 1e-4)) // as Caffe avoids dividing by 0
 }
 
 // BackwardReads returns that Backward reads no data.
@@ -164,7 +164,7 @@ func (l *contrastiveLoss) Backward(_ context.Context, top []*blob.Blob, propagat
 	return nil
 }
 
-// gradients computes a diff of the pairs from lo on.
+// gradients computes a diff of some pairs.
 func (l *contrastiveLoss) gradients(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		kernel.Scale(nil, l.scale*l.factors[i], l.diffs[i*l.c:], l.dx[i*l.c:(i+1)*l.c])

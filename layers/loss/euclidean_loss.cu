@@ -1,4 +1,4 @@
-// EuclideanLoss, one thread for each number.
+// EuclideanLoss, one thread for each element.
 #include "gpu.h"
 
 // dx = dloss scale diff

@@ -22,7 +22,7 @@ func init() {
 
 	E = 1/(2N) sum of (x0 - x1)^2      dE/dx0 = (x0 - x1)/N = -dE/dx1
 
-N is the number of items, not of numbers.
+N is the number of items, not of elements.
 
 Bottoms: x0 and x1, both of N items of equal size. Both have a gradient.
 Top: the loss, a scalar.
@@ -35,7 +35,7 @@ Caffe: euclidean_loss_layer.cpp`,
 type euclideanLoss struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec
-	diff []float32 // x0 - x1, kept by Forward for Backward
+	diff []float32 // x0 - x1, which Backward needs
 
 	onDevice blob.Blob // diff on a device
 }

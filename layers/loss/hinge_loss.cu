@@ -1,5 +1,5 @@
-// HingeLoss, one thread for each score: that of class i % classes of item
-// i / classes, whose true class is in cls.
+// HingeLoss, one thread for each score: that of item i / classes for class i % classes.
+// cls has the true classes of the items.
 #include "gpu.h"
 
 // max(0, 1 - s x), and 0 for NaN

@@ -19,11 +19,11 @@ func init() {
 		Loss:    true,
 		New:     newHingeLoss,
 		Kernels: hingeLossKernels,
-		Doc: `One-against-all hinge loss, that of a support vector machine:
+		Doc: `One-against-all hinge loss, as for support vector machines:
 
 	E = 1/N sum over items and classes of max(0, 1 - s x)^p      s = 1 for the true class, -1 for others
 
-Bottoms: scores x of N items, where all axes but the first together are the classes;
+Bottoms: scores x of N items, whose classes are all axes but the first taken together;
 labels 0 to classes-1, one for each item. The labels have no gradient.
 Top: the loss, a scalar.
 
@@ -34,12 +34,12 @@ Caffe: hinge_loss_layer.cpp`,
 	})
 }
 
-// hingeLoss is described by its registration. Caffe keeps the margins in the
-// diff of the scores between the passes; here Backward computes them again, so
-// that the diff may have other uses in between.
+// hingeLoss is described by its registration. Caffe keeps the margins in the diff of
+// the scores from Forward to Backward. Here Backward computes them again, so the diff
+// can be used in between.
 //
-// Differs from Caffe: there must be one label for each item. Caffe takes the
-// first N of a larger blob.
+// Differs from Caffe: there must be one label for each item. Caffe takes the first N of
+// a larger blob.
 type hingeLoss struct {
 	layers.OnRecordableDevice
 	spec   *layers.Spec
@@ -47,9 +47,9 @@ type hingeLoss struct {
 	labels *layers.Labels
 
 	class []int32   // of each item
-	terms blob.Blob // of the loss on a device, one of each score
+	terms blob.Blob // of the loss on a device, one for each score
 
-	x, diff []float32 // what the loops work on
+	x, diff []float32 // arguments of the loops
 	scale   float32
 	sum     parallel.SumLoop
 	grad    parallel.Range
@@ -107,7 +107,7 @@ func margin(x float32, isTrue bool) float32 {
 	return 0
 }
 
-// losses returns the loss of the items from lo on.
+// losses returns the loss of some items.
 func (l *hingeLoss) losses(lo, hi int) float64 {
 	var sum float64
 	classes := l.labels.Classes
@@ -142,7 +142,7 @@ func (l *hingeLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	return nil
 }
 
-// gradients computes the diff of the scores of the items from lo on.
+// gradients computes the diff of the scores of some items.
 func (l *hingeLoss) gradients(lo, hi int) {
 	classes := l.labels.Classes
 	for n := lo; n < hi; n++ {

@@ -36,7 +36,7 @@ func (l *hingeLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top
 	return nil
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *hingeLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // BackwardDevice computes the diff of the scores.

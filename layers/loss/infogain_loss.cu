@@ -1,5 +1,5 @@
 // InfogainLoss, from the probabilities p. h is classes x classes, rows has the sums of
-// its rows. The place i of n has its classes inner elements apart.
+// its rows. The probabilities of place i of n are inner elements apart.
 #include "loss.h"
 
 extern "C" __global__ void infogain_loss_rows(const float *h, float *rows, int classes) {

@@ -25,28 +25,28 @@ func init() {
 		Loss:    true,
 		New:     newInfogainLoss,
 		Kernels: infogainLossKernels,
-		Doc: `Cross-entropy of the softmax of scores x with rows of a matrix H, which the true classes t choose:
+		Doc: `Cross-entropy of the softmax of scores x, weighted by the row of a matrix H for the true class t:
 
 	p = exp(x) / sum of exp(x) over the classes
-	E = 1/M sum over places and classes c of -H[t,c] log(max(p[c], 1e-20))
+	E = 1/M sum over positions and classes c of -H[t,c] log(max(p[c], 1e-20))
 
-With the unit matrix it is SoftmaxWithLoss; a diagonal matrix gives weights to the classes.
+With the identity matrix it is SoftmaxWithLoss; a diagonal matrix weights the classes.
 
-Bottoms: scores, of outer x classes x inner numbers (for axis 1: items x classes x places);
-labels 0 to classes-1, one for each item and place; optionally H, classes x classes numbers. Labels and H have
-no gradient.
+Bottoms: scores, outer x classes x inner elements (for axis 1: items x classes x positions);
+labels 0 to classes-1, one for each item and position; optionally H, classes x classes elements. Labels and H
+have no gradient.
 Tops: the loss, a scalar; optionally p, in the shape of the scores. No gradient flows back through p.
 
 infogain_loss_param:
-	source: the file of H, a BlobProto message. Required if there is no third bottom.
+	source: the file with H, a BlobProto message; required if there is no third bottom
 	axis (1): the axis of the classes; a negative one counts from the last
 loss_param:
-	normalization (VALID): what M is. FULL: items times places. VALID: those that are not ignored.
-		BATCH_SIZE: items. NONE: 1. M is never less than 1.
-	ignore_label (none): items and places of this label do not count
-	normalize: refused, as in Caffe: use normalization
+	normalization (VALID): M. FULL: all labels. VALID: labels that are not ignored. BATCH_SIZE: items.
+		NONE: 1. M is at least 1.
+	ignore_label (none): items and positions with this label do not count
+	normalize: an error, as in Caffe: use normalization
 softmax_param:
-	normalize_type (Softmax): no other is supported (NormFace)
+	normalize_type (Softmax): must be Softmax (NormFace)
 
 Caffe: infogain_loss_layer.cpp`,
 	})
@@ -59,7 +59,7 @@ type infogainLoss struct {
 	matrix blob.Blob // H, unless it is a bottom
 	rows   blob.Blob // the sum of each row of H
 
-	// What the loops work on: the classes of the places, -1 if ignored; the probabilities,
+	// Arguments of the loops: the classes of the places, -1 if ignored; the probabilities,
 	// the matrix and the sums of its rows; the diff of the scores, and the loss weight
 	// over the normalizer.
 	class         []int32
@@ -69,7 +69,7 @@ type infogainLoss struct {
 	sum           parallel.SumLoop
 	grad          parallel.Range
 
-	terms blob.Blob // of the loss on a device, one of each place
+	terms blob.Blob // of the loss on a device, one for each place
 }
 
 var (
@@ -85,11 +85,11 @@ func newInfogainLoss(spec *layers.Spec) (layers.Layer, error) {
 		return nil, err
 	}
 	if loss := spec.Param.GetLossParam(); loss != nil && loss.Normalize != nil {
-		return nil, spec.Errorf("loss_param.normalize", "normalize is not an option of InfogainLoss, want normalization")
+		return nil, spec.Errorf("loss_param.normalize", "InfogainLoss has no option normalize: use normalization")
 	}
 	l := &infogainLoss{softmaxLabels: common, source: p.GetSource()}
 	if len(spec.Param.GetBottom()) < 3 && l.source == "" {
-		return nil, spec.Errorf("infogain_loss_param", "source is not given, and there is no third bottom: one of them has the matrix")
+		return nil, spec.Errorf("infogain_loss_param", "the matrix is missing: give its file as source, or a third bottom")
 	}
 	l.sum.Body, l.grad.Body = l.losses, l.gradients
 	return l, nil
@@ -117,7 +117,7 @@ func (l *infogainLoss) read() error {
 	}
 	var p caffepb.BlobProto
 	if proto.Unmarshal(file, &p) != nil {
-		return fmt.Errorf("%s: not a matrix, which is a BlobProto message", l.source)
+		return fmt.Errorf("%s is not a BlobProto message", l.source)
 	}
 	if err := l.matrix.FromProto(&p, true); err != nil {
 		return fmt.Errorf("%s: %w", l.source, err)
@@ -135,7 +135,7 @@ func (l *infogainLoss) Reshape(bottom, top []*blob.Blob) error {
 		if len(bottom) > 2 {
 			field, index = "bottom", 2
 		}
-		return l.spec.ErrorAt(field, index, fmt.Errorf("the matrix has shape %v, want %d x %d numbers for %d classes", h.Shape(), classes, classes, classes))
+		return l.spec.ErrorAt(field, index, fmt.Errorf("the matrix has shape %v, want %d x %d elements for %d classes", h.Shape(), classes, classes, classes))
 	}
 	return errors.Join(l.rows.Reshape(classes), l.terms.ReshapeLike(bottom[1]))
 }
@@ -158,14 +158,14 @@ func (l *infogainLoss) Forward(_ context.Context, bottom, top []*blob.Blob) erro
 	return l.end(sum/float64(l.loss.Normalizer()), top)
 }
 
-// at returns where the score of class 0 of a place is. The scores of the others follow
-// at steps of labels.Inner.
+// at returns the index of the score of a place for class 0. The scores for the other
+// classes follow at steps of labels.Inner.
 func (l *infogainLoss) at(place int) int {
 	inner := l.labels.Inner
 	return place/inner*l.labels.Classes*inner + place%inner
 }
 
-// losses returns the loss of the places from lo on.
+// losses returns the loss of some places.
 func (l *infogainLoss) losses(lo, hi int) float64 {
 	classes, inner := l.labels.Classes, l.labels.Inner
 	var sum float64
@@ -202,8 +202,8 @@ func (l *infogainLoss) Backward(_ context.Context, top []*blob.Blob, propagateDo
 	return nil
 }
 
-// gradients computes the diff of the scores of the places from lo on:
-// weight (p[c] sum of H[t] - H[t,c]).
+// gradients computes the diff of the scores of some places: weight (p[c] sum of H[t] -
+// H[t,c]).
 func (l *infogainLoss) gradients(lo, hi int) {
 	classes, inner := l.labels.Classes, l.labels.Inner
 	for place := lo; place < hi; place++ {

@@ -1,5 +1,5 @@
-// Package loss holds the layers that end a net: losses, and the measures that
-// stand beside them.
+// Package loss implements the layers at the end of a net: losses, and metrics such as
+// Accuracy.
 package loss
 
 import (
@@ -9,15 +9,15 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// reshape is what the losses of two bottoms have in common, as in Caffe's
-// loss_layer.cpp: both have the same number of items, and the loss is a scalar.
+// reshape checks that the two bottoms of a loss have the same number of items, and makes
+// the loss a scalar, as Caffe's loss_layer.cpp does.
 func reshape(spec *layers.Spec, bottom, top []*blob.Blob) error {
 	if err := spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
 	x, t := bottom[0], bottom[1]
 	if x.Axes() == 0 || t.Axes() == 0 || x.Dim(0) != t.Dim(0) {
-		return spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
+		return spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want the same first axis", x.Shape(), t.Shape()))
 	}
 	return top[0].Reshape()
 }
@@ -25,6 +25,6 @@ func reshape(spec *layers.Spec, bottom, top []*blob.Blob) error {
 // perPart is about how many elements one part of a loop works on.
 const perPart = 1 << 14
 
-// step returns how many places or items of the given number of elements one part of a
-// loop works on.
+// step returns how many places or items, each of the given number of elements, one part
+// of a loop works on.
 func step(elements int) int { return max(1, perPart/max(1, elements)) }

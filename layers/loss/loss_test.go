@@ -173,10 +173,10 @@ func TestErrors(t *testing.T) {
   name: "loss" type: "SoftmaxWithLoss"
   bottom: "x"
   bottom: "t" top: "l"
-}`, 4, `layer "loss": got bottoms of shapes [3 5] and [4], want both to have the same first axis`,
+}`, 4, `layer "loss": got bottoms of shapes [3 5] and [4], want the same first axis`,
 			[]int{3, 5}, []int{4}},
 		{"scalar", `layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "l" }`,
-			1, `layer "loss": got bottoms of shapes [] and [], want both to have the same first axis`, nil, nil},
+			1, `layer "loss": got bottoms of shapes [] and [], want the same first axis`, nil, nil},
 		{"axis", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"
   softmax_param { axis: 2 } }`,
 			2, `layer "loss": axis 2 is out of range for the 2 axes of shape [3 5]`, []int{3, 5}, []int{3}},
@@ -201,15 +201,15 @@ func TestErrors(t *testing.T) {
 		{"probabilities", `layer { name: "loss" type: "MultinomialLogisticLoss" bottom: "x" bottom: "t" top: "l" }`,
 			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
 		{"no matrix", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" }`,
-			1, `layer "loss": source is not given, and there is no third bottom: one of them has the matrix`, []int{3, 5}, []int{3}},
+			1, `layer "loss": the matrix is missing: give its file as source, or a third bottom`, []int{3, 5}, []int{3}},
 		{"no file", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" infogain_loss_param {
   source: "nothing.binaryproto" } }`,
 			2, `layer "loss": open nothing.binaryproto: no such file or directory`, []int{3, 5}, []int{3}},
 		{"no message", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" infogain_loss_param {
   source: "loss_test.go" } }`,
-			2, `layer "loss": loss_test.go: not a matrix, which is a BlobProto message`, []int{3, 5}, []int{3}},
+			2, `layer "loss": loss_test.go is not a BlobProto message`, []int{3, 5}, []int{3}},
 		{"normalize", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" loss_param { normalize: true } }`,
-			1, `layer "loss": normalize is not an option of InfogainLoss, want normalization`, []int{3, 5}, []int{3}},
+			1, `layer "loss": InfogainLoss has no option normalize: use normalization`, []int{3, 5}, []int{3}},
 		{"hinge labels", `layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`,
 			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
 	} {
@@ -294,10 +294,10 @@ func TestNoGradient(t *testing.T) {
 
 // TestMatrixShape checks that the matrix fits the classes.
 func TestMatrixShape(t *testing.T) {
-	layertest.CheckError(t, 3, `layer "loss": the matrix has shape [3 3], want 5 x 5 numbers for 5 classes`, `layer { name: "loss" type: "InfogainLoss"
+	layertest.CheckError(t, 3, `layer "loss": the matrix has shape [3 3], want 5 x 5 elements for 5 classes`, `layer { name: "loss" type: "InfogainLoss"
  bottom: "x" bottom: "t"
  bottom: "h" top: "l" }`, layertest.Gaussian(1, 3, 5), labels(5, 0, 3), layertest.Gaussian(1, 3, 3))
-	layertest.CheckError(t, 1, `layer "loss": got shape [4], want 3 numbers, one for each pair`,
+	layertest.CheckError(t, 1, `layer "loss": got shape [4], want 3 elements, one for each pair`,
 		`layer { name: "loss" type: "ContrastiveLoss" bottom: "a" bottom: "b" bottom: "s" top: "l" }`,
 		layertest.Gaussian(1, 3, 5), layertest.Gaussian(1, 3, 5), layertest.Gaussian(1, 4))
 	layertest.CheckError(t, 1, `layer "loss": got bottoms of shapes [3 5 2 1] and [3 5 2 1], want vectors of equal length on axis 1`,

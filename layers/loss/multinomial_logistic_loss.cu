@@ -1,5 +1,5 @@
-// The gradient of MultinomialLogisticLoss, one thread for each probability: that of
-// class i % classes of item i / classes, whose true class is in cls.
+// The gradient of MultinomialLogisticLoss, one thread for each probability: that of item
+// i / classes for class i % classes. cls has the true classes of the items.
 #include "gpu.h"
 
 extern "C" __global__ void multinomial_logistic_loss_backward(const float *p, const int *cls, float least,

@@ -18,13 +18,13 @@ func init() {
 		Loss:    true,
 		New:     newMultinomialLogisticLoss,
 		Kernels: multinomialLogisticLossKernels,
-		Doc: `Cross-entropy of probabilities p with the true classes t, for a net that ends in a Softmax:
+		Doc: `Cross-entropy of probabilities p for the true classes t, for a net that ends in a Softmax:
 
 	E = 1/N sum of -log(max(p[t], 1e-20))
 
-SoftmaxWithLoss computes both together, with a gradient that does not overflow.
+SoftmaxWithLoss computes the softmax too, and its gradient does not overflow.
 
-Bottoms: probabilities of N items, where all axes but the first together are the classes;
+Bottoms: probabilities of N items, whose classes are all axes but the first taken together;
 labels 0 to classes-1, one for each item. The labels have no gradient.
 Top: the loss, a scalar.
 
@@ -33,7 +33,7 @@ Caffe: multinomial_logistic_loss_layer.cpp`,
 }
 
 // leastProbability is the smallest probability of which InfogainLoss and
-// MultinomialLogisticLoss take the logarithm.
+// MultinomialLogisticLoss take the logarithm. Smaller ones count as this.
 const leastProbability = 1e-20
 
 // multinomialLogisticLoss is described by its registration.
@@ -44,7 +44,7 @@ type multinomialLogisticLoss struct {
 	spec   *layers.Spec
 	labels *layers.Labels
 	class  []int32
-	terms  blob.Blob // of the loss on a device, one of each item
+	terms  blob.Blob // of the loss on a device, one for each item
 }
 
 var (

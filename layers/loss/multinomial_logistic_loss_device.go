@@ -32,7 +32,7 @@ func (l *multinomialLogisticLoss) ForwardDevice(_ context.Context, d *cuda.Devic
 	return nil
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *multinomialLogisticLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // BackwardDevice computes the diff of the probabilities.

@@ -21,20 +21,20 @@ func init() {
 		Loss:    true,
 		New:     newSigmoidCrossEntropyLoss,
 		Kernels: sigmoidCrossEntropyLossKernels,
-		Doc: `Cross-entropy of logistic functions p of scores x with the probabilities t, for labels that are
+		Doc: `Cross-entropy of the logistic functions p of scores x for target probabilities t, for labels that are
 independent of each other:
 
 	p = 1 / (1 + exp(-x))
 	E = -1/M sum of (t log(p) + (1 - t) log(1 - p))      dE/dx = (p - t)/M
 
-Bottoms: scores x; t, from 0 to 1, in the same number. The first axis of both is the items. t has no gradient.
+Bottoms: scores x; as many targets t, from 0 to 1, without a gradient. The first axis of both is the items.
 Top: the loss, a scalar.
 
 loss_param:
-	normalization (BATCH_SIZE): what M is. FULL: the number of scores. VALID: those that are not ignored.
-		BATCH_SIZE: items. NONE: 1. M is never less than 1.
-	ignore_label (none): scores whose t, without its fraction, is this do not count
-	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
+	normalization (BATCH_SIZE): M. FULL: all scores. VALID: scores that are not ignored. BATCH_SIZE: items.
+		NONE: 1. M is at least 1.
+	ignore_label (none): scores whose t, rounded towards 0, is this do not count
+	normalize (none): old form of normalization; true means VALID, false BATCH_SIZE
 
 Caffe: sigmoid_cross_entropy_loss_layer.cpp`,
 	})
@@ -49,10 +49,10 @@ type sigmoidCrossEntropyLoss struct {
 
 	outer, inner int
 	valid        int       // scores that count
-	terms        blob.Blob // log(1 + exp(-|x|)); on a device the losses
+	terms        blob.Blob // log(1 + exp(-|x|)); on a device, the losses
 	count        blob.Blob // valid on a device, an int
 
-	x, t, term, dx []float32 // what the loops work on
+	x, t, term, dx []float32 // arguments of the loops
 	scale          float32
 	sum            parallel.SumLoop
 	grad           parallel.Range
@@ -91,7 +91,7 @@ func (l *sigmoidCrossEntropyLoss) Reshape(bottom, top []*blob.Blob) error {
 	return l.terms.ReshapeLike(x)
 }
 
-// ignores reports whether a score with the target t does not count.
+// ignores reports whether scores with the target t do not count.
 func (l *sigmoidCrossEntropyLoss) ignores(t float32) bool {
 	return l.ignore != nil && t >= -1<<31 && t < 1<<31 && int32(t) == *l.ignore
 }
@@ -108,7 +108,7 @@ func (l *sigmoidCrossEntropyLoss) Forward(_ context.Context, bottom, top []*blob
 	return nil
 }
 
-// ignored returns how many scores from lo on do not count.
+// ignored returns how many of some scores do not count.
 func (l *sigmoidCrossEntropyLoss) ignored(lo, hi int) float64 {
 	n := 0
 	for _, t := range l.t[lo:hi] {
@@ -119,8 +119,8 @@ func (l *sigmoidCrossEntropyLoss) ignored(lo, hi int) float64 {
 	return float64(n)
 }
 
-// losses returns the loss of the scores from lo on: max(x,0) - x t + log(1 + exp(-|x|)),
-// which does not overflow.
+// losses returns the loss of some scores: max(x,0) - x t + log(1 + exp(-|x|)), which does
+// not overflow.
 func (l *sigmoidCrossEntropyLoss) losses(lo, hi int) float64 {
 	term := l.term[lo:hi]
 	kernel.Abs(nil, l.x[lo:hi], term)
@@ -153,7 +153,7 @@ func (l *sigmoidCrossEntropyLoss) Backward(_ context.Context, top []*blob.Blob, 
 	return nil
 }
 
-// gradients computes the diff of the scores from lo on.
+// gradients computes the diff of some scores.
 func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) {
 	dx := l.dx[lo:hi]
 	kernel.Sigmoid(nil, l.x[lo:hi], dx)

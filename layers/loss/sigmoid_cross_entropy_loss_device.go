@@ -20,7 +20,7 @@ var (
 
 var _ layers.DeviceLayer = (*sigmoidCrossEntropyLoss)(nil)
 
-// deviceIgnore returns the label that does not count as the kernels take it.
+// deviceIgnore returns the label that does not count, as arguments of the kernels.
 func (l *sigmoidCrossEntropyLoss) deviceIgnore() (has bool, label int32) {
 	if l.ignore == nil {
 		return false, 0
@@ -28,8 +28,8 @@ func (l *sigmoidCrossEntropyLoss) deviceIgnore() (has bool, label int32) {
 	return true, *l.ignore
 }
 
-// deviceNormalizer returns the normalizer, or 0 if that is the number of scores that
-// count, which only the device knows.
+// deviceNormalizer returns the normalizer, or 0 if it is the number of scores that count,
+// which only the device knows.
 func (l *sigmoidCrossEntropyLoss) deviceNormalizer() float32 {
 	if l.ignore == nil {
 		return l.norm.Normalizer(l.outer, l.inner, l.outer*l.inner)

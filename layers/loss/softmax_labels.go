@@ -6,8 +6,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// softmaxLabels is what the losses share that compare the softmax of scores, of
-// outer × classes × inner elements, with labels: SoftmaxWithLoss and InfogainLoss.
+// softmaxLabels is the common part of SoftmaxWithLoss and InfogainLoss, which compare the
+// softmax of scores, of shape (outer, classes, inner), with labels.
 type softmaxLabels struct {
 	layers.OnRecordableDevice
 	spec      *layers.Spec
@@ -16,7 +16,7 @@ type softmaxLabels struct {
 	loss      *layers.CrossEntropy
 	labels    *layers.Labels // of the loss
 
-	prob blob.Blob // outer × classes × inner, as the scores
+	prob blob.Blob // probabilities, in the shape of the scores
 }
 
 func newSoftmaxLabels(spec *layers.Spec, axisField string, axis int32) (softmaxLabels, error) {
@@ -57,7 +57,7 @@ func (l *softmaxLabels) Reshape(bottom, top []*blob.Blob) error {
 	return top[1].ShareData(&l.prob)
 }
 
-// begin reads the labels, whose classes it returns, and computes the probabilities.
+// begin reads the labels and computes the probabilities. It returns both.
 func (l *softmaxLabels) begin(bottom []*blob.Blob) (class []int32, prob []float32, err error) {
 	if class, err = l.loss.Read(bottom[1]); err != nil {
 		return nil, nil, err

@@ -18,24 +18,24 @@ func init() {
 		Loss:    true,
 		New:     newSoftmaxWithLoss,
 		Kernels: cuda.Math,
-		Doc: `Cross-entropy of the softmax of scores x with the true classes t:
+		Doc: `Cross-entropy of the softmax of scores x for the true classes t:
 
 	p = exp(x) / sum of exp(x) over the classes
 	E = 1/M sum of -log(max(p[t], 1.18e-38))
 
-The bound, the smallest normal float32, makes 87.34 the largest loss of an item.
+Because of the bound, the smallest normal float32, an item has a loss of at most 87.34.
 
-Bottoms: scores, of outer x classes x inner numbers (for axis 1: items x classes x places);
-labels 0 to classes-1, one for each item and place. The labels have no gradient.
+Bottoms: scores, outer x classes x inner elements (for axis 1: items x classes x positions);
+labels 0 to classes-1, one for each item and position. The labels have no gradient.
 Tops: the loss, a scalar; optionally p, in the shape of the scores. No gradient flows back through p.
 
 loss_param:
-	normalization (VALID): what M is. FULL: items times places. VALID: those that are not ignored.
-		BATCH_SIZE: items. NONE: 1. M is never less than 1.
-	ignore_label (none): items and places of this label do not count
-	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
+	normalization (VALID): M. FULL: all labels. VALID: labels that are not ignored. BATCH_SIZE: items.
+		NONE: 1. M is at least 1.
+	ignore_label (none): items and positions with this label do not count
+	normalize (none): old form of normalization; true means VALID, false BATCH_SIZE
 softmax_param:
-	normalize_type (Softmax): no other is supported (NormFace)
+	normalize_type (Softmax): must be Softmax (NormFace)
 	axis (1): the axis of the classes; a negative one counts from the last
 	engine: accepted and ignored
 
@@ -45,8 +45,8 @@ Caffe: softmax_loss_layer.cpp`,
 
 // softmaxWithLoss is described by its registration.
 //
-// Differs from Caffe: the second top works. Caffe refuses it, because it hands
-// the loss weights of both tops to the Softmax layer inside.
+// Differs from Caffe: the second top works. Caffe refuses it, because it passes the loss
+// weights of both tops to its inner Softmax layer.
 type softmaxWithLoss struct{ softmaxLabels }
 
 var (

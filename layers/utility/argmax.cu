@@ -1,9 +1,8 @@
-// ArgMax of the one largest number, one thread for each search: that of i runs
-// through count numbers that are inner apart. Of equal ones it is the last, and a NaN
-// is smaller than any number.
+// ArgMax with top_k 1, one thread for each search: search i goes through count elements,
+// inner apart. It finds the last of equal elements, and NaN is smaller than any number.
 #include "gpu.h"
 
-// index and value may be null; their numbers are step apart
+// index and value may be null; their elements are step apart
 extern "C" __global__ void argmax_forward(const float *x, float *index, float *value, int step, int count, int inner,
                                           int n) {
   GC_EACH(i, n) {

@@ -20,17 +20,18 @@ func init() {
 		Tops:    layers.Exactly(1),
 		New:     newArgMax,
 		Kernels: argmaxKernels,
-		Doc: `The indices of the largest numbers, in descending order. Of equal numbers the one with the larger index comes first.
+		Doc: `Finds the largest elements and gives their indices, in descending order of the elements. Of equal elements, the
+one with the larger index comes first.
 
 Bottom: any blob. It has no gradient.
-Top: without axis, over all numbers of each item: N x 1 x top_k indices, or with out_max_val
-N x 2 x top_k, the indices and then the numbers. For a bottom of more than three axes, axes of size
-1 follow. With axis, the shape of the bottom with top_k in place of the size of the axis.
+Top: without axis, the search is over all elements of an item, and the top has N x 1 x top_k indices or, with
+out_max_val, N x 2 x top_k elements: the indices, then the largest elements. If the bottom has more than three
+axes, axes of size 1 follow. With axis, the top has the shape of the bottom, but top_k as the size of the axis.
 
 argmax_param:
-	top_k (1): how many
-	out_max_val (false): the numbers too; with axis, the numbers and not the indices
-	axis (none): the axis to look along; a negative one counts from the last
+	top_k (1): number of elements to find
+	out_max_val (false): give the elements too; with axis, give the elements instead of the indices
+	axis (none): the axis to search along; a negative one counts from the last
 
 Caffe: argmax_layer.cpp`,
 	})
@@ -38,9 +39,8 @@ Caffe: argmax_layer.cpp`,
 
 // argMax is described by its registration.
 //
-// Differs from Caffe: top_k and the axis are checked again for each shape of
-// the bottom, and a NaN is smaller than any number, where in Caffe the order
-// is then undefined.
+// Differs from Caffe: top_k and the axis are checked for every new shape of the bottom,
+// and NaN is smaller than any number. In Caffe its order is undefined.
 type argMax struct {
 	spec    *layers.Spec
 	topK    int
@@ -100,7 +100,7 @@ func (l *argMax) Reshape(bottom, top []*blob.Blob) error {
 		l.shape[axis] = l.topK
 	} else {
 		if x.Axes() == 0 {
-			return l.spec.ErrorAt("bottom", 0, fmt.Errorf("got a scalar, want at least one axis"))
+			return l.spec.ErrorAt("bottom", 0, fmt.Errorf("got a scalar, want at least 1 axis"))
 		}
 		l.outer, l.n, l.inner = x.Dim(0), x.CountFrom(1), 1
 		l.shape = append(l.shape[:0], x.Dim(0), 1, l.topK)
@@ -123,7 +123,7 @@ func (l *argMax) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// perPart is how many searches one part does.
+// perPart is the number of searches in one part.
 func (l *argMax) perPart() int { return max(1, partSize/l.n) }
 
 func (l *argMax) Forward(_ context.Context, bottom, top []*blob.Blob) error {
@@ -167,7 +167,7 @@ func (l *argMax) largest(x []float32) candidate {
 	return best
 }
 
-// store puts result k of search i where it belongs in the top.
+// store puts result k of search i into the top.
 func (l *argMax) store(i, k int, c candidate) {
 	at := (i/l.inner*l.topK+k)*l.inner + i%l.inner
 	switch {
@@ -175,7 +175,7 @@ func (l *argMax) store(i, k int, c candidate) {
 		l.y[at] = float32(c.index)
 	case l.hasAxis:
 		l.y[at] = c.value
-	default: // the indices of an item, then its numbers
+	default: // the indices of an item, then the elements
 		l.y[2*i*l.topK+k] = float32(c.index)
 		l.y[(2*i+1)*l.topK+k] = c.value
 	}

@@ -19,8 +19,7 @@ var (
 
 var _ layers.DeviceLayer = (*argMax)(nil)
 
-// DeviceMode returns what the options allow: more than one result for each search
-// is found on the host.
+// DeviceMode returns OnHost if a search has several results, else Recordable.
 func (l *argMax) DeviceMode() layers.DeviceMode {
 	if l.topK > 1 {
 		return layers.OnHost

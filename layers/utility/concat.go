@@ -21,13 +21,13 @@ func init() {
 		New:     newConcat,
 		Doc: `Joins blobs along an axis.
 
-Bottoms: blobs of equal shape, but for the size of the axis.
-Top: the bottoms in their order; the size of the axis is the sum of theirs. Of one bottom it is
-the same memory.
+Bottoms: blobs of equal shape, except for the size of the axis.
+Top: the bottoms one after another; the size of the axis is the sum of theirs. If there is one bottom, the top
+shares its memory.
 
 concat_param:
 	axis (1): the axis; a negative one counts from the last
-	concat_dim (1): old name of axis, not negative. Only one of the two may be given.
+	concat_dim (1): old form of axis, not negative; only one of the two may be given
 
 Caffe: concat_layer.cpp`,
 	})
@@ -76,7 +76,7 @@ func (l *concat) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// fits reports whether two bottoms differ at most in the axis.
+// fits reports whether two bottoms have equal shapes, except for the axis.
 func (l *concat) fits(a, b *blob.Blob) bool {
 	if a.Axes() != b.Axes() {
 		return false

@@ -1,8 +1,7 @@
-// What Eltwise needs besides the arithmetic that layers share, one thread for each
-// number.
+// The kernels of Eltwise beyond cuda/math.go, one thread for each element.
 #include "gpu.h"
 
-// The larger of a and b, and which it is, 0 or 1.
+// The larger of a and b, and its number, 0 or 1.
 extern "C" __global__ void eltwise_max(const float *a, const float *b, float *y, int *largest, int n) {
   GC_EACH(i, n) {
     const bool first = a[i] > b[i];

@@ -20,18 +20,18 @@ func init() {
 		Bottoms: layers.AtLeast(2),
 		Tops:    layers.Exactly(1),
 		New:     newEltwise,
-		Doc: `Sum, product or maximum of blobs, element by element.
+		Doc: `Computes the sum, the product or the maximum of blobs, element by element.
 
 Bottoms: blobs of the same shape.
 Top: a blob of that shape.
 
-Of MAX, the gradient goes to the bottom that is largest: of two equal ones to the second of the
-first two bottoms, and to the first of it and any later one.
+The gradient of MAX goes to the largest bottom. If the first two are equal, it goes to the second of them; a later
+bottom must be larger than those before.
 
 eltwise_param:
 	operation (SUM): PROD, SUM or MAX
-	coeff (1): of SUM, a factor for each bottom
-	stable_prod_grad (true): of PROD, compute a gradient as the product of the other bottoms. False
+	coeff (1): factors of SUM, one for each bottom
+	stable_prod_grad (true): compute a gradient of PROD as the product of the other bottoms. False
 		divides the top by the bottom, which is faster for many bottoms but fails at zeros.
 
 Caffe: eltwise_layer.cpp`,
@@ -40,8 +40,8 @@ Caffe: eltwise_layer.cpp`,
 
 // eltwise is described by its registration.
 //
-// Differs from Caffe: it refuses to work in place, where Caffe computes a wrong
-// sum and wrong gradients.
+// Differs from Caffe: it does not work in place. Caffe then computes a wrong sum and
+// wrong gradients.
 type eltwise struct {
 	layers.OnRecordableDevice
 	spec   *layers.Spec
@@ -49,10 +49,10 @@ type eltwise struct {
 	coeff  []float32
 	stable bool
 
-	largest  []int32   // of MAX: which bottom the top is from
+	largest  []int32   // of MAX: the bottom that each element of the top comes from
 	onDevice blob.Blob // the same on a device
 
-	// What the parts work on, in place of arguments.
+	// Arguments of the loops.
 	x     [][]float32 // of each bottom
 	y, dy []float32
 	dx    []float32 // of bottom i
@@ -167,7 +167,7 @@ func (l *eltwise) max(lo, hi int) {
 	}
 }
 
-// BackwardReads returns that Backward reads all data of a product, else none.
+// BackwardReads returns that Backward reads all data for a product, and otherwise none.
 func (l *eltwise) BackwardReads() (bottom, top bool) {
 	return l.op == caffepb.EltwiseParameter_PROD, l.op == caffepb.EltwiseParameter_PROD
 }
@@ -208,8 +208,8 @@ func (l *eltwise) gradient(lo, hi int) {
 	}
 }
 
-// productOfOthers sets dx, which begins at index lo, to the product of all
-// bottoms but i.
+// productOfOthers sets dx, which begins at index lo, to the product of all bottoms except
+// bottom i.
 func (l *eltwise) productOfOthers(dx []float32, lo int) {
 	first := true
 	for j, x := range l.x {

@@ -70,7 +70,7 @@ func (l *eltwise) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.
 		case l.op == caffepb.EltwiseParameter_MAX:
 			d.Launch(eltwiseMaxBackward, cuda.Each(n), dy, l.onDevice.DeviceData(d), i, dx, n)
 		case l.stable:
-			from := dy // the product of dy and of all bottoms but i
+			from := dy // the product of dy and of all bottoms except i
 			for j, other := range bottom {
 				if j != i {
 					d.Mul(n, from, other.DeviceData(d), dx)

@@ -17,14 +17,14 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newFlatten,
-		Doc: `Joins neighbouring axes into one, so that items x channels x height x width becomes items x numbers.
+		Doc: `Joins neighbouring axes into one: items x channels x height x width become items x elements.
 
 Bottom: any blob.
-Top: the same numbers in the same memory, with one axis in place of those from axis to end_axis.
+Top: the bottom in the same memory, with one axis instead of those from axis to end_axis.
 
 flatten_param:
 	axis (1): the first axis to join; a negative one counts from the last, which is -1
-	end_axis (-1): the last axis to join. If it is the one before axis, an axis of size 1 is put in.
+	end_axis (-1): the last axis to join. If it is the one before axis, an axis of size 1 is inserted.
 
 Caffe: flatten_layer.cpp`,
 	})
@@ -64,7 +64,7 @@ func (l *flatten) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("flatten_param.end_axis", 0, err)
 	}
 	if end+1 < first {
-		return l.spec.Errorf("flatten_param.end_axis", "got end_axis %d, want one from axis %d on", l.end, l.first)
+		return l.spec.Errorf("flatten_param.end_axis", "got end_axis %d before axis %d, want the same axis or a later one", l.end, l.first)
 	}
 	l.shape = append(l.shape[:0], x.Shape()[:first]...)
 	l.shape = append(l.shape, x.CountRange(first, end+1))

@@ -22,8 +22,8 @@ type pieces struct {
 	shape    []int // scratch
 }
 
-// newPieces reads the axis from the options of a message: axis, or the one of
-// another name that old files have in its place.
+// newPieces reads the axis from the options of a message: axis, or the option that old
+// files have instead.
 func newPieces(spec *layers.Spec, message string, axis *int32, oldName string, old *uint32) (pieces, error) {
 	p := pieces{spec: spec, axis: int(caffepb.Default_ConcatParameter_Axis), option: message + ".axis"}
 	switch {
@@ -34,7 +34,7 @@ func newPieces(spec *layers.Spec, message string, axis *int32, oldName string, o
 	case old != nil:
 		p.axis, p.option = int(*old), message+"."+oldName
 		if *old > math.MaxInt32 { // a negative number, before it became unsigned
-			return p, spec.Errorf(p.option, "got %s %d, want the number of an axis", oldName, *old)
+			return p, spec.Errorf(p.option, "got %s %d, want 0 or more", oldName, *old)
 		}
 	}
 	return p, nil
@@ -77,7 +77,7 @@ func (p *pieces) join(a array, parts []*blob.Blob, whole *blob.Blob) {
 	}
 }
 
-// cut copies the whole to those pieces that are wanted; nil stands for all.
+// cut copies the whole to the pieces that are wanted; nil stands for all.
 func (p *pieces) cut(a array, whole *blob.Blob, wanted []bool, parts []*blob.Blob) {
 	if p.rows == 0 {
 		return

@@ -25,7 +25,7 @@ func (p *pieces) joinDevice(d *cuda.Device, a deviceArray, parts []*blob.Blob, w
 	}
 }
 
-// cutDevice copies the whole to those pieces that are wanted; nil stands for all.
+// cutDevice copies the whole to the pieces that are wanted; nil stands for all.
 func (p *pieces) cutDevice(d *cuda.Device, a deviceArray, whole *blob.Blob, wanted []bool, parts []*blob.Blob) {
 	x, step := a.read(whole, d), whole.CountFrom(p.at)
 	for i, b := range parts {

@@ -22,14 +22,14 @@ func init() {
 		Doc: `Gives a blob another shape.
 
 Bottom: any blob.
-Top: the same numbers in the same memory, with the sizes of shape in place of num_axes axes.
+Top: the bottom in the same memory, with the sizes of shape instead of num_axes axes.
 
 reshape_param:
-	shape (no axis): the new sizes. 0 copies that of the bottom's axis at this place. One may be -1:
-		it is what makes the count right.
-	axis (0): the first axis to replace. A negative one counts from the end, where -1 is behind the
-		last axis (in other layers it is the last one).
-	num_axes (-1): how many axes to replace; -1 is all from axis on, 0 puts the new ones in
+	shape (no axis): the new sizes. 0 copies the size of the bottom's axis at the same position. One size
+		may be -1: it is computed from the others.
+	axis (0): the first axis to replace. A negative one counts from the end: -1 is the position after the
+		last axis (in other layers it is the last axis).
+	num_axes (-1): number of axes to replace; -1 replaces all from axis on, 0 inserts the new ones
 
 Caffe: reshape_layer.cpp`,
 	})
@@ -109,7 +109,7 @@ func (l *reshape) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("reshape_param.shape", 0, err)
 	}
 	if top[0].Count() != x.Count() {
-		return l.spec.Errorf("reshape_param.shape", "got shape %v of %d numbers for a bottom of shape %v, want %d numbers",
+		return l.spec.Errorf("reshape_param.shape", "got shape %v of %d elements for a bottom of shape %v, want %d elements",
 			top[0].Shape(), top[0].Count(), x.Shape(), x.Count())
 	}
 	return share(top[0], x)
@@ -139,14 +139,14 @@ func (l *reshape) replaced(x *blob.Blob) (first, end int, err error) {
 func (l *reshape) infer(first, i int, x *blob.Blob) error {
 	rest := 1
 	for axis, n := range l.shape {
-		// Beyond the bottom's count the product cannot divide it. To stop
-		// there also keeps it from overflowing.
+		// A product above the bottom's count cannot divide it. Stopping there
+		// also avoids an overflow.
 		if axis != first+i && rest <= x.Count() {
 			rest *= n
 		}
 	}
 	if rest == 0 || x.Count()%rest != 0 {
-		return l.dimError(i, "dim -1 cannot be found: the bottom of shape %v has %d numbers, want a multiple of the product of the other sizes of %v",
+		return l.dimError(i, "cannot infer dim -1: the bottom of shape %v has %d elements, want a multiple of the product of the other sizes of %v",
 			x.Shape(), x.Count(), l.shape)
 	}
 	l.shape[first+i] = x.Count() / rest

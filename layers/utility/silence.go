@@ -17,7 +17,7 @@ func init() {
 		Bottoms: layers.AtLeast(1),
 		Tops:    layers.Exactly(0),
 		New:     func(spec *layers.Spec) (layers.Layer, error) { return &silence{spec: spec}, nil },
-		Doc: `Takes blobs that nothing else uses, so that they are not outputs of the net.
+		Doc: `Takes blobs that no other layer uses, so that they do not become outputs of the net.
 
 Bottoms: any blobs. Their gradient is 0.
 Tops: none.

@@ -22,13 +22,13 @@ func init() {
 		Doc: `Cuts a blob along an axis.
 
 Bottom: any blob.
-Tops: the pieces in their order. A single top is the same memory as the bottom.
+Tops: the pieces in order. A single top shares the memory of the bottom.
 
 slice_param:
-	slice_point (none): the index at which each piece after the first begins, in rising order: one
-		less than there are tops. Without any, the pieces are of equal size.
+	slice_point (none): the index at which each piece after the first begins, in ascending order.
+		Without slice points, the pieces have equal sizes.
 	axis (1): the axis; a negative one counts from the last
-	slice_dim (1): old name of axis, not negative. Only one of the two may be given.
+	slice_dim (1): old form of axis, not negative; only one of the two may be given
 
 Caffe: slice_layer.cpp`,
 	})
@@ -58,7 +58,7 @@ func newSlice(spec *layers.Spec) (layers.Layer, error) {
 	previous := 0
 	for i, point := range p.SlicePoint {
 		if int(point) <= previous {
-			return nil, spec.ErrorAt("slice_param.slice_point", i, fmt.Errorf("got slice_point %d, want more than %d: the points rise", point, previous))
+			return nil, spec.ErrorAt("slice_param.slice_point", i, fmt.Errorf("got slice_point %d, want more than %d: the points must ascend", point, previous))
 		}
 		previous = int(point)
 		l.points = append(l.points, previous)
@@ -93,13 +93,13 @@ func (l *slice) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// check returns an error if an axis of the given size cannot be cut. The last
-// piece, but no other, may be empty.
+// check returns an error if an axis of the given size cannot be cut. Only the last piece
+// may be empty.
 func (l *slice) check(size, tops int) error {
 	n := len(l.points)
 	switch {
 	case n == 0 && size%tops != 0:
-		return l.spec.Errorf(l.option, "got axis %d of size %d for %d tops, want a multiple of %d, or slice points", l.at, size, tops, tops)
+		return l.spec.Errorf(l.option, "axis %d has size %d, which %d tops cannot share equally: want a multiple of %d, or slice points", l.at, size, tops, tops)
 	case n > 0 && (l.points[n-1] > size || tops > size):
 		return l.spec.ErrorAt("slice_param.slice_point", n-1, fmt.Errorf("got last slice_point %d of %d tops, want both at most %d, the size of axis %d",
 			l.points[n-1], tops, size, l.at))

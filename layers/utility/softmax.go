@@ -18,13 +18,13 @@ func init() {
 		Tops:    layers.Exactly(1),
 		New:     newSoftmax,
 		Kernels: cuda.Math,
-		Doc: `Turns the scores of classes into probabilities: y = exp(x) / sum of exp(x) over the classes.
+		Doc: `Turns scores into probabilities: y = exp(x) / sum of exp(x) over the classes.
 
-Bottom: scores, of outer x classes x inner numbers (for axis 1: items x classes x places).
-Top: probabilities, in the same shape. May be the bottom.
+Bottom: scores, outer x classes x inner elements (for axis 1: items x classes x positions).
+Top: probabilities, in the same shape. It may be the bottom itself.
 
 softmax_param:
-	normalize_type (Softmax): no other is supported (NormFace)
+	normalize_type (Softmax): must be Softmax (NormFace)
 	axis (1): the axis of the classes; a negative one counts from the last
 	engine: accepted and ignored
 
@@ -32,8 +32,8 @@ Caffe: softmax_layer.cpp`,
 	})
 }
 
-// softmax is described by its registration. Backward needs the top only, so
-// that it works in place.
+// softmax is described by its registration. It works in place, since Backward reads only
+// the top.
 type softmax struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec

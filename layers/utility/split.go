@@ -17,17 +17,17 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.AtLeast(1),
 		New:     func(spec *layers.Spec) (layers.Layer, error) { return &split{spec: spec}, nil },
-		Doc: `Hands one blob to several layers. Nets insert it by themselves where a blob is used more than once.
+		Doc: `Passes one blob to several layers. Nets insert it where several layers use a blob.
 
-Bottom: any blob.
-Tops: the same numbers in the same shape, in the same memory. The bottom's gradient is the sum of theirs.
+Bottom: any blob. Its gradient is the sum of those of the tops.
+Tops: the bottom, in the same memory.
 
 Caffe: split_layer.cpp`,
 	})
 }
 
-// split is described by its registration. The tops have diffs of their own, of
-// which one that no layer writes must be zero.
+// split is described by its registration. Each top has a diff of its own, which must be
+// zero if no layer writes it.
 type split struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec
@@ -56,7 +56,7 @@ func (l *split) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return l.share(bottom, top)
 }
 
-// share gives the tops the numbers of the bottom.
+// share makes the data of the bottom those of the tops.
 func (l *split) share(bottom, top []*blob.Blob) error {
 	for _, t := range top {
 		if err := t.ShareData(bottom[0]); err != nil {

@@ -10,7 +10,7 @@ import (
 
 var _ layers.DeviceLayer = (*split)(nil)
 
-// ForwardDevice gives the tops the numbers of the bottom.
+// ForwardDevice makes the data of the bottom those of the tops.
 func (l *split) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	for _, t := range top {
 		if err := shareOnDevice(d, t, bottom[0]); err != nil {
@@ -20,7 +20,7 @@ func (l *split) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*
 	return nil
 }
 
-// BackwardDevice sets the diff of the bottom to the sum of those of the tops.
+// BackwardDevice sets the diff of the bottom to the sum of the diffs of the tops.
 func (l *split) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] {
 		return nil

@@ -1,5 +1,5 @@
-// Package utility holds the layers that join, split, reorder and reshape blobs,
-// with Softmax and ArgMax, as in Caffe's catalogue.
+// Package utility implements the layers that join, split and reshape blobs, and Softmax,
+// ArgMax and Eltwise.
 package utility
 
 import (
@@ -11,8 +11,7 @@ import (
 // partSize is the number of elements that one part of a parallel loop works on.
 const partSize = 1 << 14
 
-// share makes y, of the same count, another view of the numbers and of the
-// gradient of x.
+// share makes y, which has the count of x, another view of the data and the diff of x.
 func share(y, x *blob.Blob) error {
 	if err := y.ShareData(x); err != nil {
 		return err
@@ -20,9 +19,8 @@ func share(y, x *blob.Blob) error {
 	return y.ShareDiff(x)
 }
 
-// passBack gives x the gradient of y, where that is not the same memory
-// already: a net may have given the two blobs memory of their own after
-// Reshape.
+// passBack copies the diff of y to x, unless they share it: after Reshape, a net may have
+// given each of them memory of its own.
 func passBack(p *parallel.Pool, x, y *blob.Blob) {
 	if !x.SharesDiff(y) {
 		kernel.Copy(p, y.Diff(), x.MutableDiff())

@@ -5,9 +5,9 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 )
 
-// shareOnDevice makes y another view of the numbers of x in a pass on a device.
-// It asks for the address of x, so that the pass is not played again, if it is
-// recorded, when x has got other memory.
+// shareOnDevice makes y another view of the data of x in a pass on a device. It asks for
+// the address of x, so that a recorded pass is not replayed once the memory of x has
+// moved.
 func shareOnDevice(d *cuda.Device, y, x *blob.Blob) error {
 	x.DeviceData(d)
 	return y.ShareData(x)

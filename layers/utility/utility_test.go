@@ -172,16 +172,16 @@ func TestErrors(t *testing.T) {
 		{"concat axes", layer("Concat", 2, 1, ""), 4, `got shape [2 3], want that of the first bottom, [2 3 4], except for axis 1`, [][]int{{2, 3, 4}, {2, 3}}},
 		{"concat axis", layer("Concat", 2, 1, "concat_param { axis: 2 }"), 6, `axis 2 is out of range for the 2 axes of shape [2 3]`, [][]int{{2, 3}, {2, 3}}},
 		{"concat_dim", layer("Concat", 2, 1, "concat_param { concat_dim: 4 }"), 6, `axis 4 is out of range for the 2 axes of shape [2 3]`, [][]int{{2, 3}, {2, 3}}},
-		{"concat_dim negative", layer("Concat", 2, 1, "concat_param { concat_dim: 4294967295 }"), 6, `got concat_dim 4294967295, want the number of an axis`, [][]int{{2, 3}, {2, 3}}},
+		{"concat_dim negative", layer("Concat", 2, 1, "concat_param { concat_dim: 4294967295 }"), 6, `got concat_dim 4294967295, want 0 or more`, [][]int{{2, 3}, {2, 3}}},
 		{"concat both", layer("Concat", 2, 1, "concat_param { axis: 1 concat_dim: 2 }"), 6, `got both axis 1 and concat_dim 2, want one of them`, [][]int{{2, 3}, {2, 3}}},
 		{"concat in place", `layer { name: "l" type: "Concat" bottom: "x" bottom: "y" top: "y" }`, 1, `top 0 is also bottom 1: layers of type Concat do not work in place`, [][]int{{2, 3}, {2, 3}}},
 
 		{"slice count", layer("Slice", 1, 2, "slice_param { slice_point: 1 slice_point: 2 }"), 6, `got 2 slice points for 2 tops, want 1 or none`, [][]int{{2, 6}}},
-		{"slice order", layer("Slice", 1, 3, "slice_param { slice_point: 3\n slice_point: 3 }"), 8, `got slice_point 3, want more than 3: the points rise`, [][]int{{2, 6}}},
-		{"slice zero", layer("Slice", 1, 2, "slice_param { slice_point: 0 }"), 6, `got slice_point 0, want more than 0: the points rise`, [][]int{{2, 6}}},
+		{"slice order", layer("Slice", 1, 3, "slice_param { slice_point: 3\n slice_point: 3 }"), 8, `got slice_point 3, want more than 3: the points must ascend`, [][]int{{2, 6}}},
+		{"slice zero", layer("Slice", 1, 2, "slice_param { slice_point: 0 }"), 6, `got slice_point 0, want more than 0: the points must ascend`, [][]int{{2, 6}}},
 		{"slice beyond", layer("Slice", 1, 2, "slice_param { slice_point: 7 }"), 6, `got last slice_point 7 of 2 tops, want both at most 6, the size of axis 1`, [][]int{{2, 6}}},
 		{"slice too many", layer("Slice", 1, 3, "slice_param { slice_point: 1 slice_point: 2 }"), 7, `got last slice_point 2 of 3 tops, want both at most 2, the size of axis 1`, [][]int{{2, 2}}},
-		{"slice uneven", layer("Slice", 1, 2, ""), 1, `got axis 1 of size 5 for 2 tops, want a multiple of 2, or slice points`, [][]int{{2, 5}}},
+		{"slice uneven", layer("Slice", 1, 2, ""), 1, `axis 1 has size 5, which 2 tops cannot share equally: want a multiple of 2, or slice points`, [][]int{{2, 5}}},
 		{"slice axis", layer("Slice", 1, 2, "slice_param { axis: -3 }"), 6, `axis -3 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
 		{"slice both", layer("Slice", 1, 2, "slice_param { axis: 1 slice_dim: 1 }"), 6, `got both axis 1 and slice_dim 1, want one of them`, [][]int{{2, 6}}},
 
@@ -192,13 +192,13 @@ func TestErrors(t *testing.T) {
 
 		{"flatten axis", layer("Flatten", 1, 1, "flatten_param { axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
 		{"flatten end", layer("Flatten", 1, 1, "flatten_param { end_axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
-		{"flatten order", layer("Flatten", 1, 1, "flatten_param { axis: 2 end_axis: 0 }"), 5, `got end_axis 0, want one from axis 2 on`, [][]int{{2, 6, 2}}},
+		{"flatten order", layer("Flatten", 1, 1, "flatten_param { axis: 2 end_axis: 0 }"), 5, `got end_axis 0 before axis 2, want the same axis or a later one`, [][]int{{2, 6, 2}}},
 		{"flatten in place", `layer { name: "l" type: "Flatten" bottom: "x" top: "x" }`, 1, `top 0 is also bottom 0: layers of type Flatten do not work in place`, [][]int{{2, 6}}},
 
-		{"reshape count", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5 } }"), 5, `got shape [5] of 5 numbers for a bottom of shape [2 6], want 12 numbers`, [][]int{{2, 6}}},
-		{"reshape divide", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5\n dim: -1 } }"), 6, `dim -1 cannot be found: the bottom of shape [2 6] has 12 numbers, want a multiple of the product of the other sizes of [5 -1]`, [][]int{{2, 6}}},
+		{"reshape count", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5 } }"), 5, `got shape [5] of 5 elements for a bottom of shape [2 6], want 12 elements`, [][]int{{2, 6}}},
+		{"reshape divide", layer("Reshape", 1, 1, "reshape_param { shape { dim: 5\n dim: -1 } }"), 6, `cannot infer dim -1: the bottom of shape [2 6] has 12 elements, want a multiple of the product of the other sizes of [5 -1]`, [][]int{{2, 6}}},
 		// The product of these sizes is 2⁶⁴ + 4.
-		{"reshape overflow", layer("Reshape", 1, 1, "reshape_param { shape { dim: 111620 dim: 429509837 dim: 384773 dim: -1 } }"), 5, `dim -1 cannot be found: the bottom of shape [2 6] has 12 numbers, want a multiple of the product of the other sizes of [111620 429509837 384773 -1]`, [][]int{{2, 6}}},
+		{"reshape overflow", layer("Reshape", 1, 1, "reshape_param { shape { dim: 111620 dim: 429509837 dim: 384773 dim: -1 } }"), 5, `cannot infer dim -1: the bottom of shape [2 6] has 12 elements, want a multiple of the product of the other sizes of [111620 429509837 384773 -1]`, [][]int{{2, 6}}},
 		{"reshape two -1", layer("Reshape", 1, 1, "reshape_param { shape { dim: -1 dim: -1 } }"), 5, `got a second dim of -1, want one at most`, [][]int{{2, 6}}},
 		{"reshape negative", layer("Reshape", 1, 1, "reshape_param { shape { dim: 12\n dim: -2 } }"), 6, `got dim -2, want a size, 0 or -1`, [][]int{{2, 6}}},
 		{"reshape huge", layer("Reshape", 1, 1, "reshape_param { shape { dim: 4294967308 } }"), 5, `got dim 4294967308, want a size, 0 or -1`, [][]int{{2, 6}}},
@@ -230,7 +230,7 @@ func TestErrors(t *testing.T) {
 		{"argmax top_k 0", layer("ArgMax", 1, 1, "argmax_param { top_k: 0 }"), 5, `got top_k 0, want at least 1`, [][]int{{2, 6}}},
 		{"softmax type", layer("Softmax", 1, 1, `softmax_param { normalize_type: "L1" }`), 5, `normalize_type is "L1", only "Softmax" is supported`, [][]int{{2, 6}}},
 		{"argmax axis", layer("ArgMax", 1, 1, "argmax_param { axis: 2 }"), 5, `axis 2 is out of range for the 2 axes of shape [2 6]`, [][]int{{2, 6}}},
-		{"argmax scalar", layer("ArgMax", 1, 1, ""), 3, `got a scalar, want at least one axis`, [][]int{{}}},
+		{"argmax scalar", layer("ArgMax", 1, 1, ""), 3, `got a scalar, want at least 1 axis`, [][]int{{}}},
 		{"split in place", `layer { name: "l" type: "Split" bottom: "x" top: "y" top: "x" }`, 1, `top 1 is also bottom 0: layers of type Split do not work in place`, [][]int{{2, 6}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

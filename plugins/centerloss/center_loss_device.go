@@ -30,7 +30,7 @@ type onDevice struct {
 	terms    blob.Blob // of the loss, (m)
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *centerLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // ForwardDevice computes the loss.

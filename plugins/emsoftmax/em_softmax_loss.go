@@ -220,7 +220,7 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	if l.m != 1 && (t.Axes() == 0 || x.Dim(0) != t.Dim(0)) {
-		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want both to have the same first axis", x.Shape(), t.Shape()))
+		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want the same first axis", x.Shape(), t.Shape()))
 	}
 	if err := l.loss.Reshape(t, l.m, l.groups, l.k, 1); err != nil {
 		return err

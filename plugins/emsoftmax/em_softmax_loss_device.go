@@ -36,7 +36,7 @@ type onDevice struct {
 	mean  blob.Blob // the averaged classifier
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *emSoftmaxLoss) CheckDevice() error { return l.loss.CheckDevice() }
 
 // weightsDevice returns the classifiers that x meets, (groups·k, d).

@@ -162,7 +162,7 @@ func TestErrors(t *testing.T) {
 	}
 	layertest.CheckError(t, 1, `layer "em": got labels of shape [3 2], which are 6, want 3 x 1 = 3, one for each place that has 2 scores`,
 		layer("num_output: 2"), x, layertest.Values(make([]float32, 6), 3, 2))
-	layertest.CheckError(t, 1, `layer "em": got bottoms of shapes [3 4] and [4], want both to have the same first axis`,
+	layertest.CheckError(t, 1, `layer "em": got bottoms of shapes [3 4] and [4], want the same first axis`,
 		layer("num_output: 2"), x, layertest.Labels(7, 2, 4))
 }
 

@@ -110,7 +110,7 @@ func New(s *layers.Spec, field string) (*InnerProduct, error) {
 	}, nil
 }
 
-// AllowForceBackward tells that labels have no gradient.
+// AllowForceBackward reports that labels have no gradient.
 func (l *InnerProduct) AllowForceBackward(i int) bool { return i == 0 }
 
 // MACs returns the number of multiply-adds of Product.

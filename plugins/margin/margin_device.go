@@ -38,7 +38,7 @@ func (b *onDevice) reshape(m, n int) error {
 // DeviceMode returns that passes are not recorded: λ is another in each.
 func (l *InnerProduct) DeviceMode() layers.DeviceMode { return layers.OnDevice }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *InnerProduct) CheckDevice() error { return l.labels.CheckDevice() }
 
 // ForwardOn computes the tops on a device; sphere says that it is for A-Softmax,

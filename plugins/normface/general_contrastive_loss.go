@@ -111,7 +111,7 @@ func newGeneralContrastiveLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, l.intra.Reshape(1)
 }
 
-// AllowForceBackward tells that only the first bottom has a gradient.
+// AllowForceBackward reports that only the first bottom has a gradient.
 func (l *generalContrastiveLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 // State returns the running mean.

@@ -41,7 +41,7 @@ func (b *generalContrastiveDevice) reshape(m int) error {
 	return errors.Join(b.shares.Reshape(3, m), b.chosen.Reshape(m+1), b.margin.Reshape(1), b.sums.Reshape(m), b.share.Reshape(1))
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *generalContrastiveLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // valuesDevice returns the distances that are looked at.

@@ -84,7 +84,7 @@ func newGeneralTripletLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, s.Options(&l.options)
 }
 
-// AllowForceBackward tells that only the first bottom has a gradient.
+// AllowForceBackward reports that only the first bottom has a gradient.
 func (l *generalTripletLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 func (l *generalTripletLoss) SetUp(_, _ []*blob.Blob) error { return nil }

@@ -30,7 +30,7 @@ type generalTripletDevice struct {
 	hardest blob.Blob // ints: of each item, the only class that counts
 }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *generalTripletLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // ForwardDevice computes the tops.

@@ -130,7 +130,7 @@ func newInnerDistance(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// AllowForceBackward tells that labels have no gradient.
+// AllowForceBackward reports that labels have no gradient.
 func (l *innerDistance) AllowForceBackward(i int) bool { return i == 0 || i == 1 && l.given }
 
 // MACs returns the number of squares or magnitudes that Forward adds.

@@ -28,7 +28,7 @@ var (
 // on the host.
 type innerDistanceDevice struct{ sums, masked blob.Blob }
 
-// CheckDevice returns an error if a label was not that of a class.
+// CheckDevice returns an error if a label was out of range.
 func (l *innerDistance) CheckDevice() error {
 	if l.labels == nil {
 		return nil
