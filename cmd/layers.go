@@ -203,6 +203,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"num_output", "10"}},
 	{{"input_dim", "1000"}},
 	{{"tiles", "2"}},
+	{{"pyramid_height", "3"}},
 	{{"kernel_size", "3"}},
 	{{"source", `"train_lmdb"`}},
 	{{"batch_size", "64"}},
