@@ -9,13 +9,13 @@ var _ deviceUnit = (*lstm)(nil)
 
 // launchForward computes a step of n streams of units.
 func launchForward(d *cuda.Device, n, units int, cont, x, prev, acts, c, h cuda.Ptr) {
-	mul, shift := cuda.Divisor(units)
+	mul, shift := cuda.Divisor(max(units, 1))
 	d.Launch(lstmForward, cuda.Each(n*units), cont, x, prev, acts, c, h, units, n*units, mul, shift)
 }
 
 // launchBackward computes the gradient of a step.
 func launchBackward(d *cuda.Device, n, units int, acts, prev, c, dc, dh, dx, dprev cuda.Ptr) {
-	mul, shift := cuda.Divisor(units)
+	mul, shift := cuda.Divisor(max(units, 1))
 	d.Launch(lstmBackward, cuda.Each(n*units), acts, prev, c, dc, dh, dx, dprev, units, n*units, mul, shift)
 }
 

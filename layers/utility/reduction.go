@@ -2,6 +2,7 @@ package utility
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -86,6 +87,9 @@ func (l *reduction) Reshape(bottom, top []*blob.Blob) error {
 	}
 	l.rows, l.width, l.factor = x.CountRange(0, axis), x.CountFrom(axis), l.coeff
 	if l.op == caffepb.ReductionParameter_MEAN {
+		if l.width == 0 {
+			return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom has shape %v, which has no mean from axis %d on", x.Shape(), axis))
+		}
 		l.factor /= float32(l.width)
 	}
 	return top[0].Reshape(x.Shape()[:axis]...)
