@@ -128,7 +128,7 @@ func TestConvolutionErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the second time from memory
-			if c, err := d.Convolution(shape1x1); c != nil || err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			if c, err := d.Convolution(shape1x1); c != nil || err == nil || !strings.HasPrefix(plainNames(err), plainNames(errors.New(tt.want))) {
 				t.Errorf("%s: error %v, want %s", tt.settings, err, tt.want)
 			}
 		}
@@ -137,6 +137,10 @@ func TestConvolutionErrors(t *testing.T) {
 		}
 	}
 }
+
+// plainNames returns an error's text without the versions of the driver's
+// functions, which gorgonia.org/cu leaves out.
+func plainNames(err error) string { return strings.ReplaceAll(err.Error(), "_v2:", ":") }
 
 // TestBLASWorkspace multiplies with gocaffe's kernels where there is no memory for
 // cuBLAS's workspace, or cuBLAS refuses it.
@@ -156,7 +160,7 @@ func TestBLASWorkspace(t *testing.T) {
 		fake.Set(settings)
 		d.Gemm(false, false, 1, 1, 1, 1, pa, 1, pb, 1, 0, pc, 1)
 		near(t, settings+": c", c.Data(), []float32{a.Data()[0] * b.Data()[0]}, 1e-6)
-		if _, _, err := d.BLAS(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, _, err := d.BLAS(); err == nil || !strings.HasPrefix(plainNames(err), plainNames(errors.New(want))) {
 			t.Errorf("%s: error %v, want %s", settings, err, want)
 		}
 		testGemm(t, d)
