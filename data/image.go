@@ -2,12 +2,12 @@ package data
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	_ "image/jpeg" // the formats that Decode knows
-	_ "image/png"
 	"slices"
+
+	"github.com/gocaffe/gocaffe/internal/jpeg"
 )
 
 // An Image has its pixels in OpenCV's layout: H x W x C bytes, with the channels
@@ -15,6 +15,12 @@ import (
 type Image struct {
 	Channels, Height, Width int
 	Pix                     []byte
+
+	// Warning says what is wrong with the file that was decoded, "" if nothing is. A
+	// JPEG file that is cut short or damaged is decoded as far as it goes.
+	Warning string
+
+	decoder *jpeg.Decoder
 }
 
 // Mode selects the channels that Decode returns.
@@ -27,132 +33,88 @@ const (
 	Gray               // 1 channel (IMREAD_GRAYSCALE)
 )
 
-// maxPixels is OpenCV's limit of the size of an image.
-const maxPixels = 1 << 30
+// A format is a kind of image file.
+type format struct {
+	name   string
+	is     func(file []byte) bool
+	decode func(im *Image, file []byte, mode Mode) error
+}
 
-// Decode reads a PNG or JPEG file into im, whose storage it reuses. The pixels
-// are those of OpenCV's imdecode, except that the cosine transform of JPEG may
-// round differently.
-//
-// Differs from Caffe: the orientation in the EXIF data of a JPEG is ignored.
+var formats = []format{
+	{"JPEG", begins("\xff\xd8"), (*Image).decodeJPEG},
+	{"PNG", begins("\x89PNG\r\n\x1a\n"), (*Image).decodePNG},
+	{"BMP", begins("BM"), (*Image).decodeBMP},
+	{"TIFF", isTIFF, (*Image).decodeTIFF},
+	{"WebP", func(f []byte) bool { return len(f) >= 12 && string(f[:4]) == "RIFF" && string(f[8:12]) == "WEBP" }, (*Image).decodeWebP},
+	{"PNM", isPNM, (*Image).decodePNM},
+}
+
+func begins(magic string) func([]byte) bool {
+	return func(file []byte) bool { return bytes.HasPrefix(file, []byte(magic)) }
+}
+
+// Decode reads a JPEG, PNG, BMP, TIFF, WebP or PNM file (PBM, PGM or PPM) into im, whose
+// storage it reuses. The pixels are those of OpenCV's imread: for Color and Gray, images
+// are turned as the Exif data of a JPEG or PNG file say, and those of TIFF files always.
 func (im *Image) Decode(file []byte, mode Mode) error {
-	config, kind, err := image.DecodeConfig(bytes.NewReader(file))
-	if err != nil {
-		return fmt.Errorf("cannot decode the image of %d bytes (known formats: PNG, JPEG): %w", len(file), err)
-	}
-	// A file that claims many more pixels than it can hold is damaged: no format
-	// packs more than 16384 pixels into a byte.
-	if n := int64(config.Width) * int64(config.Height); n <= 0 || n > maxPixels || n > 16384*int64(len(file)) {
-		return fmt.Errorf("the %s image of %d bytes claims to have %d x %d pixels", kind, len(file), config.Width, config.Height)
-	}
-	decoded, _, err := image.Decode(bytes.NewReader(file))
-	if err != nil {
-		return fmt.Errorf("cannot decode the %s image of %d bytes: %w", kind, len(file), err)
-	}
-	switch src := decoded.(type) {
-	case *image.Gray:
-		im.fromGray(src.Pix, src.Stride, src.Rect, mode)
-		return nil
-	case *image.YCbCr:
-		if mode == Gray { // libjpeg gives the luma alone then
-			im.fromGray(src.Y, src.YStride, src.Rect, mode)
-		} else {
-			im.fromYCbCr(src)
+	im.Warning = ""
+	for _, f := range formats {
+		if !f.is(file) {
+			continue
+		}
+		if err := f.decode(im, file, mode); err != nil {
+			return fmt.Errorf("cannot decode the %s image of %d bytes: %w", f.name, len(file), err)
 		}
 		return nil
 	}
-	return im.fromColors(decoded, mode)
-}
-
-// reset gives the image a size. Its pixels are undefined.
-func (im *Image) reset(channels int, r image.Rectangle) {
-	im.Channels, im.Height, im.Width = channels, r.Dy(), r.Dx()
-	n := channels * r.Dy() * r.Dx()
-	im.Pix = slices.Grow(im.Pix[:0], n)[:n]
-}
-
-// fromGray converts an image of one channel.
-func (im *Image) fromGray(pix []byte, stride int, r image.Rectangle, mode Mode) {
-	channels := 1
-	if mode == Color {
-		channels = 3
+	switch {
+	case len(file) == 0:
+		return errors.New("the image file is empty")
+	case begins("GIF8")(file):
+		return fmt.Errorf("cannot decode the GIF image of %d bytes: as in Caffe, animations are not read", len(file))
 	}
-	im.reset(channels, r)
-	out := im.Pix
-	for y := range im.Height {
-		for _, v := range pix[y*stride:][:im.Width] {
-			for range channels {
-				out[0], out = v, out[1:]
-			}
-		}
-	}
+	return fmt.Errorf("cannot decode the image of %d bytes: want JPEG, PNG, BMP, TIFF, WebP or PNM", len(file))
 }
 
-// fromColors converts any other image.
-func (im *Image) fromColors(src image.Image, mode Mode) error {
+// decodeJPEG reads a JPEG file.
+func (im *Image) decodeJPEG(file []byte, mode Mode) error {
+	if im.decoder == nil {
+		im.decoder = new(jpeg.Decoder)
+	}
+	c, err := im.decoder.Open(file)
+	if err != nil {
+		return err
+	}
+	if err := checkContent(c.Width, c.Height, int64(c.Blocks), int64(c.PerByte), len(file)); err != nil {
+		return err
+	}
+	if err := checkSize(c.Width, c.Height, len(file)); err != nil {
+		return err
+	}
+	gray := mode == Gray || mode == Native && c.Components == 1
 	channels := 3
-	switch kind := src.(type) {
-	case *image.Gray16, *image.RGBA64, *image.NRGBA64:
-		if mode == Native {
-			return fmt.Errorf("the image has 16 bits per channel, want 8 (force_color and force_gray reduce them)")
-		}
-	case *image.NRGBA:
-		if mode == Native {
-			channels = 4
-		}
-	case *image.Paletted:
-		if mode == Native && !kind.Opaque() {
-			channels = 4
-		}
-	}
-	if mode == Gray {
+	if gray {
 		channels = 1
 	}
-	r := src.Bounds()
-	im.reset(channels, r)
-	out := im.Pix
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		for x := r.Min.X; x < r.Max.X; x++ {
-			p := nrgba(src, x, y)
-			if mode == Gray {
-				out[0] = luma(p)
-			} else {
-				out[0], out[1], out[2] = p.B, p.G, p.R
-			}
-			if channels == 4 {
-				out[3] = p.A
-			}
-			out = out[channels:]
-		}
+	im.reset(channels, c.Width, c.Height)
+	warning, err := im.decoder.Decode(gray, im.Pix)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		im.Warning = "the JPEG file is damaged: " + warning
+	}
+	if mode != Native {
+		im.turn(jpegOrientation(file))
 	}
 	return nil
 }
 
-// nrgba returns a pixel that is not premultiplied with its alpha, truncated to 8
-// bits per channel, as libpng does for OpenCV.
-func nrgba(src image.Image, x, y int) color.NRGBA {
-	switch src := src.(type) {
-	case *image.RGBA: // always opaque, from the decoders used here
-		p := src.RGBAAt(x, y)
-		return color.NRGBA(p)
-	case *image.NRGBA:
-		return src.NRGBAAt(x, y)
-	case *image.NRGBA64:
-		p := src.NRGBA64At(x, y)
-		return color.NRGBA{R: uint8(p.R >> 8), G: uint8(p.G >> 8), B: uint8(p.B >> 8), A: uint8(p.A >> 8)}
-	}
-	return color.NRGBAModel.Convert(src.At(x, y)).(color.NRGBA)
-}
-
-// luma converts a colour to grey as libpng's png_do_rgb_to_gray does, in fixed
-// point without rounding, with OpenCV's weights of 0.299 for red and 0.587 for
-// green.
-func luma(p color.NRGBA) byte {
-	if p.R == p.G && p.G == p.B {
-		return p.R
-	}
-	const red, green = 29900 * 32768 / 100000, 58700 * 32768 / 100000
-	return byte((red*uint32(p.R) + green*uint32(p.G) + (32768-red-green)*uint32(p.B)) >> 15)
+// reset gives the image a size. Its pixels are undefined.
+func (im *Image) reset(channels, width, height int) {
+	im.Channels, im.Height, im.Width = channels, height, width
+	n := channels * height * width
+	im.Pix = slices.Grow(im.Pix[:0], n)[:n]
 }
 
 // pixels describes the image for a Transformer.

@@ -8,6 +8,8 @@ import (
 	"image/png"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,50 +74,85 @@ func TestDecodeErrors(t *testing.T) {
 	whole := pngOf(t, image.NewRGBA(image.Rect(0, 0, 30, 20)))
 	huge := bytes.Clone(whole)
 	copy(huge[16:], []byte{0, 1, 0, 0, 0, 1, 0, 0}) // 65536 x 65536
-	for name, file := range map[string][]byte{"empty": nil, "text": []byte("hello"), "half": whole[:len(whole)/2], "huge": huge} {
+	for _, test := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"empty", nil, "the image file is empty"},
+		{"text", []byte("hello"), "cannot decode the image of 5 bytes: want JPEG, PNG, BMP, TIFF, WebP or PNM"},
+		{"GIF", []byte("GIF89a"), "cannot decode the GIF image of 6 bytes: as in Caffe, animations are not read"},
+		{"half", whole[:len(whole)/2], "cannot decode the PNG image of "},
+		{"no header", whole[:20], "cannot decode the PNG image of 20 bytes: it has no header"},
+		{"huge", huge, "it claims to have 65536 x 65536 pixels, for which it is too short"},
+		{"PNM of 0", []byte("P6\n3 3\n0\n"), "its largest value is 0, want 1 to 65535"},
+		{"short PNM", []byte("P5\n3 3\n255\nxyz"), "it ends too early, or a number is wrong"},
+		{"BMP", []byte("BM and no more"), "cannot decode the BMP image of 14 bytes: "},
+		{"TIFF", []byte("II*\x00 and no more"), "cannot decode the TIFF image of 16 bytes: "},
+		{"WebP", []byte("RIFF    WEBPVP8 "), "cannot decode the WebP image of 16 bytes: "},
+		{"JPEG", []byte("\xff\xd8\xff\xd9"), "cannot decode the JPEG image of 4 bytes: there is no image in the file"},
+	} {
 		var im Image
-		err := im.Decode(file, Color)
-		if err == nil || strings.Contains(err.Error(), "\n") || cap(im.Pix) > 1<<20 {
-			t.Errorf("%s: got %v and room for %d bytes, want one line and no memory", name, err, cap(im.Pix))
+		err := im.Decode(test.file, Color)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), test.want) || cap(im.Pix) > 1<<20 {
+			t.Errorf("%s: got %v and room for %d bytes, want one line with %q and no memory", test.name, err, cap(im.Pix), test.want)
 		}
 	}
 }
 
-// TestChroma compares the interpolation of chroma with the formulas of libjpeg's
-// jdsample.c written out: each value is 9/16 its nearest, 3/16 its two next and
-// 1/16 the one across, where the plane is repeated at its edges.
-func TestChroma(t *testing.T) {
-	for _, ratio := range []image.YCbCrSubsampleRatio{image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio444} {
-		for _, size := range [][2]int{{8, 6}, {7, 5}, {16, 1}, {6, 2}} {
-			w, h := size[0], size[1]
-			img := image.NewYCbCr(image.Rect(0, 0, w, h), ratio)
-			r := rand.New(rand.NewPCG(uint64(w), uint64(h)))
-			for i := range img.Cb {
-				img.Cb[i] = byte(r.Uint32())
-			}
-			halfX, halfY := 1, 1
-			if ratio == image.YCbCrSubsampleRatio420 || ratio == image.YCbCrSubsampleRatio422 {
-				halfX = 2
-			}
-			if ratio == image.YCbCrSubsampleRatio420 || ratio == image.YCbCrSubsampleRatio440 {
-				halfY = 2
-			}
-			cw, ch := (w+halfX-1)/halfX, (h+halfY-1)/halfY
-			at := func(x, y float64) float64 { // linear between pixel centres, repeated at the edges
-				x0, y0 := math.Floor(x), math.Floor(y)
-				v := 0.0
-				for _, p := range [][3]float64{{0, 0, (1 - x + x0) * (1 - y + y0)}, {1, 0, (x - x0) * (1 - y + y0)}, {0, 1, (1 - x + x0) * (y - y0)}, {1, 1, (x - x0) * (y - y0)}} {
-					cx, cy := max(0, min(int(x0+p[0]), cw-1)), max(0, min(int(y0+p[1]), ch-1))
-					v += p[2] * float64(img.Cb[cy*img.CStride+cx])
-				}
-				return v
-			}
-			for i, got := range upsample(img, img.Cb) {
-				x, y := (float64(i%w)+0.5)/float64(halfX)-0.5, (float64(i/w)+0.5)/float64(halfY)-0.5
-				if want := at(x, y); math.Abs(float64(got)-want) > 0.5 {
-					t.Fatalf("%v, %d x %d: chroma %d is %d, want %g", ratio, w, h, i, got, want)
-				}
-			}
+// TestLimit has images that are larger than the limit, and sets it.
+func TestLimit(t *testing.T) {
+	const side = 8200 // of one bit for each pixel, which the file can hold
+	large := pngOf(t, image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Black, color.White}))
+	var im Image
+	err := im.Decode(large, Gray)
+	const want = "the image has 8200 x 8200 pixels (width x height), the limit is 67108864; the environment variable GOCAFFE_MAX_IMAGE_PIXELS sets another"
+	if err == nil || !strings.HasSuffix(err.Error(), want) || im.Pix != nil {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	t.Setenv(LimitVariable, "67240000")
+	if err := im.Decode(large, Gray); err != nil || im.Width != side {
+		t.Errorf("with a larger limit: %v", err)
+	}
+	t.Setenv(LimitVariable, "599")
+	small := pngOf(t, image.NewRGBA(image.Rect(0, 0, 30, 20)))
+	if err := im.Decode(small, Color); err == nil || !strings.Contains(err.Error(), "the limit is 599") {
+		t.Errorf("with a smaller limit: %v", err)
+	}
+	for _, text := range []string{"x", "0", "-5", "1073741825"} {
+		t.Setenv(LimitVariable, text)
+		if err := im.Decode(small, Color); err == nil || !strings.HasSuffix(err.Error(), `GOCAFFE_MAX_IMAGE_PIXELS is "`+text+`", want a number from 1 to 1073741824`) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	t.Setenv(LimitVariable, "")
+	for _, size := range [][2]int{{0, 5}, {1 << 20, 65}, {1<<20 + 1, 1}, {2147483647, 2147483647}} {
+		if err := CheckSize(size[0], size[1]); err == nil {
+			t.Errorf("CheckSize(%d, %d) finds nothing", size[0], size[1])
+		}
+	}
+	if err := CheckSize(8192, 8192); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWarning reads a file that is cut short, and a whole one after it.
+func TestWarning(t *testing.T) {
+	whole, err := os.ReadFile("testdata/images/sampling_2x2.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, err := os.ReadFile("testdata/images/cut_sampling_2x2.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var im Image
+	for _, test := range []struct {
+		file []byte
+		want string
+	}{{whole, ""}, {cut, "the JPEG file is damaged: it ends too early"}, {whole, ""}} {
+		if err := im.Decode(test.file, Color); err != nil || im.Warning != test.want {
+			t.Errorf("warning %q, error %v, want %q", im.Warning, err, test.want)
 		}
 	}
 }
@@ -206,13 +243,17 @@ func TestPlanarAndBack(t *testing.T) {
 
 // FuzzDecode reads any bytes as an image.
 func FuzzDecode(f *testing.F) {
-	img := image.NewPaletted(image.Rect(0, 0, 5, 3), color.Palette{color.Black, color.White})
-	f.Add(pngOf(f, img))
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 17, 9)), nil); err != nil {
+	samples, err := filepath.Glob("testdata/images/*.*")
+	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b.Bytes())
+	for _, name := range samples {
+		if file, err := os.ReadFile(name); err != nil {
+			f.Fatal(err)
+		} else if len(file) < 4096 {
+			f.Add(file)
+		}
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		for _, mode := range []Mode{Native, Color, Gray} {
 			var im Image

@@ -61,6 +61,8 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 		return 0, 0, fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
 	case !(o.MaxBad >= 0 && o.MaxBad <= 1):
 		return 0, 0, fmt.Errorf("the share of images that may be left out is %g, want 0 to 1", o.MaxBad)
+	case o.Height > 0 && data.CheckSize(o.Height, o.Width) != nil:
+		return 0, 0, fmt.Errorf("resize height and width: %w", data.CheckSize(o.Height, o.Width))
 	case o.LabelDB == "" && o.Labels > 1 || o.Labels < 0:
 		return 0, 0, fmt.Errorf("%d labels for each image, want 1, or more with a database for labels", o.Labels)
 	case o.LabelDB != "" && filepath.Clean(o.LabelDB) == filepath.Clean(out):

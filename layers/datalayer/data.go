@@ -22,7 +22,7 @@ func init() {
 		Doc: `Images and labels from an LMDB or LevelDB database, in the order of the keys, again and again.
 
 The records are Datum messages, as gocaffe convert writes them: arrays C x H x W of bytes or floats,
-or PNG or JPEG files, whose channels are blue, green, red.
+or image files such as JPEG and PNG, whose channels are blue, green, red.
 
 Tops: the images, N x C x H x W; optionally the labels, N.
 

@@ -20,7 +20,7 @@ func init() {
 		Type:  "ImageData",
 		Group: "data",
 		Param: "image_data_param",
-		Doc: `Images and labels from a list of PNG and JPEG files, again and again.
+		Doc: `Images and labels from a list of image files (JPEG, PNG, BMP, TIFF, WebP, PNM), again and again.
 
 Each line of the list is a path, a space and a label, or several labels with spaces between them.
 Labels may be any numbers.
@@ -69,9 +69,6 @@ var (
 	_ layers.Labeler     = (*imageData)(nil)
 )
 
-// maxImageSide is OpenCV's limit of an image's height and width.
-const maxImageSide = 1 << 20
-
 func newImageData(spec *layers.Spec) (layers.Layer, error) {
 	param := spec.Param.GetImageDataParam()
 	switch h, w := param.GetNewHeight(), param.GetNewWidth(); {
@@ -79,8 +76,10 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 		return nil, spec.Errorf("image_data_param", "source is missing, want a file that lists images and labels")
 	case (h == 0) != (w == 0):
 		return nil, spec.Errorf("image_data_param", "new_height is %d and new_width %d, want both or none", h, w)
-	case h > maxImageSide || w > maxImageSide:
-		return nil, spec.Errorf("image_data_param.new_height", "new_height is %d and new_width %d, want at most %d", h, w, maxImageSide)
+	case h > 0:
+		if err := data.CheckSize(int(h), int(w)); err != nil {
+			return nil, spec.Errorf("image_data_param.new_height", "new_height and new_width: %w", err)
+		}
 	}
 	labels := int(param.GetLabelDim())
 	switch tops := len(spec.Param.GetTop()) - 1; {

@@ -142,7 +142,8 @@ func TestImageDataErrors(t *testing.T) {
 	}{
 		{2, "source is missing, want a file that lists images and labels", "\nimage_data_param { batch_size: 4 }"},
 		{1, "new_height is 3 and new_width 0, want both or none", "image_data_param { source: 'x' new_height: 3 }"},
-		{2, "new_height is 3000000 and new_width 1, want at most 1048576", "image_data_param { source: 'x'\nnew_height: 3000000 new_width: 1 }"},
+		{2, "new_height and new_width: the image has 1 x 3000000 pixels (width x height), want 1 to 1048576 on each side", "image_data_param { source: 'x'\nnew_height: 3000000 new_width: 1 }"},
+		{2, "new_height and new_width: the image has 40000 x 40000 pixels (width x height), the limit is 67108864; the environment variable GOCAFFE_MAX_IMAGE_PIXELS sets another", "image_data_param { source: 'x'\nnew_height: 40000 new_width: 40000 }"},
 		{1, "batch_size is 0 or missing, want at least 1", "image_data_param { source: 'x' batch_size: 0 }"},
 		{1, `"` + dir + `/none": no such file`, fmt.Sprintf("image_data_param { source: '%s/none' }", dir)},
 		{1, "the list " + empty + " is empty", fmt.Sprintf("image_data_param { source: %q }", empty)},
@@ -153,7 +154,7 @@ func TestImageDataErrors(t *testing.T) {
 			fmt.Sprintf("image_data_param { source: %q }", several)},
 		{1, several + `:1: got "a.png 1 0 1", want a path and 4 labels`, fmt.Sprintf("image_data_param { source: %q label_dim: 4 }", several)},
 		{1, absent + `:2: "` + dir + `/no.png": no such file`, fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
-		{1, bad + `:1: "` + dir + `/bad.png": cannot decode the image of 4 bytes (known formats: PNG, JPEG): image: unknown format`, fmt.Sprintf("image_data_param { source: %q }", bad)},
+		{1, bad + `:1: "` + dir + `/bad.png": cannot decode the image of 4 bytes: want JPEG, PNG, BMP, TIFF, WebP or PNM`, fmt.Sprintf("image_data_param { source: %q }", bad)},
 	} {
 		layertest.CheckError(t, test.line, `layer "d": `+test.want, `layer { name: "d" type: "ImageData" top: "data" top: "label" `+test.text+" }")
 	}

@@ -82,8 +82,8 @@ func newWindowData(spec *layers.Spec) (layers.Layer, error) {
 	switch {
 	case p.GetSource() == "":
 		return nil, spec.Errorf("window_data_param", "source is missing, want a window file")
-	case crop < 1 || crop > maxImageSide:
-		return nil, spec.Errorf("transform_param.crop_size", "crop_size is %d, want 1 to %d", crop, maxImageSide)
+	case crop < 1:
+		return nil, spec.Errorf("transform_param.crop_size", "crop_size is 0 or missing, want at least 1")
 	case 2*uint64(pad) >= uint64(crop):
 		return nil, spec.Errorf("window_data_param.context_pad", "context_pad is %d, want less than half of crop_size %d", pad, crop)
 	case mode != "warp" && mode != "square":
@@ -94,6 +94,9 @@ func newWindowData(spec *layers.Spec) (layers.Layer, error) {
 		return nil, spec.Errorf("transform_param.mean_value", "mean_file and mean_value cannot both be set")
 	case len(t.GetMeanValue()) != 0 && len(t.GetMeanValue()) != 1 && len(t.GetMeanValue()) != 3:
 		return nil, spec.Errorf("transform_param.mean_value", "there are %d mean_value, want 1 or 3", len(t.GetMeanValue()))
+	}
+	if err := data.CheckSize(int(crop), int(crop)); err != nil {
+		return nil, spec.Errorf("transform_param.crop_size", "crop_size: %w", err)
 	}
 	f, err := feed.New(spec, "window_data_param", int(p.GetBatchSize()))
 	if err != nil {

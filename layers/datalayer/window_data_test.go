@@ -141,7 +141,7 @@ func TestWindowBatches(t *testing.T) {
 func TestWindowDataErrors(t *testing.T) {
 	file := windowFolder(t, "1 0.9 0 0 3 3", "0 0.1 1 1 20 5")
 	for _, tt := range []struct{ text, want string }{
-		{windowLayer(file, "batch_size: 2", ""), "crop_size is 0, want 1 to 1048576"},
+		{windowLayer(file, "batch_size: 2", ""), "crop_size is 0 or missing, want at least 1"},
 		{windowLayer(file, "batch_size: 2 context_pad: 4", "crop_size: 8"), "context_pad is 4, want less than half of crop_size 8"},
 		{windowLayer(file, `batch_size: 2 crop_mode: "wrap"`, "crop_size: 8"), `crop_mode is "wrap", want warp or square`},
 		{windowLayer(file, "batch_size: 2 fg_fraction: 2", "crop_size: 8"), "fg_fraction is 2, want 0 to 1"},
