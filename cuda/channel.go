@@ -30,8 +30,8 @@ func (d *Device) ChannelScaleShift(n, c, s int, x, scale, shift, y Ptr) {
 // Scratch.
 func (d *Device) ChannelSums(n, c, s int, a, b, sums Ptr) {
 	const (
-		perBlock  = 16 * Block // numbers for a block
-		perThread = 64         // and for a thread of the version for a small inner
+		perBlock  = 16 * Block // elements of a block
+		perThread = 64         // and of a thread in the version for a small inner
 	)
 	rows := n * s
 	if c == 0 {
@@ -71,7 +71,7 @@ func (d *Device) ChannelDot(n, c, s int, a, b Ptr, beta float32, dot Ptr) {
 	d.Launch(mathChannelAdd, Each(c), sums, 1, beta, dot, c)
 }
 
-// sums returns room for the sums of ChannelSums.
+// sums returns memory for the sums of ChannelSums.
 func (d *Device) sums(channels int) Ptr { return d.channelSums.of(d, 4*channels) }
 
 // ChannelStats sets mean and variance, of shape (c), to those of each channel of x,

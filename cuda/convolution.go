@@ -35,8 +35,8 @@ type madeConvolution struct {
 	err  error // why it is nil
 }
 
-// open opens cuDNN when it is first needed: to make a handle takes long. That
-// there is none, or one that does not work on this device, is no error.
+// open opens cuDNN when it is first needed, since that takes long. It is no error if
+// there is none, or one that does not work on this device.
 func (v *convolutions) open(s driver.Stream) {
 	if !v.opened {
 		v.opened, v.made = true, make(map[convolutionKey]madeConvolution)
@@ -57,16 +57,14 @@ func (v *convolutions) close() error {
 	return errors.Join(append(errs, v.dnn.Close())...)
 }
 
-// errFailed is for what a method has no result for since the device has an error,
-// which Check returns.
+// errFailed is returned while the device has an error, which Check returns.
 var errFailed = errors.New("the device has an error")
 
-// Convolution returns cuDNN's convolution of a shape, in the device's Precision,
-// where BF16 is computed as TF32. The error, without which it is not nil, says why
-// the caller must use a kernel of its own: ErrNoLibrary if there is no cuDNN,
-// or cuDNN has no algorithm for the shape that gives the same result in each run
-// and for whose workspace there is memory. The first call for a shape chooses the
-// algorithms, which cannot be recorded.
+// Convolution returns a convolution by cuDNN in the device's Precision; BF16 is
+// computed as TF32. An error says why the caller must use a kernel instead: it is
+// ErrNoLibrary if there is no cuDNN; or cuDNN has no algorithm for the shape that
+// gives the same result in each run and for whose workspace there is memory. The first
+// call for a shape chooses the algorithms and cannot be recorded.
 func (d *Device) Convolution(s ConvolutionShape) (*Convolution, error) {
 	key := convolutionKey{s, d.precision}
 	v := &d.convolutions
@@ -80,7 +78,7 @@ func (d *Device) Convolution(s ConvolutionShape) (*Convolution, error) {
 		return nil, errFailed
 	}
 	defer d.leave()
-	if d.notRecordable("to choose cuDNN's algorithms") {
+	if d.notRecordable("choosing cuDNN's algorithms") {
 		return nil, ErrNotRecordable
 	}
 	v.open(d.stream)
@@ -92,8 +90,8 @@ func (d *Device) Convolution(s ConvolutionShape) (*Convolution, error) {
 	return conv, err
 }
 
-// newConvolution chooses algorithms for whose workspace there is memory, and
-// allocates that in Scratch. The context is current.
+// newConvolution chooses algorithms and allocates memory for their workspace, which
+// is in Scratch. The context is current.
 func (d *Device) newConvolution(s ConvolutionShape) (*Convolution, error) {
 	limit, err := d.maxWorkspace()
 	for err == nil {
@@ -105,22 +103,22 @@ func (d *Device) newConvolution(s ConvolutionShape) (*Convolution, error) {
 			return &Convolution{d, conv}, nil
 		}
 		if errors.Is(err, driver.OutOfMemory) && conv.Workspace() <= limit {
-			limit, err = conv.Workspace()-1, nil // the memory is in pieces, or another process has taken it
+			limit, err = conv.Workspace()-1, nil // memory is fragmented, or another process has taken it
 		}
 		err = errors.Join(err, conv.Close())
 	}
 	return nil, fmt.Errorf("cuDNN %s: %w", d.convolutions.dnn.Version(), err)
 }
 
-// maxWorkspace returns how many bytes an algorithm of cuDNN's may need besides its
-// arguments: an eighth of the device's memory, the same in each run, unless that is
-// more than a quarter of what is free, which the blobs of the layers above need too.
+// maxWorkspace returns the number of bytes that an algorithm of cuDNN may need
+// besides its arguments: an eighth of the device's memory, which is the same in each
+// run, but at most a quarter of the free memory, which later layers need as well.
 func (d *Device) maxWorkspace() (uint64, error) {
 	free, total, err := d.free()
 	return max(min(total/8, free/4), 4*uint64(d.scratch.n)), err
 }
 
-// elements returns the number of elements that bytes take.
+// elements returns the number of elements that hold so many bytes.
 func elements(bytes uint64) int { return int((bytes + 3) / 4) }
 
 // String names cuDNN and its algorithm of each pass: "cuDNN 9.1.0: forward
@@ -129,10 +127,10 @@ func (c *Convolution) String() string {
 	return fmt.Sprintf("cuDNN %s: %s", c.d.convolutions.dnn.Version(), c.conv.Algorithms())
 }
 
-// Forward computes y from x and the weights w. It uses Scratch, as all three do.
+// Forward computes y from x and the weights w. All three passes use Scratch.
 func (c *Convolution) Forward(x, w, y Ptr) { c.run(c.conv.Forward, x, w, y) }
 
-// BackwardData computes dx, the gradient of x, from dy, that of y.
+// BackwardData computes dx, the gradient of x, from dy, the gradient of y.
 func (c *Convolution) BackwardData(w, dy, dx Ptr) { c.run(c.conv.BackwardData, w, dy, dx) }
 
 // BackwardWeights adds the gradient of the weights to dw.

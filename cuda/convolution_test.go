@@ -146,8 +146,8 @@ func plainNames(err error) string { return strings.ReplaceAll(err.Error(), "_v2:
 // cuBLAS's workspace, or cuBLAS refuses it.
 func TestBLASWorkspace(t *testing.T) {
 	for settings, want := range map[string]string{
-		"fail=cuMemAlloc_v2:1:2":         "cublas: there is no workspace for it: cuMemAlloc_v2: out of memory",
-		"fail=cublasSetWorkspace_v2:1:7": "cublas: there is no workspace for it: cublasSetWorkspace_v2: CUBLAS_STATUS_INVALID_VALUE (7)",
+		"fail=cuMemAlloc_v2:1:2":         "cublas: no workspace: cuMemAlloc_v2: out of memory",
+		"fail=cublasSetWorkspace_v2:1:7": "cublas: no workspace: cublasSetWorkspace_v2: CUBLAS_STATUS_INVALID_VALUE (7)",
 	} {
 		fake := cudatest.Fake(t)
 		fake.UseLibraries()

@@ -11,10 +11,10 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// Ptr is the address of a number in a device's memory; 0 is none.
+// Ptr is the address of an element in a device's memory, or 0 for none.
 type Ptr = blob.Ptr
 
-// A Device is a GPU. It implements blob.Device.
+// A Device is a GPU that runs layers. It implements blob.Device.
 type Device struct {
 	number int
 	name   string
@@ -28,7 +28,7 @@ type Device struct {
 
 	err       atomic.Pointer[error]
 	recording bool
-	uses      *blob.Uses // where blobs note the addresses they give out; nil for nowhere
+	uses      *blob.Uses // records the addresses that blobs give out; nil when not recording
 
 	libraries    libraries
 	precision    Precision
@@ -37,7 +37,7 @@ type Device struct {
 	staging      staging
 	modules      map[string]loadedModule // by the PTX
 	functions    map[*Kernel]function
-	config       driver.Config // of the launch under way, here so that none is allocated
+	config       driver.Config // of the current launch; kept here to avoid an allocation
 	args         [maxArgs]uint64
 	params       [maxArgs]unsafe.Pointer // to args
 
@@ -47,8 +47,8 @@ type Device struct {
 
 var _ blob.Device = (*Device)(nil)
 
-// Open opens a GPU by its number, from 0. The error says what was looked for
-// and what to do. Close gives the memory back.
+// Open opens the GPU with the given number, starting at 0. The error says what was
+// looked for and what to do. Close releases everything on the GPU.
 func Open(number int) (*Device, error) {
 	drv, err := driver.Open()
 	if err != nil {
@@ -59,7 +59,7 @@ func Open(number int) (*Device, error) {
 		return nil, err
 	}
 	if number < 0 || number >= n {
-		return nil, fmt.Errorf("there is no GPU %d: the driver sees %d, which count from 0", number, n)
+		return nil, fmt.Errorf("there is no GPU %d: the driver finds %d, numbered from 0", number, n)
 	}
 	d := &Device{
 		number:    number,
@@ -89,7 +89,7 @@ func (d *Device) open(dev driver.Device) (err error) {
 		}
 	}
 	if d.major < 7 {
-		return fmt.Errorf("%s has compute capability %d.%d, and the kernels need 7.0 (Volta) or newer", d.name, d.major, d.minor)
+		return fmt.Errorf("%s has compute capability %d.%d, the kernels need 7.0 (Volta) or newer", d.name, d.major, d.minor)
 	}
 	if d.ctx, err = d.drv.PrimaryRetain(dev); err != nil {
 		return err
@@ -109,13 +109,13 @@ func (d *Device) open(dev driver.Device) (err error) {
 	return err
 }
 
-// Close waits for the device and frees everything on it.
+// Close waits for the device and releases everything on it.
 func (d *Device) Close() error {
 	err := d.Check()
 	return errors.Join(err, d.release())
 }
 
-// release frees what open and the methods have taken, as far as they got.
+// release releases whatever open and the other methods have created so far.
 func (d *Device) release() error {
 	var errs []error
 	add := func(err error) {
@@ -149,16 +149,16 @@ func (d *Device) release() error {
 	return errors.Join(errs...)
 }
 
-// Number returns the number by which the device was opened.
+// Number returns the number that the device was opened with.
 func (d *Device) Number() int { return d.number }
 
 // Name returns the name of the device: "NVIDIA A100-SXM4-40GB".
 func (d *Device) Name() string { return d.name }
 
-// Capability returns the compute capability: 8, 0 for an A100.
+// Capability returns the compute capability, which is 8, 0 for an A100.
 func (d *Device) Capability() (major, minor int) { return d.major, d.minor }
 
-// Check returns the first error since the last Check, and forgets it.
+// Check returns the first error since the last Check, and clears it.
 func (d *Device) Check() error {
 	if p := d.err.Swap(nil); p != nil {
 		return *p
@@ -166,17 +166,17 @@ func (d *Device) Check() error {
 	return nil
 }
 
-// Fail keeps an error for Check, unless there is an earlier one. Layers need it
-// where a kernel tells them of an error in the data.
+// Fail keeps an error for Check, unless there is an earlier one. Layers call it when
+// a kernel has found an error in the data.
 func (d *Device) Fail(err error) {
 	if err != nil {
-		kept := err // a copy, so that nothing is allocated where there is no error
+		kept := err // a copy, so that only an error allocates
 		d.err.CompareAndSwap(nil, &kept)
 	}
 }
 
-// enter makes the device's context current for this goroutine until leave. It
-// returns false, and leave must not be called, if there is an error already.
+// enter makes the device's context current for this goroutine until leave. If there
+// is an error already it returns false, and leave must not be called.
 func (d *Device) enter() bool {
 	if d.err.Load() != nil {
 		return false
@@ -204,13 +204,13 @@ func (d *Device) locked(f func()) error {
 	return nil
 }
 
-// Sync waits until the device has done what it was told.
+// Sync waits until the device has finished the queued work.
 func (d *Device) Sync() {
 	if !d.enter() {
 		return
 	}
 	defer d.leave()
-	if d.notRecordable("to wait for the device") {
+	if d.notRecordable("waiting for the device") {
 		return
 	}
 	if err := d.drv.EventRecord(d.idle, d.stream); err != nil {
@@ -220,8 +220,8 @@ func (d *Device) Sync() {
 	d.Fail(d.drv.EventSynchronize(d.idle)) // sleeps, which StreamSynchronize does not
 }
 
-// notRecordable reports whether passes are being recorded, and then fails with
-// ErrNotRecordable: what the caller is about to do cannot be.
+// notRecordable reports whether work is being recorded. If so it fails with
+// ErrNotRecordable, since what the caller is about to do cannot be recorded.
 func (d *Device) notRecordable(what string) bool {
 	if d.recording {
 		d.Fail(fmt.Errorf("%w: %s", ErrNotRecordable, what))
@@ -229,10 +229,11 @@ func (d *Device) notRecordable(what string) bool {
 	return d.recording
 }
 
-// Uses returns where blobs note the addresses that they give out.
+// Uses returns the record of the addresses that blobs give out, or nil when not
+// recording.
 func (d *Device) Uses() *blob.Uses { return d.uses }
 
-// room is memory on the device that grows as it is needed.
+// room is memory on the device that grows on demand.
 type room struct {
 	ptr Ptr
 	n   int

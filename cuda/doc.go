@@ -1,11 +1,11 @@
-// Package cuda is an NVIDIA GPU as layers see it: memory, kernels, copies, and
-// passes that are recorded and played again. It is built on package
-// cuda/driver and, as that, needs nothing to be built and no driver to start.
+// Package cuda runs layers on an NVIDIA GPU: it has the memory, the copies, the
+// kernels, and the recording of passes. It is built on package cuda/driver, so it
+// builds without CUDA, and programs start without a driver.
 //
 // # Kernels
 //
-// A kernel is written in a .cu file beside its layer, with the words of
-// cuda/kernel/gpu.h, compiled to PTX ahead of time (make ptx), compressed and embedded:
+// A kernel is written in a .cu file beside its layer that includes
+// cuda/kernel/gpu.h. make ptx compiles it to PTX, which is compressed and embedded:
 //
 //	//go:embed relu.ptx.gz
 //	var reluPTX string
@@ -19,20 +19,20 @@
 //
 // # Errors
 //
-// Most methods of a Device return no error. The first error is kept, everything
-// after it does nothing, and who runs the layers asks for it with Check. So a
-// layer is a list of launches, as short as its formula.
+// Most methods of a Device return no error. The Device keeps the first error and
+// does nothing from then on; the net that runs the layers asks for it with Check. So
+// a layer is a list of launches, as short as its formula.
 //
 // # Order
 //
-// A device does what it is told in the order in which it was told, on one
-// stream, some time later. Sync waits; so does reading numbers on the host
-// (blob.Data). An Upload copies beside that stream.
+// All work is queued on one stream and runs in that order. The host waits only in
+// Sync, and where it reads results (blob.Data). An Upload copies on a stream of its
+// own.
 //
 // # Threads
 //
-// The driver knows a current context for each thread of the operating system.
-// Every method makes its own current while it works, locked to the thread for so
-// long: 0.3 µs a call, and any goroutine may call. A Device is for one
-// goroutine at a time, but for Free and for the methods of an Upload.
+// The driver has a current context for each thread of the operating system. Every
+// method locks its goroutine to a thread and makes its context current there, which
+// takes 0.3 µs, so any goroutine may call it. Only one goroutine at a time may use a
+// Device, except for Free, ToDevice, ToHost and Upload.Fill.
 package cuda

@@ -13,12 +13,12 @@ var (
 	gemmSM80Module = NewModule(gemmSM80PTX)
 	gemmTotal      = gemmModule.Kernel("gemm_total")
 
-	// gemm128 and gemm64 are the kernels for tiles of that size, by precision.
+	// gemm128 and gemm64 are the kernels for tiles of these sizes, by precision.
 	gemm128 = gemmKernels("gemm_128_")
 	gemm64  = gemmKernels("gemm_64_")
 )
 
-// gemmKernel is a product's kernels, by whether A and B are transposed.
+// gemmKernel holds the kernels of a product, by whether A and B are transposed.
 type gemmKernel [2][2]*Kernel
 
 func gemmKernels(prefix string) (k [3]gemmKernel) {
@@ -36,15 +36,15 @@ func gemmKernels(prefix string) (k [3]gemmKernel) {
 // Gemm computes C = alpha·op(A)·op(B) + beta·C, where op(A) is (m,k), op(B) is
 // (k,n) and C is (m,n). Matrices are row-major; lda, ldb and ldc are the
 // distances between rows as they are stored. If transA, A is stored as (k,m), and
-// op is the transpose; the same for B. If beta is 0, C is only written. cuBLAS does
-// it where it is there, and else a kernel, which may use Scratch. The factors are
-// rounded to the device's Precision.
+// op is the transpose; the same for B. If beta is 0, C is written but not read. It
+// uses cuBLAS if there is one, and otherwise a kernel, which may use Scratch. The
+// factors are rounded to the device's Precision.
 func (d *Device) Gemm(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
 	d.gemm(d.precision, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
-// GemmFP32 is Gemm in FP32, whatever the device's Precision: for products that a
-// loss is a sum of.
+// GemmFP32 is Gemm in FP32, whatever the device's Precision, for products that are
+// summed to a loss.
 func (d *Device) GemmFP32(transA, transB bool, m, n, k int, alpha float32, a Ptr, lda int, b Ptr, ldb int, beta float32, c Ptr, ldc int) {
 	d.gemm(FP32, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
@@ -77,11 +77,11 @@ func (d *Device) SumParts(count, n int, parts Ptr, beta float32, y Ptr) {
 	d.Launch(gemmTotal, Each(n), parts, count, float32(1), beta, y, n, n, n, mul, shift)
 }
 
-// gemmParts cuts the sum over k into parts, if there are few tiles and many
-// terms: by the sizes alone, so that results do not depend on the device. per is
-// the number of terms of a part, a multiple of 8.
+// gemmParts splits the sum over k into parts if there are few tiles and many terms.
+// It depends on the sizes alone, so that results do not depend on the device. per is
+// the number of terms in a part, a multiple of 8.
 func gemmParts(tiles, k int) (parts, per int) {
-	const enough, least = 128, 256 // blocks to keep a device busy; terms that are worth a part
+	const enough, least = 128, 256 // blocks that keep a device busy; terms from which on a part pays off
 	parts = max(1, min(enough/tiles, k/least))
 	per = (k + parts - 1) / parts
 	per = max(8, (per+7)/8*8)

@@ -105,7 +105,7 @@ func TestLaunchErrors(t *testing.T) {
 		{kernel, []any{p, p, p}, "kernel math_add: launched with 3 arguments, it has 4"},
 		{kernel, []any{p, p, p, float32(5)}, "kernel math_add: argument 3 is a float, the parameter is an int"},
 		{kernel, []any{p, p, 7, 5}, "kernel math_add: argument 2 is an int, the parameter is a pointer or a long"},
-		{kernel, []any{p, p, p, 1 << 40}, "kernel math_add: argument 3 is of a type or size that no kernel has, the parameter is an int"},
+		{kernel, []any{p, p, p, 1 << 40}, "kernel math_add: argument 3 is a value that no parameter can hold, the parameter is an int"},
 		{cuda.Math.Kernel("math_sub"), nil, "kernel math_sub: the PTX has no entry of this name; was make ptx run after the last change?"},
 	} {
 		d.Launch(tt.kernel, cuda.Each(5), tt.args...)

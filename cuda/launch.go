@@ -7,20 +7,19 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// Block is the number of threads of a block, unless a kernel needs another:
-// GC_BLOCK in gpu.h.
+// Block is the usual number of threads of a block: GC_BLOCK in gpu.h.
 const Block = 256
 
-// maxArgs bounds the parameters of a kernel.
+// maxArgs is the largest number of parameters of a kernel.
 const maxArgs = 32
 
-// A Grid says how many blocks of how many threads run a kernel.
+// A Grid is the number of blocks that run a kernel, and of threads in each.
 type Grid struct{ blocks, threads driver.Dim }
 
-// Each is the grid for n numbers that threads share by GC_EACH.
+// Each returns the grid for n elements that the threads share by GC_EACH.
 func Each(n int) Grid { return Blocks(min((n+Block-1)/Block, 1<<20), 1, 1) }
 
-// Blocks is the grid of x·y·z blocks of Block threads.
+// Blocks returns the grid of x·y·z blocks of Block threads.
 func Blocks(x, y, z int) Grid {
 	return Grid{driver.Dim{X: uint32(x), Y: uint32(y), Z: uint32(z)}, driver.Dim{X: Block, Y: 1, Z: 1}}
 }
@@ -31,11 +30,10 @@ func (g Grid) Of(x, y, z int) Grid {
 	return g
 }
 
-// Launch starts a kernel. The arguments are those of its declaration: Ptr for a
-// pointer; float32 for float; int, which must fit, or int32 or uint32 for int
-// and unsigned; int64 or uint64 for long long; float64 for double; bool for an
-// int that is 0 or 1. A grid without blocks starts nothing. Nothing is
-// allocated.
+// Launch queues a kernel. Its arguments match those of the declaration: Ptr for a
+// pointer; float32 for float; int, which must fit, or int32 or uint32 for int and
+// unsigned; int64 or uint64 for long long; float64 for double; bool for an int that
+// is 0 or 1. A grid without blocks launches nothing. Launch does not allocate.
 func (d *Device) Launch(k *Kernel, g Grid, args ...any) {
 	if g.blocks.X == 0 || g.blocks.Y == 0 || g.blocks.Z == 0 || !d.enter() {
 		return
@@ -90,6 +88,6 @@ func (d *Device) Launch(k *Kernel, g Grid, args ...any) {
 }
 
 func (d *Device) wrongArg(k *Kernel, i int, got, want byte) error {
-	names := map[byte]string{0: "of a type or size that no kernel has", 'p': "a pointer or a long", 'i': "an int", 'f': "a float", 'd': "a double", '?': "of a type that Launch does not know"}
+	names := map[byte]string{0: "a value that no parameter can hold", 'p': "a pointer or a long", 'i': "an int", 'f': "a float", 'd': "a double", '?': "of a type that Launch does not support"}
 	return fmt.Errorf("kernel %s: argument %d is %s, the parameter is %s", k.name, i, names[got], names[want])
 }

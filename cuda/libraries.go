@@ -8,8 +8,8 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// ErrNoLibrary is wrapped by the errors of BLAS and Convolution where cuBLAS or cuDNN
-// is not installed, or not to be used.
+// ErrNoLibrary is wrapped by the errors of BLAS and Convolution if cuBLAS or cuDNN is
+// not installed or turned off.
 var ErrNoLibrary = lib.ErrNotFound
 
 // libraries holds cuBLAS, if there is one.
@@ -19,12 +19,12 @@ type libraries struct {
 	workspace Ptr       // 0 until the first product
 }
 
-// workspaceBytes is the memory that cuBLAS may use besides its arguments: what
-// NVIDIA recommends for its newer devices.
+// workspaceBytes is the memory that cuBLAS may use besides its arguments, as NVIDIA
+// recommends for its newer devices.
 const workspaceBytes = 32 << 20
 
-// open opens cuBLAS. That there is none, or one that does not work on this device,
-// is no error: the kernels of gemm.cu do its work.
+// open opens cuBLAS. If there is none, or one that does not work on this device, the
+// kernels of gemm.cu take its place.
 func (l *libraries) open(drv driver.Driver, s driver.Stream) {
 	l.blas, l.err = lib.OpenBLAS(drv.Version(), s)
 }
@@ -36,8 +36,8 @@ func (l *libraries) close() error {
 	return l.blas.Close()
 }
 
-// BLAS returns the file and the version of the cuBLAS that multiplies matrices. The
-// error says why there is none, so that gocaffe's kernels do it.
+// BLAS returns the file and the version of the cuBLAS that multiplies matrices. An
+// error says why gocaffe's kernels do it instead.
 func (d *Device) BLAS() (file, version string, err error) {
 	if d.libraries.blas == nil {
 		return "", "", d.libraries.err
@@ -64,8 +64,8 @@ func (d *Device) gemmBLAS(p Precision, transA, transB bool, m, n, k int, alpha f
 	return true
 }
 
-// blasWorkspace gives cuBLAS its workspace. If there is no memory for it, or cuBLAS
-// refuses it, it closes cuBLAS and returns false.
+// blasWorkspace allocates the workspace of cuBLAS. If there is no memory for it, or
+// cuBLAS refuses it, blasWorkspace closes cuBLAS and returns false.
 func (d *Device) blasWorkspace() bool {
 	l := &d.libraries
 	p, err := d.alloc(workspaceBytes / 4)
@@ -79,7 +79,7 @@ func (d *Device) blasWorkspace() bool {
 			return true
 		}
 	}
-	l.err = errors.Join(fmt.Errorf("cublas: there is no workspace for it: %w", err), l.blas.Close())
+	l.err = errors.Join(fmt.Errorf("cublas: no workspace: %w", err), l.blas.Close())
 	l.blas = nil
 	d.Free(p)
 	return false

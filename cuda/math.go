@@ -9,8 +9,8 @@ import (
 //go:embed kernel/math.ptx.gz
 var mathPTX string
 
-// Math is the module of the arithmetic that layers share. It stands in the
-// registration of a layer that has no kernels of its own.
+// Math is the module of the arithmetic that layers share. Layers without kernels of
+// their own name it in their registration.
 var Math = NewModule(mathPTX)
 
 var (
@@ -21,8 +21,8 @@ var (
 	mathSetLong     = Math.Kernel("math_set_long")
 )
 
-// Divisor returns what a kernel needs to divide numbers below 2³¹ by d, with
-// gc_divide: by a product and a shift.
+// Divisor returns the factor and the shift by which gc_divide divides numbers below
+// 2³¹ by d in a kernel.
 func Divisor(d int) (mul, shift uint32) {
 	s := uint32(bits.Len32(uint32(d - 1)))
 	return uint32(1<<(31+s)/uint64(d) + 1), 31 + s
@@ -56,8 +56,8 @@ func (d *Device) Add(n int, a, b, y Ptr) { d.Launch(mathAdd, Each(n), a, b, y, n
 func (d *Device) Mul(n int, a, b, y Ptr) { d.Launch(mathMul, Each(n), a, b, y, n) }
 
 // DropoutMask sets the n elements of mask to 0 with probability ratio and to scale
-// otherwise, like kernel.DropoutMask. The number of the stream of random numbers
-// is the 64-bit number at stream.
+// otherwise, like kernel.DropoutMask. The random numbers are those of the stream whose
+// 64-bit number is at the address stream.
 func (d *Device) DropoutMask(n int, key uint64, stream Ptr, ratio, scale float32, mask Ptr) {
 	limit := uint32(max(0, min(float64(ratio)*0x1p32, math.MaxUint32)))
 	d.Launch(mathDropoutMask, Each((n+3)/4), mask, key, stream, limit, scale, n)

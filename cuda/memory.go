@@ -7,20 +7,20 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// memory is an allocator that keeps what is given back for the next who asks:
-// the driver's own would wait for the device each time. All work is in one
-// stream, so that a block may be handed on while work that uses it still waits
-// to be done.
+// memory is an allocator that keeps freed blocks for reuse, since the driver waits
+// for the device when it frees memory. All work is on one stream, so a block can be
+// reused while queued work still uses it. An Upload, which has a stream of its own,
+// waits for that work.
 type memory struct {
 	mu     sync.Mutex
-	size   map[Ptr]uint64   // of every block, in bytes
-	idle   map[uint64][]Ptr // blocks that nobody has, by size
+	size   map[Ptr]uint64   // of all blocks, in bytes
+	idle   map[uint64][]Ptr // free blocks, by size
 	used   uint64
 	cached uint64
 }
 
-// blockBytes rounds a size up, so that few sizes are told apart: to 512 bytes,
-// and above 1 MiB to an eighth of the power of two below.
+// blockBytes rounds a size up, so that blocks have few different sizes: to a multiple
+// of 512 bytes and, above 1 MiB, of an eighth of the power of two below.
 func blockBytes(bytes uint64) uint64 {
 	unit := uint64(512)
 	for unit*16 <= bytes && bytes > 1<<20 {
@@ -60,7 +60,7 @@ func (d *Device) alloc(n int) (Ptr, error) {
 		return 0, nil
 	}
 	defer d.leave()
-	if d.notRecordable("to allocate memory") {
+	if d.notRecordable("allocating memory") {
 		return 0, nil
 	}
 	p, err := d.drv.MemAlloc(bytes)
@@ -88,8 +88,8 @@ func (d *Device) free() (free, total uint64, err error) {
 	return free + d.memory.cached, total, err
 }
 
-// Free gives back what Alloc has returned. It may be called from any goroutine,
-// also after Close, and then does nothing.
+// Free returns memory of Alloc. Any goroutine may call it; after Close it does
+// nothing.
 func (d *Device) Free(p Ptr) {
 	m := &d.memory
 	m.mu.Lock()
@@ -101,15 +101,15 @@ func (d *Device) Free(p Ptr) {
 	}
 }
 
-// MemoryUsed returns how many bytes are in use on the device: by blobs and by
-// layers, without kernels and the driver's own.
+// MemoryUsed returns the number of bytes on the device that blobs and layers use,
+// without those of the kernels and the driver.
 func (d *Device) MemoryUsed() uint64 {
 	d.memory.mu.Lock()
 	defer d.memory.mu.Unlock()
 	return d.memory.used
 }
 
-// freeIdle gives the blocks that nobody has back to the driver.
+// freeIdle returns the free blocks to the driver.
 func (m *memory) freeIdle(drv driver.Driver, failed func(error)) {
 	for _, list := range m.idle {
 		for _, p := range list {
@@ -133,7 +133,7 @@ func (m *memory) freeAll(drv driver.Driver, failed func(error)) {
 // Zero sets the n elements of y to zero.
 func (d *Device) Zero(n int, y Ptr) { d.memset(n, 0, y) }
 
-// memset sets the n elements of y to the number of these bits.
+// memset sets the n elements of y to the float32 with the given bits.
 func (d *Device) memset(n int, bits uint32, y Ptr) {
 	if n <= 0 || !d.enter() {
 		return
@@ -220,7 +220,7 @@ func (d *Device) ToDevice(src []float32, dst Ptr) {
 		return
 	}
 	defer d.leave()
-	if d.notRecordable("to copy data to the device") {
+	if d.notRecordable("copying data to the device") {
 		return
 	}
 	d.staging.mu.Lock()
@@ -252,7 +252,7 @@ func (d *Device) ToHost(src Ptr, dst []float32) {
 		return
 	}
 	defer d.leave()
-	if d.notRecordable("to copy data from the device") {
+	if d.notRecordable("copying data from the device") {
 		return
 	}
 	d.staging.mu.Lock()
@@ -282,8 +282,8 @@ func (d *Device) ToHost(src Ptr, dst []float32) {
 	}
 }
 
-// Ints returns numbers as the ints that lie in their memory: for tables of ints
-// that kernels read, which lie in a blob.
+// Ints returns the memory of values as ints, for tables of ints that are stored in
+// a blob and read by kernels.
 func Ints(values []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(values))), len(values))
 }

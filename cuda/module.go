@@ -9,13 +9,12 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// A Module holds the kernels of one .cu file, compiled to PTX. Make it once, as
-// a variable of the package; a device compiles it when it launches the first
-// kernel.
+// A Module holds the kernels of one .cu file, compiled to PTX. Make it once, as a
+// variable of the package. A device loads it when it launches the first of them.
 type Module struct{ ptx string }
 
 // NewModule returns the module of a PTX file, plain (.ptx) or compressed by gzip
-// (.ptx.gz). A device decompresses it when it launches the first kernel.
+// (.ptx.gz). A device decompresses it when it loads the module.
 func NewModule(ptx string) *Module { return &Module{ptx} }
 
 // PTX returns the text of the module, decompressed. It fails if the compressed
@@ -41,7 +40,7 @@ func decompress(data string) (string, error) {
 	return text.String(), err
 }
 
-// Kernel returns the kernel of a name. That there is none shows at the launch.
+// Kernel returns the kernel with the given name. If there is none, Launch fails.
 func (m *Module) Kernel(name string) *Kernel { return &Kernel{module: m, name: name} }
 
 // A Kernel is a function that runs on a device.
@@ -59,9 +58,9 @@ type function struct {
 	params string // see entries
 }
 
-// entries finds the kernels of PTX text and the types of their parameters: "p"
-// for 8 bytes (an address or a long), "i" for 4 bytes of whole number, "f" for a
-// float, "d" for a double, "?" for any other.
+// entries returns the kernels of PTX text and the types of their parameters: "p"
+// for an address or a long, "i" for an int, "f" for a float, "d" for a double, "?"
+// for anything else.
 func entries(ptx string) map[string]string {
 	found := make(map[string]string)
 	for {
@@ -98,8 +97,8 @@ type loadedModule struct {
 	entry  map[string]string // see entries
 }
 
-// load returns the module on the device, which compiles it if none of the same
-// PTX has been loaded before. The context is current.
+// load returns the module on the device, which compiles it unless a module with the
+// same PTX has been loaded. The context is current.
 func (d *Device) load(m *Module) (loadedModule, error) {
 	if loaded, ok := d.modules[m.ptx]; ok {
 		return loaded, nil
@@ -122,7 +121,7 @@ func (d *Device) function(k *Kernel) (function, error) {
 	if f, ok := d.functions[k]; ok {
 		return f, nil
 	}
-	if d.notRecordable("to load kernel " + k.name) {
+	if d.notRecordable("loading kernel " + k.name) {
 		return function{}, ErrNotRecordable
 	}
 	module, err := d.load(k.module)

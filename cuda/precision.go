@@ -6,15 +6,15 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// A Precision is what products of matrices and convolutions round their factors to.
-// The products are added in float32 in any case, and everything else is computed
-// in float32.
+// A Precision is the number format to which products of matrices and convolutions
+// round their factors. They add the products in float32, and everything else is
+// computed in float32.
 type Precision int
 
 const (
 	FP32 = Precision(lib.FP32) // not rounded
-	TF32 = Precision(lib.TF32) // 10 bits after the point, the exponents of float32
-	BF16 = Precision(lib.BF16) // 7 bits after the point, the exponents of float32
+	TF32 = Precision(lib.TF32) // 10 bits of mantissa, the exponents of float32
+	BF16 = Precision(lib.BF16) // 7 bits of mantissa, the exponents of float32
 )
 
 var precisionNames = [...]string{FP32: "fp32", TF32: "tf32", BF16: "bf16"}
@@ -29,18 +29,19 @@ func ParsePrecision(text string) (Precision, error) {
 			return Precision(p), nil
 		}
 	}
-	return FP32, fmt.Errorf("%q is no precision: want fp32, tf32 or bf16", text)
+	return FP32, fmt.Errorf("unknown precision %q, want fp32, tf32 or bf16", text)
 }
 
-// Precision returns that of products and convolutions: FP32, until SetPrecision.
+// Precision returns the precision of products and convolutions. It is FP32 until
+// SetPrecision is called.
 func (d *Device) Precision() Precision { return d.precision }
 
-// SetPrecision chooses the precision of products and convolutions. TF32 and BF16 are
-// those of tensor cores, and an error if the device has none for them. It is called
-// before the layers run, since recorded passes keep theirs.
+// SetPrecision sets the precision of products and convolutions. TF32 and BF16 need
+// tensor cores that support them. Call it before the layers run: recorded passes keep
+// their precision.
 func (d *Device) SetPrecision(p Precision) error {
 	if p != FP32 && d.major < 8 {
-		return fmt.Errorf("%s has compute capability %d.%d, and tensor cores for %v need 8.0 (Ampere) or newer", d.name, d.major, d.minor, p)
+		return fmt.Errorf("%s has compute capability %d.%d, tensor cores support %v from 8.0 (Ampere) on", d.name, d.major, d.minor, p)
 	}
 	d.precision = p
 	return nil

@@ -118,7 +118,7 @@ func TestPrecisionErrors(t *testing.T) {
 			t.Errorf("%v is parsed as %v, error %v", p, got, err)
 		}
 	}
-	if _, err := cuda.ParsePrecision("fp8"); err == nil || err.Error() != `"fp8" is no precision: want fp32, tf32 or bf16` {
+	if _, err := cuda.ParsePrecision("fp8"); err == nil || err.Error() != `unknown precision "fp8", want fp32, tf32 or bf16` {
 		t.Errorf("fp8: error %v", err)
 	}
 	cudatest.Fake(t, "capability=75")
@@ -130,7 +130,7 @@ func TestPrecisionErrors(t *testing.T) {
 	if err := d.SetPrecision(cuda.FP32); err != nil {
 		t.Error(err)
 	}
-	if err := d.SetPrecision(cuda.BF16); err == nil || !strings.Contains(err.Error(), "compute capability 7.5, and tensor cores for bf16 need 8.0") || d.Precision() != cuda.FP32 {
+	if err := d.SetPrecision(cuda.BF16); err == nil || !strings.Contains(err.Error(), "compute capability 7.5, tensor cores support bf16 from 8.0") || d.Precision() != cuda.FP32 {
 		t.Errorf("precision %v, error %v", d.Precision(), err)
 	}
 }

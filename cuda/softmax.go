@@ -13,7 +13,7 @@ var (
 	softmaxPlacesBackward = softmaxModule.Kernel("softmax_places_backward")
 )
 
-// blocksForRows reports whether a row of channels is worth a block.
+// blocksForRows reports whether it pays off to use a block for each row of channels.
 func blocksForRows(channels, inner int) bool { return inner == 1 && channels >= 64 }
 
 // Softmax sets y to exp(x)/Σ exp(x), where the sum is over the channels. x and y

@@ -38,7 +38,7 @@ func (d *Device) NewUpload(n int) (*Upload, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("an Upload of %d elements: want at least 1", n)
 	}
-	if d.notRecordable("to make an Upload") {
+	if d.notRecordable("making an Upload") {
 		return nil, d.Check()
 	}
 	u := &Upload{d: d, room: n}
