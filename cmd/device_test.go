@@ -58,7 +58,7 @@ func TestDeviceQueryErrors(t *testing.T) {
 		{"devices=0", "0", "--gpu 0: cuInit: no CUDA device"},
 		{"devices=1", "1", "--gpu 1: there is no GPU 1: the driver finds 1, numbered from 0"},
 		{"devices=1", "x", `"x" is not the number of a GPU`},
-		{"version=10020", "all", "supports CUDA 10.2, and the kernels need 11.0 or newer"},
+		{"version=10020", "all", "supports CUDA 10.2, the kernels need 11.0 or newer"},
 		{"fail=cuDevicePrimaryCtxRetain:1:2", "0", "GPU 0: cuDevicePrimaryCtxRetain: out of memory"},
 	} {
 		t.Run(c.settings, func(t *testing.T) {

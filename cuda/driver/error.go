@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Result is a code that the driver returned (CUresult). As an error it is the
-// target for errors.Is: errors.Is(err, driver.OutOfMemory).
+// Result is a code that the driver returns (CUresult). It is an error, as in
+// errors.Is(err, driver.OutOfMemory).
 type Result int32
 
-// Results that callers tell apart, with the driver's numbers.
+// Results that callers distinguish, with the driver's numbers.
 const (
 	Success              Result = 0
 	InvalidValue         Result = 1
@@ -37,7 +37,7 @@ const (
 	SystemNotReady       Result = 802
 	SystemDriverMismatch Result = 803
 	CompatNotSupported   Result = 804
-	CaptureUnsupported   Result = 900 // 900 to 908: of work that is being captured
+	CaptureUnsupported   Result = 900 // 900 to 908 are about captured work
 	CaptureInvalidated   Result = 901
 	CaptureMerge         Result = 902
 	CaptureUnmatched     Result = 903
@@ -49,7 +49,7 @@ const (
 	Unknown              Result = 999
 )
 
-// results has the driver's name of a code, and what it means.
+// results has the driver's name and the meaning of each code.
 var results = map[Result]struct{ name, text string }{
 	Success:              {"CUDA_SUCCESS", "no error"},
 	InvalidValue:         {"CUDA_ERROR_INVALID_VALUE", "invalid argument"},
@@ -67,7 +67,7 @@ var results = map[Result]struct{ name, text string }{
 	UnsupportedPTX:       {"CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "the driver is too old for the kernels"},
 	InvalidHandle:        {"CUDA_ERROR_INVALID_HANDLE", "invalid handle"},
 	NotFound:             {"CUDA_ERROR_NOT_FOUND", "not found"},
-	NotReady:             {"CUDA_ERROR_NOT_READY", "not done yet"},
+	NotReady:             {"CUDA_ERROR_NOT_READY", "not finished yet"},
 	IllegalAddress:       {"CUDA_ERROR_ILLEGAL_ADDRESS", "a kernel read or wrote an illegal address"},
 	LaunchOutOfResources: {"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "the kernel needs too many registers or threads"},
 	LaunchTimeout:        {"CUDA_ERROR_LAUNCH_TIMEOUT", "the kernel ran too long; does a display use this device?"},
@@ -88,7 +88,7 @@ var results = map[Result]struct{ name, text string }{
 	Unknown:              {"CUDA_ERROR_UNKNOWN", "unknown error"},
 }
 
-// Error returns what the code means, and its name and number.
+// Error returns the meaning, the name and the number of the code.
 func (r Result) Error() string {
 	if known, ok := results[r]; ok {
 		return fmt.Sprintf("%s (%s, %d)", known.text, known.name, int32(r))
@@ -96,8 +96,8 @@ func (r Result) Error() string {
 	return fmt.Sprintf("CUDA error %d", int32(r))
 }
 
-// Broken reports whether the context can do nothing any more after an error with
-// this code: a kernel failed, or the memory has an error that cannot be corrected.
+// Broken reports whether an error with this code makes the context unusable: a kernel
+// failed, or the memory has an error that cannot be corrected.
 func (r Result) Broken() bool {
 	switch r {
 	case 214, IllegalAddress, LaunchTimeout, 710, 714, 715, 716, 717, 718, LaunchFailed:
@@ -110,10 +110,10 @@ func (r Result) Broken() bool {
 type Error struct {
 	Call   string // the driver's function: "cuMemAlloc"
 	Code   Result
-	Detail string // what was asked for, what to do, the compiler's messages; may be empty
+	Detail string // what was requested, what to do, the compiler's messages; may be empty
 }
 
-// Error names the call, what went wrong and the details.
+// Error returns the call, the meaning of the code and the details.
 func (e *Error) Error() string {
 	s := e.Call + ": " + e.Code.Error()
 	if e.Detail != "" {
@@ -125,7 +125,7 @@ func (e *Error) Error() string {
 // Unwrap returns the code.
 func (e *Error) Unwrap() error { return e.Code }
 
-// with puts a detail into the error of a call.
+// with adds a detail to the error of a call.
 func with(err error, format string, args ...any) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Detail = fmt.Sprintf(format, args...)

@@ -15,15 +15,15 @@ import (
 )
 
 // viaCu calls the driver through gorgonia.org/cu, which is compiled with
-// gorgonia/cuda.h and linked with gorgonia/libcuda.c (make gorgonia). What cu does
-// not have is called through these two directly: pinned memory, capture,
-// attributes of functions.
+// gorgonia/cuda.h and linked with gorgonia/libcuda.c (make gorgonia). Functions that
+// cu lacks, for pinned memory, capture and attributes of functions, are called
+// directly.
 type viaCu struct {
 	library string
 	version int
 }
 
-// newDriver initializes a library that has been opened.
+// newDriver initializes an open library.
 func newDriver(lib *dynlib.Library) (Driver, error) {
 	C.gocaffe_use(dynlib.Pointer(lib.Handle()))
 	if err := direct("cuInit", C.cuInit(0)); err != nil {
@@ -32,7 +32,7 @@ func newDriver(lib *dynlib.Library) (Driver, error) {
 	return &viaCu{library: lib.Name(), version: cu.Version()}, nil
 }
 
-// direct makes an error of what a function returned.
+// direct returns the result of a function as an error.
 func direct(call string, code C.CUresult) error {
 	if code == C.CUDA_SUCCESS {
 		return nil
@@ -40,8 +40,8 @@ func direct(call string, code C.CUresult) error {
 	return &Error{Call: call, Code: Result(code)}
 }
 
-// failed makes an error of one of cu's, whose type is not exported: an integer,
-// perhaps wrapped.
+// failed converts an error of cu, whose type is not exported: an integer that may be
+// wrapped.
 func failed(call string, err error) error {
 	if err == nil {
 		return nil
@@ -54,12 +54,12 @@ func failed(call string, err error) error {
 	return &Error{Call: call, Code: Unknown, Detail: err.Error()}
 }
 
-// as reads a handle as cu's type for it, which is a struct of the same address.
+// as converts a handle to cu's type for it, a struct with the same address.
 func as[T cu.CUContext | cu.Stream | cu.Event | cu.Module | cu.Function, H ~uintptr](handle H) T {
 	return *(*T)(unsafe.Pointer(&handle))
 }
 
-// handle is the reverse of as.
+// handle is the inverse of as.
 func handle[H ~uintptr, T cu.CUContext | cu.Stream | cu.Event | cu.Module | cu.Function](t T) H {
 	return *(*H)(unsafe.Pointer(&t))
 }
@@ -171,8 +171,8 @@ func (d *viaCu) Memset32Async(p Ptr, value uint32, n uint64, s Stream) error {
 	return failed("cuMemsetD32Async", cu.MemsetD32Async(cu.DevicePtr(p), uint(value), int64(n), as[cu.Stream](s)))
 }
 
-// CopyToDevice waits for the default stream: the driver may return when the
-// bytes are in a buffer of its own, on their way.
+// CopyToDevice waits for the default stream: the driver may return while the bytes
+// are still in a buffer of its own.
 func (d *viaCu) CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error {
 	if err := cu.MemcpyHtoD(cu.DevicePtr(dst), src, int64(bytes)); err != nil {
 		return failed("cuMemcpyHtoD", err)
@@ -256,7 +256,7 @@ func (d *viaCu) SetFunctionAttribute(a FunctionAttribute, f Function, value int)
 	return direct("cuFuncSetAttribute", C.cuFuncSetAttribute(cFunction(f), C.CUfunction_attribute(a), C.int(value)))
 }
 
-// Launch lets cu copy the arguments to memory of C's; it takes eight bytes of each.
+// Launch makes cu copy the arguments to C memory; it copies eight bytes of each.
 func (d *viaCu) Launch(f Function, c *Config, params []unsafe.Pointer) error {
 	g, b := c.Grid, c.Block
 	return failed("cuLaunchKernel", as[cu.Function](f).Launch(int(g.X), int(g.Y), int(g.Z), int(b.X), int(b.Y), int(b.Z),

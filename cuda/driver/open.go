@@ -12,17 +12,17 @@ import (
 // ErrNoDriver is the error of Open on a machine without an NVIDIA driver.
 var ErrNoDriver = errors.New("no CUDA driver")
 
-// Env is the environment variable that names another driver library than the
+// Env is the environment variable that names a driver library to use instead of the
 // system's.
 const Env = "GOCAFFE_LIBCUDA"
 
-// minVersion is the oldest CUDA version whose driver loads the kernels: they
-// are PTX 7.0.
+// minVersion is the oldest CUDA version whose driver loads the kernels, which are
+// PTX 7.0.
 const minVersion = 11000
 
-// Open loads the driver's library and initializes it. It may be called again;
-// the library is never unloaded. An error that is ErrNoDriver says that there
-// is no library; other errors, that it does not work: no device, too old.
+// Open loads and initializes the driver's library, which is never unloaded. It may be
+// called again. The error is ErrNoDriver if there is no library; other errors mean
+// that the driver does not work, for example because it finds no device or is too old.
 func Open() (Driver, error) {
 	lib, err := dynlib.Open(libraries()...)
 	if errors.Is(err, dynlib.ErrUnsupported) {
@@ -44,8 +44,8 @@ func Open() (Driver, error) {
 	return d, nil
 }
 
-// libraries are the names of the driver's library, in the order in which they
-// are tried.
+// libraries returns the names of the driver's library, in the order in which they are
+// tried.
 func libraries() []string {
 	if name := os.Getenv(Env); name != "" {
 		return []string{name}
@@ -54,14 +54,14 @@ func libraries() []string {
 		return []string{"nvcuda.dll"}
 	}
 	return []string{
-		"libcuda.so.1", // where the loader looks
+		"libcuda.so.1", // from the loader's search path
 		"/usr/lib/wsl/lib/libcuda.so.1",
 		"/usr/local/nvidia/lib64/libcuda.so.1", // mounted into containers
 		"/run/opengl-driver/lib/libcuda.so.1",  // NixOS
 	}
 }
 
-// notFound says what was looked for and what to do.
+// notFound returns an error that says what was looked for and what to do.
 func notFound(cause error) error {
 	if os.Getenv(Env) != "" {
 		return fmt.Errorf("%w: %s names a file that cannot be loaded: %w", ErrNoDriver, Env, cause)
@@ -70,21 +70,21 @@ func notFound(cause error) error {
 		ErrNoDriver, libraries()[0], Env)
 }
 
-// checkVersion refuses a driver that cannot load the kernels.
+// checkVersion returns an error for a driver that cannot load the kernels.
 func checkVersion(library string, version int) error {
 	if version >= minVersion {
 		return nil
 	}
-	return fmt.Errorf("%s supports CUDA %s, and the kernels need %s or newer: install NVIDIA driver 450 or newer",
+	return fmt.Errorf("%s supports CUDA %s, the kernels need %s or newer: install NVIDIA driver 450 or newer",
 		library, VersionString(version), VersionString(minVersion))
 }
 
-// VersionString writes 12040 as "12.4".
+// VersionString formats a CUDA version: 12040 is "12.4".
 func VersionString(version int) string {
 	return fmt.Sprintf("%d.%d", version/1000, version%1000/10)
 }
 
-// initHint says what to do when cuInit fails.
+// initHint returns what to do when cuInit fails with a code.
 func initHint(code Result) string {
 	switch code {
 	case NoDevice:

@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// newDriver initializes a library that has been opened.
+// newDriver initializes an open library.
 func newDriver(lib *dynlib.Library) (Driver, error) {
 	d := &native{lib: lib, args: sync.Pool{New: func() any { return new([launchArgs]uintptr) }}}
 	if err := d.call(cuInit, 0); err != nil {
@@ -27,11 +27,11 @@ func newDriver(lib *dynlib.Library) (Driver, error) {
 type native struct {
 	lib     *dynlib.Library
 	version int
-	addr    [symbols]atomic.Uintptr // found at the first use
+	addr    [symbols]atomic.Uintptr // looked up on first use
 	args    sync.Pool               // of *[launchArgs]uintptr
 }
 
-const launchArgs = 11 // the most that a function has
+const launchArgs = 11 // of the function with the most
 
 // call calls a function. Addresses of Go memory must be converted to uintptr in
 // the argument list.
@@ -54,8 +54,8 @@ func (d *native) callSlice(f symbol, args []uintptr) error {
 	return nil
 }
 
-// hot is call without an allocation, for what an iteration does. A function that
-// has fewer arguments does not see the rest.
+// hot is call without an allocation, for the calls of an iteration. Functions with
+// fewer arguments ignore the rest.
 //
 //go:uintptrescapes
 func (d *native) hot(f symbol, a, b, c, e uintptr) error {
@@ -166,8 +166,8 @@ func (d *native) Memset32Async(p Ptr, value uint32, n uint64, s Stream) error {
 	return d.hot(cuMemsetD32Async, uintptr(p), uintptr(value), uintptr(n), uintptr(s))
 }
 
-// CopyToDevice waits for the default stream: the driver may return when the
-// bytes are in a buffer of its own, on their way.
+// CopyToDevice waits for the default stream: the driver may return while the bytes
+// are still in a buffer of its own.
 func (d *native) CopyToDevice(dst Ptr, src unsafe.Pointer, bytes uint64) error {
 	if err := d.hot(cuMemcpyHtoD, uintptr(dst), uintptr(src), uintptr(bytes), 0); err != nil {
 		return err
@@ -214,7 +214,7 @@ func (d *native) ModuleLoad(ptx string) (m Module, err error) {
 	const infoLog, infoSize, errorLog, errorSize = 3, 4, 5, 6 // CU_JIT_...
 	var info, errs [logSize]byte
 	options := [...]int32{infoLog, infoSize, errorLog, errorSize}
-	values := struct { // an array of void*; a size stands in its place of itself
+	values := struct { // an array of void*, in which a size is stored as such
 		info     *byte
 		infoSize uintptr
 		errs     *byte
@@ -261,7 +261,7 @@ func (d *native) Launch(f Function, c *Config, params []unsafe.Pointer) error {
 	return d.launch(f, c, uintptr(unsafe.Pointer(unsafe.SliceData(params))))
 }
 
-// launch has the address of the parameters in its own argument list, as call has.
+// launch converts the address of the parameters in an argument list, as call does.
 //
 //go:uintptrescapes
 func (d *native) launch(f Function, c *Config, params uintptr) error {

@@ -51,13 +51,12 @@ const (
 	cuGraphLaunch
 	cuGraphDestroy
 	cuGraphExecDestroy
-	symbols // how many
+	symbols // the number of symbols
 )
 
-// exported has the names in the library. A name without version is the oldest
-// form of a function, with other types, so the versions are part of what is
-// meant here; all of these are in every driver from CUDA 11.0 on, but for
-// cuFuncGetParamInfo.
+// exported has the names of the functions in the library. A name without a version
+// is the oldest form of a function, with other types, so the versions matter. Every
+// driver since CUDA 11.0 has all of them except cuFuncGetParamInfo.
 var exported = [symbols]string{
 	cuInit:                    "cuInit",
 	cuDriverGetVersion:        "cuDriverGetVersion",

@@ -7,13 +7,13 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/driver"
 )
 
-// BLAS is cuBLAS with a handle, which belongs to one context and one stream. It is
-// for one goroutine at a time.
+// BLAS is cuBLAS with a handle, which belongs to one context and one stream. Only one
+// goroutine at a time may use it.
 type BLAS struct {
 	*native
 	handle  uintptr
 	version int
-	// What a product is called with: on the heap, so that nothing is allocated.
+	// Arguments of a product, here on the heap to avoid an allocation.
 	args        [23]uintptr
 	alpha, beta float32
 }
@@ -41,9 +41,9 @@ func blasText(code int) string {
 	return "unknown status"
 }
 
-// OpenBLAS opens cuBLAS for the current context and makes a handle for stream s.
-// driverVersion is Driver.Version: a library of a newer CUDA generation than the
-// driver's is not tried. An error that is ErrNotFound says that there is none.
+// OpenBLAS opens cuBLAS for the current context with a handle for stream s.
+// driverVersion is Driver.Version: libraries of a newer major version of CUDA are not
+// tried. The error is ErrNotFound if there is no cuBLAS.
 func OpenBLAS(driverVersion int, s driver.Stream) (*BLAS, error) {
 	var versions []int
 	for v := 13; v >= 11; v-- {
@@ -77,10 +77,10 @@ func OpenBLAS(driverVersion int, s driver.Stream) (*BLAS, error) {
 	return b, nil
 }
 
-// Close gives the handle back.
+// Close destroys the handle.
 func (b *BLAS) Close() error { return b.call("cublasDestroy_v2", b.handle) }
 
-// Version is cuBLAS's version: "12.4.5".
+// Version returns the version of cuBLAS, such as "12.4.5".
 func (b *BLAS) Version() string {
 	if b.version >= 100000 {
 		return fmt.Sprintf("%d.%d.%d", b.version/10000, b.version/100%100, b.version%100)
@@ -88,16 +88,15 @@ func (b *BLAS) Version() string {
 	return fmt.Sprintf("%d.%d.%d", b.version/1000, b.version/100%10, b.version%100)
 }
 
-// SetWorkspace lets cuBLAS use memory of the caller's instead of taking some at
-// its first call; then its calls can be captured, and their results do not change
-// from run to run.
+// SetWorkspace gives cuBLAS memory to use, so that it allocates none itself. Then its
+// calls can be captured, and their results are the same in each run.
 func (b *BLAS) SetWorkspace(p driver.Ptr, bytes uint64) error {
 	return b.call("cublasSetWorkspace_v2", b.handle, uintptr(p), uintptr(bytes))
 }
 
-// A Matrix is in row-major order; Stride is the distance of rows. Trans says that
-// the transpose is meant. Next is the distance to the next matrix of a batch.
-// Distances are in numbers.
+// A Matrix is a matrix in row-major order, or its transpose if Trans is set. Stride is
+// the distance between rows and Next that to the next matrix of a batch, both in
+// elements.
 type Matrix struct {
 	Ptr    driver.Ptr
 	Stride int
@@ -105,16 +104,15 @@ type Matrix struct {
 	Next   int
 }
 
-// Gemm is c = alpha a·b + beta c, where c is (m,n), a or its transpose (m,k) and b or
-// its transpose (k,n).
+// Gemm computes c = alpha x·y + beta c, where x is (m,k), y is (k,n) and c is (m,n).
 func (b *BLAS) Gemm(math Math, m, n, k int, alpha float32, x, y Matrix, beta float32, c Matrix) error {
 	return b.GemmBatch(math, 1, m, n, k, alpha, x, y, beta, c)
 }
 
 // GemmBatch is Gemm for each matrix of a batch.
 //
-// cuBLAS has column-major order, in which a row-major matrix is its transpose:
-// cᵀ = yᵀxᵀ.
+// cuBLAS uses column-major order, in which a row-major matrix is its transpose. So it
+// computes cᵀ = yᵀxᵀ.
 func (b *BLAS) GemmBatch(math Math, batch, m, n, k int, alpha float32, x, y Matrix, beta float32, c Matrix) error {
 	b.alpha, b.beta = alpha, beta
 	const float, byHeuristic = 0, ^uintptr(0) // CUDA_R_32F, CUBLAS_GEMM_DEFAULT

@@ -8,8 +8,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// DNN is cuDNN with a handle, which belongs to one context and one stream. It is
-// for one goroutine at a time.
+// DNN is cuDNN with a handle, which belongs to one context and one stream. Only one
+// goroutine at a time may use it.
 type DNN struct {
 	*native
 	handle  uintptr
@@ -32,8 +32,8 @@ var dnnFunctions = []string{
 	"cudnnConvolutionForward", "cudnnConvolutionBackwardData", "cudnnConvolutionBackwardFilter",
 }
 
-// OpenDNN opens cuDNN for the current context and makes a handle for stream s.
-// An error that is ErrNotFound says that there is none.
+// OpenDNN opens cuDNN for the current context with a handle for stream s. The error is
+// ErrNotFound if there is no cuDNN, or only one with missing parts.
 func OpenDNN(s driver.Stream) (*DNN, error) {
 	lib, err := (&wanted{env: EnvDNN, stem: "cudnn", versions: []int{9, 8}, check: openParts}).find()
 	if err != nil {
@@ -58,10 +58,10 @@ func OpenDNN(s driver.Stream) (*DNN, error) {
 	return d, nil
 }
 
-// Close gives the handle back.
+// Close destroys the handle.
 func (d *DNN) Close() error { return d.call("cudnnDestroy", d.handle) }
 
-// Version is cuDNN's version: "9.1.0".
+// Version returns the version of cuDNN, such as "9.1.0".
 func (d *DNN) Version() string {
 	if d.version >= 90000 {
 		return fmt.Sprintf("%d.%d.%d", d.version/10000, d.version/100%100, d.version%100)
@@ -69,7 +69,7 @@ func (d *DNN) Version() string {
 	return fmt.Sprintf("%d.%d.%d", d.version/1000, d.version/100%10, d.version%100)
 }
 
-// A ConvolutionShape says what a convolution is: x is (N,C,H,W), the weights are
+// A ConvolutionShape describes a convolution: x is (N,C,H,W), the weights are
 // (M,C/Group,KernelH,KernelW) and y is (N,M,OutH,OutW), all in row-major order.
 type ConvolutionShape struct {
 	N, C, H, W           int
@@ -135,8 +135,7 @@ func (d *DNN) NewConvolution(s ConvolutionShape, math Math, maxWorkspace uint64)
 	return c, nil
 }
 
-// nameOf returns cuDNN's name of an algorithm, without what is the same in all
-// names.
+// nameOf returns cuDNN's name of an algorithm, without the prefix that all have.
 func (p *pass) nameOf(algorithm uintptr) string {
 	if algorithm < uintptr(len(p.names)) {
 		return p.names[algorithm]
@@ -151,7 +150,7 @@ func (c *Convolution) Algorithms() string {
 		c.forward.nameOf(c.forward.algorithm), c.data.nameOf(c.data.algorithm), c.filter.nameOf(c.filter.algorithm))
 }
 
-// describe makes the descriptors.
+// describe creates the descriptors.
 func (c *Convolution) describe(s ConvolutionShape, math Math) error {
 	const float, nchw, crossCorrelation = 0, 0, 1
 	d := c.d
@@ -203,7 +202,7 @@ func (c *Convolution) choose(p *pass, from, to uintptr, math Math, maxWorkspace 
 	if err != nil {
 		return err
 	}
-	tooLarge := "" // the algorithms that would do if there were more memory
+	tooLarge := "" // the algorithms that need more memory
 	for _, f := range found[:n] {
 		if f.status != 0 || f.determinism != 1 || math == FP32 && f.mathType != 3 && f.mathType != 0 {
 			continue
@@ -228,7 +227,7 @@ func (c *Convolution) choose(p *pass, from, to uintptr, math Math, maxWorkspace 
 // notSupported is CUDNN_STATUS_NOT_SUPPORTED of cuDNN 8.
 const notSupported = 9
 
-// inOrder gives the descriptors in the order of cuDNN's arguments: x, w, y forward;
+// inOrder returns the descriptors in the order of cuDNN's arguments: x, w, y forward;
 // w, dy, dx for the data; x, dy, dw for the weights.
 func (c *Convolution) inOrder(p *pass, from, to uintptr) (first, second, third uintptr) {
 	switch p {
@@ -240,18 +239,18 @@ func (c *Convolution) inOrder(p *pass, from, to uintptr) (first, second, third u
 	return from, to, c.w
 }
 
-// Workspace is the number of bytes of device memory that a pass needs beside its
+// Workspace returns the bytes of device memory that a pass needs besides its
 // arguments.
 func (c *Convolution) Workspace() uint64 {
 	return max(c.forward.workspace, c.data.workspace, c.filter.workspace)
 }
 
-// Forward is y = x * w.
+// Forward computes y = x * w.
 func (c *Convolution) Forward(x, w, y, workspace driver.Ptr) error {
 	return c.run("cudnnConvolutionForward", &c.forward, c.x, x, c.w, w, workspace, false, c.y, y)
 }
 
-// BackwardData computes x's gradient from y's.
+// BackwardData computes dx, the gradient of x, from dy, the gradient of y.
 func (c *Convolution) BackwardData(w, dy, dx, workspace driver.Ptr) error {
 	return c.run("cudnnConvolutionBackwardData", &c.data, c.w, w, c.y, dy, workspace, false, c.x, dx)
 }
@@ -261,7 +260,7 @@ func (c *Convolution) BackwardFilter(x, dy, dw, workspace driver.Ptr) error {
 	return c.run("cudnnConvolutionBackwardFilter", &c.filter, c.x, x, c.y, dy, workspace, true, c.w, dw)
 }
 
-// run calls a pass; all three have the same order of arguments.
+// run calls a pass. All three have the same order of arguments.
 func (c *Convolution) run(call string, p *pass, da uintptr, a driver.Ptr, db uintptr, b, workspace driver.Ptr, add bool, dr uintptr, r driver.Ptr) error {
 	d := c.d
 	beta := &d.zero
@@ -274,7 +273,7 @@ func (c *Convolution) run(call string, p *pass, da uintptr, a driver.Ptr, db uin
 	return d.callKept(call, args)
 }
 
-// Close gives the descriptors back.
+// Close destroys the descriptors.
 func (c *Convolution) Close() error {
 	var first error
 	for _, o := range []struct {

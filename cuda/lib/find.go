@@ -1,9 +1,9 @@
-// Package lib opens NVIDIA's libraries cuBLAS and cuDNN at run time, where they
-// are on the machine: CUDA 11, 12 or 13, cuDNN 8 or 9. Nothing of them is needed
-// to build. Without them gocaffe's own kernels do the work.
+// Package lib opens NVIDIA's libraries cuBLAS (of CUDA 11, 12 or 13) and cuDNN (8 or
+// 9) at run time, if they are installed. It builds without them, and gocaffe's own
+// kernels take their place.
 //
-// As in package driver, calls work in the context that is current on the
-// calling thread, and what they start is put into a stream.
+// As in package driver, calls work in the context that is current on the calling
+// thread, and queue their work in a stream.
 package lib
 
 import (
@@ -17,24 +17,25 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// Environment variables that name the libraries' files. The value "none" says
-// that the library is not to be used.
+// Environment variables that name the files of the libraries. The value "none" turns
+// a library off.
 const (
 	EnvBLAS = "GOCAFFE_LIBCUBLAS"
 	EnvDNN  = "GOCAFFE_LIBCUDNN"
 )
 
-// ErrNotFound is the error of OpenBLAS and OpenDNN where there is no such library.
+// ErrNotFound is wrapped by the errors of OpenBLAS and OpenDNN if the library is not
+// installed, incomplete or turned off.
 var ErrNotFound = errors.New("not found")
 
 // wanted is a library that find looks for.
 type wanted struct {
-	env      string   // variable that names its file
+	env      string   // the variable that names its file
 	stem     string   // "cublas" or "cudnn"
 	versions []int    // of its file name, in the order in which they are tried
-	before   []string // stems of libraries that it needs, which may lie in its own folder only
+	before   []string // stems of libraries that it needs, which may be in its own folder only
 
-	// check returns an error if the library, which has been opened, cannot be used.
+	// check returns an error if the open library cannot be used.
 	check func(lib *dynlib.Library) error
 }
 
@@ -52,11 +53,11 @@ func (w *wanted) find() (*dynlib.Library, error) {
 		return lib, nil
 	}
 	var names []string
-	var broken []error // files that are there and cannot be used
+	var broken []error // files that exist and cannot be used
 	for _, v := range w.versions {
 		name := fileName(w.stem, v)
 		names = append(names, name)
-		if lib, err := dynlib.Open(name); err == nil { // where the loader looks
+		if lib, err := dynlib.Open(name); err == nil { // from the loader's search path
 			if err := w.checked(lib); err == nil {
 				return lib, nil
 			} else {
@@ -78,15 +79,15 @@ func (w *wanted) find() (*dynlib.Library, error) {
 	if len(broken) != 0 {
 		return nil, fmt.Errorf("%s: %w: %w", w.stem, ErrNotFound, errors.Join(broken...))
 	}
-	return nil, fmt.Errorf("%s: %w: looked for %s where the loader looks, in CUDA's folders and among Python's packages; %s may name the file",
+	return nil, fmt.Errorf("%s: %w: looked for %s in the loader's search path, in CUDA's folders and in Python's packages; %s can name the file",
 		w.stem, ErrNotFound, strings.Join(names, ", "), w.env)
 }
 
-// open opens a file, and before it the libraries that it needs from its folder.
+// open opens a file, after the libraries that it needs from the same folder.
 func (w *wanted) open(file string) (*dynlib.Library, error) {
 	if v := versionOf(w.stem, file); v != 0 {
 		for _, b := range w.before {
-			dynlib.Open(filepath.Join(filepath.Dir(file), fileName(b, v))) // if it is not there, the loader may find it
+			dynlib.Open(filepath.Join(filepath.Dir(file), fileName(b, v))) // if it is missing, the loader may find it elsewhere
 		}
 	}
 	lib, err := dynlib.Open(file)
@@ -106,8 +107,8 @@ func (w *wanted) checked(lib *dynlib.Library) error {
 // maxVersion is above every version of a library.
 const maxVersion = 100
 
-// versionOf returns the version in the name of a library's file, following links,
-// or 0 if the file has another name.
+// versionOf returns the version in the name of a library's file, after following
+// links, or 0 if the file has another name.
 func versionOf(stem, file string) int {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real
@@ -120,7 +121,8 @@ func versionOf(stem, file string) int {
 	return 0
 }
 
-// folders lists the folders of CUDA and of Python's packages that exist.
+// folders returns the existing folders of CUDA and of Python's packages that may hold
+// a library.
 func folders(stem string, version int) []string {
 	patterns := []string{
 		"/usr/local/cuda/lib64",
@@ -158,15 +160,15 @@ func folders(stem string, version int) []string {
 	return dirs
 }
 
-// native is an open library and the functions of it that are used.
+// native is an open library with the functions that are used.
 type native struct {
 	lib  *dynlib.Library
 	addr map[string]uintptr
 	name string
-	text func(code int) string // of a status
+	text func(code int) string // returns the meaning of a status
 }
 
-// bind finds functions.
+// bind looks up functions.
 func bind(lib *dynlib.Library, name string, functions []string) (*native, error) {
 	n := &native{lib: lib, addr: make(map[string]uintptr, len(functions)), name: name}
 	for _, f := range functions {
@@ -179,7 +181,7 @@ func bind(lib *dynlib.Library, name string, functions []string) (*native, error)
 	return n, nil
 }
 
-// File is the file of the library.
+// File returns the file of the library.
 func (n *native) File() string {
 	for _, addr := range n.addr {
 		if file := dynlib.File(addr); file != "" {
@@ -189,7 +191,7 @@ func (n *native) File() string {
 	return n.lib.Name()
 }
 
-// check makes an error of a status.
+// check returns a status as an error.
 func (n *native) check(call string, status uintptr) error {
 	if code := int(int32(status)); code != 0 {
 		return &Error{Call: call, Code: code, Text: n.text(code)}
@@ -205,8 +207,8 @@ func (n *native) call(function string, args ...uintptr) error {
 	return n.check(function, dynlib.CallSlice(n.addr[function], args))
 }
 
-// callKept is call for arguments that lie in memory which is kept, with what they
-// point to; nothing is allocated.
+// callKept is call for arguments that are on the heap, as what they point to, and
+// stay there. It does not allocate.
 func (n *native) callKept(function string, args []uintptr) error {
 	return n.check(function, dynlib.CallSlice(n.addr[function], args))
 }
@@ -215,17 +217,17 @@ func (n *native) callKept(function string, args []uintptr) error {
 type Error struct {
 	Call string // "cublasGemmEx"
 	Code int
-	Text string // what the code means
+	Text string // meaning of the code
 }
 
 // Error returns the call, what its code means, and the code.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s (%d)", e.Call, e.Text, e.Code) }
 
-// Math says how products of float32 are taken.
+// Math is the precision in which products of float32 are computed.
 type Math int
 
 const (
-	FP32 Math = iota // as they are
-	TF32             // with the leading 10 bits of each factor, on tensor cores
-	BF16             // with the leading 7 bits
+	FP32 Math = iota // float32
+	TF32             // factors rounded to 10 bits of mantissa, on tensor cores
+	BF16             // factors rounded to 7 bits of mantissa
 )

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFind looks for libraries in the folders of a Python environment; the files
-// are no libraries, so that none is opened.
+// TestFind looks for libraries in the folders of a Python environment. The files
+// there are not libraries, so none can be opened.
 func TestFind(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIPPED: the names of files are Linux's")

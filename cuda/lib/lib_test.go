@@ -14,7 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda/lib"
 )
 
-// A bench is a device with a stream, where the libraries work.
+// A bench is a device with a stream for the libraries.
 type bench struct {
 	testing.TB
 	driver.Driver
@@ -147,8 +147,8 @@ func TestGemm(t *testing.T) {
 	b.ok(blas.Close())
 }
 
-// TestGemmMath sees to it that each kind of arithmetic is asked for: the fake
-// rounds the factors as a device does.
+// TestGemmMath checks that each precision is requested: the fake rounds the factors
+// as a device does.
 func TestGemmMath(t *testing.T) {
 	b := newBench(t)
 	blas, err := lib.OpenBLAS(b.Version(), b.stream)
@@ -169,7 +169,7 @@ func TestGemmMath(t *testing.T) {
 	b.ok(blas.Close())
 }
 
-// TestOrder lets a library's work wait for what was put into the stream before.
+// TestOrder checks that the work of a library waits for the work queued before it.
 func TestOrder(t *testing.T) {
 	b := newBench(t)
 	b.fake.Set("async=late")
@@ -236,7 +236,7 @@ func TestConvolution(t *testing.T) {
 	}
 	calls := strings.Join(b.fake.Calls(), "\n")
 	if !strings.Contains(calls, "cudnnSetConvolutionMathType(3)") {
-		t.Error("FP32 was not asked for")
+		t.Error("FP32 was not requested")
 	}
 	bad := lib.ConvolutionShape{N: 1, C: 1, H: 0, W: 1, M: 1, OutH: 1, OutW: 1, KernelH: 1, KernelW: 1, StrideH: 1, StrideW: 1, DilationH: 1, DilationW: 1, Group: 1}
 	_, err = dnn.NewConvolution(bad, lib.FP32, 0)

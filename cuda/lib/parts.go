@@ -8,33 +8,33 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// dnnParts are the libraries that convolutions need, by version of cuDNN, each
-// after those that it needs itself. libcudnn only passes calls on to them.
+// dnnParts are the libraries that convolutions need, by version of cuDNN, each after
+// those that it depends on. libcudnn only forwards calls to them.
 var dnnParts = map[int][]string{
 	8: {"cudnn_ops_infer", "cudnn_ops_train", "cudnn_cnn_infer", "cudnn_cnn_train"},
 	9: {"cudnn_graph", "cudnn_engines_precompiled", "cudnn_engines_runtime_compiled", "cudnn_heuristic", "cudnn_ops", "cudnn_cnn"},
 }
 
-// dnnLinks are libraries that the parts of cuDNN 8 open by these names, which only
-// the links for developers have.
+// dnnLinks are libraries that the parts of cuDNN 8 open by names without a version,
+// which are links that only development packages install.
 var dnnLinks = []string{"libcuda.so", "libnvrtc.so"}
 
-// openParts opens what cuDNN opens when its functions are first called: it calls
-// abort, and so ends the program, if something is missing. What is open already,
-// cuDNN finds by its name. A file that is not named as cuDNN's is taken to be
-// complete.
+// openParts opens the libraries that cuDNN opens when its functions are first called,
+// and returns an error if one is missing, for which cuDNN would abort the program.
+// cuDNN finds libraries that are open already by their names. A file that is not named
+// like cuDNN's is taken to be complete.
 func openParts(lib *dynlib.Library) error {
 	file := lib.Name()
 	if addr, err := lib.Symbol("cudnnGetVersion"); err == nil {
 		if f := dynlib.File(addr); f != "" {
-			file = f // the loader may have found it anywhere
+			file = f // the loader may have found it in any folder
 		}
 	}
 	version := versionOf("cudnn", file)
 	dir := filepath.Dir(file)
 	open := func(name string) error {
 		if _, err := dynlib.Open(filepath.Join(dir, name), name); err != nil {
-			return fmt.Errorf("%s cannot be used: it needs %s, and would end the program without it: %w", file, name, err)
+			return fmt.Errorf("%s cannot be used: it would abort the program, because it needs %s: %w", file, name, err)
 		}
 		return nil
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// makeDNN compiles a libcudnn of a version into dir, and its parts, but for one.
-// As NVIDIA's it ends the program if a function is called and a part is missing;
-// else every function returns status 100 + version.
+// makeDNN compiles a libcudnn of a version, and its parts except one, into dir. Like
+// NVIDIA's it aborts the program if a function is called while a part is missing.
+// Otherwise every function returns status 100 + version.
 func makeDNN(t *testing.T, dir string, version int, without string) string {
 	t.Helper()
 	parts := dnnParts[version]
@@ -50,7 +50,7 @@ func makeDNN(t *testing.T, dir string, version int, without string) string {
 	return filepath.Join(dir, fileName("cudnn", version))
 }
 
-// compile makes a library of a C source.
+// compile makes a library from C source.
 func compile(t *testing.T, file, source string) {
 	t.Helper()
 	cc, err := exec.LookPath("cc")
@@ -67,8 +67,8 @@ func compile(t *testing.T, file, source string) {
 	}
 }
 
-// TestOpenParts opens a cuDNN that is complete, and ones in which something is
-// missing that it would end the program for.
+// TestOpenParts opens a complete cuDNN, and ones without a library for which they
+// would abort the program.
 func TestOpenParts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIPPED: the names of files are Linux's")
@@ -92,7 +92,7 @@ func TestOpenParts(t *testing.T) {
 					t.Error("no error")
 				case without == "" && err.Error() != fmt.Sprintf("cudnnCreate: a status (%d)", 100+version):
 					t.Errorf("complete: error %v, want that of cudnnCreate", err)
-				case without != "" && (!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "it needs lib"+strings.TrimPrefix(without, "lib"))):
+				case without != "" && (!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "because it needs lib"+strings.TrimPrefix(without, "lib"))):
 					t.Errorf("error %v, want that %s is needed", err, without)
 				}
 			})
@@ -100,7 +100,7 @@ func TestOpenParts(t *testing.T) {
 	}
 }
 
-// TestOpenPartsNext takes cuDNN 8 where cuDNN 9 is found too, but not complete.
+// TestOpenPartsNext finds an incomplete cuDNN 9 and uses cuDNN 8 instead.
 func TestOpenPartsNext(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIPPED: the names of files are Linux's")

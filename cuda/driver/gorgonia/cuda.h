@@ -1,7 +1,6 @@
-/* cuda.h: the declarations of the CUDA driver API that the Go package
- * gorgonia.org/cu and package driver need to be compiled, so that CUDA's SDK is
- * not needed for it. Names, numbers and layouts are those of the API; only what is
- * named in that Go code is here. The functions are in libcuda.c. */
+/* cuda.h declares the part of the CUDA driver API that the Go packages
+ * gorgonia.org/cu and driver use, so that they compile without CUDA's SDK. Names,
+ * numbers and layouts are those of the API. The functions are in libcuda.c. */
 #ifndef GOCAFFE_CUDA_H
 #define GOCAFFE_CUDA_H
 
@@ -610,8 +609,8 @@ CUresult cuTexRefGetFlags(unsigned *flags, CUtexref ref);
 CUresult cuSurfRefSetArray(CUsurfref ref, CUarray array, unsigned flags);
 CUresult cuSurfRefGetArray(CUarray *array, CUsurfref ref);
 
-/* gocaffe_use lets the functions above be those of an open library, by dlopen's
- * handle. Before it, all of them fail with CUDA_ERROR_NO_DEVICE, but for cuInit. */
+/* gocaffe_use makes the functions above call those of an open library, given by
+ * dlopen's handle. Before, all of them except cuInit fail with CUDA_ERROR_NO_DEVICE. */
 void gocaffe_use(void *library);
 
 #endif

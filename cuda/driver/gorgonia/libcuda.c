@@ -1,12 +1,12 @@
-/* libcuda.c stands in for libcuda when a program is linked: gorgonia.org/cu wants it
- * there, which a machine without NVIDIA's driver does not have. Each function goes
- * on to the function of the library that gocaffe_use was given, which is looked
- * up at its first call. */
+/* libcuda.c takes the place of libcuda when a program is linked: gorgonia.org/cu
+ * needs it then, and machines without NVIDIA's driver do not have it. Each function
+ * calls the function of the library passed to gocaffe_use, which is looked up on the
+ * first call. */
 #include <dlfcn.h>
 #include <stdint.h>
 
 static void *library;
-static int uses; /* how often gocaffe_use was called: what was found before is old */
+static int uses; /* number of calls of gocaffe_use: each makes the functions found before stale */
 
 void gocaffe_use(void *handle) {
   library = handle;
@@ -18,8 +18,8 @@ enum { NO_DEVICE = 100, NOT_SUPPORTED = 801 };
 typedef uintptr_t word;
 typedef int (*function)(word, word, word, word, word, word, word, word, word, word, word);
 
-/* FORWARD defines a function whose arguments are integers and addresses, eleven at
- * most. One with fewer hands on what happens to lie there, which nobody looks at. */
+/* FORWARD defines a function of at most eleven integers and addresses. A function
+ * with fewer arguments ignores the rest, whose values are arbitrary. */
 #define FORWARD(NAME, SYMBOL)                                                                         \
   int NAME(word a, word b, word c, word d, word e, word f, word g, word h, word i, word j, word k) { \
     static void *found;                                                                              \
@@ -32,15 +32,15 @@ typedef int (*function)(word, word, word, word, word, word, word, word, word, wo
     return ((function)found)(a, b, c, d, e, f, g, h, i, j, k);                                       \
   }
 
-/* gorgonia.org/cu calls cuInit before main, and ends the program if that fails. So
- * it succeeds until there is a library. */
+/* gorgonia.org/cu calls cuInit before main and ends the program if it fails. So it
+ * succeeds as long as there is no library. */
 int cuInit(unsigned flags) {
   int (*init)(unsigned) = library ? (int (*)(unsigned))dlsym(library, "cuInit") : 0;
   if (init) return init(flags);
   return library ? NOT_SUPPORTED : 0;
 }
 
-/* Those with floats have prototypes of their own. */
+/* Functions with float arguments. */
 int cuTexRefSetMipmapLevelBias(void *ref, float bias) {
   int (*set)(void *, float) = library ? (int (*)(void *, float))dlsym(library, "cuTexRefSetMipmapLevelBias") : 0;
   return set ? set(ref, bias) : NO_DEVICE;
