@@ -19,17 +19,17 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// The errors of Build where it cannot work: on a machine without g++, and in a test
-// that was built elsewhere, or with -trimpath.
+// The errors of Build on a machine without g++, and in a test that was built on another
+// machine or with -trimpath.
 var (
-	ErrNoCompiler = errors.New("the fake CUDA driver needs g++, and there is none")
-	ErrNoSources  = errors.New("the fake CUDA driver is built from gocaffe's sources, which are not there")
+	ErrNoCompiler = errors.New("the fake CUDA driver needs g++, which is not installed")
+	ErrNoSources  = errors.New("the fake CUDA driver is built from gocaffe's sources, which were not found")
 )
 
-// Build compiles the fake driver with all kernels (.cu files) of gocaffe, and of
-// the module of the working directory if that is another one. It returns the
-// library's file, which is kept in the folder for temporary files and made again
-// only if a source changes.
+// Build compiles the fake driver with all kernels (.cu files) of gocaffe and, if it is
+// another one, of the module of the working directory. It returns the file of the
+// library, which is kept in the folder for temporary files and built again only if a
+// source changes.
 func Build() (string, error) {
 	compiler, err := exec.LookPath("g++")
 	if err != nil {
@@ -46,7 +46,7 @@ func Build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close() // and with it the lock
+	defer lock.Close() // and releases the lock
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", err
 	}
@@ -56,11 +56,11 @@ func Build() (string, error) {
 type build struct {
 	compiler string
 	flags    []string
-	dir      string   // of what is made
+	dir      string   // of the output
 	root     string   // of gocaffe's sources
 	fake     []string // the driver's sources
 	kernels  []string // .cu files
-	sum      string   // of all of it
+	sum      string   // of all sources
 }
 
 func newBuild(compiler string) (*build, error) {
@@ -108,7 +108,7 @@ func newBuild(compiler string) (*build, error) {
 	return b, nil
 }
 
-// moduleRoot is the folder of the go.mod at or above the working directory.
+// moduleRoot returns the folder of the go.mod at or above the working directory.
 func moduleRoot() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -126,7 +126,7 @@ func moduleRoot() string {
 	}
 }
 
-// sources lists the kernels, their headers and the fake driver's sources of one
+// sources returns the kernels, their headers and the sources of the fake driver in a
 // module.
 func sources(root string) ([]string, error) {
 	var files []string
@@ -157,7 +157,7 @@ func sources(root string) ([]string, error) {
 	return files, err
 }
 
-// library makes the library if it is not there.
+// library builds the library unless it exists.
 func (b *build) library() (string, error) {
 	library := filepath.Join(b.dir, "libcuda-"+b.sum+".so")
 	if _, err := os.Stat(library); err == nil {
@@ -186,8 +186,8 @@ func (b *build) library() (string, error) {
 	return library, os.Rename(library+".new", library)
 }
 
-// object compiles one file, unless what the preprocessor makes of it has been
-// compiled before.
+// object compiles a file, unless the same output of the preprocessor has been compiled
+// before.
 func (b *build) object(unit string) (string, error) {
 	text, err := b.run(slices.Concat(b.flags, []string{"-x", "c++", "-E", unit})...)
 	if err != nil {
@@ -213,11 +213,11 @@ func (b *build) object(unit string) (string, error) {
 	return base + ".o", os.Rename(base+".new", base+".o")
 }
 
-// kernelPattern finds kernels: extern "C" __global__ [__launch_bounds__(n)] void NAME(,
-// where the shim has put __attribute__((used)) for __global__.
+// kernelPattern matches extern "C" __global__ [__launch_bounds__(n)] void NAME(, in
+// which the shim has replaced __global__ by __attribute__((used)).
 var kernelPattern = regexp.MustCompile(`extern\s+"C"\s+__attribute__\(\(used\)\)\s*void\s+(\w+)\s*\(`)
 
-// table is the source text that puts the kernels of a file into the fake's table.
+// table returns source text that adds the kernels of a file to the fake's table.
 func (b *build) table(text []byte) []byte {
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "\n#include %q\n", filepath.Join(b.root, "cuda", "cudatest", "fake", "fibers.h"))

@@ -1,10 +1,10 @@
-// Package cudatest lets tests use a CUDA device that is not there. Fake builds a
-// library that looks like the CUDA driver and computes on the CPU: the kernels
-// are the same .cu files, compiled by g++ (cuda/kernel/cpu_shim.h). It does the
-// work in streams late and in a random order, so that missing synchronization
-// shows, and notes mistakes: leaks, memory used after it was freed, copies and
-// writes out of bounds, handles that are destroyed, calls that a captured stream
-// forbids. It also has small versions of cuBLAS and cuDNN.
+// Package cudatest lets tests run without a GPU. Fake builds a library with the
+// interface of the CUDA driver that computes on the CPU: the kernels are the same .cu
+// files, compiled by g++ (cuda/kernel/cpu_shim.h). It runs the work in streams late
+// and in a random order, so that missing synchronization has an effect, and reports
+// mistakes: leaks, use of freed memory, copies and writes out of bounds, handles that
+// were destroyed, calls that a captured stream does not allow. It also has small
+// versions of cuBLAS and cuDNN.
 package cudatest
 
 import (
@@ -16,39 +16,39 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// A Control is the other end of the fake driver: what a test sets and sees.
+// A Control controls the fake driver for a test.
 type Control struct {
 	File string // the library
 	lib  *dynlib.Library
 	t    testing.TB
 }
 
-// Set changes settings of the fake driver; it has
+// Set changes settings of the fake driver:
 //
 //	devices=1 memory=8589934592 version=12040 capability=80 multiprocessors=4
-//	async=random|late|eager  when the work in a stream is done
-//	seed=1                   of all that is random
-//	log=1                    keep Calls
+//	async=random|late|eager  when streams run their work; late: only when the host waits
+//	seed=1                   of the random order
+//	log=1                    record Calls
 //	fail=cuMemAlloc_v2:3:2   the third call from now on fails with code 2
-//	workspace=6000000        the faster algorithm of cuDNN needs as many bytes, and not 2^40
-//	uncapturable=NAME        a call of this function fails while a stream is captured, and ends the capture
+//	workspace=6000000        bytes that the faster algorithm of cuDNN needs (2^40)
+//	uncapturable=NAME        this function fails while a stream is captured, and invalidates the capture
 //
-// with spaces between. A program that is started by the test reads them from
-// the environment variable GOCAFFE_FAKE.
+// separated by spaces. A program that the test starts reads them from the environment
+// variable GOCAFFE_FAKE.
 func (c *Control) Set(settings string) {
 	c.call("fake_configure", settings)
 }
 
-// Calls returns the calls of the driver since the last Calls, if the setting log=1
-// is made.
+// Calls returns the calls of the driver since the last Calls. It needs the setting
+// log=1.
 func (c *Control) Calls() []string { return c.take("fake_calls", "fake_forget_calls") }
 
-// Problems returns the mistakes that were seen since the last Problems. What is
-// left at the end of the test fails it.
+// Problems returns the mistakes found since the last Problems. The test fails if there
+// are any at its end.
 func (c *Control) Problems() []string { return c.take("fake_problems", "fake_forget_problems") }
 
-// Leaks says what is not given back at this moment. What is left at the end of the
-// test fails it.
+// Leaks describes the memory and the objects that are not released. The test fails if
+// there are any at its end.
 func (c *Control) Leaks() []string { return c.lines("fake_leaks") }
 
 func (c *Control) take(read, forget string) []string {
@@ -57,7 +57,7 @@ func (c *Control) take(read, forget string) []string {
 	return lines
 }
 
-// finish is called when the test ends.
+// finish is called at the end of the test.
 func (c *Control) finish() {
 	for _, problem := range c.Problems() {
 		c.t.Errorf("fake CUDA driver: %s", problem)

@@ -12,7 +12,7 @@ import (
 // Variable is the environment variable with the number of the GPU that tests use.
 const Variable = "GOCAFFE_DEVICE"
 
-// Number returns the number of the GPU that Variable names. Without it, false.
+// Number returns the number of the GPU in Variable. ok is false if that is not set.
 func Number(t testing.TB) (number int, ok bool) {
 	t.Helper()
 	text := os.Getenv(Variable)
@@ -26,8 +26,8 @@ func Number(t testing.TB) (number int, ok bool) {
 	return number, true
 }
 
-// Available returns the error that tests on a device are skipped with on this
-// machine, or nil if they run: on the GPU of Variable, or on the fake driver.
+// Available returns the error with which tests on a device are skipped on this
+// machine, or nil if they run, on the GPU of Variable or the fake driver.
 func Available() error {
 	if os.Getenv(Variable) != "" || os.Getenv("CI") != "" {
 		return nil
@@ -35,9 +35,9 @@ func Available() error {
 	return fakeAvailable()
 }
 
-// Device opens a GPU for a test and closes it at the end: that of Variable, if it is
-// set, and else one of the fake driver with the given settings. A test that has
-// settings is skipped on the GPU of Variable, which does not take them.
+// Device opens a GPU for a test and closes it at the end: the GPU of Variable if that
+// is set, and otherwise one of the fake driver with the given settings. A test with
+// settings is skipped on the GPU of Variable, which does not support them.
 func Device(t testing.TB, settings ...string) *cuda.Device {
 	t.Helper()
 	number, real := Number(t)

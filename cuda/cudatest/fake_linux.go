@@ -11,11 +11,11 @@ import (
 	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
-// Fake makes the fake driver the one that driver.Open opens until the end of the
-// test, with the given settings (see Control.Set). At the end the test fails
-// if mistakes were seen or something was not given back, so call Fake before
-// the clean-up of what uses it is arranged. The test is skipped where there is
-// no g++ or no sources, but not if the environment variable CI is set.
+// Fake makes driver.Open open the fake driver, with the given settings (see
+// Control.Set), until the end of the test. The test then fails if mistakes were found
+// or something was not released, so call Fake before registering the clean-up of what
+// uses it. Without g++ or sources the test is skipped, or fails if the environment
+// variable CI is set.
 func Fake(t testing.TB, settings ...string) *Control {
 	t.Helper()
 	file, err := Build()
@@ -35,13 +35,13 @@ func Fake(t testing.TB, settings ...string) *Control {
 		c.Set(s)
 	}
 	t.Setenv(driver.Env, file)
-	t.Setenv(lib.EnvBLAS, "none") // a real one could do nothing with this device
+	t.Setenv(lib.EnvBLAS, "none") // real ones cannot use this device
 	t.Setenv(lib.EnvDNN, "none")
 	t.Cleanup(c.finish)
 	return c
 }
 
-// fakeAvailable returns the error that Fake skips tests with, or nil.
+// fakeAvailable returns the error with which Fake skips tests, or nil.
 func fakeAvailable() error {
 	if _, err := Build(); errors.Is(err, ErrNoCompiler) || errors.Is(err, ErrNoSources) {
 		return err
@@ -49,8 +49,8 @@ func fakeAvailable() error {
 	return nil
 }
 
-// UseLibraries makes the fake's cuBLAS and cuDNN the ones that package lib opens
-// until the end of the test. Without it there are none.
+// UseLibraries makes package lib open the fake's cuBLAS and cuDNN until the end of the
+// test. Without it there are none.
 func (c *Control) UseLibraries() {
 	c.t.Setenv(lib.EnvBLAS, c.File)
 	c.t.Setenv(lib.EnvDNN, c.File)

@@ -1,7 +1,7 @@
-// selftest.cu has kernels by which the fake driver and a real one are tested.
+// selftest.cu: kernels that test the fake driver and real ones.
 #include "gpu.h"
 
-// y = a x, one thread for each number
+// y = a x, one thread for each element
 extern "C" __global__ void selftest_scale(const float *x, float *y, float a, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < n) y[i] = a * x[i];
@@ -55,7 +55,7 @@ extern "C" __global__ void selftest_dynamic(const float *x, float *y) {
   y[blockIdx.x * n + t] = reversed[t];
 }
 
-// half of a warp takes part in a shuffle: wrong
+// only half of a warp takes part in a shuffle: wrong
 extern "C" __global__ void selftest_half(float *y) {
   if (threadIdx.x < 16) y[threadIdx.x] = gc_shfl_xor(1.f, 1);
   __syncthreads();

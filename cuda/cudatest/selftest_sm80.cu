@@ -1,4 +1,4 @@
-// selftest_sm80.cu has the kernels of selftest.cu that need tensor cores.
+// selftest_sm80.cu: the kernels of selftest.cu that need tensor cores.
 #include "mma.h"
 
 // c (16,8) = a (16,8) b (8,8) in TF32, by one warp; row-major

@@ -288,12 +288,12 @@ func TestMistakes(t *testing.T) {
 	f := kernel(t, d, "selftest_scale")
 	args := &scaleArgs{upload(t, d, x), p, 1, 11}
 	ok(t, d.Launch(f, config(1, 32, 0), args.params()))
-	says("kernel selftest_scale wrote outside of the 40 bytes")
+	says("kernel selftest_scale wrote outside the 40 bytes")
 	ok(t, d.MemFree(p))
 	want(t, d.MemFree(p), "invalid argument")
 	says("freed twice")
 	want(t, d.CopyToDevice(p, unsafe.Pointer(&x[0]), 40), "invalid argument")
-	says("memory that has been freed")
+	says("memory that was freed")
 	want(t, d.StreamSynchronize(driver.Stream(12345)), "invalid handle")
-	says("does not exist or is destroyed")
+	says("does not exist or was destroyed")
 }

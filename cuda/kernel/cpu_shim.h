@@ -1,10 +1,10 @@
-// cpu_shim.h: what CUDA gives a kernel on the device, for a kernel that is compiled
-// for the CPU by a host C++ compiler (-DGC_CPU); gpu.h includes it. Tests only. The threads
-// of a block run one after another, each until it waits at a barrier or a
-// shuffle; the blocks of a grid too. Who runs next is random, so that a
-// missing barrier shows. The scheduler is in cuda/cudatest/fake/fibers.cpp.
+// cpu_shim.h: provides what CUDA provides on a device to kernels compiled for the CPU
+// by a host C++ compiler (-DGC_CPU), for tests. gpu.h includes it. The threads of a
+// block run one after another, each until it waits at a barrier or a shuffle, and so
+// do the blocks of a grid. The next one is chosen at random, so that a missing barrier
+// has an effect. The scheduler is in cuda/cudatest/fake/fibers.cpp.
 //
-// No header of the system is included: a file compiles in a moment.
+// It includes no header of the system, so that files compile quickly.
 #pragma once
 
 #define __global__ __attribute__((used))
@@ -26,9 +26,9 @@ extern unsigned char* gc_dynamic;
 void gc_block_barrier();
 void gc_warp_barrier();
 
-// gc_exchange waits for the whole warp, and returns what each of its lanes
-// gave: that of lane i is at i * 64 bytes. At most 64 bytes. It holds until the
-// warp's next exchange but one.
+// gc_exchange waits for the whole warp and returns the values of its lanes, that of
+// lane i at offset 64 i. A value has at most 64 bytes. The result is valid until the
+// next but one exchange of the warp.
 const unsigned char* gc_exchange(const void* mine, unsigned bytes);
 
 inline void __syncthreads() { gc_block_barrier(); }
@@ -40,8 +40,8 @@ inline unsigned gc_lane() {
 template <class T> inline T gc_from_lane(T v, unsigned lane) {
   return *(const T*)(gc_exchange(&v, sizeof v) + 64 * (lane & 31));
 }
-// The whole warp takes part in a shuffle.
+// The whole warp must take part in a shuffle.
 inline float gc_shfl_xor(float v, int m) { return gc_from_lane(v, gc_lane() ^ m); }
 
-// One thread runs at a time: a plain update is atomic.
+// Only one thread runs at a time, so a plain update is atomic.
 inline int atomicAdd(int* p, int v) { int old = *p; *p = old + v; return old; }

@@ -1,15 +1,15 @@
-// gemm.h: the kernels of products of matrices, row-major,
+// gemm.h: kernels for products of row-major matrices,
 //
 //   C (m,n) = alpha op(A) (m,k) op(B) (k,n) + beta C
 //
-// with op the matrix or its transpose. Block z computes the terms from z kper to
-// (z+1) kper; if there are several, each to its own (m,n), alpha 1 and beta 0,
-// for gemm_total to add in order.
+// where op is the matrix or its transpose. Block z computes the terms from z kper to
+// (z+1) kper. If there is more than one, each writes an (m,n) of its own, with alpha 1
+// and beta 0, and gemm_total adds them in order.
 #pragma once
 #include "product.h"
 
 namespace {
-// gemm_operand is a matrix of rows x k numbers: at r ld + k if K, else at k ld + r.
+// gemm_operand is a matrix of rows x k elements, at r ld + k if K, else at k ld + r.
 template <bool K> struct gemm_operand {
   const float *x;
   int ld, rows, k;

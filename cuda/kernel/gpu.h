@@ -1,17 +1,17 @@
-// gpu.h: the words that kernels are written in. A kernel includes this file and
-// nothing else, and three compilers take it:
+// gpu.h: the common prelude of all kernels. A kernel includes this file and no header
+// of a system. Three compilers accept it:
 //
 //   clang (make ptx)   to PTX, without CUDA's SDK: no header, no libdevice
 //   a C++ compiler     with -DGC_CPU, for tests without a GPU: cpu_shim.h
-//   nvcc, NVRTC        for whoever has them
+//   nvcc, NVRTC        where they are installed
 //
 // A kernel has the form
 //
 //   extern "C" __global__ void NAME(const float *x, float *y, int n) { ... }
 //
-// NAME begins with the name of its layer: names are unique among all kernels of
-// a program. Sums are taken in a fixed order, never with atomic additions of
-// floats, so that a result does not depend on chance.
+// NAME starts with the name of the layer, since names must be unique in a program.
+// Kernels add in a fixed order, and never by atomic additions of floats, so that
+// results are the same in each run.
 #pragma once
 
 #if defined(GC_CPU)
@@ -60,7 +60,7 @@ GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long 
 #define gc_dynamic_shared(TYPE, NAME) extern __shared__ __attribute__((aligned(16))) TYPE NAME[]
 #define GC_INLINE __device__ static inline __attribute__((always_inline))
 
-// threadIdx and its like: a member that is read becomes a special register.
+// threadIdx etc.: reading a member reads a special register.
 #define GC_REGISTER(TYPE, REG)                                                           \
   struct TYPE {                                                                          \
     __declspec(property(get = get_x)) unsigned x;                                        \
@@ -134,15 +134,15 @@ GC_INLINE float logf(float x) {
   return fmaf((float)e, 0.693145752f, fmaf((float)e, 1.42860677e-6f, f - s * (f - r)));
 }
 
-// log1pf, the logarithm of 1 + x, to a few units in the last place. What 1 + x rounds
-// off is made up for by the quotient.
+// log1pf, the logarithm of 1 + x, to a few units in the last place. The quotient
+// corrects for the rounding of 1 + x.
 GC_INLINE float log1pf(float x) {
   const float u = 1.f + x;
   if (u == 1.f || u > 3.40282347e38f) return x;
   return logf(u) * (x / (u - 1.f));
 }
 
-// log and exp in double, for what is computed once for an item.
+// log and exp in double, for values computed once per item.
 GC_INLINE double log(double x) {
   if (!(x > 0)) return x == 0 ? -(double)INFINITY : (double)NAN;
   if (x > 1.7976931348623157e308) return x;
@@ -174,14 +174,14 @@ GC_INLINE double exp(double x) {
 }
 GC_INLINE float tanhf(float x) {
   const float a = fabsf(x);
-  if (a < 0.3f) { // the quotient below would lose digits
+  if (a < 0.3f) { // the quotient below would lose precision
     const float z = x * x;
     return x + x * z * fmaf(z, fmaf(z, fmaf(z, 0.0218694885f, -0.0539682540f), 0.133333333f), -0.333333333f);
   }
   const float y = 1.f - 2.f / (expf(2.f * a) + 1.f);
   return x < 0 ? -y : y;
 }
-// powf as in C, for exponents that need not be whole.
+// powf as in C.
 GC_INLINE float powf(float x, float y) {
   if (y == 0.f || x == 1.f) return 1.f;
   if (x != x || y != y) return NAN;
@@ -201,28 +201,28 @@ GC_INLINE unsigned long long gc_atomic_max(unsigned long long *p, unsigned long 
 GC_INLINE float gc_shfl_xor(float v, int m) { return __shfl_xor_sync(0xffffffffu, v, m); }
 #endif
 
-// GC_EACH(i, n) runs its statement for each i from 0 to n-1, shared among all
-// threads of a launch with one-dimensional blocks and grid.
+// GC_EACH(i, n) runs its statement for each i from 0 to n-1, which the threads of a
+// launch with one-dimensional blocks and grid share.
 #define GC_EACH(i, n)                                                  \
   for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)(n); \
        i += gridDim.x * blockDim.x)
 
-// gc_divide returns n / d for n < 2^31, where cuda.Divisor(d) in Go has made mul
-// and shift: the devices have no division of whole numbers.
+// gc_divide returns n / d for n < 2^31, given the mul and shift of cuda.Divisor(d) in
+// Go: devices have no instruction for integer division.
 GC_INLINE unsigned gc_divide(unsigned n, unsigned mul, unsigned shift) {
   return (unsigned)((unsigned long long)n * mul >> shift);
 }
 
 // gc_channel returns the channel of element i of an array of items x channels x
-// inner, where cuda.Divisor has made mul and shift of inner and of channels.
+// inner, given the mul and shift of cuda.Divisor for inner and for channels.
 GC_INLINE unsigned gc_channel(unsigned i, unsigned channels, unsigned mul_inner, unsigned shift_inner,
                               unsigned mul_channels, unsigned shift_channels) {
   const unsigned plane = gc_divide(i, mul_inner, shift_inner);
   return plane - gc_divide(plane, mul_channels, shift_channels) * channels;
 }
 
-// gc_philox sets w to the four words of a block of random numbers: Philox4x32-10,
-// as package internal/kernel/rand.
+// gc_philox sets w to the four words of a block of random numbers: Philox4x32-10, as
+// in package internal/kernel/rand.
 GC_INLINE void gc_philox(unsigned long long key, unsigned long long stream, unsigned long long block, unsigned *w) {
   unsigned k0 = (unsigned)key, k1 = (unsigned)(key >> 32);
   unsigned c0 = (unsigned)block, c1 = (unsigned)(block >> 32), c2 = (unsigned)stream, c3 = (unsigned)(stream >> 32);
@@ -242,12 +242,12 @@ GC_INLINE void gc_philox(unsigned long long key, unsigned long long stream, unsi
   w[3] = c3;
 }
 
-// GC_BLOCK is the number of threads of a block, for kernels in which the
-// threads of a block work together: cuda.Block in Go.
+// GC_BLOCK is the number of threads of a block in kernels whose threads cooperate:
+// cuda.Block in Go.
 #define GC_BLOCK 256
 
-// gc_block_sum returns the sum of v over the GC_BLOCK threads of a block to all
-// of them, in a fixed order. part is __shared__ and has GC_SUM_SIZE elements.
+// gc_block_sum returns to every thread the sum of v over the GC_BLOCK threads of its
+// block, in a fixed order. part is __shared__ and has GC_SUM_SIZE elements.
 #define GC_SUM_SIZE (GC_BLOCK + 16)
 template <typename T> GC_INLINE T gc_block_sum(T v, T *part) {
   const int t = threadIdx.x;
@@ -264,7 +264,7 @@ template <typename T> GC_INLINE T gc_block_sum(T v, T *part) {
   return s;
 }
 
-// gc_block_max returns the largest v as gc_block_sum returns the sum.
+// gc_block_max returns the largest v in the same way.
 template <typename T> GC_INLINE T gc_block_max(T v, T *part) {
   const int t = threadIdx.x;
   part[t] = v;

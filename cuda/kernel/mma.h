@@ -1,4 +1,4 @@
-// mma.h: products on tensor cores (mma.sync), by a whole warp, for files *_sm80.cu.
+// mma.h: products on tensor cores (mma.sync) by a whole warp, for files *_sm80.cu.
 //
 // C (16,8) += A (16,k) B (k,8), in registers. With g = lane / 4 and t = lane % 4, a
 // lane has
@@ -7,7 +7,7 @@
 //   TF32    k = 8:   a[0] (g,t)  a[1] (g+8,t)  a[2] (g,t+4)  a[3] (g+8,t+4)
 //                    b[0] (t,g)  b[1] (t+4,g)
 //   BF16    k = 16:  a[0] (g,2t)  a[1] (g+8,2t)  a[2] (g,2t+8)  a[3] (g+8,2t+8)
-//                    b[0] (2t,g)  b[1] (2t+8,g), each with its neighbour in k above it
+//                    b[0] (2t,g)  b[1] (2t+8,g), each with its neighbour in k in the upper half
 #pragma once
 #include "gpu.h"
 
@@ -15,7 +15,7 @@
 
 GC_INLINE unsigned gc_bits(float x) { return (unsigned)__float_as_int(x); }
 
-// gc_tf32 rounds to TF32: 10 bits after the point, ties away from zero.
+// gc_tf32 rounds to TF32: 10 bits of mantissa, ties away from zero.
 GC_INLINE unsigned gc_tf32(float x) { return (gc_bits(x) + 0x1000u) & ~0x1fffu; }
 
 // gc_bf16x2 rounds two numbers to BF16, ties to even; lo is the lower half.

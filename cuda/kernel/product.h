@@ -1,21 +1,21 @@
-// product.h: the one loop of all products of matrices, and of convolutions as
-// such products:
+// product.h: the loop of all products of matrices, and of convolutions computed as
+// products:
 //
 //   c[m][n] = sum over k of a[m][k] b[n][k]
 //
 // A block of 256 threads computes a tile of BM x BN, each thread 1/256 of it in
-// registers, and goes through k in steps of 8, which it reads into shared memory
-// while it computes the step before. Sums over k are taken in order.
+// registers. It goes through k in steps of 8, and reads each step into shared memory
+// while it computes the previous one. It adds in the order of k.
 //
-// Where the numbers are, an operand says:
+// An operand defines where the elements are:
 //
 //   struct Operand {
-//     struct Row { ... };   // what is known of a row m (or n)
-//     struct Term { ... };  // what is known of an index k
+//     struct Row { ... };   // the state of a row m (or n)
+//     struct Term { ... };  // the state of an index k
 //     GC_MEMBER Row row(int m) const;
 //     GC_MEMBER Term term(int k) const;            // k may be beyond the end
 //     GC_MEMBER float load(const Row &, const Term &) const;  // 0 beyond the end
-//     static const bool along_k;  // neighbours in memory are neighbours in k
+//     static const bool along_k;  // whether neighbours in memory are neighbours in k
 //   };
 #pragma once
 #include "gpu.h"
@@ -26,13 +26,13 @@
 #define GC_MEMBER __device__ __attribute__((always_inline)) inline
 #endif
 
-// The launch bounds of kernels that run gc_product. With GC_BOUNDS_TWO two blocks
-// run on a multiprocessor at a time, for which a thread may have 128 registers; it
-// is for the larger tiles, where that spills none (make ptxas tells).
+// The launch bounds of kernels that run gc_product. With GC_BOUNDS_TWO a thread has at
+// most 128 registers, so that a multiprocessor runs two blocks at a time. Kernels for
+// the larger tiles use it unless it spills registers, which make ptxas reports.
 #define GC_BOUNDS __launch_bounds__(256)
 #define GC_BOUNDS_TWO __launch_bounds__(256, 2)
 
-// gc_load4 reads four numbers at once, from an address that is a multiple of 16.
+// gc_load4 reads four elements at once, from an address that is a multiple of 16.
 #if defined(__clang__) && defined(__CUDA__)
 typedef float gc_float4 __attribute__((vector_size(16)));
 #define GC_ALIGNED __attribute__((aligned(16)))
@@ -47,9 +47,9 @@ GC_INLINE void gc_load4(float *to, const float *from) {
 }
 #endif
 
-// gc_tile reads an operand's tile of B rows and T terms.
+// gc_tile reads a tile of B rows and T terms of an operand.
 template <int B, int T, class Op> struct gc_tile {
-  static const int count = B * T / 256; // numbers for a thread
+  static const int count = B * T / 256; // elements of a thread
   static const int rows = Op::along_k ? count : 1, terms = Op::along_k ? 1 : count;
   typename Op::Row row[rows];
   float value[count];
@@ -74,8 +74,8 @@ template <int B, int T, class Op> struct gc_tile {
   }
 };
 
-// gc_product computes the block's tile of the product over k0 <= k < k1, and gives
-// each number to out.store(m, n, value); m and n may be beyond the end.
+// gc_product computes the block's tile of the product over k0 <= k < k1 and passes
+// each element to out.store(m, n, value), where m and n may be beyond the end.
 template <int BM, int BN, class A, class B, class Out>
 GC_INLINE void gc_product(const A &a, const B &b, int m0, int n0, int k0, int k1, const Out &out) {
   const int TM = BM / 16, TN = BN / 16; // of a thread: groups of 4 rows, 64 apart

@@ -1,15 +1,15 @@
-// product_sm80.h: the loop of product.h on tensor cores, for files *_sm80.cu. The
-// numbers are rounded to TF32 or BF16 on their way into shared memory, and their
-// products added in float32.
+// product_sm80.h: the loop of product.h on tensor cores, for files *_sm80.cu. Elements
+// are rounded to TF32 or BF16 when they are stored in shared memory, and products are
+// added in float32.
 //
 // A block of 256 threads computes a tile of BM x BN, each of its 8 warps a part of
-// BM/2 x BN/4, and goes through k in steps of 16.
+// BM/2 x BN/4. It goes through k in steps of 16.
 #pragma once
 #include "mma.h"
 #include "product.h"
 
-// What a factor is rounded to: a word of shared memory has one number in TF32, or two
-// of neighbouring terms in BF16, so that a mma takes 8 words of each row.
+// The format of factors: a word of shared memory holds one number in TF32, or two of
+// neighbouring terms in BF16, so that an mma reads 8 words of each row.
 struct gc_tf32_factor {
   static const int per_word = 1;
   template <int S> static GC_MEMBER void put(unsigned (*shared)[S], int k, int row, float v) {
@@ -36,7 +36,7 @@ template <class F, int B, class Op> GC_INLINE void gc_put(const gc_tile<B, 16, O
 template <class F, int BM, int BN, class A, class B, class Out>
 GC_INLINE void gc_product_mma(const A &a, const B &b, int m0, int n0, int k0, int k1, const Out &out) {
   const int words = 16 / F::per_word, TM = BM / 32, TN = BN / 32; // of a warp: TM x TN mma of 16 x 8
-  // The 8 columns more keep the reads of a warp, 4 words of 8 rows, in banks of their own.
+  // The 8 additional columns keep the reads of a warp, 4 words of 8 rows, in different banks.
   __shared__ unsigned sa[2][words][BM + 8];
   __shared__ unsigned sb[2][words][BN + 8];
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;

@@ -1,4 +1,4 @@
-// cublas.cpp is the part of cuBLAS that package lib calls, computing slowly.
+// cublas.cpp implements the functions of cuBLAS that package lib calls, slowly.
 #include <cstring>
 
 #include "fake.h"
@@ -14,7 +14,7 @@ struct Blas : Object {
 
 Blas* blas(void* handle, const char* call) { return (Blas*)fake_object(handle, call, "cuBLAS handle"); }
 
-// shorten rounds x to the given number of bits after the point.
+// shorten rounds x to the given number of bits of mantissa.
 float shorten(float x, int bits) {
   uint32_t u;
   memcpy(&u, &x, 4);
@@ -36,7 +36,7 @@ int bits_of(int compute) {
   return -1;
 }
 
-// at is element (i,j) of op(M), in column-major order.
+// at returns element (i,j) of op(M), in column-major order.
 const float* at(const float* m, int op, long ld, long i, long j) { return op ? m + i * ld + j : m + j * ld + i; }
 
 int gemm(const char* call, void* handle, int opa, int opb, int m, int n, int k, const float* alpha, const void* a, int ta, int lda,

@@ -1,4 +1,4 @@
-// cudnn.cpp is the part of cuDNN that package lib calls, computing slowly.
+// cudnn.cpp implements the functions of cuDNN that package lib calls, slowly.
 #include <cstring>
 
 #include "fake.h"
@@ -34,16 +34,17 @@ size_t bytes(const Filter& f) { return size_t(f.k) * f.c * f.h * f.w * 4; }
 
 int out(int in, int pad, int kernel, int stride, int dilation) { return (in + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1; }
 
-// A Shape is a convolution whose descriptors fit together.
+// A Shape is the descriptors of a convolution.
 struct Shape {
   Tensor x, y;
   Filter w;
   Convolution c;
+  // fits reports whether they agree.
   bool fits() const {
     return x.n == y.n && x.c == w.c * c.groups && y.c == w.k && w.k % c.groups == 0 &&
            y.h == out(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) && y.w == out(x.w, c.pad_w, w.w, c.stride_w, c.dilation_w);
   }
-  // each calls f for every product: indices into x, w and y.
+  // each calls f for every product, with the indices into x, w and y.
   template <class F> void each(F f) const {
     const int per = w.k / c.groups;
     for (int n = 0; n < y.n; n++)
@@ -68,8 +69,8 @@ struct Performance {
   int determinism, math, reserved[3];
 };
 
-// The fastest algorithm is not deterministic, so that package lib must not take it;
-// the next, number 2, needs fake_workspace bytes; the last, number 1, kSmall.
+// The fastest algorithm is not deterministic, so package lib must not use it. The
+// next, number 2, needs fake_workspace bytes, and the last, number 1, kSmall.
 const size_t kSmall = 1024;
 size_t workspace_of(int algorithm) { return algorithm == 2 ? fake_workspace : kSmall; }
 
@@ -85,7 +86,7 @@ int run(const char* call, void* handle, const Shape& s, int algorithm, void* wor
   Dnn* d = dnn(handle, call);
   if (!d) return NOT_INITIALIZED;
   if (!s.fits()) {
-    fake_problem("%s: the descriptors do not fit together", call);
+    fake_problem("%s: the descriptors do not agree", call);
     return BAD_PARAM;
   }
   if ((algorithm != 1 && algorithm != 2) || size < workspace_of(algorithm)) {

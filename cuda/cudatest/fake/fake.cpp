@@ -1,8 +1,8 @@
-// fake.cpp is a libcuda that computes on the CPU, for tests: device memory is
-// host memory between inaccessible pages, kernels are the .cu files compiled for
-// the CPU (fibers.cpp), and the work in a stream is done late and in a random
-// order among streams, as a device may do it. It notes what a device would not
-// forgive or would not notice.
+// fake.cpp is a libcuda for tests that computes on the CPU. Device memory is host
+// memory between inaccessible pages; kernels are the .cu files compiled for the CPU
+// (fibers.cpp); work in streams runs late, in a random order among streams, as it may
+// on a device. It records mistakes that would crash a device, or that a device would
+// not detect.
 #include "fake.h"
 
 #include <algorithm>
@@ -57,7 +57,7 @@ struct Event;
 struct Op {
   std::string name;
   std::function<int()> work;
-  Event* wait = nullptr;  // run only when this event has got to version
+  Event* wait = nullptr;  // runs only after this event has reached version
   uint64_t version = 0;
 };
 
@@ -75,7 +75,7 @@ struct GraphExec : Object {
 struct Stream : Object {
   std::deque<Op> queue;
   Graph* capture = nullptr;
-  bool origin = false;    // CaptureBegin was called on this one
+  bool origin = false;    // the capture began in this stream
   bool unjoined = false;  // captured work that the origin has not waited for
   Stream() : Object("stream") {}
 };
@@ -85,7 +85,7 @@ struct Event : Object {
   uint64_t recorded = 0, done = 0;  // versions
   double time = 0;
   Graph* capture = nullptr;         // recorded in a captured stream
-  std::set<Stream*> after;          // captured streams whose work it is after
+  std::set<Stream*> after;          // captured streams whose work precedes it
   Event() : Object("event") {}
 };
 
@@ -102,7 +102,7 @@ struct Function : Object {
 };
 
 const size_t kGuard = 4096;
-const unsigned char kFresh = 0xff;  // new memory: a NaN as float
+const unsigned char kFresh = 0xff;  // content of new memory: NaN as float
 
 struct Block {
   char* map;
@@ -153,7 +153,7 @@ unsigned random_bits() {
 template <class T> T* as(void* handle, const char* call) {
   Object* o = (Object*)handle;
   if (!g->live.count(o)) {
-    fake_problem("%s: a handle that does not exist or is destroyed", call);
+    fake_problem("%s: a handle that does not exist or was destroyed", call);
     return nullptr;
   }
   T* t = dynamic_cast<T*>(o);
@@ -194,7 +194,7 @@ bool step(Stream* s) {
   return true;
 }
 
-// drain runs s to its end, and of other streams what s waits for.
+// drain runs all work of s, and the work of other streams that it waits for.
 void drain(Stream* s) {
   while (!s->queue.empty()) {
     if (step(s)) continue;
@@ -211,7 +211,7 @@ void drain_all() {
   for (Stream* s : streams()) drain(s);
 }
 
-// advance does a random amount of pending work.
+// advance runs a random amount of queued work.
 void advance() {
   if (g->async == "eager") return drain_all();
   if (g->async != "random") return;
@@ -246,7 +246,7 @@ Stream* stream_of(void* handle, const char* call) {
   return s;
 }
 
-// unsafe refuses a call that is not allowed while a stream is captured.
+// unsafe returns an error for a call that is not allowed while a stream is captured.
 int unsafe(const char* call) {
   for (Object* o : g->live) {
     Stream* s = dynamic_cast<Stream*>(o);
@@ -269,9 +269,8 @@ int unsafe(const char* call) {
 
 // ---- memory
 
-// Memory ends with a page that cannot be touched; between the last byte and
-// that page, and before the first, there may be a rest of a page, which is
-// checked for writes.
+// Memory ends before an inaccessible page. What remains of a page between them, and
+// before the first byte, is checked for writes.
 void* take(size_t bytes, int device) {
   const size_t rounded = (bytes + 255) / 256 * 256;
   const size_t pages = (rounded + kGuard - 1) / kGuard * kGuard;
@@ -302,7 +301,7 @@ bool intact(uintptr_t p, const Block& b) {
 void check_guards(const std::string& after) {
   for (auto& [p, b] : g->memory_blocks) {
     if (intact(p, b)) continue;
-    fake_problem("%s wrote outside of the %zu bytes at %p", after.c_str(), b.bytes, (void*)p);
+    fake_problem("%s wrote outside the %zu bytes at %p", after.c_str(), b.bytes, (void*)p);
     memset((char*)p + b.bytes, kFresh, b.map + b.mapped - kGuard - (char*)p - b.bytes);
     memset(b.map + kGuard, kFresh, (char*)p - b.map - kGuard);
   }
@@ -321,7 +320,7 @@ void give(uintptr_t p) {
   }
 }
 
-// range finds the live memory that holds bytes at p.
+// range returns the live block that contains the bytes at p.
 const Block* range(const char* call, const void* p, size_t bytes, bool pinned) {
   const uintptr_t a = (uintptr_t)p;
   auto it = g->memory_blocks.upper_bound(a);
@@ -330,13 +329,13 @@ const Block* range(const char* call, const void* p, size_t bytes, bool pinned) {
     if ((it->second.device < 0) == pinned && a - it->first < it->second.bytes && bytes <= it->second.bytes - (a - it->first))
       return &it->second;
     if ((it->second.device < 0) == pinned && a - it->first < it->second.bytes) {
-      fake_problem("%s: %zu bytes at %zu of memory of %zu bytes", call, bytes, size_t(a - it->first), it->second.bytes);
+      fake_problem("%s: %zu bytes at offset %zu of a block of %zu bytes", call, bytes, size_t(a - it->first), it->second.bytes);
       return nullptr;
     }
   }
   auto old = g->freed.upper_bound(a);
   if (old != g->freed.begin() && a - (--old)->first < old->second) {
-    fake_problem("%s: memory that has been freed", call);
+    fake_problem("%s: memory that was freed", call);
     return nullptr;
   }
   fake_problem("%s: %p is not %s memory", call, p, pinned ? "pinned host" : "device");
@@ -364,8 +363,8 @@ int entry_params(const std::string& ptx, const std::string& name, int* max_threa
   return n;
 }
 
-// entry_shared is the static shared memory of a kernel: what is declared in its
-// body, and what the body names of the module's.
+// entry_shared returns the static shared memory of a kernel: what its body declares,
+// and what it uses of the module's.
 int entry_shared(const std::string& ptx, const std::string& name) {
   const size_t at = ptx.find(".entry " + name + "(");
   const size_t end = std::min(ptx.find("\n}", at), ptx.size());
@@ -378,8 +377,8 @@ int entry_shared(const std::string& ptx, const std::string& name) {
   return bytes;
 }
 
-// too_new returns an instruction that a target does not have: clang lets inline
-// assembly pass, the driver's compiler does not.
+// too_new returns an instruction in the PTX that a target does not have. clang does
+// not check inline assembly; the driver's compiler does.
 const char* too_new(const char* ptx, int target) {
   const struct {
     const char* text;
@@ -411,7 +410,7 @@ void configure(const std::string& text) {
       const size_t a = value.find(':'), b = value.find(':', a + 1);
       const std::string call = value.substr(0, a);
       g->rules.push_back({call, g->counts[call] + atoi(value.c_str() + a + 1), atoi(value.c_str() + b + 1)});
-    } else fake_problem("setting %s is unknown", word.c_str());
+    } else fake_problem("unknown setting %s", word.c_str());
   }
 }
 
@@ -428,7 +427,7 @@ std::string join(const std::vector<std::string>& lines) {
   return all;
 }
 
-// text copies s into a buffer; the result is the length that all of it needs.
+// text copies s into a buffer and returns the size needed for all of it.
 size_t text(const std::string& s, char* buffer, size_t size) {
   if (size) {
     strncpy(buffer, s.c_str(), size - 1);
@@ -448,7 +447,7 @@ void leaks(std::vector<std::string>* out) {
 
 }  // namespace
 
-// ---- what fake.h offers
+// ---- the functions of fake.h
 
 std::string fake_format(const char* format, ...) {
   char line[512];
@@ -478,7 +477,7 @@ void fake_keep(Object* o) {
 Object* fake_object(void* handle, const char* call, const char* kind) {
   Object* o = (Object*)handle;
   if (g->live.count(o) && !strcmp(o->kind, kind)) return o;
-  fake_problem("%s: not a %s, or one that is destroyed", call, kind);
+  fake_problem("%s: not a %s, or one that was destroyed", call, kind);
   return nullptr;
 }
 
@@ -515,14 +514,14 @@ int fake_push(CUstream handle, const std::string& name, std::function<int()> wor
 
 bool fake_check(const char* call, const void* p, size_t bytes) { return device_range(call, p, bytes) != nullptr; }
 
-// ---- for the test
+// ---- for tests
 
 API void fake_configure(const char* text) {
   std::lock_guard<std::recursive_mutex> lock(fake_mutex);
   configure(text);
 }
 
-// fake_reset forgets everything.
+// fake_reset restores the initial state.
 API void fake_reset() {
   std::lock_guard<std::recursive_mutex> lock(fake_mutex);
   std::vector<uintptr_t> all;
@@ -733,7 +732,7 @@ API int cuEventDestroy_v2(void* handle) {
   CONTEXT();
   Event* e = as<Event>(handle, "cuEventDestroy");
   if (!e) return INVALID_HANDLE;
-  while (e->done < e->recorded) {  // what was recorded still counts for who waits
+  while (e->done < e->recorded) {  // waiters still depend on what was recorded
     const uint64_t before = e->done;
     drain_all();
     if (e->done == before) break;
@@ -810,7 +809,7 @@ API int cuEventQuery(void* event) {
   if (e->capture) return CAPTURE_UNSUPPORTED;
   if (g->sticky) return g->sticky;
   if (e->done == e->recorded) return 0;
-  for (Stream* s : streams()) step(s);  // whoever asks again and again sees it done
+  for (Stream* s : streams()) step(s);  // so that repeated queries see it done
   return NOT_READY;
 }
 
@@ -844,11 +843,11 @@ int free_block(const char* call, void* p, bool pinned) {
   auto it = g->memory_blocks.find((uintptr_t)p);
   if (it == g->memory_blocks.end() || (it->second.device < 0) != pinned) {
     if (g->freed.count((uintptr_t)p)) fake_problem("%s: freed twice", call);
-    else fake_problem("%s: %p is not the begin of such memory", call, p);
+    else fake_problem("%s: %p is not the start of such memory", call, p);
     return INVALID_VALUE;
   }
   drain_all();
-  if (!intact(it->first, it->second)) fake_problem("%s: something wrote outside of the %zu bytes", call, it->second.bytes);
+  if (!intact(it->first, it->second)) fake_problem("%s: something wrote outside the %zu bytes", call, it->second.bytes);
   if (!pinned) g->used[it->second.device] -= it->second.bytes;
   give(it->first);
   return 0;
@@ -1016,7 +1015,7 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
   if (params < 0) return NOT_FOUND;
   const gc_kernel* k = gc_find(name);
   if (!k) {
-    fake_problem("kernel %s is in the PTX, and in no .cu file that was compiled for the fake", name);
+    fake_problem("kernel %s is in the PTX, but in no .cu file that was compiled for the fake", name);
     return NOT_FOUND;
   }
   if (k->params != params) {
@@ -1025,7 +1024,7 @@ API int cuModuleGetFunction(void** function, void* module, const char* name) {
   }
   const int shared = entry_shared(m->ptx, name);
   if (shared > 48 << 10) {
-    fake_problem("kernel %s has %d bytes of static shared memory, and 49152 are the most", name, shared);
+    fake_problem("kernel %s has %d bytes of static shared memory, the limit is 49152", name, shared);
     return INVALID_PTX;
   }
   Function* f = make(new Function);

@@ -1,6 +1,6 @@
-// fibers.cpp runs the threads of a block on one thread of the CPU. A thread that
-// never waits costs one call. One that waits at a barrier or a shuffle keeps its
-// stack (it is a fiber), and the next one goes on.
+// fibers.cpp runs the threads of a block on one thread of the CPU. A thread that never
+// waits costs one call. A thread that waits at a barrier or a shuffle keeps its stack,
+// as a fiber, while the next one runs.
 #include "fibers.h"
 
 #include <csignal>
@@ -32,8 +32,8 @@ std::map<std::string, const gc_kernel*>& kernels() {
 #if defined(__x86_64__)
 typedef void* stack_t_;
 extern "C" void gc_switch(stack_t_* save, stack_t_ to);
-// Only what a called function must keep is saved; swapcontext would ask the
-// kernel for the signal mask each time.
+// Saves only the registers that a called function must preserve; swapcontext would
+// also make a system call for the signal mask.
 asm(R"(
 .text
 .globl gc_switch
@@ -59,7 +59,7 @@ gc_switch:
 )");
 void prepare(stack_t_* s, char* top, void (*entry)()) {
   void** p = (void**)((uintptr_t)top & ~(uintptr_t)15);
-  *--p = nullptr;  // entry sees a stack as after a call
+  *--p = nullptr;  // entry finds the stack as after a call
   *--p = (void*)entry;
   for (int i = 0; i < 6; i++) *--p = nullptr;
   *s = p;
@@ -83,7 +83,7 @@ void prepare(stack_t_* s, char* top, void (*entry)()) {
 }
 #endif
 
-// ---- the block that runs
+// ---- the running block
 
 int n, warps;                  // threads and warps of a block
 unsigned full[kWarps];         // a warp's lanes
@@ -94,17 +94,17 @@ unsigned done[kWarps];         // lanes that have returned
 unsigned runnable;             // warps with ready lanes
 int waiting, returned;         // threads at the block's barrier; threads that have returned
 int cur;                       // the running thread
-bool suspended[kThreads];      // has a stack that waits in sp
+bool suspended[kThreads];      // its stack is in sp
 stack_t_ sp[kThreads];         // by thread
 int fiber_of[kThreads];        // by thread
 gc_dim tid[kThreads];
-unsigned char slot[2][kWarps][32][64];  // what lanes give to gc_exchange, twice
+unsigned char slot[2][kWarps][32][64];  // values passed to gc_exchange, double-buffered
 bool slot_used = true;
 unsigned char parity[kThreads];
 
-stack_t_ fiber[kThreads];      // a stack where no thread waits
-char* top[kThreads];           // its upper end; null: not made yet
-int idle[kThreads], n_idle;    // stacks that nobody uses
+stack_t_ fiber[kThreads];      // unused stacks
+char* top[kThreads];           // upper ends; null if not allocated yet
+int idle[kThreads], n_idle;    // numbers of unused stacks
 
 stack_t_ main_sp;
 const gc_kernel* kernel;
@@ -125,8 +125,8 @@ void fail(const char* what) {
            blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z, what);
 }
 
-// pick takes the next thread to run: the next lane of this warp, else one of a
-// random warp. -1: the block is done or has failed.
+// pick returns the next thread to run: the next lane of this warp, or else one of a
+// random warp. It returns -1 if the block has finished or failed.
 int pick() {
   int w = cur >> 5;
   if (!ready[w]) {
@@ -137,7 +137,7 @@ int pick() {
         return -1;
       }
       if (returned) {
-        fail("a block waits at __syncthreads, and some of its threads have returned");
+        fail("a block waits at __syncthreads, but some of its threads have returned");
         return -1;
       }
       for (int i = 0; i < warps; i++) {
@@ -147,7 +147,7 @@ int pick() {
       }
       waiting = 0;
     }
-    unsigned skip = random_bits() % kWarps;  // the first runnable warp from a random place on
+    unsigned skip = random_bits() % kWarps;  // the first runnable warp, starting at a random one
     unsigned turned = runnable >> skip | (skip ? runnable << (32 - skip) : 0);
     w = (__builtin_ctz(turned) + skip) & 31;
   }
@@ -162,7 +162,7 @@ void set_current(int t) {
   threadIdx = tid[t];
 }
 
-// release_warp lets the lanes of w go on when all that have not returned wait.
+// release_warp lets the lanes of w continue when all that have not returned wait.
 void release_warp(int w) {
   if (at_warp[w] && (at_warp[w] | done[w]) == full[w]) {
     ready[w] |= at_warp[w];
@@ -171,9 +171,9 @@ void release_warp(int w) {
   }
 }
 
-int my_fiber;  // the fiber that runs
+int my_fiber;  // the running fiber
 
-void resume(int t) {  // never returns to a caller that is not resumed itself
+void resume(int t) {  // returns when the calling thread is resumed
   const int me = cur;
   const int from = my_fiber;
   set_current(t);
@@ -192,7 +192,7 @@ void resume(int t) {  // never returns to a caller that is not resumed itself
 void wait() {
   const int next = pick();
   if (next == cur) return;
-  if (next < 0) {  // failed: this block's stacks are thrown away
+  if (next < 0) {  // failed: discard the stacks of this block
     stack_t_ lost;
     gc_switch(&lost, main_sp);
   }
@@ -230,8 +230,8 @@ void make_fibers() {
     if (!top[i]) {
       char* p = (char*)mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (p == MAP_FAILED) abort();
-      mprotect(p, 4096, PROT_NONE);  // a stack that overflows stops here
-      // equal offsets in all stacks would share the same lines of the cache
+      mprotect(p, 4096, PROT_NONE);  // stops an overflow
+      // equal offsets in all stacks would compete for the same cache lines
       top[i] = p + kStack - (i * 320) % 4096;
       prepare(&fiber[i], top[i], fiber_main);
     }
@@ -239,7 +239,7 @@ void make_fibers() {
   }
 }
 
-// A kernel's bad access ends the kernel, as on a device, and not the program.
+// A bad access by a kernel ends the kernel, as on a device, and not the program.
 struct sigaction old_segv, old_bus;
 char rescue_stack[16384];
 
@@ -300,7 +300,7 @@ void run_block() {
 
 void gc_add(const gc_kernel* k) {
   if (!kernels().emplace(k->name, k).second) {
-    fprintf(stderr, "fake CUDA: two kernels are called %s\n", k->name);
+    fprintf(stderr, "fake CUDA: two kernels have the name %s\n", k->name);
     abort();
   }
 }
@@ -349,7 +349,7 @@ const char* gc_run(const gc_kernel* k, const unsigned char* args, const unsigned
     parity[t] = 0;
   }
   for (int w = 0; w < warps; w++) full[w] = n - w * 32 >= 32 ? ~0u : (1u << (n - w * 32)) - 1;
-  if (slot_used) memset(slot, 0xff, sizeof slot);  // lanes that are not there give NaN
+  if (slot_used) memset(slot, 0xff, sizeof slot);  // missing lanes give NaN
   slot_used = false;
   failure[0] = 0;
   make_fibers();

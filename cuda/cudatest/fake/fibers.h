@@ -1,10 +1,10 @@
-// fibers.h: how the fake driver runs a kernel that was compiled for the CPU.
+// fibers.h: runs kernels compiled for the CPU.
 #pragma once
 #include <cstddef>
 
 struct gc_dim;
 
-// A gc_kernel is a __global__ function and what a launch must know of it.
+// A gc_kernel is a __global__ function with the sizes of its arguments.
 struct gc_kernel {
   const char* name;
   void (*call)(const unsigned char* args);  // args[offset[i]]: argument i
@@ -14,11 +14,11 @@ struct gc_kernel {
   size_t bytes;  // of all arguments
 };
 
-// gc_run runs a grid. The result is empty, or says what the kernel did wrong.
+// gc_run runs a grid. The result is empty, or describes what the kernel did wrong.
 const char* gc_run(const gc_kernel* k, const unsigned char* args, const unsigned grid[3], const unsigned block[3],
                    unsigned char* dynamic_shared);
 
-// gc_seed starts the random order of warps and blocks.
+// gc_seed seeds the random order of warps and blocks.
 void gc_seed(unsigned seed);
 
 const gc_kernel* gc_find(const char* name);

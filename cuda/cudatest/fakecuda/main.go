@@ -1,6 +1,6 @@
 //go:build linux
 
-// Fakecuda builds the CUDA driver for tests and prints its file:
+// Fakecuda builds the fake CUDA driver and prints the name of its file:
 //
 //	GOCAFFE_LIBCUDA=$(make -s fake-cuda) bin/gocaffe device_query
 package main
