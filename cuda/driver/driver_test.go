@@ -281,7 +281,7 @@ func TestMistakes(t *testing.T) {
 	}
 	x := count(100)
 	want(t, d.CopyToDevice(p, unsafe.Pointer(&x[0]), 44), "invalid argument")
-	says("44 bytes at 0 of memory of 40 bytes")
+	says("44 bytes at offset 0 of a block of 40 bytes")
 	s := stream(t, d)
 	want(t, d.CopyToDeviceAsync(p, unsafe.Pointer(&x[0]), 40, s), "invalid argument")
 	says("is not pinned host memory")
