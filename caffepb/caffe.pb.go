@@ -4500,8 +4500,11 @@ type DataParameter struct {
 	Backend           *DataParameter_DB `protobuf:"varint,8,opt,name=backend,enum=caffe.DataParameter_DB,def=0" json:"backend,omitempty"`
 	ForceEncodedColor *bool             `protobuf:"varint,9,opt,name=force_encoded_color,json=forceEncodedColor,def=0" json:"force_encoded_color,omitempty"`
 	Prefetch          *uint32           `protobuf:"varint,10,opt,name=prefetch,def=4" json:"prefetch,omitempty"` // batches read ahead
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// NVCaffe's, with its numbers
+	Cache         *bool `protobuf:"varint,13,opt,name=cache,def=0" json:"cache,omitempty"`     // keep the records in memory
+	Shuffle       *bool `protobuf:"varint,14,opt,name=shuffle,def=0" json:"shuffle,omitempty"` // in a new order in each epoch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 // Default values for DataParameter fields.
@@ -4513,6 +4516,8 @@ const (
 	Default_DataParameter_Backend           = DataParameter_LEVELDB
 	Default_DataParameter_ForceEncodedColor = bool(false)
 	Default_DataParameter_Prefetch          = uint32(4)
+	Default_DataParameter_Cache             = bool(false)
+	Default_DataParameter_Shuffle           = bool(false)
 )
 
 func (x *DataParameter) Reset() {
@@ -4613,6 +4618,20 @@ func (x *DataParameter) GetPrefetch() uint32 {
 		return *x.Prefetch
 	}
 	return Default_DataParameter_Prefetch
+}
+
+func (x *DataParameter) GetCache() bool {
+	if x != nil && x.Cache != nil {
+		return *x.Cache
+	}
+	return Default_DataParameter_Cache
+}
+
+func (x *DataParameter) GetShuffle() bool {
+	if x != nil && x.Shuffle != nil {
+		return *x.Shuffle
+	}
+	return Default_DataParameter_Shuffle
 }
 
 // Dropout: zeroes values at random in training and scales up the rest.
@@ -8376,7 +8395,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05CUDNN\x10\x02\">\n" +
 	"\rCropParameter\x12\x15\n" +
 	"\x04axis\x18\x01 \x01(\x05:\x012R\x04axis\x12\x16\n" +
-	"\x06offset\x18\x02 \x03(\rR\x06offset\"\x8a\x03\n" +
+	"\x06offset\x18\x02 \x03(\rR\x06offset\"\xc8\x03\n" +
 	"\rDataParameter\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x17\n" +
 	"\x05scale\x18\x02 \x01(\x02:\x011R\x05scale\x12\x1b\n" +
@@ -8389,7 +8408,9 @@ const file_caffe_proto_rawDesc = "" +
 	"\abackend\x18\b \x01(\x0e2\x17.caffe.DataParameter.DB:\aLEVELDBR\abackend\x125\n" +
 	"\x13force_encoded_color\x18\t \x01(\b:\x05falseR\x11forceEncodedColor\x12\x1d\n" +
 	"\bprefetch\x18\n" +
-	" \x01(\r:\x014R\bprefetch\"\x1b\n" +
+	" \x01(\r:\x014R\bprefetch\x12\x1b\n" +
+	"\x05cache\x18\r \x01(\b:\x05falseR\x05cache\x12\x1f\n" +
+	"\ashuffle\x18\x0e \x01(\b:\x05falseR\ashuffle\"\x1b\n" +
 	"\x02DB\x12\v\n" +
 	"\aLEVELDB\x10\x00\x12\b\n" +
 	"\x04LMDB\x10\x01\"<\n" +

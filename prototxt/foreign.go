@@ -3,9 +3,6 @@ package prototxt
 // foreignFields are fields that forks have added to Caffe's own messages and
 // public files use, with what there is in their place.
 var foreignFields = map[string]string{
-	"DataParameter.shuffle": "a field of NVIDIA's Caffe; a database is read in the order of its keys: " +
-		"shuffle it once with `gocaffe convert imageset --shuffle`, or use an ImageData layer with shuffle",
-	"DataParameter.cache":                                    noNeed,
 	"DataParameter.threads":                                  noNeed,
 	"DataParameter.parser_threads":                           noNeed,
 	"BatchNormParameter.scale_bias":                          "a field of NVIDIA's Caffe: put a Scale layer with bias_term behind the BatchNorm",

@@ -60,7 +60,7 @@ func TestLongToken(t *testing.T) {
 // Fields of forks say whose they are and what there is instead.
 func TestForeignFields(t *testing.T) {
 	for text, want := range map[string]string{
-		"layer { data_param { shuffle: true } }":               "convert imageset --shuffle",
+		"layer { data_param { threads: 4 } }":                  "needs nothing in its place",
 		"layer { transform_param { distort_param { } } }":      "a field of SSD's Caffe",
 		"layer { transform_param { max_rotation_angle: 10 } }": "augmentation, which is not implemented",
 		"layer { pooling_param { ceil_mode: false } }":         "rounds up",

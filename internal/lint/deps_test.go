@@ -56,7 +56,7 @@ var allowed = []struct {
 	{"internal/dynlib", ""},
 	{"cuda/driver", "internal/dynlib"},
 	{"cuda/lib", "cuda/driver internal/dynlib"},
-	{"data/...", "caffepb data/... internal/atomicfile internal/jpeg internal/near internal/readfile kernel parallel prototxt"},
+	{"data/...", "caffepb data/... internal/atomicfile internal/jpeg internal/near internal/readfile internal/sysmem kernel parallel prototxt"},
 	{"cuda", "blob cuda/driver cuda/lib"},
 	{"layers", "blob caffepb cuda event kernel parallel prototxt"},
 	{"layers/layertest", "blob caffepb cuda cuda/cudatest layers parallel prototxt"},

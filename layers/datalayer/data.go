@@ -19,7 +19,7 @@ func init() {
 		Type:  "Data",
 		Group: "data",
 		Param: "data_param",
-		Doc: `Images and labels from an LMDB or LevelDB database, in the order of the keys, again and again.
+		Doc: `Images and labels from an LMDB or LevelDB database, in the order of the keys or shuffled, again and again.
 
 The records are Datum messages, as gocaffe convert writes them: arrays C x H x W of bytes or floats,
 or image files such as JPEG and PNG, whose channels are blue, green, red.
@@ -30,6 +30,8 @@ data_param:
 	source: the folder of the database, relative to the working directory
 	batch_size: N; images of different sizes need 1
 	backend (LEVELDB): LMDB or LEVELDB. A LevelDB database is read once when it is opened, to count its records
+	shuffle (false): a new order of the records in each epoch; not in Caffe but in NVIDIA's, which shuffles only with cache
+	cache (false): read all records into memory when the layer is set up, or fail if they do not fit; from NVIDIA's Caffe
 	prefetch (4): see below
 	rand_skip, force_encoded_color: accepted and ignored, as in Caffe
 	scale, mean_file, crop_size, mirror: moved to transform_param; read in files of the oldest formats only
@@ -90,7 +92,17 @@ func (l *dataLayer) SetUp(_, top []*blob.Blob) error {
 	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err
 	}
-	return l.Start(&records{l.db, l.transformer}, feed.Order{}, top)
+	source := l.db
+	if param.GetCache() {
+		if source, err = data.Cache(l.db); err != nil {
+			return l.spec.ErrorAt("data_param.cache", 0, err)
+		}
+	}
+	var order feed.Order
+	if param.GetShuffle() {
+		order.Permute = feed.Shuffle(l.spec.Rand("shuffle"))
+	}
+	return l.Start(&records{source, l.transformer}, order, top)
 }
 
 // Forward copies the batch of this pass to the tops.

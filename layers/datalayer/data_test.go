@@ -36,6 +36,7 @@ func TestPromises(t *testing.T) {
 	d := cudatest.Device(t)
 	for name, text := range map[string]string{
 		"Data":      dataText(db, "transform_param { "+transform+" }"),
+		"shuffled":  strings.Replace(dataText(db, "transform_param { "+transform+" }"), "batch_size", "shuffle: true cache: true batch_size", 1),
 		"ImageData": imageText(list, "shuffle: true rand_skip: 9", transform),
 		"sizes":     sizes,
 	} {
@@ -68,6 +69,60 @@ func TestDataOrder(t *testing.T) {
 	jumped := labels(run(t, new(layers.Env), dataText(db, ""), 3, 4, 1, 1, 100), 4)
 	if want := []int{2, 3, 4, 5, 6, 7, 8, 9, 4, 5, 6, 7, 4, 5, 6, 7, 0, 1, 2, 3}; !slices.Equal(jumped, want) {
 		t.Errorf("in passes 3, 4, 1, 1, 100 labels %v, want %v", jumped, want)
+	}
+}
+
+// TestShuffledDatabase reads a shuffled database: each epoch has all records, in an order of
+// its own that another seed changes, whether they are in memory or not.
+func TestShuffledDatabase(t *testing.T) {
+	const records = 12 // three batches
+	db := database(t, records)
+	options := func(more string) string {
+		return strings.Replace(dataText(db, ""), "batch_size", more+" batch_size", 1)
+	}
+	order := func(text string, seed uint64) []int {
+		return labels(run(t, &layers.Env{Seed: seed}, text, upTo(9)...), 4)
+	}
+	got := order(options("shuffle: true"), 1)
+	seen := map[string]bool{}
+	for epoch := range 3 {
+		part := got[records*epoch:][:records]
+		seen[fmt.Sprint(part)] = true
+		if sorted := slices.Sorted(slices.Values(part)); !slices.Equal(sorted, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}) {
+			t.Errorf("epoch %d has the records %v", epoch, part)
+		}
+	}
+	if seen["[0 1 2 3 4 5 6 7 8 9 10 11]"] || len(seen) != 3 {
+		t.Errorf("the orders are %v, want three, none of them that of the keys", got)
+	}
+	if other := order(options("shuffle: true"), 2); slices.Equal(got, other) {
+		t.Errorf("the order is %v for two seeds", got)
+	}
+	if cached := order(options("shuffle: true cache: true"), 1); !slices.Equal(got, cached) {
+		t.Errorf("with cache the order is %v, want %v", cached, got)
+	}
+	if plain := order(options("cache: true"), 1); !slices.Equal(plain[:13], []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0}) {
+		t.Errorf("with cache alone the order is %v, want that of the keys", plain)
+	}
+}
+
+// TestCache reads on after the database was lost: with cache nothing is read from it
+// once the layer is set up.
+func TestCache(t *testing.T) {
+	for _, cache := range []bool{false, true} {
+		db := database(t, 10)
+		text := strings.Replace(dataText(db, ""), "batch_size", fmt.Sprintf("cache: %v batch_size", cache), 1)
+		f, err := layertest.SetUp(new(layers.Env), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := os.Truncate(filepath.Join(db, "data.mdb"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Forward(); (err == nil) != cache {
+			t.Errorf("cache: %v: the error of a pass after the file was cut off is %v", cache, err)
+		}
 	}
 }
 
