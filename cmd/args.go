@@ -12,8 +12,9 @@ import (
 
 // caffeArgs converts a command line for Caffe's gflags to one for pflag, with the
 // command first. gflags accepts "-solver x" for "--solver x", "-nolog" for
-// "--log=false", flags before the command, and files of flags. An unknown command
-// is reported before any wrong flag.
+// "--log=false", flags before the command, and files of flags. The name of one of
+// Caffe's tools stands for the command that does its work. An unknown command is
+// reported before any wrong flag.
 func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
@@ -26,6 +27,7 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 	}
 	flags := allFlags(root)
 	var words, rest []string
+	var tool caffeTool
 	hasArgs := false // rest has arguments besides flags
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -38,6 +40,10 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 		if dashes == 0 || dashes > 2 || name == "" || name[0] == '=' {
 			if (len(words) == 0 || !hasArgs) && isCommand(root, append(words[:len(words):len(words)], arg)) {
 				words = append(words, arg)
+			} else if t, ok := lookupTool(arg); ok && len(words) == 0 && !hasArgs && t.command != "" {
+				tool = t
+				words = strings.Fields(t.command)
+				hasArgs = true // what follows is no command
 			} else {
 				rest, hasArgs = append(rest, arg), true
 			}
@@ -70,6 +76,10 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 		default:
 			rest = append(rest, "--"+flag.Name)
 		}
+	}
+	if tool.command != "" {
+		rest, err := tool.arguments(rest)
+		return append(words, rest...), err
 	}
 	return append(words, rest...), unknownCommand(root, words, rest)
 }

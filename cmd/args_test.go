@@ -65,8 +65,6 @@ func TestUnknownWords(t *testing.T) {
 		{"convert mnst a b", `convert: unknown command "mnst", did you mean "mnist"?`},
 		{"zoo wirte x y", `zoo: unknown command "wirte", did you mean "write"?`},
 		{"zoo write lenett y", `no net "lenett" in the zoo, did you mean "lenet"?`},
-		{"convert_imageset a b c", "unknown command \"convert_imageset\": Caffe's convert_imageset is `gocaffe convert imageset`"},
-		{"convert_mnist_data.bin a", "Caffe's convert_mnist_data.bin is `gocaffe convert mnist`"},
 		{"train -solvr x", "train: unknown flag --solvr, did you mean --solver? (gocaffe train --help"},
 		{"train --top_k 3", "train: unknown flag --top-k; it is a flag of test (gocaffe train --help"},
 		{"train x.prototxt", `train: got argument "x.prototxt", want only flags, did you mean --solver x.prototxt?`},

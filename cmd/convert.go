@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/convert"
 	"github.com/gocaffe/gocaffe/event"
@@ -181,21 +183,23 @@ func (a *app) progress(unit string) (show func(done, total int), finish func()) 
 }
 
 func (a *app) computeMeanCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "compute-mean DB [FILE]",
-		Aliases: []string{"compute_image_mean"},
-		Short:   "Compute the mean image of a database",
+	var backend string
+	cmd := &cobra.Command{
+		Use:   "compute-mean DB [FILE]",
+		Short: "Compute the mean image of a database",
 		Long: `Compute the mean image of a database and print the mean of each channel; with
 FILE, write the mean image for transform_param's mean_file.`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.computeMean(ctx, args[0], args[1:]) })
+			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.computeMean(ctx, args[0], backend, args[1:]) })
 		},
 	}
+	cmd.Flags().StringVar(&backend, "backend", "", "kind of database: lmdb or leveldb (default: whichever DB is)")
+	return cmd
 }
 
-func (a *app) computeMean(ctx context.Context, db string, file []string) error {
-	source, err := data.OpenAny(db)
+func (a *app) computeMean(ctx context.Context, db, backend string, file []string) error {
+	source, err := openDatabase(db, backend)
 	if err != nil {
 		return err
 	}
@@ -217,4 +221,17 @@ func (a *app) computeMean(ctx context.Context, db string, file []string) error {
 		fmt.Fprintf(a.stdout, "mean_value channel [%d]: %s\n", c, cfmt.G(float64(v)))
 	}
 	return nil
+}
+
+// openDatabase opens a database of the kind that --backend gives, or of any kind
+// without it.
+func openDatabase(path, backend string) (data.Source, error) {
+	if backend == "" {
+		return data.OpenAny(path)
+	}
+	kind, ok := caffepb.DataParameter_DB_value[strings.ToUpper(backend)]
+	if !ok {
+		return nil, fmt.Errorf("--backend is %q, want lmdb or leveldb", backend)
+	}
+	return data.Open(path, caffepb.DataParameter_DB(kind))
 }

@@ -29,9 +29,10 @@ import (
 )
 
 // Main runs the command line of the program and exits: with code 0, or 1 after an
-// error.
+// error. If the program was called by the name of one of Caffe's tools, such as
+// convert_imageset, through a link, it does that tool's work.
 func Main() {
-	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(Run(calledAs(os.Args[0], os.Args[1:]), os.Stdout, os.Stderr))
 }
 
 // Run runs a command line and returns its exit code. It writes results to stdout,
@@ -147,6 +148,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	root.AddCommand(
 		a.trainCommand(), a.testCommand(), a.timeCommand(), a.deviceQueryCommand(),
 		a.checkCommand(), a.weightsCommand(), a.deployCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
+		a.upgradeNetCommand(), a.upgradeSolverCommand(),
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.versionCommand(),
 	)

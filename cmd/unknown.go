@@ -11,33 +11,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// caffeTools maps the programs of Caffe's tools folder and the scripts of its
-// python and examples folders to the command that does their work, or to "" for
-// those that have no command yet.
-var caffeTools = map[string]string{
-	"caffe":                     "train, test, time and device_query, with caffe's own flags",
-	"train_net":                 "train",
-	"finetune_net":              "train --weights",
-	"test_net":                  "test",
-	"net_speed_benchmark":       "time",
-	"convert_imageset":          "convert imageset",
-	"convert_mnist_data":        "convert mnist",
-	"convert_mnist_siamese":     "",
-	"convert_cifar_data":        "convert cifar10",
-	"compute_image_mean":        "compute-mean",
-	"extract_features":          "",
-	"upgrade_net_proto_text":    "",
-	"upgrade_net_proto_binary":  "",
-	"upgrade_solver_proto_text": "",
-	"draw_net":                  "",
-	"classify":                  "",
-	"classification":            "",
-	"detect":                    "",
-	"parse_log":                 "",
-	"plot_training_log":         "",
-	"summarize":                 "check",
-}
-
 // unknownCommand returns an error if the line names no command but has a word
 // that should be one. words and rest are the results of caffeArgs.
 func unknownCommand(root *cobra.Command, words, rest []string) error {
@@ -81,11 +54,10 @@ func noSuchCommand(c *cobra.Command, word string) error {
 	if c.HasParent() {
 		what = fmt.Sprintf("%s: unknown command %q", commandName(c), word)
 	}
-	tool := strings.TrimSuffix(strings.TrimSuffix(word, ".py"), ".bin")
-	switch ours, isTool := caffeTools[tool]; {
-	case isTool && ours != "":
-		return fmt.Errorf("%s: Caffe's %s is `gocaffe %s`", what, word, ours)
-	case isTool:
+	if tool, ok := lookupTool(word); ok && !c.HasParent() {
+		if tool.instead != "" {
+			return fmt.Errorf("%s: in place of Caffe's %s there is %s", what, word, tool.instead)
+		}
 		return fmt.Errorf("%s: Caffe's %s is not implemented yet", what, word)
 	}
 	if meant := near.Name(word, known); meant != "" {

@@ -168,14 +168,15 @@ func identify(b []byte) string {
 			return k.is
 		}
 	}
-	if isText(b) {
+	if IsText(b) {
 		return "a text file"
 	}
 	return ""
 }
 
-// isText reports whether b looks like text.
-func isText(b []byte) bool {
+// IsText reports whether the contents of a file look like text: a prototxt file, say,
+// and not a .caffemodel file.
+func IsText(b []byte) bool {
 	b = b[:min(len(b), 1000)]
 	return utf8.Valid(bytes.TrimRight(b, "\x80-\xff")) &&
 		bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0

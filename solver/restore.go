@@ -111,7 +111,7 @@ func readState(path string) (*caffepb.SolverState, error) {
 	}
 	state := new(caffepb.SolverState)
 	switch err := proto.Unmarshal(data, state); {
-	case err != nil && isText(data):
+	case err != nil && prototxt.IsText(data):
 		return nil, fmt.Errorf("%s: this is a text file, want a .solverstate file", path)
 	case err != nil:
 		return nil, fmt.Errorf("%s: not a .solverstate file, or a truncated one", path)
@@ -127,16 +127,6 @@ func readState(path string) (*caffepb.SolverState, error) {
 func isModel(data []byte) bool {
 	model := new(caffepb.NetParameter)
 	return proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(data, model) == nil && len(model.Layer)+len(model.Layers) > 0
-}
-
-// isText reports whether data begins like a text file.
-func isText(data []byte) bool {
-	for _, c := range data[:min(len(data), 64)] {
-		if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c >= 0x7f {
-			return false
-		}
-	}
-	return len(data) > 0
 }
 
 // checkHistory checks the number and shapes of the history blobs.

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(root), "compute-mean  Compute the mean") {
+	if !regexp.MustCompile(`compute-mean +Compute the mean`).Match(root) {
 		t.Errorf("gocaffe.1 does not list the commands:\n%s", root)
 	}
 	for _, name := range []string{"gocaffe.bash", "_gocaffe", "gocaffe.fish", "gocaffe.ps1"} {
