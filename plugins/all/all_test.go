@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestInfo checks that every plugin says what people need to know.
+// TestInfo checks that every plugin's documentation is complete.
 func TestInfo(t *testing.T) {
 	plugins := 0
 	for _, typ := range layers.Types() {
@@ -31,7 +31,7 @@ func TestInfo(t *testing.T) {
 			t.Errorf("%s: Doc does not name its source", typ)
 		}
 		if !strings.Contains(info.Doc, info.Plugin.Field+":\n") {
-			t.Errorf("%s: Doc has no part %s", typ, info.Plugin.Field)
+			t.Errorf("%s: Doc has no section %s", typ, info.Plugin.Field)
 		}
 		for _, line := range strings.Split(info.Plugin.Proto, "\n") {
 			field := strings.Fields(line)
@@ -41,24 +41,24 @@ func TestInfo(t *testing.T) {
 		}
 	}
 	if plugins != 12 {
-		t.Errorf("%d types are those of plugins, want 12", plugins)
+		t.Errorf("%d types are from plugins, want 12", plugins)
 	}
 	if err := layers.Check(); err != nil {
 		t.Error(err)
 	}
 }
 
-// nets are the samples in testdata.
+// nets names the sample nets in testdata.
 var nets = []string{"em_softmax", "lsoftmax", "sphereface", "caffe_face", "normface", "normface_parameter"}
 
-// A run is a solver of a sample, and the loss of its last iteration.
+// A run is a solver of a sample net, and the loss of its last iteration.
 type run struct {
 	*solver.Solver
 	loss float64
 }
 
-// newRun returns a solver of a sample, whose inputs are functions of the pass:
-// classes 0 to 2, and pictures with a bright stripe by class. edit may be nil.
+// newRun returns a solver of a sample net. The inputs depend on the pass only:
+// classes 0 to 2, and images with a bright stripe placed by class. edit may be nil.
 func newRun(t *testing.T, name, dir string, edit func(text string) string) *run {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".prototxt"))
@@ -106,7 +106,7 @@ func feed(n *net.Net, pass int64) error {
 	return nil
 }
 
-// step makes n iterations and returns their mean loss.
+// step runs n iterations and returns their mean loss.
 func (r *run) step(t *testing.T, n int) float64 {
 	t.Helper()
 	var sum float64
@@ -119,7 +119,7 @@ func (r *run) step(t *testing.T, n int) float64 {
 	return sum / float64(n)
 }
 
-// numbers returns the weights, and what depends on the state of the layers.
+// numbers returns the weights and the values that depend on the layers' state.
 func (r *run) numbers() string {
 	var b strings.Builder
 	for _, p := range r.Net().Params() {
@@ -131,8 +131,8 @@ func (r *run) numbers() string {
 	return b.String()
 }
 
-// TestForks trains nets in the form of those that were published with the
-// layers, in which the loss must fall, and tests them.
+// TestForks trains nets like those published with the layers, checks that the loss
+// falls, and tests them.
 func TestForks(t *testing.T) {
 	for _, name := range nets {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestForks(t *testing.T) {
 			first := r.step(t, 3)
 			r.step(t, 60)
 			if last := r.step(t, 3); !(last < 0.7*first) {
-				t.Errorf("the loss is %g at first and %g after 60 iterations, want less than 0.7 of it", first, last)
+				t.Errorf("the loss is %g at first and %g after 60 iterations, want less than 0.7 times the first", first, last)
 			}
 			if err := r.TestAll(context.Background()); err != nil {
 				t.Fatal(err)
@@ -149,8 +149,8 @@ func TestForks(t *testing.T) {
 	}
 }
 
-// TestResume checks that training that was interrupted goes on with the same
-// numbers, the layers' own counters and means included.
+// TestResume checks that interrupted training continues with the same results,
+// including the layers' own counters and means.
 func TestResume(t *testing.T) {
 	for _, name := range nets {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestResume(t *testing.T) {
 			}
 			resumed.step(t, 5)
 			if got, want := resumed.numbers(), whole.numbers(); got != want {
-				t.Errorf("interrupted training ends with other numbers:\n%s\nwithout interruption\n%s", got, want)
+				t.Errorf("interrupted training ends with\n%s\nwithout interruption\n%s", got, want)
 			}
 			// A layer's state must have mattered.
 			for _, blob := range []string{"lambda", "distances"} {
@@ -181,7 +181,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestCaffemodel checks that weights and options survive a file.
+// TestCaffemodel checks that weights and options survive a write and a read.
 func TestCaffemodel(t *testing.T) {
 	for _, name := range nets {
 		r := newRun(t, name, t.TempDir(), nil)
@@ -222,7 +222,7 @@ func TestCaffemodel(t *testing.T) {
 	}
 }
 
-// TestOtherV checks the error about weights for another number of classifiers.
+// TestOtherV checks the error for weights with another number of classifiers.
 func TestOtherV(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "two.caffemodel")

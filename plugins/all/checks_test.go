@@ -14,25 +14,24 @@ import (
 // module is the path of this module, with the slash that follows it.
 const module = "github.com/gocaffe/gocaffe/"
 
-// TestEveryTypeIsChecked walks the registry and demands that the tests of each
-// type's package end in layertest.Main: so every type has a comparison with
-// reference values, a gradient check, a comparison of GPU and host and a
-// description of every option, or the TestMain of its package gives the reason why
-// it has not.
+// TestEveryTypeIsChecked walks the registry and demands that each package with layer
+// types calls layertest.Main. So every type has a comparison with reference values, a
+// gradient check, a comparison of GPU and host and a description of every option, or
+// its package's TestMain gives a reason for the exception.
 func TestEveryTypeIsChecked(t *testing.T) {
 	checked := make(map[string]bool) // by package
 	for _, typ := range layers.Types() {
 		pkg := layers.Lookup(typ).Package()
 		folder, ours := strings.CutPrefix(pkg, module)
 		if !ours {
-			t.Errorf("layer type %s is from package %s, which is not of this module", typ, pkg)
+			t.Errorf("layer type %s is from package %s, which is not in this module", typ, pkg)
 			continue
 		}
 		if _, known := checked[pkg]; !known {
 			checked[pkg] = endsInMain(t, filepath.Join("..", "..", filepath.FromSlash(folder)))
 		}
 		if !checked[pkg] {
-			t.Errorf("layer type %s: no TestMain of package %s calls layertest.Main, so nothing demands that the type is checked", typ, pkg)
+			t.Errorf("layer type %s: no TestMain of package %s calls layertest.Main, so nothing requires checks of the type", typ, pkg)
 		}
 	}
 	if len(checked) < 10 {
@@ -40,8 +39,8 @@ func TestEveryTypeIsChecked(t *testing.T) {
 	}
 }
 
-// endsInMain reports whether the tests in a folder have a TestMain that calls
-// layertest.Main first of all.
+// endsInMain reports whether the tests in a folder have a TestMain that first calls
+// layertest.Main.
 func endsInMain(t *testing.T, folder string) bool {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(folder, "*_test.go"))

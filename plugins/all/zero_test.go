@@ -19,10 +19,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestZeroSizes sets each axis of each bottom, and of all bottoms, to 0 in all cases
-// of the golden values, which have every layer type that has bottoms: when the net is
-// built, and later, when blobs are reshaped. There is an error, not a panic, or the
-// layer works and computes no NaN.
+// TestZeroSizes runs all golden cases, which cover every layer type with bottoms, with
+// an axis of size 0: each axis of each bottom and of all bottoms together, when the net
+// is built and when blobs are reshaped later. The layer must return an error, or work
+// without computing NaN; it must not panic.
 func TestZeroSizes(t *testing.T) {
 	t.Run("host", func(t *testing.T) { zeroSizes(t, nil) })
 	t.Run("device", func(t *testing.T) { zeroSizes(t, cudatest.Device(t)) })
@@ -71,13 +71,13 @@ func goldenCases(t *testing.T) []fs.FS {
 	return sets
 }
 
-// zeroCase tries all axes of the inputs of a net, one by one and together. It reports
-// whether a pass worked with the shapes as they were.
+// zeroCase tries all axes of a net's inputs, one by one and together. It reports
+// whether a pass worked with the original shapes.
 func zeroCase(t *testing.T, device *cuda.Device, name string, text []byte) bool {
 	t.Helper()
 	file, err := prototxt.ParseNet(name, text)
 	if err != nil {
-		return false // another fork's layer of that name
+		return false // another fork's layer of the same name
 	}
 	file.Param.ForceBackward = proto.Bool(true)
 	opts := net.Options{State: file.Param.GetState(), Device: device}
@@ -120,8 +120,8 @@ func zeroCase(t *testing.T, device *cuda.Device, name string, text []byte) bool 
 	return true
 }
 
-// setSizes sets an axis to 0, in the inputs' options and in their blobs of n. restore
-// restores the options.
+// setSizes sets an axis to 0 in the inputs' options and in their blobs of n. restore
+// undoes the change of the options.
 func setSizes(t *testing.T, inputs []*caffepb.LayerParameter, axis int, n *net.Net) (restore func()) {
 	t.Helper()
 	var undo []func()
@@ -173,7 +173,7 @@ func pass(t *testing.T, what string, n *net.Net) {
 	calm(t, what, n.Backward(t.Context()))
 }
 
-// calm fails the test if a layer has panicked.
+// calm fails the test if a layer panicked.
 func calm(t *testing.T, what string, err error) {
 	t.Helper()
 	if err != nil && strings.Contains(err.Error(), "panic") {

@@ -1,5 +1,5 @@
-// Package asoftmax is the layer MarginInnerProduct of the angular softmax loss,
-// A-Softmax, of SphereFace.
+// Package asoftmax provides the layer MarginInnerProduct: the angular softmax
+// loss (A-Softmax) of SphereFace.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/asoftmax"
 package asoftmax
@@ -33,37 +33,38 @@ func init() {
 		New:     newMarginInnerProduct,
 		Kernels: margin.Kernels,
 		Doc: `Inner products with class vectors of length 1 and a margin in the angle to the true class, for the angular
-softmax loss (A-Softmax, SphereFace). A SoftmaxWithLoss follows it. Each forward pass, in either phase, first
-scales the rows of W to length 1, as they are stored. For the true class t of an item x, with c = x w[t] / |x|,
+softmax loss (A-Softmax, SphereFace). Follow it with a SoftmaxWithLoss. Each forward pass, in either phase, first
+scales the stored rows of W to length 1. For the true class t of an item x, with c = x w[t] / |x|,
 
 	y[t] = ( |x| psi(c) + lambda x w[t] ) / (1 + lambda)
 	psi(cos a) = (-1)^n cos(m a) - 2n    for a from n pi/m to (n+1) pi/m
 
-and y[k] = x w[k] for the others, or for all if m = 1. lambda lets the margin in slowly:
+and y[k] = x w[k] for the others, or for all if m = 1. lambda anneals the margin:
 
 	lambda = max(base (1 + gamma iteration)^-power, lambda_min)
 
 where the iteration counts up before each forward pass of the layer, in either phase and in each part of
 iter_size.
 
-The gradient is on purpose not the derivative. That of W is the gradient of a plain inner product, without
-margin or scaling; and of the true class's part of the gradient of x, p w[t] + q x without lambda, the pair
-(p, q) is scaled to length 1 if m > 1.
+The gradient is deliberately not the derivative. W gets the gradient of a plain inner product, without margin
+or scaling. The true class adds p w[t] + q x, without lambda, to the gradient of x; if m > 1, the pair (p, q)
+is scaled to length 1.
 
-Bottoms: x, of M items from axis on; labels 0 to num_output-1, one for each item, without a gradient.
-Tops: y, num_output numbers for each item; optionally lambda, 1 number.
-Weights: num_output x numbers of an item. There is no bias.
+Bottoms: x, M items whose elements are the axes from axis on; labels 0 to num_output-1, one per item, without
+a gradient.
+Tops: y, num_output elements per item; optionally lambda, 1 element.
+Weights: num_output x elements of an item. There is no bias.
 
 margin_inner_product_param:
 	num_output: the number of classes
 	type (SINGLE): m: SINGLE 1, DOUBLE 2, TRIPLE 3, QUADRUPLE 4
-	weight_filler (constant 0): must be another one, since vectors of length 0 stay so
+	weight_filler (constant 0): must be set, since vectors of length 0 stay at 0
 	axis (1): the first axis of an item; a negative one counts from the last
 	base (1), gamma (0), power (1), lambda_min (0): see above
-	iteration (0): passes that count as made already
+	iteration (0): number of passes that count as already done
 
-The number of the field in binary files is that of caffe-windows. SphereFace's own, 147, is swish_param in
-Caffe; its text and weights load all the same.
+In binary files the field has the number it has in caffe-windows. SphereFace's number, 147, is swish_param in
+Caffe; SphereFace's prototxt and weights load nevertheless.
 
 Source: github.com/wyliu/sphereface, margin_inner_product_layer.cpp; Liu, Wen, Yu, Li, Raj, Song, "SphereFace:
 Deep Hypersphere Embedding for Face Recognition" (CVPR 2017)`,
@@ -72,11 +73,10 @@ Deep Hypersphere Embedding for Face Recognition" (CVPR 2017)`,
 
 const field = "margin_inner_product_param"
 
-// marginInnerProduct is described by its registration.
+// marginInnerProduct implements the layer type; its registration describes it.
 //
-// Differs from Caffe: lambda's iteration is kept in the solver's snapshots; the
-// second top may be left out; items and class vectors of length 0 have the
-// cosine 0, where the fork has NaN.
+// Differs from Caffe: snapshots include lambda's iteration; the second top is
+// optional; items and class vectors of length 0 have the cosine 0, not NaN.
 type marginInnerProduct struct{ *margin.InnerProduct }
 
 var _ layers.Layer = (*marginInnerProduct)(nil)
@@ -147,8 +147,8 @@ func (l *marginInnerProduct) across(i int) float32 {
 	return p
 }
 
-// coefficients returns p and q of item i's gradient p w + q x, scaled to
-// length 1. An x of length 0 has none.
+// coefficients returns p and q of item i's gradient p w + q x, scaled so that
+// (p, q) has length 1. For an x of length 0 both are 0.
 func (l *marginInnerProduct) coefficients(i int) (p, q float32) {
 	it := &l.Kept[i]
 	if it.NormX == 0 {

@@ -32,15 +32,15 @@ func TestGoldenDevice(t *testing.T) {
 	}
 }
 
-// TestGradient checks the one gradient that is the derivative: that of the
-// items without a margin.
+// TestGradient checks the only gradient that is the derivative: that of the items,
+// without a margin.
 func TestGradient(t *testing.T) {
 	f := layertest.New(t, layer.Text("num_output: 4"), layertest.Gaussian(1, 9, 5), layertest.Labels(7, 4, 9))
 	layertest.CheckGradient(t, f, layertest.GradientOptions{Params: []int{}, Tops: []int{0}})
 }
 
 // TestBackward compares the lengths of the class vectors and the gradients with the
-// formulas of the layer's documentation, the slope of ψ being taken from its definition.
+// formulas in the layer's documentation; the slope of ψ is from its definition.
 func TestBackward(t *testing.T) {
 	const n, k, m, lambda = 4, 3, 20, 0.5
 	for i, factor := range margintest.Factors {

@@ -1,4 +1,4 @@
-// The statistics of BN, one thread for each channel.
+// The statistics of BN: one thread per channel.
 #include "gpu.h"
 
 // invstd = 1/sqrt(variance + eps) of a batch; the running statistics move towards

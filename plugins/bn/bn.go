@@ -1,4 +1,4 @@
-// Package bn is the layer BN, the batch normalization of the nets that were
+// Package bn provides the layer BN, the batch normalization of the nets
 // published with L-Softmax: scale, shift and statistics in one layer.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/bn"
@@ -39,26 +39,26 @@ func init() {
 	y = slope (x - mean) invstd + bias
 
 In training, mean and invstd = 1/sqrt(variance + eps) of each channel are those of the batch, and the running
-ones move towards them:
+statistics move towards them:
 
 	mean = momentum mean + (1 - momentum) batch mean    invstd = momentum invstd + (1 - momentum) batch invstd
 
-In TEST, and in training if frozen is set, they are the running ones.
+In TEST, and in training with frozen, they are the running statistics.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
 Top: y, of the same shape. May be the bottom itself; in training the layer then keeps a copy.
 Weights, each 1 x channels: slope, bias, running mean, running inverse standard deviation. The last two get no
-gradient, but they are weights to the solver: unless the prototxt gives them a param with lr_mult or decay_mult
-0, weight decay makes them smaller in each iteration. The published nets were trained so, and the numbers
-come out only so; a warning in the log says when it is the case. The cuDNN engine of some forks keeps a
-variance in the fourth blob: weights trained there do not fit.
+gradient, but the solver treats them as weights: unless the prototxt gives them a param with lr_mult or
+decay_mult 0, weight decay shrinks them in each iteration, and the log has a warning. The published nets were
+trained this way, and only this way reproduces their results. The cuDNN engine of some forks stores a variance
+in the fourth blob; weights trained with it are not compatible.
 
 bn_param:
-	slope_filler (constant 0): give it the value 1
+	slope_filler (constant 0): set it to constant 1
 	bias_filler (constant 0)
 	momentum (0.9): see above
 	eps (1e-5): see above
-	frozen (false): use the running statistics in training and leave out the gradients of the weights
+	frozen (false): use the running statistics in training too, and compute no gradients of the weights
 	engine: accepted and ignored
 
 Source: bn_layer.cpp of github.com/wyliu/LargeMargin_Softmax_Loss, after Ioffe and Szegedy, "Batch
@@ -66,7 +66,7 @@ normalization" (2015)`,
 	})
 }
 
-// options has the fields of bn.proto that are used.
+// options holds the fields of bn.proto that the layer uses.
 type options struct {
 	SlopeFiller *caffepb.FillerParameter `proto:"slope_filler"`
 	BiasFiller  *caffepb.FillerParameter `proto:"bias_filler"`
@@ -75,7 +75,7 @@ type options struct {
 	Frozen      bool                     `proto:"frozen"`
 }
 
-// The weights, in their order.
+// Indices of the weights.
 const (
 	slope = iota
 	bias
@@ -83,11 +83,10 @@ const (
 	runningInvStd
 )
 
-// bn is described by its registration.
+// bn implements the layer type; its registration describes it.
 //
-// Differs from Caffe: in TEST, without frozen, the gradient is that of the
-// running statistics. The fork takes the formula for those of the batch, which
-// they are not.
+// Differs from Caffe: in TEST, without frozen, the gradient is the one for
+// running statistics. The fork uses the formula for batch statistics there.
 type bn struct {
 	layers.Weights
 	layers.OnRecordableDevice
@@ -97,8 +96,8 @@ type bn struct {
 
 	n, c, s          int // x is (n,c,s)
 	mean, invstd     []float32
-	factor, variance []float32 // scratch, of one number a channel
-	xnorm            []float32 // (x - mean)·invstd, where neither x nor dx can give it
+	factor, variance []float32 // scratch, one element per channel
+	xnorm            []float32 // (x - mean)·invstd, if neither x nor dx can hold it
 	device           onDevice
 }
 
@@ -132,7 +131,7 @@ func newBN(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// SetUp makes the weights.
+// SetUp creates the weights.
 func (l *bn) SetUp(bottom, _ []*blob.Blob) error {
 	if bottom[0].Axes() < 2 {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", bottom[0].Shape())
@@ -155,7 +154,7 @@ func (l *bn) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// warn sends a warning if weight decay is going to shrink the running statistics.
+// warn sends a warning if weight decay can shrink the running statistics.
 func (l *bn) warn() {
 	if l.running {
 		return
@@ -166,14 +165,14 @@ func (l *bn) warn() {
 			p = l.spec.Param.GetParam()[i]
 		}
 		if p.GetLrMult() != 0 && p.GetDecayMult() != 0 {
-			l.spec.Notef(event.Warning, "weight decay, if there is any, shrinks the running statistics of BN in each iteration, as where the layer is from;"+
-				" four param fields, the last two with lr_mult: 0, would keep them")
+			l.spec.Notef(event.Warning, "weight decay, if any, shrinks the running statistics of BN in each iteration, as in the original;"+
+				" to prevent it, use four param fields, the last two with lr_mult: 0")
 			return
 		}
 	}
 }
 
-// Reshape gives the top the shape of the bottom.
+// Reshape sets the shape of the top to that of the bottom.
 func (l *bn) Reshape(bottom, top []*blob.Blob) error {
 	if bottom[0].Axes() < 2 || bottom[0].Dim(1) != l.c {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
@@ -255,9 +254,9 @@ func (l *bn) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool,
 	return nil
 }
 
-// normalized returns (x - mean)·invstd. The top does not give it: a slope may
-// be 0, and a layer that works in place may have changed the top. Where the
-// bottom is still there, it is computed again, if possible in the place of dx.
+// normalized returns (x - mean)·invstd. It cannot be derived from the top: a
+// slope may be 0, and a layer that works in place may have changed the top. If the
+// bottom still exists, it is computed again, in dx's storage if possible.
 func (l *bn) normalized(bottom, top *blob.Blob, propagateDown bool) []float32 {
 	if bottom == top {
 		return l.xnorm

@@ -20,7 +20,7 @@ var (
 
 var _ layers.DeviceLayer = (*bn)(nil)
 
-// onDevice is what the layer keeps on a device.
+// onDevice holds the layer's data on a device.
 type onDevice struct {
 	mean, variance, invstd blob.Blob // (c), of the batch
 	factor                 blob.Blob // (c), invstd times slope
@@ -31,11 +31,11 @@ func (b *onDevice) reshape(c int) error {
 	return errors.Join(b.mean.Reshape(c), b.variance.Reshape(c), b.invstd.Reshape(c), b.factor.Reshape(c))
 }
 
-// keeps reports whether Backward needs an x that the layer writes over.
+// keeps reports whether Backward needs an x that the layer overwrites.
 func (l *bn) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.options.Frozen }
 
-// statistics returns the addresses of the mean and the inverse deviation by which
-// Forward has normalized.
+// statistics returns the addresses of the mean and the inverse standard deviation
+// that Forward used.
 func (l *bn) statistics(d *cuda.Device) (mean, invstd cuda.Ptr) {
 	if l.running {
 		return l.Blobs[runningMean].DeviceData(d), l.Blobs[runningInvStd].DeviceData(d)

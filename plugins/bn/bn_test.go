@@ -57,7 +57,7 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-// TestNoBottomGradient checks that slope and bias have their gradients if the
+// TestNoBottomGradient checks that slope and bias get their gradients even if the
 // bottom needs none.
 func TestNoBottomGradient(t *testing.T) {
 	diffs := func(propagate bool) string {
@@ -77,8 +77,8 @@ func TestNoBottomGradient(t *testing.T) {
 	}
 }
 
-// TestStatistics checks the running statistics of two passes by hand, and that
-// TEST and frozen leave them alone.
+// TestStatistics compares the running statistics after two passes with values
+// computed by hand, and checks that TEST and frozen do not change them.
 func TestStatistics(t *testing.T) {
 	x := layertest.Values([]float32{1, 10, 3, 10}, 2, 2) // channels (1,3) and (10,10)
 	for text, want := range map[string]string{
@@ -99,8 +99,7 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
-// TestWarning checks in which cases the log says that weight decay reaches the
-// statistics.
+// TestWarning checks when the log warns that weight decay shrinks the statistics.
 func TestWarning(t *testing.T) {
 	const two = "param { lr_mult: 1 decay_mult: 0 } param { lr_mult: 1 decay_mult: 0 }"
 	for _, test := range []struct {
@@ -172,7 +171,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLargeMean checks that a mean far from 0 costs no accuracy.
+// TestLargeMean checks that a mean far from 0 does not reduce accuracy.
 func TestLargeMean(t *testing.T) {
 	x := layertest.Gaussian(1, 4, 1, 50)
 	for i := range x.MutableData() {

@@ -11,10 +11,10 @@ import (
 
 var _ layers.Deployer = (*bn)(nil)
 
-// Deploy returns a BatchNorm of the running statistics, which has the name of
-// the layer, and a Scale in place.
+// Deploy returns a BatchNorm with the running statistics, under the layer's name,
+// and a Scale in place.
 func (l *bn) Deploy(param *caffepb.LayerParameter) ([]*caffepb.LayerParameter, error) {
-	var stats [3]*blob.Blob // mean, variance, and what both are to be divided by
+	var stats [3]*blob.Blob // mean, variance, and the divisor of both
 	var affine [2]*blob.Blob
 	for i, size := range []int{l.c, l.c, 1} {
 		var err error
@@ -35,7 +35,7 @@ func (l *bn) Deploy(param *caffepb.LayerParameter) ([]*caffepb.LayerParameter, e
 	for i, inv := range l.Blobs[runningInvStd].Data() {
 		v := float32(1/(float64(inv)*float64(inv)) - float64(l.options.Eps))
 		if !(inv > 0) || math.IsInf(float64(v), 0) {
-			// No variance gives that: the slope has all of it.
+			// No variance gives this invstd: the slope includes it.
 			v = 1 - l.options.Eps
 			factor[i] *= inv
 		}

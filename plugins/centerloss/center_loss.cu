@@ -1,8 +1,9 @@
-// CenterLoss. A class of -1 is a label out of range.
+// CenterLoss. Class -1 stands for a label out of range.
 #include "gpu.h"
 
-// distance = x - center of the class, (items, k). term is the share in the loss of
-// each item, a block's: half the squares, or with l1 the magnitudes, over the items.
+// distance = x - center of the class, (items, k). term is the part of the loss of
+// each item, one block per item: half the sum of the squares, or with l1 of the
+// magnitudes, divided by the number of items.
 extern "C" __global__ void center_loss_forward(const float *x, const float *centers, const int *cls, float *distance,
                                                float *term, int l1, int k, int items) {
   __shared__ double part[GC_SUM_SIZE];
@@ -18,7 +19,7 @@ extern "C" __global__ void center_loss_forward(const float *x, const float *cent
   if (threadIdx.x == 0) term[blockIdx.x] = (float)(s / items);
 }
 
-// The derivative of a term by the distance: 0 and NaN have themselves as sign.
+// The derivative of a term by the distance. The sign of 0 is 0, of NaN NaN.
 GC_INLINE float slope(float d, int l1) { return !l1 ? d : d > 0 ? 1.f : d < 0 ? -1.f : d; }
 
 extern "C" __global__ void center_loss_backward(const float *distance, const float *dloss, float *dx, int l1, int items,
@@ -27,8 +28,8 @@ extern "C" __global__ void center_loss_backward(const float *distance, const flo
   GC_EACH(i, n) dx[i] = weight * slope(distance[i], l1);
 }
 
-// dcenters[t] -= the sum of the slopes of all items of the class, over 1 + their
-// number. A block for each item: the first of a class does it for all of them.
+// dcenters[t] -= the sum of the slopes of all items of the class, divided by 1 + their
+// number. One block per item: the first item of a class does the work for all of them.
 extern "C" __global__ void center_loss_centers(const float *distance, const int *cls, float *dcenters, int l1, int k,
                                                int items) {
   const int first = blockIdx.x, t = cls[first];

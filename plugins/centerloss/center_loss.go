@@ -1,4 +1,4 @@
-// Package centerloss is the layer CenterLoss, which draws the features of a
+// Package centerloss provides the layer CenterLoss, which pulls the features of a
 // class together.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/centerloss"
@@ -38,18 +38,19 @@ func init() {
 
 	L2: E = 1/(2M) sum of |x - c[t]|^2      L1: E = 1/M sum of |x - c[t]|_1
 
-It stands beside a SoftmaxWithLoss, with a small loss_weight.
+Use it together with a SoftmaxWithLoss, with a small loss_weight.
 
-The gradient of the centers is on purpose not the derivative: a center moves by the mean distance of its items,
+The gradient of the centers is deliberately not the derivative: a center moves by the mean distance of its items,
 
-	dE/dc[k] = sum over items of class k of (c[k] - x) / (1 + number of them)
+	dE/dc[k] = sum over items of class k of (c[k] - x) / (1 + number of these items)
 
-(with L1, the signs of c[k] - x), which is neither divided by M nor multiplied by the loss weight. The rate of
-the paper, alpha, is the lr_mult of the centers times the learning rate.
+(with L1, the signs of c[k] - x). It is neither divided by M nor multiplied by the loss weight. The paper's
+rate alpha is the lr_mult of the centers times the learning rate.
 
-Bottoms: x, of M items from axis on; labels 0 to num_output-1, one for each item, without a gradient.
+Bottoms: x, M items whose elements are the axes from axis on; labels 0 to num_output-1, one per item, without
+a gradient.
 Top: the loss, a scalar.
-Weights: the centers, num_output x numbers of an item.
+Weights: the centers, num_output x elements of an item.
 
 center_loss_param:
 	num_output: the number of classes
@@ -57,15 +58,15 @@ center_loss_param:
 	axis (1): the first axis of an item; a negative one counts from the last
 	distance_type ("L2"): or "L1"
 
-The number of the field in binary files is that of caffe-windows. caffe-face's own, 147, is swish_param in
-Caffe; its text and weights load all the same.
+In binary files the field has the number it has in caffe-windows. caffe-face's number, 147, is swish_param in
+Caffe; caffe-face's prototxt and weights load nevertheless.
 
-Source: github.com/ydwen/caffe-face, center_loss_layer.cpp; distance_type is of github.com/happynear/caffe-windows;
+Source: github.com/ydwen/caffe-face, center_loss_layer.cpp; distance_type is from github.com/happynear/caffe-windows;
 Wen, Zhang, Li, Qiao, "A Discriminative Feature Learning Approach for Deep Face Recognition" (ECCV 2016)`,
 	})
 }
 
-// options has the fields of center_loss.proto.
+// options holds the fields of center_loss.proto.
 type options struct {
 	NumOutput    uint32                   `proto:"num_output"`
 	CenterFiller *caffepb.FillerParameter `proto:"center_filler"`
@@ -73,10 +74,10 @@ type options struct {
 	DistanceType string                   `proto:"distance_type"`
 }
 
-// centerLoss is described by its registration.
+// centerLoss implements the layer type; its registration describes it.
 //
-// Differs from Caffe: with axis other than 1, M is the number of items, not the
-// first dimension.
+// Differs from Caffe: if axis is not 1, M is the number of items, not the first
+// dimension.
 type centerLoss struct {
 	layers.Weights
 	layers.OnRecordableDevice
@@ -88,7 +89,7 @@ type centerLoss struct {
 	m, n, k  int       // x is (m,k), the centers are (n,k)
 	class    []int32   // of each item
 	count    []int32   // items of each class
-	distance []float32 // x - c, and with L1 its signs in Backward
+	distance []float32 // x - c; with L1, its signs in Backward
 	device   onDevice
 }
 
@@ -117,7 +118,7 @@ func newCenterLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// SetUp makes the centers.
+// SetUp creates the centers.
 func (l *centerLoss) SetUp(bottom, _ []*blob.Blob) error {
 	var err error
 	if l.k, err = l.items.Size(bottom[0]); err != nil {
@@ -133,7 +134,7 @@ func (l *centerLoss) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Reshape finds the number of items.
+// Reshape sets the number of items.
 func (l *centerLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -206,5 +207,5 @@ func (l *centerLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown
 	return nil
 }
 
-// l1 reports whether distances are of type L1.
+// l1 reports whether distance_type is L1.
 func (l *centerLoss) l1() bool { return l.options.DistanceType == "L1" }

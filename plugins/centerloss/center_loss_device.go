@@ -24,13 +24,13 @@ var (
 	_ layers.DeviceChecker = (*centerLoss)(nil)
 )
 
-// onDevice is what the layer keeps on a device.
+// onDevice holds the layer's data on a device.
 type onDevice struct {
 	distance blob.Blob // x - c, (m,k)
 	terms    blob.Blob // of the loss, (m)
 }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *centerLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // ForwardDevice computes the loss.

@@ -23,7 +23,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGradient checks the gradient of the features. That of the centers is not
+// TestGradient checks the gradient of the features only: that of the centers is not
 // the derivative.
 func TestGradient(t *testing.T) {
 	for _, options := range []string{"num_output: 4", `num_output: 4 distance_type: "L1"`, "num_output: 4 axis: -1"} {
@@ -38,8 +38,8 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-// TestCenters compares the gradient of the centers with its formula, after two
-// passes, which add up, and with a loss weight, which does not matter.
+// TestCenters compares the gradient of the centers with its formula, summed over two
+// passes and with a loss weight, which has no effect.
 func TestCenters(t *testing.T) {
 	const m, n, k = 7, 4, 3
 	for _, distance := range []string{"L1", "L2"} {
@@ -72,7 +72,7 @@ func TestCenters(t *testing.T) {
 	}
 }
 
-// TestLoss checks the two distances by hand.
+// TestLoss compares both distances with values computed by hand.
 func TestLoss(t *testing.T) {
 	for distance, want := range map[string]float32{"L1": (3 + 4 + 1) / 2., "L2": (9 + 16 + 1) / 4.} {
 		f := layertest.New(t, `layer { name: "l" type: "CenterLoss" bottom: "x" bottom: "label" top: "loss" center_loss_param { num_output: 2 distance_type: "`+distance+`" } }`,

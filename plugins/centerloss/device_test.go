@@ -16,8 +16,8 @@ func TestGoldenDevice(t *testing.T) {
 	}
 }
 
-// TestDevice compares the passes on a GPU with those on the host. Several items are
-// of one class.
+// TestDevice compares the passes on a GPU with those on the host. Several items share
+// a class.
 func TestDevice(t *testing.T) {
 	d := cudatest.Device(t)
 	x, label := layertest.Gaussian(1, 20, 300), layertest.Values(make([]float32, 20), 20)

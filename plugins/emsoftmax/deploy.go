@@ -14,20 +14,20 @@ var (
 	_ layers.Scorer   = (*emSoftmaxLoss)(nil)
 )
 
-// ScoreTop returns the place of the scores of the averaged classifier.
+// ScoreTop returns the index of the top with the averaged classifier's scores.
 func (l *emSoftmaxLoss) ScoreTop() (top, axis int) { return 1, -1 }
 
-// Deploy returns the averaged classifier as an InnerProduct without bias,
-// which has the name of the layer, and a Softmax.
+// Deploy returns the averaged classifier as an InnerProduct without bias, under
+// the layer's name, and a Softmax.
 func (l *emSoftmaxLoss) Deploy(param *caffepb.LayerParameter) ([]*caffepb.LayerParameter, error) {
 	if n := len(param.GetTop()); n < 2 {
-		return nil, fmt.Errorf("it has %d tops, want a name for the scores too", n)
+		return nil, fmt.Errorf("it has %d tops, want a second one for the scores", n)
 	}
 	mean, err := blob.New(l.k, l.d)
 	if err != nil {
 		return nil, err
 	}
-	copy(mean.MutableData(), l.weights()) // which in TEST are the average
+	copy(mean.MutableData(), l.weights()) // the average, since this is TEST
 	ip := &caffepb.LayerParameter{
 		Name:   param.Name,
 		Type:   proto.String("InnerProduct"),

@@ -17,8 +17,8 @@ func TestGoldenDevice(t *testing.T) {
 	}
 }
 
-// TestDevice compares the passes on a GPU with those on the host: more classes
-// than a warp has lanes and fewer, both ways of the diversity term, and labels to
+// TestDevice compares the passes on a GPU with those on the host: more and fewer
+// classes than a warp has lanes, both methods for the diversity term, and labels to
 // ignore.
 func TestDevice(t *testing.T) {
 	d := cudatest.Device(t)

@@ -16,10 +16,10 @@ import (
 //
 //	scale Σᵥ ⟨Cᵥ, Dᵥ⟩      Dᵥ = Σ_{u≠v} Cᵤ Cᵤᵀ Cᵥ = Σ_{u≠v} H Kᵤ H Ŵᵥ
 //
-// in which D is what eq. 9 has for the gradient, and its true derivative by Ŵᵥ
-// is 4 Dᵥ. Multiplied out from the left, D needs a Gram matrix (k,k) of each
-// classifier; from the right, a cross product (d,d) of each pair. The cheaper
-// way is taken, by the sizes alone.
+// where D is the gradient of eq. 9; the true derivative by Ŵᵥ is 4 Dᵥ.
+// Multiplied out from the left, D needs a Gram matrix (k,k) of each classifier;
+// from the right, a cross product (d,d) of each pair. The sizes alone decide
+// which one is cheaper and used.
 type diversity struct {
 	scale     float32
 	normalize string
@@ -37,8 +37,8 @@ type diversity struct {
 	device diversityDevice
 }
 
-// reshape allocates the buffers. Only the first call does anything: the sizes are those
-// of the weights.
+// reshape allocates the buffers. Only the first call has an effect, since the
+// sizes depend on the weights only.
 func (s *diversity) reshape(o options, k, d int, onDevice bool) error {
 	if s.v != 0 {
 		return nil
@@ -63,7 +63,7 @@ func (s *diversity) reshape(o options, k, d int, onDevice bool) error {
 	return nil
 }
 
-// gramMACs and crossMACs are the multiply-adds of the two ways.
+// gramMACs and crossMACs return the number of multiply-adds of the two methods.
 func (s *diversity) gramMACs() int64 { return 2 * int64(s.v) * int64(s.k) * int64(s.k) * int64(s.d) }
 
 func (s *diversity) crossMACs() int64 {
@@ -97,9 +97,9 @@ func (s *diversity) forward(w *parallel.Pool, weights []float32) float64 {
 	return float64(s.scale) * kernel.Dot(w, s.c, s.grad)
 }
 
-// normalized sets unit and invNorm.
+// normalized computes unit and invNorm.
 func (s *diversity) normalized(weights []float32) {
-	size := s.d // of what is divided by one norm
+	size := s.d // of a part that is divided by one norm
 	switch s.normalize {
 	case "NONE":
 		copy(s.unit, weights)
@@ -114,8 +114,8 @@ func (s *diversity) normalized(weights []float32) {
 	}
 }
 
-// inverse returns 1/norm, or 0 if that is too large for a float32: such a
-// vector is taken as 0.
+// inverse returns 1/norm, or 0 if that is too large for a float32: the vector
+// then counts as 0.
 func inverse(norm float64) float32 {
 	if norm < 0x1p-126 {
 		return 0
@@ -123,7 +123,7 @@ func inverse(norm float64) float32 {
 	return float32(1 / norm)
 }
 
-// center sets c to the class vectors of a classifier without their mean.
+// center sets c to a classifier's class vectors minus their mean.
 func (s *diversity) center(unit, c []float32) {
 	clear(s.mean)
 	for k := range s.k {
@@ -134,7 +134,7 @@ func (s *diversity) center(unit, c []float32) {
 	}
 }
 
-// gradGrams computes D by way of the Gram matrices.
+// gradGrams computes D from the Gram matrices.
 func (s *diversity) gradGrams(w *parallel.Pool) {
 	for v := range s.v {
 		c := s.of(s.c, v)
@@ -151,7 +151,7 @@ func (s *diversity) gradGrams(w *parallel.Pool) {
 	}
 }
 
-// gradCrosses computes D by way of the cross products of the pairs.
+// gradCrosses computes D from the cross products of the pairs.
 func (s *diversity) gradCrosses(w *parallel.Pool) {
 	clear(s.grad)
 	for v := range s.v {
@@ -188,7 +188,7 @@ func (s *diversity) backward(w *parallel.Pool, lossWeight float32, dw []float32)
 			kernel.Axpy(nil, scale, grad, to)
 			continue
 		}
-		// Through ŵ = w/|w|: the part across ŵ, divided by |w|.
+		// Through ŵ = w/|w|: the part orthogonal to ŵ, divided by |w|.
 		unit := s.unit[i*size : (i+1)*size]
 		along := float32(kernel.Dot(nil, unit, grad))
 		kernel.Axpy(nil, scale*inv, grad, to)

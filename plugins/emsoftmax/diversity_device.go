@@ -5,7 +5,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 )
 
-// diversityDevice is what a diversity keeps on a device, as its slices on the
+// diversityDevice holds a diversity's data on a device, like its slices on the
 // host.
 type diversityDevice struct {
 	invNorm, dots         blob.Blob
@@ -34,8 +34,8 @@ func (s *diversity) reshapeDevice() error {
 	return nil
 }
 
-// vectors returns how many vectors have a norm of their own, 0 with NONE, and
-// how many class vectors and numbers are in one.
+// vectors returns the number of vectors that have a norm of their own, 0 with
+// NONE, and the number of class vectors and of elements in each.
 func (s *diversity) vectors() (count, each, size int) {
 	switch s.normalize {
 	case "CLASS":
@@ -69,7 +69,7 @@ func (s *diversity) forwardDevice(d *cuda.Device, weights *blob.Blob) cuda.Ptr {
 	return term
 }
 
-// gradGramsDevice computes D by way of the Gram matrices.
+// gradGramsDevice computes D from the Gram matrices.
 func (s *diversity) gradGramsDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	gram, others := s.device.gram.MutableDeviceData(d), s.device.others.MutableDeviceData(d)
 	square, size := s.k*s.k, s.k*s.d
@@ -83,7 +83,7 @@ func (s *diversity) gradGramsDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	}
 }
 
-// gradCrossesDevice computes D by way of the cross products of the pairs.
+// gradCrossesDevice computes D from the cross products of the pairs.
 func (s *diversity) gradCrossesDevice(d *cuda.Device, c, grad cuda.Ptr) {
 	cross, size := s.device.gram.MutableDeviceData(d), s.k*s.d
 	d.Zero(s.v*size, grad)

@@ -76,8 +76,8 @@ func diversity(weights []float32, v, k, d int, normalize string) (term float64, 
 	return term, grad
 }
 
-// TestDiversity compares the term and the paper's gradient of it with the
-// definition, for sizes that go either way and for class vectors of length 0.
+// TestDiversity compares the term and its gradient in the paper with the definition,
+// for sizes that use either method and for class vectors of length 0.
 func TestDiversity(t *testing.T) {
 	for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
 		for _, size := range []struct{ v, k, d int }{{2, 4, 7}, {2, 9, 3}, {4, 5, 6}, {3, 40, 2}} {
@@ -132,7 +132,7 @@ func TestZeroLength(t *testing.T) {
 		weights := f.Params()[0].MutableData()
 		clear(weights[5:10])  // a class
 		clear(weights[40:60]) // a classifier
-		weights[0] = 1e-40    // and a length that has no inverse
+		weights[0] = 1e-40    // and a length without an inverse
 		clear(weights[1:5])
 		if err := f.Forward(); err != nil {
 			t.Fatal(err)

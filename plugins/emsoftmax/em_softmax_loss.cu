@@ -1,8 +1,8 @@
 // EMSoftmaxLoss: the margin softmax of all classifiers of an item at once, and
-// what the diversity term needs besides matrix products. A warp works at an item.
+// the parts of the diversity term that are not matrix products. One warp per item.
 #include "gpu.h"
 
-// The sum, and the largest, of v over the lanes of a warp, to all of them.
+// The sum and the maximum of v over the lanes of a warp, returned in all of them.
 GC_INLINE float warp_sum(float v) {
   for (int lanes = 16; lanes > 0; lanes /= 2) v += gc_shfl_xor(v, lanes);
   return v;
@@ -12,7 +12,7 @@ GC_INLINE float warp_max(float v) {
   return v;
 }
 
-// The mean of the classifiers, of n numbers each.
+// The mean of the classifiers, n elements each.
 extern "C" __global__ void em_softmax_loss_mean(const float *w, float *mean, int groups, int n) {
   GC_EACH(i, n) {
     float s = 0;
@@ -55,8 +55,8 @@ extern "C" __global__ void em_softmax_loss_forward(const float *z, const int *cl
   if (lane == 0) term[item] = loss;
 }
 
-// inverse[i] = 1/norm of n vectors, whose sums of squares are the second ones of
-// sums (n, 2); 0 for a norm whose inverse float does not hold.
+// inverse[i] = 1/norm of n vectors. sums[i][1] of sums (n, 2) is the sum of the
+// squares of vector i. inverse[i] is 0 if it is too large for a float.
 extern "C" __global__ void em_softmax_loss_inverse(const double *sums, float *inverse, int n) {
   GC_EACH(i, n) {
     const double norm = sqrt(sums[2 * i + 1]);
@@ -65,8 +65,8 @@ extern "C" __global__ void em_softmax_loss_inverse(const double *sums, float *in
 }
 
 // c = w inverse without the mean over the classes, for each classifier (blockIdx.y)
-// and 32 of d numbers (blockIdx.x). each class vectors have one inverse; there may
-// be none.
+// and 32 of d elements (blockIdx.x). each class vectors share an inverse, which may
+// be null.
 extern "C" __global__ void em_softmax_loss_center(const float *w, const float *inverse, int each, float *c, int classes,
                                                   int d) {
   enum { rows = GC_BLOCK / 32 };
@@ -87,7 +87,7 @@ extern "C" __global__ void em_softmax_loss_center(const float *w, const float *i
     c[(long long)k * d + j] = w[(long long)k * d + j] * (inverse ? inverse[k / each] : 1.f) - mean;
 }
 
-// others[v] = the sum of gram[u] over u != v, of groups matrices of n numbers
+// others[v] = the sum of gram[u] over u != v, of groups matrices of n elements
 extern "C" __global__ void em_softmax_loss_others(const float *gram, float *others, int groups, int n) {
   GC_EACH(i, n) {
     for (int v = 0; v < groups; v++) {
@@ -99,9 +99,10 @@ extern "C" __global__ void em_softmax_loss_others(const float *gram, float *othe
   }
 }
 
-// dw += scale dloss times the gradient, of n numbers of which size have one inverse.
-// With dots, w grad of each vector, it goes through the normalization: the part of
-// grad across w, divided by |w|. There may be no inverse and no dots.
+// dw += scale dloss times the gradient, n elements, of which each size share an
+// inverse. With dots, w grad of each vector, the gradient goes through the
+// normalization: it is the part of grad orthogonal to w, divided by |w|. inverse and
+// dots may be null.
 extern "C" __global__ void em_softmax_loss_diversity(const float *w, const float *grad, const float *inverse,
                                                      const float *dots, const float *dloss, float scale, float *dw,
                                                      int size, int n) {

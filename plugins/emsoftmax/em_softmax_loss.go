@@ -1,13 +1,13 @@
-// Package emsoftmax is the Ensemble soft-Margin Softmax loss as a layer,
-// EMSoftmaxLoss: a margin in the softmax, and several weak classifiers that are
-// kept different from each other and are averaged for testing. Linking the
-// package is all it takes:
+// Package emsoftmax provides the layer EMSoftmaxLoss, the Ensemble soft-Margin
+// Softmax loss: a margin in the softmax, and several weak classifiers that are
+// kept different from each other and averaged for testing. To use it, import the
+// package:
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
 //
 // The paper is Wang, Zhang, Lei, Liu, Guo, Li, "Ensemble Soft-Margin Softmax
-// Loss for Image Classification", IJCAI 2018. No code of its authors is
-// public; the names of the layer and of its options are this package's own.
+// Loss for Image Classification", IJCAI 2018. Its authors published no code; this
+// package chose the names of the layer and of its options.
 package emsoftmax
 
 import (
@@ -49,19 +49,18 @@ in its softmax, and a term that keeps them different from each other. In TRAIN:
 	E = sum over v of ( 1/M sum of -log( exp(z[y]-m) / (exp(z[y]-m) + sum of exp(z[k]) over k != y) )
 	                    + lambda sum over u != v of tr(K[v] H K[u] H) )
 
-with K[v] = W[v] W[v]^T of the weights as option normalize says, and H = I - 1/K. In TEST the classifiers
-are averaged, and the loss is that of a plain softmax:
+with K[v] = W[v] W[v]^T of the weights, normalized according to option normalize, and H = I - 1/K. In TEST the
+classifiers are averaged, and the loss is that of a plain softmax:
 
 	W = 1/V sum of W[v]    E = 1/M sum of -log softmax(x W^T)[y]
 
-It takes the place of an InnerProduct and a SoftmaxWithLoss. V = 1 with lambda = 0 is M-Softmax, m = 0 is
-E-Softmax, and V = 1, lambda = 0 and m = 0 give the numbers of InnerProduct without bias and
-SoftmaxWithLoss, to the last bit. Then, as there, the loss of an item is at most 87.34; otherwise it has
-no bound.
+It replaces an InnerProduct and a SoftmaxWithLoss. V = 1 with lambda = 0 is M-Softmax, and m = 0 is E-Softmax.
+V = 1, lambda = 0 and m = 0 give bit for bit the results of InnerProduct without bias and SoftmaxWithLoss; only
+then is the loss of an item at most 87.34, as it is there. Otherwise it has no bound.
 
-Bottoms: features x, where the axes before axis number the items and those from axis on are an item's d
-numbers; labels 0 to K-1, one for each item. The labels have no gradient.
-Tops: the loss, a scalar; optionally the scores of the averaged classifier, K for each item, in both phases.
+Bottoms: features x, where the axes before axis count the items and those from axis on are an item's d
+elements; labels 0 to K-1, one per item. The labels have no gradient.
+Tops: the loss, a scalar; optionally the scores of the averaged classifier, K per item, in both phases.
 No gradient flows back through the scores.
 Weights: V x K x d; the rows of a classifier are its classes, as in InnerProduct. There is no bias.
 
@@ -70,19 +69,19 @@ em_softmax_param:
 	m (0): the margin, 0 or more
 	lambda (0): weight of the diversity term, 0 or more
 	V (1): number of classifiers
-	weight_filler (xavier): fills each classifier from random numbers of its own
+	weight_filler (xavier): fills each classifier from its own random numbers
 	axis (1): the first axis of an item; a negative one counts from the last
-	normalize (CLASS): what the weights are divided by in the diversity term. CLASS: each class vector
-		by its length. FROBENIUS: each classifier by its norm. NONE: nothing. What has length 0 is
-		taken as 0 and gets no gradient from the term (with NONE, its derivative).
+	normalize (CLASS): divisor of the weights in the diversity term. CLASS: each class vector by its
+	length. FROBENIUS: each classifier by its norm. NONE: no division. A vector of length 0 counts
+	as 0 and gets no gradient from the term (with NONE, it gets its derivative).
 	hsic_scale (false): whether the diversity term has the factor (K-1)^-2 of eq. 5, which eq. 6 drops
 	hsic_gradient (PAPER): PAPER is lambda sum of H K[u] H W[v], eq. 9 with the normalized W. EXACT is the
-		derivative, through the normalization; it is larger by a factor of 4, because the derivative
-		of a square is twice it, and each pair stands twice in the sum.
+		derivative, through the normalization. It is 4 times as large, because the derivative of a
+		square has a factor of 2 and each pair appears twice in the sum.
 
 loss_param:
-	normalization (VALID): what M is. FULL: items. VALID: those that are not ignored. BATCH_SIZE: items.
-		NONE: 1. M is never less than 1. The diversity term is not divided.
+	normalization (VALID): the divisor M. FULL: all items. VALID: items that are not ignored. BATCH_SIZE:
+	all items. NONE: 1. M is never less than 1. The diversity term is not divided.
 	ignore_label (none): items of this label do not count
 	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
 
@@ -90,7 +89,7 @@ Source: Wang et al., "Ensemble Soft-Margin Softmax Loss for Image Classification
 	})
 }
 
-// options has the fields of em_softmax.proto.
+// options holds the fields of em_softmax.proto.
 type options struct {
 	NumOutput    uint32                   `proto:"num_output"`
 	M            float32                  `proto:"m"`
@@ -103,7 +102,7 @@ type options struct {
 	HSICGradient string                   `proto:"hsic_gradient"`
 }
 
-// emSoftmaxLoss is described by its registration.
+// emSoftmaxLoss implements the layer type; its registration describes it.
 type emSoftmaxLoss struct {
 	layers.Weights
 	layers.OnRecordableDevice
@@ -169,8 +168,8 @@ func newEMSoftmaxLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// SetUp makes the weights. The first classifier has the random numbers that an
-// InnerProduct of the layer's name has.
+// SetUp creates the weights. The first classifier gets the random numbers that an
+// InnerProduct of the same name would get.
 func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
 	var err error
 	if l.d, err = l.items.Size(bottom[0]); err != nil {
@@ -187,7 +186,7 @@ func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
 	if len(l.spec.Param.GetBlobs()) > 0 {
 		return nil
 	}
-	// Each classifier has random weights of its own.
+	// Each classifier gets its own random weights.
 	one, err := blob.New(l.k, l.d)
 	if err != nil {
 		return l.spec.ErrorAt(sizeField, 0, err)
@@ -202,14 +201,14 @@ func (l *emSoftmaxLoss) SetUp(bottom, _ []*blob.Blob) error {
 			if i > 0 {
 				purpose = fmt.Sprintf("param 0 of classifier %d", i)
 			}
-			layers.Fill(one, filler, l.spec.Rand(purpose)) // fits, as FillLater has found
+			layers.Fill(one, filler, l.spec.Rand(purpose)) // cannot fail: FillLater has checked it
 			copy(data[i*l.k*l.d:], one.Data())
 		}
 	})
 	return nil
 }
 
-// Reshape finds the sizes.
+// Reshape sets the sizes from the shapes of the bottoms.
 func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -261,7 +260,7 @@ func (l *emSoftmaxLoss) MACs() int64 {
 	return n
 }
 
-// weights returns the classifiers that x meets, (groups·k, d).
+// weights returns the classifiers that apply to x, (groups·k, d).
 func (l *emSoftmaxLoss) weights() []float32 {
 	pool, w := l.spec.Env.Workers, l.Blobs[0].Data()
 	if !l.average || l.options.V == 1 {
@@ -307,8 +306,8 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	return nil
 }
 
-// averageScores computes those of the averaged classifier, which are the average
-// of the scores.
+// averageScores computes the scores of the averaged classifier: the average of
+// the classifiers' scores.
 func (l *emSoftmaxLoss) averageScores(z, y []float32) {
 	if l.groups == 1 {
 		copy(y, z)
@@ -343,8 +342,8 @@ func (l *emSoftmaxLoss) Backward(_ context.Context, top []*blob.Blob, propagateD
 	return nil
 }
 
-// backwardWeights adds to the gradient of the classifiers that of the cross-entropy,
-// whose gradient by the scores is dz, and that of the diversity term.
+// backwardWeights adds the gradients of the cross-entropy and of the diversity term
+// to that of the classifiers. dz is the cross-entropy's gradient by the scores.
 func (l *emSoftmaxLoss) backwardWeights(x, dz []float32, lossWeight float32) {
 	w, n, dw := l.spec.Env.Workers, l.groups*l.k, l.Blobs[0].MutableDiff()
 	if l.average && l.options.V > 1 {

@@ -22,7 +22,7 @@ var (
 	kernelDiversity = kernels.Kernel("em_softmax_loss_diversity")
 )
 
-// warps is how many items a block of em_softmax_loss_forward has.
+// warps is the number of items, one per warp, in a block of em_softmax_loss_forward.
 const warps = cuda.Block / 32
 
 var (
@@ -30,16 +30,16 @@ var (
 	_ layers.DeviceChecker = (*emSoftmaxLoss)(nil)
 )
 
-// onDevice is what the layer keeps on a device besides the blobs of both.
+// onDevice holds the layer's data on a device that the host does not use.
 type onDevice struct {
-	terms blob.Blob // of the loss, one of each item
+	terms blob.Blob // of the loss, one per item
 	mean  blob.Blob // the averaged classifier
 }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *emSoftmaxLoss) CheckDevice() error { return l.loss.CheckDevice() }
 
-// weightsDevice returns the classifiers that x meets, (groups·k, d).
+// weightsDevice returns the classifiers that apply to x, (groups·k, d).
 func (l *emSoftmaxLoss) weightsDevice(d *cuda.Device) cuda.Ptr {
 	w := l.Blobs[0].DeviceData(d)
 	if !l.average || l.options.V == 1 {

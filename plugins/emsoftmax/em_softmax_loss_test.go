@@ -33,9 +33,9 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGradient compares the exact gradient with the central difference. With
-// 6 classes of 2 numbers the diversity term goes over cross products, with 3
-// classes of 5 numbers over Gram matrices.
+// TestGradient compares the exact gradient with the central difference. The
+// diversity term uses cross products with 6 classes of 2 elements, and Gram matrices
+// with 3 classes of 5 elements.
 func TestGradient(t *testing.T) {
 	for _, v := range []int{1, 2, 3, 5} {
 		for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
@@ -59,8 +59,8 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-// TestGradientOptions checks what TestGradient has not: the phase TEST, other
-// axes, normalizations and labels to ignore.
+// TestGradientOptions checks what TestGradient does not: phase TEST, other axes,
+// normalizations and labels to ignore.
 func TestGradientOptions(t *testing.T) {
 	for name, test := range map[string]struct {
 		text  string
@@ -83,8 +83,8 @@ func TestGradientOptions(t *testing.T) {
 	}
 }
 
-// TestFiller checks that the classifiers begin apart, each with the spread of
-// an InnerProduct of its size.
+// TestFiller checks that the classifiers start out different, each with the spread
+// of an InnerProduct of its size.
 func TestFiller(t *testing.T) {
 	const k, d = 100, 400
 	for _, test := range []struct {
@@ -166,7 +166,7 @@ func TestErrors(t *testing.T) {
 		layer("num_output: 2"), x, layertest.Labels(7, 2, 4))
 }
 
-// TestBatchErrors checks the errors of a pass.
+// TestBatchErrors checks errors during a pass.
 func TestBatchErrors(t *testing.T) {
 	for _, bad := range []float32{2, -1, float32(math.NaN())} {
 		f := layertest.New(t, layer("num_output: 2 V: 2"), layertest.Gaussian(1, 3, 4), layertest.Values([]float32{0, 1, bad}, 3))
@@ -188,8 +188,7 @@ func TestBatchErrors(t *testing.T) {
 	}
 }
 
-// TestStored checks that weights in the net's file take the place of those of
-// the filler.
+// TestStored checks that weights in the net's file replace those of the filler.
 func TestStored(t *testing.T) {
 	f := layertest.New(t, layer("num_output: 2 V: 2", "blobs { shape { dim: 2 dim: 2 dim: 1 } data: [1, 2, 3, 4] }"),
 		layertest.Values([]float32{1}, 1, 1), layertest.Labels(7, 2, 1))
@@ -198,8 +197,8 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// TestNotTrained checks that the gradient of weights that are not trained is
-// left out.
+// TestNotTrained checks that no gradient is computed for weights that are not
+// trained.
 func TestNotTrained(t *testing.T) {
 	f := layertest.New(t, layer("num_output: 2 V: 2 lambda: 1"), layertest.Gaussian(1, 3, 4), layertest.Labels(7, 2, 3))
 	f.Layer.(layers.ParamPropagator).SetParamPropagateDown(0, false)
@@ -232,8 +231,8 @@ func TestMACs(t *testing.T) {
 	}
 }
 
-// BenchmarkLoss measures both passes, and those of the layers that it takes
-// the place of, for the batch and the features of LiuNet.
+// BenchmarkLoss measures both passes, and those of the layers that it replaces, for
+// LiuNet's batch and features.
 func BenchmarkLoss(b *testing.B) {
 	const m, d = 128, 256
 	pool := parallel.NewPool(0)

@@ -14,9 +14,9 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// TestSoftmaxWithLoss checks that one classifier without margin gives the bits
-// of InnerProduct and SoftmaxWithLoss: initial weights, loss and gradients; of
-// ordinary and of huge scores, and with labels to ignore.
+// TestSoftmaxWithLoss checks that one classifier without margin agrees bit for bit
+// with InnerProduct and SoftmaxWithLoss in initial weights, loss and gradients: for
+// ordinary and huge scores, and with labels to ignore.
 func TestSoftmaxWithLoss(t *testing.T) { testSoftmaxWithLoss(t, nil) }
 
 func TestSoftmaxWithLossDevice(t *testing.T) { testSoftmaxWithLoss(t, cudatest.Device(t)) }
@@ -74,8 +74,8 @@ func testSoftmaxWithLoss(t *testing.T, device *cuda.Device) {
 	}
 }
 
-// TestLargeLogits checks that no score overflows, and that the loss of a
-// hopeless item is its own and not a bound.
+// TestLargeLogits checks that no score overflows, and that the loss of a badly
+// misclassified item is not clipped.
 func TestLargeLogits(t *testing.T) {
 	x := layertest.Values([]float32{1000, -1000}, 2, 1)
 	f := layertest.New(t, layer(`num_output: 2 V: 2 m: 5`), x, layertest.Values([]float32{0, 0}, 2))
@@ -95,8 +95,8 @@ func TestLargeLogits(t *testing.T) {
 	}
 }
 
-// TestScores checks that both phases have the same scores, of the averaged
-// classifier, and that the loss in TEST is that of a softmax of them.
+// TestScores checks that both phases have the averaged classifier's scores, and that
+// the loss in TEST is that of a softmax of them.
 func TestScores(t *testing.T) {
 	const m, k, d, v = 5, 4, 7, 3
 	x, label := layertest.Gaussian(1, m, d), layertest.Labels(7, k, m)

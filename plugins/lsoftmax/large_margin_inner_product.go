@@ -1,5 +1,5 @@
-// Package lsoftmax is the layer LargeMarginInnerProduct of the large-margin
-// softmax loss, L-Softmax.
+// Package lsoftmax provides the layer LargeMarginInnerProduct: the large-margin
+// softmax loss (L-Softmax).
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
 package lsoftmax
@@ -32,21 +32,23 @@ func init() {
 		New:     newLargeMargin,
 		Kernels: margin.Kernels,
 		Doc: `Inner products with a margin in the angle to the true class, for the large-margin softmax loss
-(L-Softmax). A SoftmaxWithLoss follows it. For the true class t of an item x, with c = x w[t] / (|x| |w[t]| + 1e-9),
+(L-Softmax). Follow it with a SoftmaxWithLoss. For the true class t of an item x, with
+c = x w[t] / (|x| |w[t]| + 1e-9),
 
 	y[t] = ( |x| |w[t]| psi(c) + lambda x w[t] ) / (1 + lambda)
 	psi(cos a) = (-1)^n cos(m a) - 2n    for a from n pi/m to (n+1) pi/m
 
-and y[k] = x w[k] for the others, or for all if m = 1. lambda lets the margin in slowly:
+and y[k] = x w[k] for the others, or for all if m = 1. lambda anneals the margin:
 
 	lambda = max(base (1 + gamma iteration)^-power, lambda_min)
 
 where the iteration counts up before each forward pass of the layer, in either phase and in each part of
 iter_size. Nets for testing usually have a second layer of the same name and weights, of type SINGLE.
 
-Bottoms: x, of M items from axis on; labels 0 to num_output-1, one for each item, without a gradient.
-Tops: y, num_output numbers for each item; optionally lambda, 1 number.
-Weights: num_output x numbers of an item. There is no bias.
+Bottoms: x, M items whose elements are the axes from axis on; labels 0 to num_output-1, one per item, without
+a gradient.
+Tops: y, num_output elements per item; optionally lambda, 1 element.
+Weights: num_output x elements of an item. There is no bias.
 
 largemargin_inner_product_param:
 	num_output: the number of classes
@@ -54,7 +56,7 @@ largemargin_inner_product_param:
 	weight_filler (constant 0)
 	axis (1): the first axis of an item; a negative one counts from the last
 	base (1), gamma (0), power (1), lambda_min (0): see above
-	iteration (0): passes that count as made already
+	iteration (0): number of passes that count as already done
 
 Source: github.com/wyliu/LargeMargin_Softmax_Loss, largemargin_inner_product_layer.cpp; Liu, Wen, Yu, Yang,
 "Large-Margin Softmax Loss for Convolutional Neural Networks" (ICML 2016)`,
@@ -63,11 +65,10 @@ Source: github.com/wyliu/LargeMargin_Softmax_Loss, largemargin_inner_product_lay
 
 const field = "largemargin_inner_product_param"
 
-// largeMargin is described by its registration.
+// largeMargin implements the layer type; its registration describes it.
 //
-// Differs from Caffe: lambda's iteration is kept in the solver's snapshots; the
-// second top may be left out; an item of length 0 has a gradient, that of
-// lambda x w[t], where the fork has NaN.
+// Differs from Caffe: snapshots include lambda's iteration; the second top is
+// optional; the gradient of an item of length 0 is that of lambda x w[t], not NaN.
 type largeMargin struct{ *margin.InnerProduct }
 
 var _ layers.Layer = (*largeMargin)(nil)
@@ -104,10 +105,10 @@ func (l *largeMargin) Forward(_ context.Context, bottom, top []*blob.Blob) error
 	return nil
 }
 
-// Backward computes the diff of x and adds to that of the weights. Of the
-// gradient of the true class, the part along the other factor goes through the
-// matrix product, with those of the other classes; that along the factor itself
-// is added.
+// Backward computes the diff of x and adds to that of the weights. The true
+// class's gradient by x (or w) has a part along w (or x), which goes through the
+// matrix product like the gradients of the other classes, and a part along x (or w)
+// itself, which is added.
 func (l *largeMargin) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if err := l.Spec.NoGradient(propagateDown, 1); err != nil {
 		return err

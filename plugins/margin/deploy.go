@@ -10,10 +10,10 @@ import (
 
 var _ layers.Deployer = (*InnerProduct)(nil)
 
-// Deploy returns Caffe's InnerProduct, which a layer of type SINGLE is.
+// Deploy returns Caffe's InnerProduct, which computes what a layer of type SINGLE does.
 func (l *InnerProduct) Deploy(param *caffepb.LayerParameter) ([]*caffepb.LayerParameter, error) {
 	if l.Factor != 1 {
-		return nil, fmt.Errorf("with type %s its scores in phase TEST depend on the labels; give the file a layer of the same name for phase TEST, with type: SINGLE", l.options.Type)
+		return nil, fmt.Errorf("with type %s its scores in phase TEST depend on the labels; add a layer of the same name with type: SINGLE for phase TEST", l.options.Type)
 	}
 	ip := &caffepb.LayerParameter{
 		Name:   param.Name,

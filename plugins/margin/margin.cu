@@ -1,10 +1,10 @@
-// The margin of L-Softmax and of A-Softmax ("sphere"), at the score of the true
-// class of each item. A class of -1 is a label out of range.
+// The margin of L-Softmax and of A-Softmax ("sphere") in the score of each item's
+// true class. Class -1 stands for a label out of range.
 #include "gpu.h"
 
 GC_INLINE float sign(float x) { return x > 0 ? 1.f : x < 0 ? -1.f : 0.f; }
 
-// psi is that of the factor m, 2 to 4, and the coefficients of its gradient: Psi in
+// psi for the factor m, 2 to 4, and the coefficients of its gradient; see Psi in
 // psi.go.
 struct margin_psi {
   float psi, across, along;
@@ -24,7 +24,7 @@ GC_INLINE margin_psi psi_of(int m, float c) {
           s3 * (24 * c * c * c * c - 8 * c * c - 1) - s4};
 }
 
-// The length of a vector of n numbers, by a block.
+// The length of a vector of n elements, computed by a block.
 GC_INLINE float length(const float *x, int n, double *part) {
   double s = 0;
   for (int k = threadIdx.x; k < n; k += GC_BLOCK) s += (double)x[k] * x[k];
@@ -33,7 +33,7 @@ GC_INLINE float length(const float *x, int n, double *part) {
 
 #define TINY 1e-9f // keeps the fork's quotients finite
 
-// kept is (items, 3): |x|, |w[t]| and the cosine. A block for each item.
+// kept is (items, 3): |x|, |w[t]| and the cosine. One block per item.
 extern "C" __global__ void margin_forward(const float *x, const float *w, const int *cls, float *y, float *kept, int sphere,
                                           int m, float lambda, int classes, int k) {
   __shared__ double part[GC_SUM_SIZE];
@@ -52,8 +52,8 @@ extern "C" __global__ void margin_forward(const float *x, const float *w, const 
   kept[3 * i + 2] = c;
 }
 
-// g is dy but for the true classes, where it is the gradient by x w[t]; own is
-// (items, 2): the factors of x in the gradient by x, and of w[t] in that by w.
+// g is dy, except that for the true classes it is the gradient by x w[t]. own is
+// (items, 2): the factor of x in the gradient by x, and of w[t] in that by w.
 extern "C" __global__ void margin_gradient(const float *dy, const int *cls, const float *kept, float *g, float *own,
                                            int sphere, int m, float lambda, int classes, int items) {
   GC_EACH(i, items) {
@@ -67,7 +67,7 @@ extern "C" __global__ void margin_gradient(const float *dy, const int *cls, cons
     if (!sphere) {
       own[2 * i] = norm_x > 0 ? -p.along * share * ((norm_w + TINY) / norm_x) : 0.f;
       own[2 * i + 1] = -p.along * share * (norm_x / (norm_w + TINY));
-    } else if (norm_x > 0) { // the two coefficients are scaled to length 1, and w has no own
+    } else if (norm_x > 0) { // the two coefficients are scaled to length 1, and w gets no part along itself
       const float along = -p.along / norm_x, size = (float)sqrt((double)across * across + (double)along * along);
       across /= size;
       own[2 * i] = share * (along / size);
@@ -78,13 +78,13 @@ extern "C" __global__ void margin_gradient(const float *dy, const int *cls, cons
   }
 }
 
-// dx += own x, of n numbers of which each item has k
+// dx += own x, n elements, k per item
 extern "C" __global__ void margin_own_x(const float *x, const float *own, float *dx, int k, int n) {
   GC_EACH(i, n) dx[i] += own[2 * (i / k)] * x[i];
 }
 
-// dw[t] += own w[t] for all items, a block for each: the first of a class does it
-// for all of them.
+// dw[t] += own w[t] for all items, one block per item: the first item of a class
+// does the work for all of them.
 extern "C" __global__ void margin_own_w(const float *w, const int *cls, const float *own, float *dw, int k, int items) {
   const int first = blockIdx.x, t = cls[first];
   if (t < 0) return;

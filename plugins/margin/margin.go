@@ -1,12 +1,13 @@
-// Package margin has what the layers of L-Softmax and A-Softmax have in common:
-// the angular margin ψ and the weight λ by which it sets in.
+// Package margin is the common part of the layers of L-Softmax and A-Softmax:
+// the angular margin ψ and the weight λ that anneals it.
 //
 // Both layers lower the score of the true class from ‖w‖‖x‖ cos θ to
 // ‖w‖‖x‖ ψ(cos θ), with
 //
 //	ψ(cos θ) = (-1)ⁿ cos mθ - 2n      for θ in [nπ/m, (n+1)π/m]
 //
-// which falls steadily from 1 to 1-2m, and mix both: (ψ + λ cos θ)/(1 + λ).
+// which decreases monotonically from 1 to 1-2m, and mix both:
+// (ψ + λ cos θ)/(1 + λ).
 package margin
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// Options has the fields that the messages of both layers have.
+// Options holds the fields that the messages of both layers share.
 type Options struct {
 	NumOutput    uint32                   `proto:"num_output"`
 	Type         string                   `proto:"type"`
@@ -31,8 +32,8 @@ type Options struct {
 	LambdaMin    float32                  `proto:"lambda_min"`
 }
 
-// read reads the options of a layer, whose own field has the given name, and
-// returns the factor m of the angle.
+// read returns the options in the layer's parameter of the given name, and the
+// factor m of the angle.
 func read(s *layers.Spec, field string) (o Options, m int, err error) {
 	if err := s.Options(&o); err != nil {
 		return o, 0, err
@@ -65,8 +66,8 @@ func read(s *layers.Spec, field string) (o Options, m int, err error) {
 	return o, m, nil
 }
 
-// An InnerProduct is what a layer with a margin embeds: it reads the options,
-// makes the weights and computes the products.
+// An InnerProduct is embedded by layers with a margin. It reads the options,
+// creates the weights and computes the products.
 type InnerProduct struct {
 	layers.Weights
 	Schedule
@@ -85,8 +86,8 @@ type InnerProduct struct {
 	device   onDevice
 }
 
-// An Item has the lengths of an item and of its class vector, and the cosine of the
-// angle between them.
+// An Item holds the lengths of an item and of its class vector, and the cosine of
+// the angle between them.
 type Item struct{ NormX, NormW, Cos float32 }
 
 var (
@@ -97,7 +98,7 @@ var (
 	_ layers.Counter         = (*InnerProduct)(nil)
 )
 
-// New reads the options from the layer's own field.
+// New reads the options from the layer's parameter of the given name.
 func New(s *layers.Spec, field string) (*InnerProduct, error) {
 	o, factor, err := read(s, field)
 	if err != nil {
@@ -110,13 +111,13 @@ func New(s *layers.Spec, field string) (*InnerProduct, error) {
 	}, nil
 }
 
-// AllowForceBackward reports that labels have no gradient.
+// AllowForceBackward reports whether bottom i has a gradient: labels have none.
 func (l *InnerProduct) AllowForceBackward(i int) bool { return i == 0 }
 
 // MACs returns the number of multiply-adds of Product.
 func (l *InnerProduct) MACs() int64 { return int64(l.M) * int64(l.N) * int64(l.K) }
 
-// SetUp makes the weights.
+// SetUp creates the weights.
 func (l *InnerProduct) SetUp(bottom, _ []*blob.Blob) error {
 	var err error
 	if l.K, err = l.items.Size(bottom[0]); err != nil {
@@ -131,7 +132,7 @@ func (l *InnerProduct) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Reshape finds the sizes.
+// Reshape sets the sizes from the shapes of the bottoms.
 func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.Spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -156,8 +157,8 @@ func (l *InnerProduct) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Start begins a forward pass: it reads the classes and sets λ, in the second
-// top too if there is one.
+// Start begins a forward pass: it reads the classes and sets λ, also in the second
+// top if there is one.
 func (l *InnerProduct) Start(bottom, top []*blob.Blob) error {
 	var err error
 	if l.Class, _, err = l.labels.Read(bottom[1]); err != nil {
@@ -175,21 +176,21 @@ func (l *InnerProduct) Product(x, y *blob.Blob) {
 	kernel.Gemm(l.Spec.Env.Workers, false, true, l.M, l.N, l.K, 1, x.Data(), l.K, l.Blobs[0].Data(), l.K, 0, y.MutableData(), l.N)
 }
 
-// At returns where in the first top the score of item i's true class is.
+// At returns the index in the first top of the score of item i's true class.
 func (l *InnerProduct) At(i int) int { return i*l.N + int(l.Class[i]) }
 
-// X returns the numbers of item i; of the data of x, or of its diff.
+// X returns the elements of item i in the data of x, or in its diff.
 func (l *InnerProduct) X(x []float32, i int) []float32 { return x[i*l.K : (i+1)*l.K] }
 
-// W returns the numbers of the class vector of item i's true class; of the
-// data of the weights, or of their diff.
+// W returns the class vector of item i's true class in the data of the weights, or
+// in their diff.
 func (l *InnerProduct) W(w []float32, i int) []float32 {
 	c := int(l.Class[i])
 	return w[c*l.K : (c+1)*l.K]
 }
 
-// Gradient returns a copy of the first top's diff, in which that of each item's
-// true class is multiplied by (across(i) + λ)/(1 + λ): the gradient by x·w.
+// Gradient returns the gradient by x·w: a copy of the first top's diff in which the
+// value of each item's true class is multiplied by (across(i) + λ)/(1 + λ).
 func (l *InnerProduct) Gradient(dy []float32, across func(i int) float32) []float32 {
 	g := l.gradient[:len(dy)]
 	copy(g, dy)

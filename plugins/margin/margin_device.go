@@ -12,7 +12,7 @@ import (
 //go:embed margin.ptx.gz
 var ptx string
 
-// Kernels are those of both layers.
+// Kernels are the device kernels of both layers.
 var Kernels = cuda.NewModule(ptx)
 
 var (
@@ -24,8 +24,8 @@ var (
 
 var _ layers.DeviceChecker = (*InnerProduct)(nil)
 
-// onDevice is what the layers keep on a device: of each item the two lengths and
-// the cosine, and the factors of its own vectors in the gradient.
+// onDevice holds the layers' data on a device: for each item the two lengths and
+// the cosine, and the factors of x and w[t] themselves in the gradient.
 type onDevice struct {
 	kept, own blob.Blob
 	gradient  blob.Blob // (M,N)
@@ -35,14 +35,14 @@ func (b *onDevice) reshape(m, n int) error {
 	return errors.Join(b.kept.Reshape(m, 3), b.own.Reshape(m, 2), b.gradient.Reshape(m, n))
 }
 
-// DeviceMode returns that passes are not recorded: λ is another in each.
+// DeviceMode returns OnDevice, not Recordable: λ differs in each pass.
 func (l *InnerProduct) DeviceMode() layers.DeviceMode { return layers.OnDevice }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *InnerProduct) CheckDevice() error { return l.labels.CheckDevice() }
 
-// ForwardOn computes the tops on a device; sphere says that it is for A-Softmax,
-// with class vectors of length 1, and not for L-Softmax.
+// ForwardOn computes the tops on a device, with sphere for A-Softmax, where class
+// vectors have length 1, otherwise for L-Softmax.
 func (l *InnerProduct) ForwardOn(d *cuda.Device, bottom, top []*blob.Blob, sphere bool) error {
 	class, _ := l.labels.ReadDevice(d, bottom[1])
 	l.Lambda = l.Next()
@@ -86,7 +86,7 @@ func (l *InnerProduct) BackwardOn(d *cuda.Device, top []*blob.Blob, propagateDow
 	}
 	if l.Needs(0) {
 		dw := l.Blobs[0].MutableDeviceDiff(d)
-		if sphere { // its weights have the gradient of a plain product
+		if sphere { // the weights get the gradient of a plain product
 			g, own = dy, 0
 		}
 		d.Gemm(true, false, l.N, l.K, l.M, 1, g, l.N, x, l.K, 1, dw, l.K)

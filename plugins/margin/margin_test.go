@@ -73,6 +73,6 @@ func TestState(t *testing.T) {
 		}
 	}
 	if a, b := first.Next(), second.Next(); a != b {
-		t.Errorf("a wrong state has changed λ from %g to %g", a, b)
+		t.Errorf("a wrong state changed λ from %g to %g", a, b)
 	}
 }

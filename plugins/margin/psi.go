@@ -6,12 +6,12 @@ import (
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
-// Psi returns ψ(c) for a factor m of the angle, 2 to 4, and the two
-// coefficients of its gradient: that of ‖w‖‖x‖ψ by x is
+// Psi returns ψ(c) for a factor m of the angle, 2 to 4, and the two coefficients of
+// its gradient. The gradient of ‖w‖‖x‖ψ by x is
 //
 //	across w - along ‖w‖/‖x‖ x      across = ψ'(c)      along = c ψ'(c) - ψ(c)
 //
-// and by w the same with w and x exchanged.
+// and the gradient by w is the same with w and x exchanged.
 func Psi(m int, c float32) (psi, across, along float32) {
 	switch m {
 	case 2: // ±2c² - 1

@@ -8,18 +8,18 @@ import (
 //
 //	λ = max(base (1 + gamma iteration)^-power, lambda_min)
 //
-// It makes a layer that embeds it layers.Stateful.
+// A layer that embeds it is layers.Stateful.
 type Schedule struct {
 	layers.PassCount
 	options Options
 }
 
-// NewSchedule returns the schedule that begins at the iteration of the options.
+// NewSchedule returns the schedule that starts at the iteration in the options.
 func NewSchedule(o Options) Schedule {
 	return Schedule{layers.PassCount{Passes: int64(o.Iteration)}, o}
 }
 
-// Next counts a pass, in either phase, and returns its λ.
+// Next counts a pass, in either phase, and returns the pass's λ.
 func (s *Schedule) Next() float32 {
 	s.Passes++
 	o := s.options

@@ -1,4 +1,4 @@
-// Flip of planes of h x w numbers, n in all.
+// Flip of planes of h x w elements, n elements in all.
 #include "gpu.h"
 
 extern "C" __global__ void flip_pass(const float *src, float *dst, int width, int height, int h, int w, int n) {

@@ -21,20 +21,20 @@ func init() {
 		Tops:    layers.Exactly(1),
 		New:     newFlip,
 		Kernels: flipKernels,
-		Doc: `Mirror image of pictures.
+		Doc: `Mirror images.
 
 Bottom: items x channels x height x width.
 Top: of the same shape.
 
 flip_param:
-	flip_width (true): exchange left and right
-	flip_height (false): exchange top and bottom
+	flip_width (true): swap left and right
+	flip_height (false): swap top and bottom
 
 Source: github.com/happynear/caffe-windows, flip_layer.cpp`,
 	})
 }
 
-// flip is described by its registration.
+// flip implements the layer type; its registration describes it.
 type flip struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
@@ -74,7 +74,7 @@ func (l *flip) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Backward is the same: the mirror image of a mirror image is the picture.
+// Backward flips the diff: flipping is its own inverse.
 func (l *flip) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		l.flip(bottom[0].MutableDiff(), top[0].Diff())

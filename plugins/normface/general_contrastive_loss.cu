@@ -1,8 +1,8 @@
-// GeneralContrastiveLoss of the distances d of items from k classes. A class of -1
-// is a label out of range: such an item has neither terms nor a gradient.
+// GeneralContrastiveLoss of the distances d of items from k classes. Class -1 stands
+// for a label out of range: such an item has neither terms nor a gradient.
 #include "gpu.h"
 
-// fminf and fmaxf would return the other number for NaN.
+// fminf and fmaxf would return the other argument for NaN.
 GC_INLINE float positive_term(float d, float margin, float outlier) {
   const float v = d - margin < 0 ? 0.f : d - margin;
   return v > outlier ? outlier : v;
@@ -14,8 +14,8 @@ GC_INLINE float negative_term(float d, float margin, float weight, int use_exp) 
 }
 
 // shares is (3,items): the terms of the true class and of the others without their
-// weights, and that of the others in the loss. chosen is the only class of an item
-// that counts with max_negative. A block for each item.
+// weights, and the term of the others in the loss. chosen is the only class of an
+// item that counts with max_negative. One block per item.
 extern "C" __global__ void general_contrastive_loss_items(const float *d, const int *cls, const float *intra, float *shares,
                                                           int *chosen, float positive_margin, float negative_margin,
                                                           float outlier, float positive_weight, float negative_weight,
@@ -44,7 +44,7 @@ extern "C" __global__ void general_contrastive_loss_items(const float *d, const 
   negative = gc_block_sum(negative, part);
   loss = gc_block_sum(loss, part);
   const double largest = gc_block_max((double)best, part);
-  const int only = (int)-gc_block_max(best == largest ? -(double)at : -(double)k, part); // the first of equal ones
+  const int only = (int)-gc_block_max(best == largest ? -(double)at : -(double)k, part); // the first of equal values
   if (threadIdx.x != 0) return;
   const bool far = t >= 0 && positive_first && d[t] > upper_bound;
   if (max_negative) loss = t < 0 || only == t ? 0 : fabsf(negative_term(d[only], margin, negative_weight, use_exp));
@@ -94,8 +94,8 @@ extern "C" __global__ void general_contrastive_loss_total(const float *shares, c
   if (add_intra) means[2] = *intra;
 }
 
-// dx without the weight of the loss, and the sum of the magnitudes of those of the
-// other classes, of each item, a block's.
+// dx without the loss weight, and for each item the sum of the magnitudes of dx over
+// the other classes. One block per item.
 extern "C" __global__ void general_contrastive_loss_slopes(const float *d, const int *cls, const float *margin,
                                                            const int *chosen, float *dx, float *sums, float positive_margin,
                                                            float outlier, float positive_weight, float negative_weight,
@@ -122,7 +122,7 @@ extern "C" __global__ void general_contrastive_loss_slopes(const float *d, const
   if (threadIdx.x == 0) sums[i] = (float)sum;
 }
 
-// share is what the gradients of the other classes are divided by: one block.
+// share is the divisor of the gradients of the other classes. One block.
 extern "C" __global__ void general_contrastive_loss_share(const float *sums, float *share, float normalize,
                                                           float positive_weight, int items) {
   __shared__ double part[GC_SUM_SIZE];
@@ -133,7 +133,7 @@ extern "C" __global__ void general_contrastive_loss_share(const float *sums, flo
   if (threadIdx.x == 0) *share = q > positive_weight ? q : 1.f;
 }
 
-// share may be null, which is 1.
+// share may be null, which stands for 1.
 extern "C" __global__ void general_contrastive_loss_scale(const int *cls, const float *share, const float *dloss, float *dx,
                                                           int items, int k) {
   const float scale = *dloss / items, divisor = share ? *share : 1.f;

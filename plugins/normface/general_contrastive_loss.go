@@ -29,50 +29,50 @@ func init() {
 
 	E = 1/M sum of ( wp min(T, max(0, d[t] - mp)) + wn sum of max(0, mn - d[k]) over k != t )
 
-With exp_negative_weight a class nearer than mn counts wn exp(-d[k]).
+With exp_negative_weight, the term of a class nearer than mn is wn exp(-d[k]).
 
-Bottoms: the distances, M x K, of InnerDistance for example; labels 0 to K-1, one for each item; optionally
-other distances, of which the values are taken, while the gradient goes to the first. Only the first has one.
+Bottoms: the distances, M x K, from InnerDistance for example; labels 0 to K-1, one per item; optionally other
+distances, whose values are used instead. Only the first bottom gets a gradient.
 Tops: the loss, a scalar; optionally the means over items (and other classes) of the terms without their
-weights, 2 numbers, and with add_intra_mae the running mean as the third.
+weights, 2 elements, and with add_intra_mae the running mean as the third.
 
 general_contrastive_loss_param:
 	positive_margin (0), negative_margin (1): mp and mn
 	positive_weight (1), negative_weight (1): wp and wn
 	positive_outlier_thresh (4): T
 	exp_negative_weight (false): see above
-	max_negative_only (false): of the other classes, only that with the largest term counts; and as in the
-		fork none, if class 0 is the true one and has a larger term
-	max_positive_only (false): of the batch's terms of the true classes, only one counts; as in the fork
-		that is the smallest, against the name
-	positive_first (false): items with d[t] above positive_upper_bound (1) have no other classes, and the
-		full gradient to their own
-	normalize_negative (none): if given, and the sum of the other classes' gradients over this and M is
-		more than wp, they are divided by that quotient. The gradient is then not the derivative.
-	add_intra_mae (false): add to mn a running mean, 0.99 of itself and 0.01 of the batch's true classes'
-		mean, of at most max_negative_margin (1.2)
+	max_negative_only (false): of the other classes, only the one with the largest term counts; as in the
+	fork, none counts if class 0 is the true class and has a larger term
+	max_positive_only (false): of the batch's terms of the true classes, only one counts; as in the fork,
+	and despite the name, it is the smallest
+	positive_first (false): for items with d[t] above positive_upper_bound (1), no other class counts, and
+	the true class gets the full gradient
+	normalize_negative (none): if given, and the sum of the other classes' gradients divided by this and by M
+	is more than wp, divide them by that quotient. The gradient is then not the derivative.
+	add_intra_mae (false): add to mn a running mean of at most max_negative_margin (1.2): 0.99 of itself
+	and 0.01 of the batch's mean distance to the true classes
 	square: accepted and ignored, as in the fork
 
 Source: github.com/happynear/caffe-windows, general_constrastive_loss_layer.cpp`,
 	})
 }
 
-// generalContrastiveLoss is described by its registration.
+// generalContrastiveLoss implements the layer type; its registration describes it.
 //
-// Differs from Caffe: the running mean is kept in the solver's snapshots.
+// Differs from Caffe: snapshots include the running mean.
 type generalContrastiveLoss struct {
 	layers.OnRecordableDevice
 
 	spec    *layers.Spec
 	options generalContrastiveOptions
 	labels  *layers.Labels
-	intra   blob.Blob // the running mean, 1 number
+	intra   blob.Blob // the running mean, 1 element
 
 	m, k     int
 	class    []int32
 	margin   float32   // mn of the last Forward
 	term     []float32 // (m,k), with the weights
-	negative []int32   // of each item, the only class that counts
+	negative []int32   // for each item, the only class that counts
 	positive int       // the only item that counts
 
 	device generalContrastiveDevice
@@ -111,7 +111,7 @@ func newGeneralContrastiveLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, l.intra.Reshape(1)
 }
 
-// AllowForceBackward reports that only the first bottom has a gradient.
+// AllowForceBackward reports whether bottom i has a gradient: only the first has.
 func (l *generalContrastiveLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 // State returns the running mean.
@@ -151,8 +151,8 @@ func (l *generalContrastiveLoss) Reshape(bottom, top []*blob.Blob) error {
 	return top[1].Reshape(2)
 }
 
-// distances is what the losses of distances have in common: the sizes, of
-// which there must be at least two classes.
+// distances returns the sizes of the distances, items and classes, for the losses
+// of distances. There must be at least two classes.
 func distances(s *layers.Spec, labels *layers.Labels, bottom, top []*blob.Blob) (m, k int, err error) {
 	if err := s.NotInPlace(bottom, top); err != nil {
 		return 0, 0, err
@@ -171,7 +171,7 @@ func distances(s *layers.Spec, labels *layers.Labels, bottom, top []*blob.Blob) 
 	return m, k, top[0].Reshape()
 }
 
-// values returns the distances that are looked at.
+// values returns the distances that determine the loss.
 func (l *generalContrastiveLoss) values(bottom []*blob.Blob) []float32 {
 	if len(bottom) == 3 {
 		return bottom[2].Data()
@@ -217,8 +217,8 @@ func (l *generalContrastiveLoss) Forward(_ context.Context, bottom, top []*blob.
 	return nil
 }
 
-// item sets the terms of an item and returns the sums of those of the true
-// class and of the others, without the weights.
+// item computes the terms of an item and returns the sums of the true class's and of
+// the others' terms, without the weights.
 func (l *generalContrastiveLoss) item(i int, d []float32) (positive, negative float64) {
 	o, term, class := &l.options, l.term[i*l.k:(i+1)*l.k], int(l.class[i])
 	l.negative[i] = 0
@@ -255,8 +255,7 @@ func (l *generalContrastiveLoss) item(i int, d []float32) (positive, negative fl
 	return positive, negative
 }
 
-// counts reports whether a term is not left out by the options that leave only
-// one.
+// counts reports whether a term counts with the options that select only one.
 func (l *generalContrastiveLoss) counts(i, k int, isTrue bool) bool {
 	if isTrue {
 		return !l.options.MaxPositiveOnly || i == l.positive
@@ -285,7 +284,7 @@ func (l *generalContrastiveLoss) Backward(_ context.Context, top []*blob.Blob, p
 			}
 		}
 	}
-	// Divides the gradients of the other classes, if they are too large.
+	// Scale down the gradients of the other classes if they are too large.
 	share := float32(1)
 	if o.NormalizeNegative > 0 {
 		if q := float32(math.Abs(negative)/float64(l.m)) / o.NormalizeNegative; q > o.PositiveWeight {
@@ -301,8 +300,8 @@ func (l *generalContrastiveLoss) Backward(_ context.Context, top []*blob.Blob, p
 	return nil
 }
 
-// slope returns the gradient of a term by its distance. far items have none but
-// that to their class.
+// slope returns the gradient of a term by its distance. far items have a gradient
+// for their own class only.
 func (l *generalContrastiveLoss) slope(d float32, isTrue, far bool) float32 {
 	o := &l.options
 	switch {

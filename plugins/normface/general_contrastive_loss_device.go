@@ -27,24 +27,24 @@ var (
 	_ layers.DeviceChecker = (*generalContrastiveLoss)(nil)
 )
 
-// generalContrastiveDevice is what a generalContrastiveLoss keeps on a device.
+// generalContrastiveDevice holds a generalContrastiveLoss's data on a device.
 type generalContrastiveDevice struct {
 	shares blob.Blob // of the items in the tops, (3,m)
-	chosen blob.Blob // ints: of each item, the only class that counts; then the only item
+	chosen blob.Blob // ints: for each item, the only class that counts; then the only item
 	margin blob.Blob // of the last forward pass
 	sums   blob.Blob // of the gradients of each item's other classes
-	share  blob.Blob // what these are divided by
+	share  blob.Blob // the divisor of these
 }
 
-// reshape gives all that the sizes for m items.
+// reshape sets the sizes for m items.
 func (b *generalContrastiveDevice) reshape(m int) error {
 	return errors.Join(b.shares.Reshape(3, m), b.chosen.Reshape(m+1), b.margin.Reshape(1), b.sums.Reshape(m), b.share.Reshape(1))
 }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *generalContrastiveLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
-// valuesDevice returns the distances that are looked at.
+// valuesDevice returns the distances that determine the loss.
 func (l *generalContrastiveLoss) valuesDevice(d *cuda.Device, bottom []*blob.Blob) cuda.Ptr {
 	if len(bottom) == 3 {
 		return bottom[2].DeviceData(d)

@@ -7,7 +7,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestContrastive checks the options of GeneralContrastiveLoss by hand.
+// TestContrastive compares the options of GeneralContrastiveLoss with values computed
+// by hand.
 func TestContrastive(t *testing.T) {
 	d := []float32{
 		0.5, 0.2, 3, // true class 0
@@ -57,7 +58,7 @@ func TestContrastive(t *testing.T) {
 	equal(t, "three bottoms: gradient", pass(t, f), 0.5, -0.5, 0, -0.5, 0, -0.5)
 }
 
-// TestIntraMAE checks the running mean, over passes and over a restart.
+// TestIntraMAE checks the running mean, over passes and across a restart.
 func TestIntraMAE(t *testing.T) {
 	make := func() *layertest.Fixture {
 		return layertest.New(t, layer("GeneralContrastiveLoss", 2, 2, "general_contrastive_loss_param { add_intra_mae: true max_negative_margin: 0.025 }"),

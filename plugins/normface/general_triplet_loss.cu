@@ -1,10 +1,10 @@
-// GeneralTripletLoss of the distances d of items from k classes. A class of -1 is a
-// label out of range: such an item has neither terms nor a gradient.
+// GeneralTripletLoss of the distances d of items from k classes. Class -1 stands for
+// a label out of range: such an item has neither terms nor a gradient.
 #include "gpu.h"
 
 // shares is (3,items): the amounts by which classes are too near, the distance from
-// the true class, and those from the others. hardest is the only class of an item
-// that counts with hardest_only. A block for each item.
+// the true class, and the distances from the others. hardest is the only class of an
+// item that counts with hardest_only. One block per item.
 extern "C" __global__ void general_triplet_loss_items(const float *d, const int *cls, float *shares, int *hardest,
                                                       float margin, int hardest_only, int positive_first, float upper_bound,
                                                       int items, int k) {
@@ -28,7 +28,7 @@ extern "C" __global__ void general_triplet_loss_items(const float *d, const int 
   near = gc_block_sum(near, part);
   others = gc_block_sum(others, part);
   const double nearest = -gc_block_max(-(double)least, part);
-  const int only = (int)-gc_block_max(least == nearest ? -(double)at : -(double)k, part); // the first of equal ones
+  const int only = (int)-gc_block_max(least == nearest ? -(double)at : -(double)k, part); // the first of equal values
   if (threadIdx.x != 0) return;
   if (hardest_only) near = only < k ? d[t] + margin - d[only] : 0.f;
   shares[i] = t < 0 || (positive_first && d[t] > upper_bound) ? 0.f : (float)near;
@@ -57,7 +57,7 @@ extern "C" __global__ void general_triplet_loss_total(const float *shares, float
   means[1] = (float)(others / items / (k - 1));
 }
 
-// A block for each item. weights may be null.
+// One block per item. weights may be null.
 extern "C" __global__ void general_triplet_loss_backward(const float *d, const int *cls, const int *hardest,
                                                          const float *weights, const float *dloss, float *dx, float margin,
                                                          float positive_weight, float negative_weight, int add_center,

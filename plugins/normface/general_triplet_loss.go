@@ -29,29 +29,28 @@ func init() {
 
 	E = 1/M sum of wn max(0, d[t] + margin - d[k]) over items and classes k != t
 
-The gradient is on purpose not the derivative: a class too near has -wn, and the true class wp, once for each
-item and not once for each class.
+The gradient is deliberately not the derivative: a class that is too near gets -wn, and the true class wp, once
+per item and not once per class.
 
-Bottoms: the distances, M x K, of InnerDistance for example; labels 0 to K-1, one for each item; optionally a
-weight for each item, by which its gradient is multiplied, but not its loss. Only the first has a gradient.
-Tops: the loss, a scalar; optionally the mean distances to the true classes and to the others, 2 numbers.
+Bottoms: the distances, M x K, from InnerDistance for example; labels 0 to K-1, one per item; optionally a
+weight per item, which multiplies its gradient but not its loss. Only the first bottom has a gradient.
+Tops: the loss, a scalar; optionally the mean distances to the true classes and to the others, 2 elements.
 
 general_triplet_loss_param:
 	margin (0.2)
 	positive_weight (1), negative_weight (1): wp and wn
-	add_center_loss (true): the true class has a gradient even if no other is too near
-	hardest_only (false): of the classes too near, only the nearest counts
-	positive_first (false): items with d[t] above positive_upper_bound (1) have no other classes
+	add_center_loss (true): the true class gets a gradient even if no other class is too near
+	hardest_only (false): of the classes that are too near, only the nearest counts
+	positive_first (false): for items with d[t] above positive_upper_bound (1), no other class counts
 
 Source: github.com/happynear/caffe-windows, general_triplet_loss_layer.cpp`,
 	})
 }
 
-// generalTripletLoss is described by its registration.
+// generalTripletLoss implements the layer type; its registration describes it.
 //
-// Differs from Caffe: with hardest_only, a nearest class at a distance of
-// exactly 0 has its gradient. The fork leaves there what its forward pass has
-// put into the diff.
+// Differs from Caffe: with hardest_only, a nearest class at a distance of exactly 0
+// gets its gradient. The fork leaves what its forward pass stored in the diff.
 type generalTripletLoss struct {
 	layers.OnRecordableDevice
 
@@ -84,7 +83,7 @@ func newGeneralTripletLoss(s *layers.Spec) (layers.Layer, error) {
 	return l, s.Options(&l.options)
 }
 
-// AllowForceBackward reports that only the first bottom has a gradient.
+// AllowForceBackward reports whether bottom i has a gradient: only the first has.
 func (l *generalTripletLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 func (l *generalTripletLoss) SetUp(_, _ []*blob.Blob) error { return nil }
@@ -106,8 +105,8 @@ func (l *generalTripletLoss) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// near calls f for each class that counts as too near to an item, with the
-// amount.
+// near calls f for each class that counts as too near to an item, with the amount
+// by which it is too near.
 func (l *generalTripletLoss) near(i int, d []float32, f func(k int, amount float32)) {
 	o, class := &l.options, int(l.class[i])
 	if o.PositiveFirst && d[class] > o.PositiveUpperBound {

@@ -24,13 +24,13 @@ var (
 	_ layers.DeviceChecker = (*generalTripletLoss)(nil)
 )
 
-// generalTripletDevice is what a generalTripletLoss keeps on a device.
+// generalTripletDevice holds a generalTripletLoss's data on a device.
 type generalTripletDevice struct {
 	shares  blob.Blob // of the items in the tops, (3,m)
 	hardest blob.Blob // ints: of each item, the only class that counts
 }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *generalTripletLoss) CheckDevice() error { return l.labels.CheckDevice() }
 
 // ForwardDevice computes the tops.

@@ -8,7 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestTriplet checks the options of GeneralTripletLoss by hand.
+// TestTriplet compares the options of GeneralTripletLoss with values computed by hand.
 func TestTriplet(t *testing.T) {
 	d := []float32{
 		0.5, 0.25, 0.625, 3, // true class 0: 1 and 2 are too near

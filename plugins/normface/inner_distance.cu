@@ -3,8 +3,8 @@
 
 enum { tile = 16 };
 
-// The squares of the differences or, with l1, their magnitudes, one by one:
-// x^2 - 2xw + w^2 would lose the digits of a small distance. A block makes
+// The sums of the squares of the differences or, with l1, of their magnitudes:
+// x^2 - 2xw + w^2 would lose the digits of a small distance. A block computes
 // tile x tile distances.
 extern "C" __global__ void inner_distance_forward(const float *x, const float *w, float *y, int l1, int m, int n, int k) {
   __shared__ float xs[tile][tile + 1], ws[tile][tile + 1];
@@ -27,14 +27,14 @@ extern "C" __global__ void inner_distance_forward(const float *x, const float *w
   if (i < m && j < n) y[(long long)i * n + j] = (float)sum;
 }
 
-// masked is dy but 0 where the center is not that of the item's class
+// masked is dy, but 0 where the center is not that of the item's class
 extern "C" __global__ void inner_distance_mask(const float *dy, const int *cls, float *masked, int n, int count) {
   GC_EACH(i, count) masked[i] = cls[i / n] == (int)(i % n) ? dy[i] : 0.f;
 }
 
-// The gradient of L1 by a, of na rows, which may be x or w; b, of nb rows, is the
-// other one. The distance of row i from row j has the gradient dy[i*stepa + j*stepb].
-// da is added to if add is set.
+// The gradient of L1 by a, of na rows, which is x or w; b, of nb rows, is the other
+// one. The distance of row i from row j has the gradient dy[i*stepa + j*stepb]. With
+// add, the gradient is added to da.
 extern "C" __global__ void inner_distance_backward_l1(const float *a, const float *b, const float *dy, float *da, int add,
                                                       int na, int stepa, int nb, int stepb, int k) {
   GC_EACH(at, na * k) {

@@ -30,10 +30,10 @@ func init() {
 
 	L2: y[n] = sum of (x - w[n])^2, without a root    L1: y[n] = sum of |x - w[n]|
 
-Bottoms: x, of M items from axis on; optionally the centers, in the place of the learned ones; with
-update_center_only, as the last, the labels, without a gradient.
-Top: y, in which one axis of N numbers takes the place of the axes from axis on.
-Weights: the centers, N x numbers of an item, unless a bottom has them.
+Bottoms: x, M items whose elements are the axes from axis on; optionally the centers, instead of learned ones;
+with update_center_only, as the last bottom, the labels, without a gradient.
+Top: y, in which one axis of N elements replaces the axes from axis on.
+Weights: the centers, N x elements of an item, unless a bottom has them.
 
 inner_distance_param:
 	num_output: N, unless a bottom has the centers
@@ -41,8 +41,8 @@ inner_distance_param:
 	axis (1): the first axis of an item; a negative one counts from the last
 	distance_type ("L2"): or "L1"
 	normalize (false): scale each learned center to length 1 before each pass, in either phase. The gradient
-		is not taken through the scaling. Centers from a bottom are left as they are.
-	update_center_only (false): a center has a gradient from the items of its class alone
+	ignores the scaling. Centers from a bottom are not scaled.
+	update_center_only (false): a center gets a gradient only from the items of its class
 	transpose (false): must be false
 	bias_term, bias_filler: accepted and ignored
 
@@ -50,16 +50,17 @@ Source: github.com/happynear/caffe-windows, inner_distance_layer.cpp`,
 	})
 }
 
-// innerDistance is described by its registration. The gradient of L2 goes
-// through matrix products: for the items, with the sum taken over the centers,
+// innerDistance implements the layer type; its registration describes it. The
+// gradient of L2 is computed by matrix products. For the items, with sums over the
+// centers, it is
 //
 //	dx = 2 (Σ dy) x - 2 Σ dy w
 //
-// and for the centers in the same way.
+// and likewise for the centers.
 //
-// Differs from Caffe: the gradient of L1 is the derivative; in the fork a macro
-// lacks parentheses. With update_center_only and two bottoms the second is the
-// label, where the fork reads it as the centers.
+// Differs from Caffe: the gradient of L1 is the derivative; the fork's macro lacks
+// parentheses. With update_center_only and two bottoms, the second is the label; the
+// fork reads it as the centers.
 type innerDistance struct {
 	layers.Weights
 	spec    *layers.Spec
@@ -71,7 +72,7 @@ type innerDistance struct {
 	m, n, k int // x is (m,k), w is (n,k), y is (m,n)
 	class   []int32
 
-	x, w, y, dy []float32 // what the parts of a parallel loop work on
+	x, w, y, dy []float32 // arguments of the parallel loop
 	dx, dw      []float32
 	scratch     []float32 // (threads,k)
 	sums        []float32 // of dy, over the centers or the items
@@ -116,7 +117,7 @@ func newInnerDistance(s *layers.Spec) (layers.Layer, error) {
 	case others < 0:
 		return nil, s.Errorf("inner_distance_param.update_center_only", "update_center_only needs the labels as the last bottom, layer has 1 bottom")
 	case others > 1:
-		return nil, s.ErrorAt("bottom", 2, fmt.Errorf("layer has 3 bottoms, the last of which only update_center_only uses"))
+		return nil, s.ErrorAt("bottom", 2, fmt.Errorf("layer has 3 bottoms, but only update_center_only uses the last one"))
 	case !l.given && (o.NumOutput < 1 || o.NumOutput > math.MaxInt32):
 		return nil, s.Errorf("inner_distance_param.num_output", "num_output is %d, want 1 to %d", o.NumOutput, math.MaxInt32)
 	case o.DistanceType != "L1" && o.DistanceType != "L2":
@@ -130,13 +131,13 @@ func newInnerDistance(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// AllowForceBackward reports that labels have no gradient.
+// AllowForceBackward reports whether bottom i has a gradient: labels have none.
 func (l *innerDistance) AllowForceBackward(i int) bool { return i == 0 || i == 1 && l.given }
 
 // MACs returns the number of squares or magnitudes that Forward adds.
 func (l *innerDistance) MACs() int64 { return int64(l.m) * int64(l.n) * int64(l.k) }
 
-// SetUp makes the centers, unless a bottom has them.
+// SetUp creates the centers, unless a bottom has them.
 func (l *innerDistance) SetUp(bottom, _ []*blob.Blob) error {
 	var err error
 	if l.k, err = l.items.Size(bottom[0]); err != nil {
@@ -155,7 +156,7 @@ func (l *innerDistance) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Reshape finds the sizes.
+// Reshape sets the sizes from the shapes of the bottoms.
 func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -167,7 +168,7 @@ func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 	if l.given {
 		w := bottom[1]
 		if w.Axes() == 0 || w.Count() != w.Dim(0)*l.k || w.Count() == 0 {
-			return l.spec.ErrorAt("bottom", 1, fmt.Errorf("the second bottom, the centers, has shape %v, which does not fit items of %d numbers", w.Shape(), l.k))
+			return l.spec.ErrorAt("bottom", 1, fmt.Errorf("the second bottom, the centers, has shape %v, which does not fit items of %d elements", w.Shape(), l.k))
 		}
 		l.n = w.Dim(0)
 	}
@@ -184,7 +185,7 @@ func (l *innerDistance) Reshape(bottom, top []*blob.Blob) error {
 	return l.items.ReshapeTop(bottom[0], l.n, top[0])
 }
 
-// centers returns the blob of w.
+// centers returns the centers w, learned or from a bottom.
 func (l *innerDistance) centers(bottom []*blob.Blob) *blob.Blob {
 	if l.given {
 		return bottom[1]
@@ -215,8 +216,8 @@ func (l *innerDistance) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	return nil
 }
 
-// distanceTask computes the distances of an item. The differences are taken
-// one by one: x² - 2xw + w² would lose the digits of a small distance.
+// distanceTask computes the distances of an item from the differences, because
+// x² - 2xw + w² would lose the digits of a small distance.
 type distanceTask innerDistance
 
 func (t *distanceTask) Do(worker, m int) {

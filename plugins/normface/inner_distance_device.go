@@ -24,11 +24,11 @@ var (
 	_ layers.DeviceChecker = (*innerDistance)(nil)
 )
 
-// innerDistanceDevice is what an innerDistance keeps on a device, as its slices
-// on the host.
+// innerDistanceDevice holds an innerDistance's data on a device, like its slices on
+// the host.
 type innerDistanceDevice struct{ sums, masked blob.Blob }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *innerDistance) CheckDevice() error {
 	if l.labels == nil {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestUpdateCenterOnly checks that a center learns from the items of its class
-// alone, with learned centers and with given ones.
+// TestUpdateCenterOnly checks that a center learns only from the items of its class,
+// with learned and with given centers.
 func TestUpdateCenterOnly(t *testing.T) {
 	const options = "inner_distance_param { num_output: 2 update_center_only: true"
 	x, label := layertest.Values([]float32{1, 2, 5, 7}, 4, 1), layertest.Values([]float32{0, 1, 0, 0}, 4)
@@ -32,7 +32,7 @@ func TestUpdateCenterOnly(t *testing.T) {
 	}
 }
 
-// TestSmallDistance checks that a distance that is small against the numbers
+// TestSmallDistance checks that a distance that is small compared with the elements
 // keeps its digits.
 func TestSmallDistance(t *testing.T) {
 	f := layertest.New(t, layer("InnerDistance", 2, 1, ""), layertest.Values([]float32{1000, 1000.0625}, 1, 2), layertest.Values([]float32{1000, 1000}, 1, 2))

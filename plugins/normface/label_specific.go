@@ -6,8 +6,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// labelSpecific is what LabelSpecificAdd and LabelSpecificRescale share: scores, the
-// labels of their items, and an amount by which the score of the true class changes.
+// labelSpecific is the common part of LabelSpecificAdd and LabelSpecificRescale:
+// scores, their items' labels, and an amount by which the true class's score changes.
 type labelSpecific struct {
 	layers.PassCount // the iteration
 
@@ -21,8 +21,8 @@ var (
 	_ layers.Stateful       = (*labelSpecific)(nil)
 )
 
-// newLabelSpecific returns the labelSpecific of a layer that begins at an iteration.
-// In training, the option base makes the amount depend on it.
+// newLabelSpecific returns the labelSpecific of a layer that starts at an iteration.
+// In training, the option base makes the amount depend on the iteration.
 func newLabelSpecific(s *layers.Spec, iteration uint32, base string) labelSpecific {
 	return labelSpecific{
 		PassCount: layers.PassCount{Passes: int64(iteration)},
@@ -32,14 +32,14 @@ func newLabelSpecific(s *layers.Spec, iteration uint32, base string) labelSpecif
 	}
 }
 
-// AllowForceBackward reports that only the scores have a gradient.
+// AllowForceBackward reports whether bottom i has a gradient: only the scores have.
 func (l *labelSpecific) AllowForceBackward(i int) bool { return i == 0 }
 
 // SetUp does nothing.
 func (l *labelSpecific) SetUp(_, _ []*blob.Blob) error { return nil }
 
-// Reshape gives the first top the shape of the scores, and the second one element
-// for the amount.
+// Reshape sets the first top's shape to that of the scores, and the second one's to
+// one element for the amount.
 func (l *labelSpecific) Reshape(bottom, top []*blob.Blob) error {
 	x := bottom[0]
 	if x.Axes() < 2 {

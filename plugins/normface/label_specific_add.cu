@@ -1,5 +1,5 @@
-// LabelSpecificAdd: the score of the true class, of those next to each other for
-// each item, gets bias more if it is above -bias.
+// LabelSpecificAdd adds bias to the true class's score if it is above -bias. The
+// scores of an item are contiguous.
 #include "gpu.h"
 
 extern "C" __global__ void label_specific_add_forward(const int *cls, float *y, float bias, int classes, int items) {

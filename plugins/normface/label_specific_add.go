@@ -26,16 +26,16 @@ func init() {
 
 	y[t] = x[t] + bias if x[t] > -bias    y = x otherwise
 
-With a bias of -m and a SoftmaxWithLoss behind it, this is the soft-margin softmax of scores above m. If
-bias_base is given, the bias sets in slowly:
+With a bias of -m, followed by a SoftmaxWithLoss, this is the soft-margin softmax of scores above m. If
+bias_base is given, the bias changes with the iteration:
 
 	bias = min(max(bias_base + (1 + bias_gamma iteration)^bias_power - 1, bias_min), bias_max)
 
-where the iteration counts up with each forward pass in training.
+where the iteration is incremented by each forward pass in training.
 
-Bottoms: scores x, where all axes but the first together are the classes; labels, one for each item, without
-a gradient.
-Tops: y, of the shape of x; may be the first bottom itself. Optionally the bias, 1 number, which is 0 in TEST.
+Bottoms: scores x, where all axes after the first together are the classes; labels, one per item, without a
+gradient.
+Tops: y, of the shape of x; may be the first bottom itself. Optionally the bias, 1 element, 0 in TEST.
 
 label_specific_add_param:
 	bias (0): see above
@@ -47,9 +47,9 @@ Source: github.com/happynear/caffe-windows, label_specific_add.cpp`,
 	})
 }
 
-// labelSpecificAdd is described by its registration.
+// labelSpecificAdd implements the layer type; its registration describes it.
 //
-// Differs from Caffe: the iteration is kept in the solver's snapshots.
+// Differs from Caffe: snapshots include the iteration.
 type labelSpecificAdd struct {
 	labelSpecific
 	options labelSpecificAddOptions
@@ -112,7 +112,7 @@ func (l *labelSpecificAdd) Forward(_ context.Context, bottom, top []*blob.Blob) 
 	return nil
 }
 
-// Backward passes the gradient on.
+// Backward copies the diff of the scores.
 func (l *labelSpecificAdd) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		copy(bottom[0].MutableDiff(), top[0].Diff())

@@ -32,7 +32,7 @@ func (l *labelSpecificAdd) ForwardDevice(_ context.Context, d *cuda.Device, bott
 	return nil
 }
 
-// BackwardDevice passes the gradient on.
+// BackwardDevice copies the diff of the scores.
 func (l *labelSpecificAdd) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		dy := top[0].DeviceDiff(d)

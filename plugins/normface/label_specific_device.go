@@ -4,7 +4,7 @@ import "github.com/gocaffe/gocaffe/layers"
 
 var _ layers.DeviceChecker = (*labelSpecific)(nil)
 
-// DeviceMode returns Recordable, unless the amount is another in each pass.
+// DeviceMode returns Recordable, unless the amount differs from pass to pass.
 func (l *labelSpecific) DeviceMode() layers.DeviceMode {
 	if l.anneal {
 		return layers.OnDevice
@@ -12,5 +12,5 @@ func (l *labelSpecific) DeviceMode() layers.DeviceMode {
 	return layers.Recordable
 }
 
-// CheckDevice returns an error if a label was out of range.
+// CheckDevice returns an error if a label of the last pass was out of range.
 func (l *labelSpecific) CheckDevice() error { return l.labels.CheckDevice() }

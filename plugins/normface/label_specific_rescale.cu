@@ -1,4 +1,4 @@
-// LabelSpecificRescale: the scores of each item lie next to each other.
+// LabelSpecificRescale. The scores of an item are contiguous.
 #include "gpu.h"
 
 // y may be x. slope is the derivative of the score of each item's class.

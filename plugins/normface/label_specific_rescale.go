@@ -32,41 +32,41 @@ where w is positive_weight or, in training, if positive_weight_base is given,
 
 	w = positive_weight_base (1 + gamma iteration)^-power
 
-within the limits that are given. The iteration counts up before each forward pass in training.
+within the given limits. The iteration is incremented before each forward pass in training.
 
-Bottoms: scores x, where all axes but the first together are the classes; labels, one for each item, without
-a gradient.
-Tops: y, of the shape of x; may be the first bottom itself. Optionally w, 1 number.
+Bottoms: scores x, where all axes after the first together are the classes; labels, one per item, without a
+gradient.
+Tops: y, of the shape of x; may be the first bottom itself. Optionally w, 1 element.
 
 label_specific_rescale_param:
 	positive_weight (1), negative_weight (1): see above
-	rescale_test (false): whether the scores are multiplied in TEST too; y is x otherwise
-	for_ip (false): x[t] stays as it is unless it is positive
+	rescale_test (false): multiply the scores in TEST too; y is x otherwise
+	for_ip (false): change x[t] only if it is positive
 	bias_fix (false): y[t] = w x[t] + 1 - w
 	power_on_positive (false): y[t] = sign(x[t]) |x[t]|^w, and bias_fix is ignored
 	positive_weight_base (none), gamma (0), power (1): see above
 	positive_weight_min (none), positive_weight_max (none): limits of a w that depends on the iteration
-	iteration (0): how many passes count as done before the first one
+	iteration (0): number of passes that count as already done
 	positive_lower_bound, negative_upper_bound: accepted and ignored
 
 Source: github.com/happynear/caffe-windows, label_specific_rescale.cpp at 9fd43b9e, which was deleted later`,
 	})
 }
 
-// labelSpecificRescale is described by its registration.
+// labelSpecificRescale implements the layer type; its registration describes it.
 //
-// Differs from Caffe: the iteration is kept in the solver's snapshots, and all
-// options work in place. There the fork's Backward looks at scores that are
-// multiplied already, and power_on_positive is refused.
+// Differs from Caffe: snapshots include the iteration, and all options work in
+// place. In place, the fork's Backward uses scores that are already multiplied, and
+// rejects power_on_positive.
 type labelSpecificRescale struct {
 	labelSpecific
 	options  labelSpecificRescaleOptions
 	min, max float32 // limits of a weight that depends on the iteration
 
-	class []int32   // of each item; nil if the last pass changed nothing
-	slope []float32 // of each item: the derivative of the score of its class
+	class []int32   // of the items; nil if the last pass changed nothing
+	slope []float32 // for each item, the derivative of its class's score
 
-	onDevice blob.Blob // as slope, on a device
+	onDevice blob.Blob // slope on a device
 }
 
 type labelSpecificRescaleOptions struct {
@@ -105,7 +105,7 @@ func newLabelSpecificRescale(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// Reshape gives the tops their shapes.
+// Reshape sets the shapes of the tops.
 func (l *labelSpecificRescale) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.labelSpecific.Reshape(bottom, top); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (l *labelSpecificRescale) weight() float32 {
 	return min(max(o.Base*l.Power(o.Gamma, -o.Power), l.min), l.max)
 }
 
-// idle tells that the scores stay as they are.
+// idle reports whether the scores do not change.
 func (l *labelSpecificRescale) idle() bool {
 	return l.spec.Env.Phase == caffepb.Phase_TEST && !l.options.Test
 }
@@ -159,8 +159,8 @@ func (l *labelSpecificRescale) Forward(_ context.Context, bottom, top []*blob.Bl
 	return nil
 }
 
-// positive returns what becomes of the score x of a true class, and the
-// derivative of that by x.
+// positive returns the new score for the score x of a true class, and its
+// derivative by x.
 func (l *labelSpecificRescale) positive(x, w float32) (y, slope float32) {
 	switch {
 	case w == 1 || l.options.ForIP && !(x > 0):
@@ -174,7 +174,7 @@ func (l *labelSpecificRescale) positive(x, w float32) (y, slope float32) {
 	return w * x, w
 }
 
-// Backward multiplies by the derivatives.
+// Backward multiplies the diff by the derivatives.
 func (l *labelSpecificRescale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] {
 		return l.spec.NoGradient(propagateDown, 1)

@@ -38,7 +38,7 @@ func (l *labelSpecificRescale) ForwardDevice(_ context.Context, d *cuda.Device, 
 	return nil
 }
 
-// BackwardDevice multiplies by the derivatives.
+// BackwardDevice multiplies the diff by the derivatives.
 func (l *labelSpecificRescale) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err

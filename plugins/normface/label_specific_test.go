@@ -7,8 +7,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestLabelSpecificAdd checks where the bias is added, how it sets in, and
-// that TEST leaves the scores alone.
+// TestLabelSpecificAdd checks where the bias is added, how it changes, and that TEST
+// does not change the scores.
 func TestLabelSpecificAdd(t *testing.T) {
 	x, label := layertest.Values([]float32{3, 1, 0.5, 2}, 2, 2), layertest.Values([]float32{0, 0}, 2)
 	f := layertest.New(t, layer("LabelSpecificAdd", 2, 2, "label_specific_add_param { bias: -0.75 }"), x, label)
@@ -29,7 +29,7 @@ func TestLabelSpecificAdd(t *testing.T) {
 		return b
 	}
 	f = layertest.New(t, layer("LabelSpecificAdd", 2, 2, options), x, label)
-	equal(t, "biases", biases(f, 2), -0.9, 0.25) // -1 is below the least; 1.5² - 2
+	equal(t, "biases", biases(f, 2), -0.9, 0.25) // -1 is below bias_min; 1.5² - 2
 	restored := layertest.New(t, layer("LabelSpecificAdd", 2, 2, options), x, label)
 	if err := restored.Layer.(layers.Stateful).SetState(f.Layer.(layers.Stateful).State()); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,8 @@ func TestLabelSpecificAdd(t *testing.T) {
 	}
 }
 
-// TestLabelSpecificRescale checks the options by hand, in both phases.
+// TestLabelSpecificRescale compares the options in both phases with values computed
+// by hand.
 func TestLabelSpecificRescale(t *testing.T) {
 	label := layertest.Values([]float32{0, 1, 0}, 3)
 	values := []float32{4, 2, 1, -4, -1, 2} // of true classes: 4, -4, -1
@@ -94,8 +95,8 @@ func TestLabelSpecificRescale(t *testing.T) {
 	equal(t, "scores in TEST with rescale_test", f.Top[0].Data(), 2, 6, 3, -2, -0.5, 6)
 }
 
-// TestLabelSpecificRescaleState checks how the weight changes from pass to pass,
-// and over a restart.
+// TestLabelSpecificRescaleState checks how the weight changes from pass to pass, and
+// across a restart.
 func TestLabelSpecificRescaleState(t *testing.T) {
 	const text = "label_specific_rescale_param { positive_weight_base: 6 gamma: 1 positive_weight_min: 1.75 positive_weight_max: 2.5 }"
 	make := func() *layertest.Fixture {

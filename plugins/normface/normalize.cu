@@ -1,4 +1,4 @@
-// Normalize of (items, channels, inner), a warp for each place: norm is (items, inner).
+// Normalize of (items, channels, inner), one warp per position: norm is (items, inner).
 #include "gpu.h"
 
 GC_INLINE float warp_sum(float v) {

@@ -23,7 +23,7 @@ func init() {
 		Tops:    layers.Between(1, 2),
 		New:     newNormalize,
 		Kernels: normalizeKernels,
-		Doc: `Features of length 1: the channels of each place are divided by their length,
+		Doc: `Features of length 1: the channels at each position are divided by their length,
 
 	y = x / n    L2: n = sqrt(sum of x^2 + 1e-6)    L1: n = sum of |x| + 1e-6
 
@@ -32,23 +32,23 @@ Tops: y, always of 4 axes, which may be the bottom itself; optionally n, items x
 
 normalize_param:
 	normalize_type ("L2"): or "L1"
-	bp_norm (false): whether the gradient of n is passed on
+	bp_norm (false): add the gradient that comes from n
 	fix_gradient: accepted and ignored
 
-The layer Normalize of SSD is another one, with norm_param.
+SSD's layer Normalize, with norm_param, is a different one.
 
 Source: github.com/happynear/caffe-windows, normalize_layer.cpp`,
 	})
 }
 
-// normalize is described by its registration.
+// normalize implements the layer type; its registration describes it.
 type normalize struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options normalizeOptions
 
 	n, c, s int       // x is (n,c,s)
-	norm    []float32 // (n,s), if it is not a top
+	norm    []float32 // (n,s), unless a top holds it
 
 	onDevice blob.Blob // norm on a device
 }
@@ -73,7 +73,7 @@ func newNormalize(s *layers.Spec) (layers.Layer, error) {
 
 func (l *normalize) SetUp(_, _ []*blob.Blob) error { return nil }
 
-// Reshape gives the tops four axes.
+// Reshape sets the tops to shapes of four axes.
 func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top[1:]); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].Reshape(n, c, h, w)
 }
 
-// norms returns where the lengths are.
+// norms returns the slice for the lengths.
 func (l *normalize) norms(top []*blob.Blob) []float32 {
 	if len(top) == 2 {
 		return top[1].MutableData()
@@ -130,7 +130,8 @@ func (l *normalize) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Backward computes, with dn the diff of the second top if it is passed on,
+// Backward computes the diff of the bottom. With dn, the diff of the second top if
+// bp_norm is set,
 //
 //	L2: dx = (dy - y Σ y dy)/n + dn y      L1: dx = (dy - sign(x) Σ y dy)/n + dn sign(x)
 func (l *normalize) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -28,7 +28,7 @@ func (l *normalize) normBlob(top []*blob.Blob) *blob.Blob {
 	return &l.onDevice
 }
 
-// places is the grid of a warp for each of n places.
+// places returns a grid of one warp for each of n positions.
 func places(n int) cuda.Grid {
 	const warps = cuda.Block / 32
 	return cuda.Blocks((n+warps-1)/warps, 1, 1)

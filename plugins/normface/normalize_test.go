@@ -6,8 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestBPNorm checks that the gradient of the length is passed on only if asked
-// for.
+// TestBPNorm checks that the gradient of the length is added only with bp_norm.
 func TestBPNorm(t *testing.T) {
 	for options, want := range map[string][]float32{"": {0, 0}, "bp_norm: true": {5 * 0.6, 5 * 0.8}} {
 		f := layertest.New(t, layer("Normalize", 1, 2, "normalize_param { "+options+" }"), layertest.Values([]float32{3, 4}, 1, 2))

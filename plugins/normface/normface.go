@@ -1,12 +1,12 @@
-// Package normface has the layers of NormFace's nets that Caffe does not have:
+// Package normface provides the layers of NormFace's nets that Caffe lacks:
 // Normalize, InnerDistance, GeneralContrastiveLoss, GeneralTripletLoss,
-// LabelSpecificAdd, LabelSpecificRescale and Flip. NormFace's options of
-// Caffe's own layers are built in.
+// LabelSpecificAdd, LabelSpecificRescale and Flip. NormFace's options for Caffe's
+// own layers are built in.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/normface"
 //
-// The layers are those of github.com/happynear/caffe-windows, branch ms, on
-// the CPU; the paper is Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere
+// The layers behave like the CPU code of github.com/happynear/caffe-windows,
+// branch ms. The paper is Wang, Xiang, Cheng, Yuille, "NormFace: L2 Hypersphere
 // Embedding for Face Verification" (ACM Multimedia 2017).
 package normface
 
@@ -29,8 +29,8 @@ func schema(name string) string {
 	return string(text)
 }
 
-// legacy returns the four sizes of a blob of at most four axes. The missing
-// ones are 1.
+// legacy returns the four sizes of a blob of at most four axes. Missing axes have
+// size 1.
 func legacy(s *layers.Spec, b *blob.Blob) (n, c, h, w int, err error) {
 	size := [4]int{1, 1, 1, 1}
 	if b.Axes() > len(size) {

@@ -13,8 +13,8 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
 )
 
-// layer returns the text of a layer with bottoms a, b, c and tops x, y, as many
-// as wanted.
+// layer returns the text of a layer with the first few of the bottoms a, b, c and of
+// the tops x, y.
 func layer(typ string, bottoms, tops int, more string) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, `layer { name: "l" type: %q`, typ)
@@ -94,8 +94,8 @@ func TestGradient(t *testing.T) {
 	}
 }
 
-// pass runs both passes and returns the diff of the first bottom, in which what
-// was not written is NaN.
+// pass runs both passes and returns the first bottom's diff. Elements that were not
+// written are NaN.
 func pass(t *testing.T, f *layertest.Fixture) []float32 {
 	t.Helper()
 	if err := f.Forward(); err != nil {
@@ -157,8 +157,8 @@ func TestErrors(t *testing.T) {
 		{3, `distance_type is "l2", want "L2" or "L1"`, layer("InnerDistance", 1, 1, "inner_distance_param { num_output: 2\ndistance_type: \"l2\" }"), []*blob.Blob{x}},
 		{2, `transpose is true, which is not supported, as in the layer's source`, layer("InnerDistance", 1, 1, "inner_distance_param { num_output: 2 transpose: true }"), []*blob.Blob{x}},
 		{2, `update_center_only needs the labels as the last bottom, layer has 1 bottom`, layer("InnerDistance", 1, 1, "inner_distance_param { num_output: 2 update_center_only: true }"), []*blob.Blob{x}},
-		{1, `layer has 3 bottoms, the last of which only update_center_only uses`, layer("InnerDistance", 3, 1, ""), []*blob.Blob{x, gaussian(2, 4), label}},
-		{1, `the second bottom, the centers, has shape [2 5], which does not fit items of 4 numbers`, layer("InnerDistance", 2, 1, ""), []*blob.Blob{x, gaussian(2, 5)}},
+		{1, `layer has 3 bottoms, but only update_center_only uses the last one`, layer("InnerDistance", 3, 1, ""), []*blob.Blob{x, gaussian(2, 4), label}},
+		{1, `the second bottom, the centers, has shape [2 5], which does not fit items of 4 elements`, layer("InnerDistance", 2, 1, ""), []*blob.Blob{x, gaussian(2, 5)}},
 		{2, `filler "gaussian" with std 0, want more than 0`, layer("InnerDistance", 1, 1, `inner_distance_param { num_output: 2 weight_filler { type: "gaussian" std: 0 } }`), []*blob.Blob{x}},
 		{2, `axis 2 is out of range for the 2 axes of shape [3 4]`, layer("InnerDistance", 1, 1, "inner_distance_param { num_output: 2 axis: 2 }"), []*blob.Blob{x}},
 		{1, `bottom has shape [3 1], want items of distances to at least 2 classes`, layer("GeneralContrastiveLoss", 2, 1, ""), []*blob.Blob{gaussian(3, 1), label}},
@@ -175,7 +175,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLabels checks the errors about labels, of a value and of their gradient.
+// TestLabels checks the errors for the value of a label and for its gradient.
 func TestLabels(t *testing.T) {
 	for typ, options := range map[string]string{
 		"GeneralContrastiveLoss": "", "GeneralTripletLoss": "", "LabelSpecificAdd": "", "LabelSpecificRescale": "",

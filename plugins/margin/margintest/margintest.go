@@ -1,4 +1,4 @@
-// Package margintest tests layers that are made with package margin.
+// Package margintest tests layers built with package margin.
 package margintest
 
 import (
@@ -16,29 +16,30 @@ import (
 // A Layer is a layer type to test.
 type Layer struct {
 	Type  string
-	Field string // of LayerParameter: the options of margin.Options
+	Field string // the field of LayerParameter with the margin.Options
 }
 
-// Factors are the values of the option type, in the order of their factor m of the
-// angle, which counts from 1.
+// Factors are the values of the option type, ordered by their factor m of the
+// angle, from 1 on.
 var Factors = []string{"SINGLE", "DOUBLE", "TRIPLE", "QUADRUPLE"}
 
-// Psi is the margin by its definition: (-1)ⁿ cos mθ - 2n for θ from nπ/m to (n+1)π/m.
+// Psi computes the margin from its definition: (-1)ⁿ cos mθ - 2n for θ from nπ/m to
+// (n+1)π/m.
 func Psi(m int, cos float64) float64 {
 	angle := float64(m) * math.Acos(cos)
 	n := math.Floor(angle / math.Pi)
 	return math.Pow(-1, n)*math.Cos(angle) - 2*n
 }
 
-// Text returns a layer "l" of bottoms x and label and tops y and lambda, with the
-// given options and weights of standard deviation 1. more are other fields of the layer.
+// Text returns a layer "l" with bottoms x and label and tops y and lambda, the given
+// options and weights of standard deviation 1. more are other fields of the layer.
 func (l Layer) Text(options string, more ...string) string {
 	return fmt.Sprintf(`layer { name: "l" type: %q bottom: "x" bottom: "label" top: "y" top: "lambda"
 		%s { %s weight_filler { type: "gaussian" std: 1 } } %s }`, l.Type, l.Field, options, strings.Join(more, " "))
 }
 
-// Test tests all that does not depend on the lengths of vectors. What remains are
-// golden values and the gradient.
+// Test runs all tests that do not depend on the lengths of vectors. Golden values
+// and the gradient are left to the caller.
 func Test(t *testing.T, l Layer) {
 	for _, test := range []struct {
 		name string
@@ -56,7 +57,7 @@ func Test(t *testing.T, l Layer) {
 	}
 }
 
-// scores compares the scores with the definition by the angle.
+// scores compares the scores with their definition by the angle.
 func (l Layer) scores(t *testing.T) {
 	const n, k, m, lambda = 4, 3, 20, 0.5
 	for i, factor := range Factors {
@@ -108,8 +109,8 @@ func (l Layer) zeroLength(t *testing.T) {
 	}
 }
 
-// state checks that λ goes on where another run has stopped, and that passes of
-// both phases count.
+// state checks that λ continues where another run stopped, and that passes of both
+// phases count.
 func (l Layer) state(t *testing.T) {
 	fixture := func(phase string) *layertest.Fixture {
 		return layertest.New(t, l.Text("num_output: 2 type: DOUBLE base: 1000 gamma: 0.1 iteration: 3", "phase: "+phase),
@@ -134,7 +135,7 @@ func (l Layer) state(t *testing.T) {
 	}
 }
 
-// oneTop checks that λ need not have a name.
+// oneTop checks that the top for λ is optional.
 func (l Layer) oneTop(t *testing.T) {
 	both := layertest.New(t, l.Text("num_output: 2 type: TRIPLE"), layertest.Gaussian(1, 2, 2), layertest.Labels(7, 2, 2))
 	one := layertest.New(t, strings.Replace(l.Text("num_output: 2 type: TRIPLE"), `top: "lambda"`, "", 1), both.Bottom...)
@@ -148,8 +149,8 @@ func (l Layer) oneTop(t *testing.T) {
 	}
 }
 
-// device compares the passes on a GPU with those on the host. Several items are of
-// one class, and one has length 0.
+// device compares the passes on a GPU with those on the host. Several items share a
+// class, and one has length 0.
 func (l Layer) device(t *testing.T) {
 	d := cudatest.Device(t)
 	x, label := layertest.Gaussian(1, 20, 37), layertest.Values(make([]float32, 20), 20)
