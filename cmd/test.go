@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/deploy"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/gocaffe/gocaffe/net"
@@ -32,7 +30,13 @@ weights. The nets must read the same data in the same order.
 
 --top-k, --per-class and --confusion print more, for a single net too. An item
 counts as a top-K hit if fewer than K scores of other classes are at least as
-high as that of its own.`,
+high as that of its own.
+
+--predictions FILE writes a row for each record: its key or path, its label, the
+predicted class, its probability, and the probabilities of all classes. Several
+nets are averaged. --iterations all tests each record once.
+
+	gocaffe test --model net.prototxt --weights a.caffemodel --iterations all --predictions out.csv`,
 		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.test(ctx, &f) })
@@ -41,12 +45,14 @@ high as that of its own.`,
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
 	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel file, or several separated by commas; repeat it for each net")
-	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of batches")
+	f.iterations = 50
+	cmd.Flags().Var(iterationsFlag{&f.iterations, &f.once}, "iterations", "number of batches, or all to test each record once; the last batch may be smaller")
 	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print the top-K accuracy; several K separated by commas")
 	cmd.Flags().BoolVar(&f.report.perClass, "per-class", false, "print the accuracy of each class")
 	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print the confusion matrix")
 	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write the confusion matrix to this CSV file")
 	cmd.Flags().StringVar(&f.report.scores, "scores", "", "name of the blob with the scores, for nets with several")
+	cmd.Flags().StringVar(&f.predictions, "predictions", "", "write the prediction for each record to this .csv or .json file")
 	return cmd
 }
 
@@ -60,7 +66,9 @@ type scoreFlags struct {
 type testFlags struct {
 	scoreFlags
 	models, weightFiles []string
+	once                bool // --iterations all
 	report              reportFlags
+	predictions         string
 }
 
 // A pair is a net and its weights.
@@ -99,6 +107,13 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 			return err
 		}
 	}
+	var records *predictions
+	if f.predictions != "" {
+		if records, err = newPredictions(f.predictions); err != nil {
+			return err
+		}
+		defer records.abort()
+	}
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}
@@ -111,19 +126,28 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 	var nets []*testNet
 	memory := new(net.Memory)
 	for _, p := range pairs {
-		t, err := a.newTestNet(f, p, r != nil, memory)
+		t, err := a.newTestNet(f, p, r != nil || records != nil, memory)
 		if err != nil {
 			return err
 		}
 		defer t.net.Close()
 		nets = append(nets, t)
 	}
+	last, err := f.readOnce(nets)
+	if err != nil {
+		return err
+	}
 	a.glog.logf("caffe.cpp:281", "Running for %d iterations.", f.iterations)
 	bar := a.bar(f.iterations, "batch")
 	defer bar.Clear()
 	for i := range f.iterations {
+		part := float32(1) // of a whole batch
+		if i == f.iterations-1 {
+			part = last
+		}
+		pass := nets[0].net.Pass()
 		for _, t := range nets {
-			if err := t.forward(ctx); err != nil {
+			if err := t.forward(ctx, part); err != nil {
 				return err
 			}
 		}
@@ -139,113 +163,26 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 				return err
 			}
 		}
+		if records != nil {
+			if err := records.add(pass, nets); err != nil {
+				return err
+			}
+		}
 		bar.Add(1)
 	}
 	bar.Clear()
 	if len(nets) == 1 {
-		a.means(nets[0], float32(f.iterations))
+		a.means(nets[0])
+	}
+	if records != nil {
+		if err := records.commit(); err != nil {
+			return err
+		}
 	}
 	if r != nil {
 		return r.write(a.stdout)
 	}
 	return nil
-}
-
-// A testNet is a net to test.
-type testNet struct {
-	net        *net.Net
-	classifier *classifier // nil without a report
-
-	loss   float32
-	scores []float32 // sums of each element of each output
-}
-
-// newTestNet builds a net in the memory that all nets share and loads its weights.
-func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory) (*testNet, error) {
-	own := f.scoreFlags
-	own.model, own.weights = p.model, p.weights
-	file, opts, err := a.readModel(&own, caffepb.Phase_TEST, "caffe.cpp:275")
-	if err != nil {
-		return nil, err
-	}
-	opts.Memory, opts.ForwardOnly = memory, true
-	t := new(testNet)
-	if t.net, err = net.New(file, opts); err != nil {
-		return nil, withReason(err, "test runs a net in phase TEST, with the level and the stages of --level and --stage")
-	}
-	if classify {
-		if named := deploy.NameScores(file, t.net, opts.State); named != file {
-			t.net.Close()
-			if t.net, err = net.New(named, opts); err != nil {
-				return nil, err
-			}
-		}
-		t.classifier, err = newClassifier(t.net, f.report.scores)
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", p.model, err)
-	} else if err = checkInputs(t.net, "test", p.model); err == nil {
-		for path := range strings.SplitSeq(p.weights, ",") {
-			err = errors.Join(err, t.net.LoadWeights(strings.TrimSpace(path)))
-		}
-	}
-	if err != nil {
-		t.net.Close()
-		return nil, err
-	}
-	if f.device == nil {
-		if err := a.checkMemory(p.model, t.net.Plan().Bytes()); err != nil {
-			t.net.Close()
-			return nil, err
-		}
-	}
-	a.warnUnloaded(t.net, p.weights)
-	return t, nil
-}
-
-// forward runs a batch and adds up the outputs.
-func (t *testNet) forward(ctx context.Context) error {
-	var loss float32
-	for i, l := range t.net.Layers() {
-		part, err := t.net.ForwardLayer(ctx, i)
-		if err != nil {
-			return err
-		}
-		loss += part
-		if t.classifier != nil {
-			t.classifier.look(l)
-		}
-	}
-	t.net.SetPass(t.net.Pass() + 1)
-	t.loss += loss
-	k := 0
-	for _, o := range t.net.Outputs() {
-		for _, v := range o.Blob.Data() {
-			if k == len(t.scores) {
-				t.scores = append(t.scores, 0)
-			}
-			t.scores[k] += v
-			k++
-		}
-	}
-	return nil
-}
-
-// means logs the loss and the outputs, averaged over the batches.
-func (a *app) means(t *testNet, count float32) {
-	a.result("caffe.cpp:309", "Loss: "+cfmt.G(float64(t.loss/count)))
-	k := 0
-	for _, o := range t.net.Outputs() {
-		for range o.Blob.Data() {
-			mean := t.scores[k] / count
-			k++
-			text := o.Name + " = " + cfmt.G(float64(mean))
-			if o.LossWeight != 0 {
-				text += fmt.Sprintf(" (* %s = %s loss)", cfmt.G(float64(o.LossWeight)), cfmt.G(float64(o.LossWeight*mean)))
-			}
-			a.result("caffe.cpp:321", text)
-		}
-	}
 }
 
 // result logs a line. If stderr does not show the log, it writes the line there

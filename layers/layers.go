@@ -94,6 +94,23 @@ type Batcher interface {
 	BatchSize() int
 }
 
+// RecordSource is a DataSource whose items are records that can be counted and named.
+type RecordSource interface {
+	Batcher
+
+	// Records returns the number of records, once the layer is set up, or 0 if the
+	// items are no such records, for instance because they are drawn at random.
+	Records() int
+
+	// RecordName returns what names the record that is item i in the batch of a pass:
+	// its key in a database, or the path of an image.
+	RecordName(pass int64, i int) (string, error)
+
+	// ReadOnce has the passes from number 0 on give each record once, the last one
+	// with a smaller batch if need be. It is called before the first pass.
+	ReadOnce() error
+}
+
 // Labeler is a DataSource that knows how many labels each item has in a top before it
 // is set up.
 type Labeler interface {

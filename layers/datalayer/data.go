@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
@@ -159,6 +160,18 @@ func (r *records) Name(i int) string {
 		return fmt.Sprintf("record %d", i)
 	}
 	return fmt.Sprintf("record %d, key %.60q", i, key)
+}
+
+// Key returns the key of record i, quoted if it is not text.
+func (r *records) Key(i int) string {
+	key, _, err := r.db.Record(i, new([]byte))
+	if err != nil {
+		return r.Name(i)
+	}
+	if text := string(key); utf8.ValidString(text) {
+		return text
+	}
+	return fmt.Sprintf("%q", key)
 }
 
 func (r *records) NewReader() feed.Reader { return &recordReader{records: r} }

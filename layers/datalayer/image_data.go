@@ -158,6 +158,9 @@ func (s *images) Len() int { return len(s.list.Items) }
 // Name returns the list and its line.
 func (s *images) Name(i int) string { return s.list.Place(i) }
 
+// Key returns the path of image i as the list has it.
+func (s *images) Key(i int) string { return s.list.Items[i].Path }
+
 func (s *images) NewReader() feed.Reader { return &imageReader{images: s} }
 
 type imageReader struct {

@@ -76,6 +76,9 @@ var (
 	_ layers.Closer      = (*windowData)(nil)
 )
 
+// Records returns 0: each item draws its window.
+func (*windowData) Records() int { return 0 }
+
 func newWindowData(spec *layers.Spec) (layers.Layer, error) {
 	p, t := spec.Param.GetWindowDataParam(), spec.Param.GetTransformParam()
 	crop, pad, mode := t.GetCropSize(), p.GetContextPad(), p.GetCropMode()

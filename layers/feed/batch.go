@@ -16,7 +16,8 @@ type Batch struct {
 	Number int64 // of the forward pass, from 0
 
 	// Size is the number of items. It is the layer's batch size, but for the
-	// single item that Feeder.Start reads to learn the shapes of the tops.
+	// single item that Feeder.Start reads to learn the shapes of the tops, and for
+	// the last batch after Feeder.ReadOnce.
 	Size int
 
 	tops []top
@@ -126,8 +127,11 @@ func (it *Item) Transform(i int, t *data.Transformer, p *data.Pixels) error {
 	}
 	if it.Index > 0 && i < len(it.Batch.tops) {
 		if first := it.Batch.tops[i].item; len(first) == 3 && [3]int(first) != [3]int{c, h, w} {
-			return fmt.Errorf("the image is %d x %d x %d (channels x height x width), the first of its batch %s: set crop_size, or batch_size: 1",
-				c, h, w, sizes(first))
+			want := "set crop_size, or batch_size: 1"
+			if c != first[0] {
+				want = "set force_color or force_gray in transform_param, or make the database with --gray or without --encoded"
+			}
+			return fmt.Errorf("the image is %d x %d x %d (channels x height x width), the first of its batch %s: %s", c, h, w, sizes(first), want)
 		}
 	}
 	dst, err := it.Top(i, c, h, w)

@@ -36,6 +36,14 @@ type Dataset interface {
 	NewReader() Reader
 }
 
+// A Keyed dataset has a shorter name for each record, for the output of programs.
+type Keyed interface {
+	Dataset
+
+	// Key returns the key of record i in a database, or the path of an image.
+	Key(i int) string
+}
+
 // A Reader turns records into items of batches. It is used by one goroutine at a
 // time and may keep buffers from one call to the next. A Reader that is also an
 // io.Closer is closed with the Feeder.

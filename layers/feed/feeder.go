@@ -28,14 +28,15 @@ type Feeder struct {
 
 	dataset    Dataset
 	sequence   *sequence
+	once       bool // each record is read once
 	workers    []worker
 	prefetcher *prefetcher // nil before Start
 	uploader   *uploader   // nil before the first pass on a GPU
 }
 
 var (
-	_ layers.Closer  = (*Feeder)(nil)
-	_ layers.Batcher = (*Feeder)(nil)
+	_ layers.Closer       = (*Feeder)(nil)
+	_ layers.RecordSource = (*Feeder)(nil)
 )
 
 // worker is what a goroutine that loads batches has for itself.
@@ -120,6 +121,11 @@ func (f *Feeder) shape(tops []*blob.Blob) error {
 func (f *Feeder) load(number int, b *Batch) (err error) {
 	defer f.rescue("the dataset", &err)
 	w := &f.workers[number]
+	if f.once {
+		if b.Size = f.sequence.left(b.Number); b.Size == 0 {
+			return fmt.Errorf("each record is read once, and pass %d has none left", b.Number)
+		}
+	}
 	b.begin()
 	for i := range b.Size {
 		if f.prefetcher.closing.Load() {
@@ -207,6 +213,38 @@ func (f *Feeder) Restarts(pass int64) int { return f.sequence.restarts(pass) }
 
 // BatchSize returns the number of items in a batch.
 func (f *Feeder) BatchSize() int { return f.size }
+
+// Records returns the number of records of the dataset.
+func (f *Feeder) Records() int { return f.sequence.records }
+
+// RecordName returns the key of the record that is item i in the batch of a pass, if
+// the dataset is Keyed, and its Name otherwise.
+func (f *Feeder) RecordName(pass int64, i int) (string, error) {
+	record, _, err := f.sequence.record(f.sequence.place(pass, i))
+	if err != nil {
+		return "", f.Fail(err)
+	}
+	if keyed, ok := f.dataset.(Keyed); ok {
+		return keyed.Key(record), nil
+	}
+	return f.dataset.Name(record), nil
+}
+
+// ReadOnce has the passes from number 0 on give the records of the first epoch, none
+// of which is skipped, and no more: the batch of the last pass has what is left. It is
+// called after Start and before the first pass.
+func (f *Feeder) ReadOnce() error {
+	switch {
+	case f.prefetcher == nil:
+		return f.Fail(errNotStarted)
+	case f.prefetcher.started():
+		return f.Fail(errors.New("the records cannot be read once: some have been read already"))
+	case f.sequence.ranks > 1:
+		return f.Fail(fmt.Errorf("the records cannot be read once: %d solvers share them", f.sequence.ranks))
+	}
+	f.once, f.sequence.order.Skip = true, 0
+	return nil
+}
 
 // Close ends the reading. What the dataset has opened is the layer's to close,
 // after the Feeder.

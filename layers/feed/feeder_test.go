@@ -256,3 +256,53 @@ func TestAhead(t *testing.T) {
 	}
 	u.ahead = false
 }
+
+// keyed is a dataset of boxes with keys.
+type keyed struct{ *boxes }
+
+func (keyed) Key(i int) string { return fmt.Sprintf("key%d", i) }
+
+// TestReadOnce reads each record once, in a last batch that is smaller.
+func TestReadOnce(t *testing.T) {
+	tests["boxes"] = &test{keyed{&boxes{records: 10}}, Order{Skip: 3, Permute: func(epoch int64, order []int32) { slices.Reverse(order) }}}
+	env := new(layers.Env)
+	f, err := layertest.SetUp(env, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	source := f.Layer.(layers.RecordSource)
+	if source.Records() != 10 || source.BatchSize() != 4 {
+		t.Errorf("%d records in batches of %d", source.Records(), source.BatchSize())
+	}
+	if err := source.ReadOnce(); err != nil {
+		t.Fatal(err)
+	}
+	var got []float32
+	for pass, size := range []int{4, 4, 2} {
+		env.Pass = int64(pass)
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if !f.Top[1].ShapeEqual([]int{size, 2}) {
+			t.Errorf("pass %d has the shape %v, want %d items", pass, f.Top[1].Shape(), size)
+		}
+		for i := range f.Top[1].Dim(0) {
+			record := f.Top[1].Data()[2*i]
+			got = append(got, record)
+			if name, err := source.RecordName(env.Pass, i); err != nil || name != fmt.Sprintf("key%g", record) {
+				t.Errorf("pass %d, item %d is called %s, %v, want key%g", pass, i, name, err, record)
+			}
+		}
+	}
+	if want := []float32{9, 8, 7, 6, 5, 4, 3, 2, 1, 0}; !slices.Equal(got, want) {
+		t.Errorf("records %v, want %v", got, want)
+	}
+	env.Pass = 3
+	if err := f.Forward(); err == nil || !strings.Contains(err.Error(), "each record is read once, and pass 3 has none left") {
+		t.Errorf("the pass after the last one: %v", err)
+	}
+	if err := source.ReadOnce(); err == nil || !strings.Contains(err.Error(), "some have been read already") {
+		t.Errorf("ReadOnce after a pass: %v", err)
+	}
+}

@@ -124,6 +124,13 @@ func (p *prefetcher) slot(n int64) *slot {
 	return &p.slots[n%int64(len(p.slots))]
 }
 
+// started reports whether a batch has been asked for.
+func (p *prefetcher) started() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current >= 0
+}
+
 func (p *prefetcher) start() {
 	for worker := range p.threads {
 		p.running.Go(func() { p.run(worker) })

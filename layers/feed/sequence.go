@@ -31,6 +31,11 @@ func (s *sequence) place(n int64, i int) int64 {
 	return (n*int64(s.batch)+int64(i))*int64(s.ranks) + int64(s.rank)
 }
 
+// left returns how many items batch n has if each record is read once.
+func (s *sequence) left(n int64) int {
+	return int(min(max(int64(s.records)-n*int64(s.batch), 0), int64(s.batch)))
+}
+
 // at returns the epoch of a place, and the position in it.
 func (s *sequence) at(place int64) (position int, epoch int64) {
 	place += int64(s.order.Skip)
