@@ -26,10 +26,11 @@ type Reader struct {
 	Items int
 	Shape []int
 
-	name string
-	in   io.Reader
-	file io.Closer
-	read int
+	name  string
+	in    io.Reader
+	file  io.Closer
+	read  int
+	first []byte // the first item, until Next returns it
 }
 
 // Open opens an IDX file, which may be gzipped.
@@ -47,7 +48,8 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
-// NewReader reads the header of an IDX file. Errors begin with name.
+// NewReader reads the header of an IDX file and the first item, so that ItemSize is
+// a size that the file really has. Errors begin with name.
 func NewReader(in io.Reader, name string) (*Reader, error) {
 	buffered := bufio.NewReaderSize(in, 1<<16)
 	in = buffered
@@ -87,8 +89,16 @@ func NewReader(in io.Reader, name string) (*Reader, error) {
 		size *= int(n)
 		r.Shape = append(r.Shape, int(n))
 	}
+	var first bytes.Buffer // grows with what is there, not with what the header says
+	if _, err := io.CopyN(&first, r.in, int64(size)); err != nil {
+		return nil, r.failed(err, r.item())
+	}
+	r.first = first.Bytes()
 	return r, nil
 }
+
+// item names the item that is read next, for errors.
+func (r *Reader) item() string { return fmt.Sprintf("item %d of %d", r.read, r.Items) }
 
 // ItemSize returns the number of bytes of an item.
 func (r *Reader) ItemSize() int {
@@ -106,8 +116,11 @@ func (r *Reader) Next(item []byte) error {
 	if r.read == r.Items {
 		return io.EOF
 	}
-	if _, err := io.ReadFull(r.in, item[:r.ItemSize()]); err != nil {
-		return r.failed(err, fmt.Sprintf("item %d of %d", r.read, r.Items))
+	if item = item[:r.ItemSize()]; r.read == 0 {
+		copy(item, r.first)
+		r.first = nil
+	} else if _, err := io.ReadFull(r.in, item); err != nil {
+		return r.failed(err, r.item())
 	}
 	r.read++
 	if r.read == r.Items {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,21 @@ func TestReaderErrors(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Open of an absent file: %v", err)
+	}
+}
+
+// A header that says more than the file has must not cost memory.
+func TestFalseSize(t *testing.T) {
+	b := file([]byte("abc"), 1, 1<<14, 1<<14)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := NewReader(bytes.NewReader(b), "name")
+	runtime.ReadMemStats(&after)
+	if want := "the IDX file ends before item 0 of 1"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("%d bytes were allocated for a file of %d", got, len(b))
 	}
 }
 

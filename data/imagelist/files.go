@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
@@ -25,9 +26,14 @@ type Files interface {
 	Close() error
 }
 
+// unpacked begins the names of temporary files.
+const unpacked = "unpacked"
+
 // Open opens a folder or a tar archive, which may be gzipped. A gzipped archive is
-// unpacked to a temporary file in the folder scratch, which Close removes.
+// unpacked to a temporary file in the folder scratch, which Close removes. Those that
+// killed processes have left there are removed first.
 func Open(ctx context.Context, root, scratch string) (Files, error) {
+	atomicfile.Clean(filepath.Join(scratch, unpacked))
 	if info, err := os.Stat(root); err == nil && info.IsDir() {
 		return Folder(root), nil
 	}
@@ -163,7 +169,7 @@ func (a *archive) unpack(ctx context.Context, scratch string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.name, err)
 	}
-	if a.file, err = os.CreateTemp(scratch, ".unpacked.*.tmp"); err != nil {
+	if a.file, err = os.CreateTemp(scratch, atomicfile.TempPattern(unpacked)); err != nil {
 		return err
 	}
 	a.temporary = true

@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
 )
 
 // write makes a list file.
@@ -195,6 +198,36 @@ func TestFiles(t *testing.T) {
 		if left, _ := os.ReadDir(scratch); len(left) > 0 {
 			t.Errorf("%s: %v is left", root, left)
 		}
+	}
+}
+
+// What a killed process has unpacked goes when images are opened again; what another
+// process is using stays.
+func TestUnpackedByKilled(t *testing.T) {
+	dead := exec.Command(os.Args[0], "-test.run", "^$")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	scratch := t.TempDir()
+	temp := func(pid int) string {
+		name := strings.Replace(atomicfile.TempPattern("unpacked"), "*", "77", 1)
+		path := filepath.Join(scratch, strings.Replace(name, fmt.Sprintf(".p%d.", os.Getpid()), fmt.Sprintf(".p%d.", pid), 1))
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	left, used := temp(dead.Process.Pid), temp(os.Getpid())
+	f, err := Open(t.Context(), t.TempDir(), scratch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file of a process that has ended: %v, want it removed", err)
+	}
+	if _, err := os.Stat(used); err != nil {
+		t.Errorf("the file of a process that runs: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
@@ -109,6 +110,7 @@ const batchSize = 4 << 20
 
 // Create starts a database in the folder dir, whose parents it creates if necessary.
 // With replace, Commit replaces an existing database; without it, there must be none.
+// Temporary folders of dir that killed processes have left are removed.
 func Create(dir string, replace bool) (*Writer, error) {
 	if err := free(dir, replace); err != nil {
 		return nil, err
@@ -117,7 +119,8 @@ func Create(dir string, replace bool) (*Writer, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.tmp")
+	atomicfile.Clean(dir)
+	temp, err := os.MkdirTemp(filepath.Dir(dir), atomicfile.TempPattern(filepath.Base(dir)))
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +190,11 @@ func (w *Writer) Commit() error {
 	if err := free(w.dir, w.replace); err != nil {
 		return err
 	}
-	// An old database is moved aside first: a folder cannot be replaced in one step.
+	// The folders change places in one step where the system can do that, and Abort
+	// removes the old one. Elsewhere it is moved aside first.
+	if err := exchange(w.temp, w.dir); err == nil {
+		return os.RemoveAll(w.temp)
+	}
 	old := w.temp + ".old"
 	if err := os.Rename(w.dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -18,6 +18,9 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/lmdb"
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/util"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -90,6 +93,38 @@ func integers(t testing.TB, dir string, r *rand.Rand) {
 	})
 }
 
+// levelDBTables makes a LevelDB database in the folder tables whose records are in a
+// table, which makes mutants of tables possible: gocaffe itself writes tables only
+// where there is more data.
+func levelDBTables(t testing.TB, dir string) {
+	db, err := leveldb.OpenFile(filepath.Join(dir, "tables"), &opt.Options{BlockSize: 512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	r := random("tables", 0)
+	for i := range records {
+		if err := db.Put(fmt.Appendf(nil, "%08d", i), datum(t, side, pixels(r, i%2, side*side), i%2), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.CompactRange(util.Range{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// datum returns an image of one channel as a record of a database.
+func datum(t testing.TB, side int, data []byte, label int) []byte {
+	d, err := proto.Marshal(&caffepb.Datum{
+		Channels: proto.Int32(1), Height: proto.Int32(int32(side)), Width: proto.Int32(int32(side)),
+		Data: data, Label: proto.Int32(int32(label)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func database(t testing.TB, dir string, side int, record func(i int) (data []byte, label int)) {
 	w, err := lmdb.Create(dir, true)
 	if err != nil {
@@ -98,14 +133,7 @@ func database(t testing.TB, dir string, side int, record func(i int) (data []byt
 	defer w.Abort()
 	for i := range records {
 		data, label := record(i)
-		d, err := proto.Marshal(&caffepb.Datum{
-			Channels: proto.Int32(1), Height: proto.Int32(int32(side)), Width: proto.Int32(int32(side)),
-			Data: data, Label: proto.Int32(int32(label)),
-		})
-		if err == nil {
-			err = w.Append(fmt.Appendf(nil, "%08d", i), d)
-		}
-		if err != nil {
+		if err := w.Append(fmt.Appendf(nil, "%08d", i), datum(t, side, data, label)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,6 +44,10 @@ var kinds = []kind{
 	{name: "mean", file: "mean.binaryproto", args: []string{"test", "--model", "mean.prototxt", "--weights", "ref/s_iter_4.caffemodel", "--iterations", "1"}},
 	{name: "LMDB", file: "db/data.mdb", args: []string{"compute-mean", "db", "mean_of_db"}},
 	{name: "LMDB in a net", file: "db/data.mdb", args: []string{"test", "--model", "net.prototxt", "--weights", "ref/s_iter_4.caffemodel", "--iterations", "4"}},
+	{name: "LevelDB log", file: "ldb/000001.log", args: []string{"compute-mean", "ldb", "mean_of_db"}},
+	{name: "LevelDB manifest", file: "ldb/MANIFEST-000000", args: []string{"compute-mean", "ldb", "mean_of_db"}},
+	{name: "LevelDB table", file: "tables/000004.ldb", args: []string{"compute-mean", "tables", "mean_of_db"}},
+	{name: "LevelDB in a net", file: "ldb/000001.log", args: []string{"test", "--model", "leveldb.prototxt", "--weights", "ref/s_iter_4.caffemodel", "--iterations", "4"}},
 	{name: "IDX images", file: "images.idx", args: []string{"convert", "mnist", "images.idx", "labels.idx", "out"}},
 	{name: "IDX labels", file: "labels.idx", args: []string{"convert", "mnist", "images.idx", "labels.idx", "out"}},
 	{name: "IDX gzipped", file: "images.idx.gz", args: []string{"convert", "mnist", "images.idx.gz", "labels.idx.gz", "out"}, checked: true},
@@ -109,6 +113,9 @@ func mutantFixture(t *testing.T, dir string) {
 	mustRun(t, dir, "weights", "ref/s_iter_4.caffemodel", "--to", "w.npz")
 	idxFixture(t, dir, 20)
 	imageFixture(t, dir, 6)
+	mustRun(t, dir, "convert", "mnist", "images.idx", "labels.idx", "ldb", "--backend", "leveldb")
+	levelDBTables(t, dir)
+	file("leveldb.prototxt", strings.NewReplacer(`"db"`, `"ldb"`, "LMDB", "LEVELDB").Replace(netText))
 	cifarFixture(t, dir, 2)
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, picture(3), nil); err != nil {
