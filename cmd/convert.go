@@ -128,7 +128,7 @@ keys: arrays of size labels x 1 x 1.`,
 		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
 		leftOut, total, err := convert.Imageset(ctx, args[0], args[1], args[2], o)
 		if err == nil && leftOut > 0 {
-			a.glog.log(event.Warning, "convert.go:1", fmt.Sprintf("%d of %d images were left out", leftOut, total))
+			a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%d of %d images were left out", leftOut, total))
 		}
 		return err
 	})
@@ -150,7 +150,7 @@ func (a *app) conversion(made *databases, cmd *cobra.Command, run func(context.C
 		if err != nil {
 			return nameForce(err)
 		}
-		a.result("convert.go:1", fmt.Sprintf("%d records processed in %s", records, shortTime(time.Since(begin))))
+		a.result(event.Caller(0), fmt.Sprintf("%d records processed in %s", records, shortTime(time.Since(begin))))
 		return nil
 	}
 	return cmd

@@ -110,8 +110,8 @@ func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
 	a.glog.logf(gpu, "Using GPUs %d", d.Number())
 	a.glog.logf("caffe.cpp:218", "GPU %d: %s", d.Number(), d.Name())
 	if file, version, err := d.BLAS(); err != nil {
-		a.glog.logf("gpu.go:1", "Products of matrices by gocaffe's kernels: %v", err)
+		a.glog.logf(event.Caller(0), "Products of matrices by gocaffe's kernels: %v", err)
 	} else {
-		a.glog.logf("gpu.go:1", "Products of matrices by cuBLAS %s, %s", version, file)
+		a.glog.logf(event.Caller(0), "Products of matrices by cuBLAS %s, %s", version, file)
 	}
 }

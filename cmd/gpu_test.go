@@ -52,7 +52,7 @@ func TestGPU(t *testing.T) {
 	if len(want) < 8 || strings.Join(want, "\n") != strings.Join(got, "\n") {
 		t.Errorf("on a GPU the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for _, line := range []string{"caffe.cpp:214] Using GPUs 0", "caffe.cpp:218] GPU 0: Fake device 0", "gpu.go:1] Products of matrices by gocaffe's kernels: cublas: not found: GOCAFFE_LIBCUBLAS is none"} {
+	for _, line := range []string{"caffe.cpp:214] Using GPUs 0", "caffe.cpp:218] GPU 0: Fake device 0", "] Products of matrices by gocaffe's kernels: cublas: not found: GOCAFFE_LIBCUBLAS is none"} {
 		if !strings.Contains(gpu, line) {
 			t.Errorf("the log does not say %q", line)
 		}

@@ -48,7 +48,7 @@ func shortList(names []string) string {
 // warnUnloaded warns that a net is scored with weights that nobody trained.
 func (a *app) warnUnloaded(n *net.Net, files string) {
 	if left := n.Unloaded(); len(left) > 0 {
-		a.glog.log(event.Warning, "loaded.go:1", fmt.Sprintf(
+		a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf(
 			"%s has no weights for %s: the scores are those of weights that the fillers made up", files, shortList(left)))
 	}
 }

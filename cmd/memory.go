@@ -19,7 +19,7 @@ func (a *app) checkMemory(file string, need int64) error {
 	case need > machine.Total:
 		return fmt.Errorf("%s, this machine has %s with swap; a smaller batch_size needs less", what, gigabytes(machine.Total))
 	case need > machine.Available:
-		a.glog.log(event.Warning, "memory.go:1", fmt.Sprintf("%s, %s are free", what, gigabytes(machine.Available)))
+		a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%s, %s are free", what, gigabytes(machine.Available)))
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		}
 	}
 	if err := checkInputs(s.Net(), "train", f.solver); err != nil {
-		a.glog.log(event.Warning, "train.go:1", err.Error()+"; its data are zeros")
+		a.glog.log(event.Warning, event.Caller(0), err.Error()+"; its data are zeros")
 	}
 	if f.snapshot != "" {
 		a.glog.logf("caffe.cpp:235", "Resuming from %s", f.snapshot)

@@ -7,6 +7,12 @@
 // Package caffelog is the observer that writes Caffe's log.
 package event
 
+import (
+	"fmt"
+	"path"
+	"runtime"
+)
+
 // An Observer receives events.
 //
 // Observe runs on the goroutine that does the work, which waits for it. An
@@ -70,6 +76,17 @@ type Note struct {
 	// "bn.go:42". The notes of package prototxt repeat Caffe's own lines and have
 	// Caffe's places: "upgrade_proto.cpp:28".
 	Source string
+}
+
+// Caller returns the source file and line of the code that calls it, for
+// Note.Source; with a skip above 0, of one further up the stack, as
+// runtime.Caller does.
+func Caller(skip int) string {
+	_, file, line, ok := runtime.Caller(skip + 1)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", path.Base(file), line)
 }
 
 // Level is how serious a Note is.

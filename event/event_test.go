@@ -59,3 +59,14 @@ func TestNobody(t *testing.T) {
 		t.Errorf("%v allocations, want none", allocs)
 	}
 }
+
+// TestCaller: a note names its own line.
+func TestCaller(t *testing.T) {
+	here := func() string { return event.Caller(1) }
+	first := here()
+	second := event.Caller(0)
+	var a, b int
+	if _, err := fmt.Sscanf(first+" "+second, "event_test.go:%d event_test.go:%d", &a, &b); err != nil || b != a+1 {
+		t.Errorf("got %q and %q, want event_test.go and two lines that follow each other", first, second)
+	}
+}

@@ -2,8 +2,6 @@ package layers
 
 import (
 	"fmt"
-	"path/filepath"
-	"runtime"
 
 	"github.com/gocaffe/gocaffe/event"
 )
@@ -62,11 +60,7 @@ func (s *Spec) Notef(level event.Level, format string, args ...any) {
 	if s.Env.Observer == nil {
 		return
 	}
-	source := ""
-	if _, file, line, ok := runtime.Caller(1); ok {
-		source = fmt.Sprintf("%s:%d", filepath.Base(file), line)
-	}
 	event.Send(s.Env.Observer, event.Note{
-		Level: level, Layer: s.Param.GetName(), Text: fmt.Sprintf(format, args...), Source: source,
+		Level: level, Layer: s.Param.GetName(), Text: fmt.Sprintf(format, args...), Source: event.Caller(1),
 	})
 }

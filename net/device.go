@@ -155,7 +155,7 @@ func (d *device) play(ctx context.Context, list []*segment, run func(context.Con
 		}
 		if err := s.replay.Unrecorded(); err != nil && !s.told {
 			s.told = true
-			event.Send(d.net.observer, event.Note{Level: event.Info, Source: "device.go:1", Layer: s.layers[0].Name,
+			event.Send(d.net.observer, event.Note{Level: event.Info, Source: event.Caller(0), Layer: s.layers[0].Name,
 				Text: fmt.Sprintf("passes from here to layer %q run one by one: %v", s.layers[len(s.layers)-1].Name, err)})
 		}
 	}

@@ -82,7 +82,7 @@ func (b *builder) warnSameNames() {
 		if !at.IsValid() {
 			e.Pos.File = b.file.File
 		}
-		event.Send(b.observer, event.Note{Level: event.Warning, Source: "match.go:1", Text: e.Error()})
+		event.Send(b.observer, event.Note{Level: event.Warning, Source: event.Caller(0), Text: e.Error()})
 	}
 }
 

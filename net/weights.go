@@ -166,7 +166,7 @@ func (n *Net) warnNonFinite(l *Layer, k int, file string) {
 			bad++
 		}
 	}
-	event.Send(n.observer, event.Note{Level: event.Warning, Source: "weights.go:1",
+	event.Send(n.observer, event.Note{Level: event.Warning, Source: event.Caller(0),
 		Text: fmt.Sprintf("%s: layer %q: %d of the %d elements of param %d are NaN or infinite", file, l.Name, bad, len(data), k)})
 }
 

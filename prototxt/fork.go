@@ -89,7 +89,7 @@ func forkNotes(file string, m proto.Message, pos *Positions) []Note {
 				if !e.Pos.IsValid() {
 					e.Pos.File = file
 				}
-				notes = append(notes, Note{Level: event.Warning, Source: "fork.go:1", Text: e.Error()})
+				notes = append(notes, Note{Level: event.Warning, Source: event.Caller(0), Text: e.Error()})
 			case v.field.Message() == nil:
 			case v.field.IsList():
 				for i := range v.v.List().Len() {

@@ -179,7 +179,7 @@ func (s *Solver) findModel(path string, state *caffepb.SolverState) (string, err
 		return "", fmt.Errorf("%s: these are not the weights that the snapshot was written with: another run or program has written the file"+
 			" (to begin with these weights, use --weights)", others[0])
 	case len(state.LearnedNetSha256) == 0 && len(found) == 2 && !sameContent(found[0], found[1]):
-		emit(s, event.Note{Level: event.Warning, Source: "restore.go:1", Text: fmt.Sprintf(
+		emit(s, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf(
 			"%s: there are two files of its weights, and they differ: taking %s, beside the state, not %s", path, found[0], found[1])})
 	}
 	return found[0], nil

@@ -106,6 +106,6 @@ func (s *Solver) lint() prototxt.ErrorList {
 // warn sends warnings.
 func (s *Solver) warn(found prototxt.ErrorList) {
 	for _, e := range found {
-		emit(s, event.Note{Level: event.Warning, Source: "values.go:1", Text: e.Error()})
+		emit(s, event.Note{Level: event.Warning, Source: event.Caller(0), Text: e.Error()})
 	}
 }
