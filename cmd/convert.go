@@ -199,7 +199,11 @@ FILE, write the mean image for transform_param's mean_file.`,
 }
 
 func (a *app) computeMean(ctx context.Context, db, backend string, file []string) error {
-	source, err := openDatabase(db, backend)
+	var source data.Source
+	err := a.loading(ctx, func() (err error) {
+		source, err = openDatabase(db, backend)
+		return err
+	})
 	if err != nil {
 		return err
 	}

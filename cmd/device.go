@@ -3,6 +3,7 @@ package gocaffecmd
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +23,9 @@ func (a *app) deviceQueryCommand() *cobra.Command {
 		Args:    noArgs(""),
 		RunE: func(*cobra.Command, []string) error {
 			if gpu != "" {
+				if err := checkGPUs(gpu); err != nil {
+					return err
+				}
 				a.glog.logf("caffe.cpp:138", "Querying GPUs %s", gpu)
 			}
 			drv, err := driver.Open()
@@ -83,6 +87,16 @@ func gpuNumbers(gpu string, n int) ([]int, error) {
 		numbers = append(numbers, i)
 	}
 	return numbers, nil
+}
+
+// checkGPUs refuses a value of --gpu that is wrong on any machine, so that it is not
+// a missing driver that the user hears of.
+func checkGPUs(gpu string) error {
+	if gpu == "all" {
+		return nil
+	}
+	_, err := gpuNumbers(gpu, math.MaxInt)
+	return err
 }
 
 // queryGPU describes a GPU, first in the layout of Caffe's device_query.

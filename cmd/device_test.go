@@ -53,6 +53,11 @@ func TestDeviceQueryErrors(t *testing.T) {
 		if code != 1 || !strings.Contains(stderr, "--gpu 0: no CUDA driver") {
 			t.Errorf("exit code %d:\n%s", code, stderr)
 		}
+		for _, args := range [][]string{{"device_query", "--gpu", "0,x"}, {"time", "--model", "net.prototxt", "--gpu", "0,x"}} {
+			if code, _, stderr := run(args...); code != 1 || !strings.Contains(stderr, `--gpu 0,x: "x" is not the number of a GPU`) {
+				t.Errorf("%q: exit code %d:\n%s", args, code, stderr)
+			}
+		}
 	})
 	for _, c := range []struct{ settings, gpu, want string }{
 		{"devices=0", "0", "--gpu 0: cuInit: no CUDA device"},

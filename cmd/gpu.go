@@ -58,6 +58,9 @@ func (f *netFlags) withPrecision(d *cuda.Device, p cuda.Precision) (*cuda.Device
 
 // gpuNumber returns the number of the GPU that --gpu names.
 func (f *netFlags) gpuNumber() (int, error) {
+	if err := checkGPUs(f.gpu); err != nil {
+		return 0, err
+	}
 	drv, err := driver.Open()
 	if err != nil {
 		return 0, fmt.Errorf("--gpu %s: %w; without --gpu, gocaffe computes on the CPU", f.gpu, err)

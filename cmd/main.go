@@ -51,7 +51,9 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		root.SetErr(stderr)
 		err = root.ExecuteContext(context.Background())
 	}
-	a.workers.Close()
+	if !a.abandoned {
+		a.workers.Close()
+	}
 	a.proto.done()
 	if closeErr := a.glog.close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("--log-dir: %w", closeErr)
@@ -99,6 +101,7 @@ type app struct {
 	workers        *parallel.Pool
 	proto          protoFlag
 	fullLog        bool // stderr shows the log, not a progress line
+	abandoned      bool // a signal came while something was loaded, which goes on until the program ends
 
 	threads      int
 	minLogLevel  int

@@ -63,3 +63,51 @@ func TestInterruptedPipe(t *testing.T) {
 		}
 	}
 }
+
+// A signal that comes while files are read or a net is made ends the program at
+// once, with a message and without a trace. Here it waits for a list of images that
+// comes out of a pipe.
+func TestSignalWhileLoading(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := syscall.Mkfifo("list.txt", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.OpenFile("list.txt", os.O_RDWR, 0) // both ends, so that no reader sees the end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	write(t, "net.prototxt", `layer { name: "d" type: "ImageData" top: "x" top: "y" image_data_param { source: "list.txt" batch_size: 1 } }
+		layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }
+		layer { name: "l" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "l" }`)
+	write(t, "solver.prototxt", `net: "net.prototxt" max_iter: 1 lr_policy: "fixed" base_lr: 0.1 snapshot_prefix: "s"`)
+	before, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"train", "--solver", "solver.prototxt"},
+		{"train", "--solver", "solver.prototxt", "--sigint-effect", "snapshot", "--sighup-effect", "stop"},
+		{"time", "--model", "net.prototxt"},
+	} {
+		sig, want := syscall.SIGTERM, "gocaffe: stopped: terminated signal received\n"
+		if args[0] == "train" {
+			want = "gocaffe: train: ended by the signal terminated while it was loading; nothing was trained\n"
+		}
+		if len(args) > 3 {
+			sig, want = syscall.SIGHUP, strings.Replace(want, "terminated", "hangup", 1)
+		}
+		cmd, log := start(t, func(log string) bool { return strings.Contains(log, "Creating Layer d") }, args...)
+		cmd.Process.Signal(sig)
+		began := time.Now()
+		if err := finish(cmd); err == nil || !strings.HasSuffix(log.String(), want) {
+			t.Errorf("%q, %v: got %v and\n%s\nwant %s", args, sig, err, log, want)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%q ended after %v", args, took)
+		}
+	}
+	if after, err := os.ReadDir("."); err != nil || len(after) != len(before) {
+		t.Errorf("%v is in the folder, error %v, want %v", after, err, before)
+	}
+}

@@ -117,20 +117,26 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}
-	if f.device != nil {
-		defer f.device.Close()
-	}
+	defer a.closeDevice(f.device)
 	if !a.fullLog {
 		a.glog.quiet = true
 	}
 	var nets []*testNet
 	memory := new(net.Memory)
 	for _, p := range pairs {
-		t, err := a.newTestNet(f, p, r != nil || records != nil, memory)
+		var t *testNet
+		err := a.loading(ctx, func() (err error) {
+			t, err = a.newTestNet(f, p, r != nil || records != nil, memory)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		defer t.net.Close()
+		defer func() {
+			if !a.abandoned { // the nets share memory
+				t.net.Close()
+			}
+		}()
 		nets = append(nets, t)
 	}
 	last, err := f.readOnce(nets)

@@ -48,10 +48,12 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}
-	if f.device != nil {
-		defer f.device.Close()
-	}
-	n, err := a.buildNet(f, phase, "caffe.cpp:343")
+	defer a.closeDevice(f.device)
+	var n *net.Net
+	err = a.loading(ctx, func() (err error) {
+		n, err = a.buildNet(f, phase, "caffe.cpp:343")
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -67,9 +67,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 	if err != nil {
 		return err
 	}
-	if device != nil {
-		defer device.Close()
-	}
+	defer a.closeDevice(device)
 	a.useDevice(device, "caffe.cpp:197", "caffe.cpp:214")
 	switch {
 	case f.snapshot != "":
@@ -77,20 +75,28 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 	case f.weights != "":
 		file.Param.Weights = []string{f.weights}
 	}
-	s, err := solver.New(file, solver.Options{
-		Workers:   a.workers,
-		Device:    device,
-		Observer:  event.Multi(a.trainObserver(), observer),
-		Level:     f.level,
-		Stages:    f.stages(),
-		Snapshot:  f.snapshot,
-		Synthetic: synthetic,
-		Action:    signals.action,
+	var s *solver.Solver
+	err = signals.loading(a, func() (err error) {
+		s, err = solver.New(file, solver.Options{
+			Workers:   a.workers,
+			Device:    device,
+			Observer:  event.Multi(a.trainObserver(), observer),
+			Level:     f.level,
+			Stages:    f.stages(),
+			Snapshot:  f.snapshot,
+			Synthetic: synthetic,
+			Action:    signals.action,
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() {
+		if !a.abandoned {
+			s.Close()
+		}
+	}()
 	if device == nil {
 		if err := a.checkMemory(f.solver, s.PlannedBytes()); err != nil {
 			return err
@@ -101,7 +107,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 	}
 	if f.snapshot != "" {
 		a.glog.logf("caffe.cpp:235", "Resuming from %s", f.snapshot)
-		if err := s.Restore(f.snapshot); err != nil {
+		if err := signals.loading(a, func() error { return s.Restore(f.snapshot) }); err != nil {
 			return err
 		}
 	}
@@ -188,6 +194,15 @@ func (s *signals) action() solver.Action {
 		return solver.Snapshot
 	}
 	return solver.None
+}
+
+// loading is app.loading until a signal says stop.
+func (s *signals) loading(a *app, load func() error) error {
+	err := a.loading(s.stopped, load)
+	if s.stopping.Load() {
+		return fmt.Errorf("train: %w while it was loading; nothing was trained", context.Cause(s.stopped))
+	}
+	return err
 }
 
 func (s *signals) stop() {
