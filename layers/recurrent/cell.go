@@ -5,25 +5,25 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A cell is one time step of an LSTM: n streams of d units. The four numbers of a
-// unit, the input gate i, the forget gate f, the output gate o and the input g, are
-// blocks of d elements, in this order, in the rows of x, acts and dx.
+// A cell is one time step of an LSTM: n streams of d units. The rows of x, acts and dx
+// hold four blocks of d elements, in this order: the input gate i, the forget gate f,
+// the output gate o and the input g of each unit.
 type cell struct {
 	n, d       int
 	cont       []float32 // (n)
 	x          []float32 // (n,4d)
 	acts       []float32 // (n,4d): σ(i), cont σ(f), σ(o) and tanh(g) of x; may be x
-	prev, c, h []float32 // (n,d): the cell before, and the cell and the output after
+	prev, c, h []float32 // (n,d): the cell before the step, the cell and the output after it
 
-	// Of the backward pass: the gradients of c and h are given.
+	// For the backward pass: dc and dh are inputs.
 	dc, dh, dx, dprev []float32 // dprev may be dc
 }
 
-// cellBlock is the number of units in a part of the loops.
+// cellBlock is the number of units in each part of a loop.
 const cellBlock = 1024
 
-// each calls f for the pieces of [from,to) of the n·d units: those from lo to hi of a
-// stream.
+// each splits [from,to) of the n·d units by streams and calls f for each piece, the
+// units from lo to hi of a stream.
 func (c *cell) each(from, to int, f func(stream, lo, hi int)) {
 	for from < to {
 		stream, lo := from/c.d, from%c.d
@@ -44,7 +44,7 @@ func (c *cell) block(x []float32, stream, k, lo, hi int) []float32 {
 //	c = cont σ(f) prev + σ(i) tanh(g)
 //	h = σ(o) tanh(c)
 //
-// Where cont is 0 the forget gate is 0, whatever x is.
+// If cont is 0, the forget gate is 0 for every x.
 func (c *cell) forward(p *parallel.Pool) { cellForward.Run(p, c.n*c.d, cellBlock, *c) }
 
 var cellForward = parallel.Loop[cell]{Body: func(a *cell, _, from, to int) {
@@ -69,8 +69,8 @@ var cellForward = parallel.Loop[cell]{Body: func(a *cell, _, from, to int) {
 	})
 }}
 
-// backward computes dx and dprev. As in Caffe the derivative of the forget gate takes
-// cont σ(f) for the sigmoid, which is exact where cont is 0 or 1.
+// backward computes dx and dprev. As in Caffe, the derivative of the forget gate uses
+// cont σ(f) as the sigmoid, which is exact if cont is 0 or 1.
 func (c *cell) backward(p *parallel.Pool) { cellBackward.Run(p, c.n*c.d, cellBlock, *c) }
 
 var cellBackward = parallel.Loop[cell]{Body: func(a *cell, _, from, to int) {

@@ -8,20 +8,20 @@ import (
 	"github.com/gocaffe/gocaffe/kernel"
 )
 
-// With debug_info Caffe's recurrent layers report the mean magnitude of every blob of
-// the net that they are unrolled into.
+// With debug_info, Caffe's recurrent layers report the mean magnitude of every blob of
+// the unrolled net.
 //
-// Differs from Caffe: those are left out that do not exist here, since a layer of the
-// unrolled net is computed together with another one.
+// Differs from Caffe: blobs that do not exist here are left out, because their layer of
+// the unrolled net is computed together with another one.
 
-// note reports one array, in the words of a net's debug_info. The steps have the
-// names that they have in Caffe's unrolled net.
+// note reports one array in the format of a net's debug_info. The steps have the names
+// of Caffe's unrolled net.
 func (l *recurrent) note(pass, layer, what, name, kind string, x []float32) {
 	l.spec.Notef(event.Info, "    [%s] Layer %s_%s, %s %s %s: %.6g", pass, l.spec.Param.GetName(), layer, what, name, kind,
 		kernel.Asum(l.spec.Env.Workers, x)/float64(max(1, len(x))))
 }
 
-// sendForward reports what Forward has computed.
+// sendForward reports the results of Forward.
 func (l *recurrent) sendForward(top []*blob.Blob) {
 	h := l.unit.hidden(top).Data()
 	for t := range l.t {
@@ -37,7 +37,7 @@ func (l *recurrent) sendForward(top []*blob.Blob) {
 	}
 }
 
-// sendBackward reports what Backward has computed.
+// sendBackward reports the results of Backward.
 func (l *recurrent) sendBackward(propagateDown []bool, bottom []*blob.Blob) {
 	for t := l.t - 1; t >= 0; t-- {
 		step := strconv.Itoa(t + 1)

@@ -8,12 +8,12 @@ import (
 )
 
 const recurrentDoc = `	num_output: D
-	weight_filler, bias_filler (constant 0): of all weights, of all biases
-	expose_hidden (false): the initial states are bottoms and the final states are tops. Without, a pass starts with the
-		states that the pass before has left, at first 0
-	debug_info (false): report the mean magnitudes of what each step computes, as debug_info of a solver does
+	weight_filler, bias_filler (constant 0): fill all weights and all biases
+	expose_hidden (false): make the initial states bottoms and the final states tops. Without it, a pass starts with the
+	final states of the previous pass, at first 0
+	debug_info (false): report the mean magnitudes of the results of each step, like a solver's debug_info
 
-The number of time steps may change from pass to pass. The states that are carried on are kept in snapshots.`
+The number of time steps may change from pass to pass. Snapshots include the states carried over between passes.`
 
 func init() {
 	layers.Register(layers.Info{
@@ -26,12 +26,12 @@ func init() {
 	c_t = cont_t σ(f) c_{t-1} + σ(i) tanh(g)
 	h_t = σ(o) tanh(c_t)
 
-where σ is the logistic function. A cont_t of 0 begins a new sequence.
+where σ is the logistic function. cont_t = 0 begins a new sequence.
 
-Bottoms: x, T x N x any axes; cont, T x N, which has no gradient; optionally x_static, N x any axes, which is an
-input of each step; with expose_hidden h_0 and c_0, 1 x N x D, which have no gradient.
-Tops: h, T x N x D; with expose_hidden h_T and c_T, 1 x N x D, whose gradient is not used.
-Weights: Wx, 4 D x numbers of x for each stream; b, 4 D; with x_static Ws, 4 D x its numbers for each stream;
+Bottoms: x, T x N x any axes; cont, T x N, which has no gradient; optionally x_static, N x any axes, an input of
+every step; with expose_hidden, h_0 and c_0, 1 x N x D, which have no gradient.
+Tops: h, T x N x D; with expose_hidden, h_T and c_T, 1 x N x D, whose gradient is not used.
+Weights: Wx, 4 D x elements of x per stream; b, 4 D; with x_static, Ws, 4 D x its elements per stream;
 Wh, 4 D x D.
 
 recurrent_param:
@@ -56,11 +56,11 @@ func newLSTM(s *layers.Spec) (layers.Layer, error) {
 	return u, nil
 }
 
-// lstm is the unit of an LSTM, and the layer.
+// lstm implements the unit of an LSTM and the layer.
 type lstm struct {
 	*recurrent
 	cells blob.Blob // (T+1,N,D): c_0 to c_T
-	dc    blob.Blob // (N,D): the gradient of the cells after the step
+	dc    blob.Blob // (N,D): the gradient of the cells after a step
 	cell  cell      // of all steps
 }
 
@@ -70,7 +70,7 @@ var (
 	_ unit                  = (*lstm)(nil)
 )
 
-// BackwardReads returns that Backward reads the bottoms: x for the gradient of Wx, and
+// BackwardReads reports that Backward reads the bottoms: x for the gradient of Wx, and
 // cont.
 func (u *lstm) BackwardReads() (bottom, top bool) { return true, false }
 
@@ -90,7 +90,7 @@ func (u *lstm) begin(c0 *blob.Blob, cont, z, h []float32) {
 	u.cell = cell{n: u.n, d: u.d, cont: cont, x: z, c: cells, h: h}
 }
 
-// of returns step t of the arrays that both passes have.
+// of returns step t of the arrays that both passes use.
 func (u *lstm) of(t int) cell {
 	a := cell{n: u.n, d: u.d, cont: u.cell.cont[t*u.n : (t+1)*u.n], acts: u.rows(u.cell.x, t, u.g)}
 	a.prev, a.c = u.rows(u.cell.c, t, u.d), u.rows(u.cell.c, t+1, u.d)

@@ -12,19 +12,19 @@ func init() {
 	layers.Register(layers.Info{
 		Type:  "LSTMUnit",
 		Group: "recurrent",
-		Doc: `One time step of an LSTM: gates and cell, without the products, which are in x. For each unit
+		Doc: `One time step of an LSTM: gates and cell. The matrix products must be in x already. For each unit
 
 	c = cont σ(f) c_prev + σ(i) tanh(g)
 	h = σ(o) tanh(c)
 
-where i, f, o and g are the numbers of the input, forget and output gates and of the input, and σ is the
-logistic function. Where cont is 0 a new sequence begins.
+where i, f, o and g are the values of the input, forget and output gates and of the input, and σ is the
+logistic function. cont = 0 begins a new sequence.
 
 Bottoms: c_prev, 1 x N x D, the cells of N streams; x, 1 x N x 4 D: i, f, o and g one after the other;
 cont, 1 x N, which has no gradient.
 Tops: c and h, 1 x N x D.
 
-There are no options. The gradient is exact where cont is 0 or 1; between, as in Caffe, not for f.
+There are no options. The gradient is exact if cont is 0 or 1; in between, as in Caffe, that of f is not.
 
 Caffe: lstm_unit_layer.cpp. Its tanh is 2 σ(2 x) - 1.`,
 		Bottoms: layers.Exactly(3),
@@ -36,14 +36,14 @@ Caffe: lstm_unit_layer.cpp. Its tanh is 2 σ(2 x) - 1.`,
 	})
 }
 
-// lstmUnit is described by its registration.
+// lstmUnit implements the layer type; its registration describes it.
 type lstmUnit struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec
 	cell cell
 	acts blob.Blob // (n,4d), kept for Backward
 
-	unwanted [2]blob.Blob // take the diff of a bottom that is not propagated to
+	unwanted [2]blob.Blob // receive the diffs of bottoms that are not propagated to
 }
 
 var (
@@ -99,7 +99,7 @@ func (l *lstmUnit) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Backward computes the diffs of the cells and of x, which are made together.
+// Backward computes the diffs of the cells and of x, always both.
 func (l *lstmUnit) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if !propagateDown[0] && !propagateDown[1] {
 		return nil
@@ -111,7 +111,7 @@ func (l *lstmUnit) Backward(_ context.Context, top []*blob.Blob, propagateDown [
 	return nil
 }
 
-// diff returns the blob that takes the diff of bottom i.
+// diff returns the blob that receives the diff of bottom i.
 func (l *lstmUnit) diff(i int, propagateDown []bool, bottom []*blob.Blob) *blob.Blob {
 	if propagateDown[i] {
 		return bottom[i]

@@ -3,8 +3,8 @@
 
 GC_INLINE float logistic(float x) { return 1.f / (1.f + expf(-x)); }
 
-// Unit i of all streams of d units: its stream is i / d, by mul and shift. x, acts
-// and dx have four blocks of d numbers for each stream: see cell.go.
+// Unit i of all streams of d units. Its stream is i / d, computed by mul and shift. x,
+// acts and dx have four blocks of d elements per stream: see cell.go.
 
 // acts may be x
 extern "C" __global__ void lstm_forward(const float *cont, const float *x, const float *prev, float *acts, float *c,

@@ -12,22 +12,22 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// recurrent is what LSTM and RNN share, as Caffe's RecurrentLayer. Over T time steps
-// of N streams, with D units of G/D numbers each,
+// recurrent is the common part of LSTM and RNN, like Caffe's RecurrentLayer. Over T
+// time steps of N streams, with D units of G/D elements each, it computes
 //
 //	z (T,N,G) = x (T·N,I)·Wxᵀ + b + x_static (N,S)·Wsᵀ
 //	for t: z_t += (cont_t h_{t-1})·Whᵀ,  h_t = unit(z_t)
 //
-// Caffe unrolls this into a net of some ten layers a step. Here a step is a product
-// and what the unit computes; the gradient of all weights is one product over all
-// steps.
+// Caffe unrolls this into a net of about ten layers per step. Here a step is a matrix
+// product followed by the unit, and the gradient of each weight matrix is one product
+// over all steps.
 type recurrent struct {
 	layers.Weights
 	spec    *layers.Spec
 	param   *caffepb.RecurrentParameter
 	unit    unit
 	per     int  // G/D
-	states  int  // blobs of state: h, and c of an LSTM
+	states  int  // number of state blobs: h, and c of an LSTM
 	static  bool // bottom 2 is x_static
 	exposed bool
 
@@ -41,10 +41,10 @@ type recurrent struct {
 	state        [2]blob.Blob // (N,D) each
 }
 
-// A unit is what differs: it computes h_t from z_t.
+// A unit is the part in which the layers differ: it computes h_t from z_t.
 type unit interface {
-	setUp() error                              // makes the weights after those of recurrent
-	reshape() error                            // gives its blobs their shapes
+	setUp() error                              // creates the weights after those of recurrent
+	reshape() error                            // sets the shapes of its blobs
 	hidden(top []*blob.Blob) *blob.Blob        // returns the blob of h, (T,N,D)
 	final(i int) *blob.Blob                    // returns the blob whose last step is state i > 0
 	begin(c0 *blob.Blob, cont, z, h []float32) // starts Forward
@@ -65,7 +65,7 @@ var (
 )
 
 // newRecurrent checks the options and the counts of bottoms and tops of a layer with
-// per numbers for each unit and so many blobs of state.
+// per elements for each unit and the given number of state blobs.
 func newRecurrent(s *layers.Spec, per, states int) (*recurrent, error) {
 	p := s.Param.GetRecurrentParam()
 	if n := p.GetNumOutput(); n < 1 || int(n) > math.MaxInt32/per {
@@ -114,7 +114,7 @@ func (l *recurrent) fixed() [][]int {
 	return append(shapes, []int{l.g, l.d})
 }
 
-// SetUp makes the weights.
+// SetUp creates the weights.
 func (l *recurrent) SetUp(bottom, _ []*blob.Blob) error {
 	if bottom[0].Axes() < 2 {
 		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has shape %v, want at least 2 axes: time steps, streams", bottom[0].Shape()))
@@ -135,7 +135,7 @@ func (l *recurrent) SetUp(bottom, _ []*blob.Blob) error {
 	return l.unit.setUp()
 }
 
-// add makes the next blob of weights: a bias if it has one axis.
+// add creates the next blob of weights: a bias if it has one axis.
 func (l *recurrent) add(shape ...int) error {
 	field, filler := "recurrent_param.weight_filler", l.param.GetWeightFiller()
 	if len(shape) == 1 {
@@ -151,14 +151,14 @@ func (l *recurrent) add(shape ...int) error {
 // Reshape checks the shapes of the bottoms.
 //
 // Differs from Caffe: the number of time steps may change. If the number of streams
-// does, their states start at 0.
+// changes, their states start at 0.
 func (l *recurrent) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
 	}
 	x := bottom[0]
 	if x.Axes() < 2 || x.CountFrom(2) != l.in || x.Dim(0) < 1 {
-		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has shape %v, want at least one time step, streams, and %d numbers for each, as the weights have", x.Shape(), l.in))
+		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has shape %v, want at least one time step, streams, and %d elements per stream, as the weights have", x.Shape(), l.in))
 	}
 	t, n := x.Dim(0), x.Dim(1)
 	if cont := bottom[1]; cont.Axes() != 2 || cont.Dim(0) != t || cont.Dim(1) != n {
@@ -167,7 +167,7 @@ func (l *recurrent) Reshape(bottom, top []*blob.Blob) error {
 	next := 2
 	if l.static {
 		if s := bottom[2]; s.Axes() < 1 || s.Dim(0) != n || s.CountFrom(1) != l.staticIn {
-			return l.spec.ErrorAt("bottom", 2, fmt.Errorf("bottom 2, x_static, has shape %v, want %d streams of %d numbers", s.Shape(), n, l.staticIn))
+			return l.spec.ErrorAt("bottom", 2, fmt.Errorf("bottom 2, x_static, has shape %v, want %d streams of %d elements", s.Shape(), n, l.staticIn))
 		}
 		next++
 	}
@@ -187,7 +187,7 @@ func (l *recurrent) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// reshape gives the blobs and top 0 their shapes.
+// reshape sets the shapes of the blobs and of top 0.
 func (l *recurrent) reshape(t, n int, top *blob.Blob) error {
 	l.resetFor(n)
 	l.t, l.n = t, n
@@ -254,7 +254,7 @@ func (l *recurrent) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// rows returns those of step t of an array of T·N rows.
+// rows returns the rows of step t in an array of T·N rows.
 func (l *recurrent) rows(x []float32, t, width int) []float32 {
 	return x[t*l.n*width : (t+1)*l.n*width]
 }
@@ -302,7 +302,7 @@ func (l *recurrent) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	return nil
 }
 
-// backwardStatic computes the gradients that x_static and its weights have.
+// backwardStatic computes the gradients of x_static and its weights.
 func (l *recurrent) backwardStatic(dz []float32, propagateDown []bool, bottom []*blob.Blob) {
 	w, sum := l.spec.Env.Workers, l.fromStatic.MutableDiff()
 	kernel.Copy(w, l.rows(dz, 0, l.g), sum)

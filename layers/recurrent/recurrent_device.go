@@ -20,7 +20,7 @@ var (
 	rnnTanhBackward = kernels.Kernel("rnn_tanh_backward")
 )
 
-// A deviceUnit is a unit on a device. The methods do what those of unit do.
+// A deviceUnit is a unit on a device. Its methods correspond to those of unit.
 type deviceUnit interface {
 	beginDevice(d *cuda.Device, c0 *blob.Blob)
 	stepDevice(d *cuda.Device, t int, cont, z, h cuda.Ptr) // of step t
@@ -32,7 +32,7 @@ type deviceUnit interface {
 
 var _ layers.DeviceLayer = (*recurrent)(nil)
 
-// DeviceMode returns what the options allow: debug_info is for the host.
+// DeviceMode returns the mode that the options allow: debug_info needs the host.
 func (l *recurrent) DeviceMode() layers.DeviceMode {
 	if l.param.GetDebugInfo() {
 		return layers.OnHost
@@ -119,7 +119,7 @@ func (l *recurrent) BackwardDevice(_ context.Context, d *cuda.Device, top []*blo
 	return nil
 }
 
-// backwardStaticDevice computes the gradients that x_static and its weights have.
+// backwardStaticDevice computes the gradients of x_static and its weights.
 func (l *recurrent) backwardStaticDevice(d *cuda.Device, dz cuda.Ptr, propagateDown []bool, bottom []*blob.Blob) {
 	sum := l.fromStatic.MutableDeviceDiff(d)
 	d.SumParts(l.t, l.n*l.g, dz, 0, sum)

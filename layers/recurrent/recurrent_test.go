@@ -41,7 +41,7 @@ func cont(t, n int) *blob.Blob {
 	return b
 }
 
-// states returns what the bottoms of states are: one for RNN, two for LSTM.
+// states returns the bottoms with states: one for RNN, two for LSTM.
 func states(typ string, n, d int) []*blob.Blob {
 	all := []*blob.Blob{layertest.Gaussian(5, 1, n, d), layertest.Gaussian(6, 1, n, d)}
 	if typ == "RNN" {
@@ -77,7 +77,7 @@ func TestGradient(t *testing.T) {
 
 const unit = `layer { type: "LSTMUnit" bottom: "c_prev" bottom: "x" bottom: "cont" top: "c" top: "h" }`
 
-// zeroOne returns markers of which the second is 0.
+// zeroOne returns markers with a 0 in second place.
 func zeroOne(n int) *blob.Blob {
 	b := layertest.Gaussian(1, 1, n)
 	for i := range b.MutableData() {
@@ -110,8 +110,8 @@ func TestPromises(t *testing.T) {
 	layertest.CheckAllocs(t, unit, bottoms...)
 }
 
-// TestState checks that a sequence may be cut into passes, that its state goes into a
-// snapshot, and that other streams start at 0.
+// TestState checks that a sequence can be split into passes, that snapshots include its
+// state, and that a different number of streams starts at 0.
 func TestState(t *testing.T) {
 	for _, typ := range []string{"LSTM", "RNN"} {
 		t.Run(typ, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestState(t *testing.T) {
 			}
 
 			// Another number of streams, and back.
-			clear(first.Bottom[1].MutableData()) // no stream goes on
+			clear(first.Bottom[1].MutableData()) // no stream continues
 			alone := run(first)
 			for i := range first.Bottom[1].MutableData() {
 				first.Bottom[1].MutableData()[i] = 1
@@ -162,7 +162,7 @@ func TestState(t *testing.T) {
 			first.Bottom[0].Reshape(half, 2, 4)
 			first.Bottom[1].Reshape(half, 2)
 			if fresh := run(first); !slices.Equal(fresh[:6], alone[:6]) {
-				t.Errorf("after another number of streams the first step gives %v, want %v", fresh[:6], alone[:6])
+				t.Errorf("after a change of the number of streams the first step gives %v, want %v", fresh[:6], alone[:6])
 			}
 		})
 	}
@@ -177,7 +177,7 @@ func (n *notes) Observe(e any) {
 	}
 }
 
-// TestDebugInfo checks what debug_info reports.
+// TestDebugInfo checks the lines of debug_info.
 func TestDebugInfo(t *testing.T) {
 	var got notes
 	f, err := layertest.SetUp(&layers.Env{Observer: &got}, recurrent("LSTM", 3, "debug_info: true", 2, 1), layertest.Gaussian(1, 2, 2, 4), cont(2, 2))
@@ -217,7 +217,7 @@ func TestErrors(t *testing.T) {
 		{2, "1 tops, want 2 with expose_hidden", recurrent("RNN", 2, "expose_hidden: true", 3, 1), []*blob.Blob{x, marks, x}},
 		{2, "bottom 0 has shape [3], want at least 2 axes: time steps, streams", recurrent("RNN", 2, "", 2, 1), []*blob.Blob{layertest.Gaussian(1, 3), marks}},
 		{2, "bottom 1, the continuation markers, has shape [3 2 4], want [3 2]", recurrent("RNN", 2, "", 2, 1), []*blob.Blob{x, x}},
-		{2, "bottom 2, x_static, has shape [3 2 4], want 2 streams of 8 numbers", recurrent("RNN", 2, "", 3, 1), []*blob.Blob{x, marks, x}},
+		{2, "bottom 2, x_static, has shape [3 2 4], want 2 streams of 8 elements", recurrent("RNN", 2, "", 3, 1), []*blob.Blob{x, marks, x}},
 		{2, "bottom 2, an initial state, has shape [3 2 4], want [1 2 2]", recurrent("RNN", 2, "expose_hidden: true", 3, 2), []*blob.Blob{x, marks, x}},
 	} {
 		layertest.CheckError(t, tt.line, `layer "l": `+tt.want, tt.text, tt.bottoms...)

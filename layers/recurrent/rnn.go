@@ -19,12 +19,12 @@ func init() {
 	h_t = tanh(Wx x_t + b + Ws x_static + Wh (cont_t h_{t-1}))
 	o_t = tanh(Wo h_t + bo)
 
-A cont_t of 0 begins a new sequence.
+cont_t = 0 begins a new sequence.
 
-Bottoms: x, T x N x any axes; cont, T x N, which has no gradient; optionally x_static, N x any axes, which is an
-input of each step; with expose_hidden h_0, 1 x N x D, which has no gradient.
-Tops: o, T x N x D; with expose_hidden h_T, 1 x N x D, whose gradient is not used.
-Weights: Wx, D x numbers of x for each stream; b, D; with x_static Ws, D x its numbers for each stream; Wh, D x D;
+Bottoms: x, T x N x any axes; cont, T x N, which has no gradient; optionally x_static, N x any axes, an input of
+every step; with expose_hidden, h_0, 1 x N x D, which has no gradient.
+Tops: o, T x N x D; with expose_hidden, h_T, 1 x N x D, whose gradient is not used.
+Weights: Wx, D x elements of x per stream; b, D; with x_static, Ws, D x its elements per stream; Wh, D x D;
 Wo, D x D; bo, D.
 
 recurrent_param:
@@ -48,7 +48,8 @@ func newRNN(s *layers.Spec) (layers.Layer, error) {
 	return u, nil
 }
 
-// rnn is the unit of an RNN, and the layer: the outputs are made of all h at once.
+// rnn implements the unit of an RNN and the layer, which computes the outputs from all
+// h at once.
 type rnn struct {
 	*recurrent
 	h    blob.Blob // (T,N,D)

@@ -6,13 +6,12 @@ import (
 	"math"
 )
 
-// Without expose_hidden the states after the last step are those before the first
-// step of the next pass. They are kept in snapshots.
+// Without expose_hidden, the states after the last step are the states before the
+// first step of the next pass. Snapshots include them.
 //
-// Differs from Caffe: there a run that continues from a snapshot starts with states
-// of 0.
+// Differs from Caffe, where training resumed from a snapshot starts with states of 0.
 
-// State returns the states as float32 numbers, nothing with expose_hidden.
+// State returns the states as float32 values; with expose_hidden, nothing.
 func (l *recurrent) State() []byte {
 	if l.exposed {
 		return nil
@@ -26,7 +25,7 @@ func (l *recurrent) State() []byte {
 	return state
 }
 
-// SetState sets what State has returned.
+// SetState restores states returned by State.
 func (l *recurrent) SetState(state []byte) error {
 	count := l.n * l.d
 	if l.exposed {
@@ -47,7 +46,7 @@ func (l *recurrent) SetState(state []byte) error {
 	return nil
 }
 
-// resetFor sets the states to 0 unless there are n streams as before.
+// resetFor sets the states to 0 if the number of streams changes to n.
 func (l *recurrent) resetFor(n int) {
 	if l.n == 0 || n == l.n {
 		return

@@ -1,6 +1,6 @@
-// conv.h: the kernels of convolution of two spatial axes as a product of matrices,
-// whose columns are read from the images as they lie: implicit GEMM, without a
-// column buffer. A group has C channels and O outputs of all. PRODUCT is the loop.
+// conv.h: the kernels of convolution with two spatial axes as a product of matrices
+// whose columns are read directly from the images: implicit GEMM, without a column
+// buffer. C and O are the channels and outputs of a group. PRODUCT is the loop.
 #pragma once
 #include "product.h"
 
@@ -14,8 +14,8 @@ struct shape {
   unsigned mul2, shift2; // to divide by OW, or by W
 };
 
-// A tap is what is known of a channel and a place of the kernel: where it is from
-// the first number that the kernel covers, or of dW its place in W.
+// A tap describes a channel and a position in the kernel: its offset from the first
+// element that the kernel covers, or for dW its index in W.
 struct tap {
   int at, y, x, w;
 };
@@ -24,7 +24,7 @@ GC_INLINE tap tap_of(const int *taps, int k, int n) {
   return tap{taps[4 * k], taps[4 * k + 1], taps[4 * k + 2], taps[4 * k + 3]};
 }
 
-// weights is W (O, taps), next to each other along the taps.
+// weights is W (O, taps), contiguous along the taps.
 struct weights {
   const float *w;
   int O, taps;
@@ -40,7 +40,8 @@ struct weights {
   GC_MEMBER float load(const Row &r, const Term &t) const { return r.p && t.k >= 0 ? r.p[t.k] : 0.f; }
 };
 
-// window is what the kernel covers at output place j = (image, y, x), by taps.
+// window is the elements that the kernel covers at output position j = (image, y, x), by
+// taps.
 struct window {
   shape s;
   const float *x; // of the group
@@ -48,7 +49,7 @@ struct window {
   int count;
   static const bool along_k = false;
   struct Row {
-    const float *p; // of the first number covered, which may lie outside
+    const float *p; // of the first element covered, which may be outside the image
     int y, x;
   };
   typedef tap Term;
@@ -78,8 +79,8 @@ struct output {
   }
 };
 
-// transposed is W as (C, taps), where a tap is an output and a place: its w is
-// where it begins in W, and channels are step apart.
+// transposed is W as (C, taps), where a tap is an output and a position: its w is the
+// index in W of its first channel, and channels are step apart.
 struct transposed {
   const float *w;
   int C, step;
@@ -97,8 +98,8 @@ struct transposed {
   GC_MEMBER float load(const Row &r, const Term &t) const { return r.p && t.w >= 0 ? r.p[t.w] : 0.f; }
 };
 
-// touching is the dy of the outputs that the number j = (image, y, x) of the
-// bottom has a part in, by taps.
+// touching is the dy of the outputs that depend on element j = (image, y, x) of the
+// bottom, by taps.
 template <bool STRIDED> struct touching {
   shape s;
   const float *dy; // of the group
@@ -141,7 +142,7 @@ struct input {
   }
 };
 
-// For dW the sum is over q = (image, place of the output).
+// For dW the sum is over q = (image, output position).
 struct output_terms {
   shape s;
   const float *dy; // of the group
@@ -200,7 +201,7 @@ struct gradient {
                      output{s, y, bias});                                                                          \
   }
 
-// dx from dy; step is the number of places of the kernel
+// dx from dy; step is the number of positions in the kernel
 #define DATA(NAME, BOUNDS, BM, STRIDED, PRODUCT)                                                                  \
   extern "C" __global__ BOUNDS void NAME(SHAPE, const float *dy, const float *w, int step, float *dx) {           \
     MAKE_SHAPE                                                                                                    \
@@ -208,8 +209,8 @@ struct gradient {
                      blockIdx.x * 128, 0, count, input{s, dx});                                                   \
   }
 
-// dW, of the terms from z per to (z+1) per in block z: added to dw if there is one
-// part, else each part by itself
+// dW: block z sums the terms from z per to (z+1) per. A single part is added to dw,
+// several parts are stored separately
 #define WEIGHT(NAME, BM, PRODUCT)                                                                                           \
   extern "C" __global__ GC_BOUNDS void NAME(SHAPE, const float *x, const float *dy, int per, float *dw) {                   \
     MAKE_SHAPE                                                                                                              \

@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// convBase is what Convolution and Deconvolution share, as Caffe's
+// convBase is the common part of Convolution and Deconvolution, like Caffe's
 // BaseConvolutionLayer: the options, the weights and the geometry. A deconvolution
 // is the gradient of a convolution with respect to its data, so its geometry is that
 // of the convolution from the top to the bottom.
@@ -37,7 +37,7 @@ func newConvBase(s *layers.Spec, transposed bool) (*convBase, error) {
 		return nil, s.Errorf("convolution_param.num_output", "num_output is %d, want 1 to %d", n, math.MaxInt32)
 	}
 	if p.GetGroup() < 1 || p.GetNumOutput()%p.GetGroup() != 0 {
-		return nil, s.Errorf("convolution_param.group", "num_output %d cannot be cut into %d groups", p.GetNumOutput(), p.GetGroup())
+		return nil, s.Errorf("convolution_param.group", "num_output %d cannot be split into %d groups", p.GetNumOutput(), p.GetGroup())
 	}
 	if err := s.CheckFiller("convolution_param.weight_filler", p.GetWeightFiller()); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func newConvBase(s *layers.Spec, transposed bool) (*convBase, error) {
 	return &convBase{spec: s, param: p, transposed: transposed}, nil
 }
 
-// SetUp finds the geometry and makes the weights.
+// SetUp determines the geometry and creates the weights.
 func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	x, p := bottom[0], l.param
 	var err error
@@ -64,7 +64,7 @@ func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	}
 	g.Direct = p.GetEngine() == caffepb.ConvolutionParameter_CAFFE
 	if l.channels%g.Group != 0 {
-		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be cut into %d groups", l.channels, g.Group)
+		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be split into %d groups", l.channels, g.Group)
 	}
 	w, err := newWindow(l.spec, p, axes)
 	if err != nil {
@@ -90,14 +90,14 @@ func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// plan makes the convolution for bottoms of the given shape.
+// plan prepares the convolution for bottoms of the given shape.
 func (l *convBase) plan(shape []int) error {
 	g, spatial := &l.geometry, shape[l.axis+1:]
 	g.Batch = 1
 	for _, n := range shape[:l.axis] {
 		g.Batch *= n
 	}
-	// First the blobs, so that a number of outputs out of range is called so.
+	// Blobs first, so that the error names num_output if it is out of range.
 	if _, err := blob.New(append([]int{g.Outputs, g.Channels / g.Group}, g.Kernel...)...); err != nil {
 		return l.spec.ErrorAt("convolution_param.num_output", 0, fmt.Errorf("weights: %w", err))
 	}
@@ -124,8 +124,8 @@ func (l *convBase) plan(shape []int) error {
 	return nil
 }
 
-// topSize returns the size of the tops along spatial axis i, where the bottoms have
-// the given size. NewConv checks what it does not.
+// topSize returns the size of the tops along spatial axis i for bottoms of the given
+// size. NewConv checks the rest.
 func (l *convBase) topSize(i, size int) (int, error) {
 	g := &l.geometry
 	extent := g.Dilation[i]*(g.Kernel[i]-1) + 1
@@ -141,7 +141,7 @@ func (l *convBase) topSize(i, size int) (int, error) {
 	return top, nil
 }
 
-// Reshape gives the tops their shape.
+// Reshape sets the shape of the tops.
 func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
 	}
 	for i, other := range bottom[1:] {
 		if !other.ShapeEqual(x.Shape()) {
-			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("bottom %d has shape %v, want %v as the first", i+1, other.Shape(), x.Shape()))
+			return l.spec.ErrorAt("bottom", i+1, fmt.Errorf("bottom %d has shape %v, want %v like the first", i+1, other.Shape(), x.Shape()))
 		}
 	}
 	if !x.ShapeEqual(l.shape) {
@@ -173,6 +173,6 @@ func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
 // MACs returns the number of multiply-adds of Forward.
 func (l *convBase) MACs() int64 { return int64(l.pairs) * l.conv.MACs() }
 
-// BackwardReads returns that Backward reads the bottoms, for the gradient of the
+// BackwardReads reports that Backward reads the bottoms, for the gradient of the
 // weights.
 func (l *convBase) BackwardReads() (bottom, top bool) { return l.Needs(0), false }

@@ -27,8 +27,8 @@ var (
 	convWeight  = convKernel("conv_weight")
 )
 
-// convKernel returns the kernels of a pass by precision, and by whether there are more
-// than 64 rows in a tile of the product.
+// convKernel returns the kernels of a pass, indexed by precision and by whether a tile
+// of the product has more than 64 rows.
 func convKernel(name string) (k [3][2]*cuda.Kernel) {
 	for i, tile := range []string{"_64", "_128"} {
 		k[cuda.FP32][i] = convKernels.Kernel(name + tile)
@@ -38,10 +38,10 @@ func convKernel(name string) (k [3][2]*cuda.Kernel) {
 	return k
 }
 
-// convDevice is the geometry of a convolution of at most two spatial axes for its
-// kernels. One axis is the second of two.
+// convDevice is the geometry that the kernels need for a convolution of at most two
+// spatial axes. A single axis is the second of two.
 type convDevice struct {
-	shape []int // of the bottoms for which it was made
+	shape []int // of the bottoms that it is for
 
 	c, h, w, o, oh, ow                   int // of a group
 	kh, kw, strideH, strideW             int
@@ -50,12 +50,12 @@ type convDevice struct {
 	mulOut, shiftOut, mulOutW, shiftOutW uint32    // divide by oh·ow and by ow
 	mulIn, shiftIn, mulInW, shiftInW     uint32    // divide by h·w and by w
 	forward, backward                    blob.Blob // the taps, four ints each: see conv.h
-	untold                               bool      // the geometry is newer than the last note
-	told                                 string    // the text of that
+	untold                               bool      // the geometry has changed since the last note
+	told                                 string    // the text of the last note
 }
 
-// DeviceMode returns what the shapes allow: more than two spatial axes run on the
-// host.
+// DeviceMode returns the mode that the shapes allow: layers with more than two spatial
+// axes run on the host.
 func (l *convBase) DeviceMode() layers.DeviceMode {
 	if len(l.geometry.In) > 2 {
 		return layers.OnHost
@@ -97,7 +97,7 @@ func (l *convBase) onDevice() (*convDevice, error) {
 	return v, nil
 }
 
-// makeTaps makes the tables of the terms of the sums.
+// makeTaps fills the tables of taps.
 func (v *convDevice) makeTaps() error {
 	if err := v.forward.Reshape(v.c*v.kh*v.kw, 4); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (v *convDevice) whole() cuda.ConvolutionShape {
 		DilationH: v.dilationH, DilationW: v.dilationW, Group: v.groups}
 }
 
-// large is 1 if a product of so many rows uses the larger tiles.
+// large returns 1 if a product with the given number of rows uses the larger tiles.
 func large(rows int) int {
 	if rows > 64 {
 		return 1
@@ -134,16 +134,16 @@ func large(rows int) int {
 	return 0
 }
 
-// grid is that of a product of rows × columns in parts.
+// grid returns the grid for a product of rows × columns in parts.
 func convGrid(rows, columns, parts int) cuda.Grid {
 	tile := 64 << large(rows)
 	return cuda.Blocks((columns+127)/128, (rows+tile-1)/tile, parts)
 }
 
-// strided reports whether the kernel moves by more than one place.
+// strided reports whether the kernel moves by more than one position.
 func (v *convDevice) strided() bool { return v.strideH != 1 || v.strideW != 1 }
 
-// byDNN returns the convolution by cuDNN, or nil for gocaffe's kernels.
+// byDNN returns cuDNN's convolution, or nil to use gocaffe's kernels.
 func (l *convBase) byDNN(d *cuda.Device, v *convDevice) *cuda.Convolution {
 	c, err := d.Convolution(v.whole())
 	if v.untold {
@@ -152,8 +152,8 @@ func (l *convBase) byDNN(d *cuda.Device, v *convDevice) *cuda.Convolution {
 	return c
 }
 
-// tell sends a note that names the kernels of the passes, if they are not those of
-// the last note. err says why they are not cuDNN's.
+// tell sends a note that names the kernels of the passes if they have changed since the
+// last note. err is the reason why they are not cuDNN's.
 func (l *convBase) tell(d *cuda.Device, byDNN *cuda.Convolution, err error) {
 	v, p := &l.device, d.Precision()
 	v.untold = false
@@ -234,10 +234,10 @@ func (l *convBase) addWeightDiff(d *cuda.Device, v *convDevice, x, dy cuda.Ptr) 
 	}
 }
 
-// weightDevice adds to the diff of a group's kernels. The sum, over all places of
-// all images, is cut into parts by the sizes alone.
+// weightDevice adds to the diff of a group's kernels. The sum over all positions in all
+// images is split into parts; the sizes alone determine how.
 func weightDevice(d *cuda.Device, v *convDevice, x, dy, dw cuda.Ptr) {
-	const enough, least = 512, 512 // blocks to keep a device busy; terms that are worth a part
+	const enough, least = 512, 512 // blocks that keep a device busy; terms from which on a part pays off
 	taps, terms := v.c*v.kh*v.kw, v.images*v.oh*v.ow
 	tile := 64 << large(v.o)
 	tiles := (taps + 127) / 128 * ((v.o + tile - 1) / tile)

@@ -14,25 +14,25 @@ func init() {
 		Param: "convolution_param",
 		Doc: `Convolution of images, or of arrays with any number of spatial axes, with learned kernels:
 
-	y[n,o,p] = b[o] + sum over channels c and kernel places k of W[o,c,k] x[n,c, stride p - pad + dilation k]
+	y[n,o,p] = b[o] + sum over channels c and kernel positions k of W[o,c,k] x[n,c, stride p - pad + dilation k]
 
 where x is 0 in the padding. The size of y along a spatial axis is
 (size + 2 pad - (dilation (kernel_size - 1) + 1)) / stride + 1, rounded down.
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
-Tops: one y for each x, made with the same weights.
-Weights: W, num_output x channels / group x kernel; b, of num_output numbers, if bias_term is set.
+Tops: one y for each x, computed with the same weights.
+Weights: W, num_output x channels / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
 	num_output: the number of kernels
 	kernel_size, pad (0), stride (1), dilation (1): once, or once for each spatial axis
 	kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w: the same for two spatial axes, instead of the above
-	group (1): the channels and the outputs are cut into so many groups, which do not see each other
-	bias_term (true): whether there is a b
+	group (1): number of independent groups that the channels and the outputs are split into
+	bias_term (true): add b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
 	engine: CAFFE computes every convolution directly; otherwise those of images with 3x3 or 5x5 kernels, stride 1, dilation 1
-		and 16 or more channels and outputs of each group go by Winograd's algorithm, which is faster and rounds differently
+	and at least 16 channels and outputs per group use Winograd's algorithm, which is faster and rounds differently
 	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, conv_layer.cpp`,
@@ -44,7 +44,7 @@ Caffe: base_conv_layer.cpp, conv_layer.cpp`,
 	})
 }
 
-// convolution is described by its registration.
+// convolution implements the layer type; its registration describes it.
 type convolution struct{ *convBase }
 
 var (

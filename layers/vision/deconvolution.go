@@ -13,29 +13,29 @@ func init() {
 		Type:  "Deconvolution",
 		Group: "vision",
 		Param: "convolution_param",
-		Doc: `Transposed convolution, also called deconvolution, with learned kernels: what Convolution computes as
-the gradient of its bottom. Each number of x adds the kernels, times that number, to y:
+		Doc: `Transposed convolution, also called deconvolution, with learned kernels: the operation that computes the
+		gradient of Convolution's bottom. Each element of x adds the kernels, multiplied by that element, to y:
 
 	y[n,o,stride p - pad + dilation k] = b[o] + sum of W[c,o,k] x[n,c,p]
 
-over channels c and all pairs of place p in x and place k of the kernel that meet at the same place of y.
+over channels c and all pairs of position p in x and kernel position k that map to the same position in y.
 The size of y along a spatial axis is stride (size - 1) + dilation (kernel_size - 1) + 1 - 2 pad.
 Bilinear upsampling by f: kernel_size 2 f - f mod 2, stride f, pad (f - 1) / 2 rounded up, group and num_output
 the number of channels, weight_filler bilinear, bias_term false, lr_mult 0.
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
-Tops: one y for each x, made with the same weights.
-Weights: W, channels x num_output / group x kernel; b, of num_output numbers, if bias_term is set.
+Tops: one y for each x, computed with the same weights.
+Weights: W, channels x num_output / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
 	num_output: the number of channels of y
 	kernel_size, pad (0), stride (1), dilation (1): once, or once for each spatial axis
 	kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w: the same for two spatial axes, instead of the above
-	group (1): the channels and the outputs are cut into so many groups, which do not see each other
-	bias_term (true): whether there is a b
+	group (1): number of independent groups that the channels and the outputs are split into
+	bias_term (true): add b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
-	engine: CAFFE computes all products directly; otherwise those that Convolution computes by Winograd's algorithm are here too
+	engine: CAFFE computes all products directly; otherwise Winograd's algorithm is used in the same cases as for Convolution
 	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, deconv_layer.cpp`,
@@ -47,8 +47,9 @@ Caffe: base_conv_layer.cpp, deconv_layer.cpp`,
 	})
 }
 
-// deconvolution is described by its registration. Its forward pass is the gradient of
-// the data of the convolution from its top to its bottom, and the other way round.
+// deconvolution implements the layer type; its registration describes it. Its forward
+// pass is the data gradient of the convolution from its top to its bottom, and vice
+// versa.
 type deconvolution struct {
 	*convBase
 	sum []float32 // over each channel of a top's diff

@@ -13,16 +13,15 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestDevice compares the passes of gocaffe's kernels with those on the host, in
-// sizes beyond those of the golden cases: several tiles, sums in parts, odd
-// geometries.
+// TestDevice compares the passes of gocaffe's kernels with those on the host, for
+// sizes that the golden cases lack: several tiles, sums in parts, odd geometries.
 func TestDevice(t *testing.T) {
 	t.Setenv(lib.EnvDNN, "none")
 	testDevice(t, 1e-5)
 }
 
-// TestDeviceDNN is TestDevice with the cuDNN of a machine with a GPU, whose
-// algorithms, Winograd's and others, round more. TestConvolutionDNN has the fake's.
+// TestDeviceDNN is TestDevice with the real cuDNN of a machine with a GPU, where some
+// algorithms, such as Winograd's, round more. TestConvolutionDNN uses the fake.
 func TestDeviceDNN(t *testing.T) {
 	if _, real := cudatest.Number(t); !real {
 		t.Skipf("SKIPPED: %s names no GPU", cudatest.Variable)
@@ -65,7 +64,7 @@ func testDevice(t *testing.T, tolerance float64) {
 	}
 }
 
-// TestDeviceWeigh compares stochastic pooling in testing, whose numbers are positive.
+// TestDeviceWeigh compares stochastic pooling in TEST, with positive elements.
 func TestDeviceWeigh(t *testing.T) {
 	d, x := cudatest.Device(t), layertest.Uniform(1, 0, 1, 2, 3, 11, 12)
 	for _, text := range []string{`kernel_size: 3 stride: 2`, `kernel_size: 1 stride: 3`, `global_pooling: true`} {
@@ -73,8 +72,8 @@ func TestDeviceWeigh(t *testing.T) {
 	}
 }
 
-// TestConvolutionPrecision runs convolutions on tensor cores, near those of float32, and
-// with the kernels of that precision.
+// TestConvolutionPrecision checks that convolutions on tensor cores are near those in
+// float32, and use the kernels of their precision.
 func TestConvolutionPrecision(t *testing.T) {
 	fake := cudatest.Fake(t, "log=1")
 	d, err := cuda.Open(0)
@@ -84,7 +83,7 @@ func TestConvolutionPrecision(t *testing.T) {
 	defer d.Close()
 	for _, p := range []struct {
 		precision cuda.Precision
-		tolerance float64 // of the largest number: the rounding of two factors, and as much again
+		tolerance float64 // relative to the largest element: twice the rounding of two factors
 	}{{cuda.TF32, 1. / 512}, {cuda.BF16, 1. / 64}} {
 		if err := d.SetPrecision(p.precision); err != nil {
 			t.Fatal(err)
@@ -115,8 +114,8 @@ func TestConvolutionPrecision(t *testing.T) {
 	}
 }
 
-// TestConvolutionDNN runs convolutions by cuDNN, the fake's, and those that it does not
-// take by our kernels.
+// TestConvolutionDNN runs convolutions with the fake cuDNN, and those that it does not
+// support with our kernels.
 func TestConvolutionDNN(t *testing.T) {
 	fake := cudatest.Fake(t, "log=1")
 	fake.UseLibraries()
@@ -152,7 +151,7 @@ func TestConvolutionDNN(t *testing.T) {
 			}
 		}
 		if strings.Contains(calls, "conv_") {
-			t.Errorf("%s: a kernel of ours was used", tt.text)
+			t.Errorf("%s: one of our kernels was used", tt.text)
 		}
 		if calls := run(1e-5, tt.text, tt.shape...); strings.Contains(calls, "cudnnGetConvolution") {
 			t.Errorf("%s: algorithms were chosen a second time", tt.text)
@@ -162,19 +161,19 @@ func TestConvolutionDNN(t *testing.T) {
 	calls := run(1e-5, "num_output: 2 kernel_size: 3", 2, 3, 7, 5)
 	for _, kernel := range []string{"conv_forward_64", "conv_data_64", "conv_weight_64"} {
 		if !strings.Contains(calls, kernel) || strings.Contains(calls, "cudnnConvolution") {
-			t.Errorf("of what cuDNN cannot do, kernel %s was not used", kernel)
+			t.Errorf("kernel %s was not used where cuDNN cannot be", kernel)
 		}
 	}
 	if err := d.SetPrecision(cuda.TF32); err != nil {
 		t.Fatal(err)
 	}
 	if calls := run(1./512, "num_output: 2 kernel_size: 3", 2, 3, 6, 5); !strings.Contains(calls, "cudnnSetConvolutionMathType(1)") {
-		t.Error("TF32 was not asked for")
+		t.Error("TF32 was not requested")
 	}
 }
 
-// TestConvolutionNotes checks that a net's observer hears which kernels compute a
-// convolution: once, and again when others do.
+// TestConvolutionNotes checks that a net's observer is notified which kernels compute a
+// convolution: once, and again when they change.
 func TestConvolutionNotes(t *testing.T) {
 	fake := cudatest.Fake(t, "memory=3000000000")
 	const text = `layer { name: "conv" type: "Convolution" bottom: "x" top: "y" convolution_param { num_output: 70 kernel_size: 3 stride: 2 } }`

@@ -1,3 +1,3 @@
-// Package vision holds the layers of images: convolution, pooling and local
+// Package vision provides the layers for images: convolution, pooling and local
 // response normalization.
 package vision

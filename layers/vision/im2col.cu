@@ -2,8 +2,8 @@
 // kernel, stride, pad and dilation.
 #include "gpu.h"
 
-// One thread for each element of y: that of a place in a plane and of a place of the
-// kernel, of which there are taps.
+// One thread per element of y: one for each position in a plane and each of the taps
+// positions in the kernel.
 extern "C" __global__ void im2col_forward(const float *x, float *y, const int *table, int axes, int taps, int size,
                                           int out_size, int n) {
   GC_EACH(i, n) {
@@ -23,7 +23,7 @@ extern "C" __global__ void im2col_forward(const float *x, float *y, const int *t
   }
 }
 
-// One thread for each element of x, which adds up where it is seen.
+// One thread per element of x, which sums all elements of y that are copies of it.
 extern "C" __global__ void im2col_backward(const float *dy, float *dx, const int *table, int axes, int taps, int size,
                                            int out_size, int n) {
   GC_EACH(i, n) {

@@ -15,12 +15,12 @@ func init() {
 		Type:  "Im2col",
 		Group: "vision",
 		Param: "convolution_param",
-		Doc: `What each place of the kernel of a convolution sees, as channels of its own. A convolution is a product of the
-matrix of its weights with them.
+		Doc: `Copies the elements under each position of a convolution's kernel to a channel of its own. The product of the
+		weights' matrix and these channels is the convolution.
 
 	y[n, c K + k, p] = x[n, c, stride p - pad + dilation k]
 
-where k numbers the K places of the kernel and x is 0 in the padding. The size of y along a spatial axis is
+where k counts the K positions in the kernel and x is 0 in the padding. The size of y along a spatial axis is
 (size + 2 pad - (dilation (kernel_size - 1) + 1)) / stride + 1, rounded down.
 
 Bottom: x: items, channels, spatial axes.
@@ -42,7 +42,7 @@ Caffe: im2col_layer.cpp`,
 	})
 }
 
-// im2col is described by its registration.
+// im2col implements the layer type; its registration describes it.
 type im2col struct {
 	layers.OnRecordableDevice
 	spec  *layers.Spec
@@ -51,7 +51,7 @@ type im2col struct {
 
 	channelAxis   int
 	in, out       []int // spatial shapes of x and y
-	planes, taps  int   // items times channels, and places of the kernel
+	planes, taps  int   // items times channels, and positions in the kernel
 	size, outSize int   // elements of a plane of x and of one of y
 	shape         []int // of the top
 	table         blob.Blob
@@ -62,7 +62,7 @@ var (
 	_ layers.BackwardReader = (*im2col)(nil)
 )
 
-// SetUp reads the sizes of the kernel.
+// SetUp reads the kernel's sizes.
 func (l *im2col) SetUp(bottom, _ []*blob.Blob) error {
 	x := bottom[0]
 	if l.param == nil {
@@ -93,7 +93,7 @@ func (l *im2col) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Reshape finds the size of the top.
+// Reshape sets the shape of the top.
 func (l *im2col) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -125,10 +125,10 @@ type im2colArgs struct {
 	x, y []float32
 }
 
-// offsets are where a place of the kernel lies along each axis, less the padding.
+// offsets is a position in the kernel along each axis, minus the padding.
 type offsets [32]int
 
-// tap returns the offsets of place k of the kernel.
+// tap returns the offsets of position k in the kernel.
 func (l *im2col) tap(k int) (o offsets) {
 	for a := len(l.kernel) - 1; a >= 0; a-- {
 		o[a] = k%l.kernel[a]*l.dilation[a] - l.pad[a]
@@ -137,8 +137,8 @@ func (l *im2col) tap(k int) (o offsets) {
 	return o
 }
 
-// row returns where row r of a plane of y, which is seen at the offsets, begins in a plane
-// of x, and the columns of the row that see pixels, which are none in the padding.
+// row returns the start in a plane of x of the elements at the offsets from row r of a
+// plane of y, and the range of the row's columns that are not in the padding.
 func (l *im2col) row(r int, o *offsets) (at, from, to int) {
 	last := len(l.kernel) - 1
 	step := l.in[last]
@@ -157,7 +157,7 @@ func (l *im2col) row(r int, o *offsets) (at, from, to int) {
 	return at + o[last], min(from, to), to
 }
 
-// im2colLoop runs over the planes of y, and copies what they see.
+// im2colLoop copies x to the planes of y.
 var im2colLoop = parallel.Loop[im2colArgs]{Body: func(a *im2colArgs, _, first, end int) {
 	l := a.l
 	width, stride := l.out[len(l.out)-1], l.stride[len(l.stride)-1]
@@ -176,7 +176,7 @@ var im2colLoop = parallel.Loop[im2colArgs]{Body: func(a *im2colArgs, _, first, e
 	}
 }}
 
-// col2imLoop runs over the planes of x, and adds up what they are seen as.
+// col2imLoop sums, for the planes of x, the elements of y that are copies of them.
 var col2imLoop = parallel.Loop[im2colArgs]{Body: func(a *im2colArgs, _, first, end int) {
 	l := a.l
 	width, stride := l.out[len(l.out)-1], l.stride[len(l.stride)-1]
@@ -201,7 +201,7 @@ func (l *im2col) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// BackwardReads returns that Backward reads no data.
+// BackwardReads reports that Backward reads no data.
 func (l *im2col) BackwardReads() (bottom, top bool) { return false, false }
 
 // Backward computes the diff of the bottom.

@@ -20,7 +20,7 @@ var (
 
 var _ layers.DeviceLayer = (*im2col)(nil)
 
-// fillTable makes the table for the kernels, if there is a device.
+// fillTable fills the kernels' table if there is a device.
 func (l *im2col) fillTable() error {
 	if l.spec.Env.Device == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestIm2colDefinition compares with the formula, element by element.
+// TestIm2colDefinition compares the top with the formula, element by element.
 func TestIm2colDefinition(t *testing.T) {
 	const kh, kw, sh, sw, ph, pw, dil = 3, 2, 2, 1, 1, 3, 2
 	x := layertest.Gaussian(1, 2, 3, 6, 5)
@@ -49,15 +49,15 @@ func TestPyramidErrors(t *testing.T) {
 		{2, `axis 4 is out of range for the 4 axes of shape [2 3 5 4]`, "Im2col", "convolution_param { kernel_size: 1 axis: 4 }", image},
 		{1, `pyramid_height is 0, want 1 to 16`, "SPP", "", image},
 		{2, `pyramid_height is 17, want 1 to 16`, "SPP", "spp_param { pyramid_height: 17 }", image},
-		{2, `bottom has shape [2 3 5 4], too small to be cut into 4 x 4 windows`, "SPP", "spp_param { pyramid_height: 3 }", image},
-		{2, `bottom has shape [2 3 5 4], which cannot be cut into 2 x 2 windows without padding, as STOCHASTIC needs`, "SPP", "spp_param { pool: STOCHASTIC pyramid_height: 2 }", image},
+		{2, `bottom has shape [2 3 5 4], too small to be split into 4 x 4 windows`, "SPP", "spp_param { pyramid_height: 3 }", image},
+		{2, `bottom has shape [2 3 5 4], which cannot be split into 2 x 2 windows without padding, as STOCHASTIC requires`, "SPP", "spp_param { pool: STOCHASTIC pyramid_height: 2 }", image},
 		{1, `bottom has shape [7 9], want 4 axes: items, channels, height, width`, "SPP", "spp_param { pyramid_height: 2 }", layertest.Gaussian(1, 7, 9)},
 	} {
 		layertest.CheckError(t, c.line, `layer "l": `+c.want, "layer { name: \"l\" type: \""+c.typ+"\" bottom: \"x\" top: \"y\"\n"+c.options+" }", c.x)
 	}
 }
 
-// TestSPPSizes checks that images of other sizes give as many values.
+// TestSPPSizes checks that images of different sizes give the same number of values.
 func TestSPPSizes(t *testing.T) {
 	for _, shape := range [][]int{{2, 3, 8, 12}, {2, 3, 13, 30}, {1, 3, 4, 4}} {
 		f := layertest.New(t, layer(`type: "SPP" spp_param { pyramid_height: 3 }`), layertest.Gaussian(1, shape...))

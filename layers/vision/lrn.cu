@@ -1,14 +1,14 @@
-// LRN, one thread for each number. An array is a list of planes of rows x cols, in
-// which a window of size_r x size_c lies around each number, cut off at the borders.
-// Within channels a plane is that of an image; across channels its rows are the
-// channels and its columns the places of an image.
+// LRN, one thread per element. An array is a list of planes of rows x cols. Each
+// element has a window of size_r x size_c around it, clipped at the borders. Within
+// channels, a plane is a plane of an image; across channels, its rows are the channels
+// and its columns the positions of an image.
 #include "gpu.h"
 
 namespace {
 struct shape {
   int rows, cols, size_r, size_c;
 };
-// the sum of x over the window of number i, or of x^2
+// the sum of x, or of x^2, over the window of element i
 template <bool squares> GC_INLINE float window_sum(const shape &s, int i, const float *x) {
   const int r = i / s.cols % s.rows, c = i % s.cols;
   const int r0 = r - s.size_r / 2, r1 = r + s.size_r / 2, c0 = c - s.size_c / 2, c1 = c + s.size_c / 2;
@@ -29,7 +29,7 @@ GC_INLINE float to_minus(float v, float beta) {
 }
 } // namespace
 
-// alpha is divided by the size of the window
+// alpha is already divided by the size of the window
 extern "C" __global__ void lrn_forward(const float *x, float *y, int rows, int cols, int size_r, int size_c,
                                        float alpha, float beta, float k, int n) {
   const shape s{rows, cols, size_r, size_c};
@@ -47,7 +47,8 @@ extern "C" __global__ void lrn_ratios(const float *x, const float *dy, float *dx
   }
 }
 
-// dx -= factor x sum of ratio over the windows that x is in, which is that over its own
+// dx -= factor x sum of ratio over the windows that contain x, which are those of the
+// elements in its own window
 extern "C" __global__ void lrn_backward(const float *x, const float *ratio, float *dx, int rows, int cols, int size_r,
                                         int size_c, float factor, int n) {
   const shape s{rows, cols, size_r, size_c};

@@ -19,12 +19,12 @@ func init() {
 
 	y = x / (k + alpha / n  sum of x^2 over the neighbours)^beta
 
-The neighbours are, for ACROSS_CHANNELS, the local_size channels around that of x, and n is local_size; for
-WITHIN_CHANNEL, the local_size x local_size square of the image around x, n is its area and k is 1. What
-lies outside counts as 0.
+For ACROSS_CHANNELS the neighbours are the local_size channels around that of x, and n is local_size. For
+WITHIN_CHANNEL they are the local_size x local_size square of the image around x, n is its area and k is 1.
+Elements outside the image count as 0.
 
-Bottom: x, of items x channels x height x width.
-Top: y, of the same shape. Not the bottom itself.
+Bottom: x: items x channels x height x width.
+Top: y, of the same shape. Must not be the bottom itself.
 
 lrn_param:
 	local_size (5): odd
@@ -41,7 +41,7 @@ Caffe: lrn_layer.cpp, after Krizhevsky et al., "ImageNet classification with dee
 	})
 }
 
-// lrn is described by its registration.
+// lrn implements the layer type; its registration describes it.
 type lrn struct {
 	layers.OnRecordableDevice
 	spec           *layers.Spec
@@ -69,7 +69,7 @@ func newLRN(s *layers.Spec) (layers.Layer, error) {
 // SetUp does nothing.
 func (l *lrn) SetUp(_, _ []*blob.Blob) error { return nil }
 
-// Reshape gives the top the shape of the bottom.
+// Reshape sets the shape of the top to that of the bottom.
 func (l *lrn) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (l *lrn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// BackwardReads returns that Backward reads the bottom.
+// BackwardReads reports that Backward reads the bottom.
 func (l *lrn) BackwardReads() (bottom, top bool) { return true, false }
 
 // Backward computes the diff of the bottom.

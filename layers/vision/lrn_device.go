@@ -21,11 +21,11 @@ var (
 
 var _ layers.DeviceLayer = (*lrn)(nil)
 
-// lrnWindows is how the kernels see the windows: sizeR × sizeC numbers of planes
-// of rows × cols.
+// lrnWindows describes the windows to the kernels: sizeR × sizeC elements in planes of
+// rows × cols.
 type lrnWindows struct {
 	rows, cols, sizeR, sizeC int
-	alpha, k                 float32 // alpha over the size of a window
+	alpha, k                 float32 // alpha divided by the size of a window
 }
 
 // windows returns the windows in x.

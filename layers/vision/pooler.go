@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// pooler pools the windows of images: what Pooling does once, and SPP on every level.
+// pooler pools the windows of images. Pooling has one, SPP one for each level.
 type pooler struct {
 	spec   *layers.Spec
 	method caffepb.PoolingParameter_PoolMethod
@@ -17,29 +17,29 @@ type pooler struct {
 	rand   layers.Rand // for STOCHASTIC
 
 	g    kernel.PoolParams
-	mask []int32 // where in its image each maximum, or number drawn, is
+	mask []int32 // position in its image of each maximum or sampled element
 
 	onDevice blob.Blob // the mask on a device, as ints
 }
 
-// newPooler returns a pooler by one of the three methods. No two of a layer have the
-// same purpose.
+// newPooler returns a pooler for one of the three methods. Each pooler of a layer must
+// have its own purpose.
 func newPooler(s *layers.Spec, method caffepb.PoolingParameter_PoolMethod, purpose string) pooler {
 	return pooler{spec: s, method: method, rand: s.Rand(purpose)}
 }
 
-// draws reports whether numbers are drawn at random: STOCHASTIC in training.
+// draws reports whether elements are sampled at random: STOCHASTIC in training.
 func (l *pooler) draws() bool {
 	return l.method == caffepb.PoolingParameter_STOCHASTIC && l.spec.Env.Phase == caffepb.Phase_TRAIN
 }
 
-// weighs reports whether the numbers of a window are weights of themselves: STOCHASTIC
-// in testing.
+// weighs reports whether the elements of a window are their own weights: STOCHASTIC in
+// TEST.
 func (l *pooler) weighs() bool {
 	return l.method == caffepb.PoolingParameter_STOCHASTIC && l.spec.Env.Phase == caffepb.Phase_TEST
 }
 
-// measure finds the number of windows of x, given their size.
+// measure computes the number of windows in x, given their size.
 func (l *pooler) measure(x *blob.Blob) error {
 	if x.Axes() != 4 {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want 4 axes: items, channels, height, width", x.Shape())
@@ -89,8 +89,8 @@ func (l *pooler) forward(x, y []float32) {
 	}
 }
 
-// backward computes dx from the diff of y, and from the data of x and y if the pooler
-// weighs.
+// backward computes dx from the diff of y and, if the pooler weighs, from the data of x
+// and y.
 func (l *pooler) backward(x, y *blob.Blob, dx []float32) {
 	w, dy := l.spec.Env.Workers, y.Diff()
 	switch {

@@ -22,8 +22,8 @@ var (
 	poolingWeighBackward = poolingKernels.Kernel("pooling_weigh_backward")
 )
 
-// forwardDevice computes the data of y from those of x. maskTop, which may be 0, gets
-// the mask of MAX as numbers.
+// forwardDevice computes y from x. maskTop, which may be 0, receives the mask of MAX as
+// float32.
 func (l *pooler) forwardDevice(d *cuda.Device, x, y *blob.Blob, maskTop cuda.Ptr) error {
 	g, n, px, py := &l.g, y.Count(), x.DeviceData(d), y.MutableDeviceData(d)
 	if l.method == caffepb.PoolingParameter_MAX || l.draws() {
@@ -48,8 +48,8 @@ func (l *pooler) forwardDevice(d *cuda.Device, x, y *blob.Blob, maskTop cuda.Ptr
 	return nil
 }
 
-// backwardDevice computes the n elements of dx from the diff of y, and from the data of
-// x and y if the pooler weighs.
+// backwardDevice computes the n elements of dx from the diff of y and, if the pooler
+// weighs, from the data of x and y.
 func (l *pooler) backwardDevice(d *cuda.Device, x, y *blob.Blob, n int, dx cuda.Ptr) {
 	g, dy := &l.g, y.DeviceDiff(d)
 	switch {

@@ -1,5 +1,5 @@
-// Pooling, one thread for each number that is written. A window begins at
-// (y stride - pad) and is cut off at the end of the padded image.
+// Pooling, one thread per element written. A window starts at (y stride - pad) and is
+// clipped at the end of the padded image.
 #include "gpu.h"
 
 namespace {
@@ -13,7 +13,7 @@ GC_INLINE span span_of(int at, int stride, int pad, int kernel, int size) {
   const int start = at * stride - pad, end = start + kernel;
   return span{start > 0 ? start : 0, end < size ? end : size, (end < size + pad ? end : size + pad) - start};
 }
-// the first window that covers number at, and the last but one, of count
+// the first of count windows that covers element at, and the one after the last
 GC_INLINE int first_window(int at, int stride, int pad, int kernel) {
   const int p = at + pad - kernel;
   return p < 0 ? 0 : p / stride + 1;
@@ -27,8 +27,8 @@ GC_INLINE int end_window(int at, int stride, int pad, int count) {
 #define SHAPE int H, int W, int OH, int OW, int KH, int KW, int pad_h, int pad_w, int stride_h, int stride_w
 #define MAKE_SHAPE const shape s{H, W, OH, OW, KH, KW, pad_h, pad_w, stride_h, stride_w};
 
-// mask is the place of the maximum in its plane, or -1; mask_top, which may be
-// null, is the same as float
+// mask is the index of the maximum in its plane, or -1; mask_top, which may be null, is
+// the same as float
 extern "C" __global__ void pooling_max_forward(SHAPE, const float *x, float *y, int *mask, float *mask_top, int n) {
   MAKE_SHAPE
   GC_EACH(i, n) {
@@ -96,7 +96,7 @@ extern "C" __global__ void pooling_ave_backward(SHAPE, const float *dy, float *d
   }
 }
 
-// The sum of the numbers of a window of the plane p, and of their squares.
+// The sum of the elements of a window of the plane p, and the sum of their squares.
 GC_INLINE void window_sums(const float *p, int W, span r, span c, float *sum, float *squares) {
   float s = 0, q = 0;
   for (int h = r.lo; h < r.hi; h++)
@@ -109,8 +109,8 @@ GC_INLINE void window_sums(const float *p, int W, span r, span c, float *sum, fl
   *squares = q;
 }
 
-// Draws a number of each window, with a probability in proportion to it, by word i of a
-// stream of random numbers: kernel.PhiloxUniform.
+// Samples an element of each window with a probability proportional to the element,
+// using word i of a stream of random numbers: kernel.PhiloxUniform.
 extern "C" __global__ void pooling_draw(SHAPE, const float *x, unsigned long long key,
                                         const unsigned long long *stream, float *y, int *mask, int n) {
   MAKE_SHAPE

@@ -17,29 +17,29 @@ func init() {
 		Doc: `The maximum or the mean of each window of an image.
 
 The size of y along an axis is (size + 2 pad - kernel_size) / stride + 1, rounded up or down; with padding, a last
-window that would begin in the padding behind the image is left out. Windows are cut off at the end of the
-padded image. The mean is over a window's places in the padded image, of which the padding counts as 0;
-the maximum is over those in the image, and of equal ones the first gets the gradient.
+window that would start in the padding after the image is left out. Windows are clipped at the end of the padded
+image. The mean is over the part of a window in the padded image, where the padding counts as 0. The maximum is
+over the part in the image; the first of equal maxima gets the gradient.
 
-STOCHASTIC draws a number of the window in training, with a probability in proportion to it, which gets the gradient;
-in testing it is the mean weighted by the numbers themselves. They should not be negative. What is drawn depends
-on the seed, the layer's name and the number of the pass, and on nothing else.
+In training, STOCHASTIC samples an element of the window with a probability proportional to the element, which
+gets the gradient. In TEST it computes the mean of the elements weighted by themselves. They should not be
+negative. The samples depend only on the seed, the layer's name and the number of the pass.
 
-Bottom: x, of items x channels x height x width.
-Tops: y. Optionally, for MAX, the place of each maximum in its image, row by row from 0; it has no gradient.
+Bottom: x: items x channels x height x width.
+Tops: y; optionally, for MAX, the index of each maximum in its image, row by row from 0, which has no gradient.
 
 pooling_param:
-	pool (MAX): MAX, AVE or STOCHASTIC, which goes without padding
+	pool (MAX): MAX, AVE or STOCHASTIC; STOCHASTIC does not support padding
 	kernel_size, or kernel_h and kernel_w
 	pad (0), or pad_h and pad_w
 	stride (1), or stride_h and stride_w
-	global_pooling (false): one window, the whole image; then the above are not given
+	global_pooling (false): use the whole image as the only window, without the options above
 	round_mode (CEIL): CEIL or FLOOR
 	engine: accepted and ignored
 
 Caffe: pooling_layer.cpp; STOCHASTIC after pooling_layer.cu and Zeiler and Fergus, "Stochastic Pooling" (2013).
-Differs from Caffe: a window outside the image, which there is with a stride beyond kernel_size, has mean 0 and no
-gradient; STOCHASTIC runs on the CPU too, and has the right gradient in testing.`,
+Differs from Caffe: a window outside the image, which a stride larger than kernel_size can cause, has mean 0 and no
+gradient; STOCHASTIC runs on the CPU too, and its gradient in TEST is correct.`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Between(1, 2),
 		New:     newPooling,
@@ -47,7 +47,7 @@ gradient; STOCHASTIC runs on the CPU too, and has the right gradient in testing.
 	})
 }
 
-// pooling is described by its registration.
+// pooling implements the layer type; its registration describes it.
 type pooling struct {
 	layers.OnRecordableDevice
 	pooler
@@ -85,7 +85,7 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 	}
 	if l.global {
 		if p.KernelSize != nil || p.KernelH != nil || p.KernelW != nil {
-			return nil, s.Errorf("pooling_param.global_pooling", "global_pooling and a kernel size are given, want one of them")
+			return nil, s.Errorf("pooling_param.global_pooling", "global_pooling and a kernel size are set, want one of them")
 		}
 	} else {
 		l.g.KernelH, l.g.KernelW = size("kernel_size", p.KernelSize, p.KernelH, p.KernelW, 0, 1)
@@ -108,15 +108,15 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 	return l, nil
 }
 
-// option returns the sizes along the height and the width, given in one field
-// for both or in one each.
+// option returns the sizes along the height and the width, from one field for both or
+// from one field each.
 func (l *pooling) option(field string, both, h, w *uint32, absent, least uint32) (int, int, error) {
 	short := field
 	if field == "kernel_size" {
 		short = "kernel"
 	}
 	if both != nil && (h != nil || w != nil) {
-		return 0, 0, l.spec.Errorf("pooling_param."+field, "%s is given and %s_h or %s_w too, want one form", field, short, short)
+		return 0, 0, l.spec.Errorf("pooling_param."+field, "%s and %s_h or %s_w are both set, want one form", field, short, short)
 	}
 	if (h == nil) != (w == nil) {
 		at := "pooling_param." + short + "_h"
@@ -143,7 +143,7 @@ func (l *pooling) option(field string, both, h, w *uint32, absent, least uint32)
 // SetUp does nothing.
 func (l *pooling) SetUp(_, _ []*blob.Blob) error { return nil }
 
-// Reshape finds the sizes and gives the tops their shape.
+// Reshape computes the sizes and sets the shapes of the tops.
 func (l *pooling) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (l *pooling) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// BackwardReads returns that Backward reads no data, unless they weigh.
+// BackwardReads reports that Backward reads data only if the pooler weighs.
 func (l *pooling) BackwardReads() (bottom, top bool) { return l.weighs(), l.weighs() }
 
 // Backward computes the diff of the bottom.

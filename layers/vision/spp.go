@@ -15,15 +15,15 @@ func init() {
 		Type:  "SPP",
 		Group: "vision",
 		Param: "spp_param",
-		Doc: `Spatial pyramid pooling: cuts an image into 1, 2 x 2, 4 x 4, ... windows and pools each, so that images of any size
-give the same number of values.
+		Doc: `Spatial pyramid pooling: splits an image into 1, 2 x 2, 4 x 4, ... windows and pools each. Images of any size give
+		the same number of values.
 
-Level i has windows of size / 2^i, rounded up, without overlap; where they do not fit, the image is padded on both
-sides. Windows that lie in the padding are left out, as Pooling does.
+The windows of level i have size / 2^i, rounded up, and do not overlap. If they do not fit, the image is padded on
+both sides. Windows in the padding are left out, as in Pooling.
 
-Bottom: x, of items x channels x height x width.
-Top: items x values: the levels in their order, each as channels x height x width of its windows. With
-pyramid_height 1, items x channels x 1 x 1.
+Bottom: x: items x channels x height x width.
+Top: items x values: the levels in order, each as channels x height x width of its windows. With pyramid_height 1,
+items x channels x 1 x 1.
 
 spp_param:
 	pyramid_height: the number of levels
@@ -38,7 +38,7 @@ Caffe: spp_layer.cpp, after He et al., "Spatial Pyramid Pooling in Deep Convolut
 	})
 }
 
-// spp is described by its registration.
+// spp implements the layer type; its registration describes it.
 type spp struct {
 	layers.OnRecordableDevice
 	spec   *layers.Spec
@@ -46,7 +46,7 @@ type spp struct {
 	grad   blob.Blob // of a level
 }
 
-// A sppLevel is a level of the pyramid.
+// An sppLevel is a level of the pyramid.
 type sppLevel struct {
 	pooler
 	y     blob.Blob // items x channels x windows
@@ -58,8 +58,8 @@ var (
 	_ layers.BackwardReader = (*spp)(nil)
 )
 
-// maxPyramid is the height from which on windows of the last level are smaller than a
-// pixel of any image that a blob can hold.
+// maxPyramid is the largest useful height: with more levels, the windows of the last one
+// are smaller than a pixel of any image that a blob can hold.
 const maxPyramid = 16
 
 func newSPP(s *layers.Spec) (layers.Layer, error) {
@@ -86,7 +86,7 @@ func newSPP(s *layers.Spec) (layers.Layer, error) {
 // SetUp does nothing.
 func (l *spp) SetUp(_, _ []*blob.Blob) error { return nil }
 
-// Reshape finds the windows of the levels.
+// Reshape determines the windows of the levels.
 func (l *spp) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.spec.NotInPlace(bottom, top); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (l *spp) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].Reshape(x.Dim(0), width)
 }
 
-// cut sets the size of windows of which there are bins along each axis of x.
+// cut sets the size of the windows so that there are bins along each axis of x.
 func (l *sppLevel) cut(x *blob.Blob, bins int) error {
 	size := func(n int) (kernel, pad int) {
 		kernel = (n + bins - 1) / bins
@@ -128,11 +128,11 @@ func (l *sppLevel) cut(x *blob.Blob, bins int) error {
 	g.KernelW, g.PadW = size(x.Dim(3))
 	g.StrideH, g.StrideW = g.KernelH, g.KernelW
 	switch {
-	case g.KernelH == 0 || g.KernelW == 0: // measure refuses it
+	case g.KernelH == 0 || g.KernelW == 0: // measure rejects it
 	case g.PadH >= g.KernelH || g.PadW >= g.KernelW:
-		return l.spec.Errorf("spp_param.pyramid_height", "bottom has shape %v, too small to be cut into %d x %d windows", x.Shape(), bins, bins)
+		return l.spec.Errorf("spp_param.pyramid_height", "bottom has shape %v, too small to be split into %d x %d windows", x.Shape(), bins, bins)
 	case l.method == caffepb.PoolingParameter_STOCHASTIC && (g.PadH != 0 || g.PadW != 0):
-		return l.spec.Errorf("spp_param.pool", "bottom has shape %v, which cannot be cut into %d x %d windows without padding, as STOCHASTIC needs", x.Shape(), bins, bins)
+		return l.spec.Errorf("spp_param.pool", "bottom has shape %v, which cannot be split into %d x %d windows without padding, as STOCHASTIC requires", x.Shape(), bins, bins)
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func (l *spp) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// BackwardReads returns that Backward reads the bottom if the levels weigh.
+// BackwardReads reports that Backward reads the bottom if the levels weigh.
 func (l *spp) BackwardReads() (bottom, top bool) { return l.levels[0].weighs(), false }
 
 // Backward computes the diff of the bottom.

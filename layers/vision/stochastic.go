@@ -5,7 +5,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// stochastic are the arguments of the loops of stochastic pooling, over planes.
+// stochastic holds the arguments of the loops of stochastic pooling, over planes.
 type stochastic struct {
 	g      *kernel.PoolParams
 	x, y   []float32
@@ -13,8 +13,8 @@ type stochastic struct {
 	dy, dx []float32
 }
 
-// A poolWindow is a window of a plane: its rows and columns in the image, which are none
-// if it lies outside.
+// A poolWindow is a window of a plane: its rows and columns in the image, none if it is
+// outside.
 type poolWindow struct{ top, bottom, left, right int }
 
 // planesPerPart is the number of planes in one part of a loop.
@@ -22,13 +22,13 @@ func planesPerPart(g *kernel.PoolParams) int {
 	return max(1, 1<<14/max(1, g.OutH*g.OutW*g.KernelH*g.KernelW))
 }
 
-// window returns where window i of a plane is. There is no padding.
+// window returns window i of a plane. There is no padding.
 func (a *stochastic) window(i int) poolWindow {
 	top, left := i/a.g.OutW*a.g.StrideH, i%a.g.OutW*a.g.StrideW
 	return poolWindow{top, min(top+a.g.KernelH, a.g.H), left, min(left+a.g.KernelW, a.g.W)}
 }
 
-// sums returns the sum of the numbers of a window of the plane x, and of their squares.
+// sums returns the sum of the elements of a window of the plane x, and of their squares.
 func (a *stochastic) sums(w poolWindow, x []float32) (sum, squares float32) {
 	for h := w.top; h < w.bottom; h++ {
 		for c := w.left; c < w.right; c++ {
@@ -46,8 +46,8 @@ func (a *stochastic) plane(i int) (fromX, toX, fromY, toY int) {
 	return i * sizeX, (i + 1) * sizeX, i * sizeY, (i + 1) * sizeY
 }
 
-// drawLoop draws a number of each window, with a probability in proportion to it: y
-// holds uniform random numbers from 0 to 1, and then the numbers drawn.
+// drawLoop samples an element of each window with a probability proportional to the
+// element. y holds uniform random numbers from 0 to 1 and receives the samples.
 var drawLoop = parallel.Loop[stochastic]{Body: func(a *stochastic, _, from, to int) {
 	for p := from; p < to; p++ {
 		fromX, toX, fromY, toY := a.plane(p)
@@ -64,8 +64,8 @@ var drawLoop = parallel.Loop[stochastic]{Body: func(a *stochastic, _, from, to i
 	}
 }}
 
-// draw returns the first place up to which the numbers of a window have a sum of at
-// least the limit, or else the last place; -1 if there is none.
+// draw returns the first position at which the running sum of a window's elements
+// reaches the limit, or else the last position; -1 if there is none.
 func (a *stochastic) draw(w poolWindow, x []float32, limit float32) int32 {
 	at, sum := int32(-1), float32(0)
 	for h := w.top; h < w.bottom; h++ {
@@ -79,8 +79,8 @@ func (a *stochastic) draw(w poolWindow, x []float32, limit float32) int32 {
 	return at
 }
 
-// weighLoop sets y to the mean of each window, in which the numbers weigh as much as
-// they are; 0 if their sum is not positive.
+// weighLoop sets y to the mean of each window's elements weighted by themselves; 0 if
+// their sum is not positive.
 var weighLoop = parallel.Loop[stochastic]{Body: func(a *stochastic, _, from, to int) {
 	for p := from; p < to; p++ {
 		fromX, toX, fromY, toY := a.plane(p)

@@ -8,8 +8,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// TestStochasticShares draws many times and compares how often each number of a window
-// is drawn with the share that it has of the sum.
+// TestStochasticShares samples many times and compares the frequency of each element of
+// a window with its share of the sum.
 func TestStochasticShares(t *testing.T) {
 	const windows = 40000
 	weights := []float32{1, 0, 5, 2, 2, 0}
@@ -24,11 +24,11 @@ func TestStochasticShares(t *testing.T) {
 	}
 	first := draw()
 	if !slices.Equal(draw(), first) {
-		t.Error("the same pass draws other numbers")
+		t.Error("the same pass draws different elements")
 	}
 	f.Spec.Env.Pass++
 	if slices.Equal(draw(), first) {
-		t.Error("the next pass draws the same numbers")
+		t.Error("the next pass draws the same elements")
 	}
 	for i := range f.Top[0].MutableDiff() {
 		f.Top[0].MutableDiff()[i] = 1
@@ -42,7 +42,7 @@ func TestStochasticShares(t *testing.T) {
 			t.Fatalf("diff[%d] = %g, want 0 or 1", i, v)
 		}
 		if v == 1 && f.Top[0].Data()[i/6] != weights[i%6] {
-			t.Fatalf("the gradient of window %d went to a number %g, but the top is %g", i/6, weights[i%6], f.Top[0].Data()[i/6])
+			t.Fatalf("the gradient of window %d went to an element %g, but the top is %g", i/6, weights[i%6], f.Top[0].Data()[i/6])
 		}
 		drawn[i%6] += float64(v)
 	}
@@ -50,12 +50,12 @@ func TestStochasticShares(t *testing.T) {
 		p := float64(weights[i]) / 10
 		// Five standard deviations of a binomial distribution.
 		if limit := 5 * math.Sqrt(windows*p*(1-p)); math.Abs(n-windows*p) > limit {
-			t.Errorf("number %d of the windows was drawn %g times, want %g within %g", i, n, windows*p, limit)
+			t.Errorf("element %d of the windows was drawn %g times, want %g within %g", i, n, windows*p, limit)
 		}
 	}
 }
 
-// TestStochasticWeighs checks the mean of the test phase, and windows that have none.
+// TestStochasticWeighs checks the mean in TEST, and windows that have none.
 func TestStochasticWeighs(t *testing.T) {
 	f := layertest.New(t, layer(`type: "Pooling" phase: TEST pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }`),
 		layertest.Values([]float32{1, 3, 0, 0, 2, 2, 0, 0}, 1, 1, 2, 4))

@@ -31,8 +31,8 @@ func im2col(options string) string {
 	return layer(`type: "Im2col" convolution_param { ` + options + ` }`)
 }
 
-// spread returns a blob whose numbers are at least 0.1 apart, so that a step of
-// the central difference does not change which one is the largest.
+// spread returns a blob whose elements are at least 0.1 apart: a step of the central
+// difference does not change which one is the largest.
 func spread(shape ...int) *blob.Blob {
 	b := layertest.Gaussian(1, shape...)
 	data := b.MutableData()
@@ -71,7 +71,7 @@ func TestGradient(t *testing.T) {
 		{"pool/global", pool(`pool: AVE global_pooling: true`), layertest.Gaussian(1, 2, 3, 4, 5), nil},
 		{"pool/beyond", pool(`pool: AVE kernel_size: 1 stride: 3`), layertest.Gaussian(1, 1, 2, 5, 8), nil},
 		{"pool/max beyond", pool(`kernel_size: 1 stride: 3`), spread(1, 2, 4, 7), nil},
-		// All numbers are positive, and none is near where another one would be drawn.
+		// All elements are positive, and no small change alters which ones are drawn.
 		{"pool/stochastic", pool(`pool: STOCHASTIC kernel_size: 3 stride: 2`), spread(2, 3, 6, 5), nil},
 		{"pool/stochastic test", layer(`type: "Pooling" phase: TEST pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }`), layertest.Uniform(1, 1, 2, 2, 3, 6, 5), nil},
 		{"im2col", im2col(`kernel_size: 3 pad: 1`), layertest.Gaussian(1, 2, 3, 5, 4), nil},
@@ -171,7 +171,7 @@ func TestConvolutionReference(t *testing.T) {
 	}
 }
 
-// TestParamPropagateDown checks that gradients that nobody wants are left out.
+// TestParamPropagateDown checks that unneeded gradients are not computed.
 func TestParamPropagateDown(t *testing.T) {
 	f := layertest.New(t, conv(`num_output: 2 kernel_size: 1`), layertest.Gaussian(1, 2, 2, 3, 3))
 	f.Layer.(layers.ParamPropagator).SetParamPropagateDown(0, false)
@@ -203,28 +203,28 @@ func TestErrors(t *testing.T) {
 		{2, `top: blob shape [2 200000000 5 6] has more than 2147483647 elements`, "convolution_param { kernel_size: 1 num_output: 200000000 }", image},
 		{2, `weights: blob shape [20000000 4 5 6] has more than 2147483647 elements`, "convolution_param { kernel_size: [5, 6] num_output: 20000000 }", image},
 		{2, `kernel_size is not given`, "convolution_param { num_output: 1 }", image},
-		{3, `kernel_size is given and kernel_h or kernel_w too, want one form`, "convolution_param { num_output: 1 kernel_size: 3\n kernel_h: 3 kernel_w: 3 }", image},
+		{3, `kernel_size and kernel_h or kernel_w are both set, want one form`, "convolution_param { num_output: 1 kernel_size: 3\n kernel_h: 3 kernel_w: 3 }", image},
 		{3, `stride_h and stride_w belong together, want both`, "convolution_param { num_output: 1 kernel_size: 3\n stride_h: 3 }", image},
 		{3, `pad_h and pad_w are for 2 spatial axes, bottom has 1`, "convolution_param { num_output: 1 kernel_size: 3\n pad_h: 3 pad_w: 1 }", layertest.Gaussian(1, 2, 4, 5)},
 		{3, `pad is given 3 times, want once or once for each of the 2 spatial axes`, "convolution_param { num_output: 1 kernel_size: 3\n pad: [1,1,1] }", image},
-		{2, `num_output 5 cannot be cut into 2 groups`, "convolution_param { num_output: 5 kernel_size: 3 group: 2 }", image},
-		{2, `num_output 5 cannot be cut into 0 groups`, "convolution_param { num_output: 5 kernel_size: 3 group: 0 }", image},
-		{2, `the 4 channels of bottom cannot be cut into 3 groups`, "convolution_param { num_output: 6 kernel_size: 3 group: 3 }", image},
+		{2, `num_output 5 cannot be split into 2 groups`, "convolution_param { num_output: 5 kernel_size: 3 group: 2 }", image},
+		{2, `num_output 5 cannot be split into 0 groups`, "convolution_param { num_output: 5 kernel_size: 3 group: 0 }", image},
+		{2, `the 4 channels of bottom cannot be split into 3 groups`, "convolution_param { num_output: 6 kernel_size: 3 group: 3 }", image},
 		{2, `axis 4 is out of range for the 4 axes of shape [2 4 5 6]`, "convolution_param { num_output: 6 kernel_size: 3 axis: 4 }", image},
 		{2, `spatial axis 0: kernel of extent 9 is larger than the padded input of 7`, "convolution_param { num_output: 6 kernel_size: 9 pad: 1 }", image},
 		{2, `spatial axis 0: input 5, kernel_size 3, pad 0, stride 0, dilation 1`, "convolution_param { num_output: 6 kernel_size: 3 stride: 0 }", image},
 
-		{2, `num_output 5 cannot be cut into 2 groups`, "deconvolution_param { num_output: 5 kernel_size: 3 group: 2 }", image},
-		{2, `the 4 channels of bottom cannot be cut into 3 groups`, "deconvolution_param { num_output: 6 kernel_size: 3 group: 3 }", image},
+		{2, `num_output 5 cannot be split into 2 groups`, "deconvolution_param { num_output: 5 kernel_size: 3 group: 2 }", image},
+		{2, `the 4 channels of bottom cannot be split into 3 groups`, "deconvolution_param { num_output: 6 kernel_size: 3 group: 3 }", image},
 		{2, `spatial axis 0: the top has size -1, want at least 1: input 5, kernel_size 1, pad 3, stride 1, dilation 1`, "deconvolution_param { num_output: 6 kernel_size: 1 pad: 3 }", image},
 		{2, `top: blob shape [2 6 16000000003 20000000003] has more than 2147483647 elements`, "deconvolution_param { num_output: 6 kernel_size: 3 stride: 4000000000 }", image},
 
 		{2, `STOCHASTIC pooling with pad 1, 1, want 0`, "pooling_param { kernel_size: 2 pad: 1 pool: STOCHASTIC }", image},
-		{2, `global_pooling and a kernel size are given, want one of them`, "pooling_param { kernel_size: 2 global_pooling: true }", image},
+		{2, `global_pooling and a kernel size are set, want one of them`, "pooling_param { kernel_size: 2 global_pooling: true }", image},
 		{2, `global_pooling with pad 0, 0 and stride 2, 2, want pad 0 and stride 1`, "pooling_param { stride: 2 global_pooling: true }", image},
 		{2, `kernel_size is not given`, "pooling_param { stride: 2 }", image},
 		{3, `kernel_h and kernel_w belong together, want both`, "pooling_param {\n kernel_h: 2 }", image},
-		{3, `kernel_size is given and kernel_h or kernel_w too, want one form`, "pooling_param {\n kernel_size: 2 kernel_h: 2 kernel_w: 3 }", image},
+		{3, `kernel_size and kernel_h or kernel_w are both set, want one form`, "pooling_param {\n kernel_size: 2 kernel_h: 2 kernel_w: 3 }", image},
 		{2, `pad 2, 2 is not below the kernel size 2, 2`, "pooling_param { kernel_size: 2 pad: 2 }", image},
 		{2, `stride 0, 0 is out of range, want 1 to 32767`, "pooling_param { kernel_size: 2 stride: 0 }", image},
 		{2, `kernel 4000000000, 4000000000 is out of range, want 1 to 32767`, "pooling_param { kernel_size: 4000000000 }", image},
@@ -239,7 +239,7 @@ func TestErrors(t *testing.T) {
 		text := fmt.Sprintf("layer { name: \"l\" type: %q bottom: \"x\" top: \"y\"\n%s }", types[test.options[0]], strings.TrimPrefix(test.options, "de"))
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, text, test.x)
 	}
-	layertest.CheckError(t, 1, `layer "l": bottom 1 has shape [2 4 5 7], want [2 4 5 6] as the first`,
+	layertest.CheckError(t, 1, `layer "l": bottom 1 has shape [2 4 5 7], want [2 4 5 6] like the first`,
 		`layer { name: "l" type: "Convolution" bottom: "a" bottom: "b" top: "c" top: "d" convolution_param { num_output: 1 kernel_size: 1 } }`,
 		image, layertest.Gaussian(1, 2, 4, 5, 7))
 	layertest.CheckError(t, 1, `layer "l": AVE pooling has 2 tops, want 1: only MAX has a mask`,
@@ -248,7 +248,7 @@ func TestErrors(t *testing.T) {
 		`layer { name: "l" type: "LRN" bottom: "a" top: "a" }`, image)
 }
 
-// TestReshapeErrors checks shapes that do not fit the weights any more.
+// TestReshapeErrors checks shapes that no longer fit the weights.
 func TestReshapeErrors(t *testing.T) {
 	f := layertest.New(t, conv(`num_output: 2 kernel_size: 3`), layertest.Gaussian(1, 2, 2, 3, 3))
 	for _, shape := range [][]int{{2, 3, 3, 3}, {2, 2, 3}, {2, 2, 2, 3}} {

@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// A window says what a convolution looks at: sizes for each spatial axis.
+// A window is the geometry of a convolution's kernel: sizes for each spatial axis.
 type window struct{ kernel, stride, pad, dilation []int }
 
 // newWindow reads the sizes from convolution_param.
@@ -25,8 +25,8 @@ func newWindow(s *layers.Spec, p *caffepb.ConvolutionParameter, axes int) (w win
 	return w, err
 }
 
-// windowOption returns the sizes that the options give for each spatial axis: those
-// of the field that may be repeated, or those of the fields for two axes.
+// windowOption returns the sizes for each spatial axis, from the repeated field or from
+// the fields for two axes.
 func windowOption(s *layers.Spec, field string, axes int, repeated []uint32, h, w *uint32, absent int) ([]int, error) {
 	name := "convolution_param." + field
 	sizes := make([]int, axes)
@@ -38,7 +38,7 @@ func windowOption(s *layers.Spec, field string, axes int, repeated []uint32, h, 
 		}
 		switch {
 		case len(repeated) > 0:
-			return nil, s.Errorf(at, "%s is given and %s_h or %s_w too, want one form", field, short, short)
+			return nil, s.Errorf(at, "%s and %s_h or %s_w are both set, want one form", field, short, short)
 		case axes != 2:
 			return nil, s.Errorf(at, "%s_h and %s_w are for 2 spatial axes, bottom has %d", short, short, axes)
 		case (h == nil || w == nil) && absent != 0:
