@@ -1,6 +1,6 @@
 // Package caffelog writes Caffe's log from the events of solvers, nets and
 // layers, line by line and letter by letter, as the scripts in Caffe's
-// tools/extra read it.
+// tools/extra read it. It also reads such logs, those of Caffe and its forks too.
 //
 //	s, err := solver.New(file, solver.Options{Observer: caffelog.New(func(level event.Level, source, text string) {
 //		fmt.Printf("%c %s] %s\n", level, source, text)

@@ -33,6 +33,7 @@ var caffeTools = map[string]caffeTool{
 	"upgrade_net_proto_text":    {command: "upgrade-net --form=text"},
 	"upgrade_net_proto_binary":  {command: "upgrade-net --form=binary"},
 	"upgrade_solver_proto_text": {command: "upgrade-solver"},
+	"parse_log":                 {command: "parse-log"},
 
 	"caffe":                      {instead: "`gocaffe train`, test, time and device_query, with caffe's own flags"},
 	"train_net":                  {instead: "`gocaffe train`"},
@@ -46,7 +47,6 @@ var caffeTools = map[string]caffeTool{
 	"classify":                   {},
 	"classification":             {},
 	"detect":                     {},
-	"parse_log":                  {},
 	"plot_training_log":          {},
 	"summarize":                  {instead: "`gocaffe check`"},
 }

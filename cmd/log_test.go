@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
@@ -119,7 +121,7 @@ var parseLog = []*regexp.Regexp{
 }
 
 // TestParseLog holds that Caffe's scripts find as much in our log as in
-// Caffe's.
+// Caffe's, and so does caffelog.
 func TestParseLog(t *testing.T) {
 	golden := logFolder(t)
 	want, err := os.ReadFile(filepath.Join(golden, "train.log"))
@@ -130,6 +132,23 @@ func TestParseLog(t *testing.T) {
 	for _, re := range parseLog {
 		if g, w := len(re.FindAllString(log, -1)), len(re.FindAllString(string(want), -1)); g != w || g == 0 {
 			t.Errorf("%v matches %d times, in Caffe's log %d times", re, g, w)
+		}
+	}
+	ours, err := caffelog.Parse(strings.NewReader(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	caffes, err := caffelog.Parse(bytes.NewReader(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ours.Train) != 11 || len(ours.Train) != len(caffes.Train) || len(ours.Test[0]) != len(caffes.Test[0]) {
+		t.Fatalf("caffelog.Parse reads %d rows and %d tests, of Caffe's log %d and %d",
+			len(ours.Train), len(ours.Test[0]), len(caffes.Train), len(caffes.Test[0]))
+	}
+	for i, row := range ours.Train[:10] {
+		if want := caffes.Train[i]; row.Iteration != want.Iteration || row.LearningRate != want.LearningRate || len(row.Outputs) != len(want.Outputs) {
+			t.Errorf("row %d is %+v, of Caffe's log %+v", i, row, want)
 		}
 	}
 	line := regexp.MustCompile(`(?m)^.*Iteration 10, lr = .*$`).FindString(log)
