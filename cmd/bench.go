@@ -108,7 +108,8 @@ type benchSource struct {
 	batch int
 }
 
-// benchSources returns the nets of the given names, or all of the zoo.
+// benchSources returns the nets of the given names, or all of the zoo but those
+// that differ in their loss only.
 func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 	shape, err := parseShape(f.inputShape)
 	if err != nil {
@@ -124,7 +125,9 @@ func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 	}
 	if len(names) == 0 {
 		for _, e := range zoo.Entries() {
-			add(e)
+			if e.Base == "" { // other losses take as long
+				add(e)
+			}
 		}
 	}
 	for _, name := range names {

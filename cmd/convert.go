@@ -29,7 +29,7 @@ func (a *app) convertCommand() *cobra.Command {
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return fmt.Errorf("convert: want one of mnist, cifar10, cifar100, imageset, digits")
+			return fmt.Errorf("convert: want one of mnist, cifar10, cifar100, imagenet32, imageset, digits")
 		},
 	}
 	var made databases
@@ -78,6 +78,16 @@ has the binary version, unpacked or as cifar-100-binary.tar.gz.`,
 			Args: cobra.ExactArgs(2),
 		}, func(ctx context.Context, args []string, o convert.Options) error {
 			return convert.CIFAR100(ctx, args[0], args[1], o)
+		}),
+		a.conversion(&made, &cobra.Command{
+			Use:   "imagenet32 DATA DIR",
+			Short: "Convert ImageNet, downsampled to 32 x 32 pixels",
+			Long: `Convert ImageNet32 in the folder DATA to DIR/imagenet32_train_lmdb,
+DIR/imagenet32_val_lmdb and the mean image DIR/imagenet32_mean.binaryproto. DATA
+has the files train_data_batch_1.npz to train_data_batch_10.npz and val_data.npz.`,
+			Args: cobra.ExactArgs(2),
+		}, func(ctx context.Context, args []string, o convert.Options) error {
+			return convert.ImageNet32(ctx, args[0], args[1], o)
 		}),
 		a.imagesetCommand(&made),
 		&cobra.Command{

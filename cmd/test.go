@@ -9,6 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
@@ -185,10 +186,33 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 			return err
 		}
 	}
+	for i, t := range nets {
+		a.reportLayers(t.net, pairs[i].weights, len(nets) > 1)
+	}
 	if r != nil {
 		return r.write(a.stdout)
 	}
 	return nil
+}
+
+// reportLayers prints what the layers say about their weights.
+func (a *app) reportLayers(n *net.Net, weights string, several bool) {
+	for _, l := range n.Layers() {
+		reporter, ok := l.Impl.(layers.Reporter)
+		if !ok {
+			continue
+		}
+		text := reporter.Report()
+		switch {
+		case text == "":
+			continue
+		case several:
+			text = fmt.Sprintf("%s, %s: %s", weights, l.Name, text)
+		default:
+			text = l.Name + ": " + text
+		}
+		a.result("test.go:1", text)
+	}
 }
 
 // result logs a line. If stderr does not show the log, it writes the line there

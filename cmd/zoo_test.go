@@ -60,6 +60,28 @@ func TestDigits(t *testing.T) {
 	if !strings.Contains(log, "] accuracy = 0.") {
 		t.Errorf("no accuracy:\n%s", log)
 	}
+
+	// With EM-Softmax the log shows the diversity term, and a test how alike the classifiers are.
+	mustRun(t, "zoo", "write", "liunet-digits-em", "d")
+	model := "d/liunet_digits_em_train_test.prototxt"
+	net, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, model, strings.Replace(string(net), `top: "loss" top: "ip2"`, `top: "loss" top: "ip2" top: "diversity"`, 1))
+	path = filepath.Join("d", "liunet_digits_em_solver.prototxt")
+	if text, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, strings.NewReplacer("max_iter: 1000", "max_iter: 1", "test_iter: 20", "test_iter: 1", "stepvalue: 600\n", "", "stepvalue: 850\n", "").Replace(string(text)))
+	_, log = mustRun(t, "train", "--solver", path)
+	if !strings.Contains(log, "Train net output #0: diversity = ") {
+		t.Errorf("the log does not show the diversity term:\n%s", log)
+	}
+	_, log = mustRun(t, "test", "--model", model, "--weights", "d/liunet_digits_em_iter_1.caffemodel", "--iterations", "1")
+	if !strings.Contains(log, "em: mean cosine between the 2 classifiers = ") {
+		t.Errorf("the test does not print the mean cosine:\n%s", log)
+	}
 }
 
 // TestMNIST converts the real MNIST and trains LeNet on it for a little while:

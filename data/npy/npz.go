@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"time"
-
-	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
 // A Writer writes a .npz file array by array.
@@ -61,32 +58,23 @@ type Named struct {
 // ReadFile reads the arrays of a .npz file, in the order of the file, as Read
 // reads one.
 func ReadFile(path string) ([]Named, error) {
-	file, size, err := readfile.Open(path)
+	a, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	archive, err := zip.NewReader(file, size)
-	if err != nil {
-		return nil, fmt.Errorf("%s: not a .npz file or a damaged one: %w", path, err)
-	}
+	defer a.Close()
 	var arrays []Named
-	for _, f := range archive.File {
-		name, ok := strings.CutSuffix(f.Name, ".npy")
-		if !ok {
-			return nil, fmt.Errorf("%s: entry %q is not a .npy file", path, f.Name)
-		}
-		a, err := readEntry(f)
-		if err == nil {
-			err = checkName(file, f)
-		}
+	for _, f := range a.entries {
+		array, err := a.read(f)
 		if err != nil {
-			return nil, fmt.Errorf("%s: array %q: %w", path, name, err)
+			return nil, err
 		}
-		arrays = append(arrays, Named{name, a})
+		arrays = append(arrays, Named{arrayName(f), array})
 	}
 	return arrays, nil
 }
+
+var errSurplus = errors.New("npy: there is more than the array")
 
 func readEntry(f *zip.File) (Array, error) {
 	entry, err := f.Open()
@@ -102,7 +90,7 @@ func readEntry(f *zip.File) (Array, error) {
 	// At the end of the entry its checksum is compared.
 	rest, err := io.Copy(io.Discard, in)
 	if err == nil && rest > 0 {
-		err = errors.New("npy: there is more than the array")
+		err = errSurplus
 	}
 	return a, err
 }

@@ -38,6 +38,10 @@ func TestDevice(t *testing.T) {
 			check(fmt.Sprintf("V: %d m: 2", v), "loss_param { ignore_label: 3 }")
 			check(fmt.Sprintf("V: %d", v), "loss_param { ignore_label: 3 normalization: NONE }")
 			check(fmt.Sprintf("V: %d m: 1 lambda: 1", v), "phase: TEST")
+			for _, phase := range []string{"TRAIN", "TEST"} {
+				check(fmt.Sprintf("V: %d lambda: 0.4 hsic_scale: true", v), `top: "diversity" phase: `+phase)
+				check(fmt.Sprintf("V: %d", v), `top: "diversity" phase: `+phase)
+			}
 		}
 	}
 }

@@ -21,7 +21,8 @@ import (
 // from the right, a cross product (d,d) of each pair. The sizes alone decide
 // which one is cheaper and used.
 type diversity struct {
-	scale     float32
+	scale     float32 // lambda, times hsicScale
+	hsicScale float32 // 1, or (k-1)^-2 with option hsic_scale
 	normalize string
 	exact     bool
 	v, k, d   int
@@ -45,9 +46,10 @@ func (s *diversity) reshape(o options, k, d int, onDevice bool) error {
 	}
 	s.v, s.k, s.d = int(o.V), k, d
 	s.normalize, s.exact = o.Normalize, o.HSICGradient == "EXACT"
-	s.scale = o.Lambda
+	s.scale, s.hsicScale = o.Lambda, 1
 	if o.HSICScale {
 		s.scale /= float32(k-1) * float32(k-1)
+		s.hsicScale /= float32(k-1) * float32(k-1)
 	}
 	if onDevice {
 		return s.reshapeDevice()
@@ -83,7 +85,7 @@ func (s *diversity) of(x []float32, v int) []float32 {
 // row returns class vector i, counted over all classifiers.
 func (s *diversity) row(x []float32, i int) []float32 { return x[i*s.d : (i+1)*s.d] }
 
-// forward returns the term, and leaves D in grad.
+// forward returns the term without its scale, and leaves D in grad.
 func (s *diversity) forward(w *parallel.Pool, weights []float32) float64 {
 	s.normalized(weights)
 	for v := range s.v {
@@ -94,7 +96,7 @@ func (s *diversity) forward(w *parallel.Pool, weights []float32) float64 {
 	} else {
 		s.gradGrams(w)
 	}
-	return float64(s.scale) * kernel.Dot(w, s.c, s.grad)
+	return kernel.Dot(w, s.c, s.grad)
 }
 
 // normalized computes unit and invNorm.

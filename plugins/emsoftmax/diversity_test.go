@@ -85,8 +85,10 @@ func TestDiversity(t *testing.T) {
 				name := fmt.Sprintf("%s/%d/zero=%v", normalize, size, zero)
 				const lambda = 0.5
 				x, label := layertest.Gaussian(1, 3, size.d), layertest.Labels(7, size.k, 3)
+				var shown float32 // by the third top
 				run := func(lambda float32) (float32, []float32, []float32) {
-					f := layertest.New(t, layer(fmt.Sprintf("num_output: %d V: %d lambda: %g normalize: %s %s", size.k, size.v, lambda, normalize, gaussian), "loss_weight: 2"), x, label)
+					f := layertest.New(t, layer(fmt.Sprintf("num_output: %d V: %d lambda: %g normalize: %s hsic_gradient: PAPER %s",
+						size.k, size.v, lambda, normalize, gaussian), `top: "diversity" loss_weight: 2 loss_weight: 0 loss_weight: 0`), x, label)
 					weights := f.Params()[0]
 					if zero {
 						clear(weights.MutableData()[size.d : 2*size.d])
@@ -97,11 +99,16 @@ func TestDiversity(t *testing.T) {
 					if err := f.Backward(); err != nil {
 						t.Fatal(err)
 					}
+					shown = f.Top[2].Data()[0]
 					return f.Top[0].Data()[0], weights.Data(), weights.Diff()
 				}
 				plain, weights, plainDiff := run(0)
+				without := shown
 				loss, _, diff := run(lambda)
 				term, grad := diversity(weights, size.v, size.k, size.d, normalize)
+				if shown != without || math.Abs(float64(shown)-term) > 2e-6*term {
+					t.Errorf("%s: the top has %g, %g with lambda 0, want %g", name, shown, without, term)
+				}
 				if want := lambda * term; math.Abs(float64(loss-plain)-want) > 2e-6*(float64(loss)+float64(plain)) {
 					t.Errorf("%s: the term is %g, want %g", name, loss-plain, want)
 				}
@@ -128,7 +135,7 @@ func TestDiversity(t *testing.T) {
 // a finite loss and the exact gradient of the rest.
 func TestZeroLength(t *testing.T) {
 	for _, normalize := range []string{"CLASS", "FROBENIUS", "NONE"} {
-		f := layertest.New(t, layer("num_output: 4 V: 3 lambda: 2 hsic_gradient: EXACT normalize: "+normalize+gaussian), layertest.Gaussian(1, 3, 5), layertest.Labels(7, 4, 3))
+		f := layertest.New(t, layer("num_output: 4 V: 3 lambda: 2 normalize: "+normalize+gaussian), layertest.Gaussian(1, 3, 5), layertest.Labels(7, 4, 3))
 		weights := f.Params()[0].MutableData()
 		clear(weights[5:10])  // a class
 		clear(weights[40:60]) // a classifier
@@ -143,6 +150,33 @@ func TestZeroLength(t *testing.T) {
 		for i, g := range append(f.Params()[0].Diff(), f.Top[0].Data()...) {
 			if math.IsNaN(float64(g)) || math.IsInf(float64(g), 0) {
 				t.Fatalf("%s: number %d is %g", normalize, i, g)
+			}
+		}
+	}
+}
+
+// TestDiversityTop checks the third top where nothing needs the term: in the phase
+// TEST and of one classifier.
+func TestDiversityTop(t *testing.T) {
+	const k, d = 5, 4
+	for _, test := range []struct {
+		v       int
+		options string
+		factor  float64
+	}{
+		{3, "lambda: 7", 1},
+		{3, "hsic_scale: true", 1. / 16},
+		{1, "lambda: 7", 0},
+	} {
+		for _, phase := range []string{"TRAIN", "TEST"} {
+			text := layer(fmt.Sprintf("num_output: %d V: %d %s %s", k, test.v, test.options, gaussian), `top: "diversity" phase: `+phase)
+			f := layertest.New(t, text, layertest.Gaussian(1, 3, d), layertest.Labels(7, k, 3))
+			if err := f.Forward(); err != nil {
+				t.Fatal(err)
+			}
+			term, _ := diversity(f.Params()[0].Data(), test.v, k, d, "CLASS")
+			if got, want := float64(f.Top[2].Data()[0]), test.factor*term; math.Abs(got-want) > 1e-5*want {
+				t.Errorf("V %d, %s, %s: the term is %g, want %g", test.v, test.options, phase, got, want)
 			}
 		}
 	}

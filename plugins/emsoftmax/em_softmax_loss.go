@@ -38,7 +38,7 @@ func init() {
 			Message: "EMSoftmaxParameter",
 		},
 		Bottoms: layers.Exactly(2),
-		Tops:    layers.Between(1, 2),
+		Tops:    layers.Between(1, 3),
 		Loss:    true,
 		New:     newEMSoftmaxLoss,
 		Kernels: kernels,
@@ -60,8 +60,9 @@ then is the loss of an item at most 87.34, as it is there. Otherwise it has no b
 
 Bottoms: features x, where the axes before axis count the items and those from axis on are an item's d
 elements; labels 0 to K-1, one per item. The labels have no gradient.
-Tops: the loss, a scalar; optionally the scores of the averaged classifier, K per item, in both phases.
-No gradient flows back through the scores.
+Tops: the loss, a scalar; optionally the scores of the averaged classifier, K per item, in both phases;
+optionally the diversity term, a scalar, in both phases: the sum over v and u != v without lambda, 0 for one
+classifier. The log shows it apart from the loss. No gradient flows back through the scores and the term.
 Weights: V x K x d; the rows of a classifier are its classes, as in InnerProduct. There is no bias.
 
 em_softmax_param:
@@ -72,16 +73,18 @@ em_softmax_param:
 	weight_filler (xavier): fills each classifier from its own random numbers
 	axis (1): the first axis of an item; a negative one counts from the last
 	normalize (CLASS): divisor of the weights in the diversity term. CLASS: each class vector by its
-	length. FROBENIUS: each classifier by its norm. NONE: no division. A vector of length 0 counts
-	as 0 and gets no gradient from the term (with NONE, it gets its derivative).
+		length. FROBENIUS: each classifier by its norm. NONE: no division. A vector of length 0 counts
+		as 0 and gets no gradient from the term (with NONE, it gets its derivative).
 	hsic_scale (false): whether the diversity term has the factor (K-1)^-2 of eq. 5, which eq. 6 drops
-	hsic_gradient (PAPER): PAPER is lambda sum of H K[u] H W[v], eq. 9 with the normalized W. EXACT is the
-		derivative, through the normalization. It is 4 times as large, because the derivative of a
-		square has a factor of 2 and each pair appears twice in the sum.
+	hsic_gradient (EXACT): EXACT is the derivative of the term, through the normalization. PAPER is
+		lambda sum of H K[u] H W[v], eq. 9 as printed with the normalized W: a quarter of the
+		derivative (the derivative of a square has a factor of 2, and each pair appears twice in the
+		sum), added to the weights as they are. With CLASS it also pulls them to 0, and training
+		collapses if lambda is above about 3; docs/em-softmax.md has a table.
 
 loss_param:
 	normalization (VALID): the divisor M. FULL: all items. VALID: items that are not ignored. BATCH_SIZE:
-	all items. NONE: 1. M is never less than 1. The diversity term is not divided.
+		all items. NONE: 1. M is never less than 1. The diversity term is not divided.
 	ignore_label (none): items of this label do not count
 	normalize (none): old form of normalization; true is VALID, false is BATCH_SIZE
 
@@ -121,6 +124,7 @@ type emSoftmaxLoss struct {
 	scores    blob.Blob // (m, groups·k): scores in Forward, their gradient in Backward
 	prob      blob.Blob // (m, groups·k): probabilities
 	diversity diversity
+	measured  bool // there is a top for the diversity term
 	device    onDevice
 }
 
@@ -227,17 +231,22 @@ func (l *emSoftmaxLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := top[0].Reshape(); err != nil {
 		return err
 	}
-	if len(top) == 2 {
+	if len(top) > 1 {
 		if err := l.items.ReshapeTop(x, l.k, top[1]); err != nil {
 			return err
 		}
 	}
+	if l.measured = len(top) > 2; l.measured {
+		if err := top[2].Reshape(); err != nil {
+			return err
+		}
+	}
 	err = errors.Join(l.scores.Reshape(l.m, l.groups*l.k), l.prob.Reshape(l.m, l.groups*l.k), l.device.terms.Reshape(l.m))
-	switch {
-	case l.average:
+	if l.average {
 		l.mean = layers.Resize(l.mean, l.k*l.d)
 		err = errors.Join(err, l.device.mean.Reshape(l.k, l.d))
-	case l.diverse():
+	}
+	if l.needsDiversity() {
 		err = errors.Join(err, l.diversity.reshape(l.options, l.k, l.d, l.spec.Env.Device != nil))
 	}
 	if err != nil {
@@ -251,10 +260,15 @@ func (l *emSoftmaxLoss) diverse() bool {
 	return !l.average && l.options.Lambda > 0 && l.options.V > 1
 }
 
+// needsDiversity reports whether Forward computes the diversity term.
+func (l *emSoftmaxLoss) needsDiversity() bool {
+	return l.diverse() || l.measured && l.options.V > 1
+}
+
 // MACs returns the number of multiply-adds of Forward.
 func (l *emSoftmaxLoss) MACs() int64 {
 	n := int64(l.m) * int64(l.groups) * int64(l.k) * int64(l.d)
-	if l.diverse() {
+	if l.needsDiversity() {
 		n += l.diversity.macs()
 	}
 	return n
@@ -284,7 +298,7 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 	w, n := l.spec.Env.Workers, l.groups*l.k
 	z, p := l.scores.MutableData(), l.prob.MutableData()
 	kernel.Gemm(w, false, true, l.m, n, l.d, 1, bottom[0].Data(), l.d, l.weights(), l.d, 0, z, n)
-	if len(top) == 2 {
+	if len(top) > 1 {
 		l.averageScores(z, top[1].MutableData())
 	}
 	if l.options.M > 0 && !l.average {
@@ -299,8 +313,15 @@ func (l *emSoftmaxLoss) Forward(_ context.Context, bottom, top []*blob.Blob) err
 		z = nil
 	}
 	loss := l.loss.Forward(w, p, z)
+	term := 0.0
+	if l.needsDiversity() {
+		term = l.diversity.forward(w, l.Blobs[0].Data())
+	}
 	if l.diverse() {
-		loss += l.diversity.forward(w, l.Blobs[0].Data())
+		loss += float64(l.diversity.scale) * term
+	}
+	if l.measured {
+		top[2].MutableData()[0] = float32(float64(l.diversity.hsicScale) * term)
 	}
 	top[0].MutableData()[0] = float32(loss)
 	return nil

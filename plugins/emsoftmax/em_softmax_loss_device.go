@@ -57,7 +57,7 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 	z, p, loss := l.scores.MutableDeviceData(d), l.prob.MutableDeviceData(d), top[0].MutableDeviceData(d)
 	d.Gemm(false, true, l.m, n, l.d, 1, bottom[0].DeviceData(d), l.d, l.weightsDevice(d), l.d, 0, z, n)
 	var score cuda.Ptr
-	if len(top) == 2 {
+	if len(top) > 1 {
 		score = top[1].MutableDeviceData(d)
 	}
 	if l.bounded {
@@ -75,8 +75,19 @@ func (l *emSoftmaxLoss) ForwardDevice(_ context.Context, d *cuda.Device, bottom,
 		d.Launch(kernelForward, cuda.Blocks((l.m+warps-1)/warps, 1, 1), z, class, margin, p, terms, score, l.groups, l.k, l.m)
 		l.loss.MeanDevice(d, l.m, terms, loss)
 	}
+	var term cuda.Ptr
+	if l.needsDiversity() {
+		term = l.diversity.forwardDevice(d, l.Blobs[0])
+	}
 	if l.diverse() {
-		d.Axpy(1, l.diversity.scale, l.diversity.forwardDevice(d, l.Blobs[0]), loss)
+		d.Axpy(1, l.diversity.scale, term, loss)
+	}
+	switch {
+	case !l.measured:
+	case term == 0:
+		d.Zero(1, top[2].MutableDeviceData(d))
+	default:
+		d.Scale(1, l.diversity.hsicScale, term, top[2].MutableDeviceData(d))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
@@ -32,6 +33,10 @@ type Entry struct {
 	Solvers []string
 	Shape   [3]int // channels, height and width of its input
 	Batch   int    // batch size for timing: that of training, 16 for AlexNet
+
+	// Base is the name of the net that has softmax in place of this one's loss, or "".
+	Base string
+	loss *loss
 }
 
 var entries = []Entry{
@@ -55,8 +60,8 @@ var entries = []Entry{
 		Data: "cifar100", Shape: [3]int{3, 32, 32}, Batch: 128},
 	{Name: "liunet-cifar100plus", Doc: "LiuNet on CIFAR-100 with shifts and mirror images",
 		Data: "cifar100", Shape: [3]int{3, 32, 32}, Batch: 128},
-	{Name: "liunet-imagenet32", Doc: "LiuNet on ImageNet32 (databases by gocaffe convert imageset)",
-		Shape: [3]int{3, 32, 32}, Batch: 128},
+	{Name: "liunet-imagenet32", Doc: "LiuNet on ImageNet32",
+		Data: "imagenet32", Shape: [3]int{3, 32, 32}, Batch: 128},
 	{Name: "liunet-digits", Doc: "LiuNet of a quarter of the width on the drawn digits of gocaffe demo",
 		Data: "digits", Shape: [3]int{1, 28, 28}, Batch: 64},
 }
@@ -64,14 +69,57 @@ var entries = []Entry{
 func init() {
 	for i := range entries {
 		e := &entries[i]
-		stem := strings.ReplaceAll(e.Name, "-", "_")
-		e.Net = stem + "_train_test.prototxt"
+		e.Net = e.file("_train_test.prototxt")
 		for _, suffix := range []string{"_solver.prototxt", "_quick_solver.prototxt"} {
-			if _, err := fs.Stat(files, stem+suffix); err == nil {
-				e.Solvers = append(e.Solvers, stem+suffix)
+			if _, err := fs.Stat(files, e.file(suffix)); err == nil {
+				e.Solvers = append(e.Solvers, e.file(suffix))
 			}
 		}
 	}
+	entries = withLosses(entries)
+	for i := range entries {
+		if e := &entries[i]; e.loss != nil {
+			e.Net = e.file("_train_test.prototxt")
+			// A shorter solver would need another schedule in the net.
+			e.Solvers = []string{e.file("_solver.prototxt")}
+		}
+	}
+}
+
+// file returns the name of a file of the net.
+func (e Entry) file(suffix string) string { return strings.ReplaceAll(e.Name, "-", "_") + suffix }
+
+// text returns the text of a file of the net.
+func (e Entry) text(name string) (string, error) {
+	if e.loss == nil {
+		text, err := files.ReadFile(name)
+		return string(text), err
+	}
+	base := Entry{Name: e.Base}
+	stem, baseStem := e.file(""), base.file("")
+	solver, err := base.text(base.file("_solver.prototxt"))
+	if err != nil {
+		return "", err
+	}
+	if name != e.Net {
+		return strings.ReplaceAll(solver, baseStem, stem), nil
+	}
+	m := iterations.FindStringSubmatch(solver)
+	if m == nil {
+		return "", fmt.Errorf("zoo: the solver of %s has no max_iter", e.Base)
+	}
+	maxIter, err := strconv.Atoi(m[1])
+	if err != nil {
+		return "", err
+	}
+	net, err := base.text(base.file("_train_test.prototxt"))
+	if err != nil {
+		return "", err
+	}
+	if net, err = e.loss.replaceIn(net, maxIter); err != nil {
+		return "", fmt.Errorf("zoo: %s: %w", e.Base, err)
+	}
+	return strings.Replace(net, `name: "`+baseStem+`"`, `name: "`+stem+`"`, 1), nil
 }
 
 // Entries returns the nets of the zoo.
@@ -97,11 +145,11 @@ func Lookup(name string) (Entry, error) {
 // Read returns the net, parsed, with its file names as they are in the
 // program: relative to the working directory.
 func (e Entry) Read() (*prototxt.Net, error) {
-	text, err := files.ReadFile(e.Net)
+	text, err := e.text(e.Net)
 	if err != nil {
 		return nil, err
 	}
-	return prototxt.ParseNet(e.Net, text)
+	return prototxt.ParseNet(e.Net, []byte(text))
 }
 
 // pathField matches the fields of the zoo's files that name other files.
@@ -125,15 +173,15 @@ func (e Entry) Write(dir string, overwrite bool) ([]string, error) {
 		paths = append(paths, path)
 	}
 	for _, path := range paths {
-		text, err := files.ReadFile(filepath.Base(path))
+		text, err := e.text(filepath.Base(path))
 		if err != nil {
 			return nil, err
 		}
-		text = pathField.ReplaceAllFunc(text, func(field []byte) []byte {
-			m := pathField.FindSubmatch(field)
-			return fmt.Appendf(nil, "%s: %s", m[1], quote(filepath.ToSlash(filepath.Join(dir, string(m[2])))))
+		text = pathField.ReplaceAllStringFunc(text, func(field string) string {
+			m := pathField.FindStringSubmatch(field)
+			return m[1] + ": " + quote(filepath.ToSlash(filepath.Join(dir, m[2])))
 		})
-		if err := atomicfile.WriteBytes(path, text); err != nil {
+		if err := atomicfile.WriteBytes(path, []byte(text)); err != nil {
 			return nil, err
 		}
 	}
