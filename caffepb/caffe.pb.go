@@ -510,7 +510,7 @@ func (x *LossParameter_NormalizationMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LossParameter_NormalizationMode.Descriptor instead.
 func (LossParameter_NormalizationMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{14, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // Which implementation computes it.
@@ -570,7 +570,7 @@ func (x *ConvolutionParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ConvolutionParameter_Engine.Descriptor instead.
 func (ConvolutionParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{22, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{24, 0}
 }
 
 // Kinds of database.
@@ -627,7 +627,7 @@ func (x *DataParameter_DB) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use DataParameter_DB.Descriptor instead.
 func (DataParameter_DB) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{24, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type EltwiseParameter_EltwiseOp int32
@@ -686,7 +686,7 @@ func (x *EltwiseParameter_EltwiseOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use EltwiseParameter_EltwiseOp.Descriptor instead.
 func (EltwiseParameter_EltwiseOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{28, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{30, 0}
 }
 
 type HingeLossParameter_Norm int32
@@ -742,7 +742,7 @@ func (x *HingeLossParameter_Norm) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use HingeLossParameter_Norm.Descriptor instead.
 func (HingeLossParameter_Norm) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{34, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{36, 0}
 }
 
 type LRNParameter_NormRegion int32
@@ -798,7 +798,7 @@ func (x *LRNParameter_NormRegion) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_NormRegion.Descriptor instead.
 func (LRNParameter_NormRegion) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{39, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{41, 0}
 }
 
 type LRNParameter_Engine int32
@@ -857,7 +857,7 @@ func (x *LRNParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_Engine.Descriptor instead.
 func (LRNParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{39, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{41, 1}
 }
 
 type PoolingParameter_PoolMethod int32
@@ -916,7 +916,7 @@ func (x *PoolingParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_PoolMethod.Descriptor instead.
 func (PoolingParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{47, 0}
 }
 
 type PoolingParameter_Engine int32
@@ -975,7 +975,7 @@ func (x *PoolingParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_Engine.Descriptor instead.
 func (PoolingParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{47, 1}
 }
 
 // How the number of windows is rounded.
@@ -1032,7 +1032,7 @@ func (x *PoolingParameter_RoundMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_RoundMode.Descriptor instead.
 func (PoolingParameter_RoundMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45, 2}
+	return file_caffe_proto_rawDescGZIP(), []int{47, 2}
 }
 
 type ReLUParameter_Engine int32
@@ -1091,7 +1091,7 @@ func (x *ReLUParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReLUParameter_Engine.Descriptor instead.
 func (ReLUParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{48, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{50, 0}
 }
 
 type ReductionParameter_ReductionOp int32
@@ -1153,7 +1153,7 @@ func (x *ReductionParameter_ReductionOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReductionParameter_ReductionOp.Descriptor instead.
 func (ReductionParameter_ReductionOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{50, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{52, 0}
 }
 
 type SPPParameter_PoolMethod int32
@@ -1212,7 +1212,7 @@ func (x *SPPParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_PoolMethod.Descriptor instead.
 func (SPPParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
 }
 
 type SPPParameter_Engine int32
@@ -1271,7 +1271,7 @@ func (x *SPPParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_Engine.Descriptor instead.
 func (SPPParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{54, 1}
 }
 
 type SigmoidParameter_Engine int32
@@ -1330,7 +1330,7 @@ func (x *SigmoidParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SigmoidParameter_Engine.Descriptor instead.
 func (SigmoidParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
 }
 
 type SoftmaxParameter_Engine int32
@@ -1389,7 +1389,7 @@ func (x *SoftmaxParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SoftmaxParameter_Engine.Descriptor instead.
 func (SoftmaxParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
 }
 
 type TanHParameter_Engine int32
@@ -1448,7 +1448,7 @@ func (x *TanHParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use TanHParameter_Engine.Descriptor instead.
 func (TanHParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{60, 0}
 }
 
 type V1LayerParameter_LayerType int32
@@ -1618,7 +1618,7 @@ func (x *V1LayerParameter_LayerType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_LayerType.Descriptor instead.
 func (V1LayerParameter_LayerType) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{64, 0}
 }
 
 type V1LayerParameter_DimCheckMode int32
@@ -1674,7 +1674,7 @@ func (x *V1LayerParameter_DimCheckMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_DimCheckMode.Descriptor instead.
 func (V1LayerParameter_DimCheckMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{64, 1}
 }
 
 type V0LayerParameter_PoolMethod int32
@@ -1733,7 +1733,7 @@ func (x *V0LayerParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V0LayerParameter_PoolMethod.Descriptor instead.
 func (V0LayerParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{63, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{65, 0}
 }
 
 // A net: its layers in the order they run. Also the form of weight files (.caffemodel), where each
@@ -3619,19 +3619,46 @@ type TransformationParameter struct {
 	ForceColor *bool     `protobuf:"varint,6,opt,name=force_color,json=forceColor,def=0" json:"force_color,omitempty"`
 	ForceGray  *bool     `protobuf:"varint,7,opt,name=force_gray,json=forceGray,def=0" json:"force_gray,omitempty"`
 	// gocaffe's own, numbered far from Caffe's: so many zeros on each side, after the mean was subtracted and before cropping
-	Pad           *uint32 `protobuf:"varint,10001,opt,name=pad,def=0" json:"pad,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Pad        *uint32 `protobuf:"varint,10001,opt,name=pad,def=0" json:"pad,omitempty"`
+	CutoutSize *uint32 `protobuf:"varint,10002,opt,name=cutout_size,json=cutoutSize,def=0" json:"cutout_size,omitempty"` // side of a square of zeros at a random place; 0: none
+	// Augmentation as forks have it, under numbers of our own, since theirs collide. In training only, but for min_side.
+	DistortParam           *DistortionParameter        `protobuf:"bytes,10003,opt,name=distort_param,json=distortParam" json:"distort_param,omitempty"`                                   // of SSD's Caffe
+	RandomAspectRatioParam *RandomAspectRatioParameter `protobuf:"bytes,10004,opt,name=random_aspect_ratio_param,json=randomAspectRatioParam" json:"random_aspect_ratio_param,omitempty"` // of Intel's Caffe
+	// of caffe-augmentation by twtygqyy
+	MaxRotationAngle             *uint32  `protobuf:"varint,10005,opt,name=max_rotation_angle,json=maxRotationAngle,def=0" json:"max_rotation_angle,omitempty"` // in degrees, in both directions
+	MinSide                      *uint32  `protobuf:"varint,10006,opt,name=min_side,json=minSide,def=0" json:"min_side,omitempty"`                              // the shorter side is scaled to this; 0: do not scale
+	MinSideMin                   *uint32  `protobuf:"varint,10007,opt,name=min_side_min,json=minSideMin,def=0" json:"min_side_min,omitempty"`                   // in place of min_side, a random length
+	MinSideMax                   *uint32  `protobuf:"varint,10008,opt,name=min_side_max,json=minSideMax,def=0" json:"min_side_max,omitempty"`
+	ContrastBrightnessAdjustment *bool    `protobuf:"varint,10009,opt,name=contrast_brightness_adjustment,json=contrastBrightnessAdjustment,def=0" json:"contrast_brightness_adjustment,omitempty"`
+	MinContrast                  *float32 `protobuf:"fixed32,10010,opt,name=min_contrast,json=minContrast,def=0.8" json:"min_contrast,omitempty"`
+	MaxContrast                  *float32 `protobuf:"fixed32,10011,opt,name=max_contrast,json=maxContrast,def=1.2" json:"max_contrast,omitempty"`
+	MaxBrightnessShift           *uint32  `protobuf:"varint,10012,opt,name=max_brightness_shift,json=maxBrightnessShift,def=5" json:"max_brightness_shift,omitempty"`
+	MaxColorShift                *uint32  `protobuf:"varint,10013,opt,name=max_color_shift,json=maxColorShift,def=0" json:"max_color_shift,omitempty"`
+	// how often contrast_brightness_adjustment and max_color_shift change an image
+	ApplyProbability *float32 `protobuf:"fixed32,10014,opt,name=apply_probability,json=applyProbability,def=0.5" json:"apply_probability,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 // Default values for TransformationParameter fields.
 const (
-	Default_TransformationParameter_Scale      = float32(1)
-	Default_TransformationParameter_Mirror     = bool(false)
-	Default_TransformationParameter_CropSize   = uint32(0)
-	Default_TransformationParameter_ForceColor = bool(false)
-	Default_TransformationParameter_ForceGray  = bool(false)
-	Default_TransformationParameter_Pad        = uint32(0)
+	Default_TransformationParameter_Scale                        = float32(1)
+	Default_TransformationParameter_Mirror                       = bool(false)
+	Default_TransformationParameter_CropSize                     = uint32(0)
+	Default_TransformationParameter_ForceColor                   = bool(false)
+	Default_TransformationParameter_ForceGray                    = bool(false)
+	Default_TransformationParameter_Pad                          = uint32(0)
+	Default_TransformationParameter_CutoutSize                   = uint32(0)
+	Default_TransformationParameter_MaxRotationAngle             = uint32(0)
+	Default_TransformationParameter_MinSide                      = uint32(0)
+	Default_TransformationParameter_MinSideMin                   = uint32(0)
+	Default_TransformationParameter_MinSideMax                   = uint32(0)
+	Default_TransformationParameter_ContrastBrightnessAdjustment = bool(false)
+	Default_TransformationParameter_MinContrast                  = float32(0.800000011920929)
+	Default_TransformationParameter_MaxContrast                  = float32(1.2000000476837158)
+	Default_TransformationParameter_MaxBrightnessShift           = uint32(5)
+	Default_TransformationParameter_MaxColorShift                = uint32(0)
+	Default_TransformationParameter_ApplyProbability             = float32(0.5)
 )
 
 func (x *TransformationParameter) Reset() {
@@ -3720,6 +3747,314 @@ func (x *TransformationParameter) GetPad() uint32 {
 	return Default_TransformationParameter_Pad
 }
 
+func (x *TransformationParameter) GetCutoutSize() uint32 {
+	if x != nil && x.CutoutSize != nil {
+		return *x.CutoutSize
+	}
+	return Default_TransformationParameter_CutoutSize
+}
+
+func (x *TransformationParameter) GetDistortParam() *DistortionParameter {
+	if x != nil {
+		return x.DistortParam
+	}
+	return nil
+}
+
+func (x *TransformationParameter) GetRandomAspectRatioParam() *RandomAspectRatioParameter {
+	if x != nil {
+		return x.RandomAspectRatioParam
+	}
+	return nil
+}
+
+func (x *TransformationParameter) GetMaxRotationAngle() uint32 {
+	if x != nil && x.MaxRotationAngle != nil {
+		return *x.MaxRotationAngle
+	}
+	return Default_TransformationParameter_MaxRotationAngle
+}
+
+func (x *TransformationParameter) GetMinSide() uint32 {
+	if x != nil && x.MinSide != nil {
+		return *x.MinSide
+	}
+	return Default_TransformationParameter_MinSide
+}
+
+func (x *TransformationParameter) GetMinSideMin() uint32 {
+	if x != nil && x.MinSideMin != nil {
+		return *x.MinSideMin
+	}
+	return Default_TransformationParameter_MinSideMin
+}
+
+func (x *TransformationParameter) GetMinSideMax() uint32 {
+	if x != nil && x.MinSideMax != nil {
+		return *x.MinSideMax
+	}
+	return Default_TransformationParameter_MinSideMax
+}
+
+func (x *TransformationParameter) GetContrastBrightnessAdjustment() bool {
+	if x != nil && x.ContrastBrightnessAdjustment != nil {
+		return *x.ContrastBrightnessAdjustment
+	}
+	return Default_TransformationParameter_ContrastBrightnessAdjustment
+}
+
+func (x *TransformationParameter) GetMinContrast() float32 {
+	if x != nil && x.MinContrast != nil {
+		return *x.MinContrast
+	}
+	return Default_TransformationParameter_MinContrast
+}
+
+func (x *TransformationParameter) GetMaxContrast() float32 {
+	if x != nil && x.MaxContrast != nil {
+		return *x.MaxContrast
+	}
+	return Default_TransformationParameter_MaxContrast
+}
+
+func (x *TransformationParameter) GetMaxBrightnessShift() uint32 {
+	if x != nil && x.MaxBrightnessShift != nil {
+		return *x.MaxBrightnessShift
+	}
+	return Default_TransformationParameter_MaxBrightnessShift
+}
+
+func (x *TransformationParameter) GetMaxColorShift() uint32 {
+	if x != nil && x.MaxColorShift != nil {
+		return *x.MaxColorShift
+	}
+	return Default_TransformationParameter_MaxColorShift
+}
+
+func (x *TransformationParameter) GetApplyProbability() float32 {
+	if x != nil && x.ApplyProbability != nil {
+		return *x.ApplyProbability
+	}
+	return Default_TransformationParameter_ApplyProbability
+}
+
+// Random changes of brightness, contrast, hue and saturation and an exchange of channels, each with a probability.
+type DistortionParameter struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	BrightnessProb  *float32               `protobuf:"fixed32,1,opt,name=brightness_prob,json=brightnessProb,def=0" json:"brightness_prob,omitempty"`
+	BrightnessDelta *float32               `protobuf:"fixed32,2,opt,name=brightness_delta,json=brightnessDelta,def=0" json:"brightness_delta,omitempty"`
+	ContrastProb    *float32               `protobuf:"fixed32,3,opt,name=contrast_prob,json=contrastProb,def=0" json:"contrast_prob,omitempty"`
+	ContrastLower   *float32               `protobuf:"fixed32,4,opt,name=contrast_lower,json=contrastLower,def=0" json:"contrast_lower,omitempty"`
+	ContrastUpper   *float32               `protobuf:"fixed32,5,opt,name=contrast_upper,json=contrastUpper,def=0" json:"contrast_upper,omitempty"`
+	HueProb         *float32               `protobuf:"fixed32,6,opt,name=hue_prob,json=hueProb,def=0" json:"hue_prob,omitempty"`
+	HueDelta        *float32               `protobuf:"fixed32,7,opt,name=hue_delta,json=hueDelta,def=0" json:"hue_delta,omitempty"` // in OpenCV's unit, 2 degrees
+	SaturationProb  *float32               `protobuf:"fixed32,8,opt,name=saturation_prob,json=saturationProb,def=0" json:"saturation_prob,omitempty"`
+	SaturationLower *float32               `protobuf:"fixed32,9,opt,name=saturation_lower,json=saturationLower,def=0" json:"saturation_lower,omitempty"`
+	SaturationUpper *float32               `protobuf:"fixed32,10,opt,name=saturation_upper,json=saturationUpper,def=0" json:"saturation_upper,omitempty"`
+	RandomOrderProb *float32               `protobuf:"fixed32,11,opt,name=random_order_prob,json=randomOrderProb,def=0" json:"random_order_prob,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+// Default values for DistortionParameter fields.
+const (
+	Default_DistortionParameter_BrightnessProb  = float32(0)
+	Default_DistortionParameter_BrightnessDelta = float32(0)
+	Default_DistortionParameter_ContrastProb    = float32(0)
+	Default_DistortionParameter_ContrastLower   = float32(0)
+	Default_DistortionParameter_ContrastUpper   = float32(0)
+	Default_DistortionParameter_HueProb         = float32(0)
+	Default_DistortionParameter_HueDelta        = float32(0)
+	Default_DistortionParameter_SaturationProb  = float32(0)
+	Default_DistortionParameter_SaturationLower = float32(0)
+	Default_DistortionParameter_SaturationUpper = float32(0)
+	Default_DistortionParameter_RandomOrderProb = float32(0)
+)
+
+func (x *DistortionParameter) Reset() {
+	*x = DistortionParameter{}
+	mi := &file_caffe_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DistortionParameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DistortionParameter) ProtoMessage() {}
+
+func (x *DistortionParameter) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DistortionParameter.ProtoReflect.Descriptor instead.
+func (*DistortionParameter) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DistortionParameter) GetBrightnessProb() float32 {
+	if x != nil && x.BrightnessProb != nil {
+		return *x.BrightnessProb
+	}
+	return Default_DistortionParameter_BrightnessProb
+}
+
+func (x *DistortionParameter) GetBrightnessDelta() float32 {
+	if x != nil && x.BrightnessDelta != nil {
+		return *x.BrightnessDelta
+	}
+	return Default_DistortionParameter_BrightnessDelta
+}
+
+func (x *DistortionParameter) GetContrastProb() float32 {
+	if x != nil && x.ContrastProb != nil {
+		return *x.ContrastProb
+	}
+	return Default_DistortionParameter_ContrastProb
+}
+
+func (x *DistortionParameter) GetContrastLower() float32 {
+	if x != nil && x.ContrastLower != nil {
+		return *x.ContrastLower
+	}
+	return Default_DistortionParameter_ContrastLower
+}
+
+func (x *DistortionParameter) GetContrastUpper() float32 {
+	if x != nil && x.ContrastUpper != nil {
+		return *x.ContrastUpper
+	}
+	return Default_DistortionParameter_ContrastUpper
+}
+
+func (x *DistortionParameter) GetHueProb() float32 {
+	if x != nil && x.HueProb != nil {
+		return *x.HueProb
+	}
+	return Default_DistortionParameter_HueProb
+}
+
+func (x *DistortionParameter) GetHueDelta() float32 {
+	if x != nil && x.HueDelta != nil {
+		return *x.HueDelta
+	}
+	return Default_DistortionParameter_HueDelta
+}
+
+func (x *DistortionParameter) GetSaturationProb() float32 {
+	if x != nil && x.SaturationProb != nil {
+		return *x.SaturationProb
+	}
+	return Default_DistortionParameter_SaturationProb
+}
+
+func (x *DistortionParameter) GetSaturationLower() float32 {
+	if x != nil && x.SaturationLower != nil {
+		return *x.SaturationLower
+	}
+	return Default_DistortionParameter_SaturationLower
+}
+
+func (x *DistortionParameter) GetSaturationUpper() float32 {
+	if x != nil && x.SaturationUpper != nil {
+		return *x.SaturationUpper
+	}
+	return Default_DistortionParameter_SaturationUpper
+}
+
+func (x *DistortionParameter) GetRandomOrderProb() float32 {
+	if x != nil && x.RandomOrderProb != nil {
+		return *x.RandomOrderProb
+	}
+	return Default_DistortionParameter_RandomOrderProb
+}
+
+// A random rectangle of the image, scaled to crop_size x crop_size.
+type RandomAspectRatioParameter struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	MinAreaRatio      *float32               `protobuf:"fixed32,1,opt,name=min_area_ratio,json=minAreaRatio,def=0.5" json:"min_area_ratio,omitempty"` // area of the rectangle, as a share of the image's
+	MaxAreaRatio      *float32               `protobuf:"fixed32,2,opt,name=max_area_ratio,json=maxAreaRatio,def=1" json:"max_area_ratio,omitempty"`
+	AspectRatioChange *float32               `protobuf:"fixed32,3,opt,name=aspect_ratio_change,json=aspectRatioChange,def=1" json:"aspect_ratio_change,omitempty"`
+	MaxAttempt        *uint32                `protobuf:"varint,4,opt,name=max_attempt,json=maxAttempt,def=10" json:"max_attempt,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+// Default values for RandomAspectRatioParameter fields.
+const (
+	Default_RandomAspectRatioParameter_MinAreaRatio      = float32(0.5)
+	Default_RandomAspectRatioParameter_MaxAreaRatio      = float32(1)
+	Default_RandomAspectRatioParameter_AspectRatioChange = float32(1)
+	Default_RandomAspectRatioParameter_MaxAttempt        = uint32(10)
+)
+
+func (x *RandomAspectRatioParameter) Reset() {
+	*x = RandomAspectRatioParameter{}
+	mi := &file_caffe_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RandomAspectRatioParameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RandomAspectRatioParameter) ProtoMessage() {}
+
+func (x *RandomAspectRatioParameter) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RandomAspectRatioParameter.ProtoReflect.Descriptor instead.
+func (*RandomAspectRatioParameter) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RandomAspectRatioParameter) GetMinAreaRatio() float32 {
+	if x != nil && x.MinAreaRatio != nil {
+		return *x.MinAreaRatio
+	}
+	return Default_RandomAspectRatioParameter_MinAreaRatio
+}
+
+func (x *RandomAspectRatioParameter) GetMaxAreaRatio() float32 {
+	if x != nil && x.MaxAreaRatio != nil {
+		return *x.MaxAreaRatio
+	}
+	return Default_RandomAspectRatioParameter_MaxAreaRatio
+}
+
+func (x *RandomAspectRatioParameter) GetAspectRatioChange() float32 {
+	if x != nil && x.AspectRatioChange != nil {
+		return *x.AspectRatioChange
+	}
+	return Default_RandomAspectRatioParameter_AspectRatioChange
+}
+
+func (x *RandomAspectRatioParameter) GetMaxAttempt() uint32 {
+	if x != nil && x.MaxAttempt != nil {
+		return *x.MaxAttempt
+	}
+	return Default_RandomAspectRatioParameter_MaxAttempt
+}
+
 // Of losses over labelled items.
 type LossParameter struct {
 	state         protoimpl.MessageState           `protogen:"open.v1"`
@@ -3737,7 +4072,7 @@ const (
 
 func (x *LossParameter) Reset() {
 	*x = LossParameter{}
-	mi := &file_caffe_proto_msgTypes[14]
+	mi := &file_caffe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +4084,7 @@ func (x *LossParameter) String() string {
 func (*LossParameter) ProtoMessage() {}
 
 func (x *LossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[14]
+	mi := &file_caffe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +4097,7 @@ func (x *LossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LossParameter.ProtoReflect.Descriptor instead.
 func (*LossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{14}
+	return file_caffe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LossParameter) GetIgnoreLabel() int32 {
@@ -3806,7 +4141,7 @@ const (
 
 func (x *AccuracyParameter) Reset() {
 	*x = AccuracyParameter{}
-	mi := &file_caffe_proto_msgTypes[15]
+	mi := &file_caffe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4153,7 @@ func (x *AccuracyParameter) String() string {
 func (*AccuracyParameter) ProtoMessage() {}
 
 func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[15]
+	mi := &file_caffe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4166,7 @@ func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccuracyParameter.ProtoReflect.Descriptor instead.
 func (*AccuracyParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{15}
+	return file_caffe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AccuracyParameter) GetTopK() uint32 {
@@ -3880,7 +4215,7 @@ const (
 
 func (x *ArgMaxParameter) Reset() {
 	*x = ArgMaxParameter{}
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3892,7 +4227,7 @@ func (x *ArgMaxParameter) String() string {
 func (*ArgMaxParameter) ProtoMessage() {}
 
 func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3905,7 +4240,7 @@ func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArgMaxParameter.ProtoReflect.Descriptor instead.
 func (*ArgMaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{16}
+	return file_caffe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ArgMaxParameter) GetOutMaxVal() bool {
@@ -3948,7 +4283,7 @@ const (
 
 func (x *BatchNormParameter) Reset() {
 	*x = BatchNormParameter{}
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4295,7 @@ func (x *BatchNormParameter) String() string {
 func (*BatchNormParameter) ProtoMessage() {}
 
 func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4308,7 @@ func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchNormParameter.ProtoReflect.Descriptor instead.
 func (*BatchNormParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{17}
+	return file_caffe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchNormParameter) GetUseGlobalStats() bool {
@@ -4015,7 +4350,7 @@ const (
 
 func (x *BiasParameter) Reset() {
 	*x = BiasParameter{}
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4027,7 +4362,7 @@ func (x *BiasParameter) String() string {
 func (*BiasParameter) ProtoMessage() {}
 
 func (x *BiasParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4040,7 +4375,7 @@ func (x *BiasParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BiasParameter.ProtoReflect.Descriptor instead.
 func (*BiasParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{18}
+	return file_caffe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BiasParameter) GetAxis() int32 {
@@ -4075,7 +4410,7 @@ type ClipParameter struct {
 
 func (x *ClipParameter) Reset() {
 	*x = ClipParameter{}
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4087,7 +4422,7 @@ func (x *ClipParameter) String() string {
 func (*ClipParameter) ProtoMessage() {}
 
 func (x *ClipParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4100,7 +4435,7 @@ func (x *ClipParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClipParameter.ProtoReflect.Descriptor instead.
 func (*ClipParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{19}
+	return file_caffe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClipParameter) GetMin() float32 {
@@ -4134,7 +4469,7 @@ const (
 
 func (x *ConcatParameter) Reset() {
 	*x = ConcatParameter{}
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4146,7 +4481,7 @@ func (x *ConcatParameter) String() string {
 func (*ConcatParameter) ProtoMessage() {}
 
 func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4159,7 +4494,7 @@ func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcatParameter.ProtoReflect.Descriptor instead.
 func (*ConcatParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{20}
+	return file_caffe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConcatParameter) GetConcatDim() uint32 {
@@ -4193,7 +4528,7 @@ const (
 
 func (x *ContrastiveLossParameter) Reset() {
 	*x = ContrastiveLossParameter{}
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4205,7 +4540,7 @@ func (x *ContrastiveLossParameter) String() string {
 func (*ContrastiveLossParameter) ProtoMessage() {}
 
 func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4218,7 +4553,7 @@ func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContrastiveLossParameter.ProtoReflect.Descriptor instead.
 func (*ContrastiveLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{21}
+	return file_caffe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ContrastiveLossParameter) GetMargin() float32 {
@@ -4274,7 +4609,7 @@ const (
 
 func (x *ConvolutionParameter) Reset() {
 	*x = ConvolutionParameter{}
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4286,7 +4621,7 @@ func (x *ConvolutionParameter) String() string {
 func (*ConvolutionParameter) ProtoMessage() {}
 
 func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4299,7 +4634,7 @@ func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvolutionParameter.ProtoReflect.Descriptor instead.
 func (*ConvolutionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{22}
+	return file_caffe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ConvolutionParameter) GetNumOutput() uint32 {
@@ -4444,7 +4779,7 @@ const (
 
 func (x *CropParameter) Reset() {
 	*x = CropParameter{}
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4456,7 +4791,7 @@ func (x *CropParameter) String() string {
 func (*CropParameter) ProtoMessage() {}
 
 func (x *CropParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4469,7 +4804,7 @@ func (x *CropParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CropParameter.ProtoReflect.Descriptor instead.
 func (*CropParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{23}
+	return file_caffe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CropParameter) GetAxis() int32 {
@@ -4522,7 +4857,7 @@ const (
 
 func (x *DataParameter) Reset() {
 	*x = DataParameter{}
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4534,7 +4869,7 @@ func (x *DataParameter) String() string {
 func (*DataParameter) ProtoMessage() {}
 
 func (x *DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4547,7 +4882,7 @@ func (x *DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataParameter.ProtoReflect.Descriptor instead.
 func (*DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{24}
+	return file_caffe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DataParameter) GetSource() string {
@@ -4649,7 +4984,7 @@ const (
 
 func (x *DropoutParameter) Reset() {
 	*x = DropoutParameter{}
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4661,7 +4996,7 @@ func (x *DropoutParameter) String() string {
 func (*DropoutParameter) ProtoMessage() {}
 
 func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4674,7 +5009,7 @@ func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropoutParameter.ProtoReflect.Descriptor instead.
 func (*DropoutParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{25}
+	return file_caffe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DropoutParameter) GetDropoutRatio() float32 {
@@ -4699,7 +5034,7 @@ type DummyDataParameter struct {
 
 func (x *DummyDataParameter) Reset() {
 	*x = DummyDataParameter{}
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4711,7 +5046,7 @@ func (x *DummyDataParameter) String() string {
 func (*DummyDataParameter) ProtoMessage() {}
 
 func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4724,7 +5059,7 @@ func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DummyDataParameter.ProtoReflect.Descriptor instead.
 func (*DummyDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{26}
+	return file_caffe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DummyDataParameter) GetDataFiller() []*FillerParameter {
@@ -4784,7 +5119,7 @@ const (
 
 func (x *ELUParameter) Reset() {
 	*x = ELUParameter{}
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4796,7 +5131,7 @@ func (x *ELUParameter) String() string {
 func (*ELUParameter) ProtoMessage() {}
 
 func (x *ELUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4809,7 +5144,7 @@ func (x *ELUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ELUParameter.ProtoReflect.Descriptor instead.
 func (*ELUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{27}
+	return file_caffe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ELUParameter) GetAlpha() float32 {
@@ -4837,7 +5172,7 @@ const (
 
 func (x *EltwiseParameter) Reset() {
 	*x = EltwiseParameter{}
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4849,7 +5184,7 @@ func (x *EltwiseParameter) String() string {
 func (*EltwiseParameter) ProtoMessage() {}
 
 func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4862,7 +5197,7 @@ func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EltwiseParameter.ProtoReflect.Descriptor instead.
 func (*EltwiseParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{28}
+	return file_caffe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EltwiseParameter) GetOperation() EltwiseParameter_EltwiseOp {
@@ -4905,7 +5240,7 @@ const (
 
 func (x *EmbedParameter) Reset() {
 	*x = EmbedParameter{}
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4917,7 +5252,7 @@ func (x *EmbedParameter) String() string {
 func (*EmbedParameter) ProtoMessage() {}
 
 func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4930,7 +5265,7 @@ func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedParameter.ProtoReflect.Descriptor instead.
 func (*EmbedParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{29}
+	return file_caffe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EmbedParameter) GetNumOutput() uint32 {
@@ -4987,7 +5322,7 @@ const (
 
 func (x *ExpParameter) Reset() {
 	*x = ExpParameter{}
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4999,7 +5334,7 @@ func (x *ExpParameter) String() string {
 func (*ExpParameter) ProtoMessage() {}
 
 func (x *ExpParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5012,7 +5347,7 @@ func (x *ExpParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpParameter.ProtoReflect.Descriptor instead.
 func (*ExpParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{30}
+	return file_caffe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExpParameter) GetBase() float32 {
@@ -5053,7 +5388,7 @@ const (
 
 func (x *FlattenParameter) Reset() {
 	*x = FlattenParameter{}
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5065,7 +5400,7 @@ func (x *FlattenParameter) String() string {
 func (*FlattenParameter) ProtoMessage() {}
 
 func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5078,7 +5413,7 @@ func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlattenParameter.ProtoReflect.Descriptor instead.
 func (*FlattenParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{31}
+	return file_caffe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FlattenParameter) GetAxis() int32 {
@@ -5112,7 +5447,7 @@ const (
 
 func (x *HDF5DataParameter) Reset() {
 	*x = HDF5DataParameter{}
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5124,7 +5459,7 @@ func (x *HDF5DataParameter) String() string {
 func (*HDF5DataParameter) ProtoMessage() {}
 
 func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5137,7 +5472,7 @@ func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5DataParameter.ProtoReflect.Descriptor instead.
 func (*HDF5DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{32}
+	return file_caffe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HDF5DataParameter) GetSource() string {
@@ -5171,7 +5506,7 @@ type HDF5OutputParameter struct {
 
 func (x *HDF5OutputParameter) Reset() {
 	*x = HDF5OutputParameter{}
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5183,7 +5518,7 @@ func (x *HDF5OutputParameter) String() string {
 func (*HDF5OutputParameter) ProtoMessage() {}
 
 func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +5531,7 @@ func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5OutputParameter.ProtoReflect.Descriptor instead.
 func (*HDF5OutputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{33}
+	return file_caffe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HDF5OutputParameter) GetFileName() string {
@@ -5221,7 +5556,7 @@ const (
 
 func (x *HingeLossParameter) Reset() {
 	*x = HingeLossParameter{}
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5233,7 +5568,7 @@ func (x *HingeLossParameter) String() string {
 func (*HingeLossParameter) ProtoMessage() {}
 
 func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5246,7 +5581,7 @@ func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HingeLossParameter.ProtoReflect.Descriptor instead.
 func (*HingeLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{34}
+	return file_caffe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HingeLossParameter) GetNorm() HingeLossParameter_Norm {
@@ -5294,7 +5629,7 @@ const (
 
 func (x *ImageDataParameter) Reset() {
 	*x = ImageDataParameter{}
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5306,7 +5641,7 @@ func (x *ImageDataParameter) String() string {
 func (*ImageDataParameter) ProtoMessage() {}
 
 func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5319,7 +5654,7 @@ func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDataParameter.ProtoReflect.Descriptor instead.
 func (*ImageDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{35}
+	return file_caffe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ImageDataParameter) GetSource() string {
@@ -5429,7 +5764,7 @@ const (
 
 func (x *InfogainLossParameter) Reset() {
 	*x = InfogainLossParameter{}
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5441,7 +5776,7 @@ func (x *InfogainLossParameter) String() string {
 func (*InfogainLossParameter) ProtoMessage() {}
 
 func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5454,7 +5789,7 @@ func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfogainLossParameter.ProtoReflect.Descriptor instead.
 func (*InfogainLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{36}
+	return file_caffe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *InfogainLossParameter) GetSource() string {
@@ -5495,7 +5830,7 @@ const (
 
 func (x *InnerProductParameter) Reset() {
 	*x = InnerProductParameter{}
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5507,7 +5842,7 @@ func (x *InnerProductParameter) String() string {
 func (*InnerProductParameter) ProtoMessage() {}
 
 func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5520,7 +5855,7 @@ func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InnerProductParameter.ProtoReflect.Descriptor instead.
 func (*InnerProductParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{37}
+	return file_caffe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InnerProductParameter) GetNumOutput() uint32 {
@@ -5582,7 +5917,7 @@ type InputParameter struct {
 
 func (x *InputParameter) Reset() {
 	*x = InputParameter{}
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5929,7 @@ func (x *InputParameter) String() string {
 func (*InputParameter) ProtoMessage() {}
 
 func (x *InputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5942,7 @@ func (x *InputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputParameter.ProtoReflect.Descriptor instead.
 func (*InputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{38}
+	return file_caffe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *InputParameter) GetShape() []*BlobShape {
@@ -5642,7 +5977,7 @@ const (
 
 func (x *LRNParameter) Reset() {
 	*x = LRNParameter{}
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5654,7 +5989,7 @@ func (x *LRNParameter) String() string {
 func (*LRNParameter) ProtoMessage() {}
 
 func (x *LRNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5667,7 +6002,7 @@ func (x *LRNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LRNParameter.ProtoReflect.Descriptor instead.
 func (*LRNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{39}
+	return file_caffe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *LRNParameter) GetLocalSize() uint32 {
@@ -5731,7 +6066,7 @@ const (
 
 func (x *LogParameter) Reset() {
 	*x = LogParameter{}
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5743,7 +6078,7 @@ func (x *LogParameter) String() string {
 func (*LogParameter) ProtoMessage() {}
 
 func (x *LogParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5756,7 +6091,7 @@ func (x *LogParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogParameter.ProtoReflect.Descriptor instead.
 func (*LogParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{40}
+	return file_caffe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LogParameter) GetBase() float32 {
@@ -5799,7 +6134,7 @@ const (
 
 func (x *MVNParameter) Reset() {
 	*x = MVNParameter{}
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5811,7 +6146,7 @@ func (x *MVNParameter) String() string {
 func (*MVNParameter) ProtoMessage() {}
 
 func (x *MVNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5824,7 +6159,7 @@ func (x *MVNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MVNParameter.ProtoReflect.Descriptor instead.
 func (*MVNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{41}
+	return file_caffe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *MVNParameter) GetNormalizeVariance() bool {
@@ -5861,7 +6196,7 @@ type MemoryDataParameter struct {
 
 func (x *MemoryDataParameter) Reset() {
 	*x = MemoryDataParameter{}
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5873,7 +6208,7 @@ func (x *MemoryDataParameter) String() string {
 func (*MemoryDataParameter) ProtoMessage() {}
 
 func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5886,7 +6221,7 @@ func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryDataParameter.ProtoReflect.Descriptor instead.
 func (*MemoryDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{42}
+	return file_caffe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MemoryDataParameter) GetBatchSize() uint32 {
@@ -5933,7 +6268,7 @@ const (
 
 func (x *PReLUParameter) Reset() {
 	*x = PReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5945,7 +6280,7 @@ func (x *PReLUParameter) String() string {
 func (*PReLUParameter) ProtoMessage() {}
 
 func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5958,7 +6293,7 @@ func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PReLUParameter.ProtoReflect.Descriptor instead.
 func (*PReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{43}
+	return file_caffe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PReLUParameter) GetFiller() *FillerParameter {
@@ -5986,7 +6321,7 @@ type ParameterParameter struct {
 
 func (x *ParameterParameter) Reset() {
 	*x = ParameterParameter{}
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5998,7 +6333,7 @@ func (x *ParameterParameter) String() string {
 func (*ParameterParameter) ProtoMessage() {}
 
 func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6011,7 +6346,7 @@ func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParameterParameter.ProtoReflect.Descriptor instead.
 func (*ParameterParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{44}
+	return file_caffe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ParameterParameter) GetShape() *BlobShape {
@@ -6062,7 +6397,7 @@ const (
 
 func (x *PoolingParameter) Reset() {
 	*x = PoolingParameter{}
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6074,7 +6409,7 @@ func (x *PoolingParameter) String() string {
 func (*PoolingParameter) ProtoMessage() {}
 
 func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6087,7 +6422,7 @@ func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolingParameter.ProtoReflect.Descriptor instead.
 func (*PoolingParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45}
+	return file_caffe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PoolingParameter) GetPool() PoolingParameter_PoolMethod {
@@ -6200,7 +6535,7 @@ const (
 
 func (x *PowerParameter) Reset() {
 	*x = PowerParameter{}
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6212,7 +6547,7 @@ func (x *PowerParameter) String() string {
 func (*PowerParameter) ProtoMessage() {}
 
 func (x *PowerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6225,7 +6560,7 @@ func (x *PowerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerParameter.ProtoReflect.Descriptor instead.
 func (*PowerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{46}
+	return file_caffe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PowerParameter) GetPower() float32 {
@@ -6268,7 +6603,7 @@ const (
 
 func (x *PythonParameter) Reset() {
 	*x = PythonParameter{}
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6280,7 +6615,7 @@ func (x *PythonParameter) String() string {
 func (*PythonParameter) ProtoMessage() {}
 
 func (x *PythonParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6293,7 +6628,7 @@ func (x *PythonParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PythonParameter.ProtoReflect.Descriptor instead.
 func (*PythonParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47}
+	return file_caffe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PythonParameter) GetModule() string {
@@ -6341,7 +6676,7 @@ const (
 
 func (x *ReLUParameter) Reset() {
 	*x = ReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6353,7 +6688,7 @@ func (x *ReLUParameter) String() string {
 func (*ReLUParameter) ProtoMessage() {}
 
 func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6366,7 +6701,7 @@ func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReLUParameter.ProtoReflect.Descriptor instead.
 func (*ReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{48}
+	return file_caffe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReLUParameter) GetNegativeSlope() float32 {
@@ -6404,7 +6739,7 @@ const (
 
 func (x *RecurrentParameter) Reset() {
 	*x = RecurrentParameter{}
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6416,7 +6751,7 @@ func (x *RecurrentParameter) String() string {
 func (*RecurrentParameter) ProtoMessage() {}
 
 func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6429,7 +6764,7 @@ func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecurrentParameter.ProtoReflect.Descriptor instead.
 func (*RecurrentParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49}
+	return file_caffe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RecurrentParameter) GetNumOutput() uint32 {
@@ -6486,7 +6821,7 @@ const (
 
 func (x *ReductionParameter) Reset() {
 	*x = ReductionParameter{}
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6498,7 +6833,7 @@ func (x *ReductionParameter) String() string {
 func (*ReductionParameter) ProtoMessage() {}
 
 func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6511,7 +6846,7 @@ func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReductionParameter.ProtoReflect.Descriptor instead.
 func (*ReductionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{50}
+	return file_caffe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReductionParameter) GetOperation() ReductionParameter_ReductionOp {
@@ -6553,7 +6888,7 @@ const (
 
 func (x *ReshapeParameter) Reset() {
 	*x = ReshapeParameter{}
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6565,7 +6900,7 @@ func (x *ReshapeParameter) String() string {
 func (*ReshapeParameter) ProtoMessage() {}
 
 func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6578,7 +6913,7 @@ func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReshapeParameter.ProtoReflect.Descriptor instead.
 func (*ReshapeParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{51}
+	return file_caffe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReshapeParameter) GetShape() *BlobShape {
@@ -6620,7 +6955,7 @@ const (
 
 func (x *SPPParameter) Reset() {
 	*x = SPPParameter{}
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6632,7 +6967,7 @@ func (x *SPPParameter) String() string {
 func (*SPPParameter) ProtoMessage() {}
 
 func (x *SPPParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6645,7 +6980,7 @@ func (x *SPPParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SPPParameter.ProtoReflect.Descriptor instead.
 func (*SPPParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52}
+	return file_caffe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SPPParameter) GetPyramidHeight() uint32 {
@@ -6692,7 +7027,7 @@ const (
 
 func (x *ScaleParameter) Reset() {
 	*x = ScaleParameter{}
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6704,7 +7039,7 @@ func (x *ScaleParameter) String() string {
 func (*ScaleParameter) ProtoMessage() {}
 
 func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6717,7 +7052,7 @@ func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleParameter.ProtoReflect.Descriptor instead.
 func (*ScaleParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{53}
+	return file_caffe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ScaleParameter) GetAxis() int32 {
@@ -6784,7 +7119,7 @@ const (
 
 func (x *SigmoidParameter) Reset() {
 	*x = SigmoidParameter{}
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6796,7 +7131,7 @@ func (x *SigmoidParameter) String() string {
 func (*SigmoidParameter) ProtoMessage() {}
 
 func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6809,7 +7144,7 @@ func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigmoidParameter.ProtoReflect.Descriptor instead.
 func (*SigmoidParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54}
+	return file_caffe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SigmoidParameter) GetEngine() SigmoidParameter_Engine {
@@ -6837,7 +7172,7 @@ const (
 
 func (x *SliceParameter) Reset() {
 	*x = SliceParameter{}
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6849,7 +7184,7 @@ func (x *SliceParameter) String() string {
 func (*SliceParameter) ProtoMessage() {}
 
 func (x *SliceParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6862,7 +7197,7 @@ func (x *SliceParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SliceParameter.ProtoReflect.Descriptor instead.
 func (*SliceParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{55}
+	return file_caffe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SliceParameter) GetSliceDim() uint32 {
@@ -6905,7 +7240,7 @@ const (
 
 func (x *SoftmaxParameter) Reset() {
 	*x = SoftmaxParameter{}
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6917,7 +7252,7 @@ func (x *SoftmaxParameter) String() string {
 func (*SoftmaxParameter) ProtoMessage() {}
 
 func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6930,7 +7265,7 @@ func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftmaxParameter.ProtoReflect.Descriptor instead.
 func (*SoftmaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56}
+	return file_caffe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SoftmaxParameter) GetEngine() SoftmaxParameter_Engine {
@@ -6969,7 +7304,7 @@ const (
 
 func (x *SwishParameter) Reset() {
 	*x = SwishParameter{}
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6981,7 +7316,7 @@ func (x *SwishParameter) String() string {
 func (*SwishParameter) ProtoMessage() {}
 
 func (x *SwishParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6994,7 +7329,7 @@ func (x *SwishParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwishParameter.ProtoReflect.Descriptor instead.
 func (*SwishParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{57}
+	return file_caffe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *SwishParameter) GetBeta() float32 {
@@ -7019,7 +7354,7 @@ const (
 
 func (x *TanHParameter) Reset() {
 	*x = TanHParameter{}
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7031,7 +7366,7 @@ func (x *TanHParameter) String() string {
 func (*TanHParameter) ProtoMessage() {}
 
 func (x *TanHParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7044,7 +7379,7 @@ func (x *TanHParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TanHParameter.ProtoReflect.Descriptor instead.
 func (*TanHParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58}
+	return file_caffe_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TanHParameter) GetEngine() TanHParameter_Engine {
@@ -7069,7 +7404,7 @@ const (
 
 func (x *ThresholdParameter) Reset() {
 	*x = ThresholdParameter{}
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7081,7 +7416,7 @@ func (x *ThresholdParameter) String() string {
 func (*ThresholdParameter) ProtoMessage() {}
 
 func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7094,7 +7429,7 @@ func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThresholdParameter.ProtoReflect.Descriptor instead.
 func (*ThresholdParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{59}
+	return file_caffe_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ThresholdParameter) GetThreshold() float32 {
@@ -7120,7 +7455,7 @@ const (
 
 func (x *TileParameter) Reset() {
 	*x = TileParameter{}
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7132,7 +7467,7 @@ func (x *TileParameter) String() string {
 func (*TileParameter) ProtoMessage() {}
 
 func (x *TileParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7145,7 +7480,7 @@ func (x *TileParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TileParameter.ProtoReflect.Descriptor instead.
 func (*TileParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{60}
+	return file_caffe_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TileParameter) GetAxis() int32 {
@@ -7198,7 +7533,7 @@ const (
 
 func (x *WindowDataParameter) Reset() {
 	*x = WindowDataParameter{}
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7210,7 +7545,7 @@ func (x *WindowDataParameter) String() string {
 func (*WindowDataParameter) ProtoMessage() {}
 
 func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7223,7 +7558,7 @@ func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowDataParameter.ProtoReflect.Descriptor instead.
 func (*WindowDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{61}
+	return file_caffe_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *WindowDataParameter) GetSource() string {
@@ -7369,7 +7704,7 @@ type V1LayerParameter struct {
 
 func (x *V1LayerParameter) Reset() {
 	*x = V1LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7381,7 +7716,7 @@ func (x *V1LayerParameter) String() string {
 func (*V1LayerParameter) ProtoMessage() {}
 
 func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7394,7 +7729,7 @@ func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V1LayerParameter.ProtoReflect.Descriptor instead.
 func (*V1LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62}
+	return file_caffe_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *V1LayerParameter) GetLayer() *V0LayerParameter {
@@ -7774,7 +8109,7 @@ const (
 
 func (x *V0LayerParameter) Reset() {
 	*x = V0LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7786,7 +8121,7 @@ func (x *V0LayerParameter) String() string {
 func (*V0LayerParameter) ProtoMessage() {}
 
 func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7799,7 +8134,7 @@ func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V0LayerParameter.ProtoReflect.Descriptor instead.
 func (*V0LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{63}
+	return file_caffe_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *V0LayerParameter) GetName() string {
@@ -8316,7 +8651,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAN_IN\x10\x00\x12\v\n" +
 	"\aFAN_OUT\x10\x01\x12\v\n" +
-	"\aAVERAGE\x10\x02\"\x91\x02\n" +
+	"\aAVERAGE\x10\x02\"\xa9\a\n" +
 	"\x17TransformationParameter\x12\x17\n" +
 	"\x05scale\x18\x01 \x01(\x02:\x011R\x05scale\x12\x1d\n" +
 	"\x06mirror\x18\x02 \x01(\b:\x05falseR\x06mirror\x12\x1e\n" +
@@ -8328,7 +8663,42 @@ const file_caffe_proto_rawDesc = "" +
 	"forceColor\x12$\n" +
 	"\n" +
 	"force_gray\x18\a \x01(\b:\x05falseR\tforceGray\x12\x14\n" +
-	"\x03pad\x18\x91N \x01(\r:\x010R\x03pad\"\xe9\x01\n" +
+	"\x03pad\x18\x91N \x01(\r:\x010R\x03pad\x12#\n" +
+	"\vcutout_size\x18\x92N \x01(\r:\x010R\n" +
+	"cutoutSize\x12@\n" +
+	"\rdistort_param\x18\x93N \x01(\v2\x1a.caffe.DistortionParameterR\fdistortParam\x12]\n" +
+	"\x19random_aspect_ratio_param\x18\x94N \x01(\v2!.caffe.RandomAspectRatioParameterR\x16randomAspectRatioParam\x120\n" +
+	"\x12max_rotation_angle\x18\x95N \x01(\r:\x010R\x10maxRotationAngle\x12\x1d\n" +
+	"\bmin_side\x18\x96N \x01(\r:\x010R\aminSide\x12$\n" +
+	"\fmin_side_min\x18\x97N \x01(\r:\x010R\n" +
+	"minSideMin\x12$\n" +
+	"\fmin_side_max\x18\x98N \x01(\r:\x010R\n" +
+	"minSideMax\x12L\n" +
+	"\x1econtrast_brightness_adjustment\x18\x99N \x01(\b:\x05falseR\x1ccontrastBrightnessAdjustment\x12'\n" +
+	"\fmin_contrast\x18\x9aN \x01(\x02:\x030.8R\vminContrast\x12'\n" +
+	"\fmax_contrast\x18\x9bN \x01(\x02:\x031.2R\vmaxContrast\x124\n" +
+	"\x14max_brightness_shift\x18\x9cN \x01(\r:\x015R\x12maxBrightnessShift\x12*\n" +
+	"\x0fmax_color_shift\x18\x9dN \x01(\r:\x010R\rmaxColorShift\x121\n" +
+	"\x11apply_probability\x18\x9eN \x01(\x02:\x030.5R\x10applyProbability\"\xe0\x03\n" +
+	"\x13DistortionParameter\x12*\n" +
+	"\x0fbrightness_prob\x18\x01 \x01(\x02:\x010R\x0ebrightnessProb\x12,\n" +
+	"\x10brightness_delta\x18\x02 \x01(\x02:\x010R\x0fbrightnessDelta\x12&\n" +
+	"\rcontrast_prob\x18\x03 \x01(\x02:\x010R\fcontrastProb\x12(\n" +
+	"\x0econtrast_lower\x18\x04 \x01(\x02:\x010R\rcontrastLower\x12(\n" +
+	"\x0econtrast_upper\x18\x05 \x01(\x02:\x010R\rcontrastUpper\x12\x1c\n" +
+	"\bhue_prob\x18\x06 \x01(\x02:\x010R\ahueProb\x12\x1e\n" +
+	"\thue_delta\x18\a \x01(\x02:\x010R\bhueDelta\x12*\n" +
+	"\x0fsaturation_prob\x18\b \x01(\x02:\x010R\x0esaturationProb\x12,\n" +
+	"\x10saturation_lower\x18\t \x01(\x02:\x010R\x0fsaturationLower\x12,\n" +
+	"\x10saturation_upper\x18\n" +
+	" \x01(\x02:\x010R\x0fsaturationUpper\x12-\n" +
+	"\x11random_order_prob\x18\v \x01(\x02:\x010R\x0frandomOrderProb\"\xc8\x01\n" +
+	"\x1aRandomAspectRatioParameter\x12)\n" +
+	"\x0emin_area_ratio\x18\x01 \x01(\x02:\x030.5R\fminAreaRatio\x12'\n" +
+	"\x0emax_area_ratio\x18\x02 \x01(\x02:\x011R\fmaxAreaRatio\x121\n" +
+	"\x13aspect_ratio_change\x18\x03 \x01(\x02:\x011R\x11aspectRatioChange\x12#\n" +
+	"\vmax_attempt\x18\x04 \x01(\r:\x0210R\n" +
+	"maxAttempt\"\xe9\x01\n" +
 	"\rLossParameter\x12!\n" +
 	"\fignore_label\x18\x01 \x01(\x05R\vignoreLabel\x12\x1c\n" +
 	"\tnormalize\x18\x02 \x01(\bR\tnormalize\x12S\n" +
@@ -8850,7 +9220,7 @@ func file_caffe_proto_rawDescGZIP() []byte {
 }
 
 var file_caffe_proto_enumTypes = make([]protoimpl.EnumInfo, 27)
-var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_caffe_proto_goTypes = []any{
 	(Phase)(0),                           // 0: caffe.Phase
 	(ParamSpec_DimCheckMode)(0),          // 1: caffe.ParamSpec.DimCheckMode
@@ -8893,59 +9263,61 @@ var file_caffe_proto_goTypes = []any{
 	(*LayerState)(nil),                   // 38: caffe.LayerState
 	(*FillerParameter)(nil),              // 39: caffe.FillerParameter
 	(*TransformationParameter)(nil),      // 40: caffe.TransformationParameter
-	(*LossParameter)(nil),                // 41: caffe.LossParameter
-	(*AccuracyParameter)(nil),            // 42: caffe.AccuracyParameter
-	(*ArgMaxParameter)(nil),              // 43: caffe.ArgMaxParameter
-	(*BatchNormParameter)(nil),           // 44: caffe.BatchNormParameter
-	(*BiasParameter)(nil),                // 45: caffe.BiasParameter
-	(*ClipParameter)(nil),                // 46: caffe.ClipParameter
-	(*ConcatParameter)(nil),              // 47: caffe.ConcatParameter
-	(*ContrastiveLossParameter)(nil),     // 48: caffe.ContrastiveLossParameter
-	(*ConvolutionParameter)(nil),         // 49: caffe.ConvolutionParameter
-	(*CropParameter)(nil),                // 50: caffe.CropParameter
-	(*DataParameter)(nil),                // 51: caffe.DataParameter
-	(*DropoutParameter)(nil),             // 52: caffe.DropoutParameter
-	(*DummyDataParameter)(nil),           // 53: caffe.DummyDataParameter
-	(*ELUParameter)(nil),                 // 54: caffe.ELUParameter
-	(*EltwiseParameter)(nil),             // 55: caffe.EltwiseParameter
-	(*EmbedParameter)(nil),               // 56: caffe.EmbedParameter
-	(*ExpParameter)(nil),                 // 57: caffe.ExpParameter
-	(*FlattenParameter)(nil),             // 58: caffe.FlattenParameter
-	(*HDF5DataParameter)(nil),            // 59: caffe.HDF5DataParameter
-	(*HDF5OutputParameter)(nil),          // 60: caffe.HDF5OutputParameter
-	(*HingeLossParameter)(nil),           // 61: caffe.HingeLossParameter
-	(*ImageDataParameter)(nil),           // 62: caffe.ImageDataParameter
-	(*InfogainLossParameter)(nil),        // 63: caffe.InfogainLossParameter
-	(*InnerProductParameter)(nil),        // 64: caffe.InnerProductParameter
-	(*InputParameter)(nil),               // 65: caffe.InputParameter
-	(*LRNParameter)(nil),                 // 66: caffe.LRNParameter
-	(*LogParameter)(nil),                 // 67: caffe.LogParameter
-	(*MVNParameter)(nil),                 // 68: caffe.MVNParameter
-	(*MemoryDataParameter)(nil),          // 69: caffe.MemoryDataParameter
-	(*PReLUParameter)(nil),               // 70: caffe.PReLUParameter
-	(*ParameterParameter)(nil),           // 71: caffe.ParameterParameter
-	(*PoolingParameter)(nil),             // 72: caffe.PoolingParameter
-	(*PowerParameter)(nil),               // 73: caffe.PowerParameter
-	(*PythonParameter)(nil),              // 74: caffe.PythonParameter
-	(*ReLUParameter)(nil),                // 75: caffe.ReLUParameter
-	(*RecurrentParameter)(nil),           // 76: caffe.RecurrentParameter
-	(*ReductionParameter)(nil),           // 77: caffe.ReductionParameter
-	(*ReshapeParameter)(nil),             // 78: caffe.ReshapeParameter
-	(*SPPParameter)(nil),                 // 79: caffe.SPPParameter
-	(*ScaleParameter)(nil),               // 80: caffe.ScaleParameter
-	(*SigmoidParameter)(nil),             // 81: caffe.SigmoidParameter
-	(*SliceParameter)(nil),               // 82: caffe.SliceParameter
-	(*SoftmaxParameter)(nil),             // 83: caffe.SoftmaxParameter
-	(*SwishParameter)(nil),               // 84: caffe.SwishParameter
-	(*TanHParameter)(nil),                // 85: caffe.TanHParameter
-	(*ThresholdParameter)(nil),           // 86: caffe.ThresholdParameter
-	(*TileParameter)(nil),                // 87: caffe.TileParameter
-	(*WindowDataParameter)(nil),          // 88: caffe.WindowDataParameter
-	(*V1LayerParameter)(nil),             // 89: caffe.V1LayerParameter
-	(*V0LayerParameter)(nil),             // 90: caffe.V0LayerParameter
+	(*DistortionParameter)(nil),          // 41: caffe.DistortionParameter
+	(*RandomAspectRatioParameter)(nil),   // 42: caffe.RandomAspectRatioParameter
+	(*LossParameter)(nil),                // 43: caffe.LossParameter
+	(*AccuracyParameter)(nil),            // 44: caffe.AccuracyParameter
+	(*ArgMaxParameter)(nil),              // 45: caffe.ArgMaxParameter
+	(*BatchNormParameter)(nil),           // 46: caffe.BatchNormParameter
+	(*BiasParameter)(nil),                // 47: caffe.BiasParameter
+	(*ClipParameter)(nil),                // 48: caffe.ClipParameter
+	(*ConcatParameter)(nil),              // 49: caffe.ConcatParameter
+	(*ContrastiveLossParameter)(nil),     // 50: caffe.ContrastiveLossParameter
+	(*ConvolutionParameter)(nil),         // 51: caffe.ConvolutionParameter
+	(*CropParameter)(nil),                // 52: caffe.CropParameter
+	(*DataParameter)(nil),                // 53: caffe.DataParameter
+	(*DropoutParameter)(nil),             // 54: caffe.DropoutParameter
+	(*DummyDataParameter)(nil),           // 55: caffe.DummyDataParameter
+	(*ELUParameter)(nil),                 // 56: caffe.ELUParameter
+	(*EltwiseParameter)(nil),             // 57: caffe.EltwiseParameter
+	(*EmbedParameter)(nil),               // 58: caffe.EmbedParameter
+	(*ExpParameter)(nil),                 // 59: caffe.ExpParameter
+	(*FlattenParameter)(nil),             // 60: caffe.FlattenParameter
+	(*HDF5DataParameter)(nil),            // 61: caffe.HDF5DataParameter
+	(*HDF5OutputParameter)(nil),          // 62: caffe.HDF5OutputParameter
+	(*HingeLossParameter)(nil),           // 63: caffe.HingeLossParameter
+	(*ImageDataParameter)(nil),           // 64: caffe.ImageDataParameter
+	(*InfogainLossParameter)(nil),        // 65: caffe.InfogainLossParameter
+	(*InnerProductParameter)(nil),        // 66: caffe.InnerProductParameter
+	(*InputParameter)(nil),               // 67: caffe.InputParameter
+	(*LRNParameter)(nil),                 // 68: caffe.LRNParameter
+	(*LogParameter)(nil),                 // 69: caffe.LogParameter
+	(*MVNParameter)(nil),                 // 70: caffe.MVNParameter
+	(*MemoryDataParameter)(nil),          // 71: caffe.MemoryDataParameter
+	(*PReLUParameter)(nil),               // 72: caffe.PReLUParameter
+	(*ParameterParameter)(nil),           // 73: caffe.ParameterParameter
+	(*PoolingParameter)(nil),             // 74: caffe.PoolingParameter
+	(*PowerParameter)(nil),               // 75: caffe.PowerParameter
+	(*PythonParameter)(nil),              // 76: caffe.PythonParameter
+	(*ReLUParameter)(nil),                // 77: caffe.ReLUParameter
+	(*RecurrentParameter)(nil),           // 78: caffe.RecurrentParameter
+	(*ReductionParameter)(nil),           // 79: caffe.ReductionParameter
+	(*ReshapeParameter)(nil),             // 80: caffe.ReshapeParameter
+	(*SPPParameter)(nil),                 // 81: caffe.SPPParameter
+	(*ScaleParameter)(nil),               // 82: caffe.ScaleParameter
+	(*SigmoidParameter)(nil),             // 83: caffe.SigmoidParameter
+	(*SliceParameter)(nil),               // 84: caffe.SliceParameter
+	(*SoftmaxParameter)(nil),             // 85: caffe.SoftmaxParameter
+	(*SwishParameter)(nil),               // 86: caffe.SwishParameter
+	(*TanHParameter)(nil),                // 87: caffe.TanHParameter
+	(*ThresholdParameter)(nil),           // 88: caffe.ThresholdParameter
+	(*TileParameter)(nil),                // 89: caffe.TileParameter
+	(*WindowDataParameter)(nil),          // 90: caffe.WindowDataParameter
+	(*V1LayerParameter)(nil),             // 91: caffe.V1LayerParameter
+	(*V0LayerParameter)(nil),             // 92: caffe.V0LayerParameter
 }
 var file_caffe_proto_depIdxs = []int32{
-	89,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
+	91,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
 	28,  // 1: caffe.NetParameter.state:type_name -> caffe.NetState
 	32,  // 2: caffe.NetParameter.input_shape:type_name -> caffe.BlobShape
 	30,  // 3: caffe.NetParameter.layer:type_name -> caffe.LayerParameter
@@ -8957,54 +9329,54 @@ var file_caffe_proto_depIdxs = []int32{
 	29,  // 9: caffe.LayerParameter.exclude:type_name -> caffe.NetStateRule
 	0,   // 10: caffe.LayerParameter.phase:type_name -> caffe.Phase
 	40,  // 11: caffe.LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	41,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
-	42,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	43,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	47,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	48,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	49,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	51,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
-	52,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	53,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	55,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	57,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	59,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	60,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	61,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	62,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	63,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	64,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	66,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	69,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	68,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	72,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	73,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
-	75,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	81,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	83,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	82,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	85,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	86,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	88,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	74,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
-	70,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
-	79,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
-	78,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
-	67,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
-	58,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
-	77,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
-	56,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
-	87,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
-	44,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
-	54,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
-	45,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
-	80,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
-	65,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
-	50,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
-	71,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
-	76,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
-	84,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
-	46,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
+	43,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
+	44,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	45,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	49,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	50,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	51,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	53,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
+	54,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	55,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	57,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	59,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	61,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	62,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	63,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	64,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	65,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	66,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	68,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	71,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	70,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	74,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	75,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
+	77,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	83,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	85,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	84,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	87,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	88,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	90,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	76,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
+	72,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
+	81,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
+	80,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
+	69,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
+	60,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
+	79,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
+	58,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
+	89,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
+	46,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
+	56,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
+	47,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
+	82,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
+	67,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
+	52,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
+	73,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
+	78,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
+	86,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
+	48,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
 	1,   // 60: caffe.ParamSpec.share_mode:type_name -> caffe.ParamSpec.DimCheckMode
 	32,  // 61: caffe.BlobProto.shape:type_name -> caffe.BlobShape
 	2,   // 62: caffe.BlobProto.raw_data_type:type_name -> caffe.BlobProto.Type
@@ -9021,87 +9393,89 @@ var file_caffe_proto_depIdxs = []int32{
 	33,  // 73: caffe.SolverState.history:type_name -> caffe.BlobProto
 	38,  // 74: caffe.SolverState.layer_state:type_name -> caffe.LayerState
 	6,   // 75: caffe.FillerParameter.variance_norm:type_name -> caffe.FillerParameter.VarianceNorm
-	7,   // 76: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
-	39,  // 77: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 78: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 79: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
-	8,   // 80: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
-	9,   // 81: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
-	39,  // 82: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
-	32,  // 83: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
-	10,  // 84: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
-	39,  // 85: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 86: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
-	11,  // 87: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
-	39,  // 88: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 89: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
-	32,  // 90: caffe.InputParameter.shape:type_name -> caffe.BlobShape
-	12,  // 91: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
-	13,  // 92: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
-	39,  // 93: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
-	32,  // 94: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
-	39,  // 95: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
-	14,  // 96: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
-	15,  // 97: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
-	16,  // 98: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
-	17,  // 99: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
-	39,  // 100: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 101: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
-	18,  // 102: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
-	32,  // 103: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
-	19,  // 104: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
-	20,  // 105: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
-	39,  // 106: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 107: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
-	21,  // 108: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
-	22,  // 109: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
-	23,  // 110: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
-	90,  // 111: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
-	24,  // 112: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
-	33,  // 113: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
-	47,  // 114: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	49,  // 115: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	51,  // 116: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
-	52,  // 117: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	59,  // 118: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	60,  // 119: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	62,  // 120: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	63,  // 121: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	64,  // 122: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	66,  // 123: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	72,  // 124: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	88,  // 125: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	73,  // 126: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
-	69,  // 127: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	43,  // 128: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	55,  // 129: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	86,  // 130: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	53,  // 131: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	42,  // 132: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	61,  // 133: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	75,  // 134: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	82,  // 135: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	29,  // 136: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
-	29,  // 137: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
-	68,  // 138: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	40,  // 139: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	85,  // 140: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	81,  // 141: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	83,  // 142: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	48,  // 143: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	57,  // 144: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	41,  // 145: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
-	25,  // 146: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
-	39,  // 147: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 148: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
-	26,  // 149: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
-	33,  // 150: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
-	60,  // 151: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	152, // [152:152] is the sub-list for method output_type
-	152, // [152:152] is the sub-list for method input_type
-	152, // [152:152] is the sub-list for extension type_name
-	152, // [152:152] is the sub-list for extension extendee
-	0,   // [0:152] is the sub-list for field type_name
+	41,  // 76: caffe.TransformationParameter.distort_param:type_name -> caffe.DistortionParameter
+	42,  // 77: caffe.TransformationParameter.random_aspect_ratio_param:type_name -> caffe.RandomAspectRatioParameter
+	7,   // 78: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
+	39,  // 79: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
+	39,  // 80: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 81: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
+	8,   // 82: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
+	9,   // 83: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
+	39,  // 84: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
+	32,  // 85: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
+	10,  // 86: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
+	39,  // 87: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 88: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
+	11,  // 89: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
+	39,  // 90: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 91: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
+	32,  // 92: caffe.InputParameter.shape:type_name -> caffe.BlobShape
+	12,  // 93: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
+	13,  // 94: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
+	39,  // 95: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
+	32,  // 96: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
+	39,  // 97: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
+	14,  // 98: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
+	15,  // 99: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
+	16,  // 100: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
+	17,  // 101: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
+	39,  // 102: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 103: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
+	18,  // 104: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
+	32,  // 105: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
+	19,  // 106: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
+	20,  // 107: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
+	39,  // 108: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
+	39,  // 109: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
+	21,  // 110: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
+	22,  // 111: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
+	23,  // 112: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
+	92,  // 113: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
+	24,  // 114: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
+	33,  // 115: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
+	49,  // 116: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	51,  // 117: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	53,  // 118: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
+	54,  // 119: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	61,  // 120: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	62,  // 121: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	64,  // 122: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	65,  // 123: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	66,  // 124: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	68,  // 125: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	74,  // 126: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	90,  // 127: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	75,  // 128: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
+	71,  // 129: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	45,  // 130: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	57,  // 131: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	88,  // 132: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	55,  // 133: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	44,  // 134: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	63,  // 135: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	77,  // 136: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	84,  // 137: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	29,  // 138: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
+	29,  // 139: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
+	70,  // 140: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	40,  // 141: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
+	87,  // 142: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	83,  // 143: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	85,  // 144: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	50,  // 145: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	59,  // 146: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	43,  // 147: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
+	25,  // 148: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
+	39,  // 149: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 150: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
+	26,  // 151: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
+	33,  // 152: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
+	62,  // 153: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	154, // [154:154] is the sub-list for method output_type
+	154, // [154:154] is the sub-list for method input_type
+	154, // [154:154] is the sub-list for extension type_name
+	154, // [154:154] is the sub-list for extension extendee
+	0,   // [0:154] is the sub-list for field type_name
 }
 
 func init() { file_caffe_proto_init() }
@@ -9115,7 +9489,7 @@ func file_caffe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_caffe_proto_rawDesc), len(file_caffe_proto_rawDesc)),
 			NumEnums:      27,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

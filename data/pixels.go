@@ -13,6 +13,10 @@ type Pixels struct {
 	image  Image
 	file   []byte
 	words  [3]uint32 // random numbers
+
+	scaler  scaler
+	scaled  Image
+	augment augmenting
 }
 
 // SetImage makes p an image, which must not change as long as p is used.
@@ -27,10 +31,12 @@ func (p *Pixels) ReadFile(path string, mode Mode, height, width int) (err error)
 	if err := p.image.Decode(p.file, mode); err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}
-	if height > 0 && width > 0 {
-		p.image.Resize(height, width)
+	im := &p.image
+	if height > 0 && width > 0 && (height != im.Height || width != im.Width) {
+		p.scaler.scale(&p.scaled, im, rect{0, 0, im.Height, im.Width}, height, width)
+		im = &p.scaled
 	}
-	p.pixels = p.image.pixels()
+	p.pixels = im.pixels()
 	return nil
 }
 

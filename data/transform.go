@@ -20,6 +20,8 @@ type Random interface {
 //
 //	value = (pixel - mean) * scale
 //
+// Before that, it may change the pixels at random, as forks of Caffe do.
+//
 // Its methods may be called from several goroutines.
 //
 // Differs from Caffe: pad surrounds the image with zeros after the mean is
@@ -35,6 +37,7 @@ type Transformer struct {
 	mean     *Mean     // of the image before padding, or nil
 	values   []float32 // mean of each channel, or one for all
 	random   Random
+	augment  *augmentation // nil for none
 }
 
 // An OptionError is an error in a field of transform_param.
@@ -77,6 +80,10 @@ func NewTransformer(p *caffepb.TransformationParameter, phase caffepb.Phase, ran
 		values:   p.MeanValue,
 		random:   random,
 	}
+	var err error
+	if t.augment, err = newAugmentation(p, t.anywhere); err != nil {
+		return nil, err
+	}
 	switch {
 	case p.GetForceColor():
 		t.mode = Color
@@ -115,7 +122,10 @@ func (t *Transformer) Shape(pixels *Pixels) (c, h, w int, err error) {
 	case len(t.values) > 1 && len(t.values) != p.channels:
 		return 0, 0, 0, fmt.Errorf("the image has %d channels, and there are %d mean_value, want 1 or %d", p.channels, len(t.values), p.channels)
 	}
-	h, w = p.height+2*t.pad, p.width+2*t.pad
+	if h, w, err = t.augment.size(p); err != nil {
+		return 0, 0, 0, err
+	}
+	h, w = h+2*t.pad, w+2*t.pad
 	if t.crop > 0 {
 		if t.crop > h || t.crop > w {
 			padded := ""
@@ -141,7 +151,14 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 	if len(dst) != channels*height*width {
 		panic(fmt.Sprintf("data: Transform to %d values, want %d x %d x %d", len(dst), channels, height, width))
 	}
-	top, left, mirrored := t.choose(pixels, height, width, place)
+	if t.augment != nil {
+		t.draw(&pixels.augment, place)
+		if t.augment.changesPixels() {
+			changed := t.augmented(p, &pixels.augment, place)
+			p = &changed
+		}
+	}
+	top, left, mirrored := t.choose(pixels, p, height, width, place)
 	// rows and columns of the result that are in the image; the rest is padding
 	y0, y1 := max(0, -top), min(height, p.height-top)
 	x0, x1 := max(0, -left), min(width, p.width-left)
@@ -179,13 +196,16 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 			}
 		}
 	}
+	if t.augment != nil && t.augment.train && t.augment.cutout > 0 {
+		t.augment.cut(dst, pixels.augment.words[atCutout:], height, width)
+	}
 	return nil
 }
 
 // choose returns the top left corner of the crop in the image, with negative
-// coordinates in the padding, and whether to mirror it.
-func (t *Transformer) choose(pixels *Pixels, height, width int, place uint64) (top, left int, mirrored bool) {
-	top, left = pixels.pixels.height+2*t.pad-height, pixels.pixels.width+2*t.pad-width
+// coordinates in the padding, and whether to mirror it. p is what pixels have become.
+func (t *Transformer) choose(pixels *Pixels, p *pixels, height, width int, place uint64) (top, left int, mirrored bool) {
+	top, left = p.height+2*t.pad-height, p.width+2*t.pad-width
 	random := t.anywhere && t.crop > 0
 	if random || t.mirror {
 		t.random.Uint32(nil, place, 0, pixels.words[:])

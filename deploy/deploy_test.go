@@ -160,6 +160,8 @@ func TestShapes(t *testing.T) {
 			"subtract the mean image " + mean + ", take 5 x 5 from the centre"},
 		{"sizes of a list", list("new_height: 4 new_width: 5"), Options{}, "[1 3 4 5]", "scale to 4 x 5 (height x width)"},
 		{"grey list", list("new_height: 4 new_width: 5 is_color: false"), Options{}, "[1 1 4 5]", "scale to 4 x 5 (height x width)"},
+		{"shorter side", images("transform_param { crop_size: 7 min_side: 9 max_rotation_angle: 5 mean_value: 1 mean_value: 2 cutout_size: 3 }"), Options{}, "[1 2 7 7]",
+			"scale the shorter side to 9, subtract 1, 2, take 7 x 7 from the centre"},
 		{"given", images(""), Options{Shape: []int{1, 28, 20}, Batch: 9}, "[9 1 28 20]", ""},
 		{"given against the options", images("transform_param { crop_size: 7 mean_value: 1 mean_value: 2 }"), Options{Shape: []int{3, 8, 8}}, "[1 3 8 8]",
 			"subtract 1, 2, take 7 x 7 from the centre"},

@@ -64,6 +64,9 @@ func shapeOf(l *caffepb.LayerParameter) []int {
 		if h == 0 {
 			pad := 2 * int(l.GetTransformParam().GetPad())
 			h, w = int(l.GetImageDataParam().GetNewHeight()), int(l.GetImageDataParam().GetNewWidth())
+			if l.GetTransformParam().GetMinSide() > 0 {
+				h, w = 0, 0 // left to the size of the images
+			}
 			if h > 0 && w > 0 {
 				h, w = h+pad, w+pad
 			}
@@ -142,6 +145,9 @@ func preparation(l *caffepb.LayerParameter) string {
 		steps = append(steps, fmt.Sprintf("scale to %d x %d (height x width)", p.GetNewHeight(), p.GetNewWidth()))
 	}
 	t := l.GetTransformParam()
+	if side := t.GetMinSide(); side > 0 {
+		steps = append(steps, fmt.Sprintf("scale the shorter side to %d", side))
+	}
 	if t.GetMeanFile() != "" {
 		steps = append(steps, "subtract the mean image "+t.GetMeanFile())
 	}

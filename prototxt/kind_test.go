@@ -60,10 +60,10 @@ func TestLongToken(t *testing.T) {
 // Fields of forks say whose they are and what there is instead.
 func TestForeignFields(t *testing.T) {
 	for text, want := range map[string]string{
-		"layer { data_param { threads: 4 } }":                  "needs nothing in its place",
-		"layer { transform_param { distort_param { } } }":      "a field of SSD's Caffe",
-		"layer { transform_param { max_rotation_angle: 10 } }": "augmentation, which is not implemented",
-		"layer { pooling_param { ceil_mode: false } }":         "rounds up",
+		"layer { data_param { threads: 4 } }":             "needs nothing in its place",
+		"layer { transform_param { resize_param { } } }":  "a field of SSD's Caffe",
+		"layer { transform_param { multi_scale: true } }": "augmentation, which is not implemented",
+		"layer { pooling_param { ceil_mode: false } }":    "rounds up",
 	} {
 		if _, err := ParseNet("n", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)

@@ -33,12 +33,16 @@ func TestPromises(t *testing.T) {
 	db, list := database(t, 10), imageFolder(t, 10)
 	sizes := strings.Replace(dataText(reference.Golden(t, "formats/encoded_original_lmdb"), "transform_param { force_color: true }"), "batch_size: 4", "batch_size: 1", 1)
 	const transform = `crop_size: 4 mirror: true pad: 2 mean_value: 3 scale: 0.5`
+	const augment = transform + ` max_rotation_angle: 20 min_side_min: 5 min_side_max: 7 random_aspect_ratio_param { min_area_ratio: 0.7 }
+		max_color_shift: 9 contrast_brightness_adjustment: true cutout_size: 2 distort_param { brightness_prob: 1 brightness_delta: 9 }`
 	d := cudatest.Device(t)
 	for name, text := range map[string]string{
-		"Data":      dataText(db, "transform_param { "+transform+" }"),
-		"shuffled":  strings.Replace(dataText(db, "transform_param { "+transform+" }"), "batch_size", "shuffle: true cache: true batch_size", 1),
-		"ImageData": imageText(list, "shuffle: true rand_skip: 9", transform),
-		"sizes":     sizes,
+		"Data":                 dataText(db, "transform_param { "+transform+" }"),
+		"shuffled":             strings.Replace(dataText(db, "transform_param { "+transform+" }"), "batch_size", "shuffle: true cache: true batch_size", 1),
+		"ImageData":            imageText(list, "shuffle: true rand_skip: 9", transform),
+		"Data, augmented":      dataText(db, "transform_param { "+augment+" }"),
+		"ImageData, augmented": imageText(list, "", augment),
+		"sizes":                sizes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			layertest.CheckData(t, d, text)
@@ -252,6 +256,7 @@ func TestNoGoroutinesLeft(t *testing.T) {
 func TestAllocs(t *testing.T) {
 	for _, text := range []string{
 		dataText(database(t, 10), "transform_param { crop_size: 4 mirror: true pad: 2 }"),
+		dataText(database(t, 10), "transform_param { crop_size: 4 max_rotation_angle: 9 min_side: 7 random_aspect_ratio_param { } distort_param { contrast_prob: 1 } cutout_size: 1 }"),
 		`layer { type: "Input" top: "a" input_param { shape { dim: 3 } } }`,
 		`layer { type: "DummyData" top: "a" dummy_data_param { shape { dim: 3 } } }`,
 	} {

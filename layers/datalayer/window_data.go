@@ -101,6 +101,9 @@ func newWindowData(spec *layers.Spec) (layers.Layer, error) {
 	if err := data.CheckSize(int(crop), int(crop)); err != nil {
 		return nil, spec.Errorf("transform_param.crop_size", "crop_size: %w", err)
 	}
+	if field := data.Augmentation(t); field != "" {
+		return nil, spec.Errorf("transform_param."+field, "WindowData cannot augment images: leave out %s", field)
+	}
 	f, err := feed.New(spec, "window_data_param", int(p.GetBatchSize()))
 	if err != nil {
 		return nil, err

@@ -145,6 +145,7 @@ func TestWindowDataErrors(t *testing.T) {
 		{windowLayer(file, "batch_size: 2 context_pad: 4", "crop_size: 8"), "context_pad is 4, want less than half of crop_size 8"},
 		{windowLayer(file, `batch_size: 2 crop_mode: "wrap"`, "crop_size: 8"), `crop_mode is "wrap", want warp or square`},
 		{windowLayer(file, "batch_size: 2 fg_fraction: 2", "crop_size: 8"), "fg_fraction is 2, want 0 to 1"},
+		{windowLayer(file, "batch_size: 2", "crop_size: 8 cutout_size: 2"), "WindowData cannot augment images: leave out cutout_size"},
 		{windowLayer(file, "batch_size: 2 fg_fraction: 1 fg_threshold: 0.95", "crop_size: 8"), "has no window of the foreground"},
 		{windowLayer(file, "batch_size: 2", "crop_size: 8"), `line 8: window 1,1 to 20,5 of "a.png": it does not fit the image, which is 12 x 10 (width x height)`},
 		{windowLayer(filepath.Join(t.TempDir(), "none"), "batch_size: 2", "crop_size: 8"), "none"},
