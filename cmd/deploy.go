@@ -22,11 +22,12 @@ func (a *app) deployCommand() *cobra.Command {
 deploy.caffemodel to the folder DIR: the net of phase TEST without data layers,
 losses and labels, made of stock Caffe's layers only.
 
-	data layers               become Input, with the shape of the data or of --input-shape
-	SoftmaxWithLoss           becomes Softmax, with the top "prob"
-	SigmoidCrossEntropyLoss   becomes Sigmoid, with the top "prob"
-	other losses, Accuracy    are left out, and so is what only the label needs
-	layers of plugins         become what the plugin says: EMSoftmaxLoss an InnerProduct and a Softmax
+	data layers              become Input, of their shape or --input-shape's
+	SoftmaxWithLoss          becomes Softmax, with the top "prob"
+	SigmoidCrossEntropyLoss  becomes Sigmoid, with the top "prob"
+	other losses, Accuracy   are left out, and so is what only the label needs
+	layers of plugins        become what the plugin says: EMSoftmaxLoss becomes
+	                         an InnerProduct and a Softmax
 
 Before it writes the files, deploy runs the new net on random data and checks
 that its outputs are those of the TEST net.`,

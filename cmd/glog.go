@@ -27,6 +27,7 @@ type glog struct {
 	pid      int
 	before   func() // called before each line that is written to out
 	quiet    bool   // write only warnings and errors to out
+	colour   bool   // out shows warnings and errors in colour
 	writeErr error  // the first error of writing the file
 }
 
@@ -48,7 +49,11 @@ func (g *glog) log(level event.Level, source, text string) {
 		if g.before != nil {
 			g.before()
 		}
-		io.WriteString(g.out, line)
+		if g.colour {
+			io.WriteString(g.out, coloured(level, line))
+		} else {
+			io.WriteString(g.out, line)
+		}
 	}
 	if g.file != nil {
 		if _, err := g.file.WriteString(line); err != nil && g.writeErr == nil {

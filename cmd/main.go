@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/spf13/cobra"
@@ -39,7 +40,8 @@ func Main() {
 // the log and errors to stderr.
 func Run(args []string, stdout, stderr io.Writer) int {
 	out := &outputWriter{w: stdout}
-	a := &app{stdout: out, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid()}}
+	colour := hasColour(stderr)
+	a := &app{stdout: out, stderr: stderr, glog: &glog{out: stderr, now: time.Now, pid: os.Getpid(), colour: colour}}
 	root := a.root()
 	args, err := caffeArgs(root, args)
 	if err == nil {
@@ -62,8 +64,12 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("the output is incomplete: %w", out.err)
 	}
 	if err != nil {
+		prefix := "gocaffe:"
+		if colour {
+			prefix = coloured(event.Error, prefix)
+		}
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "gocaffe: %s\n", strings.TrimSuffix(line, "\n"))
+			fmt.Fprintf(stderr, "%s %s\n", prefix, strings.TrimSuffix(line, "\n"))
 		}
 		return 1
 	}
@@ -155,6 +161,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.versionCommand(),
 	)
+	useHelp(root, a.stdout)
 	explainArgs(root)
 	addCompletions(root)
 	return root

@@ -46,6 +46,9 @@ func newProgressLine(w io.Writer, unit string, first, total int) *progressLine {
 
 // terminalWidth returns the number of columns, 80 if w is no terminal.
 func terminalWidth(w io.Writer) int {
+	if o, ok := w.(*outputWriter); ok {
+		w = o.w
+	}
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			return width

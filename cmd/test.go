@@ -27,7 +27,8 @@ probabilities of the nets and prints the accuracy of each net and of the
 ensemble. One --model with several --weights is one net with each of the
 weights. The nets must read the same data in the same order.
 
-	gocaffe test --model net.prototxt --weights a.caffemodel --weights b.caffemodel --iterations 100
+	gocaffe test --model net.prototxt --iterations 100 \
+		--weights a.caffemodel --weights b.caffemodel
 
 --top-k, --per-class and --confusion print more, for a single net too. An item
 counts as a top-K hit if fewer than K scores of other classes are at least as
@@ -37,7 +38,8 @@ high as that of its own.
 predicted class, its probability, and the probabilities of all classes. Several
 nets are averaged. --iterations all tests each record once.
 
-	gocaffe test --model net.prototxt --weights a.caffemodel --iterations all --predictions out.csv`,
+	gocaffe test --model net.prototxt --weights a.caffemodel \
+		--iterations all --predictions out.csv`,
 		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.test(ctx, &f) })
