@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -67,10 +68,10 @@ func (a *app) checkFile(path string, f *netFlags, synthetic net.Synthetic) error
 	}
 	a.remarks(file)
 	var results []error
-	phases := []caffepb.Phase{caffepb.Phase_TRAIN, caffepb.Phase_TEST}
+	phases, warned := []caffepb.Phase{caffepb.Phase_TRAIN, caffepb.Phase_TEST}, make(map[string]bool)
 	for _, phase := range phases {
 		state := netState(file.Param, phase, f.level, f.stages())
-		results = append(results, a.checkNet(fmt.Sprintf("%s, phase %v", path, phase), file, state, f, synthetic))
+		results = append(results, a.checkNet(fmt.Sprintf("%s, phase %v", path, phase), file, state, f, synthetic, warned))
 	}
 	for i, err := range results {
 		if other := results[1-i]; other == nil && onlyState(err) {
@@ -104,13 +105,13 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synt
 	}
 	nets, err := solver.Nets(file, solver.Options{Level: f.level, Stages: f.stages()})
 	errs := []error{err}
-	remarked := make(map[string]bool)
+	remarked, warned := make(map[string]bool), make(map[string]bool)
 	for _, n := range nets {
 		if !remarked[n.Net.File] {
 			remarked[n.Net.File] = true
 			a.remarks(n.Net)
 		}
-		err := a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, synthetic)
+		err := a.checkNet(fmt.Sprintf("%s: %s", file.File, n.Name), n.Net, n.State, f, synthetic, warned)
 		errs = append(errs, err)
 		if onlyState(err) {
 			errs = append(errs, n.Reason)
@@ -131,11 +132,18 @@ func (a *app) remarks(file *prototxt.Net) {
 }
 
 // checkNet builds a net with generated data instead of its data layers and prints
-// its plan.
-func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic) error {
+// its plan, after the warnings of the net and its layers that are not in warned yet.
+func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic, warned map[string]bool) error {
+	var warnings []string
 	opts := net.Options{
 		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: synthetic.Batch},
 		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
+		Observer: event.Func(func(e any) {
+			if note, ok := e.(*event.Note); ok && note.Level != event.Info && !warned[note.Text] {
+				warned[note.Text] = true
+				warnings = append(warnings, note.Text)
+			}
+		}),
 	}
 	n, err := net.New(file, opts)
 	absent, wrong := sortErrors(err)
@@ -146,6 +154,9 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 		absent, wrong = sortErrors(err)
 	}
 	fmt.Fprintf(a.stdout, "\n%s\n", title)
+	for _, text := range warnings {
+		fmt.Fprintf(a.stdout, "warning: %s\n", text)
+	}
 	for _, e := range absent {
 		fmt.Fprintf(a.stdout, "note: %v\n", e)
 	}

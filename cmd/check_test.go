@@ -38,6 +38,14 @@ layer { name: "quiet" type: "Silence" bottom: "bn" }
 	if !strings.Contains(out, "warning: lint.prototxt:25:") || !strings.Contains(out, "Scale") {
 		t.Errorf("there is no warning about a BatchNorm without Scale:\n%s", out)
 	}
+	write(t, "names.prototxt", `layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 3 } }
+layer { name: "fc" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 3 } }
+`)
+	out, _ = mustRun(t, "check", "names.prototxt")
+	if strings.Count(out, `warning: names.prototxt:3:15: two layers are named "fc"`) != 1 {
+		t.Errorf("want one warning about two layers of one name:\n%s", out)
+	}
 	write(t, "three.prototxt", strings.NewReplacer(`"Pooling"`, `"Poling"`, "num_output: 10", "num_outputs: 10", `bottom: "ip1" bottom: "label" top: "accuracy"`, `bottom: "ip11" bottom: "label" top: "accuracy"`).Replace(text))
 	code, _, stderr := run("check", "three.prototxt")
 	if code != 1 || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, "num_outputs") || !strings.Contains(stderr, "Poling") {
