@@ -1,7 +1,6 @@
-// Package leveldb reads and writes LevelDB databases as Caffe does. The format is
-// that of github.com/syndtr/goleveldb; the package adds what training needs: reading
-// by several processes at once, records by number, and databases that are whole or
-// not there.
+// Package leveldb reads and writes LevelDB databases as Caffe does. It builds on
+// github.com/syndtr/goleveldb and adds what training needs: several processes can read
+// a database at once, records are numbered, and databases are created atomically.
 package leveldb
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/storage"
 )
 
-// current is the file that every database has.
+// current is the name of a file that every database has.
 const current = "CURRENT"
 
 // IsFolder reports whether path is a folder with a LevelDB database.
@@ -26,8 +25,7 @@ func IsFolder(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// A DB is a database that is open for reading. Its methods may be called from
-// several goroutines.
+// A DB is a database open for reading. Its methods are safe for concurrent use.
 type DB struct {
 	path string
 	db   *leveldb.DB
@@ -35,17 +33,17 @@ type DB struct {
 	ends []int  // of each key
 }
 
-// Open opens the database in a folder. It reads all of it once, since LevelDB does
-// not know how many records there are.
+// Open opens the database in a folder. It reads the whole database once, because
+// LevelDB does not store the number of records.
 func Open(path string) (*DB, error) {
 	if !IsFolder(path) {
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("cannot open the LevelDB database %s: %w", path, err)
 		}
-		return nil, fmt.Errorf("%s is no LevelDB database: want a folder with a file %s", path, current)
+		return nil, fmt.Errorf("%s is not a LevelDB database: want a folder with a file %s", path, current)
 	}
 	if files, err := folder(path).List(storage.TypeJournal | storage.TypeTable); err == nil && len(files) == 0 {
-		return nil, fmt.Errorf("the LevelDB database %s is incomplete: it has no .log and no .ldb file, one of which LevelDB always makes", path)
+		return nil, fmt.Errorf("the LevelDB database %s is incomplete: it has no .log and no .ldb file, and LevelDB always writes one", path)
 	}
 	raw, err := leveldb.Open(folder(path), &opt.Options{
 		ReadOnly: true, ErrorIfMissing: true, Strict: opt.StrictJournalChecksum | opt.StrictBlockChecksum | opt.StrictReader | opt.StrictManifest,
@@ -73,8 +71,8 @@ func (db *DB) errorf(format string, args ...any) error {
 // Len returns the number of records.
 func (db *DB) Len() int { return len(db.ends) }
 
-// Record returns the key and value of record i, in the order of the keys. They are
-// not in scratch.
+// Record returns the key and value of record i, in the order of the keys. It does not
+// use scratch.
 func (db *DB) Record(i int, _ *[]byte) (key, value []byte, err error) {
 	if i < 0 || i >= len(db.ends) {
 		return nil, nil, db.errorf("record %d of %d", i, len(db.ends))
@@ -93,8 +91,8 @@ func (db *DB) Record(i int, _ *[]byte) (key, value []byte, err error) {
 // Close closes the database.
 func (db *DB) Close() error { return db.db.Close() }
 
-// A Writer creates a database from records in the order of their keys, in a folder
-// beside the one that Commit renames it to.
+// A Writer creates a database from records in the order of their keys. It writes a
+// temporary folder next to the final one, and Commit renames it.
 type Writer struct {
 	dir, temp string
 	replace   bool
@@ -105,10 +103,10 @@ type Writer struct {
 	records   int
 }
 
-// batchSize is the number of bytes that are written at once.
+// batchSize is the number of bytes written at once.
 const batchSize = 4 << 20
 
-// Create starts a database in the folder dir, whose parents it creates if necessary.
+// Create starts a database in the folder dir and creates its parents if necessary.
 // With replace, Commit replaces an existing database; without it, there must be none.
 // Temporary folders of dir that killed processes have left are removed.
 func Create(dir string, replace bool) (*Writer, error) {
@@ -132,12 +130,12 @@ func Create(dir string, replace bool) (*Writer, error) {
 	}
 	if err != nil {
 		w.Abort()
-		return nil, fmt.Errorf("%s: cannot make a LevelDB database: %w", dir, err)
+		return nil, fmt.Errorf("%s: cannot create a LevelDB database: %w", dir, err)
 	}
 	return w, nil
 }
 
-// free returns an error if the place of a new database is taken.
+// free returns an error if a new database cannot be created at dir.
 func free(dir string, replace bool) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -146,9 +144,9 @@ func free(dir string, replace bool) error {
 	case err != nil:
 		return err
 	case !IsFolder(dir):
-		return fmt.Errorf("%s has other files than those of a LevelDB database, want a new or empty folder", dir)
+		return fmt.Errorf("%s contains files that do not belong to a LevelDB database, want a new or empty folder", dir)
 	case !replace:
-		return fmt.Errorf("%s: %w: there is a LevelDB database already", dir, fs.ErrExist)
+		return fmt.Errorf("%s: %w: it contains a LevelDB database", dir, fs.ErrExist)
 	}
 	return nil
 }
@@ -156,7 +154,7 @@ func free(dir string, replace bool) error {
 // Append adds a record. Its key must be greater than the previous one.
 func (w *Writer) Append(key, value []byte) error {
 	if w.records > 0 && string(key) <= string(w.last) {
-		return fmt.Errorf("%s: LevelDB key %q follows %q, want them in order", w.dir, key, w.last)
+		return fmt.Errorf("%s: LevelDB key %q follows %q, want keys in increasing order", w.dir, key, w.last)
 	}
 	w.last = append(w.last[:0], key...)
 	w.records++
@@ -176,7 +174,7 @@ func (w *Writer) flush(sync bool) error {
 	return nil
 }
 
-// Commit completes the database and puts it in its place.
+// Commit completes the database and moves it to its folder.
 func (w *Writer) Commit() error {
 	defer w.Abort()
 	if err := w.flush(true); err != nil {
@@ -205,7 +203,7 @@ func (w *Writer) Commit() error {
 	return os.RemoveAll(old)
 }
 
-// Abort ends the writing without leaving files behind. After Commit it does nothing.
+// Abort stops writing and removes the temporary files. After Commit it does nothing.
 func (w *Writer) Abort() {
 	if w.db != nil {
 		w.db.Close()

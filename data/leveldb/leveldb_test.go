@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestCaffes reads the databases that Caffe wrote: one has a table, the others only a
-// log. Nothing in the folders changes, and another process may have them open.
+// TestCaffes reads databases written by Caffe: one has a table, the others only a log.
+// Nothing in the folders changes, and another process may have them open.
 func TestCaffes(t *testing.T) {
 	for _, name := range []string{"idx", "raw", "gray_encoded_png", "encoded_jpg"} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +108,8 @@ func record(i int) (key, value []byte) {
 	return fmt.Appendf(nil, "%08d", i), bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 5+i*7919%2500)
 }
 
-// TestRoundTrip writes more than the library holds in memory, so that there are tables
-// and a log, and reads it while a goleveldb of its own has it open for writing.
+// TestRoundTrip writes more than the library holds in memory, which creates tables and a
+// log, and reads it while goleveldb has it open for writing.
 func TestRoundTrip(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 70 MB")
@@ -123,7 +123,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	defer writer.Close()
 	if tables, _ := filepath.Glob(dir + "/*.ldb"); len(tables) == 0 {
-		t.Error("the database has no table: the test is for nothing")
+		t.Error("the database has no table: the test checks too little")
 	}
 	db := open(t, dir)
 	if db.Len() != n {
@@ -145,7 +145,7 @@ func TestCreate(t *testing.T) {
 	dir := filepath.Join(parent, "db")
 	write(t, dir, 3, false)
 	if _, err := Create(dir, false); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over a database: %v", err)
+		t.Errorf("replacing a database: %v", err)
 	}
 	w, err := Create(dir, true)
 	if err != nil {
@@ -154,8 +154,8 @@ func TestCreate(t *testing.T) {
 	if err := w.Append([]byte("b"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Append([]byte("a"), nil); err == nil || !strings.Contains(err.Error(), `LevelDB key "a" follows "b", want them in order`) {
-		t.Errorf("keys that fall: %v", err)
+	if err := w.Append([]byte("a"), nil); err == nil || !strings.Contains(err.Error(), `LevelDB key "a" follows "b", want keys in increasing order`) {
+		t.Errorf("decreasing keys: %v", err)
 	}
 	w.Abort()
 	if db := open(t, dir); db.Len() != 3 {
@@ -169,8 +169,8 @@ func TestCreate(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(other, "photos"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Create(other, true); err == nil || !strings.Contains(err.Error(), "has other files than those of a LevelDB database") {
-		t.Errorf("over another folder: %v", err)
+	if _, err := Create(other, true); err == nil || !strings.Contains(err.Error(), "contains files that do not belong to a LevelDB database") {
+		t.Errorf("in a folder with other files: %v", err)
 	}
 	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 2 {
 		t.Errorf("%v in the parent, error %v, want db and other", entries, err)
@@ -179,7 +179,7 @@ func TestCreate(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	empty := t.TempDir()
-	if _, err := Open(empty); err == nil || !strings.Contains(err.Error(), "is no LevelDB database: want a folder with a file CURRENT") {
+	if _, err := Open(empty); err == nil || !strings.Contains(err.Error(), "is not a LevelDB database: want a folder with a file CURRENT") {
 		t.Errorf("an empty folder: %v", err)
 	}
 	if _, err := Open(filepath.Join(empty, "none")); !errors.Is(err, fs.ErrNotExist) {
@@ -203,7 +203,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// FuzzLevelDB damages the files of a small database. Reading must end, with an error or
+// FuzzLevelDB damages the files of a small database. Reading must end with an error or
 // with records.
 func FuzzLevelDB(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "db")

@@ -12,16 +12,15 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/storage"
 )
 
-// A folder is the storage of a database that is only read. Nothing is locked and
-// nothing written, so any number of processes may read it at once, and its files may
-// be read-only.
+// A folder is the read-only storage of a database. It locks and writes nothing, so any
+// number of processes can read a database at once, and its files can be read-only.
 type folder string
 
 var _ storage.Storage = folder("")
 
 var errReadOnly = errors.New("the database is opened for reading")
 
-// unlocked is the lock that a folder does without.
+// unlocked is the lock of a folder, which does nothing.
 type unlocked struct{}
 
 func (unlocked) Unlock() {}
@@ -42,7 +41,7 @@ func (f folder) GetMeta() (storage.FileDesc, error) {
 	}
 	fd, ok := parse(strings.TrimSuffix(string(text), "\n"))
 	if !ok || fd.Type != storage.TypeManifest || !strings.HasSuffix(string(text), "\n") {
-		return storage.FileDesc{}, fmt.Errorf("the file %s has %.40q, want the name of a manifest", current, text)
+		return storage.FileDesc{}, fmt.Errorf("the file %s contains %.40q, want the name of a manifest", current, text)
 	}
 	return fd, nil
 }
@@ -73,19 +72,19 @@ func (f folder) Open(fd storage.FileDesc) (storage.Reader, error) {
 	case storage.TypeTable:
 		name = fmt.Sprintf("%06d.ldb", fd.Num)
 	default:
-		return nil, fmt.Errorf("file %d of type %v is not one of a database", fd.Num, fd.Type)
+		return nil, fmt.Errorf("file %d of type %v does not belong to a database", fd.Num, fd.Type)
 	}
 	file, err := os.Open(filepath.Join(string(f), name))
 	if errors.Is(err, fs.ErrNotExist) && fd.Type == storage.TypeTable {
 		file, err = os.Open(filepath.Join(string(f), fmt.Sprintf("%06d.sst", fd.Num)))
 	}
 	if err != nil {
-		return nil, err // not file, which is nil but not the interface
+		return nil, err // not file: the interface would not be nil
 	}
 	return file, nil
 }
 
-// parse returns the number and the type that the name of a file stands for.
+// parse returns the number and the type of a file with the given name.
 func parse(name string) (fd storage.FileDesc, ok bool) {
 	number, kind := name, ""
 	if rest, is := strings.CutPrefix(name, "MANIFEST-"); is {

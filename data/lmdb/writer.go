@@ -74,7 +74,7 @@ func (w *Writer) Append(key, value []byte) error {
 	case len(key) == 0 || len(key) > MaxKeySize:
 		return fmt.Errorf("%s: LMDB key %.40q has %d bytes, want 1 to %d", w.dir, key, len(key), MaxKeySize)
 	case w.entries > 0 && bytes.Compare(key, w.lastKey) <= 0:
-		return fmt.Errorf("%s: LMDB key %.60q follows %.60q, want them in order", w.dir, key, w.lastKey)
+		return fmt.Errorf("%s: LMDB key %.60q follows %.60q, want keys in increasing order", w.dir, key, w.lastKey)
 	case uint64(len(value)) > 1<<32-1:
 		return fmt.Errorf("%s: the value of LMDB key %.60q has %d bytes, want less than 2^32", w.dir, key, len(value))
 	}

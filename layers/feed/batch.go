@@ -11,92 +11,91 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 )
 
-// A Batch is what the tops of a data layer hold in one forward pass.
+// A Batch holds the contents of a data layer's tops for one forward pass.
 type Batch struct {
 	Number int64 // of the forward pass, from 0
 
-	// Size is the number of items. It is the layer's batch size, but for the
-	// single item that Feeder.Start reads to learn the shapes of the tops, and for
-	// the last batch after Feeder.ReadOnce.
+	// Size is the number of items: the layer's batch size, except for the single
+	// item that Feeder.Start reads to learn the shapes of the tops and for the
+	// last batch after Feeder.ReadOnce.
 	Size int
 
 	tops []top
 }
 
-// top is one of the blobs of a batch. Either each item fills a part of it, and
-// axis 0 counts the items, or the reader fills it as a whole.
+// top is one of the blobs of a batch. Either each item fills a part of it and axis 0
+// counts the items, or the reader fills the whole blob.
 type top struct {
 	blob  blob.Blob
-	item  []int // shape of the part of an item
+	item  []int // shape of an item's part
 	shape []int // Size, and item
-	parts int   // how many items have asked for their part
-	whole bool  // the reader has asked for all of it
+	parts int   // number of items that have requested their part
+	whole bool  // the reader has requested the whole blob
 }
 
 // Tops returns the number of tops of the layer.
 func (b *Batch) Tops() int { return len(b.tops) }
 
-// Top returns top i, counted from 0, as a whole. It is for tops that are not made
-// of parts of equal shape, one for each item: the Reader reshapes the blob and
-// writes all of its data. What it holds before is left over from another batch.
+// Top returns the whole top i, counted from 0. It is for tops that do not consist of
+// one part of equal shape per item: the Reader reshapes the blob and writes all of its
+// data. The blob contains leftovers from another batch before.
 func (b *Batch) Top(i int) *blob.Blob {
 	b.tops[i].whole = true
 	return &b.tops[i].blob
 }
 
-// begin prepares the batch to be filled.
+// begin prepares the batch for filling.
 func (b *Batch) begin() {
 	for i := range b.tops {
 		b.tops[i].parts, b.tops[i].whole = 0, false
 	}
 }
 
-// checkItem fails if item i has not asked for its part of a top, although the
-// items before it have.
+// checkItem fails if item i has not requested its part of a top although the items
+// before it have.
 func (b *Batch) checkItem(i int) error {
 	for j := range b.tops {
 		if t := &b.tops[j]; t.parts > 0 && t.parts != i+1 {
-			return fmt.Errorf("the reader has written nothing to top %d, but the items before have a part in it", j)
+			return fmt.Errorf("the reader wrote nothing to top %d, but earlier items of the batch have a part in it", j)
 		}
 	}
 	return nil
 }
 
-// check fails if nobody has written to one of the tops.
+// check fails if nothing was written to one of the tops.
 func (b *Batch) check() error {
 	for j := range b.tops {
 		if t := &b.tops[j]; t.parts == 0 && !t.whole {
-			return fmt.Errorf("the reader has written nothing to top %d", j)
+			return fmt.Errorf("the reader wrote nothing to top %d", j)
 		}
 	}
 	return nil
 }
 
-// An Item is a place in a batch, and the record that goes there.
+// An Item is a position in a batch and the record for it.
 type Item struct {
 	Batch  *Batch
 	Index  int   // number of the item in the batch, from 0
 	Record int   // number of the record in the Dataset, from 0
-	Epoch  int64 // how often all records have been seen before
+	Epoch  int64 // number of times that all records were read before
 
-	// Place is the place of the item among all items that all solvers of the
-	// training ever see. It is the stream of a layers.Rand from which an item
-	// draws random numbers.
+	// Place is the position of the item in the sequence of all items that all
+	// solvers read during training. It is the stream of the layers.Rand that
+	// provides the item's random numbers.
 	Place uint64
 
-	// Rand is a source of random numbers that begins anew for each item. They
-	// depend on the seed, the layer's name and the Place.
+	// Rand is a source of random numbers that starts anew for each item. They
+	// depend on the seed, the layer's name and Place only.
 	Rand *rand.Rand
 }
 
-// Top returns the part of top i, counted from 0, that belongs to the item, to be
-// filled with numbers in row-major order. What it holds before is left over from
-// another batch. Every item of a batch has a part of the same shape; with no
-// sizes at all it is a single number, as for a label. The top gets the shape
-// Size x shape.
+// Top returns the item's part of top i, counted from 0, to be filled in row-major order.
+// It contains leftovers from another batch before. All items of a batch must use the
+// same shape; an empty shape is a single element, such as a label. The top gets the
+// shape Size x shape.
 func (it *Item) Top(i int, shape ...int) ([]float32, error) {
 	if i < 0 || i >= len(it.Batch.tops) {
-		return nil, fmt.Errorf("the layer has no top %d, there are %d", i, len(it.Batch.tops))
+		return nil, fmt.Errorf("the layer has no top %d, only %d tops", i, len(it.Batch.tops))
 	}
 	t := &it.Batch.tops[i]
 	if it.Index == 0 {
@@ -115,11 +114,10 @@ func (it *Item) Top(i int, shape ...int) ([]float32, error) {
 	return t.blob.MutableData()[it.Index*n:][:n:n], nil
 }
 
-// Transform writes the pixels, transformed by t, to the item's part of top i,
-// which gets the shape channels x height x width. Random crops and mirror images
-// depend on the item's Place: two images of equal size that transformers of equal
-// crop_size, pad and mirror, made by one layer, transform for one item have the
-// same part taken and are both mirrored or both not.
+// Transform writes the pixels, transformed by t, to the item's part of top i, which
+// gets the shape channels x height x width. Random crops and mirroring depend on the
+// item's Place: if a layer transforms two images of the same size for one item, with
+// transformers of equal crop_size, pad and mirror, both are cropped and mirrored alike.
 func (it *Item) Transform(i int, t *data.Transformer, p *data.Pixels) error {
 	c, h, w, err := t.Shape(p)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// TestErrors gives the feeder faulty datasets and layers.
+// TestErrors checks the errors for faulty datasets and layers.
 func TestErrors(t *testing.T) {
 	fail := errors.New("the disk is on fire")
 	at := func(record int, do func(*Item) error) *boxes {
@@ -36,19 +36,19 @@ func TestErrors(t *testing.T) {
 		want    string
 	}{
 		{"empty", &boxes{}, Order{}, "there are no records"},
-		{"skip", &boxes{records: 1}, Order{Skip: -1}, "-1 records are to be skipped, want 0 or more"},
+		{"skip", &boxes{records: 1}, Order{Skip: -1}, "the number of records to skip is -1, want 0 or more"},
 		{"first", at(0, func(*Item) error { return fail }), Order{}, "record 0: the disk is on fire"},
 		{"later", at(7, func(*Item) error { return fail }), Order{}, "record 7: the disk is on fire"},
 		{"panic", at(7, func(*Item) error { panic("bad\nnews") }), Order{}, "record 7: panic in Read of type FeedTest: bad; news"},
 		{"shape", at(6, reshaped(0, 3, 2)), Order{}, "record 6: the record has shape 3 x 2, the first of its batch 2 x 3: want one shape, or batch_size: 1"},
-		{"number", at(0, reshaped(4)), Order{}, "record 0: the layer has no top 4, there are 4"},
+		{"number", at(0, reshaped(4)), Order{}, "record 0: the layer has no top 4, only 4 tops"},
 		{"size", at(0, reshaped(0, 1<<16, 1<<16)), Order{}, "record 0: blob shape [1 65536 65536] has more than 2147483647 elements"},
 		{"late", at(5, reshaped(3)), Order{}, "record 5: the first item of the batch has no part in top 3"},
 		{"left out", at(4, func(it *Item) error { _, err := it.Top(3); return err }), Order{},
-			"record 5: the reader has written nothing to top 3, but the items before have a part in it"},
+			"record 5: the reader wrote nothing to top 3, but earlier items of the batch have a part in it"},
 		{"finish", &boxes{records: 1, finish: func(*Batch) error { return fail }}, Order{}, "the disk is on fire"},
 		{"finish panic", &boxes{records: 1, finish: func(*Batch) error { panic("bad") }}, Order{}, "panic in Finish of type FeedTest: bad"},
-		{"unfinished", &boxes{records: 1, finish: func(*Batch) error { return nil }}, Order{}, "the reader has written nothing to top 3"},
+		{"unfinished", &boxes{records: 1, finish: func(*Batch) error { return nil }}, Order{}, "the reader wrote nothing to top 3"},
 		{"order", &boxes{records: 3}, Order{Permute: func(epoch int64, order []int32) { order[1] = 2 * int32(epoch) }},
 			"Order.Permute put record 4 at position 1 of epoch 2, want 0 to 2"},
 		{"order panic", &boxes{records: 3}, Order{Permute: func(int64, []int32) { panic("bad") }}, "panic in the dataset of type FeedTest: bad"},
@@ -76,8 +76,8 @@ func TestErrors(t *testing.T) {
 	layertest.CheckError(t, 2, `layer "boxes": prefetch is 0, want 1 to 65536 batches`, strings.Replace(text, "batch_size: 4", "batch_size: 4\nprefetch: 0", 1))
 }
 
-// TestErrorPasses checks that an error of a batch is that of its pass and no other,
-// and that it is the same for any number of threads.
+// TestErrorPasses checks that an error in a batch is reported by that batch's pass only,
+// and is the same for any number of threads.
 func TestErrorPasses(t *testing.T) {
 	for threads := 1; threads <= 4; threads++ {
 		pool := parallel.NewPool(threads)
@@ -124,7 +124,7 @@ func TestClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("Close took %v, want the item that is being read", took)
+			t.Errorf("Close took %v, want it to wait only for the current item", took)
 		}
 		if err := f.Forward(); err == nil || !strings.HasSuffix(err.Error(), "the data layer is closed") {
 			t.Errorf("a pass after Close: %v", err)
@@ -138,7 +138,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestNotStarted has layers whose SetUp has not called Start.
+// TestNotStarted checks layers whose SetUp did not call Start.
 func TestNotStarted(t *testing.T) {
 	var net caffepb.LayerParameter
 	net.DataParam = &caffepb.DataParameter{}
@@ -146,10 +146,10 @@ func TestNotStarted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Forward(context.Background(), nil, nil); err == nil || !strings.Contains(err.Error(), "has not called Feeder.Start") {
+	if err := f.Forward(context.Background(), nil, nil); err == nil || !strings.Contains(err.Error(), "did not call Feeder.Start") {
 		t.Errorf("Forward: %v", err)
 	}
-	if err := f.ForwardDevice(context.Background(), nil, nil, nil); err == nil || !strings.Contains(err.Error(), "has not called Feeder.Start") {
+	if err := f.ForwardDevice(context.Background(), nil, nil, nil); err == nil || !strings.Contains(err.Error(), "did not call Feeder.Start") {
 		t.Errorf("ForwardDevice: %v", err)
 	}
 	if err := f.Close(); err != nil {

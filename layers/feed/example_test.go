@@ -9,7 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
-// squares is a dataset of the numbers from 0 to 9 and their squares.
+// squares is a dataset of the numbers 0 to 9 and their squares.
 type squares struct{}
 
 func (squares) Len() int               { return 10 }
@@ -30,7 +30,7 @@ func (squares) Read(it *feed.Item) error {
 	return nil
 }
 
-// squareData is a data layer. The Feeder has all of its methods but SetUp.
+// squareData is a data layer. The Feeder has all of its methods except SetUp.
 type squareData struct{ *feed.Feeder }
 
 func (l squareData) SetUp(_, top []*blob.Blob) error {

@@ -1,17 +1,16 @@
-// Package feed implements what data layers have in common. A data layer describes
-// its records as a Dataset: how many there are, and how one of them becomes an
-// item of a batch. A Feeder, which the layer embeds, does the rest:
+// Package feed implements the common part of data layers. A data layer describes its
+// records as a Dataset: how many there are, and how a record becomes an item of a
+// batch. A Feeder, which the layer embeds, does the rest:
 //
 //   - Several goroutines read batches ahead of the pass that needs them.
-//   - The content of a batch is a function of the seed, the layer's name and the
-//     number of the forward pass. It does not depend on the number of goroutines,
-//     and a run that is interrupted and resumed sees the same batches as one that
-//     is not.
+//   - The contents of a batch depend only on the seed, the layer's name and the
+//     number of the forward pass, not on the number of goroutines. Training that is
+//     interrupted and resumed sees the same batches as uninterrupted training.
 //   - Solvers that train together share the records.
 //   - If the net runs on a GPU, the next batch is uploaded while the current one
 //     is in use.
-//   - Errors name the record, the layer and the place of its source in the
-//     prototxt.
+//   - Errors name the record, the layer and the position of its source option in
+//     the prototxt.
 //
 // docs/writing-a-data-layer.md walks through an example, examples/dataplugin.
 package feed
@@ -22,17 +21,17 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// A Dataset has the records of a data layer.
+// A Dataset provides the records of a data layer.
 type Dataset interface {
 	// Len returns the number of records.
 	Len() int
 
-	// Name returns what errors call record i, such as "line 12" or
+	// Name returns the name of record i in errors, such as "line 12" or
 	// "record 3, key \"00000003\"". It may be called from any goroutine.
 	Name(i int) string
 
-	// NewReader returns a Reader with buffers of its own. The feeder makes one
-	// for each of its goroutines.
+	// NewReader returns a Reader with its own buffers. The feeder calls it for
+	// each of its goroutines.
 	NewReader() Reader
 }
 
@@ -44,15 +43,13 @@ type Keyed interface {
 	Key(i int) string
 }
 
-// A Reader turns records into items of batches. It is used by one goroutine at a
-// time and may keep buffers from one call to the next. A Reader that is also an
-// io.Closer is closed with the Feeder.
+// A Reader turns records into items of batches. One goroutine at a time uses it, so it
+// may keep buffers between calls. If it is an io.Closer, the Feeder closes it.
 type Reader interface {
 	// Read reads record it.Record and writes it to the item's part of each top
-	// (Item.Top, Item.Transform). What it writes must depend on nothing but the
-	// fields of the item and the options of the layer. The Feeder calls it for
-	// the items of a batch in order, and puts the record's name in front of an
-	// error.
+	// (Item.Top, Item.Transform). The result must depend only on the item's
+	// fields and the layer's options. The Feeder calls it for the items of a batch
+	// in order, and prefixes errors with the record's name.
 	Read(it *Item) error
 }
 
@@ -65,17 +62,17 @@ type Finisher interface {
 	Finish(b *Batch) error
 }
 
-// Order says in which order a layer sees its records. The zero Order is that of
-// the Dataset, again and again.
+// Order is the order in which a layer reads its records. The zero Order is that of
+// the Dataset, repeated endlessly.
 type Order struct {
-	// Skip is the number of records left out at the start of the first epoch.
+	// Skip is the number of records to leave out at the start of the first epoch.
 	Skip int
 
-	// Permute sets the order of the records in an epoch, which counts from 0.
-	// order has an element for each record and is 0, 1, 2, ... at first. An order
-	// may also leave out records and repeat others. Permute must depend on
-	// nothing but its arguments. It may be called several times for an epoch, by
-	// one goroutine at a time.
+	// Permute sets the order of the records in an epoch, counted from 0. order
+	// has an element for each record and is initially 0, 1, 2, ... An order may
+	// also leave out records and repeat others. Permute must depend on its
+	// arguments only. It may be called several times for an epoch, by one
+	// goroutine at a time.
 	Permute func(epoch int64, order []int32)
 }
 

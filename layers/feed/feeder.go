@@ -14,15 +14,14 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// A Feeder gives the tops of a data layer their content, as
-// BasePrefetchingDataLayer of Caffe's base_data_layer.cpp does. The layer embeds
-// it, and so has all methods of a layers.DeviceLayer but SetUp, which is to call
-// Start.
+// A Feeder fills the tops of a data layer, like BasePrefetchingDataLayer in Caffe's
+// base_data_layer.cpp. A layer that embeds it has all methods of a layers.DeviceLayer
+// except SetUp, which must call Start.
 type Feeder struct {
 	layers.NoBottoms
 
 	spec     *layers.Spec
-	field    string // of the path that is read, for errors
+	field    string // option with the path of the data, for errors
 	size     int    // of a batch
 	prefetch int    // number of batches held
 
@@ -39,7 +38,7 @@ var (
 	_ layers.RecordSource = (*Feeder)(nil)
 )
 
-// worker is what a goroutine that loads batches has for itself.
+// worker is the private data of a goroutine that loads batches.
 type worker struct {
 	reader Reader
 	item   Item
@@ -49,10 +48,10 @@ type worker struct {
 // maxPrefetch bounds data_param.prefetch.
 const maxPrefetch = 1 << 16
 
-// New returns the Feeder of a layer whose options are in a field of the given
-// name, such as "image_data_param". Errors are reported at the options batch_size
-// and source of that field. As in Caffe, data_param.prefetch of any data layer is
-// the number of batches held in memory; at most as many goroutines read.
+// New returns the Feeder of a layer with its options in the given field, such as
+// "image_data_param". Errors refer to the options batch_size and source of that field.
+// As in Caffe, data_param.prefetch of any data layer is the number of batches held in
+// memory; at most that many goroutines read.
 func New(spec *layers.Spec, param string, batchSize int) (*Feeder, error) {
 	prefetch := spec.Param.GetDataParam().GetPrefetch()
 	if batchSize <= 0 {
@@ -64,20 +63,19 @@ func New(spec *layers.Spec, param string, batchSize int) (*Feeder, error) {
 	return &Feeder{spec: spec, field: param + ".source", size: batchSize, prefetch: int(prefetch)}, nil
 }
 
-// Start makes the dataset the one that is read, and gives the tops the shapes
-// that they have with its first record. It sends layers.DataReady to the observer.
-// The layer's SetUp calls it.
+// Start sets the dataset and the order, and gives the tops the shapes of the first
+// record. It sends layers.DataReady to the observer. The layer's SetUp calls it.
 func (f *Feeder) Start(dataset Dataset, order Order, tops []*blob.Blob) error {
 	records := dataset.Len()
 	switch {
 	case records <= 0:
 		return f.Fail(errors.New("there are no records"))
 	case order.Skip < 0:
-		return f.Fail(fmt.Errorf("%d records are to be skipped, want 0 or more", order.Skip))
+		return f.Fail(fmt.Errorf("the number of records to skip is %d, want 0 or more", order.Skip))
 	}
 	f.dataset = dataset
 	f.sequence = &sequence{records: records, batch: f.size, ranks: 1, order: order}
-	if env := f.spec.Env; env.Phase == caffepb.Phase_TRAIN { // tests are run by one solver
+	if env := f.spec.Env; env.Phase == caffepb.Phase_TRAIN { // a single solver runs the tests
 		f.sequence.rank, f.sequence.ranks = env.Rank, env.Ranks
 	}
 	threads := min(f.spec.Env.Workers.Threads(), f.prefetch)
@@ -97,7 +95,7 @@ func (f *Feeder) Start(dataset Dataset, order Order, tops []*blob.Blob) error {
 	return nil
 }
 
-// shape gives the tops the shapes that they have with the first record.
+// shape gives the tops the shapes of the first record.
 func (f *Feeder) shape(tops []*blob.Blob) error {
 	b := Batch{Size: 1, tops: make([]top, len(tops))}
 	if err := f.load(0, &b); err != nil {
@@ -165,7 +163,7 @@ func (f *Feeder) finish(r Finisher, b *Batch) (err error) {
 	return r.Finish(b)
 }
 
-// rescue turns a panic into an error of one line. It is deferred. Without it a
+// rescue turns a panic into an error of one line, in a deferred call. Otherwise a
 // panic in one of the feeder's goroutines would end the program.
 func (f *Feeder) rescue(where string, err *error) {
 	if p := recover(); p != nil {
@@ -173,12 +171,12 @@ func (f *Feeder) rescue(where string, err *error) {
 	}
 }
 
-// Fail returns err as an error about what the layer reads: it has the place of the
-// option source, and the layer's name.
+// Fail returns err as an error about the layer's data, with the layer's name and the
+// position of its option source.
 func (f *Feeder) Fail(err error) error { return f.spec.ErrorAt(f.field, 0, err) }
 
-// failed returns an error of a pass: of its context as it is, any other as Fail
-// does.
+// failed returns an error of a pass: an error of the context unchanged, any other like
+// Fail.
 func (f *Feeder) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -186,7 +184,7 @@ func (f *Feeder) failed(ctx context.Context, err error) error {
 	return f.Fail(err)
 }
 
-var errNotStarted = errors.New("SetUp has not called Feeder.Start")
+var errNotStarted = errors.New("SetUp did not call Feeder.Start")
 
 // Forward copies the batch of this pass to the tops, which take its shapes.
 func (f *Feeder) Forward(ctx context.Context, _, tops []*blob.Blob) error {
@@ -207,8 +205,8 @@ func (f *Feeder) Forward(ctx context.Context, _, tops []*blob.Blob) error {
 	return nil
 }
 
-// Restarts returns how often the dataset begins anew in the batch of a pass. A
-// layer may report it with layers.DataRestarted.
+// Restarts returns how often the dataset restarts in the batch of a pass. A layer may
+// report it with layers.DataRestarted.
 func (f *Feeder) Restarts(pass int64) int { return f.sequence.restarts(pass) }
 
 // BatchSize returns the number of items in a batch.
@@ -246,8 +244,7 @@ func (f *Feeder) ReadOnce() error {
 	return nil
 }
 
-// Close ends the reading. What the dataset has opened is the layer's to close,
-// after the Feeder.
+// Close stops reading. The layer must close what the dataset opened, after the Feeder.
 func (f *Feeder) Close() error {
 	var err error
 	if f.uploader != nil {

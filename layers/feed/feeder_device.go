@@ -8,11 +8,11 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// DeviceMode returns OnDevice: each pass has another batch.
+// DeviceMode returns OnDevice, not Recordable: each pass has a different batch.
 func (f *Feeder) DeviceMode() layers.DeviceMode { return layers.OnDevice }
 
-// ForwardDevice copies the batch of this pass, which has been uploaded, to the
-// tops, which take its shapes, and has the next one uploaded.
+// ForwardDevice copies the batch of this pass, which was uploaded before, to the tops,
+// which take its shapes, and starts the upload of the next one.
 func (f *Feeder) ForwardDevice(ctx context.Context, d *cuda.Device, _, tops []*blob.Blob) error {
 	if f.prefetcher == nil {
 		return f.Fail(errNotStarted)
@@ -28,7 +28,7 @@ func (f *Feeder) ForwardDevice(ctx context.Context, d *cuda.Device, _, tops []*b
 	}
 	pass := f.spec.Env.Pass
 	r, err := f.uploader.batch(ctx, pass)
-	if err == nil && !r.uploaded { // a larger batch than there is room for
+	if err == nil && !r.uploaded { // the batch did not fit
 		if err = f.newUploader(d, r.count+r.count/4); err == nil {
 			r, err = f.uploader.batch(ctx, pass)
 		}
@@ -56,8 +56,7 @@ func (f *Feeder) BackwardDevice(context.Context, *cuda.Device, []*blob.Blob, []b
 	return nil
 }
 
-// newUploader makes an uploader of batches of up to n numbers take the place of the
-// one that there may be.
+// newUploader replaces the uploader, if any, by one for batches of up to n elements.
 func (f *Feeder) newUploader(d *cuda.Device, n int) error {
 	if f.uploader != nil {
 		u := f.uploader
@@ -71,8 +70,8 @@ func (f *Feeder) newUploader(d *cuda.Device, n int) error {
 	return err
 }
 
-// An uploader brings batches to a GPU, one ahead of the one in use. A goroutine
-// does it, so that nobody waits for a batch that is not needed yet.
+// An uploader copies batches to a GPU, one ahead of the one in use. It has its own
+// goroutine, so the net never waits for a batch that it does not need yet.
 type uploader struct {
 	prefetcher *prefetcher
 	upload     *cuda.Upload
@@ -95,12 +94,12 @@ type request struct {
 
 type result struct {
 	request
-	count    int  // how many numbers the tops have
-	uploaded bool // false if that is more than there is room for
+	count    int  // number of elements in the tops
+	uploaded bool // false if they did not fit
 	err      error
 }
 
-// newUploader returns an uploader of batches of up to n numbers.
+// newUploader returns an uploader for batches of up to n elements.
 func newUploader(d *cuda.Device, p *prefetcher, n int) (*uploader, error) {
 	upload, err := d.NewUpload(max(n, 1))
 	if err != nil {
@@ -115,7 +114,7 @@ func newUploader(d *cuda.Device, p *prefetcher, n int) (*uploader, error) {
 	return u, nil
 }
 
-// serve does the requests, until they end.
+// serve handles requests until their channel is closed.
 func (u *uploader) serve(ctx context.Context) {
 	defer close(u.results)
 	for r := range u.requests {

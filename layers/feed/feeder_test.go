@@ -17,8 +17,8 @@ import (
 )
 
 // boxes is a dataset with tops of all kinds: record i has a matrix of 2 x 3, two
-// labels, one label, and i mod 3 boxes, which a batch has in one list:
-// 1 x 1 x boxes x 2, as SSD's AnnotatedData.
+// labels, one label, and i mod 3 boxes. A batch has its boxes in one list, of shape
+// 1 x 1 x boxes x 2, like SSD's AnnotatedData.
 type boxes struct {
 	records int
 	fault   func(*Item) error // nil for none
@@ -87,7 +87,7 @@ func (r *boxReader) Close() error {
 	return nil
 }
 
-// layer is a data layer of whatever dataset a test gives the name of the layer.
+// layer is a data layer of the dataset that a test has registered under its name.
 type layer struct {
 	*Feeder
 	test *test
@@ -133,7 +133,7 @@ func TestData(t *testing.T) {
 	}
 }
 
-// TestTops looks at what the tops hold.
+// TestTops checks the contents of the tops.
 func TestTops(t *testing.T) {
 	tests["boxes"] = &test{dataset: &boxes{records: 5}}
 	env := &layers.Env{Seed: 3}
@@ -148,7 +148,7 @@ func TestTops(t *testing.T) {
 		}
 		return s
 	}
-	// The shapes before the first pass are those of a batch of records like 0.
+	// Before the first pass the shapes are those of a batch of records like record 0.
 	if got, want := fmt.Sprint(shapes()), "[[4 2 3] [4 2] [4] [1 1 0 2]]"; got != want {
 		t.Errorf("SetUp gives the shapes %s, want %s", got, want)
 	}
@@ -170,14 +170,14 @@ func TestTops(t *testing.T) {
 		}
 		for i, v := range f.Top[0].Data() {
 			if record := want.labels[i/6*2]; v < record || v >= record+1 {
-				t.Errorf("pass %d: number %d of the matrices is %v, want %v and a random number below 1", pass, i, v, record)
+				t.Errorf("pass %d: element %d of the matrices is %v, want %v plus a random number below 1", pass, i, v, record)
 			}
 		}
 	}
 }
 
-// TestRandomNumbers checks that no two items draw the same numbers, in whichever
-// solver.
+// TestRandomNumbers checks that no two items, even of different solvers, draw the same
+// numbers.
 func TestRandomNumbers(t *testing.T) {
 	tests["boxes"] = &test{dataset: &boxes{records: 1}}
 	seen := map[float32]bool{}
@@ -203,7 +203,8 @@ func TestRandomNumbers(t *testing.T) {
 	}
 }
 
-// TestRanks deals the records to solvers that train together, but not in tests.
+// TestRanks checks that records are distributed to solvers that train together, but not
+// in phase TEST.
 func TestRanks(t *testing.T) {
 	tests["boxes"] = &test{dataset: &boxes{records: 100}}
 	for phase, want := range map[caffepb.Phase][]float32{caffepb.Phase_TRAIN: {2, 5, 8, 11}, caffepb.Phase_TEST: {0, 1, 2, 3}} {

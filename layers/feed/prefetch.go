@@ -7,14 +7,14 @@ import (
 	"sync/atomic"
 )
 
-// loader fills batches. Load is called from several goroutines at once, from each
-// with a worker number of its own. What it makes of b depends on b.Number alone.
+// loader fills batches. Several goroutines call load at once, each with its own worker
+// number. The result in b depends on b.Number only.
 type loader interface {
 	load(worker int, b *Batch) error
 }
 
-// A prefetcher has batches loaded by goroutines, some of them ahead of the one in
-// use, and gives them out in order.
+// A prefetcher has goroutines that load batches, some of them ahead of the one in use,
+// and returns them in order.
 type prefetcher struct {
 	loader  loader
 	threads int
@@ -46,10 +46,9 @@ const (
 	loaded
 )
 
-// newPrefetcher returns a prefetcher that holds the given number of batches, the
-// one in use among them, each of size items and with the given number of tops.
-// It starts to work when the first batch is asked for. At most as many goroutines
-// load as there are batches.
+// newPrefetcher returns a prefetcher that holds the given number of batches, including
+// the one in use, each of size items and with the given number of tops. It starts when
+// the first batch is requested. There are at most as many goroutines as batches.
 func newPrefetcher(l loader, batches, threads, size, tops int) *prefetcher {
 	batches = max(batches, 1)
 	p := &prefetcher{
@@ -68,9 +67,9 @@ func newPrefetcher(l loader, batches, threads, size, tops int) *prefetcher {
 
 var errClosed = errors.New("the data layer is closed")
 
-// batch returns batch number n, which may be used until the next call. Numbers
-// that count up by one are served from what was loaded ahead; after any other,
-// loading begins anew there. It is called by one goroutine at a time.
+// batch returns batch number n, which is valid until the next call. If n follows the
+// previous number, the batch was loaded ahead; otherwise loading restarts at n. One
+// goroutine at a time may call it.
 func (p *prefetcher) batch(ctx context.Context, n int64) (*Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +78,7 @@ func (p *prefetcher) batch(ctx context.Context, n int64) (*Batch, error) {
 	}
 	switch used := p.slot(p.current); {
 	case n == p.current:
-	case n == p.current+1 && used != nil && used.state == loaded: // it is not if the last call was cancelled
+	case n == p.current+1 && used != nil && used.state == loaded: // not loaded if the last call was cancelled
 		used.state = empty
 	default:
 		p.epoch++
@@ -116,7 +115,7 @@ func (p *prefetcher) batch(ctx context.Context, n int64) (*Batch, error) {
 	}
 }
 
-// slot returns the place of batch n, or nil for the -1 before the first.
+// slot returns the slot of batch n, or nil for -1, before the first batch.
 func (p *prefetcher) slot(n int64) *slot {
 	if n < 0 {
 		return nil
@@ -164,7 +163,7 @@ func (p *prefetcher) run(worker int) {
 	}
 }
 
-// close ends the goroutines and waits for them.
+// close stops the goroutines and waits for them.
 func (p *prefetcher) close() {
 	p.closing.Store(true)
 	p.mu.Lock()

@@ -13,8 +13,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/leak"
 )
 
-// numbered is a loader whose batches hold their numbers. Some take longer than
-// others, and some fail.
+// numbered is a loader whose batches contain their numbers. Some batches take longer
+// than others, and some fail.
 type numbered struct {
 	delay bool
 	fails int64 // number of the batch that fails, if positive
@@ -65,8 +65,8 @@ func TestPrefetchOrder(t *testing.T) {
 	}
 }
 
-// TestPrefetchJumps asks for numbers in any order, as after a resume, and for
-// the same one again.
+// TestPrefetchJumps requests numbers in any order, as after a resume, and the same
+// number again.
 func TestPrefetchJumps(t *testing.T) {
 	l := &numbered{delay: true}
 	p := newPrefetcher(l, 4, 3, 2, 1)
@@ -83,7 +83,7 @@ func TestPrefetchJumps(t *testing.T) {
 	}
 }
 
-// TestPrefetchAhead counts what is loaded while the first batch is in use.
+// TestPrefetchAhead counts the batches loaded while the first one is in use.
 func TestPrefetchAhead(t *testing.T) {
 	l := new(numbered)
 	p := newPrefetcher(l, 4, 2, 2, 1)
@@ -113,7 +113,7 @@ func TestPrefetchError(t *testing.T) {
 	}
 }
 
-// blocked is a loader that waits until it is let go.
+// blocked is a loader that waits until it is released.
 type blocked chan struct{}
 
 func (l blocked) load(_ int, b *Batch) error {

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// A sequence says which records the batches of a solver hold: of the records of
-// the dataset, repeated endlessly, every ranks'th from number rank on. This is
-// how Caffe's data layer deals them to solvers that train together.
+// A sequence determines the records in a solver's batches: of the dataset's records,
+// repeated endlessly, every ranks'th one, starting with number rank. Caffe's data layer
+// distributes them this way to solvers that train together.
 type sequence struct {
 	records int
 	batch   int // items in a batch
@@ -25,7 +25,7 @@ type epoch struct {
 	records []int32 // nil if there is none yet
 }
 
-// place returns the place of item i of batch n in the endless sequence. It counts
+// place returns the position of item i of batch n in the endless sequence, counting
 // the records of all solvers.
 func (s *sequence) place(n int64, i int) int64 {
 	return (n*int64(s.batch)+int64(i))*int64(s.ranks) + int64(s.rank)
@@ -62,7 +62,7 @@ func (s *sequence) record(place int64) (record int, epoch int64, err error) {
 // permute computes the order of an epoch.
 func (s *sequence) permute(e *epoch, number int64) error {
 	order := e.records
-	e.records = nil // not valid until all of it is known to be
+	e.records = nil // invalid until all elements are checked
 	if order == nil {
 		order = make([]int32, s.records)
 	}
@@ -79,8 +79,8 @@ func (s *sequence) permute(e *epoch, number int64) error {
 	return nil
 }
 
-// restarts returns how often Caffe's cursor, which moves on after each record,
-// returns to the first one while batch n is read.
+// restarts returns how often Caffe's cursor, which advances after each record, returns
+// to the first one while batch n is read.
 func (s *sequence) restarts(n int64) int {
 	_, after := s.at(s.place(n, s.batch-1) + 1)
 	if n == 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestSequence(t *testing.T) {
-	// Caffe's data_layer.cpp, step by step: a cursor, and a count of all records
+	// Caffe's data_layer.cpp, step by step: a cursor and a count of all records
 	for _, s := range []*sequence{
 		{records: 10, batch: 3, ranks: 1},
 		{records: 3, batch: 10, ranks: 1},
@@ -49,8 +49,8 @@ func TestSequence(t *testing.T) {
 	}
 }
 
-// TestPermute reads places in any order and finds the records that reading in
-// order finds, with two epochs in memory.
+// TestPermute checks that positions read in any order have the same records as when read
+// in order, with two epochs in memory.
 func TestPermute(t *testing.T) {
 	shuffled := func() *sequence {
 		return &sequence{records: 5, batch: 3, ranks: 1, order: Order{Skip: 2, Permute: Shuffle(layers.NewRand(1, "shuffle"))}}

@@ -9,9 +9,8 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// NewTransformer returns the transformer that the layer's transform_param
-// describes. All that are made for one layer draw the same random numbers.
-// SetUp is to call ReadMean.
+// NewTransformer returns a transformer for the layer's transform_param. All
+// transformers of a layer draw the same random numbers. SetUp must call ReadMean.
 func NewTransformer(spec *layers.Spec) (*data.Transformer, error) {
 	param := spec.Param.GetTransformParam()
 	if param == nil {
@@ -25,8 +24,7 @@ func NewTransformer(spec *layers.Spec) (*data.Transformer, error) {
 	return t, err
 }
 
-// ReadMean reads transform_param.mean_file, if the layer has one, for the
-// transformer.
+// ReadMean reads transform_param.mean_file, if set, into the transformer.
 func ReadMean(spec *layers.Spec, t *data.Transformer) error {
 	file := spec.Param.GetTransformParam().GetMeanFile()
 	if file == "" {
@@ -41,8 +39,8 @@ func ReadMean(spec *layers.Spec, t *data.Transformer) error {
 	return nil
 }
 
-// Sources returns what a data layer reads (layers.DataSource): the given path, and
-// the mean file of its transform_param if it has one.
+// Sources returns the data that a data layer reads (layers.DataSource): the given path,
+// and the mean file of its transform_param, if any.
 func Sources(spec *layers.Spec, path string) []string {
 	sources := []string{path}
 	if mean := spec.Param.GetTransformParam().GetMeanFile(); mean != "" {

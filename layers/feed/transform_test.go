@@ -10,9 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// segments is a dataset of images with label images of the same size, as of the
-// forks' layers for segmentation: 2 x 6 x 8 pixels, and one channel that has the
-// same values as channel 1.
+// segments is a dataset of images with label images of the same size, like those of the
+// forks' layers for segmentation: 2 x 6 x 8 pixels, and a label channel with the values
+// of channel 1.
 type segments struct{ image, label *data.Transformer }
 
 func (d *segments) Len() int          { return 7 }
@@ -80,6 +80,6 @@ func TestSameCrop(t *testing.T) {
 		}
 	}
 	if len(corners) < 20 || mirrored < 30 || mirrored > 70 {
-		t.Errorf("of 100 images %d are mirrored, and there are %d of 24 crops", mirrored, len(corners))
+		t.Errorf("of 100 images %d are mirrored, with %d of 24 crops", mirrored, len(corners))
 	}
 }
