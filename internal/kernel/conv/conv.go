@@ -1,10 +1,9 @@
 // Package conv computes convolutions and their gradients.
 //
-// All three products, the forward pass and the gradients of the data and of the
-// weights, are computed by the micro-kernels of package gemm: by Winograd's
-// algorithm for 3x3 and 5x5 kernels of stride 1, and otherwise directly, from a
-// zero-padded copy of a few images through tables of offsets. The matrix that
-// im2col makes never exists.
+// The micro-kernels of package gemm compute all three products, the forward pass and
+// the gradients of the data and of the weights: by Winograd's algorithm for 3x3 and
+// 5x5 kernels of stride 1, and otherwise directly, from a zero-padded copy of a few
+// images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; window.go, the padded copy; product.go
 // with tiles.go and lines.go, two ways to compute the forward pass and the gradient
@@ -29,24 +28,24 @@ import (
 // Conv at the same time.
 type Conv struct {
 	*geometry
-	outShape []int // without the axis of a convolution that has none
+	outShape []int // without the axis added to a convolution without spatial axes
 	bias     biasTask
 
 	winograd *winograd // nil if the convolution is computed directly
 	direct   *direct   // nil if not
 }
 
-// winograd has the three products by Winograd's algorithm.
+// winograd holds the three products by Winograd's algorithm.
 type winograd struct {
 	forward, data *winogradProduct
 	weights       *winogradGrad
 }
 
-// direct has the three products from padded copies.
+// direct holds the three products from padded copies.
 type direct struct {
 	forward *plan
-	data    []*plan // one for each phase of the stride whose pixels some tap covers
-	gaps    bool    // there are other phases, whose gradient is 0
+	data    []*plan // one for each phase of the stride with pixels that a tap covers
+	gaps    bool    // there are phases without, which have a gradient of 0
 	weights *gradPlan
 }
 
@@ -104,8 +103,8 @@ func (c *Conv) checkAll(x, weight, y []float32) {
 	c.check("y", y, c.Batch*c.Outputs*c.outSize)
 }
 
-// Forward sets y to the convolution of x with weight, plus bias. A nil bias counts
-// as zeros.
+// Forward sets y to the convolution of x with weight, plus bias. A nil bias stands for
+// zeros.
 func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 	c.checkAll(x, weight, y)
 	if bias != nil {
@@ -166,13 +165,13 @@ func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
 	c.bias = biasTask{}
 }
 
-// biasWork is about how many elements of dy a part of BackwardBias sums.
+// biasWork is the approximate number of elements of dy that a part of BackwardBias sums.
 const biasWork = 1 << 16
 
 // biasTask sums dy over some of the outputs.
 type biasTask struct {
 	*geometry
-	step      int // outputs of a part
+	step      int // outputs per part
 	dy, dbias []float32
 }
 

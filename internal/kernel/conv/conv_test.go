@@ -20,7 +20,7 @@ type convReference struct {
 	out []int
 }
 
-// each calls f for every product of the sum: places in x, weight and y.
+// each calls f for every product of the sum, with indices in x, weight and y.
 func (c *convReference) each(f func(x, w, y int)) {
 	p := c.p
 	cg, og := p.Channels/p.Group, p.Outputs/p.Group
@@ -40,7 +40,7 @@ func (c *convReference) each(f func(x, w, y int)) {
 	}
 }
 
-// place returns the pixel of x that output q and a tap meet at.
+// place returns the pixel of x at which output q and a tap meet.
 func (c *convReference) place(q, tap int) (int, bool) {
 	at, scale := 0, 1
 	for a := len(c.out) - 1; a >= 0; a-- {
@@ -69,8 +69,8 @@ var cases = []Params{
 	square(2, 20, 50, 1, 12, 5, 0, 1, 1),
 	square(1, 3, 17, 1, 31, 11, 0, 4, 1),
 	square(1, 2, 3, 1, 15, 3, 4, 3, 2),
-	square(1, 2, 3, 1, 10, 2, 0, 4, 1), // pixels that no output sees
-	square(1, 2, 3, 1, 9, 3, 5, 1, 1),  // outputs that see no pixel
+	square(1, 2, 3, 1, 10, 2, 0, 4, 1), // pixels that no output covers
+	square(1, 2, 3, 1, 9, 3, 5, 1, 1),  // outputs that cover no pixel
 	square(1, 8, 8, 8, 6, 3, 1, 1, 1),  // depthwise
 	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
 	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
@@ -87,8 +87,8 @@ var cases = []Params{
 	{2, 3, 4, 1, []int{11, 8}, []int{5, 2}, []int{0, 2}, []int{3, 2}, []int{2, 1}, false},
 	{3, 5, 7, 1, nil, nil, nil, nil, nil, false},
 	square(0, 3, 5, 1, 7, 3, 1, 1, 1),
-	// Winograd's: whole tiles, parts of tiles, small planes, bands, groups,
-	// channels that fill no vector.
+	// Winograd's algorithm: whole and partial tiles, small planes, bands, groups, channels
+	// that do not fill a vector.
 	square(2, 16, 16, 1, 8, 3, 1, 1, 1),
 	square(3, 64, 64, 1, 14, 3, 1, 1, 1),
 	square(2, 65, 70, 1, 7, 3, 1, 1, 1),
@@ -96,12 +96,12 @@ var cases = []Params{
 	square(4, 32, 20, 1, 2, 3, 1, 1, 1),
 	square(2, 16, 24, 1, 1, 3, 1, 1, 1),
 	square(1, 16, 18, 1, 60, 3, 2, 1, 1),
-	square(2, 16, 16, 1, 9, 3, 4, 1, 1), // outputs that see no pixel
+	square(2, 16, 16, 1, 9, 3, 4, 1, 1), // outputs that cover no pixel
 	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
 	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
 	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
-	// Lines: rows of whole vectors and of parts, planes, few and many panels,
-	// depthwise, bands, several images, weights that turn.
+	// Lines: rows of whole and partial vectors, planes, few and many panels, depthwise,
+	// bands, several images, rotated weights.
 	square(2, 3, 64, 1, 32, 3, 1, 1, 1),
 	square(9, 1, 20, 1, 28, 5, 0, 1, 1),
 	square(2, 40, 20, 1, 17, 1, 0, 1, 1),
@@ -191,14 +191,14 @@ func TestConv(t *testing.T) {
 				dbias[o] += float64(v)
 			}
 			if size(params.Pad) == 0 && params.Batch > 0 && c.MACs() < products {
-				t.Errorf("MACs() = %d, want %d at least", c.MACs(), products)
+				t.Errorf("MACs() = %d, want at least %d", c.MACs(), products)
 			}
 			terms, sums := params.Channels*taps, params.Batch*outs
 
 			kerneltest.EachLevel(t, func(t *testing.T) {
 				p := parallel.NewPool(2)
 				defer p.Close()
-				c.BackwardWeights(p, x, dy, make([]float32, len(weight)), nil) // makes workspaces
+				c.BackwardWeights(p, x, dy, make([]float32, len(weight)), nil) // allocates workspaces
 				got := kerneltest.Guarded(r, len(dy))
 				kerneltest.Fill(got, kerneltest.Guard)
 				kerneltest.Dirty(p)
@@ -275,7 +275,7 @@ func testConvThreads(t *testing.T, params Params) {
 	})
 }
 
-// TestLinesChoice checks which products go by lines.
+// TestLinesChoice checks which products use lines.
 func TestLinesChoice(t *testing.T) {
 	if cpu.Best() != cpu.AVX512 {
 		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", cpu.Best())
@@ -289,7 +289,7 @@ func TestLinesChoice(t *testing.T) {
 		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), true, true},   // depthwise
 		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), false, false},  // rows of 8 and 12
 		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), false, false},  // whole panels and long sums
-		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels of x that are apart
+		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels of x that are not contiguous
 	} {
 		test.p.Direct = true
 		c, err := New(test.p)

@@ -6,10 +6,10 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// depthwiseGrad is the gradient of the weights where each group has one channel and
-// one output, at stride 1. The pixels of dy, with zeros between them so that they
-// are laid out as those of the padded copy of x, form a line. Its dot products with
-// the copy, from each tap on, are the gradient.
+// depthwiseGrad is the gradient of the weights at stride 1 if each group has one
+// channel and one output. The pixels of dy form a line, with zeros between them that
+// give it the layout of the padded copy of x. The dot products of this line with the
+// copy, starting at each tap, are the gradient.
 type depthwiseGrad struct {
 	*window
 	geometry *geometry
@@ -18,7 +18,7 @@ type depthwiseGrad struct {
 	tapAt    []int32 // offsets of the taps in the copy, with the last one repeated
 	lineAt   []int32 // offset of dy: none
 
-	// During a run.
+	// Used during a run.
 	micro          *gemm.Micro
 	pool           *parallel.Pool
 	x, dy, dweight []float32
@@ -27,7 +27,7 @@ type depthwiseGrad struct {
 // maxLanes is the number of lanes of the widest vectors.
 const maxLanes = 16
 
-// newDepthwiseGrad returns nil if the convolution is of another kind.
+// newDepthwiseGrad returns nil if it does not apply to the convolution.
 func newDepthwiseGrad(g *geometry, w *window) *depthwiseGrad {
 	if g.groupChannels() != 1 || g.groupOutputs() != 1 {
 		return nil
@@ -61,7 +61,7 @@ func (d *depthwiseGrad) Do(worker, group int) {
 	copied := d.copySize()
 	buf := d.pool.Scratch(worker, copied+maxLanes+k+len(d.tapAt))
 	x, line, sums := buf[:copied+maxLanes], buf[copied+maxLanes:][:k], buf[copied+maxLanes+k:]
-	clear(x) // what the line meets behind the pixels is multiplied by 0, but must not be a NaN
+	clear(x) // elements after the pixels are multiplied by 0, but must not be NaN
 	clear(sums)
 	for i := range d.chunks(g.Batch) {
 		c := d.chunk(g.Batch, i)

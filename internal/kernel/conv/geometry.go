@@ -11,14 +11,14 @@ import (
 type Params struct {
 	Batch, Channels, Outputs, Group   int
 	In, Kernel, Pad, Stride, Dilation []int
-	Direct                            bool // not by Winograd's algorithm
+	Direct                            bool // never use Winograd's algorithm
 }
 
 // maxExtent bounds the values of a geometry, so that sums of some of them are
 // representable on every machine.
 const maxExtent = 1 << 27
 
-// A geometry is Params with at least one spatial axis, and what follows from it.
+// A geometry is Params with at least one spatial axis, and derived sizes.
 type geometry struct {
 	Params
 	out                   []int // spatial shape of y

@@ -7,26 +7,25 @@ import (
 )
 
 const (
-	// gradRows is about how many sums of a channel and a tap a part makes for each
-	// output: with a panel of outputs they stay in the L2 cache.
+	// gradRows is the approximate number of sums, one per channel and tap, that a part
+	// computes for each output: with a panel of outputs they stay in the L2 cache.
 	gradRows = 576
 
-	// leastGradParts is how many parts there should be at least, for many threads.
+	// leastGradParts is the minimum number of parts, for many threads.
 	leastGradParts = 32
 )
 
-// gradPlan is the gradient of the weights: the product of the gathered taps of x by
-// dy, over the pixels. A part sums some channels of x and a panel of the outputs
-// over a part of the batch; then the sums of the parts are added in the order of
-// the parts.
+// gradPlan is the gradient of the weights: the product of the gathered taps of x and
+// dy, over the pixels. A part computes the sums of some channels of x and a panel of
+// the outputs over a part of the batch. Then the parts' sums are added in order.
 type gradPlan struct {
 	window    // of the channels of a part
 	geometry  *geometry
 	ranges    int            // pieces of the channels of a group
-	prepared  bool           // by the first run
-	depthwise *depthwiseGrad // used instead; nil if it is not possible
+	prepared  bool           // the first run has prepared it
+	depthwise *depthwiseGrad // used instead; nil if it does not apply
 
-	// During a run.
+	// Used during a run.
 	micro          *gemm.Micro
 	pool           *parallel.Pool
 	reducing       bool
@@ -75,7 +74,7 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight []float32) {
 	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil
 }
 
-// Do makes one block of sums over a part of the batch, or adds those of all parts
+// Do computes one block of sums over a part of the batch, or adds the sums of all parts
 // to the gradient.
 func (t *gradPlan) Do(worker, i int) {
 	block, part := i, 0
@@ -95,8 +94,8 @@ func (t *gradPlan) Do(worker, i int) {
 	t.sum(worker, part, sums[part*t.sumSize:][:t.sumSize], group*g.groupOutputs()+o, n, group*g.groupChannels()+ch, channels)
 }
 
-// sum sets sums, a row for each of the channels of x from ch on and each tap, a
-// column for each of the n outputs from o on, for a part of the batch.
+// sum computes sums for a part of the batch: a row for each channel of x, from ch on,
+// and each tap, a column for each of n outputs from o on.
 func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int) {
 	g, u := t.geometry, t.micro
 	w := u.Width(n)

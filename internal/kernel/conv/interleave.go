@@ -2,9 +2,8 @@ package conv
 
 import "github.com/gocaffe/gocaffe/internal/kernel/gemm"
 
-// interleave makes vectors of n channels, one for each pixel and one of zeros behind
-// them, of channels that are step apart in src. Where a vector has more lanes than
-// channels it has zeros.
+// interleave turns n channels, step apart in src, into a vector per pixel, followed by a
+// vector of zeros. Lanes without a channel are zero.
 func interleave(u *gemm.Micro, n, pixels int, src []float32, step int, dst []float32) {
 	lanes := u.Lanes
 	clear(dst[pixels*lanes:][:lanes])

@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// linesSize is about how many elements of the source are multiplied by one panel
-	// of weights after the other, so that they stay in the L1 cache.
+	// linesSize is the approximate number of elements of the source that are multiplied by
+	// one panel of weights after the other. They stay in the L1 cache.
 	linesSize = 8 << 10
 
-	// slowDepth is the length of sums whose pixels and weights do not stay near, and
-	// slowPercent what a multiply-add then costs, in percent.
+	// slowDepth is the length from which on the pixels and weights of a sum do not stay in
+	// the nearest caches, and slowPercent the relative cost of a multiply-add then.
 	slowDepth   = 384
 	slowPercent = 115
 
-	// leastVectors is how many vectors of a plane a part has at least.
+	// leastVectors is the minimum number of vectors of a plane in a part.
 	leastVectors = 64
 )
 
-// lineCost is how long a LineFunc of 1, 2, ... rows takes for 100 multiply-adds, in
-// those of a TileFunc: the fewer rows, the more loads.
+// lineCost is the time that a LineFunc of 1, 2, ... rows needs for 100 multiply-adds,
+// in multiply-adds of a TileFunc: the fewer rows, the more loads.
 var lineCost = [...]int{230, 145, 125, 107, 103, 100}
 
-// lines computes a product with LineFuncs. The vectors are pixels side by side in
-// a row of the padded copy or, with kernels of one pixel, in a plane of the source
-// itself, and the result is written where it belongs.
+// lines computes a product with LineFuncs. The vectors are adjacent pixels in a row of
+// the padded copy or, with kernels of one pixel, in a plane of the source itself. The
+// result is written directly to its destination.
 type lines struct {
 	*product
 	inPlace    bool
@@ -37,7 +37,7 @@ type lines struct {
 	terms      []int32          // offsets of the terms of a sum
 }
 
-// init cuts the product for u and reports whether lines can compute it.
+// init splits the product for u and reports whether lines can compute it.
 func (t *lines) init(u *gemm.Micro) bool {
 	axis := len(t.out) - 1
 	*t = lines{product: t.product, rows: u.LinePanels(t.rows, t.dstChannels), rowPixels: t.out[axis]}
@@ -46,13 +46,13 @@ func (t *lines) init(u *gemm.Micro) bool {
 		t.rowPixels = t.outSize
 	}
 	t.rowVectors = gemm.CeilDiv(t.rowPixels, u.Lanes)
-	cut := axis == 0 && t.bands > 1 && !t.inPlace // bands cut the rows
+	cut := axis == 0 && t.bands > 1 && !t.inPlace // bands split the rows
 	return t.scatter == nil && t.step[axis] == 1 && !cut && t.rowPixels >= u.Lanes
 }
 
 // tables lists the vectors and terms.
 func (t *lines) tables(u *gemm.Micro) {
-	// The last vector of a row may begin within the one before.
+	// The last vector of a row may overlap the previous one.
 	vector := func(i int) int { return min(i*u.Lanes, t.rowPixels-u.Lanes) }
 	if t.inPlace {
 		for i := range t.rowVectors {
@@ -78,7 +78,7 @@ func (t *lines) tables(u *gemm.Micro) {
 	}
 }
 
-// cost returns about how many multiply-adds a pixel of the result costs.
+// cost returns the approximate cost of a pixel of the result, in multiply-adds.
 func (t *lines) cost(u *gemm.Micro) int {
 	cost := 0
 	for _, p := range t.rows {
@@ -134,8 +134,8 @@ func (t *lines) Do(worker, i int) {
 	}
 }
 
-// pack packs the weights for a panel: for each channel of the source and each tap
-// an element for each channel of the result.
+// pack packs the weights for a panel: for each channel of the source and each tap, an
+// element for each channel of the result.
 func (t *lines) pack(group, panel int) {
 	rows, taps, depth := t.micro.LineRows(), t.geometry.taps, t.depth()
 	p := t.rows[panel]
@@ -157,7 +157,7 @@ func (t *lines) pack(group, panel int) {
 	}
 }
 
-// compute computes the vectors of the result of a group whose offsets are listed.
+// compute computes the vectors of a group's result at the listed offsets.
 func (t *lines) compute(group int, x, y []float32, from, to []int32) {
 	rows, widest, depth := t.micro.LineRows(), t.micro.LineVectors(), t.depth()
 	step := max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest

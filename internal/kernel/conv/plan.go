@@ -7,8 +7,8 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product in the faster of two ways. What it needs for that is
-// made by the first run, so that a convolution costs next to nothing until then.
+// A plan computes a product by the faster of two methods. The first run prepares it,
+// and until then a convolution costs almost nothing.
 type plan struct {
 	product
 	tiles tiles
@@ -17,7 +17,7 @@ type plan struct {
 	places   func() []int // the scatter of the product; nil: none
 	prepared bool
 
-	lanes   int // that the choice was made for; 0: none yet
+	lanes   int // that the method was chosen for; 0: not chosen yet
 	byLines bool
 }
 
@@ -29,7 +29,7 @@ func newPlan(p product, places func() []int) (*plan, error) {
 	return t, nil
 }
 
-// prepare makes the tables.
+// prepare fills the tables.
 func (t *plan) prepare() {
 	if t.prepared {
 		return
@@ -55,7 +55,7 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
 	t.unset()
 }
 
-// choose finds out which way is faster.
+// choose chooses the faster method.
 func (t *plan) choose(u *gemm.Micro) {
 	if t.lanes == u.Lanes {
 		return
@@ -89,8 +89,8 @@ func forwardWindow(g *geometry, channels int) window {
 // dataPlans plans the gradient of the data, one plan for each phase. gaps reports
 // whether there are pixels of x that no tap covers.
 func dataPlans(g *geometry) (plans []*plan, gaps bool, err error) {
-	// The positions of x along an axis fall into classes modulo the stride, each of
-	// which meets some taps. Those that meet none need no plan.
+	// The positions of x along an axis form classes modulo the stride. Each class meets
+	// its own taps, and classes without taps need no plan.
 	classes := make([][]int, len(g.In))
 	for a, in := range g.In {
 		s := g.Stride[a]
@@ -142,7 +142,7 @@ func dataPlan(g *geometry, phase []int) (*plan, error) {
 				w.shift[a] = append(w.shift[a], d/s)
 			}
 		}
-		// The displacements fall; the last is the lowest and becomes 0.
+		// The displacements decrease; the last is the lowest and becomes 0.
 		w.pad[a] = -w.shift[a][len(taps)-1]
 		for i := range w.shift[a] {
 			w.shift[a][i] += w.pad[a]
@@ -157,8 +157,8 @@ func dataPlan(g *geometry, phase []int) (*plan, error) {
 	return newPlan(p, func() []int { return phasePlaces(g, phase, w.out) })
 }
 
-// phasePlaces returns the index in a channel of x of each pixel of a phase, of
-// which there are out[a] along axis a.
+// phasePlaces returns the index in a channel of x of each pixel of a phase, which has
+// out[a] pixels along axis a.
 func phasePlaces(g *geometry, phase, out []int) []int {
 	places := []int{0}
 	for a, r := range phase {

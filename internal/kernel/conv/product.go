@@ -6,18 +6,18 @@ import (
 )
 
 // A product is the convolution of a source by the weights: the forward pass, or
-// one phase of the gradient of the data. tiles and lines compute it, in parts of a
-// chunk of pixels for all channels of a group of the result.
+// one phase of the gradient of the data. tiles and lines compute it in parts; a part
+// is a chunk of pixels for all channels of a group of the result.
 type product struct {
 	window
 	geometry    *geometry
 	backward    bool
 	dstChannels int   // of a group
 	dstSize     int   // of a channel
-	kernelTaps  []int // backward: the taps of the weights that count
+	kernelTaps  []int // backward: the taps of the weights that this phase uses
 	scatter     []int // the index of each pixel in a channel of the result; nil: in order
 
-	// During a run.
+	// Used during a run.
 	micro                  *gemm.Micro
 	pool                   *parallel.Pool
 	src, weight, bias, dst []float32
@@ -29,7 +29,7 @@ type product struct {
 // depth returns the number of terms of a sum.
 func (t *product) depth() int { return t.channels * t.nTaps }
 
-// set sets the arguments of a run. unset forgets them.
+// set sets the arguments of a run. unset clears them.
 func (t *product) set(op parallel.Op, src, weight, bias, dst []float32) {
 	t.micro, t.pool, t.src, t.weight, t.bias, t.dst = gemm.Active(), op.Pool(), src, weight, bias, dst
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 )
 
-// TestStreams checks that results that are written past the caches are the same.
+// TestStreams checks that results do not change when they are written past the caches.
 func TestStreams(t *testing.T) {
 	defer func(n int) { streamSize = n }(streamSize)
 	params := square(6, 32, 48, 1, 16, 3, 1, 1, 1)
@@ -26,7 +26,7 @@ func TestStreams(t *testing.T) {
 		}
 		var want []float32
 		for _, streamSize = range []int{1 << 30, 0} {
-			got := make([]float32, 6*48*256) // from 32 KB on memory begins with a line
+			got := make([]float32, 6*48*256) // allocations of at least 32 KB start at a line
 			if streamSize == 0 && !streams(got, 256) {
 				t.Fatal("does not stream")
 			}

@@ -6,23 +6,21 @@ import (
 )
 
 const (
-	// sumDepth is how many rows of a panel a micro-kernel sums at a time in a
-	// convolution: those of 64 channels and a 3x3 kernel, 144 KiB that stay in the
-	// L2 cache.
+	// sumDepth is the number of rows of a panel that a micro-kernel sums at a time in a
+	// convolution: those of 64 channels and a 3x3 kernel, 144 KiB, stay in the L2 cache.
 	sumDepth = 576
 
-	// transposeCost is how many multiply-adds it costs to transpose an element of
-	// the result, as after a TileFunc, and copyCost what it costs to copy an element
-	// of the source.
+	// transposeCost is the cost in multiply-adds of transposing an element of the result,
+	// as after a TileFunc, and copyCost that of copying an element of the source.
 	transposeCost = 6
 	copyCost      = 4
 )
 
-// tiles computes a product with TileFuncs. They need whole vectors of channels, a
-// copy of the source, and the result transposed, but no rows of pixels.
+// tiles computes a product with TileFuncs. They need whole vectors of channels, a copy
+// of the source and a transposition of the result, but no rows of pixels.
 //
-// A tile at an edge leaves out the taps of the first axis that see only zeros. For
-// that the sum over taps and channels has these taps in its outermost loop.
+// A tile at an edge leaves out the taps of the first axis that cover only zeros. To
+// allow this, these taps are the outermost loop of the sum over taps and channels.
 type tiles struct {
 	*product
 	terms []int32   // offsets in the copy of the terms of a sum, in its order
@@ -31,15 +29,14 @@ type tiles struct {
 	width int       // during a run: columns of all panels
 }
 
-// A tapSpan is the range of the taps of the first axis that see the source.
+// A tapSpan is the range of the taps of the first axis that cover the source.
 type tapSpan struct{ from, to int }
 
 func (t *tiles) init(p *product) {
 	t.product = p
-	// A sum is taken in Caffe's order, channels outermost, unless there are tiles at
-	// an edge that need a part of the kernel only: that part is then a run of terms.
-	// The other order rounds differently, by as little as any other; but a net's
-	// golden losses are those of this one.
+	// Terms are summed in Caffe's order, channels outermost, unless tiles at an edge need
+	// only a part of the kernel, which must be a run of terms. The other order rounds
+	// differently and is as accurate, but a net's golden losses are those of this one.
 	t.outer = 1
 	for row := range t.out[0] {
 		if t.tapsAt(row) != (tapSpan{0, len(t.shift[0])}) {
@@ -78,8 +75,8 @@ func (t *tiles) init(p *product) {
 // bandTiles returns the number of tiles of the largest chunk.
 func (t *tiles) bandTiles() int { return gemm.CeilDiv(t.images*t.maxPixels(), gemm.TileRows) }
 
-// tapsAt returns the taps of the first axis that see the source from a row. Both
-// ends of the span move in one direction from row to row, even if it is empty.
+// tapsAt returns the taps of the first axis that cover the source at a row. Both ends
+// of the span move in one direction from row to row, even if it is empty.
 func (t *tiles) tapsAt(row int) tapSpan {
 	var s tapSpan
 	rising := t.shift[0][len(t.shift[0])-1] > 0
@@ -96,7 +93,7 @@ func (t *tiles) tapsAt(row int) tapSpan {
 	return s
 }
 
-// cost returns about how many multiply-adds a pixel of the result costs.
+// cost returns the approximate cost of a pixel of the result, in multiply-adds.
 func (t *tiles) cost(u *gemm.Micro) int {
 	width := 0
 	for j := 0; j < t.dstChannels; j += u.Panel() {
@@ -150,7 +147,7 @@ func (t *tiles) pack(worker, group, panel int) {
 		t.packBackward(group, j, n, w, dst)
 		return
 	}
-	// Packed in the order of the weights, then put in that of the sum.
+	// Packed in the order of the weights, then reordered for the sum.
 	inner := t.nTaps / t.outer
 	rows := t.pool.Scratch(worker, depth*w)
 	t.micro.TransposeTo(n, depth, t.weight[(group*t.dstChannels+j)*depth:], depth, rows, w)

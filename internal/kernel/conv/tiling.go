@@ -7,25 +7,24 @@ import (
 )
 
 const (
-	// winogradChannels is the least number of channels and of outputs of a group for
-	// which Winograd's algorithm is used: with fewer, the transforms take more time
-	// than they save.
+	// winogradChannels is the minimum number of channels and of outputs of a group for
+	// Winograd's algorithm: with fewer, the transforms take more time than they save.
 	winogradChannels = 16
 
 	// blockSize bounds the elements of the products of a block, so that they and the
 	// transformed weights of 64 channels stay in the L2 cache.
 	blockSize = 160 << 10
 
-	// blockTiles is the least number of tiles of a block, so that the weights are not
+	// blockTiles is the minimum number of tiles in a block: with fewer, the weights would be
 	// read too often.
 	blockTiles = 60
 )
 
-// A tiling cuts a convolution of 3x3 or 5x5 weights and stride 1, from planes src to
+// A tiling splits a convolution of 3x3 or 5x5 weights and stride 1, from planes src to
 // planes dst, into the tiles of Winograd's algorithm.
 //
-// The tiles of some images, or of some rows of tiles of one, are a block, and those
-// of one image in it are a band.
+// A block is the tiles of some images, or of some rows of tiles of one image. The tiles
+// of one image in a block are a band.
 type tiling struct {
 	batch, groups     int
 	channels, outputs int // of a group
@@ -39,16 +38,16 @@ type tiling struct {
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
 	band                []band // of a plane
 
-	lanes   int     // that the tables were made for; 0: none yet
+	lanes   int     // that the tables are for; 0: no tables yet
 	in, out []int32 // offsets of the pixels of each tile, of its input and of its output
 }
 
-// A band is some tiles of a plane, from first on, and the pixels of src that they
-// need and of dst that they make.
+// A band is some tiles of a plane, from first on, with the pixels of src that they need
+// and of dst that they compute.
 type band struct{ first, tiles, src, srcPixels, dst, dstPixels int }
 
-// newTiling returns the tiling of the forward pass, or nil if Winograd's algorithm
-// does not suit the convolution.
+// newTiling returns the tiling of the forward pass, or nil if Winograd's algorithm does
+// not apply or does not pay off.
 func newTiling(g *geometry) *tiling {
 	if len(g.In) != 2 || g.Direct || g.Batch == 0 || g.groupChannels() < winogradChannels || g.groupOutputs() < winogradChannels {
 		return nil
@@ -95,13 +94,13 @@ func (t *tiling) products(m int) int {
 	return gemm.CeilDiv(t.dst[0], m) * gemm.CeilDiv(t.dst[1], m) * (m + 2) * (m + 2)
 }
 
-// cut chooses the algorithm and cuts the work into blocks.
+// cut chooses the algorithm and splits the work into blocks.
 func (t *tiling) cut() {
 	t.choose()
 	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
 	most := max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
 	perImage := t.perPlane[0] * t.perPlane[1]
-	// At least so many blocks, for many threads, of at least some tiles.
+	// A minimum number of blocks, for many threads, each with a minimum number of tiles.
 	most = max(min(most, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
 	t.images, t.rows = 1, t.perPlane[0]
 	if perImage <= most {
@@ -125,14 +124,14 @@ func (t *tiling) cut() {
 	}
 }
 
-// imagesPerBlock returns how many images make a block so that there are about so
-// many blocks: a multiple of 4, which threads share evenly, whose tiles fill the
-// tiles of the micro-kernel best.
+// imagesPerBlock returns the number of images in a block that gives about the wanted
+// number of blocks, a multiple of 4, which threads share evenly, and best fills the
+// tiles of the micro-kernel.
 func (t *tiling) imagesPerBlock(perImage, blocks int) int {
 	images, least := gemm.CeilDiv(t.batch, blocks), math.MaxInt
 	for n := max(4, gemm.RoundUp(blocks/2, 4)); n <= min(2*blocks, t.batch); n += 4 {
 		each := gemm.CeilDiv(t.batch, n)
-		rows := n*gemm.RoundUp(each*perImage, gemm.TileRows)*64 + max(n-blocks, blocks-n) // of equal ones the nearest
+		rows := n*gemm.RoundUp(each*perImage, gemm.TileRows)*64 + max(n-blocks, blocks-n) // among equals, the nearest
 		if rows < least {
 			images, least = each, rows
 		}
@@ -146,9 +145,9 @@ func (t *tiling) srcRows(row, rows int) (from, to int) {
 	return from, max(min((row+rows)*t.m+t.r-1-t.pad[0], t.src[0]), from)
 }
 
-// tables lists the offsets of the pixels of all tiles, in vectors of the given
-// number of channels. A pixel outside the plane has the offset behind those of the
-// band, where the input has zeros and the output is dropped.
+// tables lists the offsets of the pixels of all tiles, in vectors of the given number of
+// channels. A pixel outside the plane has the offset after those of the band, where the
+// input has zeros and the output is dropped.
 func (t *tiling) tables(lanes int) {
 	if t.lanes == lanes {
 		return
@@ -165,8 +164,8 @@ func (t *tiling) tables(lanes int) {
 	}
 }
 
-// appendTile appends the offsets of n by n pixels from (y,x) on in a band of a
-// plane, which begins with pixel first.
+// appendTile appends the offsets of n by n pixels from (y,x) on in a band of a plane
+// that starts with pixel first.
 func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes int) []int32 {
 	for i := y; i < y+n; i++ {
 		for j := x; j < x+n; j++ {
@@ -208,7 +207,7 @@ func (t *tiling) maxPixels() int {
 	return n
 }
 
-// multiples returns the first n multiples of step, in list if it has them.
+// multiples returns the first n multiples of step, reusing list if it already has them.
 func multiples(list []int32, n, step int) []int32 {
 	if len(list) == n && (n < 2 || list[1] == int32(step)) {
 		return list

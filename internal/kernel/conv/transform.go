@@ -3,12 +3,12 @@ package conv
 import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
 // The transforms of Winograd's convolution F(mxm,rxr), which computes m by m pixels
-// of a plane from n by n of another, n = m+r-1, by n² products instead of r²m². With
-// tiles d of the input, g of the weights and y of the output
+// of a plane from n by n of another, n = m+r-1, with n² products instead of r²m². For
+// tiles d of the input, g of the weights and y of the output,
 //
 //	y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 //
-// and, for the gradients, since that is linear in g,
+// and, for the gradients, since this is linear in g,
 //
 //	∂g = Gᵀ [(A ∂y Aᵀ) ⊙ (Bᵀ d B)] G
 //
@@ -24,16 +24,16 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 // nextTile further on.
 type spreadFunc func(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
 
-// An outputFunc transforms tiles of elements that are nextXi apart in src, adds
-// bias, and stores them at the offsets in dst that are listed in table.
+// An outputFunc transforms tiles of elements that are nextXi apart in src, adds bias,
+// and stores them at the offsets in dst listed in table.
 type outputFunc func(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)
 
-// A matrixFunc transforms the n matrices that begin at neighbouring vectors of src,
-// whose elements are srcStep apart, to ones whose elements are dstStep apart.
+// A matrixFunc transforms the n matrices that start at neighbouring vectors of src, with
+// elements srcStep apart, to matrices with elements dstStep apart.
 type matrixFunc func(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
 
-// transforms are those of one m and r. tmp points to tmpSize elements that they
-// overwrite.
+// transforms holds the transforms for one m and r. They overwrite the tmpSize elements
+// at tmp.
 type transforms struct {
 	input, grad spreadFunc // Bᵀ d B and A ∂y Aᵀ
 	output      outputFunc // Aᵀ M A
@@ -41,11 +41,11 @@ type transforms struct {
 	filterGrad  matrixFunc // Gᵀ ∂U G
 }
 
-// tmpSize is how many elements the transforms keep between their two steps: a 6 by
-// 6 matrix of the widest vectors that do not stay in registers.
+// tmpSize is the number of elements that the transforms store between their two steps: a
+// 6 by 6 matrix of the widest vectors, which registers cannot hold.
 const tmpSize = 36 * 16
 
-// An algorithm is F(mxm,rxr) of one m and r.
+// An algorithm is F(mxm,rxr) for one m and r.
 type algorithm int
 
 const (
@@ -64,5 +64,5 @@ var transformsOf = [...]*[algorithms]transforms{
 	cpu.AVX512:  &avx512,
 }
 
-// transforms returns those in use.
+// transforms returns the transforms in use.
 func (a algorithm) transforms() *transforms { return &transformsOf[cpu.Active()][a] }

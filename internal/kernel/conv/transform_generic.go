@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// generic has the transforms in Go, on vectors of genericLanes.
+// generic holds the transforms in Go, on vectors of genericLanes.
 var generic = [algorithms]transforms{
 	f2x2of3x3: {
 		input:      genericSpread(4, 4, input4),
@@ -36,8 +36,8 @@ const genericLanes = 4
 // An axisStep is one of the matrices: it maps the elements of a column.
 type axisStep func(x [6]float32) [6]float32
 
-// twice applies a step to the columns of a matrix of from by from elements and
-// then to the rows of the result, which then have to elements each.
+// twice applies a step to the columns of a matrix of from by from elements and then to
+// the rows of the result, which gives to by to elements.
 func twice(from, to int, step axisStep, load func(i, j int) float32, store func(i, j int, v float32)) {
 	var half [6][6]float32 // by columns
 	for j := range from {
@@ -172,8 +172,8 @@ func filterGrad6(u [6]float32) [6]float32 {
 	}
 }
 
-// The input of F(2,5) is transformed as that of F(4,3): the tiles and the points
-// are the same.
+// The input of F(2,5) is transformed like that of F(4,3): the tiles and the points are
+// the same.
 
 func grad5x5(y [6]float32) [6]float32 {
 	return [6]float32{y[0], y[0] + pointA*y[1], y[0] - pointA*y[1], y[0] + pointB*y[1], y[0] - pointB*y[1], y[1]}

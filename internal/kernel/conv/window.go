@@ -14,8 +14,8 @@ const (
 	chunkPixels = 1024
 	chunkSize   = 128 << 10
 
-	// leastChunks is how many chunks there should be at least, for many threads,
-	// unless they get smaller than fewPixels.
+	// leastChunks is the minimum number of chunks, for many threads, unless they would be
+	// smaller than fewPixels.
 	leastChunks = 16
 	fewPixels   = 8 * gemm.TileRows
 
@@ -27,9 +27,9 @@ const (
 // tap (t₀, t₁, ...) meet at position qₐ*step[a] + shift[a][tₐ] - pad[a] of axis a;
 // outside the source there are zeros.
 //
-// A window works on chunks: some images, or some rows (along the first axis) of
-// one. fill copies the source of a chunk with its zeros; in the copy, pixel q and
-// tap t of channel c meet at pixels[q] + taps[c*nTaps+t].
+// A window works on chunks: some images, or some rows (along the first axis) of one
+// image. fill copies the source of a chunk with its zeros; in the copy, pixel q and tap
+// t of channel c meet at pixels[q] + taps[c*nTaps+t].
 type window struct {
 	channels int
 	src      []int   // extent of the source
@@ -79,7 +79,7 @@ func (w *window) init(batch int) error {
 	return nil
 }
 
-// cut finds the size of the chunks.
+// cut determines the size of the chunks.
 func (w *window) cut(batch int) {
 	pixels := min(chunkPixels, max(fewPixels, batch*w.outSize/leastChunks))
 	w.images, w.rows = 1, w.out[0]
@@ -95,8 +95,8 @@ func (w *window) cut(batch int) {
 	w.bands = gemm.CeilDiv(w.out[0], w.rows)
 }
 
-// tables fills pixels and taps, once init has found the sizes. Behind their ends are offsets that partial tiles
-// may read.
+// tables fills pixels and taps after init has determined the sizes. After their ends
+// are offsets that partial tiles may read.
 func (w *window) tables() {
 	w.pixels = make([]int32, 0, w.images*w.rows*w.line()+gemm.TileRows)
 	for i := range w.images {
@@ -131,9 +131,9 @@ func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n
 // line returns the number of output pixels of a row.
 func (w *window) line() int { return w.outSize / w.out[0] }
 
-// stride returns the distance of the channels of a padded copy for some rows of
-// the output: an odd number of cache lines, so that the same pixel of many channels
-// does not fall into the same set of the cache.
+// stride returns the distance between the channels of a padded copy for some rows of the
+// output: an odd number of cache lines, which puts the same pixel of many channels into
+// different sets of the cache.
 func (w *window) stride(rows int) int {
 	n := ((rows-1)*w.step[0] + w.span) * size(w.extent[1:])
 	return gemm.RoundUp(n, 16) | 16
@@ -168,7 +168,7 @@ func (w *window) chunk(batch, i int) chunk {
 // copySize returns the number of elements that fill needs in dst.
 func (w *window) copySize() int { return w.images * w.imageStride }
 
-// fill copies the source of a chunk, whose images are step apart in x. x begins with
+// fill copies the source of a chunk. Its images are step apart in x, which starts with
 // the first of the channels to copy.
 func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step int, dst []float32) {
 	first, n := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
@@ -184,9 +184,9 @@ func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step in
 	}
 }
 
-// fillAxis copies what the source has at positions first to first+n-1 of an axis
-// and at all positions of the axes after it. Positions count from the first zero
-// before the source.
+// fillAxis copies the source at positions first to first+n-1 of an axis and at all
+// positions of the following axes. Positions count from the first zero before the
+// source.
 func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32) {
 	start, end := w.within(axis, first, n)
 	if start >= end {

@@ -5,20 +5,20 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// filterChannels is how many channels of the weights a part transforms.
+// filterChannels is the number of channels of the weights that a part transforms.
 const filterChannels = 16
 
 // winogradProduct is the forward pass, or the gradient of the data, by Winograd's
 // algorithm.
 //
-// A part computes a block from the transform of its input to its output: the n²
-// matrix products of tiles by weights run one after the other, and overwrite tiles
-// that are no longer needed.
+// A part computes a block, from the transform of its input to its output. The n² matrix
+// products of tiles and weights run one after the other and overwrite tiles that are no
+// longer needed.
 type winogradProduct struct {
 	*tiling
 	backward bool // the weights are (channels,outputs,r,r), to be rotated by 180°
 
-	// During a run.
+	// Used during a run.
 	micro              *gemm.Micro
 	transforms         *transforms
 	transposeOut       gemm.TransposeFunc
@@ -32,7 +32,7 @@ type winogradProduct struct {
 	x, weight, bias, y []float32
 }
 
-// run computes y from x. A nil bias counts as zeros.
+// run computes y from x. A nil bias stands for zeros.
 func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
 	u, p := gemm.Active(), op.Pool()
 	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
@@ -129,7 +129,7 @@ func (w *winogradProduct) pack(worker, group, panel, piece int) {
 	}
 }
 
-// matrix returns number xi of the matrices of a panel of weights.
+// matrix returns matrix number xi of a panel of weights.
 func (w *winogradProduct) matrix(group, panel, xi int) []float32 {
 	return w.packed[((group*w.matrices()+xi)*w.width+panel*w.micro.Panel())*w.channels:]
 }
@@ -148,7 +148,7 @@ func (w *winogradProduct) compute(worker, group, block int) {
 	buf := w.pool.Scratch(worker, tmpSize+plane+(matrices+1)*w.slot)
 	tmp, pixels, slots := buf[:tmpSize], buf[tmpSize:][:plane], buf[tmpSize+plane:]
 
-	// Transformed tiles are rows of matrices, of which number xi is in slot xi+1.
+	// Transformed tiles are rows of matrices. Matrix xi is in slot xi+1.
 	for i := range images {
 		for c := 0; c < w.channels; c += lanes {
 			src := w.x[(((image+i)*w.groups+group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
@@ -157,7 +157,7 @@ func (w *winogradProduct) compute(worker, group, block int) {
 		}
 	}
 
-	// Products go to the slot before.
+	// Products go to the previous slot.
 	for xi := range matrices {
 		for panel := range w.panels {
 			j, _, width := w.panel(panel)

@@ -7,41 +7,41 @@ import (
 )
 
 const (
-	// sharedChunk bounds the elements of the transformed tiles that all threads
-	// multiply together, so that they stay in the L3 cache, and ownChunk those that
-	// one thread multiplies.
+	// sharedChunk bounds the elements of the transformed tiles that all threads multiply
+	// together, which keeps them in the L3 cache, and ownChunk those that one thread
+	// multiplies.
 	sharedChunk = 2 << 20
 	ownChunk    = 1200 << 10
 
-	// ownParts is into how many parts the batch is cut, for as many threads, if each
-	// has sums of its own, and ownSums bounds the elements of the sums of each.
+	// ownParts is the number of parts of the batch, for as many threads, if each part has
+	// its own sums, and ownSums bounds the elements of a part's sums.
 	ownParts = 8
 	ownSums  = 1 << 20
 
-	// sumDepth5x5 is over how many tiles the products of F(2x2,5x5) are summed before
-	// they are added to the rest: its last transform makes rounding errors larger than
-	// that of F(4x4,3x3), so there must be fewer.
+	// sumDepth5x5 is the number of tiles over which the products of F(2x2,5x5) are summed
+	// before they are added to the rest. Its last transform amplifies rounding errors more
+	// than that of F(4x4,3x3), so the sums must be shorter.
 	sumDepth5x5 = 64
 
-	// finishOutputs is for how many outputs a part transforms the sums.
+	// finishOutputs is the number of outputs for which a part transforms the sums.
 	finishOutputs = 16
 )
 
 // winogradGrad is the gradient of the weights by Winograd's algorithm. The batch is
-// cut into chunks of blocks. For each chunk the tiles of x and of dy are
-// transformed, and then the n² pairs of matrices are multiplied, summing over the
-// tiles, and added to the products of the chunks before. At the end the sums are
+// split into chunks of blocks. For each chunk, the tiles of x and of dy are
+// transformed, the n² pairs of matrices are multiplied, which sums over the tiles, and
+// the products are added to those of the previous chunks. At the end the sums are
 // transformed.
 //
-// Where there are few weights, a part of the batch is one part of the task, with
-// sums of its own, which are added in the order of the parts. Where there are many,
-// there is only one part of the batch, and all threads work on the same chunk.
+// With few weights, a part of the batch is one part of the task and has its own sums,
+// which are added in the order of the parts. With many weights, there is only one part
+// of the batch, and all threads work on the same chunk.
 type winogradGrad struct {
 	tiling *tiling // of the forward pass
 	chunk  int     // blocks
 	parts  int
 
-	// During a run.
+	// Used during a run.
 	step           gradStep
 	micro          *gemm.Micro
 	transforms     *transforms
@@ -56,11 +56,11 @@ type winogradGrad struct {
 	tiles, sums    []float32
 	rowAt, colAt   []int32
 	x, dy, dweight []float32
-	dbias          []float32 // nil if it is not wanted
+	dbias          []float32 // nil if not requested
 	dySums         []float64 // of each band of a plane
 }
 
-// A gradStep is what the parts of a run do.
+// A gradStep is the step that the parts of a run execute.
 type gradStep int
 
 const (
@@ -74,8 +74,8 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	t := &winogradGrad{tiling: w, parts: 1}
 	tile := w.matrices() * (w.channels + w.outputs)
 	tiles := sharedChunk / tile
-	// Not for F(2x2,5x5), whose sums are short already: LeNet's golden losses, which
-	// hang on near ties, are those of this order.
+	// Not for F(2x2,5x5), whose sums are already short: LeNet's golden losses depend on
+	// near ties and are those of this order.
 	if w.r == 3 && w.matrices()*w.channels*w.outputs <= ownSums {
 		tiles = ownChunk / tile
 		t.parts = ownParts
@@ -85,8 +85,8 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	return t
 }
 
-// run adds the gradient of the weights to dweight and, unless dbias is nil, that of
-// the bias to dbias: the elements of dy are summed where they are read anyway.
+// run adds the gradient of the weights to dweight and, unless dbias is nil, that of the
+// bias to dbias: the elements of dy are summed when they are read anyway.
 func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	w, u, p := t.tiling, gemm.Active(), op.Pool()
 	t.micro, t.transforms, t.pool = u, w.algorithm.transforms(), p
@@ -148,7 +148,7 @@ func (t *winogradGrad) Do(worker, i int) {
 	}
 }
 
-// sumPart makes the sums of a part of the batch.
+// sumPart computes the sums of a part of the batch.
 func (t *winogradGrad) sumPart(worker, part int) {
 	w := t.tiling
 	chunks := gemm.CeilDiv(w.blocks(), t.chunk)
@@ -186,8 +186,8 @@ func (t *winogradGrad) transformSize() int {
 	return tmpSize + (t.tiling.maxPixels()+1)*t.micro.Lanes
 }
 
-// transform transforms the tiles of an image of a block, those of x or of dy, in the
-// chunk that begins with block first.
+// transform transforms the tiles of x or of dy of an image of a block, in the chunk that
+// starts with block first.
 func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles []float32) {
 	w := t.tiling
 	n := block/w.bands*w.images + image

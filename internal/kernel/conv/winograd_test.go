@@ -9,8 +9,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 )
 
-// TestWinogradAccuracy compares the rounding errors of Winograd's convolution
-// with those of the direct one on normally distributed numbers.
+// TestWinogradAccuracy compares the rounding errors of Winograd's convolution with those
+// of the direct one for normally distributed elements.
 func TestWinogradAccuracy(t *testing.T) {
 	for _, params := range []Params{
 		square(4, 64, 64, 1, 16, 3, 1, 1, 1),
@@ -59,7 +59,7 @@ func TestWinogradAccuracy(t *testing.T) {
 				for i, name := range []string{"y", "dx", "dweight"} {
 					ratio := fast[i] / slow[i]
 					t.Logf("%s: largest error %.2g, direct %.2g: %.2f times", name, fast[i], slow[i], ratio)
-					// With the points 0, ±1, ±2 that of y alone would be some 7 times.
+					// With the points 0, ±1, ±2 the ratio for y alone would be about 7.
 					if !(ratio <= 10) {
 						t.Errorf("%s: the largest error is %g, %.1f times that of the direct convolution", name, fast[i], ratio)
 					}
@@ -69,8 +69,8 @@ func TestWinogradAccuracy(t *testing.T) {
 	}
 }
 
-// TestWinogradChoice checks which convolutions go by Winograd's algorithm, and
-// by which.
+// TestWinogradChoice checks which convolutions use Winograd's algorithm, and which
+// version.
 func TestWinogradChoice(t *testing.T) {
 	for _, test := range []struct {
 		p    Params

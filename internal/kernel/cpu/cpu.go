@@ -1,4 +1,4 @@
-// Package cpu tells the kernels which instructions to use.
+// Package cpu determines the instructions that the kernels use.
 package cpu
 
 // A Level is a set of instructions that kernels are written for. Each includes
@@ -25,7 +25,7 @@ var active = best
 // Best returns the highest level of this machine and build.
 func Best() Level { return best }
 
-// Active returns the level in use: the best one, but for tests.
+// Active returns the level in use: the best one, except in tests.
 func Active() Level { return active }
 
 // Use sets the level in use, which must be at most Best. Tests call it, while no

@@ -7,25 +7,24 @@ import (
 )
 
 const (
-	// dotDepth is how much of k a tile of dot products sums at a time: six rows of
-	// 4 KiB stay in the L1 cache while they are multiplied by all rows of the other
-	// matrix.
+	// dotDepth is the part of k that a tile of dot products sums at a time: six rows of
+	// 4 KiB stay in the L1 cache while they are multiplied by all rows of the other matrix.
 	dotDepth = 512
 
-	// dotPiece and dotRowPiece are how many rows of B and of A a part takes. 48 is a
-	// whole number of tiles of every level.
+	// dotPiece and dotRowPiece are the numbers of rows of B and of A in a part. 48 is a
+	// whole number of tiles at every level.
 	dotPiece    = 48
 	dotRowPiece = 64
 
-	// dotMaxRows is how many rows of A are few enough: with more, each row of B is
-	// used so often that packing it is cheaper than loading two vectors for two and
-	// a half multiply-adds.
+	// dotMaxRows is the maximum number of rows of A for a dotTask: with more, each row of B
+	// is used so often that packing it is cheaper than loading two vectors for two and a
+	// half multiply-adds.
 	dotMaxRows  = 48
 	dotMinDepth = 128
 )
 
-// dotTask computes C = alpha A Bᵀ + beta C for an A of few rows. It reads each row
-// of B once, in place: with 16 rows of A a product is as fast as memory.
+// dotTask computes C = alpha A Bᵀ + beta C for an A with few rows. It reads each row of
+// B once, in place: with 16 rows of A a product is as fast as memory.
 type dotTask struct {
 	micro       *Micro
 	pool        *parallel.Pool
@@ -39,7 +38,7 @@ type dotTask struct {
 	tails       []int32 // offsets of the rows of the last, partial vectors
 }
 
-// dotFits reports whether a dotTask is the best way for C = A Bᵀ.
+// dotFits reports whether a dotTask is the best choice for C = A Bᵀ.
 func dotFits(m, n, k, lda, ldb int) bool {
 	return m <= dotMaxRows && k >= dotMinDepth && n >= dotRows && max(m*lda, n*ldb) <= math.MaxInt32
 }
@@ -70,7 +69,7 @@ func rowOffsets(list []int32, n, unit, step int) []int32 {
 	return list
 }
 
-// Do computes the products of a piece of the rows of A by one of those of B.
+// Do computes the products of a piece of the rows of A and a piece of the rows of B.
 func (t *dotTask) Do(worker, i int) {
 	u := t.micro
 	i0, j0 := i/t.pieces*dotRowPiece, i%t.pieces*dotPiece

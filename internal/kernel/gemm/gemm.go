@@ -1,4 +1,4 @@
-// Package gemm multiplies matrices by micro-kernels, which package conv builds on.
+// Package gemm multiplies matrices with micro-kernels, which package conv uses too.
 package gemm
 
 import (
@@ -11,21 +11,21 @@ import (
 //go:generate go run -C ../_asm . -subject gemm -out ../gemm/gemm_amd64.s -stubs ../gemm/stubs_amd64.go -pkg gemm
 
 const (
-	// panelDepth is how much of k a micro-kernel sums at a time: 512 rows of a
-	// panel are 128 KiB and stay in the L2 cache.
+	// panelDepth is the part of k that a micro-kernel sums at a time: 512 rows of a panel
+	// are 128 KiB and stay in the L2 cache.
 	panelDepth = 512
 
-	// taskRows is about how many rows of C a task computes.
+	// taskRows is the approximate number of rows of C that a task computes.
 	taskRows = 8 * TileRows
 
-	// packedSize is about how many packed elements of a matrix there are at a time,
-	// and packedDepth how much of k: 4 MiB, which are written and read again within
+	// packedSize is the approximate number of elements of a matrix that are packed at a
+	// time, and packedDepth the part of k: 4 MiB, which are written and read again within
 	// the L3 cache.
 	packedSize  = 1 << 20
 	packedDepth = 2048
 
-	// shallow is the k up to which C is the larger part of what a product reads and
-	// writes, so that its rows are computed in order.
+	// shallow is the k up to which C is the larger part of the memory that a product reads
+	// and writes. Its rows are then computed in order.
 	shallow = 64
 )
 
@@ -96,7 +96,7 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	gemmTasks.Put(t)
 }
 
-// Tasks that are not in use. They keep their tables.
+// Unused tasks. They keep their tables.
 var (
 	gemmTasks parallel.FreeList[gemmTask]
 	dotTasks  parallel.FreeList[dotTask]
@@ -113,7 +113,7 @@ func checkMatrix(name string, rows, cols int, x []float32, ld int) {
 	}
 }
 
-// scale multiplies x by beta; 0 clears, whatever x held.
+// scale multiplies x by beta. If beta is 0, it clears x, even of NaN.
 func scale(beta float32, x []float32) {
 	switch beta {
 	case 0:
@@ -156,10 +156,10 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 		micro: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
 		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
 	}
-	// Equal pieces of rows, whole tiles but for the last.
+	// Equal pieces of rows, whole tiles except for the last.
 	t.block = CeilDiv(CeilDiv(m, max(1, (m+taskRows/2)/taskRows)), TileRows) * TileRows
 	t.tables()
-	// As many columns at a time as may be packed. The sums of a large k are
+	// As many columns at a time as can be packed. The sums over a large k are
 	// continued in C.
 	depth := min(k, packedDepth)
 	cols := max(1, packedSize/depth/u.Panel()) * u.Panel()
@@ -209,7 +209,7 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 	}
 }
 
-// tables fills rows and off. Pieces of a transposed A are packed, (k,block).
+// tables fills rows and off. Pieces of a transposed A are packed as (k,block).
 func (t *gemmTask) tables() {
 	rows, off := t.lda, 1
 	if t.transA {
@@ -288,7 +288,7 @@ func (t *gemmTask) compute(worker, panel, block int) {
 	tile := t.micro.Tile(w)
 	packed := t.packed[j*t.k:][:t.k*w]
 
-	// Full tiles are computed in place, partial ones beside C.
+	// Full tiles are computed in place, partial ones in a buffer.
 	full := m / TileRows * TileRows
 	if n < w {
 		full = 0

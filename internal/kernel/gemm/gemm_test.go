@@ -95,7 +95,7 @@ func TestGemm(t *testing.T) {
 			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*panelDepth - 1, 1, 0, 0}.check(t, p)
 			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, packedDepth + 9, 1, 0, 0}.check(t, p)
 		}
-		// Few rows, whose products read B where it lies.
+		// Few rows: these products read B in place.
 		for _, m := range []int{2, 3, 16, lineMaxRows} {
 			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}} {
 				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)

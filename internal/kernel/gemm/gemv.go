@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// gemvWork is about how many elements of the matrix a part of Gemv reads.
+// gemvWork is the approximate number of elements of the matrix that a part of Gemv reads.
 const gemvWork = 1 << 16
 
 // Gemv computes y = alpha op(A) x + beta y, where A is (m,n), row major with rows
@@ -31,7 +31,7 @@ func Gemv(p *parallel.Pool, trans bool, m, n int, alpha float32, a []float32, ld
 func gemv(p *parallel.Pool, trans bool, m, n int, alpha float32, a []float32, lda int, x []float32, beta float32, y []float32) {
 	t := gemvTasks.Get()
 	*t = gemvTask{trans: trans, m: m, n: n, alpha: alpha, beta: beta, a: a, lda: lda, x: x, y: y}
-	work := 8 * int64(m) * int64(n) // as slow as about so many multiply-adds of a product
+	work := 8 * int64(m) * int64(n) // about as slow as this many multiply-adds of a product
 	if trans {
 		t.piece = min(n, max(64, gemvWork/m))
 		p.RunWork(work, CeilDiv(n, t.piece), t)
@@ -43,7 +43,7 @@ func gemv(p *parallel.Pool, trans bool, m, n int, alpha float32, a []float32, ld
 	gemvTasks.Put(t)
 }
 
-// gemvTasks has the tasks that are not in use.
+// gemvTasks holds the unused tasks.
 var gemvTasks parallel.FreeList[gemvTask]
 
 // gemvTask computes a piece of y.

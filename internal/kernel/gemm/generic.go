@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// generic are the micro-kernels in plain Go.
+// generic holds the micro-kernels in plain Go.
 var generic = Micro{
 	Lanes:    4,
 	Tall:     dotsTallGeneric,

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// lineDepth is how many rows of B a part reads at a time, and lineStrip how many
-	// of their columns: few pages, long enough to be prefetched, with the sums of the
-	// strip in the L1 cache.
+	// lineDepth is the number of rows of B that a part reads at a time, and lineStrip that
+	// of their columns: few pages, long enough to be prefetched, with the sums of the strip
+	// in the L1 cache.
 	lineDepth = 64
 	lineStrip = 512
 
-	// lineMaxRows is how many rows of A are few enough: with more, packing B costs
-	// less than reading the rows of a strip, which lie far apart, again.
+	// lineMaxRows is the maximum number of rows of A for a lineTask: with more, packing B
+	// costs less than reading the rows of a strip, which are far apart, again.
 	lineMaxRows = 48
 )
 
-// lineTask computes C = alpha A B + beta C for an A of few rows, and a number of
-// columns that is a multiple of the lanes. It reads B in place.
+// lineTask computes C = alpha A B + beta C for an A with few rows and a number of columns
+// that is a multiple of the lanes. It reads B in place.
 type lineTask struct {
 	micro         *Micro
 	pool          *parallel.Pool
@@ -34,7 +34,7 @@ type lineTask struct {
 	ramp, off []int32   // offsets of the vectors of a strip, and of lineDepth rows
 }
 
-// lineFits reports whether a lineTask is the best way for C = A B.
+// lineFits reports whether a lineTask is the best choice for C = A B.
 func lineFits(m, n, k, ldb int) bool {
 	return m <= lineMaxRows && n >= lineStrip/2 && k >= lineDepth/2 && lineDepth*ldb <= math.MaxInt32
 }

@@ -5,33 +5,33 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 // TileRows is the number of rows of a tile of every TileFunc.
 const TileRows = 6
 
-// A TileFunc is a micro-kernel. It multiplies rows of a matrix that are found
-// through two tables of offsets by a packed panel of w columns:
+// A TileFunc is a micro-kernel. It multiplies rows of a matrix, which two tables of
+// offsets describe, by a packed panel of w columns:
 //
 //	c[i*ldc+j] = init[i*ldi+j] + Σₚ x[rows[i]+off[p]] * b[p*w+j]
 //
-// for i below 6*tiles, j below w and p below k; a nil init counts as zeros. With
-// the tables one kernel does for all products: off counts up for a matrix in
-// memory; for a convolution one table has the offsets of the output pixels in the
-// padded image, and the other those of the kernel's taps.
+// for i below 6*tiles, j below w and p below k; a nil init stands for zeros. Thanks to
+// the tables, one kernel serves all products: off counts up for a matrix in memory;
+// for a convolution one table has the offsets of the output pixels in the padded
+// image, and the other those of the kernel's taps.
 type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
-// A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place,
-// and whose rows are coefficients. For the vectors v of some blocks, whose elements
-// begin at from[v] in x and to[v] in c, it computes
+// A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and
+// whose rows are coefficients. For the vectors v of some blocks, which start at from[v]
+// in x and at to[v] in c, it computes
 //
 //	c[i*ldc+to[v]+l] = init[i] + Σₚ w[off[2p+1]+i] * x[from[v]+off[2p]+l]
 //
-// for each of its rows i and the lanes l; a nil init stands for the elements that
-// are in c. A TileFunc needs its vectors packed and leaves the result transposed;
-// this one reads and writes whatever lies in lines: the pixels of a plane, the
-// elements of a row, the images of a batch. Vectors may overlap: what is computed
-// twice is the same.
+// for each of its rows i and the lanes l; a nil init stands for the elements of c. A
+// TileFunc needs packed vectors and leaves the result transposed. A LineFunc reads and
+// writes anything that is stored in lines: the pixels of a plane, the elements of a
+// row, the images of a batch. Vectors may overlap: computing an element twice gives the
+// same result.
 type LineFunc func(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int)
 
-// A DotsFunc is a micro-kernel of products with few rows. It multiplies its n rows
-// of x by its rows of y, which are all found through tables of offsets, over k
-// elements, a multiple of the lanes:
+// A DotsFunc is a micro-kernel for products with few rows. It multiplies its n rows of x
+// by its rows of y, all given by tables of offsets, over k elements, a multiple of the
+// lanes:
 //
 //	c[j*n+i] += Σₚ x[rows[i]+p] * y[cols[j]+p]
 type DotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
@@ -52,7 +52,7 @@ type Micro struct {
 	Lanes     int           // of a vector, the columns of the narrowest panel
 	Tall      DotsFunc      // of TallRows rows of x and one of y
 	Transpose TransposeFunc // nil if there is none
-	Stream    TransposeFunc // the same past the caches, for lanes that fill a line of memory; nil if there is none
+	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
 
 	tiles    []TileFunc   // tiles[v-1] takes panels of v*Lanes columns
 	lines    [][]LineFunc // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
@@ -60,7 +60,7 @@ type Micro struct {
 	dotCols  int          // a divisor of dotPiece
 	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
-	fmaFlops int         // floating-point operations of one turn of fmaLoop
+	fmaFlops int         // floating-point operations per iteration of fmaLoop
 }
 
 var micros = [...]*Micro{
@@ -91,7 +91,7 @@ func (u *Micro) LineVectors() int { return len(u.lines[0]) }
 // A LinePanel is some rows of a LineFunc.
 type LinePanel struct{ First, Rows int }
 
-// LinePanels cuts n rows into panels of nearly equal size, which replace those in
+// LinePanels splits n rows into panels of nearly equal size, which replace those in
 // list.
 func (u *Micro) LinePanels(list []LinePanel, n int) []LinePanel {
 	list = list[:0]
@@ -124,10 +124,10 @@ func (u *Micro) TransposeTo(rows, cols int, src []float32, lds int, dst []float3
 		return
 	}
 	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
-	fullRows, fullCols := 0, 0 // whose blocks are transposed
+	fullRows, fullCols := 0, 0 // of the whole blocks, which are transposed
 	if n := u.Lanes; u.Transpose != nil && rows >= n && cols >= n {
 		fullRows, fullCols = rows/n*n, cols/n*n
-		// The matrix whose rows are farther apart is passed through in order.
+		// Traverse the matrix whose rows are farther apart in order.
 		if lds > ldd {
 			for i := 0; i < fullRows; i += n {
 				u.Transpose(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd)

@@ -32,8 +32,8 @@ func TestTransposeAndCopy(t *testing.T) {
 	})
 }
 
-// checkMoved checks that element (i,j) of src is at i*di+j*dj of dst, and that
-// the guards between the rows of dst are as they were.
+// checkMoved checks that element (i,j) of src is at i*di+j*dj of dst, and that the
+// guards between the rows of dst are unchanged.
 func checkMoved(t *testing.T, rows, cols int, src []float32, lds int, dst []float32, di, dj int) {
 	t.Helper()
 	want := make([]float32, len(dst))
@@ -50,8 +50,8 @@ func TestPeakFlops(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		p := parallel.NewPool(2)
 		defer p.Close()
-		// Any machine that runs this does more than 10 million operations a
-		// second and less than 100 TFLOP/s on two threads.
+		// Any machine that runs this reaches more than 10 million operations per second and
+		// less than 100 TFLOP/s on two threads.
 		if got := PeakFlops(p); !(got > 0.01 && got < 1e5) {
 			t.Errorf("PeakFlops() = %g", got)
 		}

@@ -11,9 +11,9 @@ const (
 	peakParts = 16 // for each thread
 )
 
-// PeakFlops measures for about 50 ms how many floating-point operations a second
-// the threads of the pool can do, in GFLOP/s: multiply-adds that touch no memory.
-// Gemm and convolutions are measured against it.
+// PeakFlops measures for about 50 ms the peak rate of the pool's threads in GFLOP/s,
+// with multiply-adds that do not access memory. Gemm and convolutions are compared with
+// it.
 func PeakFlops(p *parallel.Pool) float64 {
 	u := Active()
 	n := 1000
@@ -24,7 +24,7 @@ func PeakFlops(p *parallel.Pool) float64 {
 		if t >= peakTime/2 {
 			return float64(p.Threads()*peakParts) * float64(n) * float64(u.fmaFlops) / t.Seconds() / 1e9
 		}
-		// Grow by the time that is lacking, tenfold at most.
+		// Grow by the missing time, at most tenfold.
 		n *= int(min(10, max(2, peakTime/max(t, 1))))
 	}
 }

@@ -1,7 +1,6 @@
-// Package kerneltest holds what the tests of several kernel packages need: it
-// runs a test with every level of instructions and number of threads, makes
-// slices that show when something is read or written outside of them, and
-// compares results.
+// Package kerneltest helps to test kernel packages: it runs a test with every level of
+// instructions and number of threads, provides slices that reveal reads and writes
+// outside of them, and compares results.
 package kerneltest
 
 import (
@@ -27,7 +26,7 @@ var Lengths = func() (n []int) {
 	return append(n, 1000, 1023, 1031)
 }()
 
-// EachLevel runs a test with every level that this machine has.
+// EachLevel runs a test with every level that this machine supports.
 func EachLevel(t *testing.T, f func(t *testing.T)) {
 	for l := cpu.Generic; l <= cpu.AVX512; l++ {
 		t.Run(l.String(), func(t *testing.T) {
@@ -51,8 +50,8 @@ func EachPool(f func(threads string, p *parallel.Pool)) {
 	}
 }
 
-// Guard is the element that surrounds the slices of a test. It is a NaN, so that
-// reading it shows in results, with a payload, so that overwriting it shows.
+// Guard is the element that surrounds the slices of a test. It is a NaN, which reveals
+// reads in results, with a payload that reveals writes.
 var Guard = math.Float32frombits(0x7fc12345)
 
 // guards is the number of them on each side.
@@ -70,7 +69,7 @@ func Guarded(r *rand.Rand, n int) []float32 {
 	return s[guards : guards+n : guards+max(n, 1)] // with capacity 0 its address would be lost
 }
 
-// CheckGuards fails if an element beside a slice of Guarded was overwritten.
+// CheckGuards fails if an element next to a slice returned by Guarded was overwritten.
 func CheckGuards(t *testing.T, name string, s []float32) {
 	t.Helper()
 	first := unsafe.Add(unsafe.Pointer(unsafe.SliceData(s)), -4*guards)
@@ -81,8 +80,8 @@ func CheckGuards(t *testing.T, name string, s []float32) {
 	}
 }
 
-// Matrix returns a guarded (rows,cols) matrix whose rows are ld apart, with
-// extra guards between them.
+// Matrix returns a guarded (rows,cols) matrix with rows ld apart and guards between
+// them.
 func Matrix(r *rand.Rand, rows, cols, extra int) (x []float32, ld int) {
 	ld = cols + extra
 	x = Guarded(r, max(0, (rows-1)*ld+cols))
@@ -108,8 +107,8 @@ func FillNormal(r *rand.Rand, s []float32) {
 	}
 }
 
-// Dirty fills the memory of a pool with guards, so that a kernel that relies on
-// the content of its workspace fails.
+// Dirty fills the memory of a pool with guards: a kernel that relies on the contents of
+// its workspace then fails.
 func Dirty(p *parallel.Pool) {
 	op := p.Begin()
 	shared := op.Workspace(0)
@@ -121,7 +120,7 @@ func Dirty(p *parallel.Pool) {
 	}
 }
 
-// SameBits fails unless got and want are equal to the bit.
+// SameBits fails unless got and want are bit-identical.
 func SameBits(t *testing.T, name string, got, want []float32) {
 	t.Helper()
 	for i := range got {

@@ -9,8 +9,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 )
 
-// A Map is a function from up to three slices to one, element by element. y is
-// the destination with its old content.
+// A Map is a function from up to three slices to one, element by element. y is the
+// destination with its old contents.
 type Map struct {
 	Name   string
 	Inputs int // slices that are read besides y
@@ -18,9 +18,9 @@ type Map struct {
 	Want   func(y, a, b, c float64) float64
 }
 
-// CheckMaps runs maps with every level and length, into a slice of its own and
-// into each input, and compares the results with Want. Then it compares the levels on
-// special values.
+// CheckMaps runs maps with every level and length, into a separate slice and into each
+// input, and compares the results with Want. Then it compares the levels on special
+// values.
 func CheckMaps(t *testing.T, maps []Map) {
 	EachLevel(t, func(t *testing.T) {
 		for _, m := range maps {
@@ -49,7 +49,7 @@ func (m *Map) check(t *testing.T, r *rand.Rand, n, alias int) {
 	for i := range y {
 		a, b, c := float64(old[1][i]), float64(old[2][i]), float64(old[3][i])
 		want := m.Want(float64(old[0][i]), a, b, c)
-		// Three roundings of values no larger than this.
+		// Three roundings of values that are at most this large.
 		size := 3 * (math.Abs(want) + math.Abs(float64(old[0][i])) + math.Abs(a) + math.Abs(b) + math.Abs(c) + math.Abs(a*b) + a*a + 2)
 		if !(math.Abs(float64(y[i])-want) <= 3*Eps*size) {
 			t.Fatalf("%s, n %d, alias %d: y[%d] = %g, want %g", m.Name, n, alias, i, y[i], want)
@@ -62,16 +62,15 @@ func (m *Map) check(t *testing.T, r *rand.Rand, n, alias int) {
 	}
 }
 
-// Specials are the values that vector instructions and Go may treat differently.
-// No product of two overflows, since a fused multiplication and addition does not
-// round it to infinity.
+// Specials are values that vector instructions and Go may treat differently. No product
+// of two overflows, since a fused multiply-add does not round it to infinity.
 var Specials = []float32{
 	float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 0, float32(math.Copysign(0, -1)),
 	1, -1, 1e19, -1e19, math.SmallestNonzeroFloat32, 1e-40, -1e-40,
 }
 
-// Alike reports whether two results of one function for special values agree:
-// both NaN, or within a few roundings of each other.
+// Alike reports whether two results of a function for special values agree: both NaN, or
+// within a few roundings of each other.
 func Alike(a, b float32) bool {
 	if a != a || b != b {
 		return a != a && b != b
@@ -102,8 +101,7 @@ func (m *Map) checkSpecials(t *testing.T) {
 	}
 }
 
-// A Sum is a function that adds up one term for each element of one or two
-// slices.
+// A Sum is a function that sums one term per element of one or two slices.
 type Sum struct {
 	Name string
 	Run  func(a, b []float32) float64

@@ -5,16 +5,15 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// Batch normalization as Caffe's batch_norm_layer.cpp computes it, but with sums
-// in float64.
+// Batch normalization like Caffe's batch_norm_layer.cpp, but with sums in float64.
 
 // ChannelStats sets mean and variance, which are (c), to each channel's mean and
 // biased variance, the mean of (x - mean)².
 //
-// It reads x once: the variance is the mean of the squares less the square of the
-// mean. The squares of float32 are exact in float64, in which they are added, so
-// the relative error is that of float32 until the mean is some ten thousand
-// standard deviations, and there float32 itself no longer resolves x well.
+// It reads x once: the variance is the mean of the squares minus the square of the mean.
+// Squares of float32 are exact in float64, which is used to sum them. So the relative
+// error is that of float32 until the mean is about ten thousand standard deviations,
+// where float32 itself no longer resolves x well.
 func ChannelStats(p *parallel.Pool, n, c, s int, x, mean, variance []float32) {
 	checkBlobs("ChannelStats", n, c, s, x)
 	vec.Check("ChannelStats", min(len(mean), len(variance)), c)
@@ -52,7 +51,7 @@ func statsOf(sum, squares float64, n int) (mean, variance float32) {
 	return float32(m), float32(max(0, squares/float64(n)-m*m))
 }
 
-// planeStats leaves the sum and the sum of squares of each plane. The layer that
+// planeStats stores the sum and the sum of squares of each plane. The layer that
 // computes x could compute them too.
 var planeStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
@@ -60,7 +59,7 @@ var planeStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi
 	}
 }}
 
-// columnStats leaves the mean and variance of each column.
+// columnStats stores the mean and variance of each column.
 var columnStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, worker, lo, hi int) {
 	sumColumns(a, worker, lo, hi)
 	means, squares := a.sums[lo:hi], a.sums2[lo:hi]
@@ -80,8 +79,8 @@ var columnStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, worker, 
 }}
 
 // ChannelNormalize sets y to (x - mean[channel])·invstd[channel]. y may be x.
-// Unlike ChannelScaleShift with a shift of -mean·invstd it is exact where the mean
-// is large compared with the standard deviation.
+// Unlike ChannelScaleShift with a shift of -mean·invstd, it is exact even if the mean is
+// large compared with the standard deviation.
 func ChannelNormalize(p *parallel.Pool, n, c, s int, x, mean, invstd, y []float32) {
 	checkBlobs("ChannelNormalize", n, c, s, x, y)
 	vec.Check("ChannelNormalize", min(len(mean), len(invstd)), c)

@@ -1,8 +1,8 @@
 // Package norm normalizes over channels: batch normalization with the scale,
 // shift and rectifier that may follow it, local response normalization and
-// softmax, and the sums and maps over channels that they are made of.
+// softmax, and the sums and maps over channels that they are built from.
 //
-// The arrays are (n,c,s) as Caffe's blobs are: n items of c channels of s
+// The arrays are (n,c,s) like Caffe's blobs: n items of c channels of s
 // elements, x[(i·c + ch)·s + k]. A plane is the s elements of one item and
 // channel. With s = 1 the functions go through rows of c elements instead.
 package norm
@@ -23,7 +23,7 @@ type channelArgs struct {
 	meanDy, meanDyY []float64 // of each channel, for ChannelNormalizeBackward
 }
 
-// plane returns the channel of plane i, and where its elements begin and end.
+// plane returns the channel of plane i, and the start and end of its elements.
 func (a *channelArgs) plane(i int) (ch, at, end int) { return i % a.c, i * a.s, (i + 1) * a.s }
 
 // planesPerPart returns the number of planes of s elements in one part of a loop.
@@ -40,8 +40,8 @@ func checkBlobs(fn string, n, c, s int, blobs ...[]float32) {
 	}
 }
 
-// ChannelScaleShift sets y to x·scale[channel] + shift[channel]. Either of scale
-// and shift, which are (c), may be nil and is then left out. y may be x.
+// ChannelScaleShift sets y to x·scale[channel] + shift[channel]. scale and shift are
+// (c); either may be nil and is then left out. y may be x.
 func ChannelScaleShift(p *parallel.Pool, n, c, s int, x, scale, shift, y []float32) {
 	checkBlobs("ChannelScaleShift", n, c, s, x, y)
 	if scale != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// channelShapes are (n, c, s): planes of one number, small ones, more than a
-// part, and nothing.
+// channelShapes are (n, c, s): planes of one element, small planes, more than one part,
+// and none.
 var channelShapes = [][3]int{
 	{1, 1, 1}, {3, 5, 1}, {7, 300, 1}, {2, 3, 2}, {4, 7, 17}, {3, 4, 64}, {2, 5, 95}, {3, 2, vec.Block + 5}, {5, 40, 130}, {0, 3, 4},
 }
 
-// eachShape runs f on every level, shape and pool, with numbers whose mean is
-// large against their deviation.
+// eachShape runs f on every level, shape and pool, with elements whose mean is large
+// compared with their deviation.
 func eachShape(t *testing.T, f func(t *testing.T, r *rand.Rand, n, c, s int, p *parallel.Pool, threads string)) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		for _, shape := range channelShapes {
@@ -88,9 +88,9 @@ func TestChannelSumAndDot(t *testing.T) {
 	})
 }
 
-// TestBatchNorm checks the statistics, the normalization and its gradient
-// against float64 loops, and that they are the same for any pool. The mean is a
-// thousand standard deviations, where E[x²]-E[x]² in float32 is all error.
+// TestBatchNorm compares the statistics, the normalization and its gradient with float64
+// loops, and checks that they are the same for any pool. The mean is a thousand standard
+// deviations, for which E[x²]-E[x]² in float32 would be nothing but rounding errors.
 func TestBatchNorm(t *testing.T) {
 	type result struct{ mean, variance, y, dx []float32 }
 	results := map[string]result{}

@@ -66,8 +66,8 @@ func sumAndDotGeneric(a, b []float32) (sum, dot float64) {
 	return s0 + s1, d0 + d1
 }
 
-// The next functions all compute in the same way whether z = scale·d + shift, with
-// d = x - mean, is above zero.
+// The following functions all use the same formula to decide whether z = scale·d + shift,
+// with d = x - mean, is above zero.
 
 // affineReLUGeneric sets dst to z where z > 0 and to slope·z elsewhere.
 func affineReLUGeneric(dst, x []float32, mean, scale, shift, slope float32) {
@@ -108,7 +108,7 @@ func affineReLUGradGeneric(dst, x, dy []float32, mean, scale, shift, slope, dFac
 	}
 }
 
-// The functions for rows have mean, scale and shift of each element.
+// The functions for rows have a mean, scale and shift for each element.
 
 // affineReLURowGeneric is affineReLUGeneric for a row.
 func affineReLURowGeneric(dst, x, mean, scale, shift []float32, slope float32) {

@@ -6,21 +6,21 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// Local response normalization as Caffe's lrn_layer.cpp computes it:
+// Local response normalization like Caffe's lrn_layer.cpp:
 //
 //	y = x·s^-beta, s = k + alpha·m
 //	dx = dy·s^-beta - 2·alpha·beta·x · (the mean of dy·x·s^(-beta-1) over the
-//	     windows that x is in)
+//	     windows that contain x)
 //
 // where m is the mean of the squares in x's window. The window is size channels,
-// from (size-1)/2 before x's on, or a square within the channel; what is outside
-// of the array counts as 0. Backward computes s again, which takes less time than
+// starting (size-1)/2 before that of x, or a square within the channel; elements
+// outside the array count as 0. Backward computes s again, which takes less time than
 // reading it from memory.
 
-// lrnFormula is the formula with alpha divided by the elements of a window.
+// lrnFormula is the formula with alpha divided by the number of elements in a window.
 type lrnFormula struct{ alpha, beta, k float32 }
 
-// forward sets y. alpha·m is what is added to k.
+// forward computes y from m, with s = k + alpha·m.
 func (f *lrnFormula) forward(x, m, y []float32) {
 	if f.beta == 0.75 { // as in every known net
 		active().lrnForward(y, x, m, f.alpha, f.k)
@@ -53,8 +53,8 @@ type lrnArgs struct {
 	pool         *parallel.Pool
 }
 
-// lrnColumns is the number of columns that one part works on: the rows of so many
-// elements of a window stay in the first-level cache.
+// lrnColumns is the number of columns in a part: a window's rows of this length stay in
+// the first-level cache.
 const lrnColumns = 512
 
 // LRNForward sets y to the normalized x, across the channels of (n,c,s).
@@ -85,7 +85,7 @@ func (a *lrnArgs) columns(i int) (first, n int) {
 	return item*a.c*a.s + lo, min(lrnColumns, a.s-lo)
 }
 
-// squares sets m to the sum of the squares in the windows of channel ch, for the
+// squares sets m to the sums of the squares in the windows of channel ch, for the
 // columns from x[first] on.
 func (a *lrnArgs) squares(first, ch int, m []float32) {
 	before := (a.size - 1) / 2 // channels of the window before its own

@@ -9,7 +9,7 @@ func mulAxpyGeneric(alpha float32, a, b, y []float32) {
 	}
 }
 
-// sumRowsGeneric sets dst to the sum of the rows x[r·stride:], which have as many
+// sumRowsGeneric sets dst to the sum of the rows x[r·stride:], which have len(dst)
 // elements.
 func sumRowsGeneric(dst, x []float32, stride, rows int) {
 	clear(dst)
@@ -20,7 +20,7 @@ func sumRowsGeneric(dst, x []float32, stride, rows int) {
 	}
 }
 
-// sumSqRowsGeneric is sumRowsGeneric of the squares.
+// sumSqRowsGeneric is sumRowsGeneric for the squares.
 func sumSqRowsGeneric(dst, x []float32, stride, rows int) {
 	clear(dst)
 	for r := range rows {
@@ -48,8 +48,8 @@ func lrnGradGeneric(dx, ratio, dy, x, m []float32, alpha, k float32) {
 	}
 }
 
-// lrnFourthRoot returns (k + alpha·m)^-¼, with the sum clamped to the range from
-// 2^-72 to 2^72 so that no power that LRN needs overflows.
+// lrnFourthRoot returns (k + alpha·m)^-¼. The sum is clamped to the range from 2^-72 to
+// 2^72, so no power that LRN needs overflows.
 func lrnFourthRoot(m, alpha, k float32) float32 {
 	scale := max(0x1p-72, min(0x1p72, float32(alpha*m)+k))
 	return float32(1 / math.Sqrt(math.Sqrt(float64(scale))))

@@ -127,8 +127,8 @@ func TestLRNWithin(t *testing.T) {
 	})
 }
 
-// TestLRNPowers checks the fourth roots under LRN, over all scales that it
-// may meet and beyond them.
+// TestLRNPowers checks the fourth roots that LRN uses, for all possible scales and
+// beyond.
 func TestLRNPowers(t *testing.T) {
 	var m []float32
 	for i := range 4000 {

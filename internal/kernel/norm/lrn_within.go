@@ -27,9 +27,9 @@ func LRNWithinBackward(p *parallel.Pool, planes, h, w, size int, alpha, beta flo
 	runLRNWithin(p, &lrnWithinBackward, planes, h, w, size, lrnWithinArgs{lrnFormula: lrnFormula{alpha, beta, 1}, x: x, dy: dy, dx: dx})
 }
 
-// runLRNWithin runs a loop over planes. The means over the windows are those of an
-// average pooling. Its windows have the same size everywhere in the padded image,
-// so its gradient is the pooling itself.
+// runLRNWithin runs a loop over planes. Average pooling computes the means over the
+// windows. All windows have the same size in the padded image, so its gradient is the
+// pooling itself.
 func runLRNWithin(p *parallel.Pool, loop *parallel.Loop[lrnWithinArgs], planes, h, w, size int, a lrnWithinArgs) {
 	if planes == 0 || h == 0 || w == 0 {
 		return
@@ -40,8 +40,7 @@ func runLRNWithin(p *parallel.Pool, loop *parallel.Loop[lrnWithinArgs], planes, 
 	loop.Run(p, planes, planesPerPart(h*w), a)
 }
 
-// special reports whether there are loops for just these windows, which are those
-// of CIFAR-10's nets.
+// special reports whether there are loops for these windows, which CIFAR-10's nets use.
 func (a *lrnWithinArgs) special() bool {
 	return a.windows.KernelH == 3 && a.beta == 0.75 && active().lrnWithin3 != nil
 }

@@ -12,16 +12,16 @@ import (
 //
 //	d = x - Mean    z = Factor·InvStd·d + Shift    y = z where z > 0, Slope·z elsewhere
 //
-// of arrays (N,C,S). A Slope of 1 is no rectifier. Unlike x·scale + shift with the
-// mean in shift it is exact where the mean is large compared with the standard
+// of arrays (N,C,S). A Slope of 1 means no rectifier. Unlike x·scale + shift with the
+// mean in shift, it is exact even if the mean is large compared with the standard
 // deviation.
 type Norm struct {
 	N, C, S       int
-	Factor, Shift []float32 // of each channel; nil is 1 and 0
+	Factor, Shift []float32 // of each channel; nil stands for 1 and 0
 	Slope, Eps    float32
 
-	// The statistics of each channel, of the batch or given, and what the last
-	// pass computed from the variance: 1/√(Variance + Eps).
+	// The statistics of each channel, of the batch or given, and the values that
+	// the last pass computed from the variance: 1/√(Variance + Eps).
 	Mean, Variance, InvStd []float32
 
 	scale, shift    []float32 // Factor·InvStd, and Shift or zeros
@@ -50,7 +50,7 @@ func (m *Norm) check(fn string, blobs ...[]float32) {
 	}
 }
 
-// prepare computes what the passes need besides the statistics.
+// prepare computes the values that the passes need besides the statistics.
 func (m *Norm) prepare() {
 	for ch := range m.C {
 		m.InvStd[ch] = float32(1 / math.Sqrt(float64(m.Variance[ch]+m.Eps)))
@@ -90,7 +90,7 @@ func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) {
 	m.Forward(p, x, y)
 }
 
-// plane returns the channel of plane i, and where its elements begin and end.
+// plane returns the channel of plane i, and the start and end of its elements.
 func (m *Norm) plane(i int) (ch, at, end int) { return i % m.C, i * m.S, (i + 1) * m.S }
 
 var planeForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
@@ -111,9 +111,9 @@ var rowForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) 
 // batch is set and Forward otherwise. It sets sum and dot, which are (C), to the
 // sums of dz and of dz·d over each channel, where dz, the gradient of z, is dy
 // where z > 0 and Slope·dy elsewhere. They are the gradients of Shift and of
-// Factor·InvStd. Unless dx is nil it sets dx, which may be dy, to the gradient of
-// x: Factor·InvStd·dz with given statistics; and with those of the batch, which
-// depend on every x,
+// Factor·InvStd. Unless dx is nil, it sets dx, which may be dy, to the gradient of
+// x: Factor·InvStd·dz with given statistics; with those of the batch, which depend
+// on every x, it is
 //
 //	dx = Factor·InvStd·(dz - mean(dz) - d·InvStd²·mean(dz·d))
 func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {

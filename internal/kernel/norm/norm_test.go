@@ -11,10 +11,9 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// TestNorm checks a normalization with rectifier, by the statistics of the
-// batch and by given ones, against float64 loops, and that it is the same in
-// place and for any pool. Which gradients pass is taken from the sign of y: all
-// passes must find it in the same way.
+// TestNorm compares a normalization with rectifier, with the statistics of the batch and
+// with given ones, with float64 loops, and checks that it is the same in place and for
+// any pool. The sign of y determines which gradients pass: all passes must agree on it.
 func TestNorm(t *testing.T) {
 	type result struct {
 		y, dx    []float32
@@ -115,7 +114,7 @@ func TestNorm(t *testing.T) {
 			kerneltest.SameBits(t, "y, threads "+threads, y, first.y)
 			kerneltest.SameBits(t, "dx, threads "+threads, dx, first.dx)
 			if !slices.Equal(sum, first.sum) || !slices.Equal(dot, first.dot) {
-				t.Errorf("threads %s give other sums", threads)
+				t.Errorf("threads %s give different sums", threads)
 			}
 		}
 	})

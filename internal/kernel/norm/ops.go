@@ -2,8 +2,8 @@ package norm
 
 import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
-// ops is one implementation of the loops under this package's functions. All
-// slices of a loop have the same length unless it says otherwise.
+// ops is one implementation of the loops under this package's functions. All slices of a
+// loop have the same length unless noted otherwise.
 type ops struct {
 	normalize     func(dst, x []float32, mean, invstd float32)
 	normalizeGrad func(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)

@@ -12,13 +12,12 @@ type softmaxArgs struct {
 	pool            *parallel.Pool
 }
 
-// softmaxChunk is the number of columns that one part works on when the channels
-// are not next to each other.
+// softmaxChunk is the number of columns in a part if the channels are not contiguous.
 const softmaxChunk = 1024
 
 // Softmax sets y to exp(x)/Σ exp(x), with the sum over the channels of
-// (outer,channels,inner), as Caffe's softmax_layer.cpp does. The largest x of the
-// channels is subtracted first so that nothing overflows. y may be x.
+// (outer,channels,inner), like Caffe's softmax_layer.cpp. It subtracts the largest x of
+// the channels first, so nothing overflows. y may be x.
 func Softmax(p *parallel.Pool, outer, channels, inner int, x, y []float32) {
 	checkBlobs("Softmax", outer, channels, inner, x, y)
 	runSoftmax(p, &softmaxRows, &softmaxColumns, outer,

@@ -2,5 +2,5 @@
 
 package pixels
 
-// Without assembly the only level is the generic one.
+// Without assembly there is only the generic level.
 var avx2, avx512 ops

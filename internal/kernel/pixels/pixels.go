@@ -1,4 +1,4 @@
-// Package pixels turns the bytes of images into float32.
+// Package pixels converts the bytes of images to float32.
 package pixels
 
 import (

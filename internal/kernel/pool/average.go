@@ -19,7 +19,7 @@ var aveLoop = parallel.Loop[args]{Body: func(a *args, _, lo, hi int) {
 	}
 }}
 
-// AvePlane is AveForward of one plane, in one thread.
+// AvePlane is AveForward for one plane, in one thread.
 func AvePlane(g *Params, x, y []float32) { avePlane(g, g.special(), x, y) }
 
 func avePlane(g *Params, special *specialOps, x, y []float32) {

@@ -8,8 +8,8 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// MaxForward sets y to the largest element of each window and mask to its index
-// in the plane: of equal ones the first, -1 if there is none.
+// MaxForward sets y to the largest element of each window and mask to its index in the
+// plane: the first of equal elements, -1 if there is none.
 func MaxForward(p *parallel.Pool, g Params, x, y []float32, mask []int32) {
 	g.check("MaxPoolForward", len(x), min(len(y), len(mask)))
 	run(p, &maxLoop, args{Params: g, x: x, y: y, mask: mask})
@@ -69,8 +69,8 @@ func maxPlane(g *Params, special *specialOps, x, y []float32, mask []int32) {
 	}
 }
 
-// MaxBackward sets each element of dx to the sum of the dy whose mask points to
-// it. A mask outside the plane points to none.
+// MaxBackward sets each element of dx to the sum of the dy whose mask is its index. A
+// mask outside the plane is ignored.
 func MaxBackward(p *parallel.Pool, g Params, mask []int32, dy, dx []float32) {
 	g.check("MaxPoolBackward", len(dx), min(len(dy), len(mask)))
 	run(p, &maxUnpoolLoop, args{Params: g, x: dx, y: dy, mask: mask})

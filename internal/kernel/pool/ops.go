@@ -6,8 +6,8 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 type ops struct {
 	lanes int // of a vector
 
-	// Rows of len(y) windows that lie inside the plane, as maxRowGeneric and
-	// aveRowGeneric compute them.
+	// Rows of len(y) windows inside the plane, like maxRowGeneric and
+	// aveRowGeneric.
 	maxRow func(x []float32, width, kh, kw, stride, first int, y []float32, mask []int32)
 	aveRow func(x []float32, width, kh, kw, stride int, size float32, y []float32)
 
@@ -23,12 +23,12 @@ var implementations = [...]*ops{
 // active returns the loops in use.
 func active() *ops { return implementations[cpu.Active()] }
 
-// specialOps are loops for windows of one width and one horizontal stride. Those
-// that do not exist are nil.
+// specialOps holds loops for windows of one width and one horizontal stride. Loops that
+// do not exist are nil.
 type specialOps struct {
-	// Rows of n windows each, of kh rows of the image. The first windows begin at
-	// x[0], the next rows of windows step elements further; first is the index in
-	// the plane of the column of x[0] behind pad columns of padding.
+	// Rows of n windows each, of kh rows of the image. The first row of windows
+	// starts at x[0], each next one step elements further; first is the index in
+	// the plane of the column of x[0] after pad columns of padding.
 	maxPool func(x []float32, width, step, rows, n, kh, pad, first int, y []float32, mask []int32)
 	// The same, divided as if the windows had height rows.
 	avePool func(x []float32, width, step, rows, n, kh, pad int, height float32, y []float32)
@@ -38,7 +38,7 @@ type specialOps struct {
 	aveUnpool func(dy []float32, outH, n int, dx []float32, height, width, padH, pad int)
 }
 
-// Sizes that have specialOps.
+// The sizes with specialOps.
 const (
 	width2Stride2 = iota
 	width3Stride2
@@ -48,9 +48,9 @@ const (
 
 var noSpecialOps specialOps
 
-// special returns the loops for windows of the size of g's.
+// special returns the loops for windows of g's size.
 func (g *Params) special() *specialOps {
-	// They need every window to cover a part of the image.
+	// They require that every window covers a part of the image.
 	if g.PadH >= g.KernelH || g.PadW >= g.KernelW || (g.OutH-1)*g.StrideH-g.PadH >= g.H || (g.OutW-1)*g.StrideW-g.PadW >= g.W {
 		return &noSpecialOps
 	}

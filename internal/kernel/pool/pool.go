@@ -1,6 +1,6 @@
-// Package pool computes two-dimensional pooling as Caffe's pooling_layer.cpp does:
-// windows end at the right and bottom edges of the padded image, and the padding
-// that they cover counts in the size by which an average is divided.
+// Package pool computes two-dimensional pooling like Caffe's pooling_layer.cpp:
+// windows end at the right and bottom edges of the padded image, and the size that
+// divides an average includes the padding.
 package pool
 
 import (
@@ -11,8 +11,8 @@ import (
 //go:generate go run -C ../_asm . -subject pool -out ../pool/pool_amd64.s -stubs ../pool/stubs_amd64.go -pkg pool
 
 // Params are the sizes of a pooling: Planes images of (H,W) become as many of
-// (OutH,OutW). A window that lies outside the image is allowed: its maximum is
-// -MaxFloat32 with mask -1, its average is 0.
+// (OutH,OutW). Windows outside the image are allowed: their maximum is -MaxFloat32 with
+// mask -1, their average 0.
 type Params struct {
 	Planes, H, W, OutH, OutW, KernelH, KernelW, PadH, PadW, StrideH, StrideW int
 }
@@ -22,7 +22,7 @@ func (g *Params) check(fn string, in, out int) {
 	vec.Check(fn, out, g.Planes*g.OutH*g.OutW)
 }
 
-// global reports whether there is one window, which is the image.
+// global reports whether the only window is the whole image.
 func (g *Params) global() bool {
 	return g.OutH == 1 && g.OutW == 1 && g.PadH == 0 && g.PadW == 0 && g.KernelH == g.H && g.KernelW == g.W
 }
@@ -38,14 +38,14 @@ func (g *Params) columns(pw int) (lo, hi, width int) {
 	return span(pw*g.StrideW-g.PadW, g.KernelW, g.W, g.PadW)
 }
 
-// span returns the part of a window from start on that lies in an image of size
-// n, lo to hi-1, which may be empty, and its extent in the padded image.
+// span returns the part lo to hi-1, which may be empty, of a window from start on that is
+// in an image of size n, and the window's extent in the padded image.
 func span(start, kernel, n, pad int) (lo, hi, extent int) {
 	extent = min(start+kernel, n+pad) - start
 	return max(start, 0), min(start+kernel, n), extent
 }
 
-// interiorRows returns the range of the rows of windows that lie inside the image.
+// interiorRows returns the range of the rows of windows inside the image.
 func (g *Params) interiorRows() (lo, hi int) {
 	return interior(g.H, g.OutH, g.KernelH, g.PadH, g.StrideH)
 }
@@ -55,8 +55,8 @@ func (g *Params) interiorColumns() (lo, hi int) {
 	return interior(g.W, g.OutW, g.KernelW, g.PadW, g.StrideW)
 }
 
-// interior returns the range of the windows along one axis that lie inside an
-// image of size n.
+// interior returns the range of the windows along one axis that are inside an image of
+// size n.
 func interior(n, out, kernel, pad, stride int) (lo, hi int) {
 	if kernel > n {
 		return 0, 0
@@ -66,8 +66,8 @@ func interior(n, out, kernel, pad, stride int) (lo, hi int) {
 	return lo, hi
 }
 
-// alike returns the number of rows of windows from row ph on that cover equally
-// many rows of the image, and the span of the first of them.
+// alike returns the number of rows of windows, from row ph on, that cover the same number
+// of rows of the image, and the span of the first of them.
 func (g *Params) alike(ph int) (n, lo, hi, height int) {
 	lo, hi, height = g.rows(ph)
 	first, end := g.interiorRows()

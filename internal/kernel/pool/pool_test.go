@@ -11,7 +11,7 @@ import (
 )
 
 // pooled returns the parameters of a pooling with Caffe's output sizes, which
-// are rounded up, without windows that begin behind the image.
+// are rounded up, without windows that start after the image.
 func pooled(planes, h, w, kh, kw, ph, pw, sh, sw int) Params {
 	size := func(n, kernel, pad, stride int) int {
 		out := (n+2*pad-kernel+stride-1)/stride + 1
@@ -45,7 +45,7 @@ var cases = []Params{
 	pooled(2, 9, 33, 1, 3, 0, 1, 1, 2),
 	pooled(5, 1, 1, 3, 3, 1, 1, 2, 2),
 	pooled(5, 2, 3, 2, 2, 0, 0, 2, 2),
-	{2, 32, 32, 15, 15, 3, 3, 0, 0, 2, 2}, // rounded down: a row and a column are not seen
+	{2, 32, 32, 15, 15, 3, 3, 0, 0, 2, 2}, // rounded down: a row and a column are not covered
 	{2, 9, 65, 4, 32, 2, 2, 0, 0, 2, 2},
 	{2, 9, 65, 2, 3, 2, 2, 0, 0, 2, 2}, // few windows, many columns
 	{2, 9, 65, 2, 3, 3, 3, 0, 1, 2, 2},
@@ -55,7 +55,7 @@ var cases = []Params{
 	pooled(40, 30, 30, 2, 2, 0, 0, 2, 2), // several parts
 	pooled(1, 3, 3, 7, 7, 3, 3, 1, 1),    // a window larger than the image
 	pooled(1, 2, 2, 1, 1, 0, 0, 5, 5),
-	{1, 5, 5, 4, 4, 1, 1, 0, 0, 3, 3}, // the last windows lie outside
+	{1, 5, 5, 4, 4, 1, 1, 0, 0, 3, 3}, // the last windows are outside
 	{1, 5, 5, 4, 4, 2, 2, 0, 0, 3, 3},
 	pooled(0, 4, 4, 2, 2, 0, 0, 2, 2),
 }

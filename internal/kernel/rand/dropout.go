@@ -38,9 +38,9 @@ var dropoutLoop = parallel.Loop[dropoutArgs]{Body: func(d *dropoutArgs, _, lo, h
 	}
 }}
 
-// DropoutMask sets mask[i] to 0 with probability ratio and to scale otherwise, by
-// word i of the stream under key. Dropout multiplies by the mask, forward and
-// backward; Caffe's scale is 1/(1-ratio).
+// DropoutMask sets mask[i] to 0 with probability ratio and to scale otherwise, using word
+// i of the stream under key. Dropout multiplies by the mask in both passes; Caffe's scale
+// is 1/(1-ratio).
 func DropoutMask(p *parallel.Pool, key, stream uint64, ratio, scale float32, mask []float32) {
 	limit := uint32(max(0, min(float64(ratio)*0x1p32, math.MaxUint32)))
 	dropoutLoop.Run(p, len(mask), vec.Block, dropoutArgs{mask, key, stream, limit, scale})

@@ -4,7 +4,7 @@ package rand
 
 import "math"
 
-// The assembly makes groups of two vectors of words and does not carry into the upper
+// The assembly computes groups of two vectors of words and does not carry into the upper
 // half of the block number.
 
 func dropoutBlocksAVX2(dst []float32, key, stream, block uint64, limit uint32, scale float32) {

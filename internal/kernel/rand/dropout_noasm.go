@@ -2,5 +2,5 @@
 
 package rand
 
-// Without assembly the only level is the generic one.
+// Without assembly there is only the generic level.
 var dropoutBlocksAVX2, dropoutBlocksAVX512 blocksFunc

@@ -1,8 +1,7 @@
-// Package rand generates random numbers by Philox4x32-10, the counter-based
+// Package rand generates random numbers with Philox4x32-10, the counter-based
 // generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
-// 2011), section 4.3. A block of four random words is a function of a key and a
-// counter and of nothing else, so every number can be computed without those
-// before it, and in any order.
+// 2011), section 4.3. A block of four random words depends only on a key and a
+// counter, so every number can be computed independently and in any order.
 //
 // The key has 64 bits and the counter has 128: the number of the block in the low
 // half and the stream in the high half. Word i of a stream is word i mod 4 of its
@@ -46,12 +45,12 @@ func Words(key, stream, offset uint64, y []uint32) {
 	}
 }
 
-// Float32 makes a number in [0,1) of the upper 24 bits of a random word: each of
-// the 2²⁴ values has the same probability.
+// Float32 converts the upper 24 bits of a random word to a number in [0,1). Each of the
+// 2²⁴ values has the same probability.
 func Float32(word uint32) float32 { return float32(word>>8) * (1.0 / (1 << 24)) }
 
-// Uniform sets y[i] to a + (b-a)·u, where u in [0,1) is made of word offset+i of
-// the stream under key.
+// Uniform sets y[i] to a + (b-a)·u, where u in [0,1) comes from word offset+i of the
+// stream under key.
 func Uniform(key, stream, offset uint64, a, b float32, y []float32) {
 	var w [64]uint32
 	for len(y) > 0 {
@@ -66,8 +65,8 @@ func Uniform(key, stream, offset uint64, a, b float32, y []float32) {
 }
 
 // Gaussian sets y[i] to element offset+i of a normally distributed sequence.
-// Elements 2j and 2j+1 are made of words 2j and 2j+1 of the stream under key, by
-// Box and Muller's method in float64.
+// Elements 2j and 2j+1 are computed from words 2j and 2j+1 of the stream under key by the
+// Box-Muller method in float64.
 func Gaussian(key, stream, offset uint64, mean, std float32, y []float32) {
 	m, s := float64(mean), float64(std)
 	for i := 0; i < len(y); {

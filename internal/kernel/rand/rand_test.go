@@ -12,8 +12,8 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// TestKnownAnswers has the philox4x32 10 lines of kat_vectors in the
-// authors' Random123 library. The third's counter and key are digits of π.
+// TestKnownAnswers uses the philox4x32 10 lines of kat_vectors in the authors'
+// Random123 library. The third's counter and key are digits of π.
 func TestKnownAnswers(t *testing.T) {
 	for _, test := range []struct{ counter, key, want []uint32 }{
 		{[]uint32{0, 0, 0, 0}, []uint32{0, 0},
@@ -31,8 +31,8 @@ func TestKnownAnswers(t *testing.T) {
 	}
 }
 
-// TestAddressing checks that element i of a stream does not depend on
-// where the slice that it is part of begins and ends.
+// TestAddressing checks that element i of a stream does not depend on the bounds of the
+// slice that contains it.
 func TestAddressing(t *testing.T) {
 	const n, key, stream = 203, 42, 1 << 40
 	words, uniform, gaussian := make([]uint32, n), make([]float32, n), make([]float32, n)
@@ -133,7 +133,7 @@ func TestDropoutMask(t *testing.T) {
 		mask := make([]float32, 1000)
 		DropoutMask(nil, 1, 1, 0, 2, mask)
 		if vec.Sum(mask) != 2000 {
-			t.Errorf("ratio 0 drops some: sum %g of 2000", vec.Sum(mask))
+			t.Errorf("ratio 0 drops elements: sum %g of 2000", vec.Sum(mask))
 		}
 	})
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 )
 
-// rules is one implementation of the rules. Each replaces the gradient in diff by
-// what is to be subtracted from the weights.
+// rules is one implementation of the rules. Each replaces the gradient in diff by the
+// amount to subtract from the weights.
 type rules struct {
 	sgd      func(diff, history []float32, rate, momentum float32)
 	nesterov func(diff, history []float32, rate, momentum float32)

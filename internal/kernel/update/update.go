@@ -18,8 +18,8 @@ const (
 	// diff = history.
 	SGD Rule = iota
 
-	// Nesterov, of nesterov_solver.cpp: as SGD, but
-	// diff = (1+momentum)·history - momentum·(history before).
+	// Nesterov, of nesterov_solver.cpp: like SGD, but
+	// diff = (1+momentum)·history - momentum·(previous history).
 	Nesterov
 
 	// AdaGrad, of adagrad_solver.cpp: history += diff²,
@@ -45,10 +45,10 @@ const (
 	Adam
 )
 
-// A Step is what a solver does to a param in one iteration, in one pass over
-// memory: the gradient, in Diff, is multiplied by Clip and by Normalize; the weight
-// decay is added; the rule replaces it by what is to be subtracted from the param,
-// using and updating the histories; and that is subtracted.
+// A Step updates a param in one iteration of a solver, in one pass over memory. It
+// multiplies the gradient, in Diff, by Clip and by Normalize and adds the weight decay;
+// the rule, using and updating the histories, replaces it by the amount to subtract;
+// and that is subtracted from the param.
 type Step struct {
 	Rule                           Rule
 	Param, Diff, History, History2 []float32
@@ -57,10 +57,10 @@ type Step struct {
 	L1                             bool
 	Rate                           float32 // the learning rate times lr_mult
 	Momentum, Momentum2, Delta     float32
-	Clear                          bool // leave zeros in Diff, not what was subtracted
+	Clear                          bool // leave zeros in Diff, not the amount subtracted
 }
 
-// block is how many elements go through all of a step at a time: those of four
+// block is the number of elements that go through a whole step at a time: those of four
 // slices stay in the first-level cache.
 const block = 2 << 10
 
@@ -70,7 +70,7 @@ var loop = parallel.Loop[Step]{Body: func(u *Step, _, lo, hi int) {
 	}
 }}
 
-// Run takes the step.
+// Run executes the step.
 func (u *Step) Run(p *parallel.Pool) {
 	vec.Check("Update", min(len(u.Param), len(u.History)), len(u.Diff))
 	if u.Rule >= AdaDelta {
@@ -79,7 +79,7 @@ func (u *Step) Run(p *parallel.Pool) {
 	loop.Run(p, len(u.Diff), vec.Block, *u)
 }
 
-// block takes the step for the elements from lo to hi-1.
+// block executes the step for the elements from lo to hi-1.
 func (u *Step) block(lo, hi int) {
 	rules := implementations[cpu.Active()]
 	w, g, h := u.Param[lo:hi], u.Diff[lo:hi], u.History[lo:hi]

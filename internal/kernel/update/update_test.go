@@ -11,8 +11,8 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// updateRules are the formulas of Caffe's src/caffe/solvers in float64: from a
-// gradient and the histories to what is subtracted and the new histories.
+// updateRules are the formulas of Caffe's src/caffe/solvers in float64. Each maps a
+// gradient and the histories to the amount subtracted and the new histories.
 var updateRules = []struct {
 	name string
 	u    Step
@@ -53,8 +53,8 @@ var updateRules = []struct {
 		}},
 }
 
-// updateGradients are what may be done to a gradient before the rule: with the
-// decay of a weight.
+// updateGradients are the possible changes of a gradient before the rule, with the decay
+// of a weight.
 var updateGradients = []struct {
 	clip, normalize, decay float32
 	l1, clear              bool

@@ -2,7 +2,7 @@ package vec
 
 import "math"
 
-// The functions of this file are those of the layers that have their names.
+// The functions in this file are those of the layers with the same names.
 
 // BNLL sets y to log(1 + exp(x)), to within 3 units in the last place.
 func BNLL(x, y []float32) {

@@ -2,8 +2,8 @@ package vec
 
 import "math"
 
-// generic is the implementation in plain Go. It runs everywhere, and the tests
-// measure the others against it.
+// generic is the implementation in plain Go. It runs everywhere, and the tests compare
+// the others with it.
 //
 // The conversions to float32 of products keep compilers for other processors
 // from fusing a multiplication with an addition.
@@ -174,8 +174,7 @@ func tanhGeneric(dst, x []float32) {
 	}
 }
 
-// Each sum is kept in four parts, so that an addition need not wait for the one
-// before.
+// Each sum has four parts, so an addition need not wait for the previous one.
 
 func sumGeneric(x []float32) float64 {
 	var s0, s1, s2, s3 float64

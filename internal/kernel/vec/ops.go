@@ -2,8 +2,8 @@ package vec
 
 import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
-// ops is one implementation of the loops under this package's functions, which
-// have checked the lengths: all slices of a loop have the same.
+// ops is one implementation of the loops under this package's functions. They check
+// that all slices of a loop have the same length.
 type ops struct {
 	fill       func(dst []float32, v float32)
 	axpy       func(alpha float32, x, y []float32)
@@ -41,7 +41,7 @@ type ops struct {
 	anyNonFinite func(x []float32) bool
 }
 
-// implementations has the loops of each level.
+// implementations holds the loops of each level.
 var implementations = [...]*ops{
 	cpu.Generic: &generic,
 	cpu.AVX2:    &avx2,

@@ -4,8 +4,8 @@ import "github.com/gocaffe/gocaffe/parallel"
 
 var freeSums parallel.FreeList[[]float64]
 
-// NewSums returns n sums of undefined value, in which the parts of a loop leave
-// their results. FreeSums takes them back.
+// NewSums returns n sums of undefined value, for the results of the parts of a loop.
+// Release them with FreeSums.
 func NewSums(n int) *[]float64 {
 	s := freeSums.Get()
 	if cap(*s) < n {
@@ -15,5 +15,5 @@ func NewSums(n int) *[]float64 {
 	return s
 }
 
-// FreeSums takes back what NewSums returned, which must not be used any more.
+// FreeSums releases sums returned by NewSums, which must not be used any more.
 func FreeSums(s *[]float64) { freeSums.Put(s) }

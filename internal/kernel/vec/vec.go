@@ -1,11 +1,10 @@
 // Package vec works on float32 slices in one thread: maps from slices to slices,
-// and sums. Longer slices are cut into parts of [Block] elements by the callers.
+// and sums. Callers split longer slices into parts of [Block] elements.
 //
-// The length is that of the last slice, which is written to, or that of the only
-// or first slice of a sum. The other slices must not be shorter; what they have
-// beyond it is ignored. The result may be one of the sources, but must not
-// overlap one otherwise. A slice that is too short is a bug of the caller and
-// panics.
+// The length is that of the last slice, which is the result, or of the only or first
+// slice of a sum. The other slices must not be shorter; elements beyond it are ignored.
+// The result may be one of the sources, but must not partially overlap one. A slice that
+// is too short is a bug in the caller and causes a panic.
 //
 // Sums add in float64, in an order that depends on the length alone. The product
 // of two float32 is exact in float64, so the relative error of a sum of n
@@ -16,9 +15,9 @@ import "fmt"
 
 //go:generate go run -C ../_asm . -subject vec -out ../vec/vec_amd64.s -stubs ../vec/stubs_amd64.go -pkg vec
 
-// Block is the number of elements that one part of a parallel loop works on: 64 KB
-// of each slice, so that handing out the part (under a microsecond) costs little
-// and its data stay in the second-level cache.
+// Block is the number of elements in a part of a parallel loop: 64 KB of each slice.
+// Handing out such a part (under a microsecond) costs little, and its data stay in the
+// second-level cache.
 const Block = 16 << 10
 
 // Check panics unless a slice of function fn has as many elements as wanted.
@@ -133,8 +132,8 @@ func Abs(x, y []float32) {
 	active().abs(y, x[:len(y)])
 }
 
-// Sigmoid sets y to ½ tanh(½x) + ½, the form of Caffe's sigmoid_layer.cpp: its
-// error is absolute, and far below zero it is 0.
+// Sigmoid sets y to ½ tanh(½x) + ½, the formula of Caffe's sigmoid_layer.cpp. Its error
+// is absolute, and far below zero it is 0.
 func Sigmoid(x, y []float32) {
 	Check("Sigmoid", len(x), len(y))
 	active().sigmoid(y, x[:len(y)])

@@ -125,7 +125,7 @@ func TestMaps(t *testing.T) {
 	}
 }
 
-// TestClipBounds checks the bounds themselves, which have a gradient, and NaN.
+// TestClipBounds checks the bounds themselves, where the gradient is not 0, and NaN.
 func TestClipBounds(t *testing.T) {
 	x := []float32{0, 6, -0x1p-149, math.Nextafter32(6, 7), float32(math.NaN())}
 	y, dx := make([]float32, len(x)), make([]float32, len(x))
@@ -141,8 +141,8 @@ func TestClipBounds(t *testing.T) {
 	})
 }
 
-// transcendentals lists the functions that are computed by polynomials. from and
-// to bound the arguments; at the ends the result is 0, 1 or infinite.
+// transcendentals lists the functions computed by polynomials. from and to bound the
+// arguments; at the ends the result is 0, 1 or infinite.
 var transcendentals = []struct {
 	name     string
 	run      func(x, y []float32)
