@@ -23,7 +23,7 @@ If power or scale is 0, y does not depend on x. The gradient is computed as a qu
 where shift + scale x is 0, unless power is 1 or 2.
 
 Bottom: x, of any shape.
-Top: y, of the same shape. It may be the bottom itself; then the gradient is right for power 1 only.
+Top: y, of the same shape. It may be the bottom itself.
 
 power_param:
 	power (1), scale (1), shift (0): see above
@@ -50,12 +50,26 @@ type power struct {
 
 	forward, grad parallel.Range
 	x, y, dy, dx  []float32
+
+	kept layers.Kept
 }
 
 var (
 	_ layers.Layer          = (*power)(nil)
 	_ layers.BackwardReader = (*power)(nil)
+	_ layers.Keeper         = (*power)(nil)
 )
+
+// KeepsBottom reports whether Backward needs the x that a pass in place overwrites.
+func (l *power) KeepsBottom() bool { return !l.constant() && l.power != 1 }
+
+// from returns the blob of the x that Backward reads.
+func (l *power) from(bottom, top *blob.Blob) *blob.Blob {
+	if bottom == top {
+		return l.kept.Blob()
+	}
+	return bottom
+}
 
 // constant reports whether the top does not depend on the bottom.
 func (l *power) constant() bool { return l.power*l.scale == 0 }
@@ -70,6 +84,11 @@ func (l *power) constantValue() float32 {
 
 // Forward computes the top.
 func (l *power) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if l.KeepsBottom() && bottom[0] == top[0] {
+		if err := l.kept.Keep(l.env.Workers, bottom[0]); err != nil {
+			return err
+		}
+	}
 	y := top[0].MutableData()
 	switch {
 	case l.constant():
@@ -93,7 +112,7 @@ func pow(x, power float32) float32 { return float32(math.Pow(float64(x), float64
 
 // BackwardReads returns what Backward reads.
 func (l *power) BackwardReads() (bottom, top bool) {
-	return !l.constant() && l.power != 1, !l.constant() && l.power != 1
+	return l.KeepsBottom(), l.KeepsBottom()
 }
 
 // Backward computes the diff of the bottom.
@@ -108,7 +127,7 @@ func (l *power) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 	case l.power == 1:
 		kernel.Scale(l.env.Workers, l.scale, dy, dx)
 	default:
-		l.x, l.y, l.dy, l.dx = bottom[0].Data(), top[0].Data(), dy, dx
+		l.x, l.y, l.dy, l.dx = l.from(bottom[0], top[0]).Data(), top[0].Data(), dy, dx
 		l.grad.Run(l.env.Workers, len(dx), blockSize)
 	}
 	return nil

@@ -22,6 +22,11 @@ var _ layers.DeviceLayer = (*power)(nil)
 
 // ForwardDevice computes the top.
 func (l *power) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if l.KeepsBottom() && bottom[0] == top[0] {
+		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
+			return err
+		}
+	}
 	n, y := top[0].Count(), top[0].MutableDeviceData(d)
 	if l.constant() {
 		d.Fill(n, l.constantValue(), y)
@@ -43,7 +48,7 @@ func (l *power) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Bl
 	case l.power == 1:
 		d.Scale(n, l.scale, dy, dx)
 	default:
-		d.Launch(powerBackward, cuda.Each(n), bottom[0].DeviceData(d), top[0].DeviceData(d), dy, dx, l.power, l.scale, l.shift, n)
+		d.Launch(powerBackward, cuda.Each(n), l.from(bottom[0], top[0]).DeviceData(d), top[0].DeviceData(d), dy, dx, l.power, l.scale, l.shift, n)
 	}
 	return nil
 }

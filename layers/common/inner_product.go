@@ -137,7 +137,10 @@ func (l *innerProduct) given(weight *blob.Blob) (int, error) {
 
 // Reshape finds the sizes of the matrices.
 func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
-	var err error
+	err := l.spec.NotInPlace(bottom, top)
+	if err != nil {
+		return err
+	}
 	if l.m, err = l.items.Count(bottom[0], l.k); err != nil {
 		return err
 	}

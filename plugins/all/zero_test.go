@@ -31,15 +31,7 @@ func TestZeroSizes(t *testing.T) {
 func zeroSizes(t *testing.T, device *cuda.Device) {
 	tried := make(map[string]bool)
 	for _, cases := range goldenCases(t) {
-		var texts []string
-		for _, pattern := range []string{"*/*/net.prototxt", "layers/*/*/net.prototxt"} {
-			names, err := fs.Glob(cases, pattern)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts = append(texts, names...)
-		}
-		for _, name := range texts {
+		for _, name := range caseFiles(t, cases) {
 			text, err := fs.ReadFile(cases, name)
 			if err != nil {
 				t.Fatal(err)
@@ -69,6 +61,19 @@ func goldenCases(t *testing.T) []fs.FS {
 		sets = append(sets, reference.ForksFS(t, strings.TrimSuffix(filepath.Base(file), ".zip")))
 	}
 	return sets
+}
+
+// caseFiles returns the nets of a set.
+func caseFiles(t *testing.T, cases fs.FS) (files []string) {
+	t.Helper()
+	for _, pattern := range []string{"*/*/net.prototxt", "layers/*/*/net.prototxt"} {
+		names, err := fs.Glob(cases, pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, names...)
+	}
+	return files
 }
 
 // zeroCase tries all axes of a net's inputs, one by one and together. It reports
