@@ -40,6 +40,10 @@ func Create(path string) (*File, error) {
 	return &File{path: path, file: f}, nil
 }
 
+// Temp returns the temporary name, for libraries that write files themselves. It is
+// valid until Commit or Abort.
+func (f *File) Temp() string { return f.file.Name() }
+
 // Write appends p.
 func (f *File) Write(p []byte) (int, error) {
 	if err := failing(OpWrite, f.path); err != nil {

@@ -32,6 +32,9 @@ func CallSlice(fn uintptr, args []uintptr) uintptr {
 	return r
 }
 
+// Callback returns an address at which C can call f. It lives as long as the program.
+func Callback(f func(a, b, c uintptr) uintptr) uintptr { return purego.NewCallback(f) }
+
 func fileOf(addr uintptr) string {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {

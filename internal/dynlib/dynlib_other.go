@@ -12,4 +12,7 @@ func Call(uintptr, ...uintptr) uintptr { return 0 }
 // CallSlice is for libraries that Open has opened; here it opens none.
 func CallSlice(uintptr, []uintptr) uintptr { return 0 }
 
+// Callback returns 0: no library is open that could call f.
+func Callback(func(a, b, c uintptr) uintptr) uintptr { return 0 }
+
 func fileOf(uintptr) string { return "" }

@@ -34,6 +34,9 @@ func CallSlice(fn uintptr, args []uintptr) uintptr {
 	return r
 }
 
+// Callback returns an address at which C can call f. It lives as long as the program.
+func Callback(f func(a, b, c uintptr) uintptr) uintptr { return syscall.NewCallback(f) }
+
 func fileOf(addr uintptr) string {
 	var module windows.Handle
 	const fromAddress, unchanged = 4, 2 // GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, _UNCHANGED_REFCOUNT

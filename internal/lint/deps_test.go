@@ -56,6 +56,7 @@ var allowed = []struct {
 	{"internal/dynlib", ""},
 	{"cuda/driver", "internal/dynlib"},
 	{"cuda/lib", "cuda/driver internal/dynlib"},
+	{"data/hdf5", "internal/atomicfile internal/dynlib internal/readfile"},
 	{"data/...", "caffepb data/... internal/atomicfile internal/jpeg internal/near internal/readfile internal/sysmem kernel parallel prototxt"},
 	{"cuda", "blob cuda/driver cuda/lib"},
 	{"layers", "blob caffepb cuda event kernel parallel prototxt"},
