@@ -115,9 +115,14 @@ func (l *caffeLog) solver(event any) {
 	case *solver.SnapshotFailed:
 		l.warn("solver.cpp:464", e.String())
 	case *solver.Snapshotting:
-		if e.State {
+		switch {
+		case e.State && e.HDF5:
+			l.print("sgd_solver.cpp:296", "Snapshotting solver state to HDF5 file %s", e.Path)
+		case e.State:
 			l.print("sgd_solver.cpp:284", "Snapshotting solver state to binary proto file %s", e.Path)
-		} else {
+		case e.HDF5:
+			l.print("solver.cpp:474", "Snapshotting to HDF5 file %s", e.Path)
+		default:
 			l.print("solver.cpp:464", "Snapshotting to binary proto file %s", e.Path)
 		}
 	case *solver.FinalLoss:
@@ -220,11 +225,14 @@ func (l *caffeLog) net(event any) {
 	case *net.Initialized:
 		l.print("net.cpp:257", "Network initialization done.")
 	case *net.LayerIgnored:
-		if e.Shared {
-			l.print("net.cpp:678", "Ignoring source layer %s", e.Layer)
-		} else {
-			l.print("net.cpp:746", "Ignoring source layer %s", e.Layer)
+		source := "net.cpp:746"
+		switch {
+		case e.Shared:
+			source = "net.cpp:678"
+		case e.HDF5:
+			source = "net.cpp:801"
 		}
+		l.print(source, "Ignoring source layer %s", e.Layer)
 	case *net.BlobMagnitude:
 		l.magnitude(e)
 	case *net.ParamNorms:

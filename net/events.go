@@ -55,6 +55,7 @@ type Initialized struct{}
 type LayerIgnored struct {
 	Layer  string
 	Shared bool // by ShareTrainedWith; otherwise copied from a file
+	HDF5   bool // the file is an HDF5 file
 }
 
 // WeightsCopied is sent when the weights of a file have been copied into a net.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -184,12 +185,16 @@ func TestGoldenFiles(t *testing.T) {
 		{"upgrade/v1.prototxt", "upgrade/v1.caffemodel", "upgrade/v1.golden.binaryproto", "prob"},
 		{"upgrade/v1.upgraded.prototxt", "upgrade/v1.upgraded.caffemodel", "upgrade/v1.golden.binaryproto", "prob"},
 		{"upgrade/v1.prototxt", "upgrade/v1.upgraded.caffemodel", "upgrade/v1.golden.binaryproto", "prob"},
+		{"weights/net.prototxt", "weights/model.caffemodel.h5", "weights/golden.binaryproto", "sum"},
 	}
 	formats := reference.Golden(t, "formats")
 	for _, test := range tests {
 		t.Run(test.net+" "+test.weights, func(t *testing.T) {
+			if filepath.Ext(test.weights) == ".h5" {
+				hdf5test.Need(t)
+			}
 			n := readNet(t, filepath.Join(formats, test.net), Options{})
-			if err := n.LoadWeights(filepath.Join(formats, test.weights)); err != nil {
+			if err := n.LoadAllWeights(filepath.Join(formats, test.weights)); err != nil {
 				t.Fatal(err)
 			}
 			values := reference.Arrays(t, filepath.Join(formats, test.golden))

@@ -3,11 +3,11 @@ package net
 import (
 	"crypto/sha256"
 	"fmt"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -24,7 +24,8 @@ func (n *Net) ToProto(diff bool) *caffepb.NetParameter {
 }
 
 // SaveWeights writes the weights and, if diff is set, their gradients to a
-// .caffemodel file. If it fails, an existing file stays as it was.
+// .caffemodel file or, if the name ends in .h5, an HDF5 file (.caffemodel.h5). If it
+// fails, an existing file stays as it was.
 func (n *Net) SaveWeights(path string, diff bool) error {
 	_, err := n.SaveWeightsSum(path, diff)
 	return err
@@ -32,14 +33,26 @@ func (n *Net) SaveWeights(path string, diff bool) error {
 
 // SaveWeightsSum is SaveWeights and returns the SHA-256 sum of the file.
 func (n *Net) SaveWeightsSum(path string, diff bool) (sum [sha256.Size]byte, err error) {
-	if err := refuseHDF5(path); err != nil {
-		return sum, err
+	if modelfile.IsHDF5(path) {
+		return modelfile.WriteHDF5(path, n.hdf5Layers(), diff)
 	}
 	return prototxt.WriteBinarySum(path, n.ToProto(diff))
 }
 
-// LoadWeights copies the weights in a .caffemodel file of any version of Caffe
-// into the layers with the same names.
+// hdf5Layers returns the layers as they are written to HDF5 files.
+func (n *Net) hdf5Layers() []modelfile.Layer {
+	list := make([]modelfile.Layer, len(n.layers))
+	for i, l := range n.layers {
+		list[i] = modelfile.Layer{Name: l.Name, Blobs: l.Params, Shared: make([]bool, len(l.Params))}
+		for k := range l.Params {
+			list[i].Shared[k] = n.params[l.first+k].Owner != nil
+		}
+	}
+	return list
+}
+
+// LoadWeights copies the weights in a .caffemodel or .caffemodel.h5 file of any
+// version of Caffe into the layers with the same names.
 func (n *Net) LoadWeights(path string) error { return n.loadWeights(path, false) }
 
 // LoadAllWeights is LoadWeights for a file that must have weights for every
@@ -47,10 +60,7 @@ func (n *Net) LoadWeights(path string) error { return n.loadWeights(path, false)
 func (n *Net) LoadAllWeights(path string) error { return n.loadWeights(path, true) }
 
 func (n *Net) loadWeights(path string, all bool) error {
-	if err := refuseHDF5(path); err != nil {
-		return err
-	}
-	param, notes, err := prototxt.ReadBinaryNet(path)
+	param, notes, err := modelfile.ReadNet(path)
 	if err != nil {
 		return err
 	}
@@ -93,13 +103,6 @@ func quoted(names []string) string {
 	return text
 }
 
-func refuseHDF5(path string) error {
-	if strings.HasSuffix(path, ".h5") {
-		return fmt.Errorf("%s: weights in HDF5 files are not supported yet, want a .caffemodel file", path)
-	}
-	return nil
-}
-
 // CopyTrainedFrom copies the weights in p into the layers with the same names.
 // Errors begin with file. Layers that the net does not have are ignored, with a
 // LayerIgnored event; a WeightsCopied event lists all layers. Weights that are
@@ -114,7 +117,7 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 		if targets[i] == nil {
 			continue
 		}
-		if err := targets[i].fits(source); err != nil {
+		if err := n.fits(targets[i], source); err != nil {
 			errs = append(errs, &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: targets[i].Name, Err: err})
 		}
 	}
@@ -132,13 +135,16 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 	for i, source := range p.Layer {
 		target := targets[i]
 		if target == nil {
-			event.Send(n.observer, LayerIgnored{Layer: source.GetName()})
+			event.Send(n.observer, LayerIgnored{Layer: source.GetName(), HDF5: modelfile.IsHDF5(file)})
 			if len(source.Blobs) > 0 {
 				done.Ignored = append(done.Ignored, source.GetName())
 			}
 			continue
 		}
 		for k, w := range source.Blobs {
+			if w == nil {
+				continue // shared with a layer that has it
+			}
 			if err := target.Params[k].FromProto(w, false); err != nil {
 				return &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: fmt.Errorf("param %d: %w", k, err)}
 			}
@@ -170,12 +176,26 @@ func (n *Net) warnNonFinite(l *Layer, k int, file string) {
 		Text: fmt.Sprintf("%s: layer %q: %d of the %d elements of param %d are NaN or infinite", file, l.Name, bad, len(data), k)})
 }
 
-// fits checks that the weights of a layer in a file can be copied to l.
-func (l *Layer) fits(source *caffepb.LayerParameter) error {
-	if got, want := len(source.Blobs), len(l.Params); got != want {
+// fits checks that the weights of a layer in a file can be copied to l. Weights that
+// l shares with a layer that owns them may be left out, as in HDF5 files.
+func (n *Net) fits(l *Layer, source *caffepb.LayerParameter) error {
+	got, want := len(source.Blobs), len(l.Params)
+	for k := range l.Params {
+		switch left := k >= got || source.Blobs[k] == nil; {
+		case !left || n.params[l.first+k].Owner != nil:
+		case k >= got:
+			return fmt.Errorf("the file has %s of weights, the layer has %d", count(got, "blob"), want)
+		default:
+			return fmt.Errorf("the file has no param %d, and the layer does not share it with another", k)
+		}
+	}
+	if got > want {
 		return fmt.Errorf("the file has %s of weights, the layer has %d", count(got, "blob"), want)
 	}
 	for k, w := range source.Blobs {
+		if w == nil {
+			continue
+		}
 		if !l.Params[k].MatchesProto(w) {
 			where := ""
 			if pos := l.positions.Of(l.source, "", 0); pos.IsValid() {

@@ -151,13 +151,10 @@ func TestLoadFileErrors(t *testing.T) {
 			t.Errorf("a file cut to %d of %d bytes: got %v, want one line about it", length, len(data), err)
 		}
 	}
-	for _, path := range []string{filepath.Join(dir, "absent.caffemodel"), filepath.Join(dir, "x.caffemodel.h5")} {
+	for _, path := range []string{filepath.Join(dir, "absent.caffemodel"), filepath.Join(dir, "absent.caffemodel.h5")} {
 		if err := n.LoadWeights(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("got %v, want an error that names %s", err, path)
 		}
-	}
-	if err := n.SaveWeights(filepath.Join(dir, "x.caffemodel.h5"), false); err == nil || !strings.Contains(err.Error(), "HDF5") {
-		t.Errorf("got %v, want an error about HDF5", err)
 	}
 	if !proto.Equal(n.ToProto(false), before) {
 		t.Error("some weights have been changed")

@@ -46,7 +46,6 @@ func TestErrors(t *testing.T) {
 		{good + `average_loss: 0` + netParam, `solver.prototxt:3:15: average_loss is 0, want 1 or more`},
 		{good + `iter_size: 0` + netParam, `solver.prototxt:3:12: iter_size is 0, want 1 or more`},
 		{good + `max_iter: -5` + netParam, `solver.prototxt:3:11: max_iter is -5, want 0 or more`},
-		{good + `snapshot_format: HDF5` + netParam, `solver.prototxt:3:18: snapshot_format HDF5 is not supported yet, want BINARYPROTO`},
 		{good + `snapshot_prefix: "/nowhere/at/all/snap" snapshot: 1` + netParam,
 			`solver.prototxt:3:18: cannot write to snapshot_prefix "/nowhere/at/all/snap": no such file or directory`},
 		{good + `snapshot: 1` + netParam, `snapshot_prefix is not set`},

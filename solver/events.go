@@ -125,6 +125,7 @@ type Snapshotting struct {
 	Iter  int
 	Path  string
 	State bool // the .solverstate file, not the .caffemodel file
+	HDF5  bool // snapshot_format is HDF5
 }
 
 // Snapshotted is sent when both files of a snapshot are on disk.

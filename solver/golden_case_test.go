@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -99,9 +100,30 @@ func lines(t *testing.T, path string) func(func(string) bool) {
 
 func readModel(t *testing.T, path string) *caffepb.NetParameter {
 	t.Helper()
+	if modelfile.IsHDF5(path) {
+		model, _, err := modelfile.ReadNet(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return model
+	}
 	model := new(caffepb.NetParameter)
 	readMessage(t, path, model)
 	return model
+}
+
+func readState(t *testing.T, path string) *caffepb.SolverState {
+	t.Helper()
+	if modelfile.IsHDF5(path) {
+		state, err := modelfile.ReadHDF5State(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	state := new(caffepb.SolverState)
+	readMessage(t, path, state)
+	return state
 }
 
 func readMessage(t *testing.T, path string, m proto.Message) {
@@ -115,11 +137,19 @@ func readMessage(t *testing.T, path string, m proto.Message) {
 	}
 }
 
+// snapshot returns the pattern of the names of Caffe's snapshots.
+func (c *goldenCase) snapshot(extension string) string {
+	if c.file.Param.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
+		extension += ".h5"
+	}
+	return "snap_iter_%d" + extension
+}
+
 // snapshots returns the iterations of Caffe's snapshots.
 func (c *goldenCase) snapshots() []int {
 	var iters []int
 	for k := range 21 {
-		if _, err := os.Stat(filepath.Join(c.dir, fmt.Sprintf("snap_iter_%d.solverstate", k))); err == nil {
+		if c.has(k, c.snapshot(".solverstate")) {
 			iters = append(iters, k)
 		}
 	}

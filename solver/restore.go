@@ -8,18 +8,19 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/hdf5"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
-// Restore loads a .solverstate file: the weights that it names, from the state's
+// Restore loads a .solverstate or .solverstate.h5 file: the weights that it names, from the state's
 // folder or else from the stored path, and the iteration, the step of the
 // learning rate, the histories and the states of layers. A layer without a state
 // in the file keeps its own; Caffe's files have none. If Restore fails, the
@@ -102,8 +103,12 @@ func (s *Solver) setLayerStates(file *caffepb.SolverState) (undo func(), err err
 // readState reads a .solverstate file. Nearly any protobuf file parses as one, so
 // it recognizes the files that users confuse with it.
 func readState(path string) (*caffepb.SolverState, error) {
-	if strings.HasSuffix(path, ".h5") {
-		return nil, fmt.Errorf("%s: HDF5 snapshots are not supported yet", path)
+	if modelfile.IsHDF5(path) {
+		state, err := modelfile.ReadHDF5State(path)
+		if err == nil && (state.GetIter() < 0 || state.GetCurrentStep() < 0) {
+			err = fmt.Errorf("%s: iteration %d and step %d, want 0 or more", path, state.GetIter(), state.GetCurrentStep())
+		}
+		return state, err
 	}
 	data, err := readfile.All(path, math.MaxInt32)
 	if err != nil {
@@ -111,6 +116,8 @@ func readState(path string) (*caffepb.SolverState, error) {
 	}
 	state := new(caffepb.SolverState)
 	switch err := proto.Unmarshal(data, state); {
+	case err != nil && hdf5.Is(data):
+		return nil, fmt.Errorf("%s: this is an HDF5 file; the names of solver states in HDF5 end in .h5", path)
 	case err != nil && prototxt.IsText(data):
 		return nil, fmt.Errorf("%s: this is a text file, want a .solverstate file", path)
 	case err != nil:

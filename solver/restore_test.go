@@ -11,6 +11,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/solver"
@@ -71,7 +72,8 @@ func TestRestoreErrors(t *testing.T) {
 		{write("text", []byte("iter: 4\n")), "this is a text file, want a .solverstate file"},
 		{write("empty", nil), "it has no iteration"},
 		{write("truncated", data[:len(data)-3]), "not a .solverstate file, or a truncated one"},
-		{write("x.h5", data), "HDF5 snapshots are not supported yet"},
+		{write("x.h5", data), "bytes, not an HDF5 file"},
+		{write("hdf5.solverstate", []byte("\x89HDF\r\n\x1a\n\x00")), "this is an HDF5 file; the names of solver states in HDF5 end in .h5"},
 		{adam, "has 2 history blobs, type SGD with 1 params wants 1"},
 		{change("none", func(m *caffepb.SolverState) { m.History = nil }), "has 0 history blobs, type SGD with 1 params wants 1"},
 		{change("shape", func(m *caffepb.SolverState) { m.History[0].Shape.Dim = []int64{7} }), `history blob 0 has shape [7], want [1 1], the shape of weights 0 of layer "ip"`},
@@ -121,10 +123,18 @@ func TestRestoreMoved(t *testing.T) {
 // cropping and mirroring, on one and on two threads. All four must be the same
 // to the last bit, the results of the tests too.
 func TestResume(t *testing.T) {
+	t.Run("BINARYPROTO", func(t *testing.T) { testResume(t, "", 1, 2) })
+	t.Run("HDF5", func(t *testing.T) {
+		hdf5test.Need(t)
+		testResume(t, "snapshot_format: HDF5", 2)
+	})
+}
+
+func testResume(t *testing.T, format string, allThreads ...int) {
 	formats := reference.Golden(t, "formats")
 	text := fmt.Sprintf(`
 		base_lr: 0.01 momentum: 0.9 weight_decay: 0.001 lr_policy: "multistep" gamma: 0.5 stepvalue: 7 stepvalue: 15 stepvalue: 33
-		type: "Adam" iter_size: 2 average_loss: 4 max_iter: 40 random_seed: 5 test_iter: 3 test_interval: 8 snapshot_prefix: "$prefix"
+		type: "Adam" iter_size: 2 average_loss: 4 max_iter: 40 random_seed: 5 test_iter: 3 test_interval: 8 snapshot_prefix: "$prefix" %s
 		net_param {
 		  name: "resume"
 		  layer { name: "data" type: "ImageData" top: "data" top: "label" include { phase: TRAIN }
@@ -141,7 +151,7 @@ func TestResume(t *testing.T) {
 		  layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" inner_product_param { num_output: 10 weight_filler { type: "gaussian" std: 0.1 } } }
 		  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
 		}`,
-		filepath.Join(formats, "list.txt"), filepath.Join(formats, "images")+"/", filepath.Join(formats, "list.txt"), filepath.Join(formats, "images")+"/")
+		format, filepath.Join(formats, "list.txt"), filepath.Join(formats, "images")+"/", filepath.Join(formats, "list.txt"), filepath.Join(formats, "images")+"/")
 
 	var results []string // of the tests of the run
 	run := func(threads int, prefix string) *solver.Solver {
@@ -183,7 +193,7 @@ func TestResume(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "snap")
 	var want [2][]byte
 	var wantResults []string
-	for _, threads := range []int{1, 2} {
+	for _, threads := range allThreads {
 		results = nil
 		whole := run(threads, prefix)
 		step(whole, 40)

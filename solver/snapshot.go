@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/hdf5"
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"github.com/gocaffe/gocaffe/internal/filelock"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -17,7 +19,8 @@ import (
 
 // Snapshot writes the weights to <snapshot_prefix>_iter_<N>.caffemodel and the
 // rest of the training state to <snapshot_prefix>_iter_<N>.solverstate, in
-// Caffe's binary format, and returns both paths. A file gets its name when it is
+// Caffe's binary format, and returns both paths. With snapshot_format HDF5 the
+// names end in .h5, and the files have Caffe's layout in HDF5. A file gets its name when it is
 // complete and on disk, and the weights are written first, so that a state never
 // names weights that do not exist. If Snapshot fails, earlier files are intact
 // and training can go on.
@@ -25,26 +28,47 @@ func (s *Solver) Snapshot() (model, state string, err error) {
 	if s.param.GetSnapshotPrefix() == "" {
 		return "", "", s.errorf("snapshot_prefix", "cannot write a snapshot: snapshot_prefix is not set")
 	}
-	model, state = s.snapshotName(".caffemodel"), s.snapshotName(".solverstate")
-	emit(s, Snapshotting{Iter: s.iter, Path: model})
+	isHDF5, end := s.snapshotsHDF5(), ""
+	if isHDF5 {
+		end = ".h5"
+	}
+	model, state = s.snapshotName(".caffemodel"+end), s.snapshotName(".solverstate"+end)
+	emit(s, Snapshotting{Iter: s.iter, Path: model, HDF5: isHDF5})
 	sum, err := s.net.SaveWeightsSum(model, s.param.GetSnapshotDiff())
 	if err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
-	emit(s, Snapshotting{Iter: s.iter, Path: state, State: true})
-	if err := prototxt.WriteBinary(state, s.stateProto(model, sum)); err != nil {
+	emit(s, Snapshotting{Iter: s.iter, Path: state, State: true, HDF5: isHDF5})
+	if err := s.writeState(state, model, sum); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
 	emit(s, Snapshotted{Iter: s.iter, Model: model, State: state})
 	return model, state, nil
 }
 
+// snapshotsHDF5 reports whether snapshots are HDF5 files.
+func (s *Solver) snapshotsHDF5() bool {
+	return s.param.GetSnapshotFormat() == caffepb.SolverParameter_HDF5
+}
+
+// writeState writes the training state without the weights, which are in the file
+// model with the given sum.
+func (s *Solver) writeState(path, model string, sum [sha256.Size]byte) error {
+	state := s.stateProto(model, sum)
+	if s.snapshotsHDF5() {
+		return modelfile.WriteHDF5State(path, state, s.history)
+	}
+	for _, h := range s.history {
+		state.History = append(state.History, h.ToProto(false))
+	}
+	return prototxt.WriteBinary(path, state)
+}
+
 func (s *Solver) snapshotName(extension string) string {
 	return fmt.Sprintf("%s_iter_%d%s", s.param.GetSnapshotPrefix(), s.iter, extension)
 }
 
-// stateProto returns the training state without the weights, which are in the
-// file model with the given sum.
+// stateProto returns the training state without the histories.
 func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.SolverState {
 	state := &caffepb.SolverState{
 		Iter:        proto.Int32(int32(s.iter)),
@@ -52,9 +76,6 @@ func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.Solver
 		CurrentStep: proto.Int32(int32(s.currentStep)),
 
 		LearnedNetSha256: sum[:],
-	}
-	for _, h := range s.history {
-		state.History = append(state.History, h.ToProto(false))
 	}
 	for _, l := range s.net.Layers() {
 		if layer, ok := l.Impl.(layers.Stateful); ok {
@@ -84,6 +105,11 @@ func (s *Solver) probeSnapshot() error {
 	prefix := s.param.GetSnapshotPrefix()
 	if prefix == "" {
 		return s.errorf("snapshot_prefix", "snapshot_prefix is not set, want the path that the names of snapshots begin with")
+	}
+	if s.snapshotsHDF5() {
+		if _, err := hdf5.LibraryVersion(); err != nil {
+			return s.errorf("snapshot_format", "cannot write snapshots in HDF5: %w; or set snapshot_format: BINARYPROTO", err)
+		}
 	}
 	f, err := atomicfile.Create(s.snapshotName(".probe"))
 	if err == nil {

@@ -188,9 +188,6 @@ func (s *Solver) check() []error {
 			errs = append(errs, s.errorf(f.name, "%s is %d, want 0 or more", f.name, f.value))
 		}
 	}
-	if p.GetSnapshotFormat() == caffepb.SolverParameter_HDF5 {
-		errs = append(errs, s.errorf("snapshot_format", "snapshot_format HDF5 is not supported yet, want BINARYPROTO"))
-	}
 	errs = append(errs, s.checkNumbers()...)
 	return append(errs, s.checkRule(), s.checkPolicy())
 }

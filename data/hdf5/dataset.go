@@ -17,6 +17,8 @@ type Dataset struct {
 	class Class
 	shape []int
 	chunk int // rows of a chunk, 1 if there are none
+
+	stored int64 // bytes in the file
 }
 
 // A Class is the kind of a dataset's elements, by the numbers of H5T_class_t.
@@ -188,12 +190,12 @@ func (d *Dataset) checkSize(element int64) error {
 	if element <= 0 || element > smallDataset {
 		return fmt.Errorf("an element has %d bytes", element)
 	}
-	stored := int64(d.file.lib.call("H5Dget_storage_size", uintptr(d.id)))
-	if stored < 0 || stored > d.file.size {
-		return fmt.Errorf("it has %d bytes, but the file %d: the file is damaged", stored, d.file.size)
+	d.stored = int64(d.file.lib.call("H5Dget_storage_size", uintptr(d.id)))
+	if d.stored < 0 || d.stored > d.file.size {
+		return fmt.Errorf("it has %d bytes, but the file %d: the file is damaged", d.stored, d.file.size)
 	}
-	if count > smallDataset/element && count/maxCompression > stored/element {
-		return fmt.Errorf("its shape %v has %d elements of %d bytes, but the file has only %d bytes of them", d.shape, count, element, stored)
+	if count > smallDataset/element && count/maxCompression > d.stored/element {
+		return fmt.Errorf("its shape %v has %d elements of %d bytes, but the file has only %d bytes of them", d.shape, count, element, d.stored)
 	}
 	return nil
 }
@@ -207,6 +209,9 @@ func (d *Dataset) Class() Class { return d.class }
 // ChunkRows returns how many rows, which axis 0 counts, lie together in the file and
 // are read and unpacked together: 1 if the dataset is not divided into chunks.
 func (d *Dataset) ChunkRows() int { return d.chunk }
+
+// Stored returns how many bytes of the file the elements take.
+func (d *Dataset) Stored() int64 { return d.stored }
 
 // Count returns the number of elements.
 func (d *Dataset) Count() int {

@@ -114,6 +114,9 @@ func hasSignature(r io.ReaderAt, size int64) (bool, error) {
 	return false, nil
 }
 
+// Size returns the number of bytes of the file when it was opened.
+func (f *File) Size() int64 { return f.size }
+
 // Close closes the file and its datasets.
 func (f *File) Close() error {
 	return f.lib.do(func() error {

@@ -12,21 +12,9 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/data/hdf5"
+	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/internal/reference"
 )
-
-// needLibrary skips a test on machines without libhdf5.
-func needLibrary(t testing.TB) {
-	t.Helper()
-	version, err := hdf5.LibraryVersion()
-	if errors.Is(err, hdf5.ErrNoLibrary) {
-		t.Skipf("SKIPPED: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("libhdf5 %s", version)
-}
 
 func open(t testing.TB, path string) *hdf5.File {
 	t.Helper()
@@ -41,7 +29,7 @@ func open(t testing.TB, path string) *hdf5.File {
 // TestGolden reads files that Caffe and h5py have written: floats, compressed
 // doubles and integers in chunks.
 func TestGolden(t *testing.T) {
-	needLibrary(t)
+	hdf5test.Need(t)
 	root := reference.Golden(t, "formats")
 	f := open(t, filepath.Join(root, "weights", "model.caffemodel.h5"))
 	members, err := f.Members("/data")
@@ -98,7 +86,7 @@ func TestGolden(t *testing.T) {
 
 // TestRoundTrip reads back what it has written.
 func TestRoundTrip(t *testing.T) {
-	needLibrary(t)
+	hdf5test.Need(t)
 	path := filepath.Join(t.TempDir(), "x.h5")
 	numbers := []float32{1, -2.5, float32(math.Inf(1)), math.SmallestNonzeroFloat32, 0, 7}
 	write := func() {
@@ -173,7 +161,7 @@ func TestRoundTrip(t *testing.T) {
 
 // TestErrors reads files and datasets that are not what they should be.
 func TestErrors(t *testing.T) {
-	needLibrary(t)
+	hdf5test.Need(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.h5")
 	w, err := hdf5.Create(path)
@@ -280,7 +268,7 @@ func TestErrors(t *testing.T) {
 
 // TestGoroutines reads from several goroutines at once.
 func TestGoroutines(t *testing.T) {
-	needLibrary(t)
+	hdf5test.Need(t)
 	path := filepath.Join(t.TempDir(), "x.h5")
 	w, err := hdf5.Create(path)
 	if err != nil {

@@ -73,6 +73,9 @@ func (w *Writer) do(path string, what func() error) error {
 		if strings.ContainsRune(path, 0) {
 			return w.named(fmt.Errorf("%q: want a name without a zero byte", path))
 		}
+		if err := w.file.BeforeWrite(); err != nil {
+			return err
+		}
 		if err := what(); err != nil {
 			return w.named(fmt.Errorf("%q: %w", path, err))
 		}

@@ -41,8 +41,12 @@ func Create(path string) (*File, error) {
 }
 
 // Temp returns the temporary name, for libraries that write files themselves. It is
-// valid until Commit or Abort.
+// valid until Commit or Abort. They call BeforeWrite before each write, and what it
+// returns is the error of the write: tests let writes fail there.
 func (f *File) Temp() string { return f.file.Name() }
+
+// BeforeWrite is described at Temp.
+func (f *File) BeforeWrite() error { return named(f.path, failing(OpWrite, f.path)) }
 
 // Write appends p.
 func (f *File) Write(p []byte) (int, error) {
