@@ -27,8 +27,8 @@ var flagValues = map[string][]string{
 var flagFileTypes = map[string][]string{
 	"solver":   {"prototxt"},
 	"model":    {"prototxt"},
-	"weights":  {"caffemodel", "binaryproto"},
-	"snapshot": {"solverstate"},
+	"weights":  {"caffemodel", "h5", "binaryproto"},
+	"snapshot": {"solverstate", "h5"},
 	"proto":    {"proto"},
 }
 

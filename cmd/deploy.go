@@ -8,8 +8,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/net"
-	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
 )
 
@@ -37,7 +37,7 @@ that its outputs are those of the TEST net.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
-	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file")
+	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel or .caffemodel.h5 file")
 	cmd.Flags().StringVarP(&f.dir, "output", "o", "", "folder to write to; created if it does not exist")
 	cmd.Flags().StringVar(&f.shape, "input-shape", "", "shape of one item, as it leaves the data layer: C,H,W (default: the data's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of the inputs (default: 1, or an Input layer's own)")
@@ -77,7 +77,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 		return err
 	}
 	a.notes(file.Notes)
-	weights, notes, err := prototxt.ReadBinaryNet(f.weights)
+	weights, notes, err := modelfile.ReadNet(f.weights)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ nets are averaged. --iterations all tests each record once.
 	}
 	f.register(cmd)
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
-	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel file, or several separated by commas; repeat it for each net")
+	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel or .caffemodel.h5 file, or several separated by commas; repeat it for each net")
 	f.iterations = 50
 	cmd.Flags().Var(iterationsFlag{&f.iterations, &f.once}, "iterations", "number of batches, or all to test each record once; the last batch may be smaller")
 	cmd.Flags().IntSliceVar(&f.report.topK, "top-k", nil, "print the top-K accuracy; several K separated by commas")

@@ -25,7 +25,7 @@ func (a *app) timeCommand() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
 	cmd.Flags().StringVar(&f.phase, "phase", "", "phase of the net: TRAIN or TEST (default: TRAIN)")
-	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel file (default: the fillers' weights)")
+	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel or .caffemodel.h5 file (default: the fillers' weights)")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of forward and backward passes")
 	return cmd
 }

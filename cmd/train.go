@@ -26,8 +26,8 @@ func (a *app) trainCommand() *cobra.Command {
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.solver, "solver", "", "solver's prototxt file")
-	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "resume from this .solverstate file")
-	cmd.Flags().StringVar(&f.weights, "weights", "", "start with the weights of these .caffemodel files, separated by commas")
+	cmd.Flags().StringVar(&f.snapshot, "snapshot", "", "resume from this .solverstate or .solverstate.h5 file")
+	cmd.Flags().StringVar(&f.weights, "weights", "", "start with the weights of these .caffemodel (or .caffemodel.h5) files, separated by commas")
 	cmd.Flags().StringVar(&f.sigint, "sigint-effect", "stop", "effect of SIGINT (Ctrl-C), SIGTERM and SIGPIPE: snapshot, stop or none")
 	cmd.Flags().StringVar(&f.sighup, "sighup-effect", "snapshot", "effect of SIGHUP: snapshot, stop or none")
 	return cmd

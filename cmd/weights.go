@@ -15,6 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/npy"
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -23,11 +24,12 @@ import (
 func (a *app) weightsCommand() *cobra.Command {
 	var f weightsFlags
 	cmd := &cobra.Command{
-		Use:   "weights FILE [--to FILE.npz | --to FILE.caffemodel]",
-		Short: "List the weights of a file, and convert them to and from NumPy's .npz",
-		Long: `List every blob of a .caffemodel, .solverstate or .npz file: its shape, the
-least, mean and greatest element, the standard deviation, and how many elements
-are NaN or infinite. The other columns leave those out.
+		Use:   "weights FILE [--to FILE.npz | FILE.caffemodel | FILE.h5]",
+		Short: "List the weights of a file, and convert them to and from NumPy's .npz and HDF5",
+		Long: `List every blob of a .caffemodel, .solverstate or .npz file, or of an HDF5 file
+(.caffemodel.h5, .solverstate.h5), which needs libhdf5: its shape, the least,
+mean and greatest element, the standard deviation, and how many elements are NaN
+or infinite. The other columns leave those out.
 
 --to writes the blobs to a file:
 
@@ -42,11 +44,16 @@ them with numpy.load("lenet.npz")["conv1.0"].
 writes a copy of lenet.caffemodel with the arrays of lenet.npz in place of its
 blobs, which must have the same shapes; blobs that lenet.npz lacks stay as they
 are. Without --like the file has the names and blobs of layers only, not their
-types. That is enough for --weights, here and in Caffe.`,
+types. That is enough for --weights, here and in Caffe.
+
+	gocaffe weights lenet.caffemodel --to lenet.caffemodel.h5
+
+writes the HDF5 file that Caffe and h5py read. Such a file can be written to a
+.caffemodel file too.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.weights(args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.to, "to", "", "write the blobs to this .npz or .caffemodel file")
+	cmd.Flags().StringVar(&f.to, "to", "", "write the blobs to this .npz, .caffemodel or .h5 file")
 	cmd.Flags().StringVar(&f.like, "like", "", "with --to FILE.caffemodel: take layers, and blobs that the .npz file lacks, from this .caffemodel")
 	cmd.Flags().BoolVar(&f.json, "json", false, "list the blobs as JSON")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite an existing file")
@@ -63,10 +70,10 @@ func (a *app) weights(path string, f *weightsFlags) error {
 	switch {
 	case f.to != "" && f.json:
 		return errors.New("weights: --json lists blobs and --to writes them, want one of the two")
-	case f.to != "" && target != ".npz" && target != ".caffemodel":
-		return fmt.Errorf("--to %s: want a name that ends in .npz or .caffemodel", f.to)
-	case target == ".caffemodel" && weightsFormat(path) != ".npz":
-		return fmt.Errorf("weights: only a .npz file can be written to a .caffemodel, %s is none; want --to FILE.npz", path)
+	case f.to != "" && target != ".npz" && target != ".caffemodel" && target != ".h5":
+		return fmt.Errorf("--to %s: want a name that ends in .npz, .caffemodel or .h5", f.to)
+	case target == ".caffemodel" && weightsFormat(path) != ".npz" && weightsFormat(path) != ".h5":
+		return fmt.Errorf("weights: only a .npz or .h5 file can be written to a .caffemodel, %s is none; want --to FILE.npz", path)
 	case f.like != "" && target != ".caffemodel":
 		return errors.New("weights: --like goes with --to FILE.caffemodel")
 	}
@@ -85,6 +92,10 @@ func (a *app) weights(path string, f *weightsFlags) error {
 	switch target {
 	case ".npz":
 		if err := writeNPZ(f.to, blobs); err != nil {
+			return err
+		}
+	case ".h5":
+		if err := writeHDF5(f.to, blobs); err != nil {
 			return err
 		}
 	case ".caffemodel":
@@ -112,6 +123,9 @@ func (a *app) weights(path string, f *weightsFlags) error {
 // weightsFormat returns what kind of file a name stands for.
 func weightsFormat(path string) string { return strings.ToLower(filepath.Ext(path)) }
 
+// isHDF5State reports whether a name is that of a solver state in HDF5.
+func isHDF5State(path string) bool { return strings.HasSuffix(path, ".solverstate.h5") }
+
 // A weightBlob is a blob of a file of weights.
 type weightBlob struct {
 	layer string
@@ -138,7 +152,14 @@ func (a *app) readWeights(path string) ([]weightBlob, error) {
 		}
 		return protoBlobs(nil, path, history, state.History)
 	}
-	model, notes, err := prototxt.ReadBinaryNet(path)
+	if isHDF5State(path) {
+		state, err := modelfile.ReadHDF5State(path)
+		if err != nil {
+			return nil, err
+		}
+		return protoBlobs(nil, path, history, state.History)
+	}
+	model, notes, err := modelfile.ReadNet(path)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +176,9 @@ func (a *app) readWeights(path string) ([]weightBlob, error) {
 // protoBlobs appends the blobs of a layer.
 func protoBlobs(blobs []weightBlob, path, layer string, protos []*caffepb.BlobProto) ([]weightBlob, error) {
 	for i, p := range protos {
+		if p == nil {
+			continue // shared with a layer that has it: an HDF5 file leaves it out
+		}
 		var b blob.Blob
 		if err := b.FromProto(p, true); err != nil {
 			return nil, fmt.Errorf("%s: blob %d of %q: %w", path, i, layer, err)
@@ -194,12 +218,36 @@ func writeNPZ(path string, blobs []weightBlob) error {
 	})
 }
 
+// writeHDF5 writes blobs in Caffe's layout.
+func writeHDF5(path string, blobs []weightBlob) error {
+	var layers []modelfile.Layer
+	index := make(map[string]int)
+	for _, b := range blobs {
+		if _, ok := index[b.layer]; !ok {
+			index[b.layer] = len(layers)
+			layers = append(layers, modelfile.Layer{Name: b.layer})
+		}
+		full, err := blob.New(b.shape...)
+		if err != nil {
+			return fmt.Errorf("blob %q: %w", b.key(), err)
+		}
+		copy(full.MutableData(), b.data)
+		l := &layers[index[b.layer]]
+		for len(l.Blobs) <= b.index {
+			l.Blobs, l.Shared = append(l.Blobs, nil), append(l.Shared, true)
+		}
+		l.Blobs[b.index], l.Shared[b.index] = full, false
+	}
+	_, err := modelfile.WriteHDF5(path, layers, false)
+	return err
+}
+
 // toModel returns a file of weights with the blobs of the .npz file path.
 func (a *app) toModel(blobs []weightBlob, path, like string) (*caffepb.NetParameter, error) {
 	if like == "" {
 		return bareModel(blobs, path)
 	}
-	model, notes, err := prototxt.ReadBinaryNet(like)
+	model, notes, err := modelfile.ReadNet(like)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +296,7 @@ func bareModel(blobs []weightBlob, path string) (*caffepb.NetParameter, error) {
 	for _, b := range sorted {
 		l := layers[b.layer]
 		if b.index != len(l.Blobs) {
-			return nil, fmt.Errorf("%s: array %q is there and %s.%d is not; --like FILE takes the blobs that are not there from a .caffemodel",
+			return nil, fmt.Errorf("%s: blob %q is there and %s.%d is not; --like FILE takes the blobs that are not there from a .caffemodel",
 				path, b.key(), b.layer, len(l.Blobs))
 		}
 		full, err := blob.New(b.shape...)

@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/npy"
+	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -161,6 +162,36 @@ func TestWeightsConvert(t *testing.T) {
 	}
 }
 
+// TestWeightsHDF5 converts weights to HDF5 and back, and reads a solver state. h5py
+// sees what Caffe would.
+func TestWeightsHDF5(t *testing.T) {
+	hdf5test.Need(t)
+	t.Chdir(t.TempDir())
+	writeModel(t, "x.caffemodel")
+	list, _ := mustRun(t, "weights", "x.caffemodel")
+	mustRun(t, "weights", "x.caffemodel", "--to", "x.caffemodel.h5")
+	if got, _ := mustRun(t, "weights", "x.caffemodel.h5"); got != list {
+		t.Errorf("of the HDF5 file weights lists\n%s\nwant\n%s", got, list)
+	}
+	mustRun(t, "weights", "x.caffemodel.h5", "--to", "y.caffemodel")
+	mustRun(t, "weights", "y.caffemodel", "--to", "y.npz")
+	mustRun(t, "weights", "y.npz", "--to", "z.h5")
+	if got, _ := mustRun(t, "weights", "z.h5"); got != list {
+		t.Errorf("after three conversions weights lists\n%s\nwant\n%s", got, list)
+	}
+	out := hdf5test.Python(t, `
+import h5py, sys
+with h5py.File("x.caffemodel.h5") as f: print(sorted(f["data"]), sorted(f["data/conv1"]), f["data/conv1/1"].dtype)
+with h5py.File("s.solverstate.h5", "w") as f:
+    f["iter"] = [7]; f["current_step"] = [0]; f["history/0"] = [[1., 2.]]; f["learned_net"] = "x"`)
+	if want := "['conv1', 'ip.2'] ['0', '1'] float32\n"; !strings.HasSuffix(out, want) {
+		t.Errorf("h5py sees %s, want %s", out, want)
+	}
+	if got, _ := mustRun(t, "weights", "s.solverstate.h5"); !strings.Contains(got, "history.0") || !strings.Contains(got, "1x2") {
+		t.Errorf("of a solver state weights lists\n%s", got)
+	}
+}
+
 // TestWeightsLike replaces one blob, of the old form, and keeps the others.
 func TestWeightsLike(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -244,12 +275,12 @@ func TestWeightsRefuses(t *testing.T) {
 		{[]string{"absent.caffemodel"}, `"absent.caffemodel": no such file (working directory ` + wd + ")"},
 		{[]string{"text.npz"}, "text.npz: not a .npz file or a damaged one: zip: not a valid zip file"},
 		{[]string{"odd.npz"}, `odd.npz: array "weights": want a name such as conv1.0, of a layer and the number of the blob`},
-		{[]string{"x.caffemodel", "--to", "y.h5"}, "--to y.h5: want a name that ends in .npz or .caffemodel"},
-		{[]string{"x.caffemodel", "--to", "y.caffemodel"}, "weights: only a .npz file can be written to a .caffemodel, x.caffemodel is none; want --to FILE.npz"},
+		{[]string{"x.caffemodel", "--to", "y.h6"}, "--to y.h6: want a name that ends in .npz, .caffemodel or .h5"},
+		{[]string{"x.caffemodel", "--to", "y.caffemodel"}, "weights: only a .npz or .h5 file can be written to a .caffemodel, x.caffemodel is none; want --to FILE.npz"},
 		{[]string{"x.caffemodel", "--to", "y.npz", "--json"}, "weights: --json lists blobs and --to writes them, want one of the two"},
 		{[]string{"x.caffemodel", "--to", "y.npz", "--like", "x.caffemodel"}, "weights: --like goes with --to FILE.caffemodel"},
 		{[]string{"x.caffemodel", "--to", "names.npz"}, "names.npz already exists; --force overwrites it"},
-		{[]string{"gap.npz", "--to", "y.caffemodel"}, `gap.npz: array "conv1.1" is there and conv1.0 is not; --like FILE takes the blobs that are not there from a .caffemodel`},
+		{[]string{"gap.npz", "--to", "y.caffemodel"}, `gap.npz: blob "conv1.1" is there and conv1.0 is not; --like FILE takes the blobs that are not there from a .caffemodel`},
 		{[]string{"other.npz", "--to", "y.caffemodel", "--like", "x.caffemodel"}, "other.npz: array \"conv1.0\" has shape [4], x.caffemodel has shape [2 1 1 2]\n" +
 			"gocaffe: other.npz: array \"conv9.0\": x.caffemodel has no such blob"},
 	} {

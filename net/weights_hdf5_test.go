@@ -146,7 +146,7 @@ func TestHDF5Errors(t *testing.T) {
 		"count.h5": {map[string][]int{"data/a/0": {4, 3}}, `layer "a": the file has 1 blob of weights, the layer has 2`},
 		"more.h5":  {map[string][]int{"data/a/0": {4, 3}, "data/a/1": {4}, "data/a/2": {4}}, `layer "a": the file has 3 blobs of weights, the layer has 2`},
 		"hole.h5":  {map[string][]int{"data/a/1": {4}}, `layer "a": the file has no param 0, and the layer does not share it`},
-		"none.h5":  {map[string][]int{"data/a": nil}, `layer "a": the file has 0 blobs of weights, the layer has 2`},
+		"none.h5":  {map[string][]int{"data/a": nil}, `layer "a": the file has no blobs of weights, the layer has 2`},
 		"name.h5":  {map[string][]int{"data/a/00": {4, 3}}, `"/data/a/00" is not what Caffe's weights have there`},
 		"top.h5":   {map[string][]int{"data/0": {4, 3}}, `"/data/0" is not what Caffe's weights have there`},
 		"many.h5":  {map[string][]int{"data/a/1000000": {1}}, `want at most 4096 blobs in a layer`},

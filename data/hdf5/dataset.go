@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
-
-	"github.com/gocaffe/gocaffe/internal/dynlib"
 )
 
 // A Dataset is an array of a file that is open for reading.
@@ -24,6 +22,7 @@ type Dataset struct {
 // A Class is the kind of a dataset's elements, by the numbers of H5T_class_t.
 type Class int
 
+// The classes of which this package can read elements.
 const (
 	Integer Class = 0
 	Float   Class = 1
@@ -181,7 +180,7 @@ const (
 )
 
 // checkSize refuses a dataset of elements of the given size that is too large for
-// its file, before anybody makes room for it.
+// its file, before anybody allocates memory for it.
 func (d *Dataset) checkSize(element int64) error {
 	count := int64(1)
 	for _, n := range d.shape {
@@ -334,95 +333,4 @@ func (l *library) selectRows(space hid, shape []int, first, n int) error {
 	_, err := l.check("H5Sselect_hyperslab", uintptr(space), set, uintptr(unsafe.Pointer(&start[0])), 0,
 		uintptr(unsafe.Pointer(&count[0])), 0)
 	return err
-}
-
-// Int returns the number of a dataset with one integer.
-func (f *File) Int(path string) (int, error) {
-	d, err := f.Dataset(path)
-	if err != nil {
-		return 0, err
-	}
-	defer d.Close()
-	var v int32
-	err = d.do(func() error {
-		if d.class != Integer || d.Count() != 1 {
-			return fmt.Errorf("it has type %v and shape %v, want one integer", d.class, d.shape)
-		}
-		l := f.lib
-		_, err := l.check("H5Dread", uintptr(d.id), uintptr(l.ids["int32"]), wholeSpace, wholeSpace, defaultProperties, uintptr(unsafe.Pointer(&v)))
-		return err
-	})
-	return int(v), err
-}
-
-// Bytes returns the elements of a dataset of small integers.
-func (f *File) Bytes(path string) ([]byte, error) {
-	d, err := f.Dataset(path)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	b := make([]byte, d.Count())
-	err = d.do(func() error {
-		if d.class != Integer {
-			return fmt.Errorf("it has type %v, want integers", d.class)
-		}
-		if len(b) == 0 {
-			return nil
-		}
-		l := f.lib
-		_, err := l.check("H5Dread", uintptr(d.id), uintptr(l.ids["uint8"]), wholeSpace, wholeSpace, defaultProperties, uintptr(unsafe.Pointer(&b[0])))
-		return err
-	})
-	return b, err
-}
-
-// Text returns the text of a dataset with one string.
-func (f *File) Text(path string) (string, error) {
-	d, err := f.Dataset(path)
-	if err != nil {
-		return "", err
-	}
-	defer d.Close()
-	var s string
-	err = d.do(func() error {
-		if d.class != String || d.Count() != 1 {
-			return fmt.Errorf("it has type %v and shape %v, want one string", d.class, d.shape)
-		}
-		var err error
-		s, err = d.readText()
-		return err
-	})
-	return s, err
-}
-
-// readText reads a string, of fixed or of variable length.
-func (d *Dataset) readText() (string, error) {
-	l := d.file.lib
-	typ, err := l.open("H5Dget_type", uintptr(d.id))
-	if err != nil {
-		return "", err
-	}
-	defer l.close("H5Tclose", typ)
-	variable, err := l.check("H5Tis_variable_str", uintptr(typ))
-	if err != nil {
-		return "", err
-	}
-	if variable == 0 {
-		b := make([]byte, int(l.call("H5Tget_size", uintptr(typ)))) // describe has bounded it
-		_, err := l.check("H5Dread", uintptr(d.id), uintptr(typ), wholeSpace, wholeSpace, defaultProperties, uintptr(unsafe.Pointer(&b[0])))
-		return dynlib.GoString(b), err
-	}
-	space, err := l.open("H5Dget_space", uintptr(d.id))
-	if err != nil {
-		return "", err
-	}
-	defer l.close("H5Sclose", space)
-	var at uintptr
-	if _, err := l.check("H5Dread", uintptr(d.id), uintptr(typ), wholeSpace, wholeSpace, defaultProperties, uintptr(unsafe.Pointer(&at))); err != nil {
-		return "", err
-	}
-	s := dynlib.TextAt(at)
-	_, err = l.check("H5Dvlen_reclaim", uintptr(typ), uintptr(space), defaultProperties, uintptr(unsafe.Pointer(&at)))
-	return s, err
 }

@@ -152,6 +152,7 @@ func (f *File) do(what func() error) error {
 // A Kind says what a path within a file stands for.
 type Kind int
 
+// The kinds of objects.
 const (
 	Absent    Kind = iota // nothing
 	Group                 // a group, which has members
@@ -192,7 +193,8 @@ const (
 	typeDataset = 5
 )
 
-// exists reports whether there is a link for each part of a path.
+// exists reports whether there is a link for each part of a path. A link into another
+// file is an error.
 func (f *File) exists(path string) (bool, error) {
 	if strings.ContainsRune(path, 0) {
 		return false, nil
@@ -205,6 +207,14 @@ func (f *File) exists(path string) (bool, error) {
 		if err != nil || found == 0 {
 			return false, err
 		}
+		const external = 64
+		var info [8]uint64 // H5L_info_t: the type of the link, an int, and more
+		if _, err := f.lib.check("H5Lget_info", uintptr(f.id), uintptr(unsafe.Pointer(text(path[:i]))), uintptr(unsafe.Pointer(&info)), defaultProperties); err != nil {
+			return false, err
+		}
+		if int32(info[0]) == external {
+			return false, fmt.Errorf("%q is a link into another file", path[:i])
+		}
 	}
 	return true, nil
 }
@@ -213,6 +223,13 @@ func (f *File) exists(path string) (bool, error) {
 func (f *File) Members(group string) ([]string, error) {
 	var names []string
 	err := f.do(func() error {
+		there, err := f.exists(group)
+		if err == nil && !there {
+			err = errors.New("there is none")
+		}
+		if err != nil {
+			return fmt.Errorf("group %q: %w", group, err)
+		}
 		id, err := f.lib.open("H5Gopen2", uintptr(f.id), uintptr(unsafe.Pointer(text(group))), defaultProperties)
 		if err != nil {
 			return fmt.Errorf("group %q: %w", group, err)
@@ -260,8 +277,8 @@ func (f *File) member(group hid, i uint64) (string, error) {
 	}
 }
 
-// inside returns an error if an open object is part of another file, to which a link
-// leads: a file is not to make us read another.
+// inside returns an error if an open object is part of another file, to which a soft
+// link to an external one leads.
 func (f *File) inside(id hid, path string) error {
 	own, err := f.lib.fileName(f.id)
 	if err != nil {

@@ -266,6 +266,76 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestForeign reads files that h5py has written: types that Caffe's files do not have,
+// and links and datasets that lead into other files, which are refused.
+func TestForeign(t *testing.T) {
+	hdf5test.Need(t)
+	dir := t.TempDir()
+	hdf5test.Python(t, `
+import h5py, numpy as np, os, sys
+os.chdir(sys.argv[1])
+with h5py.File("other.h5", "w") as f: f["x"] = [1., 2.]
+open("raw.bin", "wb").write(b"\0" * 64)
+with h5py.File("x.h5", "w", userblock_size=1024) as f:
+    f["text"] = "variable"
+    f["big"] = np.arange(6, dtype=">f8").reshape(2, 3)
+    f["half"] = np.array([1.5, -2], dtype="f2")
+    f["bool"] = np.array([True, False])
+    f["empty"] = h5py.Empty("f4")
+    f["link"] = h5py.ExternalLink("other.h5", "x")
+    f["group link"] = h5py.ExternalLink("other.h5", "/")
+    f["soft"] = h5py.SoftLink("/big")
+    f["soft to link"] = h5py.SoftLink("/link")
+    f["dangling"] = h5py.SoftLink("/nowhere")
+    f.create_dataset("external", (4,), "f4", external=[("raw.bin", 0, 16)])
+    layout = h5py.VirtualLayout(shape=(2,), dtype="f8")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(2,))
+    f.create_virtual_dataset("virtual", layout)
+    f.create_dataset("huge", (1 << 40,), "f4", chunks=(1 << 20,), compression="gzip")
+    f.create_dataset("zeros", (1 << 22,), "f4", chunks=(1 << 20,), compression="gzip")[:] = 0`, dir)
+	f := open(t, filepath.Join(dir, "x.h5"))
+	for name, want := range map[string][]float32{"big": {0, 1, 2, 3, 4, 5}, "half": {1.5, -2}, "soft": {0, 1, 2, 3, 4, 5}, "zeros": make([]float32, 1<<22)} {
+		d, err := f.Dataset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, d.Count())
+		if err := d.Read(got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %.40v, %v", name, got, err)
+		}
+	}
+	if s, err := f.Text("text"); s != "variable" || err != nil {
+		t.Errorf("text of variable length: %q, %v", s, err)
+	}
+	for name, want := range map[string]string{
+		"empty":        "it has no shape",
+		"link":         `"link" is a link into another file`,
+		"group link/x": `"group link" is a link into another file`,
+		"soft to link": `is a link into another file`,
+		"external":     "its elements lie in other files",
+		"virtual":      "its elements lie in other datasets or files",
+		"huge":         "its shape [1099511627776] has 1099511627776 elements of 4 bytes, but the file has only 0 bytes of them",
+		"dangling":     "H5Dopen2",
+	} {
+		if _, err := f.Dataset(name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v, want one with %q", name, err, want)
+		}
+	}
+	if _, err := f.Members("group link"); err == nil || !strings.Contains(err.Error(), "is a link into another file") {
+		t.Errorf("members of a link: %v", err)
+	}
+	if kind, err := f.Kind("dangling"); kind != hdf5.OtherKind || err != nil {
+		t.Errorf("a link that leads nowhere has kind %v, %v", kind, err)
+	}
+	d, err := f.Dataset("bool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Read(make([]float32, 2)); err == nil || !strings.Contains(err.Error(), "H5T_ENUM") {
+		t.Errorf("bool: %v", err)
+	}
+}
+
 // TestGoroutines reads from several goroutines at once.
 func TestGoroutines(t *testing.T) {
 	hdf5test.Need(t)
@@ -306,7 +376,7 @@ func TestGoroutines(t *testing.T) {
 	group.Wait()
 }
 
-// TestNoLibrary runs itself in a process that is told of a library which is not there.
+// TestNoLibrary runs itself in a process whose environment names a library that does not exist.
 func TestNoLibrary(t *testing.T) {
 	const absent = "/absent/libhdf5.so"
 	if os.Getenv(hdf5.Env) != absent {

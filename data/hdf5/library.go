@@ -43,6 +43,10 @@ var variables = map[string][]string{
 	"link create":    {"H5P_CLS_LINK_CREATE_ID_g", "H5P_CLS_LINK_CREATE_g"},
 }
 
+// linkInfo is the function that describes a link. Since version 1.12 its name has a
+// number.
+var linkInfo = []string{"H5Lget_info2", "H5Lget_info"}
+
 // A library is libhdf5. Its methods are called within do, but for those of the
 // version.
 type library struct {
@@ -129,6 +133,14 @@ func bind(lib *dynlib.Library) (*library, error) {
 		if l.addr[f], err = lib.Symbol(f); err != nil {
 			return nil, err
 		}
+	}
+	for _, name := range linkInfo {
+		if l.addr["H5Lget_info"], err = lib.Symbol(name); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	// Files are closed by their owners. The library is not to do more when a C
 	// runtime ends, in a thread that knows nothing of the others.
