@@ -4061,13 +4061,17 @@ type LossParameter struct {
 	IgnoreLabel   *int32                           `protobuf:"varint,1,opt,name=ignore_label,json=ignoreLabel" json:"ignore_label,omitempty"` // items of this label do not count
 	Normalize     *bool                            `protobuf:"varint,2,opt,name=normalize" json:"normalize,omitempty"`                        // older than normalization: true is VALID, false BATCH_SIZE
 	Normalization *LossParameter_NormalizationMode `protobuf:"varint,3,opt,name=normalization,enum=caffe.LossParameter_NormalizationMode,def=1" json:"normalization,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// SegNet's, which numbers them 3 and 4: weights of the classes, in use if weight_by_label_freqs is true
+	WeightByLabelFreqs *bool     `protobuf:"varint,10001,opt,name=weight_by_label_freqs,json=weightByLabelFreqs,def=0" json:"weight_by_label_freqs,omitempty"`
+	ClassWeighting     []float32 `protobuf:"fixed32,10002,rep,name=class_weighting,json=classWeighting" json:"class_weighting,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 // Default values for LossParameter fields.
 const (
-	Default_LossParameter_Normalization = LossParameter_VALID
+	Default_LossParameter_Normalization      = LossParameter_VALID
+	Default_LossParameter_WeightByLabelFreqs = bool(false)
 )
 
 func (x *LossParameter) Reset() {
@@ -4119,6 +4123,20 @@ func (x *LossParameter) GetNormalization() LossParameter_NormalizationMode {
 		return *x.Normalization
 	}
 	return Default_LossParameter_Normalization
+}
+
+func (x *LossParameter) GetWeightByLabelFreqs() bool {
+	if x != nil && x.WeightByLabelFreqs != nil {
+		return *x.WeightByLabelFreqs
+	}
+	return Default_LossParameter_WeightByLabelFreqs
+}
+
+func (x *LossParameter) GetClassWeighting() []float32 {
+	if x != nil {
+		return x.ClassWeighting
+	}
+	return nil
 }
 
 // Accuracy: the share of items whose true label is among the top_k scores.
@@ -8698,11 +8716,13 @@ const file_caffe_proto_rawDesc = "" +
 	"\x0emax_area_ratio\x18\x02 \x01(\x02:\x011R\fmaxAreaRatio\x121\n" +
 	"\x13aspect_ratio_change\x18\x03 \x01(\x02:\x011R\x11aspectRatioChange\x12#\n" +
 	"\vmax_attempt\x18\x04 \x01(\r:\x0210R\n" +
-	"maxAttempt\"\xe9\x01\n" +
+	"maxAttempt\"\xce\x02\n" +
 	"\rLossParameter\x12!\n" +
 	"\fignore_label\x18\x01 \x01(\x05R\vignoreLabel\x12\x1c\n" +
 	"\tnormalize\x18\x02 \x01(\bR\tnormalize\x12S\n" +
-	"\rnormalization\x18\x03 \x01(\x0e2&.caffe.LossParameter.NormalizationMode:\x05VALIDR\rnormalization\"B\n" +
+	"\rnormalization\x18\x03 \x01(\x0e2&.caffe.LossParameter.NormalizationMode:\x05VALIDR\rnormalization\x129\n" +
+	"\x15weight_by_label_freqs\x18\x91N \x01(\b:\x05falseR\x12weightByLabelFreqs\x12(\n" +
+	"\x0fclass_weighting\x18\x92N \x03(\x02R\x0eclassWeighting\"B\n" +
 	"\x11NormalizationMode\x12\b\n" +
 	"\x04FULL\x10\x00\x12\t\n" +
 	"\x05VALID\x10\x01\x12\x0e\n" +

@@ -11,10 +11,10 @@ import (
 
 // CrossEntropy is the loss of a layer with a softmax, and its gradient:
 //
-//	E = 1/M Σ -log p[t]        dE/dx = (p - [class is t])/M
+//	E = 1/M Σ -w log p[t]        dE/dx = w (p - [class is t])/M
 //
 // where p are the probabilities of the classes, t is the true class, x are the scores,
-// and M is what loss_param says. A layer makes one with NewCrossEntropy and calls
+// M is what loss_param says, and w is 1 or a weight (LossWeights). A layer makes one with NewCrossEntropy and calls
 // Reshape, then in each pass Read, Forward and Backward, or the methods with Device in
 // their names.
 //
@@ -23,9 +23,10 @@ import (
 //
 // It computes what Caffe's softmax_loss_layer.cpp does.
 type CrossEntropy struct {
-	Labels *Labels
-	norm   LossNorm
-	groups int
+	Labels  *Labels
+	norm    LossNorm
+	weights *LossWeights // or nil
+	groups  int
 
 	class []int32 // of each label, -1 if it is ignored
 	valid int     // labels that count
@@ -52,10 +53,28 @@ func NewCrossEntropy(spec *Spec) (*CrossEntropy, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &CrossEntropy{Labels: NewLabels(spec, spec.IgnoreLabel()), norm: norm}
-	e.sum.Body = e.losses
-	return e, nil
+	return newCrossEntropy(spec, norm, nil), nil
 }
+
+// NewWeightedCrossEntropy does what NewCrossEntropy does for a layer type with weights
+// of classes in loss_param, and of items in the third bottom. Such a layer also calls
+// Reshape of the Weights, and Read or ReadDevice at the start of each pass.
+func NewWeightedCrossEntropy(spec *Spec) (*CrossEntropy, error) {
+	norm, weights, err := NewWeightedLossNorm(spec, caffepb.LossParameter_VALID)
+	if err != nil {
+		return nil, err
+	}
+	return newCrossEntropy(spec, norm, weights), nil
+}
+
+func newCrossEntropy(spec *Spec, norm LossNorm, weights *LossWeights) *CrossEntropy {
+	e := &CrossEntropy{Labels: NewLabels(spec, spec.IgnoreLabel()), norm: norm, weights: weights}
+	e.sum.Body = e.losses
+	return e
+}
+
+// Weights returns the weights, or nil if all labels count the same.
+func (e *CrossEntropy) Weights() *LossWeights { return e.weights }
 
 // Reshape takes the sizes of the probabilities and the blob of the labels, and fails
 // if there are not outer × inner labels.
@@ -89,12 +108,25 @@ func (e *CrossEntropy) Forward(p *parallel.Pool, prob, scores []float32) float64
 	return e.sum.Run(p, e.places(), placesPerPart) / float64(e.Normalizer())
 }
 
+// weigh returns the loss of a place, times its weight.
+func (e *CrossEntropy) weigh(loss float64, place, class int) float64 {
+	if e.weights == nil {
+		return loss
+	}
+	return loss * float64(e.weights.At(e.label(place), class))
+}
+
+// label returns the number of the label of a place.
+func (e *CrossEntropy) label(place int) int {
+	inner := e.Labels.Inner
+	return place/inner/e.groups*inner + place%inner
+}
+
 // at returns the class of a place, and the index of its class 0; the others follow at
 // steps of inner.
 func (e *CrossEntropy) at(place int) (class, first int) {
 	inner := e.Labels.Inner
-	row, column := place/inner, place%inner
-	return int(e.class[row/e.groups*inner+column]), row*e.Labels.Classes*inner + column
+	return int(e.class[e.label(place)]), place/inner*e.Labels.Classes*inner + place%inner
 }
 
 // losses returns the loss of some places.
@@ -107,10 +139,10 @@ func (e *CrossEntropy) losses(from, to int) float64 {
 		}
 		p := float64(e.p[first+class*e.Labels.Inner])
 		if p < leastProbability && e.x != nil {
-			sum += crossEntropy(e.x[first:first+e.Labels.Classes], class)
+			sum += e.weigh(crossEntropy(e.x[first:first+e.Labels.Classes], class), place, class)
 			continue
 		}
-		sum -= math.Log(max(p, leastProbability))
+		sum -= e.weigh(math.Log(max(p, leastProbability)), place, class)
 	}
 	return sum
 }
@@ -139,6 +171,17 @@ var subtractLoop = parallel.Loop[*CrossEntropy]{Body: func(loss **CrossEntropy, 
 	inner := e.Labels.Inner
 	for place := from; place < to; place++ {
 		class, at := e.at(place)
+		if class >= 0 && e.weights != nil {
+			weight := e.weight * e.weights.At(e.label(place), class)
+			for c := range e.Labels.Classes {
+				e.diff[at] = e.p[at] * weight
+				if c == class {
+					e.diff[at] = (e.p[at] - 1) * weight
+				}
+				at += inner
+			}
+			continue
+		}
 		if class >= 0 {
 			at += class * inner
 			e.diff[at] = (e.p[at] - 1) * e.weight // not diff - weight, which would lose digits

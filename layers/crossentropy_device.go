@@ -32,6 +32,8 @@ func (e *CrossEntropy) DeviceNormalizer() float32 {
 func (e *CrossEntropy) ForwardDevice(d *cuda.Device, prob, loss cuda.Ptr) {
 	terms := e.terms.MutableDeviceData(d)
 	e.Labels.LogTermsDevice(d, e.groups, prob, leastProbability, terms)
+	class, _ := e.Labels.OnDevice(d)
+	e.weights.ApplyDevice(d, class, e.groups, 1, e.Labels.Inner, e.places(), terms)
 	e.MeanDevice(d, e.places(), terms, loss)
 }
 
@@ -48,4 +50,5 @@ func (e *CrossEntropy) BackwardDevice(d *cuda.Device, prob, dloss, diff cuda.Ptr
 	n := e.places() * e.Labels.Classes
 	d.Launch(crossEntropyBackward, cuda.Each(n), prob, class, dloss, e.DeviceNormalizer(), valid, diff,
 		e.groups, e.Labels.Classes, e.Labels.Inner, n)
+	e.weights.ApplyDevice(d, class, e.groups, e.Labels.Classes, e.Labels.Inner, n, diff)
 }

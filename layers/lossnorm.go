@@ -11,7 +11,26 @@ type LossNorm struct {
 // give one: VALID for all of Caffe's losses but SigmoidCrossEntropyLoss. The
 // old option normalize says VALID or BATCH_SIZE; it counts where normalization
 // is not given, as in Caffe's softmax_loss_layer.cpp.
+//
+// It fails if there are weights of classes, which NewWeightedLossNorm reads.
 func NewLossNorm(spec *Spec, unset caffepb.LossParameter_NormalizationMode) (LossNorm, error) {
+	if err := spec.noLossWeights(); err != nil {
+		return LossNorm{}, err
+	}
+	return newLossNorm(spec, unset)
+}
+
+// NewWeightedLossNorm reads loss_param as NewLossNorm, and the weights of classes and items, nil for none.
+func NewWeightedLossNorm(spec *Spec, unset caffepb.LossParameter_NormalizationMode) (LossNorm, *LossWeights, error) {
+	w, err := newLossWeights(spec)
+	if err != nil {
+		return LossNorm{}, nil, err
+	}
+	norm, err := newLossNorm(spec, unset)
+	return norm, w, err
+}
+
+func newLossNorm(spec *Spec, unset caffepb.LossParameter_NormalizationMode) (LossNorm, error) {
 	p := spec.Param.GetLossParam()
 	mode := unset
 	switch {

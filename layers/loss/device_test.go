@@ -38,6 +38,20 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// TestDeviceWeights does so for weights of classes and of items.
+func TestDeviceWeights(t *testing.T) {
+	d := cudatest.Device(t)
+	x, scores := layertest.Gaussian(1, 6, 3, 5, 4), layertest.Gaussian(1, 6, 3, 5, 4)
+	for _, shape := range [][]int{{6, 5, 4}, {6}} {
+		layertest.CheckDevice(t, d, 1e-5, weighted("SoftmaxWithLoss", "ignore_label: -1", 0.5, 0, 3), x, deviceLabels(3, 6, 5, 4), layertest.Uniform(2, 0, 3, shape...))
+	}
+	for _, shape := range [][]int{{6, 3, 5, 4}, {6}} {
+		layertest.CheckDevice(t, d, 1e-5, weighted("SigmoidCrossEntropyLoss", "ignore_label: -1", 0.5, 0, 3), scores, deviceLabels(2, 6, 3, 5, 4), layertest.Uniform(2, 0, 3, shape...))
+	}
+	layertest.CheckDevice(t, d, 1e-5, strings.Replace(weighted("SoftmaxWithLoss", "", 0.5, 0, 3), `bottom: "w"`, "", 1), layertest.Gaussian(1, 30, 3), layertest.Labels(7, 3, 30))
+	layertest.CheckDevice(t, d, 1e-5, weighted("SigmoidCrossEntropyLoss", "normalization: VALID"), layertest.Gaussian(1, 30), layertest.Uniform(2, 0, 1, 30), layertest.Uniform(2, 0, 3, 30))
+}
+
 // TestDeviceOthers does so for the other layers that have a loss or a measure.
 func TestDeviceOthers(t *testing.T) {
 	d := cudatest.Device(t)

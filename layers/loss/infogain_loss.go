@@ -80,7 +80,7 @@ var (
 
 func newInfogainLoss(spec *layers.Spec) (layers.Layer, error) {
 	p := spec.Param.GetInfogainLossParam()
-	common, err := newSoftmaxLabels(spec, "infogain_loss_param.axis", p.GetAxis())
+	common, err := newSoftmaxLabels(spec, layers.NewCrossEntropy, "infogain_loss_param.axis", p.GetAxis())
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +94,6 @@ func newInfogainLoss(spec *layers.Spec) (layers.Layer, error) {
 	l.sum.Body, l.grad.Body = l.losses, l.gradients
 	return l, nil
 }
-
-// AllowForceBackward returns true for the scores.
-func (l *infogainLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 // SetUp reads the matrix.
 func (l *infogainLoss) SetUp(bottom, _ []*blob.Blob) error {
@@ -181,11 +178,6 @@ func (l *infogainLoss) losses(lo, hi int) float64 {
 		}
 	}
 	return sum
-}
-
-// BackwardReads returns that Backward reads the matrix, and the second top.
-func (l *infogainLoss) BackwardReads() (bottom, top bool) {
-	return len(l.spec.Param.GetBottom()) > 2, true
 }
 
 func (l *infogainLoss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -95,6 +95,7 @@ func TestGradientOfThree(t *testing.T) {
 	contrastive := func(options string) string {
 		return text("ContrastiveLoss", "contrastive_loss_param { "+options+" }")
 	}
+	const classWeights = "loss_param { ignore_label: -1 weight_by_label_freqs: true class_weighting: 0.5 class_weighting: 0 class_weighting: 3 }"
 	similar := layertest.Values([]float32{1, 0, 0, 1, 0}, 5)
 	for _, c := range []struct {
 		name, text string
@@ -103,6 +104,10 @@ func TestGradientOfThree(t *testing.T) {
 		{"infogain", infogain(""), []*blob.Blob{layertest.Gaussian(1, 4, 3), labels(3, 0, 4), layertest.Gaussian(2, 3, 3)}},
 		{"infogain places", infogain("loss_param { ignore_label: -1 }"), []*blob.Blob{layertest.Gaussian(1, 2, 3, 2, 2), labels(3, -1, 2, 2, 2), layertest.Gaussian(2, 9)}},
 		{"infogain last axis", infogain("infogain_loss_param { axis: -1 }"), []*blob.Blob{layertest.Gaussian(1, 2, 3, 4), labels(4, 1, 2, 3), layertest.Gaussian(2, 4, 4)}},
+		{"softmax", text("SoftmaxWithLoss", classWeights), []*blob.Blob{layertest.Gaussian(1, 2, 3, 2, 2), labels(3, -1, 2, 2, 2), layertest.Uniform(2, 0, 3, 2, 2, 2)}},
+		{"softmax items", text("SoftmaxWithLoss", ""), []*blob.Blob{layertest.Gaussian(1, 3, 4, 2), labels(4, 1, 3, 2), layertest.Uniform(2, 0, 3, 3)}},
+		{"sigmoid", text("SigmoidCrossEntropyLoss", classWeights), []*blob.Blob{layertest.Gaussian(1, 2, 3, 2), layertest.Uniform(3, 0, 1, 2, 3, 2), layertest.Uniform(2, 0, 3, 2, 3, 2)}},
+		{"sigmoid items", text("SigmoidCrossEntropyLoss", ""), []*blob.Blob{layertest.Gaussian(1, 3, 4), layertest.Uniform(3, 0, 1, 3, 4), layertest.Uniform(2, 0, 3, 3)}},
 		// No distance is near a margin, where there is a kink.
 		{"contrastive", contrastive("margin: 5"), []*blob.Blob{layertest.Gaussian(3, 5, 4), layertest.Gaussian(4, 5, 4), similar}},
 		{"contrastive apart", contrastive("margin: 0.1"), []*blob.Blob{layertest.Gaussian(3, 5, 4, 1, 1), layertest.Gaussian(4, 5, 4, 1, 1), similar}},
@@ -210,6 +215,21 @@ func TestErrors(t *testing.T) {
 			2, `layer "loss": loss_test.go is not a BlobProto message`, []int{3, 5}, []int{3}},
 		{"normalize", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" loss_param { normalize: true } }`,
 			1, `layer "loss": InfogainLoss has no option normalize: use normalization`, []int{3, 5}, []int{3}},
+		{"class weights", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l"
+  loss_param { weight_by_label_freqs: true class_weighting: 1 class_weighting: 2 } }`,
+			2, `layer "loss": there are 2 class_weighting, want 5, one for each class`, []int{3, 5}, []int{3}},
+		{"channel weights", `layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "t" top: "l"
+  loss_param { weight_by_label_freqs: true class_weighting: 1 } }`,
+			2, `layer "loss": there are 1 class_weighting, want 5, one for each class`, []int{3, 5}, []int{3, 5}},
+		{"negative weight", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param { weight_by_label_freqs: true class_weighting: 1
+  class_weighting: -1 } }`,
+			2, `layer "loss": class_weighting is -1, want 0 or more`, []int{3, 5}, []int{3}},
+		{"weights missing", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param { weight_by_label_freqs: true } }`,
+			1, `layer "loss": weight_by_label_freqs is true and class_weighting is missing, want a weight for each class`, []int{3, 5}, []int{3}},
+		{"weights not switched on", `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param { class_weighting: 2 } }`,
+			1, `layer "loss": class_weighting has no effect without weight_by_label_freqs: true; write that, or false to train without weights`, []int{3, 5}, []int{3}},
+		{"weights of another type", `layer { name: "loss" type: "InfogainLoss" bottom: "x" bottom: "t" top: "l" loss_param { weight_by_label_freqs: true class_weighting: 1 } }`,
+			1, `layer "loss": layers of type InfogainLoss have no weights of classes: SoftmaxWithLoss and SigmoidCrossEntropyLoss have`, []int{3, 5}, []int{3}},
 		{"hinge labels", `layer { name: "loss" type: "HingeLoss" bottom: "x" bottom: "t" top: "l" }`,
 			1, `layer "loss": got labels of shape [3 5], which are 15, want 3 x 1 = 3, one for each place that has 5 scores`, []int{3, 5}, []int{3, 5}},
 	} {
@@ -303,6 +323,13 @@ func TestMatrixShape(t *testing.T) {
 	layertest.CheckError(t, 1, `layer "loss": got bottoms of shapes [3 5 2 1] and [3 5 2 1], want vectors of equal length on axis 1`,
 		`layer { name: "loss" type: "ContrastiveLoss" bottom: "a" bottom: "b" bottom: "s" top: "l" }`,
 		layertest.Gaussian(1, 3, 5, 2, 1), layertest.Gaussian(1, 3, 5, 2, 1), layertest.Gaussian(1, 3))
+}
+
+// TestWeightShape checks that the third bottom fits the labels.
+func TestWeightShape(t *testing.T) {
+	layertest.CheckError(t, 3, `layer "loss": got weights of shape [3 2], which are 6, want 12, one for each label, or 3, one for each item`, `layer { name: "loss" type: "SoftmaxWithLoss"
+ bottom: "x" bottom: "t"
+ bottom: "w" top: "l" }`, layertest.Gaussian(1, 3, 5, 4), labels(5, 0, 3, 4), layertest.Gaussian(1, 3, 2))
 }
 
 // TestLargeScores checks that no loss overflows, and that small ones are not rounded off.

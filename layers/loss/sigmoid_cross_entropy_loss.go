@@ -16,7 +16,7 @@ func init() {
 		Type:    "SigmoidCrossEntropyLoss",
 		Group:   "loss",
 		Param:   "loss_param",
-		Bottoms: layers.Exactly(2),
+		Bottoms: layers.Between(2, 3),
 		Tops:    layers.Exactly(1),
 		Loss:    true,
 		New:     newSigmoidCrossEntropyLoss,
@@ -25,9 +25,12 @@ func init() {
 independent of each other:
 
 	p = 1 / (1 + exp(-x))
-	E = -1/M sum of (t log(p) + (1 - t) log(1 - p))      dE/dx = (p - t)/M
+	E = -1/M sum of w (t log(p) + (1 - t) log(1 - p))      dE/dx = w (p - t)/M
 
-Bottoms: scores x; as many targets t, from 0 to 1, without a gradient. The first axis of both is the items.
+The weights w are 1, unless class_weighting or a third bottom sets them, whose weights are multiplied.
+
+Bottoms: scores x; as many targets t, from 0 to 1; optionally weights, one for each score or one for each item, which
+Caffe does not have. The first axis of all is the items. Only the scores have a gradient.
 Top: the loss, a scalar.
 
 loss_param:
@@ -35,6 +38,8 @@ loss_param:
 		NONE: 1. M is at least 1.
 	ignore_label (none): scores whose t, rounded towards 0, is this do not count
 	normalize (none): old form of normalization; true means VALID, false BATCH_SIZE
+	weight_by_label_freqs (false), class_weighting (none): true and w, one number for each channel, which are axis 1 of
+		the scores; SegNet's Caffe has them for SoftmaxWithLoss. M does not depend on them
 
 Caffe: sigmoid_cross_entropy_loss_layer.cpp`,
 	})
@@ -43,14 +48,16 @@ Caffe: sigmoid_cross_entropy_loss_layer.cpp`,
 // sigmoidCrossEntropyLoss is described by its registration.
 type sigmoidCrossEntropyLoss struct {
 	layers.OnRecordableDevice
-	spec   *layers.Spec
-	norm   layers.LossNorm
-	ignore *int32
+	spec    *layers.Spec
+	norm    layers.LossNorm
+	weights *layers.LossWeights // or nil
+	ignore  *int32
 
-	outer, inner int
-	valid        int       // scores that count
-	terms        blob.Blob // log(1 + exp(-|x|)); on a device, the losses
-	count        blob.Blob // valid on a device, an int
+	outer, inner      int
+	channels, channel int       // the number of channels, and of scores in one
+	valid             int       // scores that count
+	terms             blob.Blob // log(1 + exp(-|x|)); on a device, the losses
+	count             blob.Blob // valid on a device, an int
 
 	x, t, term, dx []float32 // arguments of the loops
 	scale          float32
@@ -62,14 +69,15 @@ type sigmoidCrossEntropyLoss struct {
 var (
 	_ layers.Layer          = (*sigmoidCrossEntropyLoss)(nil)
 	_ layers.BackwardReader = (*sigmoidCrossEntropyLoss)(nil)
+	_ layers.BackwardForcer = (*sigmoidCrossEntropyLoss)(nil)
 )
 
 func newSigmoidCrossEntropyLoss(spec *layers.Spec) (layers.Layer, error) {
-	norm, err := layers.NewLossNorm(spec, caffepb.LossParameter_BATCH_SIZE)
+	norm, weights, err := layers.NewWeightedLossNorm(spec, caffepb.LossParameter_BATCH_SIZE)
 	if err != nil {
 		return nil, err
 	}
-	l := &sigmoidCrossEntropyLoss{spec: spec, norm: norm, ignore: spec.IgnoreLabel()}
+	l := &sigmoidCrossEntropyLoss{spec: spec, norm: norm, weights: weights, ignore: spec.IgnoreLabel()}
 	l.sum.Body, l.grad.Body, l.counting.Body = l.losses, l.gradients, l.ignored
 	return l, nil
 }
@@ -85,6 +93,13 @@ func (l *sigmoidCrossEntropyLoss) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("bottom", 1, fmt.Errorf("got bottoms of shapes %v and %v, want as many targets as scores", x.Shape(), t.Shape()))
 	}
 	l.outer, l.inner = x.Dim(0), x.CountFrom(1)
+	l.channels, l.channel = 1, l.inner
+	if x.Axes() > 1 {
+		l.channels, l.channel = x.Dim(1), x.CountFrom(2)
+	}
+	if err := l.weights.Reshape(bottom, l.channels, x.Count()); err != nil {
+		return err
+	}
 	if err := l.count.Reshape(1); err != nil {
 		return err
 	}
@@ -98,6 +113,7 @@ func (l *sigmoidCrossEntropyLoss) ignores(t float32) bool {
 
 func (l *sigmoidCrossEntropyLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w := l.spec.Env.Workers
+	l.weights.Read(bottom)
 	l.x, l.t, l.term = bottom[0].Data(), bottom[1].Data(), l.terms.MutableData()
 	l.valid = len(l.x)
 	if l.ignore != nil {
@@ -135,10 +151,22 @@ func (l *sigmoidCrossEntropyLoss) losses(lo, hi int) float64 {
 		if x >= 0 {
 			t--
 		}
-		sum += float64(term[i]) - float64(x)*float64(t)
+		loss := float64(term[i]) - float64(x)*float64(t)
+		if l.weights != nil {
+			loss *= float64(l.weight(lo + i))
+		}
+		sum += loss
 	}
 	return sum
 }
+
+// weight returns the weight of a score.
+func (l *sigmoidCrossEntropyLoss) weight(i int) float32 {
+	return l.weights.At(i, i/l.channel%l.channels)
+}
+
+// AllowForceBackward returns true for the scores.
+func (l *sigmoidCrossEntropyLoss) AllowForceBackward(i int) bool { return i == 0 }
 
 // BackwardReads returns that Backward reads the bottoms.
 func (l *sigmoidCrossEntropyLoss) BackwardReads() (bottom, top bool) { return true, false }
@@ -147,6 +175,7 @@ func (l *sigmoidCrossEntropyLoss) Backward(_ context.Context, top []*blob.Blob, 
 	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
+	l.weights.Read(bottom)
 	l.scale = top[0].Diff()[0] / l.norm.Normalizer(l.outer, l.inner, l.valid)
 	l.x, l.t, l.dx = bottom[0].Data(), bottom[1].Data(), bottom[0].MutableDiff()
 	l.grad.Run(l.spec.Env.Workers, len(l.x), step(1))
@@ -163,5 +192,8 @@ func (l *sigmoidCrossEntropyLoss) gradients(lo, hi int) {
 			continue
 		}
 		dx[i] = (dx[i] - t) * l.scale
+		if l.weights != nil {
+			dx[i] *= l.weight(lo + i)
+		}
 	}
 }

@@ -43,6 +43,8 @@ func (l *sigmoidCrossEntropyLoss) ForwardDevice(_ context.Context, d *cuda.Devic
 	has, ignore := l.deviceIgnore()
 	d.Zero(1, valid)
 	d.Launch(sigmoidCrossEntropyLossTerms, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), has, ignore, terms, valid, n)
+	l.weights.ReadDevice(bottom)
+	l.weights.ApplyDevice(d, 0, 1, l.channels, l.channel, n, terms)
 	layers.MeanDevice(d, n, terms, l.deviceNormalizer(), valid, loss)
 	return nil
 }
@@ -54,7 +56,10 @@ func (l *sigmoidCrossEntropyLoss) BackwardDevice(_ context.Context, d *cuda.Devi
 	}
 	n := bottom[0].Count()
 	has, ignore := l.deviceIgnore()
+	dx := bottom[0].MutableDeviceDiff(d)
 	d.Launch(sigmoidCrossEntropyLossBackward, cuda.Each(n), bottom[0].DeviceData(d), bottom[1].DeviceData(d), has, ignore,
-		top[0].DeviceDiff(d), l.deviceNormalizer(), l.count.DeviceData(d), bottom[0].MutableDeviceDiff(d), n)
+		top[0].DeviceDiff(d), l.deviceNormalizer(), l.count.DeviceData(d), dx, n)
+	l.weights.ReadDevice(bottom)
+	l.weights.ApplyDevice(d, 0, 1, l.channels, l.channel, n, dx)
 	return nil
 }

@@ -19,11 +19,12 @@ type softmaxLabels struct {
 	prob blob.Blob // probabilities, in the shape of the scores
 }
 
-func newSoftmaxLabels(spec *layers.Spec, axisField string, axis int32) (softmaxLabels, error) {
+// newSoftmaxLabels takes the constructor of the loss, with or without weights.
+func newSoftmaxLabels(spec *layers.Spec, newLoss func(*layers.Spec) (*layers.CrossEntropy, error), axisField string, axis int32) (softmaxLabels, error) {
 	if err := spec.CheckSoftmax(); err != nil {
 		return softmaxLabels{}, err
 	}
-	loss, err := layers.NewCrossEntropy(spec)
+	loss, err := newLoss(spec)
 	if err != nil {
 		return softmaxLabels{}, err
 	}
@@ -45,6 +46,9 @@ func (l *softmaxLabels) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.loss.Reshape(bottom[1], x.CountRange(0, axis), 1, x.Dim(axis), x.CountFrom(axis+1)); err != nil {
 		return err
 	}
+	if err := l.loss.Weights().Reshape(bottom, l.labels.Classes, l.labels.Outer*l.labels.Inner); err != nil {
+		return err
+	}
 	if err := l.prob.ReshapeLike(x); err != nil {
 		return l.spec.ErrorAt("", 0, err)
 	}
@@ -62,6 +66,7 @@ func (l *softmaxLabels) begin(bottom []*blob.Blob) (class []int32, prob []float3
 	if class, err = l.loss.Read(bottom[1]); err != nil {
 		return nil, nil, err
 	}
+	l.loss.Weights().Read(bottom)
 	prob = l.prob.MutableData()
 	kernel.Softmax(l.spec.Env.Workers, l.labels.Outer, l.labels.Classes, l.labels.Inner, bottom[0].Data(), prob)
 	return class, prob, nil
@@ -76,5 +81,11 @@ func (l *softmaxLabels) end(loss float64, top []*blob.Blob) error {
 	return nil
 }
 
-// BackwardReads returns that Backward reads the second top.
-func (l *softmaxLabels) BackwardReads() (bottom, top bool) { return false, true }
+// AllowForceBackward returns true for the scores.
+func (l *softmaxLabels) AllowForceBackward(i int) bool { return i == 0 }
+
+// BackwardReads returns that Backward reads the third bottom, if there is one, and the
+// second top.
+func (l *softmaxLabels) BackwardReads() (bottom, top bool) {
+	return len(l.spec.Param.GetBottom()) > 2, true
+}

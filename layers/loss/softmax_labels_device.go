@@ -8,6 +8,7 @@ import (
 // beginDevice does on a device what begin does, and returns the addresses of the
 // classes and of the probabilities.
 func (l *softmaxLabels) beginDevice(d *cuda.Device, bottom []*blob.Blob) (class, prob cuda.Ptr) {
+	l.loss.Weights().ReadDevice(bottom)
 	class, prob = l.loss.ReadDevice(d, bottom[1]), l.prob.MutableDeviceData(d)
 	d.Softmax(l.labels.Outer, l.labels.Classes, l.labels.Inner, bottom[0].DeviceData(d), prob)
 	return class, prob

@@ -13,7 +13,7 @@ func init() {
 		Type:    "SoftmaxWithLoss",
 		Group:   "loss",
 		Param:   "loss_param",
-		Bottoms: layers.Exactly(2),
+		Bottoms: layers.Between(2, 3),
 		Tops:    layers.Between(1, 2),
 		Loss:    true,
 		New:     newSoftmaxWithLoss,
@@ -21,12 +21,14 @@ func init() {
 		Doc: `Cross-entropy of the softmax of scores x for the true classes t:
 
 	p = exp(x) / sum of exp(x) over the classes
-	E = 1/M sum of -log(max(p[t], 1.18e-38))
+	E = 1/M sum of -w[t] log(max(p[t], 1.18e-38))
 
-Because of the bound, the smallest normal float32, an item has a loss of at most 87.34.
+Because of the bound, the smallest normal float32, an item has a loss of at most 87.34. The weights w are 1, unless
+class_weighting sets them; with a third bottom, the term and its gradient are multiplied with its weight too.
 
 Bottoms: scores, outer x classes x inner elements (for axis 1: items x classes x positions);
-labels 0 to classes-1, one for each item and position. The labels have no gradient.
+labels 0 to classes-1, one for each item and position; optionally weights, one for each label or one for each item,
+which Caffe does not have. Labels and weights have no gradient.
 Tops: the loss, a scalar; optionally p, in the shape of the scores. No gradient flows back through p.
 
 loss_param:
@@ -34,6 +36,8 @@ loss_param:
 		NONE: 1. M is at least 1.
 	ignore_label (none): items and positions with this label do not count
 	normalize (none): old form of normalization; true means VALID, false BATCH_SIZE
+	weight_by_label_freqs (false), class_weighting (none): true and w, one number for each class; of SegNet's Caffe.
+		M does not depend on them
 softmax_param:
 	normalize_type (Softmax): must be Softmax (NormFace)
 	axis (1): the axis of the classes; a negative one counts from the last
@@ -52,10 +56,11 @@ type softmaxWithLoss struct{ softmaxLabels }
 var (
 	_ layers.Layer          = (*softmaxWithLoss)(nil)
 	_ layers.BackwardReader = (*softmaxWithLoss)(nil)
+	_ layers.BackwardForcer = (*softmaxWithLoss)(nil)
 )
 
 func newSoftmaxWithLoss(spec *layers.Spec) (layers.Layer, error) {
-	common, err := newSoftmaxLabels(spec, "softmax_param.axis", spec.Param.GetSoftmaxParam().GetAxis())
+	common, err := newSoftmaxLabels(spec, layers.NewWeightedCrossEntropy, "softmax_param.axis", spec.Param.GetSoftmaxParam().GetAxis())
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +79,7 @@ func (l *softmaxWithLoss) Backward(_ context.Context, top []*blob.Blob, propagat
 	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
+	l.loss.Weights().Read(bottom)
 	l.loss.Backward(l.spec.Env.Workers, top[0].Diff()[0], l.prob.Data(), bottom[0].MutableDiff())
 	return nil
 }

@@ -25,6 +25,7 @@ func (l *softmaxWithLoss) BackwardDevice(_ context.Context, d *cuda.Device, top 
 	if err := l.spec.NoGradient(propagateDown, 1); err != nil || !propagateDown[0] {
 		return err
 	}
+	l.loss.Weights().ReadDevice(bottom)
 	l.loss.BackwardDevice(d, l.prob.DeviceData(d), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d))
 	return nil
 }
