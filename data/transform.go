@@ -159,6 +159,38 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 		}
 	}
 	top, left, mirrored := t.choose(pixels, p, height, width, place)
+	t.write(dst, p, Crop{top, left, height, width, mirrored})
+	if t.augment != nil && t.augment.train && t.augment.cutout > 0 {
+		t.augment.cut(dst, pixels.augment.words[atCutout:], height, width)
+	}
+	return nil
+}
+
+// A Crop is a part of an image. Its top left corner, which counts from that of the
+// image, may be outside: what is there becomes zero.
+type Crop struct {
+	Top, Left, Height, Width int
+	Mirrored                 bool // left and right change places
+}
+
+// TransformCrop is Transform for a part of the image that the caller chooses, in place
+// of the one that the options and the phase say.
+func (t *Transformer) TransformCrop(dst []float32, pixels *Pixels, c Crop) error {
+	p := &pixels.pixels
+	if _, _, _, err := t.Shape(pixels); err != nil {
+		return err
+	}
+	if c.Height < 0 || c.Width < 0 || len(dst) != p.channels*c.Height*c.Width {
+		panic(fmt.Sprintf("data: TransformCrop to %d values, want %d x %d x %d", len(dst), p.channels, c.Height, c.Width))
+	}
+	t.write(dst, p, c)
+	return nil
+}
+
+// write writes a part of the image to dst, transformed.
+func (t *Transformer) write(dst []float32, p *pixels, crop Crop) {
+	channels, height, width := p.channels, crop.Height, crop.Width
+	top, left, mirrored := crop.Top, crop.Left, crop.Mirrored
 	// rows and columns of the result that are in the image; the rest is padding
 	y0, y1 := max(0, -top), min(height, p.height-top)
 	x0, x1 := max(0, -left), min(width, p.width-left)
@@ -196,10 +228,6 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 			}
 		}
 	}
-	if t.augment != nil && t.augment.train && t.augment.cutout > 0 {
-		t.augment.cut(dst, pixels.augment.words[atCutout:], height, width)
-	}
-	return nil
 }
 
 // choose returns the top left corner of the crop in the image, with negative

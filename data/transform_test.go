@@ -211,3 +211,46 @@ func TestTransformErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestTransformCrop compares crops, in the image and across its edges, with the formula.
+func TestTransformCrop(t *testing.T) {
+	const c, h, w = 3, 5, 7
+	d, values := array(c, h, w, false)
+	image := &Image{Channels: c, Height: h, Width: w}
+	for y := range h {
+		for x := range w {
+			for k := range c {
+				image.Pix = append(image.Pix, d.Data[(k*h+y)*w+x])
+			}
+		}
+	}
+	m := &Mean{Channels: c, Height: h, Width: w, Data: make([]float32, c*h*w)}
+	for i := range m.Data {
+		m.Data[i] = float32(i%11) / 4
+	}
+	tr := transformer(t, "scale: 0.5 crop_size: 3", caffepb.Phase_TRAIN)
+	tr.SetMean(m)
+	var p Pixels
+	p.SetImage(image)
+	for _, crop := range []Crop{
+		{0, 0, h, w, false}, {0, 0, h, w, true}, {1, 2, 3, 4, true}, {2, 3, 3, 4, false},
+		{-1, -2, 4, 6, true}, {3, 5, 4, 4, false}, {-2, -2, h + 4, w + 4, false}, {9, 9, 2, 2, false}, {0, 0, 0, 3, false},
+	} {
+		want := expected(values, c, h, w, crop.Top, crop.Left, crop.Height, crop.Width, crop.Mirrored,
+			func(k, y, x int) float32 { return m.Data[(k*h+y)*w+x] }, 0.5)
+		got := make([]float32, c*crop.Height*crop.Width)
+		for i := range got {
+			got[i] = 99
+		}
+		if err := tr.TransformCrop(got, &p, crop); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: got %v, want %v", crop, got, want)
+		}
+	}
+	m.Width++
+	if err := tr.TransformCrop(make([]float32, c), &p, Crop{Height: 1, Width: 1}); err == nil || !strings.Contains(err.Error(), "the mean_file 3 x 5 x 8") {
+		t.Errorf("with a mean of another size: %v", err)
+	}
+}
