@@ -127,6 +127,7 @@ func (d *deployer) input(n *node) *caffepb.LayerParameter {
 		in := Input{Name: name, Shape: shape}
 		if j == 0 {
 			in.Preparation = preparation(n.param)
+			keepPreparation(l, n.param)
 		}
 		d.result.Inputs = append(d.result.Inputs, in)
 	}
@@ -135,6 +136,28 @@ func (d *deployer) input(n *node) *caffepb.LayerParameter {
 		return nil
 	}
 	return l
+}
+
+// keepPreparation gives an Input layer the fields by which a program that prepares images
+// knows what the data layer did (predict.PreparationOf). Caffe ignores them there.
+func keepPreparation(to, from *caffepb.LayerParameter) {
+	t := from.GetTransformParam()
+	own := &caffepb.TransformationParameter{MeanValue: t.GetMeanValue()}
+	if t.GetMeanFile() != "" {
+		own.MeanFile = t.MeanFile
+	}
+	if t.GetScale() != 1 && t != nil {
+		own.Scale = t.Scale
+	}
+	if t.GetPad() > 0 {
+		own.Pad = t.Pad
+	}
+	if proto.Size(own) > 0 {
+		to.TransformParam = own
+	}
+	if p := from.GetImageDataParam(); p.GetNewHeight() > 0 {
+		to.ImageDataParam = &caffepb.ImageDataParameter{NewHeight: p.NewHeight, NewWidth: p.NewWidth}
+	}
 }
 
 // preparation describes what a data layer does to the data in phase TEST, in

@@ -1,0 +1,219 @@
+package predict
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/net"
+	"google.golang.org/protobuf/proto"
+)
+
+// A Preparation says how an image becomes the input of a net. It is scaled, a part is
+// taken, and each value is
+//
+//	(pixel * RawScale/255 - mean) * Scale
+//
+// with pixels from 0 to 255, as in pycaffe's Transformer. The zero value scales images
+// to the size of the input and does nothing else.
+type Preparation struct {
+	// Height and Width are the size that images are scaled to, before the part in the
+	// centre is taken for the input. 0: the size of Mean if it is one, otherwise that
+	// of the input.
+	Height, Width int
+
+	// Pad is how many zeros are put around the scaled image, after the mean is
+	// subtracted.
+	Pad int
+
+	// Mean is the mean image, of the size that images are scaled to. MeanValues has in
+	// its place the mean of each channel, or one for all. Their channels are those of
+	// the net.
+	Mean       *data.Mean
+	MeanValues []float32
+
+	RawScale float64 // 0 stands for 255, so that pixels are as they are
+	Scale    float64 // 0 stands for 1
+
+	// ChannelSwap says for each channel of the net which one of red, green, blue it
+	// is, by the numbers 0, 1, 2. nil stands for blue, green, red, the order of nets
+	// that Caffe trains, which is 2, 1, 0.
+	ChannelSwap []int
+}
+
+// PreparationOf returns the preparation that a net says its input needs: gocaffe deploy
+// writes what the data layer did to the Input layer, where Caffe ignores it, in the
+// fields transform_param and image_data_param. It reads the mean_file.
+func PreparationOf(n *net.Net) (*Preparation, error) {
+	for _, l := range n.Layers() {
+		if l.Type != "Input" {
+			continue
+		}
+		t, list := l.Param.GetTransformParam(), l.Param.GetImageDataParam()
+		p := &Preparation{
+			Height:     int(list.GetNewHeight()),
+			Width:      int(list.GetNewWidth()),
+			Pad:        int(t.GetPad()),
+			MeanValues: t.GetMeanValue(),
+			Scale:      float64(t.GetScale()),
+		}
+		if file := t.GetMeanFile(); file != "" {
+			if len(p.MeanValues) > 0 {
+				return nil, fmt.Errorf("layer %q: mean_file and mean_value cannot both be set", l.Name)
+			}
+			var err error
+			if p.Mean, err = data.ReadMean(file); err != nil {
+				return nil, fmt.Errorf("layer %q: transform_param.mean_file: %w", l.Name, err)
+			}
+		}
+		return p, nil
+	}
+	return new(Preparation), nil
+}
+
+// prepareAs makes the predictor prepare images so.
+func (p *Predictor) prepareAs(o *Preparation) error {
+	p.height, p.width = o.Height, o.Width
+	if p.height == 0 && p.width == 0 {
+		p.height, p.width = p.shape[1]-2*o.Pad, p.shape[2]-2*o.Pad
+		if o.Mean != nil {
+			p.height, p.width = o.Mean.Height, o.Mean.Width
+		}
+	}
+	height, width := p.height+2*o.Pad, p.width+2*o.Pad
+	const maxSize = 1 << 15
+	switch c, h, w := p.shape[0], p.shape[1], p.shape[2]; {
+	case p.height < 1 || p.width < 1 || p.height > maxSize || p.width > maxSize || o.Pad < 0:
+		return fmt.Errorf("images are scaled to %d x %d (height x width) and padded by %d, want 1 to %d, and 0 or more", p.height, p.width, o.Pad, maxSize)
+	case height < h || width < w:
+		return fmt.Errorf("images are scaled to %d x %d (height x width), less than the input of the net, %d x %d", height, width, h, w)
+	case o.Mean != nil && len(o.MeanValues) > 0:
+		return fmt.Errorf("there are a mean image and mean values, want one of the two")
+	case len(o.MeanValues) > 1 && len(o.MeanValues) != c:
+		return fmt.Errorf("there are %d mean values, want 1 or %d: the input has %d channels", len(o.MeanValues), c, c)
+	case o.Mean != nil && (o.Mean.Channels != c || o.Mean.Height != p.height || o.Mean.Width != p.width):
+		return &MeanError{Mean: [3]int{o.Mean.Channels, o.Mean.Height, o.Mean.Width}, Want: [3]int{c, p.height, p.width}}
+	}
+	if err := p.swapAs(o.ChannelSwap); err != nil {
+		return err
+	}
+	raw, scale := o.RawScale/255, o.Scale
+	if raw == 0 {
+		raw = 1
+	}
+	if scale == 0 {
+		scale = 1
+	}
+	values := slices.Clone(o.MeanValues)
+	for i := range values {
+		values[i] = float32(float64(values[i]) / raw)
+	}
+	var err error
+	p.transformer, err = data.NewTransformer(&caffepb.TransformationParameter{
+		MeanValue: values, Scale: proto.Float32(float32(scale * raw)),
+	}, caffepb.Phase_TEST, nil)
+	if err != nil {
+		return err
+	}
+	if o.Mean != nil {
+		mean := *o.Mean
+		mean.Data = slices.Clone(mean.Data)
+		for i, v := range mean.Data {
+			mean.Data[i] = float32(float64(v) / raw)
+		}
+		p.transformer.SetMean(&mean)
+	}
+	return nil
+}
+
+// A MeanError reports that a mean image does not have the size that images are scaled
+// to. The means of its channels (ChannelMeans) suit any size.
+type MeanError struct{ Mean, Want [3]int }
+
+// Error returns both sizes.
+func (e *MeanError) Error() string {
+	return fmt.Sprintf("the mean image is %d x %d x %d (channels x height x width), want %d x %d x %d, as images are scaled",
+		e.Mean[0], e.Mean[1], e.Mean[2], e.Want[0], e.Want[1], e.Want[2])
+}
+
+// ChannelMeans returns the mean of each channel of a mean image, which classify.py and
+// cpp_classification subtract.
+func ChannelMeans(m *data.Mean) []float32 {
+	means := make([]float32, m.Channels)
+	size := m.Height * m.Width
+	for c := range means {
+		sum := 0.0
+		for _, v := range m.Data[c*size:][:size] {
+			sum += float64(v)
+		}
+		means[c] = float32(sum / float64(size))
+	}
+	return means
+}
+
+// swapAs sets the order of the channels.
+func (p *Predictor) swapAs(order []int) error {
+	if order == nil || slices.Equal(order, []int{2, 1, 0}) && p.shape[0] == 3 {
+		return nil
+	}
+	sorted := slices.Sorted(slices.Values(order))
+	if p.shape[0] == 1 || !slices.Equal(sorted, []int{0, 1, 2}) {
+		return fmt.Errorf("the order of the channels is %s, want the numbers 0, 1 and 2, for red, green and blue of a net with 3 channels; the input has %d",
+			strings.Trim(fmt.Sprint(order), "[]"), p.shape[0])
+	}
+	for _, c := range order {
+		p.swap = append(p.swap, 2-c) // images are blue, green, red
+	}
+	return nil
+}
+
+// centre returns the part of the scaled image in its centre, as Caffe's transformer in
+// phase TEST.
+func (p *Predictor) centre(pad int) data.Crop {
+	h, w := p.shape[1], p.shape[2]
+	return data.Crop{Top: (p.height+2*pad-h)/2 - pad, Left: (p.width+2*pad-w)/2 - pad, Height: h, Width: w}
+}
+
+// tenCrops returns the parts of the scaled image in the order of caffe.io.oversample.
+func (p *Predictor) tenCrops() []data.Crop {
+	h, w := p.shape[1], p.shape[2]
+	var crops []data.Crop
+	for _, top := range []int{0, p.height - h} {
+		for _, left := range []int{0, p.width - w} {
+			crops = append(crops, data.Crop{Top: top, Left: left, Height: h, Width: w})
+		}
+	}
+	crops = append(crops, p.centre(0))
+	for _, c := range crops[:5] {
+		c.Mirrored = true
+		crops = append(crops, c)
+	}
+	return crops
+}
+
+// prepare writes the parts of an image, one after the other.
+func (p *Predictor) prepare(to []float32, image *data.Image) error {
+	if image.Channels != p.shape[0] {
+		return fmt.Errorf("the image has %d channels, the input of the net %d", image.Channels, p.shape[0])
+	}
+	scaled := *image // Resize makes new pixels
+	scaled.Resize(p.height, p.width)
+	if p.swap != nil {
+		swapped := make([]byte, len(scaled.Pix))
+		for i := range swapped {
+			c := i % scaled.Channels
+			swapped[i] = scaled.Pix[i-c+p.swap[c]]
+		}
+		scaled.Pix = swapped
+	}
+	p.pixels.SetImage(&scaled)
+	size := p.input.CountFrom(1)
+	for i, crop := range p.crops {
+		if err := p.transformer.TransformCrop(to[i*size:][:size], &p.pixels, crop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
