@@ -34,6 +34,7 @@ var caffeTools = map[string]caffeTool{
 	"upgrade_net_proto_binary":  {command: "upgrade-net --form=binary"},
 	"upgrade_solver_proto_text": {command: "upgrade-solver"},
 	"parse_log":                 {command: "parse-log"},
+	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs},
 
 	"caffe":                      {instead: "`gocaffe train`, test, time and device_query, with caffe's own flags"},
 	"train_net":                  {instead: "`gocaffe train`"},
@@ -44,8 +45,6 @@ var caffeTools = map[string]caffeTool{
 	"convert_mnist_siamese_data": {},
 	"extract_features":           {},
 	"draw_net":                   {},
-	"classify":                   {},
-	"classification":             {},
 	"detect":                     {},
 	"plot_training_log":          {},
 	"summarize":                  {instead: "`gocaffe check`"},
@@ -108,4 +107,12 @@ func cifarArgs(args []string) ([]string, error) {
 		return nil, fmt.Errorf("convert_cifar_data: accepts 3 arg(s), received %d; usage: convert_cifar_data DATA DIR lmdb|leveldb", len(args))
 	}
 	return []string{"--backend=" + args[2], "--", args[0], args[1]}, nil
+}
+
+// classificationArgs makes flags of the mean and the labels of cpp_classification.
+func classificationArgs(args []string) ([]string, error) {
+	if len(args) != 5 {
+		return nil, fmt.Errorf("classification: accepts 5 arg(s), received %d; usage: classification MODEL WEIGHTS MEAN LABELS IMAGE", len(args))
+	}
+	return []string{"--mean-file=" + args[2], "--labels=" + args[3], "--", args[0], args[1], args[4]}, nil
 }

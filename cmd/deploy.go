@@ -41,8 +41,7 @@ that its outputs are those of the TEST net.`,
 	cmd.Flags().StringVarP(&f.dir, "output", "o", "", "folder to write to; created if it does not exist")
 	cmd.Flags().StringVar(&f.shape, "input-shape", "", "shape of one item, as it leaves the data layer: C,H,W (default: the data's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size of the inputs (default: 1, or an Input layer's own)")
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
+	f.registerState(cmd)
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite existing files")
 	return cmd
 }

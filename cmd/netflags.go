@@ -24,13 +24,23 @@ type netFlags struct {
 }
 
 func (f *netFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
+	f.registerDevice(cmd)
+	f.registerState(cmd)
 	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data")
 	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer of several (default: the data layer's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (default: the data layer's)")
+}
+
+// registerDevice registers the flags of where a net is computed.
+func (f *netFlags) registerDevice(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+}
+
+// registerState registers the flags of which layers a net has.
+func (f *netFlags) registerState(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
+	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
 }
 
 // stages returns the stages as Caffe does: without the flag there is one empty

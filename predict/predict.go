@@ -63,10 +63,7 @@ func New(n *net.Net, o Options) (*Predictor, error) {
 	}
 	prepare := o.Preparation
 	if prepare == nil {
-		var err error
-		if prepare, err = PreparationOf(n); err != nil {
-			return nil, err
-		}
+		prepare = PreparationOf(n)
 	}
 	if err := p.prepareAs(prepare); err != nil {
 		return nil, err

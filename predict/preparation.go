@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,13 @@ type Preparation struct {
 	Mean       *data.Mean
 	MeanValues []float32
 
+	// MeanFile is a file with one of the two, for ReadMean to read.
+	MeanFile string
+
+	// ChannelMean subtracts the mean of each channel of a mean image, which may have any
+	// size then, as classify.py and cpp_classification do.
+	ChannelMean bool
+
 	RawScale float64 // 0 stands for 255, so that pixels are as they are
 	Scale    float64 // 0 stands for 1
 
@@ -45,36 +53,51 @@ type Preparation struct {
 
 // PreparationOf returns the preparation that a net says its input needs: gocaffe deploy
 // writes what the data layer did to the Input layer, where Caffe ignores it, in the
-// fields transform_param and image_data_param. It reads the mean_file.
-func PreparationOf(n *net.Net) (*Preparation, error) {
+// fields transform_param and image_data_param.
+func PreparationOf(n *net.Net) *Preparation {
 	for _, l := range n.Layers() {
 		if l.Type != "Input" {
 			continue
 		}
 		t, list := l.Param.GetTransformParam(), l.Param.GetImageDataParam()
-		p := &Preparation{
+		return &Preparation{
 			Height:     int(list.GetNewHeight()),
 			Width:      int(list.GetNewWidth()),
 			Pad:        int(t.GetPad()),
+			MeanFile:   t.GetMeanFile(),
 			MeanValues: t.GetMeanValue(),
 			Scale:      float64(t.GetScale()),
 		}
-		if file := t.GetMeanFile(); file != "" {
-			if len(p.MeanValues) > 0 {
-				return nil, fmt.Errorf("layer %q: mean_file and mean_value cannot both be set", l.Name)
-			}
-			var err error
-			if p.Mean, err = data.ReadMean(file); err != nil {
-				return nil, fmt.Errorf("layer %q: transform_param.mean_file: %w", l.Name, err)
-			}
-		}
-		return p, nil
 	}
-	return new(Preparation), nil
+	return new(Preparation)
+}
+
+// readMean replaces the file of the mean by what it has, and a mean image by the means of
+// its channels if these are to be subtracted.
+func (o Preparation) readMean() (*Preparation, error) {
+	given := o.Mean != nil || len(o.MeanValues) > 0
+	switch {
+	case o.Mean != nil && len(o.MeanValues) > 0, given && o.MeanFile != "":
+		return nil, errors.New("there are a mean image and mean values, or a file and one of these; want one mean")
+	case o.MeanFile != "":
+		var err error
+		if o.Mean, o.MeanValues, err = ReadMean(o.MeanFile); err != nil {
+			return nil, fmt.Errorf("the mean: %w", err)
+		}
+		o.MeanFile = ""
+	}
+	if o.ChannelMean && o.Mean != nil {
+		o.MeanValues, o.Mean = channelMeans(o.Mean), nil
+	}
+	return &o, nil
 }
 
 // prepareAs makes the predictor prepare images so.
 func (p *Predictor) prepareAs(o *Preparation) error {
+	o, err := o.readMean()
+	if err != nil {
+		return err
+	}
 	p.height, p.width = o.Height, o.Width
 	if p.height == 0 && p.width == 0 {
 		p.height, p.width = p.shape[1]-2*o.Pad, p.shape[2]-2*o.Pad
@@ -89,8 +112,6 @@ func (p *Predictor) prepareAs(o *Preparation) error {
 		return fmt.Errorf("images are scaled to %d x %d (height x width) and padded by %d, want 1 to %d, and 0 or more", p.height, p.width, o.Pad, maxSize)
 	case height < h || width < w:
 		return fmt.Errorf("images are scaled to %d x %d (height x width), less than the input of the net, %d x %d", height, width, h, w)
-	case o.Mean != nil && len(o.MeanValues) > 0:
-		return fmt.Errorf("there are a mean image and mean values, want one of the two")
 	case len(o.MeanValues) > 1 && len(o.MeanValues) != c:
 		return fmt.Errorf("there are %d mean values, want 1 or %d: the input has %d channels", len(o.MeanValues), c, c)
 	case o.Mean != nil && (o.Mean.Channels != c || o.Mean.Height != p.height || o.Mean.Width != p.width):
@@ -110,7 +131,6 @@ func (p *Predictor) prepareAs(o *Preparation) error {
 	for i := range values {
 		values[i] = float32(float64(values[i]) / raw)
 	}
-	var err error
 	p.transformer, err = data.NewTransformer(&caffepb.TransformationParameter{
 		MeanValue: values, Scale: proto.Float32(float32(scale * raw)),
 	}, caffepb.Phase_TEST, nil)
@@ -129,7 +149,7 @@ func (p *Predictor) prepareAs(o *Preparation) error {
 }
 
 // A MeanError reports that a mean image does not have the size that images are scaled
-// to. The means of its channels (ChannelMeans) suit any size.
+// to. With Preparation.ChannelMean it may have any size.
 type MeanError struct{ Mean, Want [3]int }
 
 // Error returns both sizes.
@@ -138,9 +158,8 @@ func (e *MeanError) Error() string {
 		e.Mean[0], e.Mean[1], e.Mean[2], e.Want[0], e.Want[1], e.Want[2])
 }
 
-// ChannelMeans returns the mean of each channel of a mean image, which classify.py and
-// cpp_classification subtract.
-func ChannelMeans(m *data.Mean) []float32 {
+// channelMeans returns the mean of each channel of a mean image.
+func channelMeans(m *data.Mean) []float32 {
 	means := make([]float32, m.Channels)
 	size := m.Height * m.Width
 	for c := range means {
