@@ -66,7 +66,7 @@ func TestUnknownWords(t *testing.T) {
 		{"zoo wirte x y", `zoo: unknown command "wirte", did you mean "write"?`},
 		{"zoo write lenett y", `no net "lenett" in the zoo, did you mean "lenet"?`},
 		{"train -solvr x", "train: unknown flag --solvr, did you mean --solver? (gocaffe train --help"},
-		{"train --top_k 3", "train: unknown flag --top-k; it is a flag of test (gocaffe train --help"},
+		{"train --top_k 3", "train: unknown flag --top-k; it is a flag of classify, test (gocaffe train --help"},
 		{"train x.prototxt", `train: got argument "x.prototxt", want only flags, did you mean --solver x.prototxt?`},
 		{"test x.prototxt", `did you mean --model x.prototxt?`},
 		{"zoo write lenet", "zoo write: accepts 2 arg(s), received 1; usage: gocaffe zoo write NAME DIR"},

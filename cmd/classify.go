@@ -27,7 +27,7 @@ IMAGE is a file, a folder, or a pattern such as "photos/*.jpg"; --list FILE
 names more, one a line. Images that cannot be read are named, the others are
 classified, and the exit code is 1.
 
-	gocaffe classify deploy.prototxt deploy.caffemodel --labels words.txt cat.jpg
+	gocaffe classify deploy.prototxt deploy.caffemodel --labels words.txt a.jpg
 
 Each image is scaled to --images-dim, and the part in the centre is taken for
 the net; --oversample averages ten parts. The values are

@@ -224,7 +224,7 @@ func TestClassification(t *testing.T) {
 	write(t, "labels.txt", "zero\none\ntwo\nthree\n")
 	stdout, _ := mustRun(t, "classification", "deployed/deploy.prototxt", "deployed/deploy.caffemodel", "mean.binaryproto", "labels.txt", "img/p03.png")
 	same, _ := mustRun(t, "classify", "deployed/deploy.prototxt", "deployed/deploy.caffemodel", "img/p03.png", "--labels", "labels.txt",
-		"--mean-file", "mean.binaryproto", "--channel-mean", "--images-dim", "6,6", "--format", "csv")
+		"--mean-file", "mean.binaryproto", "--channel-mean", "--format", "csv")
 	want := "---------- Prediction for img/p03.png ----------\n"
 	rows := strings.Split(strings.TrimSpace(same), "\n")[1:]
 	for _, row := range rows {

@@ -20,6 +20,7 @@ var flagValues = map[string][]string{
 	"form":          {"text", "binary"},
 	"encode-type":   {"png", "jpg"},
 	"minloglevel":   {"0", "1", "2"},
+	"format":        {"text", "csv", "json", "caffe"},
 	"kind":          {"loss", "activation", "vision", "plain"},
 }
 
@@ -30,6 +31,10 @@ var flagFileTypes = map[string][]string{
 	"weights":  {"caffemodel", "h5", "binaryproto"},
 	"snapshot": {"solverstate", "h5"},
 	"proto":    {"proto"},
+
+	"mean-file":   {"binaryproto", "npy"},
+	"labels":      {"txt"},
+	"predictions": {"csv", "json"},
 }
 
 // addCompletions tells cobra, for a command and those below it, how words after

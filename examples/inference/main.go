@@ -8,13 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
-	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/data"
 	_ "github.com/gocaffe/gocaffe/layers/all" // the layer types that nets may name
 	"github.com/gocaffe/gocaffe/net"
-	"google.golang.org/protobuf/proto"
+	"github.com/gocaffe/gocaffe/predict"
 )
 
 func main() {
@@ -40,50 +37,21 @@ func run(out io.Writer, args []string) error {
 	if err := n.LoadWeights(args[1]); err != nil {
 		return err
 	}
-	// deploy.prototxt says in its first lines how the input is prepared.
-	prepare, err := data.NewTransformer(&caffepb.TransformationParameter{Scale: proto.Float32(0.00390625)}, caffepb.Phase_TEST, nil)
+	// deploy.prototxt says how images are prepared; predict.Options can say otherwise.
+	p, err := predict.New(n, predict.Options{})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", args[0], err)
 	}
-
-	input, prob := n.Blob("data"), n.Blob("prob")
-	if input == nil || prob == nil {
-		return fmt.Errorf("%s: the net has no blobs data and prob", args[0])
-	}
-	var pixels data.Pixels
-	for _, path := range args[2:] {
-		if err := pixels.ReadFile(path, data.Gray, input.Dim(2), input.Dim(3)); err != nil {
+	images := args[2:]
+	return p.Files(context.Background(), images, func(i int, scores []float32, err error) error {
+		if err != nil {
 			return err
 		}
-		if err := prepare.Transform(input.MutableData(), &pixels, 0); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if _, err := n.Forward(context.Background()); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s:", path)
-		for _, class := range best(prob.Data(), 3) {
-			fmt.Fprintf(out, "  %d (%.4f)", class, prob.Data()[class])
+		fmt.Fprintf(out, "%s:", images[i])
+		for _, class := range predict.Top(scores, 3) {
+			fmt.Fprintf(out, "  %d (%.4f)", class, scores[class])
 		}
 		fmt.Fprintln(out)
-	}
-	return nil
-}
-
-// best returns the k classes of the largest probabilities, the largest first.
-func best(prob []float32, k int) []int {
-	classes := make([]int, len(prob))
-	for i := range classes {
-		classes[i] = i
-	}
-	slices.SortStableFunc(classes, func(a, b int) int {
-		switch {
-		case prob[a] > prob[b]:
-			return -1
-		case prob[a] < prob[b]:
-			return 1
-		}
-		return 0
+		return nil
 	})
-	return classes[:min(k, len(classes))]
 }
