@@ -22,10 +22,10 @@ import (
 // maxBinary is the size of the largest protobuf message.
 const maxBinary = math.MaxInt32
 
-// ReadBinaryNet reads a .caffemodel file of Caffe or a fork and upgrades it to
-// the current format. The notes say what was upgraded. It drops layer fields
-// and types that have another meaning in the fork and cannot be read: weights
-// need only the names of layers and their blobs.
+// ReadBinaryNet reads a .caffemodel file of Caffe or a fork and upgrades it to the
+// current format. The notes report the upgrades. Layer fields and types that mean
+// something else in the fork and cannot be read are dropped: weights need only the
+// names of layers and their blobs.
 func ReadBinaryNet(path string) (*caffepb.NetParameter, []Note, error) {
 	p := new(caffepb.NetParameter)
 	if err := ReadBinary(path, p); err != nil {
@@ -52,9 +52,8 @@ func ReadBlobProto(path string) (*caffepb.BlobProto, error) {
 	return b, nil
 }
 
-// ReadBinary reads a file in protobuf's binary format into m. The error says
-// where a file is damaged, or which kind of file it is if it is of another
-// kind.
+// ReadBinary reads a file in protobuf's binary format into m. The error gives the
+// position of the damage, or the kind of the file if it is not the wanted one.
 func ReadBinary(path string, m proto.Message) error {
 	b, err := readfile.All(path, maxBinary)
 	if err != nil {
@@ -91,8 +90,8 @@ func unmarshal(b []byte, m proto.Message) error {
 	return fmt.Errorf("not %s: %w", kindOf(m), err)
 }
 
-// readForkNet decodes b into m if m is a net, without the layer options that
-// our field numbers cannot decode. It returns false if b is not a net.
+// readForkNet decodes b into m if m is a net. It leaves out layer options that cannot be
+// decoded with our field numbers. It returns false if b is not a net.
 func readForkNet(b []byte, m proto.Message) bool {
 	if _, isNet := m.(*caffepb.NetParameter); !isNet {
 		return false
@@ -118,9 +117,8 @@ func readForkNet(b []byte, m proto.Message) bool {
 	return proto.Unmarshal(kept, m) == nil
 }
 
-// readableFields returns the fields of a layer, without the messages that
-// cannot be decoded. Blobs are kept as they are: if they are damaged, so is the
-// file.
+// readableFields returns the fields of a layer, without messages that cannot be decoded.
+// It always keeps blobs: if they are damaged, so is the file.
 func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
 	var kept []byte
 	for len(layer) > 0 {
@@ -138,7 +136,7 @@ func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
 	return kept
 }
 
-// kinds lists the messages that Caffe writes to files of their own.
+// kinds lists the messages that Caffe writes as files.
 var kinds = []struct {
 	message proto.Message
 	is      string
@@ -158,7 +156,7 @@ func kindOf(m proto.Message) string {
 	return fmt.Sprintf("a binary %s", name)
 }
 
-// identify returns what b is, or "" if it is unknown.
+// identify describes the kind of file that b is, or returns "" if it is unknown.
 func identify(b []byte) string {
 	if bytes.HasPrefix(b, []byte("\x89HDF\r\n\x1a\n")) {
 		return "an HDF5 file"
@@ -182,8 +180,8 @@ func IsText(b []byte) bool {
 		bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }) < 0
 }
 
-// fits reports whether b is a message with no other fields than those of md, as
-// far as can be seen without looking into the fields.
+// fits reports whether b is a message with only fields of md. It does not look into the
+// fields.
 func fits(b []byte, md protoreflect.MessageDescriptor) bool {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeField(b)
@@ -214,8 +212,8 @@ func wireType(field protoreflect.FieldDescriptor) protowire.Type {
 	return protowire.VarintType
 }
 
-// damage says where b, which is at offset in the file, is not a message of md;
-// "" if it finds nothing. path names the message.
+// damage describes the first position at which b, at offset in the file, is not a
+// message of md, or returns "" if there is none. path names the message.
 func damage(b []byte, md protoreflect.MessageDescriptor, path string, offset, depth int) string {
 	seen := make(map[protowire.Number]int)
 	for at := 0; at < len(b); {
@@ -267,8 +265,8 @@ func within(path string) string {
 	return " in " + path
 }
 
-// WriteBinary writes m to a file in protobuf's binary format. If it fails, an
-// existing file stays as it was.
+// WriteBinary writes m to a file in protobuf's binary format. If it fails, an existing
+// file is unchanged.
 func WriteBinary(path string, m proto.Message) error {
 	_, err := WriteBinarySum(path, m)
 	return err

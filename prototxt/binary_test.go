@@ -15,7 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
-// Old files of weights and what Caffe's upgrade_net_proto_binary makes of them.
+// Old files of weights and the results of Caffe's upgrade_net_proto_binary.
 func TestUpgradeBinaryGolden(t *testing.T) {
 	dir := reference.Golden(t, "formats/upgrade")
 	for _, name := range []string{"v0", "v1"} {
@@ -52,7 +52,7 @@ func TestReadBlobProto(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := int(b.GetChannels() * b.GetHeight() * b.GetWidth()); n == 0 || n != len(b.Data) {
-		t.Errorf("%d numbers, %d x %d x %d", len(b.Data), b.GetChannels(), b.GetHeight(), b.GetWidth())
+		t.Errorf("%d elements, %d x %d x %d", len(b.Data), b.GetChannels(), b.GetHeight(), b.GetWidth())
 	}
 }
 
@@ -76,7 +76,7 @@ func TestReadBinaryErrors(t *testing.T) {
 		return b
 	}
 	net := marshal(smallNet())
-	// A length in the middle that does not fit what is around it.
+	// A length in the middle that does not fit its surroundings.
 	broken := bytes.Clone(net)
 	i := bytes.Index(broken, []byte("\x02ip")) // the length of the name of layer[1]
 	broken[i] = 0x7f
@@ -123,7 +123,7 @@ func TestReadBinaryErrors(t *testing.T) {
 	}
 }
 
-// Wherever a file is cut, what is read is an error or whole layers.
+// A truncated file gives an error or complete layers.
 func TestReadBinaryTruncated(t *testing.T) {
 	net := smallNet()
 	b, err := proto.Marshal(net)
@@ -148,7 +148,7 @@ func TestReadBinaryTruncated(t *testing.T) {
 	}
 }
 
-// Fields of Caffe's forks at the top of a file are no reason to refuse it.
+// Fields of Caffe's forks at the top of a file must not prevent reading it.
 func TestReadBinaryFork(t *testing.T) {
 	b, err := proto.Marshal(smallNet())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/errors/*.errors")
 
-// Each testdata/errors/NAME.prototxt has the errors of NAME.errors.
+// Each testdata/errors/NAME.prototxt must give the errors in NAME.errors.
 func TestErrors(t *testing.T) {
 	files, err := filepath.Glob("testdata/errors/*.prototxt")
 	if err != nil || len(files) == 0 {

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A net is read from text. Files of older versions of Caffe come out in the
-// present form, and the notes say what has changed.
+// Read a net from text. Files of older versions of Caffe are upgraded to the current
+// format, and the notes report the changes.
 func ExampleParseNet() {
 	file, err := prototxt.ParseNet("old.prototxt", []byte(`
 		layers { name: "ip" type: INNER_PRODUCT bottom: "x" top: "y" inner_product_param { num_output: 10 } }
@@ -26,7 +26,7 @@ func ExampleParseNet() {
 	// Attempting to upgrade input file specified using deprecated V1LayerParameter: old.prototxt
 }
 
-// All errors of a file are found at once, each with its place.
+// ParseNet finds all errors of a file at once, each with its position.
 func ExampleParseNet_errors() {
 	_, err := prototxt.ParseNet("net.prototxt", []byte(`layer {
   name: "ip"
@@ -39,7 +39,7 @@ func ExampleParseNet_errors() {
 	// net.prototxt:4:8: layer "ip": top: got 5, want a string in quotes
 }
 
-// Marshal writes text as Caffe does.
+// Marshal formats text as Caffe does.
 func ExampleMarshal() {
 	fmt.Printf("%s", prototxt.Marshal(&caffepb.SolverParameter{
 		Net: proto.String("net.prototxt"), BaseLr: proto.Float32(0.01), LrPolicy: proto.String("fixed"),

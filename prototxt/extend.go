@@ -20,15 +20,15 @@ import (
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
-// A LayerField is a field of LayerParameter that caffe.proto does not have.
+// A LayerField is an additional field of LayerParameter, not in caffe.proto.
 type LayerField struct {
 	Name    string // "em_softmax_param"
-	Number  int32  // in binary files
+	Number  int32  // field number in binary files
 	Proto   string // text of a .proto file; it may use the messages of caffe.proto
-	Message string // the message in it that the field holds
+	Message string // the message in Proto that is the field's type
 }
 
-// extensions holds what the schema has beyond caffe.proto.
+// extensions holds the additions to caffe.proto.
 var extensions struct {
 	sync.Mutex
 	fields []protoreflect.FieldDescriptor // of the plugins
@@ -47,9 +47,9 @@ func current() *schema {
 
 var layerParameter = (*caffepb.LayerParameter)(nil).ProtoReflect().Descriptor()
 
-// AddLayerField adds a field of LayerParameter to the schema for all later
-// reading and writing. The caller makes sure that name and number are free. The
-// error says what is wrong with the text.
+// AddLayerField adds a field of LayerParameter to the schema for all later reading and
+// writing. Name and number must be unused. The error describes mistakes in the .proto
+// text.
 func AddLayerField(f LayerField) error {
 	file, err := protofile.Parse(f.Name+".proto", []byte(f.Proto))
 	if err != nil {
@@ -66,7 +66,7 @@ func AddLayerField(f LayerField) error {
 		}
 		return fmt.Errorf("%s: there is no message %s%s", file.GetName(), f.Message, hint)
 	}
-	// In a package of its own, a message may have the name of another plugin's.
+	// In its own package, a message can have the same name as another plugin's.
 	if pkg := file.GetPackage(); pkg == "" || pkg == "caffe" {
 		file.Package = proto.String("caffe." + f.Name)
 	}
@@ -89,11 +89,10 @@ func AddLayerField(f LayerField) error {
 	return rebuild()
 }
 
-// UseProto reads the caffe.proto of a Caffe fork. Afterwards files of the fork
-// can be read: fields and enum values that neither Caffe nor a plugin has are
-// added to the schema; what they have in common stays. A field whose number is
-// taken gets another number, since weights are found by name anyway. Calling
-// done undoes it.
+// UseProto reads the caffe.proto of a Caffe fork, so that files of the fork can be read.
+// It adds the fields and enum values that neither Caffe nor a plugin has to the schema
+// and leaves the others unchanged. A field whose number is taken gets another one, since
+// weights are found by name anyway. Call done to undo it.
 func UseProto(path string) (done func(), err error) {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
@@ -122,7 +121,7 @@ func UseProto(path string) (done func(), err error) {
 	}, nil
 }
 
-// rebuild makes the schema again.
+// rebuild builds the schema again.
 func rebuild() error {
 	s := &schema{
 		extras: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
@@ -138,14 +137,14 @@ func rebuild() error {
 	return nil
 }
 
-// FieldOfLayer returns the field of LayerParameter of that name: Caffe's own, a
-// plugin's, or one of the fork's in use. It returns nil if there is none.
+// FieldOfLayer returns the field of LayerParameter with the given name, from Caffe, a
+// plugin or the fork in use. It returns nil if there is none.
 func FieldOfLayer(name string) protoreflect.FieldDescriptor {
 	return current().field(layerParameter, name)
 }
 
-// LayerMessage returns the message that a layer has in a field which is not in
-// caffe.proto; without values, and not ok, if it has none.
+// LayerMessage returns a layer's message in a field that is not in caffe.proto. If the
+// layer does not set the field, the message is empty and ok is false.
 func LayerMessage(l *caffepb.LayerParameter, name string) (m protoreflect.Message, ok bool, err error) {
 	field := FieldOfLayer(name)
 	if field == nil || field.Message() == nil {
@@ -162,7 +161,7 @@ func LayerMessage(l *caffepb.LayerParameter, name string) (m protoreflect.Messag
 		}
 		if number == field.Number() {
 			if err := mergeInto(holder, rest[:n]); err != nil {
-				return nil, false, fmt.Errorf("field %d is no %s: %w", number, field.Message().Name(), err)
+				return nil, false, fmt.Errorf("field %d is not a valid %s: %w", number, field.Message().Name(), err)
 			}
 		}
 		rest = rest[n:]

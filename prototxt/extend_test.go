@@ -27,7 +27,7 @@ func init() {
 				optional bool on = 7;
 				optional Step first = 8;
 			}`, "MarginTestParameter"},
-		// The message has the name of another plugin's, and the number is
+		// The message has the same name as another plugin's, and the number is
 		// below those of Caffe's own fields.
 		{"other_test_param", 15, `message MarginTestParameter { optional int64 x = 1; }`, "MarginTestParameter"},
 	} {
@@ -69,8 +69,8 @@ const pluginNet = `layer {
 }
 `
 
-// A plugin's field keeps its place among the others, in text and in files, and
-// nothing of it is lost on the way.
+// A plugin's field keeps its position among the others, in text and in files, and loses
+// nothing on the way.
 func TestPluginField(t *testing.T) {
 	// In the file the fields are in another order.
 	text := strings.Replace(pluginNet, "  other_test_param {\n    x: -5\n  }\n", "", 1)
@@ -97,7 +97,7 @@ func TestPluginField(t *testing.T) {
 		t.Errorf("printed of a file:\n%s\nwant:\n%s", got, pluginNet)
 	}
 	if !proto.Equal(back, n.Param) {
-		t.Error("the net has changed in the file")
+		t.Error("the file changed the net")
 	}
 	m, ok, err := LayerMessage(back.Layer[0], "margin_test_param")
 	if err != nil || !ok {
@@ -117,7 +117,7 @@ func TestPluginField(t *testing.T) {
 	}
 }
 
-// Errors in a plugin's field are those of any other.
+// Errors in a plugin's field are like those in any other.
 func TestPluginFieldErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"margin_tset_param { }", `1:27: layer "a": unknown field "margin_tset_param" of LayerParameter, did you mean "margin_test_param"?`},
@@ -153,7 +153,7 @@ func TestPluginFieldErrors(t *testing.T) {
 	}
 }
 
-// Places in a plugin's field are known, of a copy of the net too.
+// Positions in a plugin's field are known, also in a copy of the net.
 func TestPluginPositions(t *testing.T) {
 	n, err := ParseNet("net.prototxt", []byte(pluginNet))
 	if err != nil {
@@ -184,8 +184,8 @@ func TestPluginPositions(t *testing.T) {
 	}
 }
 
-// Bytes under a plugin's number that are not the plugin's message are printed
-// by number, as all that is not known.
+// Bytes under a plugin's number that are not the plugin's message are printed by number,
+// like all unknown fields.
 func TestPluginNumberOfFork(t *testing.T) {
 	l := &caffepb.LayerParameter{Name: proto.String("a")}
 	l.ProtoReflect().SetUnknown([]byte{0xd2, 0xe2, 0x09, 2, 0x1a, 0x7f}) // 20010: a filler of 127 bytes, where none are
@@ -207,7 +207,7 @@ func TestAddLayerFieldErrors(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.text, err, tt.want)
 		}
 		if FieldOfLayer("bad_param") != nil {
-			t.Errorf("%s: the field is there in spite of the error", tt.text)
+			t.Errorf("%s: the field exists in spite of the error", tt.text)
 		}
 	}
 	if f := FieldOfLayer("margin_test_param"); f == nil || f.Number() != 20010 {
@@ -218,7 +218,7 @@ func TestAddLayerFieldErrors(t *testing.T) {
 	}
 }
 
-// A plugin's parameter on a layer of another type is seen by Lint.
+// Lint finds a plugin's parameter on a layer of another type.
 func TestLintPluginField(t *testing.T) {
 	n, err := ParseNet("net.prototxt", []byte("layer { name: 'c' type: 'Concat' other_test_param { x: 1 } }\nlayer { name: 'm' type: 'OtherTest' other_test_param { x: 1 } }"))
 	if err != nil {
@@ -230,7 +230,7 @@ func TestLintPluginField(t *testing.T) {
 	}
 }
 
-// A layer may be read again and again: the bytes are the same.
+// Reading a layer repeatedly gives the same bytes.
 func TestPluginBytesAreDeterministic(t *testing.T) {
 	var first []byte
 	for i := range 20 {

@@ -13,7 +13,7 @@ type Net struct {
 	Notes     []Note     // what was upgraded
 }
 
-// A Solver is a solver file in the current format, as are the nets inside it.
+// A Solver is a solver file. The solver and the nets inside it are in the current format.
 type Solver struct {
 	File      string
 	Param     *caffepb.SolverParameter
@@ -21,5 +21,5 @@ type Solver struct {
 	Notes     []Note
 }
 
-// A Note is a line for the log, in the words of Caffe's own.
+// A Note is a line for the log, worded like Caffe's.
 type Note = event.Note

@@ -1,11 +1,11 @@
 package prototxt
 
-// foreignFields are fields that forks have added to Caffe's own messages and
-// public files use, with what there is in their place.
+// foreignFields lists fields that forks added to Caffe's own messages and that public
+// files use, with their replacements.
 var foreignFields = map[string]string{
 	"DataParameter.threads":         noNeed,
 	"DataParameter.parser_threads":  noNeed,
-	"BatchNormParameter.scale_bias": "a field of NVIDIA's Caffe: put a Scale layer with bias_term behind the BatchNorm",
+	"BatchNormParameter.scale_bias": "a field of NVIDIA's Caffe: put a Scale layer with bias_term after the BatchNorm",
 	"PoolingParameter.ceil_mode":    "a field of forks; this Caffe rounds up, as ceil_mode: true does",
 	"TransformationParameter.resize_param": ssdAugments +
 		"; min_side, and new_height and new_width of ImageData, scale images, and so does `gocaffe convert imageset`",

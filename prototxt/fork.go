@@ -14,11 +14,11 @@ import (
 	"github.com/gocaffe/gocaffe/internal/protofile"
 )
 
-// forkNumbers is added to the number of a fork's field or enum value that means
+// forkNumbers is added to the number of a fork's field or enum value if the number means
 // something else here.
 const forkNumbers = 100_000
 
-// A forkReader finds what a fork has and the schema does not.
+// A forkReader finds the additions of a fork to the schema.
 type forkReader struct {
 	schema *schema
 	paired map[[2]protoreflect.FullName]bool
@@ -33,7 +33,7 @@ type forkField struct {
 	field  protoreflect.Name
 }
 
-// addFork adds to the schema what a fork has beyond it.
+// addFork adds the additions of a fork to the schema.
 func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 	file = proto.Clone(file).(*descriptorpb.FileDescriptorProto)
 	fork, err := protofile.Link(file)
@@ -52,7 +52,7 @@ func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 		}
 	}
 	if len(r.paired) == 0 {
-		return fmt.Errorf("%s: has no message that Caffe's own proto has, such as LayerParameter", file.GetName())
+		return fmt.Errorf("%s: has none of the messages of Caffe's own proto, such as LayerParameter", file.GetName())
 	}
 	for _, m := range file.MessageType {
 		r.renumber(fork.Package().Append(protoreflect.Name(m.GetName())), m)
@@ -68,8 +68,8 @@ func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 	return nil
 }
 
-// forkNotes warns about each field that only the fork's proto has: nothing
-// reads it.
+// forkNotes warns about each field that is only in the fork's proto, since nothing reads
+// it.
 func forkNotes(file string, m proto.Message, pos *Positions) []Note {
 	s := current()
 	if s.fork == nil {
@@ -116,7 +116,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// pair compares a message of ours with the fork's message of the same meaning.
+// pair compares one of our messages with the fork's corresponding message.
 func (r *forkReader) pair(ours, theirs protoreflect.MessageDescriptor) {
 	key := [2]protoreflect.FullName{ours.FullName(), theirs.FullName()}
 	if r.paired[key] {
@@ -157,7 +157,7 @@ func (r *forkReader) pairEnum(ours, theirs protoreflect.EnumDescriptor) {
 	}
 }
 
-// renumber gives the fields their other numbers, in a message and those in it.
+// renumber changes the numbers of the moved fields in a message and the messages in it.
 func (r *forkReader) renumber(name protoreflect.FullName, m *descriptorpb.DescriptorProto) {
 	for _, f := range m.Field {
 		if r.moved[name][protoreflect.Name(f.GetName())] {
@@ -169,7 +169,7 @@ func (r *forkReader) renumber(name protoreflect.FullName, m *descriptorpb.Descri
 	}
 }
 
-// findMessage returns the message of a full name, which is in the file.
+// findMessage returns the message in the file with a full name.
 func findMessage(file protoreflect.FileDescriptor, name protoreflect.FullName) protoreflect.MessageDescriptor {
 	if name.Parent() == file.Package() {
 		return file.Messages().ByName(name.Name())

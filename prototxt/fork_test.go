@@ -12,9 +12,9 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// forkProto is the caffe.proto of a fork that does not exist. Like real ones it
-// lacks much that Caffe has, uses Caffe's numbers for fields of its own, and
-// has a field that a plugin (of extend_test.go) has too, with more in it.
+// forkProto is the caffe.proto of a fictional fork. Like real ones, it lacks much of
+// Caffe's, uses Caffe's numbers for its own fields, and has an extended version of a
+// plugin's field (see extend_test.go).
 const forkProto = `
 syntax = "proto2";
 package caffe;
@@ -95,8 +95,7 @@ func useFork(t *testing.T, text string) {
 	t.Cleanup(done)
 }
 
-// forkNet is in the order in which it is printed: the fields whose numbers
-// Caffe has for others come last.
+// forkNet is in printing order: fields whose numbers Caffe uses for others come last.
 const forkNet = `layer {
   name: "w"
   type: "Warp"
@@ -158,7 +157,7 @@ func TestForkNet(t *testing.T) {
 		}
 		l := n.Param.Layer[0]
 		if l.SwishParam != nil || l.ClipParam != nil {
-			t.Errorf("fields of the fork have become Caffe's: %v, %v", l.SwishParam, l.ClipParam)
+			t.Errorf("fields of the fork became Caffe's: %v, %v", l.SwishParam, l.ClipParam)
 		}
 		for path, want := range map[string]string{
 			"warp_param.filler.alpha":                 "27:14",
@@ -192,11 +191,11 @@ func TestForkNet(t *testing.T) {
 		}
 	})
 	if _, err := ParseNet("net.prototxt", []byte(forkNet)); err == nil {
-		t.Error("the fork's fields are known still when it is no longer in use")
+		t.Error("the fork's fields are still known when it is no longer in use")
 	}
 }
 
-// The options of a plugin are the plugin's, whatever a fork has there.
+// A plugin's options take precedence over a fork's.
 func TestForkAndPlugin(t *testing.T) {
 	useFork(t, forkProto)
 	for _, tt := range []struct{ text, want string }{
@@ -253,7 +252,7 @@ func TestForkSolver(t *testing.T) {
 	}
 }
 
-// The old form of layers, with a type and a field of the fork.
+// The old format of layers, with a type and a field of the fork.
 func TestForkV1(t *testing.T) {
 	useFork(t, forkProto)
 	n, err := ParseNet("net.prototxt", []byte("layers {\n  name: \"w\"\n  type: WARP\n  warp_param {\n    grid: \"g\"\n  }\n}\n"))
@@ -273,7 +272,7 @@ func TestUseProtoErrors(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct{ text, want string }{
 		{"message LayerParameter { optional Wrap w = 300; }\nmessage WarpParameter { }", `caffe.proto:1:35: field "w" of LayerParameter: there is no type Wrap`},
-		{"message Other { optional int32 x = 1; }", "caffe.proto: has no message that Caffe's own proto has, such as LayerParameter"},
+		{"message Other { optional int32 x = 1; }", "caffe.proto: has none of the messages of Caffe's own proto, such as LayerParameter"},
 		{"name: \"LeNet\"\nlayer { }", `caffe.proto:1:1: found "name"`},
 	} {
 		path := filepath.Join(dir, "caffe.proto")
@@ -285,18 +284,17 @@ func TestUseProtoErrors(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.text, err, tt.want)
 		}
 		if _, err := ParseNet("net.prototxt", []byte("layer { name: 'a' }")); err != nil {
-			t.Errorf("%s: has changed the schema: %v", tt.text, err)
+			t.Errorf("%s: changed the schema: %v", tt.text, err)
 		}
 	}
 	if _, err := UseProto(filepath.Join(dir, "absent")); err == nil {
-		t.Error("no error of a file that is not there")
+		t.Error("no error for a missing file")
 	}
 }
 
-// forkWeights is a file of weights as a fork writes it. By our numbers, its
-// field 133 is a ParameterParameter and cannot be decoded, nor can 145, whose
-// shape is no message; 148 lacks what is required of it, and 147 decodes as
-// something that it is not.
+// forkWeights is a file of weights written by a fork. With our numbers, its field 133 is
+// a ParameterParameter and cannot be decoded, nor can 145, whose shape is not a message;
+// 148 lacks a required field, and 147 decodes as something else.
 func forkWeights() []byte {
 	field := func(number protowire.Number, value []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), value)
@@ -321,7 +319,7 @@ func forkWeights() []byte {
 	return append(text(1, "fork"), field(100, layer)...)
 }
 
-// The weights of any fork load, whatever its numbers, with its proto or without.
+// The weights of any fork load with any numbers, with or without its proto.
 func TestForkWeights(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fork.caffemodel")
 	if err := os.WriteFile(path, forkWeights(), 0o644); err != nil {
@@ -341,7 +339,7 @@ func TestForkWeights(t *testing.T) {
 			t.Errorf("read %v", p)
 		}
 		if l.ParameterParam != nil || l.ClipParam != nil {
-			t.Errorf("what cannot be decoded is there: %v, %v", l.ParameterParam, l.ClipParam)
+			t.Errorf("fields that cannot be decoded are set: %v, %v", l.ParameterParam, l.ClipParam)
 		}
 		Marshal(p)
 	}
@@ -350,7 +348,7 @@ func TestForkWeights(t *testing.T) {
 	check(t)
 }
 
-// A file that is damaged is not taken for a fork's.
+// A damaged file is not mistaken for a fork's.
 func TestForkWeightsDamaged(t *testing.T) {
 	whole := forkWeights()
 	for n := 1; n < len(whole); n++ {
@@ -367,7 +365,7 @@ func TestForkWeightsDamaged(t *testing.T) {
 	}
 }
 
-// Layers of the old form have types of the fork's, by number.
+// Layers in the old format have the fork's types, by number.
 func TestForkWeightsV1(t *testing.T) {
 	typ := caffepb.V1LayerParameter_LayerType(90)
 	path := filepath.Join(t.TempDir(), "v1.caffemodel")

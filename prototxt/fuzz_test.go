@@ -9,8 +9,8 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// What is read, upgraded and printed is read again as the same; what is not
-// read has an error with a place, in one line for each.
+// Text that can be read, upgraded and printed is the same when read again; other text
+// gives errors, one per line, each with a position.
 func FuzzParse(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/errors/*.prototxt")
 	if err != nil || len(seeds) == 0 {
@@ -50,7 +50,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Any bytes are a net or an error; a net is the same when written and read.
+// Any bytes are a net or give an error; a net is the same after being written and read.
 func FuzzReadBinary(f *testing.F) {
 	for _, m := range []proto.Message{
 		smallNet(),

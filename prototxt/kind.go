@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// A Kind is what a text file describes.
+// A Kind is the kind of thing that a text file describes.
 type Kind int
 
 // The kinds of text files.
@@ -31,9 +31,8 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// KindOf guesses from the outermost fields whether text is a net or a solver.
-// It returns KindUnknown if they speak for neither or for both. A file with a
-// layer is a net.
+// KindOf guesses from the outermost fields whether text is a net or a solver. It returns
+// KindUnknown if they suggest neither or both. A file with a layer is a net.
 func KindOf(text []byte) Kind {
 	return outlineOf(text).kind
 }
@@ -105,8 +104,8 @@ func outlineOf(text []byte) outline {
 	return o
 }
 
-// wrongKind replaces err, the error from reading text as a file of kind want,
-// if the file is of the other kind.
+// wrongKind replaces err, the error from reading text as a file of kind want, if the
+// file is of the other kind.
 func wrongKind(file string, text []byte, want Kind, err error) error {
 	o := outlineOf(text)
 	what := ""

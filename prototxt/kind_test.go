@@ -16,7 +16,7 @@ func TestKindOf(t *testing.T) {
 		{"net_param { layer { name: \"x\" } } base_lr: 1", KindSolver},
 		{"name: \"x\" input: \"data\" input_dim: 1", KindNet},
 		{"layer { botom: \"x\" topp: \"y\" }", KindNet},
-		{"layers { type: RELU } base_lr: 1 momentum: 1 net: \"x\"", KindNet}, // settings of a solver at the wrong place
+		{"layers { type: RELU } base_lr: 1 momentum: 1 net: \"x\"", KindNet}, // a solver's settings in the wrong place
 		{"base_lrr: 1 momentun: 2 max_iter: 10", KindSolver},
 		{"debug_info: true", KindUnknown},
 		{"layer {", KindNet},
@@ -42,7 +42,7 @@ func TestWrongKind(t *testing.T) {
 	}
 }
 
-// An error may show what stands in the file, but not a megabyte of it.
+// An error may quote the file, but not a megabyte of it.
 func TestLongToken(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, text := range []string{
@@ -57,7 +57,7 @@ func TestLongToken(t *testing.T) {
 	}
 }
 
-// Fields of forks say whose they are and what there is instead.
+// Errors for fields of forks name the fork and the replacement.
 func TestForeignFields(t *testing.T) {
 	for text, want := range map[string]string{
 		"layer { data_param { threads: 4 } }":             "needs nothing in its place",

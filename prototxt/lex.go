@@ -16,8 +16,8 @@ const (
 	intToken
 	floatToken
 	stringToken // in quotes
-	symbolToken // one byte that is none of the others
-	brokenToken // reported already
+	symbolToken // any other single byte
+	brokenToken // already reported
 )
 
 // A token is a piece of the source. Positions are kept in 32 bits because a net
@@ -29,9 +29,9 @@ type token struct {
 	line, col   int32
 }
 
-// A lexer cuts a file into tokens by the rules of protobuf's io::Tokenizer as
-// TextFormat sets it up: comments begin with #, strings may run over lines, f
-// may follow a number, and a name may follow a number without a space.
+// A lexer splits a file into tokens by the rules of protobuf's io::Tokenizer, configured
+// as in TextFormat: comments begin with #, strings may span lines, f may follow a number,
+// and a name may follow a number without a space.
 type lexer struct {
 	src       []byte
 	off       int
@@ -42,7 +42,7 @@ type lexer struct {
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// lex returns the tokens of src, the last of which is endToken.
+// lex returns the tokens of src. The last one is endToken.
 func lex(src []byte, report func(line, col int, format string, args ...any)) []token {
 	l := &lexer{src: src, line: 1, report: report}
 	if bytes.HasPrefix(src, []byte(byteOrderMark)) {
@@ -91,8 +91,8 @@ func (l *lexer) next() token {
 	return t
 }
 
-// peek returns the byte n ahead, or 0 after the end: a file with a NUL byte is
-// refused before it gets here.
+// peek returns the byte n ahead, or 0 after the end. Files with a NUL byte are rejected
+// earlier.
 func (l *lexer) peek(n int) byte {
 	if l.off+n < len(l.src) {
 		return l.src[l.off+n]
@@ -216,9 +216,9 @@ func (l *lexer) quoted(quote byte) tokenKind {
 	return brokenToken
 }
 
-// windowsPath reports whether a string, from behind its quote, begins like
-// C:\new with a single backslash, and where that is. C++ would read a line feed
-// there and look for another file.
+// windowsPath reports whether a string, given without its opening quote, starts like
+// C:\new with a single backslash, and the position of the backslash. C++ would read a
+// line feed there and look for a different file.
 func windowsPath(s []byte, quote byte) (at int, bad bool) {
 	if len(s) < 4 || s[1] != ':' || !isLetter(s[0]) || s[0] == '_' {
 		return 0, false
@@ -235,8 +235,8 @@ func windowsPath(s []byte, quote byte) (at int, bad bool) {
 	return 0, false
 }
 
-// escapeLen returns the length of the escape sequence at the start of s, or 0
-// if it is none. The first byte is a backslash.
+// escapeLen returns the length of the escape sequence at the start of s, or 0 if there
+// is none. The first byte is a backslash.
 func escapeLen(s []byte) int {
 	if len(s) < 2 {
 		return 0
@@ -269,7 +269,7 @@ func escapeLen(s []byte) int {
 	return 0
 }
 
-// unquote appends to dst what a token of kind stringToken stands for.
+// unquote appends the value of a token of kind stringToken to dst.
 func unquote(dst, src []byte) []byte {
 	s := src[1 : len(src)-1]
 	for len(s) > 0 {
@@ -288,7 +288,7 @@ func unquote(dst, src []byte) []byte {
 			dst = append(dst, byte(hexValue(s[2:n])))
 		case c == 'u' || c == 'U':
 			r := rune(hexValue(s[2:n]))
-			// Two escapes that are a surrogate pair are one character.
+			// Two escapes that form a surrogate pair are one character.
 			if utf16.IsSurrogate(r) && escapeLen(s[n:]) == 6 && s[n+1] == 'u' {
 				if pair := utf16.DecodeRune(r, rune(hexValue(s[n+2:n+6]))); pair != utf8.RuneError {
 					r = pair
@@ -305,7 +305,7 @@ func unquote(dst, src []byte) []byte {
 	return dst
 }
 
-// show returns a token as an error message shows it: on one line, not too long.
+// show formats a token for an error message: on one line, not too long.
 func (t token) show(src []byte) string {
 	if t.kind == endToken {
 		return "the end of the file"

@@ -10,7 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 )
 
-// Lint returns warnings about what is allowed in a net but rarely intended.
+// Lint returns warnings about things in a net that are allowed but rarely intended.
 func Lint(n *Net) ErrorList {
 	var found ErrorList
 	warn := func(l *caffepb.LayerParameter, path, format string, args ...any) {
@@ -48,11 +48,11 @@ func Lint(n *Net) ErrorList {
 	return found
 }
 
-// strayParams returns the parameter messages of a layer that belong to other
-// types: those that are not its own, where its type has its own, and not for
-// several types.
+// strayParams returns the parameter messages of a layer that belong to other types. It
+// returns none if the layer's type has no message of its own, and leaves out messages
+// that several types use.
 func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
-	// The parameters of type InnerProduct are in inner_product_param.
+	// Type InnerProduct has its parameters in inner_product_param.
 	own := protoreflect.Name("")
 	schema := current()
 	for _, name := range schema.names(layerParameter) {

@@ -14,14 +14,13 @@ import (
 
 const (
 	maxDepth  = 100 // messages in messages; Caffe's own files have five
-	maxErrors = 100 // a file with more is not what it is taken for
+	maxErrors = 100 // a file with more is probably not of the assumed kind
 )
 
-// Parse reads text into m, which should be empty, and records in pos where
-// everything was written; pos may be nil. It accepts what C++ TextFormat
-// accepts, except for fields in brackets (extensions) and map fields, which
-// Caffe's files do not have. The error is an ErrorList with everything that is
-// wrong with the text.
+// Parse reads text into m, which should be empty, and records the positions of all
+// values in pos, which may be nil. It accepts the same text as C++ TextFormat, except
+// for fields in brackets (extensions) and map fields, which Caffe's files do not use.
+// The error is an ErrorList with all mistakes in the text.
 func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	if pos == nil {
 		pos = NewPositions()
@@ -35,7 +34,7 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		at := Pos{File: file, Line: 1 + bytes.Count(text[:i], []byte("\n")), Col: i - bytes.LastIndexByte(text[:i], '\n')}
-		return ErrorList{{Pos: at, Err: errors.New("NUL byte: a binary file, where text is wanted")}}
+		return ErrorList{{Pos: at, Err: errors.New("NUL byte: this is a binary file, want text")}}
 	}
 	p.tokens = lex(text, func(line, col int, format string, args ...any) {
 		if len(p.lexErrs) < maxErrors {
@@ -60,8 +59,8 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	return p.errs.Err()
 }
 
-// A parser reads tokens into messages. After an error it goes on where a field
-// seems to begin, so that one reading finds all errors.
+// A parser reads tokens into messages. After an error it continues where a field seems to
+// begin, to find all errors in one pass.
 type parser struct {
 	file     string
 	src      []byte
@@ -71,24 +70,24 @@ type parser struct {
 	pos      *Positions
 	errs     ErrorList
 	lexErrs  ErrorList
-	unclosed int // how many more braces are opened than closed in the whole file
+	unclosed int // number of opening minus closing braces in the whole file
 	stopped  bool
 }
 
-// A scope is a message that is being read.
+// A scope is a message being read.
 type scope struct {
 	around *scope // nil for the file's own message
 	m      protoreflect.Message
-	field  string // by which it is written
+	field  string // that contains the message
 	begin  token  // the field's name, or the brace if the message is in a list
 	closer byte
 	depth  int
-	given  map[protoreflect.FieldNumber]token // first place of each field that was written, right or wrong
-	extras []protoreflect.Message             // hold the fields that m's own type does not have
+	given  map[protoreflect.FieldNumber]token // first position of each field that was given, valid or not
+	extras []protoreflect.Message             // messages with the fields that m's own type does not have
 }
 
-// holder returns the message that keeps the values of a field: that of the
-// scope, or one beside it for a field that is not in caffe.proto.
+// holder returns the message that holds the values of a field: the scope's, or a
+// separate one for a field that is not in caffe.proto.
 func (s *scope) holder(field protoreflect.FieldDescriptor) protoreflect.Message {
 	if field.ContainingMessage() == s.m.Descriptor() {
 		return s.m
@@ -103,7 +102,7 @@ func (s *scope) holder(field protoreflect.FieldDescriptor) protoreflect.Message 
 	return m
 }
 
-// known returns the message by which positions know a value in m.
+// known returns the message under which positions are recorded for a value in m.
 func (s *scope) known(m protoreflect.Message) proto.Message {
 	if slices.Contains(s.extras, m) {
 		m = s.m
@@ -115,7 +114,7 @@ func (p *parser) peek() token         { return p.tokens[p.at] }
 func (p *parser) str(t token) string  { return string(p.src[t.off:t.end]) }
 func (p *parser) show(t token) string { return t.show(p.src) }
 
-// next returns the next token and goes past it; the end of the file stays.
+// next consumes and returns the next token. It never consumes the end of the file.
 func (p *parser) next() token {
 	t := p.tokens[p.at]
 	if t.kind != endToken {
@@ -130,7 +129,7 @@ func (p *parser) is(t token, c byte) bool { return t.kind == symbolToken && p.sr
 func (p *parser) opens(t token) bool  { return p.is(t, '{') || p.is(t, '<') }
 func (p *parser) closes(t token) bool { return p.is(t, '}') || p.is(t, '>') }
 
-// accept goes past the symbol c if it is next.
+// accept consumes the symbol c if it is next.
 func (p *parser) accept(c byte) bool {
 	if p.is(p.peek(), c) {
 		p.at++
@@ -154,7 +153,7 @@ func (p *parser) report(at Pos, format string, args ...any) {
 
 func (p *parser) errorAt(t token, format string, args ...any) { p.report(p.place(t), format, args...) }
 
-// message reads the fields of s up to its closing brace and past it.
+// message reads the fields of s and its closing brace.
 func (p *parser) message(s *scope) {
 	firstError := len(p.errs)
 	for p.fields(s) {
@@ -218,8 +217,8 @@ func (p *parser) fields(s *scope) bool {
 	return true
 }
 
-// fieldOf reads a field of s, whose name is next. It returns false, and reads
-// nothing, where s seems to end because the field is one of a message around it.
+// fieldOf reads a field of s; its name is the next token. It returns false, and reads
+// nothing, if s seems to end because the field belongs to an enclosing message.
 func (p *parser) fieldOf(s *scope) bool {
 	t := p.peek()
 	field := p.schema.field(s.m.Descriptor(), p.str(t))
@@ -243,7 +242,7 @@ func (p *parser) fieldOf(s *scope) bool {
 	into := s.holder(field)
 	if first, again := s.given[field.Number()]; again && !field.IsList() {
 		p.errorAt(t, "%q of %s is given again, first in line %d", field.Name(), s.m.Descriptor().Name(), first.line)
-		into = into.New() // read for its errors only
+		into = into.New() // read only to find errors
 	} else if !again {
 		s.given[field.Number()] = t
 	}
@@ -295,8 +294,7 @@ func (p *parser) values(s *scope, m protoreflect.Message, field protoreflect.Fie
 	p.value(s, m, field, at)
 }
 
-// value reads one value of a field and puts it into m. It returns false if
-// there is none.
+// value reads one value of a field and stores it in m. It returns false if there is none.
 func (p *parser) value(s *scope, m protoreflect.Message, field protoreflect.FieldDescriptor, at token) bool {
 	t := p.peek()
 	switch {

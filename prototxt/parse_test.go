@@ -16,7 +16,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
-// What C++ TextFormat accepts, and what it makes of it.
+// Text that C++ TextFormat accepts, and the result.
 func TestParseAccepts(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", ""},
@@ -70,7 +70,7 @@ func TestParseFloats(t *testing.T) {
 		{"0", 0}, {"0.5", 0.5}, {"-1", -1}, {"- .25", -.25}, {"inf", inf}, {"-inf", -inf}, {"Infinity", inf}, {"INF", inf},
 		{"1e39", inf}, {"-1e400", -inf}, {"1e-400", 0}, {"123456789012345678901234567890", 123456789012345678901234567890},
 		{"0.1", float64(float32(0.1))},
-		// C++ rounds to double first: the text is just above the middle of two floats, its double is on it.
+		// C++ rounds to double first: the text is just above the middle of two floats, its double exactly there.
 		{"1.00000005960464477539062500000000001", 1},
 	}
 	for _, test := range tests {
@@ -89,11 +89,10 @@ func TestParseFloats(t *testing.T) {
 	}
 }
 
-// More than testdata/errors has: what needs bytes that editors do not like, and
-// limits.
+// Cases that testdata/errors lacks: unusual bytes that editors do not keep, and limits.
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ text, want string }{
-		{"name: 'x'\n\x00", `f:2:1: NUL byte: a binary file, where text is wanted`},
+		{"name: 'x'\n\x00", `f:2:1: NUL byte: this is a binary file, want text`},
 		{"name: 'x' \x01", `f:1:11: control character 0x01`},
 		{`name: 'C:\data\new'`, `f:1:10: \d is an escape sequence in a string; write / or \\ in a path`},
 		{`name: "C:\\data\new"`, `f:1:16: \n is an escape sequence in a string; write / or \\ in a path`}, // C++ would read a line feed
@@ -146,7 +145,7 @@ func TestParseManyErrors(t *testing.T) {
 	err := Parse("f", []byte(strings.Repeat("x: 1\n", 1000)), new(caffepb.NetParameter), nil)
 	list, ok := err.(ErrorList)
 	if !ok || len(list) != maxErrors+1 {
-		t.Fatalf("got %d errors, want %d and one that says so", len(list), maxErrors)
+		t.Fatalf("got %d errors, want %d and one about the limit", len(list), maxErrors)
 	}
 	if got, want := list[maxErrors].Error(), "f:101:1: too many errors, reading no further"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -201,8 +200,8 @@ func TestPositions(t *testing.T) {
 	}
 }
 
-// All nets and solvers of the reference data are read, but for nets of forks,
-// whose fields are named; and what is printed of them is read as the same.
+// All nets and solvers of the reference data can be read, except nets of forks, whose
+// fields are named in errors. Printed and read again, they are the same.
 func TestGoldenFiles(t *testing.T) {
 	fork := regexp.MustCompile(`^f:\d+:\d+: layer ".*": unknown field "(bn_param|largemargin_inner_product_param|center_loss_param|` +
 		`margin_inner_product_param|normalize_param|inner_distance_param|flip_param|em_softmax_param|normalize)" of (LayerParameter|InnerProductParameter)`)
@@ -244,8 +243,8 @@ func TestGoldenFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d files read, %d of forks refused", read, refused)
+	t.Logf("%d files read, %d of forks rejected", read, refused)
 	if read < 300 || refused < 20 {
-		t.Errorf("%d files read and %d refused, want at least 300 and 20", read, refused)
+		t.Errorf("%d files read and %d rejected, want at least 300 and 20", read, refused)
 	}
 }

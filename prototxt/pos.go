@@ -2,13 +2,12 @@
 // upgrades old ones to the current format. It also reads and writes binary
 // files of the same messages.
 //
-// The parser is our own, because no library does what is needed. The Go
-// prototext package stops at the first error and does not record where values
-// are written. The syntax tree of github.com/protocolbuffers/txtpbfmt, which is
-// made for formatting, has no positions of values, puts a field at the start of
-// the blank lines and comments before it, and accepts broken text: unclosed
-// braces, "a: -", "a: 1.2.3", "a: @", a NUL byte in a name, and "/* x */" as
-// fields.
+// The parser is our own, because no library meets the requirements. The Go
+// prototext package stops at the first error and does not record the positions of
+// values. The syntax tree of github.com/protocolbuffers/txtpbfmt, designed for
+// formatting, has no positions of values, reports a field at the start of the blank
+// lines and comments before it, and accepts broken text: unclosed braces, "a: -",
+// "a: 1.2.3", "a: @", a NUL byte in a name, and "/* x */" as fields.
 package prototxt
 
 import (
@@ -37,10 +36,10 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 }
 
-// An Error describes what is wrong at a position of a file, in one line.
+// An Error is a mistake at a position of a file, described in one line.
 type Error struct {
 	Pos   Pos
-	Layer string // name of the layer at fault; empty if none is
+	Layer string // name of the faulty layer, if any
 	Err   error
 }
 
@@ -56,8 +55,8 @@ func (e *Error) Error() string {
 	return msg
 }
 
-// shorten omits the middle of a text longer than about n bytes: messages quote
-// files, whose tokens may have any length.
+// shorten omits the middle of a text longer than about n bytes. Messages quote tokens
+// of files, which may have any length.
 func shorten(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -69,7 +68,7 @@ func shorten(text string, n int) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// An ErrorList lists everything wrong with a file.
+// An ErrorList lists all mistakes in a file.
 type ErrorList []*Error
 
 // Error returns the errors, one per line.

@@ -7,21 +7,21 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Positions records where the fields of messages were written. It identifies
-// messages by address, so positions survive changes around them; Copied makes a
-// copy of a message known. A nil *Positions is empty.
+// Positions records where the fields of messages are in their files. It identifies
+// messages by address, so positions survive changes around them. Use Copied to transfer
+// positions to a copy of a message. A nil *Positions is empty.
 type Positions struct {
 	messages map[proto.Message]*place
 }
 
-// A place records where one message and its fields were written.
+// A place records the positions of a message and its fields.
 type place struct {
 	pos    Pos
-	fields map[protoreflect.Name][]Pos // one for each value, in the order of the file
+	fields map[protoreflect.Name][]Pos // one per value, in the order of the file
 
-	// extra has the messages in fields that are not in caffe.proto. The message
-	// around them keeps only their bytes, but copies of the bytes have the same
-	// positions.
+	// extra holds the messages in fields that are not in caffe.proto. The
+	// enclosing message keeps only their bytes, but copies of the bytes have the
+	// same positions.
 	extra map[protoreflect.Name]proto.Message
 }
 
@@ -30,11 +30,11 @@ func NewPositions() *Positions {
 	return &Positions{messages: make(map[proto.Message]*place)}
 }
 
-// SetMessage records where a message begins.
+// SetMessage records the position at which a message begins.
 func (p *Positions) SetMessage(m proto.Message, at Pos) { p.place(m).pos = at }
 
-// AddField records where a value of a field was written. The values of a
-// repeated field are added in their order.
+// AddField records the position of a value of a field. Add the values of a repeated
+// field in order.
 func (p *Positions) AddField(m proto.Message, field protoreflect.Name, at Pos) {
 	f := p.place(m).fields
 	f[field] = append(f[field], at)
@@ -49,11 +49,10 @@ func (p *Positions) place(m proto.Message) *place {
 	return at
 }
 
-// Of returns where a field of m was written. A path such as
-// "convolution_param.kernel_size" names the field; the empty path is the
-// message itself. index selects among the values of a repeated field. For a
-// field that was not written, Of returns the position of the nearest message
-// around it.
+// Of returns the position of a field of m. A path such as
+// "convolution_param.kernel_size" names the field; the empty path is the message itself.
+// index selects a value of a repeated field. For a field that is not in the file, Of
+// returns the position of the innermost enclosing message.
 func (p *Positions) Of(m proto.Message, path string, index int) Pos {
 	if p == nil || m == nil {
 		return Pos{}
@@ -86,7 +85,7 @@ func (p *Positions) Of(m proto.Message, path string, index int) Pos {
 	return values[0]
 }
 
-// Copied gives the copy to, and the messages in it, the positions of from.
+// Copied gives to, a copy of from, and the messages in it the positions of from.
 func (p *Positions) Copied(from, to proto.Message) {
 	if p == nil {
 		return
@@ -110,8 +109,7 @@ func (p *Positions) Copied(from, to proto.Message) {
 	})
 }
 
-// setExtra records the message that was read into a field that is not in
-// caffe.proto.
+// setExtra records the message read into a field that is not in caffe.proto.
 func (p *Positions) setExtra(m proto.Message, field protoreflect.Name, value proto.Message) {
 	at := p.place(m)
 	if at.extra == nil {
@@ -120,15 +118,14 @@ func (p *Positions) setExtra(m proto.Message, field protoreflect.Name, value pro
 	at.extra[field] = value
 }
 
-// moveField moves the positions of a field of one message to a field of
-// another.
+// moveField moves the positions of a field to a field of another message.
 func (p *Positions) moveField(from proto.Message, source protoreflect.Name, to proto.Message, target protoreflect.Name) {
 	if at := p.values(from, source); len(at) > 0 {
 		p.setValues(to, target, at)
 	}
 }
 
-// values returns where the values of a field were written.
+// values returns the positions of the values of a field.
 func (p *Positions) values(m proto.Message, field protoreflect.Name) []Pos {
 	if at := p.messages[m]; at != nil {
 		return at.fields[field]
@@ -136,7 +133,7 @@ func (p *Positions) values(m proto.Message, field protoreflect.Name) []Pos {
 	return nil
 }
 
-// setValues records all places of the values of a field at once.
+// setValues records the positions of all values of a field.
 func (p *Positions) setValues(m proto.Message, field protoreflect.Name, at []Pos) {
 	p.place(m).fields[field] = at
 }

@@ -12,9 +12,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Marshal returns m as text, byte for byte as C++ TextFormat prints it: fields
-// in the order of their numbers, one value in a line, two spaces for each level.
-// Fields that the schema does not have are printed by number, after the others.
+// Marshal returns m as text, byte for byte as C++ TextFormat prints it: fields in the
+// order of their numbers, one value per line, indented by two spaces per level. Fields
+// that are not in the schema are printed by number, after the others.
 func Marshal(m proto.Message) []byte {
 	p := &printer{schema: current()}
 	p.message(m.ProtoReflect(), "")
@@ -91,7 +91,7 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 	start := len(b)
 	b = strconv.AppendFloat(b, f, 'g', short, 64)
 	back, _ := strconv.ParseFloat(string(b[start:]), bits)
-	// C's strtof, by which C++ tries the short form, calls subnormals out of range.
+	// C++ checks the short form with C's strtof, which reports subnormals as out of range.
 	subnormal := bits == 32 && f != 0 && math.Abs(f) < 0x1p-126
 	if back != f || subnormal {
 		b = strconv.AppendFloat(b[:start], f, 'g', long, 64)
@@ -99,8 +99,8 @@ func appendFloat(b []byte, f float64, bits int) []byte {
 	return b
 }
 
-// appendQuoted writes a string as C++ CEscape does: all that is not printable
-// ASCII as three octal digits.
+// appendQuoted writes a string like C++ CEscape: bytes that are not printable ASCII as
+// three octal digits.
 func appendQuoted(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {
@@ -122,11 +122,11 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// maxUnknownDepth is how deep C++ looks for messages in unknown fields.
+// maxUnknownDepth is the depth to which C++ looks for messages in unknown fields.
 const maxUnknownDepth = 10
 
-// appendUnknown writes fields from their binary form. Bytes that happen to be a
-// valid message are shown as one.
+// appendUnknown writes fields from their binary form. Bytes that happen to be a valid
+// message are printed as one.
 func appendUnknown(b, fields []byte, indent string, depth int) []byte {
 	for len(fields) > 0 {
 		number, kind, n := protowire.ConsumeTag(fields)

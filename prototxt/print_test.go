@@ -23,8 +23,8 @@ func readFile(t testing.TB, path string) []byte {
 	return b
 }
 
-// Caffe logs the solver and its nets as text. What is read of that and printed
-// is the same.
+// Caffe logs the solver and its nets as text. Reading and printing this text gives the
+// same text.
 func TestMarshalLogs(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(reference.Golden(t, "formats/logs"), "*.log"))
 	if err != nil || len(logs) < 4 {
@@ -51,7 +51,7 @@ func TestMarshalLogs(t *testing.T) {
 	}
 }
 
-// The wanted texts are what C's printf gives for %.6g or %.9g, and %.15g or %.17g.
+// The wanted texts are those of C's printf with %.6g or %.9g, and %.15g or %.17g.
 func TestMarshalNumbers(t *testing.T) {
 	floats := []struct {
 		f    float32
@@ -82,8 +82,8 @@ func TestMarshalNumbers(t *testing.T) {
 	}
 }
 
-// Fields that the schema does not have, in the order of the file and after the
-// known ones. Bytes that are a message are shown as one, ten levels deep.
+// Fields that are not in the schema, in the order of the file and after the known ones.
+// Bytes that are a message are printed as one, ten levels deep.
 func TestMarshalUnknown(t *testing.T) {
 	m := new(caffepb.NetParameter)
 	binary := "\xa0\x1f\x96\x01" + // field 500: 150

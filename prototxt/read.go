@@ -7,9 +7,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
-// ReadNet reads a net file and upgrades it to the current format. If the text
-// has errors, ReadNet also returns the net as far as it could be read, for
-// finding further errors only.
+// ReadNet reads a net file and upgrades it to the current format. If the text has
+// errors, ReadNet also returns the part of the net that it could read, only for finding
+// further errors.
 func ReadNet(path string) (*Net, error) {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
@@ -38,7 +38,7 @@ func ReadSolver(path string) (*Solver, error) {
 	return ReadSolverContext(context.Background(), path)
 }
 
-// ReadSolverContext is ReadSolver for a path that may be a pipe: it ends when ctx is
+// ReadSolverContext is ReadSolver for a path that may be a pipe: it stops when ctx is
 // done.
 func ReadSolverContext(ctx context.Context, path string) (*Solver, error) {
 	text, err := readfile.Text(ctx, path)

@@ -10,20 +10,18 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// The methods of this file report what is wrong with a text and find where to go
-// on.
+// The methods in this file report mistakes in a text and find where to continue.
 
-// separator goes past the one "," or ";" that may follow a field.
+// separator consumes the "," or ";" that may follow a field.
 func (p *parser) separator() {
 	if !p.accept(';') {
 		p.accept(',')
 	}
 }
 
-// runOn reports whether the token before t, which makes no sense, is a string of
-// several lines. A forgotten quote makes such a string of all up to the next
-// quote, and then all that was in quotes is outside of them; so this is the only
-// error reported from here on.
+// runOn reports whether the token before t, which makes no sense, is a string of several
+// lines. After a forgotten quote, such a string extends to the next quote, and then all
+// quoted text is outside of quotes. So this is the last error reported.
 func (p *parser) runOn(t token) bool {
 	if p.at == 0 {
 		return false
@@ -39,7 +37,7 @@ func (p *parser) runOn(t token) bool {
 	return true
 }
 
-// unexpected reports t where something else is wanted.
+// unexpected reports t, where something else is wanted.
 func (p *parser) unexpected(t token, want string) {
 	if t.kind == brokenToken || p.runOn(t) {
 		return
@@ -51,8 +49,8 @@ func (p *parser) unexpected(t token, want string) {
 	p.errorAt(t, "got %s, want %s%s", p.show(t), want, hint)
 }
 
-// missing reports whether t, which is no value, belongs to what follows: the
-// value was forgotten.
+// missing reports whether t, which is not a value, belongs to the next field: the value
+// was forgotten.
 func (p *parser) missing(t token) bool {
 	return t.kind == endToken || p.closes(t) || p.is(t, ']') || p.beginsField()
 }
@@ -72,8 +70,8 @@ func (p *parser) endsInString() bool {
 	return last.kind == brokenToken && (p.src[last.off] == '"' || p.src[last.off] == '\'')
 }
 
-// resync goes past what cannot be understood: up to a field at the start of a
-// line, the end of the message, or the end of the file.
+// resync skips tokens after an error, up to a field at the start of a line, the end of
+// the message, or the end of the file.
 func (p *parser) resync() {
 	for {
 		t := p.peek()
@@ -90,7 +88,7 @@ func (p *parser) resync() {
 	}
 }
 
-// skipValue goes past the value of an unknown field, whatever it is.
+// skipValue skips any value of an unknown field.
 func (p *parser) skipValue() {
 	p.accept(':')
 	t := p.peek()
@@ -122,7 +120,7 @@ func (p *parser) skipValue() {
 	}
 }
 
-// owner returns the nearest of the scopes around which has a field of that name.
+// owner returns the innermost enclosing scope that has a field with the given name.
 func (p *parser) owner(s *scope, field string) *scope {
 	for ; s != nil; s = s.around {
 		if p.schema.field(s.m.Descriptor(), field) != nil {
@@ -132,8 +130,8 @@ func (p *parser) owner(s *scope, field string) *scope {
 	return nil
 }
 
-// nearest returns the field of a message that was meant by an unknown name, or
-// "". The ending _param, which most fields of layers have, is no likeness.
+// nearest returns the field of a message that an unknown name was probably meant to be,
+// or "". It ignores the ending _param, which most fields of layers have.
 func (p *parser) nearest(field string, m protoreflect.MessageDescriptor) string {
 	known := p.schema.names(m)
 	stem, hasEnding := strings.CutSuffix(field, "_param")
@@ -166,7 +164,7 @@ func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	p.errorAt(t, "unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
 }
 
-// checkRequired reports the required fields that s was not given.
+// checkRequired reports the required fields that are missing in s.
 func (p *parser) checkRequired(s *scope) {
 	numbers := s.m.Descriptor().RequiredNumbers()
 	for i := range numbers.Len() {

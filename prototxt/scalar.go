@@ -12,8 +12,8 @@ import (
 )
 
 // scalar reads the value of a field that is not a message, by the rules of C++
-// TextFormat. It returns false, somewhere in the value, if it is not one of the
-// field's.
+// TextFormat. If the value is not valid for the field, it returns false, possibly after
+// consuming a part of it.
 func (p *parser) scalar(field protoreflect.FieldDescriptor) (v protoreflect.Value, ok bool) {
 	t := p.peek()
 	if kind := field.Kind(); kind == protoreflect.StringKind || kind == protoreflect.BytesKind {
@@ -134,8 +134,7 @@ func (p *parser) enum(t token, negative bool, enum protoreflect.EnumDescriptor) 
 	return n, ok && p.schema.enumName(enum, n) != ""
 }
 
-// badValue says what is wrong with the value that is next, which scalar has
-// refused, and goes past it.
+// badValue describes the mistake in a value that scalar has rejected, and skips it.
 func (p *parser) badValue(field protoreflect.FieldDescriptor) error {
 	t := p.peek()
 	if field.Kind() == protoreflect.EnumKind && t.kind == nameToken {
@@ -159,7 +158,7 @@ func (p *parser) badValue(field protoreflect.FieldDescriptor) error {
 	return fmt.Errorf("got %s, want %s", got, p.wanted(field))
 }
 
-// wanted says what the values of a field look like.
+// wanted describes the values of a field.
 func (p *parser) wanted(field protoreflect.FieldDescriptor) string {
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind:

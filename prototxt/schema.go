@@ -10,14 +10,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// A schema lists the fields of messages and the values of enums: those of
-// caffe.proto, one field of LayerParameter for each plugin, and the additions
-// of a fork's proto. Every field of a file is looked up in it. It does not
-// change once it is made.
+// A schema lists the fields of messages and the values of enums: those of caffe.proto,
+// a field of LayerParameter for each plugin, and the additions of a fork's proto. It is
+// used to look up every field of a file, and is immutable.
 //
-// Messages have the Go types of caffepb, which do not have the additional
-// fields. The values of such a field travel as bytes, as protobuf keeps unknown
-// fields, and so survive copies and files.
+// Messages have the Go types of caffepb, which lack the additional fields. The values of
+// these fields are stored as bytes, as protobuf stores unknown fields, and so survive
+// copies and files.
 type schema struct {
 	extras map[protoreflect.FullName][]protoreflect.FieldDescriptor // by message
 	enums  map[protoreflect.FullName][]enumValue                    // by enum
@@ -43,7 +42,7 @@ func (s *schema) field(m protoreflect.MessageDescriptor, name string) protorefle
 	return nil
 }
 
-// extraByNumber returns the field of a number that is not in caffe.proto, or nil.
+// extraByNumber returns the field with a number that is not in caffe.proto, or nil.
 func (s *schema) extraByNumber(m protoreflect.MessageDescriptor, number protoreflect.FieldNumber) protoreflect.FieldDescriptor {
 	for _, field := range s.extras[m.FullName()] {
 		if field.Number() == number {
@@ -104,14 +103,14 @@ func (s *schema) enumNames(e protoreflect.EnumDescriptor) []string {
 	return names
 }
 
-// A fieldValue is a field of a message and what it holds.
+// A fieldValue is a field of a message and its value.
 type fieldValue struct {
 	field protoreflect.FieldDescriptor
 	v     protoreflect.Value
 }
 
-// values returns the fields of m that are set, those that m keeps as bytes
-// too, and the bytes that remain.
+// values returns the fields of m that are set, including those that m stores as bytes,
+// and the remaining bytes.
 func (s *schema) values(m protoreflect.Message) (values []fieldValue, unknown []byte) {
 	add := func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		values = append(values, fieldValue{field, v})
@@ -148,7 +147,7 @@ func (s *schema) values(m protoreflect.Message) (values []fieldValue, unknown []
 	return values, unknown
 }
 
-// mergeInto decodes raw into m, which stays as it is if that fails.
+// mergeInto decodes raw into m. If that fails, m is unchanged.
 func mergeInto(m proto.Message, raw []byte) error {
 	options := proto.UnmarshalOptions{AllowPartial: true, Merge: true}
 	if err := options.Unmarshal(raw, m.ProtoReflect().New().Interface()); err != nil {
@@ -157,7 +156,7 @@ func mergeInto(m proto.Message, raw []byte) error {
 	return options.Unmarshal(raw, m)
 }
 
-// appendExtras puts the fields of the extras into m, as bytes.
+// appendExtras appends the fields of the extras to m, as bytes.
 func appendExtras(m protoreflect.Message, extras []protoreflect.Message) {
 	if len(extras) == 0 {
 		return
@@ -168,7 +167,7 @@ func appendExtras(m protoreflect.Message, extras []protoreflect.Message) {
 	}
 	var parts []part
 	for _, extra := range extras {
-		// What is missing of it is reported elsewhere; nothing else can fail.
+		// Missing required fields are reported elsewhere; nothing else can fail.
 		raw, _ := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(extra.Interface())
 		for len(raw) > 0 {
 			number, _, n := protowire.ConsumeField(raw)

@@ -12,11 +12,10 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// UpgradeNet upgrades a net of any version to the current format, as
-// UpgradeNetAsNeeded of Caffe's upgrade_proto.cpp does, and returns the lines
-// that Caffe would log. It moves messages instead of copying them, so pos,
-// which may be nil, stays valid; new messages get the positions of the old
-// layers. The error is an ErrorList.
+// UpgradeNet upgrades a net of any version to the current format, like
+// UpgradeNetAsNeeded in Caffe's upgrade_proto.cpp, and returns the lines that Caffe
+// would log. It moves messages instead of copying them, so pos, which may be nil, stays
+// valid; new messages get the positions of the old layers. The error is an ErrorList.
 //
 // Differs from Caffe: a net with both "layer" and "layers" is an error, as is
 // one with V0 and other layers among its "layers". Caffe drops some of the
@@ -56,7 +55,7 @@ func (u *upgrader) errorAt(m proto.Message, path string, index int, layer string
 	u.errs = append(u.errs, &Error{Pos: at, Layer: layer, Err: fmt.Errorf(format, args...)})
 }
 
-// made records the place of a new message in a field of m.
+// made records the position of a new message in a field of m.
 func (u *upgrader) made(m proto.Message, field protoreflect.Name, message proto.Message, at Pos) {
 	u.pos.SetMessage(message, at)
 	u.pos.AddField(m, field, at)
@@ -110,7 +109,7 @@ func (u *upgrader) net(p *caffepb.NetParameter) {
 var oldTransforms = []protoreflect.Name{"scale", "mean_file", "crop_size", "mirror"}
 
 // dataParam returns the field with the parameters of a data layer that may have
-// oldTransforms, or nil if the layer is of another type.
+// oldTransforms, or nil if the layer has another type.
 func dataParam(l *caffepb.V1LayerParameter) protoreflect.FieldDescriptor {
 	if l.Type == nil {
 		return nil
@@ -141,8 +140,8 @@ func hasOldTransforms(p *caffepb.NetParameter) bool {
 	return false
 }
 
-// transforms moves oldTransforms to where they belong. Like Caffe it leaves a
-// transform_param in every data layer, an empty one if it must.
+// transforms moves oldTransforms to transform_param. Like Caffe, it leaves a
+// transform_param in every data layer, even an empty one.
 func (u *upgrader) transforms(p *caffepb.NetParameter) {
 	for _, l := range p.Layers {
 		field := dataParam(l)
@@ -165,7 +164,7 @@ func (u *upgrader) transforms(p *caffepb.NetParameter) {
 	}
 }
 
-// v1Net makes a "layer" of each of the "layers".
+// v1Net converts each of the "layers" to a "layer".
 func (u *upgrader) v1Net(p *caffepb.NetParameter) {
 	u.pos.moveField(p, "layers", p, "layer")
 	for i, old := range p.Layers {
@@ -174,7 +173,7 @@ func (u *upgrader) v1Net(p *caffepb.NetParameter) {
 	p.Layers = nil
 }
 
-// v1Layer moves what a layer has to a layer of the present form.
+// v1Layer moves the contents of a layer to a layer in the current format.
 func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.LayerParameter {
 	l := new(caffepb.LayerParameter)
 	u.pos.SetMessage(l, u.pos.Of(old, "", 0))
@@ -192,7 +191,7 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 	if old.Type != nil {
 		name, known := v1Types[*old.Type]
 		if !known {
-			// Of a fork's layer that its proto knows, the net says that there is no such type.
+			// For a fork's layer that its proto knows, the net reports that there is no such type.
 			name = string(current().enumName(old.Type.Descriptor(), old.Type.Number()))
 		}
 		if !known && name == "" {
@@ -201,8 +200,8 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 		l.Type = &name
 		u.pos.moveField(old, "type", l, "type")
 	}
-	// param returns the i-th ParamSpec, whose field named name was written as
-	// the i-th value of the field that source names.
+	// param returns the i-th ParamSpec. The i-th value of the old field source is its
+	// field name.
 	param := func(i int, name, source protoreflect.Name) *caffepb.ParamSpec {
 		for len(l.Param) <= i {
 			l.Param = append(l.Param, new(caffepb.ParamSpec))
@@ -237,7 +236,7 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 	return l
 }
 
-// v1Extras moves the fields that a fork has in both forms of layers.
+// v1Extras moves the fields that a fork has in both formats of layers.
 func (u *upgrader) v1Extras(old *caffepb.V1LayerParameter, l *caffepb.LayerParameter) {
 	s := current()
 	unknown := []byte(l.ProtoReflect().GetUnknown())
@@ -263,7 +262,7 @@ func (u *upgrader) v1Extras(old *caffepb.V1LayerParameter, l *caffepb.LayerParam
 	l.ProtoReflect().SetUnknown(unknown)
 }
 
-// v1Types has the current names of the layer types.
+// v1Types maps to the current names of the layer types.
 var v1Types = map[caffepb.V1LayerParameter_LayerType]string{
 	caffepb.V1LayerParameter_NONE:                       "",
 	caffepb.V1LayerParameter_ABSVAL:                     "AbsVal",
@@ -307,8 +306,8 @@ var v1Types = map[caffepb.V1LayerParameter_LayerType]string{
 	caffepb.V1LayerParameter_WINDOW_DATA:                "WindowData",
 }
 
-// inputs makes an Input layer of the fields input, input_shape and input_dim.
-// Where the shapes are missing the net is a file of weights, which needs none.
+// inputs creates an Input layer from the fields input, input_shape and input_dim. A net
+// without shapes is a file of weights, which needs none.
 func (u *upgrader) inputs(p *caffepb.NetParameter) {
 	if len(p.InputShape) > 0 || len(p.InputDim) > 0 {
 		l := &caffepb.LayerParameter{

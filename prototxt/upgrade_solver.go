@@ -11,7 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 )
 
-// solverTypes has the current names of the algorithms.
+// solverTypes maps to the current names of the algorithms.
 var solverTypes = map[caffepb.SolverParameter_SolverType]string{
 	caffepb.SolverParameter_SGD:      "SGD",
 	caffepb.SolverParameter_NESTEROV: "Nesterov",

@@ -12,8 +12,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/reference"
 )
 
-// Old files and what Caffe's upgrade_net_proto_text and
-// upgrade_solver_proto_text make of them.
+// Old files and the results of Caffe's upgrade_net_proto_text and
+// upgrade_solver_proto_text.
 func TestUpgradeGolden(t *testing.T) {
 	dir := reference.Golden(t, "formats/upgrade")
 	upgraded, err := filepath.Glob(filepath.Join(dir, "*.upgraded.prototxt"))
@@ -48,7 +48,7 @@ func TestUpgradeGolden(t *testing.T) {
 	}
 }
 
-// The notes are what Caffe logs, place by place.
+// The notes are Caffe's log lines with their source lines.
 func TestUpgradeNotes(t *testing.T) {
 	tests := []struct {
 		file string
@@ -93,7 +93,7 @@ func showNotes(notes []Note) string {
 	return b.String()
 }
 
-// A V0 parameter that its layer does not have is dropped with a note, as in Caffe.
+// A V0 parameter that does not apply to its layer is dropped with a note, as in Caffe.
 func TestUpgradeIncompatible(t *testing.T) {
 	n, err := ParseNet("f", []byte(`layers { layer { name: "r" type: "relu" num_output: 3 shuffle_images: true new_num: 2 } top: "x" }`))
 	if err != nil {
@@ -112,8 +112,8 @@ W39 `
 	}
 }
 
-// Once one data layer has old transformation fields, Caffe gives all of them a
-// transform_param, and data layers parameters.
+// If one data layer has old transformation fields, Caffe gives all of them a
+// transform_param and a data parameter.
 func TestUpgradeTransforms(t *testing.T) {
 	n, err := ParseNet("f", []byte(`layers { type: DATA data_param { mirror: true } } layers { type: IMAGE_DATA } layers { type: RELU }`))
 	if err != nil {
@@ -143,7 +143,7 @@ layer {
 	}
 }
 
-// Inputs without shapes are those of old files of weights, and go.
+// Inputs without shapes are from old files of weights, and are removed.
 func TestUpgradeBareInput(t *testing.T) {
 	n, err := ParseNet("f", []byte(`input: "data" layer { name: "a" }`))
 	if err != nil {
@@ -154,13 +154,12 @@ func TestUpgradeBareInput(t *testing.T) {
 	}
 }
 
-// Layers of the present form and their fields are known at the places where
-// the old ones were written.
+// Layers in the current format and their fields have the positions of the old ones.
 func TestUpgradePositions(t *testing.T) {
 	tests := []struct {
 		text  string
 		layer int
-		want  map[string]string // path and index: place
+		want  map[string]string // path and index: position
 	}{
 		{`input: "a" input: "b"
 input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4
@@ -274,7 +273,7 @@ func TestUpgradeSnapshotPrefix(t *testing.T) {
 	}
 }
 
-// What only files in binary form can have wrong, where there are no places.
+// Mistakes that are possible in binary files only, which have no positions.
 func TestUpgradeErrors(t *testing.T) {
 	unknown := caffepb.V1LayerParameter_LayerType(77)
 	mode := caffepb.V1LayerParameter_DimCheckMode(7)

@@ -19,8 +19,8 @@ func isV0(p *caffepb.NetParameter) bool {
 	return slices.ContainsFunc(p.Layers, func(l *caffepb.V1LayerParameter) bool { return l.Layer != nil })
 }
 
-// v0Net makes V1 layers of the net's V0 layers. It returns false where a layer
-// had parameters that its type does not have; they are dropped with a note.
+// v0Net converts the net's V0 layers to V1. It returns false if a layer had parameters
+// that its type does not have; they are dropped with a note.
 func (u *upgrader) v0Net(p *caffepb.NetParameter) (compatible bool) {
 	for _, l := range p.Layers {
 		if l.Layer == nil {
@@ -37,14 +37,14 @@ func (u *upgrader) v0Net(p *caffepb.NetParameter) (compatible bool) {
 		p.Layers[i] = upgraded
 		compatible = compatible && ok
 	}
-	// Caffe carries nothing else over.
+	// Caffe keeps nothing else.
 	p.State, p.DebugInfo, p.InputShape = nil, nil, nil
 	p.ProtoReflect().SetUnknown(nil)
 	return compatible
 }
 
-// foldPadding removes the padding layers and gives their pad to the
-// convolution or pooling layers behind them.
+// foldPadding removes the padding layers and moves their pad to the convolution or
+// pooling layers after them.
 func (u *upgrader) foldPadding(p *caffepb.NetParameter) {
 	makers := make(map[string]*caffepb.V1LayerParameter) // the layer that made a blob last; nil for inputs
 	for _, input := range p.Input {
@@ -61,7 +61,7 @@ func (u *upgrader) foldPadding(p *caffepb.NetParameter) {
 			case kind != "conv" && kind != "pool":
 				u.errorAt(l, "bottom", i, name, "bottom %q is the top of a padding layer, which only conv and pool layers may follow, and this is %q", bottom, kind)
 			case len(l.Bottom) != 1:
-				u.errorAt(l, "bottom", i, name, "%d bottoms, want 1 behind a padding layer", len(l.Bottom))
+				u.errorAt(l, "bottom", i, name, "%d bottoms, want 1 after a padding layer", len(l.Bottom))
 			case len(maker.Bottom) != 1 || len(maker.Top) != 1:
 				u.errorAt(maker, "", 0, maker.Layer.GetName(), "padding layer with %d bottoms and %d tops, want 1 of each", len(maker.Bottom), len(maker.Top))
 			default:
@@ -89,15 +89,15 @@ func (u *upgrader) foldPadding(p *caffepb.NetParameter) {
 	u.pos.setValues(p, "layers", kept)
 }
 
-// A v0Field says where a field of V0LayerParameter has gone.
+// A v0Field describes the current location of a field of V0LayerParameter.
 type v0Field struct {
 	name    protoreflect.Name
 	line    int               // where upgrade_proto.cpp logs that the layer's type has no such parameter
 	targets map[string]string // by type of layer: "convolution_param.pad"
-	always  string            // the target for every type, in place of targets
+	always  string            // the target for every type, instead of targets
 }
 
-// v0Fields are the fields in the order in which Caffe treats them. The fields
+// v0Fields lists the fields in the order in which Caffe processes them. The fields
 // new_num and new_channels are dropped silently.
 var v0Fields = []v0Field{
 	{name: "num_output", line: 237, targets: map[string]string{"conv": "convolution_param.num_output", "innerproduct": "inner_product_param.num_output"}},
@@ -163,8 +163,7 @@ var v0Types = map[string]caffepb.V1LayerParameter_LayerType{
 	"window_data":               caffepb.V1LayerParameter_WINDOW_DATA,
 }
 
-// v0Layer makes a V1 layer of a V0 layer. It returns false if a parameter had
-// to be dropped.
+// v0Layer converts a V0 layer to V1. It returns false if a parameter had to be dropped.
 func (u *upgrader) v0Layer(old *caffepb.V1LayerParameter) (l *caffepb.V1LayerParameter, compatible bool) {
 	v0 := old.Layer
 	l = &caffepb.V1LayerParameter{

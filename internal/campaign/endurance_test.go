@@ -17,13 +17,13 @@ import (
 	"github.com/gocaffe/gocaffe/solver"
 )
 
-// use is what a process holds.
+// use is the resource use of a process.
 type use struct {
 	heap, resident  int64 // bytes
 	routines, files int
 }
 
-// measure returns what this process holds. Without /proc, resident and files
+// measure returns the resource use of this process. Without /proc, resident and files
 // are 0.
 func measure() use {
 	runtime.GC()
@@ -47,9 +47,9 @@ func (u use) String() string {
 	return fmt.Sprintf("heap %.2f MB, resident %.1f MB, %d goroutines, %d files", float64(u.heap)/1e6, float64(u.resident)/1e6, u.routines, u.files)
 }
 
-// TestEndurance trains -iterations, with a display, a test and a snapshot for
-// every few, so that 200,000 stand for a day of training. From the first tenth
-// to the end memory must be flat, and goroutines and files the same.
+// TestEndurance trains for -iterations, with a display, a test and a snapshot every few:
+// 200,000 stand for a day of training. After the first tenth, memory must not grow, and
+// the numbers of goroutines and open files must not change.
 func TestEndurance(t *testing.T) {
 	const parts = 10
 	n := max(1, *iterations/parts)
@@ -66,7 +66,7 @@ func TestEndurance(t *testing.T) {
 	lines := 0
 	s, err := solver.New(file, solver.Options{Workers: workers, Observer: event.Multi(caffelog.New(func(event.Level, string, string) { lines++ }),
 		event.Func(func(e any) {
-			if s, ok := e.(*solver.Snapshotted); ok { // those before are not needed
+			if s, ok := e.(*solver.Snapshotted); ok { // earlier ones are not needed
 				os.Remove(s.Model)
 				os.Remove(s.State)
 			}

@@ -13,15 +13,13 @@ import (
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 )
 
-// TestFaults lets every step of every command that writes files fail in turn,
-// until a run meets no fault: creating, writing (half is written), syncing,
-// closing and renaming, with a full disk and with a broken one, once and for
-// good. A run that meets one must fail and name the file; what it was to
-// replace stays, or is replaced whole, and no temporary file stays. With
-// nothing to replace, no part of a file appears.
+// TestFaults makes every step of every command that writes files fail in turn, until a
+// run meets no fault: creating, writing (half is written), syncing, closing and
+// renaming, on a full and on a broken disk, once and permanently. A run that meets a
+// fault must fail and name the file. An existing file is kept or replaced as a whole,
+// and no temporary file is left. If there was no file before, no partial file appears.
 //
-// Snapshots, whose failure does not end training, have a test of their own:
-// solver.TestSnapshotFaults.
+// A failed snapshot does not end training; solver.TestSnapshotFaults tests that.
 func TestFaults(t *testing.T) {
 	for _, w := range writers {
 		t.Run(w.name, w.fail)
@@ -68,8 +66,8 @@ func (w *writer) fail(t *testing.T) {
 	}
 }
 
-// run runs the second command line with a fault at step n, and checks that it
-// fails if the fault is met.
+// run runs the second command line with a fault at step n, and checks that it fails if
+// it meets the fault.
 func (w *writer) run(t *testing.T, n int, cause syscall.Errno, lasting bool) (step string, hit bool) {
 	steps := 0
 	restore := atomicfile.InjectFaults(func(op atomicfile.Op, path string) error {
@@ -90,7 +88,7 @@ func (w *writer) run(t *testing.T, n int, cause syscall.Errno, lasting bool) (st
 	return step, hit
 }
 
-// keep returns the files that hold a folder in place.
+// keep returns the files of a folder.
 func keep(files map[string][]byte) map[string][]byte {
 	if data, ok := files[".keep"]; ok {
 		return map[string][]byte{".keep": data}
@@ -98,7 +96,7 @@ func keep(files map[string][]byte) map[string][]byte {
 	return nil
 }
 
-// put makes out hold the files and nothing else; no files, no folder.
+// put makes out contain exactly the files; without files, it removes the folder.
 func put(t *testing.T, files map[string][]byte) {
 	t.Helper()
 	if err := os.RemoveAll("out"); err != nil {

@@ -30,9 +30,8 @@ const (
 	records = 40
 )
 
-// netText is a net with everything whose state a snapshot must hold: dropout,
-// crops and mirror images, running means, and a margin that changes with the
-// iteration.
+// netText is a net with every kind of state that a snapshot must include: dropout,
+// crops and mirroring, running means, and a margin that changes with the iteration.
 const netText = `name: "small"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
   transform_param { mirror: true crop_size: 6 scale: 0.0078125 }
@@ -55,7 +54,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" include { phase
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 `
 
-// solverText trains the net. Max_iter, snapshot and the policy are appended.
+// solverText trains the net. The tests append max_iter, snapshot and the policy.
 const solverText = `net: "net.prototxt"
 test_iter: 2
 test_interval: 10
@@ -77,12 +76,12 @@ func pixels(r *rand.Rand, label, size int) []byte {
 	return p
 }
 
-// datums makes a database of images of two classes.
+// datums creates a database of images of two classes.
 func datums(t testing.TB, dir string, r *rand.Rand) {
 	database(t, dir, side, func(i int) (data []byte, label int) { return pixels(r, i%2, side*side), i % 2 })
 }
 
-// integers makes a database whose data and labels are from 0 to 4.
+// integers creates a database with data and labels from 0 to 4.
 func integers(t testing.TB, dir string, r *rand.Rand) {
 	database(t, dir, 3, func(int) (data []byte, label int) {
 		data = make([]byte, 3*3)
@@ -142,7 +141,7 @@ func database(t testing.TB, dir string, side int, record func(i int) (data []byt
 	}
 }
 
-// trainFixture makes a folder in which train works.
+// trainFixture creates a folder in which train works.
 func trainFixture(t testing.TB, dir, solver string) {
 	write(t, filepath.Join(dir, "net.prototxt"), []byte(netText))
 	write(t, filepath.Join(dir, "solver.prototxt"), []byte(solverText+solver))
@@ -162,7 +161,7 @@ func picture(i int) image.Image {
 	return m
 }
 
-// imageFixture makes a folder with images, a list of them and an archive.
+// imageFixture creates a folder with images, a list of them and an archive.
 func imageFixture(t testing.TB, dir string, n int) {
 	var list, tarred bytes.Buffer
 	zipped := gzip.NewWriter(&tarred)
@@ -198,7 +197,7 @@ func imageFixture(t testing.TB, dir string, n int) {
 	write(t, filepath.Join(dir, "images.tar.gz"), tarred.Bytes())
 }
 
-// idxFixture makes a folder with IDX files as they are and gzipped.
+// idxFixture creates a folder with plain and gzipped IDX files.
 func idxFixture(t testing.TB, dir string, n int) {
 	r := random("idx", 0)
 	images := binary.BigEndian.AppendUint32(nil, 0x803)
@@ -230,7 +229,7 @@ func gzipped(t testing.TB, data []byte) []byte {
 	return b.Bytes()
 }
 
-// cifarFixture makes a folder of the shape of CIFAR-10's, with n images a file.
+// cifarFixture creates a folder like CIFAR-10's, with n images per file.
 func cifarFixture(t testing.TB, dir string, n int) {
 	r := random("cifar", 0)
 	var tarred bytes.Buffer

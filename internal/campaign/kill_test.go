@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// tally counts what kills have met, to show that they met something.
+// tally counts the effects of kills, to show that there are some.
 type tally struct {
-	kills, ended, temps int // runs killed, runs that ended before, temporary files that a kill has left
+	kills, ended, temps int // runs killed, runs that ended before, temporary files left by kills
 }
 
 func (k *tally) String() string {
-	return fmt.Sprintf("%d kills, %d temporary files left by them and removed by the next start; %d runs ended before", k.kills, k.temps, k.ended)
+	return fmt.Sprintf("%d kills, which left %d temporary files that the next start removed; %d runs ended before", k.kills, k.temps, k.ended)
 }
 
-// kill runs gocaffe and kills it, with SIGKILL on Unix, at a random moment of
-// usual, and reports whether it was killed: not if it ended before.
+// kill runs gocaffe and kills it, with SIGKILL on Unix, at a random moment within usual.
+// It reports whether the run was killed before it ended.
 func (k *tally) kill(t *testing.T, r *rand.Rand, usual time.Duration, dir string, args ...string) (killed bool) {
 	t.Helper()
 	cmd := program(dir, args...)
@@ -52,7 +52,7 @@ func (k *tally) kill(t *testing.T, r *rand.Rand, usual time.Duration, dir string
 	return false
 }
 
-// timed returns how long gocaffe takes when nobody kills it.
+// timed returns the duration of an uninterrupted run of gocaffe.
 func timed(t *testing.T, dir string, args ...string) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -63,12 +63,12 @@ func timed(t *testing.T, dir string, args ...string) time.Duration {
 // TestKill kills train, convert, compute-mean and deploy with SIGKILL at random
 // moments, -rounds times each.
 //
-// Promised is: at every moment a file under its own name is whole; training
-// that goes on from the last snapshot gives the files of a run that nobody
-// killed, to the last bit; and the next start leaves no temporary file.
+// The promises are: a file under its final name is complete at every moment; training
+// that continues from the last snapshot gives the same files as an uninterrupted run,
+// bit for bit; and the next start removes temporary files.
 func TestKill(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a killed process cannot be told from one that failed on Windows")
+		t.Skip("on Windows a killed process cannot be distinguished from a failed one")
 	}
 	t.Logf("-seed %d -rounds %d", *seed, *rounds)
 	t.Run("train", killTrain)
@@ -137,7 +137,7 @@ func killTrain(t *testing.T) {
 				if w, ok := want[name]; !ok {
 					t.Errorf("-seed %d, life %d, try %d: %s was left behind", *seed, life, try, name)
 				} else if !bytes.Equal(data, w) {
-					t.Errorf("-seed %d, life %d, try %d: %s is not that of a run that nobody killed", *seed, life, try, name)
+					t.Errorf("-seed %d, life %d, try %d: %s differs from that of an uninterrupted run", *seed, life, try, name)
 				}
 			}
 			if t.Failed() {
@@ -152,13 +152,13 @@ func killTrain(t *testing.T) {
 	t.Log(&k)
 }
 
-// A writer is a command that replaces files. It is run on two inputs.
+// A writer is a command that replaces files. The tests run it on two inputs.
 type writer struct {
 	name string
 	make func(t *testing.T, dir string) // the fixture
 	args [2][]string                    // command lines that write the folder out from either input
-	// order lists the files that are written one after the other: if one is
-	// new, those before it are.
+	// order lists files in the order in which they are written: if a file is
+	// new, those before it are new too.
 	order []string
 }
 
@@ -229,8 +229,8 @@ func written(t *testing.T, dir string) map[string][]byte {
 	return files
 }
 
-// outputs makes the fixture in a folder and returns what each command line
-// writes, and how long the second takes.
+// outputs creates the fixture in a folder and returns the files that each command line
+// writes, and the duration of the second one.
 func (w *writer) outputs(t *testing.T, dir string) (want [2]map[string][]byte, usual time.Duration) {
 	t.Helper()
 	w.make(t, dir)
@@ -241,8 +241,8 @@ func (w *writer) outputs(t *testing.T, dir string) (want [2]map[string][]byte, u
 	return want, usual
 }
 
-// check checks that the files in out are those of either input, in order, and
-// returns how many temporary files there are besides.
+// check checks that the files in out are those of either input, in order, and returns the
+// number of temporary files next to them.
 func (w *writer) check(t *testing.T, dir string, before, after map[string][]byte) (temps int) {
 	t.Helper()
 	files := written(t, dir)
@@ -286,8 +286,8 @@ func (w *writer) kill(t *testing.T) {
 	want, usual := w.outputs(t, dir)
 	var k tally
 	for i := 0; k.kills < *rounds; i++ {
-		before, after, args := want[(i+1)%2], want[i%2], w.args[i%2] // out holds what before says
-		// A killed run is followed by others that are, and by one that is not.
+		before, after, args := want[(i+1)%2], want[i%2], w.args[i%2] // out contains the files in before
+		// More killed runs follow a killed run, and then one that is not killed.
 		r := random(w.name, i)
 		for k.kills < *rounds && k.kill(t, r, usual, dir, args...) {
 			k.temps += w.check(t, dir, before, after) + len(beside(t, dir))

@@ -10,23 +10,22 @@ import (
 	"testing"
 )
 
-// A kind is a reader, with the command that reads a file by it.
+// A kind is a reader and the command that uses it to read a file.
 type kind struct {
 	name string
-	file string   // the file to change, in the fixture; command lines have none
+	file string   // the file to change, in the fixture; "" for command lines
 	args []string // the command that reads it
 	text bool
 
-	// checked means that the format has something to check all of it by, such
-	// as a sum: a mutant that is accepted must give the numbers of the original.
+	// checked means that the format protects all of its contents, for example by a
+	// checksum: a mutant that is accepted must give the result of the original.
 	checked bool
 
-	// skip leaves out a mutant that asks for much work or memory, which the
-	// program then rightly does.
+	// skip leaves out a mutant that legitimately requests much work or memory.
 	skip func(mutant []byte) bool
 }
 
-// large finds numbers that let a net compute for long.
+// large matches numbers that make a net compute for a long time.
 var large = regexp.MustCompile(`(^|[^0-9.])[0-9]{4}|[0-9]e[0-9]`)
 
 func isLarge(mutant []byte) bool { return large.Match(mutant) }
@@ -72,8 +71,8 @@ var kinds = []kind{
 		text: true, skip: unwanted},
 }
 
-// unwanted leaves out command lines that would work for long, or write outside
-// the fixture.
+// unwanted leaves out command lines that would run for a long time or write outside the
+// fixture.
 func unwanted(mutant []byte) bool {
 	if isLarge(mutant) {
 		return true
@@ -92,7 +91,7 @@ func unwanted(mutant []byte) bool {
 	return false
 }
 
-// mutantFixture makes a folder in which the commands of all kinds work.
+// mutantFixture creates a folder in which the commands of all kinds work.
 func mutantFixture(t *testing.T, dir string) {
 	trainFixture(t, dir, "max_iter: 4\nsnapshot: 4\nlr_policy: \"fixed\"\n")
 	mustRun(t, dir, "train", "--solver", "solver.prototxt")
@@ -132,7 +131,7 @@ func mutantFixture(t *testing.T, dir string) {
 	file("flags", "--model=net.prototxt\n--weights=ref/s_iter_4.caffemodel\n# a comment\n--iterations=1\n--threads=2\n")
 }
 
-// forkProto is a fork's caffe.proto, as far as it adds to Caffe's.
+// forkProto is the part of a fork's caffe.proto that it adds to Caffe's.
 const forkProto = `syntax = "proto2";
 package caffe;
 message LayerParameter {

@@ -2,5 +2,5 @@
 
 package campaign
 
-// limitMemory does nothing: only what is allocated in sum is compared here.
+// limitMemory does nothing: here only the total of allocations is compared.
 func limitMemory(uint64) error { return nil }

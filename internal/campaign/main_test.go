@@ -1,11 +1,10 @@
-// Package campaign tests how the program bears what users, machines and
-// attackers do to it: kill -9 at any moment, damaged files, disks that fail,
-// and long runs. `go test` runs a small share of each; `make soak`, `make mutate`
-// and `make endure` run as much as their variables say. docs/reliability.md has
-// the counts of such runs.
+// Package campaign tests how the program withstands users, machines and attackers:
+// kill -9 at any moment, damaged files, failing disks and long runs. `go test` runs a
+// small part of each; `make soak`, `make mutate` and `make endure` run as much as their
+// variables request. docs/reliability.md lists the results of such runs.
 //
-// Everything is drawn from -seed, which each test prints, so that a failure can
-// be repeated.
+// All random choices depend on -seed, which each test prints to make failures
+// repeatable.
 package campaign
 
 import (
@@ -28,20 +27,20 @@ import (
 )
 
 var (
-	seed       = flag.Uint64("seed", 1, "what all random choices are drawn from")
-	rounds     = flag.Int("rounds", 12, "how often TestKill kills each program")
-	mutants    = flag.Int("mutants", 600, "how many TestMutants makes")
-	only       = flag.String("only", "", "the one mutant for TestMutants to make and show: KIND/NUMBER")
-	sequences  = flag.Int("sequences", 8, "number of TestMetamorphic's sequences")
-	iterations = flag.Int("iterations", 5000, "length of TestEndurance's run")
+	seed       = flag.Uint64("seed", 1, "seed of all random choices")
+	rounds     = flag.Int("rounds", 12, "number of kills of each program in TestKill")
+	mutants    = flag.Int("mutants", 600, "number of mutants in TestMutants")
+	only       = flag.String("only", "", "run and show this mutant of TestMutants only: KIND/NUMBER")
+	sequences  = flag.Int("sequences", 8, "number of sequences in TestMetamorphic")
+	iterations = flag.Int("iterations", 5000, "number of iterations in TestEndurance")
 )
 
-// roleEnv says in the environment that the test program is to stand for
-// something else.
+// roleEnv is the environment variable that makes the test program act as another
+// program.
 const roleEnv = "GOCAFFE_CAMPAIGN_ROLE"
 
-// TestMain lets the test program stand for gocaffe, in processes that can be
-// killed, and for a worker that tries mutants.
+// TestMain makes the test program act as gocaffe, in processes that can be killed, or as
+// a worker that tries mutants.
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "gocaffe":
@@ -64,7 +63,7 @@ func program(dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// mustRun runs gocaffe in a folder, with a command line that must work.
+// mustRun runs gocaffe in a folder, with a command line that must succeed.
 func mustRun(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	if out, err := program(dir, args...).CombinedOutput(); err != nil {
@@ -72,7 +71,7 @@ func mustRun(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// random returns the random numbers of something with a name and a number.
+// random returns a source of random numbers for a name and a number.
 func random(name string, i int) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d %s", *seed, name)
@@ -91,7 +90,7 @@ func write(t testing.TB, path string, data []byte) {
 	}
 }
 
-// read reads a file that must be there.
+// read reads a file that must exist.
 func read(t testing.TB, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -101,8 +100,8 @@ func read(t testing.TB, path string) []byte {
 	return data
 }
 
-// tree returns the files below a folder by their paths in it; none, if there is
-// no such folder.
+// tree returns the files below a folder by their relative paths; none if the folder does
+// not exist.
 func tree(dir string) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -122,10 +121,10 @@ func tree(dir string) (map[string][]byte, error) {
 	return files, err
 }
 
-// temporary reports whether a file's name is that of one not yet whole.
+// temporary reports whether the name is that of a file that is not complete yet.
 func temporary(name string) bool { return strings.HasSuffix(name, ".tmp") }
 
-// compare fails unless got has the files of want and no others.
+// compare fails unless got has exactly the files of want.
 func compare(t *testing.T, got, want map[string][]byte) {
 	t.Helper()
 	for name, data := range want {

@@ -17,7 +17,7 @@ import (
 	"github.com/gocaffe/gocaffe/solver"
 )
 
-// open makes a solver in the working folder, to be closed with its threads.
+// open creates a solver in the working folder. The caller closes it and its threads.
 func open(t *testing.T, text string, threads int, opts solver.Options) (*solver.Solver, func()) {
 	t.Helper()
 	file, err := prototxt.ParseSolver("solver.prototxt", []byte(text))
@@ -42,12 +42,11 @@ func step(t *testing.T, s *solver.Solver, n int) {
 	}
 }
 
-// TestMetamorphic compares runs that must agree to the last bit: one in one go,
-// on one thread, and one in pieces, each of which
-// is another process's as far as the program can tell, with its own number
-// of threads, sharing memory or not, and with tests in between or not. In half
-// of the nets a BatchNorm computes the layers after it where memory is shared,
-// and rounds differently then: there all pieces share it, or none does.
+// TestMetamorphic compares runs that must agree bit for bit: an uninterrupted run on one
+// thread, and a run in pieces. Each piece acts like a new process, with its own number
+// of threads, shared or separate memory, and with or without tests in between. In half
+// of the nets, a BatchNorm computes the layers after it if memory is shared, and then
+// rounds differently: in these, either all pieces share memory or none does.
 func TestMetamorphic(t *testing.T) {
 	t.Logf("-seed %d -sequences %d", *seed, *sequences)
 	dir := t.TempDir()
@@ -64,7 +63,7 @@ func TestMetamorphic(t *testing.T) {
 	t.Logf("%d pieces", pieces)
 }
 
-// options draws a solver.
+// options returns random options of a solver.
 func options(r *rand.Rand) string {
 	rule := []string{"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"}[r.IntN(6)]
 	text := fmt.Sprintf("net: \"net.prototxt\" base_lr: 0.01 type: %q random_seed: %d snapshot_prefix: \"snap/s\" iter_size: %d\n",
@@ -147,9 +146,8 @@ func sequence(t *testing.T, r *rand.Rand) (pieces int) {
 	return pieces
 }
 
-// exactNet has a batch as large as wanted, and numbers so small and few that
-// all its sums are exact in float32, in any order: data, targets and weights
-// are small integers.
+// exactNet has a batch of any size, and few, small numbers: data, targets and weights are
+// small integers, so all sums are exact in float32, in any order.
 const exactNet = `net_param {
   layer { name: "data" type: "Data" top: "data" top: "label"
     transform_param { mean_value: 2 } data_param { source: "whole" batch_size: %d backend: LMDB } }
@@ -158,9 +156,9 @@ const exactNet = `net_param {
   layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "label" top: "loss" }
 } base_lr: 0.0625 momentum: 0.5 lr_policy: "fixed" iter_size: %d snapshot_prefix: "snap/exact" random_seed: 1`
 
-// TestBatchSplit: a batch in one piece, and in pieces by iter_size, gives the
-// same weights where sums are exact. (Elsewhere they differ by rounding: the
-// order of a sum depends on its length.)
+// TestBatchSplit checks that a batch in one piece and one split by iter_size give the
+// same weights if sums are exact. (Otherwise they differ by rounding, since the order of
+// a sum depends on its length.)
 func TestBatchSplit(t *testing.T) {
 	dir := t.TempDir()
 	trainFixture(t, dir, "")
@@ -174,7 +172,7 @@ func TestBatchSplit(t *testing.T) {
 		for _, p := range s.Net().Params() {
 			for _, x := range p.Blob.Data() {
 				if math.IsNaN(float64(x)) || x == 1 {
-					t.Fatalf("iter_size %d: weight %g, want one that has learned", size, x)
+					t.Fatalf("iter_size %d: weight %g, want a trained one", size, x)
 				}
 				fmt.Fprintf(&got, "%08x ", math.Float32bits(x))
 			}

@@ -18,13 +18,13 @@ import (
 
 const (
 	patience   = 30 * time.Second // for one mutant
-	allowance  = 64 << 20         // bytes that a mutant may allocate, in sum, beyond what the original does
-	longest    = 1000             // bytes of a line that is printed as a message
-	batch      = 50               // mutants that a worker gets at a time
+	allowance  = 64 << 20         // total bytes that a mutant may allocate beyond those of the original
+	longest    = 1000             // bytes in a line of a message
+	batch      = 50               // mutants that a worker tries at a time
 	manyFaults = 40
 )
 
-// A fault is a mutant that was not borne.
+// A fault is a mutant that the program handled badly.
 type fault struct {
 	kind   string
 	number int
@@ -32,15 +32,15 @@ type fault struct {
 	output string
 }
 
-// A score counts what came of the mutants of a kind.
+// A score counts the results of the mutants of a kind.
 type score struct{ made, skipped, refused, same, other int }
 
-// TestMutants changes the files and command lines of all kinds, -mutants in all,
-// and runs the program on each, in processes with a limit of memory and of time.
-// A mutant must be refused with a message, of lines that can be read, or accepted; if it is accepted with
-// another result than the original's, the format must have nothing to check it
-// by. No mutant may end in a panic, in a signal or after too long, allocate
-// more than allowance, or leave a goroutine or a file open.
+// TestMutants changes the files and command lines of all kinds, -mutants in all, and runs
+// the program on each, in processes with limits on memory and time. The program must
+// reject a mutant with a readable message, or accept it; a result that differs from the
+// original's is allowed only if the format has no checksum. No mutant may cause a panic,
+// a signal or a timeout, allocate more than allowance, or leak a goroutine or an open
+// file.
 func TestMutants(t *testing.T) {
 	t.Logf("-seed %d -mutants %d", *seed, *mutants)
 	base := t.TempDir()
@@ -86,10 +86,10 @@ type campaign struct {
 	faults []fault
 }
 
-// share returns how many of the mutants are of a kind.
+// share returns the number of mutants of a kind.
 func (c *campaign) share(k int) int { return (*mutants + len(kinds) - 1 - k) / len(kinds) }
 
-// batch tries the mutants of a kind from one number to another.
+// batch tries a range of mutants of a kind.
 func (c *campaign) batch(w *worker, k, from, to int) {
 	original, what := w.ask(k, -1)
 	if again, more := w.ask(k, -1); what == "" && more == "" && (original.Code != 0 || original.Outcome != again.Outcome) {
@@ -118,13 +118,13 @@ func (c *campaign) batch(w *worker, k, from, to int) {
 		case r.Longest > longest:
 			what = fmt.Sprintf("a line of %d bytes", r.Longest)
 		case r.Code != 0 && !strings.Contains(r.Output, "gocaffe: "):
-			what = "refused without a message"
+			what = "rejected without a message"
 		case r.Code != 0:
 			s.refused++
 		case r.Outcome == original.Outcome:
 			s.same++
 		case kinds[k].checked:
-			what = "accepted with another result, although the format has a sum"
+			what = "accepted with a different result, although the format has a checksum"
 		default:
 			s.other++
 		}
@@ -144,7 +144,7 @@ func (c *campaign) add(f fault) {
 	c.faults = append(c.faults, f)
 }
 
-// report writes the table for docs/reliability.md, and the faults.
+// report logs the table for docs/reliability.md, and the faults.
 func (c *campaign) report(t *testing.T) {
 	var b strings.Builder
 	var sum score
@@ -156,16 +156,16 @@ func (c *campaign) report(t *testing.T) {
 		sum = score{sum.made + s.made, sum.skipped + s.skipped, sum.refused + s.refused, sum.same + s.same, sum.other + s.other}
 	}
 	row("all", sum)
-	t.Logf("%d faults\n| kind | mutants | not run | refused | same result | another result |\n| --- | --- | --- | --- | --- | --- |\n%s", len(c.faults), &b)
+	t.Logf("%d faults\n| kind | mutants | not run | rejected | same result | different result |\n| --- | --- | --- | --- | --- | --- |\n%s", len(c.faults), &b)
 	for _, f := range c.faults[:min(len(c.faults), manyFaults)] {
 		t.Errorf("-seed %d -only '%s/%d': %s\n%s", *seed, f.kind, f.number, f.what, f.output)
 	}
 	if tried := sum.made - sum.skipped; len(c.faults) == 0 && (sum.refused < tried/10 || sum.refused > tried*95/100) {
-		t.Errorf("%d of %d mutants were refused, want some of both", sum.refused, tried)
+		t.Errorf("%d of %d mutants were rejected, want some but not all", sum.refused, tried)
 	}
 }
 
-// showMutant tries one mutant and writes it, and what came of it.
+// showMutant tries one mutant, writes it to a file, and logs the result.
 func showMutant(t *testing.T, base string) {
 	i := strings.LastIndexByte(*only, '/')
 	number, err := strconv.Atoi((*only)[i+1:])
@@ -189,8 +189,7 @@ func showMutant(t *testing.T, base string) {
 	t.Fatalf("-only %s: want KIND/NUMBER", *only)
 }
 
-// A worker is a process that tries mutants. After one that ends it, another is
-// started.
+// A worker is a process that tries mutants. It is restarted after a mutant that ends it.
 type worker struct {
 	dir     string
 	cmd     *exec.Cmd
@@ -229,8 +228,7 @@ func (w *worker) stop() error {
 	return err
 }
 
-// ask lets the process try a mutant. If the process does not bear it, ask
-// returns how it ended.
+// ask makes the process try a mutant. If that ends the process, ask returns how.
 func (w *worker) ask(k, number int) (r result, what string) {
 	if w.cmd == nil {
 		if err := w.start(); err != nil {

@@ -20,27 +20,27 @@ import (
 	gocaffecmd "github.com/gocaffe/gocaffe/cmd"
 )
 
-// processLimit is the memory of a worker's process, in bytes.
+// processLimit is the memory limit of a worker's process in bytes.
 const processLimit = 2 << 30
 
-// A request asks a worker for a mutant of a kind; number -1 is the original.
+// A request is a mutant of a kind for a worker to try; number -1 is the original.
 type request struct {
 	Seed         uint64
 	Kind, Number int
 }
 
-// A result is what came of it.
+// A result is the outcome of a request.
 type result struct {
 	Skipped   bool
 	Code      int
-	Outcome   string // sum of all that was printed and written
-	Allocated int64  // bytes, in sum
-	Output    string // the ends of what was printed
-	Longest   int    // bytes, of the lines of the log and of errors
-	Leaked    string // goroutines and files that stayed
+	Outcome   string // checksum of everything printed and written
+	Allocated int64  // total bytes
+	Output    string // the ends of the output
+	Longest   int    // bytes in the longest line of the log and of errors
+	Leaked    string // goroutines and files that were left open
 }
 
-// work tries mutants in the working folder, which is a fixture.
+// work tries mutants in the working folder, a fixture.
 func work(in io.Reader, out io.Writer) error {
 	if err := limitMemory(processLimit); err != nil {
 		return err
@@ -49,7 +49,7 @@ func work(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The goroutine of signals starts with the first command that wants them, and
+	// The goroutine for signals starts with the first command that handles them, and
 	// stays.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
@@ -74,8 +74,7 @@ func work(in io.Reader, out io.Writer) error {
 	}
 }
 
-// try runs the command of a kind on a mutant, and brings the folder back to
-// what it was.
+// try runs the command of a kind on a mutant, and restores the folder.
 func try(k kind, number int, original map[string][]byte) (r result, err error) {
 	args, data := k.args, k.mutant(number, original)
 	if number >= 0 && k.skip != nil && k.skip(data) {
@@ -116,7 +115,7 @@ func try(k kind, number int, original map[string][]byte) (r result, err error) {
 	return r, restore(files, original, k.file)
 }
 
-// mutant returns the file, or the lines of the command line, of a number.
+// mutant returns the mutated file, or the lines of the command line, for a number.
 func (k kind) mutant(number int, original map[string][]byte) []byte {
 	data := original[k.file]
 	if k.file == "" {
@@ -128,7 +127,7 @@ func (k kind) mutant(number int, original map[string][]byte) []byte {
 	return mutate(random(k.name, number), data, k.text)
 }
 
-// restore brings a folder back to what it was.
+// restore restores a folder.
 func restore(files, original map[string][]byte, changed string) error {
 	for name := range files {
 		if _, ok := original[name]; !ok {
@@ -162,12 +161,12 @@ var (
 	logTimes  = regexp.MustCompile(`\([^()]* iter/s, [^()]*\)`)
 )
 
-// masked returns a log without the time of day and durations.
+// masked returns a log without times and durations.
 func masked(log string) string {
 	return logTimes.ReplaceAllString(logPrefix.ReplaceAllString(log, "$1 "), "(time)")
 }
 
-// held is what a process has open.
+// held is the set of goroutines and files that a process has open.
 type held struct{ routines, files int }
 
 func measureHeld() held {
@@ -175,8 +174,8 @@ func measureHeld() held {
 	return held{runtime.NumGoroutine(), len(entries)}
 }
 
-// leaked describes what is open now and was not before. The last instructions of a
-// goroutine may run after the one that waits for it is woken.
+// leaked describes what is open now and was not before. A goroutine may still run its
+// last instructions after the goroutine waiting for it has been woken.
 func (h held) leaked() string {
 	var now held
 	for range 200 {
