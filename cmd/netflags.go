@@ -78,7 +78,7 @@ func parseShapes(values []string) (shape []int, named map[string][]int, err erro
 		name, text, hasName := strings.Cut(value, "=")
 		if !hasName {
 			if shape != nil {
-				return nil, nil, fmt.Errorf("--input-shape is there twice without a name, want NAME=C,H,W")
+				return nil, nil, fmt.Errorf("--input-shape is given twice without a name, want NAME=C,H,W")
 			}
 			if shape, err = parseShape(value); err != nil {
 				return nil, nil, err

@@ -4,7 +4,7 @@ package atomicfile
 
 import "os"
 
-// alive reports whether a process exists, as far as can be known.
+// alive reports whether a process exists, as far as the system reveals it.
 func alive(pid int) bool {
 	p, err := os.FindProcess(pid) // fails on Windows if there is none
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// alive reports whether a process exists, as far as can be known.
+// alive reports whether a process exists, as far as the system reveals it.
 func alive(pid int) bool {
 	return pid <= 0 || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }

@@ -1,8 +1,8 @@
 // Package atomicfile writes files that are either complete or absent.
 //
-// A file is written under a temporary name in the folder that it will be in,
-// synced to the disk and renamed. Temporary names hold the machine and the
-// process, so that Clean can remove those of processes that were killed.
+// A file is written under a temporary name in its final folder, synced to the disk
+// and renamed. Temporary names contain the machine and the process, which allows
+// Clean to remove the files of killed processes.
 package atomicfile
 
 import (
@@ -18,15 +18,15 @@ import (
 	"strings"
 )
 
-// A File is being written under a temporary name. Commit gives it its own,
-// Abort removes it; one of them must be called.
+// A File is being written under a temporary name. Commit gives it its final name,
+// Abort removes it; call one of them.
 type File struct {
 	path string
 	file *os.File // nil after Commit or Abort
 }
 
-// Create begins to write the file path. A file that exists stays as it is until
-// Commit. Temporary files of path that killed processes have left are removed.
+// Create starts writing the file path. An existing file is unchanged until Commit.
+// Create removes temporary files of path left by killed processes.
 func Create(path string) (*File, error) {
 	Clean(path)
 	err := failing(OpCreate, path)
@@ -68,8 +68,8 @@ func (f *File) WriteAt(p []byte, offset int64) (int, error) {
 	return n, named(f.path, err)
 }
 
-// Commit syncs the file and gives it its name in place of any other of that
-// name. If it fails, the file is removed, and the other stays.
+// Commit syncs the file and gives it its final name, replacing any existing file. If
+// it fails, it removes the file and leaves an existing one unchanged.
 func (f *File) Commit() error {
 	temp := f.file.Name()
 	steps := []struct {
@@ -91,13 +91,13 @@ func (f *File) Commit() error {
 		}
 	}
 	f.file = nil
-	// The file has its name now, and what was there is gone: that the rename
-	// may not last through a loss of power is no reason to call it failed.
+	// The file has its final name now, and the old one is gone. That the rename may
+	// not survive a power failure does not make it a failure.
 	_ = syncDir(filepath.Dir(f.path))
 	return nil
 }
 
-// Abort removes what was written. After Commit it does nothing.
+// Abort removes the file. After Commit it does nothing.
 func (f *File) Abort() {
 	if f.file == nil {
 		return
@@ -107,8 +107,8 @@ func (f *File) Abort() {
 	f.file = nil
 }
 
-// Write makes the file path from what write gives to its argument. If anything
-// fails, a file that exists stays as it is, and the error names path.
+// Write creates the file path with the output of write. If anything fails, an
+// existing file is unchanged, and the error names path.
 func Write(path string, write func(io.Writer) error) error {
 	f, err := Create(path)
 	if err != nil {
@@ -133,8 +133,8 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
-// named returns an error that names the file the user asked for, and not its
-// temporary name.
+// named returns an error with the final name of the file instead of the temporary
+// one.
 func named(path string, err error) error {
 	if err == nil {
 		return nil
@@ -155,14 +155,14 @@ func named(path string, err error) error {
 // Temporary names are .NAME.hMACHINE.pPROCESS.RANDOM.tmp.
 const tempEnd = ".tmp"
 
-// TempPattern returns the pattern, for os.CreateTemp and os.MkdirTemp, of a
-// temporary file or folder that Clean removes with those of the file base.
+// TempPattern returns a pattern for os.CreateTemp and os.MkdirTemp. Clean removes
+// such a temporary file or folder together with those of the file base.
 func TempPattern(base string) string {
 	return fmt.Sprintf(".%s.h%08x.p%d.*%s", base, machine(), os.Getpid(), tempEnd)
 }
 
-// machine returns a number for this machine: a folder may be shared by several,
-// and a process number says nothing elsewhere.
+// machine returns a number for this machine: several machines may share a folder,
+// and process numbers are valid on one machine only.
 func machine() uint32 {
 	name, _ := os.Hostname()
 	h := fnv.New32a()
@@ -170,9 +170,8 @@ func machine() uint32 {
 	return h.Sum32()
 }
 
-// Clean removes the temporary files and folders of processes that have ended
-// without doing so, of files whose paths begin with prefix. What it cannot
-// remove it leaves.
+// Clean removes the temporary files and folders that ended processes left for
+// files whose paths begin with prefix. It ignores failures to remove one.
 func Clean(prefix string) {
 	dir, base := filepath.Split(prefix)
 	entries, err := os.ReadDir(filepath.Clean(dir + "."))

@@ -52,8 +52,8 @@ func TestWriteToAbsentFolder(t *testing.T) {
 	}
 }
 
-// What a killed process has left of a file goes when the file is written again;
-// what others write stays.
+// The temporary files of a killed process are removed when the file is written
+// again; those of other processes are kept.
 func TestCreateCleans(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")

@@ -2,7 +2,7 @@ package atomicfile
 
 import "sync/atomic"
 
-// An Op is a step of writing a file, at which a test may let it fail.
+// An Op is a step of writing a file. Tests can make it fail.
 type Op string
 
 // The steps, in their order.
@@ -16,10 +16,9 @@ const (
 
 var fault atomic.Pointer[func(Op, string) error]
 
-// InjectFaults lets tests see how a program bears full disks and broken ones:
-// until restore is called, f is asked before each step of every file, with the
-// path, and what it returns is the error of that step; nil lets the step be
-// done. A write that fails has written half.
+// InjectFaults simulates full and broken disks in tests. Until restore is called, f
+// is called with the path before each step of every file. If it returns an error,
+// the step fails with that error. A write that fails writes half of its data.
 func InjectFaults(f func(op Op, path string) error) (restore func()) {
 	fault.Store(&f)
 	return func() { fault.Store(nil) }

@@ -4,7 +4,7 @@ package atomicfile
 
 import "os"
 
-// syncDir makes a rename in the folder last through a loss of power.
+// syncDir makes a rename in the folder survive a power failure.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

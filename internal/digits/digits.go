@@ -1,8 +1,7 @@
-// Package digits draws a set of handwritten-like digits, so that there is
-// something to train on where no data set is at hand. Each digit is a few
-// strokes whose points wander, under a random affine map, drawn with a pen of
-// random width on a noisy ground, with stray marks. Image i of a seed is the
-// same in every run.
+// Package digits draws a set of handwritten-like digits, to train on when no data
+// set is available. Each digit consists of a few strokes with randomly displaced
+// points, under a random affine map, drawn with a pen of random width on a noisy
+// background, with stray marks. Image i of a seed is the same in every run.
 package digits
 
 import (
@@ -15,8 +14,8 @@ const Size = 28
 
 type point struct{ x, y float64 }
 
-// strokes are the pen's ways for each digit, in a square from 0 to 1 with y
-// downwards. A way is a smooth curve near its points.
+// strokes are the paths of the pen for each digit, in a square from 0 to 1 with y
+// downwards. A path is a smooth curve near its points.
 var strokes = [10][][]point{
 	{{{.5, .05}, {.2, .2}, {.15, .5}, {.2, .8}, {.5, .95}, {.8, .8}, {.85, .5}, {.8, .2}, {.5, .05}}},
 	{{{.3, .25}, {.55, .05}, {.55, .95}}},

@@ -20,8 +20,8 @@ func set(seed uint64, n int) (x [][]float32, y []int) {
 	return x, y
 }
 
-// TestNotLinear trains softmax regression on the raw pixels: the set would be
-// too easy for a demonstration of a deep net if that were enough.
+// TestNotLinear trains softmax regression on the raw pixels: if that were enough,
+// the set would be too easy to demonstrate a deep net.
 func TestNotLinear(t *testing.T) {
 	x, y := set(1, 4000)
 	testX, testY := set(2, 1000)
@@ -80,9 +80,9 @@ func scores(w, row []float32) []float32 {
 	return p
 }
 
-// TestSame holds the set fixed: a run of the demonstration can be compared
-// with one on another machine. (Other processors round a pixel in a thousand
-// differently, because Go fuses multiplications and additions there.)
+// TestSame checks that the set does not change: runs of the demonstration on
+// different machines are comparable. (On other processors about one pixel in a
+// thousand is rounded differently, because Go fuses multiplications and additions.)
 func TestSame(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("SKIPPED: the hash is that of amd64")

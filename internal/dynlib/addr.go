@@ -2,14 +2,14 @@ package dynlib
 
 import "unsafe"
 
-// Pointer is the pointer for an address that a native library returned. The
-// detour tells vet that it is not Go's memory.
+// Pointer returns the pointer for an address that a native library returned. The
+// indirection shows vet that it is not Go's memory.
 func Pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
 
-// CString is s with a zero byte after it.
+// CString returns s with a zero byte appended.
 func CString(s string) *byte { return &append([]byte(s), 0)[0] }
 
-// GoString is the text before the first zero byte of b.
+// GoString returns the text before the first zero byte of b.
 func GoString(b []byte) string {
 	for i, c := range b {
 		if c == 0 {
@@ -19,8 +19,8 @@ func GoString(b []byte) string {
 	return string(b)
 }
 
-// TextAt is the text at an address that a native library returned, up to a zero
-// byte.
+// TextAt returns the text, up to a zero byte, at an address that a native library
+// returned.
 func TextAt(addr uintptr) string {
 	if addr == 0 {
 		return ""

@@ -1,5 +1,5 @@
 // Package dynlib opens native libraries at run time and calls their functions,
-// with or without cgo. A library that is not there is an ordinary error.
+// with or without cgo. A missing library is an ordinary error.
 package dynlib
 
 import (
@@ -16,9 +16,9 @@ type Library struct {
 	handle uintptr
 }
 
-// Open opens the first library of names that the system's loader finds. A name
-// with a slash is a file; another is looked for where the loader looks. The
-// error has the loader's message for each name.
+// Open opens the first library of names that the system's loader finds. A name with
+// a slash is a file; other names are looked up in the loader's search path. The
+// error contains the loader's message for each name.
 func Open(names ...string) (*Library, error) {
 	var errs []error
 	for _, name := range names {
@@ -31,10 +31,10 @@ func Open(names ...string) (*Library, error) {
 	return nil, errors.Join(errs...)
 }
 
-// Name is the name by which the library was opened.
+// Name returns the name by which the library was opened.
 func (l *Library) Name() string { return l.name }
 
-// Handle is the system's handle of the library: dlopen's.
+// Handle returns the system's handle of the library, from dlopen.
 func (l *Library) Handle() uintptr { return l.handle }
 
 // Symbol returns the address of a function.
@@ -46,6 +46,6 @@ func (l *Library) Symbol(name string) (uintptr, error) {
 	return addr, nil
 }
 
-// File is the file that holds the function at addr; empty if the system does
-// not tell.
+// File returns the file that contains the function at addr, or "" if the system does
+// not report it.
 func File(addr uintptr) string { return fileOf(addr) }

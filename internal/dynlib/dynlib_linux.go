@@ -25,8 +25,8 @@ func symbol(handle uintptr, name string) (uintptr, error) {
 //go:uintptrescapes
 func Call(fn uintptr, args ...uintptr) uintptr { return CallSlice(fn, args) }
 
-// CallSlice is Call for a caller who keeps args and what they point to on the heap
-// and alive; nothing is allocated.
+// CallSlice is Call without allocations, for callers that keep args and the memory
+// they point to on the heap and alive.
 func CallSlice(fn uintptr, args []uintptr) uintptr {
 	r, _, _ := purego.SyscallN(fn, args...)
 	return r

@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// A Lock is held by this process until Unlock, or until the process ends in
-// whatever way.
+// A Lock is held by this process until Unlock, or until the process ends in any way.
 type Lock struct {
 	file *os.File // nil where the file system has no locks
 }
 
-// Acquire takes the lock of the file path, which it creates. If another process
-// holds it, the error is a *HeldError.
+// Acquire creates the file path and locks it. If another process holds the lock, the
+// error is a *HeldError.
 func Acquire(path string) (*Lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
@@ -31,11 +30,11 @@ func Acquire(path string) (*Lock, error) {
 		case held:
 			defer f.Close()
 			return nil, &HeldError{Path: path, PID: owner(f)}
-		case !isAt(f, path): // its last owner has removed it meanwhile
+		case !isAt(f, path): // its last owner has removed it in the meantime
 			f.Close()
 			continue
 		}
-		// On a full disk the lock holds without the number.
+		// On a full disk the lock works without the number.
 		if err := f.Truncate(0); err == nil {
 			f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 		}
@@ -43,17 +42,17 @@ func Acquire(path string) (*Lock, error) {
 	}
 }
 
-// Unlock removes the file and gives the lock back. A nil Lock is none.
+// Unlock removes the file and releases the lock. On a nil Lock it does nothing.
 func (l *Lock) Unlock() {
 	if l == nil || l.file == nil {
 		return
 	}
-	os.Remove(l.file.Name()) // before the lock ends, so that nobody else's is removed
+	os.Remove(l.file.Name()) // before releasing the lock, to not remove another process's file
 	l.file.Close()
 	l.file = nil
 }
 
-// A HeldError says that another process holds a lock.
+// A HeldError is the error of Acquire if another process holds the lock.
 type HeldError struct {
 	Path string
 	PID  int // 0 if it is not known

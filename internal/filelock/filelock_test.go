@@ -12,8 +12,8 @@ import (
 
 const childVar = "GOCAFFE_FILELOCK_CHILD"
 
-// TestMain lets the test program stand for another process, which takes a lock
-// and holds it until its input ends.
+// TestMain makes the test program act as another process, which takes a lock and
+// holds it until its input ends.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childVar); path != "" {
 		if _, err := Acquire(path); err != nil {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// tryLock locks the file and reports whether another holds it already.
+// tryLock locks the file and reports whether another process holds the lock.
 func tryLock(f *os.File) (held bool, err error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

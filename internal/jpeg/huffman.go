@@ -48,8 +48,8 @@ func (d *Decoder) huffmanTables(s []byte) error {
 
 var errBadCode = errors.New("a Huffman table is wrong")
 
-// newHuffman returns the code with so many codes of each length from 1 to 16, and these
-// symbols: annex C of the standard.
+// newHuffman returns the code with the given number of codes of each length from 1 to 16
+// and the given symbols: annex C of the standard.
 func newHuffman(counts, symbols []byte, isDC bool) (*huffman, error) {
 	h := new(huffman)
 	copy(h.symbols[:], symbols)
@@ -108,7 +108,7 @@ func (d *Decoder) symbol(h *huffman) int {
 }
 
 // The tables of annex K of the standard, by count and symbol. Files of video cameras
-// have none of their own.
+// omit them.
 var (
 	standardDC = [2][2]string{
 		{"\x00\x01\x05\x01\x01\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00", "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"},

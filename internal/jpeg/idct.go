@@ -52,7 +52,7 @@ func inverse(b *[64]int16, quant *[64]uint16, out []byte, stride int) {
 	}
 }
 
-// transform computes a transform of eight numbers, with fractionBits of fraction.
+// transform computes a transform of eight values, with fractionBits of fraction.
 func transform(y *[8]int32, x0, x1, x2, x3, x4, x5, x6, x7 int32) {
 	z1 := (x2 + x6) * fix0541196100
 	t2 := z1 - x6*fix1847759065

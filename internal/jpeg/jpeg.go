@@ -1,11 +1,10 @@
 // Package jpeg decodes JPEG files to the pixels that OpenCV computes by libjpeg-turbo:
 // the integer cosine transform of jidctint.c, chroma interpolated as in jdsample.c, and
 // the rest of a damaged or truncated file decoded as far as there are data. Go's
-// image/jpeg rounds otherwise and refuses such files.
+// image/jpeg rounds differently and rejects such files.
 //
-// Files are baseline, extended or progressive with 8 bits and Huffman codes. Of the
-// process that the standard (ITU-T T.81) calls arithmetic coding, and of 12 bits, it
-// says that they are not supported.
+// It supports baseline, extended and progressive files with 8 bits and Huffman codes.
+// Arithmetic coding (ITU-T T.81) and 12 bits give an error.
 package jpeg
 
 import (
@@ -54,8 +53,8 @@ type Config struct {
 	Width, Height int
 	Components    int // 1 for grey, 3 for colour, 4 for CMYK
 
-	// Blocks is the number of blocks of 8 x 8 samples, and PerByte how many of them a
-	// byte of a file may hold at best: a file that has far fewer bytes is damaged.
+	// Blocks is the number of blocks of 8 x 8 samples, and PerByte the maximum number
+	// of blocks that a byte of a file can hold: a file with far fewer bytes is damaged.
 	Blocks, PerByte int
 }
 
@@ -76,7 +75,7 @@ const (
 	tem   = 0x01
 )
 
-// maxScans bounds the time that a small file can take.
+// maxScans bounds the decoding time of a small file.
 const maxScans = 500
 
 var errTooShort = errors.New("a segment of the file is too short")
@@ -109,8 +108,8 @@ func (d *Decoder) Open(file []byte) (Config, error) {
 	return c, nil
 }
 
-// markers reads segments up to the next scan, whose header it reads, or to the end of
-// the image.
+// markers reads segments up to and including the header of the next scan, or to the end
+// of the image.
 func (d *Decoder) markers() (isScan bool, err error) {
 	for {
 		if d.marker == 0 {
@@ -193,7 +192,7 @@ func (d *Decoder) frameHeader(s []byte, progressive bool) error {
 		c.across, c.down = ceil(c.width, 8), ceil(c.height, 8)
 		c.stride = ceil(d.width, 8*d.maxH) * c.h * 8
 		if d.maxH%c.h != 0 || d.maxV%c.v != 0 {
-			return errors.New("the sampling factors of the components are no multiples of each other, which is not supported")
+			return errors.New("the sampling factors of the components are not multiples of each other, which is not supported")
 		}
 	}
 	return nil
@@ -232,8 +231,8 @@ func (d *Decoder) warn(text string) {
 	}
 }
 
-// natural has the place in a block, row by row, of the coefficients in the order of the
-// file (figure A.6 of the standard). A damaged file may count beyond 63.
+// natural maps coefficients in the order of the file to positions in a block, row by row
+// (figure A.6 of the standard). A damaged file may count beyond 63.
 var natural = [80]byte{
 	0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
 	12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,

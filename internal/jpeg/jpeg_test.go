@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// samples is where the images are that package data compares with OpenCV.
+// samples is the folder of the images that package data compares with OpenCV.
 const samples = "../../data/testdata/images"
 
 // decode returns the pixels of a file.
@@ -35,7 +35,7 @@ func decode(t testing.TB, file []byte, gray bool) (c Config, pix []byte, warning
 	return c, pix, warning
 }
 
-// encode returns a file that Go's encoder writes.
+// encode returns a file written by Go's encoder.
 func encode(t testing.TB, img image.Image, quality int) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -166,8 +166,8 @@ func TestFlat(t *testing.T) {
 	}
 }
 
-// TestCut cuts a file short everywhere. The rows before the cut are as in the whole file,
-// and those behind it gray.
+// TestCut truncates a file at every byte. The rows before the cut are the same as in the
+// whole file, and those after it are gray.
 func TestCut(t *testing.T) {
 	img := image.NewGray(image.Rect(0, 0, 40, 64))
 	r := rand.New(rand.NewPCG(5, 6))
@@ -232,7 +232,7 @@ func TestErrors(t *testing.T) {
 		"arithmetic":      {change(frame+1, 0xc9), "is not supported"},
 		"lossless":        {change(frame+1, 0xc3), "is not supported"},
 		"sampling":        {change(frame+11, 0x52), "sampling factors of a component are 5 and 2"},
-		"odd sampling":    {change(frame+11, 0x32, 0, 2, 0x21), "no multiples of each other"},
+		"odd sampling":    {change(frame+11, 0x32, 0, 2, 0x21), "not multiples of each other"},
 		"unknown":         {change(start+5, 77), "header of a scan"},
 		"no table":        {change(frame+12, 3), "quantization table is missing"},
 		"too many scans":  {manyScans, "more than 500 scans"},
@@ -250,7 +250,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestReuse decodes files of several kinds with one decoder, which must not remember
+// TestReuse decodes files of several kinds with one decoder, which must not carry over
 // anything.
 func TestReuse(t *testing.T) {
 	names, err := filepath.Glob(filepath.Join(samples, "*.jpg"))
@@ -279,8 +279,8 @@ func TestReuse(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any bytes. It takes memory and time in proportion to the image, which
-// the caller has found to suit the size of the file.
+// FuzzDecode reads any bytes. Memory and time must be proportional to the image; the
+// caller has checked the image's size against that of the file.
 func FuzzDecode(f *testing.F) {
 	names, err := filepath.Glob(filepath.Join(samples, "*.jpg"))
 	if err != nil {

@@ -2,10 +2,9 @@ package jpeg
 
 import "slices"
 
-// Decode writes the pixels of the file that was opened to pix: Width x Height bytes if
-// gray is set, and else three times as many, blue, green and red. A file that is cut
-// short or damaged is decoded as far as it goes, and the rest is gray; the warning then
-// says what is wrong with it.
+// Decode writes the pixels of the opened file to pix: Width x Height bytes if gray is
+// set, otherwise three times as many, blue, green and red. A truncated or damaged file is
+// decoded as far as possible, and the rest is gray; the warning then describes the damage.
 func (d *Decoder) Decode(gray bool, pix []byte) (warning string, err error) {
 	d.makePlanes()
 	if err := d.runScan(); err != nil {
@@ -33,8 +32,8 @@ func (d *Decoder) Decode(gray bool, pix []byte) (warning string, err error) {
 	return d.warning, nil
 }
 
-// makePlanes makes storage for the samples and coefficients. What is not decoded has
-// the coefficients 0, the samples 128.
+// makePlanes allocates storage for the samples and coefficients. Parts that are not
+// decoded have coefficients of 0 and samples of 128.
 func (d *Decoder) makePlanes() {
 	for i := range d.components {
 		c := &d.components[i]
@@ -69,7 +68,7 @@ func (d *Decoder) transformAll() {
 	}
 }
 
-// A space is how the components stand for colours.
+// A space is the colour space of the components.
 type space byte
 
 const (
@@ -79,7 +78,7 @@ const (
 	ycck                   // the same with its first three as grey and chroma
 )
 
-// space decides what the components stand for, as libjpeg's jdapimin.c does.
+// space determines the colour space of the components, like libjpeg's jdapimin.c.
 func (d *Decoder) space() space {
 	switch c := d.components; len(c) {
 	case 3:
@@ -160,8 +159,8 @@ func toCMY(luma, blue, red []byte) {
 	}
 }
 
-// fromCMYK converts a row to pixels from number first on, as icvCvt_CMYK2BGR and
-// icvCvt_CMYK2Gray of OpenCV's utils.cpp do.
+// fromCMYK converts a row to pixels, starting with pixel first, like icvCvt_CMYK2BGR and
+// icvCvt_CMYK2Gray in OpenCV's utils.cpp.
 func fromCMYK(gray bool, pix []byte, first int, r [4][]byte) {
 	for x := range r[0] {
 		k := int32(r[3][x])

@@ -7,7 +7,7 @@ import "encoding/binary"
 type source struct {
 	file   []byte
 	pos    int
-	marker byte // that was read and not yet used, 0 for none
+	marker byte // read but not yet used, 0 for none
 
 	bits         uint64 // the next bits, from the highest down, with zeros behind them
 	n            int    // number of bits
@@ -43,7 +43,7 @@ func (s *source) nextMarker() {
 	}
 }
 
-// segment returns the bytes of a marker's segment and goes behind it.
+// segment returns the bytes of a marker's segment and skips it.
 func (s *source) segment() ([]byte, error) {
 	n := int(s.next())<<8 | int(s.next())
 	if n < 2 {
@@ -82,15 +82,14 @@ func (s *source) fill() {
 				s.marker = c
 				return
 			}
-			c = 0xff // a zero was stuffed behind it
+			c = 0xff // a stuffed zero follows it
 		}
 		s.bits |= uint64(c) << (56 - s.n)
 		s.n += 8
 	}
 }
 
-// drop goes on by so many bits. If there are not so many, those that are missing count
-// as zeros.
+// drop skips bits. Missing bits count as zeros.
 func (s *source) drop(bits int) {
 	s.bits <<= bits
 	if s.n -= bits; s.n < 0 {
@@ -109,7 +108,7 @@ func (s *source) take(bits int) int {
 	return v
 }
 
-// extend returns the number that so many bits stand for: table F.1 of the standard.
+// extend returns the number encoded by the bits: table F.1 of the standard.
 func extend(v, bits int) int {
 	if bits > 0 && v < 1<<(bits-1) {
 		v += -1<<bits + 1
@@ -117,7 +116,7 @@ func extend(v, bits int) int {
 	return v
 }
 
-// restart begins a new interval. desired is the number of its marker, 0 to 7.
+// restart starts a new interval. desired is the number of its marker, 0 to 7.
 func (d *Decoder) restart(desired byte) {
 	d.bits, d.n = 0, 0
 	if d.marker == 0 {
@@ -133,9 +132,9 @@ func (d *Decoder) restart(desired byte) {
 	}
 }
 
-// resync decides what to do with another marker than the desired one, as
-// jpeg_resync_to_restart of libjpeg's jdmarker.c: either the data go on behind it, or
-// those of this interval are missing.
+// resync handles a marker other than the desired one, like jpeg_resync_to_restart in
+// libjpeg's jdmarker.c: either the data continue after it, or those of this interval are
+// missing.
 func (d *Decoder) resync(desired byte) {
 	d.warn("its restart markers are damaged")
 	for {

@@ -3,8 +3,8 @@ package jpeg
 import "slices"
 
 // row writes row y of a component at full size to out. Planes of half the size are
-// interpolated as in libjpeg's jdsample.c, where the samples lie in the middle between
-// those of the full size: "fancy upsampling". All others are repeated.
+// interpolated as in libjpeg's jdsample.c ("fancy upsampling"), with samples halfway
+// between those of the full size. All others are repeated.
 func (d *Decoder) row(i, y int, out []byte) {
 	c := &d.components[i]
 	at := func(y int) []byte { return c.plane[max(0, min(y, c.height-1))*c.stride:][:c.width] }

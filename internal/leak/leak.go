@@ -1,4 +1,4 @@
-// Package leak finds goroutines that a test has left behind.
+// Package leak finds goroutines that a test leaves running.
 package leak
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// patience is how long a goroutine that was told to end may take to: its last
-// instructions run after the goroutine that waits for it is woken.
+// patience is the time that a goroutine may take to end: its last instructions run after
+// the goroutine waiting for it is woken.
 const patience = 5 * time.Second
 
 // Check fails the test if more goroutines run after f than before it.

@@ -15,12 +15,11 @@ import (
 
 var update = flag.Bool("update", false, "write the exported API to the folder api")
 
-// TestAPI compares what public packages export with the text files in the
-// folder api, which -update rewrites. A declaration that was removed or changed
-// breaks other people's programs, so -update accepts it only if CHANGELOG.md
-// says so: Changed or Removed in its section Unreleased must name the symbol in
-// backquotes, as in `net.Net.Forward`, or the type or the package that is gone
-// with all that was in it.
+// TestAPI compares the exported API of public packages with the text files in the
+// folder api, which -update rewrites. Removing or changing a declaration breaks other
+// people's programs, so -update accepts it only if CHANGELOG.md mentions it: Changed or
+// Removed in its section Unreleased must name the symbol in backquotes, as in
+// `net.Net.Forward`, or the type or package that was removed as a whole.
 func TestAPI(t *testing.T) {
 	root := filepath.Join("..", "..")
 	dir := filepath.Join(root, "api")
@@ -145,7 +144,7 @@ func TestCompareAPI(t *testing.T) {
 	}
 }
 
-// readAPI reads the files of the folder; a folder that is not there has none.
+// readAPI reads the files of the folder; a missing folder has none.
 func readAPI(dir string) (map[string][]string, error) {
 	api := make(map[string][]string)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -200,7 +199,7 @@ func compareAPI(old, now []string) (lost, gained []string) {
 
 var declared = regexp.MustCompile(`^(?:const|var|func|type) (\w+)(?:\[[^{]*\])?(?: (?:struct|interface), (\w+))?|^method \(\*?(\w+)[^)]*\) (\w+)`)
 
-// symbol returns what a line is about: package.Name or package.Type.Member.
+// symbol returns the symbol that a line declares: package.Name or package.Type.Member.
 func symbol(pkg, line string) string {
 	m := declared.FindStringSubmatch(line)
 	if m == nil {
@@ -215,8 +214,8 @@ func symbol(pkg, line string) string {
 
 var quoted = regexp.MustCompile("`([\\w./]+)(?:\\(\\))?`")
 
-// mentioned returns the names in backquotes that the section Unreleased of a
-// changelog has under Changed and Removed.
+// mentioned returns the names in backquotes under Changed and Removed in a changelog's
+// section Unreleased.
 func mentioned(changelog string) []string {
 	_, section, _ := strings.Cut(changelog, "\n## [Unreleased]")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -232,8 +231,8 @@ func mentioned(changelog string) []string {
 	return names
 }
 
-// saysSo reports whether the lost symbol of a package is among the names, or its
-// type or package, if that is gone as well.
+// saysSo reports whether the names include the removed symbol of a package, or its type
+// or package if that was removed as well.
 func saysSo(names []string, pkg, lost string, now []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		within := strings.HasPrefix(lost, name+".")

@@ -83,8 +83,8 @@ var allowed = []struct {
 	{"cmd/gocaffe", "cmd layers/all plugins/all"},
 }
 
-// TestImports keeps the direction of imports: low packages know nothing of
-// high ones, and nobody but the program imports the layers.
+// TestImports enforces the direction of imports: low packages do not import high ones,
+// and only the program imports the layers.
 func TestImports(t *testing.T) {
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -132,8 +132,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestStrangers keeps layers, plugins and examples to what any other module
-// can import, so that a plugin can do all that a built-in layer does.
+// TestStrangers checks that layers, plugins and examples import only packages that other
+// modules can import: a plugin can do everything that a built-in layer does.
 func TestStrangers(t *testing.T) {
 	for _, rule := range allowed {
 		tree, _, _ := strings.Cut(rule.pkg, "/")

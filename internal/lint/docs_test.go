@@ -11,10 +11,10 @@ import (
 	"unicode"
 )
 
-// TestDocs demands that everything a public package exports says what it is:
-// functions, methods and types by a doc comment that begins with their name;
-// constants and variables by any comment, which those that stand together may
-// share; methods of interfaces by one of their own or in the interface's. Fields are the matter of their type's comment.
+// TestDocs demands comments for all exported symbols of public packages: a doc comment
+// that begins with the name for functions, methods and types; any comment, possibly
+// shared by a group, for constants and variables; and for methods of interfaces a comment
+// of their own or in that of the interface. Fields belong to the comment of their type.
 func TestDocs(t *testing.T) {
 	packages, err := listPackages(filepath.Join("..", ".."))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // goFiles calls f with the path of every .go file below a folder of the repository,
-// but for folders that Go's tools ignore.
+// except in folders that Go's tools ignore.
 func goFiles(t *testing.T, folder string, f func(path string)) {
 	t.Helper()
 	top := filepath.Join("..", "..", folder)
@@ -67,7 +67,7 @@ func TestDeviceFiles(t *testing.T) {
 	}
 }
 
-// TestFileLength keeps files that people write below 400 lines, apart from tests.
+// TestFileLength keeps hand-written files, except tests, below 400 lines.
 func TestFileLength(t *testing.T) {
 	goFiles(t, ".", func(path string) {
 		if strings.HasSuffix(path, "_test.go") {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// sources calls f for the syntax of every file of the library: not of tests and
-// their helpers, and not of programs.
+// sources calls f for the syntax of every file of the library, without tests, their
+// helpers and programs.
 func sources(t *testing.T, f func(path string, files *token.FileSet, file *ast.File)) {
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -47,8 +47,8 @@ func sources(t *testing.T, f func(path string, files *token.FileSet, file *ast.F
 	}
 }
 
-// prints matches what a library does not call: it returns errors and sends
-// events.
+// prints matches calls that a library must not make: it returns errors and sends events
+// instead.
 var prints = regexp.MustCompile(`^(fmt\.Print(ln|f)?|os\.(Stdout|Stderr|Exit)|log\..*|slog\..*)$`)
 
 // TestNoPrinting checks that only programs print and exit.

@@ -1,10 +1,10 @@
-// Manual writes what a package installs beside the program: a page of the
-// manual for each command, made from its help, and completions for shells.
+// Manual writes the files that a package installs next to the program: a manual page
+// for each command, generated from its help, and completions for shells.
 //
 //	manual [-version VERSION] [-date SECONDS] DIR
 //
-// Pages are in DIR/man1, completions in DIR/completions. The date on the pages
-// is given, so that the same source always makes the same files.
+// Pages are in DIR/man1, completions in DIR/completions. The date on the pages is an
+// argument, so the same source always gives the same files.
 package main
 
 import (

@@ -3,15 +3,15 @@ package near
 
 import "strings"
 
-// maxLength is the length of the longest name that is looked at: the time that
-// a comparison takes grows with the product of the lengths.
+// maxLength is the length of the longest name that is compared: the time of a comparison
+// grows with the product of the lengths.
 const maxLength = 100
 
-// Name returns the known name that is nearest to got, or "" if none is near.
-// Names that differ in upper and lower case alone are the nearest, then those
-// that need the fewest letters added, left out, changed or swapped, at most a
-// third of the name and two at least, one for a name of up to three; then those
-// that begin with got. Of equally near ones the first wins.
+// Name returns the known name that is nearest to got, or "" if none is near. Names that
+// differ only in case are the nearest, then those that need the fewest letters inserted,
+// deleted, changed or swapped: at most a third of the name, or two if that is more, or
+// one for names of up to three letters. Names that begin with got come last. Among
+// equally near names the first one wins.
 func Name(got string, known []string) string {
 	if got == "" || len(got) > maxLength {
 		return ""
@@ -20,7 +20,7 @@ func Name(got string, known []string) string {
 	best, least := "", max(min(2, (len(got)+2)/3), len(got)/3)+1
 	for _, name := range known {
 		d := distance(folded, strings.ToLower(name))
-		// A change of every letter is no likeness.
+		// Changing every letter is no similarity.
 		if d < least && d < max(len(got), len(name)) {
 			best, least = name, d
 		}
@@ -36,8 +36,8 @@ func Name(got string, known []string) string {
 	return best
 }
 
-// distance returns how many letters must be added, left out, changed or
-// swapped with their neighbour to make b of a.
+// distance returns the number of letters to insert, delete, change or swap with a
+// neighbour to turn a into b.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -34,7 +34,7 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-// A megabyte is no misspelt name, and comparing it would take seconds.
+// A megabyte is not a misspelt name, and comparing it would take seconds.
 func TestLongName(t *testing.T) {
 	if got := Name(strings.Repeat("x", 1<<20), []string{strings.Repeat("x", 1<<20)}); got != "" {
 		t.Errorf("got a name of %d bytes", len(got))

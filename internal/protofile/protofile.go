@@ -1,6 +1,6 @@
-// Package protofile reads the text of .proto files when the program runs:
-// those of plugins, and the caffe.proto of Caffe's forks. It takes what such
-// files are made of, messages and enums of proto2, and refuses the rest.
+// Package protofile reads the text of .proto files at run time: those of plugins, and
+// the caffe.proto of Caffe's forks. It supports the parts that such files use, messages
+// and enums of proto2, and rejects the rest.
 package protofile
 
 import (
@@ -22,11 +22,10 @@ import (
 	"github.com/gocaffe/gocaffe/internal/near"
 )
 
-// Parse reads the text of a .proto file, and is as lenient as emicklei/proto:
-// a semicolon may be missing at the end of a field. name stands for it in errors, which
-// are single lines with the place. Types of fields stay as they are written;
-// Link finds what they mean. Comments become source locations, so that they
-// can be shown to people.
+// Parse reads the text of a .proto file. It is as lenient as emicklei/proto: the
+// semicolon at the end of a field is optional. Errors are single lines with the position
+// in name. Types of fields stay as written; Link resolves them. Comments become source
+// locations, for use in help texts.
 func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) {
 	if line := tooDeep(text); line > 0 {
 		return nil, fmt.Errorf("%s:%d: more than %d messages in each other", name, line, maxNesting)
@@ -57,8 +56,8 @@ func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) 
 			path := []int32{5, int32(len(c.file.EnumType))}
 			c.file.EnumType = append(c.file.EnumType, c.enum(e, path))
 		case *proto.Import, *proto.Option, *proto.Comment, *proto.Service:
-			// Caffe's messages are at hand without an import, and the others
-			// say nothing about messages.
+			// Caffe's messages are available without an import, and the others do not
+			// affect messages.
 		default:
 			c.fail(scanner.Position{Filename: name}, "%T is not supported", e)
 		}
@@ -66,14 +65,14 @@ func Parse(name string, text []byte) (*descriptorpb.FileDescriptorProto, error) 
 	return c.file, errors.Join(c.errs...)
 }
 
-// A converter makes the descriptor of a file.
+// A converter creates the descriptor of a file.
 type converter struct {
 	name string
 	file *descriptorpb.FileDescriptorProto
 	errs []error
 }
 
-// maxErrors is how many errors of a file are told.
+// maxErrors is the maximum number of reported errors per file.
 const maxErrors = 20
 
 func (c *converter) fail(at scanner.Position, format string, args ...any) {
@@ -89,7 +88,7 @@ func place(name string, line, col int) string {
 	return fmt.Sprintf("%s:%d:%d", name, line, col)
 }
 
-// locate records where an element was written and what is said about it.
+// locate records the position of an element and its comments.
 func (c *converter) locate(path []int32, at scanner.Position, before, behind *proto.Comment) {
 	l := &descriptorpb.SourceCodeInfo_Location{
 		Path: slices.Clone(path),
@@ -104,7 +103,7 @@ func (c *converter) locate(path []int32, at scanner.Position, before, behind *pr
 	c.file.SourceCodeInfo.Location = append(c.file.SourceCodeInfo.Location, l)
 }
 
-// message converts a message; path is its place in the file's descriptor.
+// message converts a message; path is its path in the file's descriptor.
 func (c *converter) message(m *proto.Message, path []int32) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: &m.Name}
 	c.locate(path, m.Position, m.Comment, nil)
@@ -169,7 +168,7 @@ func (c *converter) field(d *descriptorpb.DescriptorProto, f *proto.NormalField,
 	}
 	for _, other := range d.Field {
 		if other.GetName() == f.Name {
-			c.fail(f.Position, "field %q of %s is there twice", f.Name, d.GetName())
+			c.fail(f.Position, "field %q of %s is defined twice", f.Name, d.GetName())
 			return
 		}
 		if other.GetNumber() == int32(f.Sequence) {
@@ -198,8 +197,8 @@ func (c *converter) field(d *descriptorpb.DescriptorProto, f *proto.NormalField,
 // maxNumber is the largest number of a field.
 const maxNumber = 1<<29 - 1
 
-// defaultText returns a default value as descriptors have it: numbers in
-// decimal, strings without quotes and escapes.
+// defaultText returns a default value in the format of descriptors: numbers in decimal,
+// strings without quotes and escapes.
 func defaultText(v proto.Literal, kind descriptorpb.FieldDescriptorProto_Type) string {
 	switch {
 	case v.IsString && kind == descriptorpb.FieldDescriptorProto_TYPE_STRING:
@@ -234,9 +233,8 @@ func (c *converter) enum(e *proto.Enum, path []int32) *descriptorpb.EnumDescript
 	return d
 }
 
-// Link makes the descriptor of a file that Parse has read. Its fields may be
-// of the types in the file and of those in imports, with or without their
-// package.
+// Link creates the descriptor of a file read by Parse. Types of fields may be in the
+// file or in imports, with or without their package.
 func Link(file *descriptorpb.FileDescriptorProto, imports ...protoreflect.FileDescriptor) (protoreflect.FileDescriptor, error) {
 	l := &linker{file: file, local: make(map[string]bool), foreign: make(map[string]bool)}
 	files := new(protoregistry.Files)
@@ -327,9 +325,8 @@ func (l *linker) message(scope string, m *descriptorpb.DescriptorProto, path []i
 	}
 }
 
-// find returns the full name of the type that is meant by a name in a scope,
-// or "". The innermost scope has it, as in C++; the packages of the imports
-// come last.
+// find returns the full name of the type that a name refers to in a scope, or "". As in
+// C++, the innermost scope wins; the packages of the imports come last.
 func (l *linker) find(scope, ref string) string {
 	known := func(name string) bool { return l.local[name] || l.foreign[name] }
 	if full, absolute := strings.CutPrefix(ref, "."); absolute {
@@ -351,8 +348,8 @@ func (l *linker) find(scope, ref string) string {
 		if known(join(pkg, ref)) {
 			return join(pkg, ref)
 		}
-		// A file that is put into a package of its own may name its types by
-		// that of the imports, which it was written for.
+		// A file moved to its own package may name its types by the package of the
+		// imports, for which it was written.
 		if rest, ok := strings.CutPrefix(ref, pkg+"."); ok && known(join(l.file.GetPackage(), rest)) {
 			return join(l.file.GetPackage(), rest)
 		}

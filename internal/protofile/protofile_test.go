@@ -28,7 +28,7 @@ func TestErrors(t *testing.T) {
 		{"syntax = \"proto3\";", `p.proto:1:1: syntax is "proto3", want "proto2" as in caffe.proto`},
 		{"message M {\n  int32 x = 1;\n}", `p.proto:2:3: field "x" of M is not marked optional, required or repeated`},
 		{"message M {\n  optional int32 x = 0;\n}", `p.proto:2:12: field "x" of M has number 0, want 1 to 536870911`},
-		{"message M { optional int32 x = 1;\n  optional int32 x = 2; }", `p.proto:2:12: field "x" of M is there twice`},
+		{"message M { optional int32 x = 1;\n  optional int32 x = 2; }", `p.proto:2:12: field "x" of M is defined twice`},
 		{"message M { optional int32 x = 1;\n  optional int32 y = 1; }", `p.proto:2:12: fields "x" and "y" of M have the same number 1`},
 		{"message M {\n  map<string, int32> m = 1;\n}", `p.proto:2:3: map field "m" is not supported`},
 		{"message M {\n  oneof o { int32 a = 1; }\n}", `p.proto:2:3: oneof "o" is not supported, want optional fields`},
@@ -50,7 +50,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// All errors of a file are told at once, one in a line.
+// All errors of a file are reported at once, one per line.
 func TestAllErrors(t *testing.T) {
 	_, err := link("message M {\n  int32 x = 1;\n  int32 y = 2;\n}")
 	want := `p.proto:2:3: field "x" of M is not marked optional, required or repeated` + "\n" +
@@ -128,7 +128,7 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// A file that is put into another package finds its own messages still.
+// A file moved to another package still finds its own messages.
 func TestLinkInOtherPackage(t *testing.T) {
 	text := `package google.protobuf; message M { optional google.protobuf.N n = 1; optional FieldOptions o = 2; } message N { }`
 	file, err := Parse("p.proto", []byte(text))
@@ -149,8 +149,7 @@ func TestLinkInOtherPackage(t *testing.T) {
 	}
 }
 
-// FuzzLink feeds what may be no .proto at all. What is linked must be a file
-// that protobuf itself takes.
+// FuzzLink feeds arbitrary text. A linked file must be valid for protobuf itself.
 func FuzzLink(f *testing.F) {
 	f.Add(small)
 	f.Add("message M { optional int32 x = 1 [default = 5]; }")
@@ -165,8 +164,8 @@ func FuzzLink(f *testing.F) {
 	})
 }
 
-// TestQuotes reads defaults in single quotes, as all of Caffe's forks have, and
-// leaves what only looks like a quote alone.
+// TestQuotes reads defaults in single quotes, which all of Caffe's forks use, and checks
+// that other apostrophes are not changed.
 func TestQuotes(t *testing.T) {
 	fd, err := link(`// it's a comment
 /* and that's one

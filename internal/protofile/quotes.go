@@ -2,9 +2,9 @@ package protofile
 
 import "bytes"
 
-// doubleQuoted returns the text of a .proto file with double quotes around the
-// strings that have single ones, in which emicklei/proto loses spaces. All else
-// stays in its place.
+// doubleQuoted replaces single quotes around strings in the text of a .proto file by
+// double quotes, because emicklei/proto loses spaces in single quotes. All other text
+// keeps its position.
 func doubleQuoted(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
@@ -24,8 +24,8 @@ func doubleQuoted(text []byte) []byte {
 	return out
 }
 
-// stringEnd returns the length of the string that text begins with, up to its
-// closing quote, or to the end of the line if there is none.
+// stringEnd returns the length of the string at the start of text, up to its closing
+// quote, or to the end of the line if there is none.
 func stringEnd(text []byte) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -40,8 +40,8 @@ func stringEnd(text []byte) int {
 	return len(text)
 }
 
-// commentEnd returns the length of the comment that text begins with, or 1 if
-// it does not begin with one.
+// commentEnd returns the length of the comment at the start of text, or 1 if there is
+// none.
 func commentEnd(text []byte) int {
 	var end string
 	switch {
@@ -58,12 +58,11 @@ func commentEnd(text []byte) int {
 	return len(text)
 }
 
-// maxNesting is how many messages may stand in each other. Caffe's have three.
+// maxNesting is the maximum depth of nested messages. Caffe's have three levels.
 const maxNesting = 100
 
-// tooDeep returns the line of the first brace that opens more than maxNesting
-// messages, or 0. The parser calls itself for each, and takes a second for
-// thousands.
+// tooDeep returns the line of the first brace that exceeds maxNesting, or 0. The parser is
+// recursive, and takes a second for thousands of levels.
 func tooDeep(text []byte) int {
 	line, depth := 1, 0
 	for len(text) > 0 {

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// How long a pipe is waited for: until a writer opens its other end, and until the
-// next bytes come.
+// The maximum waiting times for a pipe: until a writer opens its other end, and until the
+// next bytes arrive.
 var (
 	waitForWriter = 5 * time.Second
 	waitForData   = time.Minute
 )
 
-// retry is the time between two tries where the system cannot wait.
+// retry is the time between two attempts if the system cannot wait.
 const retry = 10 * time.Millisecond
 
 // A pipe reads a pipe or a device.
@@ -36,7 +36,7 @@ func newPipe(ctx context.Context, f *os.File, path string, named bool, limit int
 	return &pipe{ctx: ctx, file: f, path: path, named: named, limit: limit, opened: time.Now(), buf: make([]byte, 1<<16)}
 }
 
-// Read reads what has come, or waits.
+// Read reads the available bytes, or waits for some.
 func (p *pipe) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -69,8 +69,8 @@ func (p *pipe) Read(b []byte) (int, error) {
 	}
 }
 
-// try reads at most n bytes into p.buf. If nothing comes for a minute, or the context is
-// done, it closes the file, which ends the reading.
+// try reads at most n bytes into p.buf. If nothing arrives for a minute, or the context is
+// done, it closes the file, which ends the read.
 func (p *pipe) try(n int) (int, error) {
 	type result struct {
 		n   int

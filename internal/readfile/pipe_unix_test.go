@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// hurry shortens the times that are waited.
+// hurry shortens the waiting times.
 func hurry(t *testing.T, writer, data time.Duration) {
 	beforeWriter, beforeData := waitForWriter, waitForData
 	waitForWriter, waitForData = writer, data
@@ -76,7 +76,7 @@ func TestSilentPipe(t *testing.T) {
 	}
 }
 
-// TestDevice reads a device without end.
+// TestDevice reads an endless device.
 func TestDevice(t *testing.T) {
 	const path = "/dev/zero"
 	if _, err := os.Stat(path); err != nil {

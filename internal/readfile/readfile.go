@@ -1,5 +1,5 @@
-// Package readfile opens and reads the files that users name. These may also be
-// pipes that nothing comes out of, devices without an end, and folders.
+// Package readfile opens and reads files named by users. These may also be pipes without
+// a writer, endless devices, and folders.
 package readfile
 
 import (
@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 )
 
-// MaxPipe is the number of bytes that Text reads of a pipe or a device.
+// MaxPipe is the maximum number of bytes that Text reads from a pipe or a device.
 const MaxPipe = 16 << 20
 
 // Open opens a regular file and returns its size. Anything else is an error, without
@@ -42,7 +42,7 @@ func All(path string, limit int64) ([]byte, error) {
 	return Fill(f, path, size, nil)
 }
 
-// Fill reads the size bytes of a file from r. They are in buf, which grows as needed.
+// Fill reads the size bytes of a file from r into buf, which grows as needed.
 func Fill(r io.Reader, path string, size int64, buf []byte) ([]byte, error) {
 	if int64(int(size)) != size {
 		return buf, fmt.Errorf("%s is too large: %d bytes", path, size)
@@ -55,7 +55,7 @@ func Fill(r io.Reader, path string, size int64, buf []byte) ([]byte, error) {
 	var at *fs.PathError
 	switch {
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return buf, fmt.Errorf("%s has become shorter while it was read: %d of %d bytes are left", path, n, size)
+		return buf, fmt.Errorf("%s became shorter while it was read: %d of %d bytes are left", path, n, size)
 	case errors.As(err, &at):
 		return buf, fmt.Errorf("%s: %w", path, at.Err)
 	case err != nil:
@@ -64,9 +64,8 @@ func Fill(r io.Reader, path string, size int64, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// Text reads a text: a regular file or, up to MaxPipe bytes, what comes out of a pipe
-// or a device, as in "--model <(program)". It ends when ctx is done, and when nothing
-// comes for a minute.
+// Text reads a text: a regular file or up to MaxPipe bytes from a pipe or a device, as in
+// "--model <(program)". It stops when ctx is done, or when nothing arrives for a minute.
 func Text(ctx context.Context, path string) ([]byte, error) {
 	r, size, err := Stream(ctx, path, MaxPipe)
 	if err != nil {
@@ -79,8 +78,8 @@ func Text(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// Stream opens a text as Text does, to be read piece by piece. Of a pipe or a device
-// at most limit bytes are read, and the size is 0.
+// Stream opens a text like Text, for reading piece by piece. From a pipe or a device at
+// most limit bytes are read, and the size is 0.
 func Stream(ctx context.Context, path string, limit int64) (r io.ReadCloser, size int64, err error) {
 	f, info, err := open(path)
 	if err != nil {
@@ -97,7 +96,7 @@ func Stream(ctx context.Context, path string, limit int64) (r io.ReadCloser, siz
 	}
 }
 
-// open opens a file of any kind. Of a pipe it does not wait for the other end.
+// open opens a file of any kind. It does not wait for the other end of a pipe.
 func open(path string) (*os.File, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -114,8 +113,8 @@ func open(path string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// An absentError is an fs.ErrNotExist that says where the file, whose path it is, was
-// looked for. The path is quoted, so that blanks at its ends are seen.
+// An absentError is an fs.ErrNotExist with the path of the missing file and the folder to
+// which it is relative. The path is quoted to make blanks at its ends visible.
 type absentError string
 
 func (e absentError) Error() string {
@@ -129,7 +128,7 @@ func (e absentError) Error() string {
 
 func (absentError) Unwrap() error { return fs.ErrNotExist }
 
-// kind says what a file is that is not a regular one.
+// kind describes a file that is not a regular one.
 func kind(mode fs.FileMode) string {
 	switch {
 	case mode.IsDir():

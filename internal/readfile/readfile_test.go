@@ -58,12 +58,12 @@ func TestFill(t *testing.T) {
 	if err != nil || string(got) != "abcde" || &got[0] != &buf[0] {
 		t.Errorf("got %q, error %v, want abcde in the same storage", got, err)
 	}
-	if _, err := Fill(strings.NewReader("abc"), "x", 5, nil); err == nil || !strings.Contains(err.Error(), "x has become shorter while it was read: 3 of 5") {
+	if _, err := Fill(strings.NewReader("abc"), "x", 5, nil); err == nil || !strings.Contains(err.Error(), "x became shorter while it was read: 3 of 5") {
 		t.Errorf("too short: %v", err)
 	}
 }
 
-// TestCancelled reads from a device that nothing comes out of, if there is one.
+// TestCancelled reads from a device that delivers nothing, if there is one.
 func TestCancelled(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Arrays reads a container of golden values, a NetParameter whose layers are lists of
-// arrays, and returns the lists by name.
+// Arrays reads a container of golden values, a NetParameter with a list of arrays per
+// layer, and returns the lists by name.
 func Arrays(t testing.TB, path string) map[string][]*caffepb.BlobProto {
 	t.Helper()
 	data, err := os.ReadFile(path)

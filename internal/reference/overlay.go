@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// An overlay is several file systems as one. A file of an earlier one hides those
-// of the same name in later ones; folders are merged.
+// An overlay combines several file systems. A file in an earlier one hides files of the
+// same name in later ones; folders are merged.
 type overlay []fs.FS
 
 // Open opens the first file of that name.
@@ -25,7 +25,7 @@ func (o overlay) Open(name string) (fs.File, error) {
 	return nil, first
 }
 
-// ReadDir lists the folders of that name together, sorted by file name.
+// ReadDir lists all folders of that name, merged and sorted by file name.
 func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 	var first error
 	found := false

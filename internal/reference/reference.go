@@ -1,4 +1,4 @@
-// Package reference finds the data that tests compare with.
+// Package reference finds reference data for tests.
 //
 // The golden values, which Caffe and its forks computed, are in this package:
 // testdata/golden and testdata/golden-forks hold a README and a zip file for each
@@ -26,10 +26,9 @@ import (
 var packed embed.FS
 
 // Golden returns the path of a file or folder of Caffe's golden values, such as
-// "formats/images": in the shared folder, or unpacked for this test, together with
-// the rest of its set. If it is in neither place, Golden skips the test and says
-// why; with CI set it fails the test, because a skipped comparison would go unseen
-// there.
+// "formats/images": in the shared folder, or unpacked for this test together with the
+// rest of its set. If it is in neither, Golden skips the test with a reason; with CI set
+// it fails the test, because nobody would notice a skipped comparison there.
 func Golden(t testing.TB, name string) string {
 	t.Helper()
 	return find(t, "golden", name)
@@ -48,8 +47,8 @@ func ForksFS(t testing.TB, name string) fs.FS {
 	return findFS(t, "golden-forks", name)
 }
 
-// Data returns the path of a file or folder of the image sets, such as "mnist",
-// and treats an absent one as Golden does.
+// Data returns the path of a file or folder of the image sets, such as "mnist". It
+// handles a missing one like Golden.
 func Data(t testing.TB, name string) string {
 	t.Helper()
 	return find(t, "data", name)
@@ -92,7 +91,7 @@ func findFS(t testing.TB, kind, name string) fs.FS {
 	return found
 }
 
-// absent ends a test for want of data.
+// absent ends a test without its data.
 func absent(t testing.TB, kind, name string) {
 	t.Helper()
 	if os.Getenv("CI") != "" && os.Getenv("GOCAFFE_NO_SHARED") == "" {
@@ -101,7 +100,7 @@ func absent(t testing.TB, kind, name string) {
 	t.Skipf("SKIPPED: there is no reference data %s/%s (set GOCAFFE_SHARED to the folder that has it)", kind, name)
 }
 
-// unzip opens the zip file of the set that name, SET or SET/PATH, is in, and returns
+// unzip opens the zip file of the set that contains name, SET or SET/PATH, and returns
 // its path there.
 func unzip(kind, name string) (z *zip.Reader, inside string, err error) {
 	set, inside, _ := strings.Cut(name, "/")
@@ -117,7 +116,7 @@ func unzip(kind, name string) (z *zip.Reader, inside string, err error) {
 	return z, inside, err
 }
 
-// shared returns the path of name in the shared folder, or "" if it is not there.
+// shared returns the path of name in the shared folder, or "" if it does not exist.
 func shared(kind, name string) string {
 	if os.Getenv("GOCAFFE_NO_SHARED") != "" {
 		return ""

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPacked checks what a fresh clone has: every set but the nets, with the number
-// of cases that its README describes.
+// TestPacked checks that a fresh clone has every set except the nets, with the number of
+// cases that its README describes.
 func TestPacked(t *testing.T) {
 	t.Setenv("GOCAFFE_NO_SHARED", "1")
 	for name, want := range map[string]struct {
@@ -46,7 +46,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// write makes a file of a shared folder.
+// write creates a file in a shared folder.
 func write(t *testing.T, root, name, content string) {
 	t.Helper()
 	path := filepath.Join(root, filepath.FromSlash(name))
@@ -58,8 +58,8 @@ func write(t *testing.T, root, name, content string) {
 	}
 }
 
-// TestShared checks that the shared folder adds files and hides those of the same
-// name, and that GOCAFFE_NO_SHARED takes that back.
+// TestShared checks that the shared folder adds files and hides those of the same name,
+// and that GOCAFFE_NO_SHARED disables this.
 func TestShared(t *testing.T) {
 	root := t.TempDir()
 	t.Setenv("GOCAFFE_SHARED", root)

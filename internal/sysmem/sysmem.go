@@ -1,8 +1,8 @@
-// Package sysmem tells how much memory this machine gives to the process.
+// Package sysmem reports the memory available to the process.
 package sysmem
 
-// Info is what the system says about memory, in bytes. Swap counts in Total.
+// Info is the memory that the system reports, in bytes. Total includes swap.
 type Info struct {
-	Available int64 // can be taken without pushing anything out, as far as is known
-	Total     int64 // no process can have more
+	Available int64 // can be used without swapping anything out, as far as is known
+	Total     int64 // upper limit for a process
 }

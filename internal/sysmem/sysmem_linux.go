@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Read returns the memory of the machine or, if that is less, of the container
-// (cgroup version 2) that the process is in. ok is false where nothing is known.
+// Read returns the memory of the machine or, if that is less, of the process's container
+// (cgroup version 2). ok is false if nothing is known.
 func Read() (info Info, ok bool) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package sysmem
 
-// Read returns nothing: memory is not asked for on this system.
+// Read returns nothing: this system is not supported.
 func Read() (info Info, ok bool) { return Info{}, false }

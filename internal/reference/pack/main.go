@@ -2,9 +2,8 @@
 //
 //	go run ./internal/reference/pack SHARED
 //
-// A set that SHARED does not have is left alone, and so is a zip file whose content
-// is up to date, since another version of Go may compress the same content to other
-// bytes.
+// It does not change sets that SHARED lacks, nor zip files with up-to-date contents,
+// since different versions of Go may compress the same contents to different bytes.
 package main
 
 import (
@@ -20,8 +19,8 @@ import (
 	"path/filepath"
 )
 
-// sets are the folders that are packed, by kind. The nets, 9 MB of weights that
-// hardly compress, are of use only to tests that have the images of MNIST.
+// sets are the folders to pack, by kind. The nets, 9 MB of weights that hardly compress,
+// are useful only for tests with the images of MNIST.
 var sets = map[string][]string{
 	"golden":       {"formats", "layers", "solvers"},
 	"golden-forks": {"layers-misc", "layers-normface", "layers-pspnet", "layers-rcnn", "layers-segnet", "layers-ssd", "layers-yolo"},
@@ -42,7 +41,7 @@ func main() {
 	}
 }
 
-// update packs a folder unless the zip file has its content already.
+// update packs a folder unless the zip file already has its contents.
 func update(dir, file string) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		fmt.Printf("%s: left alone, there is no folder %s\n", filepath.ToSlash(file), dir)
@@ -86,7 +85,7 @@ func update(dir, file string) error {
 	return os.WriteFile(file, b.Bytes(), 0o666)
 }
 
-// same reports whether the zip file holds these files and no others.
+// same reports whether the zip file contains exactly these files.
 func same(dir string, files []string, file string) bool {
 	z, err := zip.OpenReader(file)
 	if err != nil {
