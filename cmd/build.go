@@ -37,10 +37,11 @@ needs the net but what is not in Go's module cache yet:
 	gocaffe build --with example.org/mylayer=./mylayer -o mycaffe
 	gocaffe build --with ./mylayer -o mycaffe
 
-gocaffe's own source is of the version that runs. A gocaffe that was built from
-a folder uses that folder; --gocaffe =DIR or the environment variable
-GOCAFFE_SOURCE names another one, --gocaffe VERSION a version. Go's environment
-variables (GOOS, GOARCH, GOPROXY, GOFLAGS, ...) do what they always do.`,
+gocaffe's own source is of the version that runs: Go downloads that of a release.
+A gocaffe that was built from a folder uses that folder; --source DIR or the
+environment variable GOCAFFE_SOURCE names another one, --gocaffe VERSION a
+version. Go's environment variables (GOOS, GOARCH, GOPROXY, GOFLAGS, ...) do
+what they always do.`,
 		Args: noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.build(ctx, &f) })
@@ -48,15 +49,16 @@ variables (GOOS, GOARCH, GOPROXY, GOFLAGS, ...) do what they always do.`,
 	}
 	cmd.Flags().StringArrayVar(&f.with, "with", nil, "package with layers: MODULE, MODULE@VERSION, MODULE=DIR or DIR; may be given several times")
 	cmd.Flags().StringVarP(&f.out, "output", "o", defaultProgram(), "the program to make")
-	cmd.Flags().StringVar(&f.gocaffe, "gocaffe", "", "gocaffe's own source: VERSION or =DIR")
+	f.source.register(cmd)
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the folder with the program's source, and say where it is")
 	return cmd
 }
 
 type buildFlags struct {
-	with         []string
-	out, gocaffe string
-	keep         bool
+	with   []string
+	out    string
+	source sourceFlags
+	keep   bool
 }
 
 // defaultProgram is the name of the program to make, as go build names it.
@@ -83,7 +85,7 @@ func (a *app) build(ctx context.Context, f *buildFlags) error {
 		b.plugins = append(b.plugins, m)
 	}
 	var err error
-	if b.gocaffe, err = gocaffeSource(f.gocaffe); err != nil {
+	if b.gocaffe, err = f.source.find(); err != nil {
 		return err
 	}
 	if b.tool, err = goTool(); err != nil {

@@ -62,16 +62,17 @@ No file is written over.`,
 	cmd.Flags().StringVar(&o.kind, "kind", "loss", "kind of layer: loss, activation, vision or plain")
 	cmd.Flags().BoolVar(&o.noCUDA, "no-cuda", false, "leave out the version for GPUs")
 	cmd.Flags().StringVar(&o.module, "module", "", "path of the Go module (default: example.org/NAME)")
-	cmd.Flags().StringVar(&o.source, "gocaffe", "", "gocaffe's own source: VERSION or =DIR, as of gocaffe build")
+	o.source.register(cmd)
 	return cmd
 }
 
 // newLayerOptions are the arguments and flags of new-layer.
 type newLayerOptions struct {
-	name, dir      string
-	kind           string
-	noCUDA         bool
-	module, source string
+	name, dir string
+	kind      string
+	noCUDA    bool
+	module    string
+	source    sourceFlags
 }
 
 // A newLayer is what the templates are filled with.
@@ -138,7 +139,7 @@ func (a *app) newLayer(o newLayerOptions) error {
 	if dir == "" {
 		dir = l.Package
 	}
-	gocaffe, err := gocaffeSource(o.source)
+	gocaffe, err := o.source.find()
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,26 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 )
+
+// sourceFlags say which gocaffe new programs and plugins use.
+type sourceFlags struct{ dir, version string }
+
+func (f *sourceFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dir, "source", "", "folder with gocaffe's own source (default: what this gocaffe was built from)")
+	cmd.Flags().StringVar(&f.version, "gocaffe", "", "version of gocaffe's own source: v1.2.3 or latest; or =DIR, same as --source DIR")
+	cmd.MarkFlagsMutuallyExclusive("source", "gocaffe")
+}
+
+func (f *sourceFlags) find() (goModule, error) {
+	if f.dir != "" {
+		return gocaffeFolder("--source", f.dir)
+	}
+	return gocaffeSource(f.version)
+}
 
 // gocaffeSource returns the module of gocaffe itself, for programs and plugins
 // that use it: what the flag --gocaffe says, or else the folder that
@@ -42,7 +59,7 @@ func gocaffeSource(flag string) (goModule, error) {
 		}
 	}
 	return goModule{}, errors.New("this gocaffe was built from a folder that is not there: " +
-		"say with --gocaffe =DIR or GOCAFFE_SOURCE where its source is, or with --gocaffe VERSION which version to use")
+		"say with --source DIR or GOCAFFE_SOURCE where its source is, or with --gocaffe VERSION which version to download")
 }
 
 // gocaffeFolder returns the module in a folder if that is gocaffe's.
