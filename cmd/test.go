@@ -213,7 +213,7 @@ func (a *app) reportLayers(n *net.Net, weights string, several bool) {
 		default:
 			text = l.Name + ": " + text
 		}
-		a.result("test.go:1", text)
+		a.result(event.Caller(0), text)
 	}
 }
 
