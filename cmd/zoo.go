@@ -38,7 +38,16 @@ The files name the databases that "gocaffe convert" puts into the same folder:
 func (a *app) zooList() error {
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	for _, e := range zoo.Entries() {
-		fmt.Fprintf(w, "%s\t%s\n", e.Name, e.Doc)
+		if e.Base == "" {
+			fmt.Fprintf(w, "%s\t%s\n", e.Name, e.Doc)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout, "\nEach LiuNet is there with other losses too, as liunet-mnist-em:")
+	for _, l := range zoo.Losses() {
+		fmt.Fprintf(w, "  -%s\t%s\n", l.Name, l.Doc)
 	}
 	return w.Flush()
 }

@@ -17,7 +17,11 @@ func TestZoo(t *testing.T) {
 	list, _ := mustRun(t, "zoo")
 	for _, e := range zoo.Entries() {
 		t.Run(e.Name, func(t *testing.T) {
-			if !strings.Contains(list, e.Name+" ") {
+			name := e.Name + " "
+			if e.Base != "" {
+				name = "\n  " + strings.TrimPrefix(name, e.Base)
+			}
+			if !strings.Contains(list, name) {
 				t.Errorf("gocaffe zoo does not list it:\n%s", list)
 			}
 			dir := filepath.Join(t.TempDir(), "a folder", "within")

@@ -81,21 +81,31 @@ ACCURACY` + softmax},
 `},
 }
 
-// withLosses returns the entries, each LiuNet followed by those with other losses: all
-// losses for the sets that the paper compares them on in detail, EM-Softmax for the others.
+// A Loss is a loss that takes the place of the softmax loss of a LiuNet.
+type Loss struct {
+	Name, Doc string
+}
+
+// Losses returns the losses that there are for each LiuNet: a net of the zoo is named
+// after its base and its loss, such as "liunet-mnist-em".
+func Losses() []Loss {
+	var all []Loss
+	for _, l := range losses {
+		all = append(all, Loss{l.name, l.doc})
+	}
+	return all
+}
+
+// withLosses returns the entries, each LiuNet followed by those with other losses.
 func withLosses(base []Entry) []Entry {
 	var all []Entry
 	for _, e := range base {
 		all = append(all, e)
-		set, ok := strings.CutPrefix(e.Name, "liunet-")
-		if !ok {
+		if !strings.HasPrefix(e.Name, "liunet-") {
 			continue
 		}
 		for i := range losses {
 			l := &losses[i]
-			if i > 0 && set != "mnist" && set != "cifar10" && set != "cifar10plus" {
-				break
-			}
 			variant := e
 			variant.Base, variant.loss = e.Name, l
 			variant.Name += "-" + l.name
