@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results-mnist release clean
+.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -175,8 +175,11 @@ release: ## write dist/: programs for all systems, Debian packages, checksums
 clean: ## remove what build and release make
 	rm -rf bin dist
 
-MNIST  ?= ../shared/data/mnist
+MNIST   ?= ../shared/data/mnist
+CIFAR10 ?= ../shared/data/cifar10
 
-results-mnist: build ## docs/results.md: every loss of the paper on MNIST, three seeds each: half an hour
-	$(GO) run -C tools ./results -gocaffe ../$(BIN) -data $(abspath $(MNIST)) >bin/results.md
-	mv bin/results.md docs/results.md
+# What is in bin/results already is not done again; after an interruption the same command goes on.
+results: build ## docs/results.md: the paper's experiments; SCALE=, TABLES=, GPU=, and folders of data MNIST=, CIFAR10=, CIFAR100=, IMAGENET32=
+	$(GO) run -C tools ./results -gocaffe $(abspath $(BIN)) -out $(abspath bin/results) -page $(abspath docs/results.md) \
+		-scale $(or $(SCALE),quarter) -tables "$(or $(TABLES),mnist cifar10)" -gpu "$(GPU)" \
+		-mnist "$(abspath $(MNIST))" -cifar10 "$(abspath $(CIFAR10))" -cifar100 "$(abspath $(CIFAR100))" -imagenet32 "$(abspath $(IMAGENET32))"
