@@ -51,7 +51,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestShared writes to a tensor and reads the blob, and the other way round.
+// TestShared writes to a tensor and reads the blob, and vice versa.
 func TestShared(t *testing.T) {
 	b := counting(t, 2, 3)
 	dense := blobtensor.Data(b)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Nothing is scored that nobody trained without a word, and nothing at all of a
-// net that has no data.
+// Scores of untrained weights come with a warning, and there are none for a net without
+// data.
 func TestScoresOfUntrained(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const (

@@ -202,7 +202,7 @@ func TestLayersOfOneName(t *testing.T) {
 	equal("shared", c)
 }
 
-// What came of the layers of a file, and of the net's own, is told.
+// WeightsCopied reports the layers of the file and of the net that matched or did not.
 func TestWeightsCopied(t *testing.T) {
 	const text = `
 layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }

@@ -58,7 +58,7 @@ type options struct {
 	Noise     float32 `proto:"noise"`
 }
 
-// csvData is described by its registration.
+// csvData implements the layer type; its registration describes it.
 type csvData struct {
 	*feed.Feeder // Reshape, Forward, Backward, their versions for a GPU
 

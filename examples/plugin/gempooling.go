@@ -57,7 +57,7 @@ From: Radenović, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human A
 	})
 }
 
-// gemPooling is described by its registration.
+// gemPooling implements the layer type; its registration describes it.
 type gemPooling struct {
 	layers.Weights // Blobs[0] is p
 

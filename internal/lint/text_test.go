@@ -31,6 +31,17 @@ var stilted = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
 	`that is used of`,
 	`so written`,
 	`worth their price`,
+	`is described by its registration`, // its registration describes it
+	`there where`,
+	`(is|are) had`,
+	`for want of`,
+	`in whatever way`,
+	`on purpose not`, // deliberately not
+	`goes past`,      // skips
+	`(is|are) looked at`,
+	`is let go`,
+	`that people write`, // hand-written
+	`counts? as made`,
 }, "|") + `)\b`)
 
 // conflict matches the lines that a merge leaves where both sides changed a text.

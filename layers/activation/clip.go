@@ -36,7 +36,7 @@ Caffe: clip_layer.cpp. Differs from Caffe, whose gradient is 1 everywhere in pla
 
 var clipPasses = passesOf("clip")
 
-// clip is described by its registration.
+// clip implements the layer type; its registration describes it.
 type clip struct {
 	curve
 	min, max float32

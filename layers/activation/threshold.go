@@ -35,7 +35,7 @@ Caffe: threshold_layer.cpp`,
 	})
 }
 
-// threshold is described by its registration.
+// threshold implements the layer type; its registration describes it.
 type threshold struct {
 	elementwise
 	layers.OnRecordableDevice

@@ -47,7 +47,7 @@ Caffe: batch_norm_layer.cpp, after Ioffe and Szegedy, "Batch normalization" (201
 	})
 }
 
-// batchNorm is described by its registration.
+// batchNorm implements the layer type; its registration describes it.
 type batchNorm struct {
 	layers.OnRecordableDevice
 	layers.Weights

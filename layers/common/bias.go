@@ -38,7 +38,7 @@ Caffe: bias_layer.cpp`,
 	})
 }
 
-// bias is described by its registration.
+// bias implements the layer type; its registration describes it.
 type bias struct {
 	layers.OnRecordableDevice
 	layers.Weights

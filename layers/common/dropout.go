@@ -33,7 +33,7 @@ Caffe: dropout_layer.cpp, after Srivastava et al., "Dropout" (2014)`,
 	})
 }
 
-// dropout is described by its registration.
+// dropout implements the layer type; its registration describes it.
 type dropout struct {
 	layers.OnRecordableDevice
 	env   *layers.Env

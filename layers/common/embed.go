@@ -39,7 +39,7 @@ Caffe: embed_layer.cpp`,
 	})
 }
 
-// embed is described by its registration. In its matrices, as in Caffe's code, x is
+// embed implements the layer type; its registration describes it. In its matrices, as in Caffe's code, x is
 // (m), y is (m,n) and W is (k,n).
 type embed struct {
 	layers.OnRecordableDevice

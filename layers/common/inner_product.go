@@ -44,7 +44,7 @@ Caffe: inner_product_layer.cpp. The second bottom and normalize come from NormFa
 	})
 }
 
-// innerProduct is described by its registration. With the sizes named as in Caffe's
+// innerProduct implements the layer type; its registration describes it. With the sizes named as in Caffe's
 // code, it computes
 //
 //	y (M,N) = x (M,K) · Wᵀ + b        dx = dy · W        dW (N,K) += dyᵀ · x

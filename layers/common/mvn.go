@@ -36,7 +36,7 @@ Caffe: mvn_layer.cpp`,
 	})
 }
 
-// mvn is described by its registration.
+// mvn implements the layer type; its registration describes it.
 type mvn struct {
 	layers.OnRecordableDevice
 	env      *layers.Env

@@ -33,7 +33,7 @@ Caffe: parameter_layer.hpp`,
 	})
 }
 
-// parameter is described by its registration.
+// parameter implements the layer type; its registration describes it.
 //
 // Differs from Caffe: the gradients of the passes of iter_size are added up. In Caffe,
 // weights and top share the diff, so each pass overwrites the previous one.

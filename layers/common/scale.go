@@ -42,7 +42,7 @@ Caffe: scale_layer.cpp`,
 	})
 }
 
-// scale is described by its registration.
+// scale implements the layer type; its registration describes it.
 type scale struct {
 	layers.Weights
 	broadcast

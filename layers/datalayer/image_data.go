@@ -49,7 +49,7 @@ Caffe: image_data_layer.cpp.`,
 	})
 }
 
-// imageData is described by its registration.
+// imageData implements the layer type; its registration describes it.
 //
 // Differs from Caffe: solvers that train together share the images; in Caffe each
 // reads all of them, in an order of its own if shuffled.

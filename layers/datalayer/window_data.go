@@ -62,7 +62,7 @@ Caffe: window_data_layer.cpp; Girshick et al., Rich feature hierarchies for accu
 	})
 }
 
-// windowData is described by its registration.
+// windowData implements the layer type; its registration describes it.
 type windowData struct {
 	*feed.Feeder
 	spec    *layers.Spec

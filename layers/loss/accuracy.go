@@ -37,7 +37,7 @@ Caffe: accuracy_layer.cpp`,
 	})
 }
 
-// accuracy is described by its registration.
+// accuracy implements the layer type; its registration describes it.
 //
 // Differs from Caffe: a true class whose score is NaN is wrong. Caffe counts it as right,
 // since no score is higher, so a net that has diverged has an accuracy of 1.

@@ -40,7 +40,7 @@ Invariant Mapping" (2006)`,
 	})
 }
 
-// contrastiveLoss is described by its registration.
+// contrastiveLoss implements the layer type; its registration describes it.
 type contrastiveLoss struct {
 	layers.OnRecordableDevice
 	spec   *layers.Spec

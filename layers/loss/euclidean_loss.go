@@ -31,7 +31,7 @@ Caffe: euclidean_loss_layer.cpp`,
 	})
 }
 
-// euclideanLoss is described by its registration.
+// euclideanLoss implements the layer type; its registration describes it.
 type euclideanLoss struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec

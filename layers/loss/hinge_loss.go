@@ -34,7 +34,7 @@ Caffe: hinge_loss_layer.cpp`,
 	})
 }
 
-// hingeLoss is described by its registration. Caffe keeps the margins in the diff of
+// hingeLoss implements the layer type; its registration describes it. Caffe keeps the margins in the diff of
 // the scores from Forward to Backward. Here Backward computes them again, so the diff
 // can be used in between.
 //

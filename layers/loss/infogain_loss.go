@@ -52,7 +52,7 @@ Caffe: infogain_loss_layer.cpp`,
 	})
 }
 
-// infogainLoss is described by its registration.
+// infogainLoss implements the layer type; its registration describes it.
 type infogainLoss struct {
 	softmaxLabels
 	source string

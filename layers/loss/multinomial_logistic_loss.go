@@ -36,7 +36,7 @@ Caffe: multinomial_logistic_loss_layer.cpp`,
 // MultinomialLogisticLoss take the logarithm. Smaller ones count as this.
 const leastProbability = 1e-20
 
-// multinomialLogisticLoss is described by its registration.
+// multinomialLogisticLoss implements the layer type; its registration describes it.
 //
 // Differs from Caffe: there must be one label for each item, as for HingeLoss.
 type multinomialLogisticLoss struct {

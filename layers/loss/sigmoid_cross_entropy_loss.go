@@ -45,7 +45,7 @@ Caffe: sigmoid_cross_entropy_loss_layer.cpp`,
 	})
 }
 
-// sigmoidCrossEntropyLoss is described by its registration.
+// sigmoidCrossEntropyLoss implements the layer type; its registration describes it.
 type sigmoidCrossEntropyLoss struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec

@@ -47,7 +47,7 @@ Caffe: softmax_loss_layer.cpp`,
 	})
 }
 
-// softmaxWithLoss is described by its registration.
+// softmaxWithLoss implements the layer type; its registration describes it.
 //
 // Differs from Caffe: the second top works. Caffe refuses it, because it passes the loss
 // weights of both tops to its inner Softmax layer.

@@ -37,7 +37,7 @@ Caffe: argmax_layer.cpp`,
 	})
 }
 
-// argMax is described by its registration.
+// argMax implements the layer type; its registration describes it.
 //
 // Differs from Caffe: top_k and the axis are checked for every new shape of the bottom,
 // and NaN is smaller than any number. In Caffe its order is undefined.

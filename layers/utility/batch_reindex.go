@@ -29,7 +29,7 @@ Caffe: batch_reindex_layer.cpp`,
 	})
 }
 
-// batchReindex is described by its registration.
+// batchReindex implements the layer type; its registration describes it.
 type batchReindex struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec

@@ -33,7 +33,7 @@ Caffe: concat_layer.cpp`,
 	})
 }
 
-// concat is described by its registration.
+// concat implements the layer type; its registration describes it.
 type concat struct{ pieces }
 
 var (

@@ -33,7 +33,7 @@ Caffe: crop_layer.cpp`,
 	})
 }
 
-// crop is described by its registration.
+// crop implements the layer type; its registration describes it.
 type crop struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec

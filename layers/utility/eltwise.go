@@ -38,7 +38,7 @@ Caffe: eltwise_layer.cpp`,
 	})
 }
 
-// eltwise is described by its registration.
+// eltwise implements the layer type; its registration describes it.
 //
 // Differs from Caffe: it does not work in place. Caffe then computes a wrong sum and
 // wrong gradients.

@@ -30,7 +30,7 @@ Caffe: filter_layer.cpp`,
 	})
 }
 
-// filter is described by its registration.
+// filter implements the layer type; its registration describes it.
 type filter struct {
 	spec *layers.Spec
 

@@ -30,7 +30,7 @@ Caffe: flatten_layer.cpp`,
 	})
 }
 
-// flatten is described by its registration.
+// flatten implements the layer type; its registration describes it.
 type flatten struct {
 	layers.OnRecordableDevice
 	spec       *layers.Spec

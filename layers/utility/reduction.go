@@ -34,7 +34,7 @@ Caffe: reduction_layer.cpp`,
 	})
 }
 
-// reduction is described by its registration.
+// reduction implements the layer type; its registration describes it.
 type reduction struct {
 	layers.OnRecordableDevice
 	spec  *layers.Spec

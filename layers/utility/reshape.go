@@ -35,7 +35,7 @@ Caffe: reshape_layer.cpp`,
 	})
 }
 
-// reshape is described by its registration.
+// reshape implements the layer type; its registration describes it.
 type reshape struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec

@@ -26,7 +26,7 @@ Caffe: silence_layer.cpp`,
 	})
 }
 
-// silence is described by its registration.
+// silence implements the layer type; its registration describes it.
 type silence struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec

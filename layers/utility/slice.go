@@ -34,7 +34,7 @@ Caffe: slice_layer.cpp`,
 	})
 }
 
-// slice is described by its registration.
+// slice implements the layer type; its registration describes it.
 type slice struct {
 	pieces
 	points []int

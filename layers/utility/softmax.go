@@ -32,7 +32,7 @@ Caffe: softmax_layer.cpp`,
 	})
 }
 
-// softmax is described by its registration. It works in place, since Backward reads only
+// softmax implements the layer type; its registration describes it. It works in place, since Backward reads only
 // the top.
 type softmax struct {
 	layers.OnRecordableDevice

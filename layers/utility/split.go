@@ -26,7 +26,7 @@ Caffe: split_layer.cpp`,
 	})
 }
 
-// split is described by its registration. Each top has a diff of its own, which must be
+// split implements the layer type; its registration describes it. Each top has a diff of its own, which must be
 // zero if no layer writes it.
 type split struct {
 	layers.OnRecordableDevice

@@ -31,7 +31,7 @@ Caffe: tile_layer.cpp`,
 	})
 }
 
-// tile is described by its registration.
+// tile implements the layer type; its registration describes it.
 type tile struct {
 	layers.OnRecordableDevice
 	spec        *layers.Spec
