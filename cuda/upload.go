@@ -115,7 +115,7 @@ func (u *Upload) Take(i, offset, n int, dst Ptr) {
 	d.Copy(n, u.places[i].ptr.At(offset), dst)
 }
 
-// Release says that everything needed of buffer i has been taken.
+// Release declares that everything needed from buffer i has been taken.
 func (u *Upload) Release(i int) {
 	d := u.d
 	if !d.enter() {

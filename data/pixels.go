@@ -6,7 +6,7 @@ import (
 	"github.com/gocaffe/gocaffe/data/imagelist"
 )
 
-// Pixels is what a transformer reads: an image or an array, together with
+// Pixels is the input of a transformer: an image or an array, together with
 // storage that is reused for the next one. It is for one goroutine.
 type Pixels struct {
 	pixels pixels

@@ -23,7 +23,7 @@ type Observer interface {
 	Observe(event any)
 }
 
-// Func makes an Observer of a function.
+// Func turns a function into an Observer.
 type Func func(event any)
 
 // Observe calls f.
@@ -89,7 +89,7 @@ func Caller(skip int) string {
 	return fmt.Sprintf("%s:%d", path.Base(file), line)
 }
 
-// Level is how serious a Note is.
+// Level is the severity of a Note.
 type Level byte
 
 // The levels, each the letter that begins a line of its level in Caffe's log.

@@ -56,7 +56,7 @@ type Update struct {
 	Clear                          bool // leave zeros in Diff instead of the step
 }
 
-// Run makes the update.
+// Run executes the update.
 func (u *Update) Run(p *parallel.Pool) {
 	step := update.Step{
 		Rule:  update.Rule(u.Rule),

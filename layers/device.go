@@ -24,7 +24,7 @@ type DeviceLayer interface {
 	DeviceMode() DeviceMode
 }
 
-// DeviceMode is what a layer can do on a device.
+// DeviceMode describes what a layer can do on a device.
 type DeviceMode byte
 
 const (

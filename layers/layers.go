@@ -138,7 +138,7 @@ type Closer interface {
 	Close() error
 }
 
-// Env is what a net gives to its layers. They share it.
+// Env is the environment that a net provides to its layers. They share it.
 type Env struct {
 	Phase    caffepb.Phase
 	Workers  *parallel.Pool // threads for the passes; nil is one thread

@@ -74,7 +74,7 @@ func (i *Info) Module() (path, version string) {
 	return path, version
 }
 
-// Count is how many bottoms or tops a layer may have.
+// Count is the number of bottoms or tops a layer may have.
 type Count struct{ Min, Max int }
 
 // Exactly is the Count of n and no other number.
@@ -106,7 +106,7 @@ var (
 	conflicts []error
 )
 
-// Register makes a layer type known to every net. It is called from init, so a
+// Register registers a layer type for all nets. It is called from init, so a
 // mistake is a bug of the program and not of the user's file: Register panics
 // on an incomplete Info and on a plugin whose .proto text is wrong.
 //

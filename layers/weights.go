@@ -12,7 +12,7 @@ type Weights struct {
 // Params returns the blobs of weights.
 func (w *Weights) Params() []*blob.Blob { return w.Blobs }
 
-// SetParamPropagateDown says whether the gradient of weights i is needed.
+// SetParamPropagateDown sets whether the gradient of weights i is needed.
 func (w *Weights) SetParamPropagateDown(i int, need bool) {
 	if i < len(w.skipped) {
 		w.skipped[i] = !need

@@ -14,7 +14,7 @@ type Task interface {
 	Do(worker, i int)
 }
 
-// TaskFunc makes a Task of a function. Converting a function allocates, so
+// TaskFunc turns a function into a Task. Converting a function allocates, so
 // keep the Task if it runs often.
 type TaskFunc func(worker, i int)
 
