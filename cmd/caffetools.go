@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +36,7 @@ var caffeTools = map[string]caffeTool{
 	"upgrade_solver_proto_text": {command: "upgrade-solver"},
 	"parse_log":                 {command: "parse-log"},
 	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs},
+	"plot_training_log":         {command: "plot", args: plotArgs},
 
 	"caffe":                      {instead: "`gocaffe train`, test, time and device_query, with caffe's own flags"},
 	"train_net":                  {instead: "`gocaffe train`"},
@@ -46,7 +48,6 @@ var caffeTools = map[string]caffeTool{
 	"extract_features":           {},
 	"draw_net":                   {},
 	"detect":                     {},
-	"plot_training_log":          {},
 	"summarize":                  {instead: "`gocaffe check`"},
 }
 
@@ -115,4 +116,28 @@ func classificationArgs(args []string) ([]string, error) {
 		return nil, fmt.Errorf("classification: accepts 5 arg(s), received %d; usage: classification MODEL WEIGHTS MEAN LABELS IMAGE", len(args))
 	}
 	return []string{"--mean-file=" + args[2], "--labels=" + args[3], "--", args[0], args[1], args[4]}, nil
+}
+
+// plotTypes are the kinds of diagrams of plot_training_log.py, by their number.
+var plotTypes = []string{
+	"--y=test-accuracy --x=iterations", "--y=test-accuracy --x=seconds",
+	"--y=test-loss --x=iterations", "--y=test-loss --x=seconds",
+	"--y=lr --x=iterations", "--y=lr --x=seconds",
+	"--y=train-loss --x=iterations", "--y=train-loss --x=seconds",
+}
+
+// plotArgs makes flags of the first two arguments of plot_training_log.py, the kind
+// of the diagram and the file for it.
+func plotArgs(args []string) ([]string, error) {
+	kind := -1
+	if len(args) >= 3 {
+		if n, err := strconv.Atoi(args[0]); err == nil && n < len(plotTypes) {
+			kind = n
+		}
+	}
+	if kind < 0 {
+		return nil, fmt.Errorf("plot_training_log: want a number from 0 to %d, a file and logs; usage: plot_training_log KIND FILE.png LOG...", len(plotTypes)-1)
+	}
+	words := append(strings.Fields(plotTypes[kind]), "--output="+args[1], "--")
+	return append(words, args[2:]...), nil
 }

@@ -21,6 +21,8 @@ var flagValues = map[string][]string{
 	"encode-type":   {"png", "jpg"},
 	"minloglevel":   {"0", "1", "2"},
 	"format":        {"text", "csv", "json", "caffe"},
+	"x":             {"iterations", "seconds"},
+	"y":             {"loss", "accuracy", "lr", "train-loss", "test-loss", "train-accuracy", "test-accuracy"},
 	"kind":          {"loss", "activation", "vision", "plain"},
 }
 

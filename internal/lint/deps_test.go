@@ -77,6 +77,8 @@ var allowed = []struct {
 	{"net", "blob caffepb cuda event internal/cfmt internal/modelfile internal/near kernel layers parallel prototxt"},
 	{"solver", "blob caffepb cuda data/hdf5 event internal/atomicfile internal/cfmt internal/filelock internal/modelfile internal/near internal/readfile kernel layers net parallel prototxt"},
 	{"deploy", "caffepb internal/atomicfile layers net parallel prototxt"},
+	{"internal/picture", ""},
+	{"internal/chart", "caffelog internal/picture"},
 	{"caffelog", "event internal/cfmt layers net prototxt solver"},
 	{"cmd", "blob caffelog caffepb cuda/... data/... deploy event internal/... kernel layers net parallel predict prototxt prototxt/zoo solver"},
 	{"internal/manual", "cmd layers/all plugins/all"},

@@ -94,13 +94,24 @@ func (r *release) thirdParty() ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// readLicense reads the license in the folder of a module.
+// readLicense reads the license in the folder of a module, and what it refers to:
+// the license of a font, and that of FreeType.
 func readLicense(dir string) ([]byte, error) {
-	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return text, err
+	var all []byte
+	for _, names := range [][]string{{"LICENSE", "LICENSE.txt", "LICENSE.md", "COPYING"}, {"LICENSE-SIL"}, {"licenses/ftl.txt"}} {
+		for _, name := range names {
+			text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			if err == nil {
+				all = append(append(all, text...), '\n')
+				break
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if all == nil {
+			return nil, fmt.Errorf("%s has none", dir)
 		}
 	}
-	return nil, fmt.Errorf("%s has none", dir)
+	return all, nil
 }

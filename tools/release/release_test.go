@@ -74,7 +74,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("the archive has no %s", name)
 		}
 	}
-	for _, name := range []string{"\nGo\n==\n", "\ngithub.com/spf13/cobra v", "Apache License", "Redistribution and use"} {
+	for _, name := range []string{"\nGo\n==\n", "\ngithub.com/spf13/cobra v", "Apache License", "SIL OPEN FONT LICENSE", "The FreeType Project LICENSE", "Redistribution and use"} {
 		if !strings.Contains("\n"+string(files[label+"/"+licenses]), name) {
 			t.Errorf("%s does not have %q", licenses, name)
 		}
