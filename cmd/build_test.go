@@ -193,7 +193,7 @@ func TestBuildFails(t *testing.T) {
 	needsGo(t)
 	t.Chdir(t.TempDir())
 	writeFiles(t, ".", plugin("one", "One", "one_param", 300001))
-	writeFiles(t, ".", plugin("two", "Two", "two_param", 300001))
+	writeFiles(t, ".", plugin("two", "One", "two_param", 300001))
 	broken := plugin("broken", "Three", "three_param", 300003)
 	broken["broken/broken.go"] = strings.Replace(broken["broken/broken.go"], "Type:", "Tpye:", 1)
 	writeFiles(t, ".", broken)
@@ -205,7 +205,7 @@ func TestBuildFails(t *testing.T) {
 		want string
 	}{
 		{[]string{"./broken"}, `broken/broken\.go:7:3: unknown field Tpye`},
-		{[]string{"./one", "./two"}, `number 300001 of LayerParameter is claimed twice: .*example\.org/one .*example\.org/two `},
+		{[]string{"./one", "./two"}, `layer type "One" is registered twice: .*example\.org/one .*example\.org/two `},
 		{[]string{"example.org/one/inner=one"}, `does not contain package example\.org/one/inner`},
 		{[]string{"example.org/absent/layer@v1.0.0"}, `go: example\.org/absent/layer@v1\.0\.0: `},
 	} {

@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,12 @@ layer computes and its options with their defaults, and show a sample.`,
 			case len(args) == 0:
 				text = listLayers()
 			case layers.Lookup(args[0]) != nil:
-				text = describeLayer(layers.Lookup(args[0]))
+				for i, info := range layers.Meanings(args[0]) {
+					if i > 0 {
+						text += "\n"
+					}
+					text += describeLayer(info)
+				}
 			default:
 				return layers.UnknownType(args[0])
 			}
@@ -51,8 +57,7 @@ layer computes and its options with their defaults, and show a sample.`,
 // layersPage describes all types, group by group.
 func layersPage() string {
 	groups := make(map[string][]*layers.Info)
-	for _, typ := range layers.Types() {
-		info := layers.Lookup(typ)
+	for _, info := range allTypes() {
 		groups[layerGroup(info)] = append(groups[layerGroup(info)], info)
 	}
 	var b strings.Builder
@@ -61,7 +66,7 @@ func layersPage() string {
 		fmt.Fprintf(&b, "\n## %s\n", strings.ToUpper(group[:1])+group[1:])
 		for _, info := range groups[group] {
 			_, description, _ := strings.Cut(describeLayer(info), "\n\n")
-			fmt.Fprintf(&b, "\n### %s\n\n```text\n%s```\n", info.Type, description)
+			fmt.Fprintf(&b, "\n### %s\n\n```text\n%s```\n", typeTitle(info), description)
 		}
 	}
 	return b.String()
@@ -76,12 +81,30 @@ func devices(info *layers.Info) string {
 }
 
 func listLayers() string {
-	rows := [][]string{{"TYPE", "GROUP", "DEVICES", "SOURCE"}}
-	for _, typ := range layers.Types() {
-		info := layers.Lookup(typ)
-		rows = append(rows, []string{typ, layerGroup(info), devices(info), layerSource(info)})
+	rows := [][]string{{"TYPE", "DIALECT", "GROUP", "DEVICES", "SOURCE"}}
+	for _, info := range allTypes() {
+		rows = append(rows, []string{info.Type, cmp.Or(strings.Join(info.Dialects, ","), "all"), layerGroup(info), devices(info), layerSource(info)})
 	}
 	return table(rows)
+}
+
+// allTypes returns all types in alphabetical order, those of one name one after the
+// other.
+func allTypes() []*layers.Info {
+	var all []*layers.Info
+	for _, typ := range layers.Types() {
+		all = append(all, layers.Meanings(typ)...)
+	}
+	return all
+}
+
+// typeTitle returns the name of a type, with its dialects if others have another of
+// that name.
+func typeTitle(info *layers.Info) string {
+	if len(info.Dialects) == 0 {
+		return info.Type
+	}
+	return fmt.Sprintf("%s (%s)", info.Type, strings.Join(info.Dialects, ", "))
 }
 
 // table returns rows with their cells in columns.
@@ -125,12 +148,31 @@ func describeLayer(info *layers.Info) string {
 		tops += ", as many as bottoms"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n\n", info.Type, strings.TrimSpace(info.Doc))
+	doc := strings.TrimSpace(info.Doc)
+	if of := info.AliasOf(); of != nil {
+		doc = "Another name of " + of.Type + "."
+	}
+	fmt.Fprintf(&b, "%s\n\n%s\n\n", typeTitle(info), doc)
+	if len(info.Dialects) > 0 {
+		b.WriteString("dialects: " + strings.Join(info.Dialects, ", ") + "\n")
+	}
 	b.WriteString(table([][]string{
 		{"group:", layerGroup(info)}, {"from:", layerSource(info)}, {"devices:", devices(info)}, {"bottoms:", info.Bottoms.String()}, {"tops:", tops},
 	}))
 	if field := optionsField(info); field != nil {
 		fmt.Fprintf(&b, "\n%s, field %d of a layer:\n%s", field.TextName(), field.Number(), table(fieldRows(field.Message())))
+	}
+	added := make(map[string][][]string) // to Caffe's messages
+	for _, f := range prototxt.AddedFields(info.Type, info.Dialects) {
+		switch {
+		case f.Message != "LayerParameter":
+			added[string(f.Message)] = append(added[string(f.Message)], fieldRow(f.Field))
+		case f.Field.TextName() != info.Param:
+			fmt.Fprintf(&b, "\n%s:\n%s", f.Field.TextName(), table(fieldRows(f.Field.Message())))
+		}
+	}
+	for _, message := range sortedKeys(added) {
+		fmt.Fprintf(&b, "\n%s has in addition, of forks:\n%s", message, table(added[message]))
 	}
 	fmt.Fprintf(&b, "\nSample:\n\n%s", sampleLayer(info))
 	return b.String()
@@ -142,33 +184,42 @@ func optionsField(info *layers.Info) protoreflect.FieldDescriptor {
 	if info.Param == "" {
 		return nil
 	}
+	for _, added := range prototxt.AddedFields(info.Type, info.Dialects) {
+		if added.Message == "LayerParameter" && added.Field.TextName() == info.Param {
+			return added.Field
+		}
+	}
 	return prototxt.FieldOfLayer(info.Param)
 }
 
-// fieldRows returns a row for each field of a message: name, type and default.
+// fieldRows returns a row for each field of a message.
 func fieldRows(m protoreflect.MessageDescriptor) [][]string {
 	var rows [][]string
 	for i := range m.Fields().Len() {
-		f := m.Fields().Get(i)
-		kind := f.Kind().String()
-		switch {
-		case f.Enum() != nil:
-			kind = strings.Join(enumNames(f.Enum()), " | ")
-		case f.Message() != nil:
-			kind = string(f.Message().Name())
-		}
-		note := ""
-		switch {
-		case f.IsList():
-			kind = "repeated " + kind
-		case f.Cardinality() == protoreflect.Required:
-			note = "required"
-		case f.HasDefault():
-			note = "default " + fieldText(f, f.Default())
-		}
-		rows = append(rows, []string{"  " + f.TextName(), kind, note})
+		rows = append(rows, fieldRow(m.Fields().Get(i)))
 	}
 	return rows
+}
+
+// fieldRow returns a field's name, type and default.
+func fieldRow(f protoreflect.FieldDescriptor) []string {
+	kind := f.Kind().String()
+	switch {
+	case f.Enum() != nil:
+		kind = strings.Join(enumNames(f.Enum()), " | ")
+	case f.Message() != nil:
+		kind = string(f.Message().Name())
+	}
+	note := ""
+	switch {
+	case f.IsList():
+		kind = "repeated " + kind
+	case f.Cardinality() == protoreflect.Required:
+		note = "required"
+	case f.HasDefault():
+		note = "default " + fieldText(f, f.Default())
+	}
+	return []string{"  " + f.TextName(), kind, note}
 }
 
 func enumNames(e protoreflect.EnumDescriptor) []string {
@@ -220,6 +271,9 @@ func sampleLayer(info *layers.Info) string {
 		name = "loss"
 	}
 	var b strings.Builder
+	if len(layers.Meanings(info.Type)) > 1 && len(info.Dialects) > 0 {
+		fmt.Fprintf(&b, "# gocaffe: dialect %s\n", info.Dialects[0])
+	}
 	fmt.Fprintf(&b, "layer {\n  name: %q\n  type: %q\n", name, info.Type)
 	bottoms, tops := sampleBlobs(info, name)
 	for _, bottom := range bottoms {

@@ -18,7 +18,7 @@ func TestLayersList(t *testing.T) {
 	}
 	found := false
 	for _, line := range lines {
-		found = found || strings.Join(strings.Fields(line), " ") == "Convolution vision CPU, CUDA github.com/gocaffe/gocaffe"
+		found = found || strings.Join(strings.Fields(line), " ") == "Convolution all vision CPU, CUDA github.com/gocaffe/gocaffe"
 	}
 	if !found {
 		t.Errorf("no line about Convolution in\n%s", stdout)
@@ -28,12 +28,20 @@ func TestLayersList(t *testing.T) {
 // TestLayersDescribe checks the description of every type, and that its sample
 // is a layer that can be made.
 func TestLayersDescribe(t *testing.T) {
-	for _, typ := range layers.Types() {
-		info := layers.Lookup(typ)
+	for _, info := range allTypes() {
+		typ := info.Type
 		stdout, _ := mustRun(t, "layers", typ)
-		description, sample, ok := strings.Cut(stdout, "\nSample:\n\n")
-		if !ok || !strings.HasPrefix(description, typ+"\n\n"+strings.TrimSpace(info.Doc)) {
-			t.Errorf("%s: got\n%s", typ, stdout)
+		text := describeLayer(info)
+		if !strings.Contains("\n"+stdout, "\n"+text) {
+			t.Errorf("layers %s does not describe that of the dialects %q:\n%s", typ, info.Dialects, stdout)
+		}
+		description, sample, ok := strings.Cut(text, "\nSample:\n\n")
+		doc := strings.TrimSpace(info.Doc)
+		if info.AliasOf() != nil {
+			doc = "Another name of "
+		}
+		if !ok || !strings.HasPrefix(description, typeTitle(info)+"\n\n"+doc) {
+			t.Errorf("%s: got\n%s", typ, text)
 			continue
 		}
 		if field := optionsField(info); field != nil {
@@ -83,13 +91,13 @@ func TestLayersUnknown(t *testing.T) {
 
 func TestLayersPage(t *testing.T) {
 	page, _ := mustRun(t, "layers", "--markdown")
-	for _, typ := range layers.Types() {
-		if !strings.Contains(page, "\n### "+typ+"\n\n```text\n") {
-			t.Errorf("the page has no heading for %s", typ)
+	for _, info := range allTypes() {
+		if !strings.Contains(page, "\n### "+typeTitle(info)+"\n\n```text\n") {
+			t.Errorf("the page has no heading for %s", typeTitle(info))
 		}
 	}
-	if strings.Count(page, "\nSample:\n") != len(layers.Types()) {
-		t.Errorf("the page has %d samples for %d types", strings.Count(page, "\nSample:\n"), len(layers.Types()))
+	if strings.Count(page, "\nSample:\n") != len(allTypes()) {
+		t.Errorf("the page has %d samples for %d types", strings.Count(page, "\nSample:\n"), len(allTypes()))
 	}
 	want := "gocaffe: layers: --markdown describes all types and takes no TYPE\n"
 	if code, _, stderr := run("layers", "--markdown", "ReLU"); code != 1 || stderr != want {

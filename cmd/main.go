@@ -56,7 +56,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	if !a.abandoned {
 		a.workers.Close()
 	}
-	a.proto.done()
+	a.fork.done()
 	if closeErr := a.glog.close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("--log-dir: %w", closeErr)
 	}
@@ -105,7 +105,7 @@ type app struct {
 	stdout, stderr io.Writer
 	glog           *glog
 	workers        *parallel.Pool
-	proto          protoFlag
+	fork           forkFlags
 	fullLog        bool // stderr shows the log, not a progress line
 	abandoned      bool // a signal came while something was loaded, which goes on until the program ends
 
@@ -150,7 +150,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	f.StringVar(&a.logDir, "log-dir", os.Getenv("GLOG_log_dir"), "also write the log to a file in this folder")
 	f.IntVar(&a.threshold, "stderrthreshold", 0, "accepted for compatibility with Caffe; --minloglevel decides what stderr shows")
 	f.IntVar(&a.verbosity, "v", 0, "accepted for compatibility with Caffe; there are no verbose log lines")
-	a.proto.register(f)
+	a.fork.register(f)
 	f.String("flagfile", "", "read flags from this file, one per line")
 	f.MarkHidden("stderrthreshold")
 	f.MarkHidden("v")
@@ -172,7 +172,7 @@ func (a *app) setUp(cmd *cobra.Command) error {
 	if a.threads < 0 || a.threads > math.MaxInt16 {
 		return fmt.Errorf("--threads is %d, want 0 (one per core) or a positive number", a.threads)
 	}
-	if err := a.proto.use(); err != nil {
+	if err := a.fork.use(); err != nil {
 		return err
 	}
 	a.workers = parallel.NewPool(a.threads)

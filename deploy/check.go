@@ -23,7 +23,7 @@ const tolerance = 1e-4
 // check builds the deployed net from its own text and weights, and compares its
 // outputs for random data with those of the TEST net.
 func (d *deployer) check(ctx context.Context) error {
-	file, err := prototxt.ParseNet("deploy.prototxt", prototxt.Marshal(d.result.Param))
+	file, err := prototxt.ParseNet("deploy.prototxt", prototxt.MarshalNet(d.result.Param))
 	if err != nil {
 		return err
 	}

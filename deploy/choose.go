@@ -148,7 +148,7 @@ func (d *deployer) trainLosses() {
 		prob := probabilities(l, typ)
 		d.nodes = append(d.nodes, &node{
 			param: l,
-			layer: &net.Layer{Info: layers.Lookup(l.GetType())},
+			layer: &net.Layer{Info: layers.Of(l)},
 			role:  replaced,
 			out:   []*caffepb.LayerParameter{prob},
 			used:  []bool{true},

@@ -65,6 +65,6 @@ func (n *Net) text(comment []string) []byte {
 			fmt.Fprintf(&b, "# preprocessing of %q: %s\n", in.Name, in.Preparation)
 		}
 	}
-	b.Write(prototxt.Marshal(n.Param))
+	b.Write(prototxt.MarshalNet(n.Param))
 	return b.Bytes()
 }

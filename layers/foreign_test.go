@@ -12,7 +12,7 @@ func TestUnknownType(t *testing.T) {
 		t.Errorf("a program without layers: got %s", got)
 	}
 	if split == nil {
-		split = new(Info)
+		split = []*Info{{Type: "Split"}}
 	}
 	types["Split"] = split
 	Register(Info{Type: "UnknownTypeTest", New: func(*Spec) (Layer, error) { return nil, nil }})

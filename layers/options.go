@@ -43,6 +43,23 @@ func (s *Spec) Options(into any) error {
 	return d.message(target.Elem(), m, field)
 }
 
+// OptionsIn is Options for another field of the layer that holds a message: one of
+// Caffe's, such as "pooling_param", with the fields that the type has added to it
+// with Info.Extends, or one of Info.MoreFields. given reports whether the file has
+// it.
+func (s *Spec) OptionsIn(field string, into any) (given bool, err error) {
+	target := reflect.ValueOf(into)
+	if target.Kind() != reflect.Pointer || target.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("layers: OptionsIn(%T): want a pointer to a struct", into))
+	}
+	m, given, err := prototxt.LayerMessage(s.Param, field)
+	if err != nil {
+		return false, s.Errorf(field, "%s: %w", field, err)
+	}
+	d := optionDecoder{spec: s}
+	return given, d.message(target.Elem(), m, field)
+}
+
 // HasOption reports whether the file has a value for a field of the layer's own
 // message, such as "num_output"; or the message at all, for an empty name.
 func (s *Spec) HasOption(name string) bool {
@@ -59,7 +76,7 @@ func (s *Spec) HasOption(name string) bool {
 
 // options returns the layer's own message and the field it is in.
 func (s *Spec) options() (field string, m protoreflect.Message, given bool, err error) {
-	info := Lookup(s.Param.GetType())
+	info := Of(s.Param)
 	if info == nil || info.Plugin == nil {
 		panic(fmt.Sprintf("layers: type %q is not registered with a Plugin, it has no options of its own", s.Param.GetType()))
 	}
@@ -89,11 +106,15 @@ func (d *optionDecoder) message(into reflect.Value, m protoreflect.Message, path
 		if !tagged {
 			continue
 		}
-		f := fields.ByTextName(tag)
+		f := prototxt.FieldOfMessage(d.spec.Param, m.Descriptor(), tag)
 		if f == nil {
 			panic(fmt.Sprintf("layers: Options: %v is tagged %q, but %s has no such field", into.Type(), tag, m.Descriptor().Name()))
 		}
-		if err := d.field(into.Field(i), m, f, path+"."+tag); err != nil {
+		holder, err := prototxt.Holder(m, f)
+		if err != nil {
+			return d.spec.Errorf(path, "%s: %w", path, err)
+		}
+		if err := d.field(into.Field(i), holder, f, path+"."+tag); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,10 @@ package layers
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // A Plugin declares a field of LayerParameter, for the options of a layer that
@@ -18,55 +18,67 @@ type Plugin struct {
 	// Field is the name of the field: "em_softmax_param".
 	Field string
 
-	// Number is the field's number in binary files. A layer that exists in a
-	// fork of Caffe has the fork's; new ones take 10000 and up.
+	// Number is the field's number in the binary files of the fork that the layer
+	// is from. New ones may take one of 10000 and up, or 0. A number that another
+	// field has already is not used: weights are found without it.
 	Number int32
 
 	// Proto is the text of a .proto file of syntax proto2 with the message. It
 	// may use the messages of caffe.proto, such as FillerParameter, without an
-	// import.
+	// import. Several types may have fields of one name and different messages.
 	Proto string
 
-	// Message is the name of the message: "EMSoftmaxParameter".
+	// Message is the name of the message: "EMSoftmaxParameter". One of caffe.proto
+	// needs no Proto.
 	Message string
 }
 
-func (p *Plugin) addField() error {
-	if p.Field == "" || p.Number <= 0 || p.Message == "" {
-		return fmt.Errorf("Plugin has Field %q, Number %d and Message %q, all are required", p.Field, p.Number, p.Message)
+// addType makes the type and its fields known to the schema.
+func (i *Info) addType() error {
+	t := prototxt.LayerType{Type: i.Type, Dialects: i.Dialects, Extends: i.Extends, Allows: i.allows}
+	for _, p := range i.plugins() {
+		if p.Field == "" || p.Number < 0 || p.Message == "" {
+			return fmt.Errorf("Plugin has Field %q, Number %d and Message %q, want a field and a message", p.Field, p.Number, p.Message)
+		}
+		t.Fields = append(t.Fields, prototxt.LayerField{Name: p.Field, Number: p.Number, Proto: p.Proto, Message: p.Message})
 	}
-	return prototxt.AddLayerField(prototxt.LayerField{Name: p.Field, Number: p.Number, Proto: p.Proto, Message: p.Message})
+	return prototxt.AddLayerType(t)
 }
 
-// claim checks that the field of a type's plugin has a name and a number that
-// no other has. Types of one package may have a field in common; then it is
-// added already.
-func (i *Info) claim() (added bool, err error) {
-	p := i.Plugin
-	for _, other := range types {
-		if other.Plugin == nil {
-			continue
+// plugins returns all fields of LayerParameter that the type adds.
+func (i *Info) plugins() []Plugin {
+	if i.Plugin == nil {
+		return i.MoreFields
+	}
+	return append([]Plugin{*i.Plugin}, i.MoreFields...)
+}
+
+// allows reports whether a layer of the type may have so many bottoms, tops and
+// fields param.
+func (i *Info) allows(bottoms, tops, params int) bool {
+	return i.Bottoms.Allows(bottoms) && (i.Tops.Allows(tops) || i.Loss && tops < i.Tops.Min) &&
+		(i.Weights == Count{} || params <= i.Weights.Max)
+}
+
+// claim checks that no other type has the name in the same dialects, and that the
+// fields are not Caffe's.
+func (i *Info) claim() error {
+	for _, other := range types[i.Type] {
+		if i.Dialects == nil && other.Dialects == nil {
+			return fmt.Errorf("layer type %q is registered twice: by %s and by %s", i.Type, other.origin(), i.origin())
 		}
-		same := other.pkg == i.pkg && *other.Plugin == *p
-		switch {
-		case same:
-			added = true
-		case other.Plugin.Field == p.Field:
-			return false, fmt.Errorf("field %q of LayerParameter is claimed twice: for type %q by %s and for type %q by %s",
-				p.Field, other.Type, other.origin(), i.Type, i.origin())
-		case other.Plugin.Number == p.Number:
-			return false, fmt.Errorf("number %d of LayerParameter is claimed twice: as %q for type %q by %s and as %q for type %q by %s",
-				p.Number, other.Plugin.Field, other.Type, other.origin(), p.Field, i.Type, i.origin())
+		for _, d := range i.Dialects {
+			if slices.Contains(other.Dialects, d) {
+				return fmt.Errorf("layer type %q of dialect %q is registered twice: by %s and by %s", i.Type, d, other.origin(), i.origin())
+			}
 		}
 	}
 	fields := (*caffepb.LayerParameter)(nil).ProtoReflect().Descriptor().Fields()
-	if field := fields.ByTextName(p.Field); field != nil {
-		return false, fmt.Errorf("field %q of LayerParameter is claimed for type %q by %s, but Caffe has a field of that name, number %d",
-			p.Field, i.Type, i.origin(), field.Number())
+	for _, p := range i.plugins() {
+		if field := fields.ByTextName(p.Field); field != nil {
+			return fmt.Errorf("field %q of LayerParameter is claimed for type %q by %s, but Caffe has a field of that name, number %d",
+				p.Field, i.Type, i.origin(), field.Number())
+		}
 	}
-	if field := fields.ByNumber(protoreflect.FieldNumber(p.Number)); field != nil {
-		return false, fmt.Errorf("number %d of LayerParameter is claimed as %q for type %q by %s, but it is Caffe's own %s",
-			p.Number, p.Field, i.Type, i.origin(), field.Name())
-	}
-	return added, nil
+	return nil
 }

@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,7 +12,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // Info describes a layer type to the nets that use it.
@@ -26,8 +29,30 @@ type Info struct {
 	// then.
 	Plugin *Plugin
 
+	// Dialects are the dialects (prototxt.Dialect) in which the type is this
+	// layer, for a name that other forks give to another. Nil is the type of that
+	// name in every dialect that has no other: Caffe's own, and new ones.
+	Dialects []string
+
+	// MoreFields are further fields of LayerParameter that Caffe's schema does not
+	// know and the layer reads (Spec.OptionsIn).
+	MoreFields []Plugin
+
+	// Extends is the text of a .proto file with messages that are named as Caffe's
+	// and hold fields which a fork has added to them and the layer reads
+	// (Spec.OptionsIn):
+	//
+	//	message PoolingParameter { optional bool ceil_mode = 1 [default = true]; }
+	//
+	// The numbers do not matter.
+	Extends string
+
 	Bottoms, Tops Count
 	SameCount     bool // as many tops as bottoms
+
+	// Weights is how many blobs of weights the layer may have, for telling types of
+	// one name apart by the fields param; the zero Count says nothing.
+	Weights Count
 
 	// Loss marks a layer whose first top is a loss: it has loss weight 1 unless
 	// the prototxt says otherwise, tops that the prototxt leaves out are made
@@ -44,6 +69,7 @@ type Info struct {
 
 	registeredAt string
 	pkg          string
+	aliasOf      *Info // the type that this is another name of
 }
 
 // Package returns the path of the package that has registered the type.
@@ -102,7 +128,7 @@ func (c Count) String() string {
 
 var (
 	mu        sync.RWMutex
-	types     = make(map[string]*Info)
+	types     = make(map[string][]*Info)
 	conflicts []error
 )
 
@@ -110,8 +136,8 @@ var (
 // mistake is a bug of the program and not of the user's file: Register panics
 // on an incomplete Info and on a plugin whose .proto text is wrong.
 //
-// Two packages that claim the same type, or the same field or number of
-// LayerParameter, may each be right alone. Who has brought them together need
+// Two packages that claim the same type in the same dialect, or a field that
+// Caffe has, may each be right alone. Who has brought them together need
 // not be a programmer, so that is no panic: the first claim holds, and Check
 // returns an error for the program to show.
 func Register(info Info) {
@@ -124,32 +150,62 @@ func Register(info Info) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if old := types[info.Type]; old != nil {
-		conflicts = append(conflicts, fmt.Errorf("layer type %q is registered twice: by %s and by %s", info.Type, old.origin(), info.origin()))
+	if err := info.claim(); err != nil {
+		conflicts = append(conflicts, err)
 		return
 	}
-	if info.Plugin != nil {
-		added, err := info.claim()
-		if err != nil {
-			conflicts = append(conflicts, err)
-			return
-		}
-		if !added {
-			if err := info.Plugin.addField(); err != nil {
-				panic(fmt.Sprintf("layers: Register(%q) at %s: %v", info.Type, info.registeredAt, err))
-			}
-		}
+	if err := info.addType(); err != nil {
+		panic(fmt.Sprintf("layers: Register(%q) at %s: %v", info.Type, info.registeredAt, err))
 	}
-	types[info.Type] = &info
+	types[info.Type] = append(types[info.Type], &info)
+}
+
+// Alias gives a type of Caffe or of a plugin another name, in some dialects or, if
+// none is named, in all: a layer of that name is one of the type, whatever is done
+// with it. It is called from init, and panics if the type is not registered.
+func Alias(name, typ string, dialects ...string) {
+	of := Lookup(typ)
+	if of == nil {
+		panic(fmt.Sprintf("layers: Alias(%q, %q): there is no type of that name", name, typ))
+	}
+	alias := *of
+	alias.Type, alias.Dialects = name, dialects
+	alias.registeredAt, alias.pkg = caller()
+	mu.Lock()
+	defer mu.Unlock()
+	if err := alias.claim(); err != nil {
+		conflicts = append(conflicts, err)
+		return
+	}
+	if err := alias.addType(); err != nil {
+		panic(fmt.Sprintf("layers: Alias(%q, %q) at %s: %v", name, typ, alias.registeredAt, err))
+	}
+	alias.aliasOf = of
+	types[name] = append(types[name], &alias)
 }
 
 // Check returns an error if the packages that are linked into the program do
-// not go together, because two of them claim the same layer type, or the same
-// field or number of LayerParameter. Programs call it before anything else.
+// not go together, because two of them claim the same layer type in the same
+// dialect, or one a field that Caffe has or a dialect that there is not. Programs
+// call it before anything else.
 func Check() error {
 	mu.RLock()
 	defer mu.RUnlock()
-	return errors.Join(conflicts...)
+	known := make(map[string]bool)
+	for _, d := range prototxt.Dialects() {
+		known[d.Name] = true
+	}
+	errs := slices.Clone(conflicts)
+	for _, typ := range slices.Sorted(maps.Keys(types)) {
+		for _, info := range types[typ] {
+			for _, d := range info.Dialects {
+				if !known[d] {
+					errs = append(errs, fmt.Errorf("layer type %q is registered for dialect %q by %s, but there is no such dialect", typ, d, info.origin()))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // caller returns the place that has called Register, and its package.
@@ -172,14 +228,52 @@ func packageOf(function string) string {
 func (i *Info) origin() string { return fmt.Sprintf("package %s (%s)", i.pkg, i.registeredAt) }
 
 // Lookup returns the description of a type, or nil if no package that is linked
-// into the program has registered it.
+// into the program has registered it. If dialects give the name to several types, it
+// is that of all other dialects, or else the first; Of finds the one that a layer
+// has.
 func Lookup(typ string) *Info {
 	mu.RLock()
 	defer mu.RUnlock()
-	return types[typ]
+	all := types[typ]
+	if i := slices.IndexFunc(all, func(i *Info) bool { return i.Dialects == nil }); i > 0 {
+		return all[i]
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0]
 }
 
-// Types returns the known types in alphabetical order.
+// Of returns the description of the type of a layer, in the dialect in which the
+// layer was read (prototxt.DialectOf). It returns nil if no package has registered
+// it, or if it is one of several and nothing says which. For another name of a type
+// (Alias) that type is returned.
+func Of(l *caffepb.LayerParameter) *Info {
+	dialects, ok := prototxt.MeaningOf(l)
+	if !ok {
+		return nil
+	}
+	mu.RLock()
+	defer mu.RUnlock()
+	for _, info := range types[l.GetType()] {
+		if slices.Equal(info.Dialects, dialects) {
+			return cmp.Or(info.aliasOf, info)
+		}
+	}
+	return nil
+}
+
+// Meanings returns the descriptions of all types of a name.
+func Meanings(typ string) []*Info {
+	mu.RLock()
+	defer mu.RUnlock()
+	return slices.Clone(types[typ])
+}
+
+// AliasOf returns the type that i is another name of, nil if it is none.
+func (i *Info) AliasOf() *Info { return i.aliasOf }
+
+// Types returns the known types in alphabetical order, each name once.
 func Types() []string {
 	mu.RLock()
 	defer mu.RUnlock()

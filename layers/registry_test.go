@@ -21,16 +21,16 @@ func TestClaims(t *testing.T) {
 		want string // "" if there is no conflict
 	}{
 		{Info{Type: "Claim", New: unmade}, `layer type "Claim" is registered twice: by package github.com/gocaffe/gocaffe/layers (`},
-		{Info{Type: "ClaimName", New: unmade, Plugin: plugin("claim_param", 20102)},
-			`field "claim_param" of LayerParameter is claimed twice: for type "Claim" by package github.com/gocaffe/gocaffe/layers (`},
-		{Info{Type: "ClaimNumber", New: unmade, Plugin: plugin("claim2_param", 20101)},
-			`number 20101 of LayerParameter is claimed twice: as "claim_param" for type "Claim" by package`},
+		{Info{Type: "Claim", Dialects: []string{"ssd", "rcnn"}, New: unmade}, ""},
+		{Info{Type: "Claim", Dialects: []string{"rfcn", "rcnn"}, New: unmade}, `layer type "Claim" of dialect "rcnn" is registered twice: by package`},
+		{Info{Type: "ClaimDialect", Dialects: []string{"nobodys"}, New: unmade}, `layer type "ClaimDialect" is registered for dialect "nobodys" by package`},
 		{Info{Type: "ClaimCaffe", New: unmade, Plugin: plugin("swish_param", 20103)},
 			`field "swish_param" of LayerParameter is claimed for type "ClaimCaffe" by package`},
-		{Info{Type: "ClaimCaffe2", New: unmade, Plugin: plugin("margin_inner_product_param", 147)},
-			`number 147 of LayerParameter is claimed as "margin_inner_product_param" for type "ClaimCaffe2" by package`},
-		// Types of one package may share a field.
+		// Types may have a field in common, or one of the same name or number.
 		{Info{Type: "ClaimToo", New: unmade, Plugin: plugin("claim_param", 20101)}, ""},
+		{Info{Type: "ClaimName", New: unmade, Plugin: plugin("claim_param", 20102)}, ""},
+		{Info{Type: "ClaimNumber", New: unmade, Plugin: plugin("claim2_param", 20101)}, ""},
+		{Info{Type: "ClaimCaffes", New: unmade, Plugin: plugin("margin_inner_product_param", 147)}, ""},
 	} {
 		conflicts = nil
 		Register(tt.info)
@@ -44,6 +44,9 @@ func TestClaims(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || !strings.Contains(err.Error(), "registry_test.go:") ||
 			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %s", tt.info.Type, err, tt.want)
+		}
+		if tt.info.Type == "ClaimDialect" {
+			delete(types, tt.info.Type)
 		}
 		if tt.info.Type != "Claim" && Lookup(tt.info.Type) != nil {
 			t.Errorf("%s is registered in spite of the conflict", tt.info.Type)
@@ -63,7 +66,7 @@ func TestRegisterPanics(t *testing.T) {
 		{Info{New: unmade}, `layers: Register(""): Type and New are required`},
 		{Info{Type: "NoNew"}, `layers: Register("NoNew"): Type and New are required`},
 		{Info{Type: "NoField", New: unmade, Plugin: &Plugin{Number: 20110, Message: "M"}},
-			`Plugin has Field "", Number 20110 and Message "M", all are required`},
+			`Plugin has Field "", Number 20110 and Message "M", want a field and a message`},
 		{Info{Type: "BadProto", New: unmade, Plugin: &Plugin{Field: "bad_param", Number: 20111, Message: "M", Proto: "message M { optional in32 x = 1; }"}},
 			`bad_param.proto:1:22: field "x" of M: there is no type in32, did you mean int32?`},
 	} {

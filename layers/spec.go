@@ -28,6 +28,10 @@ func NewSpec(param *caffepb.LayerParameter, env *Env, positions *prototxt.Positi
 	return &Spec{Param: own, Env: env, positions: positions}
 }
 
+// Dialect returns the dialect in which the type of the layer was read, "" for a type
+// that is the same in all (prototxt.Dialect).
+func (s *Spec) Dialect() string { return prototxt.DialectOf(s.Param) }
+
 // Pos returns where a field was written, such as "convolution_param.pad", or
 // else the place of the layer.
 func (s *Spec) Pos(field string) prototxt.Pos { return s.positions.Of(s.Param, field, 0) }

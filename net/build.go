@@ -142,7 +142,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 // layer has no side effects, so all errors can be found.
 func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 	for _, source := range param {
-		info := layers.Lookup(source.GetType())
+		info := layers.Of(source)
 		if info == nil {
 			continue // check has reported it
 		}
@@ -155,7 +155,7 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 		setLossWeights(spec.Param, info)
 		l := &Layer{
 			Name:      source.GetName(),
-			Type:      info.Type,
+			Type:      source.GetType(),
 			Info:      info,
 			Param:     spec.Param,
 			env:       spec.Env,

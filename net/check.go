@@ -57,6 +57,7 @@ func check(file *prototxt.Net, param []*caffepb.LayerParameter, state *caffepb.N
 	}
 	c.reportTypes()
 	for i, layer := range param {
+		c.errs = append(c.errs, prototxt.UnreadFields(layer, file.Positions)...)
 		c.bottoms(i, layer)
 		c.tops(i, layer)
 		if infos[i] != nil {
@@ -93,10 +94,10 @@ func (c *checker) rules(layer *caffepb.LayerParameter) {
 // layerType returns the registered type of a layer. For an unknown type it returns
 // nil, and reportTypes reports it.
 func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
-	typ := layer.GetType()
-	if info := layers.Lookup(typ); info != nil {
+	if info := layers.Of(layer); info != nil {
 		return info
 	}
+	typ := layer.GetType()
 	if c.unknown == nil {
 		c.unknown = make(map[string][]*caffepb.LayerParameter)
 	}
@@ -114,7 +115,7 @@ func (c *checker) reportTypes() {
 		users := c.unknown[typ]
 		if typ == "" {
 			for _, layer := range users {
-				c.errorf(layer, "", 0, "%w", layers.UnknownType(typ))
+				c.errorf(layer, "", 0, "%w", layers.UnknownTypeOf(layer))
 			}
 			continue
 		}
@@ -135,7 +136,7 @@ func (c *checker) reportTypes() {
 		if also != "" {
 			also = "; also in " + also
 		}
-		c.errorf(users[0], "type", 0, "%w%s", layers.UnknownType(typ), also)
+		c.errorf(users[0], "type", 0, "%w%s", layers.UnknownTypeOf(users[0]), also)
 	}
 }
 

@@ -98,6 +98,7 @@ func (l *Layer) wrapIn(file *prototxt.Net, err error) error {
 // is set, their gradients.
 func (l *Layer) Proto(diff bool) *caffepb.LayerParameter {
 	p := proto.Clone(l.Param).(*caffepb.LayerParameter)
+	prototxt.SetDialect(p, "") // the file is Caffe's, to the byte
 	p.Blobs = nil
 	for _, b := range l.Params {
 		p.Blobs = append(p.Blobs, b.ToProto(diff))

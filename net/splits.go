@@ -111,7 +111,7 @@ func moveLoss(layer *caffepb.LayerParameter, top int) {
 			return
 		}
 	}
-	if info := layers.Lookup(layer.GetType()); info == nil || !info.Loss {
+	if info := layers.Of(layer); info == nil || !info.Loss {
 		layer.LossWeight = nil
 	}
 }

@@ -9,30 +9,25 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/internal/near"
 	"github.com/gocaffe/gocaffe/internal/protofile"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
-// A LayerField is an additional field of LayerParameter, not in caffe.proto.
-type LayerField struct {
-	Name    string // "em_softmax_param"
-	Number  int32  // field number in binary files
-	Proto   string // text of a .proto file; it may use the messages of caffe.proto
-	Message string // the message in Proto that is the field's type
-}
-
-// extensions holds the additions to caffe.proto.
+// extensions holds what the schema has beyond caffe.proto.
 var extensions struct {
 	sync.Mutex
-	fields []protoreflect.FieldDescriptor // of the plugins
-	fork   *descriptorpb.FileDescriptorProto
+	types    []*meaning
+	fields   map[LayerField]extra // of the types
+	numbers  map[numberKey]bool   // that additional fields have
+	dialects map[string]*dialect
+	dialect  string // in use
+	lenient  bool   // unknown fields are ignored
+	fork     *descriptorpb.FileDescriptorProto
 }
 
 var theSchema atomic.Pointer[schema]
@@ -45,54 +40,11 @@ func current() *schema {
 	return new(schema)
 }
 
-var layerParameter = (*caffepb.LayerParameter)(nil).ProtoReflect().Descriptor()
-
-// AddLayerField adds a field of LayerParameter to the schema for all later reading and
-// writing. Name and number must be unused. The error describes mistakes in the .proto
-// text.
-func AddLayerField(f LayerField) error {
-	file, err := protofile.Parse(f.Name+".proto", []byte(f.Proto))
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, m := range file.MessageType {
-		names = append(names, m.GetName())
-	}
-	if !slices.Contains(names, f.Message) {
-		hint := ""
-		if meant := near.Name(f.Message, names); meant != "" {
-			hint = fmt.Sprintf(", did you mean %s?", meant)
-		}
-		return fmt.Errorf("%s: there is no message %s%s", file.GetName(), f.Message, hint)
-	}
-	// In its own package, a message can have the same name as another plugin's.
-	if pkg := file.GetPackage(); pkg == "" || pkg == "caffe" {
-		file.Package = proto.String("caffe." + f.Name)
-	}
-	file.MessageType = append(file.MessageType, &descriptorpb.DescriptorProto{
-		Name: proto.String("FieldOfLayer"),
-		Field: []*descriptorpb.FieldDescriptorProto{{
-			Name:     &f.Name,
-			Number:   &f.Number,
-			Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
-			TypeName: &f.Message,
-		}},
-	})
-	linked, err := protofile.Link(file, caffepb.File_caffe_proto)
-	if err != nil {
-		return err
-	}
-	extensions.Lock()
-	defer extensions.Unlock()
-	extensions.fields = append(extensions.fields, linked.Messages().ByName("FieldOfLayer").Fields().Get(0))
-	return rebuild()
-}
-
-// UseProto reads the caffe.proto of a Caffe fork, so that files of the fork can be read.
-// It adds the fields and enum values that neither Caffe nor a plugin has to the schema
-// and leaves the others unchanged. A field whose number is taken gets another one, since
-// weights are found by name anyway. Call done to undo it.
+// UseProto reads the caffe.proto of a Caffe fork. Afterwards files of the fork
+// can be read: fields and enum values that neither Caffe nor a plugin has are
+// added to the schema; what they have in common stays. A field whose number is
+// taken gets another number, since weights are found by name anyway. Calling
+// done undoes it.
 func UseProto(path string) (done func(), err error) {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
@@ -121,13 +73,39 @@ func UseProto(path string) (done func(), err error) {
 	}, nil
 }
 
-// rebuild builds the schema again.
+// IgnoreUnknownFields makes fields that nothing reads warnings where they are
+// errors otherwise. Calling done undoes it.
+func IgnoreUnknownFields() (done func()) {
+	set := func(lenient bool) {
+		extensions.Lock()
+		defer extensions.Unlock()
+		extensions.lenient = lenient
+		rebuild()
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+// rebuild makes the schema again.
 func rebuild() error {
 	s := &schema{
-		extras: make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
-		enums:  make(map[protoreflect.FullName][]enumValue),
+		extras:   make(map[protoreflect.FullName][]protoreflect.FieldDescriptor),
+		enums:    make(map[protoreflect.FullName][]enumValue),
+		meanings: make(map[string][]*meaning),
+		dialects: make(map[string]*dialect, len(extensions.dialects)),
+		harmless: make(map[protoreflect.FieldDescriptor]*dialect),
+		v1Types:  make(map[protoreflect.EnumNumber]string),
+		dialect:  extensions.dialect,
+		lenient:  extensions.lenient,
 	}
-	s.extras[layerParameter.FullName()] = slices.Clone(extensions.fields)
+	for _, m := range extensions.types {
+		s.meanings[m.Type] = append(s.meanings[m.Type], m)
+		s.add(m.fields)
+	}
+	for name, d := range extensions.dialects {
+		s.dialects[name] = d
+	}
+	s.addDialects()
 	if extensions.fork != nil {
 		if err := s.addFork(extensions.fork); err != nil {
 			return err
@@ -137,34 +115,76 @@ func rebuild() error {
 	return nil
 }
 
-// FieldOfLayer returns the field of LayerParameter with the given name, from Caffe, a
-// plugin or the fork in use. It returns nil if there is none.
+// FieldOfLayer returns the field of LayerParameter of that name: Caffe's own, a
+// plugin's, or one of the fork's in use. Of several it is that of the first type. It
+// returns nil if there is none.
 func FieldOfLayer(name string) protoreflect.FieldDescriptor {
 	return current().field(layerParameter, name)
 }
 
-// LayerMessage returns a layer's message in a field that is not in caffe.proto. If the
-// layer does not set the field, the message is empty and ok is false.
+// An AddedField is a field that a layer type adds to a message of caffe.proto.
+type AddedField struct {
+	Message protoreflect.Name // "LayerParameter" for the type's own options
+	Field   protoreflect.FieldDescriptor
+}
+
+// AddedFields returns the fields that a layer type adds in its dialects.
+func AddedFields(typ string, dialects []string) []AddedField {
+	var added []AddedField
+	for _, m := range current().meanings[typ] {
+		if slices.Equal(m.Dialects, dialects) {
+			for _, e := range m.fields {
+				added = append(added, AddedField{e.of.Name(), e.field})
+			}
+		}
+	}
+	return added
+}
+
+// LayerMessage returns the message that a layer has in a field of that name, which
+// need not be in caffe.proto; without values, and not ok, if it has none.
 func LayerMessage(l *caffepb.LayerParameter, name string) (m protoreflect.Message, ok bool, err error) {
-	field := FieldOfLayer(name)
+	s := current()
+	field := s.fieldFor(s.meaningOf(l), layerParameter, name)
 	if field == nil || field.Message() == nil {
 		return nil, false, fmt.Errorf("no plugin has a field %q of LayerParameter", name)
 	}
-	if field.ContainingMessage() == layerParameter {
-		return l.ProtoReflect().Get(field).Message(), l.ProtoReflect().Has(field), nil
+	holder, err := Holder(l.ProtoReflect(), field)
+	if err != nil {
+		return nil, false, err
+	}
+	return holder.Get(field).Message(), holder.Has(field), nil
+}
+
+// FieldOfMessage returns the field of that name that a message of a layer has: a
+// field of caffe.proto, or one that the layer's type has added; nil if there is none.
+func FieldOfMessage(l *caffepb.LayerParameter, md protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	s := current()
+	return s.fieldFor(s.meaningOf(l), md, name)
+}
+
+// Holder returns the message that has the value of a field of m: m itself, or another
+// one for a field that is not in caffe.proto and that m keeps as bytes.
+func Holder(m protoreflect.Message, field protoreflect.FieldDescriptor) (protoreflect.Message, error) {
+	if field.ContainingMessage() == m.Descriptor() {
+		return m, nil
 	}
 	holder := dynamicpb.NewMessage(field.ContainingMessage())
-	for rest := []byte(l.ProtoReflect().GetUnknown()); len(rest) > 0; {
+	for rest := []byte(m.GetUnknown()); len(rest) > 0; {
 		number, _, n := protowire.ConsumeField(rest)
 		if n < 0 {
-			return nil, false, errors.New("the bytes of its unknown fields are damaged")
+			return nil, errors.New("the bytes of its unknown fields are damaged")
 		}
 		if number == field.Number() {
 			if err := mergeInto(holder, rest[:n]); err != nil {
-				return nil, false, fmt.Errorf("field %d is not a valid %s: %w", number, field.Message().Name(), err)
+				what := protoreflect.Name(field.TextName())
+				if field.Message() != nil {
+					what = field.Message().Name()
+				}
+				return nil, fmt.Errorf("field %d is no %s: %w", number, what, err)
 			}
 		}
 		rest = rest[n:]
 	}
-	return holder.Get(field).Message(), holder.Has(field), nil
+	return holder, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func init() {
-	for _, f := range []LayerField{
+	for i, f := range []LayerField{
 		{"margin_test_param", 20010, `package caffe;
 			message MarginTestParameter {
 				enum Kind { SINGLE = 0; DOUBLE = 3; }
@@ -31,7 +31,7 @@ func init() {
 		// below those of Caffe's own fields.
 		{"other_test_param", 15, `message MarginTestParameter { optional int64 x = 1; }`, "MarginTestParameter"},
 	} {
-		if err := AddLayerField(f); err != nil {
+		if err := AddLayerType(LayerType{Type: []string{"MarginTest", "OtherTest"}[i], Fields: []LayerField{f}}); err != nil {
 			panic(err)
 		}
 	}
@@ -195,14 +195,14 @@ func TestPluginNumberOfFork(t *testing.T) {
 	}
 }
 
-func TestAddLayerFieldErrors(t *testing.T) {
+func TestAddLayerTypeErrors(t *testing.T) {
 	for _, tt := range []struct{ text, message, want string }{
 		{"message M { optional int32 x = 1; }", "N", "bad_param.proto: there is no message N"},
 		{"message MyParameter { }", "MyParametr", "bad_param.proto: there is no message MyParametr, did you mean MyParameter?"},
 		{"message M { optional FilerParameter f = 1; }", "M", `bad_param.proto:1:22: field "f" of M: there is no type FilerParameter, did you mean FillerParameter?`},
 		{"message M { optional int32 x 1; }", "M", `bad_param.proto:1:30: found "1" but expected`},
 	} {
-		err := AddLayerField(LayerField{Name: "bad_param", Number: 20020, Proto: tt.text, Message: tt.message})
+		err := AddLayerType(LayerType{Type: "Bad", Fields: []LayerField{{Name: "bad_param", Number: 20020, Proto: tt.text, Message: tt.message}}})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.text, err, tt.want)
 		}

@@ -1,7 +1,6 @@
 package prototxt
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,7 +9,6 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/gocaffe/gocaffe/caffepb"
-	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/protofile"
 )
 
@@ -61,62 +59,20 @@ func (s *schema) addFork(file *descriptorpb.FileDescriptorProto) error {
 		return err
 	}
 	for _, e := range r.extras {
-		field := findMessage(fork, e.theirs).Fields().ByName(e.field)
-		s.extras[e.ours] = append(s.extras[e.ours], field)
+		if e.ours == v1LayerParameter.FullName() {
+			// The old form of a layer has the fields of the present one.
+			if slices.Contains(r.extras, forkField{layerParameter.FullName(), e.theirs.Parent().Append(layerParameter.Name()), e.field}) {
+				continue
+			}
+			e.ours = layerParameter.FullName()
+		}
+		s.add([]extra{{e.ours, findMessage(fork, e.theirs).Fields().ByName(e.field)}})
 	}
 	s.fork = fork
 	return nil
 }
 
-// forkNotes warns about each field that is only in the fork's proto, since nothing reads
-// it.
-func forkNotes(file string, m proto.Message, pos *Positions) []Note {
-	s := current()
-	if s.fork == nil {
-		return nil
-	}
-	var notes []Note
-	var walk func(m protoreflect.Message, path, layer string, at func(path string, index int) Pos)
-	walk = func(m protoreflect.Message, path, layer string, at func(path string, index int) Pos) {
-		values, _ := s.values(m)
-		slices.SortFunc(values, func(a, b fieldValue) int { return cmp.Compare(a.field.Number(), b.field.Number()) })
-		for _, v := range values {
-			name := string(v.field.Name())
-			inner := join(path, name)
-			switch {
-			case v.field.ParentFile() == s.fork && m.Descriptor().ParentFile() != s.fork:
-				e := &Error{Pos: at(inner, 0), Layer: layer, Err: fmt.Errorf("%s is a field of %s alone, nothing reads it here", inner, s.fork.Path())}
-				if !e.Pos.IsValid() {
-					e.Pos.File = file
-				}
-				notes = append(notes, Note{Level: event.Warning, Source: event.Caller(0), Text: e.Error()})
-			case v.field.Message() == nil:
-			case v.field.IsList():
-				for i := range v.v.List().Len() {
-					sub := v.v.List().Get(i).Message()
-					if label, is := layerName(sub); is {
-						walk(sub, "", label, func(path string, index int) Pos { return pos.Of(sub.Interface(), path, index) })
-					} else {
-						walk(sub, inner, layer, func(string, int) Pos { return at(inner, i) })
-					}
-				}
-			default:
-				walk(v.v.Message(), inner, layer, at)
-			}
-		}
-	}
-	walk(m.ProtoReflect(), "", "", func(path string, index int) Pos { return pos.Of(m, path, index) })
-	return notes
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-// pair compares one of our messages with the fork's corresponding message.
+// pair compares a message of ours with the fork's message of the same meaning.
 func (r *forkReader) pair(ours, theirs protoreflect.MessageDescriptor) {
 	key := [2]protoreflect.FullName{ours.FullName(), theirs.FullName()}
 	if r.paired[key] {
@@ -129,7 +85,7 @@ func (r *forkReader) pair(ours, theirs protoreflect.MessageDescriptor) {
 		switch {
 		case same == nil:
 			r.extras = append(r.extras, forkField{ours.FullName(), theirs.FullName(), field.Name()})
-			if ours.Fields().ByNumber(field.Number()) != nil || r.schema.extraByNumber(ours, field.Number()) != nil {
+			if ours == v1LayerParameter || ours.Fields().ByNumber(field.Number()) != nil || r.schema.extraByNumber(ours, field.Number()) != nil {
 				if r.moved[theirs.FullName()] == nil {
 					r.moved[theirs.FullName()] = make(map[protoreflect.Name]bool)
 				}
@@ -137,6 +93,11 @@ func (r *forkReader) pair(ours, theirs protoreflect.MessageDescriptor) {
 			}
 		case same.Message() != nil && field.Message() != nil:
 			r.pair(same.Message(), field.Message())
+			for _, other := range r.schema.extras[extendedName(ours)] { // another type's field of that name
+				if other.TextName() == field.TextName() && other.Message() != nil {
+					r.pair(other.Message(), field.Message())
+				}
+			}
 		case same.Enum() != nil && field.Enum() != nil:
 			r.pairEnum(same.Enum(), field.Enum())
 		}

@@ -135,8 +135,24 @@ func TestForkNet(t *testing.T) {
 	if _, err := ParseNet("net.prototxt", []byte(forkNet)); err == nil || !strings.Contains(err.Error(), `unknown field "warp_param"`) {
 		t.Fatalf("without the fork's proto: %v, want unknown fields", err)
 	}
+	t.Run("strict", func(t *testing.T) {
+		useFork(t, forkProto)
+		_, err := ParseNet("net.prototxt", []byte(forkNet))
+		if err == nil || !strings.HasPrefix(err.Error(), "net.prototxt:33:8: owner is a field of ") ||
+			!strings.HasSuffix(err.Error(), "alone and not implemented: --ignore-unknown-fields computes without it") {
+			t.Errorf("got %v, want an error about owner alone", err)
+		}
+		n, err := ParseNet("net.prototxt", []byte(strings.Replace(forkNet, "owner: \"me\"\n", "", 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := UnreadFields(n.Param.Layer[0], n.Positions); len(found) != 7 || !strings.HasPrefix(found[3].Error(), `net.prototxt:20:12: layer "w": margin_test_param.extra is a field of `) {
+			t.Errorf("the unread fields of the layer are\n%v", found)
+		}
+	})
 	t.Run("with", func(t *testing.T) {
 		useFork(t, forkProto)
+		defer IgnoreUnknownFields()()
 		n, err := ParseNet("net.prototxt", []byte(forkNet))
 		if err != nil {
 			t.Fatal(err)
@@ -182,7 +198,7 @@ func TestForkNet(t *testing.T) {
 		}
 		for i, w := range want {
 			if i >= len(n.Notes) || n.Notes[i].Level != 'W' || !strings.HasPrefix(n.Notes[i].Text, w) ||
-				!strings.HasSuffix(n.Notes[i].Text, "caffe.proto alone, nothing reads it here") {
+				!strings.HasSuffix(n.Notes[i].Text, "caffe.proto alone and not implemented; it is ignored") {
 				t.Errorf("note %d of %v, want %s", i, n.Notes, w)
 			}
 		}
@@ -240,6 +256,13 @@ func TestForkEnums(t *testing.T) {
 
 func TestForkSolver(t *testing.T) {
 	useFork(t, forkProto)
+	if _, err := ParseSolver("solver.prototxt", []byte("base_lr: 0.1\ncooling: 3\n")); err == nil || !strings.HasPrefix(err.Error(), "solver.prototxt:2:10: cooling is a field of ") {
+		t.Errorf("got %v, want an error about cooling", err)
+	}
+	if _, err := ParseSolver("solver.prototxt", []byte("base_lr: 0.1\ncooling: 1\n")); err != nil {
+		t.Errorf("the default of cooling: %v", err)
+	}
+	defer IgnoreUnknownFields()()
 	s, err := ParseSolver("solver.prototxt", []byte("base_lr: 0.1\ncooling: 3\n"))
 	if err != nil {
 		t.Fatal(err)

@@ -60,13 +60,15 @@ func TestLongToken(t *testing.T) {
 // Errors for fields of forks name the fork and the replacement.
 func TestForeignFields(t *testing.T) {
 	for text, want := range map[string]string{
-		"layer { data_param { threads: 4 } }":             "needs nothing in its place",
-		"layer { transform_param { resize_param { } } }":  "a field of SSD's Caffe",
-		"layer { transform_param { multi_scale: true } }": "augmentation, which is not implemented",
-		"layer { pooling_param { ceil_mode: false } }":    "rounds up",
+		"layer { transform_param { resize_param { } } }":  "a field of SSD (weiliu89/caffe): it is not implemented; docs/data.md",
+		"layer { transform_param { multi_scale: true } }": "a field of forks with more augmentation",
 	} {
 		if _, err := ParseNet("n", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
+	}
+	n, err := ParseNet("n", []byte("layer { data_param { threads: 4 } }"))
+	if err != nil || len(n.Notes) != 1 || !strings.Contains(n.Notes[0].Text, "needs nothing in its place") {
+		t.Errorf("threads: error %v, want a note that it needs nothing in its place", err)
 	}
 }

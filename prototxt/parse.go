@@ -2,6 +2,7 @@ package prototxt
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/gocaffe/gocaffe/event"
 )
 
 const (
@@ -22,10 +25,27 @@ const (
 // for fields in brackets (extensions) and map fields, which Caffe's files do not use.
 // The error is an ErrorList with all mistakes in the text.
 func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
+	_, err := parse(file, text, m, pos, "")
+	return err
+}
+
+// parse is Parse in a dialect, that of the file or the one in use if it is "". The
+// notes say what was guessed or ignored.
+func parse(file string, text []byte, m proto.Message, pos *Positions, dialect string) ([]Note, error) {
+	p := &parser{file: file, src: text, pos: pos, schema: current(), dialect: dialect}
 	if pos == nil {
-		pos = NewPositions()
+		p.pos = NewPositions()
 	}
-	p := &parser{file: file, src: text, pos: pos, schema: current()}
+	err := p.parse(m)
+	var notes []Note
+	for _, r := range p.remarks {
+		notes = append(notes, Note{Level: r.level, Source: event.Caller(0), Text: r.Error.Error()})
+	}
+	return notes, err
+}
+
+func (p *parser) parse(m proto.Message) error {
+	file, text := p.file, p.src
 	if len(text) > math.MaxInt32 {
 		return ErrorList{{Pos: Pos{File: file}, Err: fmt.Errorf("text of %d bytes, want at most %d", len(text), math.MaxInt32)}}
 	}
@@ -35,6 +55,13 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		at := Pos{File: file, Line: 1 + bytes.Count(text[:i], []byte("\n")), Col: i - bytes.LastIndexByte(text[:i], '\n')}
 		return ErrorList{{Pos: at, Err: errors.New("NUL byte: this is a binary file, want text")}}
+	}
+	if p.dialect == "" {
+		name, err := p.schema.dialectOf(file, text)
+		if err != nil {
+			return err
+		}
+		p.dialect = cmp.Or(name, p.schema.dialect)
 	}
 	p.tokens = lex(text, func(line, col int, format string, args ...any) {
 		if len(p.lexErrs) < maxErrors {
@@ -52,7 +79,7 @@ func Parse(file string, text []byte, m proto.Message, pos *Positions) error {
 		}
 	}
 	top := m.ProtoReflect()
-	pos.SetMessage(m, Pos{file, 1, 1})
+	p.pos.SetMessage(m, Pos{file, 1, 1})
 	p.message(&scope{m: top, begin: token{line: 1, col: 1}, given: make(map[protoreflect.FieldNumber]token)})
 	p.errs = append(p.errs, p.lexErrs...)
 	p.errs.Sort()
@@ -72,18 +99,26 @@ type parser struct {
 	lexErrs  ErrorList
 	unclosed int // number of opening minus closing braces in the whole file
 	stopped  bool
+
+	dialect  string // of the file, "" if it is not known
+	remarks  []remark
+	evidence *evidence       // of the file's dialect, nil until it is needed
+	told     map[string]bool // what was said about types
 }
 
 // A scope is a message being read.
 type scope struct {
 	around *scope // nil for the file's own message
 	m      protoreflect.Message
-	field  string // that contains the message
-	begin  token  // the field's name, or the brace if the message is in a list
+	layer  *meaning // of the type of the layer that m is or is in, nil if that adds no fields
+	field  string   // by which it is written
+	begin  token    // the field's name, or the brace if the message is in a list
 	closer byte
 	depth  int
-	given  map[protoreflect.FieldNumber]token // first position of each field that was given, valid or not
-	extras []protoreflect.Message             // messages with the fields that m's own type does not have
+	given  map[protoreflect.FieldNumber]token // first place of each field that was written, right or wrong
+	extras []protoreflect.Message             // hold the fields that m's own type does not have
+
+	errs, remarks int // how many there were before it
 }
 
 // holder returns the message that holds the values of a field: the scope's, or a
@@ -155,7 +190,6 @@ func (p *parser) errorAt(t token, format string, args ...any) { p.report(p.place
 
 // message reads the fields of s and its closing brace.
 func (p *parser) message(s *scope) {
-	firstError := len(p.errs)
 	for p.fields(s) {
 	}
 	appendExtras(s.m, s.extras)
@@ -163,26 +197,15 @@ func (p *parser) message(s *scope) {
 		p.checkRequired(s)
 	}
 	if label, is := layerName(s.m); is {
-		for _, e := range p.errs[min(firstError, len(p.errs)):] {
+		for _, e := range p.errs[min(s.errs, len(p.errs)):] {
 			if e.Layer == "" {
 				e.Layer = label
 			}
 		}
-	}
-}
-
-// layerName reports whether m is a layer of a net, in any of its forms, and its name.
-func layerName(m protoreflect.Message) (name string, is bool) {
-	switch d := m.Descriptor(); d.FullName() {
-	case "caffe.V1LayerParameter":
-		if v0 := d.Fields().ByName("layer"); m.Has(v0) {
-			m = m.Get(v0).Message()
+		for _, r := range p.remarks[s.remarks:] {
+			r.Layer = label
 		}
-		fallthrough
-	case "caffe.LayerParameter":
-		return m.Get(m.Descriptor().Fields().ByName("name")).String(), true
 	}
-	return "", false
 }
 
 // fields reads one field of s, or its end, and reports whether there may be more.
@@ -221,7 +244,7 @@ func (p *parser) fields(s *scope) bool {
 // nothing, if s seems to end because the field belongs to an enclosing message.
 func (p *parser) fieldOf(s *scope) bool {
 	t := p.peek()
-	field := p.schema.field(s.m.Descriptor(), p.str(t))
+	field := p.schema.fieldFor(s.layer, s.m.Descriptor(), p.str(t))
 	if field == nil {
 		if p.runOn(t) {
 			return false
@@ -337,8 +360,12 @@ func (p *parser) messageValue(s *scope, m protoreflect.Message, field protorefle
 		return
 	}
 	p.next()
-	inner := &scope{around: s, field: field.TextName(), begin: at, closer: '}', depth: s.depth + 1,
-		given: make(map[protoreflect.FieldNumber]token)}
+	inner := &scope{around: s, layer: s.layer, field: field.TextName(), begin: at, closer: '}', depth: s.depth + 1,
+		given: make(map[protoreflect.FieldNumber]token), errs: len(p.errs), remarks: len(p.remarks)}
+	dialect := ""
+	if md := field.Message(); md == layerParameter || md == v1LayerParameter {
+		inner.layer, dialect = p.layerType()
+	}
 	if p.is(open, '<') {
 		inner.closer = '>'
 	}
@@ -353,4 +380,7 @@ func (p *parser) messageValue(s *scope, m protoreflect.Message, field protorefle
 		p.pos.setExtra(s.m.Interface(), field.Name(), inner.m.Interface())
 	}
 	p.message(inner)
+	if dialect != "" {
+		setDialect(inner.m, dialect)
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/gocaffe/gocaffe/caffepb"
 )
 
 // Marshal returns m as text, byte for byte as C++ TextFormat prints it: fields in the
@@ -19,6 +21,24 @@ func Marshal(m proto.Message) []byte {
 	p := &printer{schema: current()}
 	p.message(m.ProtoReflect(), "")
 	return p.b
+}
+
+// MarshalNet returns a net as text that begins with a comment line about the dialect
+// of most of its layers, unless all types are the same in all dialects.
+func MarshalNet(net *caffepb.NetParameter) []byte {
+	count := make(map[string]int)
+	most := ""
+	for _, l := range net.GetLayer() {
+		if d := DialectOf(l); d != "" {
+			if count[d]++; count[d] > count[most] {
+				most = d
+			}
+		}
+	}
+	if most == "" {
+		return Marshal(net)
+	}
+	return append([]byte("# gocaffe: dialect "+most+"\n"), Marshal(net)...)
 }
 
 // A printer writes messages as text.

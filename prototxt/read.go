@@ -2,6 +2,7 @@ package prototxt
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/readfile"
@@ -19,16 +20,24 @@ func ReadNet(path string) (*Net, error) {
 }
 
 // ParseNet is like ReadNet for text in memory; file is its name in messages.
-func ParseNet(file string, text []byte) (*Net, error) {
+func ParseNet(file string, text []byte) (*Net, error) { return ParseNetIn("", file, text) }
+
+// ParseNetIn is ParseNet for a net in a dialect, whatever the text says.
+func ParseNetIn(dialect, file string, text []byte) (*Net, error) {
 	n := &Net{File: file, Param: new(caffepb.NetParameter), Positions: NewPositions()}
-	if err := Parse(file, text, n.Param, n.Positions); err != nil {
+	read, err := parse(file, text, n.Param, n.Positions, dialect)
+	if err != nil {
 		return n, wrongKind(file, text, KindNet, err)
 	}
-	notes, err := UpgradeNet(file, n.Param, n.Positions)
+	upgraded, err := UpgradeNet(file, n.Param, n.Positions)
 	if err != nil {
 		return nil, err
 	}
-	n.Notes = append(notes, forkNotes(file, n.Param, n.Positions)...)
+	notes, err := checkUnread(file, n.Param, n.Positions)
+	if err != nil {
+		return n, err
+	}
+	n.Notes = slices.Concat(upgraded, read, notes)
 	return n, nil
 }
 
@@ -62,13 +71,18 @@ func LoadSolver(path string, text []byte) (*Solver, error) {
 // messages. It leaves snapshot_prefix unchanged.
 func ParseSolver(file string, text []byte) (*Solver, error) {
 	s := &Solver{File: file, Param: new(caffepb.SolverParameter), Positions: NewPositions()}
-	if err := Parse(file, text, s.Param, s.Positions); err != nil {
+	read, err := parse(file, text, s.Param, s.Positions, "")
+	if err != nil {
 		return nil, wrongKind(file, text, KindSolver, err)
 	}
-	notes, err := UpgradeSolver(file, s.Param, s.Positions)
+	upgraded, err := UpgradeSolver(file, s.Param, s.Positions)
 	if err != nil {
 		return nil, err
 	}
-	s.Notes = append(notes, forkNotes(file, s.Param, s.Positions)...)
+	notes, err := checkUnread(file, s.Param, s.Positions)
+	if err != nil {
+		return nil, err
+	}
+	s.Notes = slices.Concat(upgraded, read, notes)
 	return s, nil
 }

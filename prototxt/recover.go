@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/near"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -152,7 +153,7 @@ func (p *parser) nearest(field string, m protoreflect.MessageDescriptor) string 
 
 func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	hint := ""
-	if about, known := foreignFields[string(s.m.Descriptor().Name())+"."+p.str(t)]; known {
+	if about := p.schema.advice(string(s.m.Descriptor().Name())+"."+p.str(t), p.dialect); about != "" {
 		hint = ": " + about
 	} else if meant := p.nearest(p.str(t), s.m.Descriptor()); meant != "" {
 		hint = fmt.Sprintf(", did you mean %q?", meant)
@@ -161,7 +162,12 @@ func (p *parser) unknownField(t token, s *scope, owner *scope) {
 	} else if s.m.Descriptor() == layerParameter && strings.HasSuffix(p.str(t), "_param") {
 		hint = ": no plugin of this program has it (gocaffe build --with MODULE adds one; --proto FILE reads the caffe.proto of a fork)"
 	}
-	p.errorAt(t, "unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
+	err := fmt.Errorf("unknown field %q of %s%s", p.show(t), s.m.Descriptor().Name(), hint)
+	if p.schema.lenient {
+		p.note(t, event.Warning, "%w; it is ignored", err)
+		return
+	}
+	p.errorAt(t, "%w", err)
 }
 
 // checkRequired reports the required fields that are missing in s.

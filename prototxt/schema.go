@@ -2,6 +2,7 @@ package prototxt
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -21,6 +22,43 @@ type schema struct {
 	extras map[protoreflect.FullName][]protoreflect.FieldDescriptor // by message
 	enums  map[protoreflect.FullName][]enumValue                    // by enum
 	fork   protoreflect.FileDescriptor                              // nil if there is none
+
+	meanings map[string][]*meaning // by layer type
+	dialects map[string]*dialect
+	harmless map[protoreflect.FieldDescriptor]*dialect // fields that are ignored, and whose they are
+	v1Types  map[protoreflect.EnumNumber]string        // the dialects' values of V1LayerParameter.LayerType
+	dialect  string                                    // in use, "" for none
+	lenient  bool                                      // unknown fields are ignored
+}
+
+// add adds fields, each once.
+func (s *schema) add(fields []extra) {
+	for _, e := range fields {
+		if !slices.Contains(s.extras[e.of], e.field) {
+			s.extras[e.of] = append(s.extras[e.of], e.field)
+		}
+	}
+}
+
+// addDialects adds the fields and the V1 types of the dialects.
+func (s *schema) addDialects() {
+	number := protoreflect.EnumNumber(2 * forkNumbers)
+	for _, name := range slices.Sorted(maps.Keys(s.dialects)) {
+		d := s.dialects[name]
+		s.add(d.harmless)
+		for _, e := range d.harmless {
+			s.harmless[e.field] = d
+		}
+		enum := v1LayerParameter.Fields().ByName("type").Enum()
+		for _, v1 := range slices.Sorted(maps.Keys(d.V1Types)) {
+			if _, known := s.enumNumber(enum, protoreflect.Name(v1)); known {
+				continue
+			}
+			s.enums[enum.FullName()] = append(s.enums[enum.FullName()], enumValue{protoreflect.Name(v1), number})
+			s.v1Types[number] = d.V1Types[v1]
+			number++
+		}
+	}
 }
 
 // An enumValue is a value that a fork adds to an enum.
@@ -29,12 +67,21 @@ type enumValue struct {
 	number protoreflect.EnumNumber
 }
 
+// fieldFor is field for a layer of a type: of additional fields of one name, that of
+// the type is meant.
+func (s *schema) fieldFor(typ *meaning, m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	if field := typ.field(m, name); field != nil {
+		return field
+	}
+	return s.field(m, name)
+}
+
 // field returns the field of a message by its name in text, or nil.
 func (s *schema) field(m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	if field := m.Fields().ByTextName(name); field != nil {
 		return field
 	}
-	for _, field := range s.extras[m.FullName()] {
+	for _, field := range s.extras[extendedName(m)] {
 		if field.TextName() == name {
 			return field
 		}
@@ -44,7 +91,7 @@ func (s *schema) field(m protoreflect.MessageDescriptor, name string) protorefle
 
 // extraByNumber returns the field with a number that is not in caffe.proto, or nil.
 func (s *schema) extraByNumber(m protoreflect.MessageDescriptor, number protoreflect.FieldNumber) protoreflect.FieldDescriptor {
-	for _, field := range s.extras[m.FullName()] {
+	for _, field := range s.extras[extendedName(m)] {
 		if field.Number() == number {
 			return field
 		}
@@ -59,7 +106,7 @@ func (s *schema) names(m protoreflect.MessageDescriptor) []string {
 	for i := range names {
 		names[i] = fields.Get(i).TextName()
 	}
-	for _, field := range s.extras[m.FullName()] {
+	for _, field := range s.extras[extendedName(m)] {
 		names = append(names, field.TextName())
 	}
 	return names
@@ -125,6 +172,9 @@ func (s *schema) values(m protoreflect.Message) (values []fieldValue, unknown []
 		}
 		raw := rest[:n]
 		rest = rest[n:]
+		if number == dialectNumber && m.Descriptor() == layerParameter {
+			continue // no field of the file
+		}
 		field := s.extraByNumber(m.Descriptor(), number)
 		if field == nil {
 			unknown = append(unknown, raw...)

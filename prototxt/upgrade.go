@@ -191,8 +191,10 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 	if old.Type != nil {
 		name, known := v1Types[*old.Type]
 		if !known {
-			// For a fork's layer that its proto knows, the net reports that there is no such type.
-			name = string(current().enumName(old.Type.Descriptor(), old.Type.Number()))
+			// Of a fork's layer that its proto knows, the net says that there is no such type.
+			if name = current().v1Types[old.Type.Number()]; name == "" {
+				name = string(current().enumName(old.Type.Descriptor(), old.Type.Number()))
+			}
 		}
 		if !known && name == "" {
 			u.errorAt(old, "type", 0, old.GetName(), "layer %d has the unknown type number %d", index, *old.Type)
@@ -236,26 +238,24 @@ func (u *upgrader) v1Layer(old *caffepb.V1LayerParameter, index int) *caffepb.La
 	return l
 }
 
-// v1Extras moves the fields that a fork has in both formats of layers.
+// v1Extras moves the fields that are not in caffe.proto: both forms of layers have
+// the same.
 func (u *upgrader) v1Extras(old *caffepb.V1LayerParameter, l *caffepb.LayerParameter) {
 	s := current()
 	unknown := []byte(l.ProtoReflect().GetUnknown())
 	for rest := []byte(old.ProtoReflect().GetUnknown()); len(rest) > 0; {
-		number, kind, n := protowire.ConsumeField(rest)
+		number, _, n := protowire.ConsumeField(rest)
 		if n < 0 {
 			break
 		}
-		source := s.extraByNumber(old.ProtoReflect().Descriptor(), number)
-		if source != nil {
-			target := s.field(layerParameter, source.TextName())
-			if target != nil && target.ContainingMessage() != layerParameter && target.Kind() == source.Kind() {
-				_, _, tag := protowire.ConsumeTag(rest)
-				unknown = append(protowire.AppendTag(unknown, target.Number(), kind), rest[tag:n]...)
-				u.pos.moveField(old, source.Name(), l, target.Name())
-				if at := u.pos.messages[old]; at != nil && at.extra[source.Name()] != nil {
-					u.pos.setExtra(l, target.Name(), at.extra[source.Name()])
-				}
+		if field := s.extraByNumber(layerParameter, number); field != nil {
+			u.pos.moveField(old, field.Name(), l, field.Name())
+			if at := u.pos.messages[old]; at != nil && at.extra[field.Name()] != nil {
+				u.pos.setExtra(l, field.Name(), at.extra[field.Name()])
 			}
+			unknown = append(unknown, rest[:n]...)
+		} else if number == dialectNumber {
+			unknown = append(unknown, rest[:n]...)
 		}
 		rest = rest[n:]
 	}

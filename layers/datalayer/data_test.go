@@ -270,7 +270,7 @@ func TestSources(t *testing.T) {
 		imageText("folder/list", "", ""):                     {"folder/list"},
 	} {
 		spec := specOf(t, text)
-		l, err := layers.Lookup(spec.Param.GetType()).New(spec)
+		l, err := layers.Of(spec.Param).New(spec)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func tops(t testing.TB, env *layers.Env, text string, passes []int64) [][]values
 		all = append(all, pass)
 	}
 	if env.Device != nil && layers.ModeOf(f.Layer) != layers.OnHost {
-		record(f.Info.Type, Device) // unless the contents are wrong, but then the tests fail
+		record(nameOf(f.Info), Device) // unless the contents are wrong, but then the tests fail
 	}
 	return all
 }

@@ -72,7 +72,7 @@ func CheckDevice(t testing.TB, d *cuda.Device, tolerance float64, text string, b
 			typ, rounds, forward.ran, backward.ran)
 	}
 	if !t.Failed() {
-		record(typ, Device)
+		record(nameOf(onHost.Info), Device)
 	}
 }
 

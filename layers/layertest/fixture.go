@@ -83,7 +83,7 @@ func SetUp(env *layers.Env, text string, bottom ...*blob.Blob) (*Fixture, error)
 // setUp makes a layer whose bottoms are in blobs, and adds its tops to them.
 func setUp(env *layers.Env, param *caffepb.LayerParameter, positions *prototxt.Positions, blobs map[string]*blob.Blob) (*Fixture, error) {
 	spec := layers.NewSpec(param, env, positions)
-	info := layers.Lookup(param.GetType())
+	info := layers.Of(param)
 	if info == nil {
 		return nil, spec.Errorf("type", "unknown layer type %q", param.GetType())
 	}

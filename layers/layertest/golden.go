@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // Counts are the numbers of golden cases by outcome.
@@ -69,6 +71,13 @@ func Golden(t *testing.T, cases fs.FS) Counts {
 // given, it runs the cases of these only. Layers without GPU code run on the host.
 func GoldenOn(t *testing.T, cases fs.FS, device *cuda.Device, types ...string) Counts {
 	t.Helper()
+	return GoldenIn(t, "", cases, device, types...)
+}
+
+// GoldenIn is GoldenOn for nets in a dialect (prototxt.Dialect), in which the types
+// and fields of the cases have their meaning.
+func GoldenIn(t *testing.T, dialect string, cases fs.FS, device *cuda.Device, types ...string) Counts {
+	t.Helper()
 	if inner, err := fs.Stat(cases, "layers"); err == nil && inner.IsDir() {
 		if cases, err = fs.Sub(cases, "layers"); err != nil {
 			t.Fatal(err)
@@ -85,25 +94,36 @@ func GoldenOn(t *testing.T, cases fs.FS, device *cuda.Device, types ...string) C
 		if len(types) > 0 && !slices.Contains(types, typ) {
 			continue
 		}
-		if layers.Lookup(typ) == nil {
+		info := typeIn(dialect, typ)
+		if info == nil {
 			counts.Unknown[typ]++
 			continue
 		}
 		ran := false
 		ok := t.Run(folder, func(t *testing.T) {
 			ran = true
-			goldenCase(t, cases, folder, device)
+			goldenCase(t, dialect, cases, folder, device)
 		})
 		switch {
 		case !ran:
 			counts.Filtered++
 		case ok:
 			counts.Passed[typ]++
-			record(typ, Reference)
+			record(nameOf(info), Reference)
 		default:
 			counts.Failed[typ]++
 		}
 	}
 	t.Log(counts)
 	return counts
+}
+
+// typeIn returns the type of that name in a dialect, nil if there is none.
+func typeIn(dialect, typ string) *layers.Info {
+	if dialect == "" {
+		return layers.Lookup(typ)
+	}
+	l := &caffepb.LayerParameter{Type: &typ}
+	prototxt.SetDialect(l, dialect)
+	return layers.Of(l)
 }

@@ -19,6 +19,7 @@ type golden struct {
 	t     *testing.T
 	net   []*Fixture // the layers but for the inputs, in order
 	under *Fixture   // the layer under test
+	in    string     // the dialect of the net
 	blobs map[string]*blob.Blob
 	want  arrays
 	tol   tolerances
@@ -29,8 +30,8 @@ type golden struct {
 }
 
 // goldenCase runs the case in a folder.
-func goldenCase(t *testing.T, cases fs.FS, folder string, device *cuda.Device) {
-	g := &golden{t: t, blobs: make(map[string]*blob.Blob)}
+func goldenCase(t *testing.T, dialect string, cases fs.FS, folder string, device *cuda.Device) {
+	g := &golden{t: t, in: dialect, blobs: make(map[string]*blob.Blob)}
 	var err error
 	if g.want, err = readArrays(cases, folder); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func (g *golden) build(env *layers.Env, cases fs.FS, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := prototxt.ParseNet(name, text)
+	net, err := prototxt.ParseNetIn(g.in, name, text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func CheckGradient(t testing.TB, f *Fixture, opts GradientOptions) {
 	c.checkPropagateDown()
 	c.checkAccumulation()
 	if !t.Failed() {
-		record(f.Info.Type, Gradient)
+		record(nameOf(f.Info), Gradient)
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 
 // An Exception frees a layer type from a Check.
 type Exception struct {
-	Type   string
+	Type   string // of several types with that name "BN of segnet", with the first of the type's dialects
 	Check  Check
 	Reason string
 }
@@ -73,6 +73,15 @@ func packageUnderTest(function string) string {
 	return function[:slash] + strings.TrimSuffix(strings.ReplaceAll(name, "%2e", "."), "_test")
 }
 
+// nameOf returns the name of a type for Checked and Exception: "ReLU", or "BN of
+// segnet" for one of several types of that name, after the first of its dialects.
+func nameOf(info *layers.Info) string {
+	if len(info.Dialects) == 0 || len(layers.Meanings(info.Type)) == 1 {
+		return info.Type
+	}
+	return info.Type + " of " + info.Dialects[0]
+}
+
 // A demand is a check of one type.
 type demand struct {
 	typ   string
@@ -107,11 +116,23 @@ func missing(pkg string, exceptions []Exception, noDevice error) []string {
 	defer doneMu.Unlock()
 	var faults []string
 	excepted := make(map[demand]bool)
+	var infos []*layers.Info // that the package registers
+	for _, typ := range layers.Types() {
+		for _, info := range layers.Meanings(typ) {
+			if info.Package() == pkg && info.AliasOf() == nil {
+				infos = append(infos, info)
+			}
+		}
+	}
 	for _, e := range exceptions {
 		d := demand{e.Type, e.Check}
-		info := layers.Lookup(e.Type)
+		i := slices.IndexFunc(infos, func(info *layers.Info) bool { return nameOf(info) == e.Type })
+		var info *layers.Info
+		if i >= 0 {
+			info = infos[i]
+		}
 		switch {
-		case info == nil || info.Package() != pkg:
+		case info == nil:
 			faults = append(faults, fmt.Sprintf("exception for layer type %s, which package %s does not register", e.Type, pkg))
 		case e.Reason == "":
 			faults = append(faults, fmt.Sprintf("layer type %s: the exception from the %s has no reason", e.Type, e.Check))
@@ -120,11 +141,8 @@ func missing(pkg string, exceptions []Exception, noDevice error) []string {
 		}
 		excepted[d] = true
 	}
-	for _, typ := range layers.Types() {
-		info := layers.Lookup(typ)
-		if info.Package() != pkg {
-			continue
-		}
+	for _, info := range infos {
+		typ := nameOf(info)
 		for _, check := range []Check{Reference, Gradient, Device} {
 			d := demand{typ, check}
 			if !done[d] && !excepted[d] && (check != Device || noDevice == nil) {

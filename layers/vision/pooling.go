@@ -35,6 +35,7 @@ pooling_param:
 	stride (1), or stride_h and stride_w
 	global_pooling (false): use the whole image as the only window, without the options above
 	round_mode (CEIL): CEIL or FLOOR
+	ceil_mode (true), of forks: false is round_mode FLOOR
 	engine: accepted and ignored
 
 Caffe: pooling_layer.cpp; STOCHASTIC after pooling_layer.cu and Zeiler and Fergus, "Stochastic Pooling" (2013).
@@ -44,6 +45,7 @@ gradient; STOCHASTIC runs on the CPU too, and its gradient in TEST is correct.`,
 		Tops:    layers.Between(1, 2),
 		New:     newPooling,
 		Kernels: poolingKernels,
+		Extends: "message PoolingParameter { optional bool ceil_mode = 1 [default = true]; }",
 	})
 }
 
@@ -65,7 +67,16 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 		p = new(caffepb.PoolingParameter)
 	}
 	l := &pooling{pooler: newPooler(s, p.GetPool(), "pooling"), global: p.GetGlobalPooling()}
-	l.floor = p.GetRoundMode() == caffepb.PoolingParameter_FLOOR
+	var fork struct {
+		CeilMode bool `proto:"ceil_mode"`
+	}
+	if _, err := s.OptionsIn("pooling_param", &fork); err != nil {
+		return nil, err
+	}
+	l.floor = p.GetRoundMode() == caffepb.PoolingParameter_FLOOR || !fork.CeilMode
+	if p.RoundMode != nil && !fork.CeilMode && p.GetRoundMode() == caffepb.PoolingParameter_CEIL {
+		return nil, s.Errorf("pooling_param.ceil_mode", "round_mode is CEIL and ceil_mode false, want one of them")
+	}
 	switch l.method {
 	case caffepb.PoolingParameter_MAX:
 	case caffepb.PoolingParameter_AVE, caffepb.PoolingParameter_STOCHASTIC:

@@ -20,8 +20,12 @@ const module = "github.com/gocaffe/gocaffe/"
 // its package's TestMain gives a reason for the exception.
 func TestEveryTypeIsChecked(t *testing.T) {
 	checked := make(map[string]bool) // by package
+	var infos []*layers.Info
 	for _, typ := range layers.Types() {
-		pkg := layers.Lookup(typ).Package()
+		infos = append(infos, layers.Meanings(typ)...)
+	}
+	for _, info := range infos {
+		typ, pkg := info.Type, info.Package()
 		folder, ours := strings.CutPrefix(pkg, module)
 		if !ours {
 			t.Errorf("layer type %s is from package %s, which is not in this module", typ, pkg)

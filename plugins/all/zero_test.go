@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"math"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,37 +28,35 @@ func TestZeroSizes(t *testing.T) {
 }
 
 func zeroSizes(t *testing.T, device *cuda.Device) {
-	tried := make(map[string]bool)
-	for _, cases := range goldenCases(t) {
+	tried := make(map[*layers.Info]bool)
+	for root, cases := range goldenCases(t) {
 		for _, name := range caseFiles(t, cases) {
 			text, err := fs.ReadFile(cases, name)
 			if err != nil {
 				t.Fatal(err)
 			}
 			typ := path.Base(path.Dir(path.Dir(name)))
-			if layers.Lookup(typ) != nil && !(device != nil && tried[typ]) { // the fake device is slow
-				tried[typ] = zeroCase(t, device, path.Dir(name), text) || tried[typ]
+			l := &caffepb.LayerParameter{Type: &typ}
+			prototxt.SetDialect(l, dialectOf(root, typ))
+			if info := layers.Of(l); info != nil && !(device != nil && tried[info]) { // the fake device is slow
+				tried[info] = zeroCase(t, device, dialectOf(root, typ), path.Dir(name), text) || tried[info]
 			}
 		}
 	}
 	for _, typ := range layers.Types() {
-		if info := layers.Lookup(typ); !tried[typ] && info.Bottoms.Max != 0 {
-			t.Errorf("no case has a layer of type %s", typ)
+		for _, info := range layers.Meanings(typ) {
+			if !tried[info] && info.Bottoms.Max != 0 && info.AliasOf() == nil {
+				t.Errorf("no case has a layer of type %s (dialects %q)", typ, info.Dialects)
+			}
 		}
 	}
 }
 
-// goldenCases returns all sets of golden values of layers.
-func goldenCases(t *testing.T) []fs.FS {
+// goldenCases returns all sets of golden values of layers by root.
+func goldenCases(t *testing.T) map[string]fs.FS {
 	t.Helper()
-	sets := []fs.FS{reference.GoldenFS(t, "layers")}
-	forks, err := filepath.Glob("../../internal/reference/testdata/golden-forks/*.zip")
-	if err != nil || len(forks) == 0 {
-		t.Fatalf("%d sets of forks, error %v", len(forks), err)
-	}
-	for _, file := range forks {
-		sets = append(sets, reference.ForksFS(t, strings.TrimSuffix(filepath.Base(file), ".zip")))
-	}
+	sets := forkSets(t)
+	sets["layers"] = reference.GoldenFS(t, "layers")
 	return sets
 }
 
@@ -78,9 +75,9 @@ func caseFiles(t *testing.T, cases fs.FS) (files []string) {
 
 // zeroCase tries all axes of a net's inputs, one by one and together. It reports
 // whether a pass worked with the original shapes.
-func zeroCase(t *testing.T, device *cuda.Device, name string, text []byte) bool {
+func zeroCase(t *testing.T, device *cuda.Device, dialect, name string, text []byte) bool {
 	t.Helper()
-	file, err := prototxt.ParseNet(name, text)
+	file, err := prototxt.ParseNetIn(dialect, name, text)
 	if err != nil {
 		return false // another fork's layer of the same name
 	}

@@ -22,8 +22,9 @@ var schema string
 
 func init() {
 	layers.Register(layers.Info{
-		Type:  "BN",
-		Group: "common",
+		Type:     "BN",
+		Dialects: []string{"lsoftmax"},
+		Group:    "common",
 		Plugin: &layers.Plugin{
 			Field:   "bn_param",
 			Number:  201,
@@ -32,6 +33,7 @@ func init() {
 		},
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
+		Weights: layers.Exactly(4),
 		New:     newBN,
 		Kernels: kernels,
 		Doc: `Batch normalization with a learned slope and bias for each channel:

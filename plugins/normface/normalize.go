@@ -11,8 +11,9 @@ import (
 
 func init() {
 	layers.Register(layers.Info{
-		Type:  "Normalize",
-		Group: "common",
+		Type:     "Normalize",
+		Dialects: []string{"normface"},
+		Group:    "common",
 		Plugin: &layers.Plugin{
 			Field:   "normalize_param",
 			Number:  214,

@@ -34,8 +34,11 @@ layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" relu_param { ceilin
 		want string
 	}{
 		{"no proto", []string{"check", net}, 1, net + `:2:75: layer "relu": unknown field "ceiling" of ReLUParameter`},
-		{"proto", []string{"check", "--proto", fork, net}, 0, ""},
-		{"one dash, before the command", []string{"-proto=" + fork, "check", net}, 0, ""},
+		{"proto", []string{"check", "--proto", fork, net}, 1,
+			net + `:2:84: layer "relu": relu_param.ceiling is a field of ` + fork + ` alone and not implemented: --ignore-unknown-fields computes without it`},
+		{"ignored", []string{"check", "--proto", fork, "--ignore-unknown-fields", net}, 0, ""},
+		{"one dash, before the command", []string{"-proto=" + fork, "-ignore_unknown_fields", "check", net}, 0, ""},
+		{"ignored, no proto", []string{"check", "--ignore-unknown-fields", net}, 0, ""},
 		{"no proto again", []string{"check", net}, 1, `unknown field "ceiling" of ReLUParameter`},
 		{"layer, no proto", []string{"check", warp}, 1, warp + `:1:49: layer "warp": unknown field "warp_param" of LayerParameter`},
 		{"layer", []string{"check", "--proto", fork, warp}, 1, warp + `:1:28: layer "warp": gocaffe has no layer type "Qwertz" (`},
