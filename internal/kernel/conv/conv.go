@@ -44,8 +44,9 @@ type winograd struct {
 // direct holds the three products from padded copies.
 type direct struct {
 	forward *plan
-	data    []*plan // one for each phase of the stride with pixels that a tap covers
-	gaps    bool    // there are phases without, which have a gradient of 0
+	data    *plan   // nil unless all pixels of x form one phase
+	phases  *phases // nil unless there are several, or gaps between those of one
+	gaps    bool    // there are pixels of x that no tap covers, which have a gradient of 0
 	weights *gradPlan
 }
 
@@ -81,7 +82,14 @@ func newDirect(g *geometry) (*direct, error) {
 	if d.weights, err = newGradPlan(g); err != nil {
 		return nil, err
 	}
-	d.data, d.gaps, err = dataPlans(g)
+	products, rests, gaps := dataProducts(g)
+	d.gaps = gaps
+	switch {
+	case len(products) == 1 && size(products[0].out) == g.inSize:
+		d.data, err = newPlan(products[0])
+	case len(products) > 0:
+		d.phases, err = newPhases(g, products, rests)
+	}
 	return d, err
 }
 
@@ -131,8 +139,11 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	if c.direct.gaps {
 		clear(dx[:c.Batch*c.Channels*c.inSize])
 	}
-	for i := range c.direct.data {
-		c.direct.data[i].run(op, dy, weight, nil, dx)
+	switch d := c.direct; {
+	case d.data != nil:
+		d.data.run(op, dy, weight, nil, dx)
+	case d.phases != nil:
+		d.phases.run(op, weight, dy, dx)
 	}
 }
 

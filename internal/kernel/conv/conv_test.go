@@ -289,18 +289,22 @@ func TestLinesChoice(t *testing.T) {
 		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), true, true},   // depthwise
 		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), false, false},  // rows of 8 and 12
 		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), false, false},  // whole panels and long sums
-		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels of x that are not contiguous
+		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels that are not contiguous; data has phases
 	} {
 		test.p.Direct = true
 		c, err := New(test.p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, plan := range []*plan{c.direct.forward, c.direct.data[0]} {
-			plan.prepare()
-			plan.choose(gemm.Active())
+		byLines := func(p *plan) bool {
+			if p == nil {
+				return false
+			}
+			p.prepare()
+			p.choose(gemm.Active())
+			return p.byLines
 		}
-		if f, d := c.direct.forward.byLines, c.direct.data[0].byLines; f != test.forward || d != test.data {
+		if f, d := byLines(c.direct.forward), byLines(c.direct.data); f != test.forward || d != test.data {
 			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
 		}
 	}

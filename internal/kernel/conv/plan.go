@@ -14,15 +14,14 @@ type plan struct {
 	tiles tiles
 	lines lines
 
-	places   func() []int // the scatter of the product; nil: none
 	prepared bool
 
 	lanes   int // that the method was chosen for; 0: not chosen yet
 	byLines bool
 }
 
-func newPlan(p product, places func() []int) (*plan, error) {
-	t := &plan{product: p, places: places}
+func newPlan(p product) (*plan, error) {
+	t := &plan{product: p}
 	if err := t.window.init(t.geometry.Batch); err != nil {
 		return nil, err
 	}
@@ -36,10 +35,7 @@ func (t *plan) prepare() {
 	}
 	t.prepared = true
 	t.window.tables()
-	if t.places != nil {
-		t.scatter = t.places()
-	}
-	t.tiles.init(&t.product)
+	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
 }
 
@@ -72,7 +68,7 @@ func forwardPlan(g *geometry) (*plan, error) {
 	return newPlan(product{
 		geometry: g, dstChannels: g.groupOutputs(), dstSize: g.outSize,
 		window: forwardWindow(g, g.groupChannels()),
-	}, nil)
+	})
 }
 
 // forwardWindow returns the window that moves over some channels of x.
@@ -86,9 +82,10 @@ func forwardWindow(g *geometry, channels int) window {
 	return w
 }
 
-// dataPlans plans the gradient of the data, one plan for each phase. gaps reports
-// whether there are pixels of x that no tap covers.
-func dataPlans(g *geometry) (plans []*plan, gaps bool, err error) {
+// dataProducts returns the products that compute the gradient of the data, one for each
+// phase, and the positions of the phases. gaps reports whether there are pixels of x that
+// no tap covers.
+func dataProducts(g *geometry) (products []product, rests [][]int, gaps bool) {
 	// The positions of x along an axis form classes modulo the stride. Each class meets
 	// its own taps, and classes without taps need no plan.
 	classes := make([][]int, len(g.In))
@@ -101,6 +98,7 @@ func dataPlans(g *geometry) (plans []*plan, gaps bool, err error) {
 			}
 		}
 		gaps = gaps || len(classes[a]) < min(s, in)
+		slices.Sort(classes[a])
 	}
 	phases := [][]int{nil}
 	for _, class := range classes {
@@ -113,24 +111,19 @@ func dataPlans(g *geometry) (plans []*plan, gaps bool, err error) {
 		phases = longer
 	}
 	for _, phase := range phases {
-		plan, err := dataPlan(g, phase)
-		if err != nil {
-			return nil, false, err
-		}
-		plans = append(plans, plan)
+		products = append(products, dataProduct(g, phase))
 	}
-	return plans, gaps, nil
+	return products, phases, gaps
 }
 
-// dataPlan plans the gradient of the pixels of x whose position along axis a is
+// dataProduct returns the gradient of the pixels of x whose position along axis a is
 // phase[a] modulo the stride s. Position r+s*j meets output j+(r+pad-t*d)/s for
 // those taps t, of dilation d, for which that is an integer: a convolution of dy
 // of stride 1.
-func dataPlan(g *geometry, phase []int) (*plan, error) {
+func dataProduct(g *geometry, phase []int) product {
 	axes := len(g.In)
 	w := window{channels: g.groupOutputs(), src: g.out, pad: make([]int, axes), step: make([]int, axes), shift: make([][]int, axes), out: make([]int, axes)}
 	p := product{geometry: g, backward: true, dstChannels: g.groupChannels(), dstSize: g.inSize, kernelTaps: []int{0}}
-	pixels := 1
 	for a := range axes {
 		s, r := g.Stride[a], phase[a]
 		w.step[a] = 1
@@ -148,23 +141,9 @@ func dataPlan(g *geometry, phase []int) (*plan, error) {
 			w.shift[a][i] += w.pad[a]
 		}
 		p.kernelTaps = extend(p.kernelTaps, g.Kernel[a], len(taps), func(i int) int { return taps[i] })
-		pixels *= w.out[a]
 	}
 	p.window = w
-	if pixels == g.inSize {
-		return newPlan(p, nil)
-	}
-	return newPlan(p, func() []int { return phasePlaces(g, phase, w.out) })
-}
-
-// phasePlaces returns the index in a channel of x of each pixel of a phase, which has
-// out[a] pixels along axis a.
-func phasePlaces(g *geometry, phase, out []int) []int {
-	places := []int{0}
-	for a, r := range phase {
-		places = extend(places, g.In[a], out[a], func(i int) int { return r + g.Stride[a]*i })
-	}
-	return places
+	return p
 }
 
 // extend returns the indices of the n positions at(i) along a new last axis of the

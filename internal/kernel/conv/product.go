@@ -15,7 +15,6 @@ type product struct {
 	dstChannels int   // of a group
 	dstSize     int   // of a channel
 	kernelTaps  []int // backward: the taps of the weights that this phase uses
-	scatter     []int // the index of each pixel in a channel of the result; nil: in order
 
 	// Used during a run.
 	micro                  *gemm.Micro

@@ -32,13 +32,14 @@ type tiles struct {
 // A tapSpan is the range of the taps of the first axis that cover the source.
 type tapSpan struct{ from, to int }
 
-func (t *tiles) init(p *product) {
+// init fills the tables. Of the rows of the result only the given number count.
+func (t *tiles) init(p *product, rows int) {
 	t.product = p
 	// Terms are summed in Caffe's order, channels outermost, unless tiles at an edge need
 	// only a part of the kernel, which must be a run of terms. The other order rounds
 	// differently and is as accurate, but a net's golden losses are those of this one.
 	t.outer = 1
-	for row := range t.out[0] {
+	for row := range rows {
 		if t.tapsAt(row) != (tapSpan{0, len(t.shift[0])}) {
 			t.outer = len(t.shift[0])
 		}
@@ -79,7 +80,7 @@ func (t *tiles) bandTiles() int { return gemm.CeilDiv(t.images*t.maxPixels(), ge
 // of the span move in one direction from row to row, even if it is empty.
 func (t *tiles) tapsAt(row int) tapSpan {
 	var s tapSpan
-	rising := t.shift[0][len(t.shift[0])-1] > 0
+	rising := t.shift[0][len(t.shift[0])-1] > t.shift[0][0]
 	for _, d := range t.shift[0] {
 		q := row*t.step[0] + d - t.pad[0]
 		switch {
@@ -107,15 +108,30 @@ func (t *tiles) cost(u *gemm.Micro) int {
 }
 
 func (t *tiles) run(op parallel.Op) {
-	g, u := t.geometry, t.micro
-	t.panels = gemm.CeilDiv(t.dstChannels, u.Panel())
-	t.width = (t.panels-1)*u.Panel() + u.Width(t.dstChannels-(t.panels-1)*u.Panel())
-	shared := op.Workspace(g.Group * t.width * (t.depth() + 1))
-	t.packedBias, t.packed = shared[:g.Group*t.width], shared[g.Group*t.width:]
+	g := t.geometry
+	t.measure()
+	t.take(op.Workspace(t.packedSize()))
 	t.packing = true
 	t.pool.RunWork(g.macs(), g.Group*t.panels, t)
 	t.packing = false
 	t.pool.RunWork(g.macs(), g.Group*t.chunks(g.Batch), t)
+}
+
+// measure sets the sizes of the panels for a run.
+func (t *tiles) measure() {
+	u := t.micro
+	t.panels = gemm.CeilDiv(t.dstChannels, u.Panel())
+	t.width = (t.panels-1)*u.Panel() + u.Width(t.dstChannels-(t.panels-1)*u.Panel())
+}
+
+// packedSize returns the number of elements of the packed weights and biases.
+func (t *tiles) packedSize() int { return t.geometry.Group * t.width * (t.depth() + 1) }
+
+// take takes the room for them from the start of shared, and returns the rest.
+func (t *tiles) take(shared []float32) []float32 {
+	biases, n := t.geometry.Group*t.width, t.packedSize()
+	t.packedBias, t.packed = shared[:biases], shared[biases:n]
+	return shared[n:]
 }
 
 // Do packs or computes part i.
@@ -187,24 +203,21 @@ func (t *tiles) compute(worker, group int, c chunk) {
 	buf := t.pool.Scratch(worker, copied+tiles*gemm.TileRows*t.micro.Panel())
 	x, sums := buf[:copied], buf[copied:]
 	t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
-	spans := t.spans[c.row/t.rows*t.bandTiles():][:tiles]
+	spans := t.spansOf(c, tiles)
 	for panel := range t.panels {
 		j, n, w := t.panel(panel)
 		t.sum(group, j, w, spans, x, sums)
 		for i := range c.images {
 			from := sums[i*c.pixels*w:]
 			to := t.dst[(((c.image+i)*groups+group)*t.dstChannels+j)*t.dstSize:]
-			if t.scatter == nil {
-				t.micro.TransposeTo(c.pixels, n, from, w, to[c.first:], t.dstSize)
-				continue
-			}
-			for q, at := range t.scatter[c.first:][:c.pixels] {
-				for o, v := range from[q*w:][:n] {
-					to[o*t.dstSize+at] = v
-				}
-			}
+			t.micro.TransposeTo(c.pixels, n, from, w, to[c.first:], t.dstSize)
 		}
 	}
+}
+
+// spansOf returns the spans of the tiles of a chunk.
+func (t *tiles) spansOf(c chunk, tiles int) []tapSpan {
+	return t.spans[c.row/t.rows*t.bandTiles():][:tiles]
 }
 
 // sum computes the sums of the tiles that have the given spans, for the panel of

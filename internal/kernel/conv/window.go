@@ -38,6 +38,11 @@ type window struct {
 	shift    [][]int // displacements of the taps, from 0 up
 	out      []int   // extent of the output
 
+	// Windows that share a copy have the same parts, their number, and the same reach, the
+	// extent that the displacements of all of them need.
+	parts int
+	reach []int
+
 	nTaps, srcSize, outSize int
 	images, rows, bands     int   // of a chunk: images, or rows of one; bands: chunks of an image
 	extent                  []int // of the padded copy
@@ -60,6 +65,9 @@ func (w *window) init(batch int) error {
 		for _, d := range w.shift[a] {
 			span[a] = max(span[a], d+1)
 		}
+		if w.reach != nil {
+			span[a] = w.reach[a]
+		}
 		w.extent[a] = (w.out[a]-1)*w.step[a] + span[a]
 		start, end := w.within(a, 0, w.extent[a])
 		w.whole = w.whole && start == 0 && end == w.extent[a]
@@ -81,7 +89,7 @@ func (w *window) init(batch int) error {
 
 // cut determines the size of the chunks.
 func (w *window) cut(batch int) {
-	pixels := min(chunkPixels, max(fewPixels, batch*w.outSize/leastChunks))
+	pixels := max(fewPixels, min(chunkPixels/max(1, w.parts), batch*w.outSize/leastChunks))
 	w.images, w.rows = 1, w.out[0]
 	if w.outSize <= pixels && w.fits(w.out[0]) {
 		w.images = min(pixels/w.outSize, chunkSize/(w.channels*w.stride(w.out[0])), max(batch, 1))
