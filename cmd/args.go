@@ -3,6 +3,7 @@ package gocaffecmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/internal/readfile"
@@ -18,8 +19,11 @@ import (
 func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	if len(args) > 0 && (args[0] == "help" || args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+	switch {
+	case len(args) > 0 && args[0] == "help":
 		return args, nil
+	case len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd):
+		return toComplete(root, args), nil
 	}
 	args, err := expandFlagFiles(args)
 	if err != nil {
@@ -82,6 +86,20 @@ func caffeArgs(root *cobra.Command, args []string) ([]string, error) {
 		return append(words, rest...), err
 	}
 	return append(words, rest...), unknownCommand(root, words, rest)
+}
+
+// toComplete gives the flags of a command line that a shell completes, but for its
+// last word, the two dashes that cobra wants.
+func toComplete(root *cobra.Command, args []string) []string {
+	flags := allFlags(root)
+	args = slices.Clone(args)
+	for i := 1; i < len(args)-1; i++ {
+		name, _, _ := strings.Cut(strings.TrimPrefix(args[i], "-"), "=")
+		if strings.HasPrefix(args[i], "-") && len(name) > 1 && flags.Lookup(name) != nil {
+			args[i] = "-" + args[i]
+		}
+	}
+	return args
 }
 
 // isCommand reports whether the words name a command.

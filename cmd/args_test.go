@@ -62,6 +62,9 @@ func TestUnknownWords(t *testing.T) {
 		{"trian -nonsense x", `unknown command "trian", did you mean "train"?`}, // the command before the flag
 		{"-nonsense x trian", `unknown command "trian", did you mean "train"?`},
 		{"qqq", `unknown command "qqq", want one of: bench, build, `},
+		{"help trian", `unknown command "trian", did you mean "train"?`},
+		{"help convert mnst", `convert: unknown command "mnst", did you mean "mnist"?`},
+		{"help train x", `help: train has no commands, got "x"`},
 		{"convert mnst a b", `convert: unknown command "mnst", did you mean "mnist"?`},
 		{"zoo wirte x y", `zoo: unknown command "wirte", did you mean "write"?`},
 		{"zoo write lenett y", `no net "lenett" in the zoo, did you mean "lenet"?`},
@@ -88,6 +91,9 @@ func TestHelpAndCompletion(t *testing.T) {
 		{"__complete zoo write le", "lenet\n"},
 		{"__complete train --sigint-effect s", "snapshot\n"},
 		{"__complete convert --backend l", "lmdb\n"},
+		{"__complete -threads 2 train -math b", "bf16\n"}, // Caffe's single dashes
+		{"__complete bench --format j", "json\n"},
+		{"__complete help convert i", "imageset\n"},
 	} {
 		stdout, _ := mustRun(t, strings.Fields(tt.line)...)
 		if !strings.Contains(stdout, tt.want) {

@@ -20,10 +20,15 @@ var flagValues = map[string][]string{
 	"form":          {"text", "binary"},
 	"encode-type":   {"png", "jpg"},
 	"minloglevel":   {"0", "1", "2"},
-	"format":        {"text", "csv", "json", "caffe"},
 	"x":             {"iterations", "seconds"},
 	"y":             {"loss", "accuracy", "lr", "train-loss", "test-loss", "train-accuracy", "test-accuracy"},
 	"kind":          {"loss", "activation", "vision", "plain"},
+}
+
+// commandValues are those of flags whose values depend on the command.
+var commandValues = map[string]func() []string{
+	"bench --format":    benchFormats,
+	"classify --format": func() []string { return []string{"text", "csv", "json", "caffe"} },
 }
 
 // flagFileTypes are the endings of the files that flags name.
@@ -43,7 +48,11 @@ var flagFileTypes = map[string][]string{
 // the command are completed.
 func addCompletions(c *cobra.Command) {
 	add := func(f *pflag.Flag) {
-		if values, ok := flagValues[f.Name]; ok {
+		values, ok := flagValues[f.Name]
+		if own, isOwn := commandValues[commandName(c)+" --"+f.Name]; isOwn {
+			values, ok = own(), true
+		}
+		if ok {
 			c.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		}
 		if endings, ok := flagFileTypes[f.Name]; ok {

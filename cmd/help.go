@@ -18,6 +18,37 @@ const widestHelp = 80
 func useHelp(root *cobra.Command, out io.Writer) {
 	width := func() int { return min(terminalWidth(out), widestHelp) }
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { io.WriteString(c.OutOrStdout(), helpText(c, width())) })
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Describe a command",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			at, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, sub := range at.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			at := root
+			for _, word := range args {
+				sub := subcommand(at, word)
+				if sub == nil && !at.HasSubCommands() {
+					return fmt.Errorf("help: %s has no commands, got %q", commandName(at), word)
+				}
+				if sub == nil {
+					return noSuchCommand(at, word)
+				}
+				at = sub
+			}
+			return at.Help()
+		},
+	})
 	root.SetUsageFunc(func(c *cobra.Command) error {
 		_, err := io.WriteString(c.OutOrStderr(), usageText(c, width()))
 		return err

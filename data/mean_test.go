@@ -73,3 +73,44 @@ func TestReadMean(t *testing.T) {
 		t.Errorf("absent: %v", err)
 	}
 }
+
+// FuzzReadMean reads mean files. What can be read is an image of finite numbers that
+// is read again after it was written.
+func FuzzReadMean(f *testing.F) {
+	for _, p := range []*caffepb.BlobProto{
+		{Num: proto.Int32(1), Channels: proto.Int32(1), Height: proto.Int32(1), Width: proto.Int32(2), Data: []float32{1, 2}},
+		{Shape: &caffepb.BlobShape{Dim: []int64{1, 2, 1}}, DoubleData: []float64{1, 2}},
+		{Shape: &caffepb.BlobShape{Dim: []int64{1 << 31, 1 << 31, 1 << 31}}},
+	} {
+		b, err := proto.Marshal(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(dir, "mean")
+		read := func(b []byte) (*Mean, error) {
+			if err := os.WriteFile(path, b, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			return ReadMean(path)
+		}
+		m, err := read(b)
+		if err != nil {
+			return
+		}
+		if len(m.Data) != m.Channels*m.Height*m.Width || slices.ContainsFunc(m.Data, func(v float32) bool { return v-v != 0 }) {
+			t.Fatalf("got %+v", m)
+		}
+		again, err := proto.Marshal(&caffepb.BlobProto{Data: m.Data, Shape: &caffepb.BlobShape{
+			Dim: []int64{1, int64(m.Channels), int64(m.Height), int64(m.Width)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := read(again); err != nil || same.Channels != m.Channels || same.Height != m.Height || !slices.Equal(same.Data, m.Data) {
+			t.Errorf("%+v comes back as %+v, %v", m, same, err)
+		}
+	})
+}

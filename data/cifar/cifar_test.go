@@ -46,3 +46,31 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSplit splits any file. Records that are written one after the other give the
+// file back.
+func FuzzSplit(f *testing.F) {
+	f.Add(make([]byte, 2*(1+ImageSize)), false)
+	f.Add(append([]byte{19, 99}, make([]byte, ImageSize)...), true)
+	f.Add([]byte{1}, false)
+	f.Fuzz(func(t *testing.T, b []byte, hundred bool) {
+		labels := 1
+		if hundred {
+			labels = 2
+		}
+		records, err := Split(b, labels, "name")
+		if err != nil {
+			return
+		}
+		var again []byte
+		for _, r := range records {
+			if hundred {
+				again = append(again, byte(r.Coarse))
+			}
+			again = append(append(again, byte(r.Label)), r.Pixels...)
+		}
+		if !bytes.Equal(again, b) {
+			t.Errorf("%d bytes come back as %d others", len(b), len(again))
+		}
+	})
+}

@@ -138,7 +138,7 @@ func TestExplain(t *testing.T) {
 }
 
 // archives writes the same files as a folder, a tar file and a compressed one.
-func archives(t *testing.T, files map[string]string) []string {
+func archives(t testing.TB, files map[string]string) []string {
 	t.Helper()
 	dir := t.TempDir()
 	var b bytes.Buffer
