@@ -35,6 +35,7 @@ var caffeTools = map[string]caffeTool{
 	"upgrade_net_proto_binary":  {command: "upgrade-net --form=binary"},
 	"upgrade_solver_proto_text": {command: "upgrade-solver"},
 	"parse_log":                 {command: "parse-log"},
+	"extract_features":          {command: "extract-features"},
 	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs},
 	"plot_training_log":         {command: "plot", args: plotArgs},
 
@@ -45,7 +46,6 @@ var caffeTools = map[string]caffeTool{
 	"net_speed_benchmark":        {instead: "`gocaffe time`"},
 	"resize_and_crop_images":     {instead: "`gocaffe convert imageset --resize-height H --resize-width W`"},
 	"convert_mnist_siamese_data": {},
-	"extract_features":           {},
 	"draw_net":                   {},
 	"detect":                     {},
 	"summarize":                  {instead: "`gocaffe check`"},

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gocaffe/gocaffe/data/npy"
-	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"github.com/gocaffe/gocaffe/predict"
 )
 
@@ -115,24 +113,17 @@ func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []s
 // arrayOutput is a .npy file with all scores. Those of an image that could not be read
 // are NaN.
 func (f *classifyFlags) arrayOutput(classes int) (*classifyOutput, error) {
-	file, err := atomicfile.Create(f.output)
+	s, err := newArraySink(f.output, []int{classes})
 	if err != nil {
 		return nil, err
 	}
-	array := npy.Array{Shape: []int{0, classes}}
+	unread := slices.Repeat([]float32{float32(math.NaN())}, classes)
 	return &classifyOutput{func(_ string, scores []float32) error {
 		if scores == nil {
-			scores = slices.Repeat([]float32{float32(math.NaN())}, classes)
+			scores = unread
 		}
-		array.Shape[0]++
-		array.Data = append(array.Data, scores...)
-		return nil
-	}, func() error {
-		if err := npy.Write(file, array); err != nil {
-			return err
-		}
-		return file.Commit()
-	}, file.Abort}, nil
+		return s.Append(scores)
+	}, s.commit, s.abort}, nil
 }
 
 // writeClassified writes the classes of an image as text, in 80 columns but for long

@@ -156,7 +156,8 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	f.MarkHidden("v")
 	root.AddCommand(
 		a.trainCommand(), a.testCommand(), a.timeCommand(), a.deviceQueryCommand(),
-		a.checkCommand(), a.weightsCommand(), a.deployCommand(), a.classifyCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
+		a.checkCommand(), a.weightsCommand(), a.deployCommand(),
+		a.classifyCommand(), a.extractFeaturesCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
 		a.parseLogCommand(), a.plotCommand(), a.upgradeNetCommand(), a.upgradeSolverCommand(),
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.versionCommand(),

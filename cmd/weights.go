@@ -207,10 +207,19 @@ func readNPZ(path string) ([]weightBlob, error) {
 }
 
 func writeNPZ(path string, blobs []weightBlob) error {
+	arrays := make([]npy.Named, len(blobs))
+	for i, b := range blobs {
+		arrays[i] = npy.Named{Name: b.key(), Array: npy.Array{Shape: b.shape, Data: b.data}}
+	}
+	return writeArrays(path, arrays)
+}
+
+// writeArrays writes a .npz file.
+func writeArrays(path string, arrays []npy.Named) error {
 	return atomicfile.Write(path, func(out io.Writer) error {
 		w := npy.NewWriter(out)
-		for _, b := range blobs {
-			if err := w.Write(b.key(), npy.Array{Shape: b.shape, Data: b.data}); err != nil {
+		for _, a := range arrays {
+			if err := w.Write(a.Name, a.Array); err != nil {
 				return err
 			}
 		}

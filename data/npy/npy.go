@@ -43,8 +43,13 @@ func Write(w io.Writer, a Array) error {
 	if _, err := w.Write(header(a.Shape)); err != nil {
 		return err
 	}
+	return writeElements(w, a.Data)
+}
+
+// writeElements writes elements as a file has them.
+func writeElements(w io.Writer, data []float32) error {
 	chunk := make([]byte, 0, chunkBytes)
-	for _, v := range a.Data {
+	for _, v := range data {
 		chunk = binary.LittleEndian.AppendUint32(chunk, math.Float32bits(v))
 		if len(chunk) == chunkBytes {
 			if _, err := w.Write(chunk); err != nil {
@@ -53,12 +58,15 @@ func Write(w io.Writer, a Array) error {
 			chunk = chunk[:0]
 		}
 	}
-	_, err = w.Write(chunk)
+	_, err := w.Write(chunk)
 	return err
 }
 
 // header returns what comes before the elements.
-func header(shape []int) []byte {
+func header(shape []int) []byte { return paddedHeader(shape, 0) }
+
+// paddedHeader is header with spaces up to a size, a multiple of the alignment.
+func paddedHeader(shape []int, size int) []byte {
 	sizes := make([]string, len(shape))
 	for i, n := range shape {
 		sizes[i] = strconv.Itoa(n)
@@ -69,7 +77,7 @@ func header(shape []int) []byte {
 	}
 	text := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", tuple)
 	const fixed = len(magic) + 4 // the version, and the length in two bytes
-	for (fixed+len(text)+1)%alignment != 0 {
+	for (fixed+len(text)+1)%alignment != 0 || fixed+len(text)+1 < size {
 		text += " "
 	}
 	text += "\n"

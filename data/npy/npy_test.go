@@ -318,3 +318,51 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestAppender appends items to a file and reads it back.
+func TestAppender(t *testing.T) {
+	for _, item := range [][]int{{}, {3}, {2, 1, 4}, {100000, 1, 1, 1, 2}} {
+		file, err := os.Create(filepath.Join(t.TempDir(), "x.npy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		a, err := NewAppender(file, item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 1
+		for _, n := range item {
+			size *= n
+		}
+		var want []float32
+		for batch := range 3 {
+			items := make([]float32, (batch+1)*size)
+			for i := range items {
+				items[i] = float32(len(want) + i)
+			}
+			want = append(want, items...)
+			if err := a.Append(items); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if size > 1 {
+			if err := a.Append(make([]float32, size+1)); err == nil {
+				t.Error("an item and a part of one are no error")
+			}
+		}
+		if err := a.Close(); err != nil || a.Items() != 6 {
+			t.Fatalf("%d items, %v", a.Items(), err)
+		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(file)
+		if err != nil || !slices.Equal(got.Shape, append([]int{6}, item...)) || !slices.Equal(got.Data, want) {
+			t.Errorf("items %v: read shape %v, %d elements, %v", item, got.Shape, len(got.Data), err)
+		}
+	}
+	if _, err := NewAppender(new(os.File), []int{1 << 30, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}); err == nil {
+		t.Error("23 sizes are no error")
+	}
+}
