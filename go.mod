@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	codeberg.org/go-fonts/liberation v0.5.0
 	github.com/ebitengine/purego v0.11.3
+	github.com/edsrzf/mmap-go v1.2.0
 	github.com/emicklei/proto v1.14.3
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.1.0

@@ -27,7 +27,11 @@ multiply-adds and memory. It prints all errors with file, line and column, and
 exits with code 1 if there are any.
 
 If the source of a data layer does not exist, --input-shape gives its shape;
-without the flag the shapes of the net are not checked, and a note says so.`,
+without the flag the shapes of the net are not checked, and a note says so.
+
+Of Python layers, check runs the methods setup and reshape, which may do what
+any program can. --no-python runs nothing; then neither Python layers nor the
+layers after them are checked, and a note says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
 			shape, named, err := parseShapes(f.inputShape)
@@ -44,6 +48,7 @@ without the flag the shapes of the net are not checked, and a note says so.`,
 	}
 	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
+	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
 	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
 	return cmd
@@ -138,12 +143,13 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 	opts := net.Options{
 		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: synthetic.Batch},
 		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
-		Observer: event.Func(func(e any) {
+		NoPrograms: f.noPython,
+		Observer: event.Multi(programOutput{a}, event.Func(func(e any) {
 			if note, ok := e.(*event.Note); ok && note.Level != event.Info && !warned[note.Text] {
 				warned[note.Text] = true
 				warnings = append(warnings, note.Text)
 			}
-		}),
+		})),
 	}
 	n, err := net.New(file, opts)
 	absent, wrong := sortErrors(err)
@@ -167,6 +173,9 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 	case len(wrong) > 0:
 		fmt.Fprintln(a.stdout, "has errors")
 		return wrong
+	case onlyPrograms(absent):
+		fmt.Fprintln(a.stdout, "note: the shapes after these layers are not checked with --no-python")
+		return nil
 	case len(absent) > 0:
 		fmt.Fprintln(a.stdout, "note: the shapes of this net are not checked without data; --input-shape C,H,W gives its shape")
 		return nil
@@ -176,8 +185,19 @@ func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState
 	return nil
 }
 
-// sortErrors separates the errors about data that does not exist from the other
-// errors of a net.
+// onlyPrograms reports whether the errors are all about programs that were not run.
+func onlyPrograms(list prototxt.ErrorList) bool {
+	for _, e := range list {
+		var program *net.SkippedError
+		if !errors.As(e, &program) {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// sortErrors separates the errors about data that does not exist, and about programs
+// that were not run, from the other errors of a net.
 func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 	var list prototxt.ErrorList
 	var single *prototxt.Error
@@ -192,7 +212,8 @@ func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 	}
 	for _, e := range list {
 		var source *net.SourceError
-		if errors.As(e, &source) && errors.Is(source.Err, fs.ErrNotExist) {
+		var program *net.SkippedError
+		if errors.As(e, &source) && errors.Is(source.Err, fs.ErrNotExist) || errors.As(e, &program) {
 			absent = append(absent, e)
 		} else {
 			wrong = append(wrong, e)

@@ -184,7 +184,7 @@ func (a *app) inferenceNet(f *netFlags, model, weights, keep string) (*net.Net, 
 		State:       netState(file.Param, caffepb.Phase_TEST, f.level, f.stages()),
 		Workers:     a.workers,
 		Device:      f.device,
-		Observer:    notesOnly{a},
+		Observer:    event.Multi(notesOnly{a}, programOutput{a}),
 		ForwardOnly: true,
 	}
 	if keep == "" {

@@ -62,6 +62,16 @@ func (g *glog) log(level event.Level, source, text string) {
 	}
 }
 
+// raw writes text that is no line of the log to w, a terminal perhaps.
+func (g *glog) raw(w io.Writer, text []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.before != nil {
+		g.before()
+	}
+	w.Write(text)
+}
+
 // logf formats a line at level INFO.
 func (g *glog) logf(source, format string, args ...any) {
 	g.log(event.Info, source, fmt.Sprintf(format, args...))

@@ -262,6 +262,8 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"shape", ""}, {"height", "32"}},
 	{{"shape", ""}, {"width", "32"}},
 	{{"backend", "LMDB"}},
+	{{"module", `"my_layers"`}},
+	{{"layer", `"MyLayer"`}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

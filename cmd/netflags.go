@@ -19,6 +19,7 @@ type netFlags struct {
 	synthetic  bool
 	inputShape []string
 	batch      int
+	noPython   bool // of check
 
 	device *cuda.Device // of gpu, for commands that open it before their nets
 }

@@ -276,7 +276,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Device:    f.device,
-		Observer:  event.Multi(caffelog.New(a.glog.log), loadedWeights{a}),
+		Observer:  event.Multi(caffelog.New(a.glog.log), loadedWeights{a}, programOutput{a}),
 		Synthetic: synthetic,
 	}, nil
 }

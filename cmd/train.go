@@ -80,12 +80,13 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		s, err = solver.New(file, solver.Options{
 			Workers:   a.workers,
 			Device:    device,
-			Observer:  event.Multi(a.trainObserver(), observer),
+			Observer:  event.Multi(a.trainObserver(), programOutput{a}, observer),
 			Level:     f.level,
 			Stages:    f.stages(),
 			Snapshot:  f.snapshot,
 			Synthetic: synthetic,
 			Action:    signals.action,
+			Stop:      signals.stopped.Done(),
 		})
 		return err
 	})

@@ -95,6 +95,9 @@ func New(ctx context.Context, file *prototxt.Net, weights *caffepb.NetParameter,
 	if opts.Batch < 0 {
 		return nil, fmt.Errorf("the batch size is %d, want at least 1", opts.Batch)
 	}
+	if err := refusePrograms(file, opts.State); err != nil {
+		return nil, err
+	}
 	d := &deployer{file: file, weights: weights, weightsFile: weightsFile, opts: opts, result: new(Net)}
 	if err := d.probe(); err != nil {
 		return nil, err
@@ -118,6 +121,18 @@ func New(ctx context.Context, file *prototxt.Net, weights *caffepb.NetParameter,
 		return nil, fmt.Errorf("the deployed net was made but is not right: %w", err)
 	}
 	return d.result, nil
+}
+
+// refusePrograms returns an error if the net has a layer whose code is not in its file.
+func refusePrograms(file *prototxt.Net, state *caffepb.NetState) error {
+	d := &deployer{file: file}
+	for _, l := range net.Filter(file.Param, state) {
+		if l.GetType() == "Python" {
+			return d.errorAt(l, "type", 0, "is Python code, which a deployed net cannot have: replace the layer by an Input layer"+
+				" or by layers of Caffe's own, or exclude it in phase TEST")
+		}
+	}
+	return nil
 }
 
 // A deployer holds the state of New.

@@ -49,6 +49,13 @@ type DataReady struct {
 // is used.
 type DataRestarted struct{ Layer string }
 
+// ProgramOutput is sent when a program that a layer runs (ProgramRunner) has printed
+// something, which may be a part of a line.
+type ProgramOutput struct {
+	Layer string
+	Text  []byte
+}
+
 // NotTransformed is sent when a MemoryData layer with a transform_param is
 // given numbers that it does not transform.
 type NotTransformed struct{ Layer string }

@@ -12,7 +12,7 @@ import (
 
 // caffesOwn lists the types of BVLC Caffe that no package of this repository
 // provides.
-var caffesOwn = []string{"HDF5Data", "HDF5Output", "Python"}
+var caffesOwn = []string{"HDF5Data", "HDF5Output"}
 
 // UnknownType returns the error for a type that Lookup does not know. It names
 // the owner of a type that public nets use, and otherwise the nearest known type.

@@ -138,6 +138,23 @@ type Closer interface {
 	Close() error
 }
 
+// ProgramRunner is a layer that runs a program of the user's, such as Python code. A
+// net that is only checked may leave it out.
+type ProgramRunner interface {
+	// Program returns what runs, such as "Python".
+	Program() string
+}
+
+// A ProgramError is returned by a layer whose program has failed or ended. What the
+// layers before it have computed, and the weights of earlier passes, are valid.
+type ProgramError struct{ Err error }
+
+// Error returns the cause.
+func (e *ProgramError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *ProgramError) Unwrap() error { return e.Err }
+
 // Env is the environment that a net provides to its layers. They share it.
 type Env struct {
 	Phase    caffepb.Phase
@@ -147,6 +164,10 @@ type Env struct {
 	Observer event.Observer // receives what layers report; nil for nobody
 	Rank     int            // number of this solver among Ranks that train together
 	Ranks    int            // 1 for a solver that trains alone
+
+	// Stop is closed when the user has asked to end after the current pass. A layer
+	// that waits for something outside the program gives up soon after. It may be nil.
+	Stop <-chan struct{}
 
 	// Pass is the number of the forward pass, from 0. The net counts it up;
 	// data layers and random numbers are functions of it, so that a run that

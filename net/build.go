@@ -132,6 +132,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 			Observer: b.observer,
 			Rank:     b.opts.Rank,
 			Ranks:    b.opts.Ranks,
+			Stop:     b.opts.Stop,
 		}
 		b.envs[phase] = env
 	}
@@ -197,6 +198,10 @@ func (b *builder) connect(i int) {
 	}
 	event.Send(b.observer, LayerAdded{Layer: l})
 	if b.downstream(l) {
+		return
+	}
+	if p, ok := l.Impl.(layers.ProgramRunner); ok && b.opts.NoPrograms {
+		b.fail(l, l.wrapIn(b.file, &SkippedError{p.Program()}))
 		return
 	}
 	if err := l.setUp(b.workers); err != nil {

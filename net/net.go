@@ -45,6 +45,15 @@ type Options struct {
 	// blob keeps its values.
 	Memory *Memory
 
+	// Stop is closed when the user has asked to end after the current pass: a layer
+	// that waits for something outside the program then gives up. It may be nil.
+	Stop <-chan struct{}
+
+	// NoPrograms keeps layers that run programs of the user's from running them
+	// (layers.ProgramRunner). New then returns a SkippedError for each, after it has
+	// checked all layers that do not depend on them.
+	NoPrograms bool
+
 	// ForwardOnly makes a net without a backward pass, which needs less memory.
 	ForwardOnly bool
 }

@@ -44,6 +44,15 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// A SkippedError is returned for a layer that runs a program of the user's, which
+// Options.NoPrograms forbids.
+type SkippedError struct{ Program string }
+
+// Error names the program.
+func (e *SkippedError) Error() string {
+	return "runs " + e.Program + " code, which was not run: the layers that read its tops are not checked"
+}
+
 // syntheticData is the layer that replaces a data layer.
 type syntheticData struct {
 	layers.OnRecordableDevice

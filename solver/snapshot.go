@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func (s *Solver) Snapshot() (model, state string, err error) {
 	if err := s.writeState(state, model, sum); err != nil {
 		return "", "", fmt.Errorf("snapshot of iteration %d: %w", s.iter, err)
 	}
+	s.saved = s.iter
 	emit(s, Snapshotted{Iter: s.iter, Model: model, State: state})
 	return model, state, nil
 }
@@ -147,6 +149,20 @@ func (s *Solver) lockSnapshots() (unlock func(), err error) {
 func (s *Solver) trySnapshot() {
 	if _, _, s.unsaved = s.Snapshot(); s.unsaved != nil {
 		emit(s, SnapshotFailed{Iter: s.iter, Err: s.unsaved})
+	}
+}
+
+// salvage writes a snapshot when a pass has failed, so that the iterations since start
+// and since the last snapshot are not lost. Running statistics may have had a part of
+// the pass that failed.
+func (s *Solver) salvage(start int, cause error) {
+	var program *layers.ProgramError
+	switch {
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded): // the caller ends training
+	case !s.param.GetSnapshotAfterTrain(), s.iter == start, s.iter == s.saved:
+	case s.opts.Device != nil && !errors.As(cause, &program): // the GPU may have noticed the cause some iterations late
+	default:
+		s.trySnapshot()
 	}
 }
 

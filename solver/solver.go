@@ -63,6 +63,11 @@ type Options struct {
 	// otherwise.
 	Action func() Action
 
+	// Stop is closed when the user asks to stop. Action returns it too, when the
+	// iteration is over; a layer that waits for something outside the program, such as
+	// Python code, does not wait for long after Stop. It may be nil.
+	Stop <-chan struct{}
+
 	// BeforeForward is called before each forward pass of each net, for example
 	// to fill the tops of Input layers. pass is the number of the pass, from 0:
 	// of the train net, or of a test net through all of its tests.
@@ -89,6 +94,7 @@ type Solver struct {
 	iter        int
 	currentStep int   // of the multistep policy
 	stopped     bool  // on the user's request
+	saved       int   // the iteration of the last snapshot, or -1
 	unsaved     error // why the last snapshot failed; nil if it did not
 
 	updater updater
@@ -146,7 +152,7 @@ func (s *Solver) makeUpdater() (err error) {
 // newSolver returns a solver without nets, with a copy of the file to which the
 // options are applied.
 func newSolver(file *prototxt.Solver, opts Options) *Solver {
-	s := &Solver{file: file, opts: opts}
+	s := &Solver{file: file, opts: opts, saved: -1}
 	if !opts.KeepBlobs {
 		s.memory = new(net.Memory)
 	}

@@ -25,7 +25,8 @@ const (
 //
 // Differs from Caffe: a snapshot that cannot be written does not end training.
 // A SnapshotFailed event is sent, and the next display tries again; Solve
-// returns the error if the last try has failed too.
+// returns the error if the last try has failed too. And if a pass fails, Solve
+// writes a snapshot of the iterations before it, and returns the error.
 func (s *Solver) Solve(ctx context.Context) error {
 	if s.param.GetSnapshotAfterTrain() {
 		if err := s.probeSnapshot(); err != nil {
@@ -41,6 +42,7 @@ func (s *Solver) Solve(ctx context.Context) error {
 	emit(s, SolveStart{Net: s.net.Name(), Policy: s.param.GetLrPolicy(), Iter: s.iter, MaxIter: int(s.param.GetMaxIter())})
 	start := s.iter
 	if err := s.Step(ctx, int(s.param.GetMaxIter())-s.iter); err != nil {
+		s.salvage(start, err)
 		return err
 	}
 	if s.param.GetSnapshotAfterTrain() && !due(s.iter, s.param.GetSnapshot()) || s.unsaved != nil {

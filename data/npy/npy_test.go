@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/numpytest"
 )
 
 // counting returns an array of 0.5, 1.5, 2.5, ...
@@ -240,7 +242,7 @@ func TestReadFileRefuses(t *testing.T) {
 
 // TestNumPy lets NumPy read what Write writes, and Read what NumPy writes.
 func TestNumPy(t *testing.T) {
-	python := numpy(t)
+	python := numpytest.Python(t)
 	dir := t.TempDir()
 	arrays := []Array{counting(), counting(5), counting(2, 0, 3), counting(2, 3, 4, 5)}
 	for name, contents := range map[string][]byte{"one.npy": write(t, arrays[3]), "all.npz": archive(t, arrays)} {
@@ -285,21 +287,6 @@ func checkFile(t *testing.T, path string, want []Named) {
 	if !slices.EqualFunc(got, want, func(a, b Named) bool { return a.Name == b.Name && same(a.Array, b.Array) }) {
 		t.Errorf("%s: got %v, want %v", path, got, want)
 	}
-}
-
-// numpy returns a Python that has NumPy, or skips the test.
-func numpy(t *testing.T) string {
-	t.Helper()
-	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(python, "-c", "import numpy").Run() == nil {
-			return python
-		}
-	}
-	if os.Getenv("CI") != "" && !testing.Short() {
-		t.Fatal("CI promises a python3 with NumPy, and there is none")
-	}
-	t.Skip("SKIPPED: no python3 with NumPy (apt-get install python3-numpy)")
-	return ""
 }
 
 // FuzzRead reads any bytes: what is read and written comes back the same.

@@ -122,10 +122,11 @@ func setUp(env *layers.Env, param *caffepb.LayerParameter, positions *prototxt.P
 	for i := range f.Propagate {
 		f.Propagate[i] = hasGradient(info, f.Layer, i)
 	}
-	if err := f.Layer.SetUp(f.Bottom, f.Top); err != nil {
-		return nil, err
+	if err = f.Layer.SetUp(f.Bottom, f.Top); err == nil {
+		err = f.Layer.Reshape(f.Bottom, f.Top)
 	}
-	if err := f.Layer.Reshape(f.Bottom, f.Top); err != nil {
+	if err != nil {
+		f.Close()
 		return nil, err
 	}
 	for i, top := range f.Top {

@@ -44,6 +44,9 @@ func zeroSizes(t *testing.T, device *cuda.Device) {
 		}
 	}
 	for _, typ := range layers.Types() {
+		if typ == "Python" { // which needs a program: its package has a test of its own
+			continue
+		}
 		for _, info := range layers.Meanings(typ) {
 			if !tried[info] && info.Bottoms.Max != 0 && info.AliasOf() == nil {
 				t.Errorf("no case has a layer of type %s (dialects %q)", typ, info.Dialects)

@@ -1,0 +1,2 @@
+import caffe
+import a_module_that_nobody_has
