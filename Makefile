@@ -5,7 +5,7 @@ BIN    := bin/gocaffe
 export CGO_ENABLED ?= 0
 
 # packages that run goroutines of their own; the race detector needs a C compiler
-RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./net ./solver
+RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./layers/python ./net ./solver
 FUZZ   := 60s
 
 .PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results release clean

@@ -39,7 +39,7 @@ Caffe: python_layer.hpp, _caffe.cpp`,
 	})
 }
 
-// layer is described by its registration.
+// layer implements the layer type; its registration describes it.
 type layer struct {
 	spec *layers.Spec
 
