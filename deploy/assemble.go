@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -50,6 +51,7 @@ func (d *deployer) assemble() error {
 				keepSharing(clean, n.layer.Param, shared)
 				normalize(clean, weights)
 				limit(clean, weights)
+				roundDown(clean)
 			}
 			if p := clean.GetBatchNormParam(); p != nil && p.UseGlobalStats != nil && !p.GetUseGlobalStats() {
 				d.note("layer %q has use_global_stats: false, so that it normalizes by the statistics of each batch, in the deployed net too",
@@ -147,6 +149,23 @@ func limit(l *caffepb.LayerParameter, weights []*caffepb.BlobProto) {
 		weights[0].Data[i] = v
 	}
 	p.MinValue, p.MaxValue = nil, nil
+}
+
+// roundDown writes ceil_mode: false of forks' Pooling, which stock Caffe does not have,
+// as round_mode: FLOOR.
+func roundDown(l *caffepb.LayerParameter) {
+	p := l.GetPoolingParam()
+	if l.GetType() != "Pooling" || p == nil {
+		return
+	}
+	field := prototxt.FieldOfMessage(l, p.ProtoReflect().Descriptor(), "ceil_mode")
+	if field == nil {
+		return
+	}
+	if given, err := prototxt.Holder(p.ProtoReflect(), field); err == nil && !given.Get(field).Bool() {
+		p.RoundMode = caffepb.PoolingParameter_FLOOR.Enum()
+	}
+	p.ProtoReflect().SetUnknown(nil)
 }
 
 // strip removes what only training needs, and fields that are not in

@@ -7,6 +7,7 @@ import (
 
 	_ "github.com/gocaffe/gocaffe/plugins/asoftmax"
 	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/normface"
 )
 
 // TestPlugins deploys the layers of the plugins, with weights that are hard to
@@ -50,6 +51,39 @@ prob Softmax ip > prob`},
 	largemargin_inner_product_param { num_output: 4 type: DOUBLE weight_filler { type: "gaussian" std: 1 } } }
 ` + loss,
 			err: `net.prototxt:3:1: layer "ip": type LargeMarginInnerProduct cannot be deployed: with type DOUBLE its scores in phase TEST depend on the labels`},
+		{name: "NormFace", text: data + `layer { name: "flip" type: "Flip" bottom: "data" top: "flip" flip_param { flip_width: false flip_height: true } }
+layer { name: "fc" type: "InnerProduct" bottom: "flip" top: "fc" inner_product_param { num_output: 6 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "norm" type: "Normalize" bottom: "fc" top: "norm" }
+layer { name: "ip" type: "InnerProduct" bottom: "norm" top: "ip" inner_product_param { num_output: 4 normalize: true bias_term: false weight_filler { type: "xavier" } } }
+` + loss,
+			want: `data Input  > data
+flip_row Slice data > flip_row0,flip_row1
+flip Concat flip_row1,flip_row0 > flip
+fc InnerProduct flip > fc
+norm_reshape Reshape fc > norm_axes
+norm LRN norm_axes > norm
+ip InnerProduct norm > ip
+prob Softmax ip > prob`},
+		{name: "Normalize in place", text: data + `layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "norm" type: "Normalize" bottom: "conv" top: "conv" }`,
+			err: `net.prototxt:4:1: layer "norm": type Normalize cannot be deployed: it works in place, which stock Caffe's LRN cannot`},
+		{name: "Normalize of images, and Flip in both directions", text: data + `layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 2 kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "norm" type: "Normalize" bottom: "conv" top: "norm" }
+layer { name: "flip" type: "Flip" bottom: "norm" top: "flip" flip_param { flip_height: true } }`,
+			want: `data Input  > data
+conv Convolution data > conv
+norm LRN conv > norm
+flip_row Slice norm > flip_row0,flip_row1
+flip_row_reversed Concat flip_row1,flip_row0 > flip_row_reversed
+flip_column Slice flip_row_reversed > flip_column0,flip_column1,flip_column2,flip_column3,flip_column4
+flip Concat flip_column4,flip_column3,flip_column2,flip_column1,flip_column0 > flip`},
+		{name: "ceil_mode", text: data + `layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { kernel_size: 2 stride: 2 ceil_mode: false } }
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+` + loss,
+			want: `data Input  > data
+pool Pooling data > pool
+ip InnerProduct pool > ip
+prob Softmax ip > prob`},
 		{name: "EM-Softmax", text: data + `layer { name: "em" type: "EMSoftmaxLoss" bottom: "data" bottom: "label" top: "loss" em_softmax_param { num_output: 4 m: 1 lambda: 0.1 V: 3 } }`,
 			want: `data Input  > data
 em InnerProduct data > score

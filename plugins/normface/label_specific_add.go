@@ -2,6 +2,7 @@ package normface
 
 import (
 	"context"
+	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -31,7 +32,8 @@ bias_base is given, the bias changes with the iteration:
 
 	bias = min(max(bias_base + (1 + bias_gamma iteration)^bias_power - 1, bias_min), bias_max)
 
-where the iteration is incremented by each forward pass in training.
+where the iteration is incremented by each forward pass in training. A negative bias_gamma, with a whole bias_power,
+lowers the bias.
 
 Bottoms: scores x, where all axes after the first together are the classes; labels, one per item, without a
 gradient.
@@ -72,8 +74,10 @@ func newLabelSpecificAdd(s *layers.Spec) (layers.Layer, error) {
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
-	if !(l.options.Gamma >= 0) { // a negative base of the power would make the bias NaN
-		return nil, s.Errorf("label_specific_add_param.bias_gamma", "bias_gamma is %g, want 0 or more", l.options.Gamma)
+	gamma, power := l.options.Gamma, float64(l.options.Power)
+	if !(gamma >= 0) && !(gamma < 0 && power == math.Trunc(power)) { // a broken power of a negative number is NaN
+		return nil, s.Errorf("label_specific_add_param.bias_gamma", "bias_gamma is %g and bias_power %g, want a bias_gamma of 0 or more, or a whole bias_power",
+			gamma, power)
 	}
 	l.labelSpecific = newLabelSpecific(s, l.options.Iteration, "bias_base")
 	return l, nil

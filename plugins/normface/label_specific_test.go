@@ -30,6 +30,8 @@ func TestLabelSpecificAdd(t *testing.T) {
 	}
 	f = layertest.New(t, layer("LabelSpecificAdd", 2, 2, options), x, label)
 	equal(t, "biases", biases(f, 2), -0.9, 0.25) // -1 is below bias_min; 1.5² - 2
+	falling := "label_specific_add_param { bias_base: -0.25 bias_gamma: -0.5 bias_min: -1 }"
+	equal(t, "falling biases", biases(layertest.New(t, layer("LabelSpecificAdd", 2, 2, falling), x, label), 4), -0.25, -0.75, -1, -1)
 	restored := layertest.New(t, layer("LabelSpecificAdd", 2, 2, options), x, label)
 	if err := restored.Layer.(layers.Stateful).SetState(f.Layer.(layers.Stateful).State()); err != nil {
 		t.Fatal(err)

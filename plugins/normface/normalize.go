@@ -49,6 +49,7 @@ type normalize struct {
 	options normalizeOptions
 
 	n, c, s int       // x is (n,c,s)
+	axes    int       // of x
 	norm    []float32 // (n,s), unless a top holds it
 
 	onDevice blob.Blob // norm on a device
@@ -84,6 +85,7 @@ func (l *normalize) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	l.n, l.c, l.s = n, c, h*w
+	l.axes = bottom[0].Axes()
 	if len(top) == 2 {
 		if err := top[1].Reshape(n, 1, h, w); err != nil {
 			return err

@@ -169,7 +169,8 @@ func TestErrors(t *testing.T) {
 		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificAdd", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
 		{1, `bottom has shape [3], want at least 2 axes`, layer("LabelSpecificRescale", 2, 1, ""), []*blob.Blob{gaussian(3), label}},
 		{3, `gamma is -1, want 0 or more`, layer("LabelSpecificRescale", 2, 1, "label_specific_rescale_param {\ngamma: -1 }"), []*blob.Blob{x, label}},
-		{2, `bias_gamma is -1, want 0 or more`, layer("LabelSpecificAdd", 2, 1, "label_specific_add_param { bias_gamma: -1 }"), []*blob.Blob{x, label}},
+		{2, `bias_gamma is -1 and bias_power 0.5, want a bias_gamma of 0 or more, or a whole bias_power`,
+			layer("LabelSpecificAdd", 2, 1, "label_specific_add_param { bias_gamma: -1 bias_power: 0.5 }"), []*blob.Blob{x, label}},
 	} {
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, test.text, test.bottom...)
 	}
