@@ -211,9 +211,8 @@ func sortErrors(err error) (absent, wrong prototxt.ErrorList) {
 		return nil, prototxt.ErrorList{{Err: err}}
 	}
 	for _, e := range list {
-		var source *net.SourceError
 		var program *net.SkippedError
-		if errors.As(e, &source) && errors.Is(source.Err, fs.ErrNotExist) || errors.As(e, &program) {
+		if errors.Is(e, fs.ErrNotExist) || errors.As(e, &program) {
 			absent = append(absent, e)
 		} else {
 			wrong = append(wrong, e)

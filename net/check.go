@@ -110,7 +110,6 @@ func (c *checker) layerType(layer *caffepb.LayerParameter) *layers.Info {
 
 // reportTypes adds one error for each unknown type, with all its positions.
 func (c *checker) reportTypes() {
-	const most = 8
 	for _, typ := range c.unknownTypes {
 		users := c.unknown[typ]
 		if typ == "" {
@@ -119,25 +118,31 @@ func (c *checker) reportTypes() {
 			}
 			continue
 		}
-		also := ""
-		for i, layer := range users[1:] {
-			if i == most {
-				also += fmt.Sprintf(" and %d more", len(users)-1-most)
-				break
-			}
-			if i > 0 {
-				also += ", "
-			}
-			also += fmt.Sprintf("%q", layer.GetName())
-			if at := c.file.Positions.Of(layer, "type", 0); at.IsValid() {
-				also += fmt.Sprintf(" (line %d)", at.Line)
-			}
-		}
-		if also != "" {
-			also = "; also in " + also
-		}
+		also := c.places(users[1:])
 		c.errorf(users[0], "type", 0, "%w%s", layers.UnknownTypeOf(users[0]), also)
 	}
+}
+
+// places returns the names and lines of further layers with an unknown type, of many
+// the lines only.
+func (c *checker) places(users []*caffepb.LayerParameter) string {
+	const most = 8
+	var places []string
+	for i, layer := range users {
+		at := c.file.Positions.Of(layer, "type", 0)
+		switch {
+		case !at.IsValid():
+			places = append(places, fmt.Sprintf("%q", layer.GetName()))
+		case i < most:
+			places = append(places, fmt.Sprintf("%q (line %d)", layer.GetName(), at.Line))
+		default:
+			places = append(places, fmt.Sprintf("line %d", at.Line))
+		}
+	}
+	if len(places) == 0 {
+		return ""
+	}
+	return "; also in " + strings.Join(places, ", ")
 }
 
 func (c *checker) bottoms(i int, layer *caffepb.LayerParameter) {

@@ -116,7 +116,7 @@ func TestUnknownTypeOnce(t *testing.T) {
 	_, err := New(parse(t, text), Options{})
 	want := "net.prototxt:1:26: layer \"x0\": gocaffe has no layer type \"Qqqqqqq\" (`gocaffe layers` lists those it has, " +
 		"`gocaffe build --with MODULE` adds a plugin's); also in \"x1\" (line 2), \"x2\" (line 3), \"x3\" (line 4), \"x4\" (line 5), " +
-		"\"x5\" (line 6), \"x6\" (line 7), \"x7\" (line 8), \"x8\" (line 9) and 3 more"
+		"\"x5\" (line 6), \"x6\" (line 7), \"x7\" (line 8), \"x8\" (line 9), line 10, line 11, line 12"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
