@@ -83,6 +83,22 @@ func TestUnknownWords(t *testing.T) {
 	}
 }
 
+// Messages do not repeat long words whole.
+func TestLongWords(t *testing.T) {
+	long := strings.Repeat("é", 1<<16)
+	for _, args := range [][]string{
+		{long}, {"--" + long}, {"train", "--" + long + "=1"}, {"train", long}, {"train", "--solver", long}, {"train", "--gpu", long, "--solver", "s"},
+		{"train", "--threads", long}, {"convert", "mnist", "a", "b", "--backend", long}, {"zoo", "write", long, "x"}, {"layers", long},
+		{"check", long}, {"help", long}, {"convert", long}, {"--flagfile", long}, {"build", "--with", long}, {"new-layer", long},
+		{"test", "--model", "m", "--weights", "w", "--top-k", long}, {"--log-dir", long, "time", "--model", "m"}, {"--proto", long, "check", "x"},
+	} {
+		code, _, stderr := run(args...)
+		if code != 1 || len(stderr) > 8192 || !strings.HasPrefix(stderr, "gocaffe: ") {
+			t.Errorf("%.20q: exit code %d, %d bytes: %.300s", args, code, len(stderr), stderr)
+		}
+	}
+}
+
 func TestHelpAndCompletion(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"help train", "gocaffe train --solver FILE"},

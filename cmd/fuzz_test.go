@@ -13,6 +13,7 @@ import (
 func FuzzArgs(f *testing.F) {
 	f.Add("train\n-solver\ns.prototxt\n-gpu=0\n--flagfile\nflags", "--threads=2\n# a comment\n-noalsologtostderr\n")
 	f.Add("-nonsense\nx\ntrian", "")
+	f.Add(strings.Repeat("x", 16000), "")
 	f.Add("convert\nmnist\na\nb\n--backend=lmdb\n--\n-x", "")
 	f.Add("convert_mnist_data\na\nb\nc\n--flagfile=flags", "--flagfile=flags\n")
 	f.Add("zoo\nwrite\n-threads\n2\nlenet\ndir\n-h\n--version\n-v=3", "")

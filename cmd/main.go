@@ -69,11 +69,21 @@ func Run(args []string, stdout, stderr io.Writer) int {
 			prefix = coloured(event.Error, prefix)
 		}
 		for line := range strings.Lines(err.Error()) {
-			fmt.Fprintf(stderr, "%s %s\n", prefix, strings.TrimSuffix(line, "\n"))
+			fmt.Fprintf(stderr, "%s %s\n", prefix, shortened(strings.TrimSuffix(line, "\n")))
 		}
 		return 1
 	}
 	return 0
+}
+
+// shortened returns a line of an error message without what a terminal cannot show:
+// a message may repeat a word of the command line that is megabytes long.
+func shortened(line string) string {
+	const most, ends = 4096, 1024
+	if len(line) <= most {
+		return line
+	}
+	return strings.ToValidUTF8(fmt.Sprintf("%s ... (%d bytes left out) ... %s", line[:ends], len(line)-2*ends, line[len(line)-ends:]), "")
 }
 
 // Command returns the program's commands and flags, for documentation made from

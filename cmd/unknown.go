@@ -50,9 +50,9 @@ func noSuchCommand(c *cobra.Command, word string) error {
 		}
 	}
 	slices.Sort(known)
-	what := fmt.Sprintf("unknown command %q", word)
+	what := fmt.Sprintf("unknown command %.60q", word)
 	if c.HasParent() {
-		what = fmt.Sprintf("%s: unknown command %q", commandName(c), word)
+		what = fmt.Sprintf("%s: unknown command %.60q", commandName(c), word)
 	}
 	if tool, ok := lookupTool(word); ok && !c.HasParent() {
 		if tool.instead != "" {
@@ -97,7 +97,7 @@ func flagError(c *cobra.Command, err error) error {
 	} else if meant := near.Name(got, known); meant != "" {
 		hint = fmt.Sprintf(", did you mean --%s?", meant)
 	}
-	return fmt.Errorf("%sunknown flag --%s%s (%s)", name, got, hint, help)
+	return fmt.Errorf("%sunknown flag --%.60s%s (%s)", name, got, hint, help)
 }
 
 // commandsWith returns the commands that have a flag of their own of this name.
