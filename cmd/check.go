@@ -34,14 +34,13 @@ any program can. --no-python runs nothing; then neither Python layers nor the
 layers after them are checked, and a note says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
-			shape, named, err := parseShapes(f.inputShape)
+			synthetic, err := f.generated()
 			if err != nil {
 				return err
 			}
-			synthetic := net.Synthetic{Shape: shape, Named: named, Batch: f.batch}
 			var errs []error
 			for _, path := range paths {
-				errs = append(errs, a.checkFile(path, &f, synthetic))
+				errs = append(errs, a.checkFile(path, &f, *synthetic))
 			}
 			return errors.Join(errs...)
 		},
@@ -49,8 +48,7 @@ layers after them are checked, and a note says so.`,
 	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
 	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
-	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
+	f.registerState(cmd)
 	return cmd
 }
 
@@ -108,7 +106,7 @@ func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synt
 	for _, e := range solver.Lint(file) {
 		fmt.Fprintf(a.stdout, "warning: %v\n", e)
 	}
-	nets, err := solver.Nets(file, solver.Options{Level: f.level, Stages: f.stages()})
+	nets, err := solver.Nets(file, solver.Options{Level: int(f.level), Stages: f.stages()})
 	errs := []error{err}
 	remarked, warned := make(map[string]bool), make(map[string]bool)
 	for _, n := range nets {

@@ -14,7 +14,7 @@ import (
 type netFlags struct {
 	gpu        string
 	math       string
-	level      int
+	level      int32
 	stage      string
 	synthetic  bool
 	inputShape []string
@@ -40,7 +40,7 @@ func (f *netFlags) registerDevice(cmd *cobra.Command) {
 
 // registerState registers the flags of which layers a net has.
 func (f *netFlags) registerState(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.level, "level", 0, "level of the NetState that selects layers")
+	cmd.Flags().Int32Var(&f.level, "level", 0, "level of the NetState that selects layers")
 	cmd.Flags().StringVar(&f.stage, "stage", "", "stages of the NetState that selects layers, separated by commas")
 }
 
@@ -51,18 +51,27 @@ func (f *netFlags) stages() []string { return strings.Split(f.stage, ",") }
 // syntheticData returns the data that --synthetic-data, --input-shape and --batch
 // ask for, or nil without the flags.
 func (f *netFlags) syntheticData() (*net.Synthetic, error) {
-	shape, named, err := parseShapes(f.inputShape)
+	synthetic, err := f.generated()
 	if err != nil {
 		return nil, err
-	}
-	if f.batch < 0 {
-		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	if !f.synthetic {
 		if len(f.inputShape) > 0 || f.batch != 0 {
 			return nil, fmt.Errorf("--input-shape and --batch need --synthetic-data")
 		}
 		return nil, nil
+	}
+	return synthetic, nil
+}
+
+// generated returns the data that --input-shape and --batch describe.
+func (f *netFlags) generated() (*net.Synthetic, error) {
+	shape, named, err := parseShapes(f.inputShape)
+	if err != nil {
+		return nil, err
+	}
+	if f.batch < 0 {
+		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	return &net.Synthetic{Shape: shape, Named: named, Batch: f.batch}, nil
 }

@@ -283,10 +283,9 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 
 // netState returns the state of a net as the constructor of Caffe's Net does: that
 // of the file with the phase and level set and the stages added.
-func netState(p *caffepb.NetParameter, phase caffepb.Phase, level int, stages []string) *caffepb.NetState {
+func netState(p *caffepb.NetParameter, phase caffepb.Phase, level int32, stages []string) *caffepb.NetState {
 	state := &caffepb.NetState{Phase: phase.Enum()}
-	level32 := int32(level)
-	state.Level = &level32
+	state.Level = &level
 	state.Stage = append(append(state.Stage, p.GetState().GetStage()...), stages...)
 	return state
 }

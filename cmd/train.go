@@ -81,7 +81,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 			Workers:   a.workers,
 			Device:    device,
 			Observer:  event.Multi(a.trainObserver(), programOutput{a}, observer),
-			Level:     f.level,
+			Level:     int(f.level),
 			Stages:    f.stages(),
 			Snapshot:  f.snapshot,
 			Synthetic: synthetic,

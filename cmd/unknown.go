@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/internal/near"
@@ -79,6 +80,11 @@ func flagError(c *cobra.Command, err error) error {
 	if name != "" {
 		name += ": "
 		help = fmt.Sprintf("gocaffe %s --help lists the flags", commandName(c))
+	}
+	var number *strconv.NumError
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &number) && errors.As(err, &invalid) { // a list of numbers
+		err = fmt.Errorf("invalid argument %.60q for %q flag: %.60q is not a whole number", invalid.GetValue(), "--"+invalid.GetFlag().Name, number.Num)
 	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
