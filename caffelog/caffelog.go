@@ -10,6 +10,7 @@ package caffelog
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,8 @@ type caffeLog struct {
 	write Writer
 	since time.Time // of the last line that shows the speed
 	iter  int       // at that time
+
+	classes []string // of HDF5 elements that were written
 
 	// added is a Data layer whose connections are not written yet: in Caffe
 	// the constructor opens the database, before the net connects the layer.
@@ -304,16 +307,33 @@ func (l *caffeLog) layer(event any) {
 	case *layers.DatabaseOpened:
 		l.print("db_lmdb.cpp:35", "Opened %s %s", e.Backend, e.Path)
 	case *layers.ListOpening:
+		if e.Type == hdf5Data {
+			l.print("hdf5_data_layer.cpp:81", "Loading list of HDF5 filenames from: %s", e.Path)
+			return
+		}
 		l.print("image_data_layer.cpp:38", "Opening file %s", e.Path)
 	case *layers.Shuffling:
 		l.print("image_data_layer.cpp:53", "Shuffling data")
 	case *layers.ListRead:
+		if e.Type == hdf5Data {
+			l.print("hdf5_data_layer.cpp:95", "Number of HDF5 files: %d", e.Items)
+			return
+		}
 		l.print("image_data_layer.cpp:63", "A total of %d images.", e.Items)
 	case *layers.Skipping:
 		l.print("image_data_layer.cpp:70", "Skipping first %d data points.", e.Items)
 	case *layers.MeanLoading:
 		l.print("data_transformer.cpp:25", "Loading mean file from: %s", e.Path)
+	case *layers.HDF5Opened:
+		l.class(e.Class)
+	case *layers.HDF5Saving:
+		l.print("hdf5_output_layer.cpp:33", "Saving HDF5 file %s", e.Path)
+	case *layers.HDF5Saved:
+		l.print("hdf5_output_layer.cpp:38", "Successfully saved %d rows", e.Rows)
 	case *layers.DataReady:
+		if e.Type == hdf5Data {
+			return
+		}
 		source := "data_layer.cpp:45"
 		if e.Type == "ImageData" {
 			source = "image_data_layer.cpp:90"
@@ -324,6 +344,20 @@ func (l *caffeLog) layer(event any) {
 	case *layers.NotTransformed:
 		l.warn("memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
 	}
+}
+
+// hdf5Data is a type of layers whose log differs from that of others.
+const hdf5Data = "HDF5Data"
+
+// class writes the class of the elements of an HDF5 dataset, the first time, as Caffe
+// does.
+func (l *caffeLog) class(name string) {
+	line := map[string]string{"H5T_FLOAT": "hdf5.cpp:33", "H5T_INTEGER": "hdf5.cpp:36"}[name]
+	if line == "" || slices.Contains(l.classes, name) {
+		return
+	}
+	l.classes = append(l.classes, name)
+	l.print(line, "Datatype class: %s", name)
 }
 
 func (l *caffeLog) warn(source, text string) { l.write(event.Warning, source, text) }

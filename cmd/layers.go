@@ -257,6 +257,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"pyramid_height", "3"}},
 	{{"kernel_size", "3"}},
 	{{"source", `"train_lmdb"`}},
+	{{"file_name", `"output.h5"`}},
 	{{"batch_size", "64"}},
 	{{"shape", "{ dim: 64 dim: 3 dim: 32 dim: 32 }"}, {"channels", "3"}},
 	{{"shape", ""}, {"height", "32"}},

@@ -17,12 +17,18 @@ type DatabaseOpened struct {
 }
 
 // ListOpening is sent before a layer reads its list of files.
-type ListOpening struct{ Layer, Path string }
+type ListOpening struct{ Layer, Type, Path string }
 
 // ListRead is sent when a layer has read its list of files.
 type ListRead struct {
+	Layer, Type string
+	Items       int // length of the list
+}
+
+// HDF5Opened is sent when a dataset of an HDF5 file has been opened.
+type HDF5Opened struct {
 	Layer string
-	Items int // length of the list
+	Class string // of the elements: "H5T_FLOAT"
 }
 
 // Shuffling is sent when a layer is told to shuffle what it reads.
@@ -37,6 +43,15 @@ type Skipping struct {
 
 // MeanLoading is sent before a layer reads a mean file.
 type MeanLoading struct{ Layer, Path string }
+
+// HDF5Saving is sent before a layer writes the items of a pass to an HDF5 file.
+type HDF5Saving struct{ Layer, Path string }
+
+// HDF5Saved is sent when a layer has written the items of a pass.
+type HDF5Saved struct {
+	Layer string
+	Rows  int // how many
+}
 
 // DataReady is sent when a layer knows the shape of its batches and begins to
 // read them.

@@ -10,10 +10,6 @@ import (
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
-// caffesOwn lists the types of BVLC Caffe that no package of this repository
-// provides.
-var caffesOwn = []string{"HDF5Data", "HDF5Output"}
-
 // UnknownType returns the error for a type that Lookup does not know. It names
 // the owner of a type that public nets use, and otherwise the nearest known type.
 func UnknownType(typ string) error {
@@ -27,7 +23,7 @@ func UnknownType(typ string) error {
 	if name := foreignName(typ); name != "" {
 		return fmt.Errorf("%s (%s is not implemented yet; `gocaffe layers` lists what is)", what, name)
 	}
-	known := slices.Concat(Types(), prototxt.ForeignTypes(), caffesOwn)
+	known := slices.Concat(Types(), prototxt.ForeignTypes())
 	switch nearest := prototxt.Nearest(typ, known); {
 	case nearest == "":
 		return errors.New(what + " (`gocaffe layers` lists those it has, `gocaffe build --with MODULE` adds a plugin's)")
@@ -57,12 +53,9 @@ func UnknownTypeOf(l *caffepb.LayerParameter) error {
 	return fmt.Errorf("type %q is another layer in each of the dialects %s: say which (prototxt.SetDialect, --dialect)", typ, strings.Join(dialects, ", "))
 }
 
-// foreignName returns a type that is not implemented with its owner: "Caffe's ELU",
+// foreignName returns a fork's type that is not implemented with its owner, such as
 // "PriorBox of SSD", or "" for an unknown type.
 func foreignName(typ string) string {
-	if slices.Contains(caffesOwn, typ) {
-		return "Caffe's " + typ
-	}
 	if whose := prototxt.WhoseType(typ); whose != "" {
 		return typ + " of " + whose
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
@@ -144,6 +145,9 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 		for k, w := range source.Blobs {
 			if w == nil {
 				continue // shared with a layer that has it
+			}
+			if modelfile.IsHDF5(file) {
+				event.Send(n.observer, layers.HDF5Opened{Layer: target.Name, Class: "H5T_FLOAT"})
 			}
 			if err := target.Params[k].FromProto(w, false); err != nil {
 				return &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: fmt.Errorf("param %d: %w", k, err)}

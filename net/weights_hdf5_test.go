@@ -21,7 +21,8 @@ func TestHDF5Dump(t *testing.T) {
 	hdf5test.Need(t)
 	formats := reference.Golden(t, "formats/weights")
 	want := filepath.Join(formats, "model.caffemodel.h5")
-	n := readNet(t, filepath.Join(formats, "net.prototxt"), Options{})
+	var r recorder
+	n := readNet(t, filepath.Join(formats, "net.prototxt"), Options{Observer: r.observer()})
 	if err := n.LoadAllWeights(want); err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +33,9 @@ func TestHDF5Dump(t *testing.T) {
 	dump := func(path string) string {
 		_, text, _ := strings.Cut(hdf5test.Dump(t, "-m", "%.9g", path), "\n") // without the name
 		return text
+	}
+	if lines := r.from("hdf5.cpp:33"); !slices.Equal(lines, []string{"Datatype class: H5T_FLOAT"}) {
+		t.Errorf("the log has %q, want the class of the elements once", lines)
 	}
 	if g, w := dump(got), dump(want); g != w || !strings.Contains(w, `GROUP "ip2"`) {
 		t.Errorf("h5dump prints of our file\n%s\nof Caffe's\n%s", g, w)

@@ -1,5 +1,6 @@
 // Package datalayer implements Caffe's data layers, which have no bottoms and no
-// gradient: Data, ImageData, WindowData, MemoryData, DummyData and Input.
+// gradient: Data, ImageData, HDF5Data, WindowData, MemoryData, DummyData and Input; and
+// HDF5Output, which writes.
 package datalayer
 
 import (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -36,6 +37,17 @@ func TestGolden(t *testing.T) {
 				golden(t, filepath.Join(dir, e.Name()), string(text), threads)
 			})
 		}
+	}
+	hdf5 := reference.Golden(t, "formats/hdf5_data")
+	text, err := os.ReadFile(filepath.Join(hdf5, "net.prototxt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, threads := range []int{1, 3} {
+		t.Run(fmt.Sprintf("hdf5_data/%d threads", threads), func(t *testing.T) {
+			hdf5test.Need(t)
+			golden(t, hdf5, string(text), threads)
+		})
 	}
 	if ran < 12 {
 		t.Errorf("%d cases were run, want 12 or more", ran)

@@ -112,7 +112,7 @@ func (l *imageData) Labels(int) []int {
 // SetUp reads the list and the first image.
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
-	event.Send(observer, layers.ListOpening{Layer: name, Path: l.param.GetSource()})
+	event.Send(observer, layers.ListOpening{Layer: name, Type: l.spec.Param.GetType(), Path: l.param.GetSource()})
 	list, err := imagelist.Read(context.Background(), l.param.GetSource(), imagelist.Options{
 		Labels: l.labels, Float: true, Hint: "label_dim, or a top for each label, says how many",
 	})
@@ -127,7 +127,7 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 		event.Send(observer, layers.Shuffling{Layer: name})
 		order.Permute = feed.Shuffle(l.spec.Rand("shuffle"))
 	}
-	event.Send(observer, layers.ListRead{Layer: name, Items: len(list.Items)})
+	event.Send(observer, layers.ListRead{Layer: name, Type: l.spec.Param.GetType(), Items: len(list.Items)})
 	if most := l.param.GetRandSkip(); most > 0 {
 		var word [1]uint32
 		l.spec.Rand("skip").Uint32(nil, 0, 0, word[:])
