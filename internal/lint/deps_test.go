@@ -67,7 +67,7 @@ var allowed = []struct {
 	{"layers/all", "layers/..."},
 	{"layers/feed", "blob caffepb cuda data event layers"},
 	{"layers/boxes", ""},
-	{"layers/datalayer", "blob caffepb cuda data/... event layers layers/feed"},
+	{"layers/datalayer", "blob caffepb cuda data/... event kernel layers layers/feed"},
 	{"layers/...", "blob caffepb cuda event kernel layers parallel prototxt"},
 	{"plugins/all", "plugins/..."},
 	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},

@@ -46,7 +46,7 @@ Caffe: hdf5_data_layer.cpp.`,
 	})
 }
 
-// hdf5Data is described by its registration.
+// hdf5Data implements the layer type; its registration describes it.
 //
 // Differs from Caffe: all files are opened when the layer is set up, and checked; in
 // Caffe when they are first needed, and rows of another size are misread. Caffe loads

@@ -36,7 +36,7 @@ Caffe: hdf5_output_layer.cpp.`,
 	})
 }
 
-// hdf5Output is described by its registration.
+// hdf5Output implements the layer type; its registration describes it.
 //
 // Differs from Caffe: the second pass appends to the datasets; in Caffe it ends the
 // program. The file is complete or not there.
