@@ -2,12 +2,17 @@ package campaign
 
 import (
 	"bytes"
+	"image"
 	"image/jpeg"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
 )
 
 // A kind is a reader and the command that uses it to read a file.
@@ -54,12 +59,17 @@ var kinds = []kind{
 	{name: "CIFAR in tar.gz", file: "cifartar/cifar-10-binary.tar.gz", args: []string{"convert", "cifar10", "cifartar", "out"}, checked: true},
 	{name: "PNG", file: "images/i0.png", args: []string{"convert", "imageset", "images", "one.txt", "out"}, checked: true},
 	{name: "JPEG", file: "images/i3.jpg", args: []string{"convert", "imageset", "images", "two.txt", "out"}},
+	{name: "BMP", file: "images/b.bmp", args: []string{"convert", "imageset", "images", "bmp.txt", "out"}},
+	{name: "TIFF", file: "images/t.tif", args: []string{"convert", "imageset", "images", "tif.txt", "out"}},
+	{name: "PPM", file: "images/p.ppm", args: []string{"convert", "imageset", "images", "ppm.txt", "out"}},
 	{name: "image list", file: "list.txt", args: []string{"convert", "imageset", "images", "list.txt", "out"}, text: true},
 	{name: "image list in a net", file: "list.txt", args: []string{"test", "--model", "images.prototxt", "--weights", "ref/s_iter_4.caffemodel", "--iterations", "2"}, text: true},
 	{name: "tar", file: "images.tar", args: []string{"convert", "imageset", "images.tar", "list.txt", "out"}},
 	{name: "tar.gz", file: "images.tar.gz", args: []string{"convert", "imageset", "images.tar.gz", "list.txt", "out"}, checked: true},
 	{name: "npz", file: "w.npz", args: []string{"weights", "w.npz", "--json"}, checked: true},
-	{name: "--proto", file: "fork.proto", args: []string{"--proto", "fork.proto", "check", "fork.prototxt"}, text: true},
+	{name: "--proto", file: "fork.proto", args: []string{"--proto", "fork.proto", "--ignore-unknown-fields", "check", "fork.prototxt"}, text: true},
+	{name: "old net", file: "old.prototxt", args: []string{"upgrade-net", "old.prototxt", "out"}, text: true},
+	{name: "log", file: "train.log", args: []string{"parse-log", "train.log", "parsed"}, text: true},
 	{name: "flag file", file: "flags", args: []string{"test", "--flagfile", "flags"}, text: true, skip: isLarge},
 	{name: "command line", args: []string{"test", "--model", "net.prototxt", "--weights", "ref/s_iter_4.caffemodel", "--iterations", "1", "--top-k", "1", "--threads", "2"},
 		text: true, skip: unwanted},
@@ -121,6 +131,24 @@ func mutantFixture(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	file("images/i3.jpg", b.String())
+	for name, encode := range map[string]func(io.Writer, image.Image) error{
+		"b.bmp": bmp.Encode,
+		"t.tif": func(w io.Writer, m image.Image) error {
+			return tiff.Encode(w, m, &tiff.Options{Compression: tiff.Deflate, Predictor: true})
+		},
+	} {
+		b.Reset()
+		if err := encode(&b, picture(4)); err != nil {
+			t.Fatal(err)
+		}
+		file("images/"+name, b.String())
+		file(name[2:]+".txt", name+" 0\n")
+	}
+	file("images/p.ppm", "P6\n# a comment\n4 3\n255\n"+string(pixels(random("ppm", 0), 1, 3*4*3)))
+	file("ppm.txt", "p.ppm 0\n")
+	file("old.prototxt", oldNetText)
+	file("parsed/.keep", "")
+	file("train.log", mustLog(t, dir))
 	file("one.txt", "i0.png 0\n")
 	file("two.txt", "i3.jpg 0\n")
 	file("images.tar", string(gunzipped(t, read(t, filepath.Join(dir, "images.tar.gz")))))
@@ -129,6 +157,26 @@ func mutantFixture(t *testing.T, dir string) {
 	file("fork.proto", forkProto)
 	file("fork.prototxt", netText+`layer { name: "f" type: "ReLU" bottom: "pool" top: "f" fork_param { depth: 2 mode: SLOW } }`+"\n")
 	file("flags", "--model=net.prototxt\n--weights=ref/s_iter_4.caffemodel\n# a comment\n--iterations=1\n--threads=2\n")
+}
+
+// oldNetText is a net in the V1 format, with fields that moved since.
+const oldNetText = `name: "old"
+input: "x" input_dim: 1 input_dim: 1 input_dim: 6 input_dim: 6
+layers { name: "conv" type: CONVOLUTION bottom: "x" top: "conv" blobs_lr: 1 blobs_lr: 2 weight_decay: 1 weight_decay: 0
+  convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "gaussian" std: 0.1 } } }
+layers { name: "relu" type: RELU bottom: "conv" top: "conv" }
+layers { name: "pool" type: POOLING bottom: "conv" top: "pool" pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layers { name: "prob" type: SOFTMAX bottom: "pool" top: "prob" include { phase: TEST stage: "a" } }
+`
+
+// mustLog returns a log of training, without what differs from run to run.
+func mustLog(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := program(dir, "train", "--solver", "few_solver.prototxt").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return regexp.MustCompile(`(?m)^([IW])\d{4} [\d:.]+ +\d+ `).ReplaceAllString(string(out), "${1}0102 03:04:05.000006 7 ")
 }
 
 // forkProto is the part of a fork's caffe.proto that it adds to Caffe's.
