@@ -208,7 +208,7 @@ type notesOnly struct{ app *app }
 
 // Observe shows a warning.
 func (o notesOnly) Observe(e any) {
-	if note, ok := e.(event.Note); ok && note.Level != event.Info {
+	if note, ok := e.(*event.Note); ok && note.Level != event.Info {
 		o.app.glog.log(note.Level, note.Source, note.Text)
 	}
 }

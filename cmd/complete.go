@@ -39,6 +39,8 @@ var flagFileTypes = map[string][]string{
 	"snapshot": {"solverstate", "h5"},
 	"proto":    {"proto"},
 
+	"init":        {"prototxt"},
+	"fit":         {"prototxt"},
 	"mean-file":   {"binaryproto", "npy"},
 	"labels":      {"txt"},
 	"predictions": {"csv", "json"},

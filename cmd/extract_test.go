@@ -2,6 +2,7 @@ package gocaffecmd
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/npy"
+	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -126,6 +128,31 @@ func TestExtractFeatures(t *testing.T) {
 			!slices.Equal(d.FloatData, arrays[0].Data[i*size:][:size]) {
 			t.Errorf("item %d of conv1 differs in the database and the .npz file", i)
 		}
+	}
+}
+
+// TestExtractFeaturesWarns has weights with NaN, and a net with a layer that the file
+// lacks.
+func TestExtractFeaturesWarns(t *testing.T) {
+	logFolder(t)
+	model, _, err := prototxt.ReadBinaryNet("small_iter_100.caffemodel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range model.Layer {
+		if l.GetName() == "conv1" {
+			l.Blobs[0].Data[0] = float32(math.NaN())
+		}
+		if l.GetName() == "ip1" {
+			l.Name = proto.String("other")
+		}
+	}
+	if err := prototxt.WriteBinary("nan.caffemodel", model); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr := mustRun(t, "extract-features", "nan.caffemodel", "net.prototxt", "ip1", "x.npy", "1")
+	if !strings.Contains(stderr, `layer "conv1": 1 of the `) || !strings.Contains(stderr, "nan.caffemodel has no weights for ip1") || strings.Count(stderr, "\n") != 2 {
+		t.Errorf("it says\n%s", stderr)
 	}
 }
 

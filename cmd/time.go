@@ -30,21 +30,27 @@ func (a *app) timeCommand() *cobra.Command {
 	return cmd
 }
 
+// parsePhase returns the phase that --phase names, TRAIN without one.
+func parsePhase(text string) (caffepb.Phase, error) {
+	switch text {
+	case "", "TRAIN":
+		return caffepb.Phase_TRAIN, nil
+	case "TEST":
+		return caffepb.Phase_TEST, nil
+	}
+	return 0, fmt.Errorf("--phase is %q, want TRAIN or TEST", text)
+}
+
 // time times a net as time() of Caffe's tools/caffe.cpp does, which the log lines
 // have their places from. It always shows its log, which is its result.
 func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	if f.model == "" {
 		return errors.New("time: --model FILE is missing")
 	}
-	phase := caffepb.Phase_TRAIN
-	switch f.phase {
-	case "", "TRAIN":
-	case "TEST":
-		phase = caffepb.Phase_TEST
-	default:
-		return fmt.Errorf("--phase is %q, want TRAIN or TEST", f.phase)
+	phase, err := parsePhase(f.phase)
+	if err != nil {
+		return err
 	}
-	var err error
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}

@@ -24,8 +24,8 @@ import (
 func (a *app) weightsCommand() *cobra.Command {
 	var f weightsFlags
 	cmd := &cobra.Command{
-		Use:   "weights FILE [--to FILE.npz | FILE.caffemodel | FILE.h5]",
-		Short: "List the weights of a file, and convert them to and from NumPy's .npz and HDF5",
+		Use:   "weights FILE | --init MODEL [--to FILE.npz | FILE.caffemodel | FILE.h5]",
+		Short: "List, convert and edit the weights of a file, or make those of a net's fillers",
 		Long: `List every blob of a .caffemodel, .solverstate or .npz file, or of an HDF5 file
 (.caffemodel.h5, .solverstate.h5), which needs libhdf5: its shape, the least,
 mean and greatest element, the standard deviation, and how many elements are NaN
@@ -49,10 +49,30 @@ types. That is enough for --weights, here and in Caffe.
 	gocaffe weights lenet.caffemodel --to lenet.caffemodel.h5
 
 writes the HDF5 file that Caffe and h5py read. Such a file can be written to a
-.caffemodel file too.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.weights(args[0], &f) },
+.caffemodel file too.
+
+	gocaffe weights --init net.prototxt --seed 1 --to new.caffemodel
+
+writes the weights that the fillers of a net make.
+
+--rename, --copy, --reshape, --remove and --fit edit the weights, in this order,
+before they are listed or written; each may be repeated but --fit. To make
+convolutions of fully connected layers:
+
+	gocaffe weights alexnet.caffemodel --rename fc6=conv6 --rename fc7=conv7 \
+	    --fit convolutional.prototxt --to convolutional.caffemodel`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case f.edits.init == "":
+				return cobra.ExactArgs(1)(nil, args)
+			case len(args) > 0:
+				return fmt.Errorf("--init takes the place of %s", args[0])
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.weights(append(args, f.edits.init)[0], &f) },
 	}
+	f.edits.register(cmd)
 	cmd.Flags().StringVar(&f.to, "to", "", "write the blobs to this .npz, .caffemodel or .h5 file")
 	cmd.Flags().StringVar(&f.like, "like", "", "with --to FILE.caffemodel: take layers, and blobs that the .npz file lacks, from this .caffemodel")
 	cmd.Flags().BoolVar(&f.json, "json", false, "list the blobs as JSON")
@@ -63,6 +83,7 @@ writes the HDF5 file that Caffe and h5py read. Such a file can be written to a
 type weightsFlags struct {
 	to, like    string
 	json, force bool
+	edits       weightsEdits
 }
 
 func (a *app) weights(path string, f *weightsFlags) error {
@@ -72,10 +93,12 @@ func (a *app) weights(path string, f *weightsFlags) error {
 		return errors.New("weights: --json lists blobs and --to writes them, want one of the two")
 	case f.to != "" && target != ".npz" && target != ".caffemodel" && target != ".h5":
 		return fmt.Errorf("--to %s: want a name that ends in .npz, .caffemodel or .h5", f.to)
-	case target == ".caffemodel" && weightsFormat(path) != ".npz" && weightsFormat(path) != ".h5":
-		return fmt.Errorf("weights: only a .npz or .h5 file can be written to a .caffemodel, %s is none; want --to FILE.npz", path)
-	case f.like != "" && target != ".caffemodel":
-		return errors.New("weights: --like goes with --to FILE.caffemodel")
+	case target == ".caffemodel" && (weightsFormat(path) == ".solverstate" || isHDF5State(path)):
+		return fmt.Errorf("weights: %s has no layers, which a .caffemodel needs; want --to FILE.npz", path)
+	case f.like != "" && (target != ".caffemodel" || weightsFormat(path) != ".npz" && weightsFormat(path) != ".h5"):
+		return errors.New("weights: --like goes with a .npz or .h5 file and --to FILE.caffemodel")
+	case f.like != "" && f.edits.wanted():
+		return errors.New("weights: --like does not go with flags that edit weights; write a .caffemodel first, and edit that")
 	}
 	if f.to != "" && !f.force {
 		switch _, err := os.Lstat(f.to); {
@@ -85,7 +108,7 @@ func (a *app) weights(path string, f *weightsFlags) error {
 			return err
 		}
 	}
-	blobs, err := a.readWeights(path)
+	model, blobs, err := a.editedWeights(path, f)
 	if err != nil {
 		return err
 	}
@@ -99,9 +122,10 @@ func (a *app) weights(path string, f *weightsFlags) error {
 			return err
 		}
 	case ".caffemodel":
-		model, err := a.toModel(blobs, path, f.like)
-		if err != nil {
-			return err
+		if model == nil {
+			if model, err = a.toModel(blobs, path, f.like); err != nil {
+				return err
+			}
 		}
 		if err := prototxt.WriteBinary(f.to, model); err != nil {
 			return err
@@ -140,37 +164,68 @@ func (b *weightBlob) key() string { return b.layer + "." + strconv.Itoa(b.index)
 // history stands for the layer of the blobs of a .solverstate.
 const history = "history"
 
-// readWeights reads the blobs of a file, in its order.
-func (a *app) readWeights(path string) ([]weightBlob, error) {
-	switch weightsFormat(path) {
-	case ".npz":
-		return readNPZ(path)
-	case ".solverstate":
-		state := new(caffepb.SolverState)
-		if err := prototxt.ReadBinary(path, state); err != nil {
-			return nil, err
+// editedWeights returns the blobs of a file, or of --init, as edited. If they are those
+// of layers, and not of an .npz file that is not edited, model has the layers.
+func (a *app) editedWeights(path string, f *weightsFlags) (model *caffepb.NetParameter, blobs []weightBlob, err error) {
+	format := weightsFormat(path)
+	switch {
+	case f.edits.init != "":
+		if model, err = f.edits.made(a); err != nil {
+			return nil, nil, err
 		}
-		return protoBlobs(nil, path, history, state.History)
-	}
-	if isHDF5State(path) {
-		state, err := modelfile.ReadHDF5State(path)
-		if err != nil {
-			return nil, err
+	case format == ".npz" || format == ".solverstate" || isHDF5State(path):
+		if blobs, err = a.readWeights(path); err != nil || !f.edits.wanted() {
+			return nil, blobs, err
 		}
-		return protoBlobs(nil, path, history, state.History)
+		if format != ".npz" {
+			return nil, nil, fmt.Errorf("weights: %s has no layers to edit", path)
+		}
+		if model, err = bareModel(blobs, path); err != nil {
+			return nil, nil, err
+		}
+	default:
+		var notes []prototxt.Note
+		if model, notes, err = modelfile.ReadNet(path); err != nil {
+			return nil, nil, err
+		}
+		a.notes(notes)
 	}
-	model, notes, err := modelfile.ReadNet(path)
-	if err != nil {
-		return nil, err
+	if err := f.edits.apply(a, model); err != nil {
+		return nil, nil, err
 	}
-	a.notes(notes)
-	var blobs []weightBlob
+	blobs, err = layerBlobs(path, model)
+	if format == ".h5" && f.like != "" {
+		model = nil // its blobs go to the layers of --like
+	}
+	return model, blobs, err
+}
+
+// layerBlobs returns the blobs of all layers.
+func layerBlobs(path string, model *caffepb.NetParameter) (blobs []weightBlob, err error) {
 	for _, l := range model.Layer {
 		if blobs, err = protoBlobs(blobs, path, l.GetName(), l.Blobs); err != nil {
 			return nil, err
 		}
 	}
 	return blobs, nil
+}
+
+// readWeights reads the blobs of a file that has no layers, in its order.
+func (a *app) readWeights(path string) ([]weightBlob, error) {
+	if weightsFormat(path) == ".npz" {
+		return readNPZ(path)
+	}
+	state := new(caffepb.SolverState)
+	var err error
+	if isHDF5State(path) {
+		state, err = modelfile.ReadHDF5State(path)
+	} else {
+		err = prototxt.ReadBinary(path, state)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return protoBlobs(nil, path, history, state.History)
 }
 
 // protoBlobs appends the blobs of a layer.

@@ -276,9 +276,8 @@ func TestWeightsRefuses(t *testing.T) {
 		{[]string{"text.npz"}, "text.npz: not a .npz file or a damaged one: zip: not a valid zip file"},
 		{[]string{"odd.npz"}, `odd.npz: array "weights": want a name such as conv1.0, of a layer and the number of the blob`},
 		{[]string{"x.caffemodel", "--to", "y.h6"}, "--to y.h6: want a name that ends in .npz, .caffemodel or .h5"},
-		{[]string{"x.caffemodel", "--to", "y.caffemodel"}, "weights: only a .npz or .h5 file can be written to a .caffemodel, x.caffemodel is none; want --to FILE.npz"},
 		{[]string{"x.caffemodel", "--to", "y.npz", "--json"}, "weights: --json lists blobs and --to writes them, want one of the two"},
-		{[]string{"x.caffemodel", "--to", "y.npz", "--like", "x.caffemodel"}, "weights: --like goes with --to FILE.caffemodel"},
+		{[]string{"x.caffemodel", "--to", "y.npz", "--like", "x.caffemodel"}, "weights: --like goes with a .npz or .h5 file and --to FILE.caffemodel"},
 		{[]string{"x.caffemodel", "--to", "names.npz"}, "names.npz already exists; --force overwrites it"},
 		{[]string{"gap.npz", "--to", "y.caffemodel"}, `gap.npz: blob "conv1.1" is there and conv1.0 is not; --like FILE takes the blobs that are not there from a .caffemodel`},
 		{[]string{"other.npz", "--to", "y.caffemodel", "--like", "x.caffemodel"}, "other.npz: array \"conv1.0\" has shape [4], x.caffemodel has shape [2 1 1 2]\n" +

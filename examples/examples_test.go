@@ -17,7 +17,7 @@ import (
 )
 
 // TestReadmes runs what the READMEs say, in a copy of this folder, one example after
-// the other: finetune and inference go on from mnist.
+// the other: most others go on from mnist.
 func TestReadmes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED with -short: builds programs and trains nets")
@@ -35,6 +35,30 @@ func TestReadmes(t *testing.T) {
 		scratch := accuracies(out["gocaffe train --solver solver.prototxt"])
 		if a, b := tuned[len(tuned)-1], scratch[len(scratch)-1]; a < 0.75 || a < b+0.1 {
 			t.Errorf("accuracy is %v with weights and %v without, want 0.75 and a gain of 0.1", a, b)
+		}
+		program := accuracies(out["go run . ../mnist/lenet_iter_500.caffemodel averaged.caffemodel"])
+		averaged := accuracies(out["gocaffe test --model net.prototxt --weights averaged.caffemodel --iterations all"])
+		if a, b := program[len(program)-1], averaged[len(averaged)-1]; a < 0.7 || b < 0.75 {
+			t.Errorf("the program reaches an accuracy of %v, and %v with averaged weights, want 0.7 and 0.75", a, b)
+		}
+	})
+	t.Run("surgery", func(t *testing.T) {
+		out := e.run(t, "surgery", nil)
+		got := out["go run . ../mnist/lenet_iter_500.caffemodel convolutional.caffemodel ../inference/four.png"]
+		if n := len(regexp.MustCompile(`(?m)^at column +\d+: 4 \(0\.[6-9]`).FindAllString(got, -1)); n != 3 {
+			t.Errorf("the program prints\n%swant 3 times a 4, with a probability above 0.6", got)
+		}
+	})
+	t.Run("features", func(t *testing.T) {
+		out := e.run(t, "features", nil)
+		got := out["go run . net.prototxt ../mnist/lenet_iter_500.caffemodel ip1"]
+		match := regexp.MustCompile(`^500 features of (\d+) records; .* (\d+) of (\d+) are right`).FindStringSubmatch(got)
+		if match == nil {
+			t.Fatalf("the program prints\n%s", got)
+		}
+		right, _ := strconv.ParseFloat(match[2], 64)
+		if total, _ := strconv.ParseFloat(match[3], 64); total == 0 || right/total < 0.85 {
+			t.Errorf("%s of %s are right, want 0.85", match[2], match[3])
 		}
 	})
 	t.Run("inference", func(t *testing.T) {

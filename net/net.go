@@ -181,6 +181,17 @@ func (n *Net) Blob(name string) *blob.Blob {
 	return nil
 }
 
+// Layer returns the layer with the given name, or nil if there is none. Of several, it is
+// the first one.
+func (n *Net) Layer(name string) *Layer {
+	for _, l := range n.layers {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
 // BlobNames returns the names of the blobs in the order in which they are
 // computed. Tops that New added are called "(automatic)".
 func (n *Net) BlobNames() []string {

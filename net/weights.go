@@ -207,7 +207,7 @@ func (n *Net) fits(l *Layer, source *caffepb.LayerParameter) error {
 			}
 			hint := ""
 			if countOf(blob.ProtoShape(w)) == l.Params[k].Count() {
-				hint = "; the counts agree, so `gocaffe weights FILE --to w.npz` and NumPy's reshape can make the one of the other"
+				hint = "; the counts agree: `gocaffe weights FILE --fit MODEL --to NEW.caffemodel` gives it the net's shape"
 			}
 			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net%s %s;"+
 				" to learn the layer from scratch, rename it%s", k, protoShape(w), where, l.Params[k].ShapeString(), hint)

@@ -86,7 +86,7 @@ func TestLoadErrors(t *testing.T) {
 		{"fewer blobs", changed(func(p *caffepb.NetParameter) { p.Layer[2].Blobs = p.Layer[2].Blobs[:1] }),
 			`w.caffemodel: layer "b": the file has 1 blob of weights, the layer has 2`},
 		{"other shape", changed(func(p *caffepb.NetParameter) { p.Layer[2].Blobs[0].Shape.Dim = []int64{4, 2} }),
-			`w.caffemodel: layer "b": cannot copy param 0: its shape in the file is 4 2 (8), in the net (net.prototxt:4:1) 2 4 (8); to learn the layer from scratch, rename it; the counts agree, so ` + "`gocaffe weights FILE --to w.npz` and NumPy's reshape can make the one of the other"},
+			`w.caffemodel: layer "b": cannot copy param 0: its shape in the file is 4 2 (8), in the net (net.prototxt:4:1) 2 4 (8); to learn the layer from scratch, rename it; the counts agree: ` + "`gocaffe weights FILE --fit MODEL --to NEW.caffemodel` gives it the net's shape"},
 		{"fewer numbers", changed(func(p *caffepb.NetParameter) { p.Layer[2].Blobs[0].Data = make([]float32, 7) }),
 			`w.caffemodel: layer "b": cannot copy param 0: shape [2 4] of the file needs 8 numbers, it has 7`},
 		{"two layers", changed(func(p *caffepb.NetParameter) { p.Layer[1].Blobs = nil; p.Layer[2].Blobs = nil }),
