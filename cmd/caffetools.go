@@ -38,6 +38,8 @@ var caffeTools = map[string]caffeTool{
 	"extract_features":          {command: "extract-features"},
 	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs},
 	"plot_training_log":         {command: "plot", args: plotArgs},
+	"draw_net":                  {command: "draw --rankdir=LR"},
+	"summarize":                 {command: "summarize"},
 
 	"caffe":                      {instead: "`gocaffe train`, test, time and device_query, with caffe's own flags"},
 	"train_net":                  {instead: "`gocaffe train`"},
@@ -46,9 +48,7 @@ var caffeTools = map[string]caffeTool{
 	"net_speed_benchmark":        {instead: "`gocaffe time`"},
 	"resize_and_crop_images":     {instead: "`gocaffe convert imageset --resize-height H --resize-width W`"},
 	"convert_mnist_siamese_data": {},
-	"draw_net":                   {},
 	"detect":                     {},
-	"summarize":                  {instead: "`gocaffe check`"},
 }
 
 // lookupTool returns the tool that a program's name, or the first word of a

@@ -45,9 +45,7 @@ layers after them are checked, and a note says so.`,
 			return errors.Join(errs...)
 		},
 	}
-	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
-	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
+	f.registerShape(cmd)
 	f.registerState(cmd)
 	return cmd
 }
@@ -138,25 +136,12 @@ func (a *app) remarks(file *prototxt.Net) {
 // its plan, after the warnings of the net and its layers that are not in warned yet.
 func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic, warned map[string]bool) error {
 	var warnings []string
-	opts := net.Options{
-		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: synthetic.Batch},
-		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
-		NoPrograms: f.noPython,
-		Observer: event.Multi(programOutput{a}, event.Func(func(e any) {
-			if note, ok := e.(*event.Note); ok && note.Level != event.Info && !warned[note.Text] {
-				warned[note.Text] = true
-				warnings = append(warnings, note.Text)
-			}
-		})),
-	}
-	n, err := net.New(file, opts)
-	absent, wrong := sortErrors(err)
-	if len(absent) > 0 && (synthetic.Shape != nil || synthetic.Named != nil) {
-		opts.Synthetic = &synthetic
-		opts.Memory = new(net.Memory)
-		n, err = net.New(file, opts)
-		absent, wrong = sortErrors(err)
-	}
+	n, absent, wrong := a.buildForShapes(file, state, f, synthetic, event.Multi(programOutput{a}, event.Func(func(e any) {
+		if note, ok := e.(*event.Note); ok && note.Level != event.Info && !warned[note.Text] {
+			warned[note.Text] = true
+			warnings = append(warnings, note.Text)
+		}
+	})))
 	fmt.Fprintf(a.stdout, "\n%s\n", title)
 	for _, text := range warnings {
 		fmt.Fprintf(a.stdout, "warning: %s\n", text)

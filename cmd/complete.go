@@ -22,6 +22,7 @@ var flagValues = map[string][]string{
 	"minloglevel":   {"0", "1", "2"},
 	"x":             {"iterations", "seconds"},
 	"y":             {"loss", "accuracy", "lr", "train-loss", "test-loss", "train-accuracy", "test-accuracy"},
+	"rankdir":       {"TB", "BT", "LR", "RL"},
 	"kind":          {"loss", "activation", "vision", "plain"},
 }
 
@@ -72,7 +73,7 @@ func addCompletions(c *cobra.Command) {
 		c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return zooNames(), cobra.ShellCompDirectiveDefault
 		}
-	case "check":
+	case "check", "summarize", "draw":
 		c.ValidArgsFunction = cobra.FixedCompletions([]string{"prototxt"}, cobra.ShellCompDirectiveFilterFileExt)
 	}
 	for _, sub := range c.Commands() {

@@ -19,7 +19,7 @@ type netFlags struct {
 	synthetic  bool
 	inputShape []string
 	batch      int
-	noPython   bool // of check
+	noPython   bool // of registerShape
 
 	device *cuda.Device // of gpu, for commands that open it before their nets
 }
@@ -74,6 +74,13 @@ func (f *netFlags) generated() (*net.Synthetic, error) {
 		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	return &net.Synthetic{Shape: shape, Named: named, Batch: f.batch}, nil
+}
+
+// registerShape registers the flags of commands that need shapes and no data.
+func (f *netFlags) registerShape(cmd *cobra.Command) {
+	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
+	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
 }
 
 // shapeFlag registers --input-shape, which may be repeated.

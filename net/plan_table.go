@@ -2,145 +2,27 @@ package net
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf8"
-)
 
-// tableWidth is the width of a plan's table, that of a common terminal. Names
-// are cut to fit.
-const tableWidth = 80
+	"github.com/gocaffe/gocaffe/internal/texttable"
+)
 
 // String returns the plan as a table with one line for each layer and one for the
 // whole net, at most 80 columns wide.
 func (p *Plan) String() string {
 	rows := [][]string{{"layer", "type", "tops", "weights", "mult-adds", "MiB"}}
 	for _, l := range p.Layers {
-		rows = append(rows, []string{l.Name, l.Type, shapeList(l.Tops), short(l.Weights), short(l.MACs), mebibytes(l.Bytes)})
+		rows = append(rows, []string{l.Name, l.Type, texttable.Shapes(l.Tops), texttable.Short(l.Weights), texttable.Short(l.MACs), mebibytes(l.Bytes)})
 	}
-	rows = append(rows, []string{"all", "", "", short(p.Weights), short(p.MACs), mebibytes(p.Bytes())})
+	rows = append(rows, []string{"all", "", "", texttable.Short(p.Weights), texttable.Short(p.MACs), mebibytes(p.Bytes())})
 	var s strings.Builder
-	writeTable(&s, rows, 3)
+	texttable.Write(&s, rows, 3, 80)
 	fmt.Fprintf(&s, "memory: blobs and their gradients %s MiB", mebibytes(p.BlobBytes))
 	if each := p.DataBytes + p.DiffBytes; each > p.BlobBytes {
 		fmt.Fprintf(&s, " (%s MiB if none were shared)", mebibytes(each))
 	}
 	fmt.Fprintf(&s, ",\n        weights %s MiB, their gradients %s MiB\n", mebibytes(p.WeightBytes), mebibytes(p.GradientBytes))
 	return s.String()
-}
-
-// writeTable writes rows with their cells in columns, the first of which are
-// texts, on the left, and the others numbers, on the right. If a row would be
-// wider than tableWidth, texts are cut: the first column as far as it is longer
-// than the others allow, then the widest.
-func writeTable(s *strings.Builder, rows [][]string, texts int) {
-	const gap = 2
-	widths := make([]int, len(rows[0]))
-	total := gap * (len(widths) - 1)
-	for c := range widths {
-		for _, row := range rows {
-			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
-		}
-		total += widths[c]
-	}
-	const least = 12
-	for ; total > tableWidth; total-- {
-		widest := 0
-		for c := range texts {
-			if widths[0] <= least && widths[c] > widths[widest] {
-				widest = c
-			}
-		}
-		if widths[widest] <= least {
-			break
-		}
-		widths[widest]--
-	}
-	for _, row := range rows {
-		line := ""
-		for c, cell := range row {
-			if c > 0 {
-				line += strings.Repeat(" ", gap)
-			}
-			cell = cut(cell, widths[c])
-			pad := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell))
-			if c < texts {
-				line += cell + pad
-			} else {
-				line += pad + cell
-			}
-		}
-		s.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-}
-
-// cut returns a text of at most n characters, with .. for what is left out of its
-// middle.
-func cut(text string, n int) string {
-	runes := []rune(text)
-	if len(runes) <= n {
-		return text
-	}
-	const mark = ".."
-	head := (n - len(mark) + 1) / 2
-	return string(runes[:head]) + mark + string(runes[len(runes)-(n-len(mark)-head):])
-}
-
-// short returns a number with three or more digits and a letter for thousands (k),
-// millions (M), ...: "864", "1234", "25.6 k", "1.23 G".
-func short(n int64) string {
-	if n < 10_000 {
-		return strconv.FormatInt(n, 10)
-	}
-	v := float64(n)
-	for _, unit := range []string{"k", "M", "G", "T", "P", "E"} {
-		v /= 1000
-		switch {
-		case v < 9.995:
-			return fmt.Sprintf("%.2f %s", v, unit)
-		case v < 99.95:
-			return fmt.Sprintf("%.1f %s", v, unit)
-		case v < 999.5:
-			return fmt.Sprintf("%.0f %s", v, unit)
-		}
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-// shapeList formats shapes as "20x1x28x28 20", a scalar as "1", and no shapes as
-// "-". Of many it tells the number: "3x (20x1x28x28)", "2x5 and 40 more".
-func shapeList(list [][]int) string {
-	if len(list) == 0 {
-		return "-"
-	}
-	const most = 4
-	var words []string
-	for i := 0; i < len(list); {
-		if len(words) == most {
-			words = append(words, fmt.Sprintf("and %d more", len(list)-i))
-			break
-		}
-		word := shapeText(list[i])
-		same := 1
-		for i+same < len(list) && shapeText(list[i+same]) == word {
-			same++
-		}
-		if same > 2 {
-			words = append(words, fmt.Sprintf("%dx (%s)", same, word))
-			i += same
-			continue
-		}
-		words = append(words, word)
-		i++
-	}
-	return strings.Join(words, " ")
-}
-
-func shapeText(shape []int) string {
-	if len(shape) == 0 {
-		return "1"
-	}
-	return strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", "x")
 }
 
 func mebibytes(n int64) string {

@@ -66,7 +66,7 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `loss:  * train loss  + test loss
-       o a loss with ..o long for a line
+       o a loss with a.. long for a line
 4 +
   |*                 o                 +
   |****                        +++++++++

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gocaffe/gocaffe/internal/texttable"
 )
 
 // marks draw the curves in text.
@@ -60,11 +62,7 @@ func textLegend(s *strings.Builder, panel *Panel, columns int) {
 	indent := strings.Repeat(" ", utf8.RuneCountInString(line))
 	for i, c := range panel.Curves {
 		entry := fmt.Sprintf("  %c %s", marks[i%len(marks)], c.Name)
-		if room := columns - len(indent); utf8.RuneCountInString(entry) > room {
-			runes := []rune(entry)
-			head := (room - 2) / 2
-			entry = string(runes[:head]) + ".." + string(runes[len(runes)-(room-2-head):])
-		}
+		entry = texttable.Cut(entry, columns-len(indent))
 		if utf8.RuneCountInString(line)+utf8.RuneCountInString(entry) > columns {
 			s.WriteString(line + "\n")
 			line = indent

@@ -35,6 +35,7 @@ const (
 type Picture struct {
 	c      vg.Canvas
 	height float64
+	texts  *[]string // attributes of the texts of an SVG file; nil for PNG
 }
 
 const (
@@ -61,28 +62,39 @@ func Write(w io.Writer, format string, width, height float64, draw func(*Picture
 			return fmt.Errorf("%.0f x %.0f points are too much for a readable PNG file, want SVG", width, height)
 		}
 		c := vgimg.NewWith(vgimg.UseWH(vg.Length(width), vg.Length(height)), vgimg.UseDPI(resolution))
-		draw(&Picture{c, height})
+		draw(&Picture{c: c, height: height})
 		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
 		return err
 	}
 	return fmt.Errorf("unknown format %q of pictures, want svg or png", format)
 }
 
-// writeSVG writes a picture as SVG, whose text is drawn in other fonts with the same
-// widths where there is no Liberation Sans.
+// writeSVG writes a picture as SVG. Where there is no Liberation Sans, another font
+// takes its place, with the same widths of texts.
 func writeSVG(w io.Writer, width, height float64, draw func(*Picture)) error {
 	c := vgsvg.New(vg.Length(width), vg.Length(height))
-	p := &Picture{c, height}
+	p := &Picture{c: c, height: height, texts: new([]string)}
 	p.Rect(0, 0, width, height, color.White, nil)
 	draw(p)
-	var text bytes.Buffer
-	if _, err := c.WriteTo(&text); err != nil {
+	var file bytes.Buffer
+	if _, err := c.WriteTo(&file); err != nil {
 		return err
 	}
-	_, err := w.Write(bytes.ReplaceAll(text.Bytes(),
-		[]byte("font-family:Liberation Sans;font-variant:normal;"),
-		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")))
-	return err
+	// vgsvg sets neither attributes of texts nor more than one font.
+	parts := bytes.Split(file.Bytes(), []byte("<text "))
+	for i, part := range parts {
+		if i > 0 {
+			if _, err := io.WriteString(w, "<text "+(*p.texts)[i-1]); err != nil {
+				return err
+			}
+		}
+		part = bytes.Replace(part, []byte("font-family:Liberation Sans;font-variant:normal;"),
+			[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;"), 1)
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // at returns a place on the canvas, whose origin is at the lower left.
@@ -151,10 +163,15 @@ func (p *Picture) Rect(x, y, width, height float64, inside, border color.Color) 
 
 // Text draws a text on the base line y.
 func (p *Picture) Text(x, y, size float64, align Align, c color.Color, text string) {
-	face := face(size)
-	x -= float64(align) * TextWidth(size, text)
+	width := TextWidth(size, text)
+	if p.texts == nil {
+		x -= float64(align) * width
+	} else {
+		anchor := map[Align]string{Left: "start", Center: "middle", Right: "end"}[align]
+		*p.texts = append(*p.texts, fmt.Sprintf(`text-anchor="%s" textLength="%.5g" lengthAdjust="spacingAndGlyphs" `, anchor, width))
+	}
 	p.c.SetColor(c)
-	p.c.FillString(face, p.at(Point{x, y}), text)
+	p.c.FillString(face(size), p.at(Point{x, y}), text)
 }
 
 // TextWidth returns the width of a text.
