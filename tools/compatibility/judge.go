@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What gocaffe does not have.
+var (
+	missingType  = regexp.MustCompile(`gocaffe has no layer type "([^"]*)"`)
+	missingField = regexp.MustCompile(`unknown field "([^"]*)" of (\w+)`)
+	unread       = regexp.MustCompile(`: ([\w.]+) is (?:a field of .* alone and )?not implemented`)
+	unknownValue = regexp.MustCompile(`unknown value (\w+) of (\w+)`)
+)
+
+// A rule says why Caffe refuses what an error says.
+type rule struct {
+	pattern *regexp.Regexp
+	reason  string
+}
+
+// rules are the errors for which Caffe or its parser has one too.
+var rules = []rule{
+	{regexp.MustCompile(`is given again|given twice`), "a field twice (the text parser refuses it)"},
+	{regexp.MustCompile(`got .*, want |is not closed|closes nothing|string that runs on|no closing quote|map fields|invalid|UTF-16|NUL byte`),
+		"not valid text (the text parser refuses it)"},
+	{regexp.MustCompile(`is not the top of any layer above`), "a bottom that no layer makes (net.cpp: Unknown bottom blob)"},
+	{regexp.MustCompile(`is already a top of layer|is listed twice`), "a top twice (net.cpp: Top blob produced by multiple sources)"},
+	{regexp.MustCompile(`has the same name|two layers are called`), "two layers of one name"},
+	{regexp.MustCompile(`(?:has|have) .*(?:bottom|top)s?,? (?:type|want)`), "another number of bottoms or tops than the type takes (layer.hpp: ExactNumBottomBlobs)"},
+	{regexp.MustCompile(`needs "|is required|want .* given`), "a required field that is missing"},
+	{regexp.MustCompile(`both "layers" and "layer"`), "\"layer\" and \"layers\" in one net"},
+	{regexp.MustCompile(`shape|axis|axes|kernel|divisible|does not fit|elements|channels`), "shapes that do not go together (the layers' CHECKs)"},
+}
+
+// judge returns why a file with these errors is refused, "" if it has none, and whether
+// the reason is something that gocaffe does not have: then Caffe or a fork takes the file.
+func judge(file string, errs []string) (reason string, missing bool) {
+	if len(errs) == 0 {
+		return "", false
+	}
+	for _, line := range errs {
+		if m := missingType.FindStringSubmatch(line); m != nil {
+			return m[1], true
+		}
+	}
+	for _, line := range errs {
+		if m := missingField.FindStringSubmatch(line); m != nil {
+			return m[2] + "." + m[1], true
+		}
+		if m := unread.FindStringSubmatch(line); m != nil {
+			return m[1], true
+		}
+		if m := unknownValue.FindStringSubmatch(line); m != nil {
+			return m[2] + " " + m[1], true
+		}
+	}
+	for _, line := range errs {
+		for _, r := range rules {
+			if r.pattern.MatchString(strings.TrimPrefix(line, file)) {
+				return r.reason, false
+			}
+		}
+	}
+	return errs[0], true // until somebody has looked at it
+}
+
+// table returns the totals as Markdown: a row for each folder, and then the reasons.
+func table(all []*folder) string {
+	var b strings.Builder
+	b.WriteString("| repository | dialect | nets | accepted | refused as by Caffe | missing | solvers | accepted |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	var nets, solvers tally
+	nets.refused, nets.missing = make(map[string]int), make(map[string]int)
+	solvers.refused, solvers.missing = make(map[string]int), make(map[string]int)
+	for _, f := range all {
+		row(&b, f.name, f.dialect, &f.nets, &f.solvers)
+		nets.add(&f.nets)
+		solvers.add(&f.solvers)
+	}
+	row(&b, "all", "", &nets, &solvers)
+	if n := nets.total(); n > 0 {
+		fmt.Fprintf(&b, "\n%.1f %% of the nets are accepted.\n", 100*float64(nets.accepted)/float64(n))
+	}
+	reasons(&b, "Refused as by Caffe", nets.refused, solvers.refused)
+	reasons(&b, "Missing", nets.missing, solvers.missing)
+	return b.String()
+}
+
+func row(b *strings.Builder, name, dialect string, nets, solvers *tally) {
+	fmt.Fprintf(b, "| %s | %s | %d | %d | %d | %d | %d | %d |\n", name, dialect,
+		nets.total(), nets.accepted, sum(nets.refused), sum(nets.missing), solvers.total(), solvers.accepted)
+}
+
+func (t *tally) add(other *tally) {
+	t.accepted += other.accepted
+	for reason, n := range other.refused {
+		t.refused[reason] += n
+	}
+	for reason, n := range other.missing {
+		t.missing[reason] += n
+	}
+}
+
+// reasons writes a table of reasons, the most frequent first.
+func reasons(b *strings.Builder, title string, nets, solvers map[string]int) {
+	both := maps.Clone(nets)
+	for reason, n := range solvers {
+		both[reason] += n
+	}
+	if len(both) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n| %s | nets | solvers |\n| --- | --- | --- |\n", title)
+	keys := slices.SortedFunc(maps.Keys(both), func(x, y string) int {
+		return cmp.Or(cmp.Compare(both[y], both[x]), cmp.Compare(x, y))
+	})
+	for _, reason := range keys {
+		fmt.Fprintf(b, "| %s | %d | %d |\n", strings.ReplaceAll(reason, "|", `\|`), nets[reason], solvers[reason])
+	}
+}
