@@ -66,7 +66,7 @@ func judge(file string, errs []string) (reason string, missing bool) {
 			}
 		}
 	}
-	return errs[0], true // until somebody has looked at it
+	return errs[0], true // until a rule says otherwise
 }
 
 // table returns the totals as Markdown: a row for each folder, and then the reasons.
