@@ -147,3 +147,25 @@ func TestErrorWithoutPositions(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// TestNoPrograms checks that a net without its programs is checked as far as it does not
+// depend on them, and that none runs.
+func TestNoPrograms(t *testing.T) {
+	t.Setenv("GOCAFFE_PYTHON", "no_such_python") // an error if it were started
+	_, err := New(parse(t, `
+		layer { name: "a" type: "Python" top: "a" python_param { module: "m" layer: "L" } }
+		layer { name: "relu" type: "ReLU" bottom: "a" top: "b" }
+		layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }
+		layer { name: "conv" type: "Convolution" bottom: "x" top: "y" convolution_param { num_output: 1 kernel_size: 1 } }
+		layer { name: "c" type: "Python" bottom: "x" top: "c" python_param { module: "m" layer: "L" } }`), Options{NoPrograms: true})
+	var list prototxt.ErrorList
+	if !errors.As(err, &list) || len(list) != 3 {
+		t.Fatalf("got %v, want three errors", err)
+	}
+	var skipped *SkippedError
+	for i, layer := range []string{"a", "conv", "c"} {
+		if list[i].Layer != layer || errors.As(list[i], &skipped) != (layer != "conv") {
+			t.Errorf("error %d is %v, want one about layer %s", i, list[i], layer)
+		}
+	}
+}

@@ -2,9 +2,11 @@ package solver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"github.com/gocaffe/gocaffe/internal/filelock"
 	"github.com/gocaffe/gocaffe/internal/hdf5test"
+	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/solver"
 )
 
@@ -160,4 +163,43 @@ func TestSnapshotLock(t *testing.T) {
 		t.Errorf("the temporary file of a running process was removed: %v", err)
 	}
 	checkSnapshotFolder(t, dir, true)
+}
+
+// TestFailedPass checks that a pass that fails, as the fault of a layer, leaves a
+// snapshot of the iterations before it, unless there is one.
+func TestFailedPass(t *testing.T) {
+	fault := errors.New("a fault")
+	for _, c := range []struct {
+		fields string
+		pass   int64
+		want   []string
+	}{
+		{"", 5, []string{"snap_iter_5.caffemodel", "snap_iter_5.solverstate"}},
+		{"snapshot: 3", 6, []string{"snap_iter_3.caffemodel", "snap_iter_3.solverstate", "snap_iter_6.caffemodel", "snap_iter_6.solverstate"}},
+		{"snapshot_after_train: false", 5, nil},
+		{"", 0, nil},
+	} {
+		dir := t.TempDir()
+		writes := 0
+		s := newSolver(t, `base_lr: 0.1 lr_policy: "fixed" max_iter: 100 `+c.fields+` snapshot_prefix: "`+dir+`/snap" net_param {`+line+`}`, solver.Options{
+			Observer: event.Func(func(e any) {
+				if _, ok := e.(*solver.Snapshotted); ok {
+					writes++
+				}
+			}),
+			BeforeForward: func(n *net.Net, pass int64) error {
+				if pass == c.pass {
+					return fault
+				}
+				return linePoints(n, pass)
+			},
+		})
+		if err := s.Solve(context.Background()); !errors.Is(err, fault) {
+			t.Errorf("%+v: Solve returned %v", c, err)
+		}
+		got := slices.DeleteFunc(listDir(t, dir), func(name string) bool { return strings.HasPrefix(name, ".") })
+		if !slices.Equal(got, c.want) || writes != len(c.want)/2 {
+			t.Errorf("%+v: the folder has %v after %d snapshots", c, got, writes)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-"""Layers that go wrong, in the way and the method that param_str names."""
+"""Layers that go wrong, in the way and the method that param_str names, in a call that it may number."""
 import ctypes
 import os
 import sys
@@ -11,7 +11,8 @@ NOTHING = None
 
 class Fault(caffe.Layer):
     def setup(self, bottom, top):
-        self.what, self.where = self.param_str.split()
+        self.what, self.where, self.calls = (self.param_str.split() + [1])[:3]
+        self.calls = int(self.calls)
         self.fault("setup", bottom, top)
 
     def reshape(self, bottom, top):
@@ -28,6 +29,8 @@ class Fault(caffe.Layer):
 
     def fault(self, where, bottom, top):
         if where == self.where:
+            self.calls -= 1
+        if where == self.where and self.calls <= 0:
             print("now: " + self.what)
             getattr(self, self.what)(bottom, top)
 
