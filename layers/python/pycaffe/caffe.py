@@ -1,7 +1,15 @@
 """The module caffe for Python layers that gocaffe runs; see docs/python-layers.md."""
 import operator as _operator
 
-TRAIN, TEST = 0, 1
+
+class Phase(int):
+    """A number, as in Caffe, whose text is its name, as in Caffe until 2015: layers look it up in a dict."""
+
+    def __str__(self):
+        return ('TRAIN', 'TEST')[self]
+
+
+TRAIN, TEST = Phase(0), Phase(1)
 
 # The kinds of blobs; blobs.go has the same numbers.
 _BOTTOM, _TOP, _PARAM = range(3)

@@ -23,9 +23,7 @@ NUMPY = ('%(program)s (Python %(version)s) cannot import NumPy: %(error)s\n'
          'or name another Python in GOCAFFE_PYTHON')
 OLD = '%(program)s is Python %(version)s, want 3.6 or later; GOCAFFE_PYTHON may name another'
 PYTHON2 = ('\n%s seems to be written for Python 2, and this is Python %d.%d: '
-           'convert it with 2to3 ("2to3 -w FILE", or "pip install 2to3")')
-YAML = '\nyaml.load(text) needs a Loader since PyYAML 6: use yaml.safe_load(text), or "pip install \'PyYAML<6\'"'
-NUMPY1 = '\nNumPy 1.24 and later lack this name: use int, float or bool, or "pip install \'numpy<1.24\'"'
+           'convert it with "2to3 -w FILE" (Debian package 2to3; "python3 -m lib2to3 -w FILE" up to Python 3.12)')
 
 # Signs of Python 2 in the error of a file that Python 3 does not run.
 NAMES2 = set('xrange unicode raw_input basestring long unichr execfile reduce cmp apply buffer file reload'.split())
@@ -189,6 +187,7 @@ class Worker(object):
             import numpy
         except ImportError as e:
             raise Failure(LAYER, NUMPY % dict(about, error=str(e).strip().split('\n')[0]))
+        old_numpy(numpy)
         die_with_parent()
         self.memory = Memory(options['memory'])
         sys.argv = ['gocaffe']
@@ -248,6 +247,7 @@ class Worker(object):
             path = os.environ.get('PYTHONPATH')
             raise Failure(MODULE, 'cannot import module %r: %s; it is looked up in the working directory %s and in PYTHONPATH, which is %s'
                           % (module, e, os.getcwd(), repr(path) if path else 'not set'))
+        old_yaml(sys.modules.get('yaml'))
         module = sys.modules[module]
         kind = getattr(module, name, None)
         if kind is None:
@@ -261,7 +261,7 @@ class Worker(object):
         self.doing = '%s.%s' % (options['module'], name)
         layer = kind(self.caffe.LayerParameter(options))
         layer.param_str = layer.param_str_ = options['param_str']
-        layer.phase = options['phase']
+        layer.phase = self.caffe.Phase(options['phase'])
         return layer
 
     def describe(self, ints, at, *lists):
@@ -297,6 +297,24 @@ def die_with_parent():
     fcntl.fcntl(3, fcntl.F_SETFL, fcntl.fcntl(3, fcntl.F_GETFL) | os.O_ASYNC)
 
 
+def old_numpy(numpy):
+    """Adds the names of Python's types that NumPy had until 1.24."""
+    for kind in (bool, int, float, complex, object, str):
+        if kind.__name__ not in vars(numpy) and tuple(int(n) for n in numpy.__version__.split('.')[:2]) >= (1, 24):
+            setattr(numpy, kind.__name__, kind)
+
+
+def old_yaml(yaml):
+    """Lets yaml.load(text) work without a Loader, as it did until PyYAML 6."""
+    import inspect
+    if yaml is None or not hasattr(yaml, 'FullLoader'):
+        return
+    loader = inspect.signature(yaml.load).parameters.get('Loader')
+    if loader is not None and loader.default is loader.empty:
+        load = yaml.load
+        yaml.load = lambda stream, Loader=yaml.FullLoader: load(stream, Loader)
+
+
 def explain(e, doing):
     """Returns what an error is about and the text that the user sees."""
     if isinstance(e, Failure):
@@ -310,10 +328,6 @@ def explain(e, doing):
     file = e.filename if isinstance(e, SyntaxError) else trace.stack[-1].filename if trace.stack else ''
     if python2(e):
         text += PYTHON2 % (file or 'the file', sys.version_info[0], sys.version_info[1])
-    elif isinstance(e, TypeError) and 'Loader' in str(e):
-        text += YAML
-    elif isinstance(e, AttributeError) and str(e).startswith("module 'numpy' has no attribute"):
-        text += NUMPY1
     return LAYER, text
 
 

@@ -2,6 +2,7 @@
 import caffe
 import caffe.io
 import numpy as np
+import yaml  # that of testdata, which is as PyYAML 6
 
 state = []  # all layers of the program find the same
 
@@ -12,7 +13,7 @@ class Modules(caffe.Layer):
         self.made = True
 
     def setup(self, bottom, top):
-        assert self.made and self.type == "Python" and self.phase == caffe.TEST and self.param_str == self.param_str_ == "it's \u00fc"
+        assert self.made and self.type == "Python" and self.phase == caffe.TEST == 1 and str(self.phase) == "TEST" and "%d" % caffe.TRAIN == "0" and self.param_str == self.param_str_ == "it's \u00fc"
         caffe.set_mode_cpu()
         caffe.set_mode_gpu()
         caffe.set_device(0)
@@ -27,6 +28,8 @@ class Modules(caffe.Layer):
         top[0].reshape(np.int64(2), np.int32(0))
         assert top[0].data.shape == (2, 0)
         state.append(self)
+        assert np.float is float and np.int is int and np.bool in (bool, np.bool_)
+        assert yaml.load("text") == ("text", yaml.FullLoader) and yaml.load("text", 1) == ("text", 1)
         self.transform()
         self.images()
         self.messages()

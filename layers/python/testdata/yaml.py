@@ -1,0 +1,6 @@
+class FullLoader(object):
+    pass
+
+
+def load(stream, Loader):
+    return stream, Loader
