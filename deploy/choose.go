@@ -179,7 +179,7 @@ func (d *deployer) refuse() error {
 			continue
 		}
 		switch {
-		case !caffeTypes[typ]:
+		case !caffeTypes[n.out[0].GetType()]:
 			errs = append(errs, d.errorAt(n.param, "type", 0,
 				"stock Caffe does not know type %s, and its plugin does not say what stands for it in a deployed net", typ))
 		case typ == "Scale" && len(n.param.Bottom) > 1 && p != nil && (p.MinValue != nil || p.MaxValue != nil):

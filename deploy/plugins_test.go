@@ -7,6 +7,7 @@ import (
 
 	_ "github.com/gocaffe/gocaffe/plugins/asoftmax"
 	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/mobile"
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
 )
 
@@ -33,6 +34,11 @@ bn_scale Scale n > n`},
 			want: `data Input  > data
 bn BatchNorm data > data
 bn_scale Scale data > data`},
+		{name: "depthwise convolutions", text: data + `layer { name: "a" type: "DepthwiseConvolution" bottom: "data" top: "a" convolution_param { num_output: 3 group: 3 kernel_size: 1 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "b" type: "ConvolutionDepthwise" bottom: "a" top: "b" convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "gaussian" std: 1 } } }`,
+			want: `data Input  > data
+a Convolution data > a
+b Convolution a > b`},
 		{name: "A-Softmax", text: data + `layer { name: "ip" type: "MarginInnerProduct" bottom: "data" bottom: "label" top: "ip" top: "lambda"
 	margin_inner_product_param { num_output: 4 type: SINGLE weight_filler { type: "gaussian" std: 3 } } }
 ` + loss,

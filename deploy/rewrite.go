@@ -57,9 +57,27 @@ func (d *deployer) rewriteNode(n *node) error {
 	case n.layer.Info.Loss && !caffeTypes[typ]:
 		n.role = removed
 	default:
-		n.out = []*caffepb.LayerParameter{n.param}
+		n.out = []*caffepb.LayerParameter{n.stock()}
 	}
 	return nil
+}
+
+// stock returns the layer under the name that stock Caffe has for it, if it has one: that
+// of an alias (layers.Alias), or the one that the layer has given itself when it was made.
+func (n *node) stock() *caffepb.LayerParameter {
+	own := n.layer.Param
+	switch {
+	case caffeTypes[n.param.GetType()]:
+	case caffeTypes[n.layer.Info.Type]:
+		p := proto.Clone(n.param).(*caffepb.LayerParameter)
+		p.Type = proto.String(n.layer.Info.Type)
+		return p
+	case caffeTypes[own.GetType()]:
+		p := proto.Clone(own).(*caffepb.LayerParameter)
+		p.Bottom, p.Top, p.Blobs = n.param.Bottom, n.param.Top, n.param.Blobs
+		return p
+	}
+	return n.param
 }
 
 // becomes replaces a loss by a layer that computes probabilities, unless the

@@ -71,6 +71,7 @@ var allowed = []struct {
 	{"layers/...", "blob caffepb cuda event kernel layers parallel prototxt"},
 	{"plugins/all", "plugins/..."},
 	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},
+	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
 	{"predict", "blob caffepb data/... internal/readfile net"},

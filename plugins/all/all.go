@@ -10,5 +10,7 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/centerloss"
 	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
 	_ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
+	_ "github.com/gocaffe/gocaffe/plugins/mobile"
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
+	_ "github.com/gocaffe/gocaffe/plugins/senet"
 )

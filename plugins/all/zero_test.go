@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -56,11 +57,13 @@ func zeroSizes(t *testing.T, device *cuda.Device) {
 	}
 }
 
-// goldenCases returns all sets of golden values of layers by root.
+// goldenCases returns all sets of golden values of layers by root, and nets of our own
+// with the types that no set has, as "own".
 func goldenCases(t *testing.T) map[string]fs.FS {
 	t.Helper()
 	sets := forkSets(t)
 	sets["layers"] = reference.GoldenFS(t, "layers")
+	sets["own"] = os.DirFS("testdata/own")
 	return sets
 }
 
