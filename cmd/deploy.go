@@ -69,7 +69,7 @@ func (a *app) deploy(ctx context.Context, f *deployFlags) error {
 		return fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
 	if err := deploy.CheckTarget(f.dir, f.force); err != nil {
-		return fmt.Errorf("%w; --force overwrites it", err)
+		return nameForce(err)
 	}
 	file, err := net.Read(f.model)
 	if err != nil {

@@ -99,7 +99,7 @@ checked: on random data the outputs equal those of the TEST net to `
 	}
 
 	code, _, stderr := run(append(args, "-o", "out", "--batch", "3")...)
-	if code != 1 || !strings.Contains(stderr, "already exists; --force overwrites it") {
+	if code != 1 || !strings.Contains(stderr, "already exists; --force replaces it") {
 		t.Errorf("over files that are there: exit code %d, %s", code, stderr)
 	}
 	stdout, _ = mustRun(t, append(args, "-o", "out", "--batch", "3", "--force")...)

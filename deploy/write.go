@@ -25,7 +25,7 @@ func CheckTarget(dir string, force bool) error {
 	for _, path := range []string{model, weights} {
 		switch _, err := os.Lstat(path); {
 		case err == nil && !force:
-			return fmt.Errorf("%s already exists", path)
+			return fmt.Errorf("%s: %w", path, fs.ErrExist)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		}

@@ -5,6 +5,7 @@ package readfile
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,5 +88,19 @@ func TestDevice(t *testing.T) {
 	}
 	if text, err := Text(t.Context(), path); err == nil || !strings.Contains(err.Error(), path+": more than 16 MiB") {
 		t.Errorf("Text: %d bytes, error %v", len(text), err)
+	}
+}
+
+// TestNoWorkingDirectory: a folder that somebody has removed has no name.
+func TestNoWorkingDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("PWD", "")
+	if err := os.Remove(dir); err != nil {
+		t.Skipf("SKIPPED: the system keeps a working directory: %v", err)
+	}
+	_, _, err := Open("absent")
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `"absent": no such file (the working directory is gone: `) {
+		t.Errorf("got %v", err)
 	}
 }

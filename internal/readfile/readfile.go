@@ -122,7 +122,10 @@ func (e absentError) Error() string {
 	if filepath.IsAbs(path) {
 		return fmt.Sprintf("%q: no such file", path)
 	}
-	directory, _ := os.Getwd()
+	directory, err := os.Getwd()
+	if err != nil {
+		return fmt.Sprintf("%q: no such file (the working directory is gone: %v)", path, err)
+	}
 	return fmt.Sprintf("%q: no such file (working directory %s)", path, directory)
 }
 
