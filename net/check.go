@@ -58,6 +58,7 @@ func check(file *prototxt.Net, param []*caffepb.LayerParameter, state *caffepb.N
 	c.reportTypes()
 	for i, layer := range param {
 		c.errs = append(c.errs, prototxt.UnreadFields(layer, file.Positions)...)
+		c.numbers(layer)
 		c.bottoms(i, layer)
 		c.tops(i, layer)
 		if infos[i] != nil {

@@ -3,6 +3,7 @@ package common
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -85,6 +86,12 @@ func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
 		fraction: p.GetMovingAverageFraction(),
 		eps:      p.GetEps(),
 		slope:    1,
+	}
+	if !(l.eps >= 0 && l.eps <= math.MaxFloat32) {
+		return nil, s.Errorf("batch_norm_param.eps", "eps is %g, want 0 or more", l.eps)
+	}
+	if !(l.fraction >= 0 && l.fraction <= 1) {
+		return nil, s.Errorf("batch_norm_param.moving_average_fraction", "moving_average_fraction is %g, want 0 to 1", l.fraction)
 	}
 	if p != nil && p.UseGlobalStats != nil {
 		l.global = p.GetUseGlobalStats()

@@ -57,6 +57,9 @@ var (
 
 func newMVN(s *layers.Spec) (layers.Layer, error) {
 	p := s.Param.GetMvnParam()
+	if !(p.GetEps() >= 0) {
+		return nil, s.Errorf("mvn_param.eps", "eps is %g, want 0 or more", p.GetEps())
+	}
 	return &mvn{env: s.Env, variance: p.GetNormalizeVariance(), across: p.GetAcrossChannels(), eps: p.GetEps()}, nil
 }
 
