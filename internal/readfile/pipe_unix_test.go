@@ -91,7 +91,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// TestNoWorkingDirectory: a folder that somebody has removed has no name.
+// TestNoWorkingDirectory: a folder that was removed has no name.
 func TestNoWorkingDirectory(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
