@@ -265,6 +265,9 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"backend", "LMDB"}},
 	{{"module", `"my_layers"`}},
 	{{"layer", `"MyLayer"`}},
+	{{"order", "0 order: 2 order: 3 order: 1"}},
+	{{"min_size", "30"}},
+	{{"num_classes", "21"}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

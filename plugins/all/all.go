@@ -13,4 +13,5 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/mobile"
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
 	_ "github.com/gocaffe/gocaffe/plugins/senet"
+	_ "github.com/gocaffe/gocaffe/plugins/ssd"
 )

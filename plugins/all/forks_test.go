@@ -43,10 +43,6 @@ var notYet = map[string][]string{
 		"DetectionEvaluate",
 		"DetectionOutput",
 		"MultiBoxLoss",
-		"Normalize",
-		"Permute",
-		"PriorBox",
-		"SmoothL1Loss",
 	},
 	"layers-yolo": {
 		"Reorg",
