@@ -13,6 +13,25 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	gemm.Gemm(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
+// A PackedMatrix is a matrix in the form that products read fastest, for several
+// products with it. Gemm brings its second matrix into this form for each product, which
+// takes longer than a product with few rows. Two goroutines must not use one at the same
+// time.
+type PackedMatrix struct{ packed gemm.Packed }
+
+// Pack makes b the packed form of op(B), which is (k,n). op transposes the matrix if
+// trans is set: x is then stored as (n,k). ldb is the distance between its rows as
+// stored. It keeps its storage from one matrix to the next.
+func (b *PackedMatrix) Pack(p *parallel.Pool, trans bool, k, n int, x []float32, ldb int) {
+	b.packed.Pack(p, trans, k, n, x, ldb)
+}
+
+// Gemm computes C = A op(B) + beta C, as the function Gemm does, for an A of m rows,
+// (m,k), and a C of (m,n).
+func (b *PackedMatrix) Gemm(p *parallel.Pool, m int, a []float32, lda int, beta float32, c []float32, ldc int) {
+	b.packed.Gemm(p, m, a, lda, beta, c, ldc)
+}
+
 // Gemv computes y = alpha op(A) x + beta y of a row-major (m,n) matrix A, whose
 // rows are lda apart. Without trans, x has n elements and y has m; with trans,
 // op transposes A, so x has m elements and y has n. If beta is 0, y is written but

@@ -32,13 +32,14 @@ type recurrent struct {
 	exposed bool
 
 	t, n, d, g   int
-	in, staticIn int          // I and S
-	z            blob.Blob    // (T,N,G); its diff is the gradient
-	before       blob.Blob    // (T,N,D): cont_t h_{t-1}
-	fromStatic   blob.Blob    // (N,G): x_static·Wsᵀ; its diff is the sum of z's over the steps
-	dh, carried  blob.Blob    // (N,D): the gradient of h_t, and the part that step t+1 adds
-	sum          []float32    // (G)
-	state        [2]blob.Blob // (N,D) each
+	in, staticIn int                 // I and S
+	z            blob.Blob           // (T,N,G); its diff is the gradient
+	before       blob.Blob           // (T,N,D): cont_t h_{t-1}
+	fromStatic   blob.Blob           // (N,G): x_static·Wsᵀ; its diff is the sum of z's over the steps
+	dh, carried  blob.Blob           // (N,D): the gradient of h_t, and the part that step t+1 adds
+	sum          []float32           // (G)
+	packed       kernel.PackedMatrix // Wh or its transpose, during a pass
+	state        [2]blob.Blob        // (N,D) each
 }
 
 // A unit is the part in which the layers differ: it computes h_t from z_t.
@@ -228,11 +229,11 @@ func (l *recurrent) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	}
 	h, last := l.unit.hidden(top).MutableData(), l.initial(0, bottom).Data()
 	l.unit.begin(l.initial(l.states-1, bottom), cont, z, h)
-	wh := l.Blobs[l.ofHidden()].Data()
+	wh := l.multiplier(w, true)
 	for t := range l.t {
 		b := l.rows(before, t, l.d)
 		kernel.ChannelScaleShift(w, 1, l.n, l.d, last, cont[t*l.n:(t+1)*l.n], nil, b)
-		kernel.Gemm(w, false, true, l.n, l.g, l.d, 1, b, l.d, wh, l.d, 1, l.rows(z, t, l.g), l.g)
+		wh.multiply(b, l.d, 1, l.rows(z, t, l.g), l.g)
 		l.unit.step(t)
 		last = l.rows(h, t, l.d)
 	}
@@ -266,12 +267,12 @@ func (l *recurrent) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	dh, carried := l.dh.MutableData(), l.carried.MutableData()
 	kernel.Fill(w, 0, carried)
 	from := l.unit.beginBackward(cont, l.z.Data(), dz, top[0])
-	wh := l.Blobs[l.ofHidden()].Data()
+	wh := l.multiplier(w, false)
 	for t := l.t - 1; t >= 0; t-- {
 		kernel.Add(w, l.rows(from, t, l.d), carried, dh)
 		l.unit.back(t, dh)
 		if t > 0 {
-			kernel.Gemm(w, false, false, l.n, l.d, l.g, 1, l.rows(dz, t, l.g), l.g, wh, l.d, 0, carried, l.d)
+			wh.multiply(l.rows(dz, t, l.g), l.g, 0, carried, l.d)
 			kernel.ChannelScaleShift(w, 1, l.n, l.d, carried, cont[t*l.n:(t+1)*l.n], nil, carried)
 		}
 	}

@@ -156,9 +156,7 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 		micro: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
 		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
 	}
-	// Equal pieces of rows, whole tiles except for the last.
-	t.block = CeilDiv(CeilDiv(m, max(1, (m+taskRows/2)/taskRows)), TileRows) * TileRows
-	t.tables()
+	t.cut()
 	// As many columns at a time as can be packed. The sums over a large k are
 	// continued in C.
 	depth := min(k, packedDepth)
@@ -207,6 +205,13 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 		}
 		t.beta = 1
 	}
+}
+
+// cut splits the rows into equal pieces of whole tiles, except for the last, and fills
+// the tables.
+func (t *gemmTask) cut() {
+	t.block = CeilDiv(CeilDiv(t.m, max(1, (t.m+taskRows/2)/taskRows)), TileRows) * TileRows
+	t.tables()
 }
 
 // tables fills rows and off. Pieces of a transposed A are packed as (k,block).

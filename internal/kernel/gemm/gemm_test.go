@@ -19,11 +19,22 @@ type gemmCase struct {
 	extra          int // elements between the rows
 }
 
+// multiply calls Gemm.
+func multiply(p *parallel.Pool, g gemmCase, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	Gemm(p, g.transA, g.transB, g.m, g.n, g.k, g.alpha, a, lda, b, ldb, g.beta, c, ldc)
+}
+
 func (g gemmCase) String() string {
 	return fmt.Sprintf("m=%d n=%d k=%d transA=%v transB=%v alpha=%g beta=%g extra=%d", g.m, g.n, g.k, g.transA, g.transB, g.alpha, g.beta, g.extra)
 }
 
+// check compares Gemm with the definition.
 func (g gemmCase) check(t *testing.T, p *parallel.Pool) {
+	t.Helper()
+	g.checkBy(t, p, multiply)
+}
+
+func (g gemmCase) checkBy(t *testing.T, p *parallel.Pool, multiply func(p *parallel.Pool, g gemmCase, a []float32, lda int, b []float32, ldb int, c []float32, ldc int)) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, uint64(g.m*1000003+g.n*1009+g.k)))
 	ar, ac, br, bc := g.m, g.k, g.k, g.n
@@ -43,7 +54,7 @@ func (g gemmCase) check(t *testing.T, p *parallel.Pool) {
 	}
 	old := append([]float32(nil), c...)
 	kerneltest.Dirty(p)
-	Gemm(p, g.transA, g.transB, g.m, g.n, g.k, g.alpha, a, lda, b, ldb, g.beta, c, ldc)
+	multiply(p, g, a, lda, b, ldb, c, ldc)
 	kerneltest.CheckGuards(t, "C", c)
 	for i := range g.m {
 		for j := range g.n {
@@ -107,6 +118,37 @@ func TestGemm(t *testing.T) {
 		const many = packedSize/packedDepth + 70
 		gemmCase{true, true, 2, many, packedDepth + 9, 1, 2, 0}.check(t, p)
 		gemmCase{true, true, many, 2, packedDepth + 9, 1, 2, 0}.check(t, p)
+	})
+}
+
+// TestPacked multiplies by a matrix that stays packed for several products.
+func TestPacked(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		var packed Packed // one, which keeps its storage
+		for _, size := range [][2]int{{1, 1}, {64, 5}, {130, 2*coeffsDepth + 7}, {16, panelDepth}, {191, coeffsDepth}, {0, 3}, {40, 0}} {
+			for _, m := range []int{1, 5, 6, 20, lineMaxRows, lineMaxRows + 1, 200} {
+				for _, trans := range []bool{false, true} {
+					g := gemmCase{false, trans, m, size[0], size[1], 1, 0, m % 2}
+					for _, beta := range []float32{0, 1, -0.5} {
+						g.beta = beta
+						g.checkBy(t, p, func(p *parallel.Pool, g gemmCase, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+							packed.Pack(p, g.transB, g.k, g.n, b, ldb)
+							stored := slices.Clone(b)
+							kerneltest.Fill(b, kerneltest.Guard) // must not be read any more
+							before := slices.Clone(c)
+							packed.Gemm(p, g.m, a, lda, g.beta, c, ldc)
+							first := slices.Clone(c)
+							copy(c, before)
+							packed.Gemm(p, g.m, a, lda, g.beta, c, ldc)
+							kerneltest.SameBits(t, "second product", c, first)
+							copy(b, stored)
+						})
+					}
+				}
+			}
+		}
 	})
 }
 
