@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/hdf5"
 	_ "github.com/gocaffe/gocaffe/layers/all"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -45,6 +46,17 @@ layer { name: "ip" type: "InnerProduct" bottom: "b" top: "y" inner_product_param
 		f.Fatal(err)
 	}
 	f.Add(extra, true)
+	if _, err := hdf5.LibraryVersion(); err == nil { // such a file is known by its first bytes
+		path := filepath.Join(f.TempDir(), "w.h5")
+		if err := n.SaveWeights(path, true); err != nil {
+			f.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, true)
+	}
 	if err := n.Close(); err != nil {
 		f.Fatal(err)
 	}

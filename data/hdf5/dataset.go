@@ -99,10 +99,14 @@ func (d *Dataset) describe() error {
 	if d.shape, err = l.extent(space); err != nil {
 		return err
 	}
-	if err := d.describeLayout(); err != nil {
+	element := int64(l.call("H5Tget_size", uintptr(typ)))
+	if element <= 0 || element > smallDataset {
+		return fmt.Errorf("an element has %d bytes", element)
+	}
+	if err := d.checkSize(element); err != nil {
 		return err
 	}
-	return d.checkSize(int64(l.call("H5Tget_size", uintptr(typ))))
+	return d.checkLayout(element)
 }
 
 // extent returns the shape of a space.
@@ -136,8 +140,9 @@ func (l *library) extent(space hid) ([]int, error) {
 	return shape, nil
 }
 
-// describeLayout finds how the elements lie in the file.
-func (d *Dataset) describeLayout() error {
+// checkLayout refuses a dataset whose elements do not lie in the file as their number
+// demands, since the library would read outside of its memory.
+func (d *Dataset) checkLayout(element int64) error {
 	l := d.file.lib
 	properties, err := l.open("H5Dget_create_plist", uintptr(d.id))
 	if err != nil {
@@ -151,12 +156,18 @@ func (d *Dataset) describeLayout() error {
 	case err != nil:
 		return err
 	case layout == compact:
+		if bytes := int64(d.Count()) * element; d.stored < bytes {
+			return fmt.Errorf("its shape %v has %d bytes, but the file has %d of them: it is damaged", d.shape, bytes, d.stored)
+		}
 	case layout == contiguous:
 		files, err := l.check("H5Pget_external_count", uintptr(properties))
-		if err != nil || files == 0 {
+		if err != nil {
 			return err
 		}
-		return errors.New("its elements lie in other files")
+		if files != 0 {
+			return errors.New("its elements lie in other files")
+		}
+		return d.checkContiguous(element)
 	case layout == chunked:
 		if len(d.shape) == 0 {
 			return errors.New("a single number in chunks")
@@ -167,8 +178,30 @@ func (d *Dataset) describeLayout() error {
 			return err
 		}
 		d.chunk = int(min(sizes[0], math.MaxInt32))
+		bytes := float64(element)
+		for _, n := range sizes {
+			bytes *= float64(n)
+		}
+		if bytes > max(smallDataset, maxCompression*float64(d.file.size)) {
+			return fmt.Errorf("its chunks of shape %v have %.3g bytes in a file of %d", sizes, bytes, d.file.size)
+		}
 	default:
 		return errors.New("its elements lie in other datasets or files (a virtual dataset)")
+	}
+	return nil
+}
+
+// checkContiguous is checkLayout for elements in one piece. A dataset that was never
+// written has none.
+func (d *Dataset) checkContiguous(element int64) error {
+	if d.stored == 0 {
+		return nil
+	}
+	bytes := int64(d.Count()) * element
+	at := int64(d.file.lib.call("H5Dget_offset", uintptr(d.id)))
+	if at < 0 || at > d.file.size-bytes || d.stored < bytes {
+		return fmt.Errorf("its shape %v has %d bytes, of which the file has %d, at byte %d of %d: it is damaged",
+			d.shape, bytes, d.stored, at, d.file.size)
 	}
 	return nil
 }
@@ -185,9 +218,6 @@ func (d *Dataset) checkSize(element int64) error {
 	count := int64(1)
 	for _, n := range d.shape {
 		count *= int64(n)
-	}
-	if element <= 0 || element > smallDataset {
-		return fmt.Errorf("an element has %d bytes", element)
 	}
 	d.stored = int64(d.file.lib.call("H5Dget_storage_size", uintptr(d.id)))
 	if d.stored < 0 || d.stored > d.file.size {

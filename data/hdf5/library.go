@@ -24,7 +24,7 @@ var functions = []string{
 	"H5open", "H5get_libversion", "H5dont_atexit", "H5Eset_auto2", "H5Eclear2", "H5Ewalk2", "H5Fopen", "H5Fcreate", "H5Fclose",
 	"H5Fget_name", "H5Fflush", "H5Oopen", "H5Oclose", "H5Iget_type", "H5Lexists", "H5Lget_name_by_idx",
 	"H5Gopen2", "H5Gcreate2", "H5Gclose", "H5Gget_info", "H5Dopen2", "H5Dcreate2", "H5Dclose", "H5Dread", "H5Dwrite",
-	"H5Dget_space", "H5Dget_type", "H5Dget_create_plist", "H5Dget_storage_size", "H5Dset_extent", "H5Dvlen_reclaim",
+	"H5Dget_space", "H5Dget_type", "H5Dget_create_plist", "H5Dget_storage_size", "H5Dget_offset", "H5Dset_extent", "H5Dvlen_reclaim",
 	"H5Screate", "H5Screate_simple", "H5Sclose", "H5Sget_simple_extent_type", "H5Sget_simple_extent_ndims",
 	"H5Sget_simple_extent_dims", "H5Sselect_hyperslab", "H5Tcopy", "H5Tclose", "H5Tget_class", "H5Tget_size", "H5Tset_size",
 	"H5Tis_variable_str", "H5Pcreate", "H5Pclose", "H5Pget_layout", "H5Pget_external_count", "H5Pset_chunk", "H5Pget_chunk",
