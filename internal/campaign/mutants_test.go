@@ -38,7 +38,6 @@ type score struct{ made, skipped, refused, same, other int }
 // inLibrary is in what the Go runtime prints if a signal ends the process in C.
 const inLibrary = "signal arrived during cgo execution"
 
-
 // TestMutants changes the files and command lines of all kinds, -mutants in all, and runs
 // the program on each, in processes with limits on memory and time. The program must
 // reject a mutant with a readable message, or accept it; a result that differs from the
