@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -136,7 +137,15 @@ keys: arrays of size labels x 1 x 1.`,
 		o.Options = all
 		o.MaxBad = *maxBad / 100
 		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
+		var damaged atomic.Int64
+		o.Damaged = func(err error) {
+			damaged.Add(1)
+			a.glog.log(event.Warning, event.Caller(0), err.Error())
+		}
 		leftOut, total, err := convert.Imageset(ctx, args[0], args[1], args[2], o)
+		if n := damaged.Load(); err == nil && n > 0 {
+			a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%d of %d images are damaged and in the database as far as they could be decoded", n, total))
+		}
 		if err == nil && leftOut > 0 {
 			a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%d of %d images were left out", leftOut, total))
 		}

@@ -1,6 +1,9 @@
 package gocaffecmd
 
 import (
+	"bytes"
+	"image"
+	"image/jpeg"
 	"os"
 	"strings"
 	"testing"
@@ -58,6 +61,27 @@ func TestConvertImageset(t *testing.T) {
 		}
 		if tt.args[0] == "many" && code != 0 && !strings.Contains(stderr, "if the line has 3 labels, one is expected; a database of labels (--label-db) holds several") {
 			t.Errorf("several labels: %s", stderr)
+		}
+	}
+}
+
+// TestConvertDamaged: a JPEG file that is cut short is used as far as it goes, as in
+// Caffe, but not silently.
+func TestConvertDamaged(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 64)), nil); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "whole.jpg", b.String())
+	write(t, "cut.jpg", b.String()[:b.Len()-20])
+	write(t, "list", "whole.jpg 0\ncut.jpg 1\n")
+	for _, args := range [][]string{nil, {"--resize-height", "8", "--resize-width", "8"}, {"--encoded"}} {
+		_, log := mustRun(t, append([]string{"convert", "imageset", ".", "list", "db", "--force"}, args...)...)
+		for _, want := range []string{`] list:2: "cut.jpg": the JPEG file is damaged: `, "] 1 of 2 images are damaged and in the database as far as they could be decoded\n"} {
+			if strings.Count(log, want) != 1 {
+				t.Errorf("%v: want %q once in\n%s", args, want, log)
+			}
 		}
 	}
 }

@@ -43,6 +43,11 @@ type ImagesetOptions struct {
 	// ends the conversion. It may be called from several goroutines.
 	Skipped func(error)
 
+	// Damaged, if it is not nil, is called with what is wrong with each image whose
+	// file is damaged and that is used as far as it can be decoded, as in Caffe. It may
+	// be called from several goroutines.
+	Damaged func(error)
+
 	// MaxBad is the share of images, from 0 to 1, that may be left out. If there
 	// are more, or if no image can be read, the error is a *TooManyBadError.
 	MaxBad float64
@@ -119,6 +124,9 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 			}
 			o.Skipped(err)
 			return "", nil, nil
+		}
+		if img.Warning != "" && o.Damaged != nil {
+			o.Damaged(fmt.Errorf("%s: %q: %s", images.Place(line), path, img.Warning))
 		}
 		if o.CheckSize {
 			if err := size.check(img); err != nil {
