@@ -172,6 +172,13 @@ release: ## write dist/: programs for all systems, Debian packages, checksums
 	rm -rf dist
 	$(GO) run -C tools ./release $(if $(VERSION),-version $(VERSION)) -out "$(CURDIR)/dist" "$(CURDIR)"
 
+PREFIX ?= /usr/local
+
+install-compat: build ## install gocaffe and links by the names of Caffe's tools in $(DESTDIR)$(PREFIX)/bin
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(BIN) '$(DESTDIR)$(PREFIX)/bin/gocaffe'
+	'$(DESTDIR)$(PREFIX)/bin/gocaffe' install-compat '$(DESTDIR)$(PREFIX)/bin'
+
 clean: ## remove what build and release make
 	rm -rf bin dist
 

@@ -21,6 +21,9 @@ type caffeTool struct {
 
 	// instead says what does the tool's work if command is empty.
 	instead string
+
+	// ending is that of the tool's file where Caffe has it: .bin or .py.
+	ending string
 }
 
 // caffeTools lists the tools by their names, without the .bin and .py of some. The
@@ -28,18 +31,18 @@ type caffeTool struct {
 // of a link to the program.
 var caffeTools = map[string]caffeTool{
 	"convert_imageset":          {command: "convert imageset"},
-	"convert_mnist_data":        {command: "convert mnist", args: exactly("convert_mnist_data", "IMAGES LABELS DB")},
-	"convert_cifar_data":        {command: "convert cifar10", args: cifarArgs},
+	"convert_mnist_data":        {command: "convert mnist", args: exactly("convert_mnist_data", "IMAGES LABELS DB"), ending: ".bin"},
+	"convert_cifar_data":        {command: "convert cifar10", args: cifarArgs, ending: ".bin"},
 	"compute_image_mean":        {command: "compute-mean"},
 	"upgrade_net_proto_text":    {command: "upgrade-net --form=text"},
 	"upgrade_net_proto_binary":  {command: "upgrade-net --form=binary"},
 	"upgrade_solver_proto_text": {command: "upgrade-solver"},
-	"parse_log":                 {command: "parse-log"},
+	"parse_log":                 {command: "parse-log", ending: ".py"},
 	"extract_features":          {command: "extract-features"},
-	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs},
-	"plot_training_log":         {command: "plot", args: plotArgs},
-	"draw_net":                  {command: "draw --rankdir=LR"},
-	"summarize":                 {command: "summarize"},
+	"classification":            {command: "classify --format=caffe --channel-mean", args: classificationArgs, ending: ".bin"},
+	"plot_training_log":         {command: "plot", args: plotArgs, ending: ".py"},
+	"draw_net":                  {command: "draw --rankdir=LR", ending: ".py"},
+	"summarize":                 {command: "summarize", ending: ".py"},
 
 	"caffe":                      {instead: "`gocaffe train`, test, time and device_query, with caffe's own flags"},
 	"train_net":                  {instead: "`gocaffe train`"},
@@ -56,6 +59,19 @@ var caffeTools = map[string]caffeTool{
 func lookupTool(name string) (tool caffeTool, ok bool) {
 	tool, ok = caffeTools[strings.TrimSuffix(strings.TrimSuffix(name, ".py"), ".bin")]
 	return tool, ok
+}
+
+// ToolNames returns the file names of Caffe's tools whose work the program does when
+// it is called by one of them, through a link.
+func ToolNames() []string {
+	names := []string{"caffe"}
+	for name, tool := range caffeTools {
+		if tool.command != "" {
+			names = append(names, name+tool.ending)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // calledAs returns the arguments of a program, with its name before them if it was

@@ -170,7 +170,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		a.classifyCommand(), a.extractFeaturesCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
 		a.parseLogCommand(), a.plotCommand(), a.drawCommand(), a.summarizeCommand(), a.upgradeNetCommand(), a.upgradeSolverCommand(),
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
-		a.demoCommand(), a.benchCommand(), a.versionCommand(),
+		a.demoCommand(), a.benchCommand(), a.installCompatCommand(), a.versionCommand(),
 	)
 	useHelp(root, a.stdout)
 	explainArgs(root)

@@ -53,6 +53,7 @@ func write(dir, version string, date time.Time) error {
 		return err
 	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "tools"), []byte(strings.Join(gocaffecmd.ToolNames(), "\n")+"\n"), 0o666),
 		writePages(root, pages, version, date),
 		root.GenBashCompletionFileV2(filepath.Join(completions, "gocaffe.bash"), true),
 		root.GenZshCompletionFile(filepath.Join(completions, "_gocaffe")),

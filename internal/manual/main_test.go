@@ -63,6 +63,10 @@ func TestPages(t *testing.T) {
 	if !regexp.MustCompile(`compute-mean +Compute the mean`).Match(root) {
 		t.Errorf("gocaffe.1 does not list the commands:\n%s", root)
 	}
+	tools, err := os.ReadFile(filepath.Join(dir, "tools"))
+	if err != nil || !strings.Contains(string(tools), "caffe\n") || !strings.Contains(string(tools), "\nparse_log.py\n") {
+		t.Errorf("the names of Caffe's tools are %q (%v)", tools, err)
+	}
 	for _, name := range []string{"gocaffe.bash", "_gocaffe", "gocaffe.fish", "gocaffe.ps1"} {
 		text, err := os.ReadFile(filepath.Join(dir, "completions", name))
 		if err != nil || !strings.Contains(string(text), "__complete") {

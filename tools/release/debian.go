@@ -26,9 +26,22 @@ const description = `Caffe's nets and solver in Go
 
 // debian writes the Debian package of the program for linux.
 func (r *release) debian(goarch string, program file) error {
-	info := nfpm.WithDefaults(&nfpm.Info{
-		Name:            "gocaffe",
-		Arch:            goarch, // Debian's names are Go's
+	info := r.debianInfo("gocaffe", goarch, description) // Debian's names of architectures are Go's
+	// The program starts libc's loader, for libraries that it opens later.
+	info.Depends = []string{"libc6"}
+	info.Suggests = []string{"bash-completion", "golang-go", "gocaffe-compat"} // golang-go for gocaffe build
+	var err error
+	if info.Contents, err = r.debianFiles(program, debianVersion(info)); err != nil {
+		return err
+	}
+	return r.writeDebian(info, r.label("linux", goarch))
+}
+
+// debianInfo returns what packages have in common.
+func (r *release) debianInfo(name, arch, description string) *nfpm.Info {
+	return nfpm.WithDefaults(&nfpm.Info{
+		Name:            name,
+		Arch:            arch,
 		Version:         r.name,
 		Release:         "1",
 		Section:         "science",
@@ -39,30 +52,57 @@ func (r *release) debian(goarch string, program file) error {
 		License:         "BSD-2-Clause",
 		DisableGlobbing: true,
 		MTime:           r.date,
-		Overridables: nfpm.Overridables{
-			// The program starts libc's loader, for libraries that it opens later.
-			Depends:  []string{"libc6"},
-			Suggests: []string{"bash-completion", "golang-go"}, // the latter for gocaffe build
-			Deb:      nfpm.Deb{Compression: "xz"},
-		},
+		Overridables:    nfpm.Overridables{Deb: nfpm.Deb{Compression: "xz"}},
 	})
-	upstream := info.Version // Debian's form of the version
+}
+
+// debianVersion returns Debian's form of a package's version.
+func debianVersion(info *nfpm.Info) string {
+	upstream := info.Version
 	if info.Prerelease != "" {
 		upstream += "~" + info.Prerelease
 	}
 	if info.VersionMetadata != "" {
 		upstream += "+" + info.VersionMetadata
 	}
-	var err error
-	if info.Contents, err = r.debianFiles(program, upstream+"-"+info.Release); err != nil {
-		return err
-	}
+	return upstream + "-" + info.Release
+}
+
+// writeDebian writes a package to the file NAME.deb.
+func (r *release) writeDebian(info *nfpm.Info, name string) error {
 	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
 		return err
 	}
-	return create(filepath.Join(r.out, r.label("linux", goarch)+".deb"), func(w io.Writer) error {
+	return create(filepath.Join(r.out, name+".deb"), func(w io.Writer) error {
 		return deb.Default.Package(info, w)
 	})
+}
+
+const compatDescription = `Caffe's commands, done by gocaffe
+ Links by the names of Caffe's tools: caffe, convert_imageset and others, with
+ which gocaffe takes their place in scripts. The package cannot be installed
+ beside Debian's own packages of Caffe, which have files of the same names.`
+
+// compat writes the Debian package of the links by the names of Caffe's tools.
+func (r *release) compat() error {
+	info := r.debianInfo("gocaffe-compat", "all", compatDescription)
+	info.Depends = []string{"gocaffe (>= " + debianVersion(info) + ")"}
+	// All that have had /usr/bin/caffe, or depend on what has it.
+	info.Conflicts = []string{"caffe-cpu", "caffe-cuda", "caffe-tools", "caffe-tools-cpu", "caffe-tools-cuda"}
+	names, err := os.ReadFile(filepath.Join(r.stage, "tools"))
+	if err != nil {
+		return err
+	}
+	for name := range strings.FieldsSeq(string(names)) {
+		info.Contents = append(info.Contents, &files.Content{
+			Type: files.TypeSymlink, Source: "gocaffe", Destination: "/usr/bin/" + name, FileInfo: &files.ContentFileInfo{MTime: r.date},
+		})
+	}
+	// The texts are those of the package that it depends on.
+	info.Contents = append(info.Contents, &files.Content{
+		Type: files.TypeSymlink, Source: "gocaffe", Destination: "/usr/share/doc/gocaffe-compat", FileInfo: &files.ContentFileInfo{MTime: r.date},
+	})
+	return r.writeDebian(info, fmt.Sprintf("gocaffe-compat_%s_all", strings.TrimPrefix(r.name, "v")))
 }
 
 // debianFiles puts the files where Debian's policy wants them.

@@ -108,6 +108,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 		}
 	}
+	if strings.Contains(*targets, "linux/") {
+		if err := r.compat(); err != nil {
+			return err
+		}
+	}
 	sums, err := writeSums(r.out)
 	if err != nil {
 		return err

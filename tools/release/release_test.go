@@ -55,7 +55,7 @@ func TestRelease(t *testing.T) {
 		names[2] = label + ".zip"
 	}
 	if runtime.GOOS == "linux" {
-		names = append(names, label+".deb")
+		names = append(names, label+".deb", "gocaffe-compat_1.2.3-test_all.deb")
 	}
 	for _, name := range names {
 		if first[name] == nil {
@@ -93,11 +93,54 @@ func TestRelease(t *testing.T) {
 	}
 	if runtime.GOOS == "linux" {
 		checkDebian(t, first[names[3]], files[label+"/"+program])
+		checkCompat(t, first[names[4]])
 	}
 }
 
 // checkDebian looks into a Debian package.
 func checkDebian(t *testing.T, data, program []byte) {
+	t.Helper()
+	control, files, _ := readDebian(t, data)
+	for _, want := range []string{"Package: gocaffe\n", "Version: 1.2.3~test-1\n", "Architecture: " + runtime.GOARCH + "\n", "Depends: libc6\n", "Description: Caffe's nets and solver in Go\n gocaffe trains"} {
+		if !strings.Contains("\n"+control, "\n"+want) {
+			t.Errorf("the package's control file does not have %q:\n%s", want, control)
+		}
+	}
+	if !bytes.Equal(files["./usr/bin/gocaffe"], program) {
+		t.Error("the package has another program than the archive")
+	}
+	for _, name := range []string{
+		"man/man1/gocaffe.1.gz", "man/man1/gocaffe-zoo-write.1.gz", "bash-completion/completions/gocaffe", "zsh/vendor-completions/_gocaffe",
+		"fish/vendor_completions.d/gocaffe.fish", "doc/gocaffe/copyright", "doc/gocaffe/changelog.gz",
+	} {
+		if len(files["./usr/share/"+name]) == 0 {
+			t.Errorf("the package has no /usr/share/%s", name)
+		}
+	}
+}
+
+// checkCompat looks into the package of links.
+func checkCompat(t *testing.T, data []byte) {
+	t.Helper()
+	control, files, links := readDebian(t, data)
+	for _, want := range []string{"Package: gocaffe-compat\n", "Architecture: all\n", "Depends: gocaffe (>= 1.2.3~test-1)\n",
+		"Conflicts: caffe-cpu, caffe-cuda, caffe-tools, caffe-tools-cpu, caffe-tools-cuda\n"} {
+		if !strings.Contains("\n"+control, "\n"+want) {
+			t.Errorf("the control file of the links does not have %q:\n%s", want, control)
+		}
+	}
+	for _, name := range []string{"bin/caffe", "bin/convert_imageset", "bin/parse_log.py", "bin/convert_mnist_data.bin", "share/doc/gocaffe-compat"} {
+		if links["./usr/"+name] != "gocaffe" {
+			t.Errorf("/usr/%s is a link to %q", name, links["./usr/"+name])
+		}
+	}
+	if len(files) > 0 {
+		t.Errorf("the package of links has %d files", len(files))
+	}
+}
+
+// readDebian returns a package's control file, its files, and its links.
+func readDebian(t *testing.T, data []byte) (control string, files map[string][]byte, links map[string]string) {
 	t.Helper()
 	members := make(map[string][]byte)
 	for r := ar.NewReader(bytes.NewReader(data)); ; {
@@ -115,28 +158,14 @@ func checkDebian(t *testing.T, data, program []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	control := string(untar(t, z)["./control"])
-	for _, want := range []string{"Package: gocaffe\n", "Version: 1.2.3~test-1\n", "Architecture: " + runtime.GOARCH + "\n", "Depends: libc6\n", "Description: Caffe's nets and solver in Go\n gocaffe trains"} {
-		if !strings.Contains("\n"+control, "\n"+want) {
-			t.Errorf("the package's control file does not have %q:\n%s", want, control)
-		}
-	}
+	inside, _ := untar(t, z)
+	control = string(inside["./control"])
 	x, err := xz.NewReader(bytes.NewReader(members["data.tar.xz"]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := untar(t, x)
-	if !bytes.Equal(files["./usr/bin/gocaffe"], program) {
-		t.Error("the package has another program than the archive")
-	}
-	for _, name := range []string{
-		"man/man1/gocaffe.1.gz", "man/man1/gocaffe-zoo-write.1.gz", "bash-completion/completions/gocaffe", "zsh/vendor-completions/_gocaffe",
-		"fish/vendor_completions.d/gocaffe.fish", "doc/gocaffe/copyright", "doc/gocaffe/changelog.gz",
-	} {
-		if len(files["./usr/share/"+name]) == 0 {
-			t.Errorf("the package has no /usr/share/%s", name)
-		}
-	}
+	files, links = untar(t, x)
+	return control, files, links
 }
 
 // TestVersion makes commits and tags in a repository of its own.
@@ -288,18 +317,26 @@ func unpack(t *testing.T, path string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return untar(t, z)
+	files, _ := untar(t, z)
+	return files
 }
 
-func untar(t *testing.T, r io.Reader) map[string][]byte {
+func untar(t *testing.T, r io.Reader) (files map[string][]byte, links map[string]string) {
 	t.Helper()
-	files := make(map[string][]byte)
+	files, links = make(map[string][]byte), make(map[string]string)
 	for archive := tar.NewReader(r); ; {
 		header, err := archive.Next()
 		if err == io.EOF {
-			return files
+			return files, links
 		} else if err != nil {
 			t.Fatal(err)
+		}
+		switch header.Typeflag {
+		case tar.TypeDir:
+			continue
+		case tar.TypeSymlink:
+			links[header.Name] = header.Linkname
+			continue
 		}
 		if files[header.Name], err = io.ReadAll(archive); err != nil {
 			t.Fatal(err)
