@@ -107,13 +107,13 @@ func (l *layer) sendArrays(list []*shared, data, diff bool) error {
 			if err := l.ensure(&b.data, n); err != nil {
 				return err
 			}
-			copy(b.data.floats(n), b.Data())
+			kernel.Copy(l.spec.Env.Workers, b.Data(), b.data.floats(n))
 		}
 		if diff {
 			if err := l.ensure(&b.diff, n); err != nil {
 				return err
 			}
-			copy(b.diff.floats(n), b.Diff())
+			kernel.Copy(l.spec.Env.Workers, b.Diff(), b.diff.floats(n))
 		}
 	}
 	return nil

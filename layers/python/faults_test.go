@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -241,6 +242,63 @@ func TestEnd(t *testing.T) {
 	}
 	all[1].Close()
 	waitForEnd(t, pids[0])
+}
+
+// TestMemory checks that layers that come and go use the same shared memory again, and
+// that a blob that grows in every pass needs no more than a small multiple of its size.
+func TestMemory(t *testing.T) {
+	usePython(t)
+	first := layertest.New(t, euclidean, layertest.Gaussian(1, 2, 3), layertest.Gaussian(2, 2, 3))
+	defer first.Close()
+	var size int64
+	for i := range 10 {
+		f := layertest.New(t, euclidean, layertest.Gaussian(1, 1<<14, 3), layertest.Gaussian(2, 1<<14, 3))
+		if err := errors.Join(f.Forward(), f.Backward(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if now := python.MemorySize(first.Layer); i == 0 {
+			size = now
+		} else if now != size {
+			t.Fatalf("the shared memory has %d bytes after %d layers, and %d after one", now, i+1, size)
+		}
+	}
+	for n := 1; n <= 300; n++ {
+		for _, b := range first.Bottom {
+			if err := b.Reshape(n, 1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := first.Forward(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := python.MemorySize(first.Layer); now > size+2*4*1200000 {
+		t.Errorf("the shared memory has %d bytes, and %d before two blobs grew to 1200000 bytes", now, size)
+	}
+}
+
+// TestConcurrent runs two nets at once, which take turns in the process.
+func TestConcurrent(t *testing.T) {
+	usePython(t)
+	var group sync.WaitGroup
+	for seed := range uint64(2) {
+		f := layertest.New(t, euclidean, layertest.Gaussian(seed, 8, 3), layertest.Gaussian(seed+2, 8, 3))
+		defer f.Close()
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		want := f.Top[0].Data()[0]
+		group.Go(func() {
+			for range 200 {
+				err := errors.Join(f.Forward(), f.Backward())
+				if got := f.Top[0].Data()[0]; err != nil || got != want {
+					t.Errorf("the loss is %g beside another net, and %g alone (error %v)", got, want, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 // TestKilled kills a program with SIGKILL while a layer hangs, even in C code: the

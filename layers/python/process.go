@@ -35,6 +35,14 @@ var (
 	protoSource string
 )
 
+// packageSource is the package caffe.proto, which imports caffe_pb2 on use only.
+const packageSource = `def __getattr__(name):
+    import importlib
+    if name != 'caffe_pb2':
+        raise AttributeError(name)
+    return importlib.import_module('caffe.proto.caffe_pb2')
+`
+
 // bootstrap is what Python runs: it reads the worker from its input, so that nothing
 // is written to disk. It is valid in Python 2 too, for which worker.py has an error.
 const bootstrap = `import os, sys
@@ -197,7 +205,7 @@ func (p *process) prepare(l *layer) error {
 		return err
 	}
 	text, err := json.Marshal(map[string]any{
-		"modules":    map[string]string{"caffe": caffeSource, "caffe.io": ioSource, "caffe.proto": "", "caffe.proto.caffe_pb2": protoSource},
+		"modules":    map[string]string{"caffe": caffeSource, "caffe.io": ioSource, "caffe.proto": packageSource, "caffe.proto.caffe_pb2": protoSource},
 		"descriptor": descriptor,
 		"memory":     p.memory.path,
 		"program":    p.path,

@@ -10,6 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -216,7 +217,7 @@ func (l *layer) receive(op int64, propagateDown []bool) error {
 			if err := l.ensure(&b.data, b.Count()); err != nil {
 				return err
 			}
-			copy(b.MutableData(), b.data.floats(b.Count()))
+			kernel.Copy(l.spec.Env.Workers, b.data.floats(b.Count()), b.MutableData())
 		}
 	case opBackward:
 		for i, b := range l.bottom {
@@ -226,11 +227,11 @@ func (l *layer) receive(op int64, propagateDown []bool) error {
 			if err := l.ensure(&b.diff, b.Count()); err != nil {
 				return err
 			}
-			copy(b.MutableDiff(), b.diff.floats(b.Count()))
+			kernel.Copy(l.spec.Env.Workers, b.diff.floats(b.Count()), b.MutableDiff())
 		}
 		for i, b := range l.params {
 			if !l.skipped[i] {
-				copy(b.MutableDiff(), b.diff.floats(b.Count()))
+				kernel.Copy(l.spec.Env.Workers, b.diff.floats(b.Count()), b.MutableDiff())
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 """The module caffe for Python layers that gocaffe runs; see docs/python-layers.md."""
 import operator as _operator
 
+__version__ = '1.0.0'  # of Caffe
+
 
 class Phase(int):
     """A number, as in Caffe, whose text is its name, as in Caffe until 2015: layers look it up in a dict."""

@@ -95,7 +95,7 @@ class Modules(caffe.Layer):
             return
         from caffe.proto import caffe_pb2
         from google.protobuf import text_format
-        assert caffe_pb2.TEST == 1 and caffe_pb2.Phase.Name(0) == "TRAIN"
+        assert caffe.proto.caffe_pb2 is caffe_pb2 and caffe_pb2.TEST == 1 and caffe_pb2.Phase.Name(0) == "TRAIN"
         net = text_format.Parse('layer { name: "ip" type: "InnerProduct" inner_product_param { num_output: 3 } }', caffe_pb2.NetParameter())
         assert caffe_pb2.NetParameter.FromString(net.SerializeToString()).layer[0].inner_product_param.num_output == 3
         for a in (np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.arange(24).reshape(2, 3, 4) / 2.0):
