@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/npy"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -191,6 +192,47 @@ func TestExtractFeaturesRefuses(t *testing.T) {
 		for _, path := range []string{"x.npy", "loss.npy", "x_db"} {
 			if _, err := os.Lstat(path); err == nil {
 				t.Errorf("%v: after the error there is %s", tt.args, path)
+			}
+		}
+	}
+}
+
+// TestToolsOnGPU compares test --iterations all, extract-features and classify on a GPU
+// with those on the CPU.
+func TestToolsOnGPU(t *testing.T) {
+	logFolder(t)
+	batchSize(t, "seven.prototxt", 7)
+	mustRun(t, "deploy", "--model", "seven.prototxt", "--weights", "small_iter_100.caffemodel", "-o", "deployed")
+	writePNG(t, "img/a.png", 9, 8, 1)
+	writePNG(t, "img/b.png", 30, 20, 2)
+	results := func(dir string, flags ...string) {
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		mustRun(t, append([]string{"test", "--model", "seven.prototxt", "--weights", "small_iter_100.caffemodel", "--iterations", "all", "--predictions", dir + "/p.csv"}, flags...)...)
+		mustRun(t, append([]string{"extract-features", "--model", "seven.prototxt", "--weights", "small_iter_100.caffemodel", "--blobs", "ip1", "-o", dir + "/f.csv"}, flags...)...)
+		mustRun(t, append([]string{"classify", "deployed/deploy.prototxt", "deployed/deploy.caffemodel", "img", "--oversample", "--images-dim", "40,40", "-o", dir + "/c.csv"}, flags...)...)
+	}
+	results("cpu")
+	cudatest.Fake(t)
+	results("gpu", "--gpu", "0")
+	for _, name := range []string{"p.csv", "f.csv", "c.csv"} {
+		want, got := readCSV(t, "cpu/"+name), readCSV(t, "gpu/"+name)
+		if len(got) != len(want) || len(want) < 3 {
+			t.Errorf("%s: %d rows, want %d", name, len(got), len(want))
+			continue
+		}
+		for i, row := range want {
+			for k, cell := range row {
+				v, err := strconv.ParseFloat(cell, 64)
+				w, err2 := strconv.ParseFloat(got[i][k], 64)
+				if err != nil || err2 != nil {
+					if cell != got[i][k] {
+						t.Errorf("%s, row %d: %s, want %s", name, i, got[i][k], cell)
+					}
+				} else if math.Abs(v-w) > 1e-4*max(0.1, math.Abs(v)) { // sums in another order
+					t.Errorf("%s, row %d, column %d: %g, want %g", name, i, k, w, v)
+				}
 			}
 		}
 	}
