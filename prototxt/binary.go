@@ -127,7 +127,7 @@ func readableFields(layer []byte, md protoreflect.MessageDescriptor) []byte {
 			return append(kept, layer...)
 		}
 		field := md.Fields().ByNumber(number)
-		isOption := field != nil && field.Message() != nil && field.Name() != "blobs" && kind == protowire.BytesType
+		isOption := field != nil && field.Name() != "blobs" && kind == protowire.BytesType
 		if !isOption || proto.Unmarshal(layer[:n], dynamicpb.NewMessage(md)) == nil {
 			kept = append(kept, layer[:n]...)
 		}
