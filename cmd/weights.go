@@ -127,6 +127,9 @@ func (a *app) weights(path string, f *weightsFlags) error {
 				return err
 			}
 		}
+		if err := checkWhole(path, model); err != nil {
+			return err
+		}
 		if err := prototxt.WriteBinary(f.to, model); err != nil {
 			return err
 		}
@@ -141,6 +144,17 @@ func (a *app) weights(path string, f *weightsFlags) error {
 		count += len(b.data)
 	}
 	fmt.Fprintf(a.stdout, "%s: %d arrays, %d elements\n", f.to, len(blobs), count)
+	return nil
+}
+
+// checkWhole returns an error if a layer lacks weights that an HDF5 file leaves out,
+// because they are shared.
+func checkWhole(path string, model *caffepb.NetParameter) error {
+	for _, l := range model.Layer {
+		if i := slices.Index(l.Blobs, nil); i >= 0 {
+			return fmt.Errorf("%s: layer %q shares blob %d with another layer, and a .caffemodel needs it: --fit MODEL fills it in", path, l.GetName(), i)
+		}
+	}
 	return nil
 }
 

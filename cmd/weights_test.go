@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data/npy"
 	"github.com/gocaffe/gocaffe/internal/hdf5test"
+	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -186,6 +188,16 @@ with h5py.File("s.solverstate.h5", "w") as f:
     f["iter"] = [7]; f["current_step"] = [0]; f["history/0"] = [[1., 2.]]; f["learned_net"] = "x"`)
 	if want := "['conv1', 'ip.2'] ['0', '1'] float32\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("h5py sees %s, want %s", out, want)
+	}
+	formats := reference.Golden(t, "formats/weights")
+	whole, part := filepath.Join(formats, "model.caffemodel"), filepath.Join(formats, "model.caffemodel.h5") // without the weights that ip2 shares
+	if code, _, stderr := run("weights", part, "--to", "z.caffemodel"); code != 1 || !strings.Contains(stderr, `layer "ip2" shares blob 0 with another layer`) {
+		t.Errorf("shared weights: exit code %d, %s", code, stderr)
+	}
+	mustRun(t, "weights", part, "--fit", filepath.Join(formats, "net.prototxt"), "--to", "z.caffemodel")
+	list, _ = mustRun(t, "weights", whole)
+	if got, _ := mustRun(t, "weights", "z.caffemodel"); len(strings.Split(got, "\n")) != len(strings.Split(list, "\n")) || !strings.Contains(got, "ip2.0") {
+		t.Errorf("with --fit weights lists\n%s\nwant what Caffe's .caffemodel has\n%s", got, list)
 	}
 	if got, _ := mustRun(t, "weights", "s.solverstate.h5"); !strings.Contains(got, "history.0") || !strings.Contains(got, "1x2") {
 		t.Errorf("of a solver state weights lists\n%s", got)

@@ -102,6 +102,9 @@ func Copy(p *caffepb.NetParameter, from, to string) error {
 		if err := check(b, from, i); err != nil {
 			return err
 		}
+		if err := check(target.Blobs[i], to, i); err != nil {
+			return err
+		}
 		shape := blob.ProtoShape(target.Blobs[i])
 		copies[i] = proto.Clone(b).(*caffepb.BlobProto)
 		if err := reshape(copies[i], shape); err != nil {
@@ -142,6 +145,9 @@ func Reshape(p *caffepb.NetParameter, layer string, i int, shape ...int) error {
 
 // check checks that a blob has as many elements as its shape says.
 func check(b *caffepb.BlobProto, layer string, i int) error {
+	if b == nil {
+		return fmt.Errorf("blob %d of layer %q is not in the file, which leaves out shared weights", i, layer)
+	}
 	if err := new(blob.Blob).FromProto(b, true); err != nil {
 		return fmt.Errorf("blob %d of layer %q: %w", i, layer, err)
 	}
@@ -189,7 +195,8 @@ type Change struct {
 // of elements agree: the weights of an InnerProduct, N x CHW, become those of a
 // Convolution whose kernel is as large as the input was, N x C x H x W, and the other
 // way round. It fails, and changes nothing, if a layer has another number of blobs or of
-// elements in the net. Layers that the net does not have stay as they are.
+// elements in the net. Layers that the net does not have stay as they are. Weights that
+// an HDF5 file leaves out, because layers share them, are filled in.
 func Fit(p *caffepb.NetParameter, n *net.Net) ([]Change, error) {
 	targets := make(map[string]*net.Layer)
 	for _, l := range n.Layers() {
@@ -202,9 +209,10 @@ func Fit(p *caffepb.NetParameter, n *net.Net) ([]Change, error) {
 	var errs []error
 	for _, l := range p.Layer {
 		target := targets[l.GetName()]
-		if len(l.Blobs) == 0 || target == nil {
+		if target == nil || len(l.Blobs) == 0 && !sharesAll(targets, target) {
 			continue
 		}
+		fillShared(p, targets, l, target)
 		if len(l.Blobs) != len(target.Params) {
 			errs = append(errs, fmt.Errorf("layer %q: the file has %d blobs of weights, the net has %d", l.GetName(), len(l.Blobs), len(target.Params)))
 			continue
@@ -234,4 +242,53 @@ func Fit(p *caffepb.NetParameter, n *net.Net) ([]Change, error) {
 		}
 	}
 	return changes, nil
+}
+
+// fillShared sets the blobs of l that the file leaves out to copies of those with which
+// target, a layer of the net, shares them.
+func fillShared(p *caffepb.NetParameter, targets map[string]*net.Layer, l *caffepb.LayerParameter, target *net.Layer) {
+	for i, to := range target.Params {
+		if i < len(l.Blobs) && l.Blobs[i] != nil {
+			continue
+		}
+		b := sharedBlob(p, targets, to)
+		if b == nil {
+			return // Fit reports it
+		}
+		if i == len(l.Blobs) {
+			l.Blobs = append(l.Blobs, nil)
+		}
+		l.Blobs[i] = proto.Clone(b).(*caffepb.BlobProto)
+	}
+}
+
+// sharedBlob returns a blob of the file with which weights of the net share their
+// numbers, or nil.
+func sharedBlob(p *caffepb.NetParameter, targets map[string]*net.Layer, to *blob.Blob) *caffepb.BlobProto {
+	for _, l := range p.Layer {
+		target := targets[l.GetName()]
+		if target == nil {
+			continue
+		}
+		for i, other := range target.Params {
+			if i < len(l.Blobs) && l.Blobs[i] != nil && other.SharesData(to) {
+				return l.Blobs[i]
+			}
+		}
+	}
+	return nil
+}
+
+// sharesAll reports whether a layer shares all of its weights with others.
+func sharesAll(targets map[string]*net.Layer, layer *net.Layer) bool {
+	for _, w := range layer.Params {
+		shares := false
+		for _, other := range targets {
+			shares = shares || other != layer && slices.ContainsFunc(other.Params, w.SharesData)
+		}
+		if !shares {
+			return false
+		}
+	}
+	return true
 }
