@@ -50,6 +50,7 @@ var caffeTools = map[string]caffeTool{
 	"test_net":                   {instead: "`gocaffe test`"},
 	"net_speed_benchmark":        {instead: "`gocaffe time`"},
 	"resize_and_crop_images":     {instead: "`gocaffe convert imageset --resize-height H --resize-width W`"},
+	"predict":                    {instead: "`gocaffe classify`"},
 	"convert_mnist_siamese_data": {},
 	"detect":                     {},
 }

@@ -63,7 +63,8 @@ func TestToolErrors(t *testing.T) {
 		{"convert_imageset a b", "convert imageset: accepts 3 arg(s), received 2; usage: gocaffe convert imageset ROOT LIST DB"},
 		{"compute_image_mean -backend sqlite a", `--backend is "sqlite", want lmdb or leveldb`},
 		{"compute_image_mean -nonsense a", "compute-mean: unknown flag --nonsense"},
-		{"train_net s.prototxt", "unknown command \"train_net\": in place of Caffe's train_net there is `gocaffe train`"},
+		{"train_net s.prototxt", "unknown command \"train_net\", use `gocaffe train`"},
+		{"predict x", "unknown command \"predict\", use `gocaffe classify`"},
 	} {
 		code, _, stderr := run(strings.Fields(tt.line)...)
 		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tt.want) {

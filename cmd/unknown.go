@@ -57,7 +57,7 @@ func noSuchCommand(c *cobra.Command, word string) error {
 	}
 	if tool, ok := lookupTool(word); ok && !c.HasParent() {
 		if tool.instead != "" {
-			return fmt.Errorf("%s: in place of Caffe's %s there is %s", what, word, tool.instead)
+			return fmt.Errorf("%s, use %s", what, tool.instead)
 		}
 		return fmt.Errorf("%s: Caffe's %s is not implemented yet", what, word)
 	}
