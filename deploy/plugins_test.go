@@ -24,12 +24,17 @@ layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 } 
 		layer      string
 		want, err  string
 	}{
-		{name: "BN", text: data + `layer { name: "bn" type: "BN" bottom: "data" top: "n" bn_param { slope_filler { type: "gaussian" std: 2 } bias_filler { type: "gaussian" std: 1 } eps: 0.01 } }`,
+		{name: "BN", text: "# gocaffe: dialect lsoftmax\n" + data + `layer { name: "bn" type: "BN" bottom: "data" top: "n" bn_param { slope_filler { type: "gaussian" std: 2 } bias_filler { type: "gaussian" std: 1 } eps: 0.01 } }`,
 			layer: "bn", blob: []float32{0.5, 9, 30}, // a variance of 4, one near eps, and one below
 			want: `data Input  > data
 bn BatchNorm data > n
 bn_scale Scale n > n`},
-		{name: "BN with impossible statistics", text: data + `layer { name: "bn" type: "BN" bottom: "data" top: "data" bn_param { slope_filler { type: "constant" value: 2 } } }`,
+		{name: "BN of PSPNet", text: "# gocaffe: dialect pspnet\n" + data + `layer { name: "bn" type: "BN" bottom: "data" top: "n" bn_param { slope_filler { type: "gaussian" std: 2 } bias_filler { type: "gaussian" std: 1 } eps: 0.01 } }`,
+			layer: "bn", blob: []float32{0.5, 9, 0},
+			want: `data Input  > data
+bn BatchNorm data > n
+bn_scale Scale n > n`},
+		{name: "BN with impossible statistics", text: "# gocaffe: dialect lsoftmax\n" + data + `layer { name: "bn" type: "BN" bottom: "data" top: "data" bn_param { slope_filler { type: "constant" value: 2 } } }`,
 			layer: "bn", blob: []float32{0, -3, 1e-30},
 			want: `data Input  > data
 bn BatchNorm data > data

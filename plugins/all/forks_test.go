@@ -28,7 +28,6 @@ var notYet = map[string][]string{
 		"Transpose",
 	},
 	"layers-pspnet": {
-		"BN",
 		"Interp",
 	},
 	"layers-rcnn": {

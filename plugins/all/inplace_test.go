@@ -28,7 +28,7 @@ func TestInPlace(t *testing.T) {
 
 func inPlaceCases(t *testing.T, device *cuda.Device) {
 	tried, same := make(map[string]bool), make(map[string]bool)
-	for _, cases := range goldenCases(t) {
+	for root, cases := range goldenCases(t) {
 		for _, name := range caseFiles(t, cases) {
 			text, err := fs.ReadFile(cases, name)
 			if err != nil {
@@ -38,7 +38,7 @@ func inPlaceCases(t *testing.T, device *cuda.Device) {
 			if layers.Lookup(typ) == nil || device != nil && tried[typ] && typ != "Power" { // the fake device is slow
 				continue
 			}
-			file, err := prototxt.ParseNet(name, text)
+			file, err := prototxt.ParseNetIn(dialectOf(root, typ), name, text)
 			if err != nil {
 				continue // another fork's layer of the same name
 			}

@@ -1,5 +1,6 @@
-// Package bn provides the layer BN, the batch normalization of the nets
-// published with L-Softmax: scale, shift and statistics in one layer.
+// Package bn provides the layers BN, batch normalization with scale, shift and
+// statistics in one layer: that of the nets published with L-Softmax, which keeps an
+// inverse standard deviation, and that of PSPNet, which keeps a variance.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/bn"
 package bn
@@ -34,7 +35,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		Weights: layers.Exactly(4),
-		New:     newBN,
+		New:     func(s *layers.Spec) (layers.Layer, error) { return newBN(s, false) },
 		Kernels: kernels,
 		Doc: `Batch normalization with a learned slope and bias for each channel:
 
@@ -66,6 +67,48 @@ bn_param:
 Source: bn_layer.cpp of github.com/wyliu/LargeMargin_Softmax_Loss, after Ioffe and Szegedy, "Batch
 normalization" (2015)`,
 	})
+	layers.Register(layers.Info{
+		Type:     "BN",
+		Dialects: []string{"pspnet"},
+		Group:    "common",
+		Plugin: &layers.Plugin{
+			Field:   "bn_param",
+			Number:  152,
+			Proto:   schema,
+			Message: "BNParameter",
+		},
+		Bottoms: layers.Exactly(1),
+		Tops:    layers.Exactly(1),
+		Weights: layers.Exactly(4),
+		New:     func(s *layers.Spec) (layers.Layer, error) { return newBN(s, true) },
+		Kernels: kernels,
+		Doc: `Batch normalization with a learned slope and bias for each channel:
+
+	y = slope (x - mean) / sqrt(variance + eps) + bias
+
+In training, mean and variance (divided by the number of elements) of each channel are those of the batch, and
+the running statistics move towards them:
+
+	mean = momentum mean + (1 - momentum) batch mean    variance = momentum variance + (1 - momentum) batch variance
+
+In TEST, and in training with frozen, they are the running statistics.
+
+Bottom: x, of at least 2 axes; axis 1 is the channels.
+Top: y, of the same shape. May be the bottom itself; in training the layer then keeps a copy.
+Weights, each 1 x channels x 1 x 1: slope, bias, running mean, running variance. The last two get no gradient,
+but the solver treats them as weights: give them a param with lr_mult 0, or weight decay shrinks them.
+
+bn_param:
+	slope_filler (constant 0): set it to constant 1
+	bias_filler (constant 0)
+	momentum (0.9): see above
+	eps (1e-5): see above
+	frozen (false): use the running statistics in training too, and compute no gradients of the weights
+	engine: accepted and ignored
+
+Source: bn_layer.cpp of github.com/hszhao/PSPNet. Differs from it: in TEST without frozen, the gradient is that
+for running statistics.`,
+	})
 }
 
 // options holds the fields of bn.proto that the layer uses.
@@ -82,7 +125,7 @@ const (
 	slope = iota
 	bias
 	runningMean
-	runningInvStd
+	runningSpread // inverse standard deviation or, in PSPNet, variance
 )
 
 // bn implements the layer type; its registration describes it.
@@ -95,6 +138,7 @@ type bn struct {
 	spec    *layers.Spec
 	options options
 	running bool // normalize by the running statistics
+	pspnet  bool // keeps a variance
 
 	n, c, s          int // x is (n,c,s)
 	mean, invstd     []float32
@@ -109,8 +153,8 @@ var (
 	_ layers.ParamPropagator = (*bn)(nil)
 )
 
-func newBN(s *layers.Spec) (layers.Layer, error) {
-	l := &bn{spec: s}
+func newBN(s *layers.Spec, pspnet bool) (layers.Layer, error) {
+	l := &bn{spec: s, pspnet: pspnet}
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
@@ -139,12 +183,19 @@ func (l *bn) SetUp(bottom, _ []*blob.Blob) error {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want at least 2 axes", bottom[0].Shape())
 	}
 	l.c = bottom[0].Dim(1)
-	one := &caffepb.FillerParameter{Type: proto.String("constant"), Value: proto.Float32(1)}
+	shape := []int{1, l.c}
+	spread := &caffepb.FillerParameter{Type: proto.String("constant"), Value: proto.Float32(1)}
+	if l.pspnet {
+		shape = []int{1, l.c, 1, 1}
+		if !l.options.Frozen {
+			spread = nil
+		}
+	}
 	for i, f := range []struct {
 		field  string
 		filler *caffepb.FillerParameter
-	}{{"bn_param.slope_filler", l.options.SlopeFiller}, {"bn_param.bias_filler", l.options.BiasFiller}, {"bottom", nil}, {"bottom", one}} {
-		b, err := l.spec.NewParam(i, "bottom", f.field, f.filler, 1, l.c)
+	}{{"bn_param.slope_filler", l.options.SlopeFiller}, {"bn_param.bias_filler", l.options.BiasFiller}, {"bottom", nil}, {"bottom", spread}} {
+		b, err := l.spec.NewParam(i, "bottom", f.field, f.filler, shape...)
 		if err != nil {
 			return err
 		}
@@ -161,7 +212,7 @@ func (l *bn) warn() {
 	if l.running {
 		return
 	}
-	for i := runningMean; i <= runningInvStd; i++ {
+	for i := runningMean; i <= runningSpread; i++ {
 		var p *caffepb.ParamSpec
 		if i < len(l.spec.Param.GetParam()) {
 			p = l.spec.Param.GetParam()[i]
@@ -204,14 +255,20 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
 	if l.running {
 		copy(l.mean, l.Blobs[runningMean].Data())
-		copy(l.invstd, l.Blobs[runningInvStd].Data())
+		if l.pspnet {
+			l.invert(l.Blobs[runningSpread].Data())
+		} else {
+			copy(l.invstd, l.Blobs[runningSpread].Data())
+		}
 	} else {
 		kernel.ChannelStats(w, l.n, l.c, l.s, x, l.mean, l.variance)
-		for i, v := range l.variance {
-			l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.options.Eps)))
-		}
+		l.invert(l.variance)
 		l.move(l.mean, l.Blobs[runningMean])
-		l.move(l.invstd, l.Blobs[runningInvStd])
+		if l.pspnet {
+			l.move(l.variance, l.Blobs[runningSpread])
+		} else {
+			l.move(l.invstd, l.Blobs[runningSpread])
+		}
 	}
 	normalized := y
 	if l.keeps(bottom, top) {
@@ -220,6 +277,13 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	kernel.ChannelNormalize(w, l.n, l.c, l.s, x, l.mean, l.invstd, normalized)
 	kernel.ChannelScaleShift(w, l.n, l.c, l.s, normalized, l.Blobs[slope].Data(), l.Blobs[bias].Data(), y)
 	return nil
+}
+
+// invert sets invstd.
+func (l *bn) invert(variance []float32) {
+	for i, v := range variance {
+		l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.options.Eps)))
+	}
 }
 
 // move moves a running statistic towards that of the batch.

@@ -14,8 +14,9 @@ import (
 var ptx string
 
 var (
-	kernels     = cuda.NewModule(ptx)
-	kernelBatch = kernels.Kernel("bn_batch")
+	kernels      = cuda.NewModule(ptx)
+	kernelBatch  = kernels.Kernel("bn_batch")
+	kernelInvert = kernels.Kernel("bn_invert")
 )
 
 var _ layers.DeviceLayer = (*bn)(nil)
@@ -37,8 +38,11 @@ func (l *bn) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] &
 // statistics returns the addresses of the mean and the inverse standard deviation
 // that Forward used.
 func (l *bn) statistics(d *cuda.Device) (mean, invstd cuda.Ptr) {
-	if l.running {
-		return l.Blobs[runningMean].DeviceData(d), l.Blobs[runningInvStd].DeviceData(d)
+	switch {
+	case l.running && l.pspnet:
+		return l.Blobs[runningMean].DeviceData(d), l.device.invstd.DeviceData(d)
+	case l.running:
+		return l.Blobs[runningMean].DeviceData(d), l.Blobs[runningSpread].DeviceData(d)
 	}
 	return l.device.mean.DeviceData(d), l.device.invstd.DeviceData(d)
 }
@@ -46,11 +50,14 @@ func (l *bn) statistics(d *cuda.Device) (mean, invstd cuda.Ptr) {
 // ForwardDevice computes the top, and in training moves the running statistics.
 func (l *bn) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	b, x := &l.device, bottom[0].DeviceData(d)
-	if !l.running {
+	switch {
+	case l.running && l.pspnet:
+		d.Launch(kernelInvert, cuda.Each(l.c), l.Blobs[runningSpread].DeviceData(d), l.options.Eps, b.invstd.MutableDeviceData(d), l.c)
+	case !l.running:
 		mean, variance := b.mean.MutableDeviceData(d), b.variance.MutableDeviceData(d)
 		d.ChannelStats(l.n, l.c, l.s, x, mean, variance)
 		d.Launch(kernelBatch, cuda.Each(l.c), mean, variance, l.options.Eps, l.options.Momentum, b.invstd.MutableDeviceData(d),
-			l.Blobs[runningMean].MutableDeviceData(d), l.Blobs[runningInvStd].MutableDeviceData(d), l.c)
+			l.Blobs[runningMean].MutableDeviceData(d), l.Blobs[runningSpread].MutableDeviceData(d), l.pspnet, l.c)
 	}
 	if l.keeps(bottom, top) {
 		d.Copy(bottom[0].Count(), x, b.kept.MutableDeviceData(d))

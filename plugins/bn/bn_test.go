@@ -8,6 +8,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
@@ -18,17 +19,29 @@ import (
 const fillers = `slope_filler { type: "uniform" min: 0.5 max: 1.5 } bias_filler { type: "gaussian" std: 1 } `
 
 func layer(options string, more ...string) string {
-	return fmt.Sprintf(`layer { name: "l" type: "BN" bottom: "x" top: "y" bn_param { %s } %s }`, options, strings.Join(more, " "))
+	return fmt.Sprintf(`layer { name: "l" type: "BN" bottom: "x" top: "y" bn_param { %s } %s }
+# gocaffe: dialect lsoftmax`, options, strings.Join(more, " "))
 }
 
 func inPlace(options string, more ...string) string {
 	return strings.Replace(layer(options, more...), `top: "y"`, `top: "x"`, 1)
 }
 
-func TestGolden(t *testing.T) {
-	counts := layertest.Golden(t, reference.GoldenFS(t, "layers"))
+// pspnet is a layer of the other dialect.
+func pspnet(text string) string {
+	return strings.Replace(text, "dialect lsoftmax", "dialect pspnet", 1)
+}
+
+func TestGolden(t *testing.T) { golden(t, nil) }
+
+func golden(t *testing.T, d *cuda.Device) {
+	counts := layertest.GoldenIn(t, "lsoftmax", reference.GoldenFS(t, "layers"), d, "BN")
 	if counts.Filtered == 0 && counts.Passed["BN"] != 8 {
 		t.Errorf("%d cases passed, want 8", counts.Passed["BN"])
+	}
+	counts = layertest.GoldenIn(t, "pspnet", reference.ForksFS(t, "layers-pspnet"), d, "BN")
+	if counts.Filtered == 0 && counts.Passed["BN"] != 9 {
+		t.Errorf("%d cases of PSPNet passed, want 9", counts.Passed["BN"])
 	}
 }
 
@@ -46,13 +59,15 @@ func TestGradient(t *testing.T) {
 			"frozen":          {layer(fillers + "frozen: true"), []int{}},
 			"frozen/in place": {inPlace(fillers + "frozen: true"), []int{}},
 		} {
-			t.Run(fmt.Sprint(name, shape), func(t *testing.T) {
-				f := layertest.New(t, test.text, layertest.Gaussian(1, shape...))
-				for i, v := range []float32{0.3, -0.2, 0.1, 1.3, 0.7, 2} {
-					f.Params()[2+i/3].MutableData()[i%3] = v
-				}
-				layertest.CheckGradient(t, f, layertest.GradientOptions{Params: test.params, Tolerance: 3e-3})
-			})
+			for dialect, text := range map[string]string{"": test.text, "/pspnet": pspnet(test.text)} {
+				t.Run(fmt.Sprint(name, dialect, shape), func(t *testing.T) {
+					f := layertest.New(t, text, layertest.Gaussian(1, shape...))
+					for i, v := range []float32{0.3, -0.2, 0.1, 1.3, 0.7, 2} {
+						f.Params()[2+i/3].MutableData()[i%3] = v
+					}
+					layertest.CheckGradient(t, f, layertest.GradientOptions{Params: test.params, Tolerance: 3e-3})
+				})
+			}
 		}
 	}
 }
@@ -119,7 +134,7 @@ func TestWarning(t *testing.T) {
 				log = append(log, note.Text)
 			}
 		})}
-		text := `layer { name: "l" type: "BN" bottom: "x" top: "y" ` + test.more + ` }`
+		text := `layer { name: "l" type: "BN" bottom: "x" top: "y" ` + test.more + " }\n# gocaffe: dialect lsoftmax"
 		if _, err := layertest.SetUp(env, text, layertest.Gaussian(1, 2, 3)); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +175,7 @@ func TestErrors(t *testing.T) {
 			`bn_param { bias_filler { type: "constnat" } }`, x},
 		{2, `layer has 2 blobs of weights, want at least 3`, `blobs { shape { dim: 1 dim: 1 } data: 1 } blobs { shape { dim: 1 dim: 1 } data: 1 }`, layertest.Gaussian(1, 2, 1)},
 	} {
-		layertest.CheckError(t, test.line, `layer "l": `+test.want, `layer { name: "l" type: "BN" bottom: "x" top: "y"`+"\n"+test.options+" }", test.bottom)
+		layertest.CheckError(t, test.line, `layer "l": `+test.want, `layer { name: "l" type: "BN" bottom: "x" top: "y"`+"\n"+test.options+" }\n# gocaffe: dialect lsoftmax", test.bottom)
 	}
 	f := layertest.New(t, layer(""), x)
 	if err := f.Bottom[0].Reshape(3, 2); err != nil {

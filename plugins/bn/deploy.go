@@ -32,7 +32,12 @@ func (l *bn) Deploy(param *caffepb.LayerParameter) ([]*caffepb.LayerParameter, e
 	copy(affine[0].MutableData(), l.Blobs[slope].Data())
 	copy(affine[1].MutableData(), l.Blobs[bias].Data())
 	variance, factor := stats[1].MutableData(), affine[0].MutableData()
-	for i, inv := range l.Blobs[runningInvStd].Data() {
+	spread := l.Blobs[runningSpread].Data()
+	if l.pspnet {
+		copy(variance, spread)
+		spread = nil
+	}
+	for i, inv := range spread {
 		v := float32(1/(float64(inv)*float64(inv)) - float64(l.options.Eps))
 		if !(inv > 0) || math.IsInf(float64(v), 0) {
 			// No variance gives this invstd: the slope includes it.
