@@ -37,6 +37,9 @@ func (x *Indices) Reshape(count, limit int) error {
 	return x.onDevice.Reshape(count)
 }
 
+// Last returns what the last Read has returned.
+func (x *Indices) Last() []int32 { return x.index }
+
 // Read returns the elements of a bottom as whole numbers, without their fractions as in
 // Caffe, -1 for one that does not count, and the number of those that count. It fails
 // if one is out of range.

@@ -27,16 +27,9 @@ var notYet = map[string][]string{
 		"Reverse",
 		"Transpose",
 	},
-	"layers-pspnet": {
-		"Interp",
-	},
 	"layers-rcnn": {
 		"ROIPooling",
 		"SmoothL1Loss",
-	},
-	"layers-segnet": {
-		"BN",
-		"Upsample",
 	},
 	"layers-ssd": {
 		"DetectionEvaluate",

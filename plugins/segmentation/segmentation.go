@@ -1,0 +1,19 @@
+// Package segmentation implements the layers of nets that label every pixel: SegNet's and
+// PSPNet's. Linking the package is all it takes:
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/segmentation"
+package segmentation
+
+import "embed"
+
+//go:embed *.proto
+var schemas embed.FS
+
+// schema returns the text of a .proto file of this package.
+func schema(name string) string {
+	text, err := schemas.ReadFile(name)
+	if err != nil {
+		panic("segmentation: " + err.Error())
+	}
+	return string(text)
+}
