@@ -209,7 +209,7 @@ func saturate(pix []byte, s float32) {
 		}
 		k := min(s, most/(most-least))
 		for c, v := range p {
-			p[c] = toByte(most - float32((most-float32(v))*k))
+			p[c] = byte(int32(most - float32((most-float32(v))*k) + 0.5))
 		}
 	}
 }
@@ -234,14 +234,27 @@ func turnHue(pix []byte, by float32) {
 			hue = 4 + (r-g)/span
 		}
 		hue += by
-		// A channel is at its maximum within 1 of its own hue, and at its minimum from 2 on.
-		for c, own := range [3]float32{4, 2, 0} {
-			away := hue - own
-			away -= 6 * float32(math.RoundToEven(float64(away)/6))
-			share := max(0, min(2-max(away, -away), 1))
-			p[c] = toByte(least + float32(span*share))
+		for hue < 0 {
+			hue += 6
 		}
+		for hue >= 6 {
+			hue -= 6
+		}
+		p[0] = near(hue, 4, least, span)
+		p[1] = near(hue, 2, least, span)
+		p[2] = near(hue, 0, least, span)
 	}
+}
+
+// near returns the value of a channel whose own hue is given: its maximum, least + span,
+// within 1 of it, and its minimum from 2 on.
+func near(hue, own, least, span float32) byte {
+	away := hue - own
+	if away < 0 {
+		away = -away
+	}
+	away = min(away, 6-away)
+	return byte(int32(least + float32(span*max(0, min(2-away, 1))) + 0.5))
 }
 
 // orders are the orders that three channels can have.

@@ -13,6 +13,7 @@ type Pixels struct {
 	image  Image
 	file   []byte
 	words  [3]uint32 // random numbers
+	row    []byte    // of a channel
 
 	scaler  scaler
 	scaled  Image

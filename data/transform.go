@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
@@ -159,7 +160,7 @@ func (t *Transformer) Transform(dst []float32, pixels *Pixels, place uint64) err
 		}
 	}
 	top, left, mirrored := t.choose(pixels, p, height, width, place)
-	t.write(dst, p, Crop{top, left, height, width, mirrored})
+	t.write(dst, p, Crop{top, left, height, width, mirrored}, &pixels.row)
 	if t.augment != nil && t.augment.train && t.augment.cutout > 0 {
 		t.augment.cut(dst, pixels.augment.words[atCutout:], height, width)
 	}
@@ -174,7 +175,7 @@ type Crop struct {
 }
 
 // TransformCrop is Transform for a part of the image that the caller chooses, in place
-// of the one that the options and the phase say.
+// of the one that the options and the phase say. Options of augmentation do not count.
 func (t *Transformer) TransformCrop(dst []float32, pixels *Pixels, c Crop) error {
 	p := &pixels.pixels
 	if _, _, _, err := t.Shape(pixels); err != nil {
@@ -183,12 +184,12 @@ func (t *Transformer) TransformCrop(dst []float32, pixels *Pixels, c Crop) error
 	if c.Height < 0 || c.Width < 0 || len(dst) != p.channels*c.Height*c.Width {
 		panic(fmt.Sprintf("data: TransformCrop to %d values, want %d x %d x %d", len(dst), p.channels, c.Height, c.Width))
 	}
-	t.write(dst, p, c)
+	t.write(dst, p, c, &pixels.row)
 	return nil
 }
 
-// write writes a part of the image to dst, transformed.
-func (t *Transformer) write(dst []float32, p *pixels, crop Crop) {
+// write writes a part of the image to dst, transformed. row is storage.
+func (t *Transformer) write(dst []float32, p *pixels, crop Crop, row *[]byte) {
 	channels, height, width := p.channels, crop.Height, crop.Width
 	top, left, mirrored := crop.Top, crop.Left, crop.Mirrored
 	// rows and columns of the result that are in the image; the rest is padding
@@ -219,12 +220,14 @@ func (t *Transformer) write(dst []float32, p *pixels, crop Crop) {
 				means = t.mean.Data[(c*p.height+top+y)*p.width+left+x0:][:columns]
 			}
 			switch {
-			case p.bytes == nil:
-				subtract(out, p.floats[at:], p.perPixel, means, mean, t.scale, mirrored)
+			case p.bytes == nil: // their pixels are adjacent
+				subtract(out, p.floats[at:], means, mean, t.scale, mirrored)
 			case p.perPixel == 1:
 				kernel.Pixels(nil, mirrored, mean, t.scale, p.bytes[at:], means, out)
 			default:
-				subtract(out, p.bytes[at:], p.perPixel, means, mean, t.scale, mirrored)
+				*row = slices.Grow((*row)[:0], columns)[:columns]
+				gather(*row, p.bytes[at:], p.perPixel)
+				kernel.Pixels(nil, mirrored, mean, t.scale, *row, means, out)
 			}
 		}
 	}
@@ -250,8 +253,16 @@ func (t *Transformer) choose(pixels *Pixels, p *pixels, height, width int, place
 // below maps a random word to a number less than n.
 func below(word uint32, n int) int { return int(uint64(word) * uint64(n) >> 32) }
 
-// subtract does what kernel.Pixels does, with every perPixel'th element of in.
-func subtract[T byte | float32](out []float32, in []T, perPixel int, means []float32, mean, scale float32, mirrored bool) {
+// gather sets row to every step'th byte of in.
+func gather(row, in []byte, step int) {
+	in = in[:(len(row)-1)*step+1]
+	for i, at := 0, 0; i < len(row) && at < len(in); i, at = i+1, at+step {
+		row[i] = in[at]
+	}
+}
+
+// subtract does what kernel.Pixels does, with floats.
+func subtract(out, in, means []float32, mean, scale float32, mirrored bool) {
 	to, step := 0, 1
 	if mirrored {
 		to, step = len(out)-1, -1
@@ -260,7 +271,7 @@ func subtract[T byte | float32](out []float32, in []T, perPixel int, means []flo
 		if means != nil {
 			mean = means[i]
 		}
-		out[to] = (float32(in[i*perPixel]) - mean) * scale
+		out[to] = (in[i] - mean) * scale
 		to += step
 	}
 }

@@ -25,6 +25,7 @@ var allowed = []struct {
 	{"internal/atomicfile", ""},
 	{"internal/filelock", ""},
 	{"internal/sysmem", ""},
+	{"internal/cputime", ""},
 	{"internal/cfmt", ""},
 	{"internal/digits", ""},
 	{"internal/jpeg", ""},

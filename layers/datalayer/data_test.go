@@ -10,12 +10,10 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
-	"github.com/gocaffe/gocaffe/data/lmdb"
 	"github.com/gocaffe/gocaffe/internal/leak"
 	"github.com/gocaffe/gocaffe/internal/reference"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
-	"google.golang.org/protobuf/proto"
 )
 
 func dataText(source, more string) string {
@@ -303,41 +301,4 @@ func TestOneByOne(t *testing.T) {
 	if err := f.Layer.Forward(t.Context(), nil, f.Top); err == nil || !strings.Contains(err.Error(), `record 1, key "00000001_colour01.png": the image is 3 x 10 x 22`) {
 		t.Errorf("images of two sizes in a batch: %v", err)
 	}
-}
-
-// BenchmarkData reads batches as for CIFAR-10 with padding, crops and mirror images.
-func BenchmarkData(b *testing.B) {
-	dir := filepath.Join(b.TempDir(), "db")
-	w, err := lmdb.Create(dir, false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for i := range 256 {
-		value, err := proto.Marshal(&caffepb.Datum{
-			Channels: proto.Int32(3), Height: proto.Int32(32), Width: proto.Int32(32),
-			Data: make([]byte, 3*32*32), Label: proto.Int32(int32(i)),
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := w.Append(fmt.Appendf(nil, "%08d", i), value); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := w.Commit(); err != nil {
-		b.Fatal(err)
-	}
-	env := new(layers.Env)
-	f, err := layertest.SetUp(env, strings.Replace(dataText(dir, "transform_param { pad: 4 crop_size: 32 mirror: true mean_value: 1 }"), "batch_size: 4", "batch_size: 128", 1))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	for b.Loop() {
-		if err := f.Forward(); err != nil {
-			b.Fatal(err)
-		}
-		env.Pass++
-	}
-	b.ReportMetric(128*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }

@@ -3,10 +3,10 @@
 package recurrent_test
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gocaffe/gocaffe/internal/cputime"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
@@ -31,27 +31,18 @@ func BenchmarkLSTM(b *testing.B) {
 	fastest := [2]time.Duration{time.Hour, time.Hour}
 	for range max(b.N, 3) {
 		for i, pass := range []func() error{f.Forward, f.Backward} {
-			used, start := cpuTime(b), time.Now()
+			used, start := cputime.Used(b), time.Now()
 			rate := kernel.PeakFlops(pool)
-			peak = max(peak, rate*time.Since(start).Seconds()/(cpuTime(b)-used).Seconds())
-			used = cpuTime(b)
+			peak = max(peak, rate*time.Since(start).Seconds()/(cputime.Used(b)-used).Seconds())
+			used = cputime.Used(b)
 			if err := pass(); err != nil {
 				b.Fatal(err)
 			}
-			fastest[i] = min(fastest[i], cpuTime(b)-used)
+			fastest[i] = min(fastest[i], cputime.Used(b)-used)
 		}
 	}
 	flops := 2 * float64(steps*streams) * 4 * units * 2 * units
 	b.ReportMetric(100*flops/fastest[0].Seconds()/1e9/peak, "%peak-forward")
 	b.ReportMetric(100*2*flops/fastest[1].Seconds()/1e9/peak, "%peak-backward")
 	b.ReportMetric(peak, "GFLOP/s-peak")
-}
-
-// cpuTime returns the processor time that this process has used.
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
