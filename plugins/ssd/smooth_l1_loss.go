@@ -55,6 +55,9 @@ func (l *smoothL1Loss) SetUp(_, _ []*blob.Blob) error { return nil }
 
 // Reshape checks the bottoms.
 func (l *smoothL1Loss) Reshape(bottom, top []*blob.Blob) error {
+	if err := l.spec.NotInPlace(bottom, top); err != nil {
+		return err
+	}
 	for i, b := range bottom {
 		if b.Axes() == 0 {
 			return l.spec.ErrorAt("bottom", i, fmt.Errorf("bottom %d is a scalar, want items", i))
