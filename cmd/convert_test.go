@@ -59,7 +59,7 @@ func TestConvertImageset(t *testing.T) {
 		} else if n := records(); n != tt.records {
 			t.Errorf("%v: the database has %d records, want %d", tt.args, n, tt.records)
 		}
-		if tt.args[0] == "many" && code != 0 && !strings.Contains(stderr, "if the line has 3 labels, one is expected; a database of labels (--label-db) holds several") {
+		if tt.args[0] == "many" && code != 0 && !strings.Contains(stderr, "the line has 3 labels, one is expected; a database of labels (--label-db) holds several") {
 			t.Errorf("several labels: %s", stderr)
 		}
 	}

@@ -167,7 +167,7 @@ func TestImagesetErrors(t *testing.T) {
 	}{
 		{root, "bad.png 3\n", ImagesetOptions{}, `list.txt:1: "bad.png": cannot decode`},
 		{root, "absent.png 3\n", ImagesetOptions{}, `list.txt:1: "` + root + `/absent.png": no such file`},
-		{root, "p.png 0 1 3\n", ImagesetOptions{}, `/p.png 0 1": no such file: if the line has 3 labels, one is expected; a database of labels (--label-db) holds several, and any numbers`},
+		{root, "p.png 0 1 3\n", ImagesetOptions{}, `the line has 3 labels, one is expected; a database of labels (--label-db) holds several, and any numbers: "`},
 		{root, "bad.png three\n", ImagesetOptions{}, `list.txt:1: label "three", want a whole number`},
 		{root, "bad.png 1\n\nnolabel\n", ImagesetOptions{}, `list.txt:3: got "nolabel", want a path, a space and a label`},
 		{root, "", ImagesetOptions{}, "list.txt: the list has no images"},

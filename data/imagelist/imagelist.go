@@ -127,6 +127,14 @@ func cutLast(line string) (before, word string) {
 	return strings.TrimRight(line[:max(at, 0)], blanks), line[at+1:]
 }
 
+// pathOf returns a line without its last n words.
+func pathOf(line string, n int) string {
+	for range n {
+		line, _ = cutLast(line)
+	}
+	return line
+}
+
 // numbersAtEnd returns how many words at the end of a line are numbers. The first
 // word is not one of them.
 func numbersAtEnd(line string) int {
@@ -203,7 +211,11 @@ func (l *List) Explain(i int, err error) error {
 		if l.perLine > 1 {
 			what = fmt.Sprintf("%d are", l.perLine)
 		}
-		return fmt.Errorf("%w: if the line has %d labels, %s expected%s", err, l.perLine+more, what, l.hint)
+		what = fmt.Sprintf("the line has %d labels, %s expected%s", l.perLine+more, what, l.hint)
+		if isFile := filepath.Ext(pathOf(path, more)) != ""; isFile {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return fmt.Errorf("%w: if %s", err, what)
 	case strings.Contains(path, `\`) && filepath.Separator == '/':
 		return fmt.Errorf("%w: write / in place of \\ in the path", err)
 	}

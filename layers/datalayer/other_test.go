@@ -150,7 +150,7 @@ func TestImageDataErrors(t *testing.T) {
 		{1, broken + `:2: got "b.png", want a path, a space and a label`, fmt.Sprintf("image_data_param { source: %q }", broken)},
 		{2, "label_dim is 0, want at least 1", "image_data_param { source: 'x'\nlabel_dim: 0 }"},
 		{1, "label_dim is 3, and there are 2 tops for labels, want one top or 3", "top: 'second' image_data_param { source: 'x' label_dim: 3 }"},
-		{1, several + `:1: "a.png 1 0": no such file (working directory ` + wd + "): if the line has 3 labels, one is expected; label_dim, or a top for each label, says how many",
+		{1, several + `:1: the line has 3 labels, one is expected; label_dim, or a top for each label, says how many: "a.png 1 0": no such file (working directory ` + wd + ")",
 			fmt.Sprintf("image_data_param { source: %q }", several)},
 		{1, several + `:1: got "a.png 1 0 1", want a path and 4 labels`, fmt.Sprintf("image_data_param { source: %q label_dim: 4 }", several)},
 		{1, absent + `:2: "` + dir + `/no.png": no such file`, fmt.Sprintf("image_data_param { source: %q root_folder: '%s/' }", absent, dir)},
