@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -242,6 +243,9 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 	if state.GetLearnedNet() != e.Model {
 		t.Errorf("snapshot %d: learned_net is %q, want %q", e.Iter, state.GetLearnedNet(), e.Model)
 	}
+	if modelfile.IsHDF5(e.State) {
+		t.Run(fmt.Sprintf("h5dump_%d", e.Iter), func(t *testing.T) { c.checkTree(t, e.State, e.Iter) })
+	}
 	state.LearnedNet = wantState.LearnedNet
 	if sum, err := prototxt.FileSum(e.Model); err != nil || !bytes.Equal(sum[:], state.LearnedNetSha256) {
 		t.Errorf("snapshot %d: the sum of the weights is %x, want %x (%v)", e.Iter, state.LearnedNetSha256, sum, err)
@@ -262,6 +266,22 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 	}
 	if !proto.Equal(model, wantModel) {
 		t.Errorf("snapshot %d: the model differs from Caffe's in more than numbers:\n%v\nwant\n%v", e.Iter, model, wantModel)
+	}
+}
+
+// checkTree compares what h5dump prints of a state: groups, datasets, types and shapes.
+// Ours has one group more.
+func (c *goldenCase) checkTree(t *testing.T, file string, iter int) {
+	t.Helper()
+	tree := func(file string) string {
+		_, text, _ := strings.Cut(hdf5test.Dump(t, "-H", file), "\n") // without the name
+		return regexp.MustCompile(`STRSIZE \d+`).ReplaceAllString(text, "")
+	}
+	got, want := tree(file), tree(filepath.Join(c.dir, fmt.Sprintf(c.snapshot(".solverstate"), iter)))
+	before, own, _ := strings.Cut(got, `   GROUP "gocaffe" {`)
+	_, after, found := strings.Cut(own, "\n   }\n")
+	if !found || before+after != want {
+		t.Errorf("snapshot %d: h5dump prints\n%s\nwant, but for the group gocaffe,\n%s", iter, got, want)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/internal/reference"
+	"github.com/gocaffe/gocaffe/internal/testtool"
 	"github.com/syndtr/goleveldb/leveldb"
 	"google.golang.org/protobuf/proto"
 )
@@ -137,6 +138,32 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), ".*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestLevelDBReadsOurs has Google's LevelDB, with all of its checks, read a database of
+// several tables and one of a log alone.
+func TestLevelDBReadsOurs(t *testing.T) {
+	for _, n := range []int{3, 6000} {
+		dir := filepath.Join(t.TempDir(), "db")
+		write(t, dir, n, false)
+		got := testtool.Python(t, "plyvel", `
+import plyvel, hashlib, sys
+db = plyvel.DB(sys.argv[1], create_if_missing=False, paranoid_checks=True)
+sum = hashlib.sha256()
+n = 0
+for key, value in db.iterator(verify_checksums=True):
+    sum.update(key + value); n += 1
+print(n, sum.hexdigest())`, dir)
+		sum := sha256.New()
+		for i := range n {
+			key, value := record(i)
+			sum.Write(key)
+			sum.Write(value)
+		}
+		if want := fmt.Sprintf("%d %x\n", n, sum.Sum(nil)); got != want {
+			t.Errorf("LevelDB reads %s, want %s", got, want)
+		}
 	}
 }
 

@@ -335,6 +335,14 @@ func TestHDF5Output(t *testing.T) {
 		}
 	}
 	layertest.Checked(t, "HDF5Output", layertest.Reference)
+	out := hdf5test.Python(t, `
+import h5py, numpy, sys
+ours, caffes = h5py.File(sys.argv[1], "r"), h5py.File(sys.argv[2], "r")
+for name in caffes: print(name, ours[name].dtype, numpy.array_equal(ours[name], numpy.concatenate([caffes[name], caffes[name]])))
+print(sorted(ours) == sorted(caffes))`, path, filepath.Join(golden, "out.h5"))
+	if want := "data float32 True\nlabel float32 True\nTrue\n"; out != want {
+		t.Errorf("h5py sees %s, want %s", out, want)
+	}
 	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
 		t.Errorf("files %v, want out.h5 only", entries)
 	}
