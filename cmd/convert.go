@@ -30,7 +30,7 @@ func (a *app) convertCommand() *cobra.Command {
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return fmt.Errorf("convert: want one of mnist, cifar10, cifar100, imagenet32, imageset, digits")
+			return fmt.Errorf("convert: want one of mnist, mnist-siamese, cifar10, cifar100, imagenet32, imageset, digits")
 		},
 	}
 	var made databases
@@ -59,6 +59,7 @@ labels to the database DB, as Caffe's convert_mnist_data does.`,
 			}
 			return convert.MNIST(ctx, args[0], args[1], o)
 		}),
+		a.siameseCommand(&made),
 		a.conversion(&made, &cobra.Command{
 			Use:   "cifar10 DATA DIR",
 			Short: "Convert CIFAR-10",
@@ -101,6 +102,22 @@ has the files train_data_batch_1.npz to train_data_batch_10.npz and val_data.npz
 		},
 	)
 	return cmd
+}
+
+func (a *app) siameseCommand(made *databases) *cobra.Command {
+	var seed uint64
+	cmd := &cobra.Command{
+		Use:   "mnist-siamese IMAGES LABELS DB",
+		Short: "Convert a pair of IDX files to pairs of images",
+		Long: `Convert a file of images and one of labels, such as those of MNIST, to a database
+of as many pairs of images, as Caffe's convert_mnist_siamese_data does: two
+channels, and the label 1 if both images have the same label, else 0.`,
+		Args: cobra.ExactArgs(3),
+	}
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "seed for the pairs")
+	return a.conversion(made, cmd, func(ctx context.Context, args []string, o convert.Options) error {
+		return convert.Siamese(ctx, args[0], args[1], args[2], seed, o)
+	})
 }
 
 func (a *app) imagesetCommand(made *databases) *cobra.Command {
