@@ -12,6 +12,7 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/lsoftmax"
 	_ "github.com/gocaffe/gocaffe/plugins/mobile"
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
+	_ "github.com/gocaffe/gocaffe/plugins/nvcaffe"
 	_ "github.com/gocaffe/gocaffe/plugins/segmentation"
 	_ "github.com/gocaffe/gocaffe/plugins/senet"
 	_ "github.com/gocaffe/gocaffe/plugins/ssd"

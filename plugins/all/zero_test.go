@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,12 +59,19 @@ func zeroSizes(t *testing.T, device *cuda.Device) {
 }
 
 // goldenCases returns all sets of golden values of layers by root, and nets of our own
-// with the types that no set has, as "own".
+// with the types that no set has, as "own" or, in testdata/own-DIALECT, as the dialect.
 func goldenCases(t *testing.T) map[string]fs.FS {
 	t.Helper()
 	sets := forkSets(t)
 	sets["layers"] = reference.GoldenFS(t, "layers")
 	sets["own"] = os.DirFS("testdata/own")
+	folders, err := filepath.Glob("testdata/own-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		sets[strings.TrimPrefix(filepath.Base(folder), "own-")] = os.DirFS(folder)
+	}
 	return sets
 }
 
