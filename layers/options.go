@@ -150,11 +150,11 @@ func (d *optionDecoder) value(into reflect.Value, f protoreflect.FieldDescriptor
 		return d.inner(into, f, v.Message(), path)
 	case protoreflect.EnumKind:
 		if into.Kind() == reflect.String {
-			name := f.Enum().Values().ByNumber(v.Enum())
-			if name == nil {
+			name := prototxt.EnumName(f.Enum(), v.Enum())
+			if name == "" {
 				return d.spec.ErrorAt(path, index, fmt.Errorf("%s: %s has no value %d", path, f.Enum().Name(), v.Enum()))
 			}
-			into.SetString(string(name.Name()))
+			into.SetString(name)
 			return nil
 		}
 		return d.integer(into, f, int64(v.Enum()), path, index)

@@ -34,7 +34,8 @@ type Dialect struct {
 	V1Types map[string]string
 
 	// Harmless is the text of a .proto file with messages of Caffe's names, whose
-	// fields the fork adds and which change no result: they are read, and ignored.
+	// fields the fork adds and which change no result: they are read, and ignored. So
+	// are the values of enums that Caffe's messages have too.
 	Harmless string
 
 	// Advice says, by "PoolingParameter.field", what to do about a field of the
@@ -53,14 +54,14 @@ func AddDialect(d Dialect) error {
 	if _, taken := extensions.dialects[d.Name]; taken {
 		return fmt.Errorf("there are two dialects %q", d.Name)
 	}
-	fields, err := extend("dialect-"+d.Name, d.Harmless)
+	fields, values, err := extend("dialect-"+d.Name, d.Harmless)
 	if err != nil {
 		return fmt.Errorf("dialect %q: %w", d.Name, err)
 	}
 	if extensions.dialects == nil {
 		extensions.dialects = make(map[string]*dialect)
 	}
-	extensions.dialects[d.Name] = &dialect{Dialect: d, harmless: fields}
+	extensions.dialects[d.Name] = &dialect{Dialect: d, harmless: fields, values: values}
 	return rebuild()
 }
 
@@ -68,6 +69,7 @@ func AddDialect(d Dialect) error {
 type dialect struct {
 	Dialect
 	harmless []extra
+	values   []extraValue
 }
 
 // Dialects returns the known dialects in alphabetical order.

@@ -15,7 +15,7 @@ import (
 func init() {
 	for _, d := range []Dialect{
 		{Name: "left", Whose: "Left", Types: []string{"Twin", "OnlyLeft"}, V1Types: map[string]string{"TWIN": "Twin"},
-			Harmless: "message DataParameter { optional uint32 sweet = 1; }", Advice: map[string]string{"ReLUParameter.sour": "leave it out"}},
+			Harmless: "message DataParameter { optional uint32 sweet = 1; } message PoolingParameter { optional bool down = 1; } message LRNParameter { enum Engine { STEAM = 9; CAFFE = 1; } }", Advice: map[string]string{"ReLUParameter.sour": "leave it out"}},
 		{Name: "right", Whose: "Right", Types: []string{"Twin"}},
 		{Name: "lefter", Whose: "Lefter", Includes: []string{"left"}, Types: []string{"OnlyLefter"}},
 		{Name: "absent", Whose: "Absent", Types: []string{"Twin"}},
@@ -30,8 +30,9 @@ func init() {
 			"message TwinParameter { optional float a = 1; optional float both = 2; }", "TwinParameter"}}},
 		{Type: "Twin", Dialects: []string{"right"}, Allows: two(1), Fields: []LayerField{{"twin_param", 137,
 			"message TwinParameter { optional string b = 1; optional float both = 2; optional ReLUParameter relu = 3; }", "TwinParameter"}}},
-		{Type: "Single", Extends: `message PoolingParameter { optional bool up = 1 [default = true]; optional Shape shape = 2; }
+		{Type: "Single", Extends: `message PoolingParameter { optional bool up = 1 [default = true]; optional Shape shape = 2; } message EltwiseParameter { enum EltwiseOp { MODE = 7; } }
 			message Shape { repeated int32 at = 1; }`},
+		{Type: "Other", Extends: "message PoolingParameter { optional float down = 1; }"},
 		{Type: "Caffes"},
 		{Type: "Caffes", Dialects: []string{"left"}, Extends: "message LossParameter { optional float fair = 1; }"},
 	} {
@@ -70,6 +71,9 @@ func TestDialects(t *testing.T) {
 		{"not Caffe's own", "", `layer { type: "Caffes" loss_param { fair: 1 } }`, "left", 1},
 		{"Caffe's own in a dialect", "left", `layer { type: "Caffes" }`, "left", 0},
 		{"harmless", "", `layer { type: "Caffes" data_param { sweet: 1 } }`, "", 1},
+		{"harmless, and read by another type", "", `layer { type: "Caffes" pooling_param { down: true } }`, "", 1},
+		{"not harmless to its type", "", `layer { type: "Other" pooling_param { down: 0.5 } }`, "", 0},
+		{"values of enums", "", `layer { type: "Caffes" lrn_param { engine: STEAM } eltwise_param { operation: MODE } }`, "", 0},
 		{"advice", "", `layer { relu_param { sour: 1 } }`, `n:1:22: unknown field "sour" of ReLUParameter: a field of Left: leave it out`, 0},
 		{"unknown dialect", "", "layer { }\n# gocaffe: dialect wright\n", `n:2:20: unknown dialect "wright", did you mean "right"?`, 0},
 		{"two dialects", "", "# gocaffe: dialect right\n# gocaffe: dialect left\n", "n:2:20: the file names two dialects, right and left", 0},
@@ -153,7 +157,11 @@ func TestUnreadFields(t *testing.T) {
 			`--ignore-unknown-fields computes without it`,
 		`layer { name: "l" type: "Caffes" pooling_param { shape { at: 1 } } }`: `n:1:50: layer "l": pooling_param.shape is not implemented for this type: ` +
 			`--ignore-unknown-fields computes without it`,
-		`layer { name: "l" type: "Caffes" twin_param { a: 1 } }`: "", // Lint warns
+		`layer { name: "l" type: "Caffes" twin_param { a: 1 } }`:               "", // Lint warns
+		`layer { name: "l" type: "Single" eltwise_param { operation: MODE } }`: "",
+		`layer { name: "l" type: "Caffes" lrn_param { engine: STEAM } }`:       "",
+		`layer { name: "l" type: "Caffes" eltwise_param { operation: MODE } }`: `n:1:61: layer "l": eltwise_param.operation: the value MODE is not implemented ` +
+			`for this type: --ignore-unknown-fields computes without it`,
 	} {
 		n, err := ParseNet("n", []byte(text))
 		if err != nil {

@@ -58,21 +58,55 @@ var forks = []Dialect{
 		Name:  "nvcaffe",
 		Whose: "NVIDIA's Caffe (NVIDIA/caffe)",
 		Types: []string{"DetectNetTransformation", "L1Loss"},
+		// Precisions, sizes of cuDNN's and of what GPUs exchange, and a factor that the
+		// solver takes out of the gradients again.
 		Harmless: `
+			enum Type { DOUBLE = 0; FLOAT = 1; FLOAT16 = 2; INT = 3; UINT = 4; BOOL = 5; }
 			message NetParameter {
-				optional string default_forward_type = 1; optional string default_backward_type = 2;
-				optional string default_forward_math = 3; optional string default_backward_math = 4;
+				optional Type default_forward_type = 1; optional Type default_backward_type = 2;
+				optional Type default_forward_math = 3; optional Type default_backward_math = 4;
+				optional float global_grad_scale = 5; optional bool global_grad_scale_adaptive = 6;
+				optional string default_conv_algos_override = 7; optional int32 reduce_buckets = 8;
+				optional int32 default_cudnn_math_override = 9; optional bool eltwise_mem_sharing = 10;
 			}
-			message DataParameter { optional uint32 threads = 1; optional uint32 parser_threads = 2; }`,
-		Advice: map[string]string{
-			"BatchNormParameter.scale_bias": "put a Scale layer with bias_term after the BatchNorm",
-		},
+			message LayerParameter {
+				optional Type forward_type = 1; optional Type backward_type = 2;
+				optional Type forward_math = 3; optional Type backward_math = 4;
+				optional bool debug = 5; optional int32 cudnn_math_override = 6;
+			}
+			message ConvolutionParameter { optional string conv_algos_override = 1; optional uint32 cudnn_convolution_algo_seeker = 2; }
+			message DataParameter { optional uint32 threads = 1; optional uint32 parser_threads = 2; }
+			message ImageDataParameter { optional uint32 threads = 1; optional bool cache = 2; optional bool precache = 3; }
+			message SolverParameter { optional Type solver_data_type = 1; optional bool store_blobs_in_old_format = 2; }`,
 	},
 	{
 		Name:     "intel",
 		Whose:    "Intel's Caffe (intel/caffe)",
 		Includes: []string{"ssd", "rfcn"},
 		Types:    []string{"MnActivation", "RegionLoss", "Reorg"},
+		// Which library computes, and what several machines exchange.
+		Harmless: `
+			message NetParameter { optional string engine = 1; optional MultinodeParameter multinode = 2; }
+			message MultinodeParameter { repeated MnModelParallelParameter model_parallel = 1; optional MnLayerTypes compress_layer_type_list = 2; }
+			message MnModelParallelParameter {
+				optional string layer_from = 1; optional string layer_to = 2; optional uint32 num_nodes = 3; optional uint32 model_parts = 4;
+			}
+			message MnLayerTypes { repeated string layer_type = 1; }
+			message LayerParameter { optional string engine = 1; }
+			message SolverParameter { optional string engine = 1; }
+			message BatchNormParameter { optional Engine engine = 1; }
+			message ConcatParameter { optional Engine engine = 1; }
+			message EltwiseParameter { optional Engine engine = 1; }
+			message InnerProductParameter { optional Engine engine = 1; }
+			enum Engine { DEFAULT = 0; CAFFE = 1; CUDNN = 2; MKL2017 = 3; MKLDNN = 4; }
+			message ConvolutionParameter { optional string conv_algorithm = 1; enum Engine { MKL2017 = 3; MKLDNN = 4; } }
+			message LRNParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
+			message PoolingParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
+			message ReLUParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
+			message SoftmaxParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }`,
+		Advice: map[string]string{
+			"LayerParameter.quantization_param": "quantized arithmetic is not implemented; --ignore-unknown-fields computes in float32",
+		},
 	},
 	{
 		Name:     "yolo",

@@ -101,6 +101,7 @@ func rebuild() error {
 	for _, m := range extensions.types {
 		s.meanings[m.Type] = append(s.meanings[m.Type], m)
 		s.add(m.fields)
+		s.addValues(m.values)
 	}
 	for name, d := range extensions.dialects {
 		s.dialects[name] = d
@@ -161,6 +162,11 @@ func LayerMessage(l *caffepb.LayerParameter, name string) (m protoreflect.Messag
 func FieldOfMessage(l *caffepb.LayerParameter, md protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	s := current()
 	return s.fieldFor(s.meaningOf(l), md, name)
+}
+
+// EnumName returns the name of an enum's value, which a fork may have added, or "".
+func EnumName(enum protoreflect.EnumDescriptor, number protoreflect.EnumNumber) string {
+	return string(current().enumName(enum, number))
 }
 
 // Holder returns the message that has the value of a field of m: m itself, or another

@@ -209,7 +209,7 @@ func (s *schema) knows(m *meaning, path string) bool {
 		}
 		field := m.field(md, name)
 		if field == nil {
-			if field = s.field(md, name); field == nil {
+			if field = s.fieldFor(m, md, name); field == nil {
 				return v1LayerParameter.Fields().ByTextName(name) != nil
 			}
 			if field.ContainingMessage() != md && s.harmless[field] == nil && s.meant(md, field) {

@@ -24,7 +24,8 @@ type LayerType struct {
 	Fields   []LayerField // of LayerParameter
 
 	// Extends is the text of a .proto file with messages of Caffe's names. The
-	// fields in them are added to Caffe's, for this type.
+	// fields in them are added to Caffe's, for this type, and the values of enums
+	// that Caffe's message has too, for all types.
 	Extends string
 
 	// Allows reports whether the type may have so many bottoms, tops and
@@ -44,6 +45,7 @@ type LayerField struct {
 type meaning struct {
 	LayerType
 	fields []extra
+	values []extraValue
 }
 
 // An extra is a field that a message of caffe.proto has in addition.
@@ -95,11 +97,11 @@ func AddLayerType(t LayerType) error {
 		}
 		m.fields = append(m.fields, e)
 	}
-	fields, err := extend(t.Type, t.Extends)
+	fields, values, err := extend(t.Type, t.Extends)
 	if err != nil {
 		return err
 	}
-	m.fields = append(m.fields, fields...)
+	m.fields, m.values = append(m.fields, fields...), values
 	extensions.types = append(extensions.types, m)
 	return rebuild()
 }
@@ -150,41 +152,58 @@ func addField(f LayerField) (extra, error) {
 	return e, nil
 }
 
-// extend returns the fields that a text adds to Caffe's messages.
-func extend(name, text string) ([]extra, error) {
+// An extraValue is a value that an enum of a message of caffe.proto has in addition.
+type extraValue struct {
+	of   protoreflect.EnumDescriptor
+	name protoreflect.Name
+}
+
+// extend returns the fields that a text adds to Caffe's messages, and the values that it
+// adds to enums in them.
+func extend(name, text string) ([]extra, []extraValue, error) {
 	if text == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	name = "fields of " + name
 	file, err := protofile.Parse(name, []byte(text))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if pkg := file.GetPackage(); pkg == "" || pkg == "caffe" {
 		file.Package = proto.String("caffe.extends")
 	}
 	caffes := caffepb.File_caffe_proto.Messages()
 	var extended []protoreflect.MessageDescriptor
+	var values []extraValue
 	for _, m := range file.MessageType {
 		md := caffes.ByName(protoreflect.Name(m.GetName()))
 		if md == nil {
 			continue
 		}
 		extended = append(extended, md)
+		m.EnumType = slices.DeleteFunc(m.EnumType, func(e *descriptorpb.EnumDescriptorProto) bool {
+			enum := md.Enums().ByName(protoreflect.Name(e.GetName()))
+			for _, v := range e.Value {
+				if enum != nil && enum.Values().ByName(protoreflect.Name(v.GetName())) == nil {
+					values = append(values, extraValue{enum, protoreflect.Name(v.GetName())})
+				}
+			}
+			return enum != nil
+		})
 		m.Name = proto.String(m.GetName() + "Extra")
 		for _, f := range m.Field {
 			if md.Fields().ByTextName(f.GetName()) != nil {
-				return nil, fmt.Errorf("%s: Caffe's %s has a field %q", name, md.Name(), f.GetName())
+				return nil, nil, fmt.Errorf("%s: Caffe's %s has a field %q", name, md.Name(), f.GetName())
 			}
 			f.Number = proto.Int32(takeNumber(md, 0, f.GetName()+"/"+text))
 		}
 	}
 	if len(extended) == 0 {
-		return nil, fmt.Errorf("%s: has no message that Caffe's own proto has, such as LayerParameter", name)
+		return nil, nil, fmt.Errorf("%s: has no message that Caffe's own proto has, such as LayerParameter", name)
 	}
 	linked, err := protofile.Link(file, caffepb.File_caffe_proto)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var fields []extra
 	for _, md := range extended {
@@ -193,7 +212,7 @@ func extend(name, text string) ([]extra, error) {
 			fields = append(fields, extra{md.FullName(), added.Get(i)})
 		}
 	}
-	return fields, nil
+	return fields, values, nil
 }
 
 // dialectNumber is the number of the field of LayerParameter that keeps the

@@ -40,12 +40,23 @@ func (s *schema) add(fields []extra) {
 	}
 }
 
+// addValues adds values of enums, each once, with numbers of their own.
+func (s *schema) addValues(values []extraValue) {
+	for _, v := range values {
+		if _, known := s.enumNumber(v.of, v.name); !known {
+			s.enums[v.of.FullName()] = append(s.enums[v.of.FullName()],
+				enumValue{v.name, protoreflect.EnumNumber(3*forkNumbers + len(s.enums[v.of.FullName()]))})
+		}
+	}
+}
+
 // addDialects adds the fields and the V1 types of the dialects.
 func (s *schema) addDialects() {
 	number := protoreflect.EnumNumber(2 * forkNumbers)
 	for _, name := range slices.Sorted(maps.Keys(s.dialects)) {
 		d := s.dialects[name]
 		s.add(d.harmless)
+		s.addValues(d.values)
 		for _, e := range d.harmless {
 			s.harmless[e.field] = d
 		}
@@ -68,12 +79,20 @@ type enumValue struct {
 }
 
 // fieldFor is field for a layer of a type: of additional fields of one name, that of
-// the type is meant.
+// the type is meant, or else a harmless one.
 func (s *schema) fieldFor(typ *meaning, m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
 	if field := typ.field(m, name); field != nil {
 		return field
 	}
-	return s.field(m, name)
+	field := s.field(m, name)
+	if field != nil && field.ContainingMessage() != m {
+		for _, other := range s.extras[extendedName(m)] {
+			if other.TextName() == name && s.harmless[other] != nil {
+				return other
+			}
+		}
+	}
+	return field
 }
 
 // field returns the field of a message by its name in text, or nil.

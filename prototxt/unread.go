@@ -88,6 +88,10 @@ func (w *unreadWalk) message(m protoreflect.Message, typ *meaning, path, layer s
 		case w.isUnread(m.Descriptor(), typ, v):
 			w.unread = append(w.unread, &Error{Pos: at(inner, 0), Layer: layer, Err: w.why(m.Descriptor(), inner, v.field)})
 			continue
+		case w.isUnreadValue(typ, v):
+			w.unread = append(w.unread, &Error{Pos: at(inner, 0), Layer: layer, Err: fmt.Errorf("%s: the value %s is not implemented for this type%s",
+				inner, w.schema.enumName(v.field.Enum(), v.v.Enum()), w.ignore())})
+			continue
 		case v.field.Message() == nil:
 			continue
 		case !v.field.IsList():
@@ -118,6 +122,24 @@ func (w *unreadWalk) isUnread(md protoreflect.MessageDescriptor, typ *meaning, v
 	return !isDefault(v)
 }
 
+// isUnreadValue reports whether a field has a value of an enum that a fork or another
+// type has added.
+func (w *unreadWalk) isUnreadValue(typ *meaning, v fieldValue) bool {
+	if v.field.Enum() == nil || v.field.IsList() || v.field.Enum().Values().ByNumber(v.v.Enum()) != nil {
+		return false
+	}
+	value := extraValue{v.field.Enum(), w.schema.enumName(v.field.Enum(), v.v.Enum())}
+	if typ != nil && slices.Contains(typ.values, value) {
+		return false
+	}
+	for _, d := range w.schema.dialects {
+		if slices.Contains(d.values, value) {
+			return false
+		}
+	}
+	return true
+}
+
 // isDefault reports whether a field has its default value.
 func isDefault(v fieldValue) bool {
 	switch {
@@ -136,10 +158,7 @@ func isDefault(v fieldValue) bool {
 
 // why says about a field that nothing reads it, and whose it is.
 func (w *unreadWalk) why(md protoreflect.MessageDescriptor, path string, field protoreflect.FieldDescriptor) error {
-	ignore := ": --ignore-unknown-fields computes without it"
-	if w.schema.lenient {
-		ignore = "; it is ignored"
-	}
+	ignore := w.ignore()
 	if about := w.schema.advice(string(md.Name())+"."+field.TextName(), w.schema.dialect); about != "" {
 		return fmt.Errorf("%s is not implemented (%s)%s", path, about, ignore)
 	}
@@ -147,6 +166,14 @@ func (w *unreadWalk) why(md protoreflect.MessageDescriptor, path string, field p
 		return fmt.Errorf("%s is a field of %s alone and not implemented%s", path, w.schema.fork.Path(), ignore)
 	}
 	return fmt.Errorf("%s is not implemented for this type%s", path, ignore)
+}
+
+// ignore is the end of what is said about a field.
+func (w *unreadWalk) ignore() string {
+	if w.schema.lenient {
+		return "; it is ignored"
+	}
+	return ": --ignore-unknown-fields computes without it"
 }
 
 func join(path, name string) string {
