@@ -215,7 +215,7 @@ func TestCaffemodel(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range model.Layer {
-			plugin := layers.Of(l).Plugin
+			plugin := layers.Meanings(l.GetType())[0].Plugin // whose field has the same name in all
 			if plugin == nil || l.GetType() == "Normalize" { // which has no options here
 				continue
 			}
