@@ -197,21 +197,37 @@ func TestChangingShapes(t *testing.T) {
 	}
 }
 
-// TestReshapeCount checks that reshape is called as often as in Caffe: once when the net
-// is built and once before each forward, with other shapes too.
+// TestLossOfAnotherSize checks that all elements of a loss have its weight, however many
+// it has in a pass.
+func TestLossOfAnotherSize(t *testing.T) {
+	usePython(t)
+	text, _, _ := strings.Cut(strings.Replace(proposals, "propagate_down: false", "propagate_down: false loss_weight: 2", 1), `layer { name: "ip"`)
+	n := build(t, text, net.Options{})
+	for pass, want := range []float32{18, 22, 32} { // see TestChangingShapes
+		if loss, err := n.Forward(t.Context()); err != nil || loss != want {
+			t.Errorf("pass %d: the loss is %g (error %v), want %g", pass, loss, err, want)
+		}
+	}
+}
+
+// TestReshapeCount checks that reshape is called as often as in Caffe, once when the net
+// is built and once before each forward, and that it finds the data of the pass, with
+// other shapes too.
 func TestReshapeCount(t *testing.T) {
 	usePython(t)
 	n := build(t, `layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }
 		layer { name: "c" type: "Python" bottom: "x" top: "c" python_param { module: "count" layer: "Count" } }`, net.Options{})
 	for pass, want := range []float32{2, 3, 4} {
-		if err := n.Blob("x").Reshape(2 + pass/2); err != nil {
+		x := n.Blob("x")
+		if err := x.Reshape(2 + pass/2); err != nil {
 			t.Fatal(err)
 		}
+		copy(x.MutableData(), []float32{1, 1, 1})
 		if _, err := n.Forward(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.Blob("c").Data(); !slices.Equal(got, []float32{want, float32(2 + pass/2)}) {
-			t.Errorf("pass %d: reshape has run %g times, and the bottom has %g elements; want %g and %d", pass, got[0], got[1], want, 2+pass/2)
+			t.Errorf("pass %d: reshape has run %g times, and has seen bottoms with the sum %g; want %g and %d", pass, got[0], got[1], want, 2+pass/2)
 		}
 	}
 }
