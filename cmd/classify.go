@@ -116,7 +116,7 @@ func (a *app) classify(ctx context.Context, f *classifyFlags, args []string) err
 		if n, err = a.inferenceNet(&f.netFlags, args[0], args[1], f.scores); err != nil {
 			return err
 		}
-		if p, err = f.predictor(n); err != nil {
+		if p, err = f.predictor(a, n); err != nil {
 			err = fmt.Errorf("%s: %w", args[0], err)
 		}
 		return err
@@ -214,7 +214,7 @@ func (o notesOnly) Observe(e any) {
 }
 
 // predictor returns what runs the net on images, prepared as the net and the flags say.
-func (f *classifyFlags) predictor(n *net.Net) (*predict.Predictor, error) {
+func (f *classifyFlags) predictor(a *app, n *net.Net) (*predict.Predictor, error) {
 	prepare := predict.PreparationOf(n)
 	if f.set("mean-file") || f.set("mean-value") { // in place of the net's
 		prepare.MeanFile, prepare.MeanValues = f.meanFile, f.meanValues
@@ -235,7 +235,9 @@ func (f *classifyFlags) predictor(n *net.Net) (*predict.Predictor, error) {
 			return nil, err
 		}
 	}
-	p, err := predict.New(n, predict.Options{Preparation: prepare, Oversample: f.oversample, Batch: f.batch, Scores: f.scores})
+	p, err := predict.New(n, predict.Options{
+		Preparation: prepare, Oversample: f.oversample, Batch: f.batch, Scores: f.scores, Observer: notesOnly{a},
+	})
 	var size *predict.MeanError
 	if errors.As(err, &size) {
 		return nil, fmt.Errorf("%w; give --images-dim %d,%d, or --channel-mean", err, size.Mean[1], size.Mean[2])

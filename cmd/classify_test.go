@@ -1,10 +1,12 @@
 package gocaffecmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"math"
 	"math/rand/v2"
@@ -192,6 +194,16 @@ func TestClassifyImages(t *testing.T) {
 	}
 	if !strings.Contains(stdout, "  two\n") && !strings.Contains(stdout, "  zero\n") && !strings.Contains(stdout, "first\n") && !strings.Contains(stdout, "  three\n") {
 		t.Errorf("the labels of a file with carriage returns are not shown:\n%q", stdout)
+	}
+	// A JPEG file that is cut short is classified, with a warning.
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 64)), nil); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "img/cut.jpg", b.String()[:b.Len()-20])
+	stdout, stderr = mustRun(t, append(args, "img/cut.jpg")...)
+	if !strings.HasPrefix(stdout, "img/cut.jpg  ") || !strings.Contains(stderr, `"img/cut.jpg": the JPEG file is damaged: `) {
+		t.Errorf("of a file that is cut short it says\n%s%s", stdout, stderr)
 	}
 	code, _, _ = run("classify", "deployed/deploy.prototxt", "deployed/deploy.caffemodel", "img/p05.png", "img/p06.png", "-o", "s.npy")
 	if code != 1 {

@@ -13,6 +13,7 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
 	"github.com/gocaffe/gocaffe/data/npy"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
@@ -28,8 +29,12 @@ func (p *Predictor) Files(ctx context.Context, paths []string, result func(i int
 		images, errs := p.decode(some)
 		var readable []*data.Image
 		for i, image := range images {
-			if errs[i] == nil {
-				readable = append(readable, image)
+			if errs[i] != nil {
+				continue
+			}
+			readable = append(readable, image)
+			if image.Warning != "" {
+				event.Send(p.observer, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf("%q: %s", some[i], image.Warning)})
 			}
 		}
 		scores, err := p.Predict(ctx, readable...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/net"
 )
 
@@ -33,6 +34,10 @@ type Options struct {
 
 	// Scores is the name of the blob with the scores; "": the only output of the net.
 	Scores string
+
+	// Observer receives an event.Note for each damaged image that is read as far as it
+	// goes; nil for nobody.
+	Observer event.Observer
 }
 
 // A Predictor runs a net on images. Like the net, it is for one goroutine at a time.
@@ -46,6 +51,7 @@ type Predictor struct {
 	crops         []data.Crop
 	batch         int // images in a pass
 	probabilities bool
+	observer      event.Observer
 
 	pixels data.Pixels
 }
@@ -54,7 +60,7 @@ type Predictor struct {
 // layer with one top, N x C x H x W with 1 or 3 channels, and scores N x K, or
 // N x K x 1 x 1.
 func New(n *net.Net, o Options) (*Predictor, error) {
-	p := &Predictor{net: n}
+	p := &Predictor{net: n, observer: o.Observer}
 	if err := p.findInput(); err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ var allowed = []struct {
 	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
-	{"predict", "blob caffepb data/... internal/readfile net"},
+	{"predict", "blob caffepb data/... event internal/readfile net"},
 	{"examples/inference", "layers/all net predict"},
 	{"examples/finetune", "event layers/all prototxt solver"},
 	{"examples/surgery", "data layers/all net predict prototxt surgery"},
