@@ -31,11 +31,6 @@ var notYet = map[string][]string{
 		"ROIPooling",
 		"SmoothL1Loss",
 	},
-	"layers-ssd": {
-		"DetectionEvaluate",
-		"DetectionOutput",
-		"MultiBoxLoss",
-	},
 	"layers-yolo": {
 		"Reorg",
 		"Upsample",

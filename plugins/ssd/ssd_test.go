@@ -9,6 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/internal/reference"
+	_ "github.com/gocaffe/gocaffe/layers/common" // Bias, in golden cases
 	"github.com/gocaffe/gocaffe/layers/layertest"
 	_ "github.com/gocaffe/gocaffe/plugins/ssd"
 )
