@@ -213,6 +213,21 @@ func (t *Transformer) augmented(p *pixels, w *augmenting, place uint64) pixels {
 	return im.pixels()
 }
 
+// ChangeColors changes the colours of an image in place, as Transform does for a record
+// at that place before anything else: in training, as distort_param and the other
+// options of colours say.
+func (t *Transformer) ChangeColors(im *Image, p *Pixels, place uint64) error {
+	if t.augment == nil || !t.augment.train {
+		return nil
+	}
+	if t.augment.colors.needColor() && im.Channels != 3 {
+		return fmt.Errorf("the image has %d channels, want 3 for the hue, saturation and order of distort_param", im.Channels)
+	}
+	t.draw(&p.augment, place)
+	t.augment.colors.change(im, p.augment.words[atColors:])
+	return nil
+}
+
 // part chooses the part of an image that random_aspect_ratio_param scales. Its area is
 // a random share of the image's, and its height and width are the root of that area
 // multiplied with and divided by a random number, or the other way round. If no part

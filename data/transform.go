@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -108,6 +109,24 @@ func (t *Transformer) SetDatum(p *Pixels, d *Datum) (err error) {
 		return err
 	}
 	p.pixels = p.image.pixels()
+	return nil
+}
+
+// SetImage makes im the content of a record, decoded if it is an image file, and
+// otherwise a copy of its bytes.
+func (t *Transformer) SetImage(im *Image, d *Datum) error {
+	if d.Encoded {
+		return im.Decode(d.Data, t.mode)
+	}
+	p, err := d.pixels()
+	if err != nil {
+		return err
+	}
+	if p.bytes == nil {
+		return errors.New("the record has float numbers, want bytes")
+	}
+	im.Warning = ""
+	im.copyOf(&p)
 	return nil
 }
 

@@ -74,6 +74,7 @@ var allowed = []struct {
 	{"plugins/all", "plugins/..."},
 	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},
 	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
+	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
 	{"predict", "blob caffepb data/... event internal/readfile net"},

@@ -5,14 +5,17 @@ import (
 	"github.com/gocaffe/gocaffe/layers/boxes"
 )
 
-// resizeOptions are options of ResizeParameter that say where the image is in what the
-// net has seen.
+// resizeOptions are the options of ResizeParameter: how an image becomes what a net
+// sees.
 type resizeOptions struct {
-	Mode        string `proto:"resize_mode"`
-	Height      int    `proto:"height"`
-	Width       int    `proto:"width"`
-	HeightScale int    `proto:"height_scale"`
-	WidthScale  int    `proto:"width_scale"`
+	Mode        string    `proto:"resize_mode"`
+	Height      int       `proto:"height"`
+	Width       int       `proto:"width"`
+	HeightScale int       `proto:"height_scale"`
+	WidthScale  int       `proto:"width_scale"`
+	Pad         string    `proto:"pad_mode"`
+	PadValue    []float32 `proto:"pad_value"`
+	Interp      []string  `proto:"interp_mode"`
 }
 
 // check checks the options in a field.

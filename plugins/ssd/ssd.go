@@ -1,5 +1,6 @@
 // Package ssd provides the layers of SSD that Caffe lacks: Permute, Normalize,
-// PriorBox, DetectionOutput, MultiBoxLoss, SmoothL1Loss and DetectionEvaluate.
+// PriorBox, DetectionOutput, MultiBoxLoss, SmoothL1Loss, DetectionEvaluate and
+// AnnotatedData.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/ssd"
 //

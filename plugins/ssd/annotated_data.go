@@ -1,0 +1,248 @@
+package ssd
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/feed"
+	"google.golang.org/protobuf/proto"
+)
+
+func init() {
+	layers.Register(layers.Info{
+		Type:  "AnnotatedData",
+		Group: "data",
+		Plugin: &layers.Plugin{
+			Field:   "annotated_data_param",
+			Number:  200,
+			Proto:   schema("annotated_data.proto"),
+			Message: "AnnotatedDataParameter",
+		},
+		Extends: schema("transformation.proto") + schema("resize.proto"),
+		Tops:    layers.Between(1, 2),
+		New:     newAnnotatedData,
+		Kernels: cuda.Math,
+		Doc: `Images with the boxes of their objects from a database, in the order of the keys, again and again.
+
+The records are AnnotatedDatum messages, as gocaffe convert annoset writes them. An image goes through these steps:
+
+	1. transform_param.distort_param changes colours, in training
+	2. transform_param.expand_param puts the image on a larger canvas of the color mean_value
+	3. of the parts of the image that all batch_samplers have found one is drawn, and cropped
+	4. transform_param.resize_param scales it
+	5. transform_param's crop_size, or crop_h and crop_w, and mirror; mean and scale
+
+The boxes follow. What is random depends on the seed, the layer's name and the record's place in the training only.
+
+Tops: the images, N x C x H x W; optionally the boxes, 1 x 1 x G x 8: number of the image in the batch, label, instance,
+xmin, ymin, xmax, ymax, difficult, in fractions of width and height, or a row of -1 if there are none. If the records
+have no boxes, the labels, N.
+
+annotated_data_param:
+	batch_sampler: ways to sample, of which each is tried. With min_scale, max_scale, min_aspect_ratio,
+	    max_aspect_ratio of its sampler (1) it draws up to max_trials (100) parts, until max_sample of them (all) satisfy
+	    its sample_constraint: that at least one object is within min_jaccard_overlap and max_jaccard_overlap (common
+	    area / area of the union), min_sample_coverage and max_sample_coverage (/ area of the part),
+	    min_object_coverage and max_object_coverage (/ area of the object). use_original_image (true): false does not
+	    sample
+	label_map_file: accepted, and not read
+	anno_type: BBOX says that records without a type have boxes
+
+data_param: source, backend (LEVELDB; or LMDB), batch_size, prefetch (4), as of Data
+
+transform_param, besides the options named above:
+	resize_param.resize_mode (WARP): scale to resize_param.height and width; FIT_SMALL_SIZE: keep the aspect, at least
+	    this size, with batch_size 1; FIT_LARGE_SIZE_AND_PAD: keep the aspect, and pad
+	resize_param.interp_mode (LINEAR): one of those listed is drawn: LINEAR, AREA, NEAREST, CUBIC, LANCZOS4
+	resize_param.pad_mode (CONSTANT): with pad_value (0); or MIRRORED, REPEAT_NEAREST
+	resize_param.prob (1): accepted and ignored, as in Caffe
+	resize_param.height_scale, width_scale (0): with FIT_SMALL_SIZE and a crop, boxes are in fractions of this size
+	expand_param.prob (1), max_expand_ratio (1)
+	emit_constraint: which objects stay when a part is taken; CENTER: those with their center in it; MIN_OVERLAP: those
+	    with more than emit_overlap of their area in it
+	noise_param: not implemented: an error if its prob is not 0
+	force_color, force_gray, mean_value, mean_file, scale: as of Data
+
+Differs from Caffe: images are not compressed as JPEG between the steps.
+
+Source: github.com/weiliu89/caffe (branch ssd), annotated_data_layer.cpp, data_transformer.cpp, sampler.cpp,
+im_transforms.cpp`,
+	})
+}
+
+// annotatedData implements the layer type; its registration describes it.
+type annotatedData struct {
+	*feed.Feeder
+	spec        *layers.Spec
+	options     annotatedDataOptions
+	transform   transformOptions
+	mean        []float32 // of each channel, for a canvas
+	transformer *data.Transformer
+	db          data.Source
+	boxes       bool // the second top has boxes
+}
+
+type annotatedDataOptions struct {
+	Samplers []batchSampler `proto:"batch_sampler"`
+}
+
+type transformOptions struct {
+	Resize *resizeOptions `proto:"resize_param"`
+	Noise  *struct {
+		Prob float32 `proto:"prob"`
+	} `proto:"noise_param"`
+	Expand *struct {
+		Prob float32 `proto:"prob"`
+		Max  float32 `proto:"max_expand_ratio"`
+	} `proto:"expand_param"`
+	Emit  *emitConstraint `proto:"emit_constraint"`
+	CropH int             `proto:"crop_h"`
+	CropW int             `proto:"crop_w"`
+}
+
+var (
+	_ layers.Layer       = (*annotatedData)(nil)
+	_ layers.DeviceLayer = (*annotatedData)(nil)
+	_ layers.DataSource  = (*annotatedData)(nil)
+	_ layers.Closer      = (*annotatedData)(nil)
+)
+
+func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
+	l := &annotatedData{spec: s}
+	if err := s.Options(&l.options); err != nil {
+		return nil, err
+	}
+	if _, err := s.OptionsIn("transform_param", &l.transform); err != nil {
+		return nil, err
+	}
+	for i := range l.options.Samplers {
+		if err := l.options.Samplers[i].check(s, i); err != nil {
+			return nil, err
+		}
+	}
+	param := s.Param.GetDataParam()
+	if param.GetSource() == "" {
+		return nil, s.Errorf("data_param", "source is missing, want the folder of a database")
+	}
+	if err := l.checkTransform(int(param.GetBatchSize())); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.Feeder, err = feed.New(s, "data_param", int(param.GetBatchSize())); err != nil {
+		return nil, err
+	}
+	if l.transformer, err = feed.NewTransformer(s); err != nil {
+		return nil, err
+	}
+	if l.mean = s.Param.GetTransformParam().GetMeanValue(); len(l.mean) == 0 {
+		l.mean = []float32{0}
+	}
+	return l, nil
+}
+
+// checkTransform checks the options of transform_param.
+func (l *annotatedData) checkTransform(batch int) error {
+	t, s, p := &l.transform, l.spec, l.spec.Param.GetTransformParam()
+	others, _ := proto.Clone(p).(*caffepb.TransformationParameter)
+	if others != nil {
+		others.DistortParam = nil
+		if field := data.Augmentation(others); field != "" {
+			return s.Errorf("transform_param."+field, "%s does not move the boxes: AnnotatedData has batch_sampler, expand_param and resize_param", field)
+		}
+	}
+	size := int(p.GetCropSize())
+	if size > 0 {
+		t.CropH, t.CropW = size, size
+	}
+	switch r, e := t.Resize, t.Expand; {
+	case p.GetPad() > 0:
+		return s.Errorf("transform_param.pad", "pad does not move the boxes: AnnotatedData has expand_param")
+	case t.Noise != nil && t.Noise.Prob > 0:
+		return s.Errorf("transform_param.noise_param", "noise_param is not implemented: remove it, or set its prob to 0")
+	case (t.CropH > 0) != (t.CropW > 0):
+		return s.Errorf("transform_param", "crop_h is %d and crop_w %d, want both or none", t.CropH, t.CropW)
+	case e != nil && !(e.Prob >= 0 && e.Prob <= 1):
+		return s.Errorf("transform_param.expand_param.prob", "prob is %g, want 0 to 1", e.Prob)
+	case e != nil && !(e.Max >= 1 && e.Max <= 100):
+		return s.Errorf("transform_param.expand_param.max_expand_ratio", "max_expand_ratio is %g, want 1 to 100", e.Max)
+	case r != nil && r.Mode == "FIT_SMALL_SIZE" && batch != 1:
+		return s.Errorf("data_param.batch_size", "batch_size is %d, want 1 for images of different sizes (FIT_SMALL_SIZE)", batch)
+	case r != nil:
+		if err := r.check(s, "transform_param.resize_param"); err != nil {
+			return err
+		}
+		if err := data.CheckSize(r.Height, r.Width); err != nil {
+			return s.Errorf("transform_param.resize_param", "resize_param: %w", err)
+		}
+	}
+	return nil
+}
+
+// SetUp opens the database and starts to read.
+func (l *annotatedData) SetUp(_, top []*blob.Blob) error {
+	param := l.spec.Param.GetDataParam()
+	var err error
+	if l.db, err = data.Open(param.GetSource(), param.GetBackend()); err != nil {
+		return l.Fail(err)
+	}
+	event.Send(l.spec.Env.Observer, layers.DatabaseOpened{
+		Layer: l.spec.Param.GetName(), Backend: strings.ToLower(param.GetBackend().String()), Path: param.GetSource(),
+	})
+	if l.db.Len() == 0 {
+		return l.Fail(errors.New("the database " + param.GetSource() + " has no records"))
+	}
+	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
+		return err
+	}
+	records := &annotatedRecords{l}
+	reader := annotatedReader{layer: l}
+	if err := reader.load(0); err != nil {
+		return l.Fail(fmt.Errorf("%s: %w", records.Name(0), err))
+	}
+	l.boxes = reader.record.Boxes || l.spec.HasOption("anno_type")
+	return l.Start(records, feed.Order{}, top)
+}
+
+// Sources returns the database and the mean file.
+func (l *annotatedData) Sources() []string {
+	return feed.Sources(l.spec, l.spec.Param.GetDataParam().GetSource())
+}
+
+// Close stops reading and closes the database.
+func (l *annotatedData) Close() error {
+	err := l.Feeder.Close()
+	if l.db != nil {
+		err = errors.Join(err, l.db.Close())
+		l.db = nil
+	}
+	return err
+}
+
+// annotatedRecords is the feed.Dataset of the database.
+type annotatedRecords struct{ *annotatedData }
+
+func (r *annotatedRecords) Len() int { return r.db.Len() }
+
+// Name returns the number and the key of record i.
+func (r *annotatedRecords) Name(i int) string { return fmt.Sprintf("record %d, key %q", i, r.Key(i)) }
+
+// Key returns the key of record i.
+func (r *annotatedRecords) Key(i int) string {
+	var scratch []byte
+	key, _, err := r.db.Record(i, &scratch)
+	if err != nil {
+		return ""
+	}
+	return string(key)
+}
+
+func (r *annotatedRecords) NewReader() feed.Reader {
+	return &annotatedReader{layer: r.annotatedData}
+}
