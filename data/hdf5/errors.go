@@ -2,6 +2,7 @@ package hdf5
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -24,11 +25,18 @@ func (l *library) failure(function string) error {
 		return fmt.Errorf("%s of libhdf5 %s failed", function, l.versionString())
 	}
 	cause := list[0]
+	if found := systemError.FindStringSubmatch(cause); found != nil {
+		cause = found[1]
+	}
 	if what := list[len(list)-1]; what != cause {
 		cause = what + ": " + cause
 	}
-	return fmt.Errorf("%s: %s", function, strings.ReplaceAll(cause, "\n", " "))
+	return fmt.Errorf("%s: %.300s", function, strings.ReplaceAll(cause, "\n", " "))
 }
+
+// systemError matches what the library says of an error of the system, with addresses and
+// the time, and takes the system's message out of it.
+var systemError = regexp.MustCompile(`error message = '([^']+)'`)
 
 // failures is the list of errors that a walk has come by, which library.do guards.
 var failures struct{ list []string }

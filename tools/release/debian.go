@@ -29,7 +29,11 @@ func (r *release) debian(goarch string, program file) error {
 	info := r.debianInfo("gocaffe", goarch, description) // Debian's names of architectures are Go's
 	// The program starts libc's loader, for libraries that it opens later.
 	info.Depends = []string{"libc6"}
-	info.Suggests = []string{"bash-completion", "golang-go", "gocaffe-compat"} // golang-go for gocaffe build
+	info.Suggests = []string{
+		"bash-completion", "gocaffe-compat",
+		"golang-go",                                 // for gocaffe build
+		"libhdf5-103-1 | libhdf5-200 | libhdf5-310", // for HDF5 files
+	}
 	var err error
 	if info.Contents, err = r.debianFiles(program, debianVersion(info)); err != nil {
 		return err
