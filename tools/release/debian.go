@@ -31,7 +31,7 @@ func (r *release) debian(goarch string, program file) error {
 	info.Depends = []string{"libc6"}
 	info.Suggests = []string{
 		"bash-completion", "gocaffe-compat",
-		"golang-go",                                 // for gocaffe build
+		"golang-go", // for gocaffe build
 		"libhdf5-103-1 | libhdf5-200 | libhdf5-310", // for HDF5 files
 	}
 	var err error
