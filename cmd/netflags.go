@@ -28,7 +28,7 @@ func (f *netFlags) register(cmd *cobra.Command) {
 	f.registerDevice(cmd)
 	f.registerState(cmd)
 	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data")
-	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer of several (default: the data layer's)")
+	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer or a top of several (default: the data layer's)")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (default: the data layer's)")
 }
 
@@ -78,7 +78,7 @@ func (f *netFlags) generated() (*net.Synthetic, error) {
 
 // registerShape registers the flags of commands that need shapes and no data.
 func (f *netFlags) registerShape(cmd *cobra.Command) {
-	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer of several")
+	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer or a top of several")
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
 	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
 }

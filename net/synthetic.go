@@ -25,7 +25,8 @@ type Synthetic struct {
 	Shape []int
 
 	// Named has shapes for single data layers, by the name of the layer or of its
-	// first top. Shape is for one data layer that is not named here.
+	// first top, and for the other tops by their names. Shape is for one data layer that
+	// is not named here.
 	Named map[string][]int
 
 	Batch int // items; 0 for the batch size of the layer
@@ -130,6 +131,11 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 		shapes[j] = []int{batch}
 		if labeler != nil && j > 0 {
 			shapes[j] = append(shapes[j], labeler.Labels(j)...)
+		}
+		if j > 0 && j < len(l.source.Top) {
+			if named, ok := b.opts.Synthetic.Named[l.source.Top[j]]; ok {
+				shapes[j] = append([]int{batch}, named...)
+			}
 		}
 	}
 	if len(shapes) > 0 {
