@@ -29,6 +29,10 @@ type Dialect struct {
 	// that only some dialects have tells which the file is in.
 	Types []string
 
+	// Fields are fields that the fork adds to Caffe's own layers and that are built in
+	// here, such as "inner_product_param.normalize": they speak for the dialect too.
+	Fields []string
+
 	// V1Types are the fork's values of V1LayerParameter.LayerType, such as
 	// CONVOLUTION3D, and the type that each means.
 	V1Types map[string]string

@@ -16,7 +16,7 @@ func init() {
 	for _, d := range []Dialect{
 		{Name: "left", Whose: "Left", Types: []string{"Twin", "OnlyLeft"}, V1Types: map[string]string{"TWIN": "Twin"},
 			Harmless: "message DataParameter { optional uint32 sweet = 1; } message PoolingParameter { optional bool down = 1; } message LRNParameter { enum Engine { STEAM = 9; CAFFE = 1; } }", Advice: map[string]string{"ReLUParameter.sour": "leave it out"}},
-		{Name: "right", Whose: "Right", Types: []string{"Twin"}},
+		{Name: "right", Whose: "Right", Types: []string{"Twin"}, Fields: []string{"lrn_param.alpha"}},
 		{Name: "lefter", Whose: "Lefter", Includes: []string{"left"}, Types: []string{"OnlyLefter"}},
 		{Name: "absent", Whose: "Absent", Types: []string{"Twin"}},
 	} {
@@ -55,6 +55,7 @@ func TestDialects(t *testing.T) {
 		{"by bottoms", "", `layer { type: "Twin" bottom: "x" bottom: "y" }`, "left", 1},
 		{"by list", "", `layer { type: "Twin" bottom: ["x", "y"] }`, "left", 1},
 		{"by other layers", "", `layer { type: "OnlyLefter" } layer { type: "OnlyLeft" } layer { type: "Twin" }`, "left", 1},
+		{"by fields of other layers", "", `layer { type: "Caffes" lrn_param: { alpha: 2 } } layer { type: "Twin" }`, "right", 1},
 		{"told once", "", `layer { type: "Twin" twin_param { a: 1 } } layer { type: "Twin" twin_param { a: 2 } }`, "left", 1},
 		{"two fit", "", "layer { }\nlayer { name: 'l' type: \"Twin\" twin_param { both: 1 } } layer { type: \"Twin\" }",
 			`n:2:25: layer "l": type "Twin" is one layer of Left and another of Right: ` +

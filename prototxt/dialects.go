@@ -185,6 +185,8 @@ var forks = []Dialect{
 		Whose: "NormFace (happynear/caffe-windows)",
 		Types: []string{"Flip", "GeneralContrastiveLoss", "GeneralTripletLoss", "InnerDistance", "LabelSpecificAdd", "LabelSpecificRescale",
 			"Normalize"},
+		Fields: []string{"inner_product_param.normalize", "scale_param.min_value", "scale_param.max_value",
+			"softmax_param.normalize_type"},
 	},
 	{
 		Name:     "amsoftmax",

@@ -233,33 +233,51 @@ func (s *schema) meant(md protoreflect.MessageDescriptor, field protoreflect.Fie
 	return false
 }
 
-// evidence says which types that only some dialects have are in a file.
-type evidence struct{ types []string }
+// evidence is what speaks for dialects in a file: types and fields that only some have.
+type evidence struct{ types, fields []string }
 
-// likely returns those of the meanings whose dialects have most of the types of
-// dialects in the file; all of them if none has any.
+// findEvidence looks for it in all layers of the file.
+func (p *parser) findEvidence() *evidence {
+	e := new(evidence)
+	var path []string
+	for i := 0; i+2 < len(p.tokens); i++ {
+		t, next := p.tokens[i], p.tokens[i+1]
+		switch {
+		case p.opens(t):
+			path = append(path, "")
+		case p.closes(t):
+			path = path[:max(len(path)-1, 0)]
+		case t.kind == nameToken && p.opens(next), t.kind == nameToken && p.is(next, ':') && p.opens(p.tokens[i+2]):
+			path = append(path, p.str(t))
+			i += 1
+			if !p.opens(next) {
+				i++
+			}
+		case t.kind == nameToken && p.is(next, ':') && len(path) > 0:
+			if p.str(t) == "type" && len(path) == 1 {
+				var o layerOutline
+				o.count(p, "type", i+2)
+				e.types = append(e.types, o.typ)
+			}
+			e.fields = append(e.fields, path[len(path)-1]+"."+p.str(t))
+		}
+	}
+	return e
+}
+
+// likely returns those of the meanings whose dialects have most of the types and fields
+// of dialects in the file; all of them if none has any.
 func (p *parser) likely(fit []*meaning) []*meaning {
 	if p.evidence == nil {
-		p.evidence = new(evidence)
-		for i := 0; i+2 < len(p.tokens); i++ {
-			t := p.tokens[i]
-			if t.kind != nameToken || p.str(t) != "type" || !p.is(p.tokens[i+1], ':') {
-				continue
-			}
-			var o layerOutline
-			o.count(p, "type", i+2)
-			if len(p.schema.speakers(o.typ)) > 0 && !slices.Contains(p.evidence.types, o.typ) {
-				p.evidence.types = append(p.evidence.types, o.typ)
-			}
-		}
+		p.evidence = p.findEvidence()
 	}
 	votes := func(m *meaning) int {
 		most := 0
-		for _, d := range m.Dialects {
+		for _, name := range m.Dialects {
 			n := 0
-			for _, typ := range p.evidence.types {
-				if slices.ContainsFunc(p.schema.family(d), func(f string) bool { return slices.Contains(p.schema.speakers(typ), f) }) {
-					n++
+			for _, inner := range p.schema.family(name) {
+				if d := p.schema.dialects[inner]; d != nil {
+					n += spoken(d.Types, p.evidence.types) + spoken(d.Fields, p.evidence.fields)
 				}
 			}
 			most = max(most, n)
@@ -268,6 +286,17 @@ func (p *parser) likely(fit []*meaning) []*meaning {
 	}
 	most := votes(slices.MaxFunc(fit, func(a, b *meaning) int { return votes(a) - votes(b) }))
 	return slices.DeleteFunc(slices.Clone(fit), func(m *meaning) bool { return votes(m) < most })
+}
+
+// spoken counts the words that are in a text.
+func spoken(words, text []string) int {
+	n := 0
+	for _, w := range words {
+		if slices.Contains(text, w) {
+			n++
+		}
+	}
+	return n
 }
 
 // A remark is something for the log about a place in the text.

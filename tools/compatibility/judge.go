@@ -33,6 +33,10 @@ var rules = []rule{
 	{regexp.MustCompile(`has the same name|two layers are called`), "two layers of one name"},
 	{regexp.MustCompile(`(?:has|have) .*(?:bottom|top)s?,? (?:type|want)`), "another number of bottoms or tops than the type takes (layer.hpp: ExactNumBottomBlobs)"},
 	{regexp.MustCompile(`needs "|is required|want .* given`), "a required field that is missing"},
+	{regexp.MustCompile(`cannot import module`), "a Python layer whose module is not at hand (python_layer.cpp)"},
+	{regexp.MustCompile(`no train net:`), "a solver without a train net"},
+	{regexp.MustCompile(`has \d+ param entries`), "more param entries than weights (net.cpp: Too many params specified)"},
+	{regexp.MustCompile(`test_iter has \d+ values`), "test_iter without a test net (solver.cpp)"},
 	{regexp.MustCompile(`both "layers" and "layer"`), "\"layer\" and \"layers\" in one net"},
 	{regexp.MustCompile(`shape|axis|axes|kernel|divisible|does not fit|elements|channels`), "shapes that do not go together (the layers' CHECKs)"},
 }
