@@ -1,6 +1,7 @@
 package prototxt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -181,8 +182,11 @@ var inFile = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*gocaffe:[ \t]*dialect[ \t]+([
 // names none.
 func (s *schema) dialectOf(file string, text []byte) (string, error) {
 	name := ""
+	if !bytes.Contains(text, []byte("gocaffe:")) { // most files; they may be large
+		return "", nil
+	}
 	for _, m := range inFile.FindAllSubmatchIndex(text, -1) {
-		at := Pos{File: file, Line: 1 + strings.Count(string(text[:m[2]]), "\n"), Col: 1 + m[2] - (1 + strings.LastIndexByte(string(text[:m[2]]), '\n'))}
+		at := Pos{File: file, Line: 1 + bytes.Count(text[:m[2]], []byte("\n")), Col: m[2] - bytes.LastIndexByte(text[:m[2]], '\n')}
 		found := string(text[m[2]:m[3]])
 		if err := s.knowsDialect(found); err != nil {
 			return "", ErrorList{{Pos: at, Err: err}}

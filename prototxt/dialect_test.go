@@ -53,6 +53,7 @@ func TestDialects(t *testing.T) {
 		{"by field before type", "", `layer { twin_param { b: "x" } type: "Twin" }`, "right", 1},
 		{"by field in field", "", `layer { type: "Twin" twin_param { relu { negative_slope: 1 } } }`, "right", 1},
 		{"by bottoms", "", `layer { type: "Twin" bottom: "x" bottom: "y" }`, "left", 1},
+		{"behind blobs", "", `layer { type: "Twin" blobs { data: 1 shape { dim: 1 } } blobs: { data: 2 } twin_param { b: "x" } }`, "right", 1},
 		{"by list", "", `layer { type: "Twin" bottom: ["x", "y"] }`, "left", 1},
 		{"by other layers", "", `layer { type: "OnlyLefter" } layer { type: "OnlyLeft" } layer { type: "Twin" }`, "left", 1},
 		{"by fields of other layers", "", `layer { type: "Caffes" lrn_param: { alpha: 2 } } layer { type: "Twin" }`, "right", 1},

@@ -47,13 +47,33 @@ func (p *parser) outlineLayer() layerOutline {
 			if len(path) == 0 {
 				o.count(p, name, next)
 			}
-			if next < len(p.tokens) && p.opens(p.tokens[next]) {
+			switch {
+			case next >= len(p.tokens) || !p.opens(p.tokens[next]):
+			case name == "blobs":
+				i = p.closing(next)
+			default:
 				path = append(path, p.str(t))
 				i = next
 			}
 		}
 	}
 	return o
+}
+
+// closing returns the index of the token that closes what token i opens: blobs may have
+// millions of numbers between.
+func (p *parser) closing(i int) int {
+	for depth := 0; i < len(p.tokens)-1; i++ {
+		switch {
+		case p.opens(p.tokens[i]):
+			depth++
+		case p.closes(p.tokens[i]):
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(p.tokens) - 1
 }
 
 // count takes in a field of the layer itself, whose value begins at token i.
@@ -248,11 +268,15 @@ func (p *parser) findEvidence() *evidence {
 		case p.closes(t):
 			path = path[:max(len(path)-1, 0)]
 		case t.kind == nameToken && p.opens(next), t.kind == nameToken && p.is(next, ':') && p.opens(p.tokens[i+2]):
-			path = append(path, p.str(t))
-			i += 1
+			i++
 			if !p.opens(next) {
 				i++
 			}
+			if p.str(t) == "blobs" {
+				i = p.closing(i)
+				break
+			}
+			path = append(path, p.str(t))
 		case t.kind == nameToken && p.is(next, ':') && len(path) > 0:
 			if p.str(t) == "type" && len(path) == 1 {
 				var o layerOutline
