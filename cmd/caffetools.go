@@ -153,7 +153,7 @@ func plotArgs(args []string) ([]string, error) {
 		}
 	}
 	if kind < 0 {
-		return nil, fmt.Errorf("plot_training_log: want a number from 0 to %d, a file and logs; usage: plot_training_log KIND FILE.png LOG...", len(plotTypes)-1)
+		return nil, fmt.Errorf("plot_training_log: want KIND FILE.png LOG..., where KIND is a number from 0 to %d", len(plotTypes)-1)
 	}
 	words := append(strings.Fields(plotTypes[kind]), "--output="+args[1], "--")
 	return append(words, args[2:]...), nil

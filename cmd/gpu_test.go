@@ -104,8 +104,8 @@ func TestMath(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"train", "--solver", solver, "--gpu", "0", "--math", "fp16"}, `--math: "fp16" is no precision: want fp32, tf32 or bf16`},
-		{[]string{"train", "--solver", byFile, "--math", ""}, `--math: "" is no precision`},
+		{[]string{"train", "--solver", solver, "--gpu", "0", "--math", "fp16"}, `--math: unknown precision "fp16", want fp32, tf32 or bf16`},
+		{[]string{"train", "--solver", byFile, "--math", ""}, `--math: unknown precision ""`},
 		{[]string{"train", "--solver", solver, "--math", "tf32"}, `--math tf32 needs --gpu: the CPU computes in fp32`},
 		{append(test, "--math", "bf16"), `--math bf16 needs --gpu`},
 		{[]string{"time", "--model", net, "--math", "bf16"}, `--math bf16 needs --gpu`},
@@ -121,7 +121,7 @@ func TestMath(t *testing.T) {
 			args = append(args, "--gpu", "0")
 		}
 		code, _, stderr := run(args...)
-		if want := "compute capability 7.5, and tensor cores for tf32 need 8.0"; code != 1 || !strings.Contains(stderr, want) {
+		if want := "compute capability 7.5, tensor cores support tf32 from 8.0"; code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit status %d, stderr %q, want %q", args, code, stderr, want)
 		}
 	}

@@ -90,7 +90,7 @@ func (a *app) plot(paths []string, f *plotFlags) error {
 // pictureSize parses the value of --size.
 func pictureSize(text string) (width, height float64, err error) {
 	var rest string
-	n, err := fmt.Sscanf(strings.ToLower(text)+" ", "%fx%f%s", &width, &height, &rest)
+	n, _ := fmt.Sscanf(strings.ToLower(text)+" ", "%fx%f%s", &width, &height, &rest) // the third is an error if all is well
 	if n != 2 || !(width >= 200 && height >= 150 && width <= 20000 && height <= 20000) {
 		return 0, 0, fmt.Errorf("--size is %q, want WIDTHxHEIGHT from 200x150 to 20000x20000", text)
 	}

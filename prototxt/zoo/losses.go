@@ -13,6 +13,8 @@ type loss struct {
 	name, doc string // at the end of the net's name; about the net
 	rest      string // of the layers, with K, GAMMA and ACCURACY to be replaced
 
+	dialect string // of the net, where a type has several meanings
+
 	// Where the loss becomes harder with each iteration, gamma is the factor of the
 	// iteration for a training of one iteration: the schedule is as long as the training.
 	gamma float64
@@ -68,7 +70,7 @@ var losses = []loss{
   param { lr_mult: 1 decay_mult: 0 } center_loss_param { num_output: K center_filler { type: "xavier" } }
 }
 `},
-	{name: "normface", doc: "normalized features and classes (NormFace), scale 10", rest: `layer { name: "norm" type: "Normalize" bottom: "ip1" top: "norm" }
+	{name: "normface", doc: "normalized features and classes (NormFace), scale 10", dialect: "normface", rest: `layer { name: "norm" type: "Normalize" bottom: "ip1" top: "norm" }
 layer {
   name: "ip2" type: "InnerProduct" bottom: "norm" top: "cosine"
   inner_product_param { num_output: K bias_term: false normalize: true weight_filler { type: "xavier" } }
@@ -135,5 +137,9 @@ func (l *loss) replaceIn(net string, maxIter int) (string, error) {
 		"GAMMA", gamma,
 		"ACCURACY", net[from[1]:to[0]],
 	).Replace(l.rest)
-	return net[:from[0]] + rest + net[to[1]:], nil
+	comment := ""
+	if l.dialect != "" {
+		comment = "# gocaffe: dialect " + l.dialect + "\n"
+	}
+	return comment + net[:from[0]] + rest + net[to[1]:], nil
 }
