@@ -186,7 +186,16 @@ func (l *caffeLog) test(e *solver.TestResult) {
 	if e.HasLoss {
 		l.print("solver.cpp:401", "Test loss: %s", g(e.Loss))
 	}
+	classes := e.Classes
 	for i, out := range e.Outputs {
+		for ; len(classes) > 0 && classes[0].Output == i; classes = classes[1:] {
+			switch c := classes[0]; { // the places of these lines are those of SSD's solver.cpp
+			case !c.Found:
+				l.warn("solver.cpp:524", fmt.Sprintf("Missing true_pos for label: %d", c.Label))
+			case e.ShowClasses:
+				l.print("solver.cpp:540", "class%d: %s", c.Label, g(c.Precision))
+			}
+		}
 		l.print("solver.cpp:414", "    Test net output #%d: %s", i, out)
 	}
 }

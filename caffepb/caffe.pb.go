@@ -2979,8 +2979,12 @@ type SolverParameter struct {
 	Type            *string                         `protobuf:"bytes,40,opt,name=type,def=SGD" json:"type,omitempty"` // SGD, Nesterov, AdaGrad, RMSProp, AdaDelta or Adam
 	LayerWiseReduce *bool                           `protobuf:"varint,41,opt,name=layer_wise_reduce,json=layerWiseReduce,def=1" json:"layer_wise_reduce,omitempty"`
 	Weights         []string                        `protobuf:"bytes,42,rep,name=weights" json:"weights,omitempty"` // files to start from, each a list separated by commas
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// SSD's, which numbers them 41, 42 and 44: what a test prints of the outputs
+	EvalType           *string `protobuf:"bytes,10001,opt,name=eval_type,json=evalType,def=classification" json:"eval_type,omitempty"` // their means; or detection: the mean average precision
+	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, MaxIntegral or Integral
+	ShowPerClassResult *bool   `protobuf:"varint,10003,opt,name=show_per_class_result,json=showPerClassResult,def=0" json:"show_per_class_result,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 // Default values for SolverParameter fields.
@@ -3006,6 +3010,9 @@ const (
 	Default_SolverParameter_Momentum2          = float32(0.9990000128746033)
 	Default_SolverParameter_Type               = string("SGD")
 	Default_SolverParameter_LayerWiseReduce    = bool(true)
+	Default_SolverParameter_EvalType           = string("classification")
+	Default_SolverParameter_ApVersion          = string("Integral")
+	Default_SolverParameter_ShowPerClassResult = bool(false)
 )
 
 func (x *SolverParameter) Reset() {
@@ -3330,6 +3337,27 @@ func (x *SolverParameter) GetWeights() []string {
 		return x.Weights
 	}
 	return nil
+}
+
+func (x *SolverParameter) GetEvalType() string {
+	if x != nil && x.EvalType != nil {
+		return *x.EvalType
+	}
+	return Default_SolverParameter_EvalType
+}
+
+func (x *SolverParameter) GetApVersion() string {
+	if x != nil && x.ApVersion != nil {
+		return *x.ApVersion
+	}
+	return Default_SolverParameter_ApVersion
+}
+
+func (x *SolverParameter) GetShowPerClassResult() bool {
+	if x != nil && x.ShowPerClassResult != nil {
+		return *x.ShowPerClassResult
+	}
+	return Default_SolverParameter_ShowPerClassResult
 }
 
 // What a solver needs besides the weights to continue.
@@ -8574,7 +8602,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\x05R\x05label\x12\x1d\n" +
 	"\n" +
 	"float_data\x18\x06 \x03(\x02R\tfloatData\x12\x1f\n" +
-	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\xc0\x0e\n" +
+	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\xd3\x0f\n" +
 	"\x0fSolverParameter\x12\x1b\n" +
 	"\ttrain_net\x18\x01 \x01(\tR\btrainNet\x12\x19\n" +
 	"\btest_net\x18\x02 \x03(\tR\atestNet\x12\x1b\n" +
@@ -8624,7 +8652,11 @@ const file_caffe_proto_rawDesc = "" +
 	"\tmomentum2\x18' \x01(\x02:\x050.999R\tmomentum2\x12\x17\n" +
 	"\x04type\x18( \x01(\t:\x03SGDR\x04type\x120\n" +
 	"\x11layer_wise_reduce\x18) \x01(\b:\x04trueR\x0flayerWiseReduce\x12\x18\n" +
-	"\aweights\x18* \x03(\tR\aweights\"+\n" +
+	"\aweights\x18* \x03(\tR\aweights\x12,\n" +
+	"\teval_type\x18\x91N \x01(\t:\x0eclassificationR\bevalType\x12(\n" +
+	"\n" +
+	"ap_version\x18\x92N \x01(\t:\bIntegralR\tapVersion\x129\n" +
+	"\x15show_per_class_result\x18\x93N \x01(\b:\x05falseR\x12showPerClassResult\"+\n" +
 	"\x0eSnapshotFormat\x12\b\n" +
 	"\x04HDF5\x10\x00\x12\x0f\n" +
 	"\vBINARYPROTO\x10\x01\"\x1e\n" +

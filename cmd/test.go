@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gocaffe/gocaffe/caffelog"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/internal/meanap"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -39,7 +42,10 @@ predicted class, its probability, and the probabilities of all classes. Several
 nets are averaged. --iterations all tests each record once.
 
 	gocaffe test --model net.prototxt --weights a.caffemodel \
-		--iterations all --predictions out.csv`,
+		--iterations all --predictions out.csv
+
+Of a net with a layer DetectionEvaluate, the average precision of each class and
+their mean are printed.`,
 		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.test(ctx, &f) })
@@ -55,6 +61,7 @@ nets are averaged. --iterations all tests each record once.
 	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print the confusion matrix")
 	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write the confusion matrix to this CSV file")
 	cmd.Flags().StringVar(&f.report.scores, "scores", "", "name of the blob with the scores, for nets with several")
+	cmd.Flags().StringVar(&f.apVersion, "ap-version", "Integral", "average precision of detections: 11point, MaxIntegral or Integral")
 	cmd.Flags().StringVar(&f.predictions, "predictions", "", "write the prediction for each record to this .csv or .json file")
 	return cmd
 }
@@ -72,6 +79,7 @@ type testFlags struct {
 	once                bool // --iterations all
 	report              reportFlags
 	predictions         string
+	apVersion           string
 }
 
 // A pair is a net and its weights.
@@ -103,6 +111,9 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 	pairs, err := f.pairs()
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(meanap.Versions, f.apVersion) {
+		return fmt.Errorf("--ap-version is %q, want %s", f.apVersion, strings.Join(meanap.Versions, ", "))
 	}
 	var r *report
 	if len(pairs) > 1 || f.report.wanted() {
@@ -161,7 +172,10 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 			}
 		}
 		if len(nets) == 1 {
-			for _, o := range nets[0].net.Outputs() {
+			for k, o := range nets[0].net.Outputs() {
+				if nets[0].detections[k] != nil {
+					continue
+				}
 				for _, v := range o.Blob.Data() {
 					a.glog.logf("caffe.cpp:304", "Batch %d, %s = %s", i, o.Name, cfmt.G(float64(v)))
 				}
@@ -181,7 +195,9 @@ func (a *app) test(ctx context.Context, f *testFlags) error {
 	}
 	bar.Clear()
 	if len(nets) == 1 {
-		a.means(nets[0])
+		if err := a.means(nets[0]); err != nil {
+			return err
+		}
 	}
 	if records != nil {
 		if err := records.commit(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/deploy"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
+	"github.com/gocaffe/gocaffe/internal/meanap"
 	"github.com/gocaffe/gocaffe/net"
 )
 
@@ -19,6 +20,8 @@ type testNet struct {
 
 	loss, batches float32 // sum over the batches, and their number
 	outputs       []outputSum
+	detections    map[int]*meanap.Sum // of the outputs that are rows of detections
+	apVersion     string
 }
 
 // An outputSum has, for each element of an output, the sum over the batches, and the
@@ -49,7 +52,7 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 		return nil, err
 	}
 	opts.Memory, opts.ForwardOnly = memory, true
-	t := new(testNet)
+	t := &testNet{apVersion: f.apVersion}
 	if t.net, err = net.New(file, opts); err != nil {
 		return nil, withReason(err, "test runs a net in phase TEST, with the level and the stages of --level and --stage")
 	}
@@ -102,17 +105,40 @@ func (t *testNet) forward(ctx context.Context, part float32) error {
 	outputs := t.net.Outputs()
 	if t.outputs == nil {
 		t.outputs = make([]outputSum, len(outputs))
+		t.detections = make(map[int]*meanap.Sum)
+		for i, rows := range evaluated(t.net) {
+			if rows {
+				t.detections[i] = new(meanap.Sum)
+			}
+		}
 	}
 	for i, o := range outputs {
+		if s := t.detections[i]; s != nil {
+			if err := s.Add(o.Blob.Data()); err != nil {
+				return fmt.Errorf("%s: %w", o.Name, err)
+			}
+			continue
+		}
 		t.outputs[i].add(o.Blob.Data(), part)
 	}
 	return nil
 }
 
-// means logs the loss and the outputs, averaged over the batches.
-func (a *app) means(t *testNet) {
+// means logs the loss and the outputs, averaged over the batches, or their mean average
+// precision.
+func (a *app) means(t *testNet) error {
 	a.result("caffe.cpp:309", "Loss: "+cfmt.G(float64(t.loss/t.batches)))
 	for i, o := range t.net.Outputs() {
+		if s := t.detections[i]; s != nil {
+			lines, err := precisions(o.Name, s, t.apVersion)
+			if err != nil {
+				return err
+			}
+			for _, line := range lines {
+				a.result("caffe.cpp:321", line)
+			}
+			continue
+		}
 		for k, sum := range t.outputs[i].sum {
 			mean := sum / t.outputs[i].batches[k]
 			text := o.Name + " = " + cfmt.G(float64(mean))
@@ -122,4 +148,5 @@ func (a *app) means(t *testNet) {
 			a.result("caffe.cpp:321", text)
 		}
 	}
+	return nil
 }

@@ -23,7 +23,8 @@ func (s *Solver) TestAll(ctx context.Context) error {
 }
 
 // test runs test_iter batches through a test net and sends the means of its
-// outputs, as Test of Caffe's solver.cpp does.
+// outputs, as Test of Caffe's solver.cpp does, or with eval_type: detection their mean
+// average precision, as TestDetection of SSD's.
 //
 // Differs from Caffe: the batches are a function of the iteration, so that a
 // resumed run has those of one that was never interrupted.
@@ -35,7 +36,8 @@ func (s *Solver) test(ctx context.Context, i int) error {
 	}
 	n.SetPass(s.testNumber() * int64(batches))
 	var loss float32
-	s.scores = s.scores[:0]
+	s.scores, s.detections = s.scores[:0], s.detections[:0]
+	detects := s.param.GetEvalType() == detection
 	for batch := range batches {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -52,21 +54,33 @@ func (s *Solver) test(ctx context.Context, i int) error {
 			return err
 		}
 		loss += l
-		if batch == 0 {
+		switch {
+		case detects:
+			err = s.addDetections(n)
+		case batch == 0:
 			s.scores = appendOutputs(s.scores, n)
-		} else {
-			if err := s.addScores(n); err != nil {
-				return err
-			}
+		default:
+			err = s.addScores(n)
+		}
+		if err != nil {
+			return err
 		}
 		emit(s, TestBatch{Iter: s.iter, Net: i, Batch: batch, Batches: batches})
 	}
 	for j := range s.scores {
 		s.scores[j].Value /= float32(batches)
 	}
-	emit(s, TestResult{
+	result := TestResult{
 		Iter: s.iter, Net: i, Loss: loss / float32(batches), HasLoss: s.param.GetTestComputeLoss(), Outputs: s.scores,
-	})
+	}
+	if detects && batches > 0 {
+		var err error
+		if result.Outputs, result.Classes, err = s.detectionResult(n); err != nil {
+			return err
+		}
+		result.ShowClasses = s.param.GetShowPerClassResult()
+	}
+	emit(s, result)
 	return nil
 }
 

@@ -108,12 +108,25 @@ type TestBatch struct {
 	Batch, Batches int
 }
 
-// TestResult is sent after a test. Outputs are means over the batches.
+// TestResult is sent after a test. Outputs are means over the batches or, with
+// eval_type: detection, one mean average precision for each output blob.
 type TestResult struct {
 	Iter, Net int
 	Loss      float32
 	HasLoss   bool // test_compute_loss is set
 	Outputs   []Output
+
+	// Classes has the classes of detections, by output and label.
+	Classes     []ClassPrecision
+	ShowClasses bool // show_per_class_result is set
+}
+
+// ClassPrecision is the average precision of the detections of a class.
+type ClassPrecision struct {
+	Output    int // index in TestResult.Outputs
+	Label     int
+	Precision float32 // 0 if nothing was found
+	Found     bool    // whether there was any detection
 }
 
 // TestInterrupted is sent instead of TestResult when the user stops training

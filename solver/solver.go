@@ -22,6 +22,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/meanap"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -104,8 +105,9 @@ type Solver struct {
 	smoothedLoss float32
 	outputs      []Output // of the train net in this iteration
 	scores       []Output // sums of the test in progress
-	diverged     bool     // Diverged was sent
-	saturated    bool     // Saturated was sent
+	detections   []meanap.Sum
+	diverged     bool // Diverged was sent
+	saturated    bool // Saturated was sent
 }
 
 // New makes a solver and its nets from a solver's file. It checks the whole file
@@ -195,7 +197,7 @@ func (s *Solver) check() []error {
 		}
 	}
 	errs = append(errs, s.checkNumbers()...)
-	return append(errs, s.checkRule(), s.checkPolicy())
+	return append(errs, s.checkRule(), s.checkPolicy(), s.checkEvaluation())
 }
 
 // chooseSeed sets the seed of all random numbers. It is random_seed or, if that
