@@ -5,6 +5,50 @@ import (
 	"testing"
 )
 
+// TestCheckForks checks nets with fields of forks: what is implemented has its effect,
+// and what is not is an error where it is computed, but for its default.
+func TestCheckForks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const data = `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 112 dim: 112 } } }
+`
+	write(t, "fork.proto", `message PoolingParameter { optional bool ceil_mode = 13 [default = true]; optional float blur = 14 [default = 1]; }`)
+	write(t, "net.prototxt", data+`layer { name: "pool1" type: "Pooling" bottom: "data" top: "pool1"
+  pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 ceil_mode: false } }
+`)
+	for _, args := range [][]string{{"check", "net.prototxt"}, {"check", "--proto", "fork.proto", "net.prototxt"}} {
+		if out, _ := mustRun(t, args...); !strings.Contains(out, "1x3x56x56") {
+			t.Errorf("%q: pool1 is not 56x56:\n%s", args, out)
+		}
+	}
+	write(t, "blur.prototxt", data+`layer { name: "pool1" type: "Pooling" bottom: "data" top: "pool1" pooling_param { kernel_size: 2 blur: 2 } }
+layer { name: "pool2" type: "Pooling" bottom: "data" top: "pool2" pooling_param { kernel_size: 2 blur: 1 } }
+layer { name: "pool3" type: "Pooling" bottom: "data" top: "pool3" pooling_param { kernel_size: 2 blur: 3 } include { stage: "never" } }
+`)
+	code, _, stderr := run("check", "--proto", "fork.proto", "blur.prototxt")
+	want := `gocaffe: blur.prototxt:2:104: layer "pool1": pooling_param.blur is a field of fork.proto alone and not implemented: ` +
+		"--ignore-unknown-fields computes without it\n"
+	if code != 1 || stderr != want {
+		t.Errorf("exit code %d with\n%s\nwant\n%s", code, stderr, want)
+	}
+	out, _ := mustRun(t, "check", "--proto", "fork.proto", "--ignore-unknown-fields", "blur.prototxt")
+	if !strings.Contains(out, `layer "pool1": pooling_param.blur is a field of fork.proto alone and not implemented; it is ignored`) {
+		t.Errorf("there is no warning:\n%s", out)
+	}
+	out, _ = mustRun(t, "check", "--ignore-unknown-fields", "blur.prototxt")
+	if !strings.Contains(out, `layer "pool1": unknown field "blur" of PoolingParameter; it is ignored`) {
+		t.Errorf("there is no warning without the proto:\n%s", out)
+	}
+	write(t, "norm.prototxt", data+"layer { name: \"n\" type: \"Normalize\" bottom: \"data\" top: \"n\" }\n")
+	if code, _, stderr := run("check", "norm.prototxt"); code != 1 || !strings.Contains(stderr, "--dialect normface or --dialect ssd") && !strings.Contains(stderr, "--dialect ssd or --dialect normface") {
+		t.Errorf("an ambiguous type: exit code %d with %s", code, stderr)
+	}
+	mustRun(t, "check", "--dialect", "normface", "norm.prototxt")
+	mustRun(t, "-dialect=ssd", "check", "norm.prototxt")
+	if code, _, stderr := run("check", "--dialect", "sdd", "norm.prototxt"); code != 1 || stderr != "gocaffe: --dialect: unknown dialect \"sdd\", did you mean \"ssd\"?\n" {
+		t.Errorf("an unknown dialect: exit code %d with %s", code, stderr)
+	}
+}
+
 // TestCheck shows what gocaffe check finds in files that can be trained, and
 // what it says without data.
 func TestCheck(t *testing.T) {
