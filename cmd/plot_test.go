@@ -74,7 +74,7 @@ func TestPlotErrors(t *testing.T) {
 		{"plot " + log + " -o " + dir + "/none/a.svg", "none"},
 		{"plot " + log + " --size 100x100 -o " + dir + "/a.svg", `--size is "100x100", want WIDTHxHEIGHT from 200x150`},
 		{"plot " + log + " --size 300x300x -o " + dir + "/a.svg", `--size is "300x300x"`},
-		{"plot_training_log 9 a.png x.log", "plot_training_log: want a number from 0 to 7, a file and logs"},
+		{"plot_training_log 9 a.png x.log", "plot_training_log: want KIND FILE.png LOG..., where KIND is a number from 0 to 7"},
 	} {
 		code, _, stderr := run(strings.Fields(tt.line)...)
 		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tt.want) {

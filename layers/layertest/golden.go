@@ -1,6 +1,7 @@
 package layertest
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -94,6 +95,7 @@ func GoldenIn(t *testing.T, dialect string, cases fs.FS, device *cuda.Device, ty
 		if len(types) > 0 && !slices.Contains(types, typ) {
 			continue
 		}
+		dialect := cmp.Or(dialect, dialectOf[typ])
 		info := typeIn(dialect, typ)
 		if info == nil {
 			counts.Unknown[typ]++
@@ -117,6 +119,9 @@ func GoldenIn(t *testing.T, dialect string, cases fs.FS, device *cuda.Device, ty
 	t.Log(counts)
 	return counts
 }
+
+// dialectOf has the dialects of types with several meanings in the golden set of layers.
+var dialectOf = map[string]string{"BN": "lsoftmax", "Normalize": "normface"}
 
 // typeIn returns the type of that name in a dialect, nil if there is none.
 func typeIn(dialect, typ string) *layers.Info {

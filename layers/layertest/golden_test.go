@@ -2,7 +2,6 @@ package layertest_test
 
 import (
 	"archive/zip"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +30,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if info.IsDir() {
-			golden(t, os.DirFS(name))
+			layertest.Golden(t, os.DirFS(name))
 			return
 		}
 		z, err := zip.OpenReader(name)
@@ -39,25 +38,10 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer z.Close()
-		golden(t, z)
+		layertest.Golden(t, z)
 		return
 	}
-	golden(t, reference.GoldenFS(t, "layers"))
-}
-
-// golden runs all cases, those of types with several meanings in the dialect that the set
-// is in.
-func golden(t *testing.T, cases fs.FS) {
-	dialects := map[string]string{"BN": "lsoftmax", "Normalize": "normface"}
-	entries, err := fs.ReadDir(cases, ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			layertest.GoldenIn(t, dialects[e.Name()], cases, nil, e.Name())
-		}
-	}
+	layertest.Golden(t, reference.GoldenFS(t, "layers"))
 }
 
 // writeCase writes a case of the layer y = scale·x for x = 1, 2, whose golden
