@@ -82,6 +82,9 @@ func table(all []*folder) string {
 	nets.refused, nets.missing = make(map[string]int), make(map[string]int)
 	solvers.refused, solvers.missing = make(map[string]int), make(map[string]int)
 	for _, f := range all {
+		if f.nets.total()+f.solvers.total() == 0 {
+			continue // all of it is in another one
+		}
 		row(&b, f.name, f.dialect, &f.nets, &f.solvers)
 		nets.add(&f.nets)
 		solvers.add(&f.solvers)

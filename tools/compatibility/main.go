@@ -4,7 +4,7 @@
 //
 //	compatibility [-gocaffe BIN] [-page FILE] [-v] FOLDER[=DIALECT]...
 //
-// A folder's nets are read as a net without a dialect is, or in the given one. Files that
+// Folders are named OWNER/REPOSITORY. Their nets are read in the given dialect. Files that
 // are the same count once. Every refused file has one reason: a layer type or field that
 // gocaffe does not have ("missing"), or something that Caffe refuses too; -v shows the
 // errors of each. With -page the table takes the place of the one in a Markdown page,
@@ -104,7 +104,7 @@ func (t *tally) total() int { return t.accepted + sum(t.refused) + sum(t.missing
 
 // check checks the files of a folder that are not in seen.
 func (p *program) check(path, dialect string, seen map[[sha256.Size]byte]bool) (*folder, error) {
-	f := &folder{name: filepath.Base(filepath.Clean(path)), dialect: dialect}
+	f := &folder{dialect: dialect}
 	for _, t := range []*tally{&f.nets, &f.solvers} {
 		t.refused, t.missing = make(map[string]int), make(map[string]int)
 	}
@@ -112,6 +112,7 @@ func (p *program) check(path, dialect string, seen map[[sha256.Size]byte]bool) (
 	if err != nil {
 		return nil, err
 	}
+	f.name = filepath.Base(filepath.Dir(root)) + "/" + filepath.Base(root)
 	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || !slices.Contains([]string{".prototxt", ".pt"}, filepath.Ext(file)) {
 			return err

@@ -31,15 +31,15 @@ func TestTable(t *testing.T) {
 	}
 	program := write("gocaffe", fake, 0o777)
 	const net = "layer { name: \"a\" }\n"
-	write("repo/a.prototxt", net, 0o666)
-	write("repo/b/same.prototxt", net, 0o666)
-	write("repo/b/type.prototxt", net+"# 2\n", 0o666)
-	write("repo/b/twice.pt", net+"# 3\n", 0o666)
-	write("repo/solver.prototxt", "net: \"x\" base_lr: 1\n", 0o666)
-	write("repo/labelmap.prototxt", "item { name: \"x\" }\n", 0o666)
-	write("repo/caffe.proto", net, 0o666)
+	write("owner/repo/a.prototxt", net, 0o666)
+	write("owner/repo/b/same.prototxt", net, 0o666)
+	write("owner/repo/b/type.prototxt", net+"# 2\n", 0o666)
+	write("owner/repo/b/twice.pt", net+"# 3\n", 0o666)
+	write("owner/repo/solver.prototxt", "net: \"x\" base_lr: 1\n", 0o666)
+	write("owner/repo/labelmap.prototxt", "item { name: \"x\" }\n", 0o666)
+	write("owner/repo/caffe.proto", net, 0o666)
 	page := write("page.md", "before\n<!-- totals -->\nold\n<!-- end of totals -->\nafter\n", 0o666)
-	if err := run([]string{"-gocaffe", program, "-page", page, filepath.Join(dir, "repo=ssd")}, os.Stdout, os.Stderr); err != nil {
+	if err := run([]string{"-gocaffe", program, "-page", page, filepath.Join(dir, "owner", "repo=ssd")}, os.Stdout, os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(page)
@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"before\n<!-- totals -->\n| repository |",
-		"| repo | ssd | 3 | 1 | 1 | 1 | 1 | 1 |\n",
+		"| owner/repo | ssd | 3 | 1 | 1 | 1 | 1 | 1 |\n",
 		"\n33.3 % of the nets are accepted.\n",
 		"\n| a field twice (the text parser refuses it) | 1 | 0 |\n",
 		"\n| Axpy | 1 | 0 |\n<!-- end of totals -->\nafter\n",
