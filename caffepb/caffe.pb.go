@@ -510,7 +510,7 @@ func (x *LossParameter_NormalizationMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LossParameter_NormalizationMode.Descriptor instead.
 func (LossParameter_NormalizationMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{16, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Which implementation computes it.
@@ -570,7 +570,7 @@ func (x *ConvolutionParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ConvolutionParameter_Engine.Descriptor instead.
 func (ConvolutionParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{24, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // Kinds of database.
@@ -627,7 +627,7 @@ func (x *DataParameter_DB) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use DataParameter_DB.Descriptor instead.
 func (DataParameter_DB) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{26, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type EltwiseParameter_EltwiseOp int32
@@ -686,7 +686,7 @@ func (x *EltwiseParameter_EltwiseOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use EltwiseParameter_EltwiseOp.Descriptor instead.
 func (EltwiseParameter_EltwiseOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{30, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{32, 0}
 }
 
 type HingeLossParameter_Norm int32
@@ -742,7 +742,7 @@ func (x *HingeLossParameter_Norm) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use HingeLossParameter_Norm.Descriptor instead.
 func (HingeLossParameter_Norm) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{36, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{38, 0}
 }
 
 type LRNParameter_NormRegion int32
@@ -798,7 +798,7 @@ func (x *LRNParameter_NormRegion) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_NormRegion.Descriptor instead.
 func (LRNParameter_NormRegion) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{41, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{43, 0}
 }
 
 type LRNParameter_Engine int32
@@ -857,7 +857,7 @@ func (x *LRNParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_Engine.Descriptor instead.
 func (LRNParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{41, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{43, 1}
 }
 
 type PoolingParameter_PoolMethod int32
@@ -916,7 +916,7 @@ func (x *PoolingParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_PoolMethod.Descriptor instead.
 func (PoolingParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{49, 0}
 }
 
 type PoolingParameter_Engine int32
@@ -975,7 +975,7 @@ func (x *PoolingParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_Engine.Descriptor instead.
 func (PoolingParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{49, 1}
 }
 
 // How the number of windows is rounded.
@@ -1032,7 +1032,7 @@ func (x *PoolingParameter_RoundMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_RoundMode.Descriptor instead.
 func (PoolingParameter_RoundMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47, 2}
+	return file_caffe_proto_rawDescGZIP(), []int{49, 2}
 }
 
 type ReLUParameter_Engine int32
@@ -1091,7 +1091,7 @@ func (x *ReLUParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReLUParameter_Engine.Descriptor instead.
 func (ReLUParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{50, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{52, 0}
 }
 
 type ReductionParameter_ReductionOp int32
@@ -1153,7 +1153,7 @@ func (x *ReductionParameter_ReductionOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReductionParameter_ReductionOp.Descriptor instead.
 func (ReductionParameter_ReductionOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
 }
 
 type SPPParameter_PoolMethod int32
@@ -1212,7 +1212,7 @@ func (x *SPPParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_PoolMethod.Descriptor instead.
 func (SPPParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
 }
 
 type SPPParameter_Engine int32
@@ -1271,7 +1271,7 @@ func (x *SPPParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_Engine.Descriptor instead.
 func (SPPParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{56, 1}
 }
 
 type SigmoidParameter_Engine int32
@@ -1330,7 +1330,7 @@ func (x *SigmoidParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SigmoidParameter_Engine.Descriptor instead.
 func (SigmoidParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
 }
 
 type SoftmaxParameter_Engine int32
@@ -1389,7 +1389,7 @@ func (x *SoftmaxParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SoftmaxParameter_Engine.Descriptor instead.
 func (SoftmaxParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{60, 0}
 }
 
 type TanHParameter_Engine int32
@@ -1448,7 +1448,7 @@ func (x *TanHParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use TanHParameter_Engine.Descriptor instead.
 func (TanHParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{60, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{62, 0}
 }
 
 type V1LayerParameter_LayerType int32
@@ -1618,7 +1618,7 @@ func (x *V1LayerParameter_LayerType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_LayerType.Descriptor instead.
 func (V1LayerParameter_LayerType) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{64, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{66, 0}
 }
 
 type V1LayerParameter_DimCheckMode int32
@@ -1674,7 +1674,7 @@ func (x *V1LayerParameter_DimCheckMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_DimCheckMode.Descriptor instead.
 func (V1LayerParameter_DimCheckMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{64, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{66, 1}
 }
 
 type V0LayerParameter_PoolMethod int32
@@ -1733,7 +1733,7 @@ func (x *V0LayerParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V0LayerParameter_PoolMethod.Descriptor instead.
 func (V0LayerParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{65, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{67, 0}
 }
 
 // A net: its layers in the order they run. Also the form of weight files (.caffemodel), where each
@@ -4083,6 +4083,111 @@ func (x *RandomAspectRatioParameter) GetMaxAttempt() uint32 {
 	return Default_RandomAspectRatioParameter_MaxAttempt
 }
 
+// The names of the classes of SSD's databases.
+type LabelMap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Item          []*LabelMapItem        `protobuf:"bytes,1,rep,name=item" json:"item,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelMap) Reset() {
+	*x = LabelMap{}
+	mi := &file_caffe_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelMap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelMap) ProtoMessage() {}
+
+func (x *LabelMap) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelMap.ProtoReflect.Descriptor instead.
+func (*LabelMap) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *LabelMap) GetItem() []*LabelMapItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+type LabelMapItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"` // in annotations
+	Label         *int32                 `protobuf:"varint,2,opt,name=label" json:"label,omitempty"`
+	DisplayName   *string                `protobuf:"bytes,3,opt,name=display_name,json=displayName" json:"display_name,omitempty"` // for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelMapItem) Reset() {
+	*x = LabelMapItem{}
+	mi := &file_caffe_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelMapItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelMapItem) ProtoMessage() {}
+
+func (x *LabelMapItem) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelMapItem.ProtoReflect.Descriptor instead.
+func (*LabelMapItem) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LabelMapItem) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *LabelMapItem) GetLabel() int32 {
+	if x != nil && x.Label != nil {
+		return *x.Label
+	}
+	return 0
+}
+
+func (x *LabelMapItem) GetDisplayName() string {
+	if x != nil && x.DisplayName != nil {
+		return *x.DisplayName
+	}
+	return ""
+}
+
 // Of losses over labelled items.
 type LossParameter struct {
 	state         protoimpl.MessageState           `protogen:"open.v1"`
@@ -4104,7 +4209,7 @@ const (
 
 func (x *LossParameter) Reset() {
 	*x = LossParameter{}
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4116,7 +4221,7 @@ func (x *LossParameter) String() string {
 func (*LossParameter) ProtoMessage() {}
 
 func (x *LossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4129,7 +4234,7 @@ func (x *LossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LossParameter.ProtoReflect.Descriptor instead.
 func (*LossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{16}
+	return file_caffe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LossParameter) GetIgnoreLabel() int32 {
@@ -4187,7 +4292,7 @@ const (
 
 func (x *AccuracyParameter) Reset() {
 	*x = AccuracyParameter{}
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4199,7 +4304,7 @@ func (x *AccuracyParameter) String() string {
 func (*AccuracyParameter) ProtoMessage() {}
 
 func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4212,7 +4317,7 @@ func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccuracyParameter.ProtoReflect.Descriptor instead.
 func (*AccuracyParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{17}
+	return file_caffe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AccuracyParameter) GetTopK() uint32 {
@@ -4261,7 +4366,7 @@ const (
 
 func (x *ArgMaxParameter) Reset() {
 	*x = ArgMaxParameter{}
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4273,7 +4378,7 @@ func (x *ArgMaxParameter) String() string {
 func (*ArgMaxParameter) ProtoMessage() {}
 
 func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4286,7 +4391,7 @@ func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArgMaxParameter.ProtoReflect.Descriptor instead.
 func (*ArgMaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{18}
+	return file_caffe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ArgMaxParameter) GetOutMaxVal() bool {
@@ -4329,7 +4434,7 @@ const (
 
 func (x *BatchNormParameter) Reset() {
 	*x = BatchNormParameter{}
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4341,7 +4446,7 @@ func (x *BatchNormParameter) String() string {
 func (*BatchNormParameter) ProtoMessage() {}
 
 func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4354,7 +4459,7 @@ func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchNormParameter.ProtoReflect.Descriptor instead.
 func (*BatchNormParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{19}
+	return file_caffe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BatchNormParameter) GetUseGlobalStats() bool {
@@ -4396,7 +4501,7 @@ const (
 
 func (x *BiasParameter) Reset() {
 	*x = BiasParameter{}
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4408,7 +4513,7 @@ func (x *BiasParameter) String() string {
 func (*BiasParameter) ProtoMessage() {}
 
 func (x *BiasParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4421,7 +4526,7 @@ func (x *BiasParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BiasParameter.ProtoReflect.Descriptor instead.
 func (*BiasParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{20}
+	return file_caffe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BiasParameter) GetAxis() int32 {
@@ -4456,7 +4561,7 @@ type ClipParameter struct {
 
 func (x *ClipParameter) Reset() {
 	*x = ClipParameter{}
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4468,7 +4573,7 @@ func (x *ClipParameter) String() string {
 func (*ClipParameter) ProtoMessage() {}
 
 func (x *ClipParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4481,7 +4586,7 @@ func (x *ClipParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClipParameter.ProtoReflect.Descriptor instead.
 func (*ClipParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{21}
+	return file_caffe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ClipParameter) GetMin() float32 {
@@ -4515,7 +4620,7 @@ const (
 
 func (x *ConcatParameter) Reset() {
 	*x = ConcatParameter{}
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4527,7 +4632,7 @@ func (x *ConcatParameter) String() string {
 func (*ConcatParameter) ProtoMessage() {}
 
 func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4540,7 +4645,7 @@ func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcatParameter.ProtoReflect.Descriptor instead.
 func (*ConcatParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{22}
+	return file_caffe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ConcatParameter) GetConcatDim() uint32 {
@@ -4574,7 +4679,7 @@ const (
 
 func (x *ContrastiveLossParameter) Reset() {
 	*x = ContrastiveLossParameter{}
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4586,7 +4691,7 @@ func (x *ContrastiveLossParameter) String() string {
 func (*ContrastiveLossParameter) ProtoMessage() {}
 
 func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4599,7 +4704,7 @@ func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContrastiveLossParameter.ProtoReflect.Descriptor instead.
 func (*ContrastiveLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{23}
+	return file_caffe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ContrastiveLossParameter) GetMargin() float32 {
@@ -4655,7 +4760,7 @@ const (
 
 func (x *ConvolutionParameter) Reset() {
 	*x = ConvolutionParameter{}
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4667,7 +4772,7 @@ func (x *ConvolutionParameter) String() string {
 func (*ConvolutionParameter) ProtoMessage() {}
 
 func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4680,7 +4785,7 @@ func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvolutionParameter.ProtoReflect.Descriptor instead.
 func (*ConvolutionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{24}
+	return file_caffe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ConvolutionParameter) GetNumOutput() uint32 {
@@ -4825,7 +4930,7 @@ const (
 
 func (x *CropParameter) Reset() {
 	*x = CropParameter{}
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +4942,7 @@ func (x *CropParameter) String() string {
 func (*CropParameter) ProtoMessage() {}
 
 func (x *CropParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +4955,7 @@ func (x *CropParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CropParameter.ProtoReflect.Descriptor instead.
 func (*CropParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{25}
+	return file_caffe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CropParameter) GetAxis() int32 {
@@ -4903,7 +5008,7 @@ const (
 
 func (x *DataParameter) Reset() {
 	*x = DataParameter{}
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4915,7 +5020,7 @@ func (x *DataParameter) String() string {
 func (*DataParameter) ProtoMessage() {}
 
 func (x *DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4928,7 +5033,7 @@ func (x *DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataParameter.ProtoReflect.Descriptor instead.
 func (*DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{26}
+	return file_caffe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DataParameter) GetSource() string {
@@ -5030,7 +5135,7 @@ const (
 
 func (x *DropoutParameter) Reset() {
 	*x = DropoutParameter{}
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5042,7 +5147,7 @@ func (x *DropoutParameter) String() string {
 func (*DropoutParameter) ProtoMessage() {}
 
 func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5055,7 +5160,7 @@ func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropoutParameter.ProtoReflect.Descriptor instead.
 func (*DropoutParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{27}
+	return file_caffe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DropoutParameter) GetDropoutRatio() float32 {
@@ -5080,7 +5185,7 @@ type DummyDataParameter struct {
 
 func (x *DummyDataParameter) Reset() {
 	*x = DummyDataParameter{}
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5092,7 +5197,7 @@ func (x *DummyDataParameter) String() string {
 func (*DummyDataParameter) ProtoMessage() {}
 
 func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5105,7 +5210,7 @@ func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DummyDataParameter.ProtoReflect.Descriptor instead.
 func (*DummyDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{28}
+	return file_caffe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DummyDataParameter) GetDataFiller() []*FillerParameter {
@@ -5165,7 +5270,7 @@ const (
 
 func (x *ELUParameter) Reset() {
 	*x = ELUParameter{}
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5177,7 +5282,7 @@ func (x *ELUParameter) String() string {
 func (*ELUParameter) ProtoMessage() {}
 
 func (x *ELUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5190,7 +5295,7 @@ func (x *ELUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ELUParameter.ProtoReflect.Descriptor instead.
 func (*ELUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{29}
+	return file_caffe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ELUParameter) GetAlpha() float32 {
@@ -5218,7 +5323,7 @@ const (
 
 func (x *EltwiseParameter) Reset() {
 	*x = EltwiseParameter{}
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5230,7 +5335,7 @@ func (x *EltwiseParameter) String() string {
 func (*EltwiseParameter) ProtoMessage() {}
 
 func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5243,7 +5348,7 @@ func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EltwiseParameter.ProtoReflect.Descriptor instead.
 func (*EltwiseParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{30}
+	return file_caffe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *EltwiseParameter) GetOperation() EltwiseParameter_EltwiseOp {
@@ -5286,7 +5391,7 @@ const (
 
 func (x *EmbedParameter) Reset() {
 	*x = EmbedParameter{}
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5298,7 +5403,7 @@ func (x *EmbedParameter) String() string {
 func (*EmbedParameter) ProtoMessage() {}
 
 func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5311,7 +5416,7 @@ func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedParameter.ProtoReflect.Descriptor instead.
 func (*EmbedParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{31}
+	return file_caffe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *EmbedParameter) GetNumOutput() uint32 {
@@ -5368,7 +5473,7 @@ const (
 
 func (x *ExpParameter) Reset() {
 	*x = ExpParameter{}
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5380,7 +5485,7 @@ func (x *ExpParameter) String() string {
 func (*ExpParameter) ProtoMessage() {}
 
 func (x *ExpParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5393,7 +5498,7 @@ func (x *ExpParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpParameter.ProtoReflect.Descriptor instead.
 func (*ExpParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{32}
+	return file_caffe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ExpParameter) GetBase() float32 {
@@ -5434,7 +5539,7 @@ const (
 
 func (x *FlattenParameter) Reset() {
 	*x = FlattenParameter{}
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5446,7 +5551,7 @@ func (x *FlattenParameter) String() string {
 func (*FlattenParameter) ProtoMessage() {}
 
 func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5459,7 +5564,7 @@ func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlattenParameter.ProtoReflect.Descriptor instead.
 func (*FlattenParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{33}
+	return file_caffe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FlattenParameter) GetAxis() int32 {
@@ -5493,7 +5598,7 @@ const (
 
 func (x *HDF5DataParameter) Reset() {
 	*x = HDF5DataParameter{}
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5505,7 +5610,7 @@ func (x *HDF5DataParameter) String() string {
 func (*HDF5DataParameter) ProtoMessage() {}
 
 func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5518,7 +5623,7 @@ func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5DataParameter.ProtoReflect.Descriptor instead.
 func (*HDF5DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{34}
+	return file_caffe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HDF5DataParameter) GetSource() string {
@@ -5552,7 +5657,7 @@ type HDF5OutputParameter struct {
 
 func (x *HDF5OutputParameter) Reset() {
 	*x = HDF5OutputParameter{}
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5564,7 +5669,7 @@ func (x *HDF5OutputParameter) String() string {
 func (*HDF5OutputParameter) ProtoMessage() {}
 
 func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5577,7 +5682,7 @@ func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5OutputParameter.ProtoReflect.Descriptor instead.
 func (*HDF5OutputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{35}
+	return file_caffe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *HDF5OutputParameter) GetFileName() string {
@@ -5602,7 +5707,7 @@ const (
 
 func (x *HingeLossParameter) Reset() {
 	*x = HingeLossParameter{}
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5614,7 +5719,7 @@ func (x *HingeLossParameter) String() string {
 func (*HingeLossParameter) ProtoMessage() {}
 
 func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5627,7 +5732,7 @@ func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HingeLossParameter.ProtoReflect.Descriptor instead.
 func (*HingeLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{36}
+	return file_caffe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HingeLossParameter) GetNorm() HingeLossParameter_Norm {
@@ -5675,7 +5780,7 @@ const (
 
 func (x *ImageDataParameter) Reset() {
 	*x = ImageDataParameter{}
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5792,7 @@ func (x *ImageDataParameter) String() string {
 func (*ImageDataParameter) ProtoMessage() {}
 
 func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5805,7 @@ func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDataParameter.ProtoReflect.Descriptor instead.
 func (*ImageDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{37}
+	return file_caffe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ImageDataParameter) GetSource() string {
@@ -5810,7 +5915,7 @@ const (
 
 func (x *InfogainLossParameter) Reset() {
 	*x = InfogainLossParameter{}
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5822,7 +5927,7 @@ func (x *InfogainLossParameter) String() string {
 func (*InfogainLossParameter) ProtoMessage() {}
 
 func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5835,7 +5940,7 @@ func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfogainLossParameter.ProtoReflect.Descriptor instead.
 func (*InfogainLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{38}
+	return file_caffe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *InfogainLossParameter) GetSource() string {
@@ -5876,7 +5981,7 @@ const (
 
 func (x *InnerProductParameter) Reset() {
 	*x = InnerProductParameter{}
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5888,7 +5993,7 @@ func (x *InnerProductParameter) String() string {
 func (*InnerProductParameter) ProtoMessage() {}
 
 func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5901,7 +6006,7 @@ func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InnerProductParameter.ProtoReflect.Descriptor instead.
 func (*InnerProductParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{39}
+	return file_caffe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *InnerProductParameter) GetNumOutput() uint32 {
@@ -5963,7 +6068,7 @@ type InputParameter struct {
 
 func (x *InputParameter) Reset() {
 	*x = InputParameter{}
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5975,7 +6080,7 @@ func (x *InputParameter) String() string {
 func (*InputParameter) ProtoMessage() {}
 
 func (x *InputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5988,7 +6093,7 @@ func (x *InputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputParameter.ProtoReflect.Descriptor instead.
 func (*InputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{40}
+	return file_caffe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InputParameter) GetShape() []*BlobShape {
@@ -6023,7 +6128,7 @@ const (
 
 func (x *LRNParameter) Reset() {
 	*x = LRNParameter{}
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6035,7 +6140,7 @@ func (x *LRNParameter) String() string {
 func (*LRNParameter) ProtoMessage() {}
 
 func (x *LRNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6048,7 +6153,7 @@ func (x *LRNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LRNParameter.ProtoReflect.Descriptor instead.
 func (*LRNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{41}
+	return file_caffe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LRNParameter) GetLocalSize() uint32 {
@@ -6112,7 +6217,7 @@ const (
 
 func (x *LogParameter) Reset() {
 	*x = LogParameter{}
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6124,7 +6229,7 @@ func (x *LogParameter) String() string {
 func (*LogParameter) ProtoMessage() {}
 
 func (x *LogParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6137,7 +6242,7 @@ func (x *LogParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogParameter.ProtoReflect.Descriptor instead.
 func (*LogParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{42}
+	return file_caffe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *LogParameter) GetBase() float32 {
@@ -6180,7 +6285,7 @@ const (
 
 func (x *MVNParameter) Reset() {
 	*x = MVNParameter{}
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6192,7 +6297,7 @@ func (x *MVNParameter) String() string {
 func (*MVNParameter) ProtoMessage() {}
 
 func (x *MVNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6205,7 +6310,7 @@ func (x *MVNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MVNParameter.ProtoReflect.Descriptor instead.
 func (*MVNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{43}
+	return file_caffe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MVNParameter) GetNormalizeVariance() bool {
@@ -6242,7 +6347,7 @@ type MemoryDataParameter struct {
 
 func (x *MemoryDataParameter) Reset() {
 	*x = MemoryDataParameter{}
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6254,7 +6359,7 @@ func (x *MemoryDataParameter) String() string {
 func (*MemoryDataParameter) ProtoMessage() {}
 
 func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6267,7 +6372,7 @@ func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryDataParameter.ProtoReflect.Descriptor instead.
 func (*MemoryDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{44}
+	return file_caffe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *MemoryDataParameter) GetBatchSize() uint32 {
@@ -6314,7 +6419,7 @@ const (
 
 func (x *PReLUParameter) Reset() {
 	*x = PReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6326,7 +6431,7 @@ func (x *PReLUParameter) String() string {
 func (*PReLUParameter) ProtoMessage() {}
 
 func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6339,7 +6444,7 @@ func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PReLUParameter.ProtoReflect.Descriptor instead.
 func (*PReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45}
+	return file_caffe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PReLUParameter) GetFiller() *FillerParameter {
@@ -6367,7 +6472,7 @@ type ParameterParameter struct {
 
 func (x *ParameterParameter) Reset() {
 	*x = ParameterParameter{}
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6379,7 +6484,7 @@ func (x *ParameterParameter) String() string {
 func (*ParameterParameter) ProtoMessage() {}
 
 func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6392,7 +6497,7 @@ func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParameterParameter.ProtoReflect.Descriptor instead.
 func (*ParameterParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{46}
+	return file_caffe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ParameterParameter) GetShape() *BlobShape {
@@ -6443,7 +6548,7 @@ const (
 
 func (x *PoolingParameter) Reset() {
 	*x = PoolingParameter{}
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6455,7 +6560,7 @@ func (x *PoolingParameter) String() string {
 func (*PoolingParameter) ProtoMessage() {}
 
 func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6468,7 +6573,7 @@ func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolingParameter.ProtoReflect.Descriptor instead.
 func (*PoolingParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47}
+	return file_caffe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PoolingParameter) GetPool() PoolingParameter_PoolMethod {
@@ -6581,7 +6686,7 @@ const (
 
 func (x *PowerParameter) Reset() {
 	*x = PowerParameter{}
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6593,7 +6698,7 @@ func (x *PowerParameter) String() string {
 func (*PowerParameter) ProtoMessage() {}
 
 func (x *PowerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6606,7 +6711,7 @@ func (x *PowerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerParameter.ProtoReflect.Descriptor instead.
 func (*PowerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{48}
+	return file_caffe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PowerParameter) GetPower() float32 {
@@ -6649,7 +6754,7 @@ const (
 
 func (x *PythonParameter) Reset() {
 	*x = PythonParameter{}
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6661,7 +6766,7 @@ func (x *PythonParameter) String() string {
 func (*PythonParameter) ProtoMessage() {}
 
 func (x *PythonParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6674,7 +6779,7 @@ func (x *PythonParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PythonParameter.ProtoReflect.Descriptor instead.
 func (*PythonParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49}
+	return file_caffe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PythonParameter) GetModule() string {
@@ -6722,7 +6827,7 @@ const (
 
 func (x *ReLUParameter) Reset() {
 	*x = ReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6734,7 +6839,7 @@ func (x *ReLUParameter) String() string {
 func (*ReLUParameter) ProtoMessage() {}
 
 func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6747,7 +6852,7 @@ func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReLUParameter.ProtoReflect.Descriptor instead.
 func (*ReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{50}
+	return file_caffe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReLUParameter) GetNegativeSlope() float32 {
@@ -6785,7 +6890,7 @@ const (
 
 func (x *RecurrentParameter) Reset() {
 	*x = RecurrentParameter{}
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6797,7 +6902,7 @@ func (x *RecurrentParameter) String() string {
 func (*RecurrentParameter) ProtoMessage() {}
 
 func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6810,7 +6915,7 @@ func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecurrentParameter.ProtoReflect.Descriptor instead.
 func (*RecurrentParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{51}
+	return file_caffe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RecurrentParameter) GetNumOutput() uint32 {
@@ -6867,7 +6972,7 @@ const (
 
 func (x *ReductionParameter) Reset() {
 	*x = ReductionParameter{}
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6879,7 +6984,7 @@ func (x *ReductionParameter) String() string {
 func (*ReductionParameter) ProtoMessage() {}
 
 func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6892,7 +6997,7 @@ func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReductionParameter.ProtoReflect.Descriptor instead.
 func (*ReductionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52}
+	return file_caffe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReductionParameter) GetOperation() ReductionParameter_ReductionOp {
@@ -6934,7 +7039,7 @@ const (
 
 func (x *ReshapeParameter) Reset() {
 	*x = ReshapeParameter{}
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6946,7 +7051,7 @@ func (x *ReshapeParameter) String() string {
 func (*ReshapeParameter) ProtoMessage() {}
 
 func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6959,7 +7064,7 @@ func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReshapeParameter.ProtoReflect.Descriptor instead.
 func (*ReshapeParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{53}
+	return file_caffe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ReshapeParameter) GetShape() *BlobShape {
@@ -7001,7 +7106,7 @@ const (
 
 func (x *SPPParameter) Reset() {
 	*x = SPPParameter{}
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7013,7 +7118,7 @@ func (x *SPPParameter) String() string {
 func (*SPPParameter) ProtoMessage() {}
 
 func (x *SPPParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7026,7 +7131,7 @@ func (x *SPPParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SPPParameter.ProtoReflect.Descriptor instead.
 func (*SPPParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54}
+	return file_caffe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SPPParameter) GetPyramidHeight() uint32 {
@@ -7073,7 +7178,7 @@ const (
 
 func (x *ScaleParameter) Reset() {
 	*x = ScaleParameter{}
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7085,7 +7190,7 @@ func (x *ScaleParameter) String() string {
 func (*ScaleParameter) ProtoMessage() {}
 
 func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7098,7 +7203,7 @@ func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleParameter.ProtoReflect.Descriptor instead.
 func (*ScaleParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{55}
+	return file_caffe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ScaleParameter) GetAxis() int32 {
@@ -7165,7 +7270,7 @@ const (
 
 func (x *SigmoidParameter) Reset() {
 	*x = SigmoidParameter{}
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7177,7 +7282,7 @@ func (x *SigmoidParameter) String() string {
 func (*SigmoidParameter) ProtoMessage() {}
 
 func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7190,7 +7295,7 @@ func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigmoidParameter.ProtoReflect.Descriptor instead.
 func (*SigmoidParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56}
+	return file_caffe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SigmoidParameter) GetEngine() SigmoidParameter_Engine {
@@ -7218,7 +7323,7 @@ const (
 
 func (x *SliceParameter) Reset() {
 	*x = SliceParameter{}
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7230,7 +7335,7 @@ func (x *SliceParameter) String() string {
 func (*SliceParameter) ProtoMessage() {}
 
 func (x *SliceParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7243,7 +7348,7 @@ func (x *SliceParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SliceParameter.ProtoReflect.Descriptor instead.
 func (*SliceParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{57}
+	return file_caffe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *SliceParameter) GetSliceDim() uint32 {
@@ -7286,7 +7391,7 @@ const (
 
 func (x *SoftmaxParameter) Reset() {
 	*x = SoftmaxParameter{}
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7298,7 +7403,7 @@ func (x *SoftmaxParameter) String() string {
 func (*SoftmaxParameter) ProtoMessage() {}
 
 func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7311,7 +7416,7 @@ func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftmaxParameter.ProtoReflect.Descriptor instead.
 func (*SoftmaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58}
+	return file_caffe_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SoftmaxParameter) GetEngine() SoftmaxParameter_Engine {
@@ -7350,7 +7455,7 @@ const (
 
 func (x *SwishParameter) Reset() {
 	*x = SwishParameter{}
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7362,7 +7467,7 @@ func (x *SwishParameter) String() string {
 func (*SwishParameter) ProtoMessage() {}
 
 func (x *SwishParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7375,7 +7480,7 @@ func (x *SwishParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwishParameter.ProtoReflect.Descriptor instead.
 func (*SwishParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{59}
+	return file_caffe_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SwishParameter) GetBeta() float32 {
@@ -7400,7 +7505,7 @@ const (
 
 func (x *TanHParameter) Reset() {
 	*x = TanHParameter{}
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7412,7 +7517,7 @@ func (x *TanHParameter) String() string {
 func (*TanHParameter) ProtoMessage() {}
 
 func (x *TanHParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7425,7 +7530,7 @@ func (x *TanHParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TanHParameter.ProtoReflect.Descriptor instead.
 func (*TanHParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{60}
+	return file_caffe_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TanHParameter) GetEngine() TanHParameter_Engine {
@@ -7450,7 +7555,7 @@ const (
 
 func (x *ThresholdParameter) Reset() {
 	*x = ThresholdParameter{}
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7462,7 +7567,7 @@ func (x *ThresholdParameter) String() string {
 func (*ThresholdParameter) ProtoMessage() {}
 
 func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7475,7 +7580,7 @@ func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThresholdParameter.ProtoReflect.Descriptor instead.
 func (*ThresholdParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{61}
+	return file_caffe_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ThresholdParameter) GetThreshold() float32 {
@@ -7501,7 +7606,7 @@ const (
 
 func (x *TileParameter) Reset() {
 	*x = TileParameter{}
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7513,7 +7618,7 @@ func (x *TileParameter) String() string {
 func (*TileParameter) ProtoMessage() {}
 
 func (x *TileParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7526,7 +7631,7 @@ func (x *TileParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TileParameter.ProtoReflect.Descriptor instead.
 func (*TileParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62}
+	return file_caffe_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TileParameter) GetAxis() int32 {
@@ -7579,7 +7684,7 @@ const (
 
 func (x *WindowDataParameter) Reset() {
 	*x = WindowDataParameter{}
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7591,7 +7696,7 @@ func (x *WindowDataParameter) String() string {
 func (*WindowDataParameter) ProtoMessage() {}
 
 func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7604,7 +7709,7 @@ func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowDataParameter.ProtoReflect.Descriptor instead.
 func (*WindowDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{63}
+	return file_caffe_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WindowDataParameter) GetSource() string {
@@ -7750,7 +7855,7 @@ type V1LayerParameter struct {
 
 func (x *V1LayerParameter) Reset() {
 	*x = V1LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[64]
+	mi := &file_caffe_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7762,7 +7867,7 @@ func (x *V1LayerParameter) String() string {
 func (*V1LayerParameter) ProtoMessage() {}
 
 func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[64]
+	mi := &file_caffe_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7775,7 +7880,7 @@ func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V1LayerParameter.ProtoReflect.Descriptor instead.
 func (*V1LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{64}
+	return file_caffe_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *V1LayerParameter) GetLayer() *V0LayerParameter {
@@ -8155,7 +8260,7 @@ const (
 
 func (x *V0LayerParameter) Reset() {
 	*x = V0LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[65]
+	mi := &file_caffe_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8167,7 +8272,7 @@ func (x *V0LayerParameter) String() string {
 func (*V0LayerParameter) ProtoMessage() {}
 
 func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[65]
+	mi := &file_caffe_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8180,7 +8285,7 @@ func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V0LayerParameter.ProtoReflect.Descriptor instead.
 func (*V0LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{65}
+	return file_caffe_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *V0LayerParameter) GetName() string {
@@ -8748,7 +8853,13 @@ const file_caffe_proto_rawDesc = "" +
 	"\x0emax_area_ratio\x18\x02 \x01(\x02:\x011R\fmaxAreaRatio\x121\n" +
 	"\x13aspect_ratio_change\x18\x03 \x01(\x02:\x011R\x11aspectRatioChange\x12#\n" +
 	"\vmax_attempt\x18\x04 \x01(\r:\x0210R\n" +
-	"maxAttempt\"\xce\x02\n" +
+	"maxAttempt\"3\n" +
+	"\bLabelMap\x12'\n" +
+	"\x04item\x18\x01 \x03(\v2\x13.caffe.LabelMapItemR\x04item\"[\n" +
+	"\fLabelMapItem\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\x05R\x05label\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xce\x02\n" +
 	"\rLossParameter\x12!\n" +
 	"\fignore_label\x18\x01 \x01(\x05R\vignoreLabel\x12\x1c\n" +
 	"\tnormalize\x18\x02 \x01(\bR\tnormalize\x12S\n" +
@@ -9272,7 +9383,7 @@ func file_caffe_proto_rawDescGZIP() []byte {
 }
 
 var file_caffe_proto_enumTypes = make([]protoimpl.EnumInfo, 27)
-var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_caffe_proto_goTypes = []any{
 	(Phase)(0),                           // 0: caffe.Phase
 	(ParamSpec_DimCheckMode)(0),          // 1: caffe.ParamSpec.DimCheckMode
@@ -9317,59 +9428,61 @@ var file_caffe_proto_goTypes = []any{
 	(*TransformationParameter)(nil),      // 40: caffe.TransformationParameter
 	(*DistortionParameter)(nil),          // 41: caffe.DistortionParameter
 	(*RandomAspectRatioParameter)(nil),   // 42: caffe.RandomAspectRatioParameter
-	(*LossParameter)(nil),                // 43: caffe.LossParameter
-	(*AccuracyParameter)(nil),            // 44: caffe.AccuracyParameter
-	(*ArgMaxParameter)(nil),              // 45: caffe.ArgMaxParameter
-	(*BatchNormParameter)(nil),           // 46: caffe.BatchNormParameter
-	(*BiasParameter)(nil),                // 47: caffe.BiasParameter
-	(*ClipParameter)(nil),                // 48: caffe.ClipParameter
-	(*ConcatParameter)(nil),              // 49: caffe.ConcatParameter
-	(*ContrastiveLossParameter)(nil),     // 50: caffe.ContrastiveLossParameter
-	(*ConvolutionParameter)(nil),         // 51: caffe.ConvolutionParameter
-	(*CropParameter)(nil),                // 52: caffe.CropParameter
-	(*DataParameter)(nil),                // 53: caffe.DataParameter
-	(*DropoutParameter)(nil),             // 54: caffe.DropoutParameter
-	(*DummyDataParameter)(nil),           // 55: caffe.DummyDataParameter
-	(*ELUParameter)(nil),                 // 56: caffe.ELUParameter
-	(*EltwiseParameter)(nil),             // 57: caffe.EltwiseParameter
-	(*EmbedParameter)(nil),               // 58: caffe.EmbedParameter
-	(*ExpParameter)(nil),                 // 59: caffe.ExpParameter
-	(*FlattenParameter)(nil),             // 60: caffe.FlattenParameter
-	(*HDF5DataParameter)(nil),            // 61: caffe.HDF5DataParameter
-	(*HDF5OutputParameter)(nil),          // 62: caffe.HDF5OutputParameter
-	(*HingeLossParameter)(nil),           // 63: caffe.HingeLossParameter
-	(*ImageDataParameter)(nil),           // 64: caffe.ImageDataParameter
-	(*InfogainLossParameter)(nil),        // 65: caffe.InfogainLossParameter
-	(*InnerProductParameter)(nil),        // 66: caffe.InnerProductParameter
-	(*InputParameter)(nil),               // 67: caffe.InputParameter
-	(*LRNParameter)(nil),                 // 68: caffe.LRNParameter
-	(*LogParameter)(nil),                 // 69: caffe.LogParameter
-	(*MVNParameter)(nil),                 // 70: caffe.MVNParameter
-	(*MemoryDataParameter)(nil),          // 71: caffe.MemoryDataParameter
-	(*PReLUParameter)(nil),               // 72: caffe.PReLUParameter
-	(*ParameterParameter)(nil),           // 73: caffe.ParameterParameter
-	(*PoolingParameter)(nil),             // 74: caffe.PoolingParameter
-	(*PowerParameter)(nil),               // 75: caffe.PowerParameter
-	(*PythonParameter)(nil),              // 76: caffe.PythonParameter
-	(*ReLUParameter)(nil),                // 77: caffe.ReLUParameter
-	(*RecurrentParameter)(nil),           // 78: caffe.RecurrentParameter
-	(*ReductionParameter)(nil),           // 79: caffe.ReductionParameter
-	(*ReshapeParameter)(nil),             // 80: caffe.ReshapeParameter
-	(*SPPParameter)(nil),                 // 81: caffe.SPPParameter
-	(*ScaleParameter)(nil),               // 82: caffe.ScaleParameter
-	(*SigmoidParameter)(nil),             // 83: caffe.SigmoidParameter
-	(*SliceParameter)(nil),               // 84: caffe.SliceParameter
-	(*SoftmaxParameter)(nil),             // 85: caffe.SoftmaxParameter
-	(*SwishParameter)(nil),               // 86: caffe.SwishParameter
-	(*TanHParameter)(nil),                // 87: caffe.TanHParameter
-	(*ThresholdParameter)(nil),           // 88: caffe.ThresholdParameter
-	(*TileParameter)(nil),                // 89: caffe.TileParameter
-	(*WindowDataParameter)(nil),          // 90: caffe.WindowDataParameter
-	(*V1LayerParameter)(nil),             // 91: caffe.V1LayerParameter
-	(*V0LayerParameter)(nil),             // 92: caffe.V0LayerParameter
+	(*LabelMap)(nil),                     // 43: caffe.LabelMap
+	(*LabelMapItem)(nil),                 // 44: caffe.LabelMapItem
+	(*LossParameter)(nil),                // 45: caffe.LossParameter
+	(*AccuracyParameter)(nil),            // 46: caffe.AccuracyParameter
+	(*ArgMaxParameter)(nil),              // 47: caffe.ArgMaxParameter
+	(*BatchNormParameter)(nil),           // 48: caffe.BatchNormParameter
+	(*BiasParameter)(nil),                // 49: caffe.BiasParameter
+	(*ClipParameter)(nil),                // 50: caffe.ClipParameter
+	(*ConcatParameter)(nil),              // 51: caffe.ConcatParameter
+	(*ContrastiveLossParameter)(nil),     // 52: caffe.ContrastiveLossParameter
+	(*ConvolutionParameter)(nil),         // 53: caffe.ConvolutionParameter
+	(*CropParameter)(nil),                // 54: caffe.CropParameter
+	(*DataParameter)(nil),                // 55: caffe.DataParameter
+	(*DropoutParameter)(nil),             // 56: caffe.DropoutParameter
+	(*DummyDataParameter)(nil),           // 57: caffe.DummyDataParameter
+	(*ELUParameter)(nil),                 // 58: caffe.ELUParameter
+	(*EltwiseParameter)(nil),             // 59: caffe.EltwiseParameter
+	(*EmbedParameter)(nil),               // 60: caffe.EmbedParameter
+	(*ExpParameter)(nil),                 // 61: caffe.ExpParameter
+	(*FlattenParameter)(nil),             // 62: caffe.FlattenParameter
+	(*HDF5DataParameter)(nil),            // 63: caffe.HDF5DataParameter
+	(*HDF5OutputParameter)(nil),          // 64: caffe.HDF5OutputParameter
+	(*HingeLossParameter)(nil),           // 65: caffe.HingeLossParameter
+	(*ImageDataParameter)(nil),           // 66: caffe.ImageDataParameter
+	(*InfogainLossParameter)(nil),        // 67: caffe.InfogainLossParameter
+	(*InnerProductParameter)(nil),        // 68: caffe.InnerProductParameter
+	(*InputParameter)(nil),               // 69: caffe.InputParameter
+	(*LRNParameter)(nil),                 // 70: caffe.LRNParameter
+	(*LogParameter)(nil),                 // 71: caffe.LogParameter
+	(*MVNParameter)(nil),                 // 72: caffe.MVNParameter
+	(*MemoryDataParameter)(nil),          // 73: caffe.MemoryDataParameter
+	(*PReLUParameter)(nil),               // 74: caffe.PReLUParameter
+	(*ParameterParameter)(nil),           // 75: caffe.ParameterParameter
+	(*PoolingParameter)(nil),             // 76: caffe.PoolingParameter
+	(*PowerParameter)(nil),               // 77: caffe.PowerParameter
+	(*PythonParameter)(nil),              // 78: caffe.PythonParameter
+	(*ReLUParameter)(nil),                // 79: caffe.ReLUParameter
+	(*RecurrentParameter)(nil),           // 80: caffe.RecurrentParameter
+	(*ReductionParameter)(nil),           // 81: caffe.ReductionParameter
+	(*ReshapeParameter)(nil),             // 82: caffe.ReshapeParameter
+	(*SPPParameter)(nil),                 // 83: caffe.SPPParameter
+	(*ScaleParameter)(nil),               // 84: caffe.ScaleParameter
+	(*SigmoidParameter)(nil),             // 85: caffe.SigmoidParameter
+	(*SliceParameter)(nil),               // 86: caffe.SliceParameter
+	(*SoftmaxParameter)(nil),             // 87: caffe.SoftmaxParameter
+	(*SwishParameter)(nil),               // 88: caffe.SwishParameter
+	(*TanHParameter)(nil),                // 89: caffe.TanHParameter
+	(*ThresholdParameter)(nil),           // 90: caffe.ThresholdParameter
+	(*TileParameter)(nil),                // 91: caffe.TileParameter
+	(*WindowDataParameter)(nil),          // 92: caffe.WindowDataParameter
+	(*V1LayerParameter)(nil),             // 93: caffe.V1LayerParameter
+	(*V0LayerParameter)(nil),             // 94: caffe.V0LayerParameter
 }
 var file_caffe_proto_depIdxs = []int32{
-	91,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
+	93,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
 	28,  // 1: caffe.NetParameter.state:type_name -> caffe.NetState
 	32,  // 2: caffe.NetParameter.input_shape:type_name -> caffe.BlobShape
 	30,  // 3: caffe.NetParameter.layer:type_name -> caffe.LayerParameter
@@ -9381,54 +9494,54 @@ var file_caffe_proto_depIdxs = []int32{
 	29,  // 9: caffe.LayerParameter.exclude:type_name -> caffe.NetStateRule
 	0,   // 10: caffe.LayerParameter.phase:type_name -> caffe.Phase
 	40,  // 11: caffe.LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	43,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
-	44,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	45,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	49,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	50,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	51,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	53,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
-	54,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	55,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	57,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	59,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	61,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	62,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	63,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	64,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	65,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	66,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	68,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	71,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	70,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	74,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	75,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
-	77,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	83,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	85,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	84,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	87,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	88,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	90,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	76,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
-	72,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
-	81,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
-	80,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
-	69,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
-	60,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
-	79,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
-	58,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
-	89,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
-	46,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
-	56,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
-	47,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
-	82,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
-	67,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
-	52,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
-	73,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
-	78,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
-	86,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
-	48,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
+	45,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
+	46,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	47,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	51,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	52,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	53,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	55,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
+	56,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	57,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	59,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	61,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	63,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	64,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	65,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	66,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	67,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	68,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	70,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	73,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	72,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	76,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	77,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
+	79,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	85,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	87,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	86,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	89,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	90,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	92,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	78,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
+	74,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
+	83,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
+	82,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
+	71,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
+	62,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
+	81,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
+	60,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
+	91,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
+	48,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
+	58,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
+	49,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
+	84,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
+	69,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
+	54,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
+	75,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
+	80,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
+	88,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
+	50,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
 	1,   // 60: caffe.ParamSpec.share_mode:type_name -> caffe.ParamSpec.DimCheckMode
 	32,  // 61: caffe.BlobProto.shape:type_name -> caffe.BlobShape
 	2,   // 62: caffe.BlobProto.raw_data_type:type_name -> caffe.BlobProto.Type
@@ -9447,87 +9560,88 @@ var file_caffe_proto_depIdxs = []int32{
 	6,   // 75: caffe.FillerParameter.variance_norm:type_name -> caffe.FillerParameter.VarianceNorm
 	41,  // 76: caffe.TransformationParameter.distort_param:type_name -> caffe.DistortionParameter
 	42,  // 77: caffe.TransformationParameter.random_aspect_ratio_param:type_name -> caffe.RandomAspectRatioParameter
-	7,   // 78: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
-	39,  // 79: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 80: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 81: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
-	8,   // 82: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
-	9,   // 83: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
-	39,  // 84: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
-	32,  // 85: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
-	10,  // 86: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
-	39,  // 87: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 88: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
-	11,  // 89: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
-	39,  // 90: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 91: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
-	32,  // 92: caffe.InputParameter.shape:type_name -> caffe.BlobShape
-	12,  // 93: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
-	13,  // 94: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
-	39,  // 95: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
-	32,  // 96: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
-	39,  // 97: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
-	14,  // 98: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
-	15,  // 99: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
-	16,  // 100: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
-	17,  // 101: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
-	39,  // 102: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 103: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
-	18,  // 104: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
-	32,  // 105: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
-	19,  // 106: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
-	20,  // 107: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
-	39,  // 108: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 109: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
-	21,  // 110: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
-	22,  // 111: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
-	23,  // 112: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
-	92,  // 113: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
-	24,  // 114: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
-	33,  // 115: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
-	49,  // 116: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	51,  // 117: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	53,  // 118: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
-	54,  // 119: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	61,  // 120: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	62,  // 121: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	64,  // 122: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	65,  // 123: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	66,  // 124: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	68,  // 125: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	74,  // 126: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	90,  // 127: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	75,  // 128: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
-	71,  // 129: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	45,  // 130: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	57,  // 131: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	88,  // 132: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	55,  // 133: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	44,  // 134: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	63,  // 135: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	77,  // 136: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	84,  // 137: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	29,  // 138: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
-	29,  // 139: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
-	70,  // 140: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	40,  // 141: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	87,  // 142: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	83,  // 143: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	85,  // 144: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	50,  // 145: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	59,  // 146: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	43,  // 147: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
-	25,  // 148: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
-	39,  // 149: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 150: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
-	26,  // 151: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
-	33,  // 152: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
-	62,  // 153: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	154, // [154:154] is the sub-list for method output_type
-	154, // [154:154] is the sub-list for method input_type
-	154, // [154:154] is the sub-list for extension type_name
-	154, // [154:154] is the sub-list for extension extendee
-	0,   // [0:154] is the sub-list for field type_name
+	44,  // 78: caffe.LabelMap.item:type_name -> caffe.LabelMapItem
+	7,   // 79: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
+	39,  // 80: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
+	39,  // 81: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 82: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
+	8,   // 83: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
+	9,   // 84: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
+	39,  // 85: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
+	32,  // 86: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
+	10,  // 87: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
+	39,  // 88: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 89: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
+	11,  // 90: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
+	39,  // 91: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 92: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
+	32,  // 93: caffe.InputParameter.shape:type_name -> caffe.BlobShape
+	12,  // 94: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
+	13,  // 95: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
+	39,  // 96: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
+	32,  // 97: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
+	39,  // 98: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
+	14,  // 99: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
+	15,  // 100: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
+	16,  // 101: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
+	17,  // 102: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
+	39,  // 103: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 104: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
+	18,  // 105: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
+	32,  // 106: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
+	19,  // 107: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
+	20,  // 108: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
+	39,  // 109: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
+	39,  // 110: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
+	21,  // 111: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
+	22,  // 112: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
+	23,  // 113: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
+	94,  // 114: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
+	24,  // 115: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
+	33,  // 116: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
+	51,  // 117: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	53,  // 118: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	55,  // 119: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
+	56,  // 120: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	63,  // 121: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	64,  // 122: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	66,  // 123: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	67,  // 124: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	68,  // 125: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	70,  // 126: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	76,  // 127: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	92,  // 128: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	77,  // 129: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
+	73,  // 130: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	47,  // 131: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	59,  // 132: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	90,  // 133: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	57,  // 134: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	46,  // 135: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	65,  // 136: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	79,  // 137: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	86,  // 138: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	29,  // 139: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
+	29,  // 140: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
+	72,  // 141: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	40,  // 142: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
+	89,  // 143: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	85,  // 144: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	87,  // 145: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	52,  // 146: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	61,  // 147: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	45,  // 148: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
+	25,  // 149: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
+	39,  // 150: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
+	39,  // 151: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
+	26,  // 152: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
+	33,  // 153: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
+	64,  // 154: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	155, // [155:155] is the sub-list for method output_type
+	155, // [155:155] is the sub-list for method input_type
+	155, // [155:155] is the sub-list for extension type_name
+	155, // [155:155] is the sub-list for extension extendee
+	0,   // [0:155] is the sub-list for field type_name
 }
 
 func init() { file_caffe_proto_init() }
@@ -9541,7 +9655,7 @@ func file_caffe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_caffe_proto_rawDesc), len(file_caffe_proto_rawDesc)),
 			NumEnums:      27,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

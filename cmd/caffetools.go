@@ -31,6 +31,7 @@ type caffeTool struct {
 // of a link to the program.
 var caffeTools = map[string]caffeTool{
 	"convert_imageset":           {command: "convert imageset"},
+	"convert_annoset":            {command: "convert annoset"},
 	"convert_mnist_data":         {command: "convert mnist", args: exactly("convert_mnist_data", "IMAGES LABELS DB"), ending: ".bin"},
 	"convert_mnist_siamese_data": {command: "convert mnist-siamese --backend=leveldb", ending: ".bin"},
 	"convert_cifar_data":         {command: "convert cifar10", args: cifarArgs, ending: ".bin"},

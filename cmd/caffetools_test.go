@@ -37,6 +37,7 @@ func TestToolCommands(t *testing.T) {
 
 func TestToolArgs(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
+		{"convert_annoset --anno_type=detection --label_map_file=m.prototxt root/ list db", "convert annoset --anno-type=detection --label-map-file=m.prototxt root/ list db"},
 		{"convert_imageset -gray -noshuffle --resize_width 5 root/ list db", "convert imageset --gray --shuffle=false --resize-width=5 root/ list db"},
 		{"-backend leveldb convert_imageset root/ list db", "convert imageset --backend=leveldb root/ list db"},
 		{"convert_imageset.bin root/ mnist db", "convert imageset root/ mnist db"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gocaffe/gocaffe/caffepb"
@@ -15,6 +14,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/cfmt"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // databases are the flags of what convert writes.
@@ -30,7 +30,7 @@ func (a *app) convertCommand() *cobra.Command {
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return fmt.Errorf("convert: want one of mnist, mnist-siamese, cifar10, cifar100, imagenet32, imageset, digits")
+			return fmt.Errorf("convert: want one of mnist, mnist-siamese, cifar10, cifar100, imagenet32, imageset, annoset, digits")
 		},
 	}
 	var made databases
@@ -92,6 +92,7 @@ has the files train_data_batch_1.npz to train_data_batch_10.npz and val_data.npz
 			return convert.ImageNet32(ctx, args[0], args[1], o)
 		}),
 		a.imagesetCommand(&made),
+		a.annosetCommand(&made),
 		&cobra.Command{
 			Use:   "digits DIR",
 			Short: "Draw the digits of gocaffe demo",
@@ -136,6 +137,18 @@ keys: arrays of size labels x 1 x 1.`,
 		Args: cobra.ExactArgs(3),
 	}
 	f := cmd.Flags()
+	maxBad := imagesetFlags(f, &o)
+	f.StringVar(&o.LabelDB, "label-db", "", "write the labels to this database")
+	f.IntVar(&o.Labels, "label-dim", 0, "labels in each line, for --label-db (default: the numbers at the end of the first line)")
+	return a.conversion(made, cmd, func(ctx context.Context, args []string, all convert.Options) error {
+		return a.images(&o, *maxBad, all, func() (leftOut, total int, err error) {
+			return convert.Imageset(ctx, args[0], args[1], args[2], o)
+		})
+	})
+}
+
+// imagesetFlags adds the flags of conversions of images.
+func imagesetFlags(f *pflag.FlagSet, o *convert.ImagesetOptions) (maxBad *float64) {
 	f.BoolVar(&o.Gray, "gray", false, "convert images to grayscale")
 	f.BoolVar(&o.Shuffle, "shuffle", false, "shuffle the images")
 	f.Uint64Var(&o.Seed, "seed", 0, "seed for --shuffle")
@@ -144,30 +157,7 @@ keys: arrays of size labels x 1 x 1.`,
 	f.BoolVar(&o.CheckSize, "check-size", false, "fail if images have different sizes")
 	f.BoolVar(&o.Encoded, "encoded", false, "store encoded image files instead of arrays")
 	f.StringVar(&o.EncodeType, "encode-type", "", "format for --encoded: png or jpg (default: each file's own)")
-	f.StringVar(&o.LabelDB, "label-db", "", "write the labels to this database")
-	f.IntVar(&o.Labels, "label-dim", 0, "labels in each line, for --label-db (default: the numbers at the end of the first line)")
-	maxBad := f.Float64("max-bad", 10, "images, in percent, that may be left out because they cannot be read")
-	return a.conversion(made, cmd, func(ctx context.Context, args []string, all convert.Options) error {
-		if !(*maxBad >= 0 && *maxBad <= 100) {
-			return fmt.Errorf("--max-bad is %g, want 0 to 100 percent", *maxBad)
-		}
-		o.Options = all
-		o.MaxBad = *maxBad / 100
-		o.Skipped = func(err error) { a.glog.log(event.Warning, "convert_imageset.cpp:115", err.Error()) }
-		var damaged atomic.Int64
-		o.Damaged = func(err error) {
-			damaged.Add(1)
-			a.glog.log(event.Warning, event.Caller(0), err.Error())
-		}
-		leftOut, total, err := convert.Imageset(ctx, args[0], args[1], args[2], o)
-		if n := damaged.Load(); err == nil && n > 0 {
-			a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%d of %d images are damaged and in the database as far as they could be decoded", n, total))
-		}
-		if err == nil && leftOut > 0 {
-			a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%d of %d images were left out", leftOut, total))
-		}
-		return err
-	})
+	return f.Float64("max-bad", 10, "images, in percent, that may be left out because they cannot be read")
 }
 
 // conversion completes a command that creates databases, with a progress line on a

@@ -43,6 +43,9 @@ type job struct {
 	// the key of each record i. It is committed before the first.
 	second   data.Sink
 	secondOf func(i int) *caffepb.Datum
+
+	// wrap, if it is not nil, returns record i with the serialized datum in it.
+	wrap func(i int, datum []byte) []byte
 }
 
 // backend returns the kind of databases that are made.
@@ -90,7 +93,9 @@ func (j *job) makeDatabase(ctx context.Context, dir string, n int, record func(i
 			return m, err
 		}
 		m.i, m.key = i, key
-		m.value, err = marshal.Marshal(d)
+		if m.value, err = marshal.Marshal(d); err == nil && j.wrap != nil {
+			m.value = j.wrap(i, m.value)
+		}
 		return m, err
 	}, func(m made) error {
 		j.step()

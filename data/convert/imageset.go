@@ -61,19 +61,8 @@ type ImagesetOptions struct {
 // Differs from Caffe: CheckSize also compares encoded images. If too many images
 // cannot be read, no database is written, and an existing one stays.
 func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (leftOut, total int, err error) {
-	switch {
-	case (o.Height > 0) != (o.Width > 0) || o.Height < 0 || o.Width < 0:
-		return 0, 0, fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
-	case !(o.MaxBad >= 0 && o.MaxBad <= 1):
-		return 0, 0, fmt.Errorf("the share of images that may be left out is %g, want 0 to 1", o.MaxBad)
-	case o.Height > 0 && data.CheckSize(o.Height, o.Width) != nil:
-		return 0, 0, fmt.Errorf("resize height and width: %w", data.CheckSize(o.Height, o.Width))
-	case o.LabelDB == "" && o.Labels > 1 || o.Labels < 0:
-		return 0, 0, fmt.Errorf("%d labels for each image, want 1, or more with a database for labels", o.Labels)
-	case o.LabelDB != "" && filepath.Clean(o.LabelDB) == filepath.Clean(out):
-		return 0, 0, fmt.Errorf("%s is the database for images and the one for labels, want two", out)
-	case o.EncodeType != "" && !isJPEG(o.EncodeType) && !strings.EqualFold(o.EncodeType, "png"):
-		return 0, 0, fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
+	if err := o.check(out); err != nil {
+		return 0, 0, err
 	}
 	j := &job{Options: o.Options, maxBad: o.MaxBad}
 	for _, database := range []string{out, o.LabelDB} {
@@ -136,6 +125,25 @@ func Imageset(ctx context.Context, root, list, out string, o ImagesetOptions) (l
 		return fmt.Sprintf("%08d_%s", i, path), d, nil
 	})
 	return j.leftOut, j.total, err
+}
+
+// check returns the error in the options for a database out.
+func (o *ImagesetOptions) check(out string) error {
+	switch {
+	case (o.Height > 0) != (o.Width > 0) || o.Height < 0 || o.Width < 0:
+		return fmt.Errorf("resize height %d and width %d, want both or none", o.Height, o.Width)
+	case !(o.MaxBad >= 0 && o.MaxBad <= 1):
+		return fmt.Errorf("the share of images that may be left out is %g, want 0 to 1", o.MaxBad)
+	case o.Height > 0 && data.CheckSize(o.Height, o.Width) != nil:
+		return fmt.Errorf("resize height and width: %w", data.CheckSize(o.Height, o.Width))
+	case o.LabelDB == "" && o.Labels > 1 || o.Labels < 0:
+		return fmt.Errorf("%d labels for each image, want 1, or more with a database for labels", o.Labels)
+	case o.LabelDB != "" && filepath.Clean(o.LabelDB) == filepath.Clean(out):
+		return fmt.Errorf("%s is the database for images and the one for labels, want two", out)
+	case o.EncodeType != "" && !isJPEG(o.EncodeType) && !strings.EqualFold(o.EncodeType, "png"):
+		return fmt.Errorf("encode type %q, want png or jpg", o.EncodeType)
+	}
+	return nil
 }
 
 // readList reads the list of images, of which there is at least one.
