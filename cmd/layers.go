@@ -268,6 +268,8 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"order", "0 order: 2 order: 3 order: 1"}},
 	{{"min_size", "30"}},
 	{{"num_classes", "21"}},
+	{{"dim", "3 dim: 2 dim: 0 dim: 1"}},
+	{{"kernel_size", ""}, {"stride", "2"}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

@@ -24,16 +24,10 @@ var notYet = map[string][]string{
 		"Lstm",
 		"PSROIPooling",
 		"ROIAlign",
-		"Reverse",
-		"Transpose",
 	},
 	"layers-rcnn": {
 		"ROIPooling",
 		"SmoothL1Loss",
-	},
-	"layers-yolo": {
-		"Reorg",
-		"Upsample",
 	},
 }
 

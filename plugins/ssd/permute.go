@@ -6,10 +6,9 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
-	"github.com/gocaffe/gocaffe/parallel"
+	"github.com/gocaffe/gocaffe/layers/axes"
 )
 
 func init() {
@@ -25,7 +24,7 @@ func init() {
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newPermute,
-		Kernels: permuteKernels,
+		Kernels: axes.Kernels,
 		Doc: `Orders the axes of a blob anew: axis i of the top is axis order[i] of the bottom.
 
 Bottom: of any shape.
@@ -45,13 +44,9 @@ type permute struct {
 	named []int // the option order
 	order []int // of all axes
 
-	// The axes of the top, where axes that stay neighbours are one: sizes, and the
-	// steps between two elements in the bottom.
-	dims, steps []int
-	same        bool // the order is that of the bottom
-	shape       []int
-
-	onDevice blob.Blob // dims and steps, as ints
+	same  bool  // the order is that of the bottom
+	shape []int // of the top
+	mover axes.Mover
 }
 
 var (
@@ -78,14 +73,14 @@ func newPermute(s *layers.Spec) (layers.Layer, error) {
 
 // SetUp completes the order. Later bottoms have as many axes.
 func (l *permute) SetUp(bottom, _ []*blob.Blob) error {
-	axes := bottom[0].Axes()
+	n := bottom[0].Axes()
 	for i, axis := range l.named {
-		if axis >= axes {
-			return l.spec.ErrorAt("permute_param.order", i, fmt.Errorf("order has axis %d, the bottom has shape %v, want an axis less than %d", axis, bottom[0].Shape(), axes))
+		if axis >= n {
+			return l.spec.ErrorAt("permute_param.order", i, fmt.Errorf("order has axis %d, the bottom has shape %v, want an axis less than %d", axis, bottom[0].Shape(), n))
 		}
 	}
 	l.order = slices.Clone(l.named)
-	for axis := range axes {
+	for axis := range n {
 		if !slices.Contains(l.named, axis) {
 			l.order = append(l.order, axis)
 		}
@@ -103,16 +98,9 @@ func (l *permute) Reshape(bottom, top []*blob.Blob) error {
 	if x.Axes() != len(l.order) {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d axes as when the layer was set up", x.Shape(), len(l.order))
 	}
-	l.shape, l.dims, l.steps = l.shape[:0], l.dims[:0], l.steps[:0]
-	for i, axis := range l.order {
-		n := x.Dim(axis)
-		l.shape = append(l.shape, n)
-		if last := len(l.dims) - 1; i > 0 && axis == l.order[i-1]+1 {
-			l.dims[last] *= n
-			l.steps[last] = x.CountFrom(axis + 1)
-			continue
-		}
-		l.dims, l.steps = append(l.dims, n), append(l.steps, x.CountFrom(axis+1))
+	l.shape = l.shape[:0]
+	for _, axis := range l.order {
+		l.shape = append(l.shape, x.Dim(axis))
 	}
 	if err := top[0].Reshape(l.shape...); err != nil {
 		return err
@@ -123,14 +111,7 @@ func (l *permute) Reshape(bottom, top []*blob.Blob) error {
 		}
 		return top[0].ShareDiff(x)
 	}
-	if err := l.onDevice.Reshape(2 * len(l.dims)); err != nil {
-		return err
-	}
-	ints := cuda.Ints(l.onDevice.MutableData())
-	for i, n := range l.dims {
-		ints[2*i], ints[2*i+1] = int32(n), int32(l.steps[i])
-	}
-	return nil
+	return l.mover.Order(x.Shape(), l.order)
 }
 
 // Forward computes the top.
@@ -138,7 +119,7 @@ func (l *permute) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if l.same {
 		return top[0].ShareData(bottom[0])
 	}
-	l.run(permuteArgs{ordered: top[0].MutableData(), plain: bottom[0].Data()})
+	l.mover.Move(l.spec.Env.Workers, top[0].MutableData(), bottom[0].Data(), false)
 	return nil
 }
 
@@ -150,49 +131,9 @@ func (l *permute) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 	switch {
 	case !propagateDown[0]:
 	case !l.same:
-		l.run(permuteArgs{ordered: top[0].Diff(), plain: bottom[0].MutableDiff(), back: true})
+		l.mover.Move(l.spec.Env.Workers, top[0].Diff(), bottom[0].MutableDiff(), true)
 	case !bottom[0].SharesDiff(top[0]):
 		kernel.Copy(l.spec.Env.Workers, top[0].Diff(), bottom[0].MutableDiff())
 	}
 	return nil
 }
-
-// permuteArgs are the arguments of permuteRows: an array in the order of the top and
-// one in that of the bottom.
-type permuteArgs struct {
-	ordered, plain []float32
-	dims, steps    []int
-	back           bool // from ordered to plain
-}
-
-func (l *permute) run(a permuteArgs) {
-	a.dims, a.steps = l.dims, l.steps
-	if len(a.ordered) == 0 {
-		return
-	}
-	width := a.dims[len(a.dims)-1]
-	permuteRows.Run(l.spec.Env.Workers, len(a.ordered)/width, 1+8192/width, a)
-}
-
-// permuteRows moves rows of the top's last axis.
-var permuteRows = parallel.Loop[permuteArgs]{Body: func(a *permuteArgs, _, from, to int) {
-	last := len(a.dims) - 1
-	width, step := a.dims[last], a.steps[last]
-	for row := from; row < to; row++ {
-		at, rest := 0, row
-		for i := last - 1; i >= 0; i-- {
-			at += rest % a.dims[i] * a.steps[i]
-			rest /= a.dims[i]
-		}
-		ordered := a.ordered[row*width : (row+1)*width]
-		if a.back {
-			for k, v := range ordered {
-				a.plain[at+k*step] = v
-			}
-			continue
-		}
-		for k := range ordered {
-			ordered[k] = a.plain[at+k*step]
-		}
-	}
-}}

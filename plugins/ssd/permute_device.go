@@ -2,19 +2,10 @@ package ssd
 
 import (
 	"context"
-	_ "embed"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
-)
-
-//go:embed permute.ptx.gz
-var permutePTX string
-
-var (
-	permuteKernels = cuda.NewModule(permutePTX)
-	permuteMove    = permuteKernels.Kernel("permute_move")
 )
 
 var _ layers.DeviceLayer = (*permute)(nil)
@@ -25,7 +16,7 @@ func (l *permute) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top [
 	if l.same {
 		return top[0].ShareData(bottom[0])
 	}
-	l.move(d, top[0].MutableDeviceData(d), x, false)
+	l.mover.MoveDevice(d, top[0].MutableDeviceData(d), x, false)
 	return nil
 }
 
@@ -34,17 +25,9 @@ func (l *permute) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.
 	switch {
 	case !propagateDown[0]:
 	case !l.same:
-		l.move(d, top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), true)
+		l.mover.MoveDevice(d, top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d), true)
 	case !bottom[0].SharesDiff(top[0]):
 		d.Copy(bottom[0].Count(), top[0].DeviceDiff(d), bottom[0].MutableDeviceDiff(d))
 	}
 	return nil
-}
-
-func (l *permute) move(d *cuda.Device, ordered, plain cuda.Ptr, back bool) {
-	n := 1
-	for _, size := range l.dims {
-		n *= size
-	}
-	d.Launch(permuteMove, cuda.Each(n), ordered, plain, l.onDevice.DeviceData(d), len(l.dims), back, n)
 }

@@ -1,0 +1,19 @@
+// Package ocr implements the layers of nets that read text: those of CTPN and CRNN.
+// Linking the package is all it takes:
+//
+//	import _ "github.com/gocaffe/gocaffe/plugins/ocr"
+package ocr
+
+import "embed"
+
+//go:embed *.proto
+var schemas embed.FS
+
+// schema returns the text of a .proto file of this package.
+func schema(name string) string {
+	text, err := schemas.ReadFile(name)
+	if err != nil {
+		panic("ocr: " + err.Error())
+	}
+	return string(text)
+}
