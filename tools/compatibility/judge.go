@@ -17,6 +17,9 @@ var (
 	unknownValue = regexp.MustCompile(`unknown value (\w+) of (\w+)`)
 )
 
+// place is where in a file and in which layer an error is.
+var place = regexp.MustCompile(`^\S*?:\d+:\d+: (?:layer "[^"]*": )?`)
+
 // A rule says why Caffe refuses what an error says.
 type rule struct {
 	pattern *regexp.Regexp
@@ -70,7 +73,7 @@ func judge(file string, errs []string) (reason string, missing bool) {
 			}
 		}
 	}
-	return errs[0], true // until a rule says otherwise
+	return place.ReplaceAllString(errs[0], ""), true // until a rule says otherwise
 }
 
 // table returns the totals as Markdown: a row for each folder, and then the reasons.
