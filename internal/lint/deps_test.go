@@ -76,6 +76,7 @@ var allowed = []struct {
 	{"plugins/all", "plugins/..."},
 	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},
 	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
+	{"plugins/ocr", "blob caffepb cuda kernel layers layers/axes layers/recurrent parallel"},
 	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},

@@ -17,6 +17,7 @@ type cell struct {
 
 	// For the backward pass: dc and dh are inputs.
 	dc, dh, dx, dprev []float32 // dprev may be dc
+	bound             float32   // if above 0, the largest magnitude of the elements of dx
 }
 
 // cellBlock is the number of units in each part of a loop.
@@ -87,6 +88,11 @@ var cellBackward = parallel.Loop[cell]{Body: func(a *cell, _, from, to int) {
 			df[j] = cell * prev[j] * f[j] * (1 - f[j])
 			dg[j] = cell * i[j] * (1 - g[j]*g[j])
 			dprev[j] = cell * f[j]
+		}
+		if a.bound > 0 {
+			for _, dx := range [][]float32{di, df, do, dg} {
+				kernel.Clip(nil, -a.bound, a.bound, dx, dx)
+			}
 		}
 	})
 }}

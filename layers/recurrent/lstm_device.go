@@ -7,25 +7,13 @@ import (
 
 var _ deviceUnit = (*lstm)(nil)
 
-// launchForward computes a step of n streams of units.
-func launchForward(d *cuda.Device, n, units int, cont, x, prev, acts, c, h cuda.Ptr) {
-	mul, shift := cuda.Divisor(max(units, 1))
-	d.Launch(lstmForward, cuda.Each(n*units), cont, x, prev, acts, c, h, units, n*units, mul, shift)
-}
-
-// launchBackward computes the gradient of a step.
-func launchBackward(d *cuda.Device, n, units int, acts, prev, c, dc, dh, dx, dprev cuda.Ptr) {
-	mul, shift := cuda.Divisor(max(units, 1))
-	d.Launch(lstmBackward, cuda.Each(n*units), acts, prev, c, dc, dh, dx, dprev, units, n*units, mul, shift)
-}
-
 func (u *lstm) beginDevice(d *cuda.Device, c0 *blob.Blob) {
 	d.Copy(u.n*u.d, c0.DeviceData(d), u.cells.MutableDeviceData(d))
 }
 
 func (u *lstm) stepDevice(d *cuda.Device, t int, cont, z, h cuda.Ptr) {
 	c := u.cells.MutableDeviceData(d)
-	launchForward(d, u.n, u.d, cont, z, c.At(t*u.n*u.d), z, c.At((t+1)*u.n*u.d), h)
+	LSTMStepDevice(d, u.n, u.d, cont, z, c.At(t*u.n*u.d), z, c.At((t+1)*u.n*u.d), h)
 }
 
 func (u *lstm) endDevice(*cuda.Device, *blob.Blob) {}
@@ -37,5 +25,5 @@ func (u *lstm) beginBackwardDevice(d *cuda.Device, top *blob.Blob) cuda.Ptr {
 
 func (u *lstm) backDevice(d *cuda.Device, t int, z, dh, dz cuda.Ptr) {
 	c, dc := u.cells.DeviceData(d), u.dc.MutableDeviceData(d)
-	launchBackward(d, u.n, u.d, z, c.At(t*u.n*u.d), c.At((t+1)*u.n*u.d), dc, dh, dz, dc)
+	LSTMStepBackwardDevice(d, u.n, u.d, z, c.At(t*u.n*u.d), c.At((t+1)*u.n*u.d), dc, dh, dz, dc, 0)
 }

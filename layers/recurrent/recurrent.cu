@@ -25,10 +25,10 @@ extern "C" __global__ void lstm_forward(const float *cont, const float *x, const
   }
 }
 
-// dprev may be dc
+// dprev may be dc; a bound above 0 limits dx
 extern "C" __global__ void lstm_backward(const float *acts, const float *prev, const float *c, const float *dc,
-                                         const float *dh, float *dx, float *dprev, int d, int count, unsigned mul,
-                                         unsigned shift) {
+                                         const float *dh, float *dx, float *dprev, float bound, int d, int count,
+                                         unsigned mul, unsigned shift) {
   GC_EACH(i, count) {
     const long long at = (long long)gc_divide(i, mul, shift) * 3 * d + i;
     const float in = acts[at], forget = acts[at + d], out = acts[at + 2 * d], g = acts[at + 3 * d];
@@ -38,6 +38,8 @@ extern "C" __global__ void lstm_backward(const float *acts, const float *prev, c
     dx[at + 2 * d] = dh[i] * t * out * (1.f - out);
     dx[at + 3 * d] = cell * in * (1.f - g * g);
     dprev[i] = cell * forget;
+    if (bound > 0.f)
+      for (int k = 0; k < 4; k++) dx[at + k * d] = fminf(fmaxf(dx[at + k * d], -bound), bound);
   }
 }
 

@@ -1,10 +1,6 @@
 package recurrent
 
-import (
-	"encoding/binary"
-	"fmt"
-	"math"
-)
+import "github.com/gocaffe/gocaffe/blob"
 
 // Without expose_hidden, the states after the last step are the states before the
 // first step of the next pass. Snapshots include them.
@@ -16,34 +12,20 @@ func (l *recurrent) State() []byte {
 	if l.exposed {
 		return nil
 	}
-	var state []byte
-	for i := range l.states {
-		for _, v := range l.state[i].Data() {
-			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
-		}
-	}
-	return state
+	return MarshalStates(l.stateBlobs()...)
+}
+
+// stateBlobs returns the blobs of the states.
+func (l *recurrent) stateBlobs() []*blob.Blob {
+	return []*blob.Blob{&l.state[0], &l.state[1]}[:l.states]
 }
 
 // SetState restores states returned by State.
 func (l *recurrent) SetState(state []byte) error {
-	count := l.n * l.d
 	if l.exposed {
-		count = 0
+		return UnmarshalStates(state)
 	}
-	if len(state) != 4*count*l.states {
-		return fmt.Errorf("the states of the units have %d bytes, want %d: %d streams of %d units", len(state), 4*count*l.states, l.n, l.d)
-	}
-	for i := range l.states {
-		if count == 0 {
-			return nil
-		}
-		data := l.state[i].MutableData()
-		for k := range data {
-			data[k] = math.Float32frombits(binary.LittleEndian.Uint32(state[4*(i*count+k):]))
-		}
-	}
-	return nil
+	return UnmarshalStates(state, l.stateBlobs()...)
 }
 
 // resetFor sets the states to 0 if the number of streams changes to n.

@@ -21,7 +21,6 @@ var notYet = map[string][]string{
 		"BoxAnnotatorOHEM",
 		"CTCGreedyDecoder",
 		"CTCLoss",
-		"Lstm",
 		"PSROIPooling",
 		"ROIAlign",
 	},
@@ -30,6 +29,10 @@ var notYet = map[string][]string{
 		"SmoothL1Loss",
 	},
 }
+
+// unlike are cases whose values differ from ours on purpose: see
+// docs/differences-from-caffe.md.
+var unlike = []string{"Lstm/cpu_two_sequences"}
 
 // dialectOf returns the dialect that the cases of a type in a set are in: the one that
 // the set is named after, or that of the type in a set of several.
@@ -113,7 +116,7 @@ func TestGoldenForks(t *testing.T) {
 				if !entry.IsDir() {
 					continue
 				}
-				counts := layertest.GoldenIn(t, dialectOf(root, typ), sets[root], nil, typ)
+				counts := layertest.GoldenIn(t, dialectOf(root, typ), reference.Without(sets[root], unlike...), nil, typ)
 				passed += counts.Passed[typ]
 				failed += counts.Failed[typ]
 				unknown += counts.Unknown[typ]
