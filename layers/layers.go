@@ -119,6 +119,15 @@ type Labeler interface {
 	Labels(i int) []int
 }
 
+// Imitator is a DataSource with tops whose contents cannot be made up from a number of
+// labels, such as a list of all boxes in a batch. A net that is only checked or timed
+// calls it before or after SetUp.
+type Imitator interface {
+	// Imitate returns the shape and the contents of top i, counted from 1, the first
+	// with labels, for a batch of n items; a nil shape stands for labels.
+	Imitate(i, n int) (shape []int, values []float32)
+}
+
 // Stateful is a layer with state besides its weights that training depends
 // on, such as a margin that changes from pass to pass. The solver keeps it in
 // the .solverstate, under a field that Caffe does not know.

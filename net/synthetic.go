@@ -57,8 +57,9 @@ func (e *SkippedError) Error() string {
 // syntheticData is the layer that replaces a data layer.
 type syntheticData struct {
 	layers.OnRecordableDevice
-	shapes  [][]int // of the tops
-	classes []int   // for each top the number of labels, 0 for the first top
+	shapes  [][]int     // of the tops
+	given   [][]float32 // the contents of tops that the layer makes up (layers.Imitator)
+	classes []int       // for each top the number of labels, 0 for the first top
 	key     uint64
 	stream  uint64 // of the first top; the others follow
 	values  []*blob.Blob
@@ -79,9 +80,17 @@ func (b *builder) replaceData(l *Layer) error {
 	hash.Write([]byte(l.Name))
 	l.synthetic = &syntheticData{
 		shapes:  shapes,
+		given:   make([][]float32, len(shapes)),
 		classes: make([]int, len(shapes)),
 		key:     b.opts.Seed,
 		stream:  hash.Sum64(),
+	}
+	if imitator, ok := l.Impl.(layers.Imitator); ok && len(shapes[0]) > 0 {
+		for j := 1; j < len(shapes); j++ {
+			if shape, values := imitator.Imitate(j, shapes[0][0]); shape != nil {
+				shapes[j], l.synthetic.given[j] = shape, values
+			}
+		}
 	}
 	l.Impl = l.synthetic
 	return nil
@@ -265,7 +274,9 @@ func (s *syntheticData) make() error {
 			return err
 		}
 		stream := s.stream + uint64(j)
-		if j == 0 {
+		if s.given[j] != nil {
+			copy(v.MutableData(), s.given[j])
+		} else if j == 0 {
 			kernel.PhiloxGaussian(nil, s.key, stream, 0, 0, 1, v.MutableData())
 		} else {
 			x := v.MutableData()

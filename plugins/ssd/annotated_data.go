@@ -55,20 +55,23 @@ annotated_data_param:
 	label_map_file: accepted, and not read
 	anno_type: BBOX says that records without a type have boxes
 
-data_param: source, backend (LEVELDB; or LMDB), batch_size, prefetch (4), as of Data
+data_param:
+	source, batch_size, backend (LEVELDB; or LMDB), prefetch (4): as of Data
 
-transform_param, besides the options named above:
-	resize_param.resize_mode (WARP): scale to resize_param.height and width; FIT_SMALL_SIZE: keep the aspect, at least
-	    this size, with batch_size 1; FIT_LARGE_SIZE_AND_PAD: keep the aspect, and pad
-	resize_param.interp_mode (LINEAR): one of those listed is drawn: LINEAR, AREA, NEAREST, CUBIC, LANCZOS4
-	resize_param.pad_mode (CONSTANT): with pad_value (0); or MIRRORED, REPEAT_NEAREST
-	resize_param.prob (1): accepted and ignored, as in Caffe
-	resize_param.height_scale, width_scale (0): with FIT_SMALL_SIZE and a crop, boxes are in fractions of this size
-	expand_param.prob (1), max_expand_ratio (1)
-	emit_constraint: which objects stay when a part is taken; CENTER: those with their center in it; MIN_OVERLAP: those
+transform_param:
+	distort_param: as of Data
+	expand_param: how large the canvas is. expand_param.prob (1): how often there is one; max_expand_ratio (1): its
+	    largest ratio to the image
+	resize_param: its resize_mode (WARP) scales to its height and width; FIT_SMALL_SIZE keeps the aspect and is at least
+	    this size, with batch_size 1; FIT_LARGE_SIZE_AND_PAD keeps the aspect and pads. interp_mode (LINEAR): one of
+	    those listed is drawn: LINEAR, AREA, NEAREST, CUBIC, LANCZOS4. pad_mode (CONSTANT): with pad_value (0); or
+	    MIRRORED, REPEAT_NEAREST. resize_param.prob (1) is accepted and ignored, as in Caffe. height_scale and
+	    width_scale (0): with FIT_SMALL_SIZE and a crop, boxes are in fractions of this size
+	emit_constraint: which objects stay when a part is taken. CENTER: those with their center in it; MIN_OVERLAP: those
 	    with more than emit_overlap of their area in it
 	noise_param: not implemented: an error if its prob is not 0
-	force_color, force_gray, mean_value, mean_file, scale: as of Data
+	crop_h, crop_w (0): size of the part that is cropped, both or none
+	crop_size, mirror, scale, mean_value, mean_file, force_color, force_gray: as of Data
 
 Differs from Caffe: images are not compressed as JPEG between the steps.
 
@@ -87,6 +90,7 @@ type annotatedData struct {
 	transformer *data.Transformer
 	db          data.Source
 	boxes       bool // the second top has boxes
+	labels      bool // it has labels; both are known after SetUp
 }
 
 type annotatedDataOptions struct {
@@ -112,6 +116,7 @@ var (
 	_ layers.DeviceLayer = (*annotatedData)(nil)
 	_ layers.DataSource  = (*annotatedData)(nil)
 	_ layers.Closer      = (*annotatedData)(nil)
+	_ layers.Imitator    = (*annotatedData)(nil)
 )
 
 func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
@@ -207,7 +212,19 @@ func (l *annotatedData) SetUp(_, top []*blob.Blob) error {
 		return l.Fail(fmt.Errorf("%s: %w", records.Name(0), err))
 	}
 	l.boxes = reader.record.Boxes || l.spec.HasOption("anno_type")
+	l.labels = !l.boxes
 	return l.Start(records, feed.Order{}, top)
+}
+
+// Imitate returns a box of class 1 for each of n images.
+func (l *annotatedData) Imitate(_, n int) (shape []int, values []float32) {
+	if l.labels {
+		return nil, nil
+	}
+	for i := range n {
+		values = append(values, float32(i), 1, 0, 0.25, 0.25, 0.75, 0.75, 0)
+	}
+	return []int{1, 1, n, 8}, values
 }
 
 // Sources returns the database and the mean file.

@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/event"
 	_ "github.com/gocaffe/gocaffe/layers/all"
+	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/solver"
 	"google.golang.org/protobuf/proto"
@@ -99,5 +100,37 @@ func TestMeanAveragePrecision(t *testing.T) {
 		if _, err := run(strings.Replace(text, test.old, test.new, 1)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("error %v, want %s", err, test.want)
 		}
+	}
+}
+
+// TestSynthetic checks that a net with a MultiBoxLoss runs on made-up data, with boxes.
+func TestSynthetic(t *testing.T) {
+	file, err := prototxt.ParseNet("net.prototxt", []byte(`
+		layer { name: "data" type: "AnnotatedData" top: "data" top: "label" data_param { source: "nowhere" batch_size: 3 backend: LMDB } }
+		layer { name: "loc" type: "Convolution" bottom: "data" top: "loc" convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "msra" } } }
+		layer { name: "conf" type: "Convolution" bottom: "data" top: "conf" convolution_param { num_output: 2 kernel_size: 1 weight_filler { type: "msra" } } }
+		layer { name: "a" type: "Permute" bottom: "loc" top: "a" permute_param { order: 0 order: 2 order: 3 order: 1 } }
+		layer { name: "b" type: "Permute" bottom: "conf" top: "b" permute_param { order: 0 order: 2 order: 3 order: 1 } }
+		layer { name: "aa" type: "Flatten" bottom: "a" top: "aa" }
+		layer { name: "bb" type: "Flatten" bottom: "b" top: "bb" }
+		layer { name: "priors" type: "PriorBox" bottom: "loc" bottom: "data" top: "priors" prior_box_param { min_size: 3 } }
+		layer { name: "loss" type: "MultiBoxLoss" bottom: "aa" bottom: "bb" bottom: "priors" bottom: "label" top: "loss"
+			propagate_down: true propagate_down: true propagate_down: false propagate_down: false multibox_loss_param { num_classes: 2 } }`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.New(file, net.Options{
+		State: &caffepb.NetState{Phase: caffepb.Phase_TRAIN.Enum()}, Synthetic: &net.Synthetic{Shape: []int{1, 6, 6}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	loss, err := n.Forward(context.Background())
+	if err == nil {
+		err = n.Backward(context.Background())
+	}
+	if err != nil || !(loss > 0.1) {
+		t.Errorf("loss %g, error %v", loss, err)
 	}
 }
