@@ -270,6 +270,12 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"num_classes", "21"}},
 	{{"dim", "3 dim: 2 dim: 0 dim: 1"}},
 	{{"kernel_size", ""}, {"stride", "2"}},
+	{{"pooled_h", "7"}},
+	{{"pooled_w", "7"}},
+	{{"spatial_scale", "0.0625"}},
+	{{"output_dim", "21"}},
+	{{"group_size", "7"}},
+	{{"roi_per_img", "128"}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

@@ -13,6 +13,7 @@ type Indices struct {
 	ignore     *int32 // the number that does not count
 	outOfRange func(i int, v float32) error
 	index      []int32
+	stride     int // of the elements in the bottom, or 0 for 1
 
 	onDevice, info blob.Blob // of ReadDevice: ints
 }
@@ -27,7 +28,11 @@ func NewIndices(spec *Spec, bottom int, what string) *Indices {
 	return x
 }
 
-// Reshape takes the number of elements of the bottom, and the limit that all are below.
+// SetStride has the first of every n elements of the bottom be read alone, such as the
+// first number of each row of n.
+func (x *Indices) SetStride(n int) { x.stride = n }
+
+// Reshape takes the number of elements that are read, and the limit that all are below.
 func (x *Indices) Reshape(count, limit int) error {
 	x.limit = limit
 	x.index = Resize(x.index, count)
@@ -47,14 +52,17 @@ func (x *Indices) Last() []int32 { return x.index }
 // Differs from Caffe: a release build of Caffe does not look, and reads or
 // writes beyond the blobs.
 func (x *Indices) Read(bottom *blob.Blob) (index []int32, valid int, err error) {
-	for i, v := range bottom.Data() {
+	stride := max(x.stride, 1)
+	all := bottom.Data()
+	for i := range len(all) / stride {
+		v := all[i*stride]
 		whole := v >= -1<<31 && v < 1<<31 // NaN is not
 		if whole && x.ignore != nil && int32(v) == *x.ignore {
 			x.index[i] = -1
 			continue
 		}
 		if !whole || int32(v) < 0 || int(v) >= x.limit {
-			return nil, 0, x.outOfRange(i, v)
+			return nil, 0, x.outOfRange(i*stride, v)
 		}
 		x.index[i] = int32(v)
 		valid++

@@ -27,9 +27,10 @@ func (x *Indices) ReadDevice(d *cuda.Device, bottom *blob.Blob) (index, valid cu
 		ignore = *x.ignore
 	}
 	index, info := x.onDevice.MutableDeviceData(d), x.info.MutableDeviceData(d)
-	n := bottom.Count()
+	stride := max(x.stride, 1)
+	n := bottom.Count() / stride
 	d.Launch(indicesBegin, cuda.Each(1), info)
-	d.Launch(indicesRead, cuda.Each(n), bottom.DeviceData(d), index, info, x.ignore != nil, ignore, x.limit, n)
+	d.Launch(indicesRead, cuda.Each(n), bottom.DeviceData(d), index, info, x.ignore != nil, ignore, x.limit, stride, n)
 	return index, info
 }
 

@@ -14,6 +14,7 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/normface"
 	_ "github.com/gocaffe/gocaffe/plugins/nvcaffe"
 	_ "github.com/gocaffe/gocaffe/plugins/ocr"
+	_ "github.com/gocaffe/gocaffe/plugins/rcnn"
 	_ "github.com/gocaffe/gocaffe/plugins/segmentation"
 	_ "github.com/gocaffe/gocaffe/plugins/senet"
 	_ "github.com/gocaffe/gocaffe/plugins/ssd"
