@@ -46,7 +46,8 @@ detection_evaluate_param:
 	evaluate_difficult_gt (true): false does not count difficult boxes, nor detections of them
 	name_size_file: a file with lines of name, height and width of the images in order; overlaps are then those of
 	    boxes in pixels, to whose widths and heights 1 is added. After the last line the first follows
-	resize_param: how images were scaled; its resize_mode, height, width, height_scale and width_scale matter
+	resize_param: how images were scaled; its resize_mode, height, width, height_scale and width_scale matter, its
+	    prob, pad_mode, pad_value and interp_mode do not
 
 Source: github.com/weiliu89/caffe (branch ssd), detection_evaluate_layer.cpp`,
 	})

@@ -48,7 +48,9 @@ detection_output_param:
 	nms_param.nms_threshold (0.3), nms_param.top_k (all)
 	nms_param.eta (1): after each box that is kept, a threshold above 0.5 is multiplied by it
 	keep_top_k (-1): -1 is all
-	save_output_param: files with the detections are not written; a warning says so
+	save_output_param: files with the detections are not written; a warning says so. Its output_directory,
+	    output_name_prefix, output_format, label_map_file, name_size_file, num_test_image and resize_param (resize_mode,
+	    height, width, height_scale, width_scale, pad_mode, pad_value, interp_mode, prob) have no effect
 	visualize, visualize_threshold, save_file: nothing is shown; a warning says so
 
 Source: github.com/weiliu89/caffe (branch ssd), detection_output_layer.cpp`,
