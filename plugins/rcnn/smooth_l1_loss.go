@@ -13,7 +13,7 @@ import (
 func init() {
 	layers.Register(layers.Info{
 		Type:     "SmoothL1Loss",
-		Dialects: []string{"rcnn"},
+		Dialects: []string{"rcnn", "rfcn"}, // rfcn includes rcnn; its own types too show which SmoothL1Loss is meant
 		Group:    "loss",
 		Plugin: &layers.Plugin{
 			Field:   "smooth_l1_loss_param",
