@@ -18,7 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// TestInfo checks that every plugin's documentation is complete.
+// TestInfo checks that every plugin's documentation names its source and its options, of
+// which layertest.Main demands that each is described.
 func TestInfo(t *testing.T) {
 	plugins := 0
 	var infos []*layers.Info
@@ -36,12 +37,6 @@ func TestInfo(t *testing.T) {
 		}
 		if !strings.Contains(info.Doc, info.Plugin.Field+":\n") {
 			t.Errorf("%s: Doc has no section %s", typ, info.Plugin.Field)
-		}
-		for _, line := range strings.Split(info.Plugin.Proto, "\n") {
-			field := strings.Fields(line)
-			if len(field) > 3 && (field[0] == "optional" || field[0] == "repeated") && !strings.Contains(info.Doc, field[2]) {
-				t.Errorf("%s: Doc does not mention %s", typ, field[2])
-			}
 		}
 	}
 	if plugins < 12 {
