@@ -303,6 +303,9 @@ func sampleLayer(info *layers.Info) string {
 		if field.Message().Fields().ByTextName("fg_threshold") != nil { // windows are scaled to a size
 			b.WriteString("  transform_param {\n    crop_size: 227\n  }\n")
 		}
+		if field.Message().Fields().ByTextName("anno_type") != nil { // records are those of data_param
+			b.WriteString("  data_param {\n    source: \"train_lmdb\"\n    batch_size: 32\n    backend: LMDB\n  }\n  transform_param {\n    resize_param {\n      height: 300\n      width: 300\n    }\n  }\n")
+		}
 	}
 	b.WriteString("}\n")
 	return b.String()
