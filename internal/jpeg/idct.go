@@ -21,23 +21,32 @@ const (
 
 // inverse computes the inverse cosine transform of a block, whose coefficients are in
 // natural order, and writes the samples to out, in rows of stride: the algorithm of
-// Loeffler, Ligtenberg and Moschytz in integers, with libjpeg's rounding.
+// Loeffler, Ligtenberg and Moschytz in integers, with libjpeg's rounding. Coefficients
+// that only damaged files have overflow as in the vector code of libjpeg-turbo: sums and
+// products of 16 bits wrap, results are limited to 16 bits.
 func inverse(b *[64]int16, quant *[64]uint16, out []byte, stride int) {
 	var w [64]int32
-	for i := range 8 {
-		if b[8+i]|b[16+i]|b[24+i]|b[32+i]|b[40+i]|b[48+i]|b[56+i] == 0 {
-			v := int32(b[i]) * int32(quant[i]) << passBits
-			for k := i; k < 64; k += 8 {
-				w[k] = v
-			}
-			continue
+	if flat(b) {
+		v := int32(int16(int32(b[0]) * int32(quant[0]) << passBits))
+		for k := range 8 {
+			w[8*k] = v
 		}
-		at := func(k int) int32 { return int32(b[8*k+i]) * int32(quant[8*k+i]) }
-		var y [8]int32
-		transform(&y, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))
-		const shift = fractionBits - passBits
-		for k, v := range y {
-			w[8*k+i] = (v + 1<<(shift-1)) >> shift
+	} else {
+		for i := range 8 {
+			if b[8+i]|b[16+i]|b[24+i]|b[32+i]|b[40+i]|b[48+i]|b[56+i] == 0 {
+				v := limit(int32(int16(int32(b[i])*int32(quant[i]))) << passBits)
+				for k := i; k < 64; k += 8 {
+					w[k] = v
+				}
+				continue
+			}
+			at := func(k int) int32 { return int32(int16(int32(b[8*k+i]) * int32(quant[8*k+i]))) }
+			var y [8]int32
+			transform(&y, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))
+			const shift = fractionBits - passBits
+			for k, v := range y {
+				w[8*k+i] = limit((v + 1<<(shift-1)) >> shift)
+			}
 		}
 	}
 	for k := range 8 {
@@ -52,19 +61,32 @@ func inverse(b *[64]int16, quant *[64]uint16, out []byte, stride int) {
 	}
 }
 
+// flat reports whether a block has no coefficient but the first.
+func flat(b *[64]int16) bool {
+	for _, v := range b[1:] {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// limit returns the nearest number of 16 bits.
+func limit(v int32) int32 { return max(-1<<15, min(v, 1<<15-1)) }
+
 // transform computes a transform of eight values, with fractionBits of fraction.
 func transform(y *[8]int32, x0, x1, x2, x3, x4, x5, x6, x7 int32) {
 	z1 := (x2 + x6) * fix0541196100
 	t2 := z1 - x6*fix1847759065
 	t3 := z1 + x2*fix0765366865
-	t0 := (x0 + x4) << fractionBits
-	t1 := (x0 - x4) << fractionBits
+	t0 := int32(int16(x0+x4)) << fractionBits
+	t1 := int32(int16(x0-x4)) << fractionBits
 	e0, e3, e1, e2 := t0+t3, t0-t3, t1+t2, t1-t2
 
 	z1 = x7 + x1
 	z2 := x5 + x3
-	z3 := x7 + x3
-	z4 := x5 + x1
+	z3 := int32(int16(x7 + x3))
+	z4 := int32(int16(x5 + x1))
 	z5 := (z3 + z4) * fix1175875602
 	z1 *= -fix0899976223
 	z2 *= -fix2562915447
