@@ -1,6 +1,7 @@
 package layers
 
 import (
+	"embed"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,16 @@ type Plugin struct {
 	// Message is the name of the message: "EMSoftmaxParameter". One of caffe.proto
 	// needs no Proto.
 	Message string
+}
+
+// Schema returns the text of a .proto file that a package embeds, for Plugin.Proto. It is
+// called from init, and panics if there is no such file.
+func Schema(files embed.FS, name string) string {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic("layers: Schema: " + err.Error())
+	}
+	return string(text)
 }
 
 // addType makes the type and its fields known to the schema.

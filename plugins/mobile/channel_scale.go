@@ -15,7 +15,7 @@ func init() {
 		Group: "utility",
 		Plugin: &layers.Plugin{
 			Field:   "channel_scale_param",
-			Proto:   schema("channel_scale.proto"),
+			Proto:   layers.Schema(schemas, "channel_scale.proto"),
 			Message: "ChannelScaleParameter",
 		},
 		Bottoms: layers.Exactly(2),

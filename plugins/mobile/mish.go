@@ -13,7 +13,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "mish_param",
 			Number:  306,
-			Proto:   schema("mish.proto"),
+			Proto:   layers.Schema(schemas, "mish.proto"),
 			Message: "MishParameter",
 		},
 		Bottoms: layers.Exactly(1),

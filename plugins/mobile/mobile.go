@@ -16,15 +16,6 @@ import (
 //go:embed *.proto
 var schemas embed.FS
 
-// schema returns the text of a .proto file of this package.
-func schema(name string) string {
-	text, err := schemas.ReadFile(name)
-	if err != nil {
-		panic("mobile: " + err.Error())
-	}
-	return string(text)
-}
-
 func init() {
 	layers.Alias("DepthwiseConvolution", "Convolution")
 	convolution := layers.Lookup("Convolution")

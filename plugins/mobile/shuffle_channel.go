@@ -16,7 +16,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "shuffle_channel_param",
 			Number:  164,
-			Proto:   schema("shuffle_channel.proto"),
+			Proto:   layers.Schema(schemas, "shuffle_channel.proto"),
 			Message: "ShuffleChannelParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -14,7 +14,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "flip_param",
 			Number:  212,
-			Proto:   schema("flip.proto"),
+			Proto:   layers.Schema(schemas, "flip.proto"),
 			Message: "FlipParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "general_contrastive_loss_param",
 			Number:  215,
-			Proto:   schema("general_contrastive_loss.proto"),
+			Proto:   layers.Schema(schemas, "general_contrastive_loss.proto"),
 			Message: "GeneralContrastiveParameter",
 		},
 		Bottoms: layers.Between(2, 3),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "general_triplet_loss_param",
 			Number:  217,
-			Proto:   schema("general_triplet_loss.proto"),
+			Proto:   layers.Schema(schemas, "general_triplet_loss.proto"),
 			Message: "GeneralTripletParameter",
 		},
 		Bottoms: layers.Between(2, 3),

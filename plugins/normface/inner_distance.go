@@ -19,7 +19,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "inner_distance_param",
 			Number:  213,
-			Proto:   schema("inner_distance.proto"),
+			Proto:   layers.Schema(schemas, "inner_distance.proto"),
 			Message: "InnerDistanceParameter",
 		},
 		Bottoms: layers.Between(1, 3),

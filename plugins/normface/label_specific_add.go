@@ -16,7 +16,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "label_specific_add_param",
 			Number:  241,
-			Proto:   schema("label_specific_add.proto"),
+			Proto:   layers.Schema(schemas, "label_specific_add.proto"),
 			Message: "LabelSpecificAddParameter",
 		},
 		Bottoms: layers.Exactly(2),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "label_specific_rescale_param",
 			Number:  228,
-			Proto:   schema("label_specific_rescale.proto"),
+			Proto:   layers.Schema(schemas, "label_specific_rescale.proto"),
 			Message: "LabelSpecificRescaleParameter",
 		},
 		Bottoms: layers.Exactly(2),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "normalize_param",
 			Number:  214,
-			Proto:   schema("normalize.proto"),
+			Proto:   layers.Schema(schemas, "normalize.proto"),
 			Message: "NormalizeParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -20,15 +20,6 @@ import (
 //go:embed *.proto
 var schemas embed.FS
 
-// schema returns the text of a .proto file.
-func schema(name string) string {
-	text, err := schemas.ReadFile(name)
-	if err != nil {
-		panic("normface: " + err.Error())
-	}
-	return string(text)
-}
-
 // legacy returns the four sizes of a blob of at most four axes. Missing axes have
 // size 1.
 func legacy(s *layers.Spec, b *blob.Blob) (n, c, h, w int, err error) {

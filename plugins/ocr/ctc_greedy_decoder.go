@@ -15,7 +15,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "ctc_decoder_param",
 			Number:  149,
-			Proto:   schema("ctc_decoder.proto"),
+			Proto:   layers.Schema(schemas, "ctc_decoder.proto"),
 			Message: "CTCDecoderParameter",
 		},
 		Bottoms: layers.Between(2, 3),

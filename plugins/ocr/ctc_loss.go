@@ -18,7 +18,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "ctc_loss_param",
 			Number:  148,
-			Proto:   schema("ctc_loss.proto"),
+			Proto:   layers.Schema(schemas, "ctc_loss.proto"),
 			Message: "CTCLossParameter",
 		},
 		Bottoms: layers.Exactly(3),

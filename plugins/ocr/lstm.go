@@ -20,7 +20,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "lstm_param",
 			Number:  140,
-			Proto:   schema("lstm.proto"),
+			Proto:   layers.Schema(schemas, "lstm.proto"),
 			Message: "LSTMParameter",
 		},
 		Bottoms: layers.Between(1, 2),

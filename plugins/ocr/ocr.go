@@ -9,12 +9,3 @@ import "embed"
 
 //go:embed *.proto
 var schemas embed.FS
-
-// schema returns the text of a .proto file of this package.
-func schema(name string) string {
-	text, err := schemas.ReadFile(name)
-	if err != nil {
-		panic("ocr: " + err.Error())
-	}
-	return string(text)
-}

@@ -13,7 +13,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "reverse_param",
 			Number:  143,
-			Proto:   schema("reverse.proto"),
+			Proto:   layers.Schema(schemas, "reverse.proto"),
 			Message: "ReverseParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -16,7 +16,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "transpose_param",
 			Number:  142,
-			Proto:   schema("transpose.proto"),
+			Proto:   layers.Schema(schemas, "transpose.proto"),
 			Message: "TransposeParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "box_annotator_ohem_param",
 			Number:  10000,
-			Proto:   schema("box_annotator_ohem.proto"),
+			Proto:   layers.Schema(schemas, "box_annotator_ohem.proto"),
 			Message: "BoxAnnotatorOHEMParameter",
 		},
 		Bottoms: layers.Exactly(4),

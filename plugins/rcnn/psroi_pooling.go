@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "psroi_pooling_param",
 			Number:  10001,
-			Proto:   schema("psroi_pooling.proto"),
+			Proto:   layers.Schema(schemas, "psroi_pooling.proto"),
 			Message: "PSROIPoolingParameter",
 		},
 		Bottoms: layers.Exactly(2),

@@ -22,15 +22,6 @@ import (
 //go:embed *.proto
 var schemas embed.FS
 
-// schema returns the text of a .proto file.
-func schema(name string) string {
-	text, err := schemas.ReadFile(name)
-	if err != nil {
-		panic("rcnn: " + err.Error())
-	}
-	return string(text)
-}
-
 // rois reads the regions of interest of a layer: a bottom of rows of image, x1, y1, x2
 // and y2.
 type rois struct {

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "roi_pooling_param",
 			Number:  8266711,
-			Proto:   schema("roi_pooling.proto"),
+			Proto:   layers.Schema(schemas, "roi_pooling.proto"),
 			Message: "ROIPoolingParameter",
 		},
 		Bottoms: layers.Exactly(2),

@@ -18,7 +18,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "smooth_l1_loss_param",
 			Number:  8266712,
-			Proto:   schema("smooth_l1_loss.proto"),
+			Proto:   layers.Schema(schemas, "smooth_l1_loss.proto"),
 			Message: "SmoothL1LossParameter",
 		},
 		Bottoms: layers.Between(2, 4),

@@ -19,7 +19,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "bn_param",
 			Number:  45,
-			Proto:   schema("bn.proto"),
+			Proto:   layers.Schema(schemas, "bn.proto"),
 			Message: "BNParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "interp_param",
 			Number:  143,
-			Proto:   schema("interp.proto"),
+			Proto:   layers.Schema(schemas, "interp.proto"),
 			Message: "InterpParameter",
 		},
 		Bottoms: layers.Exactly(1),

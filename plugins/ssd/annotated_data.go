@@ -22,10 +22,10 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "annotated_data_param",
 			Number:  200,
-			Proto:   schema("annotated_data.proto"),
+			Proto:   layers.Schema(schemas, "annotated_data.proto"),
 			Message: "AnnotatedDataParameter",
 		},
-		Extends: schema("transformation.proto") + schema("resize.proto"),
+		Extends: layers.Schema(schemas, "transformation.proto") + layers.Schema(schemas, "resize.proto"),
 		Tops:    layers.Between(1, 2),
 		New:     newAnnotatedData,
 		Kernels: cuda.Math,

@@ -23,7 +23,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "detection_evaluate_param",
 			Number:  205,
-			Proto:   schema("detection_evaluate.proto") + schema("resize.proto"),
+			Proto:   layers.Schema(schemas, "detection_evaluate.proto") + layers.Schema(schemas, "resize.proto"),
 			Message: "DetectionEvaluateParameter",
 		},
 		Bottoms: layers.Exactly(2),

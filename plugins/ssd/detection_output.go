@@ -17,7 +17,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "detection_output_param",
 			Number:  204,
-			Proto:   schema("detection_output.proto") + schema("resize.proto"),
+			Proto:   layers.Schema(schemas, "detection_output.proto") + layers.Schema(schemas, "resize.proto"),
 			Message: "DetectionOutputParameter",
 		},
 		Bottoms: layers.Between(3, 4),

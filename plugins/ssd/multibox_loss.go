@@ -19,7 +19,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "multibox_loss_param",
 			Number:  201,
-			Proto:   schema("multibox_loss.proto"),
+			Proto:   layers.Schema(schemas, "multibox_loss.proto"),
 			Message: "MultiBoxLossParameter",
 		},
 		Bottoms: layers.Exactly(4),

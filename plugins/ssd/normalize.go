@@ -18,7 +18,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "norm_param",
 			Number:  206,
-			Proto:   schema("normalize.proto"),
+			Proto:   layers.Schema(schemas, "normalize.proto"),
 			Message: "NormalizeParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -18,7 +18,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "permute_param",
 			Number:  202,
-			Proto:   schema("permute.proto"),
+			Proto:   layers.Schema(schemas, "permute.proto"),
 			Message: "PermuteParameter",
 		},
 		Bottoms: layers.Exactly(1),

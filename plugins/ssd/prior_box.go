@@ -19,7 +19,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "prior_box_param",
 			Number:  203,
-			Proto:   schema("prior_box.proto"),
+			Proto:   layers.Schema(schemas, "prior_box.proto"),
 			Message: "PriorBoxParameter",
 		},
 		Bottoms: layers.Exactly(2),

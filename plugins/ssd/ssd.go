@@ -18,15 +18,6 @@ import (
 //go:embed *.proto
 var schemas embed.FS
 
-// schema returns the text of a .proto file.
-func schema(name string) string {
-	text, err := schemas.ReadFile(name)
-	if err != nil {
-		panic("ssd: " + err.Error())
-	}
-	return string(text)
-}
-
 // plane returns the height and the width of a blob of at most four axes. Missing axes
 // have size 1.
 func plane(s *layers.Spec, bottom []*blob.Blob, i int) (h, w int, err error) {

@@ -15,7 +15,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "reorg_param",
 			Number:  149,
-			Proto:   schema("reorg.proto"),
+			Proto:   layers.Schema(schemas, "reorg.proto"),
 			Message: "ReorgParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -20,7 +20,7 @@ func init() {
 		Plugin: &layers.Plugin{
 			Field:   "upsample_param",
 			Number:  150,
-			Proto:   schema("upsample.proto"),
+			Proto:   layers.Schema(schemas, "upsample.proto"),
 			Message: "UpsampleParameter",
 		},
 		Bottoms: layers.Exactly(1),

@@ -99,7 +99,7 @@ func start(ctx context.Context, args []string) error {
 	if p.page == "" {
 		return nil
 	}
-	return p.writePage(ctx)
+	return p.writePage()
 }
 
 // all does those of the runs that are missing, several at a time.

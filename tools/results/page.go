@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"os"
@@ -11,7 +10,7 @@ import (
 )
 
 // writePage writes the page with all tables of the scale whose runs are there.
-func (p *program) writePage(context.Context) error {
+func (p *program) writePage() error {
 	var body bytes.Buffer
 	for _, t := range tables {
 		if !t.at(p.scale) {

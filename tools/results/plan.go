@@ -226,12 +226,12 @@ func averagingRows(p *program, d dataset, chosen map[string]setting) []row {
 		r.net = name
 		return r
 	}
-	quick, alex := zoo("cifar10-full"), zoo("alexnet-cifar10")
+	small, alex := zoo("cifar10-full"), zoo("alexnet-cifar10")
 	return []row{
 		{label: "LiuNet", nets: []run{plain}},
-		{label: "Full", nets: []run{quick}},
+		{label: "Full", nets: []run{small}},
 		{label: "AlexNet", nets: []run{alex}},
-		{label: "LiuNet + Full + AlexNet", nets: []run{plain, quick, alex}},
+		{label: "LiuNet + Full + AlexNet", nets: []run{plain, small, alex}},
 		{label: "LiuNet(48)", nets: []run{width(48)}},
 		{label: "LiuNet(64)", nets: []run{width(64)}},
 		{label: "LiuNet(96)", nets: []run{width(96)}},
