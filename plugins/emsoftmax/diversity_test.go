@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/layertest"
 )
 
@@ -179,5 +180,25 @@ func TestDiversityTop(t *testing.T) {
 				t.Errorf("V %d, %s, %s: the term is %g, want %g", test.v, test.options, phase, got, want)
 			}
 		}
+	}
+}
+
+// TestReport checks the mean cosine of three classifiers of two classes: a vector against
+// itself, against a perpendicular one, against its opposite, and of length 0.
+func TestReport(t *testing.T) {
+	f := layertest.New(t, layer("num_output: 2 V: 3"), layertest.Gaussian(1, 3, 2), layertest.Labels(7, 2, 3))
+	copy(f.Params()[0].MutableData(), []float32{
+		1, 2, 0, 3, // classifier 0
+		2, 4, 5, 0,
+		-1, -2, 0, 0,
+	})
+	// Pairs 0,1; 0,2; 1,2: class 0 has 1, -1, -1, and class 1 has 0, 0, 0.
+	want := "mean cosine between the 3 classifiers = -0.1667"
+	if got := f.Layer.(layers.Reporter).Report(); got != want {
+		t.Errorf("the report is %q, want %q", got, want)
+	}
+	one := layertest.New(t, layer("num_output: 2"), layertest.Gaussian(1, 3, 2), layertest.Labels(7, 2, 3))
+	if got := one.Layer.(layers.Reporter).Report(); got != "" {
+		t.Errorf("the report of one classifier is %q, want none", got)
 	}
 }
