@@ -34,9 +34,8 @@ func (f *classifyFlags) outputFormat() (string, error) {
 // A classifyOutput writes the result of each image. Scores are nil for an image that
 // could not be read.
 type classifyOutput struct {
-	add    func(path string, scores []float32) error
-	commit func() error // completes the output
-	abort  func()       // removes a file that is not complete
+	add func(path string, scores []float32) error
+	ending
 }
 
 // A classified image is an object of the JSON output.
@@ -80,7 +79,7 @@ func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []s
 				return nil
 			}
 			return write(a.stdout, path, top(scores), width)
-		}, func() error { return nil }, nothing}, nil
+		}, ending{func() error { return nil }, nothing}}, nil
 	}
 	header := []string{"image", "rank", "class", "label", "score"}
 	rows, abort := newRowWriter(a.stdout, format, header), nothing
@@ -107,7 +106,7 @@ func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []s
 			}
 		}
 		return nil
-	}, end, abort}, nil
+	}, ending{end, abort}}, nil
 }
 
 // arrayOutput is a .npy file with all scores. Those of an image that could not be read
@@ -123,7 +122,7 @@ func (f *classifyFlags) arrayOutput(classes int) (*classifyOutput, error) {
 			scores = unread
 		}
 		return s.Append(scores)
-	}, s.commit, s.abort}, nil
+	}, ending{s.commit, s.abort}}, nil
 }
 
 // writeClassified writes the classes of an image as text, in 80 columns but for long

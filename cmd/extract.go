@@ -122,7 +122,7 @@ func (a *app) extractFeatures(ctx context.Context, f *extractFlags) error {
 	defer a.closeDevice(f.device)
 	var n *net.Net
 	err = a.loading(ctx, func() (err error) {
-		n, err = a.inferenceNet(&f.netFlags, f.model, f.weights, f.blobs)
+		n, err = a.inferenceNet(&f.netFlags, f.model, f.weights, f.blobs != "")
 		return err
 	})
 	if n != nil && !a.abandoned {

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/data/imagelist"
 	"github.com/gocaffe/gocaffe/data/npy"
-	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/readfile"
 )
 
@@ -21,53 +18,9 @@ import (
 // or with the error of reading the file; the others go on. It ends at the first error
 // of the net, or that result returns.
 func (p *Predictor) Files(ctx context.Context, paths []string, result func(i int, scores []float32, err error) error) error {
-	for first := 0; first < len(paths); first += p.batch {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		some := paths[first:min(first+p.batch, len(paths))]
-		images, errs := p.decode(some)
-		var readable []*data.Image
-		for i, image := range images {
-			if errs[i] != nil {
-				continue
-			}
-			readable = append(readable, image)
-			if image.Warning != "" {
-				event.Send(p.observer, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf("%q: %s", some[i], image.Warning)})
-			}
-		}
-		scores, err := p.Predict(ctx, readable...)
-		if err != nil {
-			return err
-		}
-		for i := range some {
-			var own []float32
-			if errs[i] == nil {
-				own, scores = scores[0], scores[1:]
-			}
-			if err := result(first+i, own, errs[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// decode reads image files, several at a time.
-func (p *Predictor) decode(paths []string) ([]*data.Image, []error) {
-	images, errs := make([]*data.Image, len(paths)), make([]error, len(paths))
-	var running sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i, path := range paths {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			images[i], errs[i] = ReadImage(path, p.Mode())
-		})
-	}
-	running.Wait()
-	return images, errs
+	return predictFiles(ctx, &p.feeder, paths, p.Predict, func(i int, _ *data.Image, scores []float32, err error) error {
+		return result(i, scores, err)
+	})
 }
 
 // ReadImage reads an image file. Its errors name the file.

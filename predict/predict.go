@@ -42,26 +42,17 @@ type Options struct {
 
 // A Predictor runs a net on images. Like the net, it is for one goroutine at a time.
 type Predictor struct {
-	net           *net.Net
-	input, output *blob.Blob
-	shape         [3]int // channels, height and width of the input
-	height, width int    // that images are scaled to
-	swap          []int  // for each channel of the net, the one of the image; nil: the same
-	transformer   *data.Transformer
-	crops         []data.Crop
-	batch         int // images in a pass
+	feeder
+	output        *blob.Blob
 	probabilities bool
-	observer      event.Observer
-
-	pixels data.Pixels
 }
 
 // New returns a Predictor that runs a net with its weights. The net needs one Input
 // layer with one top, N x C x H x W with 1 or 3 channels, and scores N x K, or
 // N x K x 1 x 1.
 func New(n *net.Net, o Options) (*Predictor, error) {
-	p := &Predictor{net: n, observer: o.Observer}
-	if err := p.findInput(); err != nil {
+	p := &Predictor{feeder: feeder{net: n, observer: o.Observer}}
+	if err := p.findInput(n.Inputs()); err != nil {
 		return nil, err
 	}
 	if err := p.findScores(o.Scores); err != nil {
@@ -74,42 +65,16 @@ func New(n *net.Net, o Options) (*Predictor, error) {
 	if err := p.prepareAs(prepare); err != nil {
 		return nil, err
 	}
-	p.crops = []data.Crop{p.centre(prepare.Pad)}
 	if o.Oversample {
 		if prepare.Pad > 0 {
 			return nil, fmt.Errorf("ten parts of an image cannot be taken with padding, of %d pixels here", prepare.Pad)
 		}
 		p.crops = p.tenCrops()
 	}
-	switch {
-	case o.Batch < 0:
-		return nil, fmt.Errorf("the batch size is %d, want 1 or more", o.Batch)
-	case o.Batch == 0:
-		o.Batch = p.input.Dim(0)
+	if err := p.setBatch(o.Batch); err != nil {
+		return nil, err
 	}
-	p.batch = max(1, o.Batch/len(p.crops))
 	return p, nil
-}
-
-// findInput finds the input and its shape.
-func (p *Predictor) findInput() error {
-	names := p.net.Inputs()
-	if len(names) == 0 {
-		for _, l := range p.net.Layers() {
-			if l.Info.Group == "data" && len(l.BottomNames) == 0 {
-				return fmt.Errorf("the net reads its data by layer %q of type %s, want one for inference, with an Input layer (gocaffe deploy makes one)", l.Name, l.Type)
-			}
-		}
-	}
-	if len(names) != 1 {
-		return fmt.Errorf("the net has %d inputs%s, want one", len(names), list(names))
-	}
-	p.input = p.net.Blob(names[0])
-	if p.input.Axes() != 4 || p.input.Dim(1) != 1 && p.input.Dim(1) != 3 || p.input.Count() == 0 {
-		return fmt.Errorf("the input %q has the shape %v, want batch x channels x height x width with 1 or 3 channels", names[0], p.input.Shape())
-	}
-	p.shape = [3]int(p.input.Shape()[1:])
-	return nil
 }
 
 // findScores finds the blob with the scores.
@@ -140,14 +105,6 @@ func (p *Predictor) findScores(name string) error {
 	return nil
 }
 
-// list returns names in brackets, or "".
-func list(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(names, ", ") + ")"
-}
-
 // Classes returns the number of scores of an image.
 func (p *Predictor) Classes() int { return p.output.Dim(1) }
 
@@ -156,27 +113,15 @@ func (p *Predictor) Classes() int { return p.output.Dim(1) }
 func (p *Predictor) Probabilities() bool { return p.probabilities }
 
 // Mode returns how images are to be decoded for the net.
-func (p *Predictor) Mode() data.Mode {
-	if p.shape[0] == 1 {
-		return data.Gray
-	}
-	return data.Color
-}
+func (p *Predictor) Mode() data.Mode { return p.mode() }
 
 // Predict returns the scores of each image. An image has as many channels as the
 // input of the net: Mode says how it is decoded. Images are not changed.
 func (p *Predictor) Predict(ctx context.Context, images ...*data.Image) ([][]float32, error) {
 	scores := make([][]float32, 0, len(images))
 	for some := range slices.Chunk(images, p.batch) {
-		if err := p.input.Reshape(len(some)*len(p.crops), p.shape[0], p.shape[1], p.shape[2]); err != nil {
+		if err := p.fill(some, len(scores)); err != nil {
 			return nil, err
-		}
-		size := p.input.CountFrom(1) * len(p.crops)
-		to := p.input.MutableData()
-		for i, image := range some {
-			if err := p.prepare(to[i*size:][:size], image); err != nil {
-				return nil, fmt.Errorf("image %d: %w", len(scores)+i, err)
-			}
 		}
 		if _, err := p.net.Forward(ctx); err != nil {
 			return nil, err

@@ -92,32 +92,32 @@ func (o Preparation) readMean() (*Preparation, error) {
 	return &o, nil
 }
 
-// prepareAs makes the predictor prepare images so.
-func (p *Predictor) prepareAs(o *Preparation) error {
+// prepareAs makes the feeder prepare images so, and take the part in the centre.
+func (f *feeder) prepareAs(o *Preparation) error {
 	o, err := o.readMean()
 	if err != nil {
 		return err
 	}
-	p.height, p.width = o.Height, o.Width
-	if p.height == 0 && p.width == 0 {
-		p.height, p.width = p.shape[1]-2*o.Pad, p.shape[2]-2*o.Pad
+	f.height, f.width = o.Height, o.Width
+	if f.height == 0 && f.width == 0 {
+		f.height, f.width = f.shape[1]-2*o.Pad, f.shape[2]-2*o.Pad
 		if o.Mean != nil {
-			p.height, p.width = o.Mean.Height, o.Mean.Width
+			f.height, f.width = o.Mean.Height, o.Mean.Width
 		}
 	}
-	height, width := p.height+2*o.Pad, p.width+2*o.Pad
+	height, width := f.height+2*o.Pad, f.width+2*o.Pad
 	const maxSize = 1 << 15
-	switch c, h, w := p.shape[0], p.shape[1], p.shape[2]; {
-	case p.height < 1 || p.width < 1 || p.height > maxSize || p.width > maxSize || o.Pad < 0:
-		return fmt.Errorf("images are scaled to %d x %d (height x width) and padded by %d, want 1 to %d, and 0 or more", p.height, p.width, o.Pad, maxSize)
+	switch c, h, w := f.shape[0], f.shape[1], f.shape[2]; {
+	case f.height < 1 || f.width < 1 || f.height > maxSize || f.width > maxSize || o.Pad < 0:
+		return fmt.Errorf("images are scaled to %d x %d (height x width) and padded by %d, want 1 to %d, and 0 or more", f.height, f.width, o.Pad, maxSize)
 	case height < h || width < w:
 		return fmt.Errorf("images are scaled to %d x %d (height x width), less than the input of the net, %d x %d", height, width, h, w)
 	case len(o.MeanValues) > 1 && len(o.MeanValues) != c:
 		return fmt.Errorf("there are %d mean values, want 1 or %d: the input has %d channels", len(o.MeanValues), c, c)
-	case o.Mean != nil && (o.Mean.Channels != c || o.Mean.Height != p.height || o.Mean.Width != p.width):
-		return &MeanError{Mean: [3]int{o.Mean.Channels, o.Mean.Height, o.Mean.Width}, Want: [3]int{c, p.height, p.width}}
+	case o.Mean != nil && (o.Mean.Channels != c || o.Mean.Height != f.height || o.Mean.Width != f.width):
+		return &MeanError{Mean: [3]int{o.Mean.Channels, o.Mean.Height, o.Mean.Width}, Want: [3]int{c, f.height, f.width}}
 	}
-	if err := p.swapAs(o.ChannelSwap); err != nil {
+	if err := f.swapAs(o.ChannelSwap); err != nil {
 		return err
 	}
 	raw, scale := o.RawScale/255, o.Scale
@@ -131,7 +131,7 @@ func (p *Predictor) prepareAs(o *Preparation) error {
 	for i := range values {
 		values[i] = float32(float64(values[i]) / raw)
 	}
-	p.transformer, err = data.NewTransformer(&caffepb.TransformationParameter{
+	f.transformer, err = data.NewTransformer(&caffepb.TransformationParameter{
 		MeanValue: values, Scale: proto.Float32(float32(scale * raw)),
 	}, caffepb.Phase_TEST, nil)
 	if err != nil {
@@ -143,8 +143,9 @@ func (p *Predictor) prepareAs(o *Preparation) error {
 		for i, v := range mean.Data {
 			mean.Data[i] = float32(float64(v) / raw)
 		}
-		p.transformer.SetMean(&mean)
+		f.transformer.SetMean(&mean)
 	}
+	f.crops = []data.Crop{f.centre(o.Pad)}
 	return nil
 }
 
@@ -173,38 +174,38 @@ func channelMeans(m *data.Mean) []float32 {
 }
 
 // swapAs sets the order of the channels.
-func (p *Predictor) swapAs(order []int) error {
-	if order == nil || slices.Equal(order, []int{2, 1, 0}) && p.shape[0] == 3 {
+func (f *feeder) swapAs(order []int) error {
+	if order == nil || slices.Equal(order, []int{2, 1, 0}) && f.shape[0] == 3 {
 		return nil
 	}
 	sorted := slices.Sorted(slices.Values(order))
-	if p.shape[0] == 1 || !slices.Equal(sorted, []int{0, 1, 2}) {
+	if f.shape[0] == 1 || !slices.Equal(sorted, []int{0, 1, 2}) {
 		return fmt.Errorf("the order of the channels is %s, want the numbers 0, 1 and 2, for red, green and blue of a net with 3 channels; the input has %d",
-			strings.Trim(fmt.Sprint(order), "[]"), p.shape[0])
+			strings.Trim(fmt.Sprint(order), "[]"), f.shape[0])
 	}
 	for _, c := range order {
-		p.swap = append(p.swap, 2-c) // images are blue, green, red
+		f.swap = append(f.swap, 2-c) // images are blue, green, red
 	}
 	return nil
 }
 
 // centre returns the part of the scaled image in its centre, as Caffe's transformer in
 // phase TEST.
-func (p *Predictor) centre(pad int) data.Crop {
-	h, w := p.shape[1], p.shape[2]
-	return data.Crop{Top: (p.height+2*pad-h)/2 - pad, Left: (p.width+2*pad-w)/2 - pad, Height: h, Width: w}
+func (f *feeder) centre(pad int) data.Crop {
+	h, w := f.shape[1], f.shape[2]
+	return data.Crop{Top: (f.height+2*pad-h)/2 - pad, Left: (f.width+2*pad-w)/2 - pad, Height: h, Width: w}
 }
 
 // tenCrops returns the parts of the scaled image in the order of caffe.io.oversample.
-func (p *Predictor) tenCrops() []data.Crop {
-	h, w := p.shape[1], p.shape[2]
+func (f *feeder) tenCrops() []data.Crop {
+	h, w := f.shape[1], f.shape[2]
 	var crops []data.Crop
-	for _, top := range []int{0, p.height - h} {
-		for _, left := range []int{0, p.width - w} {
+	for _, top := range []int{0, f.height - h} {
+		for _, left := range []int{0, f.width - w} {
 			crops = append(crops, data.Crop{Top: top, Left: left, Height: h, Width: w})
 		}
 	}
-	crops = append(crops, p.centre(0))
+	crops = append(crops, f.centre(0))
 	for _, c := range crops[:5] {
 		c.Mirrored = true
 		crops = append(crops, c)
@@ -213,24 +214,24 @@ func (p *Predictor) tenCrops() []data.Crop {
 }
 
 // prepare writes the parts of an image, one after the other.
-func (p *Predictor) prepare(to []float32, image *data.Image) error {
-	if image.Channels != p.shape[0] {
-		return fmt.Errorf("the image has %d channels, the input of the net %d", image.Channels, p.shape[0])
+func (f *feeder) prepare(to []float32, image *data.Image) error {
+	if image.Channels != f.shape[0] {
+		return fmt.Errorf("the image has %d channels, the input of the net %d", image.Channels, f.shape[0])
 	}
 	scaled := *image // Resize makes new pixels
-	scaled.Resize(p.height, p.width)
-	if p.swap != nil {
+	scaled.Resize(f.height, f.width)
+	if f.swap != nil {
 		swapped := make([]byte, len(scaled.Pix))
 		for i := range swapped {
 			c := i % scaled.Channels
-			swapped[i] = scaled.Pix[i-c+p.swap[c]]
+			swapped[i] = scaled.Pix[i-c+f.swap[c]]
 		}
 		scaled.Pix = swapped
 	}
-	p.pixels.SetImage(&scaled)
-	size := p.input.CountFrom(1)
-	for i, crop := range p.crops {
-		if err := p.transformer.TransformCrop(to[i*size:][:size], &p.pixels, crop); err != nil {
+	f.pixels.SetImage(&scaled)
+	size := f.input.CountFrom(1)
+	for i, crop := range f.crops {
+		if err := f.transformer.TransformCrop(to[i*size:][:size], &f.pixels, crop); err != nil {
 			return err
 		}
 	}
