@@ -48,7 +48,7 @@ type boxAnnotatorOHEM struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options boxAnnotatorOHEMOptions
-	rois    rois
+	rois    boxes.ROIs
 
 	regions int
 	ranking boxes.Ranking
@@ -68,7 +68,7 @@ var (
 )
 
 func newBoxAnnotatorOHEM(s *layers.Spec) (layers.Layer, error) {
-	l := &boxAnnotatorOHEM{spec: s, rois: newROIs(s, 0, "images that can be counted"), chosen: make(map[int32]int)}
+	l := &boxAnnotatorOHEM{spec: s, rois: boxes.NewROIs(s, 0, "images that can be counted"), chosen: make(map[int32]int)}
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (l *boxAnnotatorOHEM) Reshape(bottom, top []*blob.Blob) (err error) {
 		return err
 	}
 	const images = 1 << 24 // up to which float32 has all whole numbers
-	if l.regions, err = l.rois.reshape(bottom[0], images); err != nil {
+	if l.regions, err = l.rois.Reshape(bottom[0], images); err != nil {
 		return err
 	}
 	for i, what := range []string{"losses", "labels", "weights"} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/boxes"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -51,7 +52,7 @@ type psroiPooling struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options psroiPoolingOptions
-	rois    rois
+	rois    boxes.ROIs
 
 	regions, c, h, w int
 	bins             []psroiBins // of each ROI
@@ -83,12 +84,12 @@ var (
 )
 
 func newPSROIPooling(s *layers.Spec) (layers.Layer, error) {
-	l := &psroiPooling{spec: s, rois: newROIs(s, 1, "images of bottom 0")}
+	l := &psroiPooling{spec: s, rois: boxes.NewROIs(s, 1, "images of bottom 0")}
 	o := &l.options
 	if err := s.Options(o); err != nil {
 		return nil, err
 	}
-	if err := checkScale(s, "psroi_pooling_param", o.SpatialScale); err != nil {
+	if err := boxes.CheckScale(s, "psroi_pooling_param", o.SpatialScale); err != nil {
 		return nil, err
 	}
 	for name, value := range map[string]int{"output_dim": o.OutputDim, "group_size": o.GroupSize} {
@@ -131,7 +132,7 @@ func (l *psroiPooling) Reshape(bottom, top []*blob.Blob) (err error) {
 	if x.Dim(1) != l.c {
 		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has %d channels, want output_dim group_size^2 = %d", x.Dim(1), l.c))
 	}
-	if l.regions, err = l.rois.reshape(bottom[1], x.Dim(0)); err != nil {
+	if l.regions, err = l.rois.Reshape(bottom[1], x.Dim(0)); err != nil {
 		return err
 	}
 	if err := top[0].Reshape(l.regions, o.OutputDim, o.GroupSize, o.GroupSize); err != nil {

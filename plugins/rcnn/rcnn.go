@@ -11,50 +11,14 @@ package rcnn
 
 import (
 	"embed"
-	"fmt"
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/cuda"
-	"github.com/gocaffe/gocaffe/layers"
 )
 
 //go:embed *.proto
 var schemas embed.FS
-
-// rois reads the regions of interest of a layer: a bottom of rows of image, x1, y1, x2
-// and y2.
-type rois struct {
-	*layers.Indices // the images
-	spec            *layers.Spec
-	bottom          int
-}
-
-// newROIs returns the reader of a bottom. What says what the images are numbers of.
-func newROIs(s *layers.Spec, bottom int, what string) rois {
-	r := rois{layers.NewIndices(s, bottom, what), s, bottom}
-	r.SetStride(5)
-	return r
-}
-
-// reshape returns the number of ROIs, whose images are below the limit.
-func (r rois) reshape(b *blob.Blob, images int) (int, error) {
-	if b.Axes() < 2 || b.CountFrom(1) != 5 {
-		return 0, r.spec.ErrorAt("bottom", r.bottom, fmt.Errorf("got ROIs of shape %v, want R x 5: image, x1, y1, x2, y2", b.Shape()))
-	}
-	if err := r.Reshape(b.Dim(0), images); err != nil {
-		return 0, r.spec.ErrorAt("bottom", r.bottom, err)
-	}
-	return b.Dim(0), nil
-}
-
-// checkScale returns an error for a spatial_scale that is not a positive number.
-func checkScale(s *layers.Spec, message string, scale float32) error {
-	if scale > 0 && scale <= math.MaxFloat32 {
-		return nil
-	}
-	return s.Errorf(message+".spatial_scale", "spatial_scale is %v, want a positive number", scale)
-}
 
 // round returns the nearest whole number, of two the one further from 0.
 func round(v float32) float32 { return float32(math.Round(float64(v))) }

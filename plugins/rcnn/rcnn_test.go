@@ -2,6 +2,7 @@ package rcnn_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -79,6 +80,7 @@ func cases() []testCase {
 	return []testCase{
 		{"ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 2 }", mapped(2), first},
 		{"ROIPooling", "roi_pooling_param { pooled_h: 7 pooled_w: 6 spatial_scale: 1.5 }", mapped(2), first},
+		{"ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 2 pad_ratio: 0.4 }", mapped(2), first},
 		{"PSROIPooling", "psroi_pooling_param { spatial_scale: 1 output_dim: 1 group_size: 2 }", mapped(4), averaged},
 		{"PSROIPooling", "psroi_pooling_param { spatial_scale: 1.3 output_dim: 2 group_size: 3 }", mapped(18), averaged},
 		{"BoxAnnotatorOHEM", `top: "z" box_annotator_ohem_param { roi_per_img: 1 ignore_label: 255 }`, annotated(), layertest.GradientOptions{}},
@@ -137,6 +139,7 @@ func TestErrors(t *testing.T) {
 		{"pooled_w is not set", "ROIPooling", "roi_pooling_param { pooled_h: 3 }", []*blob.Blob{x, rois}},
 		{"pooled_h is 0, want 1 to 32767", "ROIPooling", "roi_pooling_param { pooled_h: 0 pooled_w: 3 }", []*blob.Blob{x, rois}},
 		{"spatial_scale is -1, want a positive number", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 spatial_scale: -1 }", []*blob.Blob{x, rois}},
+		{"pad_ratio is -1, want a number from 0", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 pad_ratio: -1 }", []*blob.Blob{x, rois}},
 		{"bottom 0 has shape [1 5], want 4 axes", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 }", []*blob.Blob{rois, rois}},
 		{"got ROIs of shape [1 2 3 4], want R x 5: image, x1, y1, x2, y2", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 }", []*blob.Blob{x, x}},
 		{"sigma is 0, want a number whose square is positive and finite", "SmoothL1Loss", "smooth_l1_loss_param { sigma: 0 }", []*blob.Blob{x, x}},
@@ -150,6 +153,23 @@ func TestErrors(t *testing.T) {
 		{"got losses of shape [1 2 3 4], want those of 1 ROIs", "BoxAnnotatorOHEM", `top: "z" box_annotator_ohem_param { roi_per_img: 1 }`, []*blob.Blob{rois, x, x, x}},
 	} {
 		layertest.CheckError(t, 1, `layer "l": `+test.want, layer(test.typ, len(test.bottoms), test.options), test.bottoms...)
+	}
+}
+
+// TestPad compares ROIPooling of padded regions with that of larger regions.
+func TestPad(t *testing.T) {
+	x := layertest.Gaussian(1, 2, 3, 11, 10)
+	small := layertest.Values([]float32{0, 2, 3, 5, 6, 1, 4, 1, 7, 8}, 2, 5)
+	large := layertest.Values([]float32{0, 1, 2, 6, 7, 1, 3, -1, 8, 10}, 2, 5)
+	padded := layertest.New(t, layer("ROIPooling", 2, "roi_pooling_param { pooled_h: 3 pooled_w: 2 pad_ratio: 0.25 }"), x, small)
+	plain := layertest.New(t, layer("ROIPooling", 2, "roi_pooling_param { pooled_h: 3 pooled_w: 2 }"), x, large)
+	for _, f := range []*layertest.Fixture{padded, plain} {
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := padded.Top[0].Data(), plain.Top[0].Data(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -2,9 +2,10 @@
 // negative where it was out of range. h and w are the sizes of the map, ph and pw those of the top.
 #include "roi.h"
 
-extern "C" __global__ void roi_pooling_spans(const float *roi, float scale, int *span, int n) {
+extern "C" __global__ void roi_pooling_spans(const float *roi, float scale, float pad, int *span, int n) {
   GC_EACH(i, n) {
-    const float v = roi_round(roi[i / 4 * 5 + 1 + i % 4] * scale);
+    const float *p = roi + i / 4 * 5 + 1 + i % 2;
+    const float edge = pad == 0 ? 0 : (p[2] - p[0] + 1) * pad, v = roi_round((i % 4 < 2 ? p[0] - edge : p[2] + edge) * scale);
     span[i] = !(v > -1e9f) ? -1000000000 : v > 1e9f ? 1000000000 : (int)v;
   }
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/layers/boxes"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -42,8 +43,11 @@ Top: y, R x C x pooled_h x pooled_w.
 roi_pooling_param:
 	pooled_h, pooled_w: number of bins, must be set
 	spatial_scale (1): s, the size of the map relative to that of the image: 0.0625 for VGG-16's conv5_3
+	pad_ratio (0): the region is first enlarged by so much of its width (x2 - x1 + 1) at the left and at the right, and
+	    likewise of its height; of MS-CNN and Cascade R-CNN
 
-Source: github.com/rbgirshick/caffe-fast-rcnn (branch faster-rcnn), roi_pooling_layer.cu`,
+Source: github.com/rbgirshick/caffe-fast-rcnn (branch faster-rcnn), roi_pooling_layer.cu; pad_ratio:
+github.com/zhaoweicai/cascade-rcnn, roi_pooling_layer.cu`,
 	})
 }
 
@@ -52,7 +56,7 @@ type roiPooling struct {
 	layers.OnRecordableDevice
 	spec    *layers.Spec
 	options roiPoolingOptions
-	rois    rois
+	rois    boxes.ROIs
 
 	regions    int
 	c, h, w    int
@@ -72,6 +76,7 @@ type roiPoolingOptions struct {
 	PooledH      uint32  `proto:"pooled_h"`
 	PooledW      uint32  `proto:"pooled_w"`
 	SpatialScale float32 `proto:"spatial_scale"`
+	PadRatio     float32 `proto:"pad_ratio"`
 }
 
 // A roiSpan is a ROI in pixels of the map, with both ends.
@@ -84,21 +89,19 @@ var (
 )
 
 func newROIPooling(s *layers.Spec) (layers.Layer, error) {
-	l := &roiPooling{spec: s, rois: newROIs(s, 1, "images of bottom 0")}
+	l := &roiPooling{spec: s, rois: boxes.NewROIs(s, 1, "images of bottom 0")}
 	o := &l.options
 	if err := s.Options(o); err != nil {
 		return nil, err
 	}
-	if err := checkScale(s, "roi_pooling_param", o.SpatialScale); err != nil {
+	if err := boxes.CheckScale(s, "roi_pooling_param", o.SpatialScale); err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]uint32{"pooled_h": o.PooledH, "pooled_w": o.PooledW} {
-		if !s.HasOption(name) {
-			return nil, s.Errorf("roi_pooling_param", "%s is not set", name)
-		}
-		if value < 1 || value > math.MaxInt16 {
-			return nil, s.Errorf("roi_pooling_param."+name, "%s is %d, want 1 to %d", name, value, math.MaxInt16)
-		}
+	if err := boxes.CheckPad(s, "roi_pooling_param", o.PadRatio); err != nil {
+		return nil, err
+	}
+	if err := boxes.CheckPooled(s, "roi_pooling_param", o.PooledH, o.PooledW); err != nil {
+		return nil, err
 	}
 	l.ph, l.pw = int(o.PooledH), int(o.PooledW)
 	l.forward.Body = func(a *roiPoolingArgs, _, i, j int) {
@@ -132,7 +135,7 @@ func (l *roiPooling) Reshape(bottom, top []*blob.Blob) (err error) {
 	if x.Axes() != 4 {
 		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has shape %v, want 4 axes", x.Shape()))
 	}
-	if l.regions, err = l.rois.reshape(bottom[1], x.Dim(0)); err != nil {
+	if l.regions, err = l.rois.Reshape(bottom[1], x.Dim(0)); err != nil {
 		return err
 	}
 	l.c, l.h, l.w = x.Dim(1), x.Dim(2), x.Dim(3)
@@ -152,10 +155,10 @@ func (l *roiPooling) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 		return err
 	}
 	l.spans = layers.Resize(l.spans, l.regions)
-	s, roi := l.options.SpatialScale, bottom[1].Data()
+	s, pad, roi := l.options.SpatialScale, l.options.PadRatio, bottom[1].Data()
 	for r := range l.spans {
-		p := roi[5*r:]
-		l.spans[r] = roiSpan{int(images[r]), pixel(p[1], s), pixel(p[2], s), pixel(p[3], s), pixel(p[4], s)}
+		p := boxes.From(roi[5*r+1:]).Pad(pad)
+		l.spans[r] = roiSpan{int(images[r]), pixel(p.XMin, s), pixel(p.YMin, s), pixel(p.XMax, s), pixel(p.YMax, s)}
 	}
 	l.sources = layers.Resize(l.sources, top[0].Count())
 	l.forward.Run(l.spec.Env.Workers, l.regions*l.c, 1, roiPoolingArgs{bottom[0].Data(), top[0].MutableData()})

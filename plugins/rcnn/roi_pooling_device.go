@@ -31,7 +31,7 @@ func (l *roiPooling) CheckDevice() error { return l.rois.CheckDevice() }
 func (l *roiPooling) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	image, _ := l.rois.ReadDevice(d, bottom[1])
 	span, n := l.span.MutableDeviceData(d), top[0].Count()
-	d.Launch(roiPoolingSpans, cuda.Each(4*l.regions), bottom[1].DeviceData(d), l.options.SpatialScale, span, 4*l.regions)
+	d.Launch(roiPoolingSpans, cuda.Each(4*l.regions), bottom[1].DeviceData(d), l.options.SpatialScale, l.options.PadRatio, span, 4*l.regions)
 	d.Launch(roiPoolingForward, cuda.Each(n), bottom[0].DeviceData(d), image, span, top[0].MutableDeviceData(d), l.kept.MutableDeviceData(d),
 		l.c, l.h, l.w, l.ph, l.pw, n)
 	return nil
