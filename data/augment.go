@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -41,8 +42,27 @@ const firstAugmentation = 10002
 
 // Augmentation returns the name of an option of augmentation that is set, or "".
 func Augmentation(p *caffepb.TransformationParameter) (field string) {
+	return augmentationWithout(p, nil)
+}
+
+// ofColors are the options of augmentation that change nothing but colours.
+var ofColors = []string{
+	"max_color_shift", "contrast_brightness_adjustment", "min_contrast", "max_contrast", "max_brightness_shift",
+	"apply_probability", "distort_param",
+}
+
+// MovesPixels returns the name of an option of augmentation that is set and does more
+// than change colours, or "". Such an option does not suit images with boxes or labels
+// for their pixels.
+func MovesPixels(p *caffepb.TransformationParameter) (field string) {
+	return augmentationWithout(p, ofColors)
+}
+
+// augmentationWithout returns the name of an option of augmentation that is set and not
+// among those left out.
+func augmentationWithout(p *caffepb.TransformationParameter, leftOut []string) (field string) {
 	p.ProtoReflect().Range(func(d protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if d.Number() >= firstAugmentation {
+		if d.Number() >= firstAugmentation && !slices.Contains(leftOut, d.TextName()) {
 			field = d.TextName()
 		}
 		return field == ""

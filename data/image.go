@@ -117,6 +117,31 @@ func (im *Image) reset(channels, width, height int) {
 	im.Pix = slices.Grow(im.Pix[:0], n)[:n]
 }
 
+// Cut makes im a part of src, which is another image. Where the part is outside of src,
+// the pixels are fill.
+func (im *Image) Cut(src *Image, part Crop, fill byte) {
+	im.reset(src.Channels, part.Width, part.Height)
+	n := src.Channels
+	x0, x1 := max(0, -part.Left), min(part.Width, src.Width-part.Left)
+	y0, y1 := max(0, -part.Top), min(part.Height, src.Height-part.Top)
+	if x0 > 0 || y0 > 0 || x1 < part.Width || y1 < part.Height {
+		for i := range im.Pix {
+			im.Pix[i] = fill
+		}
+	}
+	for y := y0; y < y1 && x0 < x1; y++ {
+		from := src.Pix[((part.Top+y)*src.Width+part.Left+x0)*n:][:(x1-x0)*n]
+		to := im.Pix[y*part.Width*n:][:part.Width*n]
+		if !part.Mirrored {
+			copy(to[x0*n:], from)
+			continue
+		}
+		for x := range x1 - x0 {
+			copy(to[(part.Width-1-x0-x)*n:][:n], from[x*n:])
+		}
+	}
+}
+
 // pixels describes the image for a Transformer.
 func (im *Image) pixels() pixels {
 	return pixels{

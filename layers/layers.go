@@ -115,8 +115,8 @@ type RecordSource interface {
 // is set up.
 type Labeler interface {
 	// Labels returns the shape of the part of an item in top i, counted from 1, the
-	// first with labels: none for a single label.
-	Labels(i int) []int
+	// first with labels: none for a single label. item is that of its part in top 0.
+	Labels(i int, item []int) []int
 }
 
 // Imitator is a DataSource with tops whose contents cannot be made up from a number of

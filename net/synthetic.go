@@ -139,7 +139,7 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 	for j := range shapes {
 		shapes[j] = []int{batch}
 		if labeler != nil && j > 0 {
-			shapes[j] = append(shapes[j], labeler.Labels(j)...)
+			shapes[j] = append(shapes[j], labeler.Labels(j, shape)...)
 		}
 		if j > 0 && j < len(l.source.Top) {
 			if named, ok := b.opts.Synthetic.Named[l.source.Top[j]]; ok {

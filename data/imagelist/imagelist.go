@@ -28,15 +28,16 @@ type List struct {
 	Name  string // of the file
 	Items []Item
 
-	perLine int
+	perLine int       // 0 with ReadPairs
 	labels  []float64 // perLine for each item
 	hint    string
 }
 
 // An Item is an image of a list.
 type Item struct {
-	Path string
-	Line int // number of the line, from 1
+	Path  string
+	Other string // of ReadPairs, what follows the path
+	Line  int    // number of the line, from 1
 }
 
 // Options say what the lines of a list hold.
@@ -60,11 +61,6 @@ type Options struct {
 // and tabs before a label are as one. Spaces at the end of a line, empty lines and a
 // byte order mark are ignored.
 func Read(ctx context.Context, name string, o Options) (*List, error) {
-	in, _, err := readfile.Stream(ctx, name, maxPipe)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
 	if o.Labels < 0 || o.Labels > maxLine {
 		return nil, fmt.Errorf("%s: %d labels on a line are asked for, want at most %d", name, o.Labels, maxLine)
 	}
@@ -72,6 +68,47 @@ func Read(ctx context.Context, name string, o Options) (*List, error) {
 	if o.Hint != "" {
 		l.hint = "; " + o.Hint
 	}
+	err := l.read(ctx, func(line string) (item Item, err error) {
+		if l.perLine == 0 {
+			l.perLine = max(1, numbersAtEnd(line))
+		}
+		item.Path, err = l.cut(line, o.Float)
+		return item, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ReadPairs reads a list whose lines are a path, blanks and another word, such as the
+// path of the image's labels; neither has blanks. With alone there need be no other
+// word. Otherwise it is as Read.
+func ReadPairs(ctx context.Context, name string, alone bool) (*List, error) {
+	l := &List{Name: name}
+	err := l.read(ctx, func(line string) (Item, error) {
+		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(blanks, r) })
+		switch {
+		case alone:
+			words = append(words[:1], "")
+		case len(words) != 2:
+			return Item{}, fmt.Errorf("got %.80q, want an image and its labels, two words with a blank between them", line)
+		}
+		return Item{Path: words[0], Other: words[1]}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// read reads the lines of a list that are not empty.
+func (l *List) read(ctx context.Context, itemOf func(line string) (Item, error)) error {
+	in, _, err := readfile.Stream(ctx, l.Name, maxPipe)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	n := 0
@@ -79,26 +116,24 @@ func Read(ctx context.Context, name string, o Options) (*List, error) {
 		n++
 		line, err := textOf(lines.Bytes(), n == 1)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+			return fmt.Errorf("%s:%d: %w", l.Name, n, err)
 		}
 		if line == "" {
 			continue
 		}
-		if l.perLine == 0 {
-			l.perLine = max(1, numbersAtEnd(line))
-		}
-		path, err := l.cut(line, o.Float)
+		item, err := itemOf(line)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+			return fmt.Errorf("%s:%d: %w", l.Name, n, err)
 		}
-		l.Items = append(l.Items, Item{Path: path, Line: n})
+		item.Line = n
+		l.Items = append(l.Items, item)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, fmt.Errorf("%s:%d: the line has more than %d bytes: is it a list of images?", name, n+1, maxLine)
+		return fmt.Errorf("%s:%d: the line has more than %d bytes: is it a list of images?", l.Name, n+1, maxLine)
 	} else if err != nil {
-		return nil, err
+		return err
 	}
-	return l, nil
+	return nil
 }
 
 // textOf returns a line without a byte order mark and the spaces at its end, or an

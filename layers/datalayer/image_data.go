@@ -102,7 +102,7 @@ func newImageData(spec *layers.Spec) (layers.Layer, error) {
 }
 
 // Labels returns how many labels the only top for labels has.
-func (l *imageData) Labels(int) []int {
+func (l *imageData) Labels(int, []int) []int {
 	if len(l.spec.Param.GetTop()) == 2 && l.labels > 1 {
 		return []int{l.labels}
 	}
@@ -111,8 +111,7 @@ func (l *imageData) Labels(int) []int {
 
 // SetUp reads the list and the first image.
 func (l *imageData) SetUp(_, top []*blob.Blob) error {
-	name, observer := l.spec.Param.GetName(), l.spec.Env.Observer
-	event.Send(observer, layers.ListOpening{Layer: name, Type: l.spec.Param.GetType(), Path: l.param.GetSource()})
+	event.Send(l.spec.Env.Observer, layers.ListOpening{Layer: l.spec.Param.GetName(), Type: l.spec.Param.GetType(), Path: l.param.GetSource()})
 	list, err := imagelist.Read(context.Background(), l.param.GetSource(), imagelist.Options{
 		Labels: l.labels, Float: true, Hint: "label_dim, or a top for each label, says how many",
 	})
@@ -122,20 +121,9 @@ func (l *imageData) SetUp(_, top []*blob.Blob) error {
 	if len(list.Items) == 0 {
 		return l.Fail(errors.New("the list " + l.param.GetSource() + " is empty"))
 	}
-	var order feed.Order
-	if l.param.GetShuffle() {
-		event.Send(observer, layers.Shuffling{Layer: name})
-		order.Permute = feed.Shuffle(l.spec.Rand("shuffle"))
-	}
-	event.Send(observer, layers.ListRead{Layer: name, Type: l.spec.Param.GetType(), Items: len(list.Items)})
-	if most := l.param.GetRandSkip(); most > 0 {
-		var word [1]uint32
-		l.spec.Rand("skip").Uint32(nil, 0, 0, word[:])
-		order.Skip = int(uint64(word[0]) * uint64(most) >> 32)
-		event.Send(observer, layers.Skipping{Layer: name, Items: order.Skip})
-		if order.Skip >= len(list.Items) {
-			return l.spec.Errorf("image_data_param.rand_skip", "skipping %d of %d images leaves none", order.Skip, len(list.Items))
-		}
+	order, err := feed.ListOrder(l.spec, len(list.Items), l.param.GetShuffle(), l.param.GetRandSkip(), "image_data_param.rand_skip")
+	if err != nil {
+		return err
 	}
 	if err := feed.ReadMean(l.spec, l.transformer); err != nil {
 		return err

@@ -3,7 +3,35 @@ package feed
 import (
 	"fmt"
 	"sync"
+
+	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/layers"
 )
+
+// ListOrder returns the order in which a layer reads a list of n items, as Caffe's
+// ImageData does: that of the list, or one shuffled anew in each epoch, without a random
+// number of items at the start, less than mostSkipped. It tells the observer. option is
+// that of mostSkipped, for errors: "image_data_param.rand_skip".
+func ListOrder(spec *layers.Spec, n int, shuffle bool, mostSkipped uint32, option string) (Order, error) {
+	var order Order
+	name, observer := spec.Param.GetName(), spec.Env.Observer
+	if shuffle {
+		event.Send(observer, layers.Shuffling{Layer: name})
+		order.Permute = Shuffle(spec.Rand("shuffle"))
+	}
+	event.Send(observer, layers.ListRead{Layer: name, Type: spec.Param.GetType(), Items: n})
+	if mostSkipped == 0 {
+		return order, nil
+	}
+	var word [1]uint32
+	spec.Rand("skip").Uint32(nil, 0, 0, word[:])
+	order.Skip = int(uint64(word[0]) * uint64(mostSkipped) >> 32)
+	event.Send(observer, layers.Skipping{Layer: name, Items: order.Skip})
+	if order.Skip >= n {
+		return order, spec.Errorf(option, "skipping %d of %d images leaves none", order.Skip, n)
+	}
+	return order, nil
+}
 
 // A sequence determines the records in a solver's batches: of the dataset's records,
 // repeated endlessly, every ranks'th one, starting with number rank. Caffe's data layer

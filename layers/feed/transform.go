@@ -12,7 +12,11 @@ import (
 // NewTransformer returns a transformer for the layer's transform_param. All
 // transformers of a layer draw the same random numbers. SetUp must call ReadMean.
 func NewTransformer(spec *layers.Spec) (*data.Transformer, error) {
-	param := spec.Param.GetTransformParam()
+	return NewTransformerFor(spec, spec.Param.GetTransformParam())
+}
+
+// NewTransformerFor is NewTransformer for options in place of the layer's.
+func NewTransformerFor(spec *layers.Spec, param *caffepb.TransformationParameter) (*data.Transformer, error) {
 	if param == nil {
 		param = new(caffepb.TransformationParameter)
 	}

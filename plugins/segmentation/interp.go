@@ -2,6 +2,7 @@ package segmentation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -20,7 +21,7 @@ func init() {
 			Proto:   layers.Schema(schemas, "interp.proto"),
 			Message: "InterpParameter",
 		},
-		Bottoms: layers.Exactly(1),
+		Bottoms: layers.Between(1, 2),
 		Tops:    layers.Exactly(1),
 		New:     newInterp,
 		Kernels: interpKernels,
@@ -30,7 +31,7 @@ func init() {
 
 where h x w is the size of x without what is cut off, and H x W that of y.
 
-Bottom: x, N x C x height x width.
+Bottoms: x, N x C x height x width; with use_blob_size, a blob whose last two axes are H x W; its gradient is 0.
 Top: y, N x C x H x W, with the H below and W likewise.
 
 interp_param:
@@ -38,6 +39,7 @@ interp_param:
 	zoom_factor (1): H = h + (h-1)(zoom_factor-1)
 	shrink_factor (1): H = (h-1)/shrink_factor + 1. With zoom_factor too, it comes first; height and width
 		come before both together.
+	use_blob_size (false): the second bottom has H and W, whatever the other options say (soeaver/caffe-model)
 	pad_beg, pad_end (0): 0 or less; so many rows and columns are cut off at the beginning and the end
 
 Source: github.com/hszhao/PSPNet, interp_layer.cpp and util/interp.cpp`,
@@ -63,12 +65,13 @@ type interp struct {
 type interpArgs struct{ x, y []float32 }
 
 type interpOptions struct {
-	Height       int `proto:"height"`
-	Width        int `proto:"width"`
-	ZoomFactor   int `proto:"zoom_factor"`
-	ShrinkFactor int `proto:"shrink_factor"`
-	PadBeg       int `proto:"pad_beg"`
-	PadEnd       int `proto:"pad_end"`
+	Height       int  `proto:"height"`
+	Width        int  `proto:"width"`
+	ZoomFactor   int  `proto:"zoom_factor"`
+	ShrinkFactor int  `proto:"shrink_factor"`
+	PadBeg       int  `proto:"pad_beg"`
+	PadEnd       int  `proto:"pad_end"`
+	OfBlob       bool `proto:"use_blob_size"`
 }
 
 // A sample is where a row or column of the top lies in the bottom.
@@ -106,8 +109,13 @@ func newInterp(s *layers.Spec) (layers.Layer, error) {
 	}
 	l.sized = s.HasOption("height") && s.HasOption("width")
 	l.zooms, l.shrinks = s.HasOption("zoom_factor"), s.HasOption("shrink_factor")
-	if !l.sized && !l.zooms && !l.shrinks {
-		return nil, s.Errorf("interp_param", "the size is missing: set height and width, zoom_factor or shrink_factor")
+	switch bottoms := len(s.Param.GetBottom()); {
+	case o.OfBlob && bottoms != 2:
+		return nil, s.Errorf("interp_param.use_blob_size", "use_blob_size is true and there is one bottom, want a second one, which has the size")
+	case !o.OfBlob && bottoms != 1:
+		return nil, s.ErrorAt("bottom", 1, errors.New("there are two bottoms, want one; use_blob_size: true takes the size of the second"))
+	case !o.OfBlob && !l.sized && !l.zooms && !l.shrinks:
+		return nil, s.Errorf("interp_param", "the size is missing: set height and width, zoom_factor, shrink_factor or use_blob_size")
 	}
 	l.forward.Body = func(a *interpArgs, _, i, j int) { l.planesForward(a, i, j) }
 	l.backward.Body = func(a *interpArgs, _, i, j int) { l.planesBackward(a, i, j) }
@@ -151,6 +159,13 @@ func (l *interp) Reshape(bottom, top []*blob.Blob) error {
 		return l.spec.ErrorAt("bottom", 0, fmt.Errorf("the bottom has planes of %d x %d, which pad_beg %d and pad_end %d leave nothing of", l.height, l.width, o.PadBeg, o.PadEnd))
 	}
 	l.outH, l.outW = l.size(l.h, o.Height), l.size(l.w, o.Width)
+	if o.OfBlob {
+		like := bottom[1]
+		if like.Axes() < 2 || like.CountFrom(like.Axes()-2) == 0 {
+			return l.spec.ErrorAt("bottom", 1, fmt.Errorf("the bottom has shape %v, want height and width at its end", like.Shape()))
+		}
+		l.outH, l.outW = like.Dim(-2), like.Dim(-1)
+	}
 	l.offset = -o.PadBeg*l.width - o.PadBeg
 	if err := top[0].Reshape(b.Dim(0), b.Dim(1), l.outH, l.outW); err != nil {
 		return l.spec.ErrorAt("interp_param", 0, err)
@@ -198,10 +213,13 @@ func (l *interp) planesForward(a *interpArgs, from, to int) {
 	}
 }
 
-// Backward computes the diff of the bottom.
+// Backward computes the diffs of the bottoms.
 func (l *interp) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		l.backward.Run(l.spec.Env.Workers, l.planes, 1, interpArgs{bottom[0].MutableDiff(), top[0].Diff()})
+	}
+	if len(bottom) > 1 && propagateDown[1] {
+		clear(bottom[1].MutableDiff())
 	}
 	return nil
 }

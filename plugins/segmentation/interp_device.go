@@ -28,12 +28,15 @@ func (l *interp) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []
 	return nil
 }
 
-// BackwardDevice computes the diff of the bottom.
+// BackwardDevice computes the diffs of the bottoms.
 func (l *interp) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		n := bottom[0].Count()
 		d.Launch(interpBackward, cuda.Each(n), bottom[0].MutableDeviceDiff(d), top[0].DeviceDiff(d), l.height, l.width, -l.options.PadBeg,
 			l.h, l.w, l.outH, l.outW, ratio(l.h, l.outH), ratio(l.w, l.outW), n)
+	}
+	if len(bottom) > 1 && propagateDown[1] {
+		d.Zero(bottom[1].Count(), bottom[1].MutableDeviceDiff(d))
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package segmentation implements the layers of nets that label every pixel: SegNet's and
-// PSPNet's. Linking the package is all it takes:
+// Package segmentation implements the layers of nets that label every pixel: SegNet's,
+// ENet's, PSPNet's and DeepLab's. Linking the package is all it takes:
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/segmentation"
 package segmentation

@@ -50,16 +50,6 @@ func withBox(o data.Object, b boxes.Box) data.Object {
 	return o
 }
 
-// crop makes dst a part of src: from the top left pixel on, of the given size, all
-// inside of src.
-func crop(dst, src *data.Image, top, left, height, width int) {
-	c := src.Channels
-	blank(dst, c, height, width, nil)
-	for y := range height {
-		copy(dst.Pix[y*width*c:][:width*c], src.Pix[((top+y)*src.Width+left)*c:])
-	}
-}
-
 // paste copies src into dst, where its top left pixel is to be.
 func paste(dst, src *data.Image, top, left int) {
 	c := src.Channels
@@ -68,17 +58,13 @@ func paste(dst, src *data.Image, top, left int) {
 	}
 }
 
-// blank makes im an image of a color, a value for each channel or for all; nil leaves
-// its pixels as they are.
+// blank makes im an image of a color, a value for each channel or for all.
 func blank(im *data.Image, channels, height, width int, color []float32) {
 	n := channels * height * width
 	if cap(im.Pix) < n {
 		im.Pix = make([]byte, n)
 	}
 	im.Channels, im.Height, im.Width, im.Pix = channels, height, width, im.Pix[:n]
-	if color == nil {
-		return
-	}
 	for i := range im.Pix {
 		im.Pix[i] = byte(max(0, min(color[i%channels%len(color)]+0.5, 255)))
 	}

@@ -6,13 +6,11 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/feed"
-	"google.golang.org/protobuf/proto"
 )
 
 func init() {
@@ -59,7 +57,7 @@ data_param:
 	source, batch_size, backend (LEVELDB; or LMDB), prefetch (4): as of Data
 
 transform_param:
-	distort_param: as of Data
+	distort_param and the other options that change colours: as of Data
 	expand_param: how large the canvas is. expand_param.prob (1): how often there is one; max_expand_ratio (1): its
 	    largest ratio to the image
 	resize_param: its resize_mode (WARP) scales to its height and width; FIT_SMALL_SIZE keeps the aspect and is at least
@@ -155,12 +153,8 @@ func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
 // checkTransform checks the options of transform_param.
 func (l *annotatedData) checkTransform(batch int) error {
 	t, s, p := &l.transform, l.spec, l.spec.Param.GetTransformParam()
-	others, _ := proto.Clone(p).(*caffepb.TransformationParameter)
-	if others != nil {
-		others.DistortParam = nil
-		if field := data.Augmentation(others); field != "" {
-			return s.Errorf("transform_param."+field, "%s does not move the boxes: AnnotatedData has batch_sampler, expand_param and resize_param", field)
-		}
+	if field := data.MovesPixels(p); field != "" {
+		return s.Errorf("transform_param."+field, "%s does not move the boxes: AnnotatedData has batch_sampler, expand_param and resize_param", field)
 	}
 	size := int(p.GetCropSize())
 	if size > 0 {

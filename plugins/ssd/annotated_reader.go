@@ -141,7 +141,7 @@ func (r *annotatedReader) sample(rng *rand.Rand) {
 	}
 	part := r.parts[rng.IntN(len(r.parts))].Clip(1, 1)
 	p := part.Scale(float32(r.image.Width), float32(r.image.Height))
-	crop(r.other, r.image, int(p.YMin), int(p.XMin), int(p.YMax-p.YMin), int(p.XMax-p.XMin))
+	r.other.Cut(r.image, data.Crop{Top: int(p.YMin), Left: int(p.XMin), Height: int(p.YMax - p.YMin), Width: int(p.XMax - p.XMin)}, 0)
 	r.record.Objects = project(r.record.Objects, part, r.layer.transform.Emit)
 	r.step()
 }
