@@ -53,7 +53,7 @@ var caffeTools = map[string]caffeTool{
 	"net_speed_benchmark":    {instead: "`gocaffe time`"},
 	"resize_and_crop_images": {instead: "`gocaffe convert imageset --resize-height H --resize-width W`"},
 	"predict":                {instead: "`gocaffe classify`"},
-	"detect":                 {},
+	"detect":                 {instead: "`gocaffe detect`, for nets that find boxes by themselves"},
 }
 
 // lookupTool returns the tool that a program's name, or the first word of a

@@ -79,27 +79,18 @@ func (a *app) classify(ctx context.Context, f *classifyFlags, args []string) err
 	if err != nil {
 		return err
 	}
-	if f.device, err = f.openDevice(); err != nil {
-		return err
-	}
-	defer a.closeDevice(f.device)
-	var n *net.Net
 	var p *predict.Predictor
-	err = a.loading(ctx, func() (err error) {
-		if n, err = a.inferenceNet(&f.netFlags, args[0], args[1], f.scores != ""); err != nil {
-			return err
-		}
-		if p, err = f.predictor(a, n); err != nil {
-			err = fmt.Errorf("%s: %w", args[0], err)
-		}
+	begin := func(n *net.Net) (err error) {
+		p, err = f.predictor(a, n)
 		return err
+	}
+	return a.withNet(ctx, &f.netFlags, args[0], args[1], f.scores != "", begin, func() error {
+		return a.classifyImages(ctx, f, p, args[0], images, format)
 	})
-	if n != nil && !a.abandoned {
-		defer n.Close()
-	}
-	if err != nil {
-		return err
-	}
+}
+
+// classifyImages classifies images by a net that was read from the file model.
+func (a *app) classifyImages(ctx context.Context, f *classifyFlags, p *predict.Predictor, model string, images []string, format string) (err error) {
 	var labels []string
 	if f.labels != "" {
 		if labels, err = predict.ReadLabels(ctx, f.labels); err != nil {
@@ -110,7 +101,7 @@ func (a *app) classify(ctx context.Context, f *classifyFlags, args []string) err
 		}
 	}
 	if !p.Probabilities() {
-		a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%s: no Softmax or Sigmoid computes the scores, so they are not probabilities", args[0]))
+		a.glog.log(event.Warning, event.Caller(0), fmt.Sprintf("%s: no Softmax or Sigmoid computes the scores, so they are not probabilities", model))
 	}
 	out, err := f.newOutput(a, format, p.Classes(), labels)
 	if err != nil {

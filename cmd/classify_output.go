@@ -53,7 +53,6 @@ type classScore struct {
 
 // newOutput begins the output.
 func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []string) (*classifyOutput, error) {
-	nothing := func() {}
 	top := func(scores []float32) []classScore {
 		var list []classScore
 		for _, class := range predict.Top(scores, f.topK) {
@@ -79,17 +78,12 @@ func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []s
 				return nil
 			}
 			return write(a.stdout, path, top(scores), width)
-		}, ending{func() error { return nil }, nothing}}, nil
+		}, noEnding}, nil
 	}
 	header := []string{"image", "rank", "class", "label", "score"}
-	rows, abort := newRowWriter(a.stdout, format, header), nothing
-	end := rows.end
-	if f.output != "" {
-		file, err := createRows(f.output, format, header)
-		if err != nil {
-			return nil, err
-		}
-		rows, end, abort = &file.rowWriter, file.commit, file.file.Abort
+	rows, ending, err := a.rowsTo(f.output, format, header)
+	if err != nil {
+		return nil, err
 	}
 	return &classifyOutput{func(path string, scores []float32) error {
 		if scores == nil {
@@ -106,7 +100,7 @@ func (f *classifyFlags) newOutput(a *app, format string, classes int, labels []s
 			}
 		}
 		return nil
-	}, ending{end, abort}}, nil
+	}, ending}, nil
 }
 
 // arrayOutput is a .npy file with all scores. Those of an image that could not be read

@@ -30,6 +30,7 @@ var flagValues = map[string][]string{
 var commandValues = map[string]func() []string{
 	"bench --format":    benchFormats,
 	"classify --format": func() []string { return []string{"text", "csv", "json", "caffe"} },
+	"detect --format":   detectFormats,
 }
 
 // flagFileTypes are the endings of the files that flags name.
@@ -43,7 +44,7 @@ var flagFileTypes = map[string][]string{
 	"init":        {"prototxt"},
 	"fit":         {"prototxt"},
 	"mean-file":   {"binaryproto", "npy"},
-	"labels":      {"txt"},
+	"labels":      {"txt", "prototxt"},
 	"predictions": {"csv", "json"},
 }
 

@@ -105,6 +105,9 @@ type ending struct {
 	abort  func()       // removes files that are not complete
 }
 
+// noEnding is that of output which is complete after each image.
+var noEnding = ending{func() error { return nil }, func() {}}
+
 // eachImage runs a net on images: run calls done for each image, with the error of
 // reading it or nil. Such errors are logged, the others go on. The output is completed,
 // or removed after an error of run.
@@ -166,6 +169,32 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.
 	}
 	a.warnUnloaded(n, weights)
 	return n, nil
+}
+
+// withNet calls run with a net for inference that is loaded: begin makes what runs it,
+// and its errors get the name of the model's file.
+func (a *app) withNet(ctx context.Context, f *netFlags, model, weights string, keep bool, begin func(*net.Net) error, run func() error) (err error) {
+	if f.device, err = f.openDevice(); err != nil {
+		return err
+	}
+	defer a.closeDevice(f.device)
+	var n *net.Net
+	err = a.loading(ctx, func() (err error) {
+		if n, err = a.inferenceNet(f, model, weights, keep); err != nil {
+			return err
+		}
+		if err = begin(n); err != nil {
+			err = fmt.Errorf("%s: %w", model, err)
+		}
+		return err
+	})
+	if n != nil && !a.abandoned {
+		defer n.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return run()
 }
 
 // notesOnly shows warnings of nets, not Caffe's log.

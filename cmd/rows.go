@@ -94,6 +94,19 @@ func createRows(path, format string, header []string) (*rowFile, error) {
 	return &rowFile{*newRowWriter(file, format, header), file}, nil
 }
 
+// rowsTo begins rows in a file or, if path is "", on standard output.
+func (a *app) rowsTo(path, format string, header []string) (*rowWriter, ending, error) {
+	if path == "" {
+		rows := newRowWriter(a.stdout, format, header)
+		return rows, ending{rows.end, func() {}}, nil
+	}
+	file, err := createRows(path, format, header)
+	if err != nil {
+		return nil, ending{}, err
+	}
+	return &file.rowWriter, ending{file.commit, file.file.Abort}, nil
+}
+
 // commit completes the file.
 func (f *rowFile) commit() error {
 	if err := f.end(); err != nil {

@@ -56,10 +56,7 @@ func noSuchCommand(c *cobra.Command, word string) error {
 		what = fmt.Sprintf("%s: unknown command %.60q", commandName(c), word)
 	}
 	if tool, ok := lookupTool(word); ok && !c.HasParent() {
-		if tool.instead != "" {
-			return fmt.Errorf("%s, use %s", what, tool.instead)
-		}
-		return fmt.Errorf("%s: Caffe's %s is not implemented yet", what, word)
+		return fmt.Errorf("%s, use %s", what, tool.instead)
 	}
 	if meant := near.Name(word, known); meant != "" {
 		return fmt.Errorf("%s, did you mean %q?", what, meant)

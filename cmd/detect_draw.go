@@ -1,0 +1,147 @@
+package gocaffecmd
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gocaffe/gocaffe/data"
+	"github.com/gocaffe/gocaffe/internal/atomicfile"
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/basicfont"
+	"golang.org/x/image/math/fixed"
+)
+
+// A drawnFolder gets copies of images with boxes drawn into them.
+type drawnFolder struct{ paths []string }
+
+// newDrawnFolder makes the folder for copies of images, which have the names of these,
+// with a number if an earlier one has the same name. JPEG stays JPEG, other formats become
+// PNG. "" is no folder.
+func newDrawnFolder(dir string, images []string) (*drawnFolder, error) {
+	d := new(drawnFolder)
+	if dir == "" {
+		return d, nil
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("--draw: %w", err)
+	}
+	taken := make(map[string]bool)
+	for _, path := range images {
+		ending := filepath.Ext(path)
+		stem := strings.TrimSuffix(filepath.Base(path), ending)
+		if !isJPEG(ending) {
+			ending = ".png"
+		}
+		name := stem + ending
+		for i := 2; taken[name]; i++ {
+			name = fmt.Sprintf("%s-%d%s", stem, i, ending)
+		}
+		taken[name] = true
+		to := filepath.Join(dir, name)
+		for _, from := range images {
+			if sameFile(from, to) {
+				return nil, fmt.Errorf("--draw %s: the copy of %s would replace %s; want another folder", dir, path, from)
+			}
+		}
+		d.paths = append(d.paths, to)
+	}
+	return d, nil
+}
+
+func isJPEG(ending string) bool {
+	return slices.Contains([]string{".jpg", ".jpeg", ".jpe"}, strings.ToLower(ending))
+}
+
+// sameFile reports whether two paths are those of one file that exists.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// add writes the copy of image i.
+func (d *drawnFolder) add(i int, im *data.Image, objects []foundObject) error {
+	if d.paths == nil {
+		return nil
+	}
+	canvas := image.NewRGBA(image.Rect(0, 0, im.Width, im.Height))
+	draw.Draw(canvas, canvas.Rect, im.NRGBA(), image.Point{}, draw.Src)
+	for _, o := range slices.Backward(objects) { // the best on top
+		drawObject(canvas, &o)
+	}
+	return atomicfile.Write(d.paths[i], func(w io.Writer) error {
+		if isJPEG(filepath.Ext(d.paths[i])) {
+			return jpeg.Encode(w, canvas, &jpeg.Options{Quality: 95})
+		}
+		return png.Encode(w, canvas)
+	})
+}
+
+// drawObject draws the box of an object, and its name and score above it, or below its
+// upper edge where there is no room above.
+func drawObject(canvas *image.RGBA, o *foundObject) {
+	bounds := canvas.Rect
+	size := min(bounds.Dx(), bounds.Dy())
+	colour := classColour(o.Class)
+	round := func(v float32) int { return int(math.Round(float64(v))) }
+	box := image.Rect(round(o.XMin), round(o.YMin), max(round(o.XMax), round(o.XMin)+1), max(round(o.YMax), round(o.YMin)+1)).Intersect(bounds)
+	line := max(1, size/200)
+	for _, side := range []image.Rectangle{
+		{box.Min, image.Pt(box.Max.X, box.Min.Y+line)}, {image.Pt(box.Min.X, box.Max.Y-line), box.Max},
+		{box.Min, image.Pt(box.Min.X+line, box.Max.Y)}, {image.Pt(box.Max.X-line, box.Min.Y), box.Max},
+	} {
+		draw.Draw(canvas, side.Intersect(box), image.NewUniform(colour), image.Point{}, draw.Src)
+	}
+	text := textMask(fmt.Sprintf("%s %.2f", o.name(), o.Score))
+	zoom := max(1, size/500)
+	label := image.Rect(0, 0, text.Rect.Dx()*zoom, text.Rect.Dy()*zoom)
+	at := image.Pt(box.Min.X, box.Min.Y-label.Dy())
+	if at.Y < bounds.Min.Y {
+		at.Y = box.Min.Y
+	}
+	at.X = max(bounds.Min.X, min(at.X, bounds.Max.X-label.Dx()))
+	label = label.Add(at)
+	ink := color.RGBA{A: 255}
+	for y := label.Min.Y; y < min(label.Max.Y, bounds.Max.Y); y++ {
+		for x := label.Min.X; x < min(label.Max.X, bounds.Max.X); x++ {
+			if text.AlphaAt((x-at.X)/zoom, (y-at.Y)/zoom).A > 127 {
+				canvas.SetRGBA(x, y, ink)
+			} else {
+				canvas.SetRGBA(x, y, colour)
+			}
+		}
+	}
+}
+
+// textMask returns a text as a mask, with a margin.
+func textMask(text string) *image.Alpha {
+	face := basicfont.Face7x13
+	mask := image.NewAlpha(image.Rect(0, 0, font.MeasureString(face, text).Ceil()+3, face.Height))
+	d := font.Drawer{Dst: mask, Src: image.Opaque, Face: face, Dot: fixed.P(2, face.Ascent)}
+	d.DrawString(text)
+	return mask
+}
+
+// classColour returns a light colour for a class, unlike those of its neighbours: hues
+// are a golden angle apart.
+func classColour(class int) color.RGBA {
+	hue := math.Mod(0.33+float64(class)*0.618034, 1) * 6
+	channel := func(shift float64) byte {
+		v := math.Abs(math.Mod(hue+shift, 6) - 3)
+		return byte(255 * (0.25 + 0.75*min(max(v-1, 0), 1)))
+	}
+	return color.RGBA{R: channel(0), G: channel(4), B: channel(2), A: 255}
+}
