@@ -450,6 +450,134 @@ func (FillerParameter_VarianceNorm) EnumDescriptor() ([]byte, []int) {
 	return file_caffe_proto_rawDescGZIP(), []int{12, 0}
 }
 
+// How pixels are interpolated, by OpenCV's names.
+type TransformationParameter_InterpolationAlgo int32
+
+const (
+	TransformationParameter_INTER_NEAREST TransformationParameter_InterpolationAlgo = 0
+	TransformationParameter_INTER_LINEAR  TransformationParameter_InterpolationAlgo = 1
+	TransformationParameter_INTER_CUBIC   TransformationParameter_InterpolationAlgo = 2
+	TransformationParameter_INTER_AREA    TransformationParameter_InterpolationAlgo = 3
+)
+
+// Enum value maps for TransformationParameter_InterpolationAlgo.
+var (
+	TransformationParameter_InterpolationAlgo_name = map[int32]string{
+		0: "INTER_NEAREST",
+		1: "INTER_LINEAR",
+		2: "INTER_CUBIC",
+		3: "INTER_AREA",
+	}
+	TransformationParameter_InterpolationAlgo_value = map[string]int32{
+		"INTER_NEAREST": 0,
+		"INTER_LINEAR":  1,
+		"INTER_CUBIC":   2,
+		"INTER_AREA":    3,
+	}
+)
+
+func (x TransformationParameter_InterpolationAlgo) Enum() *TransformationParameter_InterpolationAlgo {
+	p := new(TransformationParameter_InterpolationAlgo)
+	*p = x
+	return p
+}
+
+func (x TransformationParameter_InterpolationAlgo) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TransformationParameter_InterpolationAlgo) Descriptor() protoreflect.EnumDescriptor {
+	return file_caffe_proto_enumTypes[7].Descriptor()
+}
+
+func (TransformationParameter_InterpolationAlgo) Type() protoreflect.EnumType {
+	return &file_caffe_proto_enumTypes[7]
+}
+
+func (x TransformationParameter_InterpolationAlgo) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Do not use.
+func (x *TransformationParameter_InterpolationAlgo) UnmarshalJSON(b []byte) error {
+	num, err := protoimpl.X.UnmarshalJSONEnum(x.Descriptor(), b)
+	if err != nil {
+		return err
+	}
+	*x = TransformationParameter_InterpolationAlgo(num)
+	return nil
+}
+
+// Deprecated: Use TransformationParameter_InterpolationAlgo.Descriptor instead.
+func (TransformationParameter_InterpolationAlgo) EnumDescriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{13, 0}
+}
+
+type InterpolationParameter_InterpMode int32
+
+const (
+	InterpolationParameter_LINEAR   InterpolationParameter_InterpMode = 1
+	InterpolationParameter_AREA     InterpolationParameter_InterpMode = 2
+	InterpolationParameter_NEAREST  InterpolationParameter_InterpMode = 3
+	InterpolationParameter_CUBIC    InterpolationParameter_InterpMode = 4
+	InterpolationParameter_LANCZOS4 InterpolationParameter_InterpMode = 5
+)
+
+// Enum value maps for InterpolationParameter_InterpMode.
+var (
+	InterpolationParameter_InterpMode_name = map[int32]string{
+		1: "LINEAR",
+		2: "AREA",
+		3: "NEAREST",
+		4: "CUBIC",
+		5: "LANCZOS4",
+	}
+	InterpolationParameter_InterpMode_value = map[string]int32{
+		"LINEAR":   1,
+		"AREA":     2,
+		"NEAREST":  3,
+		"CUBIC":    4,
+		"LANCZOS4": 5,
+	}
+)
+
+func (x InterpolationParameter_InterpMode) Enum() *InterpolationParameter_InterpMode {
+	p := new(InterpolationParameter_InterpMode)
+	*p = x
+	return p
+}
+
+func (x InterpolationParameter_InterpMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (InterpolationParameter_InterpMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_caffe_proto_enumTypes[8].Descriptor()
+}
+
+func (InterpolationParameter_InterpMode) Type() protoreflect.EnumType {
+	return &file_caffe_proto_enumTypes[8]
+}
+
+func (x InterpolationParameter_InterpMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Do not use.
+func (x *InterpolationParameter_InterpMode) UnmarshalJSON(b []byte) error {
+	num, err := protoimpl.X.UnmarshalJSONEnum(x.Descriptor(), b)
+	if err != nil {
+		return err
+	}
+	*x = InterpolationParameter_InterpMode(num)
+	return nil
+}
+
+// Deprecated: Use InterpolationParameter_InterpMode.Descriptor instead.
+func (InterpolationParameter_InterpMode) EnumDescriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{15, 0}
+}
+
 // What the sum of losses is divided by.
 type LossParameter_NormalizationMode int32
 
@@ -487,11 +615,11 @@ func (x LossParameter_NormalizationMode) String() string {
 }
 
 func (LossParameter_NormalizationMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[7].Descriptor()
+	return file_caffe_proto_enumTypes[9].Descriptor()
 }
 
 func (LossParameter_NormalizationMode) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[7]
+	return &file_caffe_proto_enumTypes[9]
 }
 
 func (x LossParameter_NormalizationMode) Number() protoreflect.EnumNumber {
@@ -510,7 +638,7 @@ func (x *LossParameter_NormalizationMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LossParameter_NormalizationMode.Descriptor instead.
 func (LossParameter_NormalizationMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{18, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Which implementation computes it.
@@ -547,11 +675,11 @@ func (x ConvolutionParameter_Engine) String() string {
 }
 
 func (ConvolutionParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[8].Descriptor()
+	return file_caffe_proto_enumTypes[10].Descriptor()
 }
 
 func (ConvolutionParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[8]
+	return &file_caffe_proto_enumTypes[10]
 }
 
 func (x ConvolutionParameter_Engine) Number() protoreflect.EnumNumber {
@@ -570,7 +698,7 @@ func (x *ConvolutionParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ConvolutionParameter_Engine.Descriptor instead.
 func (ConvolutionParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{26, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // Kinds of database.
@@ -604,11 +732,11 @@ func (x DataParameter_DB) String() string {
 }
 
 func (DataParameter_DB) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[9].Descriptor()
+	return file_caffe_proto_enumTypes[11].Descriptor()
 }
 
 func (DataParameter_DB) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[9]
+	return &file_caffe_proto_enumTypes[11]
 }
 
 func (x DataParameter_DB) Number() protoreflect.EnumNumber {
@@ -627,7 +755,7 @@ func (x *DataParameter_DB) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use DataParameter_DB.Descriptor instead.
 func (DataParameter_DB) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{28, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{30, 0}
 }
 
 type EltwiseParameter_EltwiseOp int32
@@ -663,11 +791,11 @@ func (x EltwiseParameter_EltwiseOp) String() string {
 }
 
 func (EltwiseParameter_EltwiseOp) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[10].Descriptor()
+	return file_caffe_proto_enumTypes[12].Descriptor()
 }
 
 func (EltwiseParameter_EltwiseOp) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[10]
+	return &file_caffe_proto_enumTypes[12]
 }
 
 func (x EltwiseParameter_EltwiseOp) Number() protoreflect.EnumNumber {
@@ -686,7 +814,7 @@ func (x *EltwiseParameter_EltwiseOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use EltwiseParameter_EltwiseOp.Descriptor instead.
 func (EltwiseParameter_EltwiseOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{32, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type HingeLossParameter_Norm int32
@@ -719,11 +847,11 @@ func (x HingeLossParameter_Norm) String() string {
 }
 
 func (HingeLossParameter_Norm) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[11].Descriptor()
+	return file_caffe_proto_enumTypes[13].Descriptor()
 }
 
 func (HingeLossParameter_Norm) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[11]
+	return &file_caffe_proto_enumTypes[13]
 }
 
 func (x HingeLossParameter_Norm) Number() protoreflect.EnumNumber {
@@ -742,7 +870,7 @@ func (x *HingeLossParameter_Norm) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use HingeLossParameter_Norm.Descriptor instead.
 func (HingeLossParameter_Norm) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{38, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{40, 0}
 }
 
 type LRNParameter_NormRegion int32
@@ -775,11 +903,11 @@ func (x LRNParameter_NormRegion) String() string {
 }
 
 func (LRNParameter_NormRegion) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[12].Descriptor()
+	return file_caffe_proto_enumTypes[14].Descriptor()
 }
 
 func (LRNParameter_NormRegion) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[12]
+	return &file_caffe_proto_enumTypes[14]
 }
 
 func (x LRNParameter_NormRegion) Number() protoreflect.EnumNumber {
@@ -798,7 +926,7 @@ func (x *LRNParameter_NormRegion) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_NormRegion.Descriptor instead.
 func (LRNParameter_NormRegion) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{43, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{45, 0}
 }
 
 type LRNParameter_Engine int32
@@ -834,11 +962,11 @@ func (x LRNParameter_Engine) String() string {
 }
 
 func (LRNParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[13].Descriptor()
+	return file_caffe_proto_enumTypes[15].Descriptor()
 }
 
 func (LRNParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[13]
+	return &file_caffe_proto_enumTypes[15]
 }
 
 func (x LRNParameter_Engine) Number() protoreflect.EnumNumber {
@@ -857,7 +985,7 @@ func (x *LRNParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use LRNParameter_Engine.Descriptor instead.
 func (LRNParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{43, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{45, 1}
 }
 
 type PoolingParameter_PoolMethod int32
@@ -893,11 +1021,11 @@ func (x PoolingParameter_PoolMethod) String() string {
 }
 
 func (PoolingParameter_PoolMethod) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[14].Descriptor()
+	return file_caffe_proto_enumTypes[16].Descriptor()
 }
 
 func (PoolingParameter_PoolMethod) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[14]
+	return &file_caffe_proto_enumTypes[16]
 }
 
 func (x PoolingParameter_PoolMethod) Number() protoreflect.EnumNumber {
@@ -916,7 +1044,7 @@ func (x *PoolingParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_PoolMethod.Descriptor instead.
 func (PoolingParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{51, 0}
 }
 
 type PoolingParameter_Engine int32
@@ -952,11 +1080,11 @@ func (x PoolingParameter_Engine) String() string {
 }
 
 func (PoolingParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[15].Descriptor()
+	return file_caffe_proto_enumTypes[17].Descriptor()
 }
 
 func (PoolingParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[15]
+	return &file_caffe_proto_enumTypes[17]
 }
 
 func (x PoolingParameter_Engine) Number() protoreflect.EnumNumber {
@@ -975,7 +1103,7 @@ func (x *PoolingParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_Engine.Descriptor instead.
 func (PoolingParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{51, 1}
 }
 
 // How the number of windows is rounded.
@@ -1009,11 +1137,11 @@ func (x PoolingParameter_RoundMode) String() string {
 }
 
 func (PoolingParameter_RoundMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[16].Descriptor()
+	return file_caffe_proto_enumTypes[18].Descriptor()
 }
 
 func (PoolingParameter_RoundMode) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[16]
+	return &file_caffe_proto_enumTypes[18]
 }
 
 func (x PoolingParameter_RoundMode) Number() protoreflect.EnumNumber {
@@ -1032,7 +1160,7 @@ func (x *PoolingParameter_RoundMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use PoolingParameter_RoundMode.Descriptor instead.
 func (PoolingParameter_RoundMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49, 2}
+	return file_caffe_proto_rawDescGZIP(), []int{51, 2}
 }
 
 type ReLUParameter_Engine int32
@@ -1068,11 +1196,11 @@ func (x ReLUParameter_Engine) String() string {
 }
 
 func (ReLUParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[17].Descriptor()
+	return file_caffe_proto_enumTypes[19].Descriptor()
 }
 
 func (ReLUParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[17]
+	return &file_caffe_proto_enumTypes[19]
 }
 
 func (x ReLUParameter_Engine) Number() protoreflect.EnumNumber {
@@ -1091,7 +1219,7 @@ func (x *ReLUParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReLUParameter_Engine.Descriptor instead.
 func (ReLUParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
 }
 
 type ReductionParameter_ReductionOp int32
@@ -1130,11 +1258,11 @@ func (x ReductionParameter_ReductionOp) String() string {
 }
 
 func (ReductionParameter_ReductionOp) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[18].Descriptor()
+	return file_caffe_proto_enumTypes[20].Descriptor()
 }
 
 func (ReductionParameter_ReductionOp) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[18]
+	return &file_caffe_proto_enumTypes[20]
 }
 
 func (x ReductionParameter_ReductionOp) Number() protoreflect.EnumNumber {
@@ -1153,7 +1281,7 @@ func (x *ReductionParameter_ReductionOp) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ReductionParameter_ReductionOp.Descriptor instead.
 func (ReductionParameter_ReductionOp) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
 }
 
 type SPPParameter_PoolMethod int32
@@ -1189,11 +1317,11 @@ func (x SPPParameter_PoolMethod) String() string {
 }
 
 func (SPPParameter_PoolMethod) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[19].Descriptor()
+	return file_caffe_proto_enumTypes[21].Descriptor()
 }
 
 func (SPPParameter_PoolMethod) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[19]
+	return &file_caffe_proto_enumTypes[21]
 }
 
 func (x SPPParameter_PoolMethod) Number() protoreflect.EnumNumber {
@@ -1212,7 +1340,7 @@ func (x *SPPParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_PoolMethod.Descriptor instead.
 func (SPPParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
 }
 
 type SPPParameter_Engine int32
@@ -1248,11 +1376,11 @@ func (x SPPParameter_Engine) String() string {
 }
 
 func (SPPParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[20].Descriptor()
+	return file_caffe_proto_enumTypes[22].Descriptor()
 }
 
 func (SPPParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[20]
+	return &file_caffe_proto_enumTypes[22]
 }
 
 func (x SPPParameter_Engine) Number() protoreflect.EnumNumber {
@@ -1271,7 +1399,7 @@ func (x *SPPParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SPPParameter_Engine.Descriptor instead.
 func (SPPParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{58, 1}
 }
 
 type SigmoidParameter_Engine int32
@@ -1307,11 +1435,11 @@ func (x SigmoidParameter_Engine) String() string {
 }
 
 func (SigmoidParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[21].Descriptor()
+	return file_caffe_proto_enumTypes[23].Descriptor()
 }
 
 func (SigmoidParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[21]
+	return &file_caffe_proto_enumTypes[23]
 }
 
 func (x SigmoidParameter_Engine) Number() protoreflect.EnumNumber {
@@ -1330,7 +1458,7 @@ func (x *SigmoidParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SigmoidParameter_Engine.Descriptor instead.
 func (SigmoidParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{60, 0}
 }
 
 type SoftmaxParameter_Engine int32
@@ -1366,11 +1494,11 @@ func (x SoftmaxParameter_Engine) String() string {
 }
 
 func (SoftmaxParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[22].Descriptor()
+	return file_caffe_proto_enumTypes[24].Descriptor()
 }
 
 func (SoftmaxParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[22]
+	return &file_caffe_proto_enumTypes[24]
 }
 
 func (x SoftmaxParameter_Engine) Number() protoreflect.EnumNumber {
@@ -1389,7 +1517,7 @@ func (x *SoftmaxParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SoftmaxParameter_Engine.Descriptor instead.
 func (SoftmaxParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{60, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{62, 0}
 }
 
 type TanHParameter_Engine int32
@@ -1425,11 +1553,11 @@ func (x TanHParameter_Engine) String() string {
 }
 
 func (TanHParameter_Engine) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[23].Descriptor()
+	return file_caffe_proto_enumTypes[25].Descriptor()
 }
 
 func (TanHParameter_Engine) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[23]
+	return &file_caffe_proto_enumTypes[25]
 }
 
 func (x TanHParameter_Engine) Number() protoreflect.EnumNumber {
@@ -1448,7 +1576,7 @@ func (x *TanHParameter_Engine) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use TanHParameter_Engine.Descriptor instead.
 func (TanHParameter_Engine) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{64, 0}
 }
 
 type V1LayerParameter_LayerType int32
@@ -1595,11 +1723,11 @@ func (x V1LayerParameter_LayerType) String() string {
 }
 
 func (V1LayerParameter_LayerType) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[24].Descriptor()
+	return file_caffe_proto_enumTypes[26].Descriptor()
 }
 
 func (V1LayerParameter_LayerType) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[24]
+	return &file_caffe_proto_enumTypes[26]
 }
 
 func (x V1LayerParameter_LayerType) Number() protoreflect.EnumNumber {
@@ -1618,7 +1746,7 @@ func (x *V1LayerParameter_LayerType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_LayerType.Descriptor instead.
 func (V1LayerParameter_LayerType) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{66, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{68, 0}
 }
 
 type V1LayerParameter_DimCheckMode int32
@@ -1651,11 +1779,11 @@ func (x V1LayerParameter_DimCheckMode) String() string {
 }
 
 func (V1LayerParameter_DimCheckMode) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[25].Descriptor()
+	return file_caffe_proto_enumTypes[27].Descriptor()
 }
 
 func (V1LayerParameter_DimCheckMode) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[25]
+	return &file_caffe_proto_enumTypes[27]
 }
 
 func (x V1LayerParameter_DimCheckMode) Number() protoreflect.EnumNumber {
@@ -1674,7 +1802,7 @@ func (x *V1LayerParameter_DimCheckMode) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V1LayerParameter_DimCheckMode.Descriptor instead.
 func (V1LayerParameter_DimCheckMode) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{66, 1}
+	return file_caffe_proto_rawDescGZIP(), []int{68, 1}
 }
 
 type V0LayerParameter_PoolMethod int32
@@ -1710,11 +1838,11 @@ func (x V0LayerParameter_PoolMethod) String() string {
 }
 
 func (V0LayerParameter_PoolMethod) Descriptor() protoreflect.EnumDescriptor {
-	return file_caffe_proto_enumTypes[26].Descriptor()
+	return file_caffe_proto_enumTypes[28].Descriptor()
 }
 
 func (V0LayerParameter_PoolMethod) Type() protoreflect.EnumType {
-	return &file_caffe_proto_enumTypes[26]
+	return &file_caffe_proto_enumTypes[28]
 }
 
 func (x V0LayerParameter_PoolMethod) Number() protoreflect.EnumNumber {
@@ -1733,7 +1861,7 @@ func (x *V0LayerParameter_PoolMethod) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use V0LayerParameter_PoolMethod.Descriptor instead.
 func (V0LayerParameter_PoolMethod) EnumDescriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{67, 0}
+	return file_caffe_proto_rawDescGZIP(), []int{69, 0}
 }
 
 // A net: its layers in the order they run. Also the form of weight files (.caffemodel), where each
@@ -1746,18 +1874,21 @@ type NetParameter struct {
 	InputDim      []int32                `protobuf:"varint,4,rep,name=input_dim,json=inputDim" json:"input_dim,omitempty"`                      // four numbers for each input, older than input_shape
 	ForceBackward *bool                  `protobuf:"varint,5,opt,name=force_backward,json=forceBackward,def=0" json:"force_backward,omitempty"` // compute the gradient of everything, inputs included
 	// decides, with the rules of the layers, which layers take part
-	State         *NetState         `protobuf:"bytes,6,opt,name=state" json:"state,omitempty"`
-	DebugInfo     *bool             `protobuf:"varint,7,opt,name=debug_info,json=debugInfo,def=0" json:"debug_info,omitempty"` // log the mean magnitude of every blob in each pass
-	InputShape    []*BlobShape      `protobuf:"bytes,8,rep,name=input_shape,json=inputShape" json:"input_shape,omitempty"`     // one shape for each input
-	Layer         []*LayerParameter `protobuf:"bytes,100,rep,name=layer" json:"layer,omitempty"`                               // numbered 100 so that text shows it last
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	State      *NetState         `protobuf:"bytes,6,opt,name=state" json:"state,omitempty"`
+	DebugInfo  *bool             `protobuf:"varint,7,opt,name=debug_info,json=debugInfo,def=0" json:"debug_info,omitempty"` // log the mean magnitude of every blob in each pass
+	InputShape []*BlobShape      `protobuf:"bytes,8,rep,name=input_shape,json=inputShape" json:"input_shape,omitempty"`     // one shape for each input
+	Layer      []*LayerParameter `protobuf:"bytes,100,rep,name=layer" json:"layer,omitempty"`                               // numbered 100 so that text shows it last
+	// of Intel's Caffe: stats_batch_size of every BatchNorm
+	BnStatsBatchSize *uint32 `protobuf:"varint,10001,opt,name=bn_stats_batch_size,json=bnStatsBatchSize,def=0" json:"bn_stats_batch_size,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 // Default values for NetParameter fields.
 const (
-	Default_NetParameter_ForceBackward = bool(false)
-	Default_NetParameter_DebugInfo     = bool(false)
+	Default_NetParameter_ForceBackward    = bool(false)
+	Default_NetParameter_DebugInfo        = bool(false)
+	Default_NetParameter_BnStatsBatchSize = uint32(0)
 )
 
 func (x *NetParameter) Reset() {
@@ -1851,6 +1982,13 @@ func (x *NetParameter) GetLayer() []*LayerParameter {
 		return x.Layer
 	}
 	return nil
+}
+
+func (x *NetParameter) GetBnStatsBatchSize() uint32 {
+	if x != nil && x.BnStatsBatchSize != nil {
+		return *x.BnStatsBatchSize
+	}
+	return Default_NetParameter_BnStatsBatchSize
 }
 
 // What the rules of the layers are compared with.
@@ -3664,8 +3802,22 @@ type TransformationParameter struct {
 	MaxColorShift                *uint32  `protobuf:"varint,10013,opt,name=max_color_shift,json=maxColorShift,def=0" json:"max_color_shift,omitempty"`
 	// how often contrast_brightness_adjustment and max_color_shift change an image
 	ApplyProbability *float32 `protobuf:"fixed32,10014,opt,name=apply_probability,json=applyProbability,def=0.5" json:"apply_probability,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// in both phases, of Intel's Caffe
+	RandomResizeParam *RandomResizeParameter `protobuf:"bytes,10015,opt,name=random_resize_param,json=randomResizeParam" json:"random_resize_param,omitempty"`
+	// in both phases, of NVIDIA's Caffe: a random length of the shorter side, and random factors
+	ImgRandResizeLower     *uint32                                    `protobuf:"varint,10016,opt,name=img_rand_resize_lower,json=imgRandResizeLower,def=0" json:"img_rand_resize_lower,omitempty"`
+	ImgRandResizeUpper     *uint32                                    `protobuf:"varint,10017,opt,name=img_rand_resize_upper,json=imgRandResizeUpper,def=0" json:"img_rand_resize_upper,omitempty"`
+	RandResizeRatioLower   *float32                                   `protobuf:"fixed32,10018,opt,name=rand_resize_ratio_lower,json=randResizeRatioLower,def=0" json:"rand_resize_ratio_lower,omitempty"` // of the longer side to the shorter one; below 1: as it is
+	RandResizeRatioUpper   *float32                                   `protobuf:"fixed32,10019,opt,name=rand_resize_ratio_upper,json=randResizeRatioUpper,def=0" json:"rand_resize_ratio_upper,omitempty"`
+	VerticalStretchLower   *float32                                   `protobuf:"fixed32,10020,opt,name=vertical_stretch_lower,json=verticalStretchLower,def=1" json:"vertical_stretch_lower,omitempty"`
+	VerticalStretchUpper   *float32                                   `protobuf:"fixed32,10021,opt,name=vertical_stretch_upper,json=verticalStretchUpper,def=1" json:"vertical_stretch_upper,omitempty"`
+	HorizontalStretchLower *float32                                   `protobuf:"fixed32,10022,opt,name=horizontal_stretch_lower,json=horizontalStretchLower,def=1" json:"horizontal_stretch_lower,omitempty"`
+	HorizontalStretchUpper *float32                                   `protobuf:"fixed32,10023,opt,name=horizontal_stretch_upper,json=horizontalStretchUpper,def=1" json:"horizontal_stretch_upper,omitempty"`
+	InterpolationAlgoDown  *TransformationParameter_InterpolationAlgo `protobuf:"varint,10024,opt,name=interpolation_algo_down,json=interpolationAlgoDown,enum=caffe.TransformationParameter_InterpolationAlgo,def=0" json:"interpolation_algo_down,omitempty"` // where no side grows
+	InterpolationAlgoUp    *TransformationParameter_InterpolationAlgo `protobuf:"varint,10025,opt,name=interpolation_algo_up,json=interpolationAlgoUp,enum=caffe.TransformationParameter_InterpolationAlgo,def=2" json:"interpolation_algo_up,omitempty"`
+	AllowUpscale           *bool                                      `protobuf:"varint,10026,opt,name=allow_upscale,json=allowUpscale,def=0" json:"allow_upscale,omitempty"` // whether a side may become longer
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 // Default values for TransformationParameter fields.
@@ -3687,6 +3839,17 @@ const (
 	Default_TransformationParameter_MaxBrightnessShift           = uint32(5)
 	Default_TransformationParameter_MaxColorShift                = uint32(0)
 	Default_TransformationParameter_ApplyProbability             = float32(0.5)
+	Default_TransformationParameter_ImgRandResizeLower           = uint32(0)
+	Default_TransformationParameter_ImgRandResizeUpper           = uint32(0)
+	Default_TransformationParameter_RandResizeRatioLower         = float32(0)
+	Default_TransformationParameter_RandResizeRatioUpper         = float32(0)
+	Default_TransformationParameter_VerticalStretchLower         = float32(1)
+	Default_TransformationParameter_VerticalStretchUpper         = float32(1)
+	Default_TransformationParameter_HorizontalStretchLower       = float32(1)
+	Default_TransformationParameter_HorizontalStretchUpper       = float32(1)
+	Default_TransformationParameter_InterpolationAlgoDown        = TransformationParameter_INTER_NEAREST
+	Default_TransformationParameter_InterpolationAlgoUp          = TransformationParameter_INTER_CUBIC
+	Default_TransformationParameter_AllowUpscale                 = bool(false)
 )
 
 func (x *TransformationParameter) Reset() {
@@ -3866,6 +4029,202 @@ func (x *TransformationParameter) GetApplyProbability() float32 {
 	return Default_TransformationParameter_ApplyProbability
 }
 
+func (x *TransformationParameter) GetRandomResizeParam() *RandomResizeParameter {
+	if x != nil {
+		return x.RandomResizeParam
+	}
+	return nil
+}
+
+func (x *TransformationParameter) GetImgRandResizeLower() uint32 {
+	if x != nil && x.ImgRandResizeLower != nil {
+		return *x.ImgRandResizeLower
+	}
+	return Default_TransformationParameter_ImgRandResizeLower
+}
+
+func (x *TransformationParameter) GetImgRandResizeUpper() uint32 {
+	if x != nil && x.ImgRandResizeUpper != nil {
+		return *x.ImgRandResizeUpper
+	}
+	return Default_TransformationParameter_ImgRandResizeUpper
+}
+
+func (x *TransformationParameter) GetRandResizeRatioLower() float32 {
+	if x != nil && x.RandResizeRatioLower != nil {
+		return *x.RandResizeRatioLower
+	}
+	return Default_TransformationParameter_RandResizeRatioLower
+}
+
+func (x *TransformationParameter) GetRandResizeRatioUpper() float32 {
+	if x != nil && x.RandResizeRatioUpper != nil {
+		return *x.RandResizeRatioUpper
+	}
+	return Default_TransformationParameter_RandResizeRatioUpper
+}
+
+func (x *TransformationParameter) GetVerticalStretchLower() float32 {
+	if x != nil && x.VerticalStretchLower != nil {
+		return *x.VerticalStretchLower
+	}
+	return Default_TransformationParameter_VerticalStretchLower
+}
+
+func (x *TransformationParameter) GetVerticalStretchUpper() float32 {
+	if x != nil && x.VerticalStretchUpper != nil {
+		return *x.VerticalStretchUpper
+	}
+	return Default_TransformationParameter_VerticalStretchUpper
+}
+
+func (x *TransformationParameter) GetHorizontalStretchLower() float32 {
+	if x != nil && x.HorizontalStretchLower != nil {
+		return *x.HorizontalStretchLower
+	}
+	return Default_TransformationParameter_HorizontalStretchLower
+}
+
+func (x *TransformationParameter) GetHorizontalStretchUpper() float32 {
+	if x != nil && x.HorizontalStretchUpper != nil {
+		return *x.HorizontalStretchUpper
+	}
+	return Default_TransformationParameter_HorizontalStretchUpper
+}
+
+func (x *TransformationParameter) GetInterpolationAlgoDown() TransformationParameter_InterpolationAlgo {
+	if x != nil && x.InterpolationAlgoDown != nil {
+		return *x.InterpolationAlgoDown
+	}
+	return Default_TransformationParameter_InterpolationAlgoDown
+}
+
+func (x *TransformationParameter) GetInterpolationAlgoUp() TransformationParameter_InterpolationAlgo {
+	if x != nil && x.InterpolationAlgoUp != nil {
+		return *x.InterpolationAlgoUp
+	}
+	return Default_TransformationParameter_InterpolationAlgoUp
+}
+
+func (x *TransformationParameter) GetAllowUpscale() bool {
+	if x != nil && x.AllowUpscale != nil {
+		return *x.AllowUpscale
+	}
+	return Default_TransformationParameter_AllowUpscale
+}
+
+// The shorter side becomes a random length.
+type RandomResizeParameter struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	MinSize       *uint32                 `protobuf:"varint,1,opt,name=min_size,json=minSize,def=0" json:"min_size,omitempty"` // 0: the length of the shorter side
+	MaxSize       *uint32                 `protobuf:"varint,2,opt,name=max_size,json=maxSize,def=0" json:"max_size,omitempty"` // 0: the length of the longer side
+	ResizeParam   *InterpolationParameter `protobuf:"bytes,3,opt,name=resize_param,json=resizeParam" json:"resize_param,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+// Default values for RandomResizeParameter fields.
+const (
+	Default_RandomResizeParameter_MinSize = uint32(0)
+	Default_RandomResizeParameter_MaxSize = uint32(0)
+)
+
+func (x *RandomResizeParameter) Reset() {
+	*x = RandomResizeParameter{}
+	mi := &file_caffe_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RandomResizeParameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RandomResizeParameter) ProtoMessage() {}
+
+func (x *RandomResizeParameter) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RandomResizeParameter.ProtoReflect.Descriptor instead.
+func (*RandomResizeParameter) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RandomResizeParameter) GetMinSize() uint32 {
+	if x != nil && x.MinSize != nil {
+		return *x.MinSize
+	}
+	return Default_RandomResizeParameter_MinSize
+}
+
+func (x *RandomResizeParameter) GetMaxSize() uint32 {
+	if x != nil && x.MaxSize != nil {
+		return *x.MaxSize
+	}
+	return Default_RandomResizeParameter_MaxSize
+}
+
+func (x *RandomResizeParameter) GetResizeParam() *InterpolationParameter {
+	if x != nil {
+		return x.ResizeParam
+	}
+	return nil
+}
+
+// How pixels are interpolated: one of the ways, at random. None is LINEAR.
+type InterpolationParameter struct {
+	state         protoimpl.MessageState              `protogen:"open.v1"`
+	InterpMode    []InterpolationParameter_InterpMode `protobuf:"varint,7,rep,name=interp_mode,json=interpMode,enum=caffe.InterpolationParameter_InterpMode" json:"interp_mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InterpolationParameter) Reset() {
+	*x = InterpolationParameter{}
+	mi := &file_caffe_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InterpolationParameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InterpolationParameter) ProtoMessage() {}
+
+func (x *InterpolationParameter) ProtoReflect() protoreflect.Message {
+	mi := &file_caffe_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InterpolationParameter.ProtoReflect.Descriptor instead.
+func (*InterpolationParameter) Descriptor() ([]byte, []int) {
+	return file_caffe_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *InterpolationParameter) GetInterpMode() []InterpolationParameter_InterpMode {
+	if x != nil {
+		return x.InterpMode
+	}
+	return nil
+}
+
 // Random changes of brightness, contrast, hue and saturation and an exchange of channels, each with a probability.
 type DistortionParameter struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -3901,7 +4260,7 @@ const (
 
 func (x *DistortionParameter) Reset() {
 	*x = DistortionParameter{}
-	mi := &file_caffe_proto_msgTypes[14]
+	mi := &file_caffe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3913,7 +4272,7 @@ func (x *DistortionParameter) String() string {
 func (*DistortionParameter) ProtoMessage() {}
 
 func (x *DistortionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[14]
+	mi := &file_caffe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3926,7 +4285,7 @@ func (x *DistortionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistortionParameter.ProtoReflect.Descriptor instead.
 func (*DistortionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{14}
+	return file_caffe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DistortionParameter) GetBrightnessProb() float32 {
@@ -4008,11 +4367,12 @@ func (x *DistortionParameter) GetRandomOrderProb() float32 {
 
 // A random rectangle of the image, scaled to crop_size x crop_size.
 type RandomAspectRatioParameter struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	MinAreaRatio      *float32               `protobuf:"fixed32,1,opt,name=min_area_ratio,json=minAreaRatio,def=0.5" json:"min_area_ratio,omitempty"` // area of the rectangle, as a share of the image's
-	MaxAreaRatio      *float32               `protobuf:"fixed32,2,opt,name=max_area_ratio,json=maxAreaRatio,def=1" json:"max_area_ratio,omitempty"`
-	AspectRatioChange *float32               `protobuf:"fixed32,3,opt,name=aspect_ratio_change,json=aspectRatioChange,def=1" json:"aspect_ratio_change,omitempty"`
-	MaxAttempt        *uint32                `protobuf:"varint,4,opt,name=max_attempt,json=maxAttempt,def=10" json:"max_attempt,omitempty"`
+	state             protoimpl.MessageState  `protogen:"open.v1"`
+	MinAreaRatio      *float32                `protobuf:"fixed32,1,opt,name=min_area_ratio,json=minAreaRatio,def=0.5" json:"min_area_ratio,omitempty"` // area of the rectangle, as a share of the image's
+	MaxAreaRatio      *float32                `protobuf:"fixed32,2,opt,name=max_area_ratio,json=maxAreaRatio,def=1" json:"max_area_ratio,omitempty"`
+	AspectRatioChange *float32                `protobuf:"fixed32,3,opt,name=aspect_ratio_change,json=aspectRatioChange,def=1" json:"aspect_ratio_change,omitempty"`
+	MaxAttempt        *uint32                 `protobuf:"varint,4,opt,name=max_attempt,json=maxAttempt,def=10" json:"max_attempt,omitempty"`
+	ResizeParam       *InterpolationParameter `protobuf:"bytes,5,opt,name=resize_param,json=resizeParam" json:"resize_param,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -4027,7 +4387,7 @@ const (
 
 func (x *RandomAspectRatioParameter) Reset() {
 	*x = RandomAspectRatioParameter{}
-	mi := &file_caffe_proto_msgTypes[15]
+	mi := &file_caffe_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4039,7 +4399,7 @@ func (x *RandomAspectRatioParameter) String() string {
 func (*RandomAspectRatioParameter) ProtoMessage() {}
 
 func (x *RandomAspectRatioParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[15]
+	mi := &file_caffe_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4052,7 +4412,7 @@ func (x *RandomAspectRatioParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RandomAspectRatioParameter.ProtoReflect.Descriptor instead.
 func (*RandomAspectRatioParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{15}
+	return file_caffe_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RandomAspectRatioParameter) GetMinAreaRatio() float32 {
@@ -4083,6 +4443,13 @@ func (x *RandomAspectRatioParameter) GetMaxAttempt() uint32 {
 	return Default_RandomAspectRatioParameter_MaxAttempt
 }
 
+func (x *RandomAspectRatioParameter) GetResizeParam() *InterpolationParameter {
+	if x != nil {
+		return x.ResizeParam
+	}
+	return nil
+}
+
 // The names of the classes of SSD's databases.
 type LabelMap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4093,7 +4460,7 @@ type LabelMap struct {
 
 func (x *LabelMap) Reset() {
 	*x = LabelMap{}
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4105,7 +4472,7 @@ func (x *LabelMap) String() string {
 func (*LabelMap) ProtoMessage() {}
 
 func (x *LabelMap) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[16]
+	mi := &file_caffe_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4118,7 +4485,7 @@ func (x *LabelMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMap.ProtoReflect.Descriptor instead.
 func (*LabelMap) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{16}
+	return file_caffe_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LabelMap) GetItem() []*LabelMapItem {
@@ -4139,7 +4506,7 @@ type LabelMapItem struct {
 
 func (x *LabelMapItem) Reset() {
 	*x = LabelMapItem{}
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4151,7 +4518,7 @@ func (x *LabelMapItem) String() string {
 func (*LabelMapItem) ProtoMessage() {}
 
 func (x *LabelMapItem) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[17]
+	mi := &file_caffe_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4164,7 +4531,7 @@ func (x *LabelMapItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMapItem.ProtoReflect.Descriptor instead.
 func (*LabelMapItem) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{17}
+	return file_caffe_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LabelMapItem) GetName() string {
@@ -4209,7 +4576,7 @@ const (
 
 func (x *LossParameter) Reset() {
 	*x = LossParameter{}
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4221,7 +4588,7 @@ func (x *LossParameter) String() string {
 func (*LossParameter) ProtoMessage() {}
 
 func (x *LossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[18]
+	mi := &file_caffe_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4234,7 +4601,7 @@ func (x *LossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LossParameter.ProtoReflect.Descriptor instead.
 func (*LossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{18}
+	return file_caffe_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LossParameter) GetIgnoreLabel() int32 {
@@ -4292,7 +4659,7 @@ const (
 
 func (x *AccuracyParameter) Reset() {
 	*x = AccuracyParameter{}
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4671,7 @@ func (x *AccuracyParameter) String() string {
 func (*AccuracyParameter) ProtoMessage() {}
 
 func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[19]
+	mi := &file_caffe_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4684,7 @@ func (x *AccuracyParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccuracyParameter.ProtoReflect.Descriptor instead.
 func (*AccuracyParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{19}
+	return file_caffe_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AccuracyParameter) GetTopK() uint32 {
@@ -4366,7 +4733,7 @@ const (
 
 func (x *ArgMaxParameter) Reset() {
 	*x = ArgMaxParameter{}
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4378,7 +4745,7 @@ func (x *ArgMaxParameter) String() string {
 func (*ArgMaxParameter) ProtoMessage() {}
 
 func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[20]
+	mi := &file_caffe_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4391,7 +4758,7 @@ func (x *ArgMaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArgMaxParameter.ProtoReflect.Descriptor instead.
 func (*ArgMaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{20}
+	return file_caffe_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ArgMaxParameter) GetOutMaxVal() bool {
@@ -4422,6 +4789,7 @@ type BatchNormParameter struct {
 	UseGlobalStats        *bool    `protobuf:"varint,1,opt,name=use_global_stats,json=useGlobalStats" json:"use_global_stats,omitempty"`
 	MovingAverageFraction *float32 `protobuf:"fixed32,2,opt,name=moving_average_fraction,json=movingAverageFraction,def=0.999" json:"moving_average_fraction,omitempty"` // what the stored statistics keep in each training pass
 	Eps                   *float32 `protobuf:"fixed32,3,opt,name=eps,def=1e-05" json:"eps,omitempty"`
+	StatsBatchSize        *uint32  `protobuf:"varint,10001,opt,name=stats_batch_size,json=statsBatchSize,def=0" json:"stats_batch_size,omitempty"` // of Intel's Caffe: items normalized together; 0: all of the batch
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -4430,11 +4798,12 @@ type BatchNormParameter struct {
 const (
 	Default_BatchNormParameter_MovingAverageFraction = float32(0.9990000128746033)
 	Default_BatchNormParameter_Eps                   = float32(9.999999747378752e-06)
+	Default_BatchNormParameter_StatsBatchSize        = uint32(0)
 )
 
 func (x *BatchNormParameter) Reset() {
 	*x = BatchNormParameter{}
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4446,7 +4815,7 @@ func (x *BatchNormParameter) String() string {
 func (*BatchNormParameter) ProtoMessage() {}
 
 func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[21]
+	mi := &file_caffe_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4459,7 +4828,7 @@ func (x *BatchNormParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchNormParameter.ProtoReflect.Descriptor instead.
 func (*BatchNormParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{21}
+	return file_caffe_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchNormParameter) GetUseGlobalStats() bool {
@@ -4483,6 +4852,13 @@ func (x *BatchNormParameter) GetEps() float32 {
 	return Default_BatchNormParameter_Eps
 }
 
+func (x *BatchNormParameter) GetStatsBatchSize() uint32 {
+	if x != nil && x.StatsBatchSize != nil {
+		return *x.StatsBatchSize
+	}
+	return Default_BatchNormParameter_StatsBatchSize
+}
+
 // Bias: adds a learned array, or the second bottom, broadcast over the other axes.
 type BiasParameter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4501,7 +4877,7 @@ const (
 
 func (x *BiasParameter) Reset() {
 	*x = BiasParameter{}
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4513,7 +4889,7 @@ func (x *BiasParameter) String() string {
 func (*BiasParameter) ProtoMessage() {}
 
 func (x *BiasParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[22]
+	mi := &file_caffe_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4526,7 +4902,7 @@ func (x *BiasParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BiasParameter.ProtoReflect.Descriptor instead.
 func (*BiasParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{22}
+	return file_caffe_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BiasParameter) GetAxis() int32 {
@@ -4561,7 +4937,7 @@ type ClipParameter struct {
 
 func (x *ClipParameter) Reset() {
 	*x = ClipParameter{}
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4573,7 +4949,7 @@ func (x *ClipParameter) String() string {
 func (*ClipParameter) ProtoMessage() {}
 
 func (x *ClipParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[23]
+	mi := &file_caffe_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4586,7 +4962,7 @@ func (x *ClipParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClipParameter.ProtoReflect.Descriptor instead.
 func (*ClipParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{23}
+	return file_caffe_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ClipParameter) GetMin() float32 {
@@ -4620,7 +4996,7 @@ const (
 
 func (x *ConcatParameter) Reset() {
 	*x = ConcatParameter{}
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +5008,7 @@ func (x *ConcatParameter) String() string {
 func (*ConcatParameter) ProtoMessage() {}
 
 func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[24]
+	mi := &file_caffe_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +5021,7 @@ func (x *ConcatParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConcatParameter.ProtoReflect.Descriptor instead.
 func (*ConcatParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{24}
+	return file_caffe_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ConcatParameter) GetConcatDim() uint32 {
@@ -4679,7 +5055,7 @@ const (
 
 func (x *ContrastiveLossParameter) Reset() {
 	*x = ContrastiveLossParameter{}
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4691,7 +5067,7 @@ func (x *ContrastiveLossParameter) String() string {
 func (*ContrastiveLossParameter) ProtoMessage() {}
 
 func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[25]
+	mi := &file_caffe_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +5080,7 @@ func (x *ContrastiveLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContrastiveLossParameter.ProtoReflect.Descriptor instead.
 func (*ContrastiveLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{25}
+	return file_caffe_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ContrastiveLossParameter) GetMargin() float32 {
@@ -4760,7 +5136,7 @@ const (
 
 func (x *ConvolutionParameter) Reset() {
 	*x = ConvolutionParameter{}
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4772,7 +5148,7 @@ func (x *ConvolutionParameter) String() string {
 func (*ConvolutionParameter) ProtoMessage() {}
 
 func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[26]
+	mi := &file_caffe_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4785,7 +5161,7 @@ func (x *ConvolutionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConvolutionParameter.ProtoReflect.Descriptor instead.
 func (*ConvolutionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{26}
+	return file_caffe_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ConvolutionParameter) GetNumOutput() uint32 {
@@ -4930,7 +5306,7 @@ const (
 
 func (x *CropParameter) Reset() {
 	*x = CropParameter{}
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4942,7 +5318,7 @@ func (x *CropParameter) String() string {
 func (*CropParameter) ProtoMessage() {}
 
 func (x *CropParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[27]
+	mi := &file_caffe_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4955,7 +5331,7 @@ func (x *CropParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CropParameter.ProtoReflect.Descriptor instead.
 func (*CropParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{27}
+	return file_caffe_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CropParameter) GetAxis() int32 {
@@ -5008,7 +5384,7 @@ const (
 
 func (x *DataParameter) Reset() {
 	*x = DataParameter{}
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5020,7 +5396,7 @@ func (x *DataParameter) String() string {
 func (*DataParameter) ProtoMessage() {}
 
 func (x *DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[28]
+	mi := &file_caffe_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5033,7 +5409,7 @@ func (x *DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataParameter.ProtoReflect.Descriptor instead.
 func (*DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{28}
+	return file_caffe_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DataParameter) GetSource() string {
@@ -5124,6 +5500,7 @@ func (x *DataParameter) GetShuffle() bool {
 type DropoutParameter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DropoutRatio  *float32               `protobuf:"fixed32,1,opt,name=dropout_ratio,json=dropoutRatio,def=0.5" json:"dropout_ratio,omitempty"`
+	ScaleTrain    *bool                  `protobuf:"varint,10001,opt,name=scale_train,json=scaleTrain,def=1" json:"scale_train,omitempty"` // of Faster R-CNN: false multiplies in testing and not in training
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5131,11 +5508,12 @@ type DropoutParameter struct {
 // Default values for DropoutParameter fields.
 const (
 	Default_DropoutParameter_DropoutRatio = float32(0.5)
+	Default_DropoutParameter_ScaleTrain   = bool(true)
 )
 
 func (x *DropoutParameter) Reset() {
 	*x = DropoutParameter{}
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5147,7 +5525,7 @@ func (x *DropoutParameter) String() string {
 func (*DropoutParameter) ProtoMessage() {}
 
 func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[29]
+	mi := &file_caffe_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5160,7 +5538,7 @@ func (x *DropoutParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropoutParameter.ProtoReflect.Descriptor instead.
 func (*DropoutParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{29}
+	return file_caffe_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DropoutParameter) GetDropoutRatio() float32 {
@@ -5168,6 +5546,13 @@ func (x *DropoutParameter) GetDropoutRatio() float32 {
 		return *x.DropoutRatio
 	}
 	return Default_DropoutParameter_DropoutRatio
+}
+
+func (x *DropoutParameter) GetScaleTrain() bool {
+	if x != nil && x.ScaleTrain != nil {
+		return *x.ScaleTrain
+	}
+	return Default_DropoutParameter_ScaleTrain
 }
 
 // DummyData: arrays made by fillers. One shape and filler for all tops, or one for each.
@@ -5185,7 +5570,7 @@ type DummyDataParameter struct {
 
 func (x *DummyDataParameter) Reset() {
 	*x = DummyDataParameter{}
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5197,7 +5582,7 @@ func (x *DummyDataParameter) String() string {
 func (*DummyDataParameter) ProtoMessage() {}
 
 func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[30]
+	mi := &file_caffe_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5210,7 +5595,7 @@ func (x *DummyDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DummyDataParameter.ProtoReflect.Descriptor instead.
 func (*DummyDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{30}
+	return file_caffe_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DummyDataParameter) GetDataFiller() []*FillerParameter {
@@ -5270,7 +5655,7 @@ const (
 
 func (x *ELUParameter) Reset() {
 	*x = ELUParameter{}
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5282,7 +5667,7 @@ func (x *ELUParameter) String() string {
 func (*ELUParameter) ProtoMessage() {}
 
 func (x *ELUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[31]
+	mi := &file_caffe_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5295,7 +5680,7 @@ func (x *ELUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ELUParameter.ProtoReflect.Descriptor instead.
 func (*ELUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{31}
+	return file_caffe_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ELUParameter) GetAlpha() float32 {
@@ -5323,7 +5708,7 @@ const (
 
 func (x *EltwiseParameter) Reset() {
 	*x = EltwiseParameter{}
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5335,7 +5720,7 @@ func (x *EltwiseParameter) String() string {
 func (*EltwiseParameter) ProtoMessage() {}
 
 func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[32]
+	mi := &file_caffe_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5348,7 +5733,7 @@ func (x *EltwiseParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EltwiseParameter.ProtoReflect.Descriptor instead.
 func (*EltwiseParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{32}
+	return file_caffe_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *EltwiseParameter) GetOperation() EltwiseParameter_EltwiseOp {
@@ -5391,7 +5776,7 @@ const (
 
 func (x *EmbedParameter) Reset() {
 	*x = EmbedParameter{}
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5403,7 +5788,7 @@ func (x *EmbedParameter) String() string {
 func (*EmbedParameter) ProtoMessage() {}
 
 func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[33]
+	mi := &file_caffe_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5416,7 +5801,7 @@ func (x *EmbedParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedParameter.ProtoReflect.Descriptor instead.
 func (*EmbedParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{33}
+	return file_caffe_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EmbedParameter) GetNumOutput() uint32 {
@@ -5473,7 +5858,7 @@ const (
 
 func (x *ExpParameter) Reset() {
 	*x = ExpParameter{}
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5485,7 +5870,7 @@ func (x *ExpParameter) String() string {
 func (*ExpParameter) ProtoMessage() {}
 
 func (x *ExpParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[34]
+	mi := &file_caffe_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5498,7 +5883,7 @@ func (x *ExpParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpParameter.ProtoReflect.Descriptor instead.
 func (*ExpParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{34}
+	return file_caffe_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExpParameter) GetBase() float32 {
@@ -5539,7 +5924,7 @@ const (
 
 func (x *FlattenParameter) Reset() {
 	*x = FlattenParameter{}
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5551,7 +5936,7 @@ func (x *FlattenParameter) String() string {
 func (*FlattenParameter) ProtoMessage() {}
 
 func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[35]
+	mi := &file_caffe_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5564,7 +5949,7 @@ func (x *FlattenParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlattenParameter.ProtoReflect.Descriptor instead.
 func (*FlattenParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{35}
+	return file_caffe_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FlattenParameter) GetAxis() int32 {
@@ -5598,7 +5983,7 @@ const (
 
 func (x *HDF5DataParameter) Reset() {
 	*x = HDF5DataParameter{}
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5610,7 +5995,7 @@ func (x *HDF5DataParameter) String() string {
 func (*HDF5DataParameter) ProtoMessage() {}
 
 func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[36]
+	mi := &file_caffe_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5623,7 +6008,7 @@ func (x *HDF5DataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5DataParameter.ProtoReflect.Descriptor instead.
 func (*HDF5DataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{36}
+	return file_caffe_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HDF5DataParameter) GetSource() string {
@@ -5657,7 +6042,7 @@ type HDF5OutputParameter struct {
 
 func (x *HDF5OutputParameter) Reset() {
 	*x = HDF5OutputParameter{}
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5669,7 +6054,7 @@ func (x *HDF5OutputParameter) String() string {
 func (*HDF5OutputParameter) ProtoMessage() {}
 
 func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[37]
+	mi := &file_caffe_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5682,7 +6067,7 @@ func (x *HDF5OutputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HDF5OutputParameter.ProtoReflect.Descriptor instead.
 func (*HDF5OutputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{37}
+	return file_caffe_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HDF5OutputParameter) GetFileName() string {
@@ -5707,7 +6092,7 @@ const (
 
 func (x *HingeLossParameter) Reset() {
 	*x = HingeLossParameter{}
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5719,7 +6104,7 @@ func (x *HingeLossParameter) String() string {
 func (*HingeLossParameter) ProtoMessage() {}
 
 func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[38]
+	mi := &file_caffe_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5732,7 +6117,7 @@ func (x *HingeLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HingeLossParameter.ProtoReflect.Descriptor instead.
 func (*HingeLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{38}
+	return file_caffe_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HingeLossParameter) GetNorm() HingeLossParameter_Norm {
@@ -5780,7 +6165,7 @@ const (
 
 func (x *ImageDataParameter) Reset() {
 	*x = ImageDataParameter{}
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5792,7 +6177,7 @@ func (x *ImageDataParameter) String() string {
 func (*ImageDataParameter) ProtoMessage() {}
 
 func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[39]
+	mi := &file_caffe_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5805,7 +6190,7 @@ func (x *ImageDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageDataParameter.ProtoReflect.Descriptor instead.
 func (*ImageDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{39}
+	return file_caffe_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ImageDataParameter) GetSource() string {
@@ -5915,7 +6300,7 @@ const (
 
 func (x *InfogainLossParameter) Reset() {
 	*x = InfogainLossParameter{}
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5927,7 +6312,7 @@ func (x *InfogainLossParameter) String() string {
 func (*InfogainLossParameter) ProtoMessage() {}
 
 func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[40]
+	mi := &file_caffe_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5940,7 +6325,7 @@ func (x *InfogainLossParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfogainLossParameter.ProtoReflect.Descriptor instead.
 func (*InfogainLossParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{40}
+	return file_caffe_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *InfogainLossParameter) GetSource() string {
@@ -5981,7 +6366,7 @@ const (
 
 func (x *InnerProductParameter) Reset() {
 	*x = InnerProductParameter{}
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5993,7 +6378,7 @@ func (x *InnerProductParameter) String() string {
 func (*InnerProductParameter) ProtoMessage() {}
 
 func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[41]
+	mi := &file_caffe_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6006,7 +6391,7 @@ func (x *InnerProductParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InnerProductParameter.ProtoReflect.Descriptor instead.
 func (*InnerProductParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{41}
+	return file_caffe_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *InnerProductParameter) GetNumOutput() uint32 {
@@ -6068,7 +6453,7 @@ type InputParameter struct {
 
 func (x *InputParameter) Reset() {
 	*x = InputParameter{}
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6080,7 +6465,7 @@ func (x *InputParameter) String() string {
 func (*InputParameter) ProtoMessage() {}
 
 func (x *InputParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[42]
+	mi := &file_caffe_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6093,7 +6478,7 @@ func (x *InputParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputParameter.ProtoReflect.Descriptor instead.
 func (*InputParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{42}
+	return file_caffe_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *InputParameter) GetShape() []*BlobShape {
@@ -6128,7 +6513,7 @@ const (
 
 func (x *LRNParameter) Reset() {
 	*x = LRNParameter{}
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6140,7 +6525,7 @@ func (x *LRNParameter) String() string {
 func (*LRNParameter) ProtoMessage() {}
 
 func (x *LRNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[43]
+	mi := &file_caffe_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6153,7 +6538,7 @@ func (x *LRNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LRNParameter.ProtoReflect.Descriptor instead.
 func (*LRNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{43}
+	return file_caffe_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *LRNParameter) GetLocalSize() uint32 {
@@ -6217,7 +6602,7 @@ const (
 
 func (x *LogParameter) Reset() {
 	*x = LogParameter{}
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6229,7 +6614,7 @@ func (x *LogParameter) String() string {
 func (*LogParameter) ProtoMessage() {}
 
 func (x *LogParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[44]
+	mi := &file_caffe_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6242,7 +6627,7 @@ func (x *LogParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogParameter.ProtoReflect.Descriptor instead.
 func (*LogParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{44}
+	return file_caffe_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LogParameter) GetBase() float32 {
@@ -6285,7 +6670,7 @@ const (
 
 func (x *MVNParameter) Reset() {
 	*x = MVNParameter{}
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6297,7 +6682,7 @@ func (x *MVNParameter) String() string {
 func (*MVNParameter) ProtoMessage() {}
 
 func (x *MVNParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[45]
+	mi := &file_caffe_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6310,7 +6695,7 @@ func (x *MVNParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MVNParameter.ProtoReflect.Descriptor instead.
 func (*MVNParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{45}
+	return file_caffe_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MVNParameter) GetNormalizeVariance() bool {
@@ -6347,7 +6732,7 @@ type MemoryDataParameter struct {
 
 func (x *MemoryDataParameter) Reset() {
 	*x = MemoryDataParameter{}
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6359,7 +6744,7 @@ func (x *MemoryDataParameter) String() string {
 func (*MemoryDataParameter) ProtoMessage() {}
 
 func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[46]
+	mi := &file_caffe_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6372,7 +6757,7 @@ func (x *MemoryDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryDataParameter.ProtoReflect.Descriptor instead.
 func (*MemoryDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{46}
+	return file_caffe_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *MemoryDataParameter) GetBatchSize() uint32 {
@@ -6419,7 +6804,7 @@ const (
 
 func (x *PReLUParameter) Reset() {
 	*x = PReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6431,7 +6816,7 @@ func (x *PReLUParameter) String() string {
 func (*PReLUParameter) ProtoMessage() {}
 
 func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[47]
+	mi := &file_caffe_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6444,7 +6829,7 @@ func (x *PReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PReLUParameter.ProtoReflect.Descriptor instead.
 func (*PReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{47}
+	return file_caffe_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PReLUParameter) GetFiller() *FillerParameter {
@@ -6472,7 +6857,7 @@ type ParameterParameter struct {
 
 func (x *ParameterParameter) Reset() {
 	*x = ParameterParameter{}
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6484,7 +6869,7 @@ func (x *ParameterParameter) String() string {
 func (*ParameterParameter) ProtoMessage() {}
 
 func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[48]
+	mi := &file_caffe_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6497,7 +6882,7 @@ func (x *ParameterParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParameterParameter.ProtoReflect.Descriptor instead.
 func (*ParameterParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{48}
+	return file_caffe_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ParameterParameter) GetShape() *BlobShape {
@@ -6548,7 +6933,7 @@ const (
 
 func (x *PoolingParameter) Reset() {
 	*x = PoolingParameter{}
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6560,7 +6945,7 @@ func (x *PoolingParameter) String() string {
 func (*PoolingParameter) ProtoMessage() {}
 
 func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[49]
+	mi := &file_caffe_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6573,7 +6958,7 @@ func (x *PoolingParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolingParameter.ProtoReflect.Descriptor instead.
 func (*PoolingParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{49}
+	return file_caffe_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PoolingParameter) GetPool() PoolingParameter_PoolMethod {
@@ -6686,7 +7071,7 @@ const (
 
 func (x *PowerParameter) Reset() {
 	*x = PowerParameter{}
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6698,7 +7083,7 @@ func (x *PowerParameter) String() string {
 func (*PowerParameter) ProtoMessage() {}
 
 func (x *PowerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[50]
+	mi := &file_caffe_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6711,7 +7096,7 @@ func (x *PowerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PowerParameter.ProtoReflect.Descriptor instead.
 func (*PowerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{50}
+	return file_caffe_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PowerParameter) GetPower() float32 {
@@ -6754,7 +7139,7 @@ const (
 
 func (x *PythonParameter) Reset() {
 	*x = PythonParameter{}
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6766,7 +7151,7 @@ func (x *PythonParameter) String() string {
 func (*PythonParameter) ProtoMessage() {}
 
 func (x *PythonParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[51]
+	mi := &file_caffe_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6779,7 +7164,7 @@ func (x *PythonParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PythonParameter.ProtoReflect.Descriptor instead.
 func (*PythonParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{51}
+	return file_caffe_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PythonParameter) GetModule() string {
@@ -6827,7 +7212,7 @@ const (
 
 func (x *ReLUParameter) Reset() {
 	*x = ReLUParameter{}
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6839,7 +7224,7 @@ func (x *ReLUParameter) String() string {
 func (*ReLUParameter) ProtoMessage() {}
 
 func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[52]
+	mi := &file_caffe_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6852,7 +7237,7 @@ func (x *ReLUParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReLUParameter.ProtoReflect.Descriptor instead.
 func (*ReLUParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{52}
+	return file_caffe_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReLUParameter) GetNegativeSlope() float32 {
@@ -6890,7 +7275,7 @@ const (
 
 func (x *RecurrentParameter) Reset() {
 	*x = RecurrentParameter{}
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6902,7 +7287,7 @@ func (x *RecurrentParameter) String() string {
 func (*RecurrentParameter) ProtoMessage() {}
 
 func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[53]
+	mi := &file_caffe_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6915,7 +7300,7 @@ func (x *RecurrentParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecurrentParameter.ProtoReflect.Descriptor instead.
 func (*RecurrentParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{53}
+	return file_caffe_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RecurrentParameter) GetNumOutput() uint32 {
@@ -6972,7 +7357,7 @@ const (
 
 func (x *ReductionParameter) Reset() {
 	*x = ReductionParameter{}
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6984,7 +7369,7 @@ func (x *ReductionParameter) String() string {
 func (*ReductionParameter) ProtoMessage() {}
 
 func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[54]
+	mi := &file_caffe_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6997,7 +7382,7 @@ func (x *ReductionParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReductionParameter.ProtoReflect.Descriptor instead.
 func (*ReductionParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{54}
+	return file_caffe_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReductionParameter) GetOperation() ReductionParameter_ReductionOp {
@@ -7039,7 +7424,7 @@ const (
 
 func (x *ReshapeParameter) Reset() {
 	*x = ReshapeParameter{}
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7051,7 +7436,7 @@ func (x *ReshapeParameter) String() string {
 func (*ReshapeParameter) ProtoMessage() {}
 
 func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[55]
+	mi := &file_caffe_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7064,7 +7449,7 @@ func (x *ReshapeParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReshapeParameter.ProtoReflect.Descriptor instead.
 func (*ReshapeParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{55}
+	return file_caffe_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ReshapeParameter) GetShape() *BlobShape {
@@ -7106,7 +7491,7 @@ const (
 
 func (x *SPPParameter) Reset() {
 	*x = SPPParameter{}
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7118,7 +7503,7 @@ func (x *SPPParameter) String() string {
 func (*SPPParameter) ProtoMessage() {}
 
 func (x *SPPParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[56]
+	mi := &file_caffe_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7131,7 +7516,7 @@ func (x *SPPParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SPPParameter.ProtoReflect.Descriptor instead.
 func (*SPPParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{56}
+	return file_caffe_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SPPParameter) GetPyramidHeight() uint32 {
@@ -7178,7 +7563,7 @@ const (
 
 func (x *ScaleParameter) Reset() {
 	*x = ScaleParameter{}
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7190,7 +7575,7 @@ func (x *ScaleParameter) String() string {
 func (*ScaleParameter) ProtoMessage() {}
 
 func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[57]
+	mi := &file_caffe_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7203,7 +7588,7 @@ func (x *ScaleParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScaleParameter.ProtoReflect.Descriptor instead.
 func (*ScaleParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{57}
+	return file_caffe_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ScaleParameter) GetAxis() int32 {
@@ -7270,7 +7655,7 @@ const (
 
 func (x *SigmoidParameter) Reset() {
 	*x = SigmoidParameter{}
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7282,7 +7667,7 @@ func (x *SigmoidParameter) String() string {
 func (*SigmoidParameter) ProtoMessage() {}
 
 func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[58]
+	mi := &file_caffe_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7295,7 +7680,7 @@ func (x *SigmoidParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigmoidParameter.ProtoReflect.Descriptor instead.
 func (*SigmoidParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{58}
+	return file_caffe_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SigmoidParameter) GetEngine() SigmoidParameter_Engine {
@@ -7323,7 +7708,7 @@ const (
 
 func (x *SliceParameter) Reset() {
 	*x = SliceParameter{}
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7335,7 +7720,7 @@ func (x *SliceParameter) String() string {
 func (*SliceParameter) ProtoMessage() {}
 
 func (x *SliceParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[59]
+	mi := &file_caffe_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7348,7 +7733,7 @@ func (x *SliceParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SliceParameter.ProtoReflect.Descriptor instead.
 func (*SliceParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{59}
+	return file_caffe_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SliceParameter) GetSliceDim() uint32 {
@@ -7391,7 +7776,7 @@ const (
 
 func (x *SoftmaxParameter) Reset() {
 	*x = SoftmaxParameter{}
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7403,7 +7788,7 @@ func (x *SoftmaxParameter) String() string {
 func (*SoftmaxParameter) ProtoMessage() {}
 
 func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[60]
+	mi := &file_caffe_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7416,7 +7801,7 @@ func (x *SoftmaxParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SoftmaxParameter.ProtoReflect.Descriptor instead.
 func (*SoftmaxParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{60}
+	return file_caffe_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SoftmaxParameter) GetEngine() SoftmaxParameter_Engine {
@@ -7455,7 +7840,7 @@ const (
 
 func (x *SwishParameter) Reset() {
 	*x = SwishParameter{}
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7467,7 +7852,7 @@ func (x *SwishParameter) String() string {
 func (*SwishParameter) ProtoMessage() {}
 
 func (x *SwishParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[61]
+	mi := &file_caffe_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7480,7 +7865,7 @@ func (x *SwishParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwishParameter.ProtoReflect.Descriptor instead.
 func (*SwishParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{61}
+	return file_caffe_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SwishParameter) GetBeta() float32 {
@@ -7505,7 +7890,7 @@ const (
 
 func (x *TanHParameter) Reset() {
 	*x = TanHParameter{}
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7517,7 +7902,7 @@ func (x *TanHParameter) String() string {
 func (*TanHParameter) ProtoMessage() {}
 
 func (x *TanHParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[62]
+	mi := &file_caffe_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7530,7 +7915,7 @@ func (x *TanHParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TanHParameter.ProtoReflect.Descriptor instead.
 func (*TanHParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{62}
+	return file_caffe_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TanHParameter) GetEngine() TanHParameter_Engine {
@@ -7555,7 +7940,7 @@ const (
 
 func (x *ThresholdParameter) Reset() {
 	*x = ThresholdParameter{}
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7567,7 +7952,7 @@ func (x *ThresholdParameter) String() string {
 func (*ThresholdParameter) ProtoMessage() {}
 
 func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[63]
+	mi := &file_caffe_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7580,7 +7965,7 @@ func (x *ThresholdParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThresholdParameter.ProtoReflect.Descriptor instead.
 func (*ThresholdParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{63}
+	return file_caffe_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ThresholdParameter) GetThreshold() float32 {
@@ -7606,7 +7991,7 @@ const (
 
 func (x *TileParameter) Reset() {
 	*x = TileParameter{}
-	mi := &file_caffe_proto_msgTypes[64]
+	mi := &file_caffe_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7618,7 +8003,7 @@ func (x *TileParameter) String() string {
 func (*TileParameter) ProtoMessage() {}
 
 func (x *TileParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[64]
+	mi := &file_caffe_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7631,7 +8016,7 @@ func (x *TileParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TileParameter.ProtoReflect.Descriptor instead.
 func (*TileParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{64}
+	return file_caffe_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *TileParameter) GetAxis() int32 {
@@ -7684,7 +8069,7 @@ const (
 
 func (x *WindowDataParameter) Reset() {
 	*x = WindowDataParameter{}
-	mi := &file_caffe_proto_msgTypes[65]
+	mi := &file_caffe_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7696,7 +8081,7 @@ func (x *WindowDataParameter) String() string {
 func (*WindowDataParameter) ProtoMessage() {}
 
 func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[65]
+	mi := &file_caffe_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7709,7 +8094,7 @@ func (x *WindowDataParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WindowDataParameter.ProtoReflect.Descriptor instead.
 func (*WindowDataParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{65}
+	return file_caffe_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *WindowDataParameter) GetSource() string {
@@ -7855,7 +8240,7 @@ type V1LayerParameter struct {
 
 func (x *V1LayerParameter) Reset() {
 	*x = V1LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[66]
+	mi := &file_caffe_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7867,7 +8252,7 @@ func (x *V1LayerParameter) String() string {
 func (*V1LayerParameter) ProtoMessage() {}
 
 func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[66]
+	mi := &file_caffe_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7880,7 +8265,7 @@ func (x *V1LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V1LayerParameter.ProtoReflect.Descriptor instead.
 func (*V1LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{66}
+	return file_caffe_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *V1LayerParameter) GetLayer() *V0LayerParameter {
@@ -8260,7 +8645,7 @@ const (
 
 func (x *V0LayerParameter) Reset() {
 	*x = V0LayerParameter{}
-	mi := &file_caffe_proto_msgTypes[67]
+	mi := &file_caffe_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8272,7 +8657,7 @@ func (x *V0LayerParameter) String() string {
 func (*V0LayerParameter) ProtoMessage() {}
 
 func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
-	mi := &file_caffe_proto_msgTypes[67]
+	mi := &file_caffe_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8285,7 +8670,7 @@ func (x *V0LayerParameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use V0LayerParameter.ProtoReflect.Descriptor instead.
 func (*V0LayerParameter) Descriptor() ([]byte, []int) {
-	return file_caffe_proto_rawDescGZIP(), []int{67}
+	return file_caffe_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *V0LayerParameter) GetName() string {
@@ -8558,7 +8943,7 @@ var File_caffe_proto protoreflect.FileDescriptor
 
 const file_caffe_proto_rawDesc = "" +
 	"\n" +
-	"\vcaffe.proto\x12\x05caffe\"\xe1\x02\n" +
+	"\vcaffe.proto\x12\x05caffe\"\x94\x03\n" +
 	"\fNetParameter\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
 	"\x06layers\x18\x02 \x03(\v2\x17.caffe.V1LayerParameterR\x06layers\x12\x14\n" +
@@ -8570,7 +8955,8 @@ const file_caffe_proto_rawDesc = "" +
 	"debug_info\x18\a \x01(\b:\x05falseR\tdebugInfo\x121\n" +
 	"\vinput_shape\x18\b \x03(\v2\x10.caffe.BlobShapeR\n" +
 	"inputShape\x12+\n" +
-	"\x05layer\x18d \x03(\v2\x15.caffe.LayerParameterR\x05layer\"c\n" +
+	"\x05layer\x18d \x03(\v2\x15.caffe.LayerParameterR\x05layer\x121\n" +
+	"\x13bn_stats_batch_size\x18\x91N \x01(\r:\x010R\x10bnStatsBatchSize\"c\n" +
 	"\bNetState\x12(\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\f.caffe.Phase:\x04TESTR\x05phase\x12\x17\n" +
 	"\x05level\x18\x02 \x01(\x05:\x010R\x05level\x12\x14\n" +
@@ -8806,7 +9192,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\n" +
 	"\x06FAN_IN\x10\x00\x12\v\n" +
 	"\aFAN_OUT\x10\x01\x12\v\n" +
-	"\aAVERAGE\x10\x02\"\xa9\a\n" +
+	"\aAVERAGE\x10\x02\"\xc2\x0e\n" +
 	"\x17TransformationParameter\x12\x17\n" +
 	"\x05scale\x18\x01 \x01(\x02:\x011R\x05scale\x12\x1d\n" +
 	"\x06mirror\x18\x02 \x01(\b:\x05falseR\x06mirror\x12\x1e\n" +
@@ -8834,7 +9220,39 @@ const file_caffe_proto_rawDesc = "" +
 	"\fmax_contrast\x18\x9bN \x01(\x02:\x031.2R\vmaxContrast\x124\n" +
 	"\x14max_brightness_shift\x18\x9cN \x01(\r:\x015R\x12maxBrightnessShift\x12*\n" +
 	"\x0fmax_color_shift\x18\x9dN \x01(\r:\x010R\rmaxColorShift\x121\n" +
-	"\x11apply_probability\x18\x9eN \x01(\x02:\x030.5R\x10applyProbability\"\xe0\x03\n" +
+	"\x11apply_probability\x18\x9eN \x01(\x02:\x030.5R\x10applyProbability\x12M\n" +
+	"\x13random_resize_param\x18\x9fN \x01(\v2\x1c.caffe.RandomResizeParameterR\x11randomResizeParam\x125\n" +
+	"\x15img_rand_resize_lower\x18\xa0N \x01(\r:\x010R\x12imgRandResizeLower\x125\n" +
+	"\x15img_rand_resize_upper\x18\xa1N \x01(\r:\x010R\x12imgRandResizeUpper\x129\n" +
+	"\x17rand_resize_ratio_lower\x18\xa2N \x01(\x02:\x010R\x14randResizeRatioLower\x129\n" +
+	"\x17rand_resize_ratio_upper\x18\xa3N \x01(\x02:\x010R\x14randResizeRatioUpper\x128\n" +
+	"\x16vertical_stretch_lower\x18\xa4N \x01(\x02:\x011R\x14verticalStretchLower\x128\n" +
+	"\x16vertical_stretch_upper\x18\xa5N \x01(\x02:\x011R\x14verticalStretchUpper\x12<\n" +
+	"\x18horizontal_stretch_lower\x18\xa6N \x01(\x02:\x011R\x16horizontalStretchLower\x12<\n" +
+	"\x18horizontal_stretch_upper\x18\xa7N \x01(\x02:\x011R\x16horizontalStretchUpper\x12x\n" +
+	"\x17interpolation_algo_down\x18\xa8N \x01(\x0e20.caffe.TransformationParameter.InterpolationAlgo:\rINTER_NEARESTR\x15interpolationAlgoDown\x12r\n" +
+	"\x15interpolation_algo_up\x18\xa9N \x01(\x0e20.caffe.TransformationParameter.InterpolationAlgo:\vINTER_CUBICR\x13interpolationAlgoUp\x12+\n" +
+	"\rallow_upscale\x18\xaaN \x01(\b:\x05falseR\fallowUpscale\"Y\n" +
+	"\x11InterpolationAlgo\x12\x11\n" +
+	"\rINTER_NEAREST\x10\x00\x12\x10\n" +
+	"\fINTER_LINEAR\x10\x01\x12\x0f\n" +
+	"\vINTER_CUBIC\x10\x02\x12\x0e\n" +
+	"\n" +
+	"INTER_AREA\x10\x03\"\x95\x01\n" +
+	"\x15RandomResizeParameter\x12\x1c\n" +
+	"\bmin_size\x18\x01 \x01(\r:\x010R\aminSize\x12\x1c\n" +
+	"\bmax_size\x18\x02 \x01(\r:\x010R\amaxSize\x12@\n" +
+	"\fresize_param\x18\x03 \x01(\v2\x1d.caffe.InterpolationParameterR\vresizeParam\"\xaf\x01\n" +
+	"\x16InterpolationParameter\x12J\n" +
+	"\vinterp_mode\x18\a \x03(\x0e2).caffe.InterpolationParameter.Interp_modeR\n" +
+	"interpMode\"I\n" +
+	"\vInterp_mode\x12\n" +
+	"\n" +
+	"\x06LINEAR\x10\x01\x12\b\n" +
+	"\x04AREA\x10\x02\x12\v\n" +
+	"\aNEAREST\x10\x03\x12\t\n" +
+	"\x05CUBIC\x10\x04\x12\f\n" +
+	"\bLANCZOS4\x10\x05\"\xe0\x03\n" +
 	"\x13DistortionParameter\x12*\n" +
 	"\x0fbrightness_prob\x18\x01 \x01(\x02:\x010R\x0ebrightnessProb\x12,\n" +
 	"\x10brightness_delta\x18\x02 \x01(\x02:\x010R\x0fbrightnessDelta\x12&\n" +
@@ -8847,13 +9265,14 @@ const file_caffe_proto_rawDesc = "" +
 	"\x10saturation_lower\x18\t \x01(\x02:\x010R\x0fsaturationLower\x12,\n" +
 	"\x10saturation_upper\x18\n" +
 	" \x01(\x02:\x010R\x0fsaturationUpper\x12-\n" +
-	"\x11random_order_prob\x18\v \x01(\x02:\x010R\x0frandomOrderProb\"\xc8\x01\n" +
+	"\x11random_order_prob\x18\v \x01(\x02:\x010R\x0frandomOrderProb\"\x8a\x02\n" +
 	"\x1aRandomAspectRatioParameter\x12)\n" +
 	"\x0emin_area_ratio\x18\x01 \x01(\x02:\x030.5R\fminAreaRatio\x12'\n" +
 	"\x0emax_area_ratio\x18\x02 \x01(\x02:\x011R\fmaxAreaRatio\x121\n" +
 	"\x13aspect_ratio_change\x18\x03 \x01(\x02:\x011R\x11aspectRatioChange\x12#\n" +
 	"\vmax_attempt\x18\x04 \x01(\r:\x0210R\n" +
-	"maxAttempt\"3\n" +
+	"maxAttempt\x12@\n" +
+	"\fresize_param\x18\x05 \x01(\v2\x1d.caffe.InterpolationParameterR\vresizeParam\"3\n" +
 	"\bLabelMap\x12'\n" +
 	"\x04item\x18\x01 \x03(\v2\x13.caffe.LabelMapItemR\x04item\"[\n" +
 	"\fLabelMapItem\x12\x12\n" +
@@ -8880,11 +9299,12 @@ const file_caffe_proto_rawDesc = "" +
 	"\x0fArgMaxParameter\x12%\n" +
 	"\vout_max_val\x18\x01 \x01(\b:\x05falseR\toutMaxVal\x12\x16\n" +
 	"\x05top_k\x18\x02 \x01(\r:\x011R\x04topK\x12\x12\n" +
-	"\x04axis\x18\x03 \x01(\x05R\x04axis\"\x96\x01\n" +
+	"\x04axis\x18\x03 \x01(\x05R\x04axis\"\xc4\x01\n" +
 	"\x12BatchNormParameter\x12(\n" +
 	"\x10use_global_stats\x18\x01 \x01(\bR\x0euseGlobalStats\x12=\n" +
 	"\x17moving_average_fraction\x18\x02 \x01(\x02:\x050.999R\x15movingAverageFraction\x12\x17\n" +
-	"\x03eps\x18\x03 \x01(\x02:\x051e-05R\x03eps\"t\n" +
+	"\x03eps\x18\x03 \x01(\x02:\x051e-05R\x03eps\x12,\n" +
+	"\x10stats_batch_size\x18\x91N \x01(\r:\x010R\x0estatsBatchSize\"t\n" +
 	"\rBiasParameter\x12\x15\n" +
 	"\x04axis\x18\x01 \x01(\x05:\x011R\x04axis\x12\x1c\n" +
 	"\bnum_axes\x18\x02 \x01(\x05:\x011R\anumAxes\x12.\n" +
@@ -8946,9 +9366,11 @@ const file_caffe_proto_rawDesc = "" +
 	"\ashuffle\x18\x0e \x01(\b:\x05falseR\ashuffle\"\x1b\n" +
 	"\x02DB\x12\v\n" +
 	"\aLEVELDB\x10\x00\x12\b\n" +
-	"\x04LMDB\x10\x01\"<\n" +
+	"\x04LMDB\x10\x01\"d\n" +
 	"\x10DropoutParameter\x12(\n" +
-	"\rdropout_ratio\x18\x01 \x01(\x02:\x030.5R\fdropoutRatio\"\xd1\x01\n" +
+	"\rdropout_ratio\x18\x01 \x01(\x02:\x030.5R\fdropoutRatio\x12&\n" +
+	"\vscale_train\x18\x91N \x01(\b:\x04trueR\n" +
+	"scaleTrain\"\xd1\x01\n" +
 	"\x12DummyDataParameter\x127\n" +
 	"\vdata_filler\x18\x01 \x03(\v2\x16.caffe.FillerParameterR\n" +
 	"dataFiller\x12\x10\n" +
@@ -9382,266 +9804,276 @@ func file_caffe_proto_rawDescGZIP() []byte {
 	return file_caffe_proto_rawDescData
 }
 
-var file_caffe_proto_enumTypes = make([]protoimpl.EnumInfo, 27)
-var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_caffe_proto_enumTypes = make([]protoimpl.EnumInfo, 29)
+var file_caffe_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_caffe_proto_goTypes = []any{
-	(Phase)(0),                           // 0: caffe.Phase
-	(ParamSpec_DimCheckMode)(0),          // 1: caffe.ParamSpec.DimCheckMode
-	(BlobProto_Type)(0),                  // 2: caffe.BlobProto.Type
-	(SolverParameter_SnapshotFormat)(0),  // 3: caffe.SolverParameter.SnapshotFormat
-	(SolverParameter_SolverMode)(0),      // 4: caffe.SolverParameter.SolverMode
-	(SolverParameter_SolverType)(0),      // 5: caffe.SolverParameter.SolverType
-	(FillerParameter_VarianceNorm)(0),    // 6: caffe.FillerParameter.VarianceNorm
-	(LossParameter_NormalizationMode)(0), // 7: caffe.LossParameter.NormalizationMode
-	(ConvolutionParameter_Engine)(0),     // 8: caffe.ConvolutionParameter.Engine
-	(DataParameter_DB)(0),                // 9: caffe.DataParameter.DB
-	(EltwiseParameter_EltwiseOp)(0),      // 10: caffe.EltwiseParameter.EltwiseOp
-	(HingeLossParameter_Norm)(0),         // 11: caffe.HingeLossParameter.Norm
-	(LRNParameter_NormRegion)(0),         // 12: caffe.LRNParameter.NormRegion
-	(LRNParameter_Engine)(0),             // 13: caffe.LRNParameter.Engine
-	(PoolingParameter_PoolMethod)(0),     // 14: caffe.PoolingParameter.PoolMethod
-	(PoolingParameter_Engine)(0),         // 15: caffe.PoolingParameter.Engine
-	(PoolingParameter_RoundMode)(0),      // 16: caffe.PoolingParameter.RoundMode
-	(ReLUParameter_Engine)(0),            // 17: caffe.ReLUParameter.Engine
-	(ReductionParameter_ReductionOp)(0),  // 18: caffe.ReductionParameter.ReductionOp
-	(SPPParameter_PoolMethod)(0),         // 19: caffe.SPPParameter.PoolMethod
-	(SPPParameter_Engine)(0),             // 20: caffe.SPPParameter.Engine
-	(SigmoidParameter_Engine)(0),         // 21: caffe.SigmoidParameter.Engine
-	(SoftmaxParameter_Engine)(0),         // 22: caffe.SoftmaxParameter.Engine
-	(TanHParameter_Engine)(0),            // 23: caffe.TanHParameter.Engine
-	(V1LayerParameter_LayerType)(0),      // 24: caffe.V1LayerParameter.LayerType
-	(V1LayerParameter_DimCheckMode)(0),   // 25: caffe.V1LayerParameter.DimCheckMode
-	(V0LayerParameter_PoolMethod)(0),     // 26: caffe.V0LayerParameter.PoolMethod
-	(*NetParameter)(nil),                 // 27: caffe.NetParameter
-	(*NetState)(nil),                     // 28: caffe.NetState
-	(*NetStateRule)(nil),                 // 29: caffe.NetStateRule
-	(*LayerParameter)(nil),               // 30: caffe.LayerParameter
-	(*ParamSpec)(nil),                    // 31: caffe.ParamSpec
-	(*BlobShape)(nil),                    // 32: caffe.BlobShape
-	(*BlobProto)(nil),                    // 33: caffe.BlobProto
-	(*BlobProtoVector)(nil),              // 34: caffe.BlobProtoVector
-	(*Datum)(nil),                        // 35: caffe.Datum
-	(*SolverParameter)(nil),              // 36: caffe.SolverParameter
-	(*SolverState)(nil),                  // 37: caffe.SolverState
-	(*LayerState)(nil),                   // 38: caffe.LayerState
-	(*FillerParameter)(nil),              // 39: caffe.FillerParameter
-	(*TransformationParameter)(nil),      // 40: caffe.TransformationParameter
-	(*DistortionParameter)(nil),          // 41: caffe.DistortionParameter
-	(*RandomAspectRatioParameter)(nil),   // 42: caffe.RandomAspectRatioParameter
-	(*LabelMap)(nil),                     // 43: caffe.LabelMap
-	(*LabelMapItem)(nil),                 // 44: caffe.LabelMapItem
-	(*LossParameter)(nil),                // 45: caffe.LossParameter
-	(*AccuracyParameter)(nil),            // 46: caffe.AccuracyParameter
-	(*ArgMaxParameter)(nil),              // 47: caffe.ArgMaxParameter
-	(*BatchNormParameter)(nil),           // 48: caffe.BatchNormParameter
-	(*BiasParameter)(nil),                // 49: caffe.BiasParameter
-	(*ClipParameter)(nil),                // 50: caffe.ClipParameter
-	(*ConcatParameter)(nil),              // 51: caffe.ConcatParameter
-	(*ContrastiveLossParameter)(nil),     // 52: caffe.ContrastiveLossParameter
-	(*ConvolutionParameter)(nil),         // 53: caffe.ConvolutionParameter
-	(*CropParameter)(nil),                // 54: caffe.CropParameter
-	(*DataParameter)(nil),                // 55: caffe.DataParameter
-	(*DropoutParameter)(nil),             // 56: caffe.DropoutParameter
-	(*DummyDataParameter)(nil),           // 57: caffe.DummyDataParameter
-	(*ELUParameter)(nil),                 // 58: caffe.ELUParameter
-	(*EltwiseParameter)(nil),             // 59: caffe.EltwiseParameter
-	(*EmbedParameter)(nil),               // 60: caffe.EmbedParameter
-	(*ExpParameter)(nil),                 // 61: caffe.ExpParameter
-	(*FlattenParameter)(nil),             // 62: caffe.FlattenParameter
-	(*HDF5DataParameter)(nil),            // 63: caffe.HDF5DataParameter
-	(*HDF5OutputParameter)(nil),          // 64: caffe.HDF5OutputParameter
-	(*HingeLossParameter)(nil),           // 65: caffe.HingeLossParameter
-	(*ImageDataParameter)(nil),           // 66: caffe.ImageDataParameter
-	(*InfogainLossParameter)(nil),        // 67: caffe.InfogainLossParameter
-	(*InnerProductParameter)(nil),        // 68: caffe.InnerProductParameter
-	(*InputParameter)(nil),               // 69: caffe.InputParameter
-	(*LRNParameter)(nil),                 // 70: caffe.LRNParameter
-	(*LogParameter)(nil),                 // 71: caffe.LogParameter
-	(*MVNParameter)(nil),                 // 72: caffe.MVNParameter
-	(*MemoryDataParameter)(nil),          // 73: caffe.MemoryDataParameter
-	(*PReLUParameter)(nil),               // 74: caffe.PReLUParameter
-	(*ParameterParameter)(nil),           // 75: caffe.ParameterParameter
-	(*PoolingParameter)(nil),             // 76: caffe.PoolingParameter
-	(*PowerParameter)(nil),               // 77: caffe.PowerParameter
-	(*PythonParameter)(nil),              // 78: caffe.PythonParameter
-	(*ReLUParameter)(nil),                // 79: caffe.ReLUParameter
-	(*RecurrentParameter)(nil),           // 80: caffe.RecurrentParameter
-	(*ReductionParameter)(nil),           // 81: caffe.ReductionParameter
-	(*ReshapeParameter)(nil),             // 82: caffe.ReshapeParameter
-	(*SPPParameter)(nil),                 // 83: caffe.SPPParameter
-	(*ScaleParameter)(nil),               // 84: caffe.ScaleParameter
-	(*SigmoidParameter)(nil),             // 85: caffe.SigmoidParameter
-	(*SliceParameter)(nil),               // 86: caffe.SliceParameter
-	(*SoftmaxParameter)(nil),             // 87: caffe.SoftmaxParameter
-	(*SwishParameter)(nil),               // 88: caffe.SwishParameter
-	(*TanHParameter)(nil),                // 89: caffe.TanHParameter
-	(*ThresholdParameter)(nil),           // 90: caffe.ThresholdParameter
-	(*TileParameter)(nil),                // 91: caffe.TileParameter
-	(*WindowDataParameter)(nil),          // 92: caffe.WindowDataParameter
-	(*V1LayerParameter)(nil),             // 93: caffe.V1LayerParameter
-	(*V0LayerParameter)(nil),             // 94: caffe.V0LayerParameter
+	(Phase)(0),                                     // 0: caffe.Phase
+	(ParamSpec_DimCheckMode)(0),                    // 1: caffe.ParamSpec.DimCheckMode
+	(BlobProto_Type)(0),                            // 2: caffe.BlobProto.Type
+	(SolverParameter_SnapshotFormat)(0),            // 3: caffe.SolverParameter.SnapshotFormat
+	(SolverParameter_SolverMode)(0),                // 4: caffe.SolverParameter.SolverMode
+	(SolverParameter_SolverType)(0),                // 5: caffe.SolverParameter.SolverType
+	(FillerParameter_VarianceNorm)(0),              // 6: caffe.FillerParameter.VarianceNorm
+	(TransformationParameter_InterpolationAlgo)(0), // 7: caffe.TransformationParameter.InterpolationAlgo
+	(InterpolationParameter_InterpMode)(0),         // 8: caffe.InterpolationParameter.Interp_mode
+	(LossParameter_NormalizationMode)(0),           // 9: caffe.LossParameter.NormalizationMode
+	(ConvolutionParameter_Engine)(0),               // 10: caffe.ConvolutionParameter.Engine
+	(DataParameter_DB)(0),                          // 11: caffe.DataParameter.DB
+	(EltwiseParameter_EltwiseOp)(0),                // 12: caffe.EltwiseParameter.EltwiseOp
+	(HingeLossParameter_Norm)(0),                   // 13: caffe.HingeLossParameter.Norm
+	(LRNParameter_NormRegion)(0),                   // 14: caffe.LRNParameter.NormRegion
+	(LRNParameter_Engine)(0),                       // 15: caffe.LRNParameter.Engine
+	(PoolingParameter_PoolMethod)(0),               // 16: caffe.PoolingParameter.PoolMethod
+	(PoolingParameter_Engine)(0),                   // 17: caffe.PoolingParameter.Engine
+	(PoolingParameter_RoundMode)(0),                // 18: caffe.PoolingParameter.RoundMode
+	(ReLUParameter_Engine)(0),                      // 19: caffe.ReLUParameter.Engine
+	(ReductionParameter_ReductionOp)(0),            // 20: caffe.ReductionParameter.ReductionOp
+	(SPPParameter_PoolMethod)(0),                   // 21: caffe.SPPParameter.PoolMethod
+	(SPPParameter_Engine)(0),                       // 22: caffe.SPPParameter.Engine
+	(SigmoidParameter_Engine)(0),                   // 23: caffe.SigmoidParameter.Engine
+	(SoftmaxParameter_Engine)(0),                   // 24: caffe.SoftmaxParameter.Engine
+	(TanHParameter_Engine)(0),                      // 25: caffe.TanHParameter.Engine
+	(V1LayerParameter_LayerType)(0),                // 26: caffe.V1LayerParameter.LayerType
+	(V1LayerParameter_DimCheckMode)(0),             // 27: caffe.V1LayerParameter.DimCheckMode
+	(V0LayerParameter_PoolMethod)(0),               // 28: caffe.V0LayerParameter.PoolMethod
+	(*NetParameter)(nil),                           // 29: caffe.NetParameter
+	(*NetState)(nil),                               // 30: caffe.NetState
+	(*NetStateRule)(nil),                           // 31: caffe.NetStateRule
+	(*LayerParameter)(nil),                         // 32: caffe.LayerParameter
+	(*ParamSpec)(nil),                              // 33: caffe.ParamSpec
+	(*BlobShape)(nil),                              // 34: caffe.BlobShape
+	(*BlobProto)(nil),                              // 35: caffe.BlobProto
+	(*BlobProtoVector)(nil),                        // 36: caffe.BlobProtoVector
+	(*Datum)(nil),                                  // 37: caffe.Datum
+	(*SolverParameter)(nil),                        // 38: caffe.SolverParameter
+	(*SolverState)(nil),                            // 39: caffe.SolverState
+	(*LayerState)(nil),                             // 40: caffe.LayerState
+	(*FillerParameter)(nil),                        // 41: caffe.FillerParameter
+	(*TransformationParameter)(nil),                // 42: caffe.TransformationParameter
+	(*RandomResizeParameter)(nil),                  // 43: caffe.RandomResizeParameter
+	(*InterpolationParameter)(nil),                 // 44: caffe.InterpolationParameter
+	(*DistortionParameter)(nil),                    // 45: caffe.DistortionParameter
+	(*RandomAspectRatioParameter)(nil),             // 46: caffe.RandomAspectRatioParameter
+	(*LabelMap)(nil),                               // 47: caffe.LabelMap
+	(*LabelMapItem)(nil),                           // 48: caffe.LabelMapItem
+	(*LossParameter)(nil),                          // 49: caffe.LossParameter
+	(*AccuracyParameter)(nil),                      // 50: caffe.AccuracyParameter
+	(*ArgMaxParameter)(nil),                        // 51: caffe.ArgMaxParameter
+	(*BatchNormParameter)(nil),                     // 52: caffe.BatchNormParameter
+	(*BiasParameter)(nil),                          // 53: caffe.BiasParameter
+	(*ClipParameter)(nil),                          // 54: caffe.ClipParameter
+	(*ConcatParameter)(nil),                        // 55: caffe.ConcatParameter
+	(*ContrastiveLossParameter)(nil),               // 56: caffe.ContrastiveLossParameter
+	(*ConvolutionParameter)(nil),                   // 57: caffe.ConvolutionParameter
+	(*CropParameter)(nil),                          // 58: caffe.CropParameter
+	(*DataParameter)(nil),                          // 59: caffe.DataParameter
+	(*DropoutParameter)(nil),                       // 60: caffe.DropoutParameter
+	(*DummyDataParameter)(nil),                     // 61: caffe.DummyDataParameter
+	(*ELUParameter)(nil),                           // 62: caffe.ELUParameter
+	(*EltwiseParameter)(nil),                       // 63: caffe.EltwiseParameter
+	(*EmbedParameter)(nil),                         // 64: caffe.EmbedParameter
+	(*ExpParameter)(nil),                           // 65: caffe.ExpParameter
+	(*FlattenParameter)(nil),                       // 66: caffe.FlattenParameter
+	(*HDF5DataParameter)(nil),                      // 67: caffe.HDF5DataParameter
+	(*HDF5OutputParameter)(nil),                    // 68: caffe.HDF5OutputParameter
+	(*HingeLossParameter)(nil),                     // 69: caffe.HingeLossParameter
+	(*ImageDataParameter)(nil),                     // 70: caffe.ImageDataParameter
+	(*InfogainLossParameter)(nil),                  // 71: caffe.InfogainLossParameter
+	(*InnerProductParameter)(nil),                  // 72: caffe.InnerProductParameter
+	(*InputParameter)(nil),                         // 73: caffe.InputParameter
+	(*LRNParameter)(nil),                           // 74: caffe.LRNParameter
+	(*LogParameter)(nil),                           // 75: caffe.LogParameter
+	(*MVNParameter)(nil),                           // 76: caffe.MVNParameter
+	(*MemoryDataParameter)(nil),                    // 77: caffe.MemoryDataParameter
+	(*PReLUParameter)(nil),                         // 78: caffe.PReLUParameter
+	(*ParameterParameter)(nil),                     // 79: caffe.ParameterParameter
+	(*PoolingParameter)(nil),                       // 80: caffe.PoolingParameter
+	(*PowerParameter)(nil),                         // 81: caffe.PowerParameter
+	(*PythonParameter)(nil),                        // 82: caffe.PythonParameter
+	(*ReLUParameter)(nil),                          // 83: caffe.ReLUParameter
+	(*RecurrentParameter)(nil),                     // 84: caffe.RecurrentParameter
+	(*ReductionParameter)(nil),                     // 85: caffe.ReductionParameter
+	(*ReshapeParameter)(nil),                       // 86: caffe.ReshapeParameter
+	(*SPPParameter)(nil),                           // 87: caffe.SPPParameter
+	(*ScaleParameter)(nil),                         // 88: caffe.ScaleParameter
+	(*SigmoidParameter)(nil),                       // 89: caffe.SigmoidParameter
+	(*SliceParameter)(nil),                         // 90: caffe.SliceParameter
+	(*SoftmaxParameter)(nil),                       // 91: caffe.SoftmaxParameter
+	(*SwishParameter)(nil),                         // 92: caffe.SwishParameter
+	(*TanHParameter)(nil),                          // 93: caffe.TanHParameter
+	(*ThresholdParameter)(nil),                     // 94: caffe.ThresholdParameter
+	(*TileParameter)(nil),                          // 95: caffe.TileParameter
+	(*WindowDataParameter)(nil),                    // 96: caffe.WindowDataParameter
+	(*V1LayerParameter)(nil),                       // 97: caffe.V1LayerParameter
+	(*V0LayerParameter)(nil),                       // 98: caffe.V0LayerParameter
 }
 var file_caffe_proto_depIdxs = []int32{
-	93,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
-	28,  // 1: caffe.NetParameter.state:type_name -> caffe.NetState
-	32,  // 2: caffe.NetParameter.input_shape:type_name -> caffe.BlobShape
-	30,  // 3: caffe.NetParameter.layer:type_name -> caffe.LayerParameter
+	97,  // 0: caffe.NetParameter.layers:type_name -> caffe.V1LayerParameter
+	30,  // 1: caffe.NetParameter.state:type_name -> caffe.NetState
+	34,  // 2: caffe.NetParameter.input_shape:type_name -> caffe.BlobShape
+	32,  // 3: caffe.NetParameter.layer:type_name -> caffe.LayerParameter
 	0,   // 4: caffe.NetState.phase:type_name -> caffe.Phase
 	0,   // 5: caffe.NetStateRule.phase:type_name -> caffe.Phase
-	31,  // 6: caffe.LayerParameter.param:type_name -> caffe.ParamSpec
-	33,  // 7: caffe.LayerParameter.blobs:type_name -> caffe.BlobProto
-	29,  // 8: caffe.LayerParameter.include:type_name -> caffe.NetStateRule
-	29,  // 9: caffe.LayerParameter.exclude:type_name -> caffe.NetStateRule
+	33,  // 6: caffe.LayerParameter.param:type_name -> caffe.ParamSpec
+	35,  // 7: caffe.LayerParameter.blobs:type_name -> caffe.BlobProto
+	31,  // 8: caffe.LayerParameter.include:type_name -> caffe.NetStateRule
+	31,  // 9: caffe.LayerParameter.exclude:type_name -> caffe.NetStateRule
 	0,   // 10: caffe.LayerParameter.phase:type_name -> caffe.Phase
-	40,  // 11: caffe.LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	45,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
-	46,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	47,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	51,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	52,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	53,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	55,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
-	56,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	57,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	59,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	61,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	63,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	64,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	65,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	66,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	67,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	68,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	70,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	73,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	72,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	76,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	77,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
-	79,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	85,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	87,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	86,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	89,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	90,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	92,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	78,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
-	74,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
-	83,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
-	82,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
-	71,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
-	62,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
-	81,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
-	60,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
-	91,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
-	48,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
-	58,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
-	49,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
-	84,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
-	69,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
-	54,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
-	75,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
-	80,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
-	88,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
-	50,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
+	42,  // 11: caffe.LayerParameter.transform_param:type_name -> caffe.TransformationParameter
+	49,  // 12: caffe.LayerParameter.loss_param:type_name -> caffe.LossParameter
+	50,  // 13: caffe.LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	51,  // 14: caffe.LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	55,  // 15: caffe.LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	56,  // 16: caffe.LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	57,  // 17: caffe.LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	59,  // 18: caffe.LayerParameter.data_param:type_name -> caffe.DataParameter
+	60,  // 19: caffe.LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	61,  // 20: caffe.LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	63,  // 21: caffe.LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	65,  // 22: caffe.LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	67,  // 23: caffe.LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	68,  // 24: caffe.LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	69,  // 25: caffe.LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	70,  // 26: caffe.LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	71,  // 27: caffe.LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	72,  // 28: caffe.LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	74,  // 29: caffe.LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	77,  // 30: caffe.LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	76,  // 31: caffe.LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	80,  // 32: caffe.LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	81,  // 33: caffe.LayerParameter.power_param:type_name -> caffe.PowerParameter
+	83,  // 34: caffe.LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	89,  // 35: caffe.LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	91,  // 36: caffe.LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	90,  // 37: caffe.LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	93,  // 38: caffe.LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	94,  // 39: caffe.LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	96,  // 40: caffe.LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	82,  // 41: caffe.LayerParameter.python_param:type_name -> caffe.PythonParameter
+	78,  // 42: caffe.LayerParameter.prelu_param:type_name -> caffe.PReLUParameter
+	87,  // 43: caffe.LayerParameter.spp_param:type_name -> caffe.SPPParameter
+	86,  // 44: caffe.LayerParameter.reshape_param:type_name -> caffe.ReshapeParameter
+	75,  // 45: caffe.LayerParameter.log_param:type_name -> caffe.LogParameter
+	66,  // 46: caffe.LayerParameter.flatten_param:type_name -> caffe.FlattenParameter
+	85,  // 47: caffe.LayerParameter.reduction_param:type_name -> caffe.ReductionParameter
+	64,  // 48: caffe.LayerParameter.embed_param:type_name -> caffe.EmbedParameter
+	95,  // 49: caffe.LayerParameter.tile_param:type_name -> caffe.TileParameter
+	52,  // 50: caffe.LayerParameter.batch_norm_param:type_name -> caffe.BatchNormParameter
+	62,  // 51: caffe.LayerParameter.elu_param:type_name -> caffe.ELUParameter
+	53,  // 52: caffe.LayerParameter.bias_param:type_name -> caffe.BiasParameter
+	88,  // 53: caffe.LayerParameter.scale_param:type_name -> caffe.ScaleParameter
+	73,  // 54: caffe.LayerParameter.input_param:type_name -> caffe.InputParameter
+	58,  // 55: caffe.LayerParameter.crop_param:type_name -> caffe.CropParameter
+	79,  // 56: caffe.LayerParameter.parameter_param:type_name -> caffe.ParameterParameter
+	84,  // 57: caffe.LayerParameter.recurrent_param:type_name -> caffe.RecurrentParameter
+	92,  // 58: caffe.LayerParameter.swish_param:type_name -> caffe.SwishParameter
+	54,  // 59: caffe.LayerParameter.clip_param:type_name -> caffe.ClipParameter
 	1,   // 60: caffe.ParamSpec.share_mode:type_name -> caffe.ParamSpec.DimCheckMode
-	32,  // 61: caffe.BlobProto.shape:type_name -> caffe.BlobShape
+	34,  // 61: caffe.BlobProto.shape:type_name -> caffe.BlobShape
 	2,   // 62: caffe.BlobProto.raw_data_type:type_name -> caffe.BlobProto.Type
 	2,   // 63: caffe.BlobProto.raw_diff_type:type_name -> caffe.BlobProto.Type
-	33,  // 64: caffe.BlobProtoVector.blobs:type_name -> caffe.BlobProto
+	35,  // 64: caffe.BlobProtoVector.blobs:type_name -> caffe.BlobProto
 	4,   // 65: caffe.SolverParameter.solver_mode:type_name -> caffe.SolverParameter.SolverMode
-	27,  // 66: caffe.SolverParameter.train_net_param:type_name -> caffe.NetParameter
-	27,  // 67: caffe.SolverParameter.test_net_param:type_name -> caffe.NetParameter
-	27,  // 68: caffe.SolverParameter.net_param:type_name -> caffe.NetParameter
-	28,  // 69: caffe.SolverParameter.train_state:type_name -> caffe.NetState
-	28,  // 70: caffe.SolverParameter.test_state:type_name -> caffe.NetState
+	29,  // 66: caffe.SolverParameter.train_net_param:type_name -> caffe.NetParameter
+	29,  // 67: caffe.SolverParameter.test_net_param:type_name -> caffe.NetParameter
+	29,  // 68: caffe.SolverParameter.net_param:type_name -> caffe.NetParameter
+	30,  // 69: caffe.SolverParameter.train_state:type_name -> caffe.NetState
+	30,  // 70: caffe.SolverParameter.test_state:type_name -> caffe.NetState
 	5,   // 71: caffe.SolverParameter.solver_type:type_name -> caffe.SolverParameter.SolverType
 	3,   // 72: caffe.SolverParameter.snapshot_format:type_name -> caffe.SolverParameter.SnapshotFormat
-	33,  // 73: caffe.SolverState.history:type_name -> caffe.BlobProto
-	38,  // 74: caffe.SolverState.layer_state:type_name -> caffe.LayerState
+	35,  // 73: caffe.SolverState.history:type_name -> caffe.BlobProto
+	40,  // 74: caffe.SolverState.layer_state:type_name -> caffe.LayerState
 	6,   // 75: caffe.FillerParameter.variance_norm:type_name -> caffe.FillerParameter.VarianceNorm
-	41,  // 76: caffe.TransformationParameter.distort_param:type_name -> caffe.DistortionParameter
-	42,  // 77: caffe.TransformationParameter.random_aspect_ratio_param:type_name -> caffe.RandomAspectRatioParameter
-	44,  // 78: caffe.LabelMap.item:type_name -> caffe.LabelMapItem
-	7,   // 79: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
-	39,  // 80: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 81: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 82: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
-	8,   // 83: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
-	9,   // 84: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
-	39,  // 85: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
-	32,  // 86: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
-	10,  // 87: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
-	39,  // 88: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 89: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
-	11,  // 90: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
-	39,  // 91: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 92: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
-	32,  // 93: caffe.InputParameter.shape:type_name -> caffe.BlobShape
-	12,  // 94: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
-	13,  // 95: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
-	39,  // 96: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
-	32,  // 97: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
-	39,  // 98: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
-	14,  // 99: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
-	15,  // 100: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
-	16,  // 101: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
-	17,  // 102: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
-	39,  // 103: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 104: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
-	18,  // 105: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
-	32,  // 106: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
-	19,  // 107: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
-	20,  // 108: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
-	39,  // 109: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
-	39,  // 110: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
-	21,  // 111: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
-	22,  // 112: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
-	23,  // 113: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
-	94,  // 114: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
-	24,  // 115: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
-	33,  // 116: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
-	51,  // 117: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
-	53,  // 118: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
-	55,  // 119: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
-	56,  // 120: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
-	63,  // 121: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
-	64,  // 122: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	66,  // 123: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
-	67,  // 124: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
-	68,  // 125: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
-	70,  // 126: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
-	76,  // 127: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
-	92,  // 128: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
-	77,  // 129: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
-	73,  // 130: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
-	47,  // 131: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
-	59,  // 132: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
-	90,  // 133: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
-	57,  // 134: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
-	46,  // 135: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
-	65,  // 136: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
-	79,  // 137: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
-	86,  // 138: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
-	29,  // 139: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
-	29,  // 140: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
-	72,  // 141: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
-	40,  // 142: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
-	89,  // 143: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
-	85,  // 144: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
-	87,  // 145: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
-	52,  // 146: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
-	61,  // 147: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
-	45,  // 148: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
-	25,  // 149: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
-	39,  // 150: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
-	39,  // 151: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
-	26,  // 152: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
-	33,  // 153: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
-	64,  // 154: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
-	155, // [155:155] is the sub-list for method output_type
-	155, // [155:155] is the sub-list for method input_type
-	155, // [155:155] is the sub-list for extension type_name
-	155, // [155:155] is the sub-list for extension extendee
-	0,   // [0:155] is the sub-list for field type_name
+	45,  // 76: caffe.TransformationParameter.distort_param:type_name -> caffe.DistortionParameter
+	46,  // 77: caffe.TransformationParameter.random_aspect_ratio_param:type_name -> caffe.RandomAspectRatioParameter
+	43,  // 78: caffe.TransformationParameter.random_resize_param:type_name -> caffe.RandomResizeParameter
+	7,   // 79: caffe.TransformationParameter.interpolation_algo_down:type_name -> caffe.TransformationParameter.InterpolationAlgo
+	7,   // 80: caffe.TransformationParameter.interpolation_algo_up:type_name -> caffe.TransformationParameter.InterpolationAlgo
+	44,  // 81: caffe.RandomResizeParameter.resize_param:type_name -> caffe.InterpolationParameter
+	8,   // 82: caffe.InterpolationParameter.interp_mode:type_name -> caffe.InterpolationParameter.Interp_mode
+	44,  // 83: caffe.RandomAspectRatioParameter.resize_param:type_name -> caffe.InterpolationParameter
+	48,  // 84: caffe.LabelMap.item:type_name -> caffe.LabelMapItem
+	9,   // 85: caffe.LossParameter.normalization:type_name -> caffe.LossParameter.NormalizationMode
+	41,  // 86: caffe.BiasParameter.filler:type_name -> caffe.FillerParameter
+	41,  // 87: caffe.ConvolutionParameter.weight_filler:type_name -> caffe.FillerParameter
+	41,  // 88: caffe.ConvolutionParameter.bias_filler:type_name -> caffe.FillerParameter
+	10,  // 89: caffe.ConvolutionParameter.engine:type_name -> caffe.ConvolutionParameter.Engine
+	11,  // 90: caffe.DataParameter.backend:type_name -> caffe.DataParameter.DB
+	41,  // 91: caffe.DummyDataParameter.data_filler:type_name -> caffe.FillerParameter
+	34,  // 92: caffe.DummyDataParameter.shape:type_name -> caffe.BlobShape
+	12,  // 93: caffe.EltwiseParameter.operation:type_name -> caffe.EltwiseParameter.EltwiseOp
+	41,  // 94: caffe.EmbedParameter.weight_filler:type_name -> caffe.FillerParameter
+	41,  // 95: caffe.EmbedParameter.bias_filler:type_name -> caffe.FillerParameter
+	13,  // 96: caffe.HingeLossParameter.norm:type_name -> caffe.HingeLossParameter.Norm
+	41,  // 97: caffe.InnerProductParameter.weight_filler:type_name -> caffe.FillerParameter
+	41,  // 98: caffe.InnerProductParameter.bias_filler:type_name -> caffe.FillerParameter
+	34,  // 99: caffe.InputParameter.shape:type_name -> caffe.BlobShape
+	14,  // 100: caffe.LRNParameter.norm_region:type_name -> caffe.LRNParameter.NormRegion
+	15,  // 101: caffe.LRNParameter.engine:type_name -> caffe.LRNParameter.Engine
+	41,  // 102: caffe.PReLUParameter.filler:type_name -> caffe.FillerParameter
+	34,  // 103: caffe.ParameterParameter.shape:type_name -> caffe.BlobShape
+	41,  // 104: caffe.ParameterParameter.blob_filler:type_name -> caffe.FillerParameter
+	16,  // 105: caffe.PoolingParameter.pool:type_name -> caffe.PoolingParameter.PoolMethod
+	17,  // 106: caffe.PoolingParameter.engine:type_name -> caffe.PoolingParameter.Engine
+	18,  // 107: caffe.PoolingParameter.round_mode:type_name -> caffe.PoolingParameter.RoundMode
+	19,  // 108: caffe.ReLUParameter.engine:type_name -> caffe.ReLUParameter.Engine
+	41,  // 109: caffe.RecurrentParameter.weight_filler:type_name -> caffe.FillerParameter
+	41,  // 110: caffe.RecurrentParameter.bias_filler:type_name -> caffe.FillerParameter
+	20,  // 111: caffe.ReductionParameter.operation:type_name -> caffe.ReductionParameter.ReductionOp
+	34,  // 112: caffe.ReshapeParameter.shape:type_name -> caffe.BlobShape
+	21,  // 113: caffe.SPPParameter.pool:type_name -> caffe.SPPParameter.PoolMethod
+	22,  // 114: caffe.SPPParameter.engine:type_name -> caffe.SPPParameter.Engine
+	41,  // 115: caffe.ScaleParameter.filler:type_name -> caffe.FillerParameter
+	41,  // 116: caffe.ScaleParameter.bias_filler:type_name -> caffe.FillerParameter
+	23,  // 117: caffe.SigmoidParameter.engine:type_name -> caffe.SigmoidParameter.Engine
+	24,  // 118: caffe.SoftmaxParameter.engine:type_name -> caffe.SoftmaxParameter.Engine
+	25,  // 119: caffe.TanHParameter.engine:type_name -> caffe.TanHParameter.Engine
+	98,  // 120: caffe.V1LayerParameter.layer:type_name -> caffe.V0LayerParameter
+	26,  // 121: caffe.V1LayerParameter.type:type_name -> caffe.V1LayerParameter.LayerType
+	35,  // 122: caffe.V1LayerParameter.blobs:type_name -> caffe.BlobProto
+	55,  // 123: caffe.V1LayerParameter.concat_param:type_name -> caffe.ConcatParameter
+	57,  // 124: caffe.V1LayerParameter.convolution_param:type_name -> caffe.ConvolutionParameter
+	59,  // 125: caffe.V1LayerParameter.data_param:type_name -> caffe.DataParameter
+	60,  // 126: caffe.V1LayerParameter.dropout_param:type_name -> caffe.DropoutParameter
+	67,  // 127: caffe.V1LayerParameter.hdf5_data_param:type_name -> caffe.HDF5DataParameter
+	68,  // 128: caffe.V1LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	70,  // 129: caffe.V1LayerParameter.image_data_param:type_name -> caffe.ImageDataParameter
+	71,  // 130: caffe.V1LayerParameter.infogain_loss_param:type_name -> caffe.InfogainLossParameter
+	72,  // 131: caffe.V1LayerParameter.inner_product_param:type_name -> caffe.InnerProductParameter
+	74,  // 132: caffe.V1LayerParameter.lrn_param:type_name -> caffe.LRNParameter
+	80,  // 133: caffe.V1LayerParameter.pooling_param:type_name -> caffe.PoolingParameter
+	96,  // 134: caffe.V1LayerParameter.window_data_param:type_name -> caffe.WindowDataParameter
+	81,  // 135: caffe.V1LayerParameter.power_param:type_name -> caffe.PowerParameter
+	77,  // 136: caffe.V1LayerParameter.memory_data_param:type_name -> caffe.MemoryDataParameter
+	51,  // 137: caffe.V1LayerParameter.argmax_param:type_name -> caffe.ArgMaxParameter
+	63,  // 138: caffe.V1LayerParameter.eltwise_param:type_name -> caffe.EltwiseParameter
+	94,  // 139: caffe.V1LayerParameter.threshold_param:type_name -> caffe.ThresholdParameter
+	61,  // 140: caffe.V1LayerParameter.dummy_data_param:type_name -> caffe.DummyDataParameter
+	50,  // 141: caffe.V1LayerParameter.accuracy_param:type_name -> caffe.AccuracyParameter
+	69,  // 142: caffe.V1LayerParameter.hinge_loss_param:type_name -> caffe.HingeLossParameter
+	83,  // 143: caffe.V1LayerParameter.relu_param:type_name -> caffe.ReLUParameter
+	90,  // 144: caffe.V1LayerParameter.slice_param:type_name -> caffe.SliceParameter
+	31,  // 145: caffe.V1LayerParameter.include:type_name -> caffe.NetStateRule
+	31,  // 146: caffe.V1LayerParameter.exclude:type_name -> caffe.NetStateRule
+	76,  // 147: caffe.V1LayerParameter.mvn_param:type_name -> caffe.MVNParameter
+	42,  // 148: caffe.V1LayerParameter.transform_param:type_name -> caffe.TransformationParameter
+	93,  // 149: caffe.V1LayerParameter.tanh_param:type_name -> caffe.TanHParameter
+	89,  // 150: caffe.V1LayerParameter.sigmoid_param:type_name -> caffe.SigmoidParameter
+	91,  // 151: caffe.V1LayerParameter.softmax_param:type_name -> caffe.SoftmaxParameter
+	56,  // 152: caffe.V1LayerParameter.contrastive_loss_param:type_name -> caffe.ContrastiveLossParameter
+	65,  // 153: caffe.V1LayerParameter.exp_param:type_name -> caffe.ExpParameter
+	49,  // 154: caffe.V1LayerParameter.loss_param:type_name -> caffe.LossParameter
+	27,  // 155: caffe.V1LayerParameter.blob_share_mode:type_name -> caffe.V1LayerParameter.DimCheckMode
+	41,  // 156: caffe.V0LayerParameter.weight_filler:type_name -> caffe.FillerParameter
+	41,  // 157: caffe.V0LayerParameter.bias_filler:type_name -> caffe.FillerParameter
+	28,  // 158: caffe.V0LayerParameter.pool:type_name -> caffe.V0LayerParameter.PoolMethod
+	35,  // 159: caffe.V0LayerParameter.blobs:type_name -> caffe.BlobProto
+	68,  // 160: caffe.V0LayerParameter.hdf5_output_param:type_name -> caffe.HDF5OutputParameter
+	161, // [161:161] is the sub-list for method output_type
+	161, // [161:161] is the sub-list for method input_type
+	161, // [161:161] is the sub-list for extension type_name
+	161, // [161:161] is the sub-list for extension extendee
+	0,   // [0:161] is the sub-list for field type_name
 }
 
 func init() { file_caffe_proto_init() }
@@ -9654,8 +10086,8 @@ func file_caffe_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_caffe_proto_rawDesc), len(file_caffe_proto_rawDesc)),
-			NumEnums:      27,
-			NumMessages:   68,
+			NumEnums:      29,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

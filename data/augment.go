@@ -12,8 +12,8 @@ import (
 
 // augmentation is the options of transform_param that change images at random to make
 // more of them. They have the names and meanings of several forks of Caffe, and count
-// in training only, but for min_side. The order of the steps is that of their names
-// here:
+// in training only, but for min_side and rescale. The order of the steps is that of
+// their names here:
 //
 //   - maxAngle (max_rotation_angle, caffe-augmentation): the image is turned around its
 //     centre by a random whole number of degrees. With crop_size it becomes as large as
@@ -21,8 +21,10 @@ import (
 //     outside of the image is 0.
 //   - side (min_side; min_side_min and min_side_max): the shorter side is scaled to this
 //     length, or to a random one of a range, and the longer in proportion.
+//   - rescale (random_resize_param, Intel's Caffe; img_rand_resize_lower and others,
+//     NVIDIA's): the image is scaled to a random size.
 //   - aspect (random_aspect_ratio_param, Intel's Caffe): a random rectangle is scaled to
-//     a square of crop_size.
+//     a square of crop_size, if there is no rescale.
 //   - shift, contrast (max_color_shift, contrast_brightness_adjustment,
 //     caffe-augmentation) and distort (distort_param, SSD's Caffe) change the colours.
 //
@@ -32,6 +34,7 @@ type augmentation struct {
 	maxAngle int
 	side     [2]int // shortest and longest length of the shorter side; 0 for as it is
 	crop     int
+	rescale  *rescaling                          // or nil
 	aspect   *caffepb.RandomAspectRatioParameter // or nil
 	colors   colors
 	cutout   int
@@ -106,6 +109,8 @@ func newAugmentation(p *caffepb.TransformationParameter, train bool) (*augmentat
 		return bad("min_side_min", "min_side and min_side_min cannot both be set")
 	case shortest > 0 && (a.crop == 0 || int64(shortest)+2*int64(p.GetPad()) < int64(a.crop)):
 		return bad("min_side_min", "min_side_min is %d and crop_size %d, want a crop_size and none above min_side_min and the padding", shortest, a.crop)
+	case p.MeanFile != nil && p.RandomResizeParam != nil:
+		return bad("mean_file", "a mean image does not fit images that are scaled: use mean_value")
 	case p.MeanFile != nil && (a.maxAngle > 0 || a.side[0] > 0 || shortest > 0 || a.aspect != nil):
 		return bad("mean_file", "a mean image does not fit images that are turned or scaled: use mean_value")
 	}
@@ -127,6 +132,12 @@ func newAugmentation(p *caffepb.TransformationParameter, train bool) (*augmentat
 		}
 	}
 	var err error
+	if a.rescale, err = newRescaling(p); err != nil {
+		return nil, err
+	}
+	if a.rescale != nil {
+		a.aspect = nil // as in Intel's Caffe
+	}
 	if a.colors, err = newColors(p); err != nil {
 		return nil, err
 	}
@@ -135,7 +146,7 @@ func newAugmentation(p *caffepb.TransformationParameter, train bool) (*augmentat
 
 // changesPixels reports whether there is something to do before the crop.
 func (a *augmentation) changesPixels() bool {
-	return a != nil && (a.side[0] > 0 || a.train && (a.maxAngle > 0 || a.aspect != nil || a.colors.any()))
+	return a != nil && (a.side[0] > 0 || a.rescale != nil || a.train && (a.maxAngle > 0 || a.aspect != nil || a.colors.any()))
 }
 
 // size returns the size of a p that the options have changed, without its crop. What is
@@ -160,6 +171,12 @@ func (a *augmentation) size(p *pixels) (height, width int, err error) {
 		return a.crop, a.crop, nil
 	}
 	height, width = scaledTo(a.side[0], p.height, p.width)
+	if a.rescale != nil {
+		var maxH, maxW int
+		if height, width, maxH, maxW = a.rescale.least(height, width); CheckSize(maxH, maxW) != nil {
+			return 0, 0, CheckSize(maxH, maxW)
+		}
+	}
 	return height, width, nil
 }
 
@@ -188,14 +205,15 @@ const (
 	_
 	augmentWords
 	atAttempts = 64 // of random_aspect_ratio_param, 8 for each
+	atRescale  = atAttempts + 8*maxAttempts
 )
 
 // augmenting is the storage of the augmentation of an image.
 type augmenting struct {
-	words  [augmentWords]uint32
-	try    [8]uint32
-	images [2]Image
-	scaler scaler
+	words   [augmentWords]uint32
+	try     [8]uint32
+	images  [2]Image
+	resizer Resizer
 }
 
 // draw draws the random numbers for the record at a place.
@@ -219,12 +237,20 @@ func (t *Transformer) augmented(p *pixels, w *augmenting, place uint64) pixels {
 	}
 	if lo, hi := a.side[0], a.side[1]; lo > 0 {
 		if height, width := scaledTo(lo+below(w.words[atSide], hi-lo+1), im.Height, im.Width); height != im.Height || width != im.Width {
-			w.scaler.scale(other, im, rect{0, 0, im.Height, im.Width}, height, width)
+			w.resizer.Resize(other, im, height, width, Linear)
+			im, other = other, im
+		}
+	}
+	if a.rescale != nil {
+		t.random.Uint32(nil, place, atRescale, w.try[:])
+		if height, width, how := a.rescale.size(im.Height, im.Width, w.try[:]); height != im.Height || width != im.Width {
+			w.resizer.Resize(other, im, height, width, how)
 			im, other = other, im
 		}
 	}
 	if a.train && a.aspect != nil {
-		w.scaler.scale(other, im, t.part(im, w, place), a.crop, a.crop)
+		part := t.part(im, w, place)
+		w.resizer.resize(other, im, part, a.crop, a.crop, interpolationOf(a.aspect.GetResizeParam(), w.try[5]))
 		im = other
 	}
 	if a.train {

@@ -30,20 +30,25 @@ type Resizer struct {
 
 // Resize makes dst the image src, scaled to the given size. dst must not be src.
 func (r *Resizer) Resize(dst, src *Image, height, width int, how Interpolation) {
-	if how == Area && (height > src.Height || width > src.Width) {
+	r.resize(dst, src, rect{0, 0, src.Height, src.Width}, height, width, how)
+}
+
+// resize is Resize of a part of src.
+func (r *Resizer) resize(dst, src *Image, part rect, height, width int, how Interpolation) {
+	if how == Area && (height > part.height || width > part.width) {
 		how = Linear
 	}
 	if how == Linear {
-		r.linear.scale(dst, src, rect{0, 0, src.Height, src.Width}, height, width)
+		r.linear.scale(dst, src, part, height, width)
 		return
 	}
 	dst.reset(src.Channels, width, height)
-	r.columns.set(width, src.Width, how)
-	r.rows.set(height, src.Height, how)
+	r.columns.set(width, part.width, how)
+	r.rows.set(height, part.height, how)
 	c, n := src.Channels, width*src.Channels
-	r.wide = slices.Grow(r.wide[:0], src.Height*n)[:src.Height*n]
-	for y := range src.Height {
-		row, out := src.Pix[y*src.Width*c:], r.wide[y*n:][:n]
+	r.wide = slices.Grow(r.wide[:0], part.height*n)[:part.height*n]
+	for y := range part.height {
+		row, out := src.Pix[((part.top+y)*src.Width+part.left)*c:], r.wide[y*n:][:n]
 		for x := range width {
 			at, weights := r.columns.taps(x)
 			for k := range c {

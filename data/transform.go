@@ -95,8 +95,21 @@ func NewTransformer(p *caffepb.TransformationParameter, phase caffepb.Phase, ran
 	return t, nil
 }
 
-// SetMean sets the mean image to subtract.
-func (t *Transformer) SetMean(m *Mean) { t.mean = m }
+// SetMean sets the mean image to subtract. If images are scaled to random sizes as in
+// NVIDIA's Caffe, the centre of the mean is subtracted from any crop.
+func (t *Transformer) SetMean(m *Mean) {
+	t.mean = m
+	if !t.meanOfCrop() || m.Height < t.crop || m.Width < t.crop {
+		return // in the latter case Shape fails
+	}
+	center := &Mean{Channels: m.Channels, Height: t.crop, Width: t.crop}
+	top, left := (m.Height-t.crop)/2, (m.Width-t.crop)/2
+	for row := range m.Channels * t.crop {
+		at := (row/t.crop*m.Height+top+row%t.crop)*m.Width + left
+		center.Data = append(center.Data, m.Data[at:][:t.crop]...)
+	}
+	t.mean = center
+}
 
 // SetDatum makes p the content of a record, decoded if it is an image file. p is
 // valid as long as the datum's data.
@@ -130,12 +143,22 @@ func (t *Transformer) SetImage(im *Image, d *Datum) error {
 	return nil
 }
 
+// meanOfCrop reports whether the centre of the mean image is subtracted from any crop.
+func (t *Transformer) meanOfCrop() bool {
+	return t.augment != nil && t.augment.rescale != nil && t.augment.rescale.nvidia != nil
+}
+
 // Shape returns the shape C x H x W that the pixels have when they are
 // transformed, Caffe's InferBlobShape, or an error if their size does not suit
 // the options.
 func (t *Transformer) Shape(pixels *Pixels) (c, h, w int, err error) {
 	p := &pixels.pixels
 	switch {
+	case t.mean != nil && t.meanOfCrop():
+		if t.mean.Channels != p.channels || t.mean.Height != t.crop || t.mean.Width != t.crop {
+			return 0, 0, 0, fmt.Errorf("the image has %d channels and crop_size is %d, the mean_file is %d x %d x %d (channels x height x width)",
+				p.channels, t.crop, t.mean.Channels, t.mean.Height, t.mean.Width)
+		}
 	case t.mean != nil && (t.mean.Channels != p.channels || t.mean.Height != p.height || t.mean.Width != p.width):
 		return 0, 0, 0, fmt.Errorf("the image is %d x %d x %d (channels x height x width), the mean_file %d x %d x %d",
 			p.channels, p.height, p.width, t.mean.Channels, t.mean.Height, t.mean.Width)
@@ -235,7 +258,10 @@ func (t *Transformer) write(dst []float32, p *pixels, crop Crop, row *[]byte) {
 			out := dst[(c*height+y)*width+first:][:columns]
 			at := c*p.perChannel + (top+y)*p.perRow + (left+x0)*p.perPixel
 			var means []float32
-			if t.mean != nil {
+			switch {
+			case t.mean != nil && t.meanOfCrop():
+				means = t.mean.Data[(c*height+y)*width+x0:][:columns]
+			case t.mean != nil:
 				means = t.mean.Data[(c*p.height+top+y)*p.width+left+x0:][:columns]
 			}
 			switch {

@@ -10,6 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
+	"google.golang.org/protobuf/proto"
 )
 
 // New builds the net in a file for the state in opts. It does not change the file
@@ -154,6 +155,7 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 		spec := layers.NewSpec(source, b.env(phase), b.file.Positions)
 		spec.Param.Phase = phase.Enum()
 		setLossWeights(spec.Param, info)
+		b.setStatsBatch(spec.Param)
 		l := &Layer{
 			Name:      source.GetName(),
 			Type:      source.GetType(),
@@ -173,6 +175,17 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 		}
 		b.layers = append(b.layers, l)
 	}
+}
+
+// setStatsBatch sets what the net says about every BatchNorm, as in Intel's Caffe.
+func (b *builder) setStatsBatch(param *caffepb.LayerParameter) {
+	if b.file.Param.BnStatsBatchSize == nil || param.GetType() != "BatchNorm" {
+		return
+	}
+	if param.BatchNormParam == nil {
+		param.BatchNormParam = new(caffepb.BatchNormParameter)
+	}
+	param.BatchNormParam.StatsBatchSize = proto.Uint32(b.file.Param.GetBnStatsBatchSize())
 }
 
 // setLossWeights sets the weights of a loss that has none in the file: 1 for the

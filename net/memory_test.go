@@ -170,6 +170,7 @@ func TestFuse(t *testing.T) {
 		{"all apart", apart(bn + scale + relu), 2},
 		{"normalization alone", bn, 0},
 		{"with scale", bn + scale, 1},
+		{"groups of items", layer("BatchNorm", "batch_norm_param { stats_batch_size: 2 }") + scale + relu, 2},
 		{"with rectifier", bn + relu, 1},
 		{"leaky", bn + scale + layer("ReLU", "relu_param { negative_slope: 0.125 }"), 2},
 		{"odd slope", bn + scale + layer("ReLU", "relu_param { negative_slope: -1 }"), 1},

@@ -84,7 +84,10 @@ var forks = []Dialect{
 		Whose:    "Intel's Caffe (intel/caffe)",
 		Includes: []string{"ssd", "rfcn"},
 		Types:    []string{"MnActivation", "RegionLoss", "Reorg"},
-		// Which library computes, and what several machines exchange.
+		// Which library computes, and what several machines exchange. The engine MKLDNN
+		// computes layers with a quantization_param in integers, in phase TEST; all others,
+		// and gocaffe, compute them with numbers of 32 bits. A filler of BatchNorm is one of
+		// the scale that MKLDNN makes of the Scale layer which follows.
 		Harmless: `
 			message NetParameter { optional string engine = 1; optional MultinodeParameter multinode = 2; }
 			message MultinodeParameter { repeated MnModelParallelParameter model_parallel = 1; optional MnLayerTypes compress_layer_type_list = 2; }
@@ -92,9 +95,18 @@ var forks = []Dialect{
 				optional string layer_from = 1; optional string layer_to = 2; optional uint32 num_nodes = 3; optional uint32 model_parts = 4;
 			}
 			message MnLayerTypes { repeated string layer_type = 1; }
-			message LayerParameter { optional string engine = 1; }
+			message LayerParameter { optional string engine = 1; optional QuantizationParameter quantization_param = 2; }
+			message QuantizationParameter {
+				enum Precision { DYNAMIC_FIXED_POINT = 0; }
+				enum Rounding { NEAREST = 0; }
+				optional Precision precision = 1; optional Rounding rounding_scheme = 2;
+				optional uint32 bw_layer_in = 3; optional uint32 bw_layer_out = 4; optional uint32 bw_params = 5;
+				repeated int32 fl_layer_in = 6; repeated int32 fl_layer_out = 7; repeated int32 fl_params = 8;
+				repeated float scale_in = 9; repeated float scale_out = 10; repeated float scale_params = 11;
+				optional bool is_negative_input = 12; optional bool force_u8_input = 13;
+			}
 			message SolverParameter { optional string engine = 1; }
-			message BatchNormParameter { optional Engine engine = 1; }
+			message BatchNormParameter { optional Engine engine = 1; optional FillerParameter filler = 2; }
 			message ConcatParameter { optional Engine engine = 1; }
 			message EltwiseParameter { optional Engine engine = 1; }
 			message InnerProductParameter { optional Engine engine = 1; }
@@ -104,9 +116,6 @@ var forks = []Dialect{
 			message PoolingParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
 			message ReLUParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
 			message SoftmaxParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }`,
-		Advice: map[string]string{
-			"LayerParameter.quantization_param": "quantized arithmetic is not implemented; --ignore-unknown-fields computes in float32",
-		},
 	},
 	{
 		Name:     "yolo",

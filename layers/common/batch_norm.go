@@ -39,6 +39,9 @@ batch_norm_param:
 	use_global_stats (false in TRAIN, true in TEST): normalize by the running mean and variance
 	moving_average_fraction (0.999): see above
 	eps (1e-5): see above
+	stats_batch_size (0): in training, so many items are normalized together, by their own mean and variance, and the
+	    running statistics are updated for each such group, in their order; 0: all of the batch. A field of Intel's
+	    Caffe, where a net's bn_stats_batch_size sets it in all layers
 
 Caffe: batch_norm_layer.cpp, after Ioffe and Szegedy, "Batch normalization" (2015)`,
 		Bottoms: layers.Exactly(1),
@@ -46,6 +49,12 @@ Caffe: batch_norm_layer.cpp, after Ioffe and Szegedy, "Batch normalization" (201
 		New:     newBatchNorm,
 		Kernels: batchNormKernels,
 	})
+}
+
+// group is what a batchNorm keeps of items that it normalizes together.
+type group struct {
+	norm   kernel.Norm
+	device batchNormDevice
 }
 
 // batchNorm implements the layer type; its registration describes it.
@@ -60,13 +69,13 @@ type batchNorm struct {
 	affine []layers.ChannelAffine // fused layers: factors, shifts or both, at most one of each
 	slope  float32                // of the fused rectifier; 1 for none
 
-	n, c, s  int // x is (n,c,s)
-	norm     kernel.Norm
+	wanted   int // stats_batch_size
+	items    int // of x
+	n, c, s  int // a group of x is (n,c,s)
+	groups   []group
 	kept     layers.Kept
 	sum, dot []float64 // the gradients of shift and factor/norm.InvStd
 	bias     []float32 // scratch for the gradient of shift
-
-	device batchNormDevice
 }
 
 var (
@@ -86,6 +95,7 @@ func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
 		fraction: p.GetMovingAverageFraction(),
 		eps:      p.GetEps(),
 		slope:    1,
+		wanted:   int(p.GetStatsBatchSize()),
 	}
 	if !(l.eps >= 0 && l.eps <= math.MaxFloat32) {
 		return nil, s.Errorf("batch_norm_param.eps", "eps is %g, want 0 or more", l.eps)
@@ -134,7 +144,7 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 		if !ok {
 			break
 		}
-		a, ok := f.ChannelAffine(l.n, l.c)
+		a, ok := f.ChannelAffine(l.items, l.c)
 		if before := l.affineMap(); !ok || before.Shift != nil || before.Factor != nil && a.Factor != nil {
 			break
 		}
@@ -153,7 +163,7 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 func (l *batchNorm) affineMap() layers.Affine {
 	var all layers.Affine
 	for _, f := range l.affine {
-		a, _ := f.ChannelAffine(l.n, l.c)
+		a, _ := f.ChannelAffine(l.items, l.c)
 		if a.Factor != nil {
 			all.Factor, all.FactorDiff = a.Factor, a.FactorDiff
 		}
@@ -184,8 +194,21 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 	if bottom[0].Axes() < 2 || bottom[0].Dim(1) != l.c {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want %d channels on axis 1", bottom[0].Shape(), l.c)
 	}
-	l.n, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
-	l.norm.Resize(l.n, l.c, l.s)
+	l.items, l.s = bottom[0].Num(), bottom[0].CountFrom(2)
+	l.n = l.items
+	groups := 1
+	if l.wanted > 0 && !l.global {
+		if l.items%l.wanted != 0 {
+			return l.spec.Errorf("batch_norm_param.stats_batch_size", "bottom has %d items, want a multiple of stats_batch_size %d", l.items, l.wanted)
+		}
+		l.n, groups = l.wanted, l.items/l.wanted
+	}
+	if len(l.groups) != groups {
+		l.groups = make([]group, groups)
+	}
+	for i := range l.groups {
+		l.groups[i].norm.Resize(l.n, l.c, l.s)
+	}
 	return top[0].ReshapeLike(bottom[0])
 }
 
@@ -197,23 +220,32 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 			return err
 		}
 	}
-	l.prepare()
-	if l.global {
-		l.runningStatistics()
-		l.norm.Forward(w, x, y)
-		return nil
+	for i := range l.groups {
+		m := &l.groups[i].norm
+		l.prepare(m)
+		if l.global {
+			l.runningStatistics(m)
+			m.Forward(w, x, y)
+			continue
+		}
+		m.ForwardBatch(w, l.part(x, i), l.part(y, i))
+		l.updateStatistics(m)
 	}
-	l.norm.ForwardBatch(w, x, y)
-	l.updateStatistics()
 	return nil
+}
+
+// part returns the elements of group i.
+func (l *batchNorm) part(x []float32, i int) []float32 {
+	size := l.n * l.c * l.s
+	return x[i*size : (i+1)*size]
 }
 
 // keeps reports whether Backward needs the x that a pass in place overwrites.
 func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.linear() }
 
 // prepare sets what the fused layers do with x.
-func (l *batchNorm) prepare() {
-	m, a := &l.norm, l.affineMap()
+func (l *batchNorm) prepare(m *kernel.Norm) {
+	a := l.affineMap()
 	m.Eps, m.Slope, m.Factor, m.Shift = l.eps, l.slope, nil, nil
 	if a.Factor != nil {
 		m.Factor = a.Factor.Data()
@@ -224,13 +256,13 @@ func (l *batchNorm) prepare() {
 }
 
 // runningStatistics sets mean and variance to the running ones.
-func (l *batchNorm) runningStatistics() {
+func (l *batchNorm) runningStatistics(m *kernel.Norm) {
 	scale := l.Blobs[2].Data()[0]
 	if scale != 0 {
 		scale = 1 / scale
 	}
-	kernel.Scale(nil, scale, l.Blobs[0].Data(), l.norm.Mean)
-	kernel.Scale(nil, scale, l.Blobs[1].Data(), l.norm.Variance)
+	kernel.Scale(nil, scale, l.Blobs[0].Data(), m.Mean)
+	kernel.Scale(nil, scale, l.Blobs[1].Data(), m.Variance)
 }
 
 // unbiased returns m/(m-1), for m elements of a channel, or 1 for one element.
@@ -241,10 +273,10 @@ func (l *batchNorm) unbiased() float32 {
 	return 1
 }
 
-// updateStatistics adds the statistics of the batch to the running ones.
-func (l *batchNorm) updateStatistics() {
-	kernel.Axpby(nil, 1, l.norm.Mean, l.fraction, l.Blobs[0].MutableData())
-	kernel.Axpby(nil, l.unbiased(), l.norm.Variance, l.fraction, l.Blobs[1].MutableData())
+// updateStatistics adds the statistics of a group to the running ones.
+func (l *batchNorm) updateStatistics(m *kernel.Norm) {
+	kernel.Axpby(nil, 1, m.Mean, l.fraction, l.Blobs[0].MutableData())
+	kernel.Axpby(nil, l.unbiased(), m.Variance, l.fraction, l.Blobs[1].MutableData())
 	factor := l.Blobs[2].MutableData()
 	factor[0] = float32(factor[0]*l.fraction) + 1
 }
@@ -252,12 +284,13 @@ func (l *batchNorm) updateStatistics() {
 // Backward computes the diff of the bottom, and adds to the diffs of the weights of the
 // fused layers. The statistics have no diff.
 func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	w, m, a, dy := l.spec.Env.Workers, &l.norm, l.affineMap(), top[0].Diff()
+	w, a, dy := l.spec.Env.Workers, l.affineMap(), top[0].Diff()
 	var dx []float32
 	if propagateDown[0] {
 		dx = bottom[0].MutableDiff()
 	}
-	if l.linear() {
+	if l.linear() { // then there is one group
+		m := &l.groups[0].norm
 		if a.ShiftDiff {
 			kernel.ChannelSum(w, l.n, l.c, l.s, dy, l.bias)
 			kernel.Axpy(nil, 1, l.bias, a.Shift.MutableDiff())
@@ -275,17 +308,24 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	if l.keeps(bottom, top) {
 		x = l.kept.Blob().Data()
 	}
-	m.Backward(w, !l.global, x, dy, dx, l.sum, l.dot)
-	if a.FactorDiff {
-		diff := a.Factor.MutableDiff()
-		for ch, dot := range l.dot {
-			diff[ch] += float32(dot * float64(m.InvStd[ch]))
+	for i := range l.groups {
+		m := &l.groups[i].norm
+		var part []float32
+		if dx != nil {
+			part = l.part(dx, i)
 		}
-	}
-	if a.ShiftDiff {
-		diff := a.Shift.MutableDiff()
-		for ch, sum := range l.sum {
-			diff[ch] += float32(sum)
+		m.Backward(w, !l.global, l.part(x, i), l.part(dy, i), part, l.sum, l.dot)
+		if a.FactorDiff {
+			diff := a.Factor.MutableDiff()
+			for ch, dot := range l.dot {
+				diff[ch] += float32(dot * float64(m.InvStd[ch]))
+			}
+		}
+		if a.ShiftDiff {
+			diff := a.Shift.MutableDiff()
+			for ch, sum := range l.sum {
+				diff[ch] += float32(sum)
+			}
 		}
 	}
 	return nil

@@ -49,6 +49,8 @@ func TestGradient(t *testing.T) {
 		{"ip/two transpose", two(`type: "InnerProduct" inner_product_param { transpose: true ` + both + `}`), []*blob.Blob{g(3, 5), g(5, 4)}, nil},
 		{"bn", layer(`type: "BatchNorm"`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
 		{"bn/in place", inPlace(`type: "BatchNorm"`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
+		{"bn/groups", layer(`type: "BatchNorm" batch_norm_param { stats_batch_size: 2 }`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
+		{"bn/groups in place", inPlace(`type: "BatchNorm" batch_norm_param { stats_batch_size: 2 }`), []*blob.Blob{g(4, 3, 2, 5)}, nil},
 		{"bn/two axes", layer(`type: "BatchNorm" batch_norm_param { eps: 0.1 }`), []*blob.Blob{g(7, 3)}, nil},
 		{"bn/global", layer(`type: "BatchNorm" batch_norm_param { use_global_stats: true eps: 1 }`), []*blob.Blob{g(7, 3)}, nil},
 		{"scale", layer(`type: "Scale" scale_param { bias_term: true ` + noise + `}`), []*blob.Blob{g(2, 3, 4, 5)}, nil},
@@ -71,6 +73,7 @@ func TestGradient(t *testing.T) {
 		{"embed", layer(`type: "Embed" embed_param { num_output: 3 input_dim: 5 ` + both + `}`), []*blob.Blob{layertest.Values([]float32{4, 0, 1, 1, 4, 4}, 2, 3)}, nil},
 		{"embed/no bias", layer(`type: "Embed" embed_param { num_output: 1 input_dim: 2 bias_term: false ` + both + `}`), []*blob.Blob{layertest.Values([]float32{1}, 1)}, nil},
 		{"dropout/test", layer(`type: "Dropout" phase: TEST`), []*blob.Blob{g(3, 5)}, nil},
+		{"dropout/scaled in test", layer(`type: "Dropout" phase: TEST dropout_param { scale_train: false }`), []*blob.Blob{g(3, 5)}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -201,6 +204,37 @@ func TestDropout(t *testing.T) {
 	}
 }
 
+// TestDropoutScaleTrain checks that with scale_train false testing multiplies, and
+// training does not.
+func TestDropoutScaleTrain(t *testing.T) {
+	x := layertest.Gaussian(1, 400)
+	for _, c := range []struct {
+		phase caffepb.Phase
+		want  []float32 // of 1
+	}{{caffepb.Phase_TRAIN, []float32{0, 1}}, {caffepb.Phase_TEST, []float32{0.75}}} {
+		f, err := layertest.SetUp(&layers.Env{Phase: c.phase}, layer(`type: "Dropout" dropout_param { dropout_ratio: 0.25 scale_train: false }`), x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[float32]int{}
+		for i, y := range f.Top[0].Data() {
+			seen[y/x.Data()[i]]++
+		}
+		for _, factor := range c.want {
+			if seen[factor] < 50 {
+				t.Errorf("%v: %v of 400 elements have the factor %g, want many; all: %v", c.phase, seen[factor], factor, seen)
+			}
+			delete(seen, factor)
+		}
+		if n := len(seen); n > 2 && c.phase == caffepb.Phase_TRAIN {
+			t.Errorf("%v: elements have the factors %v, want %v", c.phase, seen, c.want)
+		}
+	}
+}
+
 // TestBatchNormParams checks that the net sees that statistics are not trained.
 func TestBatchNormParams(t *testing.T) {
 	f := layertest.New(t, layer(`type: "BatchNorm" param { lr_mult: 0 decay_mult: 3 }`), layertest.Gaussian(1, 2, 3))
@@ -320,6 +354,7 @@ func TestErrors(t *testing.T) {
 			"InnerProduct", `inner_product_param { num_output: 1 weight_filler { type: "bilinear" } }`, x, nil},
 		{1, `the second bottom, the weights, has shape [5 11], which does not fit items of 12 elements`, "InnerProduct", "", x, layertest.Gaussian(1, 5, 11)},
 		{1, `bottom has shape [7], want at least 2 axes`, "BatchNorm", "", layertest.Gaussian(1, 7), nil},
+		{2, `bottom has 6 items, want a multiple of stats_batch_size 4`, "BatchNorm", "batch_norm_param { stats_batch_size: 4 }", layertest.Gaussian(1, 6, 2), nil},
 		{3, `lr_mult of blob 1 is 1, want 0: the statistics of BatchNorm are not trained`, "BatchNorm", "param { lr_mult: 0 }\nparam { decay_mult: 0 }", x, nil},
 		{2, `num_axes is -2, want 0 or more, or -1 for all axes to the last`, "Scale", "scale_param { num_axes: -2 }", x, nil},
 		{2, `num_axes is 3, but from axis 1 on bottom has fewer axes: its shape is [2 3 4]`, "Scale", "scale_param { num_axes: 3 }", x, nil},
@@ -339,6 +374,52 @@ func TestErrors(t *testing.T) {
 		}
 		text := fmt.Sprintf("layer { name: \"l\" type: %q %s top: \"y\"\n%s }", test.typ, names, test.options)
 		layertest.CheckError(t, test.line, `layer "l": `+test.want, text, bottoms...)
+	}
+}
+
+// TestBatchNormGroups compares groups of items with a layer that sees one after the
+// other, and their running statistics with sums in float64.
+func TestBatchNormGroups(t *testing.T) {
+	x := layertest.Gaussian(1, 6, 3, 2, 5)
+	env := &layers.Env{Phase: caffepb.Phase_TRAIN}
+	all, err := layertest.SetUp(env, layer(`type: "BatchNorm" batch_norm_param { stats_batch_size: 2 moving_average_fraction: 0.5 }`), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := all.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	var mean, variance [3]float64
+	for g := range 3 {
+		for c := range 3 {
+			var sum, squares float64
+			for i := range 20 {
+				v := float64(x.Data()[((2*g+i/10)*3+c)*10+i%10])
+				sum, squares = sum+v, squares+v*v
+			}
+			m := sum / 20
+			v := squares/20 - m*m
+			mean[c], variance[c] = mean[c]/2+m, variance[c]/2+v*20/19
+			for i := range 20 {
+				at := ((2*g+i/10)*3+c)*10 + i%10
+				want := (float64(x.Data()[at]) - m) / math.Sqrt(v+1e-5)
+				if got := float64(all.Top[0].Data()[at]); math.Abs(got-want) > 1e-5 {
+					t.Fatalf("group %d, channel %d: value %d is %g, want %g", g, c, i, got, want)
+				}
+			}
+		}
+	}
+	weights := all.Params()
+	for c := range 3 {
+		if got := float64(weights[0].Data()[c]); math.Abs(got-mean[c]) > 1e-5 {
+			t.Errorf("running mean of channel %d is %g, want %g", c, got, mean[c])
+		}
+		if got := float64(weights[1].Data()[c]); math.Abs(got-variance[c]) > 1e-5 {
+			t.Errorf("running variance of channel %d is %g, want %g", c, got, variance[c])
+		}
+	}
+	if got := weights[2].Data()[0]; got != 1.75 {
+		t.Errorf("factor is %g, want 1.75", got)
 	}
 }
 

@@ -15,7 +15,8 @@ func init() {
 		Group: "common",
 		Param: "dropout_param",
 		Doc: `In training, sets each element to 0 with probability dropout_ratio and divides the others by
-1 - dropout_ratio, which keeps the expected value. In testing, y = x.
+1 - dropout_ratio, which keeps the expected value. In testing, y = x. If scale_train is false, training does not divide
+and testing multiplies: y = (1 - dropout_ratio) x.
 
 Which elements are dropped depends only on the seed, the layer's name and the number of the pass.
 
@@ -24,8 +25,10 @@ Top: y, of the same shape. May be the bottom itself.
 
 dropout_param:
 	dropout_ratio (0.5): at least 0, below 1
+	scale_train (true): see above; a field of Faster R-CNN's Caffe
 
-Caffe: dropout_layer.cpp, after Srivastava et al., "Dropout" (2014)`,
+Caffe: dropout_layer.cpp, after Srivastava et al., "Dropout" (2014); github.com/rbgirshick/caffe-fast-rcnn, branch
+faster-rcnn`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newDropout,
@@ -40,7 +43,9 @@ type dropout struct {
 	rand  layers.Rand
 	train bool
 	ratio float32
-	mask  []float32 // 0 or 1/(1-ratio), of the last Forward
+	kept  float32   // factor in training of an element that is not dropped
+	test  float32   // factor in testing
+	mask  []float32 // 0 or kept, of the last Forward
 
 	stream blob.Blob // on a device: the number of the random stream of the last Forward
 }
@@ -51,11 +56,17 @@ var (
 )
 
 func newDropout(s *layers.Spec) (layers.Layer, error) {
-	ratio := s.Param.GetDropoutParam().GetDropoutRatio()
+	p := s.Param.GetDropoutParam()
+	ratio := p.GetDropoutRatio()
 	if !(ratio >= 0 && ratio < 1) {
 		return nil, s.Errorf("dropout_param.dropout_ratio", "dropout_ratio is %g, want at least 0 and less than 1", ratio)
 	}
-	l := &dropout{env: s.Env, rand: s.Rand("dropout"), train: s.Env.Phase == caffepb.Phase_TRAIN, ratio: ratio}
+	l := &dropout{env: s.Env, rand: s.Rand("dropout"), train: s.Env.Phase == caffepb.Phase_TRAIN, ratio: ratio, kept: 1, test: 1}
+	if p.GetScaleTrain() {
+		l.kept = float32(1 / (1 - float64(ratio)))
+	} else {
+		l.test = 1 - ratio
+	}
 	return l, l.stream.Reshape(2)
 }
 
@@ -72,12 +83,22 @@ func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	x, y := bottom[0].Data(), top[0].MutableData()
 	if l.train {
 		l.mask = layers.Resize(l.mask, len(x))
-		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, float32(1/(1-float64(l.ratio))), l.mask)
+		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, l.kept, l.mask)
 		kernel.Mul(l.env.Workers, x, l.mask, y)
-	} else if bottom[0] != top[0] {
-		kernel.Copy(l.env.Workers, x, y)
+	} else {
+		l.pass(x, y, bottom[0] == top[0])
 	}
 	return nil
+}
+
+// pass sets y to what testing makes of x, which may be the same slice.
+func (l *dropout) pass(x, y []float32, inPlace bool) {
+	switch {
+	case l.test != 1:
+		kernel.Scale(l.env.Workers, l.test, x, y)
+	case !inPlace:
+		kernel.Copy(l.env.Workers, x, y)
+	}
 }
 
 // BackwardReads returns that Backward reads no data.
@@ -91,8 +112,8 @@ func (l *dropout) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 	dy, dx := top[0].Diff(), bottom[0].MutableDiff()
 	if l.train {
 		kernel.Mul(l.env.Workers, dy, l.mask[:len(dy)], dx)
-	} else if bottom[0] != top[0] {
-		kernel.Copy(l.env.Workers, dy, dx)
+	} else {
+		l.pass(dy, dx, bottom[0] == top[0])
 	}
 	return nil
 }

@@ -43,9 +43,10 @@ transform_param: value = (pixel - mean) * scale
 	crop_size (0): crop a square with this side, at random in training, else the centre; 0: do not crop
 	mirror (false): flip half of the images, chosen at random, left to right, in both phases
 	force_color, force_gray (false): convert encoded images to colour or grayscale
-	max_rotation_angle, min_side, min_side_min and min_side_max, random_aspect_ratio_param, max_color_shift,
-		contrast_brightness_adjustment, distort_param, cutout_size: augmentation, which docs/data.md describes; not in
-		Caffe but in forks, and in training only, but for min_side
+	max_rotation_angle, min_side, min_side_min and min_side_max, random_resize_param, img_rand_resize_lower and others of
+		NVIDIA's Caffe, random_aspect_ratio_param, max_color_shift, contrast_brightness_adjustment, distort_param,
+		cutout_size: augmentation, which docs/data.md describes; not in Caffe but in forks, and in training only, but
+		for min_side and the scaling to a random size
 
 data_param.prefetch (4): number of batches held in memory; all but the current one are read ahead
 
