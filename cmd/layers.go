@@ -276,6 +276,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"output_dim", "21"}},
 	{{"group_size", "7"}},
 	{{"roi_per_img", "128"}},
+	{{"box_group_param", "{ field_h: 64 field_w: 64 stride: 16 }"}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

@@ -138,8 +138,9 @@ var forks = []Dialect{
 		Name:     "cascade",
 		Whose:    "MS-CNN and Cascade R-CNN (zhaoweicai/mscnn, zhaoweicai/cascade-rcnn)",
 		Includes: []string{"rfcn"},
-		Types: []string{"BboxAccuracy", "BoxGroupOutput", "BoxOutput", "DecodeBBox", "DetectionAccuracy", "DetectionLoss", "ImageGtData",
-			"ProposalTarget", "ROIAlign"},
+		Types: []string{"BboxAccuracy", "BoxGroupOutput", "BoxOutput", "DecodeBBox", "DetectionAccuracy", "DetectionData",
+			"DetectionGroupAccuracy", "DetectionGroupLoss", "DetectionLoss", "EvalData", "FrcnnOutput", "HardMining", "ImageGtData",
+			"ProposalTarget", "ROIAlign", "ScaleRoute"},
 	},
 	{
 		Name:  "ctpn",
