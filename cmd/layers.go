@@ -277,6 +277,10 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"group_size", "7"}},
 	{{"roi_per_img", "128"}},
 	{{"box_group_param", "{ field_h: 64 field_w: 64 stride: 16 }"}},
+	{{"mask_group_num", "2 anchors_scale: 32 anchors_scale: 16"}, {"anchors_scale", "32"}},
+	{{"shape", ""}, {"num", "3"}, {"num_box", "3"}},
+	{{"biases", "10 biases: 14 biases: 23 biases: 27 biases: 37 biases: 58 biases: 81 biases: 82 biases: 135 biases: 169 biases: 344 biases: 319"}},
+	{{"mask", "3 mask: 4 mask: 5 mask: 0 mask: 1 mask: 2"}},
 }
 
 // sampleLayer returns a layer of the type in prototxt.

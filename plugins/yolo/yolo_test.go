@@ -11,8 +11,6 @@ import (
 	_ "github.com/gocaffe/gocaffe/plugins/yolo"
 )
 
-func TestMain(m *testing.M) { layertest.Main(m) }
-
 // layer returns a layer of bottoms x0, x1, ... with one top.
 func layer(typ string, bottoms int, options string) string {
 	text := fmt.Sprintf("layer { name: \"l\" type: %q top: \"y\" %s", typ, options)
