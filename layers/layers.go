@@ -178,6 +178,9 @@ type Env struct {
 	// that waits for something outside the program gives up soon after. It may be nil.
 	Stop <-chan struct{}
 
+	// NoPrograms says that a layer must not run programs of the user's (ProgramRunner).
+	NoPrograms bool
+
 	// Pass is the number of the forward pass, from 0. The net counts it up;
 	// data layers and random numbers are functions of it, so that a run that
 	// was interrupted continues exactly.

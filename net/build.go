@@ -126,14 +126,15 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 	env := b.envs[phase]
 	if env == nil {
 		env = &layers.Env{
-			Phase:    phase,
-			Workers:  b.opts.Workers,
-			Device:   b.opts.Device,
-			Seed:     b.opts.Seed,
-			Observer: b.observer,
-			Rank:     b.opts.Rank,
-			Ranks:    b.opts.Ranks,
-			Stop:     b.opts.Stop,
+			Phase:      phase,
+			Workers:    b.opts.Workers,
+			Device:     b.opts.Device,
+			Seed:       b.opts.Seed,
+			Observer:   b.observer,
+			Rank:       b.opts.Rank,
+			Ranks:      b.opts.Ranks,
+			Stop:       b.opts.Stop,
+			NoPrograms: b.opts.NoPrograms,
 		}
 		b.envs[phase] = env
 	}

@@ -181,6 +181,9 @@ func isFailure(err error) bool {
 	return errors.As(err, &f)
 }
 
+// moduleField is the number of the field that names the module.
+const moduleField = 1
+
 // fields are the numbers of fields in worker.py.
 var fields = [...]string{"", "python_param.module", "python_param.layer"}
 

@@ -10,6 +10,7 @@
 //   - memory.go: that memory, a file mapped by both
 //   - process.go: the process, from its start to its end
 //   - call.go: one call into it
+//   - native.go: classes that are written in Go instead
 //   - frame.go: the messages of a call
 //   - pycaffe/worker.py: the program on the other side
 //   - pycaffe/caffe.py, io.py, caffe_pb2.py: the module that layers import as caffe

@@ -18,6 +18,7 @@ const (
 	opBackward        // call backward
 	opClose           // forget a layer
 	opMemory          // the answer to a reply that asks for memory
+	opImport          // import a module
 )
 
 // The kinds of replies, the first integer of each.

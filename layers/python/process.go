@@ -52,9 +52,11 @@ exec(compile(pipe.read(int(pipe.readline())), "<gocaffe>", "exec"))`
 // A process is a running Python.
 type process struct {
 	path   string // of the program
+	where  string // modules are looked up
 	cmd    *exec.Cmd
 	memory *memory
-	users  int // layers; guarded by running
+	users  int // layers; guarded by running, as is idle
+	idle   int // of them, those that only wait for others (importModule)
 	ids    atomic.Int64
 
 	requests *os.File
@@ -88,7 +90,8 @@ func use(l *layer) (*process, error) {
 	}
 	running.Lock()
 	defer running.Unlock()
-	if p := running.process; p != nil && !p.dead() && p.path == path {
+	where := modulePath()
+	if p := running.process; p != nil && !p.dead() && p.path == path && (p.users > p.idle || p.where == where) {
 		p.users++
 		return p, nil
 	}
@@ -103,7 +106,7 @@ func use(l *layer) (*process, error) {
 		}
 		return nil, err
 	}
-	p.users = 1
+	p.users, p.where = 1, where
 	running.process = p
 	return p, nil
 }
@@ -119,6 +122,25 @@ func (p *process) leave(l *layer) {
 		running.process = nil
 	}
 	p.close(l)
+}
+
+// linger is leave after some time, for layers that follow soon.
+func (p *process) linger(l *layer, d time.Duration) {
+	running.Lock()
+	p.idle++
+	running.Unlock()
+	time.AfterFunc(d, func() {
+		running.Lock()
+		p.idle--
+		running.Unlock()
+		p.leave(l)
+	})
+}
+
+// modulePath returns where a process that starts now looks up modules.
+func modulePath() string {
+	dir, _ := os.Getwd()
+	return dir + string(os.PathListSeparator) + os.Getenv("PYTHONPATH")
 }
 
 // interpreter returns the path of the Python to run.

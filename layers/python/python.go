@@ -28,6 +28,8 @@ says what it can use.
 Bottoms and tops: as many as the class wants. Their .data and .diff are NumPy arrays of type float32.
 Weights: those that setup adds with self.blobs.add_blob(shape).
 The layer runs on the host, in a process of its own; a loss needs a loss_weight, as in Caffe.
+The classes of Faster R-CNN (rpn.proposal_layer and others; docs/forks.md) run without Python if their modules
+cannot be imported.
 
 python_param:
 	module: the module with the class, which is imported from the working directory and PYTHONPATH
@@ -75,6 +77,13 @@ func newLayer(spec *layers.Spec) (layers.Layer, error) {
 	}
 	if p.GetLayer() == "" {
 		return nil, spec.Errorf("python_param.layer", "python_param.layer is not set, want the name of a class in module %q", p.GetModule())
+	}
+	own, err := native(spec)
+	if err != nil {
+		return nil, err
+	}
+	if own != nil {
+		return own.New(spec)
 	}
 	return &layer{spec: spec, reshaped: -1}, nil
 }

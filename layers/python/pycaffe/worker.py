@@ -12,7 +12,7 @@ import traceback
 import types
 
 # Requests and replies; frame.go has the same numbers.
-START, SETUP, RESHAPE, FORWARD, BACKWARD, CLOSE, MEMORY = range(7)
+START, SETUP, RESHAPE, FORWARD, BACKWARD, CLOSE, MEMORY, IMPORT = range(8)
 DONE, FAILED, ASK = range(3)
 
 # What an error is about; call.go has the same numbers.
@@ -156,6 +156,9 @@ class Worker(object):
         if op == CLOSE:
             self.layers.pop(ints[1], None)
             return []
+        if op == IMPORT:
+            self.load(text.decode('utf-8'))
+            return []
         if op == SETUP:
             return self.setup(ints, json.loads(text.decode('utf-8')))
         entry = self.layers[ints[1]]
@@ -234,9 +237,8 @@ class Worker(object):
         layer.blobs._open = False
         return shapes(entry.tops) + [len(layer.blobs)] + shapes(layer.blobs)
 
-    def make(self, options):
-        """Returns the object of a layer."""
-        module, name = options['module'], options['layer']
+    def load(self, module):
+        """Returns a module."""
         self.doing = 'import of ' + module
         try:
             __import__(module)
@@ -247,8 +249,12 @@ class Worker(object):
             path = os.environ.get('PYTHONPATH')
             raise Failure(MODULE, 'cannot import module %r: %s; it is looked up in the working directory %s and in PYTHONPATH, which is %s'
                           % (module, e, os.getcwd(), repr(path) if path else 'not set'))
+        return sys.modules[module]
+
+    def make(self, options):
+        """Returns the object of a layer."""
+        module, name = self.load(options['module']), options['layer']
         old_yaml(sys.modules.get('yaml'))
-        module = sys.modules[module]
         kind = getattr(module, name, None)
         if kind is None:
             others = sorted(n for n, v in vars(module).items()
