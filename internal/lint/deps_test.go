@@ -78,6 +78,7 @@ var allowed = []struct {
 	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
 	{"plugins/ocr", "blob caffepb cuda kernel layers layers/axes layers/recurrent parallel"},
 	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed parallel"},
+	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},
 	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/cascade", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},

@@ -157,7 +157,7 @@ func TestRankingSorted(t *testing.T) {
 // TestNMS compares Keep with the definition.
 func TestNMS(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for _, n := range []*boxes.NMS{{Threshold: 0.3}, {Threshold: 0.9, Eta: 0.8}, {Threshold: 0.7, Eta: 1}, {Threshold: 0.2, Pixel: 1}} {
+	for _, n := range []*boxes.NMS{{Threshold: 0.3}, {Threshold: 0.9, Eta: 0.8}, {Threshold: 0.7, Eta: 1}, {Threshold: 0.2, Pixel: 1}, {Threshold: 0.7, Most: 3}} {
 		all := make([]boxes.Box, 60)
 		order := make([]int32, len(all))
 		for i := range all {
@@ -173,7 +173,7 @@ func TestNMS(t *testing.T) {
 			for _, k := range want {
 				keep = keep && boxes.Overlap(all[i], all[k], n.Pixel) <= threshold
 			}
-			if keep {
+			if keep && (n.Most == 0 || len(want) < n.Most) {
 				want = append(want, i)
 				if n.Eta > 0 && threshold > 0.5 {
 					threshold *= n.Eta

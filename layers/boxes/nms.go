@@ -10,6 +10,9 @@ type NMS struct {
 	// above 0.5 is multiplied by it. 0 and 1 leave it as it is.
 	Eta float32
 
+	// Most is how many boxes are kept at most, the first ones; 0 for all.
+	Most int
+
 	// Pixel is 0 for coordinates that are fractions, 1 for pixels (Box.Area).
 	Pixel float32
 
@@ -42,6 +45,9 @@ next:
 		}
 		n.kept, n.areas = append(n.kept, box), append(n.areas, area)
 		kept = append(kept, i)
+		if len(n.kept) == n.Most {
+			break
+		}
 		if n.Eta > 0 && n.Eta < 1 && threshold > 0.5 {
 			threshold *= n.Eta
 		}

@@ -1,10 +1,12 @@
-// Package rcnn provides the layers of the R-CNN family that Caffe lacks: ROIPooling and
-// SmoothL1Loss of Fast and Faster R-CNN, PSROIPooling and BoxAnnotatorOHEM of R-FCN.
+// Package rcnn provides the layers of the R-CNN family that Caffe lacks: ROIPooling,
+// SmoothL1Loss and Proposal of Fast and Faster R-CNN, PSROIPooling and BoxAnnotatorOHEM
+// of R-FCN, and the classes of py-faster-rcnn that nets name in layers of type Python.
 //
 //	import _ "github.com/gocaffe/gocaffe/plugins/rcnn"
 //
 // The layers behave like the code of github.com/rbgirshick/caffe-fast-rcnn, branch
-// faster-rcnn, and of github.com/daijifeng001/caffe-rfcn, branch r-fcn. The papers are
+// faster-rcnn, of github.com/rbgirshick/py-faster-rcnn and of
+// github.com/daijifeng001/caffe-rfcn, branch r-fcn. The papers are
 // Girshick, "Fast R-CNN" (ICCV 2015), Ren et al., "Faster R-CNN" (NIPS 2015), and Dai et
 // al., "R-FCN" (NIPS 2016).
 package rcnn

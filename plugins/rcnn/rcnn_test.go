@@ -16,6 +16,8 @@ import (
 func TestMain(m *testing.M) {
 	layertest.Main(m,
 		layertest.Exception{Type: "BoxAnnotatorOHEM", Check: layertest.Gradient, Reason: "it has no gradient"},
+		layertest.Exception{Type: "Proposal", Check: layertest.Gradient, Reason: "it has no gradient"},
+		layertest.Exception{Type: "Proposal", Check: layertest.Device, Reason: "it runs on the host"},
 	)
 }
 
