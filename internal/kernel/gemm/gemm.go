@@ -3,7 +3,6 @@ package gemm
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -12,21 +11,35 @@ import (
 
 const (
 	// panelDepth is the part of k that a micro-kernel sums at a time: 512 rows of a panel
-	// are 128 KiB and stay in the L2 cache.
+	// are 64 KiB, and those of a strip 24 KiB.
 	panelDepth = 512
 
-	// taskRows is the approximate number of rows of C that a task computes.
-	taskRows = 8 * TileRows
+	// blockStrips is the approximate number of strips of rows of a part: with panelDepth
+	// columns of A they are 480 KiB and stay in the L2 cache from one panel to the next.
+	// shallowStrips is that of a product with a small k.
+	blockStrips   = 20
+	shallowStrips = 4
 
-	// packedSize is the approximate number of elements of a matrix that are packed at a
+	// threadParts is the number of parts for each thread that there are at least, where
+	// there are so many panels, so that the threads end together.
+	threadParts = 4
+
+	// packedSize is the approximate number of elements of each matrix that are packed at a
 	// time, and packedDepth the part of k: 4 MiB, which are written and read again within
 	// the L3 cache.
 	packedSize  = 1 << 20
 	packedDepth = 2048
 
+	// packRows is the number of rows of B, or of a transposed A, that are packed at a time:
+	// few pages.
+	packRows = 32
+
 	// shallow is the k up to which C is the larger part of the memory that a product reads
 	// and writes. Its rows are then computed in order.
 	shallow = 64
+
+	// lineSize is the number of elements of a line of memory.
+	lineSize = 16
 )
 
 // Gemm computes C = alpha op(A) op(B) + beta C of row-major matrices, where op
@@ -90,17 +103,24 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 		}
 		n, b, c = n-whole, b[whole:], c[whole:]
 	}
+	if !transA && n <= Active().Panel() {
+		t := narrowTasks.Get()
+		t.run(op, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		narrowTasks.Put(t)
+		return
+	}
 	t := gemmTasks.Get()
 	t.run(op, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
-	t.a, t.b, t.c, t.packed, t.packedA = nil, nil, nil, nil, nil
+	*t = gemmTask{}
 	gemmTasks.Put(t)
 }
 
 // Unused tasks. They keep their tables.
 var (
-	gemmTasks parallel.FreeList[gemmTask]
-	dotTasks  parallel.FreeList[dotTask]
-	lineTasks parallel.FreeList[lineTask]
+	gemmTasks   parallel.FreeList[gemmTask]
+	narrowTasks parallel.FreeList[narrowTask]
+	dotTasks    parallel.FreeList[dotTask]
+	lineTasks   parallel.FreeList[lineTask]
 )
 
 // checkMatrix panics if x does not hold a (rows,cols) matrix of row distance ld.
@@ -126,231 +146,266 @@ func scale(beta float32, x []float32) {
 	}
 }
 
-// gemmTask computes a block of C in two runs: the first packs op(B) into panels
-// and a transposed A into pieces of rows, the second computes C in parts of one
-// panel and one piece. The micro-kernel reads A in place if it is not transposed.
+// gemmTask computes a block of C in three runs: the first packs op(B) into panels, the
+// second op(A) into strips, and the third computes C in parts of some panels and strips.
+// A panel is some columns of B, (k,w) for the w columns of a BlockFunc, and a strip some
+// rows of A, (k,rows).
 type gemmTask struct {
 	micro          *Micro
+	pool           *parallel.Pool
 	transA, transB bool
 	m, n, k        int
 	alpha, beta    float32
 	a, b, c        []float32
 	lda, ldb, ldc  int
 
-	pool            *parallel.Pool
-	packing         bool
-	panels          int // of columns
-	packs           int // parts of B to pack
-	depths          int // pieces of k
-	first           int // row of C
-	blocks          int // pieces of the rows
-	block           int // rows of a piece
+	phase           phase
+	panels, group   int // panels, and those of a part
+	strips, blocks  int // strips, and blocks of them
 	packed, packedA []float32
-	rows            []int32 // offsets of the rows of a piece, and then of those of the last, partial tile
-	off             []int32 // offsets of the elements of a row
 }
 
+// A phase is a run of a gemmTask.
+type phase int
+
+const (
+	packing phase = iota
+	packingA
+	computing
+)
+
+// Panel returns the number of columns of a full panel.
+func (t *gemmTask) panel() int { return len(t.micro.blocks[0]) * t.micro.Lanes }
+
 func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	u, p := Active(), op.Pool()
 	*t = gemmTask{
-		micro: u, pool: p, transA: transA, transB: transB, m: m, alpha: alpha, beta: beta,
-		lda: lda, ldb: ldb, c: c, ldc: ldc, rows: t.rows, off: t.off,
+		micro: Active(), pool: op.Pool(), transA: transA, transB: transB,
+		alpha: alpha, beta: beta, lda: lda, ldb: ldb, ldc: ldc,
 	}
-	t.cut()
-	// As many columns at a time as can be packed. The sums over a large k are
+	// As many columns and rows at a time as can be packed. The sums over a large k are
 	// continued in C.
 	depth := min(k, packedDepth)
-	cols := max(1, packedSize/depth/u.Panel()) * u.Panel()
-	rows := m
-	if transA {
-		rows = max(1, packedSize/depth/t.block) * t.block
-	}
+	cols := max(1, packedSize/depth/t.panel()) * t.panel()
 	for k0 := 0; k0 < k; k0 += depth {
 		t.k = min(depth, k-k0)
-		t.depths = CeilDiv(t.k, panelDepth)
-		t.a = a[k0:]
+		from := k0
 		if transA {
-			t.a = a[k0*lda:]
+			from *= lda
 		}
 		for j := 0; j < n; j += cols {
 			t.n = min(cols, n-j)
-			t.c = c[j:]
 			if transB {
 				t.b = b[j*ldb+k0:]
 			} else {
 				t.b = b[k0*ldb+j:]
 			}
-			t.panels = CeilDiv(t.n, u.Panel())
-			t.packs = t.panels * t.depths
-			last := (t.panels - 1) * u.Panel()
-			sizeB, sizeA := (last+u.Width(t.n-last))*t.k, 0
-			if transA {
-				sizeA = CeilDiv(min(rows, m), t.block) * t.block * t.k
-			}
-			shared := op.Workspace(sizeB + sizeA)
-			t.packed, t.packedA = shared[:sizeB], shared[sizeB:]
-			work := int64(t.k) * int64(t.n) * int64(min(rows, m))
-			for t.first = 0; t.first < m; t.first += rows {
-				t.blocks = CeilDiv(min(rows, m-t.first), t.block)
-				t.packing = true
-				packs := t.packs
-				if transA {
-					packs += t.blocks * t.depths
-				}
-				p.RunWork(work, packs, t)
-				t.packing = false
-				p.RunWork(work, t.panels*t.blocks, t)
-				t.packs = 0 // B is packed
-			}
+			rows := packedSize / depth
+			buffer := op.Workspace(t.packedSize() + min(rows, m)*t.k)
+			t.packed, t.packedA = buffer[:t.packedSize()], buffer[t.packedSize():]
+			t.pack(int64(m) * int64(t.n) * int64(t.k))
+			t.multiply(m, rows, a[from:], c[j:])
 		}
 		t.beta = 1
 	}
 }
 
-// cut splits the rows into equal pieces of whole tiles, except for the last, and fills
-// the tables.
-func (t *gemmTask) cut() {
-	t.block = CeilDiv(CeilDiv(t.m, max(1, (t.m+taskRows/2)/taskRows)), TileRows) * TileRows
-	t.tables()
+// packedSize returns the number of elements of the packed op(B).
+func (t *gemmTask) packedSize() int { return RoundUp(t.n, t.micro.Lanes) * t.k }
+
+// pack packs op(B) in parts that together cost about as much as the given number of
+// multiply-adds.
+func (t *gemmTask) pack(work int64) {
+	t.panels = CeilDiv(t.n, t.panel())
+	parts := CeilDiv(t.k, packRows)
+	if t.transB {
+		parts = t.panels
+	}
+	t.phase = packing
+	t.pool.RunWork(work, parts, t)
 }
 
-// tables fills rows and off. Pieces of a transposed A are packed as (k,block).
-func (t *gemmTask) tables() {
-	rows, off := t.lda, 1
-	if t.transA {
-		rows, off = 1, t.block
-	}
-	if rows > math.MaxInt32/t.block {
-		panic(fmt.Sprintf("kernel: Gemm: the rows of A are %d apart, too far for its tables", t.lda))
-	}
-	if n := t.block + TileRows; cap(t.rows) < n {
-		t.rows = make([]int32, n)
-	}
-	if cap(t.off) < panelDepth {
-		t.off = make([]int32, panelDepth)
-	}
-	t.rows, t.off = t.rows[:t.block+TileRows], t.off[:panelDepth]
-	for i := range t.block {
-		t.rows[i] = int32(i * rows)
-	}
-	rest := t.m % TileRows
-	for i := range TileRows {
-		t.rows[t.block+i] = int32(min(i, max(rest-1, 0)) * rows)
-	}
-	for i := range t.off {
-		t.off[i] = int32(i * off)
-	}
-}
-
-// Do packs or computes part i.
-func (t *gemmTask) Do(worker, i int) {
-	switch {
-	case !t.packing:
-		if t.k <= shallow {
-			t.compute(worker, i%t.panels, i/t.panels)
-			return
+// multiply computes m rows of C, as many at a time as given.
+func (t *gemmTask) multiply(m, rows int, a, c []float32) {
+	for i := 0; i < m; i += rows {
+		t.m = min(rows, m-i)
+		t.c = c[i*t.ldc:]
+		if t.transA {
+			t.a = a[i:]
+		} else {
+			t.a = a[i*t.lda:]
 		}
-		t.compute(worker, i/t.blocks, i%t.blocks)
-	case i < t.packs:
-		t.pack(i/t.depths, i%t.depths)
-	default:
-		i -= t.packs
-		t.packA(i/t.depths, i%t.depths)
+		t.strips = CeilDiv(t.m, len(t.micro.blocks))
+		work := int64(t.m) * int64(t.n) * int64(t.k)
+		parts := t.strips
+		if t.transA {
+			parts = CeilDiv(t.k, packRows)
+		}
+		t.phase = packingA
+		t.pool.RunWork(work, parts, t)
+
+		size := blockStrips
+		if t.k <= shallow {
+			size = shallowStrips
+		}
+		t.blocks = CeilDiv(t.strips, size)
+		t.group = max(1, t.panels*t.blocks/(threadParts*t.pool.Threads()))
+		t.phase = computing
+		t.pool.RunWork(work, CeilDiv(t.panels, t.group)*t.blocks, t)
 	}
 }
 
-// packA packs piece d of the columns of a piece of the rows of op(A).
-func (t *gemmTask) packA(block, d int) {
-	i, k0 := t.first+block*t.block, d*panelDepth
-	m, k := min(t.block, t.m-i), min(panelDepth, t.k-k0)
-	dst := t.packedA[(block*t.k+k0)*t.block:]
-	t.micro.CopyTo(k, m, t.a[k0*t.lda+i:], t.lda, dst, t.block)
+// Do computes part i of a run.
+func (t *gemmTask) Do(worker, i int) {
+	switch t.phase {
+	case packing:
+		if t.transB {
+			t.packPanel(i)
+		} else {
+			t.packRows(i*packRows, min(t.k, (i+1)*packRows))
+		}
+	case packingA:
+		if t.transA {
+			t.packColumns(i*packRows, min(t.k, (i+1)*packRows))
+		} else {
+			t.packStrip(i)
+		}
+	case computing:
+		group, block := i/t.blocks, i%t.blocks
+		if t.k <= shallow {
+			groups := CeilDiv(t.panels, t.group)
+			group, block = i%groups, i/groups
+		}
+		t.compute(worker, group*t.group, min(t.panels, (group+1)*t.group), block)
+	}
 }
 
-// pack packs piece d of the rows of alpha op(B) into the panel.
-func (t *gemmTask) pack(panel, d int) {
-	j, k0 := panel*t.micro.Panel(), d*panelDepth
-	k := min(panelDepth, t.k-k0)
-	n := min(t.micro.Panel(), t.n-j)
-	w := t.micro.Width(n)
-	dst := t.packed[j*t.k+k0*w:][:k*w]
+// columns returns the first column of a panel, the number of its columns, and that with
+// those which fill the last vector.
+func (t *gemmTask) columns(panel int) (first, n, width int) {
+	first = panel * t.panel()
+	n = min(t.panel(), t.n-first)
+	return first, n, RoundUp(n, t.micro.Lanes)
+}
+
+// packPanel packs a panel of alpha Bᵀ.
+func (t *gemmTask) packPanel(panel int) {
+	j, n, w := t.columns(panel)
+	dst := t.packed[j*t.k:][:w*t.k]
 	if n < w {
 		clear(dst)
 	}
-	if t.transB {
-		t.micro.TransposeTo(n, k, t.b[j*t.ldb+k0:], t.ldb, dst, w)
-	} else {
-		t.micro.CopyTo(k, n, t.b[k0*t.ldb+j:], t.ldb, dst, w)
-	}
+	t.micro.TransposeTo(n, t.k, t.b[j*t.ldb:], t.ldb, dst, w)
 	scale(t.alpha, dst)
 }
 
-// compute computes a piece of the rows of C, as wide as the panel.
-func (t *gemmTask) compute(worker, panel, block int) {
-	i, j := t.first+block*t.block, panel*t.micro.Panel()
-	m, n := min(t.block, t.m-i), min(t.micro.Panel(), t.n-j)
-	w := t.micro.Width(n)
-	tile := t.micro.Tile(w)
-	packed := t.packed[j*t.k:][:t.k*w]
-
-	// Full tiles are computed in place, partial ones in a buffer.
-	full := m / TileRows * TileRows
-	if n < w {
-		full = 0
-	}
-	size := TileRows
-	if full == 0 {
-		size = CeilDiv(m, TileRows) * TileRows
-	}
-	edge := t.pool.Scratch(worker, size*w)
-	if t.beta != 0 && t.beta != 1 {
-		for r := range m {
-			scale(t.beta, t.c[(i+r)*t.ldc+j:][:n])
+// packRows packs some rows of alpha B into all panels.
+func (t *gemmTask) packRows(from, to int) {
+	for panel := range t.panels {
+		j, n, w := t.columns(panel)
+		dst := t.packed[j*t.k+from*w:][:(to-from)*w]
+		if n < w {
+			clear(dst)
 		}
+		t.micro.CopyTo(to-from, n, t.b[from*t.ldb+j:], t.ldb, dst, w)
+		scale(t.alpha, dst)
+	}
+}
+
+// rows returns the first row of a strip and the number of its rows. Strips are as equal
+// as can be.
+func (t *gemmTask) rows(strip int) (first, n int) {
+	first = strip * t.m / t.strips
+	return first, (strip+1)*t.m/t.strips - first
+}
+
+// packColumns packs some columns of Aᵀ, which are rows of A, into all strips.
+func (t *gemmTask) packColumns(from, to int) {
+	for strip := range t.strips {
+		i, n := t.rows(strip)
+		t.micro.CopyTo(to-from, n, t.a[from*t.lda+i:], t.lda, t.packedA[i*t.k+from*n:], n)
+	}
+}
+
+// packStrip packs a strip of A.
+func (t *gemmTask) packStrip(strip int) {
+	i, n := t.rows(strip)
+	dst := t.packedA[i*t.k:][:n*t.k]
+	a, lanes := t.a[i*t.lda:], t.micro.Lanes
+	done := 0
+	if t.micro.Transpose != nil && i+lanes <= t.m {
+		// The blocks have more rows than the strip. What they write behind it, the next block
+		// overwrites, and behind the last one is an element of another strip.
+		if blocks := t.k/lanes - 1; blocks > 0 {
+			t.micro.Transpose(blocks, &a[0], t.lda, lanes, &dst[0], n, lanes*n)
+			done = blocks * lanes
+		}
+	}
+	t.micro.TransposeTo(n, t.k-done, a[done:], t.lda, dst[done*n:], n)
+}
+
+// compute computes a block of the rows of C, as wide as some panels.
+func (t *gemmTask) compute(worker, from, to, block int) {
+	first, end := block*t.strips/t.blocks, (block+1)*t.strips/t.blocks
+	if t.beta != 0 && t.beta != 1 {
+		j := from * t.panel()
+		i, _ := t.rows(first)
+		last, n := t.rows(end - 1)
+		for r := i; r < last+n; r++ {
+			scale(t.beta, t.c[r*t.ldc+j:][:min(t.n, to*t.panel())-j])
+		}
+	}
+	if t.k <= shallow {
+		for strip := first; strip < end; strip++ {
+			for panel := from; panel < to; panel++ {
+				t.block(worker, panel, strip, 0, nil)
+			}
+		}
+		return
 	}
 	for k0 := 0; k0 < t.k; k0 += panelDepth {
-		k := min(panelDepth, t.k-k0)
-		var x []float32
-		lda := t.lda
-		if t.transA {
-			x, lda = t.packedA[(block*t.k+k0)*t.block:], 1
-		} else {
-			x = t.a[i*t.lda+k0:]
-		}
-		b := &packed[k0*w]
-		if full > 0 {
-			c := &t.c[i*t.ldc+j]
-			init := c
-			if k0 == 0 && t.beta == 0 {
-				init = nil
+		for panel := from; panel < to; panel++ {
+			for strip := first; strip < end; strip++ {
+				t.block(worker, panel, strip, k0, t.next(panel, to, k0, strip-first))
 			}
-			tile(full/TileRows, k, &x[0], &t.rows[0], &t.off[0], b, init, t.ldc, c, t.ldc)
-		}
-		init := &edge[0]
-		if k0 == 0 {
-			init = nil
-		}
-		at := full
-		if whole := m / TileRows * TileRows; at < whole {
-			tile((whole-at)/TileRows, k, &x[0], &t.rows[0], &t.off[0], b, init, w, &edge[0], w)
-			at = whole
-		}
-		if at < m {
-			o := (at - full) * w
-			if init != nil {
-				init = &edge[o]
-			}
-			tile(1, k, &x[at*lda], &t.rows[t.block], &t.off[0], b, init, w, &edge[o], w)
 		}
 	}
-	for r := full; r < m; r++ {
-		dst, src := t.c[(i+r)*t.ldc+j:][:n], edge[(r-full)*w:]
-		if t.beta == 0 {
-			copy(dst, src)
-			continue
-		}
-		for q := range dst {
-			dst[q] += src[q]
-		}
+}
+
+// next returns the piece of the next panel of some that end with panel to-1, or nil.
+func (t *gemmTask) next(panel, to, k0, piece int) *float32 {
+	if panel++; panel == to {
+		return nil
 	}
+	j, _, w := t.columns(panel)
+	k := min(panelDepth, t.k-k0)
+	at := j*t.k + k0*w
+	if piece *= k * lineSize; piece < k*w {
+		return &t.packed[at+piece]
+	}
+	return nil
+}
+
+// block computes the elements of C of a panel and a strip, with the part of k that begins
+// at k0.
+func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
+	j, n, w := t.columns(panel)
+	i, rows := t.rows(strip)
+	k := min(panelDepth, t.k-k0)
+	a, b := &t.packedA[i*t.k+k0*rows], &t.packed[j*t.k+k0*w]
+	if next == nil {
+		next = b
+	}
+	multiply := t.micro.blocks[rows-1][w/t.micro.Lanes-1]
+	add := k0 > 0 || t.beta != 0
+	c := t.c[i*t.ldc+j:]
+	if n == w {
+		multiply(k, a, b, next, &c[0], t.ldc, add)
+		return
+	}
+	edge := t.pool.Scratch(worker, rows*w)
+	if add {
+		t.micro.CopyTo(rows, n, c, t.ldc, edge, w)
+	}
+	multiply(k, a, b, next, &edge[0], w, add)
+	t.micro.CopyTo(rows, n, edge, w, c, t.ldc)
 }

@@ -1467,6 +1467,878 @@ sum:
 	VZEROUPPER
 	RET
 
+// func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_1x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	MOVQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       next+24(FP), SI
+
+sum:
+	VMOVUPS      (BX), Y1
+	PREFETCHT1   (SI)
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x40, SI
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000020, BX
+	DECQ         CX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	MOVQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       next+24(FP), SI
+
+sum:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	PREFETCHT1   (SI)
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x40, SI
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000040, BX
+	DECQ         CX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y1
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y2
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 4(BX), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         $0x40, DI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000020, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 4(BX), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x40, DI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y3
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS 4(BX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS 8(BX), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         $0x40, DI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000020, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(BX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 8(BX), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x40, DI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y3
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y4
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 4(BX), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 8(BX), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 12(BX), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000020, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      32(SI), Y9
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(BX), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 8(BX), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(BX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y5
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS 4(BX), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 8(BX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS 12(BX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS 16(BX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x40, DI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000020, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      32(SI), Y11
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 4(BX), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(BX), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 12(BX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 16(BX), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x40, DI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y9, 32(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y5
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y6
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 4(BX), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 8(BX), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 12(BX), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 16(BX), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS 20(BX), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $0x40, DI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000020, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y5, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y10
+	VMOVUPS 32(DX), Y11
+	JMP     below
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(BX), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(BX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(BX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 16(BX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 20(BX), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x40, DI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y10, (AX)
+	VMOVUPS      Y11, 32(AX)
+	VZEROUPPER
+	RET
+
 // func fmaLoopAVX2(n int)
 // Requires: AVX, FMA3
 TEXT ·fmaLoopAVX2(SB), NOSPLIT, $0-8
@@ -5061,6 +5933,2690 @@ sum:
 	VMOVUPS      Z23, (R8)
 	DECQ         AX
 	JNZ          block
+	VZEROUPPER
+	RET
+
+// func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	MOVQ       DX, CX
+	PREFETCHT0 (CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       next+24(FP), SI
+
+sum:
+	VMOVUPS      (BX), Z1
+	PREFETCHT1   (SI)
+	VBROADCASTSS (DX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x40, SI
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000040, BX
+	DECQ         CX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	MOVQ       DX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 124(CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       next+24(FP), SI
+
+sum:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	PREFETCHT1   (SI)
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x40, SI
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, BX
+	DECQ         CX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z2
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         $0x40, DI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         $0x40, DI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z3
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS 8(BX), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x40, DI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Z7
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 8(BX), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x40, DI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z4
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(BX), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS 8(BX), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(BX), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 8(BX), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(BX), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x40, DI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z5
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(BX), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(BX), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS 16(BX), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x40, DI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 8(BX), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(BX), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 16(BX), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x40, DI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z6
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(BX), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS 8(BX), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(BX), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS 16(BX), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 20(BX), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         $0x40, DI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(BX), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS 8(BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(BX), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 16(BX), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 20(BX), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x40, DI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z7
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(BX), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(BX), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 16(BX), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 20(BX), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 24(BX), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x40, DI
+	ADDQ         $0x1c, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Z15
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS 8(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(BX), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS 16(BX), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 20(BX), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS 24(BX), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x40, DI
+	ADDQ         $0x1c, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z7
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z8
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 8(BX), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(BX), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS 16(BX), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 20(BX), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS 24(BX), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 28(BX), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         $0x40, DI
+	ADDQ         $0x20, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS 8(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(BX), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS 16(BX), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 20(BX), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS 24(BX), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 28(BX), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         $0x40, DI
+	ADDQ         $0x20, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z9
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(BX), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(BX), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 16(BX), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 20(BX), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 24(BX), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 28(BX), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 32(BX), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x40, DI
+	ADDQ         $0x24, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS 8(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(BX), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS 16(BX), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 20(BX), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS 24(BX), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 28(BX), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS 32(BX), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x40, DI
+	ADDQ         $0x24, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z9
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z10
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(BX), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS 8(BX), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(BX), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS 16(BX), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 20(BX), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS 24(BX), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 28(BX), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS 32(BX), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 36(BX), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         $0x40, DI
+	ADDQ         $0x28, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z20
+	VMOVUPS      64(SI), Z21
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS 8(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(BX), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS 16(BX), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 20(BX), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS 24(BX), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 28(BX), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS 32(BX), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 36(BX), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         $0x40, DI
+	ADDQ         $0x28, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z11
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(BX), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(BX), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 16(BX), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 20(BX), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 24(BX), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 28(BX), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 32(BX), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 36(BX), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 40(BX), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x40, DI
+	ADDQ         $0x2c, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z20
+	VMOVUPS 64(DX), Z21
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS 16(BX), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 20(BX), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS 24(BX), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 28(BX), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS 32(BX), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 36(BX), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS 40(BX), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         $0x40, DI
+	ADDQ         $0x2c, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, (AX)
+	VMOVUPS      Z21, 64(AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z11
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z12
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(BX), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS 8(BX), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(BX), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS 16(BX), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 20(BX), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS 24(BX), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 28(BX), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS 32(BX), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 36(BX), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS 40(BX), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 44(BX), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         $0x40, DI
+	ADDQ         $0x30, BX
+	ADDQ         $0x00000040, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z11, (AX)
+	VZEROUPPER
+	RET
+
+// func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-49
+	MOVQ    c+32(FP), AX
+	MOVQ    ldc+40(FP), CX
+	SHLQ    $0x02, CX
+	MOVB    add+48(FP), DL
+	TESTB   DL, DL
+	JZ      zero
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z20
+	VMOVUPS 64(DX), Z21
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z22
+	VMOVUPS 64(DX), Z23
+	JMP     below
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+below:
+	// The rows below are next.
+	MOVQ       AX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	ADDQ       CX, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       next+24(FP), DI
+
+sum:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      64(SI), Z25
+	PREFETCHT1   (DI)
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS 16(BX), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 20(BX), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS 24(BX), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 28(BX), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS 32(BX), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 36(BX), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS 40(BX), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 44(BX), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         $0x40, DI
+	ADDQ         $0x30, BX
+	ADDQ         $0x00000080, SI
+	DECQ         DX
+	JNZ          sum
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, (AX)
+	VMOVUPS      Z21, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z22, (AX)
+	VMOVUPS      Z23, 64(AX)
 	VZEROUPPER
 	RET
 

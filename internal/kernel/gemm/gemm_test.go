@@ -127,7 +127,7 @@ func TestPacked(t *testing.T) {
 		p := parallel.NewPool(2)
 		defer p.Close()
 		var packed Packed // one, which keeps its storage
-		for _, size := range [][2]int{{1, 1}, {64, 5}, {130, 2*coeffsDepth + 7}, {16, panelDepth}, {191, coeffsDepth}, {0, 3}, {40, 0}} {
+		for _, size := range [][2]int{{1, 1}, {64, 5}, {130, 2*panelDepth + 7}, {16, panelDepth}, {191, panelDepth}, {0, 3}, {40, 0}} {
 			for _, m := range []int{1, 5, 6, 20, lineMaxRows, lineMaxRows + 1, 200} {
 				for _, trans := range []bool{false, true} {
 					g := gemmCase{false, trans, m, size[0], size[1], 1, 0, m % 2}

@@ -11,6 +11,7 @@ var generic = Micro{
 	Lanes:    4,
 	Tall:     dotsTallGeneric,
 	tiles:    []TileFunc{tileGeneric4, tileGeneric8},
+	blocks:   blocksGeneric(),
 	lines:    linesGeneric(),
 	dots:     dotsGeneric,
 	dotCols:  dotsGenericCols,
@@ -52,6 +53,42 @@ func tileGeneric(w, tiles, k int, x *float32, rows, off *int32, b, init *float32
 				at += w
 			}
 			*(*[4]float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j))) = [4]float32{s0, s1, s2, s3}
+		}
+	}
+}
+
+// blocksGeneric returns BlockFuncs of up to 4 rows and 2 vectors of 4 lanes.
+func blocksGeneric() [][]BlockFunc {
+	var list [][]BlockFunc
+	for rows := 1; rows <= 4; rows++ {
+		of := func(w int) BlockFunc {
+			return func(k int, a, b, _, c *float32, ldc int, add bool) { blockGeneric(rows, w, k, a, b, c, ldc, add) }
+		}
+		list = append(list, []BlockFunc{of(4), of(8)})
+	}
+	return list
+}
+
+// blockGeneric is the BlockFunc of some rows and of panels of w columns, a multiple of 4.
+func blockGeneric(rows, w, k int, a, b, c *float32, ldc int, add bool) {
+	strip, panel := unsafe.Slice(a, k*rows), unsafe.Slice(b, k*w)
+	for i := range rows {
+		for j := 0; j < w; j += 4 {
+			sum := (*[4]float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j)))
+			var s0, s1, s2, s3 float32
+			if add {
+				s0, s1, s2, s3 = sum[0], sum[1], sum[2], sum[3]
+			}
+			at := j
+			for p := i; p < len(strip); p += rows {
+				v, q := strip[p], panel[at:at+4:at+4]
+				s0 += v * q[0]
+				s1 += v * q[1]
+				s2 += v * q[2]
+				s3 += v * q[3]
+				at += w
+			}
+			*sum = [4]float32{s0, s1, s2, s3}
 		}
 	}
 }

@@ -16,6 +16,16 @@ const TileRows = 6
 // image, and the other those of the kernel's taps.
 type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
+// A BlockFunc is a micro-kernel for products of packed matrices. It multiplies a strip of
+// rows of A by a panel of w columns of B:
+//
+//	c[i*ldc+j] = Σₚ a[p*rows+i] * b[p*w+j]
+//
+// for i below its number of rows, j below w and p below k, which is above 0; with add, it
+// adds the sum to c, whose element is the first summand. Meanwhile it brings the k lines
+// of memory that begin at next into the L2 cache.
+type BlockFunc func(k int, a, b, next, c *float32, ldc int, add bool)
+
 // A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and
 // whose rows are coefficients. For the vectors v of some blocks, which start at from[v]
 // in x and at to[v] in c, it computes
@@ -54,10 +64,11 @@ type Micro struct {
 	Transpose TransposeFunc // nil if there is none
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
 
-	tiles    []TileFunc   // tiles[v-1] takes panels of v*Lanes columns
-	lines    [][]LineFunc // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
-	dots     DotsFunc     // of dotRows rows of x and dotCols of y
-	dotCols  int          // a divisor of dotPiece
+	tiles    []TileFunc    // tiles[v-1] takes panels of v*Lanes columns
+	blocks   [][]BlockFunc // blocks[r-1][v-1] takes strips of r rows and panels of v*Lanes columns
+	lines    [][]LineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
+	dots     DotsFunc      // of dotRows rows of x and dotCols of y
+	dotCols  int           // a divisor of dotPiece
 	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
 	fmaFlops int         // floating-point operations per iteration of fmaLoop

@@ -26,14 +26,15 @@ type set struct {
 	*simd.Set
 	vectors int // in the widest panel
 	dots    int // rows of y of a tile of dot products
+	strip   int // rows of the highest block
 }
 
 // Write writes all functions.
 func Write() {
 	for _, isa := range simd.Sets {
-		s := &set{isa, 2, 3}
+		s := &set{isa, 2, 3, 6}
 		if isa.Wide {
-			s = &set{isa, 4, 6}
+			s = &set{isa, 4, 6, 12}
 		}
 		for v := 1; v <= s.vectors; v++ {
 			s.tile(v)
@@ -43,6 +44,11 @@ func Write() {
 		for r := 1; r <= rows; r++ {
 			for v := 1; v <= s.vectors; v++ {
 				s.line(r, v)
+			}
+		}
+		for r := 1; r <= s.strip; r++ {
+			for v := 1; v <= blockVectors; v++ {
+				s.block(r, v)
 			}
 		}
 		s.fmaLoop()
