@@ -1,0 +1,300 @@
+package gemm
+
+import "github.com/gocaffe/gocaffe/parallel"
+
+const (
+	// panelDepth is the part of k that a micro-kernel sums at a time: 512 rows of a panel
+	// are 64 KiB, and those of a strip 24 KiB.
+	panelDepth = 512
+
+	// blockStrips is the approximate number of strips of rows of a part: with panelDepth
+	// columns of A they are 480 KiB and stay in the L2 cache from one panel to the next.
+	// shallowStrips is that of a product with a small k.
+	blockStrips   = 20
+	shallowStrips = 4
+
+	// threadParts is the number of parts for each thread that there are at least, where
+	// there are so many panels, so that the threads end together.
+	threadParts = 4
+
+	// packedSize is the approximate number of elements of each matrix that are packed at a
+	// time, and packedDepth the part of k: 4 MiB, which are written and read again within
+	// the L3 cache.
+	packedSize  = 1 << 20
+	packedDepth = 2048
+
+	// packRows is the number of rows of B, or of a transposed A, that are packed at a time:
+	// few pages.
+	packRows = 32
+
+	// shallow is the k up to which C is the larger part of the memory that a product reads
+	// and writes. Its rows are then computed in order.
+	shallow = 64
+
+	// lineSize is the number of elements of a line of memory.
+	lineSize = 16
+)
+
+// gemmTask computes a block of C in three runs: the first packs op(B) into panels, the
+// second op(A) into strips, and the third computes C in parts of some panels and strips.
+// A panel is some columns of B, (k,w) for the w columns of a BlockFunc, and a strip some
+// rows of A, (k,rows).
+type gemmTask struct {
+	micro          *Micro
+	pool           *parallel.Pool
+	transA, transB bool
+	m, n, k        int
+	alpha, beta    float32
+	a, b, c        []float32
+	lda, ldb, ldc  int
+
+	phase           phase
+	panels, group   int // panels, and those of a part
+	strips, blocks  int // strips, and blocks of them
+	packed, packedA []float32
+}
+
+// A phase is a run of a gemmTask.
+type phase int
+
+const (
+	packing phase = iota
+	packingA
+	computing
+)
+
+// Panel returns the number of columns of a full panel.
+func (t *gemmTask) panel() int { return len(t.micro.blocks[0]) * t.micro.Lanes }
+
+func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	*t = gemmTask{
+		micro: Active(), pool: op.Pool(), transA: transA, transB: transB,
+		alpha: alpha, beta: beta, lda: lda, ldb: ldb, ldc: ldc,
+	}
+	// As many columns and rows at a time as can be packed. The sums over a large k are
+	// continued in C.
+	depth := min(k, packedDepth)
+	cols := max(1, packedSize/depth/t.panel()) * t.panel()
+	for k0 := 0; k0 < k; k0 += depth {
+		t.k = min(depth, k-k0)
+		from := k0
+		if transA {
+			from *= lda
+		}
+		for j := 0; j < n; j += cols {
+			t.n = min(cols, n-j)
+			if transB {
+				t.b = b[j*ldb+k0:]
+			} else {
+				t.b = b[k0*ldb+j:]
+			}
+			rows := packedSize / depth
+			buffer := op.Workspace(t.packedSize() + min(rows, m)*t.k)
+			t.packed, t.packedA = buffer[:t.packedSize()], buffer[t.packedSize():]
+			t.pack(int64(m) * int64(t.n) * int64(t.k))
+			t.multiply(m, rows, a[from:], c[j:])
+		}
+		t.beta = 1
+	}
+}
+
+// packedSize returns the number of elements of the packed op(B).
+func (t *gemmTask) packedSize() int { return RoundUp(t.n, t.micro.Lanes) * t.k }
+
+// pack packs op(B) in parts that together cost about as much as the given number of
+// multiply-adds.
+func (t *gemmTask) pack(work int64) {
+	t.panels = CeilDiv(t.n, t.panel())
+	parts := CeilDiv(t.k, packRows)
+	if t.transB {
+		parts = t.panels
+	}
+	t.phase = packing
+	t.pool.RunWork(work, parts, t)
+}
+
+// multiply computes m rows of C, as many at a time as given.
+func (t *gemmTask) multiply(m, rows int, a, c []float32) {
+	for i := 0; i < m; i += rows {
+		t.m = min(rows, m-i)
+		t.c = c[i*t.ldc:]
+		if t.transA {
+			t.a = a[i:]
+		} else {
+			t.a = a[i*t.lda:]
+		}
+		t.strips = CeilDiv(t.m, len(t.micro.blocks))
+		work := int64(t.m) * int64(t.n) * int64(t.k)
+		parts := t.strips
+		if t.transA {
+			parts = CeilDiv(t.k, packRows)
+		}
+		t.phase = packingA
+		t.pool.RunWork(work, parts, t)
+
+		size := blockStrips
+		if t.k <= shallow {
+			size = shallowStrips
+		}
+		t.blocks = CeilDiv(t.strips, size)
+		t.group = max(1, t.panels*t.blocks/(threadParts*t.pool.Threads()))
+		t.phase = computing
+		t.pool.RunWork(work, CeilDiv(t.panels, t.group)*t.blocks, t)
+	}
+}
+
+// Do computes part i of a run.
+func (t *gemmTask) Do(worker, i int) {
+	switch t.phase {
+	case packing:
+		if t.transB {
+			t.packPanel(i)
+		} else {
+			t.packRows(i*packRows, min(t.k, (i+1)*packRows))
+		}
+	case packingA:
+		if t.transA {
+			t.packColumns(i*packRows, min(t.k, (i+1)*packRows))
+		} else {
+			t.packStrip(i)
+		}
+	case computing:
+		group, block := i/t.blocks, i%t.blocks
+		if t.k <= shallow {
+			groups := CeilDiv(t.panels, t.group)
+			group, block = i%groups, i/groups
+		}
+		t.compute(worker, group*t.group, min(t.panels, (group+1)*t.group), block)
+	}
+}
+
+// columns returns the first column of a panel, the number of its columns, and that with
+// those which fill the last vector.
+func (t *gemmTask) columns(panel int) (first, n, width int) {
+	first = panel * t.panel()
+	n = min(t.panel(), t.n-first)
+	return first, n, RoundUp(n, t.micro.Lanes)
+}
+
+// packPanel packs a panel of alpha Bᵀ.
+func (t *gemmTask) packPanel(panel int) {
+	j, n, w := t.columns(panel)
+	dst := t.packed[j*t.k:][:w*t.k]
+	if n < w {
+		clear(dst)
+	}
+	t.micro.TransposeTo(n, t.k, t.b[j*t.ldb:], t.ldb, dst, w)
+	scale(t.alpha, dst)
+}
+
+// packRows packs some rows of alpha B into all panels.
+func (t *gemmTask) packRows(from, to int) {
+	for panel := range t.panels {
+		j, n, w := t.columns(panel)
+		dst := t.packed[j*t.k+from*w:][:(to-from)*w]
+		if n < w {
+			clear(dst)
+		}
+		t.micro.CopyTo(to-from, n, t.b[from*t.ldb+j:], t.ldb, dst, w)
+		scale(t.alpha, dst)
+	}
+}
+
+// rows returns the first row of a strip and the number of its rows. Strips are as equal
+// as can be.
+func (t *gemmTask) rows(strip int) (first, n int) {
+	first = strip * t.m / t.strips
+	return first, (strip+1)*t.m/t.strips - first
+}
+
+// packColumns packs some columns of Aᵀ, which are rows of A, into all strips.
+func (t *gemmTask) packColumns(from, to int) {
+	for strip := range t.strips {
+		i, n := t.rows(strip)
+		t.micro.CopyTo(to-from, n, t.a[from*t.lda+i:], t.lda, t.packedA[i*t.k+from*n:], n)
+	}
+}
+
+// packStrip packs a strip of A.
+func (t *gemmTask) packStrip(strip int) {
+	i, n := t.rows(strip)
+	dst := t.packedA[i*t.k:][:n*t.k]
+	a, lanes := t.a[i*t.lda:], t.micro.Lanes
+	done := 0
+	if t.micro.Transpose != nil && i+lanes <= t.m {
+		// The blocks have more rows than the strip. What they write behind it, the next block
+		// overwrites, and behind the last one is an element of another strip.
+		if blocks := t.k/lanes - 1; blocks > 0 {
+			t.micro.Transpose(blocks, &a[0], t.lda, lanes, &dst[0], n, lanes*n)
+			done = blocks * lanes
+		}
+	}
+	t.micro.TransposeTo(n, t.k-done, a[done:], t.lda, dst[done*n:], n)
+}
+
+// compute computes a block of the rows of C, as wide as some panels.
+func (t *gemmTask) compute(worker, from, to, block int) {
+	first, end := block*t.strips/t.blocks, (block+1)*t.strips/t.blocks
+	if t.beta != 0 && t.beta != 1 {
+		j := from * t.panel()
+		i, _ := t.rows(first)
+		last, n := t.rows(end - 1)
+		for r := i; r < last+n; r++ {
+			scale(t.beta, t.c[r*t.ldc+j:][:min(t.n, to*t.panel())-j])
+		}
+	}
+	if t.k <= shallow {
+		for strip := first; strip < end; strip++ {
+			for panel := from; panel < to; panel++ {
+				t.block(worker, panel, strip, 0, nil)
+			}
+		}
+		return
+	}
+	for k0 := 0; k0 < t.k; k0 += panelDepth {
+		for panel := from; panel < to; panel++ {
+			for strip := first; strip < end; strip++ {
+				t.block(worker, panel, strip, k0, t.next(panel, to, k0, strip-first))
+			}
+		}
+	}
+}
+
+// next returns the piece of the next panel of some that end with panel to-1, or nil.
+func (t *gemmTask) next(panel, to, k0, piece int) *float32 {
+	if panel++; panel == to {
+		return nil
+	}
+	j, _, w := t.columns(panel)
+	k := min(panelDepth, t.k-k0)
+	at := j*t.k + k0*w
+	if piece *= k * lineSize; piece < k*w {
+		return &t.packed[at+piece]
+	}
+	return nil
+}
+
+// block computes the elements of C of a panel and a strip, with the part of k that begins
+// at k0.
+func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
+	j, n, w := t.columns(panel)
+	i, rows := t.rows(strip)
+	k := min(panelDepth, t.k-k0)
+	a, b := &t.packedA[i*t.k+k0*rows], &t.packed[j*t.k+k0*w]
+	if next == nil {
+		next = b
+	}
+	multiply := t.micro.blocks[rows-1][w/t.micro.Lanes-1]
+	add := k0 > 0 || t.beta != 0
+	c := t.c[i*t.ldc+j:]
+	if n == w {
+		multiply(k, a, b, next, &c[0], t.ldc, add)
+		return
+	}
+	edge := t.pool.Scratch(worker, rows*w)
+	if add {
+		t.micro.CopyTo(rows, n, c, t.ldc, edge, w)
+	}
+	multiply(k, a, b, next, &edge[0], w, add)
+	t.micro.CopyTo(rows, n, edge, w, c, t.ldc)
+}
