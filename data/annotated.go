@@ -49,8 +49,8 @@ func (d *AnnotatedDatum) Unmarshal(b []byte) error {
 		switch {
 		case number == annotatedDatum && message != nil:
 			datum = message
-		case number == annotatedType && value != 0:
-			return fmt.Errorf("the annotations have type %d, want 0, which are boxes", value)
+		case number == annotatedType && value > 1:
+			return fmt.Errorf("the annotations have type %d, want 0, which are boxes, or 1, boxes and a label image", value)
 		case number == annotatedType:
 			d.Boxes = true
 		case number == annotatedGroup && message != nil:

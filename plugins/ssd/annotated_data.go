@@ -51,7 +51,14 @@ annotated_data_param:
 	    min_object_coverage and max_object_coverage (/ area of the object). use_original_image (true): false does not
 	    sample
 	label_map_file: accepted, and not read
-	anno_type: BBOX says that records without a type have boxes
+	anno_type: BBOX says that records without a type have boxes. BBOXandSeg is the same
+	yolo_data_type (0): 1 makes the second top the ground truth of YOLO's losses, N x 1 x 300 x 5: class (label - 1),
+	    x and y of the center, width, height; rows of 0 follow, and there is no room for more than 300
+	yolo_data_jitter (0, or 0.3 with yolo_data_type 1): if there is no batch_sampler, the part in step 3 has a random
+	    width and height of 1 - jitter to 1; one time in five 1 - jitter / 2 to 1, and one time in five it is all. With
+	    resize_mode FIT_LARGE_SIZE_AND_PAD it keeps the aspect
+	train_diffcult (true): false leaves difficult boxes out of the ground truth of yolo_data_type 1
+	difficult_label_warmup: not implemented: an error if it is true
 
 data_param:
 	source, batch_size, backend (LEVELDB; or LMDB), prefetch (4): as of Data
@@ -63,8 +70,8 @@ transform_param:
 	resize_param: its resize_mode (WARP) scales to its height and width; FIT_SMALL_SIZE keeps the aspect and is at least
 	    this size, with batch_size 1; FIT_LARGE_SIZE_AND_PAD keeps the aspect and pads. interp_mode (LINEAR): one of
 	    those listed is drawn: LINEAR, AREA, NEAREST, CUBIC, LANCZOS4. pad_mode (CONSTANT): with pad_value (0); or
-	    MIRRORED, REPEAT_NEAREST. resize_param.prob (1) is accepted and ignored, as in Caffe. height_scale and
-	    width_scale (0): with FIT_SMALL_SIZE and a crop, boxes are in fractions of this size
+	    MIRRORED, REPEAT_NEAREST. If it is given several times, one is drawn for each ten batches, with the
+	    probability resize_param.prob (1), which is else ignored; they are 1 together. height_scale and width_scale (0): with FIT_SMALL_SIZE and a crop, boxes are in fractions of this size
 	emit_constraint: which objects stay when a part is taken. CENTER: those with their center in it; MIN_OVERLAP: those
 	    with more than emit_overlap of their area in it
 	noise_param: not implemented: an error if its prob is not 0
@@ -74,7 +81,8 @@ transform_param:
 Differs from Caffe: images are not compressed as JPEG between the steps.
 
 Source: github.com/weiliu89/caffe (branch ssd), annotated_data_layer.cpp, data_transformer.cpp, sampler.cpp,
-im_transforms.cpp`,
+im_transforms.cpp; github.com/eric612/MobileNet-YOLO (the options with yolo, difficult_label_warmup and train_diffcult;
+several resize_param), in whose nets jitter is 0.3 also without yolo_data_type`,
 	})
 }
 
@@ -84,7 +92,8 @@ type annotatedData struct {
 	spec        *layers.Spec
 	options     annotatedDataOptions
 	transform   transformOptions
-	mean        []float32 // of each channel, for a canvas
+	mean        []float32   // of each channel, for a canvas
+	sizes       layers.Rand // which resize_param is used
 	transformer *data.Transformer
 	db          data.Source
 	boxes       bool // the second top has boxes
@@ -92,11 +101,15 @@ type annotatedData struct {
 }
 
 type annotatedDataOptions struct {
-	Samplers []batchSampler `proto:"batch_sampler"`
+	Samplers  []batchSampler `proto:"batch_sampler"`
+	YOLO      int            `proto:"yolo_data_type"`
+	Jitter    float32        `proto:"yolo_data_jitter"`
+	Difficult bool           `proto:"train_diffcult"`
+	Warmup    bool           `proto:"difficult_label_warmup"`
 }
 
 type transformOptions struct {
-	Resize *resizeOptions `proto:"resize_param"`
+	Resize []resizeOptions `proto:"resize_param"`
 	Noise  *struct {
 		Prob float32 `proto:"prob"`
 	} `proto:"noise_param"`
@@ -118,7 +131,7 @@ var (
 )
 
 func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
-	l := &annotatedData{spec: s}
+	l := &annotatedData{spec: s, sizes: s.Rand("resize_param")}
 	if err := s.Options(&l.options); err != nil {
 		return nil, err
 	}
@@ -129,6 +142,9 @@ func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
 		if err := l.options.Samplers[i].check(s, i); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.checkYOLO(); err != nil {
+		return nil, err
 	}
 	param := s.Param.GetDataParam()
 	if param.GetSource() == "" {
@@ -160,7 +176,7 @@ func (l *annotatedData) checkTransform(batch int) error {
 	if size > 0 {
 		t.CropH, t.CropW = size, size
 	}
-	switch r, e := t.Resize, t.Expand; {
+	switch e := t.Expand; {
 	case p.GetPad() > 0:
 		return s.Errorf("transform_param.pad", "pad does not move the boxes: AnnotatedData has expand_param")
 	case t.Noise != nil && t.Noise.Prob > 0:
@@ -171,17 +187,20 @@ func (l *annotatedData) checkTransform(batch int) error {
 		return s.Errorf("transform_param.expand_param.prob", "prob is %g, want 0 to 1", e.Prob)
 	case e != nil && !(e.Max >= 1 && e.Max <= 100):
 		return s.Errorf("transform_param.expand_param.max_expand_ratio", "max_expand_ratio is %g, want 1 to 100", e.Max)
-	case r != nil && r.Mode == "FIT_SMALL_SIZE" && batch != 1:
-		return s.Errorf("data_param.batch_size", "batch_size is %d, want 1 for images of different sizes (FIT_SMALL_SIZE)", batch)
-	case r != nil:
-		if err := r.check(s, "transform_param.resize_param"); err != nil {
+	}
+	for i := range t.Resize {
+		r := &t.Resize[i]
+		if r.Mode == "FIT_SMALL_SIZE" && batch != 1 {
+			return s.Errorf("data_param.batch_size", "batch_size is %d, want 1 for images of different sizes (FIT_SMALL_SIZE)", batch)
+		}
+		if err := r.check(s, "transform_param.resize_param", i); err != nil {
 			return err
 		}
 		if err := data.CheckSize(r.Height, r.Width); err != nil {
-			return s.Errorf("transform_param.resize_param", "resize_param: %w", err)
+			return s.ErrorAt("transform_param.resize_param", i, fmt.Errorf("resize_param: %w", err))
 		}
 	}
-	return nil
+	return l.checkPolicies()
 }
 
 // SetUp opens the database and starts to read.
@@ -214,6 +233,13 @@ func (l *annotatedData) SetUp(_, top []*blob.Blob) error {
 func (l *annotatedData) Imitate(_, n int) (shape []int, values []float32) {
 	if l.labels {
 		return nil, nil
+	}
+	if l.options.YOLO == 1 {
+		values = make([]float32, n*yoloRows*5)
+		for i := range n {
+			copy(values[i*yoloRows*5:], []float32{0, 0.5, 0.5, 0.5, 0.5})
+		}
+		return []int{n, 1, yoloRows, 5}, values
 	}
 	for i := range n {
 		values = append(values, float32(i), 1, 0, 0.25, 0.25, 0.75, 0.75, 0)

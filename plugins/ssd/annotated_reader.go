@@ -21,7 +21,8 @@ type annotatedReader struct {
 	resizer      data.Resizer
 	scaled       data.Image
 	parts        []boxes.Box
-	rows         []float32 // of the batch, for the second top
+	rows         []float32      // of the batch, for the second top
+	policy       *resizeOptions // of the batch; nil for none
 }
 
 var _ feed.Finisher = (*annotatedReader)(nil)
@@ -40,6 +41,7 @@ func (r *annotatedReader) Read(it *feed.Item) error {
 	if err := r.load(it.Record); err != nil {
 		return err
 	}
+	r.policy = r.layer.policyOf(it.Batch.Number)
 	if r.image == nil {
 		r.image, r.other = new(data.Image), new(data.Image)
 	}
@@ -66,6 +68,12 @@ func (r *annotatedReader) Read(it *feed.Item) error {
 	}
 	switch {
 	case it.Batch.Tops() < 2:
+	case r.layer.boxes && r.layer.options.YOLO == 1:
+		rows, err := it.Top(1, 1, yoloRows, 5)
+		if err != nil {
+			return err
+		}
+		r.yoloRows(rows)
 	case r.layer.boxes:
 		for _, o := range r.record.Objects {
 			difficult := float32(0)
@@ -86,7 +94,7 @@ func (r *annotatedReader) Read(it *feed.Item) error {
 
 // Finish writes the boxes of a batch.
 func (r *annotatedReader) Finish(b *feed.Batch) error {
-	if b.Tops() < 2 || !r.layer.boxes {
+	if b.Tops() < 2 || !r.layer.boxes || r.layer.options.YOLO == 1 {
 		return nil
 	}
 	if len(r.rows) == 0 {
@@ -136,6 +144,9 @@ func (r *annotatedReader) sample(rng *rand.Rand) {
 	for i := range r.layer.options.Samplers {
 		r.parts = r.layer.options.Samplers[i].sample(rng, r.record.Objects, r.parts)
 	}
+	if len(r.layer.options.Samplers) == 0 && r.layer.options.Jitter > 0 {
+		r.parts = append(r.parts, r.jitter(rng))
+	}
 	if len(r.parts) == 0 {
 		return
 	}
@@ -148,7 +159,7 @@ func (r *annotatedReader) sample(rng *rand.Rand) {
 
 // resize scales the image as resize_param says.
 func (r *annotatedReader) resize(rng *rand.Rand) {
-	o := r.layer.transform.Resize
+	o := r.policy
 	if o == nil {
 		return
 	}
@@ -249,7 +260,7 @@ func (r *annotatedReader) moveBoxes(part data.Crop, height, width int) {
 	h, w := float32(r.image.Height), float32(r.image.Width)
 	objects := r.record.Objects
 	for i, o := range objects {
-		objects[i] = withBox(o, r.layer.transform.Resize.place(boxOf(&o), height, width))
+		objects[i] = withBox(o, r.policy.place(boxOf(&o), height, width))
 	}
 	where := boxes.Box{
 		XMin: float32(part.Left) / w, YMin: float32(part.Top) / h,
@@ -260,7 +271,7 @@ func (r *annotatedReader) moveBoxes(part data.Crop, height, width int) {
 		if part.Mirrored {
 			o.XMin, o.XMax = 1-o.XMax, 1-o.XMin
 		}
-		if s := r.layer.transform.Resize; s != nil && s.Mode == "FIT_SMALL_SIZE" && s.HeightScale > 0 && s.WidthScale > 0 {
+		if s := r.policy; s != nil && s.Mode == "FIT_SMALL_SIZE" && s.HeightScale > 0 && s.WidthScale > 0 {
 			o = withBox(o, boxOf(&o).Scale(float32(part.Width)/float32(s.WidthScale), float32(part.Height)/float32(s.HeightScale)))
 		}
 		r.record.Objects[i] = o

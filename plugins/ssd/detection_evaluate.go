@@ -104,7 +104,7 @@ func newDetectionEvaluate(s *layers.Spec) (layers.Layer, error) {
 		return nil, s.Errorf(message+".overlap_threshold", "overlap_threshold is %g, want a positive number", o.Threshold)
 	}
 	l.truth = truth{spec: s, bottom: 1, classes: o.NumClasses, background: int(int32(o.Background)), untilPadding: true}
-	return l, o.Resize.check(s, message+".resize_param")
+	return l, o.Resize.check(s, message+".resize_param", 0)
 }
 
 // AllowForceBackward returns false: there is no gradient.

@@ -1,6 +1,8 @@
 package ssd
 
 import (
+	"fmt"
+
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/boxes"
 )
@@ -16,12 +18,13 @@ type resizeOptions struct {
 	Pad         string    `proto:"pad_mode"`
 	PadValue    []float32 `proto:"pad_value"`
 	Interp      []string  `proto:"interp_mode"`
+	Prob        float32   `proto:"prob"`
 }
 
-// check checks the options in a field.
-func (r *resizeOptions) check(s *layers.Spec, field string) error {
+// check checks the options, which are number i in a field.
+func (r *resizeOptions) check(s *layers.Spec, field string, i int) error {
 	if r != nil && (r.Height <= 0 || r.Width <= 0) {
-		return s.Errorf(field, "%s has height %d and width %d, want positive numbers", field, r.Height, r.Width)
+		return s.ErrorAt(field, i, fmt.Errorf("%s has height %d and width %d, want positive numbers", field, r.Height, r.Width))
 	}
 	return nil
 }
