@@ -69,7 +69,7 @@ type syntheticData struct {
 // the options ask for it.
 func (b *builder) replaceData(l *Layer) error {
 	source, ok := l.Impl.(layers.DataSource)
-	if b.opts.Synthetic == nil || !ok || l.Info.Group != "data" || len(l.source.Bottom) > 0 {
+	if b.opts.Synthetic == nil || !ok || len(l.source.Bottom) > 0 {
 		return nil
 	}
 	shapes, err := b.syntheticShapes(l, source)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -42,7 +43,7 @@ var (
 )
 
 func newAnchorTarget(s *layers.Spec) (layers.Layer, error) {
-	p, c, err := readParams(s, "feat_stride", "scales", "ratios", "allowed_border")
+	p, c, err := readParams(s, caffepb.Phase_TRAIN, "feat_stride", "scales", "ratios", "allowed_border")
 	if err == nil {
 		err = counts(s, layers.Between(3, 4), layers.Exactly(4))
 	}

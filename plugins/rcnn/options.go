@@ -101,13 +101,14 @@ var unread = []string{
 }
 
 // readParams reads param_str, with the keys that the class knows besides those of the
-// configuration, and the configuration of the phase.
-func readParams(s *layers.Spec, known ...string) (*params, *config, error) {
+// configuration, and the configuration: that of TRAIN, which all classes but ProposalLayer
+// use in every phase, or that of TEST.
+func readParams(s *layers.Spec, phase caffepb.Phase, known ...string) (*params, *config, error) {
 	const field = "python_param.param_str"
 	p := &params{Scales: defaultScales, Ratios: defaultRatios}
-	c := defaults(s.Env.Phase)
+	c := defaults(phase)
 	if name := os.Getenv(cfgVariable); name != "" {
-		if err := c.readFile(name, s.Env.Phase); err != nil {
+		if err := c.readFile(name, phase); err != nil {
 			return nil, nil, s.Errorf("", "%s: %w", cfgVariable, err)
 		}
 	}
@@ -119,10 +120,10 @@ func readParams(s *layers.Spec, known ...string) (*params, *config, error) {
 		return slices.Contains(known, key) || slices.Contains([]string{"cfg", "TRAIN", "TEST"}, key)
 	})
 	if err == nil && p.Cfg != "" {
-		err = c.readFile(p.Cfg, s.Env.Phase)
+		err = c.readFile(p.Cfg, phase)
 	}
 	if err == nil {
-		err = c.merge(&p.Train, &p.Test, s.Env.Phase)
+		err = c.merge(&p.Train, &p.Test, phase)
 	}
 	if err == nil {
 		err = c.check()

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/layers/boxes"
 )
@@ -36,7 +37,7 @@ var (
 )
 
 func newProposalTarget(s *layers.Spec) (layers.Layer, error) {
-	p, c, err := readParams(s, "num_classes")
+	p, c, err := readParams(s, caffepb.Phase_TRAIN, "num_classes")
 	if err == nil {
 		err = counts(s, layers.Exactly(2), layers.Exactly(5))
 	}

@@ -13,6 +13,7 @@ import (
 // The classes of py-faster-rcnn. docs/forks.md describes them.
 func init() {
 	for _, n := range []python.Native{
+		{Module: "roi_data_layer.layer", Class: "RoIDataLayer", New: newRoIData},
 		{Module: "rpn.proposal_layer", Class: "ProposalLayer", New: newProposalLayer},
 		{Module: "rpn.anchor_target_layer", Class: "AnchorTargetLayer", New: newAnchorTarget},
 		{Module: "rpn.proposal_target_layer", Class: "ProposalTargetLayer", New: newProposalTarget},
@@ -24,7 +25,7 @@ func init() {
 // newProposalLayer returns Proposal as ProposalLayer of rpn/proposal_layer.py has it:
 // boxes that are too small are left out, and how many there are depends on the phase.
 func newProposalLayer(s *layers.Spec) (layers.Layer, error) {
-	p, c, err := readParams(s, "feat_stride", "scales", "ratios")
+	p, c, err := readParams(s, s.Env.Phase, "feat_stride", "scales", "ratios")
 	if err == nil {
 		err = counts(s, layers.Exactly(3), layers.Between(1, 2))
 	}
