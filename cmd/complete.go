@@ -31,6 +31,7 @@ var commandValues = map[string]func() []string{
 	"bench --format":    benchFormats,
 	"classify --format": func() []string { return []string{"text", "csv", "json", "caffe"} },
 	"detect --format":   detectFormats,
+	"segment --format":  segmentFormats,
 }
 
 // flagFileTypes are the endings of the files that flags name.
@@ -46,6 +47,7 @@ var flagFileTypes = map[string][]string{
 	"mean-file":   {"binaryproto", "npy"},
 	"labels":      {"txt", "prototxt"},
 	"predictions": {"csv", "json"},
+	"palette":     {"txt", "png"},
 }
 
 // addCompletions tells cobra, for a command and those below it, how words after

@@ -116,8 +116,8 @@ func (a *app) detectIn(ctx context.Context, f *detectFlags, d *predict.Detector,
 			return err
 		}
 	}
-	drawn, err := newDrawnFolder(f.draw, images)
-	if err != nil {
+	var drawn drawnFolder
+	if drawn.paths, err = copyPaths("--draw", f.draw, images, drawnEnding); err != nil {
 		return err
 	}
 	out, err := f.newOutput(a, format)

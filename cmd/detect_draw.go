@@ -5,89 +5,29 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	"image/jpeg"
-	"image/png"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/data"
-	"github.com/gocaffe/gocaffe/internal/atomicfile"
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
 )
 
-// A drawnFolder gets copies of images with boxes drawn into them.
+// A drawnFolder gets copies of images with boxes drawn into them; without paths it gets
+// none.
 type drawnFolder struct{ paths []string }
-
-// newDrawnFolder makes the folder for copies of images, which have the names of these,
-// with a number if an earlier one has the same name. JPEG stays JPEG, other formats become
-// PNG. "" is no folder.
-func newDrawnFolder(dir string, images []string) (*drawnFolder, error) {
-	d := new(drawnFolder)
-	if dir == "" {
-		return d, nil
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("--draw: %w", err)
-	}
-	taken := make(map[string]bool)
-	for _, path := range images {
-		ending := filepath.Ext(path)
-		stem := strings.TrimSuffix(filepath.Base(path), ending)
-		if !isJPEG(ending) {
-			ending = ".png"
-		}
-		name := stem + ending
-		for i := 2; taken[name]; i++ {
-			name = fmt.Sprintf("%s-%d%s", stem, i, ending)
-		}
-		taken[name] = true
-		to := filepath.Join(dir, name)
-		for _, from := range images {
-			if sameFile(from, to) {
-				return nil, fmt.Errorf("--draw %s: the copy of %s would replace %s; want another folder", dir, path, from)
-			}
-		}
-		d.paths = append(d.paths, to)
-	}
-	return d, nil
-}
-
-func isJPEG(ending string) bool {
-	return slices.Contains([]string{".jpg", ".jpeg", ".jpe"}, strings.ToLower(ending))
-}
-
-// sameFile reports whether two paths are those of one file that exists.
-func sameFile(a, b string) bool {
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
-}
 
 // add writes the copy of image i.
 func (d *drawnFolder) add(i int, im *data.Image, objects []foundObject) error {
 	if d.paths == nil {
 		return nil
 	}
-	canvas := image.NewRGBA(image.Rect(0, 0, im.Width, im.Height))
-	draw.Draw(canvas, canvas.Rect, im.NRGBA(), image.Point{}, draw.Src)
+	canvas := canvasOf(im)
 	for _, o := range slices.Backward(objects) { // the best on top
 		drawObject(canvas, &o)
 	}
-	return atomicfile.Write(d.paths[i], func(w io.Writer) error {
-		if isJPEG(filepath.Ext(d.paths[i])) {
-			return jpeg.Encode(w, canvas, &jpeg.Options{Quality: 95})
-		}
-		return png.Encode(w, canvas)
-	})
+	return writeImage(d.paths[i], canvas)
 }
 
 // drawObject draws the box of an object, and its name and score above it, or below its

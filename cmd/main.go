@@ -167,7 +167,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 	root.AddCommand(
 		a.trainCommand(), a.testCommand(), a.timeCommand(), a.deviceQueryCommand(),
 		a.checkCommand(), a.weightsCommand(), a.deployCommand(),
-		a.classifyCommand(), a.detectCommand(), a.extractFeaturesCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
+		a.classifyCommand(), a.detectCommand(), a.segmentCommand(), a.extractFeaturesCommand(), a.zooCommand(), a.convertCommand(), a.computeMeanCommand(),
 		a.parseLogCommand(), a.plotCommand(), a.drawCommand(), a.summarizeCommand(), a.upgradeNetCommand(), a.upgradeSolverCommand(),
 		a.layersCommand(), a.buildCommand(), a.newLayerCommand(),
 		a.demoCommand(), a.benchCommand(), a.installCompatCommand(), a.versionCommand(),

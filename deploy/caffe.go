@@ -31,9 +31,10 @@ var endings = map[string]ending{
 	"EuclideanLoss":           {results: []int{0, 1}}, // either may be the prediction
 	"ContrastiveLoss":         {labels: []int{2}, results: []int{0, 1}},
 
-	"Accuracy":   {labels: []int{1}, results: []int{0}, aside: true},
-	"Silence":    {},
-	"HDF5Output": {},
+	"Accuracy":    {labels: []int{1}, results: []int{0}, aside: true},
+	"SegAccuracy": {labels: []int{1}, results: []int{0}, aside: true}, // PSPNet's
+	"Silence":     {},
+	"HDF5Output":  {},
 }
 
 // An ending describes what becomes of a layer at the end of a net.
@@ -49,4 +50,4 @@ type ending struct {
 var aPluginsLoss = ending{labels: []int{1}, results: []int{0}, aside: true}
 
 // labelSecond are the data layers whose second top is a label.
-var labelSecond = setOf("Data ImageData MemoryData WindowData")
+var labelSecond = setOf("Data ImageData MemoryData WindowData DenseImageData ImageSegData")

@@ -48,6 +48,27 @@ func (f *feeder) findInput(names []string) error {
 	return nil
 }
 
+// outputBlob returns the blob of a name, or the only output of the net if the name is "".
+// what says what it has to hold.
+func (f *feeder) outputBlob(name, what string) (*blob.Blob, string, error) {
+	if name == "" {
+		outputs := f.net.Outputs()
+		if len(outputs) != 1 {
+			var names []string
+			for _, o := range outputs {
+				names = append(names, o.Name)
+			}
+			return nil, "", fmt.Errorf("the net has %d outputs%s: name the blob with %s", len(outputs), list(names), what)
+		}
+		name = outputs[0].Name
+	}
+	b := f.net.Blob(name)
+	if b == nil {
+		return nil, "", fmt.Errorf("the net has no blob %q; its blobs are %s", name, strings.Join(f.net.BlobNames(), ", "))
+	}
+	return b, name, nil
+}
+
 // setBatch sets how many images, or parts of images, are in a pass; 0: as many as the
 // net's input has.
 func (f *feeder) setBatch(n int) error {

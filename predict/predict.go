@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/data"
@@ -79,19 +78,9 @@ func New(n *net.Net, o Options) (*Predictor, error) {
 
 // findScores finds the blob with the scores.
 func (p *Predictor) findScores(name string) error {
-	if name == "" {
-		outputs := p.net.Outputs()
-		if len(outputs) != 1 {
-			var names []string
-			for _, o := range outputs {
-				names = append(names, o.Name)
-			}
-			return fmt.Errorf("the net has %d outputs%s: name the blob with the scores", len(outputs), list(names))
-		}
-		name = outputs[0].Name
-	}
-	if p.output = p.net.Blob(name); p.output == nil {
-		return fmt.Errorf("the net has no blob %q; its blobs are %s", name, strings.Join(p.net.BlobNames(), ", "))
+	var err error
+	if p.output, name, err = p.outputBlob(name, "the scores"); err != nil {
+		return err
 	}
 	if p.output.Axes() < 2 || p.output.Dim(0) != p.input.Dim(0) || p.output.Dim(1) == 0 || p.output.CountFrom(2) != 1 {
 		return fmt.Errorf("the scores %q have the shape %v, want %d x classes: one score of each class for each of the %d items of the input",

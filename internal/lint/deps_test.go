@@ -83,7 +83,7 @@ var allowed = []struct {
 	{"plugins/cascade", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
-	{"predict", "blob caffepb data/... event internal/readfile layers/boxes net prototxt"},
+	{"predict", "blob caffepb data/... event internal/readfile layers/boxes net parallel prototxt"},
 	{"examples/inference", "layers/all net predict"},
 	{"examples/finetune", "event layers/all prototxt solver"},
 	{"examples/surgery", "data layers/all net predict prototxt surgery"},

@@ -281,7 +281,7 @@ func TestPairsAnywhere(t *testing.T) {
 	layertest.CheckData(t, d, seg(list, options+"label_type: PIXEL", "transform_param { mirror: true crop_size: 18 scale_factors: 0.5 scale_factors: 1.25 scale_factors: 0.75 }"))
 }
 
-// TestPalette warns of labels that are colors.
+// TestPalette warns of labels that are colours.
 func TestPalette(t *testing.T) {
 	dir := t.TempDir()
 	grey := make(color.Palette, 20)

@@ -105,7 +105,7 @@ func (l *pairs) setUp(reader func() feed.Reader, alone bool, top []*blob.Blob) e
 // Sources returns the list and the mean file.
 func (l *pairs) Sources() []string { return feed.Sources(l.spec, l.options.Source) }
 
-// warnOfPalette warns if the first label image has a palette, whose colors become grey
+// warnOfPalette warns if the first label image has a palette, whose colours become grey
 // values that are not the numbers of the classes.
 func (l *pairs) warnOfPalette(root string) {
 	path := root + l.list.Items[0].Other
@@ -120,7 +120,7 @@ func (l *pairs) warnOfPalette(root string) {
 	}
 	for i, c := range palette {
 		if grey, _ := color.GrayModel.Convert(c).(color.Gray); int(grey.Y) != i {
-			l.spec.Notef(event.Warning, "the label image %q has a palette: as in Caffe, its labels are the brightness of the colors, "+
+			l.spec.Notef(event.Warning, "the label image %q has a palette: as in Caffe, its labels are the brightness of the colours, "+
 				"not their numbers; store the numbers as grey values", path)
 			return
 		}
@@ -164,7 +164,7 @@ func (r *pairReader) read(im *data.Image, record int, path string, mode data.Mod
 	return nil
 }
 
-// readImage reads the image of a record, and scales and colors it as the options say.
+// readImage reads the image of a record, and scales and colours it as the options say.
 func (r *pairReader) readImage(it *feed.Item, root string) error {
 	mode := data.Color
 	if !r.pairs.options.Color {
