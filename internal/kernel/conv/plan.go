@@ -7,12 +7,13 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the faster of two methods. The first run prepares it,
+// A plan computes a product by the fastest of three methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product
 	tiles tiles
 	lines lines
+	dense dense
 
 	prepared bool
 
@@ -37,15 +38,19 @@ func (t *plan) prepare() {
 	t.window.tables()
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
+	t.dense.product = &t.product
 }
 
 func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
 	t.prepare()
 	t.set(op, src, weight, bias, dst)
 	t.choose(t.micro)
-	if t.byLines {
+	switch {
+	case t.dense.fits():
+		t.dense.run(op)
+	case t.byLines:
 		t.lines.run(op)
-	} else {
+	default:
 		t.tiles.run(op)
 	}
 	t.unset()

@@ -49,8 +49,9 @@ type gemmTask struct {
 	lda, ldb, ldc  int
 
 	phase           phase
-	panels, group   int // panels, and those of a part
-	strips, blocks  int // strips, and blocks of them
+	panels, group   int    // panels, and those of a part
+	strips          Strips // of op(A)
+	blocks          int    // of strips
 	packed, packedA []float32
 }
 
@@ -63,9 +64,6 @@ const (
 	computing
 )
 
-// Panel returns the number of columns of a full panel.
-func (t *gemmTask) panel() int { return len(t.micro.blocks[0]) * t.micro.Lanes }
-
 func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	*t = gemmTask{
 		micro: Active(), pool: op.Pool(), transA: transA, transB: transB,
@@ -74,7 +72,7 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 	// As many columns and rows at a time as can be packed. The sums over a large k are
 	// continued in C.
 	depth := min(k, packedDepth)
-	cols := max(1, packedSize/depth/t.panel()) * t.panel()
+	cols := max(1, packedSize/depth/t.micro.BlockPanel()) * t.micro.BlockPanel()
 	for k0 := 0; k0 < k; k0 += depth {
 		t.k = min(depth, k-k0)
 		from := k0
@@ -104,7 +102,7 @@ func (t *gemmTask) packedSize() int { return RoundUp(t.n, t.micro.Lanes) * t.k }
 // pack packs op(B) in parts that together cost about as much as the given number of
 // multiply-adds.
 func (t *gemmTask) pack(work int64) {
-	t.panels = CeilDiv(t.n, t.panel())
+	t.panels = CeilDiv(t.n, t.micro.BlockPanel())
 	parts := CeilDiv(t.k, packRows)
 	if t.transB {
 		parts = t.panels
@@ -123,9 +121,9 @@ func (t *gemmTask) multiply(m, rows int, a, c []float32) {
 		} else {
 			t.a = a[i*t.lda:]
 		}
-		t.strips = CeilDiv(t.m, len(t.micro.blocks))
+		t.strips = t.micro.Strips(t.m, t.k)
 		work := int64(t.m) * int64(t.n) * int64(t.k)
-		parts := t.strips
+		parts := t.strips.Count
 		if t.transA {
 			parts = CeilDiv(t.k, packRows)
 		}
@@ -136,7 +134,7 @@ func (t *gemmTask) multiply(m, rows int, a, c []float32) {
 		if t.k <= shallow {
 			size = shallowStrips
 		}
-		t.blocks = CeilDiv(t.strips, size)
+		t.blocks = CeilDiv(t.strips.Count, size)
 		t.group = max(1, t.panels*t.blocks/(threadParts*t.pool.Threads()))
 		t.phase = computing
 		t.pool.RunWork(work, CeilDiv(t.panels, t.group)*t.blocks, t)
@@ -154,9 +152,9 @@ func (t *gemmTask) Do(worker, i int) {
 		}
 	case packingA:
 		if t.transA {
-			t.packColumns(i*packRows, min(t.k, (i+1)*packRows))
+			t.strips.PackColumns(t.micro, i*packRows, min(t.k, (i+1)*packRows), t.a, t.lda, t.packedA)
 		} else {
-			t.packStrip(i)
+			t.strips.Pack(t.micro, i, t.a, t.lda, t.packedA)
 		}
 	case computing:
 		group, block := i/t.blocks, i%t.blocks
@@ -171,8 +169,8 @@ func (t *gemmTask) Do(worker, i int) {
 // columns returns the first column of a panel, the number of its columns, and that with
 // those which fill the last vector.
 func (t *gemmTask) columns(panel int) (first, n, width int) {
-	first = panel * t.panel()
-	n = min(t.panel(), t.n-first)
+	first = panel * t.micro.BlockPanel()
+	n = min(t.micro.BlockPanel(), t.n-first)
 	return first, n, RoundUp(n, t.micro.Lanes)
 }
 
@@ -200,47 +198,15 @@ func (t *gemmTask) packRows(from, to int) {
 	}
 }
 
-// rows returns the first row of a strip and the number of its rows. Strips are as equal
-// as can be.
-func (t *gemmTask) rows(strip int) (first, n int) {
-	first = strip * t.m / t.strips
-	return first, (strip+1)*t.m/t.strips - first
-}
-
-// packColumns packs some columns of Aᵀ, which are rows of A, into all strips.
-func (t *gemmTask) packColumns(from, to int) {
-	for strip := range t.strips {
-		i, n := t.rows(strip)
-		t.micro.CopyTo(to-from, n, t.a[from*t.lda+i:], t.lda, t.packedA[i*t.k+from*n:], n)
-	}
-}
-
-// packStrip packs a strip of A.
-func (t *gemmTask) packStrip(strip int) {
-	i, n := t.rows(strip)
-	dst := t.packedA[i*t.k:][:n*t.k]
-	a, lanes := t.a[i*t.lda:], t.micro.Lanes
-	done := 0
-	if t.micro.Transpose != nil && i+lanes <= t.m {
-		// The blocks have more rows than the strip. What they write behind it, the next block
-		// overwrites, and behind the last one is an element of another strip.
-		if blocks := t.k/lanes - 1; blocks > 0 {
-			t.micro.Transpose(blocks, &a[0], t.lda, lanes, &dst[0], n, lanes*n)
-			done = blocks * lanes
-		}
-	}
-	t.micro.TransposeTo(n, t.k-done, a[done:], t.lda, dst[done*n:], n)
-}
-
 // compute computes a block of the rows of C, as wide as some panels.
 func (t *gemmTask) compute(worker, from, to, block int) {
-	first, end := block*t.strips/t.blocks, (block+1)*t.strips/t.blocks
+	first, end := block*t.strips.Count/t.blocks, (block+1)*t.strips.Count/t.blocks
 	if t.beta != 0 && t.beta != 1 {
-		j := from * t.panel()
-		i, _ := t.rows(first)
-		last, n := t.rows(end - 1)
+		j := from * t.micro.BlockPanel()
+		i, _ := t.strips.Rows(first)
+		last, n := t.strips.Rows(end - 1)
 		for r := i; r < last+n; r++ {
-			scale(t.beta, t.c[r*t.ldc+j:][:min(t.n, to*t.panel())-j])
+			scale(t.beta, t.c[r*t.ldc+j:][:min(t.n, to*t.micro.BlockPanel())-j])
 		}
 	}
 	if t.k <= shallow {
@@ -278,23 +244,23 @@ func (t *gemmTask) next(panel, to, k0, piece int) *float32 {
 // at k0.
 func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
 	j, n, w := t.columns(panel)
-	i, rows := t.rows(strip)
+	i, rows := t.strips.Rows(strip)
 	k := min(panelDepth, t.k-k0)
 	a, b := &t.packedA[i*t.k+k0*rows], &t.packed[j*t.k+k0*w]
 	if next == nil {
 		next = b
 	}
-	multiply := t.micro.blocks[rows-1][w/t.micro.Lanes-1]
+	multiply := t.micro.Block(rows, w)
 	add := k0 > 0 || t.beta != 0
 	c := t.c[i*t.ldc+j:]
 	if n == w {
-		multiply(k, a, b, next, &c[0], t.ldc, add)
+		multiply(k, a, b, next, nil, &c[0], t.ldc, add)
 		return
 	}
 	edge := t.pool.Scratch(worker, rows*w)
 	if add {
 		t.micro.CopyTo(rows, n, c, t.ldc, edge, w)
 	}
-	multiply(k, a, b, next, &edge[0], w, add)
+	multiply(k, a, b, next, nil, &edge[0], w, add)
 	t.micro.CopyTo(rows, n, edge, w, c, t.ldc)
 }

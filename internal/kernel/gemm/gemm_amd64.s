@@ -1467,13 +1467,22 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_1x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_1x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1508,13 +1517,23 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1554,13 +1573,23 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1604,13 +1633,25 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(DX), Y2
+	VMOVAPS      Y2, Y3
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1663,13 +1704,24 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1723,13 +1775,27 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(DX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(DX), Y4
+	VMOVAPS      Y4, Y5
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1796,13 +1862,25 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1866,13 +1944,29 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(DX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(DX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(DX), Y6
+	VMOVAPS      Y6, Y7
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1953,13 +2047,26 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	VBROADCASTSS 16(DX), Y4
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2033,13 +2140,31 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(DX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(DX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(DX), Y6
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS 16(DX), Y8
+	VMOVAPS      Y8, Y9
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2134,13 +2259,27 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	VBROADCASTSS 16(DX), Y4
+	VBROADCASTSS 20(DX), Y5
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2224,13 +2363,33 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Y0
+	VMOVAPS      Y0, Y1
+	VBROADCASTSS 4(DX), Y2
+	VMOVAPS      Y2, Y3
+	VBROADCASTSS 8(DX), Y4
+	VMOVAPS      Y4, Y5
+	VBROADCASTSS 12(DX), Y6
+	VMOVAPS      Y6, Y7
+	VBROADCASTSS 16(DX), Y8
+	VMOVAPS      Y8, Y9
+	VBROADCASTSS 20(DX), Y10
+	VMOVAPS      Y10, Y11
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -5936,13 +6095,22 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -5977,13 +6145,23 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6024,13 +6202,23 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6074,13 +6262,25 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6135,13 +6335,24 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6195,13 +6406,27 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6271,13 +6496,25 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6341,13 +6578,29 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6432,13 +6685,26 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6512,13 +6778,31 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6618,13 +6902,27 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6708,13 +7006,33 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6829,13 +7147,28 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6929,13 +7262,35 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7065,13 +7420,29 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7175,13 +7546,37 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	VBROADCASTSS 28(DX), Z14
+	VMOVAPS      Z14, Z15
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7326,13 +7721,30 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	VBROADCASTSS 32(DX), Z8
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7446,13 +7858,39 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	VBROADCASTSS 28(DX), Z14
+	VMOVAPS      Z14, Z15
+	VBROADCASTSS 32(DX), Z16
+	VMOVAPS      Z16, Z17
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7612,13 +8050,31 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	VBROADCASTSS 32(DX), Z8
+	VBROADCASTSS 36(DX), Z9
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7742,13 +8198,41 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	VBROADCASTSS 28(DX), Z14
+	VMOVAPS      Z14, Z15
+	VBROADCASTSS 32(DX), Z16
+	VMOVAPS      Z16, Z17
+	VBROADCASTSS 36(DX), Z18
+	VMOVAPS      Z18, Z19
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7923,13 +8407,32 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	VBROADCASTSS 32(DX), Z8
+	VBROADCASTSS 36(DX), Z9
+	VBROADCASTSS 40(DX), Z10
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8063,13 +8566,43 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	VBROADCASTSS 28(DX), Z14
+	VMOVAPS      Z14, Z15
+	VBROADCASTSS 32(DX), Z16
+	VMOVAPS      Z16, Z17
+	VBROADCASTSS 36(DX), Z18
+	VMOVAPS      Z18, Z19
+	VBROADCASTSS 40(DX), Z20
+	VMOVAPS      Z20, Z21
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8259,13 +8792,33 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	VBROADCASTSS 16(DX), Z4
+	VBROADCASTSS 20(DX), Z5
+	VBROADCASTSS 24(DX), Z6
+	VBROADCASTSS 28(DX), Z7
+	VBROADCASTSS 32(DX), Z8
+	VBROADCASTSS 36(DX), Z9
+	VBROADCASTSS 40(DX), Z10
+	VBROADCASTSS 44(DX), Z11
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8409,13 +8962,45 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, c *float32, ldc int, add bool)
+// func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-49
-	MOVQ    c+32(FP), AX
-	MOVQ    ldc+40(FP), CX
-	SHLQ    $0x02, CX
-	MOVB    add+48(FP), DL
+TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-57
+	MOVQ c+40(FP), AX
+	MOVQ ldc+48(FP), CX
+	SHLQ $0x02, CX
+
+	// The sums begin with the bias, c or zero.
+	MOVQ         bias+32(FP), DX
+	TESTQ        DX, DX
+	JZ           add
+	VBROADCASTSS (DX), Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS 4(DX), Z2
+	VMOVAPS      Z2, Z3
+	VBROADCASTSS 8(DX), Z4
+	VMOVAPS      Z4, Z5
+	VBROADCASTSS 12(DX), Z6
+	VMOVAPS      Z6, Z7
+	VBROADCASTSS 16(DX), Z8
+	VMOVAPS      Z8, Z9
+	VBROADCASTSS 20(DX), Z10
+	VMOVAPS      Z10, Z11
+	VBROADCASTSS 24(DX), Z12
+	VMOVAPS      Z12, Z13
+	VBROADCASTSS 28(DX), Z14
+	VMOVAPS      Z14, Z15
+	VBROADCASTSS 32(DX), Z16
+	VMOVAPS      Z16, Z17
+	VBROADCASTSS 36(DX), Z18
+	VMOVAPS      Z18, Z19
+	VBROADCASTSS 40(DX), Z20
+	VMOVAPS      Z20, Z21
+	VBROADCASTSS 44(DX), Z22
+	VMOVAPS      Z22, Z23
+	JMP          below
+
+add:
+	MOVB    add+56(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX

@@ -62,7 +62,9 @@ func blocksGeneric() [][]BlockFunc {
 	var list [][]BlockFunc
 	for rows := 1; rows <= 4; rows++ {
 		of := func(w int) BlockFunc {
-			return func(k int, a, b, _, c *float32, ldc int, add bool) { blockGeneric(rows, w, k, a, b, c, ldc, add) }
+			return func(k int, a, b, _, bias, c *float32, ldc int, add bool) {
+				blockGeneric(rows, w, k, a, b, bias, c, ldc, add)
+			}
 		}
 		list = append(list, []BlockFunc{of(4), of(8)})
 	}
@@ -70,13 +72,17 @@ func blocksGeneric() [][]BlockFunc {
 }
 
 // blockGeneric is the BlockFunc of some rows and of panels of w columns, a multiple of 4.
-func blockGeneric(rows, w, k int, a, b, c *float32, ldc int, add bool) {
+func blockGeneric(rows, w, k int, a, b, bias, c *float32, ldc int, add bool) {
 	strip, panel := unsafe.Slice(a, k*rows), unsafe.Slice(b, k*w)
 	for i := range rows {
 		for j := 0; j < w; j += 4 {
 			sum := (*[4]float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j)))
 			var s0, s1, s2, s3 float32
-			if add {
+			switch {
+			case bias != nil:
+				s0 = *(*float32)(unsafe.Add(unsafe.Pointer(bias), 4*i))
+				s1, s2, s3 = s0, s0, s0
+			case add:
 				s0, s1, s2, s3 = sum[0], sum[1], sum[2], sum[3]
 			}
 			at := j

@@ -21,10 +21,10 @@ type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32,
 //
 //	c[i*ldc+j] = Σₚ a[p*rows+i] * b[p*w+j]
 //
-// for i below its number of rows, j below w and p below k, which is above 0; with add, it
-// adds the sum to c, whose element is the first summand. Meanwhile it brings the k lines
-// of memory that begin at next into the L2 cache.
-type BlockFunc func(k int, a, b, next, c *float32, ldc int, add bool)
+// for i below its number of rows, j below w and p below k, which is above 0. The first
+// summand is bias[i], unless bias is nil, or c[i*ldc+j], if add is set. Meanwhile it brings
+// the k lines of memory that begin at next into the L2 cache.
+type BlockFunc func(k int, a, b, next, bias, c *float32, ldc int, add bool)
 
 // A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and
 // whose rows are coefficients. For the vectors v of some blocks, which start at from[v]

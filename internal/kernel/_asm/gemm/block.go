@@ -20,7 +20,7 @@ const line64 = 64
 // the given number of vectors.
 func (s *set) block(rows, vectors int) {
 	name := fmt.Sprintf("block%s_%dx%d", s.Suffix, rows, vectors)
-	TEXT(name, NOSPLIT, "func(k int, a, b, next, c *float32, ldc int, add bool)")
+	TEXT(name, NOSPLIT, "func(k int, a, b, next, bias, c *float32, ldc int, add bool)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the BlockFunc of %d rows and %d vectors.", name, rows, vectors))
 	c := Load(Param("c"), GP64())
@@ -44,6 +44,18 @@ func (s *set) block(rows, vectors int) {
 		}
 	}
 
+	Comment("The sums begin with the bias, c or zero.")
+	bias := Load(Param("bias"), GP64())
+	TESTQ(bias, bias)
+	JZ(LabelRef("add"))
+	for i := range sum {
+		VBROADCASTSS(Mem{Base: bias, Disp: 4 * i}, sum[i][0])
+		for _, r := range sum[i][1:] {
+			VMOVAPS(sum[i][0], r)
+		}
+	}
+	JMP(LabelRef("below"))
+	Label("add")
 	add := Load(Param("add"), GP8())
 	TESTB(add, add)
 	JZ(LabelRef("zero"))
