@@ -3079,7 +3079,7 @@ type SolverParameter struct {
 	BaseLr       *float32               `protobuf:"fixed32,5,opt,name=base_lr,json=baseLr" json:"base_lr,omitempty"`
 	Display      *int32                 `protobuf:"varint,6,opt,name=display" json:"display,omitempty"` // iterations between lines of the log; 0: none
 	MaxIter      *int32                 `protobuf:"varint,7,opt,name=max_iter,json=maxIter" json:"max_iter,omitempty"`
-	LrPolicy     *string                `protobuf:"bytes,8,opt,name=lr_policy,json=lrPolicy" json:"lr_policy,omitempty"` // fixed, step, exp, inv, multistep, poly or sigmoid
+	LrPolicy     *string                `protobuf:"bytes,8,opt,name=lr_policy,json=lrPolicy" json:"lr_policy,omitempty"` // fixed, step, exp, inv, multistep, poly, sigmoid or multifixed
 	Gamma        *float32               `protobuf:"fixed32,9,opt,name=gamma" json:"gamma,omitempty"`
 	Power        *float32               `protobuf:"fixed32,10,opt,name=power" json:"power,omitempty"`
 	Momentum     *float32               `protobuf:"fixed32,11,opt,name=momentum" json:"momentum,omitempty"`
@@ -3121,8 +3121,11 @@ type SolverParameter struct {
 	EvalType           *string `protobuf:"bytes,10001,opt,name=eval_type,json=evalType,def=classification" json:"eval_type,omitempty"` // their means; or detection: the mean average precision
 	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, MaxIntegral or Integral
 	ShowPerClassResult *bool   `protobuf:"varint,10003,opt,name=show_per_class_result,json=showPerClassResult,def=0" json:"show_per_class_result,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// MobileNet-YOLO's, which numbers them 50 and 51: lr_policy multifixed
+	Stagelr       []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`    // learning rates
+	Stageiter     []int32   `protobuf:"varint,10005,rep,name=stageiter" json:"stageiter,omitempty"` // the last iteration of each
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 // Default values for SolverParameter fields.
@@ -3496,6 +3499,20 @@ func (x *SolverParameter) GetShowPerClassResult() bool {
 		return *x.ShowPerClassResult
 	}
 	return Default_SolverParameter_ShowPerClassResult
+}
+
+func (x *SolverParameter) GetStagelr() []float32 {
+	if x != nil {
+		return x.Stagelr
+	}
+	return nil
+}
+
+func (x *SolverParameter) GetStageiter() []int32 {
+	if x != nil {
+		return x.Stageiter
+	}
+	return nil
 }
 
 // What a solver needs besides the weights to continue.
@@ -9093,7 +9110,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\x05R\x05label\x12\x1d\n" +
 	"\n" +
 	"float_data\x18\x06 \x03(\x02R\tfloatData\x12\x1f\n" +
-	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\xd3\x0f\n" +
+	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\x8d\x10\n" +
 	"\x0fSolverParameter\x12\x1b\n" +
 	"\ttrain_net\x18\x01 \x01(\tR\btrainNet\x12\x19\n" +
 	"\btest_net\x18\x02 \x03(\tR\atestNet\x12\x1b\n" +
@@ -9147,7 +9164,9 @@ const file_caffe_proto_rawDesc = "" +
 	"\teval_type\x18\x91N \x01(\t:\x0eclassificationR\bevalType\x12(\n" +
 	"\n" +
 	"ap_version\x18\x92N \x01(\t:\bIntegralR\tapVersion\x129\n" +
-	"\x15show_per_class_result\x18\x93N \x01(\b:\x05falseR\x12showPerClassResult\"+\n" +
+	"\x15show_per_class_result\x18\x93N \x01(\b:\x05falseR\x12showPerClassResult\x12\x19\n" +
+	"\astagelr\x18\x94N \x03(\x02R\astagelr\x12\x1d\n" +
+	"\tstageiter\x18\x95N \x03(\x05R\tstageiter\"+\n" +
 	"\x0eSnapshotFormat\x12\b\n" +
 	"\x04HDF5\x10\x00\x12\x0f\n" +
 	"\vBINARYPROTO\x10\x01\"\x1e\n" +

@@ -8,7 +8,7 @@ import (
 )
 
 // policies are the valid values of lr_policy.
-var policies = []string{"fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid"}
+var policies = []string{"fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid", "multifixed"}
 
 // checkPolicy checks the fields that the learning rate policy needs.
 //
@@ -22,6 +22,8 @@ func (s *Solver) checkPolicy() error {
 		needStep, needGamma = true, true
 	case "exp", "inv", "multistep":
 		needGamma = true
+	case "multifixed":
+		return s.checkStages()
 	case "":
 		return s.errorf("", "lr_policy is not set, want one of %s", list(policies))
 	default:
@@ -32,6 +34,24 @@ func (s *Solver) checkPolicy() error {
 	}
 	if needStep && p.GetStepsize() <= 0 {
 		return s.errorf("stepsize", "stepsize is %d, lr_policy %q wants 1 or more", p.GetStepsize(), p.GetLrPolicy())
+	}
+	return nil
+}
+
+// checkStages checks the learning rates of lr_policy multifixed, which is
+// MobileNet-YOLO's.
+func (s *Solver) checkStages() error {
+	rates, ends := s.param.Stagelr, s.param.Stageiter
+	if len(rates) == 0 || len(rates) != len(ends) {
+		return s.errorf("lr_policy", "there are %d stagelr and %d stageiter, lr_policy \"multifixed\" wants as many, at least one", len(rates), len(ends))
+	}
+	for i, rate := range rates {
+		if !(rate >= 0 && rate <= math.MaxFloat32) { // true for NaN too
+			return s.errorAt("stagelr", i, fmt.Errorf("stagelr is %v, want a finite number from 0", rate))
+		}
+		if i > 0 && ends[i] <= ends[i-1] {
+			return s.errorAt("stageiter", i, fmt.Errorf("stageiter %d comes after %d, want ascending values", ends[i], ends[i-1]))
+		}
 	}
 	return nil
 }
@@ -62,6 +82,13 @@ func (s *Solver) rate() (rate float32, moved int) {
 		return base32(base, gamma, s.currentStep), moved
 	case "poly":
 		return base * pow32(1-iter/float32(p.GetMaxIter()), p.GetPower()), 0
+	case "multifixed":
+		for i, end := range p.Stageiter {
+			if s.iter <= int(end) {
+				return p.Stagelr[i], 0
+			}
+		}
+		return p.Stagelr[len(p.Stagelr)-1], 0
 	case "sigmoid":
 		return base * (1 / (1 + exp32(-gamma*(iter-float32(p.GetStepsize()))))), 0
 	}

@@ -97,6 +97,9 @@ func (s *Solver) lint() prototxt.ErrorList {
 	case len(steps) > 0:
 		warn("stepvalue", 0, "stepvalue has no effect with lr_policy %q, but with multistep", policy)
 	}
+	if policy := p.GetLrPolicy(); len(p.Stagelr) > 0 && policy != "multifixed" {
+		warn("stagelr", 0, "stagelr has no effect with lr_policy %q, but with multifixed", policy)
+	}
 	if p.GetTestInterval() > 0 && len(p.TestIter) == 0 && len(p.TestNet) == 0 && len(p.TestNetParam) == 0 {
 		warn("test_interval", 0, "test_interval has no effect without test_iter, the number of batches of a test")
 	}

@@ -1,8 +1,10 @@
 package solver_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +33,7 @@ func TestLint(t *testing.T) {
 		policy + `"multistep" stepvalue: 1 stepvalue: 5`: "",
 		policy + `"multistep" stepvalue: 5 stepvalue: 5`: "solver.prototxt:1:84: stepvalue 5 comes after 5, want ascending values",
 		policy + `"fixed" stepvalue: 5`:                  `solver.prototxt:1:67: stepvalue has no effect with lr_policy "fixed", but with multistep`,
+		policy + `"fixed" stagelr: 5 stageiter: 5`:       `solver.prototxt:1:65: stagelr has no effect with lr_policy "fixed", but with multifixed`,
 		policy + `"fixed" test_interval: 5`:              "solver.prototxt:1:71: test_interval has no effect without test_iter, the number of batches of a test",
 		`base_lr: 0.1 lr_policy: "fixed"`:                "solver.prototxt:1:1: max_iter is not set, so there is no iteration",
 		policy + `"fixed"`:                               "",
@@ -124,5 +127,24 @@ func TestBesideSolver(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), `"`+path+`": no such file (working directory `) || strings.HasSuffix(err.Error(), hint) != (there != "") {
 			t.Errorf("%s: %v, want the hint %s", path, err, hint)
 		}
+	}
+}
+
+// TestMultiFixed compares the learning rates with those of MobileNet-YOLO's
+// sgd_solver.cpp: a stage's iteration is its last.
+func TestMultiFixed(t *testing.T) {
+	var got []float32
+	s := newSolver(t, `max_iter: 7 lr_policy: "multifixed" stagelr: 0.1 stageiter: 0 stagelr: 0.25 stageiter: 3 stagelr: 0.5 stageiter: 5
+		snapshot_after_train: false net_param {`+line+"}",
+		solver.Options{Observer: event.Func(func(e any) {
+			if i, ok := e.(*solver.Iteration); ok {
+				got = append(got, i.LR)
+			}
+		})})
+	if err := s.Solve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0.1, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5}; !slices.Equal(got, want) {
+		t.Errorf("learning rates %v, want %v", got, want)
 	}
 }
