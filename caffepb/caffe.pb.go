@@ -3119,7 +3119,7 @@ type SolverParameter struct {
 	Weights         []string                        `protobuf:"bytes,42,rep,name=weights" json:"weights,omitempty"` // files to start from, each a list separated by commas
 	// SSD's, which numbers them 41, 42 and 44: what a test prints of the outputs
 	EvalType           *string `protobuf:"bytes,10001,opt,name=eval_type,json=evalType,def=classification" json:"eval_type,omitempty"` // their means; or detection: the mean average precision
-	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, MaxIntegral or Integral
+	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, 101point, MaxIntegral or Integral
 	ShowPerClassResult *bool   `protobuf:"varint,10003,opt,name=show_per_class_result,json=showPerClassResult,def=0" json:"show_per_class_result,omitempty"`
 	// MobileNet-YOLO's, which numbers them 50 and 51: lr_policy multifixed
 	Stagelr       []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`    // learning rates

@@ -66,7 +66,7 @@ func TestMeanAveragePrecision(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", version, stderr, want)
 		}
 	}
-	if code, _, stderr := run("test", "--model", model, "--weights", weights, "--ap-version", "12point"); code == 0 || !strings.Contains(stderr, `--ap-version is "12point", want 11point, MaxIntegral, Integral`) {
+	if code, _, stderr := run("test", "--model", model, "--weights", weights, "--ap-version", "12point"); code == 0 || !strings.Contains(stderr, `--ap-version is "12point", want 11point, 101point, MaxIntegral, Integral`) {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }

@@ -61,7 +61,7 @@ their mean are printed.`,
 	cmd.Flags().BoolVar(&f.report.confusion, "confusion", false, "print the confusion matrix")
 	cmd.Flags().StringVar(&f.report.confusionFile, "confusion-file", "", "write the confusion matrix to this CSV file")
 	cmd.Flags().StringVar(&f.report.scores, "scores", "", "name of the blob with the scores, for nets with several")
-	cmd.Flags().StringVar(&f.apVersion, "ap-version", "Integral", "average precision of detections: 11point, MaxIntegral or Integral")
+	cmd.Flags().StringVar(&f.apVersion, "ap-version", "Integral", "average precision of detections: 11point, 101point, MaxIntegral or Integral")
 	cmd.Flags().StringVar(&f.predictions, "predictions", "", "write the prediction for each record to this .csv or .json file")
 	return cmd
 }

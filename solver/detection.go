@@ -33,7 +33,7 @@ func (s *Solver) addDetections(n *net.Net) error {
 		s.detections = append(s.detections, meanap.Sum{})
 	}
 	for i, out := range outputs {
-		if b := out.Blob; b.Axes() == 0 || b.Dim(b.Axes()-1) != meanap.RowLength {
+		if b := out.Blob; !meanap.IsRows(b.Shape()) {
 			return fmt.Errorf("output %q of the test net has shape %v, and eval_type is detection: want rows of %d, as DetectionEvaluate makes them",
 				out.Name, b.Shape(), meanap.RowLength)
 		}

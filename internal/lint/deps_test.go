@@ -80,7 +80,7 @@ var allowed = []struct {
 	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed parallel"},
 	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},
 	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
-	{"plugins/cascade", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
+	{"plugins/cascade", "blob caffepb cuda data data/imagelist event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
 	{"predict", "blob caffepb data/... event internal/readfile layers/boxes net parallel prototxt"},

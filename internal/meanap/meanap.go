@@ -1,5 +1,5 @@
 // Package meanap computes the mean average precision of a detector, as TestDetection
-// of SSD's solver.cpp and ComputeAP of its bbox_util.cpp do.
+// of the solver.cpp and ComputeAP of the bbox_util.cpp of SSD and Cascade R-CNN do.
 package meanap
 
 import (
@@ -9,14 +9,15 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Versions are the ways to compute the average precision of a class from the precision
 // after each detection, by descending score, as a function of recall: 11point, of
 // VOC2007, is the mean of the largest precisions from the recalls 0, 0.1, ..., 1 on;
-// MaxIntegral, of VOC2012 and ILSVRC, the integral of the largest precision from a recall
+// 101point, of COCO, that from 0, 0.01, ..., 1 on; MaxIntegral, of VOC2012 and ILSVRC, the integral of the largest precision from a recall
 // on; Integral the integral of the precision.
-var Versions = []string{"11point", "MaxIntegral", "Integral"}
+var Versions = []string{"11point", "101point", "MaxIntegral", "Integral"}
 
 // RowLength is the number of elements of a row.
 const RowLength = 5
@@ -70,7 +71,7 @@ func (s *Sum) Add(rows []float32) error {
 // by label. version is one of Versions.
 func (s *Sum) Result(version string) (mean float32, classes []Class, err error) {
 	if !slices.Contains(Versions, version) {
-		return 0, nil, fmt.Errorf("ap_version is %q, want 11point, MaxIntegral or Integral", version)
+		return 0, nil, fmt.Errorf("ap_version is %q, want %s", version, strings.Join(Versions, ", "))
 	}
 	if len(s.positives) == 0 {
 		return 0, nil, errors.New("no row says how many objects a class has")
@@ -109,15 +110,9 @@ func average(hits []hit, positives int, version string) (ap float32) {
 	last := len(hits) - 1
 	switch version {
 	case "11point":
-		for j := range 11 {
-			best := float32(0)
-			for i, r := range recall {
-				if float64(r) >= float64(j)/10 {
-					best = max(best, precision[i])
-				}
-			}
-			ap += best / 11
-		}
+		ap = points(10, recall, precision)
+	case "101point":
+		ap = points(100, recall, precision)
 	case "MaxIntegral":
 		at, best := recall[last], precision[last]
 		for i := last - 1; i >= 0; i-- {
@@ -134,4 +129,25 @@ func average(hits []hit, positives int, version string) (ap float32) {
 		}
 	}
 	return ap
+}
+
+// points returns the mean of the largest precisions from the recalls 0, 1/n, ..., 1 on.
+func points(n int, recall, precision []float32) (mean float32) {
+	for j := range n + 1 {
+		best := float32(0)
+		for i, r := range recall {
+			if float64(r) >= float64(j)/float64(n) {
+				best = max(best, precision[i])
+			}
+		}
+		mean += best / float32(n+1)
+	}
+	return mean
+}
+
+// IsRows reports whether the blobs of a shape are rows, as a layer DetectionEvaluate
+// makes them: 1 x 1 x K x 5 of SSD, or K x 5 x 1 x 1 of Cascade R-CNN.
+func IsRows(shape []int) bool {
+	n := len(shape)
+	return n > 0 && shape[n-1] == RowLength || n == 4 && shape[1] == RowLength && shape[2] == 1 && shape[3] == 1
 }

@@ -25,6 +25,7 @@ func TestResult(t *testing.T) {
 	for version, want := range map[string]float64{
 		// the largest precision is 1 up to recall 1/4, then 3/4 up to 3/4, and 0 beyond
 		"11point":     (3*1. + 5*3./4) / 11,
+		"101point":    (26*1. + 50*3./4) / 101,
 		"MaxIntegral": 1./4 + 1./2*3/4,
 		"Integral":    1./4*1 + 1./4*2/3 + 1./4*3/4,
 	} {
@@ -59,5 +60,18 @@ func TestErrors(t *testing.T) {
 	}
 	if _, _, err := new(meanap.Sum).Result("Integral"); err == nil {
 		t.Error("no error about no rows")
+	}
+}
+
+func TestIsRows(t *testing.T) {
+	for _, test := range []struct {
+		shape []int
+		want  bool
+	}{
+		{[]int{1, 1, 7, 5}, true}, {[]int{7, 5, 1, 1}, true}, {[]int{5}, true}, {[]int{7, 5, 1, 2}, false}, {[]int{7, 4, 1, 1}, false}, {nil, false},
+	} {
+		if got := meanap.IsRows(test.shape); got != test.want {
+			t.Errorf("%v: %v, want %v", test.shape, got, test.want)
+		}
 	}
 }

@@ -91,7 +91,7 @@ func TestMeanAveragePrecision(t *testing.T) {
 	}
 	for _, test := range []struct{ old, new, want string }{
 		{`eval_type: "detection"`, `eval_type: "segmentation"`, `solver.prototxt:2:14: eval_type is "segmentation", want classification or detection`},
-		{`"MaxIntegral"`, `"12point"`, `ap_version is "12point", want 11point, MaxIntegral, Integral`},
+		{`"MaxIntegral"`, `"12point"`, `ap_version is "12point", want 11point, 101point, MaxIntegral, Integral`},
 		{`include { phase: TEST } }
 		}`, `include { phase: TEST } }
 			layer { name: "silence" type: "Split" bottom: "found" top: "rest" include { phase: TEST } }
