@@ -165,9 +165,13 @@ var forks = []Dialect{
 	{
 		Name:  "c3d",
 		Whose: "C3D (facebook/C3D)",
-		Types: []string{"VideoData"},
+		Types: []string{"Convolution3D", "Deconvolution3D", "Pooling3D", "VideoData", "VideoSegmentationData",
+			"VideoWithVoxelTruthData", "VoxelCustomLoss", "VoxelWiseSoftmax", "VoxelWiseSoftmaxWithLoss"},
 		V1Types: map[string]string{
-			"CONVOLUTION3D": "Convolution", "POOLING3D": "Pooling", "VIDEO_DATA": "VideoData",
+			"CONVOLUTION3D": "Convolution3D", "DECONVOLUTION3D": "Deconvolution3D", "POOLING3D": "Pooling3D",
+			"VIDEO_DATA": "VideoData", "VIDEO_SEGMENTATION_DATA": "VideoSegmentationData",
+			"VIDEO_WITH_VOXEL_TRUTH_DATA": "VideoWithVoxelTruthData", "VOXEL_CUSTOM_LOSS": "VoxelCustomLoss",
+			"VOXEL_SOFTMAX": "VoxelWiseSoftmax", "VOXEL_SOFTMAX_LOSS": "VoxelWiseSoftmaxWithLoss",
 		},
 	},
 	{

@@ -69,11 +69,22 @@ func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
 		shared = append(shared, "softmax_param")
 	}
 	var stray []protoreflect.Name
+	meaning := schema.meaningOf(l)
 	values, _ := schema.values(l.ProtoReflect())
 	for _, v := range values {
+		if meaning.extends(v.field.Message()) {
+			continue // the type reads it: ConvolutionParameter of Convolution3D
+		}
 		if name := v.field.Name(); strings.HasSuffix(string(name), "_param") && !slices.Contains(shared, name) {
 			stray = append(stray, name)
 		}
 	}
 	return stray
+}
+
+// extends reports whether a type, which may be nil, has added fields to a message.
+func (m *meaning) extends(message protoreflect.MessageDescriptor) bool {
+	return m != nil && message != nil && slices.ContainsFunc(m.fields, func(e extra) bool {
+		return e.of == extendedName(message)
+	})
 }

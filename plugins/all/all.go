@@ -7,6 +7,7 @@ package all
 import (
 	_ "github.com/gocaffe/gocaffe/plugins/asoftmax"
 	_ "github.com/gocaffe/gocaffe/plugins/bn"
+	_ "github.com/gocaffe/gocaffe/plugins/c3d"
 	_ "github.com/gocaffe/gocaffe/plugins/cascade"
 	_ "github.com/gocaffe/gocaffe/plugins/centerloss"
 	_ "github.com/gocaffe/gocaffe/plugins/emsoftmax"
