@@ -56,8 +56,8 @@ file that ends so, are for programs.`,
 	flags.IntVar(&f.batch, "batch", 0, "images in a pass (default: batch size of the net's input)")
 	flags.IntVar(&f.shortSide, "short-side", 600, "R-CNN: scale the shorter side of images to this")
 	flags.IntVar(&f.longSide, "long-side", 1000, "R-CNN: but the longer side to at most this")
-	flags.Float32SliceVar(&f.boxMeans, "bbox-means", nil, "R-CNN: means that training subtracted from the codes of boxes, `four` or four for each class")
-	flags.Float32SliceVar(&f.boxStds, "bbox-stds", nil, "R-CNN: standard deviations that training divided them by, `four` or four for each class")
+	flags.Float32SliceVar(&f.boxMeans, "bbox-means", nil, "R-CNN: `means` that training subtracted from the codes of boxes, four or four for each class")
+	flags.Float32SliceVar(&f.boxStds, "bbox-stds", nil, "R-CNN: standard `deviations` that training divided them by, four or four for each class")
 	f.registerState(cmd)
 	f.registerDevice(cmd)
 	return cmd
