@@ -30,7 +30,7 @@ func (a *app) convertCommand() *cobra.Command {
 		Args:  noArgs(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return fmt.Errorf("convert: want one of mnist, mnist-siamese, cifar10, cifar100, imagenet32, imageset, annoset, digits")
+			return fmt.Errorf("convert: want one of mnist, mnist-siamese, cifar10, cifar100, imagenet32, imageset, annoset, digits, digit-scenes")
 		},
 	}
 	var made databases
@@ -39,8 +39,8 @@ func (a *app) convertCommand() *cobra.Command {
 		switch backend := made.backend; {
 		case backend != "lmdb" && backend != "leveldb":
 			return fmt.Errorf("--backend is %q, want lmdb or leveldb", backend)
-		case backend != "lmdb" && cmd.Name() == "digits":
-			return fmt.Errorf("--backend is %q, want lmdb: gocaffe demo reads the digits from LMDB databases", backend)
+		case backend != "lmdb" && (cmd.Name() == "digits" || cmd.Name() == "digit-scenes"):
+			return fmt.Errorf("--backend is %q, want lmdb: the zoo's nets read the digits from LMDB databases", backend)
 		}
 		return a.setUp(cmd)
 	}
@@ -101,6 +101,7 @@ has the files train_data_batch_1.npz to train_data_batch_10.npz and val_data.npz
 				return nameForce(a.drawDigits(cmd.Context(), args[0], made.force))
 			},
 		},
+		a.digitScenesCommand(&made),
 	)
 	return cmd
 }

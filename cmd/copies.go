@@ -27,6 +27,17 @@ func copyPaths(flag, dir string, images []string, endingOf func(string) string) 
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
+	// The images in that folder, by their names: a copy must not replace one.
+	there, is := make(map[string]string), make(map[string]bool)
+	for _, path := range images {
+		folder := filepath.Dir(path)
+		if _, known := is[folder]; !known {
+			is[folder] = sameFile(folder, dir)
+		}
+		if is[folder] {
+			there[filepath.Base(path)] = path
+		}
+	}
 	var paths []string
 	taken := make(map[string]bool)
 	for _, path := range images {
@@ -37,13 +48,10 @@ func copyPaths(flag, dir string, images []string, endingOf func(string) string) 
 			name = fmt.Sprintf("%s-%d%s", stem, i, ending)
 		}
 		taken[name] = true
-		to := filepath.Join(dir, name)
-		for _, from := range images {
-			if sameFile(from, to) {
-				return nil, fmt.Errorf("%s %s: the copy of %s would replace %s; want another folder", flag, dir, path, from)
-			}
+		if from, ok := there[name]; ok {
+			return nil, fmt.Errorf("%s %s: the copy of %s would replace %s; want another folder", flag, dir, path, from)
 		}
-		paths = append(paths, to)
+		paths = append(paths, filepath.Join(dir, name))
 	}
 	return paths, nil
 }

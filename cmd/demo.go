@@ -16,11 +16,7 @@ import (
 )
 
 // digitSets are the sets of digits that the demonstration draws.
-var digitSets = []struct {
-	name string // of the database
-	seed uint64
-	size int
-}{{"digits_train_lmdb", 1, 16000}, {"digits_test_lmdb", 2, 2000}}
+var digitSets = []drawnSet{{"digits_train_lmdb", 1, 16000}, {"digits_test_lmdb", 2, 2000}}
 
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
@@ -95,29 +91,47 @@ func (r *demoResult) Observe(event any) {
 
 // drawDigits creates the databases of drawn digits in dir.
 func (a *app) drawDigits(ctx context.Context, dir string, replace bool) error {
+	pixels := make([]byte, digits.Size*digits.Size)
+	return a.drawSets(ctx, dir, replace, "drawing digits", digitSets, func(seed uint64, i int) ([]byte, error) {
+		label := digits.Image(seed, uint64(i), pixels)
+		return proto.Marshal(grayDatum(digits.Size, pixels, label))
+	})
+}
+
+// grayDatum returns a square image as a message.
+func grayDatum(size int32, pixels []byte, label int) *caffepb.Datum {
+	return &caffepb.Datum{
+		Channels: proto.Int32(1), Height: proto.Int32(size), Width: proto.Int32(size), Data: pixels, Label: proto.Int32(int32(label)),
+	}
+}
+
+// A drawnSet is a set of drawn images.
+type drawnSet struct {
+	name string // of the database
+	seed uint64
+	size int
+}
+
+// drawSets creates databases in dir of the records that record returns.
+func (a *app) drawSets(ctx context.Context, dir string, replace bool, what string, sets []drawnSet, record func(seed uint64, i int) ([]byte, error)) error {
 	total := 0
-	for _, set := range digitSets {
+	for _, set := range sets {
 		total += set.size
 	}
 	bar := a.bar(total, "image")
-	bar.Describe("drawing digits")
-	for _, set := range digitSets {
-		path := filepath.Join(dir, set.name)
-		w, err := lmdb.Create(path, replace)
+	defer bar.Clear()
+	bar.Describe(what)
+	for _, set := range sets {
+		w, err := lmdb.Create(filepath.Join(dir, set.name), replace)
 		if err != nil {
 			return err
 		}
 		defer w.Abort()
-		pixels := make([]byte, digits.Size*digits.Size)
 		for i := range set.size {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			label := digits.Image(set.seed, uint64(i), pixels)
-			value, err := proto.Marshal(&caffepb.Datum{
-				Channels: proto.Int32(1), Height: proto.Int32(digits.Size), Width: proto.Int32(digits.Size),
-				Data: pixels, Label: proto.Int32(int32(label)),
-			})
+			value, err := record(set.seed, i)
 			if err != nil {
 				return err
 			}
@@ -130,6 +144,5 @@ func (a *app) drawDigits(ctx context.Context, dir string, replace bool) error {
 			return err
 		}
 	}
-	bar.Clear()
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/data"
+	xdraw "golang.org/x/image/draw"
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
@@ -23,11 +24,28 @@ func (d *drawnFolder) add(i int, im *data.Image, objects []foundObject) error {
 	if d.paths == nil {
 		return nil
 	}
-	canvas := canvasOf(im)
-	for _, o := range slices.Backward(objects) { // the best on top
+	return writeImage(d.paths[i], drawObjects(im.NRGBA(), objects))
+}
+
+// Small images are enlarged, so that names and scores do not hide them: up to the factor
+// that is allowed, the shorter side gets at least readableSide pixels.
+const (
+	readableSide   = 320
+	largestEnlarge = 4
+)
+
+// drawObjects returns a copy of an image with the boxes of objects, the best on top.
+func drawObjects(im image.Image, objects []foundObject) *image.RGBA {
+	size := im.Bounds().Size()
+	factor := max(1, min((readableSide+min(size.X, size.Y)-1)/min(size.X, size.Y), largestEnlarge))
+	canvas := image.NewRGBA(image.Rect(0, 0, size.X*factor, size.Y*factor))
+	xdraw.NearestNeighbor.Scale(canvas, canvas.Rect, im, im.Bounds(), draw.Src, nil)
+	for _, o := range slices.Backward(objects) {
+		f := float32(factor)
+		o.XMin, o.YMin, o.XMax, o.YMax = o.XMin*f, o.YMin*f, o.XMax*f, o.YMax*f
 		drawObject(canvas, &o)
 	}
-	return writeImage(d.paths[i], canvas)
+	return canvas
 }
 
 // drawObject draws the box of an object, and its name and score above it, or below its

@@ -111,7 +111,7 @@ img-c.jpg,1,,1,0,100,200,200
 	}
 }
 
-// TestDetectDraw looks at the pixels of the copies.
+// TestDetectDraw looks at the pixels of the copies, which are twice as large.
 func TestDetectDraw(t *testing.T) {
 	args := detectFolder(t)
 	if err := os.Mkdir("more", 0o777); err != nil {
@@ -126,18 +126,18 @@ func TestDetectDraw(t *testing.T) {
 		}
 		defer file.Close()
 		im, got, err := image.Decode(file)
-		if err != nil || got != format || im.Bounds() != image.Rect(0, 0, 400, 200) {
+		if err != nil || got != format || im.Bounds() != image.Rect(0, 0, 800, 400) {
 			t.Fatalf("%s: error %v, format %s, bounds %v", path, err, got, im.Bounds())
 		}
 		return im
 	}
 	a, colour := open("out/drawn/img-a.png", "png"), classColour(1)
-	for _, at := range [][2]int{{200, 50}, {399, 50}, {300, 99}, {390, 0}} {
+	for _, at := range [][2]int{{400, 100}, {401, 100}, {799, 100}, {600, 199}, {790, 0}} {
 		if got := a.At(at[0], at[1]); got != colour {
 			t.Errorf("pixel %v is %v, want %v, the edge of the box", at, got, colour)
 		}
 	}
-	for at, want := range map[[2]int]color.RGBA{{199, 50}: {A: 255}, {201, 50}: {255, 255, 255, 255}, {300, 100}: {A: 255}, {300, 50}: {255, 255, 255, 255}} {
+	for at, want := range map[[2]int]color.RGBA{{399, 100}: {A: 255}, {402, 100}: {255, 255, 255, 255}, {600, 200}: {A: 255}, {600, 100}: {255, 255, 255, 255}} {
 		if got := color.RGBAModel.Convert(a.At(at[0], at[1])); got != want {
 			t.Errorf("pixel %v is %v, want %v", at, got, want)
 		}
@@ -145,7 +145,7 @@ func TestDetectDraw(t *testing.T) {
 	// The label is below the upper edge: "bright quarter 1.00" of 19 characters, 7 x 13 each.
 	ink := 0
 	for y := range 13 {
-		for x := 200; x < 200+19*7+3; x++ {
+		for x := 400; x < 400+19*7+3; x++ {
 			switch color.RGBAModel.Convert(a.At(x, y)) {
 			case color.RGBA{A: 255}:
 				ink++

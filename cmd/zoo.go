@@ -66,13 +66,17 @@ func (a *app) zooWrite(name, dir string, force bool) error {
 	}
 	switch entry.Data {
 	case "":
-	case "digits":
-		fmt.Fprintf(a.stdout, "\nnext:\n  gocaffe convert digits %s\n", dir)
+	case "digits", "digit-scenes":
+		fmt.Fprintf(a.stdout, "\nnext:\n  gocaffe convert %s %s\n", entry.Data, dir)
 	default:
 		fmt.Fprintf(a.stdout, "\nnext, with the %s files in the folder DATA:\n  gocaffe convert %[1]s DATA %s\n", entry.Data, dir)
 	}
 	for _, s := range entry.Solvers {
 		fmt.Fprintf(a.stdout, "  gocaffe train --solver %s\n", filepath.ToSlash(filepath.Join(dir, s)))
+	}
+	if entry.Deploy != "" {
+		at := func(name string) string { return filepath.ToSlash(filepath.Join(dir, name)) }
+		fmt.Fprintf(a.stdout, "  gocaffe detect %s WEIGHTS %s --labels %s --draw found\n", at(entry.Deploy), at("scenes"), at("digit_scenes_labelmap.prototxt"))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/parallel"
+	_ "github.com/gocaffe/gocaffe/plugins/ssd" // for ssd-digits
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )

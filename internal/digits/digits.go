@@ -1,7 +1,8 @@
 // Package digits draws a set of handwritten-like digits, to train on when no data
 // set is available. Each digit consists of a few strokes with randomly displaced
 // points, under a random affine map, drawn with a pen of random width on a noisy
-// background, with stray marks. Image i of a seed is the same in every run.
+// background, with stray marks. Scenes have several digits of different sizes, with
+// their boxes. Image or scene i of a seed is the same in every run.
 package digits
 
 import (
@@ -37,41 +38,72 @@ func Image(seed, i uint64, pixels []byte) (digit int) {
 	}
 	r := rand.New(rand.NewPCG(seed, i))
 	digit = r.IntN(10)
-	var ink [Size * Size]float64
+	c := canvas{Size, Size, make([]float64, Size*Size)}
 
+	c.drawDigit(r, digit, point{Size / 2, Size / 2}, 1.7, 1)
+	for range r.IntN(3) {
+		c.drawMark(r)
+	}
+	c.develop(r, pixels)
+	return digit
+}
+
+// A canvas is an image that is being drawn: the ink of each pixel, from 0 to 1.
+type canvas struct {
+	width, height int
+	ink           []float64
+}
+
+// drawDigit draws a digit near a place: the distance of its centre has the standard
+// deviation wander. A scale of 1 is that of an image of Size. It returns the edges of
+// what it draws.
+func (c *canvas) drawDigit(r *rand.Rand, digit int, centre point, wander, scale float64) (least, most point) {
 	angle := r.NormFloat64() * 0.22
 	shear := r.NormFloat64() * 0.2
-	scaleX, scaleY := 15*math.Exp(r.NormFloat64()*0.14), 18*math.Exp(r.NormFloat64()*0.12)
-	centreX, centreY := Size/2+r.NormFloat64()*1.7, Size/2+r.NormFloat64()*1.7
+	scaleX, scaleY := scale*15*math.Exp(r.NormFloat64()*0.14), scale*18*math.Exp(r.NormFloat64()*0.12)
+	centreX, centreY := centre.x+r.NormFloat64()*wander, centre.y+r.NormFloat64()*wander
 	sin, cos := math.Sincos(angle)
 	place := func(p point) point {
 		x, y := (p.x-0.5)*scaleX, (p.y-0.5)*scaleY
 		x += shear * y
 		return point{centreX + cos*x - sin*y, centreY + sin*x + cos*y}
 	}
-	width := 0.9 + 0.9*r.Float64()
+	width := scale * (0.9 + 0.9*r.Float64())
+	least, most = point{math.Inf(1), math.Inf(1)}, point{math.Inf(-1), math.Inf(-1)}
 	for _, way := range strokes[digit] {
 		points := make([]point, len(way))
 		for j, p := range way {
 			points[j] = place(point{p.x + r.NormFloat64()*0.045, p.y + r.NormFloat64()*0.045})
 		}
-		drawCurve(&ink, points, width, 1)
+		curve(points, func(a, b point) {
+			c.drawSegment(a, b, width, 1)
+			for _, p := range []point{a, b} {
+				least = point{min(least.x, p.x-width), min(least.y, p.y-width)}
+				most = point{max(most.x, p.x+width), max(most.y, p.y+width)}
+			}
+		})
 	}
-	for range r.IntN(3) { // stray marks
-		from := point{r.Float64() * Size, r.Float64() * Size}
-		to := point{from.x + r.NormFloat64()*4, from.y + r.NormFloat64()*4}
-		drawSegment(&ink, from, to, 0.7, 0.7)
-	}
+	return least, most
+}
+
+// drawMark draws a stray mark.
+func (c *canvas) drawMark(r *rand.Rand) {
+	from := point{r.Float64() * float64(c.width), r.Float64() * float64(c.height)}
+	to := point{from.x + r.NormFloat64()*4, from.y + r.NormFloat64()*4}
+	c.drawSegment(from, to, 0.7, 0.7)
+}
+
+// develop turns the ink into pixels, on a noisy background.
+func (c *canvas) develop(r *rand.Rand, pixels []byte) {
 	pen, ground := 0.65+0.35*r.Float64(), 0.06+0.08*r.Float64()
-	for j, v := range ink {
+	for j, v := range c.ink {
 		v = pen*v + ground*math.Abs(r.NormFloat64())
 		pixels[j] = byte(math.Round(255 * min(max(v, 0), 1)))
 	}
-	return digit
 }
 
-// drawCurve draws a Catmull-Rom spline through the points.
-func drawCurve(ink *[Size * Size]float64, points []point, width, strength float64) {
+// curve calls draw for each segment of a Catmull-Rom spline through the points.
+func curve(points []point, draw func(from, to point)) {
 	const steps = 6
 	last := points[0]
 	for j := 0; j+1 < len(points); j++ {
@@ -79,7 +111,7 @@ func drawCurve(ink *[Size * Size]float64, points []point, width, strength float6
 		for s := 1; s <= steps; s++ {
 			t := float64(s) / steps
 			next := point{spline(p0.x, p1.x, p2.x, p3.x, t), spline(p0.y, p1.y, p2.y, p3.y, t)}
-			drawSegment(ink, last, next, width, strength)
+			draw(last, next)
 			last = next
 		}
 	}
@@ -90,14 +122,14 @@ func spline(a, b, c, d, t float64) float64 {
 }
 
 // drawSegment darkens the pixels near a line, with an edge one pixel soft.
-func drawSegment(ink *[Size * Size]float64, a, b point, width, strength float64) {
+func (c *canvas) drawSegment(a, b point, width, strength float64) {
 	reach := width + 1
 	x0, x1 := int(math.Floor(min(a.x, b.x)-reach)), int(math.Ceil(max(a.x, b.x)+reach))
 	y0, y1 := int(math.Floor(min(a.y, b.y)-reach)), int(math.Ceil(max(a.y, b.y)+reach))
 	dx, dy := b.x-a.x, b.y-a.y
 	length := dx*dx + dy*dy
-	for y := max(y0, 0); y <= min(y1, Size-1); y++ {
-		for x := max(x0, 0); x <= min(x1, Size-1); x++ {
+	for y := max(y0, 0); y <= min(y1, c.height-1); y++ {
+		for x := max(x0, 0); x <= min(x1, c.width-1); x++ {
 			px, py := float64(x)+0.5-a.x, float64(y)+0.5-a.y
 			t := 0.0
 			if length > 0 {
@@ -105,7 +137,7 @@ func drawSegment(ink *[Size * Size]float64, a, b point, width, strength float64)
 			}
 			distance := math.Hypot(px-t*dx, py-t*dy)
 			v := strength * min(max(width+0.5-distance, 0), 1)
-			ink[y*Size+x] = max(ink[y*Size+x], v)
+			c.ink[y*c.width+x] = max(c.ink[y*c.width+x], v)
 		}
 	}
 }

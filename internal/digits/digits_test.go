@@ -1,9 +1,11 @@
 package digits
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -96,5 +98,58 @@ func TestSame(t *testing.T) {
 	const want = 0x73429da08b34e656
 	if got := h.Sum64(); got != want {
 		t.Errorf("hash of 100 images is %#x, want %#x", got, uint64(want))
+	}
+	h.Reset()
+	scene := make([]byte, SceneSize*SceneSize)
+	for i := range uint64(20) {
+		fmt.Fprint(h, Scene(7, i, scene))
+		h.Write(scene)
+	}
+	const scenes = 0x3f9d3d4120722d46
+	if got := h.Sum64(); got != scenes {
+		t.Errorf("hash of 20 scenes is %#x, want %#x", got, uint64(scenes))
+	}
+}
+
+// TestScene checks that each digit fills its box, with ink at all four edges, and that
+// all digits and sizes are there.
+func TestScene(t *testing.T) {
+	pixels := make([]byte, SceneSize*SceneSize)
+	total, seen, heights := 0, [10]int{}, [2]int{}
+	const dark = 120 // above the noise, below the stroke
+	for i := range uint64(200) {
+		objects := Scene(3, i, pixels)
+		if len(objects) == 0 || len(objects) > 6 {
+			t.Fatalf("scene %d has %d digits", i, len(objects))
+		}
+		for _, o := range objects {
+			total++
+			seen[o.Digit]++
+			if o.YMax-o.YMin < 24 {
+				heights[0]++
+			}
+			if o.YMax-o.YMin > 32 {
+				heights[1]++
+			}
+			x0, y0, x1, y1 := int(o.XMin), int(o.YMin), int(math.Ceil(o.XMax)), int(math.Ceil(o.YMax))
+			ink := func(x0, y0, x1, y1 int) bool {
+				for y := y0; y < y1; y++ {
+					for x := x0; x < x1; x++ {
+						if pixels[y*SceneSize+x] > dark {
+							return true
+						}
+					}
+				}
+				return false
+			}
+			for _, edge := range [][4]int{{x0, y0, x1, y0 + 3}, {x0, y1 - 3, x1, y1}, {x0, y0, x0 + 3, y1}, {x1 - 3, y0, x1, y1}} {
+				if !ink(edge[0], edge[1], edge[2], edge[3]) {
+					t.Errorf("scene %d: digit %d has no ink at the edge %v of its box", i, o.Digit, edge)
+				}
+			}
+		}
+	}
+	if total < 500 || slices.Min(seen[:]) < total/20 || heights[0] < total/10 || heights[1] < total/10 {
+		t.Errorf("%d digits, %v of each kind, %v small and large ones", total, seen, heights)
 	}
 }

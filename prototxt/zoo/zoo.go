@@ -31,6 +31,7 @@ type Entry struct {
 	Data    string // the databases it reads, by the argument of gocaffe convert; "" if convert cannot make them
 	Net     string // its file
 	Solvers []string
+	Deploy  string // its file for inference, or ""
 	Shape   [3]int // channels, height and width of its input
 	Batch   int    // batch size for timing: that of training, 16 for AlexNet
 
@@ -64,6 +65,8 @@ var entries = []Entry{
 		Data: "imagenet32", Shape: [3]int{3, 32, 32}, Batch: 128},
 	{Name: "liunet-digits", Doc: "LiuNet of a quarter of the width on the drawn digits of gocaffe demo",
 		Data: "digits", Shape: [3]int{1, 28, 28}, Batch: 64},
+	{Name: "ssd-digits", Doc: "a small SSD on scenes of drawn digits: a mean average precision of 0.98",
+		Data: "digit-scenes", Shape: [3]int{1, 96, 96}, Batch: 32},
 }
 
 func init() {
@@ -71,9 +74,12 @@ func init() {
 		e := &entries[i]
 		e.Net = e.file("_train_test.prototxt")
 		for _, suffix := range []string{"_solver.prototxt", "_quick_solver.prototxt"} {
-			if _, err := fs.Stat(files, e.file(suffix)); err == nil {
+			if exists(e.file(suffix)) {
 				e.Solvers = append(e.Solvers, e.file(suffix))
 			}
+		}
+		if name := e.file("_deploy.prototxt"); exists(name) {
+			e.Deploy = name
 		}
 	}
 	entries = withLosses(entries)
@@ -84,6 +90,12 @@ func init() {
 			e.Solvers = []string{e.file("_solver.prototxt")}
 		}
 	}
+}
+
+// exists reports whether the program contains a file.
+func exists(name string) bool {
+	_, err := fs.Stat(files, name)
+	return err == nil
 }
 
 // file returns the name of a file of the net.
@@ -155,7 +167,7 @@ func (e Entry) Read() (*prototxt.Net, error) {
 // pathField matches the fields of the zoo's files that name other files.
 var pathField = regexp.MustCompile(`\b(source|mean_file|net|snapshot_prefix): "([^"]*)"`)
 
-// Write puts the net and its solvers into the folder dir, which is made if it
+// Write puts the net, its solvers and its form for inference into the folder dir, which is made if it
 // is not there. Every file that they name is in dir too, written as dir is:
 // a relative path holds in the working directory, as always in Caffe. Files
 // that are there already are kept, and an error says so, unless overwrite is
@@ -165,7 +177,11 @@ func (e Entry) Write(dir string, overwrite bool) ([]string, error) {
 		return nil, err
 	}
 	var paths []string
-	for _, name := range append([]string{e.Net}, e.Solvers...) {
+	names := append([]string{e.Net}, e.Solvers...)
+	if e.Deploy != "" {
+		names = append(names, e.Deploy)
+	}
+	for _, name := range names {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err == nil && !overwrite {
 			return nil, fmt.Errorf("%s already exists; --force overwrites it", path)
