@@ -35,12 +35,14 @@ func readPalette(ctx context.Context, name string) (*palette, error) {
 	case "cityscapes":
 		return parsePalette(cityscapes)
 	case "camvid":
+		return parsePalette(strings.Replace(camvid, roadMarking, "", 1))
+	case "camvid12":
 		return parsePalette(camvid)
 	}
 	text, err := readfile.Text(ctx, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("--palette is %q, want voc, cityscapes, camvid, grey or a file: %w", name, err)
+		return nil, fmt.Errorf("--palette is %q, want voc, cityscapes, camvid, camvid12, grey or a file: %w", name, err)
 	case err != nil:
 		return nil, fmt.Errorf("--palette: %w", err)
 	}
@@ -198,11 +200,13 @@ const cityscapes = `128 64 128 road
 119 11 32 bicycle
 `
 
-// camvid are the 11 classes of CamVid that SegNet uses, and the one without a label.
-const camvid = `128 128 128 sky
+// camvid are the 12 classes of CamVid of SegNet's demonstration; its other nets have no
+// road marking.
+const (
+	camvid = `128 128 128 sky
 128 0 0 building
 192 192 128 pole
-128 64 128 road
+` + roadMarking + `128 64 128 road
 60 40 222 pavement
 128 128 0 tree
 192 128 128 sign
@@ -210,5 +214,6 @@ const camvid = `128 128 128 sky
 64 0 128 car
 64 64 0 pedestrian
 0 128 192 bicyclist
-0 0 0 unlabelled
 `
+	roadMarking = "255 69 0 road marking\n"
+)

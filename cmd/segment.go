@@ -34,9 +34,10 @@ cannot be read are named, the others go on, and the exit code is 1.
 DenseImageData and ImageSegData read them. --overlay FOLDER gets copies of the
 images with the colours laid over them; black stays clear.
 
---palette is voc, cityscapes, camvid, grey, or a file: lines "R G B name" or
-"#RRGGBB name" from class 0 on, or an image with a palette or with one row or
-column of colours. The names are optional; --labels FILE has others, one a line.
+--palette is voc, cityscapes, camvid (11 classes), camvid12, grey, or a file:
+lines "R G B name" or "#RRGGBB name" from class 0 on, or an image with a palette
+or with one row or column of colours. The names are optional; --labels FILE has
+others, one a line.
 
 Images are scaled to the net's input, or to --images-dim, which is then the size
 of the input. The other flags of the preparation are those of gocaffe classify, and
@@ -52,7 +53,7 @@ ends so, are for programs.`,
 	flags.StringVar(&f.masks, "masks", "", "write a label image for each image into this `folder`")
 	flags.StringVar(&f.overlay, "overlay", "", "write copies of the images under their labels into this `folder`")
 	flags.Float64Var(&f.opacity, "opacity", 0.5, "of the labels of --overlay, 0 to 1")
-	flags.StringVar(&f.palette, "palette", "voc", "colours of the classes: voc, cityscapes, camvid, grey or a `file`")
+	flags.StringVar(&f.palette, "palette", "voc", "colours of the classes: voc, cityscapes, camvid, camvid12, grey or a `file`")
 	flags.StringVar(&f.labels, "labels", "", "file with the name of each class, one a line")
 	flags.StringVar(&f.format, "format", "text", "format of standard output: text, csv or json")
 	flags.StringVarP(&f.output, "output", "o", "", "write to this .csv or .json file, not to standard output")

@@ -326,6 +326,15 @@ func TestPaletteFile(t *testing.T) {
 			t.Errorf("%s: %v, %q", name, p.colors, p.names)
 		}
 	}
+	for name, want := range map[string]struct {
+		n    int
+		last string
+	}{"voc": {256, ""}, "cityscapes": {19, "bicycle"}, "camvid": {11, "bicyclist"}, "camvid12": {12, "bicyclist"}, "grey": {256, ""}} {
+		p, err := readPalette(t.Context(), name)
+		if err != nil || len(p.colors) != want.n || want.last != "" && p.names[want.n-1] != want.last || p.grey != (name == "grey") {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
 	// As VOC's development kit has them.
 	for class, want := range map[int]color.RGBA{1: {128, 0, 0, 255}, 2: {0, 128, 0, 255}, 7: {128, 128, 128, 255}, 15: {192, 128, 128, 255}, 20: {0, 64, 128, 255}, 255: {224, 224, 192, 255}} {
 		if got := vocColors()[class]; got != want {
@@ -346,7 +355,7 @@ func TestPaletteFile(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"square.png": "--palette square.png: the image is 2 x 2 (height x width), want one with a palette, or with one row or one column",
-		"VOC":        `--palette is "VOC", want voc, cityscapes, camvid, grey or a file: `,
+		"VOC":        `--palette is "VOC", want voc, cityscapes, camvid, camvid12, grey or a file: `,
 	} {
 		if _, err := readPalette(t.Context(), name); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)

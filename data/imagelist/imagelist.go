@@ -68,12 +68,13 @@ func Read(ctx context.Context, name string, o Options) (*List, error) {
 	if o.Hint != "" {
 		l.hint = "; " + o.Hint
 	}
-	err := l.read(ctx, func(line string) (item Item, err error) {
+	err := l.read(ctx, func(line string, number int) error {
 		if l.perLine == 0 {
 			l.perLine = max(1, numbersAtEnd(line))
 		}
-		item.Path, err = l.cut(line, o.Float)
-		return item, err
+		path, err := l.cut(line, o.Float)
+		l.Items = append(l.Items, Item{Path: path, Line: number})
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -82,19 +83,23 @@ func Read(ctx context.Context, name string, o Options) (*List, error) {
 }
 
 // ReadPairs reads a list whose lines are a path, blanks and another word, such as the
-// path of the image's labels; neither has blanks. With alone there need be no other
-// word. Otherwise it is as Read.
+// path of the image's labels; neither has blanks. A line may have several such pairs. With
+// alone there need be no other word, and a line has one path. Otherwise it is as Read.
 func ReadPairs(ctx context.Context, name string, alone bool) (*List, error) {
 	l := &List{Name: name}
-	err := l.read(ctx, func(line string) (Item, error) {
+	err := l.read(ctx, func(line string, number int) error {
 		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(blanks, r) })
 		switch {
 		case alone:
-			words = append(words[:1], "")
-		case len(words) != 2:
-			return Item{}, fmt.Errorf("got %.80q, want an image and its labels, two words with a blank between them", line)
+			l.Items = append(l.Items, Item{Path: words[0], Line: number})
+			return nil
+		case len(words)%2 != 0:
+			return fmt.Errorf("got %.80q, want an image and its labels, two words with a blank between them", line)
 		}
-		return Item{Path: words[0], Other: words[1]}, nil
+		for ; len(words) > 0; words = words[2:] {
+			l.Items = append(l.Items, Item{Path: words[0], Other: words[1], Line: number})
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -102,8 +107,8 @@ func ReadPairs(ctx context.Context, name string, alone bool) (*List, error) {
 	return l, nil
 }
 
-// read reads the lines of a list that are not empty.
-func (l *List) read(ctx context.Context, itemOf func(line string) (Item, error)) error {
+// read calls add for the lines of a list that are not empty.
+func (l *List) read(ctx context.Context, add func(line string, number int) error) error {
 	in, _, err := readfile.Stream(ctx, l.Name, maxPipe)
 	if err != nil {
 		return err
@@ -121,12 +126,9 @@ func (l *List) read(ctx context.Context, itemOf func(line string) (Item, error))
 		if line == "" {
 			continue
 		}
-		item, err := itemOf(line)
-		if err != nil {
+		if err := add(line, n); err != nil {
 			return fmt.Errorf("%s:%d: %w", l.Name, n, err)
 		}
-		item.Line = n
-		l.Items = append(l.Items, item)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return fmt.Errorf("%s:%d: the line has more than %d bytes: is it a list of images?", l.Name, n+1, maxLine)

@@ -28,6 +28,35 @@ func write(t *testing.T, text string) string {
 	return name
 }
 
+// TestReadPairs reads lists of images and label images.
+func TestReadPairs(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		alone bool
+		want  []Item
+		err   string
+	}{
+		{"a.png b.png\n\n c.png\t d.png \r\n", false, []Item{{"a.png", "b.png", 1}, {"c.png", "d.png", 3}}, ""},
+		{"\ufeffa b c d\ne f", false, []Item{{"a", "b", 1}, {"c", "d", 1}, {"e", "f", 2}}, ""},
+		{"a\nb 3 4\n", true, []Item{{"a", "", 1}, {"b", "", 2}}, ""},
+		{"", false, nil, ""},
+		{"a b\nc\n", false, nil, `:2: got "c", want an image and its labels, two words with a blank between them`},
+		{"a b c\n", false, nil, `:1: got "a b c", want an image`},
+	} {
+		name := write(t, test.text)
+		list, err := ReadPairs(t.Context(), name, test.alone)
+		if test.err != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), name+test.err) {
+				t.Errorf("%q: %v, want %s", test.text, err, test.err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(list.Items, test.want) {
+			t.Errorf("%q: %v, %v, want %v", test.text, list, err, test.want)
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	type item struct {
 		path   string

@@ -26,7 +26,7 @@ func init() {
 		Doc: `Images with a label for each of their pixels, from a list of image files, again and again.
 
 Each line of the list is the path of an image, a space and the path of its label image, whose grey values are the
-labels. Paths have no spaces.
+labels; or several such pairs. Paths have no spaces.
 
 Tops: the images, N x C x H x W, with the channels blue, green, red; the labels, N x 1 x H x W.
 
