@@ -277,6 +277,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"group_size", "7"}},
 	{{"roi_per_img", "128"}},
 	{{"name_size_file", `"sizes.txt"`}},
+	{{"cls_num", "21"}},
 	{{"resize_width", "640"}},
 	{{"resize_height", "480"}},
 	{{"kernel_depth", "3"}},
