@@ -78,6 +78,15 @@ func cases() []testCase {
 	}
 	averaged := layertest.GradientOptions{Bottoms: []int{0}}
 	kinked := layertest.GradientOptions{Bottoms: []int{0, 1}}
+	kinkedLoss := layertest.GradientOptions{Bottoms: []int{0, 1}, Tops: []int{0}}
+	scores := layertest.GradientOptions{Bottoms: []int{0}, Tops: []int{0}}
+	selected := func(shape ...int) []*blob.Blob { // with weights of 0 and 1
+		b := gaussian(2, shape...)
+		return append(b, layertest.Labels(3, 2, shape...))
+	}
+	scored := func() []*blob.Blob {
+		return []*blob.Blob{layertest.Gaussian(1, 4, 5, 3), layertest.Labels(2, 5, 4, 1, 3)}
+	}
 	first := layertest.GradientOptions{Bottoms: []int{0}, Step: 2e-4, Tolerance: 1e-2}
 	return []testCase{
 		{"ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 2 }", mapped(2), first},
@@ -88,6 +97,11 @@ func cases() []testCase {
 		{"BoxAnnotatorOHEM", `top: "z" box_annotator_ohem_param { roi_per_img: 1 ignore_label: 255 }`, annotated(), layertest.GradientOptions{}},
 		{"SmoothL1Loss", "loss_weight: 1", gaussian(2, 3, 5), kinked},
 		{"SmoothL1Loss", "loss_weight: 2 smooth_l1_loss_param { sigma: 3 }", gaussian(4, 3, 4, 2, 1), kinked},
+		{"SmoothL1Loss", `top: "z" loss_weight: 1 loss_weight: 0`, gaussian(4, 3, 4, 2, 3), kinkedLoss},
+		{"SmoothL1LossOHEM", `top: "z" loss_weight: 2 loss_weight: 0 loss_param { normalization: PRE_FIXED pre_fixed_normalizer: 7 }`, selected(3, 4, 2, 3), kinkedLoss},
+		{"SmoothL1Loss", "loss_weight: 1 loss_param { normalization: VALID }", selected(5, 8), kinked},
+		{"SoftmaxWithLossOHEM", `top: "z" top: "each" loss_weight: 3 loss_weight: 0 loss_weight: 0 loss_param { ignore_label: 2 }`, scored(), scores},
+		{"SoftmaxWithLossOHEM", `loss_param { normalization: PRE_FIXED pre_fixed_normalizer: 5 }`, scored(), scores},
 	}
 }
 
@@ -145,7 +159,10 @@ func TestErrors(t *testing.T) {
 		{"bottom 0 has shape [1 5], want 4 axes", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 }", []*blob.Blob{rois, rois}},
 		{"got ROIs of shape [1 2 3 4], want R x 5: image, x1, y1, x2, y2", "ROIPooling", "roi_pooling_param { pooled_h: 3 pooled_w: 3 }", []*blob.Blob{x, x}},
 		{"sigma is 0, want a number whose square is positive and finite", "SmoothL1Loss", "smooth_l1_loss_param { sigma: 0 }", []*blob.Blob{x, x}},
-		{"there are 3 bottoms, want 2, or 4 with inside and outside weights", "SmoothL1Loss", "", []*blob.Blob{x, x, x}},
+		{"loss_param is R-FCN's, whose layer has 2 or 3 bottoms: remove it, or the outside weights", "SmoothL1Loss", "loss_param { normalization: FULL }", []*blob.Blob{x, x, x, x}},
+		{"smooth_l1_loss_param is R-CNN's, whose layer has 2 bottoms, or 4 with inside and outside weights, and no loss_param", "SmoothL1Loss", "smooth_l1_loss_param { sigma: 2 }", []*blob.Blob{x, x, x}},
+		{"pre_fixed_normalizer is -1, want a positive number", "SmoothL1LossOHEM", "loss_param { normalization: PRE_FIXED pre_fixed_normalizer: -1 }", []*blob.Blob{x, x, x}},
+		{"got labels of shape [1 5], which are 5, want 1 x 12 = 12, one for each place that has 2 scores", "SoftmaxWithLossOHEM", "", []*blob.Blob{x, rois}},
 		{"bottoms 0 and 3 have shapes [1 2 3 4] and [1 5], want as many items of equal size", "SmoothL1Loss", "", []*blob.Blob{x, x, x, rois}},
 		{"psroi_pooling_param needs \"spatial_scale\"", "PSROIPooling", "", []*blob.Blob{x, rois}},
 		{"output_dim is -2, want 1 to 32767", "PSROIPooling", "psroi_pooling_param { spatial_scale: 1 output_dim: -2 group_size: 1 }", []*blob.Blob{x, rois}},

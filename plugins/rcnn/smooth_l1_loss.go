@@ -21,8 +21,9 @@ func init() {
 			Proto:   layers.Schema(schemas, "smooth_l1_loss.proto"),
 			Message: "SmoothL1LossParameter",
 		},
+		Extends: layers.Schema(schemas, "loss.proto"),
 		Bottoms: layers.Between(2, 4),
-		Tops:    layers.Exactly(1),
+		Tops:    layers.Between(1, 2),
 		New:     newSmoothL1Loss,
 		Kernels: smoothL1LossKernels,
 		Doc: `Distance of two blobs, squared where it is small, averaged over the N items:
@@ -33,22 +34,28 @@ Without loss_weight its loss weight is 0, not 1 as that of other losses: write "
 
 Bottoms: x0 and x1, both of N items of equal size; both have a gradient. Then none or two of the same shape: the inside
 weights a and the outside weights b, without them 1. Their gradient is 0.
-Top: E, a scalar.
+Tops: E, a scalar; optionally the sums over the channels, N x 1 x H x W, which have no gradient.
 
-SSD's layer SmoothL1Loss has neither sigma nor weights.
+With three bottoms, or with loss_param, it is the layer of R-FCN, which is SmoothL1LossOHEM. SSD's layer SmoothL1Loss
+has neither sigma nor weights.
 
 smooth_l1_loss_param:
 	sigma (1): what bounds the quadratic part
+loss_param: as of SmoothL1LossOHEM, with its loss_param.pre_fixed_normalizer
 
-Source: github.com/rbgirshick/caffe-fast-rcnn (branch faster-rcnn), smooth_L1_loss_layer.cu`,
+Source: github.com/rbgirshick/caffe-fast-rcnn (branch faster-rcnn), smooth_L1_loss_layer.cu; the second top:
+github.com/zhaoweicai/cascade-rcnn`,
 	})
 }
 
-// smoothL1Loss implements the layer type; its registration describes it.
+// smoothL1Loss implements SmoothL1Loss, as its registration describes it, and
+// SmoothL1LossOHEM.
 type smoothL1Loss struct {
 	layers.OnRecordableDevice
 	spec     *layers.Spec
 	sigma2   float32
+	ohem     bool // SmoothL1LossOHEM
+	norm     lossNorm
 	gradient []float32 // of the sum by x0, which Backward needs
 
 	onDevice, terms blob.Blob // gradient and the terms of the sum on a device
@@ -70,10 +77,16 @@ func newSmoothL1Loss(s *layers.Spec) (layers.Layer, error) {
 	if square := o.Sigma * o.Sigma; !(square > 0) || square > math.MaxFloat32 {
 		return nil, s.Errorf("smooth_l1_loss_param.sigma", "sigma is %v, want a number whose square is positive and finite", o.Sigma)
 	}
-	if len(s.Param.GetBottom()) == 3 {
-		return nil, s.ErrorAt("bottom", 2, fmt.Errorf("there are 3 bottoms, want 2, or 4 with inside and outside weights"))
+	ohem := len(s.Param.GetBottom()) == 3 || s.Param.LossParam != nil
+	switch {
+	case !ohem:
+		return &smoothL1Loss{spec: s, sigma2: o.Sigma * o.Sigma}, nil
+	case len(s.Param.GetBottom()) == 4:
+		return nil, s.Errorf("loss_param", "loss_param is R-FCN's, whose layer has 2 or 3 bottoms: remove it, or the outside weights")
+	case s.HasOption(""):
+		return nil, s.Errorf("smooth_l1_loss_param", "smooth_l1_loss_param is R-CNN's, whose layer has 2 bottoms, or 4 with inside and outside weights, and no loss_param")
 	}
-	return &smoothL1Loss{spec: s, sigma2: o.Sigma * o.Sigma}, nil
+	return newSmoothL1LossOHEM(s)
 }
 
 // AllowForceBackward returns false for the weights.
@@ -108,29 +121,75 @@ func (l *smoothL1Loss) Reshape(bottom, top []*blob.Blob) error {
 			return l.spec.ErrorAt("bottom", 0, err)
 		}
 	}
+	if len(top) > 1 {
+		shape := [...]int{x.Dim(0), 1, 1, 1}
+		if x.Axes() > 4 {
+			return l.spec.ErrorAt("bottom", 0, fmt.Errorf("bottom 0 has shape %v, want at most 4 axes for a second top", x.Shape()))
+		}
+		for axis := 2; axis < x.Axes(); axis++ {
+			shape[axis] = x.Dim(axis)
+		}
+		if err := top[1].Reshape(shape[:]...); err != nil {
+			return l.spec.ErrorAt("top", 1, err)
+		}
+	}
 	return top[0].Reshape()
 }
 
-// Forward computes the loss.
+// places returns the number of places of an item that have channels.
+func places(x *blob.Blob) int {
+	if x.Axes() < 3 {
+		return 1
+	}
+	return x.CountFrom(2)
+}
+
+// normalizer returns what the sum is divided by.
+func (l *smoothL1Loss) normalizer(x *blob.Blob) float32 {
+	if !l.ohem {
+		return float32(x.Dim(0))
+	}
+	return l.norm.normalizer(x.Dim(0), places(x))
+}
+
+// Forward computes the tops.
 func (l *smoothL1Loss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.gradient = layers.Resize(l.gradient, bottom[0].Count())
 	kernel.Sub(l.spec.Env.Workers, bottom[0].Data(), bottom[1].Data(), l.gradient)
+	var inside, outside, sums []float32
+	if len(bottom) > 2 {
+		inside = bottom[2].Data()
+	}
+	if len(bottom) > 3 {
+		outside = bottom[3].Data()
+	}
+	if len(top) > 1 {
+		sums = top[1].MutableData()
+		clear(sums)
+	}
+	inner, item := places(bottom[0]), bottom[0].CountFrom(1)
 	var sum float64
-	if len(bottom) == 4 {
-		inside, outside := bottom[2].Data(), bottom[3].Data()
-		for i, d := range l.gradient {
-			f, slope := l.smoothL1(inside[i] * d)
-			sum += float64(outside[i] * f)
-			l.gradient[i] = outside[i] * (inside[i] * slope)
+	for i, d := range l.gradient {
+		a, b := float32(1), float32(1)
+		if inside != nil {
+			a = inside[i]
 		}
-	} else {
-		for i, d := range l.gradient {
-			f, slope := l.smoothL1(d)
-			sum += float64(f)
+		if outside != nil {
+			b = outside[i]
+		}
+		f, slope := l.smoothL1(a * d)
+		term := b * f
+		sum += float64(term)
+		if sums != nil {
+			sums[i/item*inner+i%inner] += term
+		}
+		if l.ohem {
 			l.gradient[i] = slope
+		} else {
+			l.gradient[i] = b * (a * slope)
 		}
 	}
-	top[0].MutableData()[0] = float32(sum / float64(bottom[0].Dim(0)))
+	top[0].MutableData()[0] = float32(sum / float64(l.normalizer(bottom[0])))
 	return nil
 }
 
@@ -145,7 +204,7 @@ func (l *smoothL1Loss) smoothL1(d float32) (f, slope float32) {
 
 // Backward computes the diffs of the bottoms.
 func (l *smoothL1Loss) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
-	scale := top[0].Diff()[0] / float32(bottom[0].Dim(0))
+	scale := top[0].Diff()[0] / l.normalizer(bottom[0])
 	for i, b := range bottom[:2] {
 		if propagateDown[i] {
 			kernel.Scale(l.spec.Env.Workers, scale, l.gradient, b.MutableDiff())
