@@ -150,6 +150,7 @@ func TestSoftmaxWithLossOHEM(t *testing.T) {
 // TestSoftmaxWithLossRFCN checks that SoftmaxWithLoss of a net of R-FCN is Caffe's layer
 // unless it has a third top or a fixed normalizer.
 func TestSoftmaxWithLossRFCN(t *testing.T) {
+	d := cudatest.Device(t)
 	for options, ours := range map[string]bool{
 		"": false, `top: "p" loss_weight: 1 loss_weight: 0`: false, "loss_param { normalization: PRE_FIXED }": true,
 		`top: "p" top: "each" loss_weight: 1 loss_weight: 0 loss_weight: 0`: true,
@@ -161,7 +162,7 @@ func TestSoftmaxWithLossRFCN(t *testing.T) {
 			t.Errorf("%s: the layer is %T", options, f.Layer)
 		}
 		layertest.CheckGradient(t, f, layertest.GradientOptions{Bottoms: []int{0}, Tops: []int{0}})
-		layertest.CheckDevice(t, cudatest.Device(t), 1e-5, text, bottoms()...)
+		layertest.CheckDevice(t, d, 1e-5, text, bottoms()...)
 		layertest.CheckAllocs(t, text, bottoms()...)
 	}
 }

@@ -41,7 +41,8 @@ has neither sigma nor weights.
 
 smooth_l1_loss_param:
 	sigma (1): what bounds the quadratic part
-loss_param: as of SmoothL1LossOHEM, with its loss_param.pre_fixed_normalizer
+loss_param:
+	normalization, pre_fixed_normalizer, normalize: as of SmoothL1LossOHEM
 
 Source: github.com/rbgirshick/caffe-fast-rcnn (branch faster-rcnn), smooth_L1_loss_layer.cu; the second top:
 github.com/zhaoweicai/cascade-rcnn`,
