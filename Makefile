@@ -163,7 +163,7 @@ bench-compare: build ## OLD=<program or git commit>: times it and this version i
 	$(GO) run -C tools ./benchcompare -old '$(if $(wildcard $(OLD)),$(abspath $(OLD)),$(OLD))' -new $(abspath $(BIN)) \
 		-dir $(abspath bin/compare) -nets "$(or $(NETS),lenet cifar10-quick liunet-mnist alexnet)" $(TIMED) -rounds $(or $(ROUNDS),6) $(if $(LAYERS),-layers)
 
-bench-peers: build ## PyTorch and gocaffe in turns: ratios, targets, memory
+bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, targets, memory
 	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
 		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3)
 

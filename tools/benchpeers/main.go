@@ -1,11 +1,12 @@
 // Benchpeers times training steps (forward, backward, update) of gocaffe and
 // of PyTorch in turns, with the same nets, batches and threads, and prints the
-// ratios beside the ones that are aimed at.
+// ratios beside the ones that are aimed at. Then it times MobileNet-SSD on one image, in
+// turns with OpenCV (net mobilenet-ssd).
 //
 //	benchpeers -gocaffe BIN -script torch_nets.py [-python PYTHON] [-nets "NET..."] [-rounds N] [-iterations N]
 //
 // PyTorch runs with both of its memory layouts, of which the faster one
-// counts. Without the script or PyTorch it says what is missing and succeeds.
+// counts. Without the script, PyTorch or OpenCV it says what is missing and succeeds.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +60,7 @@ func main() {
 // runner holds what the flags say.
 type runner struct {
 	gocaffe            *bench.Program
+	program            string // its file
 	python, script     string
 	rounds, iterations int
 	log                io.Writer
@@ -76,10 +79,30 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	chosen, err := choose(strings.Fields(*nets))
+	names := strings.Fields(*nets)
+	chosen, err := choose(slices.DeleteFunc(slices.Clone(names), func(net string) bool { return net == inferenceNet }))
 	if err != nil {
 		return err
 	}
+	if *program != "" {
+		if r.program, err = filepath.Abs(*program); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(names, []string{inferenceNet}) {
+		if err := r.training(names, chosen, stdout); err != nil {
+			return err
+		}
+	}
+	if len(names) > 0 && !slices.Contains(names, inferenceNet) {
+		return nil
+	}
+	return r.inference(stdout)
+}
+
+// training compares training steps of some nets with those of PyTorch, for all that names
+// has or, if it is empty, for all there are.
+func (r *runner) training(names []string, chosen []match, stdout io.Writer) (err error) {
 	if _, err := os.Stat(r.script); err != nil {
 		fmt.Fprintf(stdout, "SKIPPED: the peer's nets are missing: %v; set GOCAFFE_SHARED to the folder that has bench/torch_nets.py\n", err)
 		return nil
@@ -88,7 +111,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "SKIPPED: %s cannot run PyTorch, install it (Debian: apt-get install python3-torch): %v\n%s", r.python, err, out)
 		return nil
 	}
-	if r.gocaffe, err = bench.Open(*program); err != nil {
+	if r.gocaffe, err = bench.Open(r.program); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', tabwriter.AlignRight)
@@ -105,7 +128,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if len(*nets) > 0 && !slices.Contains(strings.Fields(*nets), scalingNet) {
+	if len(names) > 0 && !slices.Contains(names, scalingNet) {
 		return nil
 	}
 	return r.scaling(stdout)

@@ -13,6 +13,8 @@ func fakeProgram(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "gocaffe")
 	script := `#!/bin/sh
 [ "$2" = --help ] && { echo --format; exit; }
+[ "$1" = weights ] && { cp "$3" "$7"; exit; }
+[ "$1" = time ] && { cmp "$3" "$5" && echo "x] Average Forward pass: 20.5 ms."; exit; }
 case "$*" in *"--threads 1 "*) ms=70 ;; *) ms=35 ;; esac
 echo "{\"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms}]}"
 `
@@ -43,8 +45,8 @@ func TestPeers(t *testing.T) {
 
 func TestPeersMissing(t *testing.T) {
 	for want, args := range map[string][]string{
-		`^SKIPPED: .*no such file.* GOCAFFE_SHARED`:           {"-script", "testdata/none.py"},
-		`^SKIPPED: false cannot run PyTorch, .*python3-torch`: {"-script", "testdata/fake_torch.sh", "-python", "false"},
+		`^SKIPPED: .*no such file.* GOCAFFE_SHARED`:           {"-nets", "lenet", "-script", "testdata/none.py"},
+		`^SKIPPED: false cannot run PyTorch, .*python3-torch`: {"-nets", "lenet", "-script", "testdata/fake_torch.sh", "-python", "false"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if err := run(args, &stdout, &stderr); err != nil || !regexp.MustCompile(want).MatchString(stdout.String()) {
@@ -56,5 +58,29 @@ func TestPeersMissing(t *testing.T) {
 	}
 	if _, _, err := parsePeer("Segmentation fault"); err == nil {
 		t.Error("a line without times is no error")
+	}
+}
+
+// TestInference has an OpenCV that takes 41 ms, and one that is missing.
+func TestInference(t *testing.T) {
+	python := filepath.Join(t.TempDir(), "python")
+	script := `#!/bin/sh
+[ "$1" = -c ] && exit
+grep -q Permute "$2" "$3" && echo "opencv 0: median 41.00 ms (1.00 to 2.00), peak 100 MiB, threads $5"
+`
+	if err := os.WriteFile(python, []byte(script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for want, python := range map[string]string{
+		`(?m)^mobilenet-ssd, one image of 300 x 300, 2 threads: OpenCV 41\.0 ms, gocaffe 20\.5 ms, ratio 0\.500; target 1\.00: met$`: python,
+		`^SKIPPED: false cannot run OpenCV, .*python3-opencv`:                                                                        "false",
+	} {
+		var stdout, stderr bytes.Buffer
+		if err := run([]string{"-gocaffe", fakeProgram(t), "-python", python, "-nets", "mobilenet-ssd"}, &stdout, &stderr); err != nil || !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("%v, %s%s, want %s", err, &stdout, &stderr, want)
+		}
+	}
+	if _, err := parseForward("Segmentation fault"); err == nil {
+		t.Error("a log without times is no error")
 	}
 }
