@@ -346,6 +346,56 @@ DATA winograd18<>+56(SB)/4, $0x3f2aaaab
 DATA winograd18<>+60(SB)/4, $0x3f2aaaab
 GLOBL winograd18<>(SB), RODATA|NOPTR, $64
 
+// func splitPairsAVX2(n int, src *float32, even *float32, odd *float32)
+// Requires: AVX, AVX2
+TEXT ·splitPairsAVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ even+16(FP), DX
+	MOVQ odd+24(FP), BX
+
+pairs:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VSHUFPS $0xdd, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VMOVUPS Y2, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	DECQ    AX
+	JNZ     pairs
+	VZEROUPPER
+	RET
+
+// func joinPairsAVX2(n int, dst *float32, even *float32, odd *float32)
+// Requires: AVX
+TEXT ·joinPairsAVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ even+16(FP), DX
+	MOVQ odd+24(FP), BX
+
+pairs:
+	VMOVUPS    (DX), Y0
+	VMOVUPS    (BX), Y1
+	VUNPCKLPS  Y1, Y0, Y2
+	VUNPCKHPS  Y1, Y0, Y1
+	VPERM2F128 $0x20, Y1, Y2, Y0
+	VMOVUPS    Y0, (CX)
+	VPERM2F128 $0x31, Y1, Y2, Y0
+	VMOVUPS    Y0, 32(CX)
+	ADDQ       $0x40, CX
+	ADDQ       $0x20, DX
+	ADDQ       $0x20, BX
+	DECQ       AX
+	JNZ        pairs
+	VZEROUPPER
+	RET
+
 // func winogradInput2AVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX
 TEXT ·winogradInput2AVX2(SB), NOSPLIT, $0-56

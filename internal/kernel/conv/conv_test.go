@@ -106,6 +106,9 @@ var cases = []Params{
 	square(9, 1, 20, 1, 28, 5, 0, 1, 1),
 	square(2, 40, 20, 1, 17, 1, 0, 1, 1),
 	square(2, 24, 36, 2, 12, 1, 0, 1, 1),
+	square(2, 6, 6, 6, 37, 3, 1, 2, 1),   // rows of even and odd pixels
+	square(1, 3, 20, 1, 61, 7, 3, 2, 1),
+	square(2, 4, 4, 4, 40, 3, 2, 2, 2),
 	square(2, 50, 70, 1, 13, 1, 0, 1, 1), // products of matrices
 	square(1, 1040, 97, 1, 7, 1, 0, 1, 1),
 	square(3, 96, 128, 2, 2, 1, 0, 1, 1),
@@ -249,6 +252,7 @@ func TestConvThreads(t *testing.T) {
 	t.Run("direct", func(t *testing.T) { testConvThreads(t, square(33, 24, 70, 2, 9, 3, 1, 1, 1)) })
 	t.Run("lines", func(t *testing.T) { testConvThreads(t, square(9, 3, 20, 1, 33, 3, 1, 1, 1)) })
 	t.Run("lines in place", func(t *testing.T) { testConvThreads(t, square(3, 40, 20, 2, 50, 1, 0, 1, 1)) })
+	t.Run("even and odd pixels", func(t *testing.T) { testConvThreads(t, square(9, 8, 8, 8, 70, 3, 1, 2, 1)) })
 	t.Run("one image", func(t *testing.T) { testConvThreads(t, square(1, 96, 200, 1, 17, 1, 0, 1, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })

@@ -6,14 +6,14 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// depthwiseGrad is the gradient of the weights at stride 1 if each group has one
-// channel and one output. The pixels of dy form a line, with zeros between them that
-// give it the layout of the padded copy of x. The dot products of this line with the
-// copy, starting at each tap, are the gradient.
+// depthwiseGrad is the gradient of the weights if each group has one channel and one
+// output. The pixels of dy form a line, with zeros between them that give it the layout of
+// the padded copy of x. The dot products of this line with the copy, starting at each tap,
+// are the gradient.
 type depthwiseGrad struct {
 	*window
 	geometry *geometry
-	adjacent int     // pixels side by side
+	row      int     // pixels side by side
 	length   int     // from the first to the last pixel of an image of a chunk
 	tapAt    []int32 // offsets of the taps in the copy, with the last one repeated
 	lineAt   []int32 // offset of dy: none
@@ -27,19 +27,17 @@ type depthwiseGrad struct {
 // maxLanes is the number of lanes of the widest vectors.
 const maxLanes = 16
 
+// depthwise reports whether each group has one channel and one output.
+func depthwise(g *geometry) bool { return g.groupChannels() == 1 && g.groupOutputs() == 1 }
+
 // newDepthwiseGrad returns nil if it does not apply to the convolution.
 func newDepthwiseGrad(g *geometry, w *window) *depthwiseGrad {
-	if g.groupChannels() != 1 || g.groupOutputs() != 1 {
+	if !depthwise(g) || !w.adjacent() {
 		return nil
 	}
-	for _, s := range w.step {
-		if s != 1 {
-			return nil
-		}
-	}
-	d := &depthwiseGrad{window: w, geometry: g, adjacent: w.out[len(w.out)-1], lineAt: []int32{0}}
+	d := &depthwiseGrad{window: w, geometry: g, row: w.out[len(w.out)-1], lineAt: []int32{0}}
 	if len(w.out) == 1 {
-		d.adjacent = w.rows
+		d.row = w.rows
 	}
 	d.length = int(w.pixels[w.maxPixels()-1]) + 1
 	for i := range gemm.RoundUp(g.taps, gemm.TallRows) {
@@ -69,7 +67,7 @@ func (d *depthwiseGrad) Do(worker, group int) {
 		if c.pixels < d.maxPixels() || i == 0 {
 			clear(line)
 		}
-		n := min(d.adjacent, c.pixels)
+		n := min(d.row, c.pixels)
 		for image := range c.images {
 			src := d.dy[((c.image+image)*g.Outputs+group)*d.outSize+c.first:]
 			for q := 0; q < c.pixels; q += n {

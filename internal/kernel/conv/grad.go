@@ -44,6 +44,7 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	}
 	channels := min(g.groupChannels(), max(1, gradRows/g.taps/unit)*unit)
 	t := &gradPlan{geometry: g, window: forwardWindow(g, channels), ranges: gemm.CeilDiv(g.groupChannels(), channels)}
+	t.split = depthwise(g) && t.splittable()
 	if err := t.window.init(g.Batch); err != nil {
 		return nil, err
 	}

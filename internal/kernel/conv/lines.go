@@ -47,7 +47,7 @@ func (t *lines) init(u *gemm.Micro) bool {
 	}
 	t.rowVectors = gemm.CeilDiv(t.rowPixels, u.Lanes)
 	cut := axis == 0 && t.bands > 1 && !t.inPlace // bands split the rows
-	return t.step[axis] == 1 && !cut && t.rowPixels >= u.Lanes
+	return t.adjacent() && !cut && t.rowPixels >= u.Lanes
 }
 
 // tables lists the vectors and terms.

@@ -183,29 +183,13 @@ func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
 			}
 			if t.step == 2 && k+1 < len(t.list) {
 				if next, more := pixels(k + 1); next == start+1 && len(more) > 0 {
-					between(x[start:], from, more)
+					joinPairs(x[start:], from, more)
 					k++
 					continue
 				}
 			}
 			spread(x[start:], from, t.step)
 		}
-	}
-}
-
-// between sets x to the elements of a, with those of b between them. b has as many, or
-// one less.
-func between(x, a, b []float32) {
-	x, a = x[:len(a)+len(b)], a[:len(b):len(a)]
-	for len(b) >= 4 && len(a) >= 4 && len(x) >= 8 {
-		x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7] = a[0], b[0], a[1], b[1], a[2], b[2], a[3], b[3]
-		x, a, b = x[8:], a[4:], b[4:]
-	}
-	for i, v := range b {
-		x[2*i], x[2*i+1] = a[i], v
-	}
-	if len(x) > 2*len(b) {
-		x[2*len(b)] = a[:len(b)+1][len(b)]
 	}
 }
 

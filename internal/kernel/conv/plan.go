@@ -68,12 +68,15 @@ func (t *plan) choose(u *gemm.Micro) {
 	}
 }
 
+// splitChannels is the number of channels up to which split rows are worth their time: lines
+// are then faster than tiles.
+const splitChannels = 3
+
 // forwardPlan plans the forward pass.
 func forwardPlan(g *geometry) (*plan, error) {
-	return newPlan(product{
-		geometry: g, dstChannels: g.groupOutputs(), dstSize: g.outSize,
-		window: forwardWindow(g, g.groupChannels()),
-	})
+	w := forwardWindow(g, g.groupChannels())
+	w.split = w.channels <= splitChannels && w.splittable()
+	return newPlan(product{geometry: g, dstChannels: g.groupOutputs(), dstSize: g.outSize, window: w})
 }
 
 // forwardWindow returns the window that moves over some channels of x.

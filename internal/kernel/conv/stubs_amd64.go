@@ -4,6 +4,16 @@
 
 package conv
 
+// splitPairsAVX2 is a pairsFunc that sets even and odd to the elements of src.
+//
+//go:noescape
+func splitPairsAVX2(n int, src *float32, even *float32, odd *float32)
+
+// joinPairsAVX2 is a pairsFunc that sets the elements of dst to those of even and odd.
+//
+//go:noescape
+func joinPairsAVX2(n int, dst *float32, even *float32, odd *float32)
+
 // winogradInput2AVX2 is the transform of the input of F(2x2,3x3).
 //
 //go:noescape

@@ -2,6 +2,8 @@
 
 package conv
 
+var pairs256 = pairsFuncs{split: splitPairsAVX2, join: joinPairsAVX2}
+
 var avx2 = [algorithms]transforms{
 	f2x2of3x3: {
 		input:      winogradInput2AVX2,

@@ -3,6 +3,7 @@ package conv
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 )
@@ -30,6 +31,10 @@ const (
 // A window works on chunks: some images, or some rows (along the first axis) of one
 // image. fill copies the source of a chunk with its zeros; in the copy, pixel q and tap
 // t of channel c meet at pixels[q] + taps[c*nTaps+t].
+//
+// If split is set, as is possible with several axes and a step of 2 along the last one, a
+// row of the copy holds its even positions and then its odd ones, so that the pixels of a
+// row are adjacent.
 type window struct {
 	channels int
 	src      []int   // extent of the source
@@ -43,9 +48,12 @@ type window struct {
 	parts int
 	reach []int
 
+	split bool // the even positions of a row come before the odd ones
+
 	nTaps, srcSize, outSize int
 	images, rows, bands     int   // of a chunk: images, or rows of one; bands: chunks of an image
-	extent                  []int // of the padded copy
+	extent                  []int // of the padded source
+	copied                  []int // of the copy: extent, but a split row has as many even positions as odd ones
 	span                    int   // rows of the copy that a row of the output needs
 	whole                   bool  // there are no zeros
 	channelStride           int   // in the copy
@@ -77,8 +85,14 @@ func (w *window) init(batch int) error {
 		return errors.New("convolution: the padded input has too many elements")
 	}
 	w.span = span[0]
+	last := len(w.src) - 1
+	w.copied = slices.Clone(w.extent)
+	if w.split {
+		w.copied[last] = gemm.RoundUp(w.extent[last], 2)
+	}
 	w.cut(batch)
 	w.extent[0] = (w.rows-1)*w.step[0] + w.span
+	w.copied[0] = w.extent[0]
 	w.channelStride = w.stride(w.rows)
 	w.imageStride = w.channels * w.channelStride
 	if w.channelStride > maxCopy/w.channels || w.imageStride > maxCopy/w.images {
@@ -108,7 +122,7 @@ func (w *window) cut(batch int) {
 func (w *window) tables() {
 	w.pixels = make([]int32, 0, w.images*w.rows*w.line()+gemm.TileRows)
 	for i := range w.images {
-		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return i * w.step[a] }, func(a int) int {
+		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return w.place(a, i*w.step[a]) }, func(a int) int {
 			if a == 0 {
 				return w.rows
 			}
@@ -118,23 +132,40 @@ func (w *window) tables() {
 	w.pixels = append(w.pixels, make([]int32, gemm.TileRows)...)
 	w.taps = make([]int32, 0, w.channels*w.nTaps+gemm.TileRows)
 	for c := range w.channels {
-		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.shift[a][i] }, func(a int) int { return len(w.shift[a]) })
+		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.place(a, w.shift[a][i]) }, func(a int) int { return len(w.shift[a]) })
 	}
 	w.taps = append(w.taps, make([]int32, gemm.TileRows)...)
+}
+
+// place returns where in the copy a position along axis a is.
+func (w *window) place(a, q int) int {
+	if !w.split || a != len(w.src)-1 {
+		return q
+	}
+	return q%2*(w.copied[a]/2) + q/2
 }
 
 // offsets appends the offsets in a padded channel, row by row, of the positions
 // at(a, 0) to at(a, n(a)-1) along each axis a.
 func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n func(a int) int) []int32 {
-	if axis == len(w.extent) {
+	if axis == len(w.copied) {
 		return append(list, int32(start))
 	}
-	step := size(w.extent[axis+1:])
+	step := size(w.copied[axis+1:])
 	for i := range n(axis) {
 		list = w.offsets(list, axis+1, start+at(axis, i)*step, at, n)
 	}
 	return list
 }
+
+// splittable reports whether rows can be split, and are long enough for vectors.
+func (w *window) splittable() bool {
+	last := len(w.src) - 1
+	return last > 0 && w.step[last] == 2 && w.out[last] >= maxLanes
+}
+
+// adjacent reports whether the pixels of a row are adjacent in the copy.
+func (w *window) adjacent() bool { return w.split || w.step[len(w.step)-1] == 1 }
 
 // line returns the number of output pixels of a row.
 func (w *window) line() int { return w.outSize / w.out[0] }
@@ -143,7 +174,7 @@ func (w *window) line() int { return w.outSize / w.out[0] }
 // output: an odd number of cache lines, which puts the same pixel of many channels into
 // different sets of the cache.
 func (w *window) stride(rows int) int {
-	n := ((rows-1)*w.step[0] + w.span) * size(w.extent[1:])
+	n := ((rows-1)*w.step[0] + w.span) * size(w.copied[1:])
 	return gemm.RoundUp(n, 16) | 16
 }
 
@@ -206,16 +237,35 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 		copy(dst[start:end], src[from:])
 	case 2:
 		first, last := w.within(axis+1, 0, w.extent[axis+1])
-		if first < last {
-			lds, ldd := w.src[axis+1], w.extent[axis+1]
-			u.CopyTo(end-start, last-first, src[from*lds+first-w.pad[axis+1]:], lds, dst[start*ldd+first:], ldd)
+		if first >= last {
+			return
+		}
+		lds, ldd := w.src[axis+1], w.copied[axis+1]
+		src, dst = src[from*lds+first-w.pad[axis+1]:], dst[start*ldd:]
+		if !w.split {
+			u.CopyTo(end-start, last-first, src, lds, dst[first:], ldd)
+			return
+		}
+		for r := range end - start {
+			w.splitRow(first, src[r*lds:][:last-first], dst[r*ldd:][:ldd])
 		}
 	default:
-		line, srcLine := size(w.extent[axis+1:]), size(w.src[axis+1:])
+		line, srcLine := size(w.copied[axis+1:]), size(w.src[axis+1:])
 		for q := range end - start {
 			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[(start+q)*line:])
 		}
 	}
+}
+
+// splitRow copies a row whose first element is at the given position.
+func (w *window) splitRow(first int, src, dst []float32) {
+	even, odd := dst[:len(dst)/2], dst[len(dst)/2:]
+	if first%2 == 1 {
+		even, odd = odd[first/2:], even[first/2+1:]
+	} else {
+		even, odd = even[first/2:], odd[first/2:]
+	}
+	splitPairs(src, even, odd)
 }
 
 // within returns the range of the positions first to first+n-1 of an axis, counted

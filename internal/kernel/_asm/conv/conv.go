@@ -1,4 +1,4 @@
-// Package conv writes the transforms of Winograd's convolution F(2x2,3x3),
+// Package conv writes loops over pairs of elements, and the transforms of Winograd's convolution F(2x2,3x3),
 // F(4x4,3x3) and F(2x2,5x5). The types of the functions, in transform.go of
 // package conv, say what they compute.
 package conv
@@ -14,6 +14,7 @@ type set struct {
 // Write writes all functions.
 func Write() {
 	constants()
+	pairs()
 	for _, isa := range simd.Sets {
 		s := &set{isa, isa.Wide}
 		for _, a := range algorithms {
