@@ -106,7 +106,7 @@ var cases = []Params{
 	square(9, 1, 20, 1, 28, 5, 0, 1, 1),
 	square(2, 40, 20, 1, 17, 1, 0, 1, 1),
 	square(2, 24, 36, 2, 12, 1, 0, 1, 1),
-	square(2, 6, 6, 6, 37, 3, 1, 2, 1),   // rows of even and odd pixels
+	square(2, 6, 6, 6, 37, 3, 1, 2, 1), // rows of even and odd pixels
 	square(1, 3, 20, 1, 61, 7, 3, 2, 1),
 	square(2, 4, 4, 4, 40, 3, 2, 2, 2),
 	square(2, 50, 70, 1, 13, 1, 0, 1, 1), // products of matrices
