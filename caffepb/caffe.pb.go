@@ -3122,8 +3122,25 @@ type SolverParameter struct {
 	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, 101point, MaxIntegral or Integral
 	ShowPerClassResult *bool   `protobuf:"varint,10003,opt,name=show_per_class_result,json=showPerClassResult,def=0" json:"show_per_class_result,omitempty"`
 	// MobileNet-YOLO's, which numbers them 50 and 51: lr_policy multifixed
-	Stagelr       []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`    // learning rates
-	Stageiter     []int32   `protobuf:"varint,10005,rep,name=stageiter" json:"stageiter,omitempty"` // the last iteration of each
+	Stagelr   []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`    // learning rates
+	Stageiter []int32   `protobuf:"varint,10005,rep,name=stageiter" json:"stageiter,omitempty"` // the last iteration of each
+	// Intel's: the learning rate rises in a line from warmup_start_lr in the first iterations
+	WarmupIter    *int32   `protobuf:"varint,10006,opt,name=warmup_iter,json=warmupIter,def=0" json:"warmup_iter,omitempty"`
+	WarmupStartLr *float32 `protobuf:"fixed32,10007,opt,name=warmup_start_lr,json=warmupStartLr,def=0" json:"warmup_start_lr,omitempty"`
+	// the learning rate of weights is their norm by that of their gradient, times local_gw_ratio
+	LocalLrAuto  *bool    `protobuf:"varint,10008,opt,name=local_lr_auto,json=localLrAuto,def=0" json:"local_lr_auto,omitempty"`
+	LocalGwRatio *float32 `protobuf:"fixed32,10009,opt,name=local_gw_ratio,json=localGwRatio,def=0.001" json:"local_gw_ratio,omitempty"`
+	// NVIDIA's: the learning rate rises in a parabola from rampup_lr in the first iterations
+	RampupInterval *int32   `protobuf:"varint,10010,opt,name=rampup_interval,json=rampupInterval,def=0" json:"rampup_interval,omitempty"`
+	RampupLr       *float32 `protobuf:"fixed32,10011,opt,name=rampup_lr,json=rampupLr,def=0" json:"rampup_lr,omitempty"`
+	MinLr          *float32 `protobuf:"fixed32,10012,opt,name=min_lr,json=minLr,def=0" json:"min_lr,omitempty"`                              // no learning rate is below; that at the end of poly
+	MomentumPolicy *string  `protobuf:"bytes,10013,opt,name=momentum_policy,json=momentumPolicy,def=fixed" json:"momentum_policy,omitempty"` // fixed, poly or opt
+	MaxMomentum    *float32 `protobuf:"fixed32,10014,opt,name=max_momentum,json=maxMomentum,def=0.99" json:"max_momentum,omitempty"`         // that at the end of poly; the largest of opt
+	MomentumPower  *float32 `protobuf:"fixed32,10015,opt,name=momentum_power,json=momentumPower,def=1" json:"momentum_power,omitempty"`
+	// the learning rate of weights is their norm by that of their gradient, times larc_eta
+	Larc          *bool    `protobuf:"varint,10016,opt,name=larc,def=0" json:"larc,omitempty"`
+	LarcPolicy    *string  `protobuf:"bytes,10017,opt,name=larc_policy,json=larcPolicy,def=scale" json:"larc_policy,omitempty"` // scale: times the learning rate; clip: at most that
+	LarcEta       *float32 `protobuf:"fixed32,10018,opt,name=larc_eta,json=larcEta,def=0.001" json:"larc_eta,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3154,6 +3171,19 @@ const (
 	Default_SolverParameter_EvalType           = string("classification")
 	Default_SolverParameter_ApVersion          = string("Integral")
 	Default_SolverParameter_ShowPerClassResult = bool(false)
+	Default_SolverParameter_WarmupIter         = int32(0)
+	Default_SolverParameter_WarmupStartLr      = float32(0)
+	Default_SolverParameter_LocalLrAuto        = bool(false)
+	Default_SolverParameter_LocalGwRatio       = float32(0.0010000000474974513)
+	Default_SolverParameter_RampupInterval     = int32(0)
+	Default_SolverParameter_RampupLr           = float32(0)
+	Default_SolverParameter_MinLr              = float32(0)
+	Default_SolverParameter_MomentumPolicy     = string("fixed")
+	Default_SolverParameter_MaxMomentum        = float32(0.9900000095367432)
+	Default_SolverParameter_MomentumPower      = float32(1)
+	Default_SolverParameter_Larc               = bool(false)
+	Default_SolverParameter_LarcPolicy         = string("scale")
+	Default_SolverParameter_LarcEta            = float32(0.0010000000474974513)
 )
 
 func (x *SolverParameter) Reset() {
@@ -3513,6 +3543,97 @@ func (x *SolverParameter) GetStageiter() []int32 {
 		return x.Stageiter
 	}
 	return nil
+}
+
+func (x *SolverParameter) GetWarmupIter() int32 {
+	if x != nil && x.WarmupIter != nil {
+		return *x.WarmupIter
+	}
+	return Default_SolverParameter_WarmupIter
+}
+
+func (x *SolverParameter) GetWarmupStartLr() float32 {
+	if x != nil && x.WarmupStartLr != nil {
+		return *x.WarmupStartLr
+	}
+	return Default_SolverParameter_WarmupStartLr
+}
+
+func (x *SolverParameter) GetLocalLrAuto() bool {
+	if x != nil && x.LocalLrAuto != nil {
+		return *x.LocalLrAuto
+	}
+	return Default_SolverParameter_LocalLrAuto
+}
+
+func (x *SolverParameter) GetLocalGwRatio() float32 {
+	if x != nil && x.LocalGwRatio != nil {
+		return *x.LocalGwRatio
+	}
+	return Default_SolverParameter_LocalGwRatio
+}
+
+func (x *SolverParameter) GetRampupInterval() int32 {
+	if x != nil && x.RampupInterval != nil {
+		return *x.RampupInterval
+	}
+	return Default_SolverParameter_RampupInterval
+}
+
+func (x *SolverParameter) GetRampupLr() float32 {
+	if x != nil && x.RampupLr != nil {
+		return *x.RampupLr
+	}
+	return Default_SolverParameter_RampupLr
+}
+
+func (x *SolverParameter) GetMinLr() float32 {
+	if x != nil && x.MinLr != nil {
+		return *x.MinLr
+	}
+	return Default_SolverParameter_MinLr
+}
+
+func (x *SolverParameter) GetMomentumPolicy() string {
+	if x != nil && x.MomentumPolicy != nil {
+		return *x.MomentumPolicy
+	}
+	return Default_SolverParameter_MomentumPolicy
+}
+
+func (x *SolverParameter) GetMaxMomentum() float32 {
+	if x != nil && x.MaxMomentum != nil {
+		return *x.MaxMomentum
+	}
+	return Default_SolverParameter_MaxMomentum
+}
+
+func (x *SolverParameter) GetMomentumPower() float32 {
+	if x != nil && x.MomentumPower != nil {
+		return *x.MomentumPower
+	}
+	return Default_SolverParameter_MomentumPower
+}
+
+func (x *SolverParameter) GetLarc() bool {
+	if x != nil && x.Larc != nil {
+		return *x.Larc
+	}
+	return Default_SolverParameter_Larc
+}
+
+func (x *SolverParameter) GetLarcPolicy() string {
+	if x != nil && x.LarcPolicy != nil {
+		return *x.LarcPolicy
+	}
+	return Default_SolverParameter_LarcPolicy
+}
+
+func (x *SolverParameter) GetLarcEta() float32 {
+	if x != nil && x.LarcEta != nil {
+		return *x.LarcEta
+	}
+	return Default_SolverParameter_LarcEta
 }
 
 // What a solver needs besides the weights to continue.
@@ -9110,7 +9231,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\x05R\x05label\x12\x1d\n" +
 	"\n" +
 	"float_data\x18\x06 \x03(\x02R\tfloatData\x12\x1f\n" +
-	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\x8d\x10\n" +
+	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\x8f\x14\n" +
 	"\x0fSolverParameter\x12\x1b\n" +
 	"\ttrain_net\x18\x01 \x01(\tR\btrainNet\x12\x19\n" +
 	"\btest_net\x18\x02 \x03(\tR\atestNet\x12\x1b\n" +
@@ -9166,7 +9287,22 @@ const file_caffe_proto_rawDesc = "" +
 	"ap_version\x18\x92N \x01(\t:\bIntegralR\tapVersion\x129\n" +
 	"\x15show_per_class_result\x18\x93N \x01(\b:\x05falseR\x12showPerClassResult\x12\x19\n" +
 	"\astagelr\x18\x94N \x03(\x02R\astagelr\x12\x1d\n" +
-	"\tstageiter\x18\x95N \x03(\x05R\tstageiter\"+\n" +
+	"\tstageiter\x18\x95N \x03(\x05R\tstageiter\x12#\n" +
+	"\vwarmup_iter\x18\x96N \x01(\x05:\x010R\n" +
+	"warmupIter\x12*\n" +
+	"\x0fwarmup_start_lr\x18\x97N \x01(\x02:\x010R\rwarmupStartLr\x12*\n" +
+	"\rlocal_lr_auto\x18\x98N \x01(\b:\x05falseR\vlocalLrAuto\x12,\n" +
+	"\x0elocal_gw_ratio\x18\x99N \x01(\x02:\x050.001R\flocalGwRatio\x12+\n" +
+	"\x0frampup_interval\x18\x9aN \x01(\x05:\x010R\x0erampupInterval\x12\x1f\n" +
+	"\trampup_lr\x18\x9bN \x01(\x02:\x010R\brampupLr\x12\x19\n" +
+	"\x06min_lr\x18\x9cN \x01(\x02:\x010R\x05minLr\x12/\n" +
+	"\x0fmomentum_policy\x18\x9dN \x01(\t:\x05fixedR\x0emomentumPolicy\x12(\n" +
+	"\fmax_momentum\x18\x9eN \x01(\x02:\x040.99R\vmaxMomentum\x12)\n" +
+	"\x0emomentum_power\x18\x9fN \x01(\x02:\x011R\rmomentumPower\x12\x1a\n" +
+	"\x04larc\x18\xa0N \x01(\b:\x05falseR\x04larc\x12'\n" +
+	"\vlarc_policy\x18\xa1N \x01(\t:\x05scaleR\n" +
+	"larcPolicy\x12!\n" +
+	"\blarc_eta\x18\xa2N \x01(\x02:\x050.001R\alarcEta\"+\n" +
 	"\x0eSnapshotFormat\x12\b\n" +
 	"\x04HDF5\x10\x00\x12\x0f\n" +
 	"\vBINARYPROTO\x10\x01\"\x1e\n" +

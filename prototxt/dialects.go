@@ -107,7 +107,7 @@ var forks = []Dialect{
 			}
 			message SolverParameter { optional string engine = 1; }
 			message BatchNormParameter { optional Engine engine = 1; optional FillerParameter filler = 2; }
-			message ConcatParameter { optional Engine engine = 1; }
+			message ConcatParameter { optional Engine engine = 1; optional bool per_fla_fuse = 2; }
 			message EltwiseParameter { optional Engine engine = 1; }
 			message InnerProductParameter { optional Engine engine = 1; }
 			enum Engine { DEFAULT = 0; CAFFE = 1; CUDNN = 2; MKL2017 = 3; MKLDNN = 4; }

@@ -29,14 +29,19 @@ var deviceKernels = map[kernel.Rule]*cuda.Kernel{
 type deviceUpdater struct {
 	s      *Solver
 	gpu    *cuda.Device
-	rate   blob.Blob // (1)
+	rate   blob.Blob // (1), or one for each param (Solver.local)
 	norms  blob.Blob // squared L2 norm of the gradient of each param, for clip_gradients
+	sizes  blob.Blob // and of the params, for rates of their own
 	replay cuda.Replay
 }
 
 func newDeviceUpdater(s *Solver, gpu *cuda.Device) (*deviceUpdater, error) {
 	u := &deviceUpdater{s: s, gpu: gpu}
-	return u, errors.Join(u.rate.Reshape(1), u.norms.Reshape(len(s.params)))
+	rates := 1
+	if s.local() {
+		rates = len(s.params)
+	}
+	return u, errors.Join(u.rate.Reshape(rates), u.norms.Reshape(len(s.params)), u.sizes.Reshape(len(s.params)))
 }
 
 func (u *deviceUpdater) reset() error { return u.replay.Reset() }
@@ -45,14 +50,40 @@ func (u *deviceUpdater) update(rate, scale float32, _ bool) error {
 	if err := u.clip(); err != nil {
 		return err
 	}
-	u.gpu.Fill(1, rate*scale, u.rate.MutableDeviceData(u.gpu))
+	if u.s.local() {
+		if err := u.localRates(rate); err != nil {
+			return err
+		}
+	} else {
+		u.gpu.Fill(1, rate*scale, u.rate.MutableDeviceData(u.gpu))
+	}
+	if u.s.param.GetMomentumPolicy() != "fixed" {
+		return u.launch() // what is recorded has one momentum
+	}
 	return u.replay.Run(u.gpu, u.launch)
+}
+
+// localRates computes a rate for each param. It waits for the GPU, for the norms.
+func (u *deviceUpdater) localRates(rate float32) error {
+	s, d := u.s, u.gpu
+	weights, gradients := u.sizes.MutableDeviceData(d), u.norms.MutableDeviceData(d)
+	for i, p := range s.params {
+		n, data, diff := p.Blob.Count(), p.Blob.DeviceData(d), p.Blob.DeviceDiff(d)
+		d.ChannelDot(1, 1, n, data, data, 0, weights.At(i))
+		d.ChannelDot(1, 1, n, diff, diff, 0, gradients.At(i))
+	}
+	w, g, rates := u.sizes.Data(), u.norms.Data(), u.rate.MutableData()
+	normalize := s.updateOptions().Normalize
+	for i, p := range s.params {
+		rates[i] = s.localRate(rate, p, norm(float64(w[i])), normalize*norm(float64(g[i])))
+	}
+	return d.Check()
 }
 
 // launch launches the kernels that update all weights.
 func (u *deviceUpdater) launch() error {
 	s, d, o := u.s, u.gpu, u.s.updateOptions()
-	rate := u.rate.DeviceData(d)
+	rates := u.rate.DeviceData(d)
 	for i, p := range s.params {
 		if s.fixed[i] {
 			continue
@@ -61,8 +92,11 @@ func (u *deviceUpdater) launch() error {
 		if s.rule.histories > 1 {
 			h2 = s.history[len(s.params)+i].MutableDeviceData(d)
 		}
-		n := p.Blob.Count()
-		d.Launch(deviceKernels[o.Rule], cuda.Each(n), p.Blob.MutableDeviceData(d), p.Blob.MutableDeviceDiff(d), h, h2, rate, p.LRMult,
+		n, rate, mult := p.Blob.Count(), rates, p.LRMult
+		if s.local() {
+			rate, mult = rates.At(i), 1
+		}
+		d.Launch(deviceKernels[o.Rule], cuda.Each(n), p.Blob.MutableDeviceData(d), p.Blob.MutableDeviceDiff(d), h, h2, rate, mult,
 			o.Normalize, s.param.GetWeightDecay()*p.DecayMult, o.L1, o.Momentum, o.Momentum2, o.Delta, n)
 	}
 	return nil

@@ -63,7 +63,29 @@ func (s *Solver) checkStages() error {
 //
 // Everything is computed in float32 except powers with an integer exponent,
 // for which C++ uses float64.
+//
+// Before the policy come the first iterations of Intel's and NVIDIA's Caffe, warmup_iter
+// and rampup_interval; no rate is below NVIDIA's min_lr.
 func (s *Solver) rate() (rate float32, moved int) {
+	p := s.param
+	base, iter := p.GetBaseLr(), float32(s.iter)
+	switch warmup, rampup := p.GetWarmupIter(), p.GetRampupInterval(); {
+	case s.iter < int(warmup):
+		rate = (float32(iter*base) + float32(float32(int(warmup)-s.iter)*p.GetWarmupStartLr())) / float32(warmup)
+	case s.iter < int(rampup):
+		alpha := iter / float32(rampup)
+		rate = p.GetRampupLr() + float32((base-p.GetRampupLr())*alpha*alpha)
+	default:
+		rate, moved = s.policyRate()
+	}
+	if least := p.GetMinLr(); least > 0 {
+		rate = max(rate, least)
+	}
+	return rate, moved
+}
+
+// policyRate returns the learning rate of the policy.
+func (s *Solver) policyRate() (rate float32, moved int) {
 	p := s.param
 	base, gamma, iter := p.GetBaseLr(), p.GetGamma(), float32(s.iter)
 	switch p.GetLrPolicy() {
@@ -81,7 +103,8 @@ func (s *Solver) rate() (rate float32, moved int) {
 		}
 		return base32(base, gamma, s.currentStep), moved
 	case "poly":
-		return base * pow32(1-iter/float32(p.GetMaxIter()), p.GetPower()), 0
+		least := p.GetMinLr()
+		return float32((base-least)*pow32(1-iter/float32(p.GetMaxIter()), p.GetPower())) + least, 0
 	case "multifixed":
 		for i, end := range p.Stageiter {
 			if s.iter <= int(end) {

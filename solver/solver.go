@@ -93,10 +93,11 @@ type Solver struct {
 	fixed   []bool       // see setHistory
 
 	iter        int
-	currentStep int   // of the multistep policy
-	stopped     bool  // on the user's request
-	saved       int   // the iteration of the last snapshot, or -1
-	unsaved     error // why the last snapshot failed; nil if it did not
+	currentStep int     // of the multistep policy
+	momentum    float32 // of the current iteration
+	stopped     bool    // on the user's request
+	saved       int     // the iteration of the last snapshot, or -1
+	unsaved     error   // why the last snapshot failed; nil if it did not
 
 	updater updater
 	free    []*iteration // their events were sent
@@ -197,7 +198,7 @@ func (s *Solver) check() []error {
 		}
 	}
 	errs = append(errs, s.checkNumbers()...)
-	return append(errs, s.checkRule(), s.checkPolicy(), s.checkEvaluation())
+	return append(errs, s.checkRule(), s.checkPolicy(), s.checkLocal(), s.checkEvaluation())
 }
 
 // chooseSeed sets the seed of all random numbers. It is random_seed or, if that

@@ -25,6 +25,7 @@ func (s *Solver) update(rate float32, another bool) error {
 	if s.rule.scale != nil {
 		scale = s.rule.scale(s)
 	}
+	s.momentum = s.momentumOf(rate)
 	if err := s.updater.update(rate, scale, another); err != nil {
 		return err
 	}
@@ -51,6 +52,10 @@ func (u hostUpdater) update(rate, scale float32, another bool) error {
 			o.History2 = s.history[len(s.params)+i].MutableData()
 		}
 		o.Decay, o.Rate = s.param.GetWeightDecay()*p.DecayMult, rate*p.LRMult*scale
+		if s.local() {
+			w, g := norm(kernel.SumSq(s.opts.Workers, o.Param)), norm(kernel.SumSq(s.opts.Workers, o.Diff))
+			o.Rate = s.localRate(rate, p, w, o.Clip*o.Normalize*g)
+		}
 		o.Run(s.opts.Workers)
 	}
 	if clear {
@@ -59,11 +64,14 @@ func (u hostUpdater) update(rate, scale float32, another bool) error {
 	return nil
 }
 
+// norm returns the L2 norm of numbers whose squares have a sum.
+func norm(squares float64) float32 { return float32(math.Sqrt(squares)) }
+
 // updateOptions returns the options that are the same for all params.
 func (s *Solver) updateOptions() kernel.Update {
 	u := kernel.Update{
 		Rule: s.rule.kernel, Clip: 1, Normalize: 1 / float32(s.param.GetIterSize()), L1: s.l1,
-		Momentum: s.param.GetMomentum(), Momentum2: s.param.GetMomentum2(), Delta: s.param.GetDelta(),
+		Momentum: s.momentum, Momentum2: s.param.GetMomentum2(), Delta: s.param.GetDelta(),
 	}
 	if s.rule.kernel == kernel.RMSProp {
 		u.Momentum = s.param.GetRmsDecay()

@@ -31,6 +31,13 @@ var numbers = []number{
 	{"momentum", (*caffepb.SolverParameter).GetMomentum, 1, []string{"SGD", "Nesterov", "AdaDelta", "Adam"}, ""},
 	{"momentum2", (*caffepb.SolverParameter).GetMomentum2, 1, []string{"Adam"}, ""},
 	{"rms_decay", (*caffepb.SolverParameter).GetRmsDecay, 1, []string{"RMSProp"}, ""},
+	{"warmup_start_lr", (*caffepb.SolverParameter).GetWarmupStartLr, inf, nil, ""},
+	{"rampup_lr", (*caffepb.SolverParameter).GetRampupLr, inf, nil, ""},
+	{"min_lr", (*caffepb.SolverParameter).GetMinLr, inf, nil, ""},
+	{"max_momentum", (*caffepb.SolverParameter).GetMaxMomentum, 1, nil, ""},
+	{"momentum_power", (*caffepb.SolverParameter).GetMomentumPower, inf, nil, ""},
+	{"larc_eta", (*caffepb.SolverParameter).GetLarcEta, inf, nil, ""},
+	{"local_gw_ratio", (*caffepb.SolverParameter).GetLocalGwRatio, inf, nil, ""},
 	{"delta", (*caffepb.SolverParameter).GetDelta, inf, []string{"AdaGrad", "RMSProp", "AdaDelta", "Adam"}, ""},
 }
 
