@@ -78,7 +78,7 @@ var allowed = []struct {
 	{"plugins/c3d", "blob caffepb cuda data data/imagelist event layers layers/feed layers/vision parallel"},
 	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
 	{"plugins/ocr", "blob caffepb cuda kernel layers layers/axes layers/recurrent parallel"},
-	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed parallel"},
+	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed layers/python parallel"},
 	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},
 	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/cascade", "blob caffepb cuda data data/imagelist event kernel layers layers/axes layers/boxes layers/feed parallel"},
