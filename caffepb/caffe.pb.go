@@ -4634,10 +4634,15 @@ func (x *LabelMap) GetItem() []*LabelMapItem {
 }
 
 type LabelMapItem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"` // in annotations
-	Label         *int32                 `protobuf:"varint,2,opt,name=label" json:"label,omitempty"`
-	DisplayName   *string                `protobuf:"bytes,3,opt,name=display_name,json=displayName" json:"display_name,omitempty"` // for people
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Name        *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"` // in annotations
+	Label       *int32                 `protobuf:"varint,2,opt,name=label" json:"label,omitempty"`
+	DisplayName *string                `protobuf:"bytes,3,opt,name=display_name,json=displayName" json:"display_name,omitempty"` // for people
+	// MobileNet-YOLO's, which numbers them 2 to 6: the class of pixels with this label, and a colour
+	LabelId       *int32 `protobuf:"varint,10001,opt,name=label_id,json=labelId" json:"label_id,omitempty"`
+	R             *int32 `protobuf:"varint,10002,opt,name=r" json:"r,omitempty"`
+	G             *int32 `protobuf:"varint,10003,opt,name=g" json:"g,omitempty"`
+	B             *int32 `protobuf:"varint,10004,opt,name=b" json:"b,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4691,6 +4696,34 @@ func (x *LabelMapItem) GetDisplayName() string {
 		return *x.DisplayName
 	}
 	return ""
+}
+
+func (x *LabelMapItem) GetLabelId() int32 {
+	if x != nil && x.LabelId != nil {
+		return *x.LabelId
+	}
+	return 0
+}
+
+func (x *LabelMapItem) GetR() int32 {
+	if x != nil && x.R != nil {
+		return *x.R
+	}
+	return 0
+}
+
+func (x *LabelMapItem) GetG() int32 {
+	if x != nil && x.G != nil {
+		return *x.G
+	}
+	return 0
+}
+
+func (x *LabelMapItem) GetB() int32 {
+	if x != nil && x.B != nil {
+		return *x.B
+	}
+	return 0
 }
 
 // Of losses over labelled items.
@@ -9429,11 +9462,15 @@ const file_caffe_proto_rawDesc = "" +
 	"maxAttempt\x12@\n" +
 	"\fresize_param\x18\x05 \x01(\v2\x1d.caffe.InterpolationParameterR\vresizeParam\"3\n" +
 	"\bLabelMap\x12'\n" +
-	"\x04item\x18\x01 \x03(\v2\x13.caffe.LabelMapItemR\x04item\"[\n" +
+	"\x04item\x18\x01 \x03(\v2\x13.caffe.LabelMapItemR\x04item\"\xa4\x01\n" +
 	"\fLabelMapItem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\x05R\x05label\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xce\x02\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x1a\n" +
+	"\blabel_id\x18\x91N \x01(\x05R\alabelId\x12\r\n" +
+	"\x01r\x18\x92N \x01(\x05R\x01r\x12\r\n" +
+	"\x01g\x18\x93N \x01(\x05R\x01g\x12\r\n" +
+	"\x01b\x18\x94N \x01(\x05R\x01b\"\xce\x02\n" +
 	"\rLossParameter\x12!\n" +
 	"\fignore_label\x18\x01 \x01(\x05R\vignoreLabel\x12\x1c\n" +
 	"\tnormalize\x18\x02 \x01(\bR\tnormalize\x12S\n" +

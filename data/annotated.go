@@ -13,6 +13,10 @@ type AnnotatedDatum struct {
 	Datum   Datum
 	Boxes   bool // the record says that its annotations are boxes
 	Objects []Object
+
+	// Segments is an image file whose pixels are classes, nil if there is none. It is
+	// a part of the record, which has the type "boxes and segments" of MobileNet-YOLO.
+	Segments []byte
 }
 
 // An Object is something in an image: its class, its number among those of the class,
@@ -38,13 +42,16 @@ const (
 	annotationBox      = 2
 
 	boxDifficult = 6 // after xmin, ymin, xmax, ymax
+
+	datumSegments = 8 // of MobileNet-YOLO
 )
 
 // Unmarshal reads a serialized AnnotatedDatum. Data of the datum become part of b, and
 // d.Objects is reused.
 func (d *AnnotatedDatum) Unmarshal(b []byte) error {
-	d.Boxes, d.Objects = false, d.Objects[:0]
+	d.Boxes, d.Objects, d.Segments = false, d.Objects[:0], nil
 	var datum []byte
+	segments := false
 	err := eachField(b, func(number protowire.Number, value uint64, message []byte) error {
 		switch {
 		case number == annotatedDatum && message != nil:
@@ -52,7 +59,7 @@ func (d *AnnotatedDatum) Unmarshal(b []byte) error {
 		case number == annotatedType && value > 1:
 			return fmt.Errorf("the annotations have type %d, want 0, which are boxes, or 1, boxes and a label image", value)
 		case number == annotatedType:
-			d.Boxes = true
+			d.Boxes, segments = true, value == 1
 		case number == annotatedGroup && message != nil:
 			return d.group(message)
 		}
@@ -60,6 +67,17 @@ func (d *AnnotatedDatum) Unmarshal(b []byte) error {
 	})
 	if err != nil {
 		return fmt.Errorf("not an AnnotatedDatum message: %w", err)
+	}
+	if segments {
+		err := eachField(datum, func(number protowire.Number, _ uint64, message []byte) error {
+			if number == datumSegments {
+				d.Segments = message
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("not an AnnotatedDatum message: %w", err)
+		}
 	}
 	return d.Datum.Unmarshal(datum)
 }

@@ -121,8 +121,8 @@ var forks = []Dialect{
 		Name:     "yolo",
 		Whose:    "MobileNet-YOLO (eric612/MobileNet-YOLO)",
 		Includes: []string{"ssd", "mobile"},
-		Types: []string{"RegionLoss", "Reorg", "ReLU6", "Upsample", "YoloDetectionOutput", "Yolov3",
-			"Yolov3DetectionOutput", "Mish"},
+		Types: []string{"AssistedExcitation", "LaneData", "RegionLoss", "Reorg", "ReLU6", "SegmentationEvaluate", "Upsample",
+			"YoloDetectionOutput", "YoloSeg", "Yolov3", "Yolov3DetectionOutput", "Mish"},
 	},
 	{
 		Name:  "mobile",

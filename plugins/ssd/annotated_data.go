@@ -24,7 +24,7 @@ func init() {
 			Message: "AnnotatedDataParameter",
 		},
 		Extends: layers.Schema(schemas, "transformation.proto") + layers.Schema(schemas, "resize.proto"),
-		Tops:    layers.Between(1, 2),
+		Tops:    layers.Between(1, 3),
 		New:     newAnnotatedData,
 		Kernels: cuda.Math,
 		Doc: `Images with the boxes of their objects from a database, in the order of the keys, again and again.
@@ -41,7 +41,9 @@ The boxes follow. What is random depends on the seed, the layer's name and the r
 
 Tops: the images, N x C x H x W; optionally the boxes, 1 x 1 x G x 8: number of the image in the batch, label, instance,
 xmin, ymin, xmax, ymax, difficult, in fractions of width and height, or a row of -1 if there are none. If the records
-have no boxes, the labels, N.
+have no boxes, the labels, N. A third top has the classes of pixels, N x K x h x w, of the label image that MobileNet-
+YOLO's records have: how much of a pixel is of class 1 to K. The image is cropped and mirrored as the first and scaled
+to h x w with AREA; it cannot be expanded, padded or cropped by crop_size.
 
 annotated_data_param:
 	batch_sampler: ways to sample, of which each is tried. With min_scale, max_scale, min_aspect_ratio,
@@ -50,7 +52,8 @@ annotated_data_param:
 	    area / area of the union), min_sample_coverage and max_sample_coverage (/ area of the part),
 	    min_object_coverage and max_object_coverage (/ area of the object). use_original_image (true): false does not
 	    sample
-	label_map_file: accepted, and not read
+	label_map_file: with a third top and without single_class, a file whose item number i, from 0, says in its label_id
+	    of which class pixels of value i are, 0 for none; else accepted, and not read
 	anno_type: BBOX says that records without a type have boxes. BBOXandSeg is the same
 	yolo_data_type (0): 1 makes the second top the ground truth of YOLO's losses, N x 1 x 300 x 5: class (label - 1),
 	    x and y of the center, width, height; rows of 0 follow, and there is no room for more than 300
@@ -58,6 +61,10 @@ annotated_data_param:
 	    width and height of 1 - jitter to 1; one time in five 1 - jitter / 2 to 1, and one time in five it is all. With
 	    resize_mode FIT_LARGE_SIZE_AND_PAD it keeps the aspect
 	train_diffcult (true): false leaves difficult boxes out of the ground truth of yolo_data_type 1
+	single_class (true): K is 1, and pixels have the class if their mean value is above 100. Else K is the highest
+	    label_id of label_map_file
+	seg_scales (8): h and w are the size of the first top divided by this; seg_resize_height, seg_resize_width (0):
+	    or these, if they are given
 	difficult_label_warmup: not implemented: an error if it is true
 
 data_param:
@@ -81,8 +88,8 @@ transform_param:
 Differs from Caffe: images are not compressed as JPEG between the steps.
 
 Source: github.com/weiliu89/caffe (branch ssd), annotated_data_layer.cpp, data_transformer.cpp, sampler.cpp,
-im_transforms.cpp; github.com/eric612/MobileNet-YOLO (the options with yolo, difficult_label_warmup and train_diffcult;
-several resize_param), in whose nets jitter is 0.3 also without yolo_data_type`,
+im_transforms.cpp; github.com/eric612/MobileNet-YOLO (several resize_param, the third top and the options
+after anno_type), in whose nets jitter is 0.3 also without yolo_data_type`,
 	})
 }
 
@@ -96,8 +103,10 @@ type annotatedData struct {
 	sizes       layers.Rand // which resize_param is used
 	transformer *data.Transformer
 	db          data.Source
-	boxes       bool // the second top has boxes
-	labels      bool // it has labels; both are known after SetUp
+	boxes       bool  // the second top has boxes
+	labels      bool  // it has labels; both are known after SetUp
+	classes     []int // of the third top, by the value of a pixel; 0 for none
+	planes      int   // of the third top
 }
 
 type annotatedDataOptions struct {
@@ -106,6 +115,11 @@ type annotatedDataOptions struct {
 	Jitter    float32        `proto:"yolo_data_jitter"`
 	Difficult bool           `proto:"train_diffcult"`
 	Warmup    bool           `proto:"difficult_label_warmup"`
+	Map       string         `proto:"label_map_file"`
+	Single    bool           `proto:"single_class"`
+	Scales    int            `proto:"seg_scales"`
+	SegWidth  int            `proto:"seg_resize_width"`
+	SegHeight int            `proto:"seg_resize_height"`
 }
 
 type transformOptions struct {
@@ -128,6 +142,7 @@ var (
 	_ layers.DataSource  = (*annotatedData)(nil)
 	_ layers.Closer      = (*annotatedData)(nil)
 	_ layers.Imitator    = (*annotatedData)(nil)
+	_ layers.Labeler     = (*annotatedData)(nil)
 )
 
 func newAnnotatedData(s *layers.Spec) (layers.Layer, error) {
@@ -224,14 +239,17 @@ func (l *annotatedData) SetUp(_, top []*blob.Blob) error {
 	if err := reader.load(0); err != nil {
 		return l.Fail(fmt.Errorf("%s: %w", records.Name(0), err))
 	}
+	if err := l.readClasses(len(top)); err != nil {
+		return err
+	}
 	l.boxes = reader.record.Boxes || l.spec.HasOption("anno_type")
 	l.labels = !l.boxes
 	return l.Start(records, feed.Order{}, top)
 }
 
 // Imitate returns a box of class 1 for each of n images.
-func (l *annotatedData) Imitate(_, n int) (shape []int, values []float32) {
-	if l.labels {
+func (l *annotatedData) Imitate(i, n int) (shape []int, values []float32) {
+	if l.labels || i > 1 {
 		return nil, nil
 	}
 	if l.options.YOLO == 1 {

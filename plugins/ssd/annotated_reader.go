@@ -23,6 +23,9 @@ type annotatedReader struct {
 	parts        []boxes.Box
 	rows         []float32      // of the batch, for the second top
 	policy       *resizeOptions // of the batch; nil for none
+	part         boxes.Box      // of the image, that sample has cropped
+	label        data.Image     // of the third top
+	labels       [3]data.Image  // of which are made
 }
 
 var _ feed.Finisher = (*annotatedReader)(nil)
@@ -140,7 +143,7 @@ func (r *annotatedReader) expand(rng *rand.Rand) error {
 
 // sample crops one of the parts that the samplers have found, if there are any.
 func (r *annotatedReader) sample(rng *rand.Rand) {
-	r.parts = r.parts[:0]
+	r.parts, r.part = r.parts[:0], boxes.Box{XMax: 1, YMax: 1}
 	for i := range r.layer.options.Samplers {
 		r.parts = r.layer.options.Samplers[i].sample(rng, r.record.Objects, r.parts)
 	}
@@ -151,6 +154,7 @@ func (r *annotatedReader) sample(rng *rand.Rand) {
 		return
 	}
 	part := r.parts[rng.IntN(len(r.parts))].Clip(1, 1)
+	r.part = part
 	p := part.Scale(float32(r.image.Width), float32(r.image.Height))
 	r.other.Cut(r.image, data.Crop{Top: int(p.YMin), Left: int(p.XMin), Height: int(p.YMax - p.YMin), Width: int(p.XMax - p.XMin)}, 0)
 	r.record.Objects = project(r.record.Objects, part, r.layer.transform.Emit)
@@ -251,6 +255,9 @@ func (r *annotatedReader) write(it *feed.Item, height, width int) error {
 		return err
 	}
 	r.moveBoxes(part, height, width)
+	if it.Batch.Tops() > 2 {
+		return r.segments(it, part)
+	}
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (l *annotatedData) checkYOLO() error {
 	case o.Warmup:
 		return s.Errorf("annotated_data_param.difficult_label_warmup", "difficult_label_warmup is not implemented: remove it, or set train_diffcult")
 	}
-	return nil
+	return l.checkSegments()
 }
 
 // checkPolicies checks the probabilities of several resize_param.
