@@ -80,7 +80,7 @@ var allowed = []struct {
 	{"plugins/ocr", "blob caffepb cuda kernel layers layers/axes layers/recurrent parallel"},
 	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed layers/python parallel"},
 	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},
-	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel"},
+	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel prototxt"},
 	{"plugins/cascade", "blob caffepb cuda data data/imagelist event kernel layers layers/axes layers/boxes layers/feed parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
