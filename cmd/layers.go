@@ -278,6 +278,8 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"roi_per_img", "128"}},
 	{{"name_size_file", `"sizes.txt"`}},
 	{{"cls_num", "21"}},
+	{{"field_h", "64 field_h: 128"}},
+	{{"field_w", "64 field_w: 128"}},
 	{{"resize_width", "640"}},
 	{{"resize_height", "480"}},
 	{{"kernel_depth", "3"}},

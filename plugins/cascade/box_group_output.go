@@ -68,8 +68,8 @@ Source: github.com/zhaoweicai/cascade-rcnn, box_group_output_layer.cpp`,
 type boxGroupOutput struct {
 	noGradient
 	regression
+	bounds
 	options boxGroupOutputOptions
-	xy, wh  float32 // bounds of t
 
 	images int
 	found  []boxes.Box // the candidates of an image
@@ -120,10 +120,8 @@ func newBoxGroupOutput(s *layers.Spec) (layers.Layer, error) {
 	if err := l.nms.mode.check(s, field); err != nil {
 		return nil, err
 	}
-	for name, v := range map[string]float32{"field_whr": o.WHR, "field_xyr": o.XYR} {
-		if !(v > 0 && v <= math.MaxFloat32) {
-			return nil, s.Errorf(field+"."+name, "%s is %v, want a positive number", name, v)
-		}
+	if l.bounds, err = newBounds(s, field, o.XYR, o.WHR); err != nil {
+		return nil, err
 	}
 	for i, g := range o.Groups {
 		if len(g.H) == 0 || len(g.H) != len(g.W) {
@@ -133,7 +131,6 @@ func newBoxGroupOutput(s *layers.Spec) (layers.Layer, error) {
 			return nil, s.Errorf(field+".box_group_param", "map %d has stride %d, want 1 to %d", i, g.Stride, math.MaxInt16)
 		}
 	}
-	l.xy, l.wh = 1/o.XYR, log(o.WHR)
 	l.regression, err = newRegression(s)
 	return l, err
 }
@@ -240,9 +237,9 @@ func (l *boxGroupOutput) find(image int, bottom []*blob.Blob) {
 					continue
 				}
 				t := l.denormalize(numbers[at:], h*w)
-				x0, x1 := l.side(t[0], t[2], float32(g.W[k]), at%w, stride)
-				y0, y1 := l.side(t[1], t[3], float32(g.H[k]), at/w, stride)
-				box := boxes.Box{XMin: max(0, x0), YMin: max(0, y0), XMax: min(right, x1), YMax: min(low, y1)}
+				x0, dx := l.side(t[0], t[2], float32(g.W[k]), at%w, stride)
+				y0, dy := l.side(t[1], t[3], float32(g.H[k]), at/w, stride)
+				box := boxes.Box{XMin: max(0, x0), YMin: max(0, y0), XMax: min(right, x0+dx-1), YMax: min(low, y0+dy-1)}
 				if box.XMax-box.XMin+1 >= l.options.MinSize && box.YMax-box.YMin+1 >= l.options.MinSize {
 					l.nms.add(score, len(l.found))
 					l.found, l.scores = append(l.found, box), append(l.scores, score)
@@ -250,15 +247,4 @@ func (l *boxGroupOutput) find(image int, bottom []*blob.Blob) {
 			}
 		}
 	}
-}
-
-// side returns the first and last pixel of a box whose anchor of that size is at a place
-// of the map.
-func (l *boxGroupOutput) side(offset, logarithm, size float32, at int, stride float32) (first, last float32) {
-	offset = min(l.xy, max(-l.xy, offset))
-	logarithm = min(l.wh, max(-l.wh, logarithm))
-	center := float32(offset*size) + float32((float32(at)+0.5)*stride)
-	length := size * exp(logarithm)
-	first = center - length/2
-	return first, first + length - 1
 }

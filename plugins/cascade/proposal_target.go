@@ -261,11 +261,11 @@ func (l *proposalTarget) draw() error {
 	if batch < 0 {
 		batch, fore = len(l.fore)+len(l.back), len(l.fore)
 	}
-	l.fore = l.sample(l.fore, fore)
+	l.fore = sample(l.random, l.fore, fore)
 	lacking := batch - len(l.fore)
 	switch {
 	case len(l.back) > lacking:
-		l.back = l.sample(l.back, lacking)
+		l.back = sample(l.random, l.back, lacking)
 	case o.Pickup:
 		l.back = append(l.back, l.rest[:min(len(l.rest), lacking-len(l.back))]...)
 	}
@@ -287,18 +287,6 @@ func (l *proposalTarget) draw() error {
 		}
 	}
 	return l.spec.Errorf("bottom", "there is no ROI for the batch, and no random one is background")
-}
-
-// sample returns n of the numbers, drawn at random if there are more.
-func (l *proposalTarget) sample(numbers []int, n int) []int {
-	if len(numbers) <= n {
-		return numbers
-	}
-	for i := range n {
-		k := i + l.random.IntN(len(numbers)-i)
-		numbers[i], numbers[k] = numbers[k], numbers[i]
-	}
-	return numbers[:n]
 }
 
 // write writes the tops.

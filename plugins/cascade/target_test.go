@@ -307,6 +307,15 @@ func TestProposalRest(t *testing.T) {
 	}
 }
 
+// TestProposalMatch checks that boxes of the same columns in other rows do not overlap,
+// and that of equal overlaps the first box of ground truth is taken.
+func TestProposalMatch(t *testing.T) {
+	rois := layertest.Values([]float32{0, 0, 0, 9, 9, 0, 0, 40, 9, 49}, 2, 5)
+	truth := layertest.Values([]float32{0, 0, 0, 9, 10, 2, 0, 0, 0, 0, 0, 9, 10, 3, 0, 0}, 2, 8)
+	f := forward(t, proposals("batch_size: 8 append_gtbox: false", ""), rois, truth)
+	compare(t, f.Top[1], [][]float64{{2}, {0}})
+}
+
 func TestTargetErrors(t *testing.T) {
 	rois, truth := some(3, 2), shifted(some(3, 2), 1)
 	tops := `top: "t1" top: "t2" top: "t3" top: "t4" top: "t5" `
