@@ -285,6 +285,7 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"kernel_depth", "3"}},
 	{{"new_length", "16"}},
 	{{"use_image", "true"}},
+	{{"nms", "0.45"}},
 	{{"box_group_param", "{ field_h: 64 field_w: 64 stride: 16 }"}},
 	{{"mask_group_num", "2 anchors_scale: 32 anchors_scale: 16"}, {"anchors_scale", "32"}},
 	{{"shape", ""}, {"num", "3"}, {"num_box", "3"}},

@@ -83,7 +83,7 @@ var forks = []Dialect{
 		Name:     "intel",
 		Whose:    "Intel's Caffe (intel/caffe)",
 		Includes: []string{"ssd", "rfcn"},
-		Types:    []string{"MnActivation", "RegionLoss", "Reorg"},
+		Types:    []string{"EvalDetection", "MnActivation", "RegionLoss", "Reorg"},
 		// Which library computes, and what several machines exchange. The engine MKLDNN
 		// computes layers with a quantization_param in integers, in phase TEST; all others,
 		// and gocaffe, compute them with numbers of 32 bits. A filler of BatchNorm is one of

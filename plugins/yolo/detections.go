@@ -69,7 +69,15 @@ func (d *detections) SetUp(_, _ []*blob.Blob) error { return nil }
 // Forward finds the detections.
 func (d *detections) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	n := bottom[0].Dim(0)
-	for len(d.images) < n {
+	d.start(bottom)
+	d.spec.Env.Workers.Run(n, d)
+	d.bottom = nil
+	return d.write(d.images[:n], top[0])
+}
+
+// start prepares Do for the images of bottoms.
+func (d *detections) start(bottom []*blob.Blob) {
+	for len(d.images) < bottom[0].Dim(0) {
 		f := finder{}
 		// as the fork, which removes a box at an overlap that is the threshold
 		f.nms.Threshold = math.Nextafter32(d.overlap, -1)
@@ -79,9 +87,6 @@ func (d *detections) Forward(_ context.Context, bottom, top []*blob.Blob) error 
 	for _, b := range bottom {
 		b.Data() // copied from a device once, not by each thread
 	}
-	d.spec.Env.Workers.Run(n, d)
-	d.bottom = nil
-	return d.write(d.images[:n], top[0])
 }
 
 // Do finds the detections of an image.

@@ -14,6 +14,8 @@ func TestMain(m *testing.M) {
 		layertest.Exception{Type: "YoloDetectionOutput", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "Yolov3DetectionOutput", Check: layertest.Gradient, Reason: "it has no gradient"},
 		layertest.Exception{Type: "Yolov3DetectionOutput", Check: layertest.Device, Reason: decides},
+		layertest.Exception{Type: "EvalDetection", Check: layertest.Gradient, Reason: "it has no gradient"},
+		layertest.Exception{Type: "EvalDetection", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "RegionLoss", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "Yolov3", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "YoloSeg", Check: layertest.Device, Reason: "it has few pixels, and runs on the host"},
