@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
 	"os"
@@ -290,8 +291,15 @@ b.jpg
 	if _, err := os.Stat("masks/b.png"); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat("drawn/b.jpg"); err != nil {
+	file, err := os.Open("drawn/b.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if im, err := jpeg.Decode(file); err != nil {
 		t.Error(err)
+	} else if _, _, blue, _ := im.At(9, 9).RGBA(); blue>>8 < 80 || blue>>8 > 100 { // 90 before
+		t.Errorf("a pixel of VOC's black class has blue %d", blue>>8)
 	}
 	// Another size of the input, and images of a folder that cannot be read.
 	if err := os.Mkdir("img", 0o777); err != nil {

@@ -263,3 +263,38 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestCut compares parts of an image with its pixels one by one.
+func TestCut(t *testing.T) {
+	src := &Image{Channels: 3, Height: 5, Width: 7, Pix: make([]byte, 105)}
+	for i := range src.Pix {
+		src.Pix[i] = byte(2 * i)
+	}
+	var im Image
+	for _, part := range []Crop{
+		{Height: 5, Width: 7}, {Top: 1, Left: 2, Height: 3, Width: 4}, {Top: -2, Left: -3, Height: 9, Width: 13},
+		{Top: 3, Left: -2, Height: 4, Width: 6}, {Top: -1, Left: 4, Height: 2, Width: 8}, {Top: 9, Left: 1, Height: 2, Width: 2},
+		{Top: 1, Left: -8, Height: 2, Width: 4},
+	} {
+		for _, part.Mirrored = range []bool{false, true} {
+			im.Cut(src, part, 77)
+			if im.Channels != 3 || im.Height != part.Height || im.Width != part.Width {
+				t.Fatalf("%+v: %d x %d x %d", part, im.Channels, im.Height, im.Width)
+			}
+			for i, got := range im.Pix {
+				x, y, c := i/3%im.Width, i/3/im.Width, i%3
+				if part.Mirrored {
+					x = im.Width - 1 - x
+				}
+				x, y = x+part.Left, y+part.Top
+				want := byte(77)
+				if x >= 0 && x < src.Width && y >= 0 && y < src.Height {
+					want = src.Pix[(y*src.Width+x)*3+c]
+				}
+				if got != want {
+					t.Fatalf("%+v: byte %d is %d, want %d", part, i, got, want)
+				}
+			}
+		}
+	}
+}

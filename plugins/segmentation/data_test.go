@@ -301,7 +301,7 @@ func TestPalette(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{"grey.png": false, "colors.png": true} {
-		list := listOf(t, dir, "grey.png "+name+"\n")
+		list := listOf(t, dir, "colors.png "+name+"\n")
 		for _, text := range []string{
 			dense(list, fmt.Sprintf("batch_size: 1 root_folder: %q", dir+"/"), ""),
 			dense(list, fmt.Sprintf("batch_size: 1 root_folder_image: %q root_folder_label: %[1]q", dir+"/"), ""),
@@ -309,7 +309,7 @@ func TestPalette(t *testing.T) {
 		} {
 			warned := false
 			env := &layers.Env{Observer: event.Func(func(e any) {
-				if note, ok := e.(*event.Note); ok && strings.Contains(note.Text, `colors.png" has a palette`) {
+				if note, ok := e.(*event.Note); ok && strings.Contains(note.Text, "has a palette") {
 					warned = true
 				}
 			})}

@@ -2,6 +2,7 @@ package segmentation_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -87,6 +88,21 @@ func TestGradient(t *testing.T) {
 			}
 			layertest.CheckGradient(t, f, layertest.GradientOptions{Step: 1e-2, Tolerance: 3e-3, Bottoms: bottoms})
 		}
+	}
+}
+
+// TestInterpOfBlob compares a size that a blob has with one that is given.
+func TestInterpOfBlob(t *testing.T) {
+	x := layertest.Gaussian(1, 2, 3, 4, 5)
+	given := layertest.New(t, layer("Interp", 1, "y", "interp_param { height: 7 width: 6 pad_end: -1 }"), x)
+	ofBlob := layertest.New(t, layer("Interp", 2, "y", "interp_param { use_blob_size: true pad_end: -1 }"), x, layertest.Gaussian(2, 7, 6))
+	for _, f := range []*layertest.Fixture{given, ofBlob} {
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := ofBlob.Top[0], given.Top[0]; !slices.Equal(got.Shape(), want.Shape()) || !slices.Equal(got.Data(), want.Data()) {
+		t.Errorf("shape %v, want %v, or other values", got.Shape(), want.Shape())
 	}
 }
 
