@@ -82,6 +82,7 @@ var allowed = []struct {
 	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},
 	{"plugins/ssd", "blob caffepb cuda data event kernel layers layers/axes layers/boxes layers/feed parallel prototxt"},
 	{"plugins/cascade", "blob caffepb cuda data data/imagelist event kernel layers layers/axes layers/boxes layers/feed parallel"},
+	{"plugins/yolo", "blob cuda data kernel layers layers/axes layers/boxes parallel"},
 	{"plugins/...", "blob caffepb cuda event kernel layers layers/axes layers/boxes parallel plugins/margin prototxt"},
 	{"surgery", "blob caffepb internal/near net"},
 	{"predict", "blob caffepb data/... event internal/readfile layers/boxes net parallel prototxt"},

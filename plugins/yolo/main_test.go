@@ -19,5 +19,7 @@ func TestMain(m *testing.M) {
 		layertest.Exception{Type: "RegionLoss", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "Yolov3", Check: layertest.Device, Reason: decides},
 		layertest.Exception{Type: "YoloSeg", Check: layertest.Device, Reason: "it has few pixels, and runs on the host"},
+		layertest.Exception{Type: "SegmentationEvaluate", Check: layertest.Gradient, Reason: "it has no gradient"},
+		layertest.Exception{Type: "SegmentationEvaluate", Check: layertest.Device, Reason: "it counts on the host"},
 	)
 }
