@@ -77,7 +77,7 @@ func TestUnknownWords(t *testing.T) {
 		{"test x.prototxt", `did you mean --model x.prototxt?`},
 		{"zoo write lenet", "zoo write: accepts 2 arg(s), received 1; usage: gocaffe zoo write NAME DIR"},
 		{"convert mnist a b --backend=sqlite", `--backend is "sqlite", want lmdb or leveldb`},
-		{"convert digits a --backend=leveldb", `--backend is "leveldb", want lmdb: gocaffe demo reads the digits`},
+		{"convert digits a --backend=leveldb", `--backend is "leveldb", want lmdb: the zoo's nets read the digits`},
 	} {
 		code, _, stderr := run(strings.Fields(tt.line)...)
 		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, tt.want) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/layers/boxes"
+	_ "github.com/gocaffe/gocaffe/plugins/rcnn"
 	_ "github.com/gocaffe/gocaffe/plugins/ssd"
 	"google.golang.org/protobuf/proto"
 )
@@ -215,4 +217,71 @@ func TestDetectRefuses(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s, want %s", tt.args, code, stderr, tt.want)
 		}
 	}
+}
+
+// rcnnNet is a small net as those of Faster R-CNN are, with the weights of its fillers.
+const rcnnNet = `name: "rcnn"
+input: "data" input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
+input: "im_info" input_shape { dim: 1 dim: 3 }
+layer { name: "feat" type: "Convolution" bottom: "data" top: "feat" convolution_param { num_output: 8 kernel_size: 16 stride: 16 weight_filler { type: "gaussian" std: 0.003 } } }
+layer { name: "rpn_cls_score" type: "Convolution" bottom: "feat" top: "rpn_cls_score" convolution_param { num_output: 18 kernel_size: 1 weight_filler { type: "msra" } } }
+layer { name: "rpn_bbox_pred" type: "Convolution" bottom: "feat" top: "rpn_bbox_pred" convolution_param { num_output: 36 kernel_size: 1 weight_filler { type: "gaussian" std: 0.02 } } }
+layer { name: "two" type: "Reshape" bottom: "rpn_cls_score" top: "two" reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 0 } } }
+layer { name: "rpn_cls_prob" type: "Softmax" bottom: "two" top: "rpn_cls_prob" }
+layer { name: "back" type: "Reshape" bottom: "rpn_cls_prob" top: "back" reshape_param { shape { dim: 0 dim: 18 dim: -1 dim: 0 } } }
+layer { name: "proposal" type: "Python" bottom: "back" bottom: "rpn_bbox_pred" bottom: "im_info" top: "rois"
+  python_param { module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "'feat_stride': 16" } }
+layer { name: "pool" type: "ROIPooling" bottom: "feat" bottom: "rois" top: "pool" roi_pooling_param { pooled_w: 3 pooled_h: 3 spatial_scale: 0.0625 } }
+layer { name: "cls_score" type: "InnerProduct" bottom: "pool" top: "cls_score" inner_product_param { num_output: 3 weight_filler { type: "msra" } } }
+layer { name: "cls_prob" type: "Softmax" bottom: "cls_score" top: "cls_prob" }
+layer { name: "bbox_pred" type: "InnerProduct" bottom: "pool" top: "bbox_pred" inner_product_param { num_output: 12 weight_filler { type: "gaussian" std: 0.02 } } }`
+
+// TestDetectRegions checks what holds for any weights: boxes are in the image, those of a
+// class do not overlap by more than 0.3, and what the deviations scale moves them.
+func TestDetectRegions(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "rcnn.prototxt", rcnnNet)
+	writePNG(t, "a.png", 160, 120, 3)
+	mustRun(t, "weights", "--init", "rcnn.prototxt", "--seed", "2", "--to", "rcnn.caffemodel")
+	find := func(more ...string) []foundObject {
+		stdout, _ := mustRun(t, append([]string{"detect", "rcnn.prototxt", "rcnn.caffemodel", "a.png", "--format", "json", "--threshold", "0.1"}, more...)...)
+		var images []searched
+		if err := json.Unmarshal([]byte(stdout), &images); err != nil || len(images) != 1 {
+			t.Fatalf("%d images, error %v", len(images), err)
+		}
+		return images[0].Objects
+	}
+	objects := find()
+	classes := make(map[int]int)
+	for i, o := range objects {
+		classes[o.Class]++
+		if !(o.XMin >= 0 && o.YMin >= 0 && o.XMax <= 159 && o.YMax <= 119 && o.XMin <= o.XMax && o.YMin <= o.YMax && o.Score >= 0.1) {
+			t.Errorf("object %+v is not in the image", o)
+		}
+		for _, other := range objects[:i] {
+			if other.Class == o.Class && boxes.Overlap(boxOf(o), boxOf(other), 1) > 0.3 {
+				t.Errorf("objects %+v and %+v overlap", other, o)
+			}
+		}
+	}
+	if classes[0] > 0 || classes[1] == 0 || classes[2] == 0 {
+		t.Errorf("%v objects of each class, want no background and some of the classes 1 and 2", classes)
+	}
+	if len(find("--nms", "0.7")) <= len(objects) {
+		t.Errorf("with --nms 0.7 there are not more than %d objects", len(objects))
+	}
+	if other := find("--bbox-stds", "0.1,0.1,0.2,0.2"); slices.Equal(other, objects) {
+		t.Error("--bbox-stds changes nothing")
+	}
+	if other := find("--short-side", "300", "--long-side", "500"); slices.Equal(other, objects) {
+		t.Error("--short-side changes nothing")
+	}
+	code, _, stderr := run("detect", "rcnn.prototxt", "rcnn.caffemodel", "a.png", "--images-dim", "300,300")
+	if code != 1 || !strings.Contains(stderr, "R-CNN's nets take the sizes of their sides") {
+		t.Errorf("--images-dim: exit code %d, %s", code, stderr)
+	}
+}
+
+func boxOf(o foundObject) boxes.Box {
+	return boxes.Box{XMin: o.XMin, YMin: o.YMin, XMax: o.XMax, YMax: o.YMax}
 }

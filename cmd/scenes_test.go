@@ -76,10 +76,9 @@ func TestSSD(t *testing.T) {
 		wanted += len(objects)
 		for _, got := range scene.Objects {
 			right := false
-			box := boxes.Box{XMin: got.XMin, YMin: got.YMin, XMax: got.XMax, YMax: got.YMax}
 			for _, o := range objects {
 				truth := boxes.Box{XMin: float32(o.XMin), YMin: float32(o.YMin), XMax: float32(o.XMax), YMax: float32(o.YMax)}
-				right = right || got.Label == strconv.Itoa(o.Digit) && boxes.Overlap(box, truth, 0) > 0.5
+				right = right || got.Label == strconv.Itoa(o.Digit) && boxes.Overlap(boxOf(got), truth, 0) > 0.5
 			}
 			if right {
 				found++

@@ -89,9 +89,7 @@ func (d *Detector) setRegions(prepare *Preparation, o *DetectOptions) error {
 		if prepared.ChannelSwap != nil {
 			prepared.MeanValues = nil
 			for _, c := range prepared.ChannelSwap {
-				if c >= 0 && c < len(rcnnMeans) { // prepareAs reports others
-					prepared.MeanValues = append(prepared.MeanValues, rcnnMeans[2-c])
-				}
+				prepared.MeanValues = append(prepared.MeanValues, rcnnMeans[2-max(0, min(c, 2))]) // prepareAs reports other numbers
 			}
 		}
 	}

@@ -258,6 +258,12 @@ func TestDetectRegions(t *testing.T) {
 		}
 	}
 
+	d = newDetector(t, regionsNet, DetectOptions{ShortSide: 120, LongSide: 200, Preparation: &Preparation{ChannelSwap: []int{0, 1, 2}}})
+	detect(t, d, im)
+	if want := pixel(&double, 2, 0, 0) - 122.7717; math.Abs(float64(input[0])-want) > 1e-4 {
+		t.Errorf("red first: %g, want %g", input[0], want)
+	}
+
 	// The default suppression, 0.3, leaves one box of each class where both are the
 	// regions, which overlap by 0.86.
 	learned := codes
@@ -329,6 +335,7 @@ func TestDetectErrors(t *testing.T) {
 		{`layer { name: "in" type: "Input" top: "rois" input_param { shape { dim: 1 dim: 5 } } }` + "\n" + strings.ReplaceAll(strings.Replace(regionsNet, `top: "rois"`, `top: "regions"`, 1), `bottom: "rois"`, `bottom: "regions"`),
 			DetectOptions{}, "the net is given its regions, by the input \"rois\""},
 		{regionsNet, DetectOptions{ShortSide: 700, LongSide: 600}, "the shorter side of images has 700 pixels, the longer one at most 600"},
+		{regionsNet, DetectOptions{Preparation: &Preparation{ChannelSwap: []int{0, 1, 5}}}, "the order of the channels is 0 1 5"},
 		{regionsNet, DetectOptions{Batch: 2}, "the batch size is 2; R-CNN's nets take 1"},
 		{regionsNet, DetectOptions{BoxStds: make([]float32, 5)}, "there are 5 means or deviations of boxes, want 4, or 4 for each of the 3 classes"},
 		{regionsNet, DetectOptions{Preparation: &Preparation{Height: 300, Width: 300}}, "R-CNN's nets take the sizes of their sides"},

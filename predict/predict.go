@@ -2,7 +2,7 @@
 // in the centre or ten parts, subtracts the mean, and returns the scores of each
 // image. It does what Caffe's programs for this do, classify.py and
 // cpp_classification, and what the data layer did in training, as gocaffe deploy
-// writes it into the deployed net.
+// writes it into the deployed net. A Detector finds objects, a Segmenter labels pixels.
 package predict
 
 import (
