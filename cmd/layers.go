@@ -278,8 +278,8 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"roi_per_img", "128"}},
 	{{"name_size_file", `"sizes.txt"`}},
 	{{"cls_num", "21"}},
-	{{"field_h", "64 field_h: 128"}},
-	{{"field_w", "64 field_w: 128"}},
+	{{"field_h", "64"}},
+	{{"field_w", "64"}},
 	{{"resize_width", "640"}},
 	{{"resize_height", "480"}},
 	{{"kernel_depth", "3"}},
@@ -315,7 +315,7 @@ func sampleLayer(info *layers.Info) string {
 		if options := sampleOptions(field.Message()); options != "" {
 			fmt.Fprintf(&b, "  %s {\n%s  }\n", field.TextName(), options)
 		}
-		if field.Message().Fields().ByTextName("fg_threshold") != nil { // windows are scaled to a size
+		if field.Message().Fields().ByTextName("context_pad") != nil { // windows are scaled to a size
 			b.WriteString("  transform_param {\n    crop_size: 227\n  }\n")
 		}
 		if field.Message().Fields().ByTextName("anno_type") != nil { // records are those of data_param
