@@ -61,17 +61,18 @@ func native(spec *layers.Spec) (*Native, error) {
 	case spec.Env.NoPrograms:
 		return &list[0], nil
 	}
-	err := importModule(spec)
+	started, err := importModule(spec)
 	if err == nil {
 		return nil, nil
 	}
-	if f, ok := err.(*failure); ok && f.field == moduleField {
-		spec.Notef(event.Info, "layer %q: there is no Python module %s, so gocaffe's own %s runs", spec.Param.GetName(), p.GetModule(), p.GetLayer())
-	} else {
-		reason, _, _ := strings.Cut(err.Error(), "\n")
-		spec.Notef(event.Warning, "layer %q: gocaffe's own %s runs, since the Python module %s cannot be imported: %s",
-			spec.Param.GetName(), p.GetLayer(), p.GetModule(), reason)
+	level, reason := event.Info, fmt.Sprintf("there is no Python module %s", p.GetModule())
+	if f, ok := err.(*failure); !ok || f.field != moduleField {
+		reason, _, _ = strings.Cut(err.Error(), "\n")
+		if started { // the module may be there, and another than ours
+			level, reason = event.Warning, fmt.Sprintf("the Python module %s cannot be imported: %s", p.GetModule(), reason)
+		}
 	}
+	spec.Notef(level, "gocaffe's own %s runs: %s", p.GetLayer(), reason)
 	return &list[0], nil
 }
 
@@ -79,20 +80,21 @@ func native(spec *layers.Spec) (*Native, error) {
 // a net follow each other.
 const importTime = time.Second
 
-// importModule has Python import the module of a layer.
-func importModule(spec *layers.Spec) error {
+// importModule has Python import the module of a layer. started is whether there is a
+// Python that runs layers.
+func importModule(spec *layers.Spec) (started bool, err error) {
 	l := &layer{spec: spec}
 	p, err := use(l)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Nobody hears what Python prints once the layer is made.
 	defer p.linger(&layer{spec: layers.NewSpec(spec.Param, new(layers.Env), nil)}, importTime)
 	if err := p.begin(context.Background(), l); err != nil {
-		return err
+		return true, err
 	}
 	defer p.end()
 	p.request.add(opImport)
 	p.request.text = append(p.request.text, spec.Param.GetPythonParam().GetModule()...)
-	return p.do(context.Background(), l)
+	return true, p.do(context.Background(), l)
 }

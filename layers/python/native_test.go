@@ -40,10 +40,10 @@ func TestNative(t *testing.T) {
 		level         event.Level
 		note          string
 	}{
-		{"nobody_has.this", "Ours", false, true, event.Info, `layer "l": there is no Python module nobody_has.this, so gocaffe's own Ours runs`},
+		{"nobody_has.this", "Ours", false, true, event.Info, `gocaffe's own Ours runs: there is no Python module nobody_has.this`},
 		{"nobody_has.this", "Ours", true, true, event.Info, ""},
-		{"old", "Ours", false, true, event.Warning, `layer "l": gocaffe's own Ours runs, since the Python module old cannot be imported: import of old has failed: SyntaxError: `},
-		{"absent", "Ours", false, true, event.Warning, `layer "l": gocaffe's own Ours runs, since the Python module absent cannot be imported: import of absent has failed: ModuleNotFoundError: `},
+		{"old", "Ours", false, true, event.Warning, `gocaffe's own Ours runs: the Python module old cannot be imported: import of old has failed: SyntaxError: `},
+		{"absent", "Ours", false, true, event.Warning, `gocaffe's own Ours runs: the Python module absent cannot be imported: import of absent has failed: ModuleNotFoundError: `},
 		{"losses", "Euclidean", false, false, event.Info, ""},
 		{"losses", "Euclidean", true, true, event.Info, ""},
 	} {
