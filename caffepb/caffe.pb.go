@@ -5669,17 +5669,19 @@ func (x *DataParameter) GetShuffle() bool {
 
 // Dropout: zeroes values at random in training and scales up the rest.
 type DropoutParameter struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	DropoutRatio  *float32               `protobuf:"fixed32,1,opt,name=dropout_ratio,json=dropoutRatio,def=0.5" json:"dropout_ratio,omitempty"`
-	ScaleTrain    *bool                  `protobuf:"varint,10001,opt,name=scale_train,json=scaleTrain,def=1" json:"scale_train,omitempty"` // of Faster R-CNN: false multiplies in testing and not in training
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	DropoutRatio      *float32               `protobuf:"fixed32,1,opt,name=dropout_ratio,json=dropoutRatio,def=0.5" json:"dropout_ratio,omitempty"`
+	ScaleTrain        *bool                  `protobuf:"varint,10001,opt,name=scale_train,json=scaleTrain,def=1" json:"scale_train,omitempty"`                        // of Faster R-CNN: false multiplies in testing and not in training
+	SampleWeightsTest *bool                  `protobuf:"varint,10002,opt,name=sample_weights_test,json=sampleWeightsTest,def=0" json:"sample_weights_test,omitempty"` // of SegNet: testing drops elements too
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 // Default values for DropoutParameter fields.
 const (
-	Default_DropoutParameter_DropoutRatio = float32(0.5)
-	Default_DropoutParameter_ScaleTrain   = bool(true)
+	Default_DropoutParameter_DropoutRatio      = float32(0.5)
+	Default_DropoutParameter_ScaleTrain        = bool(true)
+	Default_DropoutParameter_SampleWeightsTest = bool(false)
 )
 
 func (x *DropoutParameter) Reset() {
@@ -5724,6 +5726,13 @@ func (x *DropoutParameter) GetScaleTrain() bool {
 		return *x.ScaleTrain
 	}
 	return Default_DropoutParameter_ScaleTrain
+}
+
+func (x *DropoutParameter) GetSampleWeightsTest() bool {
+	if x != nil && x.SampleWeightsTest != nil {
+		return *x.SampleWeightsTest
+	}
+	return Default_DropoutParameter_SampleWeightsTest
 }
 
 // DummyData: arrays made by fillers. One shape and filler for all tops, or one for each.
@@ -9558,11 +9567,12 @@ const file_caffe_proto_rawDesc = "" +
 	"\ashuffle\x18\x0e \x01(\b:\x05falseR\ashuffle\"\x1b\n" +
 	"\x02DB\x12\v\n" +
 	"\aLEVELDB\x10\x00\x12\b\n" +
-	"\x04LMDB\x10\x01\"d\n" +
+	"\x04LMDB\x10\x01\"\x9c\x01\n" +
 	"\x10DropoutParameter\x12(\n" +
 	"\rdropout_ratio\x18\x01 \x01(\x02:\x030.5R\fdropoutRatio\x12&\n" +
 	"\vscale_train\x18\x91N \x01(\b:\x04trueR\n" +
-	"scaleTrain\"\xd1\x01\n" +
+	"scaleTrain\x126\n" +
+	"\x13sample_weights_test\x18\x92N \x01(\b:\x05falseR\x11sampleWeightsTest\"\xd1\x01\n" +
 	"\x12DummyDataParameter\x127\n" +
 	"\vdata_filler\x18\x01 \x03(\v2\x16.caffe.FillerParameterR\n" +
 	"dataFiller\x12\x10\n" +

@@ -235,6 +235,41 @@ func TestDropoutScaleTrain(t *testing.T) {
 	}
 }
 
+// TestDropoutSamplesInTest checks that with sample_weights_test testing drops elements, other
+// ones in each pass.
+func TestDropoutSamplesInTest(t *testing.T) {
+	x := layertest.Gaussian(1, 400)
+	env := &layers.Env{Phase: caffepb.Phase_TEST}
+	f, err := layertest.SetUp(env, layer(`type: "Dropout" dropout_param { dropout_ratio: 0.5 sample_weights_test: true }`), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var passes [2][]float32
+	for pass := range passes {
+		env.Pass = int64(pass)
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		passes[pass] = slices.Clone(f.Top[0].Data())
+		dropped := 0
+		for i, y := range passes[pass] {
+			switch y {
+			case 0:
+				dropped++
+			case 2 * x.Data()[i]:
+			default:
+				t.Fatalf("pass %d: element %d is %g, from %g", pass, i, y, x.Data()[i])
+			}
+		}
+		if dropped < 150 || dropped > 250 {
+			t.Errorf("pass %d: %d of 400 elements are dropped", pass, dropped)
+		}
+	}
+	if slices.Equal(passes[0], passes[1]) {
+		t.Error("both passes drop the same elements")
+	}
+}
+
 // TestBatchNormParams checks that the net sees that statistics are not trained.
 func TestBatchNormParams(t *testing.T) {
 	f := layertest.New(t, layer(`type: "BatchNorm" param { lr_mult: 0 decay_mult: 3 }`), layertest.Gaussian(1, 2, 3))

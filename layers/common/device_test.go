@@ -26,6 +26,7 @@ func TestDevice(t *testing.T) {
 		`type: "Dropout" phase: TEST`,
 		`type: "Dropout" dropout_param { dropout_ratio: 0.3 scale_train: false }`,
 		`type: "Dropout" phase: TEST dropout_param { dropout_ratio: 0.3 scale_train: false }`,
+		`type: "Dropout" phase: TEST dropout_param { sample_weights_test: true }`,
 		`type: "MVN"`,
 		`type: "MVN" mvn_param { across_channels: true eps: 0.1 }`,
 		`type: "MVN" mvn_param { normalize_variance: false }`,

@@ -16,7 +16,8 @@ func init() {
 		Param: "dropout_param",
 		Doc: `In training, sets each element to 0 with probability dropout_ratio and divides the others by
 1 - dropout_ratio, which keeps the expected value. In testing, y = x. If scale_train is false, training does not divide
-and testing multiplies: y = (1 - dropout_ratio) x.
+and testing multiplies: y = (1 - dropout_ratio) x. If sample_weights_test is true, testing does what training does: the
+passes of a Bayesian SegNet are samples, whose mean and variance are the result.
 
 Which elements are dropped depends only on the seed, the layer's name and the number of the pass.
 
@@ -26,9 +27,10 @@ Top: y, of the same shape. May be the bottom itself.
 dropout_param:
 	dropout_ratio (0.5): at least 0, below 1
 	scale_train (true): see above; a field of Faster R-CNN's Caffe
+	sample_weights_test (false): see above; a field of SegNet's Caffe
 
 Caffe: dropout_layer.cpp, after Srivastava et al., "Dropout" (2014); github.com/rbgirshick/caffe-fast-rcnn, branch
-faster-rcnn`,
+faster-rcnn; github.com/alexgkendall/caffe-segnet`,
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.Exactly(1),
 		New:     newDropout,
@@ -41,10 +43,10 @@ type dropout struct {
 	layers.OnRecordableDevice
 	env   *layers.Env
 	rand  layers.Rand
-	train bool
+	drops bool // in this phase
 	ratio float32
-	kept  float32   // factor in training of an element that is not dropped
-	test  float32   // factor in testing
+	kept  float32   // factor of an element that is not dropped
+	test  float32   // factor of all where none is dropped
 	mask  []float32 // 0 or kept, of the last Forward
 
 	stream blob.Blob // on a device: the number of the random stream of the last Forward
@@ -61,7 +63,7 @@ func newDropout(s *layers.Spec) (layers.Layer, error) {
 	if !(ratio >= 0 && ratio < 1) {
 		return nil, s.Errorf("dropout_param.dropout_ratio", "dropout_ratio is %g, want at least 0 and less than 1", ratio)
 	}
-	l := &dropout{env: s.Env, rand: s.Rand("dropout"), train: s.Env.Phase == caffepb.Phase_TRAIN, ratio: ratio, kept: 1, test: 1}
+	l := &dropout{env: s.Env, rand: s.Rand("dropout"), drops: s.Env.Phase == caffepb.Phase_TRAIN || p.GetSampleWeightsTest(), ratio: ratio, kept: 1, test: 1}
 	if p.GetScaleTrain() {
 		l.kept = float32(1 / (1 - float64(ratio)))
 	} else {
@@ -81,7 +83,7 @@ func (l *dropout) Reshape(bottom, top []*blob.Blob) error {
 // Forward computes the top.
 func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	x, y := bottom[0].Data(), top[0].MutableData()
-	if l.train {
+	if l.drops {
 		l.mask = layers.Resize(l.mask, len(x))
 		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, l.kept, l.mask)
 		kernel.Mul(l.env.Workers, x, l.mask, y)
@@ -91,7 +93,7 @@ func (l *dropout) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// pass sets y to what testing makes of x, which may be the same slice.
+// pass sets y to what becomes of x where nothing is dropped; it may be the same slice.
 func (l *dropout) pass(x, y []float32, inPlace bool) {
 	switch {
 	case l.test != 1:
@@ -110,7 +112,7 @@ func (l *dropout) Backward(_ context.Context, top []*blob.Blob, propagateDown []
 		return nil
 	}
 	dy, dx := top[0].Diff(), bottom[0].MutableDiff()
-	if l.train {
+	if l.drops {
 		kernel.Mul(l.env.Workers, dy, l.mask[:len(dy)], dx)
 	} else {
 		l.pass(dy, dx, bottom[0] == top[0])

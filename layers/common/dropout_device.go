@@ -29,7 +29,7 @@ func (l *dropout) limits() (limit uint32, scale float32) {
 // ForwardDevice computes the top.
 func (l *dropout) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
 	n, x := bottom[0].Count(), bottom[0].DeviceData(d)
-	if !l.train {
+	if !l.drops {
 		l.passDevice(d, n, x, top[0].MutableDeviceData(d))
 		return nil
 	}
@@ -39,7 +39,7 @@ func (l *dropout) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top [
 	return nil
 }
 
-// passDevice sets y to what testing makes of x, which may be y.
+// passDevice is pass on a device.
 func (l *dropout) passDevice(d *cuda.Device, n int, x, y cuda.Ptr) {
 	if l.test != 1 {
 		d.Scale(n, l.test, x, y)
@@ -54,7 +54,7 @@ func (l *dropout) BackwardDevice(_ context.Context, d *cuda.Device, top []*blob.
 		return nil
 	}
 	n, dy := top[0].Count(), top[0].DeviceDiff(d)
-	if !l.train {
+	if !l.drops {
 		l.passDevice(d, n, dy, bottom[0].MutableDeviceDiff(d))
 		return nil
 	}
