@@ -33,3 +33,6 @@ GC_INLINE float mish_slope(float v) {
 }
 GC_FORWARD(mish_forward, v * tangent(softplus(v)))
 GC_BACKWARD(mish_backward, mish_slope(v)) // of y
+
+GC_FORWARD(selu_forward, v > 0 ? 1.05070099f * v : 1.75809934f * (expf(v) - 1.f))
+GC_BACKWARD(selu_backward, v > 0 ? 1.05070099f : v + 1.75809934f) // of y

@@ -39,3 +39,9 @@ extern "C" __global__ void channel_scale_sum(const float *x, const float *dy, fl
     da[i] = sum;
   }
 }
+
+// y = factor x + shift, or dropped where mask is 0.
+extern "C" __global__ void selu_dropout_forward(const float *x, const float *mask, float *y, float factor, float shift,
+                                                float dropped, int n) {
+  GC_EACH(i, n) y[i] = mask[i] == 0 ? dropped : factor * x[i] + shift;
+}

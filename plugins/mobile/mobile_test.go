@@ -2,6 +2,7 @@ package mobile_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -50,6 +51,9 @@ func cases() []testCase {
 		{"ReLU6", "", []*blob.Blob{spaced()}},
 		{"ReLU6", "relu6_param { negative_slope: 0.3 }", []*blob.Blob{spaced()}},
 		{"HSwish", "", []*blob.Blob{spaced()}},
+		{"SeLu", "", []*blob.Blob{spaced()}},
+		{"SeLuDropout", "selu_dropout_param { dropout_ratio: 0.3 }", []*blob.Blob{layertest.Gaussian(1, 20, 9)}},
+		{"SeLuDropout", "phase: TEST", []*blob.Blob{layertest.Gaussian(1, 20, 9)}},
 		{"ShuffleChannel", "shuffle_channel_param { group: 3 }", []*blob.Blob{layertest.Gaussian(1, 2, 6, 3, 4)}},
 		{"ShuffleChannel", "shuffle_channel_param { group: 2 }", []*blob.Blob{layertest.Gaussian(1, 2, 6)}},
 		{"L1Loss", "", []*blob.Blob{layertest.Gaussian(1, 4, 3, 5), layertest.Gaussian(2, 4, 15)}},
@@ -87,7 +91,7 @@ func TestDevice(t *testing.T) {
 	for _, c := range cases() {
 		layertest.CheckDevice(t, d, 1e-5, layer(c.typ, len(c.bottoms), "y", c.options), c.bottoms...)
 	}
-	for _, typ := range []string{"ReLU6", "HSwish", "Mish"} {
+	for _, typ := range []string{"ReLU6", "HSwish", "Mish", "SeLu", "SeLuDropout"} {
 		for _, top := range []string{"x0", "y"} {
 			layertest.CheckDevice(t, d, 1e-5, layer(typ, 1, top, ""), spaced())
 			layertest.CheckDevice(t, d, 1e-5, layer(typ, 1, top, ""), layertest.Gaussian(1, 3, 70, 19))
@@ -121,6 +125,57 @@ func TestCurves(t *testing.T) {
 		}
 	}
 	layertest.Checked(t, "HSwish", layertest.Reference)
+}
+
+// TestSelu checks what the constants are for: of normally distributed inputs, SeLu and
+// SeLuDropout make outputs of mean 0 and variance 1.
+func TestSelu(t *testing.T) {
+	layertest.Checked(t, "SeLu", layertest.Reference)
+	layertest.Checked(t, "SeLuDropout", layertest.Reference)
+	moments := func(x []float32) (mean, variance float64) {
+		for _, v := range x {
+			mean += float64(v) / float64(len(x))
+		}
+		for _, v := range x {
+			variance += (float64(v) - mean) * (float64(v) - mean) / float64(len(x))
+		}
+		return mean, variance
+	}
+	x := layertest.Gaussian(1, 200000)
+	for _, l := range []string{
+		layer("SeLu", 1, "y", ""), layer("SeLuDropout", 1, "y", ""), layer("SeLuDropout", 1, "y", "selu_dropout_param { dropout_ratio: 0.1 }"),
+	} {
+		f := layertest.New(t, l, x)
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if mean, variance := moments(f.Top[0].Data()); math.Abs(mean) > 0.01 || math.Abs(variance-1) > 0.02 {
+			t.Errorf("%s: mean %g and variance %g, want 0 and 1", l, mean, variance)
+		}
+	}
+	f := layertest.New(t, layer("SeLu", 1, "y", ""), layertest.Values([]float32{-20, -1, 0, 2}, 4))
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{-1.7580993, -1.0507009873 * 1.6732632423 * (1 - 1/math.E), 0, 2.101402} {
+		if got := f.Top[0].Data()[i]; math.Abs(float64(got)-want) > 1e-6 {
+			t.Errorf("SeLu %d is %g, want %g", i, got, want)
+		}
+	}
+	// What is dropped is the image of the least value of SeLu.
+	f = layertest.New(t, layer("SeLuDropout", 1, "y", "selu_dropout_param { dropout_ratio: 0.25 }"), layertest.Uniform(1, 5, 6, 4000))
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	dropped := 0
+	for _, v := range f.Top[0].Data() {
+		if v < 0 {
+			dropped++
+		}
+	}
+	if dropped < 900 || dropped > 1100 {
+		t.Errorf("%d of 4000 elements are dropped, want 1000", dropped)
+	}
 }
 
 // TestSums compares L1Loss and ChannelScale with numbers that were worked out by hand.
@@ -187,7 +242,7 @@ func TestDepthwise(t *testing.T) {
 
 func TestPromises(t *testing.T) {
 	big := layertest.Gaussian(1, 6, 12, 33, 35)
-	for _, typ := range []string{"ReLU6", "HSwish", "Mish"} {
+	for _, typ := range []string{"ReLU6", "HSwish", "Mish", "SeLu", "SeLuDropout"} {
 		layertest.CheckThreads(t, layer(typ, 1, "y", ""), big)
 		layertest.CheckAllocs(t, layer(typ, 1, "x0", ""), big)
 	}
