@@ -3122,8 +3122,9 @@ type SolverParameter struct {
 	ApVersion          *string `protobuf:"bytes,10002,opt,name=ap_version,json=apVersion,def=Integral" json:"ap_version,omitempty"`    // 11point, 101point, MaxIntegral or Integral
 	ShowPerClassResult *bool   `protobuf:"varint,10003,opt,name=show_per_class_result,json=showPerClassResult,def=0" json:"show_per_class_result,omitempty"`
 	// MobileNet-YOLO's, which numbers them 50 and 51: lr_policy multifixed
-	Stagelr   []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`    // learning rates
-	Stageiter []int32   `protobuf:"varint,10005,rep,name=stageiter" json:"stageiter,omitempty"` // the last iteration of each
+	Stagelr    []float32 `protobuf:"fixed32,10004,rep,name=stagelr" json:"stagelr,omitempty"`                              // learning rates
+	Stageiter  []int32   `protobuf:"varint,10005,rep,name=stageiter" json:"stageiter,omitempty"`                           // the last iteration of each
+	TestOffset *int32    `protobuf:"varint,10019,opt,name=test_offset,json=testOffset,def=0" json:"test_offset,omitempty"` // Intel's: iterations before the first of the tests between iterations
 	// Intel's: the learning rate rises in a line from warmup_start_lr in the first iterations
 	WarmupIter    *int32   `protobuf:"varint,10006,opt,name=warmup_iter,json=warmupIter,def=0" json:"warmup_iter,omitempty"`
 	WarmupStartLr *float32 `protobuf:"fixed32,10007,opt,name=warmup_start_lr,json=warmupStartLr,def=0" json:"warmup_start_lr,omitempty"`
@@ -3171,6 +3172,7 @@ const (
 	Default_SolverParameter_EvalType           = string("classification")
 	Default_SolverParameter_ApVersion          = string("Integral")
 	Default_SolverParameter_ShowPerClassResult = bool(false)
+	Default_SolverParameter_TestOffset         = int32(0)
 	Default_SolverParameter_WarmupIter         = int32(0)
 	Default_SolverParameter_WarmupStartLr      = float32(0)
 	Default_SolverParameter_LocalLrAuto        = bool(false)
@@ -3543,6 +3545,13 @@ func (x *SolverParameter) GetStageiter() []int32 {
 		return x.Stageiter
 	}
 	return nil
+}
+
+func (x *SolverParameter) GetTestOffset() int32 {
+	if x != nil && x.TestOffset != nil {
+		return *x.TestOffset
+	}
+	return Default_SolverParameter_TestOffset
 }
 
 func (x *SolverParameter) GetWarmupIter() int32 {
@@ -9273,7 +9282,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\x05label\x18\x05 \x01(\x05R\x05label\x12\x1d\n" +
 	"\n" +
 	"float_data\x18\x06 \x03(\x02R\tfloatData\x12\x1f\n" +
-	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\x8f\x14\n" +
+	"\aencoded\x18\a \x01(\b:\x05falseR\aencoded\"\xb4\x14\n" +
 	"\x0fSolverParameter\x12\x1b\n" +
 	"\ttrain_net\x18\x01 \x01(\tR\btrainNet\x12\x19\n" +
 	"\btest_net\x18\x02 \x03(\tR\atestNet\x12\x1b\n" +
@@ -9330,6 +9339,8 @@ const file_caffe_proto_rawDesc = "" +
 	"\x15show_per_class_result\x18\x93N \x01(\b:\x05falseR\x12showPerClassResult\x12\x19\n" +
 	"\astagelr\x18\x94N \x03(\x02R\astagelr\x12\x1d\n" +
 	"\tstageiter\x18\x95N \x03(\x05R\tstageiter\x12#\n" +
+	"\vtest_offset\x18\xa3N \x01(\x05:\x010R\n" +
+	"testOffset\x12#\n" +
 	"\vwarmup_iter\x18\x96N \x01(\x05:\x010R\n" +
 	"warmupIter\x12*\n" +
 	"\x0fwarmup_start_lr\x18\x97N \x01(\x02:\x010R\rwarmupStartLr\x12*\n" +

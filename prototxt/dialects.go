@@ -107,7 +107,7 @@ var forks = []Dialect{
 			}
 			message SolverParameter { optional string engine = 1; }
 			message BatchNormParameter { optional Engine engine = 1; optional FillerParameter filler = 2; }
-			message ConcatParameter { optional Engine engine = 1; optional bool per_fla_fuse = 2; }
+			message ConcatParameter { optional Engine engine = 1; }
 			message EltwiseParameter { optional Engine engine = 1; }
 			message InnerProductParameter { optional Engine engine = 1; }
 			enum Engine { DEFAULT = 0; CAFFE = 1; CUDNN = 2; MKL2017 = 3; MKLDNN = 4; }
@@ -116,6 +116,9 @@ var forks = []Dialect{
 			message PoolingParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
 			message ReLUParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
 			message SoftmaxParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }`,
+		Advice: map[string]string{
+			"ConcatParameter.per_fla_fuse": "Permute, Flatten and Concat in one layer are not implemented: write them as layers",
+		},
 	},
 	{
 		Name:     "yolo",

@@ -66,6 +66,8 @@ func TestSchedule(t *testing.T) {
 			"net net_param; net test net_param; solve line fixed 0-2; step 0-2; test#0@0 x3; result#0; 0; 1; test#0@2 x3; result#0; finished 2 early=false"},
 		{"no test at first", `max_iter: 3 test_iter: 1 test_interval: 2 test_initialization: false snapshot_after_train: false`, nil,
 			"net net_param; net test net_param; solve line fixed 0-3; step 0-3; 0; 1; test#0@2 x1; result#0; 2; finished 3 early=false"},
+		{"offset of tests", `max_iter: 5 test_iter: 1 test_interval: 3 test_offset: 1 snapshot_after_train: false`, nil,
+			"net net_param; net test net_param; solve line fixed 0-5; step 0-5; 0; test#0@1 x1; result#0; 1; 2; 3; test#0@4 x1; result#0; 4; finished 5 early=false"},
 		{"order of test nets", `max_iter: 0 snapshot_after_train: false test_interval: 1 test_iter: 1 test_iter: 2 test_iter: 3 test_iter: 4
 			test_net_param {` + line + `} test_net_param {` + line + `}`, nil,
 			"net net_param; net test test_net_param; net test test_net_param; net test net_param; net test net_param; solve line fixed 0-0; step 0-0; " +

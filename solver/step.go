@@ -68,7 +68,7 @@ func (s *Solver) showFinal(ctx context.Context, start int) error {
 		s.smooth(loss, s.iter-start)
 		emit(s, FinalLoss{Iter: s.iter, SmoothedLoss: s.smoothedLoss})
 	}
-	if due(s.iter, s.param.GetTestInterval()) {
+	if s.testDue() {
 		return s.TestAll(ctx)
 	}
 	return nil
@@ -77,6 +77,12 @@ func (s *Solver) showFinal(ctx context.Context, start int) error {
 // due reports whether something that happens every so many iterations, or never
 // if every is 0, happens in iteration iter.
 func due(iter int, every int32) bool { return every != 0 && iter%int(every) == 0 }
+
+// testDue reports whether the tests come before this iteration: every test_interval
+// iterations, counted from Intel's test_offset.
+func (s *Solver) testDue() bool {
+	return due(s.iter-int(s.param.GetTestOffset()), s.param.GetTestInterval())
+}
 
 // Step trains for n iterations, or until the user stops it, with the tests and
 // snapshots that the file asks for, as Step of Caffe's solver.cpp does. It
@@ -103,7 +109,7 @@ func (s *Solver) steps(ctx context.Context, start, stop int) error {
 		if err := s.net.ClearParamDiffs(); err != nil {
 			return err
 		}
-		if due(s.iter, s.param.GetTestInterval()) && (s.iter > 0 || s.param.GetTestInitialization()) {
+		if s.testDue() && (s.iter > 0 || s.param.GetTestInitialization()) {
 			if err := s.net.Wait(); err != nil {
 				return err
 			}

@@ -76,7 +76,7 @@ var allowed = []struct {
 	{"plugins/all", "plugins/..."},
 	{"plugins/margin/margintest", "cuda/cudatest layers layers/layertest"},
 	{"plugins/c3d", "blob caffepb cuda data data/imagelist event layers layers/feed layers/vision parallel"},
-	{"plugins/mobile", "blob cuda kernel layers layers/vision parallel"},
+	{"plugins/mobile", "blob caffepb cuda kernel layers layers/vision parallel"},
 	{"plugins/ocr", "blob caffepb cuda kernel layers layers/axes layers/recurrent parallel"},
 	{"plugins/segmentation", "blob caffepb cuda data data/imagelist event kernel layers layers/feed layers/python parallel"},
 	{"plugins/rcnn", "blob caffepb cuda data/... event kernel layers layers/boxes layers/feed layers/python parallel prototxt"},

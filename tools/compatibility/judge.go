@@ -22,6 +22,7 @@ var lacks = []rule{
 	{regexp.MustCompile(`reading video files is not implemented`), "video files in VideoData (C3D)"},
 	{regexp.MustCompile(`pad of \d+, which Intel's Caffe adds after the crop`), "pad after the crop (Intel)"},
 	{regexp.MustCompile(`unknown filler type "gabor"`), "filler gabor (Intel)"},
+	{regexp.MustCompile(`want 1 x 1 x rows x 8`), "made-up ground truth of another shape for MultiBoxLoss (Intel's benchmarks)"},
 }
 
 // unknownToAll are fields that are in a net or solver of a repository, but not in the
@@ -37,9 +38,14 @@ type rule struct {
 	reason  string
 }
 
+const shapes = "shapes that do not go together (the layers' CHECKs)"
+
 // rules are the errors for which Caffe or its parser has one too.
 var rules = []rule{
 	{regexp.MustCompile(`is given again|given twice`), "a field twice (the text parser refuses it)"},
+	{regexp.MustCompile(`bottoms 0 and 1 have shapes \[\d+ 8 1 1\] and \[\d+ (84|324)\]|got shape \[1 \d+ (37 62|38 63)\]`),
+		"shapes that go together with a configuration beside the net alone (R-FCN's AGNOSTIC, PVANet's sizes of images)"},
+	{regexp.MustCompile(`got shapes? \[`), shapes},
 	{regexp.MustCompile(`got .*, want |is not closed|closes nothing|string that runs on|no closing quote|map fields|invalid|UTF-16|NUL byte`),
 		"not valid text (the text parser refuses it)"},
 	{regexp.MustCompile(`is not the top of any layer above`), "a bottom that no layer makes (net.cpp: Unknown bottom blob)"},
@@ -52,7 +58,7 @@ var rules = []rule{
 	{regexp.MustCompile(`has \d+ param entries`), "more param entries than weights (net.cpp: Too many params specified)"},
 	{regexp.MustCompile(`test_iter has \d+ values`), "test_iter without a test net (solver.cpp)"},
 	{regexp.MustCompile(`both "layers" and "layer"`), "\"layer\" and \"layers\" in one net"},
-	{regexp.MustCompile(`shape|axis|axes|kernel|divisible|does not fit|elements|channels`), "shapes that do not go together (the layers' CHECKs)"},
+	{regexp.MustCompile(`shape|axis|axes|kernel|divisible|does not fit|elements|channels`), shapes},
 }
 
 // judge returns why a file with these errors is refused, "" if it has none, and whether
