@@ -218,9 +218,18 @@ func TestAddLayerTypeErrors(t *testing.T) {
 	}
 }
 
-// Lint finds a plugin's parameter on a layer of another type.
+// Lint finds a plugin's parameter on a layer of another type, but not a second one of
+// the type itself.
 func TestLintPluginField(t *testing.T) {
-	n, err := ParseNet("net.prototxt", []byte("layer { name: 'c' type: 'Concat' other_test_param { x: 1 } }\nlayer { name: 'm' type: 'OtherTest' other_test_param { x: 1 } }"))
+	const message = `message TwoTestParameter { optional int64 x = 1; }`
+	err := AddLayerType(LayerType{Type: "TwoTest", Fields: []LayerField{
+		{"two_test_param", 20030, message, "TwoTestParameter"}, {"second_test_param", 20031, message, "TwoTestParameter"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := ParseNet("net.prototxt", []byte("layer { name: 'c' type: 'Concat' other_test_param { x: 1 } }\nlayer { name: 'm' type: 'OtherTest' other_test_param { x: 1 } }\n"+
+		"layer { name: 't' type: 'TwoTest' two_test_param { x: 1 } second_test_param { x: 1 } }"))
 	if err != nil {
 		t.Fatal(err)
 	}

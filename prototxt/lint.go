@@ -72,8 +72,8 @@ func strayParams(l *caffepb.LayerParameter) []protoreflect.Name {
 	meaning := schema.meaningOf(l)
 	values, _ := schema.values(l.ProtoReflect())
 	for _, v := range values {
-		if meaning.extends(v.field.Message()) {
-			continue // the type reads it: ConvolutionParameter of Convolution3D
+		if meaning.extends(v.field.Message()) || meaning.field(layerParameter, v.field.TextName()) != nil {
+			continue // the type reads it: ConvolutionParameter of Convolution3D, bbox_reg_param of DecodeBBox
 		}
 		if name := v.field.Name(); strings.HasSuffix(string(name), "_param") && !slices.Contains(shared, name) {
 			stray = append(stray, name)
