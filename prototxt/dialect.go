@@ -44,7 +44,7 @@ type Dialect struct {
 	Harmless string
 
 	// Advice says, by "PoolingParameter.field", what to do about a field of the
-	// fork that nobody implements.
+	// fork that nobody implements, or what becomes of a Harmless one.
 	Advice map[string]string
 }
 

@@ -117,7 +117,8 @@ var forks = []Dialect{
 			message ReLUParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }
 			message SoftmaxParameter { enum Engine { MKL2017 = 3; MKLDNN = 4; } }`,
 		Advice: map[string]string{
-			"ConcatParameter.per_fla_fuse": "Permute, Flatten and Concat in one layer are not implemented: write them as layers",
+			"LayerParameter.quantization_param": "the layer computes in float32, as with all of its engines but MKLDNN",
+			"ConcatParameter.per_fla_fuse":      "Permute, Flatten and Concat in one layer are not implemented: write them as layers",
 		},
 	},
 	{

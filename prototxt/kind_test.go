@@ -71,4 +71,8 @@ func TestForeignFields(t *testing.T) {
 	if err != nil || len(n.Notes) != 1 || !strings.Contains(n.Notes[0].Text, "needs nothing in its place") {
 		t.Errorf("threads: error %v, want a note that it needs nothing in its place", err)
 	}
+	n, err = ParseNet("n", []byte("layer { name: 'c' quantization_param { bw_params: 8 scale_in: 3 } }"))
+	if err != nil || len(n.Notes) != 1 || !strings.Contains(n.Notes[0].Text, "quantization_param is a field of Intel's Caffe (intel/caffe): the layer computes in float32") {
+		t.Errorf("quantization_param: error %v and notes %v, want a note that the layer computes in float32", err, n.Notes)
+	}
 }

@@ -82,8 +82,12 @@ func (w *unreadWalk) message(m protoreflect.Message, typ *meaning, path, layer s
 		inner := join(path, string(v.field.Name()))
 		switch d := w.schema.harmless[v.field]; {
 		case d != nil:
+			what := ", which needs nothing in its place"
+			if advice := d.Advice[string(m.Descriptor().Name())+"."+string(v.field.Name())]; advice != "" {
+				what = ": " + advice
+			}
 			w.harmless = append(w.harmless, Note{Level: event.Info, Source: event.Caller(0),
-				Text: (&Error{Pos: at(inner, 0), Layer: layer, Err: fmt.Errorf("%s is a field of %s, which needs nothing in its place", inner, d.Whose)}).Error()})
+				Text: (&Error{Pos: at(inner, 0), Layer: layer, Err: fmt.Errorf("%s is a field of %s%s", inner, d.Whose, what)}).Error()})
 			continue
 		case w.isUnread(m.Descriptor(), typ, v):
 			w.unread = append(w.unread, &Error{Pos: at(inner, 0), Layer: layer, Err: w.why(m.Descriptor(), inner, v.field)})
