@@ -79,13 +79,6 @@ type boxGroupOutput struct {
 	nms    suppressor
 }
 
-// A proposal is a box of an image with its score.
-type proposal struct {
-	image int
-	box   boxes.Box
-	score float32
-}
-
 type boxGroupOutputOptions struct {
 	Least     float32 `proto:"fg_thr"`
 	Threshold float32 `proto:"iou_thr"`
@@ -170,16 +163,7 @@ func (l *boxGroupOutput) Reshape(bottom, top []*blob.Blob) error {
 		l.rows = make([]proposal, 0, most)
 	}
 	l.nms.reset(most)
-	return l.reshapeTops(top, 1)
-}
-
-func (l *boxGroupOutput) reshapeTops(top []*blob.Blob, n int) error {
-	for i, y := range top {
-		if err := y.Reshape(n, 5+i, 1, 1); err != nil {
-			return l.spec.ErrorAt("top", i, err)
-		}
-	}
-	return nil
+	return reshapeProposals(l.spec, top, 1)
 }
 
 // Forward computes the tops.
@@ -192,30 +176,7 @@ func (l *boxGroupOutput) Forward(_ context.Context, bottom, top []*blob.Blob) er
 			l.rows = append(l.rows, proposal{image, l.found[i], l.scores[i]})
 		}
 	}
-	if len(l.rows) == 0 {
-		l.rows = append(l.rows, proposal{box: boxes.Box{XMin: 1, YMin: 1, XMax: 10, YMax: 10}})
-		if len(top) > 1 {
-			if err := l.reshapeTops(top, 1); err != nil {
-				return err
-			}
-			clear(top[1].MutableData())
-			top = top[:1]
-		}
-	}
-	if err := l.reshapeTops(top, len(l.rows)); err != nil {
-		return err
-	}
-	for k, y := range top {
-		data, width := y.MutableData(), 5+k
-		for i, row := range l.rows {
-			data[i*width] = float32(row.image)
-			row.box.Put(data[i*width+1:])
-			if k == 1 {
-				data[i*width+5] = row.score
-			}
-		}
-	}
-	return nil
+	return writeProposals(l.spec, l.rows, top)
 }
 
 // find finds the candidates of an image.

@@ -271,6 +271,97 @@ func TestBoxGroupOutput(t *testing.T) {
 	}
 }
 
+func TestBoxOutput(t *testing.T) {
+	layertest.Checked(t, "BoxOutput", layertest.Reference)
+	const images, classes = 2, 3
+	maps := []struct {
+		h, w, rate int
+		fh, fw     float64
+	}{{6, 8, 8, 16, 20}, {3, 4, 16, 40, 24}}
+	bottoms := func() (b []*blob.Blob) {
+		for i, m := range maps {
+			x := layertest.Gaussian(uint64(3+i), images, classes+4, m.h, m.w)
+			for k, v := range x.Data() {
+				x.MutableData()[k] = float32(math.Round(float64(v)*8)) / 8 // equal scores, too
+			}
+			b = append(b, x)
+		}
+		return b
+	}
+	for _, test := range []struct {
+		mode      string
+		threshold float64
+		options   string
+		best      int
+		limit     int
+	}{
+		{"IOU", 0.3, "iou_thr: 0.3", 0, 0},
+		{"IOMU", 0.5, `nms_type: "IOMU" max_nms_num: 25`, 25, 0},
+		{"IOFU", 0.4, `nms_type: "IOFU" iou_thr: 0.4 max_post_nms_num: 3`, 0, 3},
+	} {
+		b := bottoms()
+		var rows, scored [][]float64
+		for image := range images {
+			var all []box
+			for m, mp := range maps {
+				size := mp.h * mp.w
+				for at := range size {
+					value := func(channel int) float64 { return float64(b[m].Data()[(image*(classes+4)+channel)*size+at]) }
+					score := math.Max(value(1), value(2)) - value(0)
+					var v [4]float64
+					for j, bound := range []float64{0.25, 0.25, math.Log(1.5), math.Log(1.5)} {
+						v[j] = math.Max(-bound, math.Min(bound, value(classes+j)*std[j]+mean[j]))
+					}
+					w, h := mp.fw*math.Exp(v[2]), mp.fh*math.Exp(v[3])
+					x := (float64(at%mp.w)+0.5)*float64(mp.rate) + v[0]*mp.fw - w/2
+					y := (float64(at/mp.w)+0.5)*float64(mp.rate) + v[1]*mp.fh - h/2
+					c := box{math.Max(0, x), math.Max(0, y), math.Min(math.Max(0, x)+w, 64), math.Min(math.Max(0, y)+h, 48), score}
+					if score >= 0.4 && c.x2-c.x1 >= 11 && c.y2-c.y1 >= 11 {
+						all = append([]box{c}, all...) // the last of equal scores is the first
+					}
+				}
+			}
+			n := len(all)
+			sort.SliceStable(all, func(i, j int) bool { return all[i].score > all[j].score })
+			if test.best > 0 {
+				all = all[:min(test.best, n)]
+			}
+			var stay []box
+			for _, c := range all {
+				area := func(b box) float64 { return (b.x2 - b.x1) * (b.y2 - b.y1) }
+				if !slices.ContainsFunc(stay, func(s box) bool {
+					common := math.Max(0, math.Min(s.x2, c.x2)-math.Max(s.x1, c.x1)) * math.Max(0, math.Min(s.y2, c.y2)-math.Max(s.y1, c.y1))
+					whole := map[string]float64{"IOU": area(s) + area(c) - common, "IOMU": math.Min(area(s), area(c)), "IOFU": area(s)}[test.mode]
+					return common/whole > test.threshold
+				}) {
+					stay = append(stay, c)
+				}
+			}
+			if test.limit > 0 {
+				stay = stay[:min(len(stay), test.limit)]
+			}
+			if len(stay) < 3 || len(stay) == n {
+				t.Fatalf("%d of %d boxes stay", len(stay), n)
+			}
+			for _, s := range stay {
+				rows = append(rows, []float64{float64(image), s.x1, s.y1, s.x2, s.y2})
+				scored = append(scored, []float64{float64(image), s.x1, s.y1, s.x2, s.y2, s.score})
+			}
+		}
+		text := layer("BoxOutput", 2, `top: "z" box_output_param { fg_thr: 0.4 min_size: 11 field_xyr: 4 field_whr: 1.5 `+
+			`field_h: 16 field_w: 20 downsample_rate: 8 field_h: 40 field_w: 24 downsample_rate: 16 `+test.options+" } "+normalized)
+		f := forward(t, text, b...)
+		compare(t, f.Top[0], rows)
+		compare(t, f.Top[1], scored)
+		promises(t, text, bottoms)
+	}
+	x := layertest.Gaussian(1, 1, 5, 2, 2)
+	layertest.CheckError(t, 1, `layer "l": bottom 0 has shape [1 5 2 2], want N x (classes + 4) x H x W, at least two classes`,
+		layer("BoxOutput", 1, "box_output_param { field_h: 1 field_w: 1 downsample_rate: 1 }"), x)
+	layertest.CheckError(t, 1, `layer "l": there are 1 bottoms, 0 field_h, 0 field_w and 1 downsample_rate, want as many of each`,
+		layer("BoxOutput", 1, "box_output_param { downsample_rate: 1 }"), x)
+}
+
 // TestNoProposal checks the rows of BoxGroupOutput if there is no box.
 func TestNoProposal(t *testing.T) {
 	text := layer("BoxGroupOutput", 2, `top: "z" box_group_output_param { fg_thr: 2 box_group_param { field_h: 16 field_w: 20 stride: 8 } }`)

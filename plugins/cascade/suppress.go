@@ -36,7 +36,22 @@ func (m overlapMode) overlap(a, b boxes.Box, areaA, areaB float32) float32 {
 	if x0 > x1 || y0 >= y1 {
 		return 0
 	}
-	common := float32((x1 - x0 + 1) * (y1 - y0 + 1))
+	return m.ratio(float32((x1-x0+1)*(y1-y0+1)), areaA, areaB)
+}
+
+// edges returns the overlap of two boxes with those areas whose coordinates are those of
+// edges, not of pixels.
+func (m overlapMode) edges(a, b boxes.Box, areaA, areaB float32) float32 {
+	w, h := min(a.XMax, b.XMax)-max(a.XMin, b.XMin), min(a.YMax, b.YMax)-max(a.YMin, b.YMin)
+	if !(w > 0 && h > 0) {
+		return 0
+	}
+	return m.ratio(float32(w*h), areaA, areaB)
+}
+
+// ratio returns the overlap of boxes with those areas and the area that they have in
+// common.
+func (m overlapMode) ratio(common, areaA, areaB float32) float32 {
 	whole := areaA + areaB - common
 	switch m {
 	case overSmaller:
@@ -55,6 +70,7 @@ func (m overlapMode) overlap(a, b boxes.Box, areaA, areaB float32) float32 {
 type suppressor struct {
 	mode      overlapMode
 	threshold float32 // overlap above which a box does not stay
+	edges     bool    // coordinates are those of edges, not of pixels
 
 	ranking boxes.Ranking
 	order   []int32
@@ -83,15 +99,19 @@ func (s *suppressor) choose(all []boxes.Box, best, limit int, stay []int32) []in
 	}
 	s.order = s.ranking.Top(best, s.order[:0])
 	s.kept, s.areas = s.kept[:0], s.areas[:0]
+	pixel, overlap := float32(1), s.mode.overlap
+	if s.edges {
+		pixel, overlap = 0, s.mode.edges
+	}
 next:
 	for _, i := range s.order {
 		if limit > 0 && len(s.kept) == limit {
 			break
 		}
 		box := all[i]
-		area := box.Area(1)
+		area := box.Area(pixel)
 		for k, other := range s.kept {
-			if s.mode.overlap(other, box, s.areas[k], area) > s.threshold {
+			if overlap(other, box, s.areas[k], area) > s.threshold {
 				continue next
 			}
 		}
