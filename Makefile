@@ -185,8 +185,9 @@ clean: ## remove what build and release make
 MNIST   ?= ../shared/data/mnist
 CIFAR10 ?= ../shared/data/cifar10
 
-# What is in bin/results already is not done again; after an interruption the same command goes on.
+# What is in bin/results or docs/results-SCALE.json already is not done again; after an interruption the same command
+# goes on.
 results: build ## docs/results.md: the paper's experiments; SCALE=, TABLES=, GPU=, and folders of data MNIST=, CIFAR10=, CIFAR100=, IMAGENET32=
 	$(GO) run -C tools ./results -gocaffe $(abspath $(BIN)) -out $(abspath bin/results) -page $(abspath docs/results.md) \
-		-scale $(or $(SCALE),quarter) -tables "$(or $(TABLES),mnist cifar10)" -gpu "$(GPU)" \
+		-kept "$(abspath docs)/results-{scale}.json" -scale $(or $(SCALE),quarter) -tables "$(or $(TABLES),mnist cifar10)" -gpu "$(GPU)" \
 		-mnist "$(abspath $(MNIST))" -cifar10 "$(abspath $(CIFAR10))" -cifar100 "$(abspath $(CIFAR100))" -imagenet32 "$(abspath $(IMAGENET32))"

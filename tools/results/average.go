@@ -4,14 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strconv"
 	"time"
 )
+
+// averagePrefix begins the name of a file with the result of an average.
+const averagePrefix = "average-"
 
 // averageFile returns the file with the result of an average of nets.
 func (p *program) averageFile(nets []run) (string, error) {
@@ -23,7 +24,7 @@ func (p *program) averageFile(nets []run) (string, error) {
 		}
 		fmt.Fprintln(hash, filepath.Base(dir))
 	}
-	return filepath.Join(p.out, p.scale.name, "average-"+hex.EncodeToString(hash.Sum(nil)[:4])+".json"), nil
+	return filepath.Join(p.out, p.scale.name, averagePrefix+hex.EncodeToString(hash.Sum(nil)[:4])+".json"), nil
 }
 
 // result returns the stored result of a net or an average, or nil.
@@ -35,11 +36,7 @@ func (p *program) result(nets []run) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := readResult(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return res, err
+	return p.known(file), nil
 }
 
 // average tests the average of the probabilities of nets unless its result is there.
@@ -76,9 +73,5 @@ func (p *program) average(ctx context.Context, nets []run) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(res, "", "\t")
-	if err != nil {
-		return err
-	}
-	return writeWhole(file, append(b, '\n'))
+	return p.store(file, res)
 }

@@ -1,12 +1,13 @@
 // Results repeats the experiments of Wang et al., "Ensemble Soft-Margin Softmax Loss for
 // Image Classification" (IJCAI 2018), and writes a page with their tables and figures.
 //
-//	results -gocaffe BIN -out DIR -page FILE [-scale quarter] [-tables "mnist cifar10"]
+//	results -gocaffe BIN -out DIR -page FILE [-kept FILE] [-scale quarter] [-tables "mnist cifar10"]
 //	        [-mnist DIR] [-cifar10 DIR] [-cifar100 DIR] [-imagenet32 DIR] [-gpu 0] [-jobs N]
 //
 // Each training has a folder in DIR with its net, its solver, its log and its result. What is
 // there is not done again; a training that was interrupted goes on from its last snapshot,
-// and ends with the same numbers to the last digit. The page shows all tables of the scale
+// and ends with the same numbers to the last digit. The results of all trainings are also
+// kept in the file -kept, from which another machine can go on. The page shows all tables of the scale
 // whose runs are there.
 package main
 
@@ -34,6 +35,7 @@ type program struct {
 	jobs, threads           int
 
 	mutex sync.Mutex
+	kept  kept
 	texts map[string][2]string // of the zoo's nets and solvers
 }
 
@@ -58,6 +60,7 @@ func start(ctx context.Context, args []string) error {
 	flags.StringVar(&p.page, "page", "", "page to write; its images go to a folder images beside it")
 	size := flags.String("scale", "quarter", "full, half or quarter")
 	tables := flags.String("tables", "mnist cifar10", "what to run: "+strings.Join(tableNames(), " "))
+	file := flags.String("kept", "", "file that keeps the results; {scale} in its name stands for the scale")
 	flags.StringVar(&p.gpu, "gpu", "", "GPU to compute on")
 	flags.IntVar(&p.jobs, "jobs", 0, "trainings at a time (default: one per core, or one on a GPU)")
 	for _, files := range []string{"mnist", "cifar10", "cifar100", "imagenet32"} {
@@ -84,6 +87,9 @@ func start(ctx context.Context, args []string) error {
 		}
 	}
 	p.data = filepath.Join(p.out, "data")
+	if err := p.kept.load(strings.ReplaceAll(*file, "{scale}", p.scale.name), filepath.Join(p.out, p.scale.name)); err != nil {
+		return err
+	}
 	if p.jobs == 0 {
 		p.jobs = runtime.NumCPU()
 		if p.gpu != "" {

@@ -32,10 +32,7 @@ func (p *program) writePage() error {
 	if body.Len() == 0 {
 		return fmt.Errorf("no table of scale %s is complete", p.scale.name)
 	}
-	hours, runs, err := p.spent()
-	if err != nil {
-		return err
-	}
+	hours, runs, processors := p.kept.spent()
 	var page bytes.Buffer
 	fmt.Fprintf(&page, `# Results
 
@@ -50,7 +47,7 @@ test set is read once, after the last iteration of a training on the whole train
 same weights before the last layer, and see the same images in the same order. "Difference" is to softmax with
 the same seed, with its 95 %% interval (Student's distribution): where it contains 0, the two cannot be told apart.
 %s`,
-		"`make results SCALE="+p.scale.name+"`", p.scale.name, p.scale.doc, runs, hours, processor(), p.scale.trial, p.jpegNote())
+		"`make results SCALE="+p.scale.name+"`", p.scale.name, p.scale.doc, runs, hours, processors, p.scale.trial, p.jpegNote())
 	page.Write(body.Bytes())
 	return writeWhole(p.page, wrap(page.Bytes()))
 }
@@ -61,23 +58,6 @@ func (p *program) jpegNote() string {
 		return ""
 	}
 	return "\nThe images of CIFAR-10 were JPEG copies, which lose a little: accuracies are not those of the original files.\n"
-}
-
-// spent returns the time and the number of all trainings of the scale.
-func (p *program) spent() (hours float64, runs int, err error) {
-	files, err := filepath.Glob(filepath.Join(p.out, p.scale.name, "*", resultFile))
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, f := range files {
-		res, err := readResult(f)
-		if err != nil {
-			return 0, 0, err
-		}
-		hours += res.TrainSeconds / 3600
-		runs++
-	}
-	return hours, runs, nil
 }
 
 // processor names the machine's.

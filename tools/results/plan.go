@@ -122,7 +122,15 @@ func (p *program) table(ctx context.Context, name string) error {
 	var runs []run
 	for seed := range p.scale.seeds[t.data.tuned] {
 		for _, r := range rows {
-			runs = append(runs, r.seeded(seed+1)...)
+			nets := r.seeded(seed + 1)
+			average, err := p.result(nets)
+			if err != nil {
+				return err
+			}
+			for _, n := range nets {
+				n.whole = n.features > 0 || len(nets) > 1 && average == nil
+				runs = append(runs, n)
+			}
 		}
 	}
 	if err := p.all(ctx, runs); err != nil {

@@ -123,7 +123,8 @@ func TestResults(t *testing.T) {
 	args := func(out string) []string {
 		return []string{"-gocaffe", binary, "-out", filepath.Join(dir, out), "-page", page(out), "-scale", "tiny", "-tables", "fig1-digits", "-jobs", "2"}
 	}
-	if err := start(t.Context(), args("whole")); err != nil {
+	keep := []string{"-kept", filepath.Join(dir, "{scale}.json")}
+	if err := start(t.Context(), append(args("whole"), keep...)); err != nil {
 		t.Fatal(err)
 	}
 	interrupted := 0
@@ -167,6 +168,20 @@ func TestResults(t *testing.T) {
 	}
 	if !strings.Contains(string(text), "| 0.01 | ") || !strings.Contains(string(text), "9 trainings took") {
 		t.Errorf("the page is\n%s", text)
+	}
+	// Another machine has the kept results alone.
+	if err := start(t.Context(), append(args("elsewhere"), keep...)); err != nil {
+		t.Fatal(err)
+	}
+	if again := results("elsewhere"); len(again) != 0 {
+		t.Errorf("trained again in spite of the kept results: %v", again)
+	}
+	first, err := os.ReadFile(page("whole"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := os.ReadFile(page("elsewhere")); err != nil || string(second) != string(first) {
+		t.Errorf("the page of kept results, error %v:\n%s\nwant\n%s", err, second, first)
 	}
 	if svg, err := os.ReadFile(filepath.Join(dir, "images", "tiny-fig1-digits.svg")); err != nil || !strings.Contains(string(svg), "</svg>") {
 		t.Errorf("the figure: error %v", err)

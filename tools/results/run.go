@@ -31,6 +31,7 @@ type run struct {
 	setting  setting
 
 	iterations, seed int
+	whole            bool // its weights are needed, not only its result
 }
 
 // title is what a run is called in messages.
@@ -198,17 +199,43 @@ func (p *program) dir(r run) (dir, net, solver string, err error) {
 
 const resultFile = "result.json"
 
-// stored returns the result of a run that is there already, or nil.
+// stored returns the result of a run that is there already, or nil. A run whose weights are
+// needed is not there without them.
 func (p *program) stored(r run) (*result, error) {
 	dir, _, _, err := p.dir(r)
 	if err != nil {
 		return nil, err
 	}
-	res, err := readResult(filepath.Join(dir, resultFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if r.whole {
+		if _, err := os.Stat(filepath.Join(dir, r.weights())); err != nil {
+			return nil, nil
+		}
 	}
-	return res, err
+	return p.known(filepath.Join(dir, resultFile)), nil
+}
+
+// known returns the result that is or was in a file, or nil.
+func (p *program) known(file string) *result {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if r, ok := p.kept.results[keptName(file)]; ok {
+		return &r.result
+	}
+	return nil
+}
+
+// store writes a result to its file and keeps it.
+func (p *program) store(file string, res result) error {
+	b, err := json.MarshalIndent(res, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := writeWhole(file, append(b, '\n')); err != nil {
+		return err
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.kept.add(file, res)
 }
 
 func readResult(file string) (*result, error) {
@@ -265,11 +292,7 @@ func (p *program) execute(ctx context.Context, r run) error {
 			return err
 		}
 	}
-	b, err := json.MarshalIndent(res, "", "\t")
-	if err != nil {
-		return err
-	}
-	return writeWhole(filepath.Join(dir, resultFile), append(b, '\n'))
+	return p.store(filepath.Join(dir, resultFile), res)
 }
 
 // train trains a net unless the weights are there, and removes the other snapshots. The time
