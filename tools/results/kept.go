@@ -93,3 +93,27 @@ func (k *kept) spent() (hours float64, runs int, processors string) {
 	}
 	return hours, runs, strings.Join(slices.Sorted(maps.Keys(names)), "; ")
 }
+
+// known returns the result that is or was in a file, or nil.
+func (p *program) known(file string) *result {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if r, ok := p.kept.results[keptName(file)]; ok {
+		return &r.result
+	}
+	return nil
+}
+
+// store writes a result to its file and keeps it.
+func (p *program) store(file string, res result) error {
+	b, err := json.MarshalIndent(res, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := writeWhole(file, append(b, '\n')); err != nil {
+		return err
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.kept.add(file, res)
+}

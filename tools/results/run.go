@@ -214,30 +214,6 @@ func (p *program) stored(r run) (*result, error) {
 	return p.known(filepath.Join(dir, resultFile)), nil
 }
 
-// known returns the result that is or was in a file, or nil.
-func (p *program) known(file string) *result {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if r, ok := p.kept.results[keptName(file)]; ok {
-		return &r.result
-	}
-	return nil
-}
-
-// store writes a result to its file and keeps it.
-func (p *program) store(file string, res result) error {
-	b, err := json.MarshalIndent(res, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := writeWhole(file, append(b, '\n')); err != nil {
-		return err
-	}
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return p.kept.add(file, res)
-}
-
 func readResult(file string) (*result, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
