@@ -38,6 +38,9 @@ func mapBottoms(classes int) []*blob.Blob {
 				put(1, float32(at%mapW)*mapStride+8*r[0])
 				put(2, float32(at/mapW)*mapStride+8*r[1])
 				put(3, 8+20*r[2])
+				if at%2 == 0 {
+					put(3, 1.5) // narrower than 2
+				}
 				put(4, 8+20*r[3])
 				put(5, 0.8)
 			} else {
@@ -119,7 +122,7 @@ func groupLoss(list []anchor, objectness, bounded, weighted, smooth bool, lambda
 			continue
 		}
 		target := [4]float64{
-			(a.truth[0] - a.x) / a.field[1], (a.truth[1] - a.y) / a.field[0], math.Log(a.truth[2] / a.field[1]), math.Log(a.truth[3] / a.field[0]),
+			(a.truth[0] - a.x) / a.field[1], (a.truth[1] - a.y) / a.field[0], math.Log(math.Max(2, a.truth[2]) / a.field[1]), math.Log(math.Max(2, a.truth[3]) / a.field[0]),
 		}
 		for k, v := range target {
 			x := a.numbers[k]

@@ -312,7 +312,7 @@ func TestProposalRest(t *testing.T) {
 func TestProposalMatch(t *testing.T) {
 	rois := layertest.Values([]float32{0, 0, 0, 9, 9, 0, 0, 40, 9, 49}, 2, 5)
 	truth := layertest.Values([]float32{0, 0, 0, 9, 10, 2, 0, 0, 0, 0, 0, 9, 10, 3, 0, 0}, 2, 8)
-	f := forward(t, proposals("batch_size: 8 append_gtbox: false", ""), rois, truth)
+	f := forward(t, proposals("batch_size: 8 bg_thr_lw: 0 append_gtbox: false pickup_discard: false", ""), rois, truth)
 	compare(t, f.Top[1], [][]float64{{2}, {0}})
 }
 
