@@ -259,6 +259,8 @@ var sampleValues = [][]struct{ name, value string }{
 	{{"source", `"train_lmdb"`}},
 	{{"file_name", `"output.h5"`}},
 	{{"batch_size", "64"}},
+	{{"alphabet_size", "37"}},
+	{{"time_step", "20"}},
 	{{"shape", "{ dim: 64 dim: 3 dim: 32 dim: 32 }"}, {"channels", "3"}},
 	{{"shape", ""}, {"height", "32"}},
 	{{"shape", ""}, {"width", "32"}},

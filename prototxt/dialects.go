@@ -148,13 +148,13 @@ var forks = []Dialect{
 	},
 	{
 		Name:  "ctpn",
-		Whose: "CTPN and CRNN (tianzhi0549/CTPN, yalecyu/crnn.caffe)",
+		Whose: "CTPN (tianzhi0549/CTPN)",
 		Types: []string{"Lstm", "Reverse", "Transpose"},
 	},
 	{
 		Name:  "warpctc",
-		Whose: "WarpCTC (xmfbit/warpctc-caffe)",
-		Types: []string{"CtcLoss"},
+		Whose: "WarpCTC (xmfbit/warpctc-caffe, yalecyu/crnn.caffe)",
+		Types: []string{"ContinuationIndicator", "CtcLoss"},
 	},
 	{
 		Name:  "ctc",

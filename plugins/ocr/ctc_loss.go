@@ -95,10 +95,16 @@ func newCTCLoss(s *layers.Spec) (layers.Layer, error) {
 		return nil, s.Errorf("ctc_loss_param.output_delay", "output_delay is %d, want 0 or more", l.options.Delay)
 	}
 	l.sequences = sequences{spec: s, field: "ctc_loss_param", option: l.options.Blank}
+	l.init(l.read)
+	return l, nil
+}
+
+// init makes the loops. read finds the steps and the path of a sequence.
+func (l *ctcLoss) init(read func(e *ctcSequence, i int, a *ctcArgs) error) {
 	l.forward.Body = func(a *ctcArgs, _, from, to int) {
 		for i := from; i < to; i++ {
 			e := &l.each[i]
-			if e.err = l.read(e, i, a); e.err == nil && e.steps > 0 {
+			if e.err = read(e, i, a); e.err == nil && e.steps > 0 {
 				l.softmax(e, i, a.scores)
 				l.variables(e)
 			}
@@ -111,7 +117,6 @@ func newCTCLoss(s *layers.Spec) (layers.Layer, error) {
 			}
 		}
 	}
-	return l, nil
 }
 
 // AllowForceBackward reports whether bottom i has a gradient.
@@ -131,25 +136,35 @@ func (l *ctcLoss) Reshape(bottom, top []*blob.Blob) error {
 	if err := l.reshape(bottom); err != nil {
 		return err
 	}
+	l.reserve()
+	return top[0].Reshape()
+}
+
+// reserve has memory for the sequences.
+func (l *ctcLoss) reserve() {
 	for len(l.each) < l.n {
 		l.each = append(l.each, ctcSequence{})
 	}
-	return top[0].Reshape()
 }
 
 // Forward computes the loss.
 func (l *ctcLoss) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	l.forward.Run(l.spec.Env.Workers, l.n, 1, ctcArgs{scores: bottom[0].Data(), markers: bottom[1].Data(), labels: bottom[2].Data()})
-	var loss float64
+	loss, err := l.loss(2, ctcArgs{scores: bottom[0].Data(), markers: bottom[1].Data(), labels: bottom[2].Data()})
+	top[0].MutableData()[0] = float32(loss / float64(l.n))
+	return err
+}
+
+// loss returns the sum of the losses of the sequences, whose labels are in a bottom.
+func (l *ctcLoss) loss(labels int, a ctcArgs) (sum float64, err error) {
+	l.forward.Run(l.spec.Env.Workers, l.n, 1, a)
 	for i := range l.each[:l.n] {
 		if e := &l.each[i]; e.err != nil {
-			return l.spec.ErrorAt("bottom", 2, fmt.Errorf("sequence %d: %w", i, e.err))
+			return 0, l.spec.ErrorAt("bottom", labels, fmt.Errorf("sequence %d: %w", i, e.err))
 		} else if e.steps > 0 {
-			loss -= e.logP
+			sum -= e.logP
 		}
 	}
-	top[0].MutableData()[0] = float32(loss / float64(l.n))
-	return nil
+	return sum, nil
 }
 
 var errLabelAfterEnd = errors.New("there is a label after one that is the blank or no class")

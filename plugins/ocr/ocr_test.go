@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 		layertest.Exception{Type: "CTCLoss", Check: layertest.Gradient, Reason: "its gradient is the fork's, which ignores the loss weight: TestSlopeCTC"},
 		layertest.Exception{Type: "CTCGreedyDecoder", Check: layertest.Device, Reason: onHost},
 		layertest.Exception{Type: "CTCGreedyDecoder", Check: layertest.Gradient, Reason: "it has no gradient"},
+		layertest.Exception{Type: "CtcLoss", Check: layertest.Device, Reason: onHost},
+		layertest.Exception{Type: "ContinuationIndicator", Check: layertest.Device, Reason: onHost},
+		layertest.Exception{Type: "ContinuationIndicator", Check: layertest.Gradient, Reason: "it has no gradient"},
 	)
 }
 
