@@ -58,6 +58,7 @@ batch_norm_param:
 	moving_average_fraction (0.999): see above
 	eps (1e-5): at least 1e-5
 	use_global_stats: accepted and ignored, as in the fork: the phase decides
+	stats_batch_size: must be 0: the fork has no such field, Intel's BatchNorm has
 	engine: accepted and ignored
 
 Source: github.com/NVIDIA/caffe, batch_norm_layer.cpp and cudnn_batch_norm_layer.cu; the running statistics are
@@ -124,6 +125,9 @@ func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
 	}
 	if !(l.eps <= math.MaxFloat32) {
 		return nil, s.Errorf("batch_norm_param.eps", "eps is %g, want a finite number", l.eps)
+	}
+	if n := p.GetStatsBatchSize(); n != 0 {
+		return nil, s.Errorf("batch_norm_param.stats_batch_size", "stats_batch_size is %d, want 0: it is an option of the BatchNorm of Intel's Caffe", n)
 	}
 	o := &l.options
 	l.affine = o.ScaleBias || o.ScaleFiller != nil || o.BiasFiller != nil

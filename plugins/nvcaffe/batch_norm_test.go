@@ -190,6 +190,7 @@ func TestErrors(t *testing.T) {
 		{`bottom has shape [7], want at least 2 axes`, "", layertest.Gaussian(1, 7)},
 		{`moving_average_fraction is 1.5, want 0 to 1`, "moving_average_fraction: 1.5", x},
 		{`eps is +Inf, want a finite number`, "eps: inf", x},
+		{`stats_batch_size is 4, want 0: it is an option of the BatchNorm of Intel's Caffe`, "stats_batch_size: 4", x},
 		{`filler "gaussian" with std -1, want more than 0`, `scale_filler { type: "gaussian" std: -1 }`, x},
 	} {
 		layertest.CheckError(t, 2, `layer "l": `+test.want, layer("y", test.options, ""), test.bottom)

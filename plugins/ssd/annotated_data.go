@@ -63,8 +63,8 @@ annotated_data_param:
 	train_diffcult (true): false leaves difficult boxes out of the ground truth of yolo_data_type 1
 	single_class (true): K is 1, and pixels have the class if their mean value is above 100. Else K is the highest
 	    label_id of label_map_file
-	seg_scales (8): h and w are the size of the first top divided by this; seg_resize_height, seg_resize_width (0):
-	    or these, if they are given
+	seg_scales (8): h and w are the size of the first top divided by this
+	seg_resize_height, seg_resize_width (0): if they are given, h and w are these
 	difficult_label_warmup: not implemented: an error if it is true
 
 data_param:
