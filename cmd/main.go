@@ -141,15 +141,17 @@ writes the same log.
 On a terminal, training shows a progress line; --logtostderr shows the log.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
-		Version:           versionText(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.setUp(cmd) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version, err := cmd.Flags().GetBool("version"); err != nil || version {
+				io.WriteString(cmd.OutOrStdout(), versionText())
+				return err
+			}
 			cmd.Help()
 			return errors.New("no command was given")
 		},
 	}
 	root.SetGlobalNormalizationFunc(dashed)
-	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version") // without cobra's -v, which is glog's
 	f := root.PersistentFlags()

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/template"
 	"unicode"
 
 	"github.com/gocaffe/gocaffe/layers"
@@ -94,6 +93,21 @@ type newLayer struct {
 	OwnKernels bool   // which has kernels of its own
 }
 
+// values returns what the templates are filled with, by its name.
+func (l *newLayer) values() map[string]string {
+	yes := func(b bool) string {
+		if b {
+			return "true"
+		}
+		return ""
+	}
+	return map[string]string{
+		"Name": l.Name, "Package": l.Package, "Field": l.Field, "Number": fmt.Sprint(l.Number), "Module": l.Module,
+		"Program": l.Program, "Local": yes(l.Local), "Kind": l.Kind, "Noun": l.Noun, "What": l.What, "Place": l.Place,
+		"Images": l.Images, "CUDA": yes(l.CUDA), "OwnKernels": yes(l.OwnKernels),
+	}
+}
+
 // layerKinds lists what a new layer can be. The templates of each are in a folder
 // of its name.
 var layerKinds = []newLayer{
@@ -150,15 +164,11 @@ func (a *app) newLayer(o newLayerOptions) error {
 		if err != nil {
 			return err
 		}
-		parsed, err := template.New(name).Delims("[[", "]]").Parse(string(text))
+		filled, err := expand(string(text), l.values())
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		var filled strings.Builder
-		if err := parsed.Execute(&filled, l); err != nil {
-			return err
-		}
-		contents[file] = []byte(filled.String())
+		contents[file] = []byte(filled)
 		if strings.HasSuffix(file, ".go") {
 			if contents[file], err = format.Source(contents[file]); err != nil {
 				return err
