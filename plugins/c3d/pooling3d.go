@@ -36,7 +36,7 @@ Bottom: x, N x C x length x height x width.
 Top: y, N x C x length x height x width.
 
 pooling3d_param:
-	pool (MAX): MAX or AVE; STOCHASTIC is not implemented
+	pool (MAX): MAX or AVE; as in C3D, there is no STOCHASTIC
 	kernel_size, stride (1): of height and width
 	pad (0): of height and width, for AVE
 	kernel_depth, temporal_stride (1): of the length
@@ -102,7 +102,7 @@ func newPooling(s *layers.Spec) (layers.Layer, error) {
 	case max(o.Kernel, o.Depth, o.Stride, o.TemporalStride) > math.MaxInt16:
 		return nil, s.Errorf(field, "a size or stride is above %d", math.MaxInt16)
 	case o.Pool == "STOCHASTIC":
-		return nil, s.Errorf(field+".pool", "STOCHASTIC pooling of clips is not implemented, want MAX or AVE")
+		return nil, s.Errorf(field+".pool", "C3D has no STOCHASTIC pooling, want MAX or AVE")
 	case o.Pad != 0 && o.Pool != "AVE":
 		return nil, s.Errorf(field+".pad", "pad is %d, want 0 with pool %s: only AVE has padding", o.Pad, o.Pool)
 	case o.Pad >= o.Kernel:
