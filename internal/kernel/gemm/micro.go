@@ -11,9 +11,9 @@ const TileRows = 6
 //	c[i*ldc+j] = init[i*ldi+j] + Σₚ x[rows[i]+off[p]] * b[p*w+j]
 //
 // for i below 6*tiles, j below w and p below k; a nil init stands for zeros. Thanks to
-// the tables, one kernel serves all products: off counts up for a matrix in memory;
-// for a convolution one table has the offsets of the output pixels in the padded
-// image, and the other those of the kernel's taps.
+// the tables, one kernel serves convolutions, where one table has the offsets of the
+// output pixels in the padded image and the other those of the kernel's taps, and
+// products whose A stays as it is in memory, where off counts up.
 type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // A BlockFunc is a micro-kernel for products of packed matrices. It multiplies a strip of
