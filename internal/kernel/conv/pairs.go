@@ -12,12 +12,6 @@ const pairLanes = 8
 // pairsFuncs are the loops over pairs of a level, nil without assembly.
 type pairsFuncs struct{ split, join pairsFunc }
 
-var pairsOf = [...]*pairsFuncs{
-	cpu.Generic: {},
-	cpu.AVX2:    &pairs256,
-	cpu.AVX512:  &pairs256,
-}
-
 // splitPairs sets even to the elements of x with an even index, and odd to the others.
 // even has as many as odd, or one more.
 func splitPairs(x, even, odd []float32) {

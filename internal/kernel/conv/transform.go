@@ -58,11 +58,5 @@ const (
 // outputs returns m.
 func (a algorithm) outputs() int { return [...]int{2, 4, 2}[a] }
 
-var transformsOf = [...]*[algorithms]transforms{
-	cpu.Generic: &generic,
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
-
 // transforms returns the transforms in use.
 func (a algorithm) transforms() *transforms { return &transformsOf[cpu.Active()][a] }

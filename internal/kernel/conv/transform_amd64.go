@@ -2,6 +2,22 @@
 
 package conv
 
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// transformsOf holds the transforms of each level.
+var transformsOf = [...]*[algorithms]transforms{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
+// pairsOf holds the loops over pairs of each level.
+var pairsOf = [...]*pairsFuncs{
+	cpu.Generic: {},
+	cpu.AVX2:    &pairs256,
+	cpu.AVX512:  &pairs256,
+}
+
 var pairs256 = pairsFuncs{split: splitPairsAVX2, join: joinPairsAVX2}
 
 var avx2 = [algorithms]transforms{

@@ -1,8 +1,13 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package conv
 
-// Without assembly there is only the generic level.
-var pairs256 pairsFuncs
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
-var avx2, avx512 [algorithms]transforms
+// transformsOf holds the transforms of each level.
+var transformsOf = [...]*[algorithms]transforms{
+	cpu.Generic: &generic,
+}
+
+// pairsOf holds the loops over pairs of each level.
+var pairsOf = [...]*pairsFuncs{cpu.Generic: {}}

@@ -1,15 +1,17 @@
-//go:build amd64 && !noasm
+//go:build !noasm
 
 package cpu
 
 import "golang.org/x/sys/cpu"
 
-func detect() Level {
-	switch x := &cpu.X86; {
-	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX2 && x.HasFMA:
-		return AVX512
-	case x.HasAVX2 && x.HasFMA:
-		return AVX2
+func detect() []Level {
+	list := []Level{Generic}
+	x := &cpu.X86
+	if x.HasAVX2 && x.HasFMA {
+		list = append(list, AVX2)
+		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+			list = append(list, AVX512)
+		}
 	}
-	return Generic
+	return list
 }

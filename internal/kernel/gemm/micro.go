@@ -74,12 +74,6 @@ type Micro struct {
 	fmaFlops int         // floating-point operations per iteration of fmaLoop
 }
 
-var micros = [...]*Micro{
-	cpu.Generic: &generic,
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
-
 // Active returns the micro-kernels in use.
 func Active() *Micro { return micros[cpu.Active()] }
 

@@ -2,6 +2,15 @@
 
 package gemm
 
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// micros holds the micro-kernels of each level.
+var micros = [...]*Micro{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
 var avx2 = Micro{
 	Lanes:   8,
 	tiles:   []TileFunc{tileAVX2x1, tileAVX2x2},

@@ -1,6 +1,10 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package gemm
 
-// Without assembly there is only the generic level.
-var avx2, avx512 Micro
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// micros holds the micro-kernels of each level.
+var micros = [...]*Micro{
+	cpu.Generic: &generic,
+}

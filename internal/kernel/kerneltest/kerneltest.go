@@ -28,9 +28,9 @@ var Lengths = func() (n []int) {
 
 // EachLevel runs a test with every level that this machine supports.
 func EachLevel(t *testing.T, f func(t *testing.T)) {
-	for l := cpu.Generic; l <= cpu.AVX512; l++ {
+	for _, l := range cpu.Levels() {
 		t.Run(l.String(), func(t *testing.T) {
-			if l > cpu.Best() {
+			if !cpu.Has(l) {
 				t.Skipf("SKIPPED: this processor or build does not have %v", l)
 			}
 			cpu.Use(l)

@@ -32,11 +32,5 @@ type ops struct {
 	lrnWithin3Spread func(dx, x, ratio []float32, h, w int, alpha float32)
 }
 
-var implementations = [...]*ops{
-	cpu.Generic: &generic,
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
-
 // active returns the loops in use.
 func active() *ops { return implementations[cpu.Active()] }

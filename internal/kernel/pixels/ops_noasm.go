@@ -1,6 +1,10 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package pixels
 
-// Without assembly there is only the generic level.
-var avx2, avx512 ops
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// implementations holds the loops of each level.
+var implementations = [...]*ops{
+	cpu.Generic: &generic,
+}

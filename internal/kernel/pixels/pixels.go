@@ -16,11 +16,8 @@ type ops struct {
 	means, meansMirrored func(dst []float32, x []byte, means []float32, scale float32)
 }
 
-var implementations = [...]*ops{
-	cpu.Generic: {1, pixelsGeneric, pixelsMirroredGeneric, pixelsMeansGeneric, pixelsMeansMirroredGeneric},
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
+// generic is the implementation in plain Go.
+var generic = ops{1, pixelsGeneric, pixelsMirroredGeneric, pixelsMeansGeneric, pixelsMeansMirroredGeneric}
 
 // Scale sets y to (x - mean)·scale or, unless means is nil, to (x - means)·scale.
 // If mirrored is set, x[0] is the source of the last element of y.

@@ -2,6 +2,9 @@ package pool
 
 import "math"
 
+// generic is the implementation in plain Go.
+var generic = ops{lanes: 1, maxRow: maxRowGeneric, aveRow: aveRowGeneric}
+
 // maxRowGeneric computes len(y) maxima of windows inside the plane, stride columns
 // apart. x starts at the first window's first element, which has index first in the
 // plane.

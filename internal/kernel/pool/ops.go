@@ -14,12 +14,6 @@ type ops struct {
 	special [specialSizes]specialOps
 }
 
-var implementations = [...]*ops{
-	cpu.Generic: {lanes: 1, maxRow: maxRowGeneric, aveRow: aveRowGeneric},
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
-
 // active returns the loops in use.
 func active() *ops { return implementations[cpu.Active()] }
 

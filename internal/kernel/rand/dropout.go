@@ -14,12 +14,6 @@ import (
 // where the word is below limit, to scale elsewhere.
 type blocksFunc func(dst []float32, key, stream, block uint64, limit uint32, scale float32)
 
-var dropoutBlocks = [...]blocksFunc{
-	cpu.Generic: dropoutBlocksGeneric,
-	cpu.AVX2:    dropoutBlocksAVX2,
-	cpu.AVX512:  dropoutBlocksAVX512,
-}
-
 type dropoutArgs struct {
 	mask        []float32
 	key, stream uint64

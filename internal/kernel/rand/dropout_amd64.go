@@ -2,7 +2,18 @@
 
 package rand
 
-import "math"
+import (
+	"math"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
+)
+
+// dropoutBlocks holds the loops of each level.
+var dropoutBlocks = [...]blocksFunc{
+	cpu.Generic: dropoutBlocksGeneric,
+	cpu.AVX2:    dropoutBlocksAVX2,
+	cpu.AVX512:  dropoutBlocksAVX512,
+}
 
 // The assembly computes groups of two vectors of words and does not carry into the upper
 // half of the block number.

@@ -1,6 +1,10 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package rand
 
-// Without assembly there is only the generic level.
-var dropoutBlocksAVX2, dropoutBlocksAVX512 blocksFunc
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// dropoutBlocks holds the loops of each level.
+var dropoutBlocks = [...]blocksFunc{
+	cpu.Generic: dropoutBlocksGeneric,
+}

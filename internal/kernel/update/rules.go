@@ -1,10 +1,6 @@
 package update
 
-import (
-	"math"
-
-	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
-)
+import "math"
 
 // rules is one implementation of the rules. Each replaces the gradient in diff by the
 // amount to subtract from the weights.
@@ -17,11 +13,8 @@ type rules struct {
 	adam     func(diff, m, v []float32, rate, beta1, beta2, epsHat float32)
 }
 
-var implementations = [...]*rules{
-	cpu.Generic: {sgdGeneric, nesterovGeneric, adagradGeneric, rmspropGeneric, adadeltaGeneric, adamGeneric},
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
+// generic is the implementation in plain Go.
+var generic = rules{sgdGeneric, nesterovGeneric, adagradGeneric, rmspropGeneric, adadeltaGeneric, adamGeneric}
 
 func sgdGeneric(diff, history []float32, rate, momentum float32) {
 	for i, g := range diff {

@@ -41,12 +41,5 @@ type ops struct {
 	anyNonFinite func(x []float32) bool
 }
 
-// implementations holds the loops of each level.
-var implementations = [...]*ops{
-	cpu.Generic: &generic,
-	cpu.AVX2:    &avx2,
-	cpu.AVX512:  &avx512,
-}
-
 // active returns the loops in use.
 func active() *ops { return implementations[cpu.Active()] }

@@ -2,6 +2,15 @@
 
 package vec
 
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// implementations holds the loops of each level.
+var implementations = [...]*ops{
+	cpu.Generic: &generic,
+	cpu.AVX2:    &avx2,
+	cpu.AVX512:  &avx512,
+}
+
 var avx2 = ops{
 	fill:       fillAVX2,
 	axpy:       axpyAVX2,

@@ -14,6 +14,7 @@ package vec
 import "fmt"
 
 //go:generate go run -C ../_asm . -subject vec -out ../vec/vec_amd64.s -stubs ../vec/stubs_amd64.go -pkg vec
+//go:generate go run -C ../_asm ./arm64 -subject vec -out ../vec/vec_arm64.s -stubs ../vec/stubs_arm64.go
 
 // Block is the number of elements in a part of a parallel loop: 64 KB of each slice.
 // Handing out such a part (under a microsecond) costs little, and its data stay in the

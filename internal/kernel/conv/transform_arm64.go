@@ -1,0 +1,17 @@
+//go:build !noasm
+
+package conv
+
+import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+
+// transformsOf holds the transforms of each level.
+var transformsOf = [...]*[algorithms]transforms{
+	cpu.Generic: &generic,
+	cpu.NEON:    &generic,
+}
+
+// pairsOf holds the loops over pairs of each level.
+var pairsOf = [...]*pairsFuncs{
+	cpu.Generic: {},
+	cpu.NEON:    {},
+}
