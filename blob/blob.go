@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gocaffe/gocaffe/internal/sysmem"
 )
 
 // A Blob is an array of float32 with a shape, in row-major order, together with
@@ -58,7 +60,7 @@ func (m *memory) slice(n int) []float32 {
 // grow is slice without what is pending.
 func (m *memory) grow(n int) []float32 {
 	if cap(m.host) < n {
-		grown := make([]float32, n, max(n, m.reserve))
+		grown := sysmem.Reserve(n, max(n, m.reserve))
 		copy(grown, m.host)
 		m.host = grown
 	}

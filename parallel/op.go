@@ -1,6 +1,10 @@
 package parallel
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/gocaffe/gocaffe/internal/sysmem"
+)
 
 // An Op is an operation that makes several runs and keeps data between them in
 // memory of the pool, such as a matrix product that first packs its factors and
@@ -49,7 +53,7 @@ func (o Op) Pool() *Pool { return o.pool }
 func (o Op) Workspace(n int) []float32 {
 	p := o.pool
 	if cap(p.workspace) < n {
-		p.workspace = make([]float32, n)
+		p.workspace = sysmem.Floats(n)
 	}
 	return p.workspace[:n]
 }

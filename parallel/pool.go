@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gocaffe/gocaffe/internal/sysmem"
 )
 
 // A Task is work cut into numbered parts that may run at the same time.
@@ -182,7 +184,7 @@ func (p *Pool) Scratch(worker, n int) []float32 {
 		return make([]float32, n)
 	}
 	if cap(p.scratch[worker]) < n {
-		p.scratch[worker] = make([]float32, n)
+		p.scratch[worker] = sysmem.Floats(n)
 	}
 	return p.scratch[worker][:n]
 }

@@ -1,4 +1,4 @@
-// Package sysmem reports the memory available to the process.
+// Package sysmem reports the memory available to the process, and allocates large arrays.
 package sysmem
 
 // Info is the memory that the system reports, in bytes. Total includes swap.

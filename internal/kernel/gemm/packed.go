@@ -1,6 +1,9 @@
 package gemm
 
-import "github.com/gocaffe/gocaffe/parallel"
+import (
+	"github.com/gocaffe/gocaffe/internal/sysmem"
+	"github.com/gocaffe/gocaffe/parallel"
+)
 
 // A Packed is a matrix in the form that micro-kernels read, for several products with
 // it, such as those of the steps of a recurrent layer. Gemm packs a matrix for each
@@ -25,7 +28,7 @@ func (b *Packed) Pack(p *parallel.Pool, trans bool, k, n int, x []float32, ldb i
 		checkMatrix("B", k, n, x, ldb)
 	}
 	if size := t.packedSize(); cap(b.data) < size {
-		b.data = make([]float32, size)
+		b.data = sysmem.Floats(size)
 	}
 	op := p.Begin()
 	defer op.End()
