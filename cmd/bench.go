@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/kernel"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -27,6 +28,7 @@ type benchFlags struct {
 	layers            bool
 	format            string
 	gpu, math         string
+	engine            layers.Engine
 	inputShape        string
 }
 
@@ -63,6 +65,7 @@ docs/performance.md.`,
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on (default: the CPU)")
 	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	engineVar(cmd, &f.engine)
 	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item of random data for .prototxt files: C,H,W")
 	cmd.Flags().BoolVar(&f.layers, "layers", false, "also time each layer")
 	cmd.Flags().StringVar(&f.format, "format", "table", "output format: "+strings.Join(benchFormats(), ", "))
@@ -164,7 +167,7 @@ const benchWarmUp = 500 * time.Millisecond
 // benchNet times one net.
 func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, source benchSource, f *benchFlags) (*netBench, error) {
 	b := &netBench{Net: source.name, Batch: source.batch, Iterations: f.iterations}
-	s, passes, err := benchSolver(workers, device, source)
+	s, passes, err := benchSolver(workers, device, f.engine, source)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +211,7 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 
 // benchSolver returns a solver that trains the net on random data, and a pointer
 // to the duration of the last iteration's forward and backward passes.
-func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource) (*solver.Solver, *time.Duration, error) {
+func benchSolver(workers *parallel.Pool, device *cuda.Device, engine layers.Engine, source benchSource) (*solver.Solver, *time.Duration, error) {
 	file, err := source.read()
 	if err != nil {
 		return nil, nil, err
@@ -224,6 +227,7 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, source benchSource
 	}}, solver.Options{
 		Workers:   workers,
 		Device:    device,
+		Engine:    engine,
 		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch},
 		Observer: event.Func(func(e any) {
 			if it, ok := e.(*solver.Iteration); ok {

@@ -13,6 +13,7 @@ import (
 // a shell.
 var flagValues = map[string][]string{
 	"math":          {"fp32", "tf32", "bf16"},
+	"engine":        {"default", "caffe"},
 	"sigint-effect": {"stop", "snapshot", "none"},
 	"sighup-effect": {"stop", "snapshot", "none"},
 	"phase":         {"TRAIN", "TEST"},

@@ -152,6 +152,7 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.
 		State:       netState(file.Param, caffepb.Phase_TEST, f.level, f.stages()),
 		Workers:     a.workers,
 		Device:      f.device,
+		Engine:      f.engine,
 		Observer:    event.Multi(notesOnly{a}, programOutput{a}),
 		ForwardOnly: true,
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/spf13/cobra"
 )
@@ -14,6 +15,7 @@ import (
 type netFlags struct {
 	gpu        string
 	math       string
+	engine     layers.Engine
 	level      int32
 	stage      string
 	synthetic  bool
@@ -36,7 +38,29 @@ func (f *netFlags) register(cmd *cobra.Command) {
 func (f *netFlags) registerDevice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
 	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	engineVar(cmd, &f.engine)
 }
+
+// engineVar registers --engine.
+func engineVar(cmd *cobra.Command, engine *layers.Engine) {
+	cmd.Flags().Var((*engineFlag)(engine), "engine", "order of sums in convolutions: default (fast) or caffe (Caffe's)")
+}
+
+// engineFlag is the value of --engine.
+type engineFlag layers.Engine
+
+// String returns the name of the engine.
+func (f *engineFlag) String() string { return layers.Engine(*f).String() }
+
+// Set takes the name of an engine.
+func (f *engineFlag) Set(text string) error {
+	engine, err := layers.ParseEngine(text)
+	*f = engineFlag(engine)
+	return err
+}
+
+// Type returns the word for a value in the help.
+func (*engineFlag) Type() string { return "string" }
 
 // registerState registers the flags of which layers a net has.
 func (f *netFlags) registerState(cmd *cobra.Command) {

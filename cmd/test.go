@@ -292,6 +292,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Device:    f.device,
+		Engine:    f.engine,
 		Observer:  event.Multi(caffelog.New(a.glog.log), loadedWeights{a}, programOutput{a}),
 		Synthetic: synthetic,
 	}, nil

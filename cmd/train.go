@@ -80,6 +80,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		s, err = solver.New(file, solver.Options{
 			Workers:   a.workers,
 			Device:    device,
+			Engine:    f.engine,
 			Observer:  event.Multi(a.trainObserver(), programOutput{a}, observer),
 			Level:     int(f.level),
 			Stages:    f.stages(),

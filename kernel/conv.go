@@ -17,7 +17,7 @@ type ConvParams struct {
 	Pad      []int // zeros on both sides of the input
 	Stride   []int
 	Dilation []int
-	Direct   bool // do not use Winograd's algorithm
+	Direct   bool // sum y directly, over channels, then over taps row by row, and then add bias
 }
 
 // A Conv computes a convolution of one geometry and its gradients. It has any

@@ -170,6 +170,7 @@ type Env struct {
 	Workers  *parallel.Pool // threads for the passes; nil is one thread
 	Device   *cuda.Device   // the GPU that layers run on if they can; nil for none
 	Seed     uint64         // of all random numbers
+	Engine   Engine         // the order of sums
 	Observer event.Observer // receives what layers report; nil for nobody
 	Rank     int            // number of this solver among Ranks that train together
 	Ranks    int            // 1 for a solver that trains alone

@@ -130,6 +130,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 			Workers:    b.opts.Workers,
 			Device:     b.opts.Device,
 			Seed:       b.opts.Seed,
+			Engine:     b.opts.Engine,
 			Observer:   b.observer,
 			Rank:       b.opts.Rank,
 			Ranks:      b.opts.Ranks,

@@ -27,6 +27,10 @@ type Options struct {
 	Device  *cuda.Device   // the GPU, for layers that support one; nil for none
 	Seed    uint64         // of all random numbers
 
+	// Engine is the order of sums. With layers.CaffeEngine every convolution is
+	// computed directly, as if its layer had engine: CAFFE, which is slower.
+	Engine layers.Engine
+
 	// Observer receives the events of this package and of the layers; nil for
 	// nobody.
 	Observer event.Observer

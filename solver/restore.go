@@ -2,6 +2,7 @@ package solver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,11 +65,22 @@ func (s *Solver) Restore(path string) error {
 	if err := s.updater.reset(); err != nil {
 		return err
 	}
+	s.noteEngine(path, state)
 	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())
 	s.diverged, s.saturated = false, false
 	s.setPass()
 	emit(s, Restored{Path: path, Iter: s.iter})
 	return nil
+}
+
+// noteEngine warns if the run that wrote a state had another engine: from here on the
+// weights will differ in their last bits from those of that run.
+func (s *Solver) noteEngine(path string, state *caffepb.SolverState) {
+	was := cmp.Or(state.GetEngine(), layers.DefaultEngine.String())
+	if now := s.opts.Engine.String(); was != now {
+		emit(s, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf(
+			"%s is of a run with the engine %s, this one has the engine %s: it rounds differently", path, was, now)})
+	}
 }
 
 // setLayerStates sets the states of the layers from a file. undo restores the

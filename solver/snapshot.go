@@ -79,6 +79,9 @@ func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.Solver
 
 		LearnedNetSha256: sum[:],
 	}
+	if s.opts.Engine != layers.DefaultEngine {
+		state.Engine = proto.String(s.opts.Engine.String())
+	}
 	for _, l := range s.net.Layers() {
 		if layer, ok := l.Impl.(layers.Stateful); ok {
 			state.LayerState = append(state.LayerState, &caffepb.LayerState{

@@ -23,6 +23,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/meanap"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -34,6 +35,7 @@ import (
 type Options struct {
 	Workers *parallel.Pool // the threads of all nets; nil for one
 	Device  *cuda.Device   // the GPU to train on; nil for the CPU
+	Engine  layers.Engine  // the order of sums in all nets; snapshots name it
 
 	// Observer receives the events of the solver, its nets and their layers; nil
 	// for nobody.

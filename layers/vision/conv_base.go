@@ -62,7 +62,7 @@ func (l *convBase) SetUp(bottom, _ []*blob.Blob) error {
 	if l.transposed {
 		g.Channels, g.Outputs = g.Outputs, g.Channels
 	}
-	g.Direct = p.GetEngine() == caffepb.ConvolutionParameter_CAFFE
+	g.Direct = p.GetEngine() == caffepb.ConvolutionParameter_CAFFE || l.spec.Env.Engine == layers.CaffeEngine
 	if l.channels%g.Group != 0 {
 		return l.spec.Errorf("convolution_param.group", "the %d channels of bottom cannot be split into %d groups", l.channels, g.Group)
 	}

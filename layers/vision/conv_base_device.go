@@ -143,9 +143,16 @@ func convGrid(rows, columns, parts int) cuda.Grid {
 // strided reports whether the kernel moves by more than one position.
 func (v *convDevice) strided() bool { return v.strideH != 1 || v.strideW != 1 }
 
+// errDirect is the reason of a layer that does not want cuDNN's algorithms.
+var errDirect = errors.New("the engine is CAFFE")
+
 // byDNN returns cuDNN's convolution, or nil to use gocaffe's kernels.
 func (l *convBase) byDNN(d *cuda.Device, v *convDevice) *cuda.Convolution {
-	c, err := d.Convolution(v.whole())
+	var c *cuda.Convolution
+	err := errDirect
+	if !l.geometry.Direct {
+		c, err = d.Convolution(v.whole())
+	}
 	if v.untold {
 		l.tell(d, c, err)
 	}

@@ -31,8 +31,9 @@ convolution_param:
 	bias_term (true): add b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
-	engine: CAFFE computes every convolution directly; otherwise those of images with 3x3 or 5x5 kernels, stride 1, dilation 1
-	and at least 16 channels and outputs per group use Winograd's algorithm, which is faster and rounds differently
+	engine: CAFFE sums every output directly, over channels, kernel rows and kernel columns in this order, and adds b last;
+	DEFAULT and CUDNN compute images with 3x3 or 5x5 kernels, stride 1, dilation 1 and at least 16 channels and outputs
+	per group by Winograd's algorithm, which is faster and rounds differently. --engine caffe means CAFFE in all layers
 	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, conv_layer.cpp`,

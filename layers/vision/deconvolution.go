@@ -35,7 +35,8 @@ convolution_param:
 	bias_term (true): add b
 	weight_filler, bias_filler (constant 0)
 	axis (1): the axis of the channels; a negative one counts from the last
-	engine: CAFFE computes all products directly; otherwise Winograd's algorithm is used in the same cases as for Convolution
+	engine: CAFFE computes all products directly; DEFAULT and CUDNN use Winograd's algorithm in the same cases as for
+	Convolution. --engine caffe means CAFFE in all layers
 	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, deconv_layer.cpp`,

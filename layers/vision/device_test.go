@@ -157,8 +157,12 @@ func TestConvolutionDNN(t *testing.T) {
 			t.Errorf("%s: algorithms were chosen a second time", tt.text)
 		}
 	}
+	calls := run(1e-5, "num_output: 7 kernel_size: 3 engine: CAFFE", 3, 5, 8, 7)
+	if strings.Contains(calls, "cudnnConvolution") || !strings.Contains(calls, "conv_forward_64") {
+		t.Error("cuDNN was used by a layer with engine: CAFFE")
+	}
 	fake.Set("fail=cudnnGetConvolutionBackwardFilterAlgorithm_v7:1:9")
-	calls := run(1e-5, "num_output: 2 kernel_size: 3", 2, 3, 7, 5)
+	calls = run(1e-5, "num_output: 2 kernel_size: 3", 2, 3, 7, 5)
 	for _, kernel := range []string{"conv_forward_64", "conv_data_64", "conv_weight_64"} {
 		if !strings.Contains(calls, kernel) || strings.Contains(calls, "cudnnConvolution") {
 			t.Errorf("kernel %s was not used where cuDNN cannot be", kernel)

@@ -30,6 +30,7 @@ type Conv struct {
 	*geometry
 	outShape []int // without the axis added to a convolution without spatial axes
 	bias     biasTask
+	addBias  addBias
 
 	winograd *winograd // nil if the convolution is computed directly
 	direct   *direct   // nil if not
@@ -124,7 +125,28 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 		c.winograd.forward.run(op, x, weight, bias, y)
 		return
 	}
-	c.direct.forward.run(op, x, weight, bias, y)
+	if !c.Direct || bias == nil {
+		c.direct.forward.run(op, x, weight, bias, y)
+		return
+	}
+	c.direct.forward.run(op, x, weight, nil, y)
+	c.addBias = addBias{geometry: c.geometry, bias: bias, y: y}
+	op.Pool().Run(c.Batch, &c.addBias)
+	c.addBias = addBias{}
+}
+
+// addBias adds the bias to images of y.
+type addBias struct {
+	*geometry
+	bias, y []float32
+}
+
+// Do adds it to image i.
+func (t *addBias) Do(_, i int) {
+	for o := range t.Outputs {
+		y := t.y[(i*t.Outputs+o)*t.outSize:][:t.outSize]
+		vec.AddScalar(t.bias[o], y, y)
+	}
 }
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.

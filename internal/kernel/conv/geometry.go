@@ -11,7 +11,7 @@ import (
 type Params struct {
 	Batch, Channels, Outputs, Group   int
 	In, Kernel, Pad, Stride, Dilation []int
-	Direct                            bool // never use Winograd's algorithm
+	Direct                            bool // sum directly, over channels and then taps, and add the bias last
 }
 
 // maxExtent bounds the values of a geometry, so that sums of some of them are

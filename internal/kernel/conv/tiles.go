@@ -39,6 +39,9 @@ func (t *tiles) init(p *product, rows int) {
 	// only a part of the kernel, which must be a run of terms. The other order rounds
 	// differently and is as accurate, but a net's golden losses are those of this one.
 	t.outer = 1
+	if p.geometry.Direct {
+		rows = 0 // in Caffe's order everywhere
+	}
 	for row := range rows {
 		if t.tapsAt(row) != (tapSpan{0, len(t.shift[0])}) {
 			t.outer = len(t.shift[0])
