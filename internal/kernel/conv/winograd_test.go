@@ -102,3 +102,40 @@ func TestWinogradChoice(t *testing.T) {
 		}
 	}
 }
+
+// TestCacheSizes checks that the size of the second cache, which decides how many tiles are
+// multiplied at a time, does not change the gradient of the weights.
+func TestCacheSizes(t *testing.T) {
+	defer func(f func() int) { secondCache = f }(secondCache)
+	r := rand.New(rand.NewPCG(6, 6))
+	for _, params := range []Params{
+		square(48, 16, 24, 1, 32, 3, 1, 1, 1),
+		square(5, 40, 16, 1, 50, 3, 0, 1, 1),
+		square(40, 32, 16, 1, 12, 5, 2, 1, 1),
+	} {
+		c, err := New(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, dy := make([]float32, params.Batch*params.Channels*size(params.In)), make([]float32, params.Batch*params.Outputs*size(c.OutShape()))
+		kerneltest.FillNormal(r, x)
+		kerneltest.FillNormal(r, dy)
+		kerneltest.EachLevel(t, func(t *testing.T) {
+			var want []float32
+			pieces := map[int]bool{}
+			for _, bytes := range []int{-1, largeCache, 2 * largeCache, 64 * largeCache} {
+				secondCache = func() int { return bytes }
+				got := make([]float32, params.Outputs*params.Channels*size(params.Kernel))
+				c.BackwardWeights(nil, x, dy, got, nil)
+				pieces[c.winograd.weights.piece] = true
+				if want == nil {
+					want = got
+				}
+				kerneltest.SameBits(t, fmt.Sprint("gradient with a cache of ", bytes), got, want)
+			}
+			if params.Kernel[0] == 3 && len(pieces) < 2 {
+				t.Errorf("the size of the cache makes no difference: pieces of %v blocks", pieces)
+			}
+		})
+	}
+}
