@@ -17,7 +17,7 @@ type plan struct {
 
 	prepared bool
 
-	lanes   int // that the method was chosen for; 0: not chosen yet
+	chosen  *gemm.Micro // that the method was chosen for; nil: not chosen yet
 	byLines bool
 }
 
@@ -58,10 +58,10 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
 
 // choose chooses the faster method.
 func (t *plan) choose(u *gemm.Micro) {
-	if t.lanes == u.Lanes {
+	if t.chosen == u {
 		return
 	}
-	t.lanes = u.Lanes
+	t.chosen = u
 	t.byLines = t.lines.init(u) && t.lines.cost(u) <= t.tiles.cost(u)
 	if t.byLines {
 		t.lines.tables(u)

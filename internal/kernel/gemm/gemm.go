@@ -8,6 +8,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject gemm -out ../gemm/gemm_amd64.s -stubs ../gemm/stubs_amd64.go -pkg gemm
+//go:generate go run -C ../_asm ./arm64 -subject gemm -out ../gemm/gemm_arm64.s -stubs ../gemm/stubs_arm64.go
 
 // Gemm computes C = alpha op(A) op(B) + beta C of row-major matrices, where op
 // transposes if its trans argument is set. op(A) is (m,k), op(B) is (k,n) and C is

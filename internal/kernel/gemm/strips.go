@@ -36,12 +36,14 @@ func (s Strips) Pack(u *Micro, i int, a []float32, lda int, dst []float32) {
 	first, n := s.Rows(i)
 	dst, a = dst[first*s.Depth:][:n*s.Depth], a[first*lda:]
 	done := 0
-	if u.Transpose != nil && first+u.Lanes <= s.rows {
-		// The blocks have more rows than the strip. What they write behind it, the next block
-		// overwrites, and behind the last one is an element of another strip.
+	whole := n / u.Lanes * u.Lanes // rows of whole blocks
+	if u.Transpose != nil && whole < n && first+whole+u.Lanes <= s.rows {
+		// The last blocks have more rows than the strip. What they write behind it, the next
+		// column overwrites, and behind the last one is an element of another strip.
 		if blocks := s.Depth/u.Lanes - 1; blocks > 0 {
-			u.Transpose(blocks, &a[0], lda, u.Lanes, &dst[0], n, u.Lanes*n)
+			u.Transpose(blocks, &a[whole*lda], lda, u.Lanes, &dst[whole], n, u.Lanes*n)
 			done = blocks * u.Lanes
+			u.TransposeTo(whole, done, a, lda, dst, n)
 		}
 	}
 	u.TransposeTo(n, s.Depth-done, a[done:], lda, dst[done*n:], n)

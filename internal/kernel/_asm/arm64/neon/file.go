@@ -26,10 +26,12 @@ type File struct {
 	constants   [][Lanes]uint32
 }
 
-// Func writes the function whose name is name and "NEON". doc follows the name in its
-// comment, and body writes its instructions.
+// Suffix is that of the names of functions.
+const Suffix = "NEON"
+
+// Func writes a function. doc follows the name in its comment, and body writes its
+// instructions.
 func (file *File) Func(name, signature, doc string, body func(f *Func)) {
-	name += "NEON"
 	sig := parseSignature(signature)
 	known := len(file.constants)
 	var f *Func

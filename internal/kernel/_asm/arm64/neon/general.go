@@ -48,7 +48,11 @@ func (f *Func) Broadcast(name string) V {
 }
 
 // Move sets to to from.
-func (f *Func) Move(from, to R) { f.op("MOVD %s, %s", in(from), out(to)) }
+func (f *Func) Move(from, to R) { f.move("MOVD %s, %s", in(from), out(to)) }
+
+func (f *Func) move(format string, from, to operand) {
+	f.code = append(f.code, inst{format: format, args: []any{from, to}, move: true})
+}
 
 // CopyR returns a copy of a general register.
 func (f *Func) CopyR(from R) R {
@@ -204,10 +208,20 @@ func (f *Func) Next(base R, n int) (list []V) {
 	return list
 }
 
+// CopyPair copies two vectors from one address to another, and moves both behind them.
+func (f *Func) CopyPair(from, to R) {
+	a, b := f.New(), f.New()
+	f.op("FLDPQ.P %d(%s), (%s, %s)", 2*Bytes, inout(from), out(a.f()), out(b.f()))
+	f.op("FSTPQ.P (%s, %s), %d(%s)", in(a.f()), in(b.f()), 2*Bytes, inout(to))
+}
+
 // Store stores a vector.
 func (f *Func) Store(v V, base R, offset int) {
 	f.op("FMOVQ %s, %d(%s)", in(v.f()), offset, in(base))
 }
+
+// StoreNext stores a vector and moves the address behind it.
+func (f *Func) StoreNext(v V, at R) { f.op("FMOVQ.P %s, %d(%s)", in(v.f()), Bytes, inout(at)) }
 
 // StoreOne stores the first lane of a vector.
 func (f *Func) StoreOne(v V, base R, offset int) {

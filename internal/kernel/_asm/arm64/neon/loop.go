@@ -16,7 +16,7 @@ type Mapping struct {
 // Map writes the function of a Mapping. The elements behind the last whole vector go
 // through Body one by one, in the first lane.
 func (file *File) Map(m Mapping) {
-	file.Func(m.Name, m.Signature, m.Doc, func(f *Func) {
+	file.Func(m.Name+Suffix, m.Signature, m.Doc, func(f *Func) {
 		base := map[string]R{}
 		var order []R
 		for _, name := range append(append([]string{}, m.In...), m.Out...) {
@@ -91,7 +91,7 @@ type Reduction struct {
 
 // Reduce writes the function of a Reduction: each vector is added in two halves.
 func (file *File) Reduce(r Reduction) {
-	file.Func(r.Name, r.Signature, r.Doc, func(f *Func) {
+	file.Func(r.Name+Suffix, r.Signature, r.Doc, func(f *Func) {
 		const unroll = 2
 		var base []R
 		for _, name := range r.In {

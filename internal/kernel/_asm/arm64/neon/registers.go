@@ -71,6 +71,7 @@ type inst struct {
 	label  string // of this place
 	target string // label that it may go to
 	ends   bool   // it never goes on to the next instruction
+	move   bool   // it copies a register, and is left out if both are the same one
 }
 
 func (f *Func) inst(format string, args ...any) inst { return inst{format: format, args: args} }
@@ -87,6 +88,9 @@ func (f *Func) words(word uint32, shifts []int, format string, args ...any) {
 func (i *inst) String(f *Func) string {
 	if i.label != "" {
 		return i.label + ":\n"
+	}
+	if i.move && f.chosen[i.args[0].(operand).register-1] == f.chosen[i.args[1].(operand).register-1] {
+		return ""
 	}
 	args := make([]any, len(i.args))
 	word, n := i.word, 0

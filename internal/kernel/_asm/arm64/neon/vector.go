@@ -136,13 +136,18 @@ func (f *Func) Copy(a V) V {
 }
 
 // CopyTo sets v to a.
-func (f *Func) CopyTo(a, v V) { f.op("VMOV %s, %s", in(a), out(v)) }
+func (f *Func) CopyTo(a, v V) { f.move("VMOV %s, %s", in(a), out(v)) }
 
 // Lane returns lane i of a in every lane.
 func (f *Func) Lane(a V, i int) V {
 	v := f.New()
-	f.op("VDUP %s, %s", in(a.as(fmt.Sprintf("V%%d.S[%d]", i))), out(v.s4()))
+	f.LaneTo(a, i, v)
 	return v
+}
+
+// LaneTo sets every lane of v to lane i of a.
+func (f *Func) LaneTo(a V, i int, v V) {
+	f.op("VDUP %s, %s", in(a.as(fmt.Sprintf("V%%d.S[%d]", i))), out(v.s4()))
 }
 
 // Repeat returns the lower half of r in every lane.

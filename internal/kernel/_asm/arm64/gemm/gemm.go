@@ -1,0 +1,366 @@
+// Package gemm writes the micro-kernels of matrix products for arm64, the transposition
+// of blocks and the loop that measures the peak. The types of the functions, in micro.go
+// of package gemm, say what they compute.
+package gemm
+
+import (
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/neon"
+)
+
+// The sizes of the largest micro-kernels. Each has 24 sums, which leaves registers for the
+// factors. A vector of coefficients has those of four rows: multiply-adds take one of its
+// lanes.
+const (
+	tileRows, tileVectors   = 6, 4
+	lineRows, lineVectors   = 6, 4
+	blockRows, blockVectors = 8, 3
+	dotQuad, dotCols        = 4, 6
+	tallRows                = 12
+)
+
+// V is a vector register and R a general one.
+type (
+	V = neon.V
+	R = neon.R
+)
+
+// Write writes all functions.
+func Write(file *neon.File) {
+	for v := 1; v <= tileVectors; v++ {
+		tile(file, v)
+	}
+	dot(file, "dotsNEON", dotQuad, dotCols)
+	dot(file, "dotsTallNEON", tallRows, 1)
+	for r := 1; r <= lineRows; r++ {
+		for v := 1; v <= lineVectors; v++ {
+			line(file, r, v)
+		}
+	}
+	for r := 1; r <= blockRows; r++ {
+		for v := 1; v <= blockVectors; v++ {
+			block(file, r, v)
+		}
+	}
+	transpose(file)
+	copyRows(file)
+	fmaLoop(file)
+}
+
+// news returns rows of new registers.
+func news(f *neon.Func, rows, vectors int) [][]V {
+	sum := make([][]V, rows)
+	for i := range sum {
+		for range vectors {
+			sum[i] = append(sum[i], f.New())
+		}
+	}
+	return sum
+}
+
+// clear sets all registers to 0.
+func clear(f *neon.Func, sum [][]V) {
+	for _, row := range sum {
+		for _, v := range row {
+			f.Clear(v)
+		}
+	}
+}
+
+// fill sets the registers of each row to an element of init.
+func fill(f *neon.Func, sum [][]V, init R) {
+	from := f.CopyR(init)
+	first := f.Next(from, len(sum))
+	for i, row := range sum {
+		for _, v := range row {
+			f.LaneTo(first[i/neon.Lanes], i%neon.Lanes, v)
+		}
+	}
+}
+
+// each calls do for each row and its address: they are step bytes apart.
+func each(f *neon.Func, base, step R, sum [][]V, do func(at R, row []V)) {
+	at := f.CopyR(base)
+	for i, row := range sum {
+		do(at, row)
+		if i < len(sum)-1 {
+			f.AddR(step, at)
+		}
+	}
+}
+
+func load(f *neon.Func) func(at R, row []V) {
+	return func(at R, row []V) {
+		for j, v := range row {
+			f.LoadTo(at, j*neon.Bytes, v)
+		}
+	}
+}
+
+func store(f *neon.Func) func(at R, row []V) {
+	return func(at R, row []V) {
+		for j, v := range row {
+			f.Store(v, at, j*neon.Bytes)
+		}
+	}
+}
+
+// addresses returns the addresses base + 4·table[i].
+func addresses(f *neon.Func, table, base R, n int) (at []R) {
+	for i := range n {
+		at = append(at, f.At(base, f.Offset(table, i), 2))
+	}
+	return at
+}
+
+// tile writes the micro-kernel for panels of the given number of vectors.
+func tile(file *neon.File, vectors int) {
+	name := fmt.Sprintf("tileNEONx%d", vectors)
+	file.Func(name, "(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)",
+		fmt.Sprintf("is the TileFunc for panels of %d columns.", vectors*neon.Lanes), func(f *neon.Func) {
+			tiles, row, init, c := f.Arg("tiles"), f.Arg("rows"), f.Arg("init"), f.Arg("c")
+			x, ldi, ldc := f.Arg("x"), f.Scaled("ldi"), f.Scaled("ldc")
+			sum := news(f, tileRows, vectors)
+			f.Label("tile")
+			f.IfZero(init, "zero")
+			each(f, init, ldi, sum, load(f))
+			for range tileRows {
+				f.AddR(ldi, init)
+			}
+			f.Jump("rows")
+			f.Label("zero")
+			clear(f, sum)
+
+			f.Label("rows")
+			at := addresses(f, row, x, tileRows)
+			f.Inc(4*tileRows, row)
+			k, off, b := f.Arg("k"), f.Arg("off"), f.Arg("b")
+			f.IfZero(k, "store")
+			f.Label("sum")
+			o := f.NextOffset(off)
+			bv := f.Next(b, vectors*neon.Lanes)
+			for i := range sum {
+				xv := f.LoadAt(at[i], o)
+				for j, v := range bv {
+					f.FmaLane(sum[i][j], v, xv, 0)
+				}
+			}
+			f.Count(k, "sum")
+			f.Label("store")
+			each(f, c, ldc, sum, store(f))
+			for range tileRows {
+				f.AddR(ldc, c)
+			}
+			f.Count(tiles, "tile")
+			f.Ret()
+		})
+}
+
+// dot writes a micro-kernel of dot products for some rows of x and of y.
+func dot(file *neon.File, name string, rows, cols int) {
+	file.Func(name, "(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)",
+		fmt.Sprintf("is a DotsFunc of %d rows of x and %d of y.", rows, cols), func(f *neon.Func) {
+			xs := addresses(f, f.Arg("rows"), f.Arg("x"), rows)
+			ys := addresses(f, f.Arg("cols"), f.Arg("y"), cols)
+			k := f.Arg("k")
+			sum := news(f, rows, cols)
+			clear(f, sum)
+			f.Label("sum")
+			yv := make([]V, cols)
+			for j, at := range ys {
+				yv[j] = f.Next(at, neon.Lanes)[0]
+			}
+			for i, at := range xs {
+				xv := f.Next(at, neon.Lanes)[0]
+				for j, v := range yv {
+					f.Fma(sum[i][j], xv, v)
+				}
+			}
+			f.Inc(-neon.Lanes, k)
+			f.If(k, "GT", 0, "sum")
+
+			c := f.Arg("c")
+			for j := range cols {
+				for i := 0; i < rows; i += dotQuad {
+					a, b := f.AddPairs(sum[i][j], sum[i+1][j]), f.AddPairs(sum[i+2][j], sum[i+3][j])
+					f.Store(f.Add(f.AddPairs(a, b), f.Load(c, 0)), c, 0)
+					f.Inc(neon.Bytes, c)
+				}
+			}
+			f.Ret()
+		})
+}
+
+// line writes the micro-kernel for panels of the given number of rows and blocks of the
+// given number of vectors.
+func line(file *neon.File, rows, vectors int) {
+	name := fmt.Sprintf("lineNEON_%dx%d", rows, vectors)
+	file.Func(name, "(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int)",
+		fmt.Sprintf("is the LineFunc of %d rows and %d vectors.", rows, vectors), func(f *neon.Func) {
+			blocks, from, to := f.Arg("blocks"), f.Arg("from"), f.Arg("to")
+			x, c, ldc := f.Arg("x"), f.Arg("c"), f.Scaled("ldc")
+			init, w := f.Arg("init"), f.Arg("w")
+			sum := news(f, rows, vectors)
+			result := func(do func(at R, v V)) {
+				at := addresses(f, to, c, vectors)
+				for i, row := range sum {
+					for j, v := range row {
+						do(at[j], v)
+						if i < rows-1 {
+							f.AddR(ldc, at[j])
+						}
+					}
+				}
+			}
+			f.Label("block")
+			f.IfZero(init, "add")
+			fill(f, sum, init)
+			f.Jump("from")
+			f.Label("add")
+			result(func(at R, v V) { f.LoadTo(at, 0, v) })
+
+			f.Label("from")
+			at := addresses(f, from, x, vectors)
+			f.Inc(4*vectors, from)
+			k, off := f.Arg("k"), f.Arg("off")
+			f.Label("sum")
+			o, ow := f.NextOffset(off), f.NextOffset(off)
+			wv := f.Next(f.At(w, ow, 2), rows)
+			xv := make([]V, vectors)
+			for j := range xv {
+				xv[j] = f.Load(f.At(at[j], o, 2), 0)
+			}
+			for i, row := range sum {
+				for j, v := range row {
+					f.FmaLane(v, xv[j], wv[i/neon.Lanes], i%neon.Lanes)
+				}
+			}
+			f.Count(k, "sum")
+			result(func(at R, v V) { f.Store(v, at, 0) })
+			f.Inc(4*vectors, to)
+			f.Count(blocks, "block")
+			f.Ret()
+		})
+}
+
+// lineBytes is the size of a line of memory.
+const lineBytes = 64
+
+// block writes the micro-kernel for strips of the given number of rows and panels of the
+// given number of vectors.
+func block(file *neon.File, rows, vectors int) {
+	name := fmt.Sprintf("blockNEON_%dx%d", rows, vectors)
+	file.Func(name, "(k int, a, b, next, bias, c *float32, ldc int, add bool)",
+		fmt.Sprintf("is the BlockFunc of %d rows and %d vectors.", rows, vectors), func(f *neon.Func) {
+			c, ldc := f.Arg("c"), f.Scaled("ldc")
+			sum := news(f, rows, vectors)
+			bias := f.Arg("bias")
+			f.IfZero(bias, "add")
+			fill(f, sum, bias)
+			f.Jump("sums")
+			f.Label("add")
+			f.IfZero(f.Arg("add"), "zero")
+			each(f, c, ldc, sum, load(f))
+			f.Jump("sums")
+			f.Label("zero")
+			clear(f, sum)
+
+			f.Label("sums")
+			k, a, b, next := f.Arg("k"), f.Arg("a"), f.Arg("b"), f.Arg("next")
+			f.Label("sum")
+			av, bv := f.Next(a, rows), f.Next(b, vectors*neon.Lanes)
+			f.Prefetch(next, 0, 2)
+			f.Inc(lineBytes, next)
+			for i, row := range sum {
+				for j, v := range row {
+					f.FmaLane(v, bv[j], av[i/neon.Lanes], i%neon.Lanes)
+				}
+			}
+			f.Count(k, "sum")
+			each(f, c, ldc, sum, store(f))
+			f.Ret()
+		})
+}
+
+// transpose writes a loop over blocks of four by four.
+func transpose(file *neon.File) {
+	file.Func("transposeNEON", "(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)",
+		"is the TransposeFunc of blocks of 4 by 4.", func(f *neon.Func) {
+			blocks, src, dst := f.Arg("blocks"), f.Arg("src"), f.Arg("dst")
+			lds, ldd := f.Scaled("lds"), f.Scaled("ldd")
+			nextSrc, nextDst := f.Scaled("nextSrc"), f.Scaled("nextDst")
+			f.Label("block")
+			r := news(f, neon.Lanes, 1)
+			each(f, src, lds, r, load(f))
+			a, b := f.ZipLow(r[0][0], r[1][0]), f.ZipHigh(r[0][0], r[1][0])
+			c, d := f.ZipLow(r[2][0], r[3][0]), f.ZipHigh(r[2][0], r[3][0])
+			columns := [][]V{{f.PairsLow(a, c)}, {f.PairsHigh(a, c)}, {f.PairsLow(b, d)}, {f.PairsHigh(b, d)}}
+			each(f, dst, ldd, columns, store(f))
+			f.AddR(nextSrc, src)
+			f.AddR(nextDst, dst)
+			f.Count(blocks, "block")
+			f.Ret()
+		})
+}
+
+// copyRows writes the copy of a matrix.
+func copyRows(file *neon.File) {
+	file.Func("copyRowsNEON", "(rows, n int, src *float32, lds int, dst *float32, ldd int)",
+		"is copyRowsGeneric, for rows and n above 0.", func(f *neon.Func) {
+			rows, n, src, dst := f.Arg("rows"), f.Arg("n"), f.Arg("src"), f.Arg("dst")
+			lds, ldd := f.Scaled("lds"), f.Scaled("ldd")
+			next := func() {
+				f.AddR(lds, src)
+				f.AddR(ldd, dst)
+			}
+			f.If(n, "LT", neon.Lanes, "short")
+			last := f.CopyR(n)
+			f.Inc(-neon.Lanes, last)
+
+			// Vectors from the left, and one that ends with the row.
+			f.Label("row")
+			left, from, to := f.CopyR(last), f.CopyR(src), f.CopyR(dst)
+			f.If(left, "LE", neon.Lanes, "few")
+			f.Label("pair")
+			f.CopyPair(from, to)
+			f.Inc(-2*neon.Lanes, left)
+			f.If(left, "GT", neon.Lanes, "pair")
+			f.Label("few")
+			f.If(left, "LE", 0, "last")
+			f.Store(f.Load(from, 0), to, 0)
+			f.Label("last")
+			f.Store(f.Load(f.At(src, last, 2), 0), f.At(dst, last, 2), 0)
+			next()
+			f.Count(rows, "row")
+			f.Ret()
+
+			f.Label("short")
+			count, s, d := f.CopyR(n), f.CopyR(src), f.CopyR(dst)
+			f.Label("element")
+			f.StoreOne(f.LoadOne(s, 0), d, 0)
+			f.Inc(4, s)
+			f.Inc(4, d)
+			f.Count(count, "element")
+			next()
+			f.Count(rows, "short")
+			f.Ret()
+		})
+}
+
+// fmaLoop writes a loop of as many multiply-adds as a tile has sums.
+func fmaLoop(file *neon.File) {
+	file.Func("fmaLoopNEON", "(n int)", fmt.Sprintf("multiplies and adds n times on each of %d vectors.", tileRows*tileVectors), func(f *neon.Func) {
+		n, x := f.Arg("n"), f.Zero()
+		sum := news(f, tileRows, tileVectors)
+		clear(f, sum)
+		f.Label("loop")
+		for _, row := range sum {
+			for _, v := range row {
+				f.Fma(v, x, x)
+			}
+		}
+		f.Count(n, "loop")
+		f.Ret()
+	})
+}
