@@ -8,6 +8,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject update -out ../update/update_amd64.s -stubs ../update/stubs_amd64.go -pkg update
+//go:generate go run -C ../_asm ./arm64 -subject update -out ../update/update_arm64.s -stubs ../update/stubs_arm64.go
 
 // A Rule is an update rule of Caffe's solvers: ComputeUpdateValue in the named
 // file of its src/caffe/solvers.

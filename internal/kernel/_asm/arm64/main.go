@@ -8,7 +8,10 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/conv"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/neon"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/update"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/vec"
 )
 
@@ -19,7 +22,10 @@ var (
 )
 
 var write = map[string]func(*neon.File){
-	"vec": vec.Write,
+	"conv":   conv.Write,
+	"gemm":   gemm.Write,
+	"update": update.Write,
+	"vec":    vec.Write,
 }
 
 func main() {
