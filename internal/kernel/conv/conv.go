@@ -21,6 +21,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject conv -out ../conv/conv_amd64.s -stubs ../conv/stubs_amd64.go -pkg conv
+//go:generate go run -C ../_asm ./arm64 -subject conv -out ../conv/conv_arm64.s -stubs ../conv/stubs_arm64.go
 
 // A Conv computes an N-dimensional convolution and its gradients. x is
 // (Batch,Channels,In...), weight is (Outputs,Channels/Group,Kernel...), bias is

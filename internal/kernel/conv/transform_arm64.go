@@ -7,11 +7,35 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 // transformsOf holds the transforms of each level.
 var transformsOf = [...]*[algorithms]transforms{
 	cpu.Generic: &generic,
-	cpu.NEON:    &generic,
+	cpu.NEON:    &neon,
 }
 
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},
-	cpu.NEON:    {},
+	cpu.NEON:    {split: splitPairsNEON, join: joinPairsNEON},
+}
+
+var neon = [algorithms]transforms{
+	f2x2of3x3: {
+		input:      winogradInput2NEON,
+		grad:       winogradGrad2NEON,
+		output:     winogradOutput2NEON,
+		filter:     winogradFilter2NEON,
+		filterGrad: winogradFilterGrad2NEON,
+	},
+	f4x4of3x3: {
+		input:      winogradInput4NEON,
+		grad:       winogradGrad4NEON,
+		output:     winogradOutput4NEON,
+		filter:     winogradFilter4NEON,
+		filterGrad: winogradFilterGrad4NEON,
+	},
+	f2x2of5x5: {
+		input:      winogradInput4NEON,
+		grad:       winogradGrad5x5NEON,
+		output:     winogradOutput5x5NEON,
+		filter:     winogradFilter5x5NEON,
+		filterGrad: winogradFilterGrad5x5NEON,
+	},
 }

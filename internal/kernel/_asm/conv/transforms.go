@@ -8,56 +8,19 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/winograd"
+)
+
+type (
+	transform = winograd.Transform[reg.VecVirtual]
+	algorithm = winograd.Algorithm[reg.VecVirtual]
 )
 
 // apply writes a transform. load returns element (i,j) of its argument, column by
 // column; store takes element (i,j) of the result.
 func (s *set) apply(t transform, tmp reg.Register, load func(i, j int) reg.VecVirtual, store func(i, j int, r reg.VecVirtual)) {
-	parts := t.parts
-	if parts == nil || !s.inRegisters {
-		all := make([]int, t.to)
-		for i := range all {
-			all[i] = i
-		}
-		parts = []part{{all, t.step}}
-	}
-	for _, p := range parts {
-		held := make([][]reg.VecVirtual, t.to)
-		for i := range held {
-			held[i] = make([]reg.VecVirtual, t.from)
-		}
-		for j := range t.from {
-			p.step(s, cached(func(i int) reg.VecVirtual { return load(i, j) }), func(i int, r reg.VecVirtual) {
-				if s.inRegisters {
-					held[i][j] = r
-				} else {
-					VMOVUPS(r, Mem{Base: tmp, Disp: (i*t.from + j) * s.Bytes()})
-				}
-			})
-		}
-		for _, i := range p.rows {
-			in := func(j int) reg.VecVirtual { return held[i][j] }
-			if !s.inRegisters {
-				in = cached(func(j int) reg.VecVirtual {
-					r := s.Vec()
-					VMOVUPS(Mem{Base: tmp, Disp: (i*t.from + j) * s.Bytes()}, r)
-					return r
-				})
-			}
-			t.step(s, in, func(j int, r reg.VecVirtual) { store(i, j, r) })
-		}
-	}
-}
-
-// cached calls f once for each i.
-func cached(f func(i int) reg.VecVirtual) func(i int) reg.VecVirtual {
-	known := map[int]reg.VecVirtual{}
-	return func(i int) reg.VecVirtual {
-		if _, ok := known[i]; !ok {
-			known[i] = f(i)
-		}
-		return known[i]
-	}
+	at := func(i int) Mem { return Mem{Base: tmp, Disp: i * s.Bytes()} }
+	winograd.Apply(s, t, s.inRegisters, func(i int, r reg.VecVirtual) { VMOVUPS(r, at(i)) }, func(i int) reg.VecVirtual { return s.load(at(i)) }, load, store)
 }
 
 // strided returns the addresses of n by n elements that are step bytes apart. Its two
@@ -138,10 +101,10 @@ func bytesParam(name string) reg.GPVirtual {
 }
 
 func (s *set) begin(kind string, a algorithm, signature, doc string) {
-	name := "winograd" + kind + a.name + s.Suffix
+	name := "winograd" + kind + a.Name + s.Suffix
 	TEXT(name, NOSPLIT, "func"+signature)
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is the %s of %s.", name, doc, a.label))
+	Doc(fmt.Sprintf("%s is the %s of %s.", name, doc, a.Label))
 }
 
 // spread writes a transform from offsets in a table to equal distances.
@@ -156,24 +119,24 @@ func (s *set) spread(kind, doc string, a algorithm, t transform) {
 	Label("tile")
 	from, to := listed(src, table), consecutive(dst, nextXi)
 	s.apply(t, tmp,
-		func(i, j int) reg.VecVirtual { return s.load(from(i*t.from + j)) },
-		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.to+j)) })
-	ADDQ(U32(uint32(4*t.from*t.from)), table)
+		func(i, j int) reg.VecVirtual { return s.load(from(i*t.From + j)) },
+		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.To+j)) })
+	ADDQ(U32(uint32(4*t.From*t.From)), table)
 	ADDQ(nextTile, dst)
 	DECQ(tiles)
 	JNZ(LabelRef("tile"))
 	simd.Ret()
 }
 
-func (s *set) input(a algorithm) { s.spread("Input", "transform of the input", a, a.input) }
+func (s *set) input(a algorithm) { s.spread("Input", "transform of the input", a, a.Input) }
 
 func (s *set) grad(a algorithm) {
-	s.spread("Grad", "transform of the gradient of the output", a, a.grad)
+	s.spread("Grad", "transform of the gradient of the output", a, a.Grad)
 }
 
 // output writes the transform from equal distances to offsets in a table.
 func (s *set) output(a algorithm) {
-	t := a.output
+	t := a.Output
 	s.begin("Output", a, "(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)", "transform of the products to the output")
 	tiles := Load(Param("tiles"), GP64()).(reg.GPVirtual)
 	table := Load(Param("table"), GP64()).(reg.GPVirtual)
@@ -183,15 +146,15 @@ func (s *set) output(a algorithm) {
 	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
 	tmp := Load(Param("tmp"), GP64())
 	Label("tile")
-	from, to := strided(t.from, src, nextXi), listed(dst, table)
+	from, to := strided(t.From, src, nextXi), listed(dst, table)
 	s.apply(t, tmp,
 		func(i, j int) reg.VecVirtual { return s.load(from(i, j)) },
 		func(i, j int, r reg.VecVirtual) {
 			y := s.Vec()
 			VADDPS(Mem{Base: bias}, r, y)
-			VMOVUPS(y, to(i*t.to+j))
+			VMOVUPS(y, to(i*t.To+j))
 		})
-	ADDQ(U32(uint32(4*t.to*t.to)), table)
+	ADDQ(U32(uint32(4*t.To*t.To)), table)
 	ADDQ(nextTile, src)
 	DECQ(tiles)
 	JNZ(LabelRef("tile"))
@@ -208,10 +171,10 @@ func (s *set) matrix(kind, doc string, a algorithm, t transform) {
 	dstStep := bytesParam("dstStep")
 	tmp := Load(Param("tmp"), GP64())
 	Label("vector")
-	from, to := strided(t.from, src, srcStep), consecutive(dst, dstStep)
+	from, to := strided(t.From, src, srcStep), consecutive(dst, dstStep)
 	s.apply(t, tmp,
 		func(i, j int) reg.VecVirtual { return s.load(from(i, j)) },
-		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.to+j)) })
+		func(i, j int, r reg.VecVirtual) { VMOVUPS(r, to(i*t.To+j)) })
 	ADDQ(Imm(uint64(s.Bytes())), src)
 	ADDQ(Imm(uint64(s.Bytes())), dst)
 	DECQ(n)
@@ -220,9 +183,9 @@ func (s *set) matrix(kind, doc string, a algorithm, t transform) {
 }
 
 func (s *set) filter(a algorithm) {
-	s.matrix("Filter", "transform of the weights", a, a.filter)
+	s.matrix("Filter", "transform of the weights", a, a.Filter)
 }
 
 func (s *set) filterGrad(a algorithm) {
-	s.matrix("FilterGrad", "transform of the products to the gradient of the weights", a, a.filterGrad)
+	s.matrix("FilterGrad", "transform of the products to the gradient of the weights", a, a.FilterGrad)
 }

@@ -24,7 +24,7 @@ func reductions(file *neon.File) {
 			Body: func(f *neon.Func, in, _ []V) [][]V { return [][]V{r.terms(f, in)} },
 		})
 	}
-	file.Func("max", "(x []float32) float32", "returns the largest of x, passing over NaN.", func(f *neon.Func) {
+	file.Func("maxNEON", "(x []float32) float32", "returns the largest of x, passing over NaN.", func(f *neon.Func) {
 		least := f.Bits(0xff800000) // -Inf
 		acc := []V{f.Copy(least), f.Copy(least), f.Copy(least), f.Copy(least)}
 		larger := func(acc, v V) { f.Blend(f.Greater(v, acc), v, acc) }
@@ -38,7 +38,7 @@ func reductions(file *neon.File) {
 		f.Return("ret", acc[0])
 		f.Ret()
 	})
-	file.Func("anyNonFinite", "(x []float32) bool", "reports whether x holds a NaN or an infinity: 0·x is NaN for them.", func(f *neon.Func) {
+	file.Func("anyNonFiniteNEON", "(x []float32) bool", "reports whether x holds a NaN or an infinity: 0·x is NaN for them.", func(f *neon.Func) {
 		zero := f.Zero()
 		acc := []V{f.Zero(), f.Zero(), f.Zero(), f.Zero()}
 		f.Fold("x", acc, func(acc, v V) { f.Fma(acc, v, zero) })
