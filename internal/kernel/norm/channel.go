@@ -13,6 +13,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject norm -out ../norm/norm_amd64.s -stubs ../norm/stubs_amd64.go -pkg norm
+//go:generate go run -C ../_asm ./arm64 -subject norm -out ../norm/norm_arm64.s -stubs ../norm/stubs_arm64.go
 
 // channelArgs are the arguments of the loops over planes, rows or columns.
 type channelArgs struct {

@@ -7,5 +7,27 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 // implementations holds the loops of each level.
 var implementations = [...]*ops{
 	cpu.Generic: &generic,
-	cpu.NEON:    &generic,
+	cpu.NEON:    &neon,
+}
+
+var neon = ops{
+	normalize:     normalizeNEON,
+	normalizeGrad: normalizeGradNEON,
+	sumAndSquares: sumAndSquaresNEON,
+	sumAndDot:     sumAndDotNEON,
+
+	affineReLU:     affineReLUNEON,
+	affineReLUSums: affineReLUSumsNEON,
+	affineReLUGrad: affineReLUGradNEON,
+
+	affineReLURow:     affineReLURowNEON,
+	affineReLUSumsRow: affineReLUSumsRowNEON,
+	affineReLUGradRow: affineReLUGradRowNEON,
+
+	prefetch:   prefetchNEON,
+	mulAxpy:    mulAxpyNEON,
+	sumRows:    sumRowsNEON,
+	sumSqRows:  sumSqRowsNEON,
+	lrnForward: lrnForwardNEON,
+	lrnGrad:    lrnGradNEON,
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/conv"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/neon"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/norm"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/update"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/vec"
 )
@@ -24,6 +25,7 @@ var (
 var write = map[string]func(*neon.File){
 	"conv":   conv.Write,
 	"gemm":   gemm.Write,
+	"norm":   norm.Write,
 	"update": update.Write,
 	"vec":    vec.Write,
 }

@@ -228,6 +228,17 @@ func (f *Func) StoreOne(v V, base R, offset int) {
 	f.op("FMOVS %s, %d(%s)", in(v.f()), offset, in(base))
 }
 
+// LoadDouble and StoreDouble are LoadOne and StoreOne for a float64.
+func (f *Func) LoadDouble(base R, offset int) V {
+	v := f.New()
+	f.op("FMOVD %d(%s), %s", offset, in(base), out(v.f()))
+	return v
+}
+
+func (f *Func) StoreDouble(v V, base R, offset int) {
+	f.op("FMOVD %s, %d(%s)", in(v.f()), offset, in(base))
+}
+
 // Return stores the first float32 of v as a result.
 func (f *Func) Return(name string, v V) { f.op("FMOVS %s, "+f.fp(name, ""), in(v.f())) }
 

@@ -49,14 +49,14 @@ func (file *File) Map(m Mapping) {
 				f.Inc(count*size, r)
 			}
 		}
-		f.inSteps(n, m.Unroll, step)
+		f.InSteps(n, m.Unroll, step)
 		f.Ret()
 	})
 }
 
-// inSteps writes loops over n elements: of some vectors at a time, of one, and of one
+// InSteps writes loops over n elements: of some vectors at a time, of one, and of one
 // element, for which step gets 0.
-func (f *Func) inSteps(n R, unroll int, step func(vectors int)) {
+func (f *Func) InSteps(n R, unroll int, step func(vectors int)) {
 	counts := []int{unroll, 1}
 	if unroll <= 1 {
 		counts = counts[1:]
@@ -108,7 +108,7 @@ func (file *File) Reduce(r Reduction) {
 				sums[u] = append(sums[u], f.Zero())
 			}
 		}
-		f.inSteps(n, unroll, func(vectors int) {
+		f.InSteps(n, unroll, func(vectors int) {
 			count := max(1, vectors)
 			load, size := f.Load, Bytes
 			if vectors == 0 {
@@ -159,7 +159,7 @@ func (file *File) Reduce(r Reduction) {
 // them in every lane of one, with accumulators.
 func (f *Func) Fold(name string, acc []V, step func(acc, v V)) {
 	x, n := f.Arg(name), f.Len(name)
-	f.inSteps(n, len(acc), func(vectors int) {
+	f.InSteps(n, len(acc), func(vectors int) {
 		if vectors == 0 {
 			step(acc[0], f.Lane(f.LoadOne(x, 0), 0))
 			f.Inc(4, x)

@@ -93,6 +93,9 @@ func (f *Func) FmaLane(sum, a, b V, lane int) {
 	f.words(word, []int{0, 5, 16}, "FMLA %s, %s, %s", inout(sum.as("V%d.4S")), in(a.as("V%d.4S")), in(b.as(fmt.Sprintf("V%%d.S[%d]", lane))))
 }
 
+// AddTo adds a to sum.
+func (f *Func) AddTo(sum, a V) { f.three(0x4e20d400, "FADD", "4S", inout(sum), sum, a) }
+
 // AddDouble adds the float64 of a to those of sum.
 func (f *Func) AddDouble(sum, a V) {
 	f.three(0x4e60d400, "FADD", "2D", inout(sum), sum, a)
