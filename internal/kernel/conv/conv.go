@@ -6,7 +6,7 @@
 // images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; window.go, the padded copy; product.go
-// with tiles.go, lines.go and dense.go, three ways to compute the forward pass and the
+// with tiles.go, lines.go, dense.go and dense_few.go, ways to compute the forward pass and the
 // gradient of the data; grad.go and depthwise.go, the gradient of the weights; transform*.go,
 // winograd.go and winograd_*.go; conv.go, which chooses.
 package conv

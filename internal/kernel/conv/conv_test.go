@@ -349,7 +349,11 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := New(square(4, 16, 16, 1, 9, 3, 1, 1, 1))
+		w, err := New(square(8, 16, 16, 1, 12, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		few, err := New(square(4, 16, 16, 1, 9, 3, 1, 1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -361,7 +365,7 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, y := make([]float32, 4*16*81), make([]float32, 4*16*81)
+		x, y := make([]float32, 8*16*144), make([]float32, 8*16*144)
 		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
 		kerneltest.AllocatesNothing(t, map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
@@ -374,6 +378,8 @@ func TestAllocations(t *testing.T) {
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },
+			"Few tiles":       func() { few.Forward(p, x, weight, bias, y) },
+			"Few tiles data":  func() { few.BackwardData(p, weight, y, x) },
 		})
 	})
 }

@@ -29,19 +29,41 @@ const (
 // of pixels.
 type dense struct {
 	*product
-	pieces int         // of a plane
-	strips gemm.Strips // of the weights of a group
-	blocks int         // of the strips
-	parts  int         // of the packing of a group
+	pieces    int         // of a plane
+	strips    gemm.Strips // of the weights of a group
+	blocks    int         // of the strips
+	parts     int         // of the packing of a group
+	fewPixels denseFew
+	rowAt     []int // with a stride: where the rows of pixels begin in a channel of the source
+}
+
+// init lists the rows.
+func (t *dense) init(p *product) {
+	t.product = p
+	if size(t.window.src) == t.outSize {
+		return
+	}
+	axis := len(t.out) - 1
+	t.rowAt = []int{0}
+	for a := range axis {
+		t.rowAt = extend(t.rowAt, t.window.src[a], t.out[a], func(i int) int { return i * t.step[a] })
+	}
+	for i := range t.rowAt {
+		t.rowAt[i] *= t.window.src[axis]
+	}
 }
 
 // fits reports whether dense can compute the product and should.
 func (t *dense) fits() bool {
-	return t.nTaps == 1 && t.whole && t.geometry.taps == 1 && size(t.window.src) == t.outSize &&
-		min(t.channels, t.dstChannels) >= denseChannels && t.outSize > 1
+	return t.nTaps == 1 && t.whole && t.geometry.taps == 1 && t.outSize == t.dstSize &&
+		min(t.channels, t.dstChannels) >= denseChannels && (t.outSize > 1 || t.geometry.Batch == 1)
 }
 
 func (t *dense) run(op parallel.Op) {
+	if t.few() {
+		t.fewPixels.run(op, t)
+		return
+	}
 	g := t.geometry
 	t.strips = t.micro.Strips(t.dstChannels, t.channels)
 	t.pieces = gemm.CeilDiv(t.outSize, densePanels*t.micro.BlockPanel())
@@ -97,7 +119,7 @@ func (t *dense) compute(worker, at, from, to, strip, end int) {
 	pixels, edge := buf[:depth*width], buf[depth*width:]
 	for k := 0; k < t.channels; k += denseDepth {
 		n := min(denseDepth, t.channels-k)
-		t.packPixels(x[k*t.srcSize:], n, from, to, pixels)
+		t.packPixels(x[k*t.srcSize:], 0, n, n, from, to, pixels)
 		for i := strip; i < end; i++ {
 			first, rows := t.strips.Rows(i)
 			c := blockOf{rows: rows, k: n, a: &weight[first*t.channels+k*rows], add: k > 0}
@@ -117,20 +139,42 @@ func (t *dense) compute(worker, at, from, to, strip, end int) {
 	}
 }
 
-// packPixels packs the pixels from to to-1 of n channels into panels.
-func (t *dense) packPixels(x []float32, n, from, to int, dst []float32) {
+// packPixels packs the pixels from to to-1 of channels first to first+n-1 of some into
+// panels.
+func (t *dense) packPixels(x []float32, first, n, channels, from, to int, dst []float32) {
 	panel := t.micro.BlockPanel()
-	for k := 0; k < n; k += denseRows {
-		rows := min(denseRows, n-k)
+	for k := first; k < first+n; k += denseRows {
+		rows := min(denseRows, first+n-k)
 		for q := from; q < to; q += panel {
 			cols := min(panel, to-q)
 			w := gemm.RoundUp(cols, t.micro.Lanes)
-			d := dst[(q-from)*n+k*w:][:rows*w]
+			d := dst[(q-from)*channels+k*w:][:rows*w]
 			if cols < w {
 				clear(d)
 			}
-			t.micro.CopyTo(rows, cols, x[k*t.srcSize+q:], t.srcSize, d, w)
+			if t.rowAt == nil {
+				t.micro.CopyTo(rows, cols, x[k*t.srcSize+q:], t.srcSize, d, w)
+				continue
+			}
+			for r := range rows {
+				t.gather(x[(k+r)*t.srcSize:], q, d[r*w:][:cols])
+			}
 		}
+	}
+}
+
+// gather sets dst to pixels of a channel from q on, which a stride separates.
+func (t *dense) gather(x []float32, q int, dst []float32) {
+	axis := len(t.out) - 1
+	line, step := t.out[axis], t.step[axis]
+	for len(dst) > 0 {
+		at := q % line
+		n := min(line-at, len(dst))
+		src := x[t.rowAt[q/line]+at*step:]
+		for i := range dst[:n] {
+			dst[i] = src[i*step]
+		}
+		q, dst = q+n, dst[n:]
 	}
 }
 

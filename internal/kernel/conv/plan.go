@@ -38,7 +38,7 @@ func (t *plan) prepare() {
 	t.window.tables()
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
-	t.dense.product = &t.product
+	t.dense.init(&t.product)
 }
 
 func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {

@@ -30,6 +30,7 @@ type winogradProduct struct {
 	rowAt, colAt       []int32
 	packed, packedBias []float32
 	x, weight, bias, y []float32
+	fewTiles           *fewTiles // kept from run to run
 }
 
 // run computes y from x. A nil bias stands for zeros.
@@ -40,6 +41,14 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
 	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
 	w.width = (w.panels-1)*u.Panel() + u.Width(w.outputs-(w.panels-1)*u.Panel())
 	w.depth = gemm.RoundUp(w.channels, u.Lanes)
+	defer w.unset()
+	if w.few() {
+		if w.fewTiles == nil {
+			w.fewTiles = new(fewTiles)
+		}
+		w.fewTiles.run(op, w)
+		return
+	}
 	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows)
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
@@ -54,6 +63,10 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
 	p.Run(w.groups*w.panels*w.pieces(), w)
 	w.packing = false
 	p.Run(w.groups*w.blocks(), w)
+}
+
+// unset clears what is used during a run.
+func (w *winogradProduct) unset() {
 	w.pool, w.x, w.weight, w.bias, w.y, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil
 }
 
@@ -95,10 +108,32 @@ func (w *winogradProduct) panel(i int) (j, n, width int) {
 func (w *winogradProduct) pack(worker, group, panel, piece int) {
 	j, n, width := w.panel(panel)
 	first := piece * filterChannels
-	channels := min(filterChannels, w.channels-first)
+	if piece == 0 {
+		w.packBias(group, j, n, w.packedBias[group*w.width+j:][:width])
+	}
+	w.packFilters(group, j, n, width, first, min(filterChannels, w.channels-first), w.pool.Scratch(worker, w.filterSize(filterChannels, width)),
+		w.matrix(group, panel, 0)[first*width:], w.channels*w.width)
+}
+
+// packBias copies the biases of n outputs from j on to dst, and zeros after them.
+func (w *winogradProduct) packBias(group, j, n int, dst []float32) {
+	clear(dst)
+	if w.bias != nil {
+		copy(dst, w.bias[group*w.outputs+j:][:n])
+	}
+}
+
+// filterSize returns the number of elements that packFilters needs.
+func (w *winogradProduct) filterSize(channels, width int) int {
+	return channels*w.r*w.r*width + tmpSize
+}
+
+// packFilters transforms the weights of some channels from first on, and of n outputs from j
+// on, to n² matrices in dst, a step apart, of a row for each channel and a column for each
+// of the outputs, and of those that fill the width.
+func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, buf, dst []float32, step int) {
 	taps := w.r * w.r
-	buf := w.pool.Scratch(worker, channels*taps*width+tmpSize)
-	tmp, rows := buf[:tmpSize], buf[tmpSize:]
+	tmp, rows := buf[:tmpSize], buf[tmpSize:][:channels*taps*width]
 	if n < width {
 		clear(rows)
 	}
@@ -116,16 +151,8 @@ func (w *winogradProduct) pack(worker, group, panel, piece int) {
 		depth := w.channels * taps
 		w.micro.TransposeTo(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width)
 	}
-	if piece == 0 {
-		bias := w.packedBias[group*w.width+j:][:width]
-		clear(bias)
-		if w.bias != nil {
-			copy(bias, w.bias[group*w.outputs+j:][:n])
-		}
-	}
-	dst := w.matrix(group, panel, 0)
 	for c := range channels {
-		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width], width, &dst[(first+c)*width], w.channels*w.width, &tmp[0])
+		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width], width, &dst[c*width], step, &tmp[0])
 	}
 }
 

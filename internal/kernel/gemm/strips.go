@@ -34,19 +34,26 @@ func (s Strips) Rows(i int) (first, n int) {
 // Pack packs strip i of the matrix a, whose rows are lda apart, to its place in dst.
 func (s Strips) Pack(u *Micro, i int, a []float32, lda int, dst []float32) {
 	first, n := s.Rows(i)
-	dst, a = dst[first*s.Depth:][:n*s.Depth], a[first*lda:]
+	s.PackPiece(u, i, 0, s.Depth, a, lda, dst[first*s.Depth:][:n*s.Depth])
+}
+
+// PackPiece packs the columns from to to-1 of strip i of the matrix a to the start of dst.
+func (s Strips) PackPiece(u *Micro, i, from, to int, a []float32, lda int, dst []float32) {
+	first, n := s.Rows(i)
+	depth := to - from
+	a, dst = a[first*lda+from:], dst[:n*depth]
 	done := 0
 	whole := n / u.Lanes * u.Lanes // rows of whole blocks
 	if u.Transpose != nil && whole < n && first+whole+u.Lanes <= s.rows {
 		// The last blocks have more rows than the strip. What they write behind it, the next
 		// column overwrites, and behind the last one is an element of another strip.
-		if blocks := s.Depth/u.Lanes - 1; blocks > 0 {
+		if blocks := depth/u.Lanes - 1; blocks > 0 {
 			u.Transpose(blocks, &a[whole*lda], lda, u.Lanes, &dst[whole], n, u.Lanes*n)
 			done = blocks * u.Lanes
 			u.TransposeTo(whole, done, a, lda, dst, n)
 		}
 	}
-	u.TransposeTo(n, s.Depth-done, a[done:], lda, dst[done*n:], n)
+	u.TransposeTo(n, depth-done, a[done:], lda, dst[done*n:], n)
 }
 
 // PackColumns packs the columns from to to-1 of all strips of the transpose of the matrix
@@ -54,6 +61,13 @@ func (s Strips) Pack(u *Micro, i int, a []float32, lda int, dst []float32) {
 func (s Strips) PackColumns(u *Micro, from, to int, a []float32, lda int, dst []float32) {
 	for i := range s.Count {
 		first, n := s.Rows(i)
-		u.CopyTo(to-from, n, a[from*lda+first:], lda, dst[first*s.Depth+from*n:], n)
+		s.PackColumnsPiece(u, i, from, to, a, lda, dst[first*s.Depth+from*n:])
 	}
+}
+
+// PackColumnsPiece packs the columns from to to-1 of strip i of the transpose of the matrix
+// a to the start of dst.
+func (s Strips) PackColumnsPiece(u *Micro, i, from, to int, a []float32, lda int, dst []float32) {
+	first, n := s.Rows(i)
+	u.CopyTo(to-from, n, a[from*lda+first:], lda, dst, n)
 }

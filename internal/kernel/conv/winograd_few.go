@@ -1,0 +1,129 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// fewTilesMost is the number of tiles of all images up to which the work is cut across
+	// the outputs: the products of a panel with so many tiles stay in the L2 cache.
+	fewTilesMost = 64
+
+	// fewChannels is the number of channels whose weights are transformed at a time: with
+	// F(4x4,3x3) and 64 outputs they take 590 KB, and come from memory in pieces of 2 KB,
+	// which the processor prefetches. With 16 channels that takes a third longer.
+	fewChannels = 64
+)
+
+// fewTiles is a winogradProduct for few tiles, such as those of one image. Transformed
+// weights are four times as large as the weights, and each is used for few tiles only. So
+// a part transforms the weights of some outputs, a piece of the channels at a time, and
+// multiplies them with all tiles while they are in its cache.
+//
+// The sums are those of winogradProduct to the last bit, for any number of parts.
+type fewTiles struct {
+	*winogradProduct
+	inputs  bool      // during the run that transforms the input
+	vectors int       // of the outputs of a group
+	parts   int       // of the outputs of a group
+	height  int       // tiles, in whole rows of TileFuncs
+	tiles   []float32 // the transformed input: groups of n² matrices (rows,depth)
+}
+
+// few reports whether there are so few tiles that fewTiles is faster.
+func (w *winogradProduct) few() bool { return w.batch*w.perPlane[0]*w.perPlane[1] <= fewTilesMost }
+
+func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
+	t.winogradProduct = w
+	lanes, all := w.micro.Lanes, w.batch*w.perPlane[0]*w.perPlane[1]
+	t.height = gemm.RoundUp(all, gemm.TileRows)
+	w.rowAt = w.rowAt[:0]
+	for i := range t.height {
+		w.rowAt = append(w.rowAt, int32(min(i, all-1)*w.depth))
+	}
+	w.colAt = multiples(w.colAt, w.channels, 1)
+	w.slot = t.height*w.depth + 16 // the matrices start in different sets of the cache
+	t.vectors = gemm.CeilDiv(w.outputs, lanes)
+	t.parts = min(t.vectors, gemm.RoundUp(gemm.CeilDiv(w.outputs, w.micro.Panel()), w.pool.Threads()))
+	t.tiles = op.Workspace(w.groups * w.matrices() * w.slot)
+	t.inputs = true
+	w.pool.Run(w.groups*w.blocks()*(w.depth/lanes), t)
+	t.inputs = false
+	w.pool.Run(w.groups*t.parts, t)
+	t.tiles = nil
+}
+
+// Do transforms part i of the input or computes part i of the outputs.
+func (t *fewTiles) Do(worker, i int) {
+	if t.inputs {
+		vectors := t.depth / t.micro.Lanes
+		t.input(worker, i/vectors%t.groups, i/vectors/t.groups, i%vectors*t.micro.Lanes)
+		return
+	}
+	t.output(worker, i/t.parts, i%t.parts)
+}
+
+// input transforms a vector of channels from c on of a block of tiles.
+func (t *fewTiles) input(worker, group, block, c int) {
+	b := &t.band[block%t.bands]
+	plane := (t.maxPixels() + 1) * t.micro.Lanes
+	buf := t.pool.Scratch(worker, tmpSize+plane)
+	tmp, pixels := buf[:tmpSize], buf[tmpSize:]
+	size := t.src[0] * t.src[1]
+	first := block / t.bands * t.images
+	for image := first; image < min(first+t.images, t.batch); image++ {
+		src := t.x[((image*t.groups+group)*t.channels+c)*size+b.src:]
+		interleave(t.micro, min(t.micro.Lanes, t.channels-c), b.srcPixels, src, size, pixels)
+		dst := t.tiles[group*t.matrices()*t.slot+t.row(image, b)*t.depth+c:]
+		t.transforms.input(b.tiles, t.inTable(b), &pixels[0], &dst[0], t.depth, t.slot, &tmp[0])
+	}
+}
+
+// row returns the number of tiles before a band of an image.
+func (t *fewTiles) row(image int, b *band) int {
+	return image*t.perPlane[0]*t.perPlane[1] + b.first
+}
+
+// output computes a part of the outputs of a group.
+func (t *fewTiles) output(worker, group, part int) {
+	u, lanes, matrices := t.micro, t.micro.Lanes, t.matrices()
+	first := part * t.vectors / t.parts * lanes
+	n := min((part+1)*t.vectors/t.parts*lanes, t.outputs) - first
+	width := gemm.RoundUp(n, lanes)
+	depth := min(fewChannels, t.channels)
+	// The matrices start in different sets of the cache.
+	weights, sums := depth*width+16, t.height*width+16
+	plane := (t.maxPixels() + 1) * lanes
+	buf := t.pool.Scratch(worker, width+plane+t.filterSize(depth, width)+matrices*(weights+sums))
+	bias, buf := buf[:width], buf[width:]
+	pixels, buf := buf[:plane], buf[plane:]
+	filters, buf := buf[:t.filterSize(depth, width)], buf[t.filterSize(depth, width):]
+	w, m := buf[:matrices*weights], buf[matrices*weights:]
+	t.packBias(group, first, n, bias)
+
+	tile := u.Tile(width)
+	for c := 0; c < t.channels; c += depth {
+		k := min(depth, t.channels-c)
+		t.packFilters(group, first, n, width, c, k, filters, w, weights)
+		for xi := range matrices {
+			var init *float32
+			if c > 0 {
+				init = &m[xi*sums]
+			}
+			tile(t.height/gemm.TileRows, k, &t.tiles[(group*matrices+xi)*t.slot+c], &t.rowAt[0], &t.colAt[0], &w[xi*weights], init, width, &m[xi*sums], width)
+		}
+	}
+
+	size := t.dst[0] * t.dst[1]
+	for image := range t.batch {
+		for i := range t.band {
+			b := &t.band[i]
+			for o := 0; o < n; o += lanes {
+				t.transforms.output(b.tiles, t.outTable(b), &m[t.row(image, b)*width+o], width, sums, &bias[o], &pixels[0], &filters[0])
+				dst := t.y[((image*t.groups+group)*t.outputs+first+o)*size+b.dst:]
+				deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, dst, size)
+			}
+		}
+	}
+}
