@@ -7,6 +7,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject pixels -out ../pixels/pixels_amd64.s -stubs ../pixels/stubs_amd64.go -pkg pixels
+//go:generate go run -C ../_asm ./arm64 -subject pixels -out ../pixels/pixels_arm64.s -stubs ../pixels/stubs_arm64.go
 
 // ops is one implementation of the loops under Scale, for whole vectors only.
 type ops struct {

@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject pool -out ../pool/pool_amd64.s -stubs ../pool/stubs_amd64.go -pkg pool
+//go:generate go run -C ../_asm ./arm64 -subject pool -out ../pool/pool_arm64.s -stubs ../pool/stubs_arm64.go
 
 // Params are the sizes of a pooling: Planes images of (H,W) become as many of
 // (OutH,OutW). Windows outside the image are allowed: their maximum is -MaxFloat32 with

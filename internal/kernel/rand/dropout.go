@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go run -C ../_asm . -subject rand -out ../rand/rand_amd64.s -stubs ../rand/stubs_amd64.go -pkg rand
+//go:generate go run -C ../_asm ./arm64 -subject rand -out ../rand/rand_arm64.s -stubs ../rand/stubs_arm64.go
 
 // A blocksFunc sets four elements of dst for each block from the given one on: to 0
 // where the word is below limit, to scale elsewhere.

@@ -12,6 +12,9 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/neon"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/norm"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/pixels"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/pool"
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/rand"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/update"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/arm64/vec"
 )
@@ -26,6 +29,9 @@ var write = map[string]func(*neon.File){
 	"conv":   conv.Write,
 	"gemm":   gemm.Write,
 	"norm":   norm.Write,
+	"pixels": pixels.Write,
+	"pool":   pool.Write,
+	"rand":   rand.Write,
 	"update": update.Write,
 	"vec":    vec.Write,
 }

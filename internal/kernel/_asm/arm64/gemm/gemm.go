@@ -293,10 +293,8 @@ func transpose(file *neon.File) {
 			f.Label("block")
 			r := news(f, neon.Lanes, 1)
 			each(f, src, lds, r, load(f))
-			a, b := f.ZipLow(r[0][0], r[1][0]), f.ZipHigh(r[0][0], r[1][0])
-			c, d := f.ZipLow(r[2][0], r[3][0]), f.ZipHigh(r[2][0], r[3][0])
-			columns := [][]V{{f.PairsLow(a, c)}, {f.PairsHigh(a, c)}, {f.PairsLow(b, d)}, {f.PairsHigh(b, d)}}
-			each(f, dst, ldd, columns, store(f))
+			t := f.Transpose([neon.Lanes]V{r[0][0], r[1][0], r[2][0], r[3][0]})
+			each(f, dst, ldd, [][]V{t[0:1], t[1:2], t[2:3], t[3:4]}, store(f))
 			f.AddR(nextSrc, src)
 			f.AddR(nextDst, dst)
 			f.Count(blocks, "block")

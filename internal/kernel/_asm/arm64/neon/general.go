@@ -77,6 +77,18 @@ func (f *Func) Inc(n int, r R) {
 // AddR adds n to r.
 func (f *Func) AddR(n, r R) { f.op("ADD %s, %s, %s", in(n), in(r), out(r)) }
 
+// AddShifted adds n<<shift to r.
+func (f *Func) AddShifted(n R, shift int, r R) {
+	f.op("ADD %s<<%d, %s, %s", in(n), shift, in(r), out(r))
+}
+
+// Upper returns the upper half of r.
+func (f *Func) Upper(r R) R {
+	upper := f.NewR()
+	f.op("LSR $32, %s, %s", in(r), out(upper))
+	return upper
+}
+
 // SubR subtracts n from r.
 func (f *Func) SubR(n, r R) { f.op("SUB %s, %s, %s", in(n), in(r), out(r)) }
 
@@ -218,6 +230,17 @@ func (f *Func) CopyPair(from, to R) {
 // Store stores a vector.
 func (f *Func) Store(v V, base R, offset int) {
 	f.op("FMOVQ %s, %d(%s)", in(v.f()), offset, in(base))
+}
+
+// NextBytes returns eight bytes as the words of two vectors, and moves the address behind
+// them.
+func (f *Func) NextBytes(base R) [2]V {
+	b, lo, hi := f.New(), f.New(), f.New()
+	f.op("FMOVD.P 8(%s), %s", inout(base), out(b.f()))
+	f.op("VUXTL %s, %s", in(b.as("V%d.B8")), out(b.as("V%d.H8")))
+	f.op("VUXTL %s, %s", in(b.as("V%d.H4")), out(lo.s4()))
+	f.op("VUXTL2 %s, %s", in(b.as("V%d.H8")), out(hi.s4()))
+	return [2]V{lo, hi}
 }
 
 // StoreNext stores a vector and moves the address behind it.

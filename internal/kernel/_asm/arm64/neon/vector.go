@@ -187,6 +187,24 @@ func (f *Func) SubInt(a, b V) V { return f.known("VSUB", in(a), in(b), "V%d.S4")
 func (f *Func) Evens(a, b V) V { return f.known("VUZP1", in(a), in(b), "V%d.S4") }
 func (f *Func) Odds(a, b V) V  { return f.known("VUZP2", in(a), in(b), "V%d.S4") }
 
+// Product returns the upper and the lower halves of the products of words.
+func (f *Func) Product(a, b V) (upper, lower V) {
+	lo, hi := f.New(), f.New()
+	f.words(0x2ea0c000, []int{0, 5, 16}, "UMULL %s, %s, %s", out(lo.as("V%d.2D")), in(a.as("V%d.2S")), in(b.as("V%d.2S")))
+	f.words(0x6ea0c000, []int{0, 5, 16}, "UMULL2 %s, %s, %s", out(hi.as("V%d.2D")), in(a.as("V%d.4S")), in(b.as("V%d.4S")))
+	return f.Odds(lo, hi), f.Evens(lo, hi)
+}
+
+// AtLeastInt returns ones in all bits of the lanes with a >= b, as words.
+func (f *Func) AtLeastInt(a, b V) V { return f.new3(0x6ea03c00, "CMHS", a, b) }
+
+// Transpose returns the columns of a matrix of four rows.
+func (f *Func) Transpose(r [Lanes]V) [Lanes]V {
+	a, b := f.ZipLow(r[0], r[1]), f.ZipHigh(r[0], r[1])
+	c, d := f.ZipLow(r[2], r[3]), f.ZipHigh(r[2], r[3])
+	return [Lanes]V{f.PairsLow(a, c), f.PairsHigh(a, c), f.PairsLow(b, d), f.PairsHigh(b, d)}
+}
+
 // ZipLow returns the first halves of a and b, lane by lane in turns, and ZipHigh the
 // second halves.
 func (f *Func) ZipLow(a, b V) V  { return f.known("VZIP1", in(a), in(b), "V%d.S4") }
