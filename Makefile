@@ -8,10 +8,10 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./layers/python ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results release clean
+.PHONY: help build demo test race noasm arm64 cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results release clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 build: ## make bin/gocaffe
 	$(GO) build -trimpath -o $(BIN) ./cmd/gocaffe
@@ -21,7 +21,7 @@ demo: build ## train a small net on drawn digits, about a minute
 
 test: lint ## everything: unit, golden and command-line tests, other builds, the race detector
 	$(GO) test -timeout 30m ./...
-	$(MAKE) noasm cross tools race
+	$(MAKE) noasm arm64 cross tools race
 
 race: ## the concurrent packages under the race detector
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
@@ -32,6 +32,16 @@ race: ## the concurrent packages under the race detector
 
 noasm: ## the tests of the kernels and layers without assembly
 	$(GO) test -timeout 30m -short -tags noasm ./parallel ./kernel ./internal/kernel/... ./layers/...
+
+# The emulator takes long for Go's loops, which run everywhere else. TestLevels trains a net with them too.
+arm64: ## the tests of the NEON kernels and a small net on an emulated arm64
+	@if command -v qemu-aarch64 >/dev/null 2>&1; then \
+		export GOARCH=arm64 CGO_ENABLED=0 GOCAFFE_LEVEL=neon; \
+		$(GO) test -timeout 30m -short -exec qemu-aarch64 ./internal/kernel/... && \
+		$(GO) test -timeout 30m -exec qemu-aarch64 -run '^TestLevels$$' ./solver; \
+	else \
+		echo "SKIPPED: the tests for arm64 need qemu-aarch64 (apt-get install qemu-user)"; [ -z "$$CI" ]; \
+	fi
 
 cross: ## vet and build for other systems
 	GOARCH=arm64 $(GO) vet ./...

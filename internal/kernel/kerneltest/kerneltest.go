@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"unsafe"
 
@@ -26,12 +27,16 @@ var Lengths = func() (n []int) {
 	return append(n, 1000, 1023, 1031)
 }()
 
-// EachLevel runs a test with every level that this machine supports.
+// EachLevel runs a test with every level that this machine supports, or with the one that
+// the environment variable GOCAFFE_LEVEL names.
 func EachLevel(t *testing.T, f func(t *testing.T)) {
 	for _, l := range cpu.Levels() {
 		t.Run(l.String(), func(t *testing.T) {
 			if !cpu.Has(l) {
 				t.Skipf("SKIPPED: this processor or build does not have %v", l)
+			}
+			if only := os.Getenv("GOCAFFE_LEVEL"); only != "" && only != l.String() {
+				t.Skipf("SKIPPED: GOCAFFE_LEVEL is %s", only)
 			}
 			cpu.Use(l)
 			defer cpu.Use(cpu.Best())
