@@ -38,7 +38,7 @@ arm64: ## the tests of the NEON kernels and a small net on an emulated arm64
 	@if command -v qemu-aarch64 >/dev/null 2>&1; then \
 		export GOARCH=arm64 CGO_ENABLED=0 GOCAFFE_LEVEL=neon; \
 		$(GO) test -timeout 30m -short -exec qemu-aarch64 ./internal/kernel/... && \
-		$(GO) test -timeout 30m -exec qemu-aarch64 -run '^TestLevels$$' ./solver; \
+		$(GO) test -timeout 30m -tags static -exec qemu-aarch64 -run '^TestLevels$$' ./solver; \
 	else \
 		echo "SKIPPED: the tests for arm64 need qemu-aarch64 (apt-get install qemu-user)"; [ -z "$$CI" ]; \
 	fi
