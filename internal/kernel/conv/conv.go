@@ -183,20 +183,14 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 		c.winograd.weights.run(op, x, dy, dweight, dbias)
 		return
 	}
-	c.direct.weights.run(op, x, dy, dweight)
-	if dbias != nil {
-		c.BackwardBias(op.Pool(), dy, dbias)
-	}
+	c.direct.weights.run(op, x, dy, dweight, dbias)
 }
 
 // BackwardBias adds the gradient of bias to dbias.
 func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
 	c.check("y", dy, c.Batch*c.Outputs*c.outSize)
 	c.check("dbias", dbias, c.Outputs)
-	c.bias = biasTask{geometry: c.geometry, dy: dy, dbias: dbias}
-	c.bias.step = max(1, biasWork/max(1, c.Batch*c.outSize))
-	p.Run(gemm.CeilDiv(c.Outputs, c.bias.step), &c.bias)
-	c.bias = biasTask{}
+	c.bias.run(p, c.geometry, dy, dbias)
 }
 
 // biasWork is the approximate number of elements of dy that a part of BackwardBias sums.
@@ -207,6 +201,13 @@ type biasTask struct {
 	*geometry
 	step      int // outputs per part
 	dy, dbias []float32
+}
+
+func (t *biasTask) run(p *parallel.Pool, g *geometry, dy, dbias []float32) {
+	*t = biasTask{geometry: g, dy: dy, dbias: dbias}
+	t.step = max(1, biasWork/max(1, g.Batch*g.outSize))
+	p.Run(gemm.CeilDiv(g.Outputs, t.step), t)
+	*t = biasTask{}
 }
 
 // Do sums part i of the outputs.

@@ -11,19 +11,25 @@ const (
 	// computes for each output: with a panel of outputs they stay in the L2 cache.
 	gradRows = 576
 
+	// gradPanel is the number of elements of dy that are multiplied at a time: 24 KiB stay in
+	// the L1 cache while all rows of sums pass.
+	gradPanel = 6 << 10
+
 	// leastGradParts is the minimum number of parts, for many threads.
 	leastGradParts = 32
 )
 
 // gradPlan is the gradient of the weights: the product of the gathered taps of x and
 // dy, over the pixels. A part computes the sums of some channels of x and a panel of
-// the outputs over a part of the batch. Then the parts' sums are added in order.
+// the outputs over a part of the batch. Then the parts' sums are added in order. The parts
+// that see the first channels also sum dy for the gradient of the bias.
 type gradPlan struct {
 	window    // of the channels of a part
 	geometry  *geometry
 	ranges    int            // pieces of the channels of a group
 	prepared  bool           // the first run has prepared it
 	depthwise *depthwiseGrad // used instead; nil if it does not apply
+	bias      biasTask       // then
 
 	// Used during a run.
 	micro          *gemm.Micro
@@ -34,6 +40,8 @@ type gradPlan struct {
 	sumSize        int // of the sums of a part
 	sums           []float32
 	x, dy, dweight []float32
+	dbias          []float32 // nil if not requested
+	dySums         []float64 // of each output in each part of the batch
 }
 
 func newGradPlan(g *geometry) (*gradPlan, error) {
@@ -51,7 +59,9 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	return t, nil
 }
 
-func (t *gradPlan) run(op parallel.Op, x, dy, dweight []float32) {
+// run adds the gradient of the weights to dweight and, unless dbias is nil, that of the bias
+// to dbias.
+func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	if !t.prepared {
 		t.prepared = true
 		t.window.tables()
@@ -59,20 +69,26 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight []float32) {
 	}
 	if t.depthwise != nil {
 		t.depthwise.run(op.Pool(), x, dy, dweight)
+		if dbias != nil {
+			t.bias.run(op.Pool(), t.geometry, dy, dbias)
+		}
 		return
 	}
 	g, p := t.geometry, op.Pool()
-	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), p, x, dy, dweight
+	t.micro, t.pool, t.x, t.dy, t.dweight, t.dbias = gemm.Active(), p, x, dy, dweight, dbias
 	t.panels = gemm.CeilDiv(g.groupOutputs(), t.micro.Panel())
 	blocks := g.Group * t.panels * t.ranges
 	t.parts = min(max(1, gemm.CeilDiv(leastGradParts, blocks)), max(1, t.chunks(g.Batch)))
 	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * t.micro.Panel()
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
+	if n := t.parts * g.Outputs; dbias != nil && len(t.dySums) < n {
+		t.dySums = make([]float64, n)
+	}
 	t.reducing = false
 	p.RunWork(g.macs(), blocks*t.parts, t)
 	t.reducing = true
 	p.RunWork(g.macs(), blocks, t)
-	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil
+	t.pool, t.x, t.dy, t.dweight, t.dbias, t.sums = nil, nil, nil, nil, nil, nil
 }
 
 // Do computes one block of sums over a part of the batch, or adds the sums of all parts
@@ -101,24 +117,29 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	g, u := t.geometry, t.micro
 	w := u.Width(n)
 	tiles := gemm.CeilDiv(channels*g.taps, gemm.TileRows)
-	copied := t.copySize()
-	buf := t.pool.Scratch(worker, copied+t.images*t.maxPixels()*w)
+	copied, depth := t.copySize(), gradPanel/w
+	buf := t.pool.Scratch(worker, copied+depth*w)
 	x, dy := buf[:copied], buf[copied:]
 	if n < w {
 		clear(dy)
+	}
+	sumDy := t.dbias != nil && ch%g.groupChannels() == 0
+	if sumDy {
+		clear(t.dySums[part*g.Outputs+o:][:n])
 	}
 	chunks := t.chunks(g.Batch)
 	var init *float32
 	for i := part * chunks / t.parts; i < (part+1)*chunks/t.parts; i++ {
 		c := t.chunk(g.Batch, i)
-		t.fill(u, c, channels, t.x[ch*t.srcSize:], g.Channels*t.srcSize, x)
-		for i := range c.images {
-			src := t.dy[((c.image+i)*g.Outputs+o)*t.outSize+c.first:]
-			u.TransposeTo(n, c.pixels, src, t.outSize, dy[i*c.pixels*w:], w)
+		if sumDy {
+			t.sumDy(c, o, t.dySums[part*g.Outputs+o:][:n])
 		}
+		t.fill(u, c, channels, t.x[ch*t.srcSize:], g.Channels*t.srcSize, x)
 		pixels := c.images * c.pixels
-		for k := 0; k < pixels; k += sumDepth {
-			u.Tile(w)(tiles, min(sumDepth, pixels-k), &x[0], &t.taps[0], &t.pixels[k], &dy[k*w], init, w, &sums[0], w)
+		for k := 0; k < pixels; k += depth {
+			d := min(depth, pixels-k)
+			t.gather(c, k, d, o, n, w, dy)
+			u.Tile(w)(tiles, d, &x[0], &t.taps[0], &t.pixels[k], &dy[0], init, w, &sums[0], w)
 			init = &sums[0]
 		}
 	}
@@ -127,11 +148,39 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	}
 }
 
+// sumDy adds the pixels of a chunk of dy to the sums of the outputs from o on.
+func (t *gradPlan) sumDy(c chunk, o int, sums []float64) {
+	for i := range c.images {
+		for j := range sums {
+			sums[j] += vec.Sum(t.dy[((c.image+i)*t.geometry.Outputs+o+j)*t.outSize+c.first:][:c.pixels])
+		}
+	}
+}
+
+// gather packs the pixels k to k+d-1 of a chunk of dy, of n outputs from o on, into rows of
+// width w.
+func (t *gradPlan) gather(c chunk, k, d, o, n, w int, dst []float32) {
+	for q := k; q < k+d; {
+		image, at := q/c.pixels, q%c.pixels
+		m := min(k+d-q, c.pixels-at)
+		src := t.dy[((c.image+image)*t.geometry.Outputs+o)*t.outSize+c.first+at:]
+		t.micro.TransposeTo(n, m, src, t.outSize, dst[(q-k)*w:], w)
+		q += m
+	}
+}
+
 // reduce adds the sums of all parts to the gradient of n outputs from o on and the
-// channels from ch on of their group.
+// channels from ch on of their group, and to that of the bias.
 func (t *gradPlan) reduce(worker int, sums []float32, o, n, ch, channels int) {
 	g, w := t.geometry, t.micro.Width(n)
 	rows := channels * g.taps
+	for j := 0; t.dbias != nil && ch == 0 && j < n; j++ {
+		var sum float64
+		for part := range t.parts {
+			sum += t.dySums[part*g.Outputs+o+j]
+		}
+		t.dbias[o+j] += float32(sum)
+	}
 	for part := 1; part < t.parts; part++ {
 		vec.Axpy(1, sums[part*t.sumSize:][:rows*w], sums[:rows*w])
 	}

@@ -129,25 +129,30 @@ func (u *Micro) TransposeTo(rows, cols int, src []float32, lds int, dst []float3
 		return
 	}
 	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
-	fullRows, fullCols := 0, 0 // of the whole blocks, which are transposed
-	if n := u.Lanes; u.Transpose != nil && rows >= n && cols >= n {
-		fullRows, fullCols = rows/n*n, cols/n*n
-		// Traverse the matrix whose rows are farther apart in order.
-		if lds > ldd {
-			for i := 0; i < fullRows; i += n {
-				u.Transpose(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd)
-			}
-		} else {
-			for j := 0; j < fullCols; j += n {
-				u.Transpose(rows/n, &src[j], lds, n*lds, &dst[j*ldd], ldd, n)
+	n := u.Lanes
+	if u.Transpose == nil || rows < n || cols < n {
+		TransposeGeneric(rows, cols, src, lds, dst, ldd)
+		return
+	}
+	// The last blocks of rows and columns may overlap the ones before. Of the matrices, the
+	// one whose rows are farther apart is traversed in order.
+	lastRow, lastCol := rows-n, cols-n
+	if lds > ldd {
+		for i := 0; i < rows; i += n {
+			i := min(i, lastRow)
+			u.Transpose(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd)
+			if cols%n != 0 {
+				u.Transpose(1, &src[i*lds+lastCol], lds, 0, &dst[lastCol*ldd+i], ldd, 0)
 			}
 		}
+		return
 	}
-	if fullCols < cols && fullRows > 0 {
-		TransposeGeneric(fullRows, cols-fullCols, src[fullCols:], lds, dst[fullCols*ldd:], ldd)
-	}
-	if fullRows < rows {
-		TransposeGeneric(rows-fullRows, cols, src[fullRows*lds:], lds, dst[fullRows:], ldd)
+	for j := 0; j < cols; j += n {
+		j := min(j, lastCol)
+		u.Transpose(rows/n, &src[j], lds, n*lds, &dst[j*ldd], ldd, n)
+		if rows%n != 0 {
+			u.Transpose(1, &src[lastRow*lds+j], lds, 0, &dst[j*ldd+lastRow], ldd, 0)
+		}
 	}
 }
 
