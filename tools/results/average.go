@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 // averagePrefix begins the name of a file with the result of an average.
@@ -59,12 +58,11 @@ func (p *program) average(ctx context.Context, nets []run) error {
 		res.TrainSeconds += one.TrainSeconds
 		res.WeightBytes += one.WeightBytes
 	}
-	begin := time.Now()
-	log, err := p.gocaffe(ctx, filepath.Join(p.out, p.scale.name), args...)
+	log, seconds, err := p.gocaffe(ctx, filepath.Join(p.out, p.scale.name), args...)
 	if err != nil {
 		return err
 	}
-	res.TestSeconds = time.Since(begin).Seconds()
+	res.TestSeconds = seconds
 	if res.Accuracy, err = strconv.ParseFloat(find(log, `(?m)^ensemble\s+(\S+)`), 64); err != nil {
 		return errors.New("gocaffe test prints no accuracy of the ensemble")
 	}

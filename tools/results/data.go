@@ -64,7 +64,7 @@ func (p *program) prepare(ctx context.Context, d dataset) error {
 	if err := os.MkdirAll(p.data, 0o777); err != nil {
 		return err
 	}
-	if _, err := p.gocaffe(ctx, p.data, args...); err != nil {
+	if _, _, err := p.gocaffe(ctx, p.data, args...); err != nil {
 		return err
 	}
 	if err := split(train, filepath.Join(p.data, d.files+"_fit_lmdb"), filepath.Join(p.data, d.files+"_valid_lmdb")); err != nil {

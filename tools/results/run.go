@@ -63,7 +63,7 @@ func (r run) title() string {
 type result struct {
 	Accuracy     float64 // of the test, in percent
 	Cosine       float64 `json:",omitempty"` // between the classifiers of EM-Softmax
-	TrainSeconds float64 // on the wall; 0 if unknown
+	TrainSeconds float64 // of the processors, or on the wall with a GPU; 0 if unknown
 	TestSeconds  float64
 	WeightBytes  int64
 }
@@ -253,12 +253,11 @@ func (p *program) execute(ctx context.Context, r run) error {
 		return err
 	}
 	res.WeightBytes = info.Size()
-	begin := time.Now()
-	log, err := p.gocaffe(ctx, dir, "test", "--model", "net.prototxt", "--weights", r.weights(), "--iterations", "all")
+	log, seconds, err := p.gocaffe(ctx, dir, "test", "--model", "net.prototxt", "--weights", r.weights(), "--iterations", "all")
 	if err != nil {
 		return err
 	}
-	res.TestSeconds = time.Since(begin).Seconds()
+	res.TestSeconds = seconds
 	if res.Accuracy, err = strconv.ParseFloat(find(log, `\] accuracy = (\S+)`), 64); err != nil {
 		return fmt.Errorf("%s: gocaffe test prints no accuracy", dir)
 	}
@@ -274,32 +273,31 @@ func (p *program) execute(ctx context.Context, r run) error {
 // train trains a net unless the weights are there, and removes the other snapshots. The time
 // of a training that was interrupted is that of its last part, in proportion.
 func (p *program) train(ctx context.Context, dir string, r run, res *result) error {
-	const seconds = "seconds.json"
+	const timeFile = "seconds.json"
 	last := lastState(dir)
 	if last < r.iterations {
 		args := []string{"train", "--solver", "solver.prototxt"}
 		if last > 0 {
 			args = append(args, "--snapshot", fmt.Sprintf("w_iter_%d.solverstate", last))
 		}
-		begin := time.Now()
-		if _, err := p.gocaffe(ctx, dir, args...); err != nil {
-			return err
-		}
-		all := time.Since(begin).Seconds() * float64(r.iterations) / float64(r.iterations-last)
-		b, err := json.Marshal(all)
+		_, seconds, err := p.gocaffe(ctx, dir, args...)
 		if err != nil {
 			return err
 		}
-		if err := writeWhole(filepath.Join(dir, seconds), b); err != nil {
+		b, err := json.Marshal(seconds * float64(r.iterations) / float64(r.iterations-last))
+		if err != nil {
+			return err
+		}
+		if err := writeWhole(filepath.Join(dir, timeFile), b); err != nil {
 			return err
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(dir, seconds))
+	b, err := os.ReadFile(filepath.Join(dir, timeFile))
 	if err == nil {
 		err = json.Unmarshal(b, &res.TrainSeconds)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // killed before it was written: the time is unknown
-		return fmt.Errorf("%s: %w", filepath.Join(dir, seconds), err)
+		return fmt.Errorf("%s: %w", filepath.Join(dir, timeFile), err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "w_iter_*"))
 	if err != nil {
@@ -328,15 +326,17 @@ func lastState(dir string) int {
 	return last
 }
 
-// gocaffe runs the program in a folder, adds its log to the file log there, and returns it.
-func (p *program) gocaffe(ctx context.Context, dir string, args ...string) (string, error) {
+// gocaffe runs the program in a folder, adds its log to the file log there, and returns it
+// with the seconds that it took: of the processors, which other work on the machine hardly
+// changes, or on the wall with a GPU.
+func (p *program) gocaffe(ctx context.Context, dir string, args ...string) (log string, seconds float64, err error) {
 	args = append(slices.Clone(args), "--threads", strconv.Itoa(p.threads))
 	if p.gpu != "" && args[0] != "convert" {
 		args = append(args, "--gpu", p.gpu)
 	}
 	file, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer file.Close()
 	fmt.Fprintln(file, "gocaffe", strings.Join(args, " "))
@@ -345,15 +345,20 @@ func (p *program) gocaffe(ctx context.Context, dir string, args ...string) (stri
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it makes a snapshot
 	cmd.WaitDelay = time.Minute
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &tee{file, &out}, &tee{file, &out}
+	begin := time.Now()
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		return "", ctx.Err()
+		return "", 0, ctx.Err()
 	}
 	if err != nil {
 		b := out.Bytes()
-		return "", fmt.Errorf("%s: gocaffe %s: %w\n%s", dir, strings.Join(args, " "), err, b[max(0, len(b)-2000):])
+		return "", 0, fmt.Errorf("%s: gocaffe %s: %w\n%s", dir, strings.Join(args, " "), err, b[max(0, len(b)-2000):])
 	}
-	return out.String(), file.Close()
+	seconds = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	if p.gpu != "" {
+		seconds = time.Since(begin).Seconds()
+	}
+	return out.String(), seconds, file.Close()
 }
 
 // A tee writes to a file and keeps what it has written.
