@@ -38,7 +38,7 @@ func (p *program) writePage() error {
 
 Experiments of Wang et al., "Ensemble Soft-Margin Softmax Loss for Image Classification" (IJCAI 2018), repeated by
 %s at scale %s: %s. The schedule of the learning rate is the paper's,
-as long as the training, and the rate is in proportion to the batch. %d trainings took %.1f hours, on %s.
+as long as the training, and the rate is in proportion to the batch. %d trainings took %.1f hours of %s: %s.
 
 The settings of a loss are chosen on a tenth of the training set, which is kept apart: five settings are tried, with
 the same seed, for %g of a training's iterations, and the best is taken; of equal ones, the first. Softmax has none. The
@@ -47,9 +47,17 @@ test set is read once, after the last iteration of a training on the whole train
 same weights before the last layer, and see the same images in the same order. "Difference" is to softmax with
 the same seed, with its 95 %% interval (Student's distribution): where it contains 0, the two cannot be told apart.
 %s`,
-		"`make results SCALE="+p.scale.name+"`", p.scale.name, p.scale.doc, runs, hours, processors, p.scale.trial, p.jpegNote())
+		"`make results SCALE="+p.scale.name+"`", p.scale.name, p.scale.doc, runs, hours, p.clock(), processors, p.scale.trial, p.jpegNote())
 	page.Write(body.Bytes())
 	return writeWhole(p.page, wrap(page.Bytes()))
+}
+
+// clock says what times are of.
+func (p *program) clock() string {
+	if p.gpu != "" {
+		return "time on the wall"
+	}
+	return "processor time"
 }
 
 // jpegNote says that the images of CIFAR-10 are copies, if they are.
@@ -76,12 +84,16 @@ func wrap(text []byte) []byte {
 	var out strings.Builder
 	for line := range strings.SplitSeq(string(text), "\n") {
 		for len([]rune(line)) > width && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "!") {
+			indent := ""
+			if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "  ") {
+				indent = "  "
+			}
 			cut := strings.LastIndex(string([]rune(line)[:width+1]), " ")
-			if cut < 0 {
+			if cut < 2 {
 				break
 			}
 			out.WriteString(line[:cut] + "\n")
-			line = line[cut+1:]
+			line = indent + line[cut+1:]
 		}
 		out.WriteString(line + "\n")
 	}
@@ -124,6 +136,25 @@ func writeLosses(p *program, t table, rows []measured) (string, error) {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s |\n",
 			r.label, r.nets[0].setting.title, spread(r.accuracies()), diff, verdictText, values(r.accuracies()), paper)
 	}
+	if t.data.name != t.data.tuned {
+		fmt.Fprintf(&out, "\nThe settings are those of %s.\n", datasetNamed(t.data.tuned).title)
+		return out.String(), nil
+	}
+	out.WriteString("\nThe trials, by the accuracy on the part that was kept apart:\n\n")
+	for _, l := range t.tuned {
+		if len(l.candidates) == 0 {
+			continue
+		}
+		var trials []string
+		for _, r := range p.trials(t.data, l) {
+			res, err := p.stored(r)
+			if res == nil || err != nil {
+				return "", err
+			}
+			trials = append(trials, fmt.Sprintf("%s: %.2f", r.setting.title, res.Accuracy))
+		}
+		fmt.Fprintf(&out, "- %s: %s\n", l.title, strings.Join(trials, "; "))
+	}
 	return out.String(), nil
 }
 
@@ -139,6 +170,18 @@ func writePlain(_ *program, _ table, rows []measured) (string, error) {
 		}
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n",
 			r.label, r.nets[0].setting.title, spread(r.accuracies()), diff, verdictText, values(r.accuracies()))
+	}
+	return out.String(), nil
+}
+
+func writeLengths(p *program, t table, rows []measured) (string, error) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Batches of %d; the other tables have %d iterations.\n\n", p.scale.batch, p.scale.iterations[t.data.tuned])
+	out.WriteString("| iterations | softmax | EM-Softmax | difference | |\n| --- | --- | --- | --- | --- |\n")
+	for i := 0; i+1 < len(rows); i += 2 {
+		mean, half := difference(rows[i+1].accuracies(), rows[i].accuracies())
+		fmt.Fprintf(&out, "| %g | %s | %s | %s | %s |\n",
+			rows[i].x, spread(rows[i].accuracies()), spread(rows[i+1].accuracies()), signed(mean, half), verdict(mean, half))
 	}
 	return out.String(), nil
 }
@@ -163,7 +206,7 @@ func writeAveraging(p *program, _ table, rows []measured) (string, error) {
 
 func writeTimes(p *program, _ table, rows []measured) (string, error) {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Time on the wall of a training and of a test on all images, mean over the seeds, with %d trainings at a time of\n%d threads each: other work on the machine is in it.\n\n", p.jobs, p.threads)
+	fmt.Fprintf(&out, "Times of a training and of a test on all images, on average over the seeds: %s. The time of several nets is\nthe sum of theirs.\n\n", p.clock())
 	out.WriteString("| net | training, s | test, s | accuracy |\n| --- | --- | --- | --- |\n")
 	for _, r := range rows {
 		var train, test float64

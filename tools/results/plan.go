@@ -27,7 +27,7 @@ var tables = slices.Concat(
 	[]table{
 		lossTable("mnist"), lossTable("cifar10"), lossTable("cifar10+"),
 		lossTable("cifar100"), lossTable("cifar100+"), lossTable("imagenet32"), lossTable("digits"),
-		averagingTable(), dropoutTable("table4", "cifar10"), dropoutTable("table4-cifar100", "cifar100"), timeTable(),
+		lengthTable(), averagingTable(), dropoutTable("table4", "cifar10"), dropoutTable("table4-cifar100", "cifar100"), timeTable(),
 	},
 	figures("", "cifar10"), figures("-cifar100", "cifar100"), figures("-digits", "digits"),
 	[]table{featureTable()},
@@ -270,6 +270,25 @@ func dropoutTable(name, data string) table {
 	}
 }
 
+// lengthTable trains softmax and EM-Softmax for a part of the scale's iterations and for a
+// multiple of them: whether EM-Softmax gains more when a net is trained for longer.
+func lengthTable() table {
+	d := datasetNamed("cifar10")
+	return table{
+		name: "length", title: "Length of the training, CIFAR-10", data: d, tuned: []loss{full}, write: writeLengths,
+		rows: func(p *program, chosen map[string]setting) (rows []row) {
+			for _, factor := range []float64{0.5, 1, 2} {
+				for _, l := range []loss{softmax, full} {
+					r := p.base(d, l, chosen[l.title])
+					r.iterations = int(float64(r.iterations) * factor)
+					rows = append(rows, row{label: l.title, nets: []run{r}, x: float64(r.iterations)})
+				}
+			}
+			return rows
+		},
+	}
+}
+
 // timeTable sets times against accuracies: table 5.
 func timeTable() table {
 	d := datasetNamed("cifar10")
@@ -291,7 +310,7 @@ func figures(suffix, data string) []table {
 	for _, m := range []float64{0.1, 0.5, 1, 5, 10} {
 		margins[em(m, 0.1, 2).title] = m
 	}
-	lambdas, counts := []float64{0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30}, []int{1, 2, 3, 4, 6, 8, 10}
+	lambdas, counts := []float64{0, 0.01, 0.1, 1, 3, 10, 30}, []int{1, 2, 3, 5, 10}
 	if data == "digits" {
 		lambdas, counts = lambdas[:2], counts[:2]
 	}

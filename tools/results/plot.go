@@ -79,8 +79,16 @@ func (p *program) drawCurve(file, x string, rows []measured) error {
 // featuresShown is how many test images have a point: more make a file of megabytes.
 const featuresShown = 2000
 
-// drawFeatures draws the two features of test images.
+// drawFeatures draws the two features of test images. Where the weights are on another
+// machine, the plot that is there stays.
 func (p *program) drawFeatures(file string, r run) error {
+	dir, _, _, err := p.dir(r)
+	if err != nil {
+		return err
+	}
+	if !exists(filepath.Join(dir, r.weights())) && exists(filepath.Join(filepath.Dir(p.page), "images", file)) {
+		return nil
+	}
 	points, err := p.features(r)
 	if err != nil {
 		return err

@@ -284,6 +284,9 @@ func (p *program) train(ctx context.Context, dir string, r run, res *result) err
 		if err != nil {
 			return err
 		}
+		if lastState(dir) < r.iterations {
+			return fmt.Errorf("%s: the training was stopped from outside; the same command goes on from there", dir)
+		}
 		b, err := json.Marshal(seconds * float64(r.iterations) / float64(r.iterations-last))
 		if err != nil {
 			return err
