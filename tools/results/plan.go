@@ -277,7 +277,7 @@ func lengthTable() table {
 	return table{
 		name: "length", title: "Length of the training, CIFAR-10", data: d, tuned: []loss{full}, write: writeLengths,
 		rows: func(p *program, chosen map[string]setting) (rows []row) {
-			for _, factor := range []float64{0.5, 1, 2, 4} {
+			for _, factor := range []float64{0.5, 1, 2} {
 				for _, l := range []loss{softmax, full} {
 					r := p.base(d, l, chosen[l.title])
 					r.iterations = int(float64(r.iterations) * factor)

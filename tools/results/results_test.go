@@ -77,14 +77,14 @@ func TestSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"base_lr: 0.0125\n", "stepvalue: 400\nstepvalue: 700\nmax_iter: 1000\n", "random_seed: 7\n", "net: \"net.prototxt\"\n",
+		"base_lr: 0.0125\n", "stepvalue: 1200\nstepvalue: 2100\nmax_iter: 3000\n", "random_seed: 7\n", "net: \"net.prototxt\"\n",
 	} {
 		if !strings.Contains(solver, want) {
 			t.Errorf("the solver lacks %q:\n%s", want, solver)
 		}
 	}
 	for _, want := range []string{
-		`source: "out/data/cifar10_train_lmdb" batch_size: 32`, "type: DOUBLE base: 1000 gamma: 3.36 power: 1 lambda_min: 5", "dropout_ratio: 0.3",
+		`source: "out/data/cifar10_train_lmdb" batch_size: 32`, "type: DOUBLE base: 1000 gamma: 1.12 power: 1 lambda_min: 5", "dropout_ratio: 0.3",
 		"num_output: 24 kernel_size: 3", "num_output: 96 kernel_size: 3", "num_output: 64 bias_term: false",
 	} {
 		if !strings.Contains(net, want) {

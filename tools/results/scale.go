@@ -57,7 +57,7 @@ var scales = []scale{
 	},
 	{
 		name: "quarter", doc: "a quarter of the paper's channels, batches of 32", divide: 4, batch: 32, trial: 0.5,
-		iterations: map[string]int{"mnist": 2000, "cifar10": 1000, "cifar100": 2000, "imagenet32": 8000},
+		iterations: map[string]int{"mnist": 2000, "cifar10": 3000, "cifar100": 3000, "imagenet32": 8000},
 		seeds:      map[string]int{"mnist": 5, "cifar10": 3, "cifar100": 3, "imagenet32": 3},
 	},
 	{ // for the test of this program
