@@ -41,7 +41,7 @@ Experiments of Wang et al., "Ensemble Soft-Margin Softmax Loss for Image Classif
 as long as the training, and the rate is in proportion to the batch. %d trainings took %.1f hours of %s: %s.
 
 The settings of a loss are chosen on a tenth of the training set, which is kept apart: five settings are tried, with
-the same seed, for %g of a training's iterations, and the best is taken; of equal ones, the first. Softmax has none. The
+the same seed, for %g times the iterations of a training, and the best is taken; of equal ones, the first. Softmax has none. The
 test set is read once, after the last iteration of a training on the whole training set. Accuracies are in percent, mean
 ± standard deviation of trainings with different seeds; trainings of different losses with the same seed start from the
 same weights before the last layer, and see the same images in the same order. "Difference" is to softmax with
@@ -78,26 +78,49 @@ func processor() string {
 	return name
 }
 
-// wrap breaks the lines of paragraphs that are longer than the project allows.
+// wrap fills the paragraphs and items of lists, with lines no longer than the project
+// allows. Tables, headings and images stay as they are.
 func wrap(text []byte) []byte {
 	const width = 120
 	var out strings.Builder
-	for line := range strings.SplitSeq(string(text), "\n") {
-		for len([]rune(line)) > width && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "!") {
-			indent := ""
-			if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "  ") {
+	column := 0 // of the line that is being filled; 0 before one
+	indent := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		item := strings.HasPrefix(line, "- ")
+		if column > 0 && (item || line == "" || strings.ContainsAny(line[:1], "|!#")) {
+			out.WriteByte('\n')
+			column = 0
+		}
+		if line == "" || strings.ContainsAny(line[:1], "|!#") {
+			out.WriteString(line + "\n")
+			continue
+		}
+		if column == 0 {
+			indent = ""
+			if item {
 				indent = "  "
 			}
-			cut := strings.LastIndex(string([]rune(line)[:width+1]), " ")
-			if cut < 2 {
-				break
-			}
-			out.WriteString(line[:cut] + "\n")
-			line = indent + line[cut+1:]
 		}
-		out.WriteString(line + "\n")
+		for word := range strings.FieldsSeq(line) {
+			n := len([]rune(word))
+			switch {
+			case column == 0:
+				column = n
+			case column+1+n > width:
+				out.WriteString("\n" + indent)
+				column = len(indent) + n
+			default:
+				out.WriteByte(' ')
+				column += 1 + n
+			}
+			out.WriteString(word)
+		}
 	}
-	return []byte(strings.TrimSuffix(out.String(), "\n"))
+	if column > 0 {
+		out.WriteByte('\n')
+	}
+	return []byte(out.String())
 }
 
 // reference returns the accuracies of the row that differences are to.

@@ -93,6 +93,17 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	long := strings.Repeat("word ", 30)
+	row := "| " + long + "|\n"
+	got := string(wrap([]byte("# Title\n\nA line\nand another.\n" + row + "\n- " + long + "\n- short\n")))
+	words := func(n int) string { return strings.TrimSuffix(strings.Repeat("word ", n), " ") }
+	want := "# Title\n\nA line and another.\n" + row + "\n- " + words(23) + "\n  " + words(7) + "\n- short\n"
+	if got != want {
+		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+}
+
 func TestDifference(t *testing.T) {
 	mean, half := difference([]float64{3, 4, 5}, []float64{1, 3, 2})
 	// The differences are 2, 1, 3; the quantile of 2 degrees of freedom is 4.302653.
