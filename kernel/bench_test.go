@@ -85,6 +85,44 @@ func BenchmarkConv(b *testing.B) {
 	}
 }
 
+// BenchmarkOneImage times convolutions of one image, forward. The weights change from run
+// to run, since those of a net do not stay in the caches either.
+func BenchmarkOneImage(b *testing.B) {
+	for _, c := range []struct{ channels, outputs, group, in, kernel, pad, stride int }{
+		{512, 512, 1, 7, 3, 1, 1}, {256, 256, 1, 14, 3, 1, 1}, {128, 128, 1, 28, 3, 1, 1}, {64, 64, 1, 56, 3, 1, 1},
+		{112, 224, 1, 14, 3, 1, 1}, {384, 384, 2, 13, 3, 1, 1}, {300, 100, 1, 10, 3, 1, 1},
+		{48, 128, 1, 7, 5, 2, 1}, {32, 96, 1, 28, 5, 2, 1}, {24, 64, 1, 14, 5, 2, 1}, {96, 256, 2, 27, 5, 2, 1}, {40, 72, 1, 19, 5, 2, 1},
+		{2048, 512, 1, 7, 1, 0, 1}, {512, 2048, 1, 7, 1, 0, 1}, {512, 512, 1, 14, 1, 0, 1}, {128, 512, 1, 28, 1, 0, 1}, {64, 256, 1, 56, 1, 0, 1},
+		{700, 300, 1, 10, 1, 0, 1}, {1024, 1000, 1, 1, 1, 0, 1},
+		{64, 16, 1, 56, 1, 0, 1}, {256, 32, 1, 28, 1, 0, 1}, {480, 16, 1, 14, 1, 0, 1}, {832, 32, 1, 7, 1, 0, 1}, {16, 64, 1, 56, 1, 0, 1},
+		{1024, 2048, 1, 14, 1, 0, 2}, {512, 1024, 1, 28, 1, 0, 2}, {256, 512, 1, 56, 1, 0, 2}, {300, 200, 1, 19, 1, 0, 2}, {128, 64, 1, 40, 1, 0, 3},
+		{32, 32, 32, 112, 3, 1, 1}, {128, 128, 128, 56, 3, 1, 1}, {512, 512, 512, 14, 3, 1, 1}, {1024, 1024, 1024, 10, 3, 1, 1}, {120, 120, 120, 19, 5, 2, 1},
+		{64, 64, 64, 112, 3, 1, 2}, {256, 256, 256, 28, 3, 1, 2}, {512, 512, 512, 14, 3, 1, 2}, {72, 72, 72, 28, 5, 2, 2}, {96, 96, 96, 40, 7, 3, 2},
+		{3, 64, 1, 224, 7, 3, 2}, {3, 64, 1, 227, 3, 0, 2}, {3, 32, 1, 224, 3, 1, 2}, {3, 96, 1, 227, 11, 0, 4}, {3, 24, 1, 150, 5, 2, 2},
+	} {
+		conv, err := kernel.NewConv(kernel.ConvParams{
+			Batch: 1, Channels: c.channels, Outputs: c.outputs, Group: c.group,
+			In: []int{c.in, c.in}, Kernel: []int{c.kernel, c.kernel}, Pad: []int{c.pad, c.pad},
+			Stride: []int{c.stride, c.stride}, Dilation: []int{1, 1},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		x, y := normal(c.channels*c.in*c.in), make([]float32, c.outputs*conv.OutShape()[0]*conv.OutShape()[1])
+		weights := [][]float32{normal(c.outputs * c.channels / c.group * c.kernel * c.kernel)}
+		for range min(15, (6<<20)/len(weights[0])) {
+			weights = append(weights, slices.Clone(weights[0]))
+		}
+		bias, run := normal(c.outputs), 0
+		b.Run(fmt.Sprintf("%dx%d-%d,g=%d,k=%d,s=%d", c.channels, c.in, c.outputs, c.group, c.kernel, c.stride), func(b *testing.B) {
+			benchFlops(b, 2*float64(conv.MACs()), func(p *parallel.Pool) {
+				conv.Forward(p, x, weights[run%len(weights)], bias, y)
+				run++
+			})
+		})
+	}
+}
+
 // BenchmarkGemm times the products of inner product layers: forward, gradient of
 // the weights, gradient of the data; and squares.
 func BenchmarkGemm(b *testing.B) {

@@ -6,8 +6,8 @@
 // images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; window.go, the padded copy; product.go
-// with tiles.go, lines.go, dense.go and dense_few.go, ways to compute the forward pass and the
-// gradient of the data; grad.go and depthwise.go, the gradient of the weights; transform*.go,
+// with tiles.go, lines.go, dense*.go and singles.go, ways to compute the forward pass and
+// the gradient of the data; grad.go and depthwise.go, the gradient of the weights; transform*.go,
 // winograd.go and winograd_*.go; conv.go, which chooses.
 package conv
 

@@ -396,6 +396,79 @@ pairs:
 	VZEROUPPER
 	RET
 
+// func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+// Requires: AVX, FMA3
+TEXT ·channelsAVX2(SB), NOSPLIT, $0-64
+	MOVQ tiles+0(FP), AX
+	MOVQ pixels+24(FP), CX
+	MOVQ y+56(FP), DX
+
+tile:
+	// The sums begin with the bias, or with zero.
+	MOVQ    bias+48(FP), BX
+	TESTQ   BX, BX
+	JZ      zero
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (BX), Y2
+	VMOVUPS (BX), Y3
+	VMOVUPS (BX), Y4
+	VMOVUPS (BX), Y5
+	JMP     pixels
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+pixels:
+	// The addresses of the pixels.
+	MOVQ    x+16(FP), BX
+	MOVLQSX (CX), SI
+	LEAQ    (BX)(SI*4), SI
+	MOVLQSX 4(CX), DI
+	LEAQ    (BX)(DI*4), DI
+	MOVLQSX 8(CX), R8
+	LEAQ    (BX)(R8*4), R8
+	MOVLQSX 12(CX), R9
+	LEAQ    (BX)(R9*4), R9
+	MOVLQSX 16(CX), R10
+	LEAQ    (BX)(R10*4), R10
+	MOVLQSX 20(CX), R11
+	LEAQ    (BX)(R11*4), R11
+	ADDQ    $0x18, CX
+	MOVQ    taps+8(FP), BX
+	MOVQ    off+32(FP), R12
+	MOVQ    w+40(FP), R13
+
+sum:
+	MOVLQSX     (R12), R14
+	VMOVUPS     (R13), Y6
+	VFMADD231PS (SI)(R14*4), Y6, Y0
+	VFMADD231PS (DI)(R14*4), Y6, Y1
+	VFMADD231PS (R8)(R14*4), Y6, Y2
+	VFMADD231PS (R9)(R14*4), Y6, Y3
+	VFMADD231PS (R10)(R14*4), Y6, Y4
+	VFMADD231PS (R11)(R14*4), Y6, Y5
+	ADDQ        $0x04, R12
+	ADDQ        $0x20, R13
+	DECQ        BX
+	JNZ         sum
+	VMOVUPS     Y0, (DX)
+	VMOVUPS     Y1, 32(DX)
+	VMOVUPS     Y2, 64(DX)
+	VMOVUPS     Y3, 96(DX)
+	VMOVUPS     Y4, 128(DX)
+	VMOVUPS     Y5, 160(DX)
+	ADDQ        $0x000000c0, DX
+	DECQ        AX
+	JNZ         tile
+	VZEROUPPER
+	RET
+
 // func winogradInput2AVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX
 TEXT ·winogradInput2AVX2(SB), NOSPLIT, $0-56
@@ -3657,6 +3730,79 @@ vector:
 	ADDQ        $0x20, BX
 	DECQ        AX
 	JNZ         vector
+	VZEROUPPER
+	RET
+
+// func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+// Requires: AVX, AVX512F
+TEXT ·channelsAVX512(SB), NOSPLIT, $0-64
+	MOVQ tiles+0(FP), AX
+	MOVQ pixels+24(FP), CX
+	MOVQ y+56(FP), DX
+
+tile:
+	// The sums begin with the bias, or with zero.
+	MOVQ    bias+48(FP), BX
+	TESTQ   BX, BX
+	JZ      zero
+	VMOVUPS (BX), Z0
+	VMOVUPS (BX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (BX), Z3
+	VMOVUPS (BX), Z4
+	VMOVUPS (BX), Z5
+	JMP     pixels
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+pixels:
+	// The addresses of the pixels.
+	MOVQ    x+16(FP), BX
+	MOVLQSX (CX), SI
+	LEAQ    (BX)(SI*4), SI
+	MOVLQSX 4(CX), DI
+	LEAQ    (BX)(DI*4), DI
+	MOVLQSX 8(CX), R8
+	LEAQ    (BX)(R8*4), R8
+	MOVLQSX 12(CX), R9
+	LEAQ    (BX)(R9*4), R9
+	MOVLQSX 16(CX), R10
+	LEAQ    (BX)(R10*4), R10
+	MOVLQSX 20(CX), R11
+	LEAQ    (BX)(R11*4), R11
+	ADDQ    $0x18, CX
+	MOVQ    taps+8(FP), BX
+	MOVQ    off+32(FP), R12
+	MOVQ    w+40(FP), R13
+
+sum:
+	MOVLQSX     (R12), R14
+	VMOVUPS     (R13), Z6
+	VFMADD231PS (SI)(R14*4), Z6, Z0
+	VFMADD231PS (DI)(R14*4), Z6, Z1
+	VFMADD231PS (R8)(R14*4), Z6, Z2
+	VFMADD231PS (R9)(R14*4), Z6, Z3
+	VFMADD231PS (R10)(R14*4), Z6, Z4
+	VFMADD231PS (R11)(R14*4), Z6, Z5
+	ADDQ        $0x04, R12
+	ADDQ        $0x40, R13
+	DECQ        BX
+	JNZ         sum
+	VMOVUPS     Z0, (DX)
+	VMOVUPS     Z1, 64(DX)
+	VMOVUPS     Z2, 128(DX)
+	VMOVUPS     Z3, 192(DX)
+	VMOVUPS     Z4, 256(DX)
+	VMOVUPS     Z5, 320(DX)
+	ADDQ        $0x00000180, DX
+	DECQ        AX
+	JNZ         tile
 	VZEROUPPER
 	RET
 

@@ -252,8 +252,10 @@ func TestConvThreads(t *testing.T) {
 	t.Run("direct", func(t *testing.T) { testConvThreads(t, square(33, 24, 70, 2, 9, 3, 1, 1, 1)) })
 	t.Run("lines", func(t *testing.T) { testConvThreads(t, square(9, 3, 20, 1, 33, 3, 1, 1, 1)) })
 	t.Run("lines in place", func(t *testing.T) { testConvThreads(t, square(3, 40, 20, 2, 50, 1, 0, 1, 1)) })
+	t.Run("lines of one image", func(t *testing.T) { testConvThreads(t, square(1, 90, 33, 1, 11, 1, 0, 1, 1)) })
 	t.Run("even and odd pixels", func(t *testing.T) { testConvThreads(t, square(9, 8, 8, 8, 70, 3, 1, 2, 1)) })
 	t.Run("one image", func(t *testing.T) { testConvThreads(t, square(1, 96, 200, 1, 17, 1, 0, 1, 1)) })
+	t.Run("single channels", func(t *testing.T) { testConvThreads(t, square(2, 40, 40, 40, 31, 5, 2, 2, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
 }
@@ -361,6 +363,10 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		one, err := New(square(2, 16, 16, 16, 9, 3, 1, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
 		d, err := New(square(2, 12, 12, 12, 9, 3, 1, 1, 1))
 		if err != nil {
 			t.Fatal(err)
@@ -375,6 +381,7 @@ func TestAllocations(t *testing.T) {
 			"Lines":           func() { l.Forward(p, x, weight, bias, y) },
 			"Lines data":      func() { l.BackwardData(p, weight, y, x) },
 			"Depthwise grad":  func() { d.BackwardWeights(p, x, y, weight, bias) },
+			"Single channels": func() { one.Forward(p, x, weight, bias, y) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },

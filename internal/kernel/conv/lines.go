@@ -15,7 +15,8 @@ const (
 	slowDepth   = 384
 	slowPercent = 115
 
-	// leastVectors is the minimum number of vectors of a plane in a part.
+	// leastVectors is the minimum number of vectors of a plane in a part, unless there are
+	// fewer than leastChunks parts.
 	leastVectors = 64
 )
 
@@ -33,6 +34,7 @@ type lines struct {
 	rowPixels  int              // pixels of a row, or of a plane in place
 	rowVectors int              // vectors of a row
 	pieces     int              // of a plane, in place
+	cuts       int              // of the panels of a piece
 	from, to   []int32          // offsets of the vectors in the copy, and in the result of an image
 	terms      []int32          // offsets of the terms of a sum
 }
@@ -59,7 +61,11 @@ func (t *lines) tables(u *gemm.Micro) {
 			t.from = append(t.from, int32(vector(i)))
 		}
 		t.to = t.from
-		t.pieces = max(1, t.rowVectors/leastVectors)
+		t.pieces, t.cuts = max(1, t.rowVectors/leastVectors), 1
+		if planes := max(1, t.geometry.Batch*t.geometry.Group); planes*t.pieces < leastChunks {
+			t.pieces = max(1, min(t.rowVectors/u.LineVectors(), gemm.CeilDiv(leastChunks, planes)))
+			t.cuts = min(len(t.rows), gemm.CeilDiv(leastChunks, planes*t.pieces))
+		}
 	} else {
 		imagePixels := t.maxPixels()
 		for q := 0; q < t.images*imagePixels; q += t.rowPixels {
@@ -108,7 +114,7 @@ func (t *lines) run(op parallel.Op) {
 	t.pool.RunWork(g.macs(), g.Group*t.panels, t)
 	t.packing = false
 	if t.inPlace {
-		t.pool.RunWork(g.macs(), g.Group*g.Batch*t.pieces, t)
+		t.pool.RunWork(g.macs(), g.Group*g.Batch*t.pieces*t.cuts, t)
 	} else {
 		t.pool.RunWork(g.macs(), g.Group*t.chunks(g.Batch), t)
 	}
@@ -121,16 +127,18 @@ func (t *lines) Do(worker, i int) {
 	case t.packing:
 		t.pack(i/t.panels, i%t.panels)
 	case t.inPlace:
+		cut, i := i%t.cuts, i/t.cuts
 		image, group, piece := i/t.pieces/groups, i/t.pieces%groups, i%t.pieces
 		first, end := piece*t.rowVectors/t.pieces, (piece+1)*t.rowVectors/t.pieces
+		panel, last := cut*t.panels/t.cuts, (cut+1)*t.panels/t.cuts
 		at := image*groups + group
-		t.compute(group, t.src[at*t.channels*t.srcSize:], t.dst[at*t.dstChannels*t.dstSize:], t.from[first:end], t.to[first:end])
+		t.compute(group, panel, last, t.src[at*t.channels*t.srcSize:], t.dst[at*t.dstChannels*t.dstSize:], t.from[first:end], t.to[first:end])
 	default:
 		group, c := i%groups, t.chunk(t.geometry.Batch, i/groups)
 		x := t.pool.Scratch(worker, t.copySize())
 		t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 		n := c.images * c.pixels / t.rowPixels * t.rowVectors
-		t.compute(group, x, t.dst[(c.image*groups+group)*t.dstChannels*t.dstSize+c.first:], t.from[:n], t.to[:n])
+		t.compute(group, 0, t.panels, x, t.dst[(c.image*groups+group)*t.dstChannels*t.dstSize+c.first:], t.from[:n], t.to[:n])
 	}
 }
 
@@ -157,13 +165,14 @@ func (t *lines) pack(group, panel int) {
 	}
 }
 
-// compute computes the vectors of a group's result at the listed offsets.
-func (t *lines) compute(group int, x, y []float32, from, to []int32) {
+// compute computes the vectors of some panels of a group's result at the listed offsets.
+func (t *lines) compute(group, panel, last int, x, y []float32, from, to []int32) {
 	rows, widest, depth := t.micro.LineRows(), t.micro.LineVectors(), t.depth()
 	step := max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest
 	for v := 0; v < len(from); v += step {
 		end := min(v+step, len(from))
-		for i, p := range t.rows {
+		for i := panel; i < last; i++ {
+			p := t.rows[i]
 			w := &t.packed[(group*t.panels+i)*depth*rows]
 			bias, dst := &t.packedBias[group*t.dstChannels+p.First], &y[p.First*t.dstSize]
 			t.micro.Line(p.Rows, depth, &x[0], from[v:end], t.terms, w, bias, dst, to[v:end], t.dstSize)

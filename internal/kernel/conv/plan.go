@@ -7,13 +7,14 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the fastest of three methods. The first run prepares it,
+// A plan computes a product by the fastest of four methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product
-	tiles tiles
-	lines lines
-	dense dense
+	tiles   tiles
+	lines   lines
+	dense   dense
+	singles singles
 
 	prepared bool
 
@@ -39,6 +40,7 @@ func (t *plan) prepare() {
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
 	t.dense.init(&t.product)
+	t.singles.product = &t.product
 }
 
 func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
@@ -48,6 +50,8 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
 	switch {
 	case t.dense.fits():
 		t.dense.run(op)
+	case t.singles.fits():
+		t.singles.run()
 	case t.byLines:
 		t.lines.run(op)
 	default:

@@ -14,6 +14,11 @@ func splitPairsAVX2(n int, src *float32, even *float32, odd *float32)
 //go:noescape
 func joinPairsAVX2(n int, dst *float32, even *float32, odd *float32)
 
+// channelsAVX2 is a channelsFunc.
+//
+//go:noescape
+func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+
 // winogradInput2AVX2 is the transform of the input of F(2x2,3x3).
 //
 //go:noescape
@@ -83,6 +88,11 @@ func winogradFilter5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstSt
 //
 //go:noescape
 func winogradFilterGrad5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// channelsAVX512 is a channelsFunc.
+//
+//go:noescape
+func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
 
 // winogradInput2AVX512 is the transform of the input of F(2x2,3x3).
 //

@@ -11,6 +11,14 @@ var transformsOf = [...]*[algorithms]transforms{
 	cpu.AVX512:  &avx512,
 }
 
+// channelsOf holds the convolution of single channels of each level, nil where there are
+// only lines.
+var channelsOf = [...]channelsFunc{
+	cpu.Generic: nil,
+	cpu.AVX2:    channelsAVX2,
+	cpu.AVX512:  channelsAVX512,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

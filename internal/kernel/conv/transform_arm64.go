@@ -10,6 +10,13 @@ var transformsOf = [...]*[algorithms]transforms{
 	cpu.NEON:    &neon,
 }
 
+// channelsOf holds the convolution of single channels of each level, nil where there are
+// only lines.
+var channelsOf = [...]channelsFunc{
+	cpu.Generic: nil,
+	cpu.NEON:    nil,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

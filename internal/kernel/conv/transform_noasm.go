@@ -9,5 +9,11 @@ var transformsOf = [...]*[algorithms]transforms{
 	cpu.Generic: &generic,
 }
 
+// channelsOf holds the convolution of single channels of each level, nil where there are
+// only lines.
+var channelsOf = [...]channelsFunc{
+	cpu.Generic: nil,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{cpu.Generic: {}}

@@ -1,6 +1,6 @@
-// Package conv writes loops over pairs of elements, and the transforms of Winograd's convolution F(2x2,3x3),
-// F(4x4,3x3) and F(2x2,5x5). The types of the functions, in transform.go of
-// package conv, say what they compute.
+// Package conv writes loops over pairs of elements, convolutions of single channels, and
+// the transforms of Winograd's convolution F(2x2,3x3), F(4x4,3x3) and F(2x2,5x5). The types
+// of the functions, in package conv, say what they compute.
 package conv
 
 import (
@@ -22,6 +22,7 @@ func Write() {
 	pairs()
 	for _, isa := range simd.Sets {
 		s := &set{isa, isa.Wide}
+		s.channels()
 		for _, a := range winograd.Algorithms[reg.VecVirtual]() {
 			if a.Input.Step != nil {
 				s.input(a)
