@@ -9,6 +9,7 @@ import (
 
 	. "github.com/mmcloughlin/avo/build"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/_asm/bf16"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/conv"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/norm"
@@ -22,6 +23,7 @@ import (
 var subject = flag.String("subject", "", "package of internal/kernel to write the assembly of")
 
 var write = map[string]func(){
+	"bf16":   bf16.Write,
 	"conv":   conv.Write,
 	"gemm":   gemm.Write,
 	"norm":   norm.Write,

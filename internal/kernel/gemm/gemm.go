@@ -25,16 +25,7 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 		}
 		return
 	}
-	if transA {
-		checkMatrix("A", k, m, a, lda)
-	} else {
-		checkMatrix("A", m, k, a, lda)
-	}
-	if transB {
-		checkMatrix("B", n, k, b, ldb)
-	} else {
-		checkMatrix("B", k, n, b, ldb)
-	}
+	CheckMatrices(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
 	if n == 1 && ldc == 1 && (ldb == 1 || transB) {
 		// One column: C = op(A) b.
 		rows, cols := m, k
@@ -90,6 +81,22 @@ var (
 	dotTasks    parallel.FreeList[dotTask]
 	lineTasks   parallel.FreeList[lineTask]
 )
+
+// CheckMatrices panics if a does not hold op(A), which is (m,k), b does not hold op(B), which is
+// (k,n), or c does not hold C, which is (m,n).
+func CheckMatrices(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	checkMatrix("C", m, n, c, ldc)
+	if transA {
+		checkMatrix("A", k, m, a, lda)
+	} else {
+		checkMatrix("A", m, k, a, lda)
+	}
+	if transB {
+		checkMatrix("B", n, k, b, ldb)
+	} else {
+		checkMatrix("B", k, n, b, ldb)
+	}
+}
 
 // checkMatrix panics if x does not hold a (rows,cols) matrix of row distance ld.
 func checkMatrix(name string, rows, cols int, x []float32, ld int) {

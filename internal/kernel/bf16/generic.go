@@ -1,0 +1,94 @@
+package bf16
+
+import (
+	"math"
+	"unsafe"
+)
+
+var generic = Micro{
+	Name: "generic",
+	blocks: [2][2]BlockFunc{
+		{blockGeneric(1, 1), blockGeneric(1, 2)},
+		{blockGeneric(2, 1), blockGeneric(2, 2)},
+	},
+	round:     roundGeneric,
+	pair:      pairGeneric,
+	gather:    gatherGeneric,
+	copyLines: copyLinesGeneric,
+}
+
+// FromFloat32 returns the nearest bfloat16, of two that are as near the even one. As the
+// processors' instructions do, it turns numbers below 2⁻¹²⁶ into 0.
+func FromFloat32(x float32) uint16 {
+	b := math.Float32bits(x)
+	switch b >> 23 & 0xff {
+	case 0:
+		return uint16(b >> 16 & 0x8000)
+	case 0xff:
+		if b<<9 != 0 {
+			return uint16(b>>16 | 0x40) // a NaN stays one
+		}
+		return uint16(b >> 16)
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// ToFloat32 returns the value of a bfloat16.
+func ToFloat32(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
+
+// blockGeneric returns the BlockFunc of some panels. It sums in the order of AVX512_BF16.
+func blockGeneric(rows, cols int) BlockFunc {
+	return func(k int, a, b *uint32, stepA, stepB int, c *float32, ldc int, add bool) {
+		for i := range rows * Side {
+			pa := unsafe.Slice(a, (rows-1)*stepA+k*Words)[i/Side*stepA:]
+			for j := range cols * Side {
+				pb := unsafe.Slice(b, (cols-1)*stepB+k*Words)[j/Side*stepB:]
+				y := (*float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j)))
+				var sum float32
+				if add {
+					sum = *y
+				}
+				for p := range k * Side {
+					u, v := pa[p/Side*Words+i%Side*Side+p%Side], pb[p*Side+j%Side]
+					sum += float32(ToFloat32(uint16(u>>16)) * ToFloat32(uint16(v>>16)))
+					sum += float32(ToFloat32(uint16(u)) * ToFloat32(uint16(v)))
+				}
+				*y = sum
+			}
+		}
+	}
+}
+
+func roundGeneric(n int, src *float32, dst *uint16) {
+	to := unsafe.Slice(dst, n)
+	for i, v := range unsafe.Slice(src, n) {
+		to[i] = FromFloat32(v)
+	}
+}
+
+func pairGeneric(n int, even, odd *float32, dst *uint32) {
+	to := unsafe.Slice(dst, n)
+	for i, v := range unsafe.Slice(even, n) {
+		to[i] = uint32(FromFloat32(v))
+	}
+	if odd == nil {
+		return
+	}
+	for i, v := range unsafe.Slice(odd, n) {
+		to[i] |= uint32(FromFloat32(v)) << 16
+	}
+}
+
+func gatherGeneric(n int, src *float32, off *int32, dst *uint16) {
+	to := unsafe.Slice(dst, n)
+	for i, o := range unsafe.Slice(off, n) {
+		to[i] = FromFloat32(*(*float32)(unsafe.Add(unsafe.Pointer(src), 4*int(o))))
+	}
+}
+
+func copyLinesGeneric(n int, src *byte, off *int32, dst *uint32) {
+	to := unsafe.Slice((*byte)(unsafe.Pointer(dst)), 4*Side*n)
+	for i, o := range unsafe.Slice(off, n) {
+		copy(to[4*Side*i:][:4*Side], unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(src), int(o))), 4*Side))
+	}
+}

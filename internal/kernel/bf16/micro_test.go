@@ -1,0 +1,206 @@
+package bf16
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+)
+
+// eachVariant runs a test with every variant of this machine.
+func eachVariant(t *testing.T, f func(t *testing.T, u *Micro)) {
+	for _, u := range Variants() {
+		t.Run(u.Name, func(t *testing.T) {
+			Use(u)
+			defer Use(nil)
+			f(t, u)
+		})
+	}
+	if err := Supported(); err != nil {
+		t.Run("native", func(t *testing.T) { t.Skip("SKIPPED: ", err) })
+	}
+}
+
+func randomPairs(r *rand.Rand, n int) []uint32 {
+	s := make([]uint32, n)
+	for i := range s {
+		s[i] = uint32(FromFloat32(float32(r.NormFloat64()))) | uint32(FromFloat32(float32(r.NormFloat64())))<<16
+	}
+	return s
+}
+
+func TestBlocks(t *testing.T) {
+	eachVariant(t, func(t *testing.T, u *Micro) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for rows := 1; rows <= 2; rows++ {
+			for cols := 1; cols <= 2; cols++ {
+				for _, k := range []int{1, 2, 5, 40} {
+					stepA, stepB := (k+1)*Words, (k+2)*Words
+					a, b := randomPairs(r, rows*stepA), randomPairs(r, cols*stepB)
+					c, ldc := kerneltest.Matrix(r, rows*Side, cols*Side, 3)
+					for _, add := range []bool{false, true} {
+						want := make([]float64, len(c))
+						for i := range want {
+							want[i] = float64(c[i])
+							if i%ldc < cols*Side {
+								if !add {
+									want[i] = 0
+								}
+								row, col := i/ldc, i%ldc
+								for p := range k * Side {
+									x, y := a[row/Side*stepA+p/Side*Words+row%Side*Side+p%Side], b[col/Side*stepB+p*Side+col%Side]
+									want[i] += float64(ToFloat32(uint16(x)))*float64(ToFloat32(uint16(y))) +
+										float64(ToFloat32(uint16(x>>16)))*float64(ToFloat32(uint16(y>>16)))
+								}
+							}
+						}
+						u.Block(rows, cols)(k, &a[0], &b[0], stepA, stepB, &c[0], ldc, add)
+						name := fmt.Sprintf("%dx%d, k %d, add %v: c", rows, cols, k, add)
+						kerneltest.CheckGuards(t, name, c)
+						for i := range c {
+							if i%ldc >= cols*Side {
+								if math.Float32bits(c[i]) != math.Float32bits(kerneltest.Guard) {
+									t.Fatalf("%s: wrote between the rows", name)
+								}
+								c[i], want[i] = 0, 0
+							}
+						}
+						kerneltest.Near(t, name, c, want, kerneltest.Tolerance(k*Depth))
+						for i := range c {
+							if i%ldc >= cols*Side {
+								c[i] = kerneltest.Guard
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Every loop gives the same bits as the one in Go, and writes nothing else.
+func TestConversions(t *testing.T) {
+	special := append([]float32{math.MaxFloat32, 0x1.fep127, 0x1.ffp127, 1 + 0x1p-8, 1 + 0x1.8p-7, 1 + 0x1p-8 + 0x1p-20, 0x1p-126, 0x1.fffffep-127}, kerneltest.Specials...)
+	eachVariant(t, func(t *testing.T, u *Micro) {
+		r := rand.New(rand.NewPCG(1, 3))
+		for _, n := range kerneltest.Lengths {
+			even, odd := kerneltest.Guarded(r, n), kerneltest.Guarded(r, n)
+			off := make([]int32, n)
+			for i := range n {
+				if i%3 == 0 {
+					even[i], odd[i] = special[i/3%len(special)], special[(i/3+5)%len(special)]
+				}
+				off[i] = int32(r.IntN(n))
+			}
+			words := kerneltest.Guarded(r, n)
+			halves := kerneltest.Guarded(r, (n+1)/2)
+			check := func(name string, dst []float32, want func(i int) uint16) {
+				t.Helper()
+				kerneltest.CheckGuards(t, name, dst)
+				for i, got := range Halves(AsWords(dst))[:min(2*len(dst), len(dst)*2)] {
+					if len(dst) == len(halves) && i >= n && &dst[0] == &halves[0] {
+						if got != 0xaaaa {
+							t.Fatalf("%s of %d: wrote behind the end", name, n)
+						}
+						break
+					}
+					if got != want(i) {
+						t.Fatalf("%s of %d: element %d is %#x, want %#x", name, n, i, got, want(i))
+					}
+				}
+			}
+			if n == 0 {
+				continue
+			}
+			behind := func() { Halves(AsWords(halves))[len(halves)*2-1] = 0xaaaa }
+			behind()
+			u.Round(even, Halves(AsWords(halves))[:n])
+			check("Round", halves, func(i int) uint16 { return FromFloat32(even[i]) })
+			behind()
+			u.Gather(even, off, Halves(AsWords(halves))[:n])
+			check("Gather", halves, func(i int) uint16 { return FromFloat32(even[off[i]]) })
+			u.Pair(even, odd, AsWords(words))
+			check("Pair", words, func(i int) uint16 {
+				if i%2 == 0 {
+					return FromFloat32(even[i/2])
+				}
+				return FromFloat32(odd[i/2])
+			})
+			u.Pair(even, nil, AsWords(words))
+			check("Pair with zeros", words, func(i int) uint16 {
+				if i%2 == 0 {
+					return FromFloat32(even[i/2])
+				}
+				return 0
+			})
+		}
+	})
+}
+
+// A bfloat16 is the nearest one, ties to even.
+func TestFromFloat32(t *testing.T) {
+	for _, test := range []struct{ x, want float32 }{
+		{1, 1}, {-1, -1}, {0, 0},
+		{1 + 0x1p-8, 1},                         // a tie: down to even
+		{1 + 0x1.8p-7, 1 + 0x1p-6},              // a tie: up to even
+		{1 + 0x1.02p-8, 1 + 0x1p-7},             // above a tie
+		{0x1.fep127, 0x1.fep127},                // the largest
+		{math.MaxFloat32, float32(math.Inf(1))}, // rounds up
+		{0x1p-126, 0x1p-126}, {0x1p-127, 0},     // the smallest, and below
+		{float32(math.Inf(-1)), float32(math.Inf(-1))},
+	} {
+		if got := ToFloat32(FromFloat32(test.x)); got != test.want {
+			t.Errorf("%g becomes %g, want %g", test.x, got, test.want)
+		}
+	}
+	if got := ToFloat32(FromFloat32(math.Float32frombits(0x7f800001))); got == got {
+		t.Errorf("a NaN becomes %g", got)
+	}
+}
+
+func TestCopies(t *testing.T) {
+	eachVariant(t, func(t *testing.T, u *Micro) {
+		r := rand.New(rand.NewPCG(1, 4))
+		src := randomPairs(r, 1000)
+		for _, n := range []int{4, 8, 16, 52} {
+			off := make([]int32, n)
+			for i := range off {
+				off[i] = int32(2 * r.IntN(2*(len(src)-Side)))
+			}
+			dst := AsWords(kerneltest.Guarded(r, n*Side))
+			u.CopyLines((*byte)(unsafe.Pointer(&src[0])), off, dst)
+			for i, got := range Halves(dst) {
+				if want := Halves(src)[int(off[i/Depth])/2+i%Depth]; got != want {
+					t.Fatalf("CopyLines of %d: element %d is %#x, want %#x", n, i, got, want)
+				}
+			}
+		}
+		const tiles, lds = 3, 50
+		dst := make([]uint32, tiles*Words)
+		u.Transpose(tiles, src, lds, dst)
+		for i, got := range dst {
+			if want := src[i%Side*lds+i/Side]; got != want {
+				t.Fatalf("Transpose: word %d is %#x, want %#x", i, got, want)
+			}
+		}
+	})
+}
+
+func BenchmarkBlock(b *testing.B) {
+	for _, u := range Variants() {
+		for _, k := range []int{2, 18, 72} {
+			b.Run(fmt.Sprintf("%s/k=%d", u.Name, k*Depth), func(b *testing.B) {
+				r := rand.New(rand.NewPCG(1, 5))
+				x, y := randomPairs(r, 2*k*Words), randomPairs(r, 2*k*Words)
+				c := make([]float32, 4*Words)
+				for b.Loop() {
+					u.Block(2, 2)(k, &x[0], &y[0], k*Words, k*Words, &c[0], 2*Side, false)
+				}
+				b.ReportMetric(2*float64(4*Words*k*Depth)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
+}
