@@ -35,6 +35,7 @@ type Conv struct {
 
 	winograd *winograd // nil if the convolution is computed directly
 	direct   *direct   // nil if not
+	rounded  *rounded  // comes before both; nil if the operands are not rounded
 }
 
 // winograd holds the three products by Winograd's algorithm.
@@ -72,6 +73,16 @@ func New(p Params) (*Conv, error) {
 		return c, nil
 	}
 	c.direct, err = newDirect(g)
+	return c, err
+}
+
+// NewRounded returns the convolution that rounds the operands of its products to bfloat16, if
+// they are large enough. Sums are float32.
+func NewRounded(p Params) (*Conv, error) {
+	c, err := New(p)
+	if err == nil {
+		c.rounded = newRounded(c.geometry)
+	}
 	return c, err
 }
 
@@ -122,6 +133,10 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 	}
 	op := p.Begin()
 	defer op.End()
+	if c.rounded.plan() {
+		c.rounded.forward.run(op, x, weight, bias, y)
+		return
+	}
 	if c.winograd != nil {
 		c.winograd.forward.run(op, x, weight, bias, y)
 		return
@@ -155,6 +170,10 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	c.checkAll(dx, weight, dy)
 	op := p.Begin()
 	defer op.End()
+	if c.rounded.plan() {
+		c.rounded.backwardData(op, weight, dy, dx)
+		return
+	}
 	if c.winograd != nil {
 		c.winograd.data.run(op, dy, weight, nil, dx)
 		return
@@ -179,11 +198,17 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 	}
 	op := p.Begin()
 	defer op.End()
-	if c.winograd != nil {
+	switch {
+	case c.rounded.plan():
+		c.rounded.weights.run(op, x, dy, dweight)
+		if dbias != nil {
+			c.BackwardBias(op.Pool(), dy, dbias)
+		}
+	case c.winograd != nil:
 		c.winograd.weights.run(op, x, dy, dweight, dbias)
-		return
+	default:
+		c.direct.weights.run(op, x, dy, dweight, dbias)
 	}
-	c.direct.weights.run(op, x, dy, dweight, dbias)
 }
 
 // BackwardBias adds the gradient of bias to dbias.

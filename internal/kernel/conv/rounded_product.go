@@ -1,0 +1,246 @@
+package conv
+
+import (
+	"unsafe"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/bf16"
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// packedWords bounds the words of the source that a chunk packs, so that they stay in the
+	// L2 cache, and leastPositions its pixels from below, since each chunk reads all weights.
+	packedWords    = 128 << 10
+	leastPositions = 64
+
+	// outputSlice is the number of channels of the result of a part at least.
+	outputSlice = 4 * bf16.Side
+)
+
+// roundedProduct computes a product: the forward pass, or a phase of the gradient of the
+// data. The weights are the first matrix, (channels of the result, terms of a sum), and the
+// gathered source is the second, (terms, pixels). A part computes the pixels of a chunk of some
+// channels of the result.
+//
+// Two terms that follow each other are two channels of the source for one tap. The copy of the
+// source holds such pairs, so a row of a tile is a run of 16 pixels of it.
+type roundedProduct struct {
+	product product // whose window is a description only
+	taps    int
+	copy    *phased
+	tiles   int     // of a panel
+	weights []int32 // for each term, the place of its weight, from that of the first
+	lines   []int32 // for each pair of terms, the place of the source in the copy, in bytes
+	rows    []int32 // for each row of the result, the index in a channel of its first pixel
+	step    int     // between pixels of such a row
+
+	// Used during a run.
+	micro                  *bf16.Micro
+	pool                   *parallel.Pool
+	src, weight, bias, dst []float32
+	packing                bool
+	panels                 int // of the channels of a group of the result
+	packed                 []uint32
+	slices                 int // of these channels
+}
+
+// newRoundedProduct returns nil if the source is too large. rest is the position of the first
+// pixel of one of several phases of x.
+func newRoundedProduct(p product, rest []int) *roundedProduct {
+	t := &roundedProduct{product: p, taps: 1, step: 1}
+	w := p.window
+	for _, s := range w.shift {
+		t.taps *= len(s)
+	}
+	w.channels = gemm.CeilDiv(w.channels, 2)
+	t.tiles = bf16.Tiles(2 * w.channels * t.taps)
+	positions := max(leastPositions, packedWords/(t.tiles*bf16.Words)*bf16.Side)
+	if t.copy = newPhased(w, rest == nil, p.geometry.Batch, bf16.Side, positions, copiedElements); t.copy == nil {
+		return nil
+	}
+	t.terms(w.channels)
+	t.result(rest)
+	return t
+}
+
+// terms fills the tables of the terms.
+func (t *roundedProduct) terms(pairs int) {
+	g, p := t.product.geometry, &t.product
+	for q := range pairs {
+		for tap := range t.taps {
+			t.lines = append(t.lines, 4*(int32(q*t.copy.channel)+t.copy.taps[tap]))
+			for c := 2 * q; c < 2*q+2; c++ {
+				at := c*g.taps + tap
+				if p.backward {
+					at = c*g.groupChannels()*g.taps + p.kernelTaps[tap]
+				}
+				if c == p.channels {
+					at = 0 // pack replaces it by 0
+				}
+				t.weights = append(t.weights, int32(at))
+			}
+		}
+	}
+	for len(t.lines)%4 != 0 { // as CopyLines wants
+		t.lines = append(t.lines, t.lines[0])
+	}
+}
+
+// result fills the table of the rows of the result.
+func (t *roundedProduct) result(rest []int) {
+	g := t.product.geometry
+	t.rows = []int32{0}
+	out := t.copy.out
+	last := len(out) - 1
+	for a, n := range out {
+		if a == last {
+			n = 1
+		}
+		t.rows = extend32(t.rows, n, func(i int) int {
+			if rest == nil {
+				return i * size(out[a+1:])
+			}
+			return (rest[a] + i*g.Stride[a]) * size(g.In[a+1:])
+		})
+	}
+	if rest != nil {
+		t.step = g.Stride[last]
+	}
+}
+
+// panelWords returns the number of words of a panel.
+func (t *roundedProduct) panelWords() int { return t.tiles * bf16.Words }
+
+func (t *roundedProduct) run(op parallel.Op, src, weight, bias, dst []float32) {
+	g := t.product.geometry
+	t.micro, t.pool, t.src, t.weight, t.bias, t.dst = bf16.Active(), op.Pool(), src, weight, bias, dst
+	t.panels = bf16.Panels(t.product.dstChannels)
+	t.packed = bf16.AsWords(op.Workspace(g.Group * t.panels * t.panelWords()))
+	work := g.macs() / roundedSpeed
+	t.packing = true
+	t.pool.RunWork(work, g.Group*t.panels, t)
+	t.packing = false
+	chunks := g.Group * t.copy.chunks(g.Batch)
+	t.slices = max(1, min(gemm.CeilDiv(roundedParts, max(1, chunks)), t.product.dstChannels/outputSlice))
+	t.pool.RunWork(work, chunks*t.slices, t)
+	t.pool, t.src, t.weight, t.bias, t.dst, t.packed = nil, nil, nil, nil, nil, nil
+}
+
+// Do packs a panel of the weights or computes a part.
+func (t *roundedProduct) Do(worker, i int) {
+	if t.packing {
+		t.pack(i/t.panels, i%t.panels)
+		return
+	}
+	slice, group := i%t.slices, i/t.slices%t.product.geometry.Group
+	from, to := slice*t.panels/t.slices, (slice+1)*t.panels/t.slices
+	t.compute(worker, group, i/t.slices/t.product.geometry.Group, from*bf16.Side, min(to*bf16.Side, t.product.dstChannels))
+}
+
+// pack packs a panel of the weights.
+func (t *roundedProduct) pack(group, panel int) {
+	g, p := t.product.geometry, &t.product
+	dst := t.packed[(group*t.panels+panel)*t.panelWords():][:t.panelWords()]
+	first, terms := panel*bf16.Side, len(t.weights)
+	n := min(bf16.Side, p.dstChannels-first)
+	if n < bf16.Side || terms%bf16.Depth != 0 {
+		clear(dst)
+	}
+	halves := bf16.Halves(dst)
+	perOutput := g.groupChannels() * g.taps
+	w, between := t.weight[group*g.groupOutputs()*perOutput:], perOutput
+	if p.backward {
+		between = g.taps
+	}
+	for i := range n {
+		row := w[(first+i)*between:]
+		for at := 0; at < terms; at += bf16.Depth {
+			end, to := min(at+bf16.Depth, terms), halves[at*bf16.Side+i*bf16.Depth:]
+			if g.taps == 1 && !p.backward && end <= p.channels { // as they are in memory
+				t.micro.Round(row[at:end], to)
+			} else {
+				t.micro.Gather(row, t.weights[at:end], to)
+			}
+		}
+		if p.channels%2 == 1 {
+			for at := terms - 2*t.taps + 1; at < terms; at += 2 {
+				halves[at/bf16.Depth*2*bf16.Words+i*bf16.Depth+at%bf16.Depth] = 0
+			}
+		}
+	}
+}
+
+// compute computes the channels from to to-1 of a group of the result, for chunk i.
+func (t *roundedProduct) compute(worker, group, i, from, to int) {
+	f, p, step := t.copy, &t.product, t.panelWords()
+	c := f.chunk(p.geometry.Batch, i)
+	runs := f.runs(c.rows)
+	panels := c.images * runs
+	width := panels * bf16.Side
+	copied, packed := f.images*f.image+f.slack(), panels*step
+	buf := t.pool.Scratch(worker, copied+packed+2*bf16.Side*width+f.rowSize())
+	x, b, sums := bf16.AsWords(buf[:copied]), bf16.AsWords(buf[copied:][:packed]), buf[copied+packed:][:2*bf16.Side*width]
+	t.fill(group, c, x, buf[copied+packed+2*bf16.Side*width:])
+	used := len(t.weights) / 2 * bf16.Side
+	for k := range panels {
+		dst := b[k*step:][:step]
+		start := k/runs*f.image + int(f.starts[k%runs])
+		t.micro.CopyLines((*byte)(unsafe.Pointer(&x[start])), t.lines, dst)
+		clear(dst[used:])
+	}
+	for o := from; o < to; o += 2 * bf16.Side {
+		n := min(2*bf16.Side, to-o)
+		if t.bias != nil {
+			for j := range n {
+				vec.Fill(t.bias[group*p.dstChannels+o+j], sums[j*width:][:width])
+			}
+		}
+		a := &t.packed[(group*t.panels+o/bf16.Side)*step]
+		for k := 0; k < panels; k += 2 {
+			multiply := t.micro.Block(bf16.Panels(n), min(2, panels-k))
+			multiply(t.tiles, a, &b[k*step], step, step, &sums[k*bf16.Side], width, t.bias != nil)
+		}
+		for j := range n {
+			for image := range c.images {
+				channel := ((c.image+image)*p.geometry.Group+group)*p.dstChannels + o + j
+				t.write(c, sums[j*width+image*runs*bf16.Side:], t.dst[channel*p.dstSize:][:p.dstSize])
+			}
+		}
+	}
+}
+
+// fill copies the source of a chunk. row has room for a row.
+func (t *roundedProduct) fill(group int, c chunk, x []uint32, row []float32) {
+	f, p := t.copy, &t.product
+	n := size(p.window.src)
+	clear(x)
+	for image := range c.images {
+		for ch := 0; ch < p.channels; ch += 2 {
+			src := t.src[(((c.image+image)*p.geometry.Group+group)*p.channels+ch)*n:]
+			dst := x[image*f.image+ch/2*f.channel:][:f.channel]
+			f.fill(c, func(from, step, count, to int) {
+				even := strided(src[:n], from, step, count, row)
+				var odd []float32
+				if ch+1 < p.channels {
+					odd = strided(src[n:][:n], from, step, count, row[len(row)/2:])
+				}
+				t.micro.Pair(even, odd, dst[to:])
+			})
+		}
+	}
+}
+
+// write writes the pixels of a chunk to a channel of the result.
+func (t *roundedProduct) write(c chunk, sums, dst []float32) {
+	lines, line := t.copy.count(c.rows)
+	if len(t.copy.out) == 1 {
+		spread(dst[int(t.rows[0])+c.row*t.step:], sums[:line], t.step)
+		return
+	}
+	rows := t.rows[c.row*(lines/c.rows):]
+	for l, at := range t.copy.lines[:lines] {
+		spread(dst[rows[l]:], sums[at:][:line], t.step)
+	}
+}
