@@ -810,48 +810,52 @@ pair:
 	VZEROUPPER
 	RET
 
-// func roundAVX512(n int, src *float32, dst *uint16)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·roundAVX512(SB), NOSPLIT, $0-24
+// func roundAVX512(n int, src *float32, dst *uint16, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·roundAVX512(SB), NOSPLIT, $0-32
 	MOVQ  n+0(FP), AX
 	MOVQ  src+8(FP), BX
 	MOVQ  dst+16(FP), CX
+	MOVQ  ahead+24(FP), R9
 	MOVQ  $+65535, R12
 	KMOVW R12, K1
 	SUBQ  $0x10, AX
 	JL    rest
 
 loop:
-	VMOVUPS.Z (BX), K1, Z0
-	LONG      $0x487ef262
-	WORD      $0xc872
-	VMOVDQU16 Y1, K1, (CX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x20, CX
-	SUBQ      $0x10, AX
-	JGE       loop
+	PREFETCHT0 (BX)(R9*4)
+	VMOVUPS.Z  (BX), K1, Z0
+	LONG       $0x487ef262
+	WORD       $0xc872
+	VMOVDQU16  Y1, K1, (CX)
+	ADDQ       $0x40, BX
+	ADDQ       $0x20, CX
+	SUBQ       $0x10, AX
+	JGE        loop
 
 rest:
-	ADDQ      $0x10, AX
-	JZ        done
-	BZHIQ     AX, R12, R12
-	KMOVW     R12, K1
-	XORQ      AX, AX
-	VMOVUPS.Z (BX), K1, Z0
-	LONG      $0x487ef262
-	WORD      $0xc872
-	VMOVDQU16 Y1, K1, (CX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x20, CX
+	ADDQ       $0x10, AX
+	JZ         done
+	BZHIQ      AX, R12, R12
+	KMOVW      R12, K1
+	XORQ       AX, AX
+	PREFETCHT0 (BX)(R9*4)
+	VMOVUPS.Z  (BX), K1, Z0
+	LONG       $0x487ef262
+	WORD       $0xc872
+	VMOVDQU16  Y1, K1, (CX)
+	ADDQ       $0x40, BX
+	ADDQ       $0x20, CX
 
 done:
 	VZEROUPPER
 	RET
 
-// func pairAVX512(n int, even *float32, odd *float32, dst *uint32)
-// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV
-TEXT ·pairAVX512(SB), NOSPLIT, $0-32
+// func pairAVX512(n int, even *float32, odd *float32, dst *uint32, ahead int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, CMOV, MMX+
+TEXT ·pairAVX512(SB), NOSPLIT, $0-40
 	MOVQ    n+0(FP), AX
+	MOVQ    ahead+32(FP), R9
 	MOVQ    even+8(FP), BX
 	MOVQ    odd+16(FP), DX
 	MOVQ    dst+24(FP), CX
@@ -869,35 +873,39 @@ TEXT ·pairAVX512(SB), NOSPLIT, $0-32
 	JL      rest
 
 loop:
-	KANDW     K1, K3, K2
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (DX), K2, Z1
-	LONG      $0x4877f262
-	WORD      $0xd072
-	VPERMW    Z2, Z3, Z2
-	VMOVDQU32 Z2, K1, (CX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, DX
-	ADDQ      $0x40, CX
-	SUBQ      $0x10, AX
-	JGE       loop
+	PREFETCHT0 (BX)(R9*4)
+	PREFETCHT0 (DX)(R9*4)
+	KANDW      K1, K3, K2
+	VMOVUPS.Z  (BX), K1, Z0
+	VMOVUPS.Z  (DX), K2, Z1
+	LONG       $0x4877f262
+	WORD       $0xd072
+	VPERMW     Z2, Z3, Z2
+	VMOVDQU32  Z2, K1, (CX)
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, DX
+	ADDQ       $0x40, CX
+	SUBQ       $0x10, AX
+	JGE        loop
 
 rest:
-	ADDQ      $0x10, AX
-	JZ        done
-	BZHIQ     AX, R12, R12
-	KMOVW     R12, K1
-	XORQ      AX, AX
-	KANDW     K1, K3, K2
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (DX), K2, Z1
-	LONG      $0x4877f262
-	WORD      $0xd072
-	VPERMW    Z2, Z3, Z2
-	VMOVDQU32 Z2, K1, (CX)
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, DX
-	ADDQ      $0x40, CX
+	ADDQ       $0x10, AX
+	JZ         done
+	BZHIQ      AX, R12, R12
+	KMOVW      R12, K1
+	XORQ       AX, AX
+	PREFETCHT0 (BX)(R9*4)
+	PREFETCHT0 (DX)(R9*4)
+	KANDW      K1, K3, K2
+	VMOVUPS.Z  (BX), K1, Z0
+	VMOVUPS.Z  (DX), K2, Z1
+	LONG       $0x4877f262
+	WORD       $0xd072
+	VPERMW     Z2, Z3, Z2
+	VMOVDQU32  Z2, K1, (CX)
+	ADDQ       $0x40, BX
+	ADDQ       $0x40, DX
+	ADDQ       $0x40, CX
 
 done:
 	VZEROUPPER
@@ -920,51 +928,6 @@ DATA pairOrder<>+52(SB)/4, $0x001d000d
 DATA pairOrder<>+56(SB)/4, $0x001e000e
 DATA pairOrder<>+60(SB)/4, $0x001f000f
 GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
-
-// func gatherAVX512(n int, src *float32, off *int32, dst *uint16)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·gatherAVX512(SB), NOSPLIT, $0-32
-	MOVQ  n+0(FP), AX
-	MOVQ  src+8(FP), BX
-	MOVQ  off+16(FP), DX
-	MOVQ  dst+24(FP), CX
-	MOVQ  $+65535, R12
-	KMOVW R12, K1
-	SUBQ  $0x10, AX
-	JL    rest
-
-loop:
-	VMOVDQU32.Z (DX), K1, Z2
-	VPXORD      Z0, Z0, Z0
-	KMOVW       K1, K2
-	VGATHERDPS  (BX)(Z2*4), K2, Z0
-	LONG        $0x487ef262
-	WORD        $0xc872
-	VMOVDQU16   Y1, K1, (CX)
-	ADDQ        $0x40, DX
-	ADDQ        $0x20, CX
-	SUBQ        $0x10, AX
-	JGE         loop
-
-rest:
-	ADDQ        $0x10, AX
-	JZ          done
-	BZHIQ       AX, R12, R12
-	KMOVW       R12, K1
-	XORQ        AX, AX
-	VMOVDQU32.Z (DX), K1, Z2
-	VPXORD      Z0, Z0, Z0
-	KMOVW       K1, K2
-	VGATHERDPS  (BX)(Z2*4), K2, Z0
-	LONG        $0x487ef262
-	WORD        $0xc872
-	VMOVDQU16   Y1, K1, (CX)
-	ADDQ        $0x40, DX
-	ADDQ        $0x20, CX
-
-done:
-	VZEROUPPER
-	RET
 
 // func copyLinesAVX512(n int, src *byte, off *int32, dst *uint32)
 // Requires: AVX, AVX512F

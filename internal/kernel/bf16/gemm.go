@@ -123,7 +123,7 @@ func (t *task) Do(worker, i int) {
 	size := t.tiles * Words
 	switch t.phase {
 	case packingA:
-		t.micro.packRows(t.pool, worker, !t.transA, min(Side, t.m-i*Side), t.k, part(!t.transA, t.a, t.lda, 0, i*Side), t.lda, t.packedA[i*size:][:size])
+		t.micro.PackRows(t.pool, worker, !t.transA, min(Side, t.m-i*Side), t.k, part(!t.transA, t.a, t.lda, 0, i*Side), t.lda, t.packedA[i*size:][:size])
 	case packingB:
 		t.micro.packCols(t.pool, worker, t.transB, min(Side, t.n-i*Side), t.k, part(t.transB, t.b, t.ldb, 0, i*Side), t.ldb, t.packedB[i*size:][:size])
 	case computing:

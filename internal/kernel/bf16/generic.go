@@ -13,7 +13,6 @@ var generic = Micro{
 	},
 	round:     roundGeneric,
 	pair:      pairGeneric,
-	gather:    gatherGeneric,
 	copyLines: copyLinesGeneric,
 }
 
@@ -59,14 +58,14 @@ func blockGeneric(rows, cols int) BlockFunc {
 	}
 }
 
-func roundGeneric(n int, src *float32, dst *uint16) {
+func roundGeneric(n int, src *float32, dst *uint16, _ int) {
 	to := unsafe.Slice(dst, n)
 	for i, v := range unsafe.Slice(src, n) {
 		to[i] = FromFloat32(v)
 	}
 }
 
-func pairGeneric(n int, even, odd *float32, dst *uint32) {
+func pairGeneric(n int, even, odd *float32, dst *uint32, _ int) {
 	to := unsafe.Slice(dst, n)
 	for i, v := range unsafe.Slice(even, n) {
 		to[i] = uint32(FromFloat32(v))
@@ -76,13 +75,6 @@ func pairGeneric(n int, even, odd *float32, dst *uint32) {
 	}
 	for i, v := range unsafe.Slice(odd, n) {
 		to[i] |= uint32(FromFloat32(v)) << 16
-	}
-}
-
-func gatherGeneric(n int, src *float32, off *int32, dst *uint16) {
-	to := unsafe.Slice(dst, n)
-	for i, o := range unsafe.Slice(off, n) {
-		to[i] = FromFloat32(*(*float32)(unsafe.Add(unsafe.Pointer(src), 4*int(o))))
 	}
 }
 

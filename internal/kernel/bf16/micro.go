@@ -35,45 +35,42 @@ type BlockFunc func(k int, a, b *uint32, stepA, stepB int, c *float32, ldc int, 
 type Micro struct {
 	Name string
 
-	blocks    [2][2]BlockFunc                                    // blocks[r-1][c-1] takes r panels of A and c of B
-	round     func(n int, src *float32, dst *uint16)             // dst[i] = src[i]
-	pair      func(n int, even, odd *float32, dst *uint32)       // dst[i] = the pair of even[i] and odd[i]; a nil odd stands for zeros
-	gather    func(n int, src *float32, off *int32, dst *uint16) // dst[i] = src[off[i]]
-	copyLines func(n int, src *byte, off *int32, dst *uint32)    // 16 words of dst each from the byte off[i] of src on; n is a multiple of 4
+	blocks [2][2]BlockFunc // blocks[r-1][c-1] takes r panels of A and c of B
+
+	// round sets dst[i] = src[i], and pair sets dst[i] to the pair of even[i] and odd[i]; a nil
+	// odd stands for zeros. Both bring what is ahead elements behind into the cache.
+	round func(n int, src *float32, dst *uint16, ahead int)
+	pair  func(n int, even, odd *float32, dst *uint32, ahead int)
+
+	// copyLines copies 16 words from each byte off[i] of src on to dst. n is a multiple of 4.
+	copyLines func(n int, src *byte, off *int32, dst *uint32)
 }
 
 // Block returns the micro-kernel for one or two panels of each matrix.
 func (u *Micro) Block(rows, cols int) BlockFunc { return u.blocks[rows-1][cols-1] }
 
-// Round sets the elements of dst to those of src.
-func (u *Micro) Round(src []float32, dst []uint16) {
+// Round sets the elements of dst to those of src. Those that are ahead elements behind will
+// be needed next.
+func (u *Micro) Round(src []float32, dst []uint16, ahead int) {
 	if len(src) > 0 {
 		_ = dst[len(src)-1]
-		u.round(len(src), &src[0], &dst[0])
+		u.round(len(src), &src[0], &dst[0], ahead)
 	}
 }
 
 // Pair sets the words of dst to the pairs of the elements of even and odd. A nil odd stands
-// for zeros.
-func (u *Micro) Pair(even, odd []float32, dst []uint32) {
+// for zeros. The elements that are ahead elements behind will be needed next.
+func (u *Micro) Pair(even, odd []float32, dst []uint32, ahead int) {
 	if len(even) == 0 {
 		return
 	}
 	_ = dst[len(even)-1]
 	if odd == nil {
-		u.pair(len(even), &even[0], nil, &dst[0])
+		u.pair(len(even), &even[0], nil, &dst[0], ahead)
 		return
 	}
 	_ = odd[len(even)-1]
-	u.pair(len(even), &even[0], &odd[0], &dst[0])
-}
-
-// Gather sets dst[i] to src[off[i]].
-func (u *Micro) Gather(src []float32, off []int32, dst []uint16) {
-	if len(off) > 0 {
-		_ = dst[len(off)-1]
-		u.gather(len(off), &src[0], &off[0], &dst[0])
-	}
+	u.pair(len(even), &even[0], &odd[0], &dst[0], ahead)
 }
 
 // CopyLines copies 16 words from each of the given bytes of src on, one after the other. The

@@ -88,12 +88,10 @@ func TestConversions(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 3))
 		for _, n := range kerneltest.Lengths {
 			even, odd := kerneltest.Guarded(r, n), kerneltest.Guarded(r, n)
-			off := make([]int32, n)
 			for i := range n {
 				if i%3 == 0 {
 					even[i], odd[i] = special[i/3%len(special)], special[(i/3+5)%len(special)]
 				}
-				off[i] = int32(r.IntN(n))
 			}
 			words := kerneltest.Guarded(r, n)
 			halves := kerneltest.Guarded(r, (n+1)/2)
@@ -117,19 +115,16 @@ func TestConversions(t *testing.T) {
 			}
 			behind := func() { Halves(AsWords(halves))[len(halves)*2-1] = 0xaaaa }
 			behind()
-			u.Round(even, Halves(AsWords(halves))[:n])
+			u.Round(even, Halves(AsWords(halves))[:n], 100)
 			check("Round", halves, func(i int) uint16 { return FromFloat32(even[i]) })
-			behind()
-			u.Gather(even, off, Halves(AsWords(halves))[:n])
-			check("Gather", halves, func(i int) uint16 { return FromFloat32(even[off[i]]) })
-			u.Pair(even, odd, AsWords(words))
+			u.Pair(even, odd, AsWords(words), 100)
 			check("Pair", words, func(i int) uint16 {
 				if i%2 == 0 {
 					return FromFloat32(even[i/2])
 				}
 				return FromFloat32(odd[i/2])
 			})
-			u.Pair(even, nil, AsWords(words))
+			u.Pair(even, nil, AsWords(words), 0)
 			check("Pair with zeros", words, func(i int) uint16 {
 				if i%2 == 0 {
 					return FromFloat32(even[i/2])

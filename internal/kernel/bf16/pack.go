@@ -2,14 +2,14 @@ package bf16
 
 import "github.com/gocaffe/gocaffe/parallel"
 
-// packRows packs n rows of A, of k elements, into the panel dst. With inRows they are rows of
+// PackRows packs n rows of A, of k elements, into the panel dst. With inRows they are rows of
 // a, which are lda apart, and otherwise its columns.
-func (u *Micro) packRows(p *parallel.Pool, worker int, inRows bool, n, k int, a []float32, lda int, dst []uint32) {
+func (u *Micro) PackRows(p *parallel.Pool, worker int, inRows bool, n, k int, a []float32, lda int, dst []uint32) {
 	if n < Side || k%Depth != 0 {
 		clear(dst)
 	}
 	if inRows {
-		u.roundRows(n, k, a, lda, dst)
+		u.RoundRows(n, k, a, lda, dst)
 		return
 	}
 	// The tiles of columns of pairs are the transposed ones.
@@ -19,7 +19,7 @@ func (u *Micro) packRows(p *parallel.Pool, worker int, inRows bool, n, k int, a 
 		if n < Side || rows < Depth {
 			clear(pairs)
 		}
-		u.pairRows(n, rows, a[tile*Depth*lda:], lda, pairs)
+		u.PairRows(n, rows, a[tile*Depth*lda:], lda, pairs)
 		u.Transpose(1, pairs, Side, dst[tile*Words:])
 	}
 }
@@ -31,7 +31,7 @@ func (u *Micro) packCols(p *parallel.Pool, worker int, inRows bool, n, k int, b 
 		clear(dst)
 	}
 	if !inRows {
-		u.pairRows(n, k, b, ldb, dst)
+		u.PairRows(n, k, b, ldb, dst)
 		return
 	}
 	tile := AsWords(p.Scratch(worker, Words))
@@ -40,31 +40,31 @@ func (u *Micro) packCols(p *parallel.Pool, worker int, inRows bool, n, k int, b 
 		if n < Side || cols < Depth {
 			clear(tile)
 		}
-		u.roundRows(n, cols, b[i*Depth:], ldb, tile)
+		u.RoundRows(n, cols, b[i*Depth:], ldb, tile)
 		u.Transpose(1, tile, Side, dst[i*Words:])
 	}
 }
 
-// roundRows rounds n rows of k elements to the rows of a panel of A. The other elements of
+// RoundRows rounds n rows of k elements to the rows of a panel of A. The other elements of
 // the panel stay as they are.
-func (u *Micro) roundRows(n, k int, src []float32, lds int, dst []uint32) {
+func (u *Micro) RoundRows(n, k int, src []float32, lds int, dst []uint32) {
 	halves := Halves(dst)
 	for i := range n {
 		row := src[i*lds:][:k]
 		for at := 0; at < k; at += Depth {
-			u.Round(row[at:min(at+Depth, k)], halves[at*Side+i*Depth:])
+			u.Round(row[at:min(at+Depth, k)], halves[at*Side+i*Depth:], lds)
 		}
 	}
 }
 
-// pairRows joins k rows of n elements to the pairs of a panel of B. The other elements of the
+// PairRows joins k rows of n elements to the pairs of a panel of B. The other elements of the
 // panel stay as they are.
-func (u *Micro) pairRows(n, k int, src []float32, lds int, dst []uint32) {
+func (u *Micro) PairRows(n, k int, src []float32, lds int, dst []uint32) {
 	for p := 0; p < k; p += 2 {
 		var odd []float32
 		if p+1 < k {
 			odd = src[(p+1)*lds:][:n]
 		}
-		u.Pair(src[p*lds:][:n], odd, dst[p/2*Side:])
+		u.Pair(src[p*lds:][:n], odd, dst[p/2*Side:], Side)
 	}
 }

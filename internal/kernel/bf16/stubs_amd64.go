@@ -47,17 +47,12 @@ func blockAVX512_2x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float
 // roundAVX512 is roundGeneric.
 //
 //go:noescape
-func roundAVX512(n int, src *float32, dst *uint16)
+func roundAVX512(n int, src *float32, dst *uint16, ahead int)
 
 // pairAVX512 is pairGeneric.
 //
 //go:noescape
-func pairAVX512(n int, even *float32, odd *float32, dst *uint32)
-
-// gatherAVX512 is gatherGeneric.
-//
-//go:noescape
-func gatherAVX512(n int, src *float32, off *int32, dst *uint16)
+func pairAVX512(n int, even *float32, odd *float32, dst *uint32, ahead int)
 
 // copyLinesAVX512 is copyLinesGeneric.
 //

@@ -16,7 +16,6 @@ var avx512 = Micro{
 	},
 	round:     roundAVX512,
 	pair:      pairAVX512,
-	gather:    gatherAVX512,
 	copyLines: copyLinesAVX512,
 }
 

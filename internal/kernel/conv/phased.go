@@ -21,7 +21,9 @@ type phased struct {
 	out            []int
 	shift          [][]int
 	phases         [][]int // of each axis, those in use
-	images, rows   int     // of a chunk: images, or rows of one along the first axis
+	images         int     // of a chunk
+	rows           int     // along the first axis, that are computed at a time
+	chunkRows      int     // of a chunk, if it is of one image
 	bands          int     // chunks of an image
 	sizes, pitch   []int   // of a phase in the copy of a chunk
 	plane          int     // elements of a phase
@@ -75,10 +77,19 @@ func newPhased(w window, merge bool, batch, unit, positions, elements int) *phas
 		t.bands = gemm.CeilDiv(t.out[0], t.rows)
 		t.rows = gemm.CeilDiv(t.out[0], t.bands)
 	}
-	t.bands = gemm.CeilDiv(t.out[0], t.rows)
-	t.channel = t.measure(t.rows)
-	if t.bands == 1 {
-		t.images = max(1, min(batch, positions/(t.runs(t.rows)*unit), elements/(t.channels*t.channel)))
+	t.chunkRows = t.rows
+	for t.chunkRows < t.out[0] {
+		// More rows need fewer halos, but there must be parts for several threads.
+		more := min(t.out[0], t.chunkRows+t.rows)
+		if t.measure(more) > elements/t.channels || batch*gemm.CeilDiv(t.out[0], more) < roundedParts {
+			break
+		}
+		t.chunkRows = more
+	}
+	t.bands = gemm.CeilDiv(t.out[0], t.chunkRows)
+	t.channel = t.measure(t.chunkRows)
+	if t.rows == t.out[0] {
+		t.images = max(1, min(batch/roundedParts, positions/(t.runs(t.rows)*unit), elements/(t.channels*t.channel)))
 	}
 	t.image = t.channels * t.channel
 	if t.image > maxCopy/t.images {
@@ -219,9 +230,9 @@ func extend32(places []int32, n int, at func(i int) int) []int32 {
 func (t *phased) chunks(batch int) int { return gemm.CeilDiv(batch, t.images) * t.bands }
 
 func (t *phased) chunk(batch, i int) chunk {
-	c := chunk{image: i / t.bands * t.images, row: i % t.bands * t.rows}
+	c := chunk{image: i / t.bands * t.images, row: i % t.bands * t.chunkRows}
 	c.images = min(t.images, batch-c.image)
-	c.rows = min(t.rows, t.out[0]-c.row)
+	c.rows = min(t.chunkRows, t.out[0]-c.row)
 	return c
 }
 

@@ -120,29 +120,39 @@ func (t *roundedGrad) sum(worker, part int, b gradBlock, sums []float32) {
 	row := buf[copied+(3+panels)*words:]
 	packed := bf16.AsWords(buf[copied:])
 	x, a, dy, rest := bf16.Halves(bf16.AsWords(buf[:copied])), packed[:2*words], packed[2*words:][:panels*words], packed[(2+panels)*words:][:words]
-	rows := gemm.RoundUp(b.channels*g.taps, bf16.Side)
 	for i := first; i < end; i++ {
 		c := f.chunk(g.Batch, i)
-		runs := f.runs(c.rows)
-		tiles := c.images * runs
-		step := tiles * bf16.Words
 		t.fill(b, c, x, row)
-		for panel := range panels {
-			t.packOutputs(b, c, panel*bf16.Side, runs, rest[:step], dy[panel*step:][:step])
+		for r := 0; r < c.rows; r += f.rows {
+			band := c
+			band.row, band.rows = c.row+r, min(f.rows, c.rows-r)
+			t.multiply(b, band, x[r*f.pitch[0]:], a, dy, rest, sums, i > first || r > 0)
 		}
-		for r := 0; r < rows; r += 2 * bf16.Side {
-			n := min(2, (rows-r)/bf16.Side)
-			for p := range n {
-				lines := t.lines[r+p*bf16.Side:][:bf16.Side]
-				for k := range tiles {
-					at := k/runs*f.image + int(f.starts[k%runs])
-					t.micro.CopyLines((*byte)(unsafe.Pointer(&x[at])), lines, a[p*step+k*bf16.Words:])
-				}
+	}
+}
+
+// multiply adds to the sums of a block those of a band of the rows of a chunk, or sets them.
+func (t *roundedGrad) multiply(b gradBlock, c chunk, x []uint16, a, dy, rest []uint32, sums []float32, add bool) {
+	g, f := t.geometry, t.copy
+	runs := f.runs(c.rows)
+	tiles := c.images * runs
+	step := tiles * bf16.Words
+	panels, rows := bf16.Panels(b.n), gemm.RoundUp(b.channels*g.taps, bf16.Side)
+	for panel := range panels {
+		t.packOutputs(b, c, panel*bf16.Side, runs, rest[:step], dy[panel*step:][:step])
+	}
+	for r := 0; r < rows; r += 2 * bf16.Side {
+		n := min(2, (rows-r)/bf16.Side)
+		for p := range n {
+			lines := t.lines[r+p*bf16.Side:][:bf16.Side]
+			for k := range tiles {
+				at := k/runs*f.image + int(f.starts[k%runs])
+				t.micro.CopyLines((*byte)(unsafe.Pointer(&x[at])), lines, a[p*step+k*bf16.Words:])
 			}
-			for o := 0; o < panels; o += 2 {
-				multiply := t.micro.Block(n, min(2, panels-o))
-				multiply(tiles, &a[0], &dy[o*step], step, step, &sums[r*t.outputs+o*bf16.Side], t.outputs, i > first)
-			}
+		}
+		for o := 0; o < panels; o += 2 {
+			multiply := t.micro.Block(n, min(2, panels-o))
+			multiply(tiles, &a[0], &dy[o*step], step, step, &sums[r*t.outputs+o*bf16.Side], t.outputs, add)
 		}
 	}
 }
@@ -156,7 +166,7 @@ func (t *roundedGrad) fill(b gradBlock, c chunk, x []uint16, row []float32) {
 			src := t.x[((c.image+image)*g.Channels+b.group*g.groupChannels()+b.ch+ch)*g.inSize:][:g.inSize]
 			dst := x[image*f.image+ch*f.channel:][:f.channel]
 			f.fill(c, func(from, step, n, to int) {
-				t.micro.Round(strided(src, from, step, n, row), dst[to:])
+				t.micro.Round(strided(src, from, step, n, row), dst[to:], g.inSize)
 			})
 		}
 	}
@@ -177,7 +187,7 @@ func (t *roundedGrad) packOutputs(b gradBlock, c chunk, first, runs int, rows, d
 			src := t.dy[((c.image+image)*g.Outputs+b.group*g.groupOutputs()+b.o+first+o)*g.outSize+from:][:chunkSize]
 			to := halves[o*width+image*runs*bf16.Depth:]
 			for l, at := range f.lines[:lines] {
-				t.micro.Round(src[l*line:][:line], to[at:])
+				t.micro.Round(src[l*line:][:line], to[at:], g.outSize)
 			}
 		}
 	}

@@ -31,8 +31,8 @@ type roundedProduct struct {
 	taps    int
 	copy    *phased
 	tiles   int     // of a panel
-	weights []int32 // for each term, the place of its weight, from that of the first
-	lines   []int32 // for each pair of terms, the place of the source in the copy, in bytes
+	pairs   int     // of terms
+	lines   []int32 // for each of them, the place of the source in the copy, in bytes
 	rows    []int32 // for each row of the result, the index in a channel of its first pixel
 	step    int     // between pixels of such a row
 
@@ -67,22 +67,17 @@ func newRoundedProduct(p product, rest []int) *roundedProduct {
 
 // terms fills the tables of the terms.
 func (t *roundedProduct) terms(pairs int) {
-	g, p := t.product.geometry, &t.product
+	if p := &t.product; !p.backward {
+		for tap := range t.taps {
+			p.kernelTaps = append(p.kernelTaps, tap)
+		}
+	}
 	for q := range pairs {
 		for tap := range t.taps {
 			t.lines = append(t.lines, 4*(int32(q*t.copy.channel)+t.copy.taps[tap]))
-			for c := 2 * q; c < 2*q+2; c++ {
-				at := c*g.taps + tap
-				if p.backward {
-					at = c*g.groupChannels()*g.taps + p.kernelTaps[tap]
-				}
-				if c == p.channels {
-					at = 0 // pack replaces it by 0
-				}
-				t.weights = append(t.weights, int32(at))
-			}
 		}
 	}
+	t.pairs = len(t.lines)
 	for len(t.lines)%4 != 0 { // as CopyLines wants
 		t.lines = append(t.lines, t.lines[0])
 	}
@@ -131,7 +126,7 @@ func (t *roundedProduct) run(op parallel.Op, src, weight, bias, dst []float32) {
 // Do packs a panel of the weights or computes a part.
 func (t *roundedProduct) Do(worker, i int) {
 	if t.packing {
-		t.pack(i/t.panels, i%t.panels)
+		t.pack(worker, i/t.panels, i%t.panels)
 		return
 	}
 	slice, group := i%t.slices, i/t.slices%t.product.geometry.Group
@@ -140,33 +135,56 @@ func (t *roundedProduct) Do(worker, i int) {
 }
 
 // pack packs a panel of the weights.
-func (t *roundedProduct) pack(group, panel int) {
+func (t *roundedProduct) pack(worker, group, panel int) {
 	g, p := t.product.geometry, &t.product
 	dst := t.packed[(group*t.panels+panel)*t.panelWords():][:t.panelWords()]
-	first, terms := panel*bf16.Side, len(t.weights)
+	first := panel * bf16.Side
 	n := min(bf16.Side, p.dstChannels-first)
-	if n < bf16.Side || terms%bf16.Depth != 0 {
+	if n < bf16.Side || t.pairs%bf16.Side != 0 || p.channels%2 == 1 {
 		clear(dst)
 	}
-	halves := bf16.Halves(dst)
 	perOutput := g.groupChannels() * g.taps
-	w, between := t.weight[group*g.groupOutputs()*perOutput:], perOutput
-	if p.backward {
-		between = g.taps
-	}
-	for i := range n {
-		row := w[(first+i)*between:]
-		for at := 0; at < terms; at += bf16.Depth {
-			end, to := min(at+bf16.Depth, terms), halves[at*bf16.Side+i*bf16.Depth:]
-			if g.taps == 1 && !p.backward && end <= p.channels { // as they are in memory
-				t.micro.Round(row[at:end], to)
-			} else {
-				t.micro.Gather(row, t.weights[at:end], to)
-			}
+	w := t.weight[group*g.groupOutputs()*perOutput:]
+	switch {
+	case g.taps == 1:
+		// Two channels of one tap are elements that follow each other.
+		if p.backward {
+			t.micro.PackRows(t.pool, worker, false, n, p.channels, w[first:], perOutput, dst)
+		} else {
+			t.micro.RoundRows(n, p.channels, w[first*perOutput:], perOutput, dst)
 		}
-		if p.channels%2 == 1 {
-			for at := terms - 2*t.taps + 1; at < terms; at += 2 {
-				halves[at/bf16.Depth*2*bf16.Words+i*bf16.Depth+at%bf16.Depth] = 0
+	case p.backward:
+		t.packTaps(worker, n, perOutput, g.taps, w[first*g.taps:], dst)
+	default:
+		t.packTaps(worker, n, g.taps, perOutput, w[first*perOutput:], dst)
+	}
+}
+
+// packTaps packs n rows of weights, between elements apart. The weights of a channel and the
+// taps that follow it are step apart from those of the next channel.
+func (t *roundedProduct) packTaps(worker, n, step, between int, w []float32, dst []uint32) {
+	p := &t.product
+	taps := p.geometry.taps
+	pairs := bf16.AsWords(t.pool.Scratch(worker, bf16.Side*taps))
+	// The rows are packed one by one, or, if they are adjacent, all together.
+	together := 1
+	if between == taps {
+		together = n
+	}
+	for q := range gemm.CeilDiv(p.channels, 2) {
+		for i := 0; i < n; i += together {
+			even := w[2*q*step+i*between:][:together*taps]
+			var odd []float32
+			if 2*q+1 < p.channels {
+				odd = w[(2*q+1)*step+i*between:][:together*taps]
+			}
+			t.micro.Pair(even, odd, pairs, between)
+			for r := range together {
+				k := q * t.taps
+				for _, tap := range p.kernelTaps {
+					dst[k/bf16.Side*bf16.Words+(i+r)*bf16.Side+k%bf16.Side] = pairs[r*taps+tap]
+					k++
+				}
 			}
 		}
 	}
@@ -176,14 +194,25 @@ func (t *roundedProduct) pack(group, panel int) {
 func (t *roundedProduct) compute(worker, group, i, from, to int) {
 	f, p, step := t.copy, &t.product, t.panelWords()
 	c := f.chunk(p.geometry.Batch, i)
+	panels := f.images * len(f.starts) // at most
+	copied, packed, summed := f.images*f.image+f.slack(), panels*step, 2*bf16.Side*panels*bf16.Side
+	buf := t.pool.Scratch(worker, copied+packed+summed+f.rowSize())
+	x, b, sums := bf16.AsWords(buf[:copied]), bf16.AsWords(buf[copied:][:packed]), buf[copied+packed:][:summed]
+	t.fill(group, c, x, buf[copied+packed+summed:])
+	for row := 0; row < c.rows; row += f.rows {
+		band := c
+		band.row, band.rows = c.row+row, min(f.rows, c.rows-row)
+		t.multiply(group, band, from, to, x[row*f.pitch[0]:], b, sums)
+	}
+}
+
+// multiply computes a band of the rows of a chunk.
+func (t *roundedProduct) multiply(group int, c chunk, from, to int, x, b []uint32, sums []float32) {
+	f, p, step := t.copy, &t.product, t.panelWords()
 	runs := f.runs(c.rows)
 	panels := c.images * runs
 	width := panels * bf16.Side
-	copied, packed := f.images*f.image+f.slack(), panels*step
-	buf := t.pool.Scratch(worker, copied+packed+2*bf16.Side*width+f.rowSize())
-	x, b, sums := bf16.AsWords(buf[:copied]), bf16.AsWords(buf[copied:][:packed]), buf[copied+packed:][:2*bf16.Side*width]
-	t.fill(group, c, x, buf[copied+packed+2*bf16.Side*width:])
-	used := len(t.weights) / 2 * bf16.Side
+	used := t.pairs * bf16.Side
 	for k := range panels {
 		dst := b[k*step:][:step]
 		start := k/runs*f.image + int(f.starts[k%runs])
@@ -226,7 +255,7 @@ func (t *roundedProduct) fill(group int, c chunk, x []uint32, row []float32) {
 				if ch+1 < p.channels {
 					odd = strided(src[n:][:n], from, step, count, row[len(row)/2:])
 				}
-				t.micro.Pair(even, odd, dst[to:])
+				t.micro.Pair(even, odd, dst[to:], 2*n)
 			})
 		}
 	}

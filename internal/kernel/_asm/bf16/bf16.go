@@ -39,7 +39,6 @@ func Write() {
 	}
 	round()
 	pair()
-	gather()
 	copyLines()
 }
 
@@ -252,11 +251,13 @@ func eachVector(n reg.Physical, f func()) {
 
 // round writes the conversion of a row.
 func round() {
-	text("roundAVX512", "(n int, src *float32, dst *uint16)", "is roundGeneric.")
+	text("roundAVX512", "(n int, src *float32, dst *uint16, ahead int)", "is roundGeneric.")
 	Load(Param("n"), reg.RAX)
 	Load(Param("src"), reg.RBX)
 	Load(Param("dst"), reg.RCX)
+	Load(Param("ahead"), reg.R9)
 	eachVector(reg.RAX, func() {
+		PREFETCHT0(Mem{Base: reg.RBX, Index: reg.R9, Scale: 4})
 		VMOVUPS_Z(Mem{Base: reg.RBX}, reg.K1, reg.Z0)
 		vcvtneps2bf16(0, 1)
 		VMOVDQU16(reg.Y1, reg.K1, Mem{Base: reg.RCX})
@@ -265,29 +266,11 @@ func round() {
 	})
 }
 
-// gather writes the conversion of elements that a table of offsets names.
-func gather() {
-	text("gatherAVX512", "(n int, src *float32, off *int32, dst *uint16)", "is gatherGeneric.")
-	Load(Param("n"), reg.RAX)
-	Load(Param("src"), reg.RBX)
-	Load(Param("off"), reg.RDX)
-	Load(Param("dst"), reg.RCX)
-	eachVector(reg.RAX, func() {
-		VMOVDQU32_Z(Mem{Base: reg.RDX}, reg.K1, reg.Z2)
-		VPXORD(reg.Z0, reg.Z0, reg.Z0)
-		KMOVW(reg.K1, reg.K2)
-		VGATHERDPS(Mem{Base: reg.RBX, Index: reg.Z2, Scale: 4}, reg.K2, reg.Z0)
-		vcvtneps2bf16(0, 1)
-		VMOVDQU16(reg.Y1, reg.K1, Mem{Base: reg.RCX})
-		ADDQ(Imm(rowBytes), reg.RDX)
-		ADDQ(Imm(rowBytes/2), reg.RCX)
-	})
-}
-
 // pair writes the conversion of two rows to pairs.
 func pair() {
-	text("pairAVX512", "(n int, even, odd *float32, dst *uint32)", "is pairGeneric.")
+	text("pairAVX512", "(n int, even, odd *float32, dst *uint32, ahead int)", "is pairGeneric.")
 	Load(Param("n"), reg.RAX)
+	Load(Param("ahead"), reg.R9)
 	Load(Param("even"), reg.RBX)
 	Load(Param("odd"), reg.RDX)
 	Load(Param("dst"), reg.RCX)
@@ -303,6 +286,8 @@ func pair() {
 	CMOVQEQ(reg.RBX, reg.RDX)
 	KMOVW(reg.R8L, reg.K3)
 	eachVector(reg.RAX, func() {
+		PREFETCHT0(Mem{Base: reg.RBX, Index: reg.R9, Scale: 4})
+		PREFETCHT0(Mem{Base: reg.RDX, Index: reg.R9, Scale: 4})
 		KANDW(reg.K1, reg.K3, reg.K2)
 		VMOVUPS_Z(Mem{Base: reg.RBX}, reg.K1, reg.Z0)
 		VMOVUPS_Z(Mem{Base: reg.RDX}, reg.K2, reg.Z1)
