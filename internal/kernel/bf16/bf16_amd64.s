@@ -4,22 +4,20 @@
 
 #include "textflag.h"
 
-// func blockAMX_1x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-TEXT ·blockAMX_1x1(SB), NOSPLIT, $0-57
-	MOVQ  k+0(FP), AX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+16(FP), DX
-	MOVQ  c+40(FP), DI
-	MOVQ  ldc+48(FP), R11
-	SHLQ  $0x02, R11
-	LEAQ  tileConfig<>+0(SB), R14
-	LONG  $0x4978c2c4
-	BYTE  $0x06
-	MOVB  add+56(FP), R13
+// func blockAMX_1x1(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+TEXT ·blockAMX_1x1(SB), NOSPLIT, $0-89
+	LEAQ  tileConfig<>+0(SB), AX
+	LONG  $0x4978e2c4
+	BYTE  $0x00
+	MOVB  add+88(FP), R13
 	TESTB R13, R13
 	JZ    zero
-	LONG  $0x4b7ba2c4
-	WORD  $0x1f04
+	MOVQ  c+72(FP), DI
+	MOVQ  ldc+80(FP), R11
+	SHLQ  $0x02, R11
+	MOVQ  DI, R8
+	LONG  $0x4b7b82c4
+	WORD  $0x1804
 	JMP   sums
 
 zero:
@@ -27,23 +25,39 @@ zero:
 	BYTE $0xc0
 
 sums:
-	MOVQ $+64, R14
+	MOVQ k+0(FP), AX
+	MOVQ a+8(FP), BX
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+40(FP), DX
+	MOVQ offB+48(FP), R13
+	MOVQ ldb+56(FP), R14
+	MOVQ stepA+32(FP), CX
+	MOVQ stepB+64(FP), SI
 
 loop:
-	LONG $0x4b7ba2c4
-	WORD $0x3234
-	LONG $0x4b7ba2c4
-	WORD $0x3324
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-	ADDQ $+1024, BX
-	ADDQ $+1024, DX
-	DECQ AX
-	JNZ  loop
-	LONG $0x4b7aa2c4
-	WORD $0x1f04
-	LONG $0x4978e2c4
-	BYTE $0xc0
+	MOVLQSX (R12), R8
+	ADDQ    $0x04, R12
+	ADDQ    BX, R8
+	MOVLQSX (R13), R10
+	ADDQ    $0x04, R13
+	ADDQ    DX, R10
+	LONG    $0x4b7b82c4
+	WORD    $0x3234
+	LONG    $0x4b7b82c4
+	WORD    $0x3824
+	LONG    $0x5c4ae2c4
+	BYTE    $0xc4
+	DECQ    AX
+	JNZ     loop
+	MOVQ    c+72(FP), DI
+	MOVQ    ldc+80(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1804
+	LONG    $0x4978e2c4
+	BYTE    $0xc0
 	RET
 
 DATA tileConfig<>+0(SB)/4, $0x00000001
@@ -64,134 +78,21 @@ DATA tileConfig<>+56(SB)/4, $0x00000000
 DATA tileConfig<>+60(SB)/4, $0x00000000
 GLOBL tileConfig<>(SB), RODATA|NOPTR, $64
 
-// func blockAVX512_1x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-// Requires: AVX, AVX512F
-TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-57
-	MOVQ k+0(FP), AX
-	MOVQ a+8(FP), BX
-	MOVQ b+16(FP), DX
-	MOVQ c+40(FP), DI
-	MOVQ ldc+48(FP), R11
-	SHLQ $0x02, R11
-	MOVQ $+2, R12
-
-group:
-	MOVB    add+56(FP), R13
-	TESTB   R13, R13
-	JZ      zero
-	MOVQ    DI, R13
-	VMOVUPS (R13), Z0
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z2
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z4
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z6
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z8
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z10
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z12
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z14
-	ADDQ    R11, R13
-	JMP     sums
-
-zero:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	VPXORD Z8, Z8, Z8
-	VPXORD Z10, Z10, Z10
-	VPXORD Z12, Z12, Z12
-	VPXORD Z14, Z14, Z14
-
-sums:
-	MOVQ k+0(FP), AX
-	MOVQ BX, R8
-	MOVQ DX, R10
-
-tile:
-	MOVQ $+16, R13
-
-pair:
-	VMOVUPS      (R10), Z17
-	VPBROADCASTD (R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xc152
-	VPBROADCASTD 64(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xd152
-	VPBROADCASTD 128(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xe152
-	VPBROADCASTD 192(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xf152
-	VPBROADCASTD 256(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xc152
-	VPBROADCASTD 320(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xd152
-	VPBROADCASTD 384(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xe152
-	VPBROADCASTD 448(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xf152
-	ADDQ         $0x04, R8
-	ADDQ         $0x40, R10
-	DECQ         R13
-	JNZ          pair
-	ADDQ         $+960, R8
-	DECQ         AX
-	JNZ          tile
-	MOVQ         DI, R13
-	VMOVUPS      Z0, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z2, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z4, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z6, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z8, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z10, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z12, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z14, (R13)
-	ADDQ         R11, R13
-	MOVQ         R13, DI
-	ADDQ         $+512, BX
-	DECQ         R12
-	JNZ          group
-	VZEROUPPER
-	RET
-
-// func blockAMX_1x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-TEXT ·blockAMX_1x2(SB), NOSPLIT, $0-57
-	MOVQ  k+0(FP), AX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+16(FP), DX
-	MOVQ  c+40(FP), DI
-	MOVQ  ldc+48(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  stepB+32(FP), SI
-	LEAQ  (DX)(SI*4), SI
-	LEAQ  64(DI), R8
-	LEAQ  tileConfig<>+0(SB), R14
-	LONG  $0x4978c2c4
-	BYTE  $0x06
-	MOVB  add+56(FP), R13
+// func blockAMX_1x2(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+TEXT ·blockAMX_1x2(SB), NOSPLIT, $0-89
+	LEAQ  tileConfig<>+0(SB), AX
+	LONG  $0x4978e2c4
+	BYTE  $0x00
+	MOVB  add+88(FP), R13
 	TESTB R13, R13
 	JZ    zero
-	LONG  $0x4b7ba2c4
-	WORD  $0x1f04
+	MOVQ  c+72(FP), DI
+	MOVQ  ldc+80(FP), R11
+	SHLQ  $0x02, R11
+	MOVQ  DI, R8
+	LONG  $0x4b7b82c4
+	WORD  $0x1804
+	ADDQ  $0x40, R8
 	LONG  $0x4b7b82c4
 	WORD  $0x180c
 	JMP   sums
@@ -203,210 +104,69 @@ zero:
 	BYTE $0xc8
 
 sums:
-	MOVQ $+64, R14
-
-loop:
-	LONG $0x4b7ba2c4
-	WORD $0x3234
-	LONG $0x4b7ba2c4
-	WORD $0x363c
-	LONG $0x4b7ba2c4
-	WORD $0x3324
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-	ADDQ $+1024, BX
-	ADDQ $+1024, DX
-	ADDQ $+1024, SI
-	DECQ AX
-	JNZ  loop
-	LONG $0x4b7aa2c4
-	WORD $0x1f04
-	LONG $0x4b7a82c4
-	WORD $0x180c
-	LONG $0x4978e2c4
-	BYTE $0xc0
-	RET
-
-// func blockAVX512_1x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-// Requires: AVX, AVX512F
-TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-57
 	MOVQ k+0(FP), AX
 	MOVQ a+8(FP), BX
-	MOVQ b+16(FP), DX
-	MOVQ c+40(FP), DI
-	MOVQ ldc+48(FP), R11
-	SHLQ $0x02, R11
-	MOVQ stepB+32(FP), SI
-	LEAQ (DX)(SI*4), SI
-	LEAQ 64(DI), R8
-	MOVQ $+2, R12
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+40(FP), DX
+	MOVQ offB+48(FP), R13
+	MOVQ ldb+56(FP), R14
+	MOVQ stepA+32(FP), CX
+	MOVQ stepB+64(FP), SI
 
-group:
-	MOVB    add+56(FP), R13
-	TESTB   R13, R13
-	JZ      zero
-	MOVQ    DI, R13
-	VMOVUPS (R13), Z0
-	VMOVUPS 64(R13), Z1
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z2
-	VMOVUPS 64(R13), Z3
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z14
-	VMOVUPS 64(R13), Z15
-	ADDQ    R11, R13
-	JMP     sums
-
-zero:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-
-sums:
-	MOVQ k+0(FP), AX
-	MOVQ BX, R8
-	MOVQ DX, R10
-	MOVQ SI, R14
-
-tile:
-	MOVQ $+16, R13
-
-pair:
-	VMOVUPS      (R10), Z17
-	VMOVUPS      (R14), Z18
-	VPBROADCASTD (R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xc152
-	LONG         $0x407eb262
-	WORD         $0xca52
-	VPBROADCASTD 64(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xd152
-	LONG         $0x407eb262
-	WORD         $0xda52
-	VPBROADCASTD 128(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xe152
-	LONG         $0x407eb262
-	WORD         $0xea52
-	VPBROADCASTD 192(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xf152
-	LONG         $0x407eb262
-	WORD         $0xfa52
-	VPBROADCASTD 256(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xc152
-	LONG         $0x407e3262
-	WORD         $0xca52
-	VPBROADCASTD 320(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xd152
-	LONG         $0x407e3262
-	WORD         $0xda52
-	VPBROADCASTD 384(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xe152
-	LONG         $0x407e3262
-	WORD         $0xea52
-	VPBROADCASTD 448(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xf152
-	LONG         $0x407e3262
-	WORD         $0xfa52
-	ADDQ         $0x04, R8
-	ADDQ         $0x40, R10
-	ADDQ         $0x40, R14
-	DECQ         R13
-	JNZ          pair
-	ADDQ         $+960, R8
-	DECQ         AX
-	JNZ          tile
-	MOVQ         DI, R13
-	VMOVUPS      Z0, (R13)
-	VMOVUPS      Z1, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z2, (R13)
-	VMOVUPS      Z3, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z4, (R13)
-	VMOVUPS      Z5, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z6, (R13)
-	VMOVUPS      Z7, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z8, (R13)
-	VMOVUPS      Z9, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z10, (R13)
-	VMOVUPS      Z11, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z12, (R13)
-	VMOVUPS      Z13, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z14, (R13)
-	VMOVUPS      Z15, 64(R13)
-	ADDQ         R11, R13
-	MOVQ         R13, DI
-	ADDQ         $+512, BX
-	DECQ         R12
-	JNZ          group
-	VZEROUPPER
+loop:
+	MOVLQSX (R12), R8
+	ADDQ    $0x04, R12
+	ADDQ    BX, R8
+	MOVLQSX (R13), R10
+	ADDQ    $0x04, R13
+	ADDQ    DX, R10
+	LEAQ    (R10)(SI*1), DI
+	LONG    $0x4b7b82c4
+	WORD    $0x3234
+	LONG    $0x4b7ba2c4
+	WORD    $0x373c
+	LONG    $0x4b7b82c4
+	WORD    $0x3824
+	LONG    $0x5c4ae2c4
+	BYTE    $0xc4
+	LONG    $0x5c42e2c4
+	BYTE    $0xcc
+	DECQ    AX
+	JNZ     loop
+	MOVQ    c+72(FP), DI
+	MOVQ    ldc+80(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1804
+	ADDQ    $0x40, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x180c
+	LONG    $0x4978e2c4
+	BYTE    $0xc0
 	RET
 
-// func blockAMX_2x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-TEXT ·blockAMX_2x1(SB), NOSPLIT, $0-57
-	MOVQ  k+0(FP), AX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+16(FP), DX
-	MOVQ  c+40(FP), DI
-	MOVQ  ldc+48(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  stepA+24(FP), CX
-	LEAQ  (BX)(CX*4), CX
-	MOVQ  R11, R9
-	SHLQ  $0x04, R9
-	ADDQ  DI, R9
-	LEAQ  tileConfig<>+0(SB), R14
-	LONG  $0x4978c2c4
-	BYTE  $0x06
-	MOVB  add+56(FP), R13
+// func blockAMX_2x1(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+TEXT ·blockAMX_2x1(SB), NOSPLIT, $0-89
+	LEAQ  tileConfig<>+0(SB), AX
+	LONG  $0x4978e2c4
+	BYTE  $0x00
+	MOVB  add+88(FP), R13
 	TESTB R13, R13
 	JZ    zero
-	LONG  $0x4b7ba2c4
-	WORD  $0x1f04
+	MOVQ  c+72(FP), DI
+	MOVQ  ldc+80(FP), R11
+	SHLQ  $0x02, R11
+	MOVQ  DI, R8
 	LONG  $0x4b7b82c4
-	WORD  $0x1914
+	WORD  $0x1804
+	MOVQ  R11, R8
+	SHLQ  $0x04, R8
+	ADDQ  R8, DI
+	MOVQ  DI, R8
+	LONG  $0x4b7b82c4
+	WORD  $0x1814
 	JMP   sums
 
 zero:
@@ -416,183 +176,78 @@ zero:
 	BYTE $0xd0
 
 sums:
-	MOVQ $+64, R14
-
-loop:
-	LONG $0x4b7ba2c4
-	WORD $0x3234
-	LONG $0x4b7ba2c4
-	WORD $0x3324
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-	LONG $0x4b7ba2c4
-	WORD $0x312c
-	LONG $0x5c4ae2c4
-	BYTE $0xd5
-	ADDQ $+1024, BX
-	ADDQ $+1024, CX
-	ADDQ $+1024, DX
-	DECQ AX
-	JNZ  loop
-	LONG $0x4b7aa2c4
-	WORD $0x1f04
-	LONG $0x4b7a82c4
-	WORD $0x1914
-	LONG $0x4978e2c4
-	BYTE $0xc0
-	RET
-
-// func blockAVX512_2x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-57
 	MOVQ k+0(FP), AX
 	MOVQ a+8(FP), BX
-	MOVQ b+16(FP), DX
-	MOVQ c+40(FP), DI
-	MOVQ ldc+48(FP), R11
-	SHLQ $0x02, R11
-	MOVQ stepA+24(FP), CX
-	LEAQ (BX)(CX*4), CX
-	MOVQ R11, R9
-	SHLQ $0x04, R9
-	ADDQ DI, R9
-	MOVQ $+2, R12
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+40(FP), DX
+	MOVQ offB+48(FP), R13
+	MOVQ ldb+56(FP), R14
+	MOVQ stepA+32(FP), CX
+	MOVQ stepB+64(FP), SI
 
-	// The second panel of rows is taken when the first is done.
-	MOVQ $+4, R12
-
-group:
-	MOVB    add+56(FP), R13
-	TESTB   R13, R13
-	JZ      zero
-	MOVQ    DI, R13
-	VMOVUPS (R13), Z0
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z2
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z4
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z6
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z8
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z10
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z12
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z14
-	ADDQ    R11, R13
-	JMP     sums
-
-zero:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z2, Z2, Z2
-	VPXORD Z4, Z4, Z4
-	VPXORD Z6, Z6, Z6
-	VPXORD Z8, Z8, Z8
-	VPXORD Z10, Z10, Z10
-	VPXORD Z12, Z12, Z12
-	VPXORD Z14, Z14, Z14
-
-sums:
-	MOVQ k+0(FP), AX
-	MOVQ BX, R8
-	MOVQ DX, R10
-
-tile:
-	MOVQ $+16, R13
-
-pair:
-	VMOVUPS      (R10), Z17
-	VPBROADCASTD (R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xc152
-	VPBROADCASTD 64(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xd152
-	VPBROADCASTD 128(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xe152
-	VPBROADCASTD 192(R8), Z16
-	LONG         $0x407eb262
-	WORD         $0xf152
-	VPBROADCASTD 256(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xc152
-	VPBROADCASTD 320(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xd152
-	VPBROADCASTD 384(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xe152
-	VPBROADCASTD 448(R8), Z16
-	LONG         $0x407e3262
-	WORD         $0xf152
-	ADDQ         $0x04, R8
-	ADDQ         $0x40, R10
-	DECQ         R13
-	JNZ          pair
-	ADDQ         $+960, R8
-	DECQ         AX
-	JNZ          tile
-	MOVQ         DI, R13
-	VMOVUPS      Z0, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z2, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z4, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z6, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z8, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z10, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z12, (R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z14, (R13)
-	ADDQ         R11, R13
-	MOVQ         R13, DI
-	ADDQ         $+512, BX
-	DECQ         R12
-	CMPQ         R12, $0x02
-	CMOVQEQ      CX, BX
-	TESTQ        R12, R12
-	JNZ          group
-	VZEROUPPER
+loop:
+	MOVLQSX (R12), R8
+	ADDQ    $0x04, R12
+	ADDQ    BX, R8
+	LEAQ    (R8)(CX*1), R9
+	MOVLQSX (R13), R10
+	ADDQ    $0x04, R13
+	ADDQ    DX, R10
+	LONG    $0x4b7b82c4
+	WORD    $0x3234
+	LONG    $0x4b7b82c4
+	WORD    $0x3824
+	LONG    $0x5c4ae2c4
+	BYTE    $0xc4
+	LONG    $0x4b7b82c4
+	WORD    $0x392c
+	LONG    $0x5c4ae2c4
+	BYTE    $0xd5
+	DECQ    AX
+	JNZ     loop
+	MOVQ    c+72(FP), DI
+	MOVQ    ldc+80(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1804
+	MOVQ    R11, R8
+	SHLQ    $0x04, R8
+	ADDQ    R8, DI
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1814
+	LONG    $0x4978e2c4
+	BYTE    $0xc0
 	RET
 
-// func blockAMX_2x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-TEXT ·blockAMX_2x2(SB), NOSPLIT, $0-57
-	MOVQ  k+0(FP), AX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+16(FP), DX
-	MOVQ  c+40(FP), DI
-	MOVQ  ldc+48(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  stepA+24(FP), CX
-	LEAQ  (BX)(CX*4), CX
-	MOVQ  R11, R9
-	SHLQ  $0x04, R9
-	ADDQ  DI, R9
-	MOVQ  stepB+32(FP), SI
-	LEAQ  (DX)(SI*4), SI
-	LEAQ  64(DI), R8
-	LEAQ  64(R9), R10
-	LEAQ  tileConfig<>+0(SB), R14
-	LONG  $0x4978c2c4
-	BYTE  $0x06
-	MOVB  add+56(FP), R13
+// func blockAMX_2x2(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+TEXT ·blockAMX_2x2(SB), NOSPLIT, $0-89
+	LEAQ  tileConfig<>+0(SB), AX
+	LONG  $0x4978e2c4
+	BYTE  $0x00
+	MOVB  add+88(FP), R13
 	TESTB R13, R13
 	JZ    zero
-	LONG  $0x4b7ba2c4
-	WORD  $0x1f04
+	MOVQ  c+72(FP), DI
+	MOVQ  ldc+80(FP), R11
+	SHLQ  $0x02, R11
+	MOVQ  DI, R8
+	LONG  $0x4b7b82c4
+	WORD  $0x1804
+	ADDQ  $0x40, R8
 	LONG  $0x4b7b82c4
 	WORD  $0x180c
+	MOVQ  R11, R8
+	SHLQ  $0x04, R8
+	ADDQ  R8, DI
+	MOVQ  DI, R8
 	LONG  $0x4b7b82c4
-	WORD  $0x1914
+	WORD  $0x1814
+	ADDQ  $0x40, R8
 	LONG  $0x4b7b82c4
-	WORD  $0x1a1c
+	WORD  $0x181c
 	JMP   sums
 
 zero:
@@ -606,95 +261,211 @@ zero:
 	BYTE $0xd8
 
 sums:
-	MOVQ $+64, R14
-
-loop:
-	LONG $0x4b7ba2c4
-	WORD $0x3234
-	LONG $0x4b7ba2c4
-	WORD $0x363c
-	LONG $0x4b7ba2c4
-	WORD $0x3324
-	LONG $0x5c4ae2c4
-	BYTE $0xc4
-	LONG $0x5c42e2c4
-	BYTE $0xcc
-	LONG $0x4b7ba2c4
-	WORD $0x312c
-	LONG $0x5c4ae2c4
-	BYTE $0xd5
-	LONG $0x5c42e2c4
-	BYTE $0xdd
-	ADDQ $+1024, BX
-	ADDQ $+1024, CX
-	ADDQ $+1024, DX
-	ADDQ $+1024, SI
-	DECQ AX
-	JNZ  loop
-	LONG $0x4b7aa2c4
-	WORD $0x1f04
-	LONG $0x4b7a82c4
-	WORD $0x180c
-	LONG $0x4b7a82c4
-	WORD $0x1914
-	LONG $0x4b7a82c4
-	WORD $0x1a1c
-	LONG $0x4978e2c4
-	BYTE $0xc0
-	RET
-
-// func blockAVX512_2x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-// Requires: AVX, AVX512F, CMOV
-TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-57
 	MOVQ k+0(FP), AX
 	MOVQ a+8(FP), BX
-	MOVQ b+16(FP), DX
-	MOVQ c+40(FP), DI
-	MOVQ ldc+48(FP), R11
-	SHLQ $0x02, R11
-	MOVQ stepA+24(FP), CX
-	LEAQ (BX)(CX*4), CX
-	MOVQ R11, R9
-	SHLQ $0x04, R9
-	ADDQ DI, R9
-	MOVQ stepB+32(FP), SI
-	LEAQ (DX)(SI*4), SI
-	LEAQ 64(DI), R8
-	LEAQ 64(R9), R10
-	MOVQ $+2, R12
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+40(FP), DX
+	MOVQ offB+48(FP), R13
+	MOVQ ldb+56(FP), R14
+	MOVQ stepA+32(FP), CX
+	MOVQ stepB+64(FP), SI
 
-	// The second panel of rows is taken when the first is done.
-	MOVQ $+4, R12
+loop:
+	MOVLQSX (R12), R8
+	ADDQ    $0x04, R12
+	ADDQ    BX, R8
+	LEAQ    (R8)(CX*1), R9
+	MOVLQSX (R13), R10
+	ADDQ    $0x04, R13
+	ADDQ    DX, R10
+	LEAQ    (R10)(SI*1), DI
+	LONG    $0x4b7b82c4
+	WORD    $0x3234
+	LONG    $0x4b7ba2c4
+	WORD    $0x373c
+	LONG    $0x4b7b82c4
+	WORD    $0x3824
+	LONG    $0x5c4ae2c4
+	BYTE    $0xc4
+	LONG    $0x5c42e2c4
+	BYTE    $0xcc
+	LONG    $0x4b7b82c4
+	WORD    $0x392c
+	LONG    $0x5c4ae2c4
+	BYTE    $0xd5
+	LONG    $0x5c42e2c4
+	BYTE    $0xdd
+	DECQ    AX
+	JNZ     loop
+	MOVQ    c+72(FP), DI
+	MOVQ    ldc+80(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1804
+	ADDQ    $0x40, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x180c
+	MOVQ    R11, R8
+	SHLQ    $0x04, R8
+	ADDQ    R8, DI
+	MOVQ    DI, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x1814
+	ADDQ    $0x40, R8
+	LONG    $0x4b7a82c4
+	WORD    $0x181c
+	LONG    $0x4978e2c4
+	BYTE    $0xc0
+	RET
 
-group:
-	MOVB    add+56(FP), R13
+// func rowsAVX512_1(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F
+TEXT ·rowsAVX512_1(SB), NOSPLIT, $0-81
+	MOVB    add+80(FP), R13
 	TESTB   R13, R13
 	JZ      zero
-	MOVQ    DI, R13
-	VMOVUPS (R13), Z0
-	VMOVUPS 64(R13), Z1
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z2
-	VMOVUPS 64(R13), Z3
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	ADDQ    R11, R13
-	VMOVUPS (R13), Z14
-	VMOVUPS 64(R13), Z15
-	ADDQ    R11, R13
+	MOVQ    c+64(FP), DI
+	MOVQ    ldc+72(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (DI), Z0
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z2
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z4
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z6
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z8
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z10
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z12
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z14
+	ADDQ    R11, DI
+	JMP     sums
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	VPXORD Z8, Z8, Z8
+	VPXORD Z10, Z10, Z10
+	VPXORD Z12, Z12, Z12
+	VPXORD Z14, Z14, Z14
+
+sums:
+	MOVQ k+0(FP), AX
+	MOVQ a+8(FP), BX
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+32(FP), DX
+	MOVQ offB+40(FP), R13
+	MOVQ ldb+48(FP), R14
+	MOVQ stepB+56(FP), SI
+	LEAQ (R15)(R15*2), R11
+
+tile:
+	MOVLQSX (R12), R8
+	ADDQ    BX, R8
+	LEAQ    (R8)(R15*4), R9
+	MOVLQSX (R13), R10
+	ADDQ    DX, R10
+	ADDQ    $0x04, R12
+	ADDQ    $0x04, R13
+	MOVQ    $+16, CX
+
+pair:
+	VMOVUPS      (R10), Z17
+	VPBROADCASTD (R8), Z16
+	LONG         $0x407eb262
+	WORD         $0xc152
+	VPBROADCASTD (R8)(R15*1), Z16
+	LONG         $0x407eb262
+	WORD         $0xd152
+	VPBROADCASTD (R8)(R15*2), Z16
+	LONG         $0x407eb262
+	WORD         $0xe152
+	VPBROADCASTD (R8)(R11*1), Z16
+	LONG         $0x407eb262
+	WORD         $0xf152
+	VPBROADCASTD (R9), Z16
+	LONG         $0x407e3262
+	WORD         $0xc152
+	VPBROADCASTD (R9)(R15*1), Z16
+	LONG         $0x407e3262
+	WORD         $0xd152
+	VPBROADCASTD (R9)(R15*2), Z16
+	LONG         $0x407e3262
+	WORD         $0xe152
+	VPBROADCASTD (R9)(R11*1), Z16
+	LONG         $0x407e3262
+	WORD         $0xf152
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         R14, R10
+	DECQ         CX
+	JNZ          pair
+	DECQ         AX
+	JNZ          tile
+	MOVQ         c+64(FP), DI
+	MOVQ         ldc+72(FP), R11
+	SHLQ         $0x02, R11
+	VMOVUPS      Z0, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z2, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z4, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z6, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z8, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z10, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z12, (DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z14, (DI)
+	ADDQ         R11, DI
+	VZEROUPPER
+	RET
+
+// func rowsAVX512_2(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+// Requires: AVX, AVX512F
+TEXT ·rowsAVX512_2(SB), NOSPLIT, $0-81
+	MOVB    add+80(FP), R13
+	TESTB   R13, R13
+	JZ      zero
+	MOVQ    c+64(FP), DI
+	MOVQ    ldc+72(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Z3
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Z5
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Z7
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Z9
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Z11
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Z13
+	ADDQ    R11, DI
+	VMOVUPS (DI), Z14
+	VMOVUPS 64(DI), Z15
+	ADDQ    R11, DI
 	JMP     sums
 
 zero:
@@ -717,96 +488,102 @@ zero:
 
 sums:
 	MOVQ k+0(FP), AX
-	MOVQ BX, R8
-	MOVQ DX, R10
-	MOVQ SI, R14
+	MOVQ a+8(FP), BX
+	MOVQ offA+16(FP), R12
+	MOVQ lda+24(FP), R15
+	MOVQ b+32(FP), DX
+	MOVQ offB+40(FP), R13
+	MOVQ ldb+48(FP), R14
+	MOVQ stepB+56(FP), SI
+	LEAQ (R15)(R15*2), R11
 
 tile:
-	MOVQ $+16, R13
+	MOVLQSX (R12), R8
+	ADDQ    BX, R8
+	LEAQ    (R8)(R15*4), R9
+	MOVLQSX (R13), R10
+	ADDQ    DX, R10
+	ADDQ    $0x04, R12
+	ADDQ    $0x04, R13
+	MOVQ    $+16, CX
 
 pair:
 	VMOVUPS      (R10), Z17
-	VMOVUPS      (R14), Z18
+	VMOVUPS      (R10)(SI*1), Z18
 	VPBROADCASTD (R8), Z16
 	LONG         $0x407eb262
 	WORD         $0xc152
 	LONG         $0x407eb262
 	WORD         $0xca52
-	VPBROADCASTD 64(R8), Z16
+	VPBROADCASTD (R8)(R15*1), Z16
 	LONG         $0x407eb262
 	WORD         $0xd152
 	LONG         $0x407eb262
 	WORD         $0xda52
-	VPBROADCASTD 128(R8), Z16
+	VPBROADCASTD (R8)(R15*2), Z16
 	LONG         $0x407eb262
 	WORD         $0xe152
 	LONG         $0x407eb262
 	WORD         $0xea52
-	VPBROADCASTD 192(R8), Z16
+	VPBROADCASTD (R8)(R11*1), Z16
 	LONG         $0x407eb262
 	WORD         $0xf152
 	LONG         $0x407eb262
 	WORD         $0xfa52
-	VPBROADCASTD 256(R8), Z16
+	VPBROADCASTD (R9), Z16
 	LONG         $0x407e3262
 	WORD         $0xc152
 	LONG         $0x407e3262
 	WORD         $0xca52
-	VPBROADCASTD 320(R8), Z16
+	VPBROADCASTD (R9)(R15*1), Z16
 	LONG         $0x407e3262
 	WORD         $0xd152
 	LONG         $0x407e3262
 	WORD         $0xda52
-	VPBROADCASTD 384(R8), Z16
+	VPBROADCASTD (R9)(R15*2), Z16
 	LONG         $0x407e3262
 	WORD         $0xe152
 	LONG         $0x407e3262
 	WORD         $0xea52
-	VPBROADCASTD 448(R8), Z16
+	VPBROADCASTD (R9)(R11*1), Z16
 	LONG         $0x407e3262
 	WORD         $0xf152
 	LONG         $0x407e3262
 	WORD         $0xfa52
 	ADDQ         $0x04, R8
-	ADDQ         $0x40, R10
-	ADDQ         $0x40, R14
-	DECQ         R13
+	ADDQ         $0x04, R9
+	ADDQ         R14, R10
+	DECQ         CX
 	JNZ          pair
-	ADDQ         $+960, R8
 	DECQ         AX
 	JNZ          tile
-	MOVQ         DI, R13
-	VMOVUPS      Z0, (R13)
-	VMOVUPS      Z1, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z2, (R13)
-	VMOVUPS      Z3, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z4, (R13)
-	VMOVUPS      Z5, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z6, (R13)
-	VMOVUPS      Z7, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z8, (R13)
-	VMOVUPS      Z9, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z10, (R13)
-	VMOVUPS      Z11, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z12, (R13)
-	VMOVUPS      Z13, 64(R13)
-	ADDQ         R11, R13
-	VMOVUPS      Z14, (R13)
-	VMOVUPS      Z15, 64(R13)
-	ADDQ         R11, R13
-	MOVQ         R13, DI
-	ADDQ         $+512, BX
-	DECQ         R12
-	CMPQ         R12, $0x02
-	CMOVQEQ      CX, BX
-	TESTQ        R12, R12
-	JNZ          group
+	MOVQ         c+64(FP), DI
+	MOVQ         ldc+72(FP), R11
+	SHLQ         $0x02, R11
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z3, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z5, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z9, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z10, (DI)
+	VMOVUPS      Z11, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z12, (DI)
+	VMOVUPS      Z13, 64(DI)
+	ADDQ         R11, DI
+	VMOVUPS      Z14, (DI)
+	VMOVUPS      Z15, 64(DI)
+	ADDQ         R11, DI
 	VZEROUPPER
 	RET
 

@@ -33,11 +33,11 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	defer op.End()
 	t := tasks.Get()
 	t.run(op, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
-	*t = task{}
+	*t = task{off: t.off}
 	tasks.Put(t)
 }
 
-// tasks are unused tasks.
+// tasks are unused tasks. They keep their tables.
 var tasks parallel.FreeList[task]
 
 // task computes a block of C in three runs: the first packs op(B), the second op(A), and the
@@ -52,7 +52,8 @@ type task struct {
 	lda, ldb, ldc  int
 
 	phase                phase
-	tiles                int // of a panel
+	off                  []int32 // of the tiles of a panel
+	tiles                int     // of a panel
 	packedA, packedB     []uint32
 	rowBlocks, colBlocks int
 }
@@ -69,7 +70,7 @@ const (
 func (t *task) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	*t = task{
 		micro: Active(), pool: op.Pool(), transA: transA, transB: transB,
-		alpha: alpha, beta: beta, lda: lda, ldb: ldb, ldc: ldc,
+		alpha: alpha, beta: beta, lda: lda, ldb: ldb, ldc: ldc, off: t.off,
 	}
 	depth := min(k, packedDepth)
 	rows := min(gemm.RoundUp(m, Side), max(blockRows, packedSize/depth/blockRows*blockRows))
@@ -77,6 +78,7 @@ func (t *task) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float
 	for k0 := 0; k0 < k; k0 += depth {
 		t.k = min(depth, k-k0)
 		t.tiles = Tiles(t.k)
+		t.off = PackedOffsets(t.off[:0], t.tiles)
 		panel := t.tiles * Words
 		buffer := AsWords(op.Workspace((rows + cols) / Side * panel))
 		t.packedA, t.packedB = buffer[:rows/Side*panel], buffer[rows/Side*panel:]
@@ -107,11 +109,11 @@ func (t *task) multiply(packB, packA bool) {
 	work := int64(t.m) * int64(t.n) * int64(t.k) / 4
 	if packB {
 		t.phase = packingB
-		t.pool.RunWork(work, Panels(t.n), t)
+		t.pool.RunWork(work, PanelCount(t.n), t)
 	}
 	if packA {
 		t.phase = packingA
-		t.pool.RunWork(work, Panels(t.m), t)
+		t.pool.RunWork(work, PanelCount(t.m), t)
 	}
 	t.phase = computing
 	t.rowBlocks, t.colBlocks = gemm.CeilDiv(t.m, blockRows), gemm.CeilDiv(t.n, blockCols)
@@ -140,14 +142,13 @@ func (t *task) Do(worker, i int) {
 func (t *task) block(worker, row, col int) {
 	m, n := min(2*Side, t.m-row), min(2*Side, t.n-col)
 	step := t.tiles * Words
-	multiply := t.micro.Block(Panels(m), Panels(n))
-	a, b, c := &t.packedA[row/Side*step], &t.packedB[col/Side*step], t.c[row*t.ldc+col:]
+	a, b, c := Packed(t.packedA, row/Side*step, m, t.off), Packed(t.packedB, col/Side*step, n, t.off), t.c[row*t.ldc+col:]
 	if m%Side == 0 && n%Side == 0 && t.alpha == 1 && (t.beta == 0 || t.beta == 1) {
-		multiply(t.tiles, a, b, step, step, &c[0], t.ldc, t.beta == 1)
+		t.micro.Multiply(a, b, c, t.ldc, t.beta == 1)
 		return
 	}
 	sums := t.pool.Scratch(worker, 4*Words)
-	multiply(t.tiles, a, b, step, step, &sums[0], 2*Side, false)
+	t.micro.Multiply(a, b, sums, 2*Side, false)
 	for i := range m {
 		from, to := sums[i*2*Side:][:n], c[i*t.ldc:][:n]
 		if t.beta == 0 {

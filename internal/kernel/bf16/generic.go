@@ -37,20 +37,27 @@ func ToFloat32(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) 
 
 // blockGeneric returns the BlockFunc of some panels. It sums in the order of AVX512_BF16.
 func blockGeneric(rows, cols int) BlockFunc {
-	return func(k int, a, b *uint32, stepA, stepB int, c *float32, ldc int, add bool) {
+	return func(k int, a *byte, offA *int32, lda, stepA int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool) {
+		at := func(p *byte, off int) [2]float32 {
+			v := *(*uint32)(unsafe.Add(unsafe.Pointer(p), off))
+			return [2]float32{ToFloat32(uint16(v)), ToFloat32(uint16(v >> 16))}
+		}
+		placesA, placesB := unsafe.Slice(offA, k), unsafe.Slice(offB, k)
 		for i := range rows * Side {
-			pa := unsafe.Slice(a, (rows-1)*stepA+k*Words)[i/Side*stepA:]
 			for j := range cols * Side {
-				pb := unsafe.Slice(b, (cols-1)*stepB+k*Words)[j/Side*stepB:]
 				y := (*float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j)))
 				var sum float32
 				if add {
 					sum = *y
 				}
-				for p := range k * Side {
-					u, v := pa[p/Side*Words+i%Side*Side+p%Side], pb[p*Side+j%Side]
-					sum += float32(ToFloat32(uint16(u>>16)) * ToFloat32(uint16(v>>16)))
-					sum += float32(ToFloat32(uint16(u)) * ToFloat32(uint16(v)))
+				for t := range k {
+					fromA := int(placesA[t]) + i/Side*stepA + i%Side*lda
+					fromB := int(placesB[t]) + j/Side*stepB + 4*(j%Side)
+					for p := range Side {
+						u, v := at(a, fromA+4*p), at(b, fromB+p*ldb)
+						sum += float32(u[1] * v[1])
+						sum += float32(u[0] * v[0])
+					}
 				}
 				*y = sum
 			}

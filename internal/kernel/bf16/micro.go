@@ -22,14 +22,25 @@ const (
 	Words = Side * Side // of a tile
 )
 
-// A BlockFunc is a micro-kernel. It multiplies one or two panels of A, stepA words apart, by
-// one or two panels of B, stepB words apart:
+// A BlockFunc is a micro-kernel. It multiplies one or two panels of A by one or two panels of
+// B:
 //
 //	c[i*ldc+j] = Σₚ a[i,p] b[p,j]
 //
 // for i and j below 16 or 32, and p below 32 k, for a k above 0. The first summand is
-// c[i*ldc+j] if add is set.
-type BlockFunc func(k int, a, b *uint32, stepA, stepB int, c *float32, ldc int, add bool)
+// c[i*ldc+j] if add is set. Tile t of the first panel of A begins at a+offA[t], that of the
+// second one stepA behind, and the rows of a tile are lda apart, all in bytes; B
+// likewise. So the tiles need not be packed: matrices that contain their rows are as good.
+type BlockFunc func(k int, a *byte, offA *int32, lda, stepA int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool)
+
+// Panels are one or two panels of a matrix for a BlockFunc.
+type Panels struct {
+	Count int
+	Tiles unsafe.Pointer // what Off is relative to
+	Off   []int32        // the places of the tiles of the first panel, in bytes
+	Pitch int            // from row to row of a tile, in bytes
+	Step  int            // from the first panel to the second, in bytes
+}
 
 // A Micro is the set of loops of a variant.
 type Micro struct {
@@ -46,8 +57,29 @@ type Micro struct {
 	copyLines func(n int, src *byte, off *int32, dst *uint32)
 }
 
-// Block returns the micro-kernel for one or two panels of each matrix.
-func (u *Micro) Block(rows, cols int) BlockFunc { return u.blocks[rows-1][cols-1] }
+// Multiply multiplies panels with as many tiles; see BlockFunc.
+func (u *Micro) Multiply(a, b Panels, c []float32, ldc int, add bool) {
+	k := len(a.Off)
+	_, _ = b.Off[k-1], c[(a.Count*Side-1)*ldc+b.Count*Side-1]
+	u.blocks[a.Count-1][b.Count-1](k, (*byte)(a.Tiles), &a.Off[0], a.Pitch, a.Step, (*byte)(b.Tiles), &b.Off[0], b.Pitch, b.Step, &c[0], ldc, add)
+}
+
+// Packed returns the panels of n rows, or columns, in x from the given word on, where each
+// panel has as many packed tiles as off names.
+func Packed(x []uint32, word, n int, off []int32) Panels {
+	return Panels{
+		Count: min(2, gemm.CeilDiv(n, Side)), Tiles: unsafe.Pointer(&x[word]), Off: off,
+		Pitch: 4 * Side, Step: 4 * Words * len(off),
+	}
+}
+
+// PackedOffsets appends to list until it has the places of n packed tiles.
+func PackedOffsets(list []int32, n int) []int32 {
+	for len(list) < n {
+		list = append(list, int32(4*Words*len(list)))
+	}
+	return list
+}
 
 // Round sets the elements of dst to those of src. Those that are ahead elements behind will
 // be needed next.
@@ -115,5 +147,5 @@ func Halves(x []uint32) []uint16 {
 // Tiles returns the number of tiles that hold n elements of a row.
 func Tiles(n int) int { return gemm.CeilDiv(n, Depth) }
 
-// Panels returns the number of panels that hold n rows or columns.
-func Panels(n int) int { return gemm.CeilDiv(n, Side) }
+// PanelCount returns the number of panels that hold n rows or columns.
+func PanelCount(n int) int { return gemm.CeilDiv(n, Side) }

@@ -38,6 +38,9 @@ func TestBlocks(t *testing.T) {
 		for rows := 1; rows <= 2; rows++ {
 			for cols := 1; cols <= 2; cols++ {
 				for _, k := range []int{1, 2, 5, 40} {
+					if k > 5 && u == &generic {
+						continue
+					}
 					stepA, stepB := (k+1)*Words, (k+2)*Words
 					a, b := randomPairs(r, rows*stepA), randomPairs(r, cols*stepB)
 					c, ldc := kerneltest.Matrix(r, rows*Side, cols*Side, 3)
@@ -57,7 +60,10 @@ func TestBlocks(t *testing.T) {
 								}
 							}
 						}
-						u.Block(rows, cols)(k, &a[0], &b[0], stepA, stepB, &c[0], ldc, add)
+						u.Multiply(
+							Panels{Count: rows, Tiles: unsafe.Pointer(&a[0]), Off: PackedOffsets(nil, k), Pitch: 4 * Side, Step: 4 * stepA},
+							Panels{Count: cols, Tiles: unsafe.Pointer(&b[0]), Off: PackedOffsets(nil, k), Pitch: 4 * Side, Step: 4 * stepB},
+							c, ldc, add)
 						name := fmt.Sprintf("%dx%d, k %d, add %v: c", rows, cols, k, add)
 						kerneltest.CheckGuards(t, name, c)
 						for i := range c {
@@ -191,8 +197,9 @@ func BenchmarkBlock(b *testing.B) {
 				r := rand.New(rand.NewPCG(1, 5))
 				x, y := randomPairs(r, 2*k*Words), randomPairs(r, 2*k*Words)
 				c := make([]float32, 4*Words)
+				off := PackedOffsets(nil, k)
 				for b.Loop() {
-					u.Block(2, 2)(k, &x[0], &y[0], k*Words, k*Words, &c[0], 2*Side, false)
+					u.Multiply(Packed(x, 0, 2*Side, off), Packed(y, 0, 2*Side, off), c, 2*Side, false)
 				}
 				b.ReportMetric(2*float64(4*Words*k*Depth)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})

@@ -7,42 +7,32 @@ package bf16
 // blockAMX_1x1 is the BlockFunc of 1 by 1 tiles.
 //
 //go:noescape
-func blockAMX_1x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-
-// blockAVX512_1x1 is the BlockFunc of 1 by 1 tiles.
-//
-//go:noescape
-func blockAVX512_1x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
+func blockAMX_1x1(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
 
 // blockAMX_1x2 is the BlockFunc of 1 by 2 tiles.
 //
 //go:noescape
-func blockAMX_1x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-
-// blockAVX512_1x2 is the BlockFunc of 1 by 2 tiles.
-//
-//go:noescape
-func blockAVX512_1x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
+func blockAMX_1x2(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
 
 // blockAMX_2x1 is the BlockFunc of 2 by 1 tiles.
 //
 //go:noescape
-func blockAMX_2x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
-
-// blockAVX512_2x1 is the BlockFunc of 2 by 1 tiles.
-//
-//go:noescape
-func blockAVX512_2x1(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
+func blockAMX_2x1(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
 
 // blockAMX_2x2 is the BlockFunc of 2 by 2 tiles.
 //
 //go:noescape
-func blockAMX_2x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
+func blockAMX_2x2(k int, a *byte, offA *int32, lda int, stepA int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
 
-// blockAVX512_2x2 is the BlockFunc of 2 by 2 tiles.
+// rowsAVX512_1 computes 8 rows of a BlockFunc of 1 tiles.
 //
 //go:noescape
-func blockAVX512_2x2(k int, a *uint32, b *uint32, stepA int, stepB int, c *float32, ldc int, add bool)
+func rowsAVX512_1(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
+
+// rowsAVX512_2 computes 8 rows of a BlockFunc of 2 tiles.
+//
+//go:noescape
+func rowsAVX512_2(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb int, stepB int, c *float32, ldc int, add bool)
 
 // roundAVX512 is roundGeneric.
 //

@@ -3,6 +3,8 @@
 package bf16
 
 import (
+	"unsafe"
+
 	xcpu "golang.org/x/sys/cpu"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
@@ -11,12 +13,23 @@ import (
 var avx512 = Micro{
 	Name: "avx512_bf16",
 	blocks: [2][2]BlockFunc{
-		{blockAVX512_1x1, blockAVX512_1x2},
-		{blockAVX512_2x1, blockAVX512_2x2},
+		{blockAVX512(1, rowsAVX512_1), blockAVX512(1, rowsAVX512_2)},
+		{blockAVX512(2, rowsAVX512_1), blockAVX512(2, rowsAVX512_2)},
 	},
 	round:     roundAVX512,
 	pair:      pairAVX512,
 	copyLines: copyLinesAVX512,
+}
+
+// blockAVX512 returns the BlockFunc of some panels of A. rows computes groupRows rows of it.
+func blockAVX512(panels int, rows func(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool)) BlockFunc {
+	const groupRows = 8
+	return func(k int, a *byte, offA *int32, lda, stepA int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool) {
+		for i := 0; i < panels*Side; i += groupRows {
+			from := unsafe.Add(unsafe.Pointer(a), i/Side*stepA+i%Side*lda)
+			rows(k, (*byte)(from), offA, lda, b, offB, ldb, stepB, (*float32)(unsafe.Add(unsafe.Pointer(c), 4*i*ldc)), ldc, add)
+		}
+	}
 }
 
 // amx multiplies with AMX; it converts as avx512 does.

@@ -87,7 +87,9 @@ func newPhased(w window, merge bool, batch, unit, positions, elements int) *phas
 		t.chunkRows = more
 	}
 	t.bands = gemm.CeilDiv(t.out[0], t.chunkRows)
-	t.channel = t.measure(t.chunkRows)
+	// An odd number of lines of memory puts the same pixel of many channels into
+	// different sets of the cache.
+	t.channel = gemm.RoundUp(t.measure(t.chunkRows), unit) | unit
 	if t.rows == t.out[0] {
 		t.images = max(1, min(batch/roundedParts, positions/(t.runs(t.rows)*unit), elements/(t.channels*t.channel)))
 	}

@@ -23,13 +23,18 @@ const (
 // part of the batch. Then the parts' sums are added in order.
 //
 // The copy of the source holds single elements, so a row of a tile is a run of 32 pixels of
-// it. dy is 0 at positions that are of no pixel.
+// it. With whole panels of channels, the rows of a tile are 16 channels for one tap, and the
+// tile is read where it is. Otherwise, and then the taps of a channel follow each other, tiles
+// are packed. dy is 0 at positions that are of no pixel.
 type roundedGrad struct {
 	geometry *geometry
 	copy     *phased
 	ranges   int     // pieces of the channels of a group
 	slices   int     // of the outputs of a group
-	lines    []int32 // for each row, the place of the source in the copy, in bytes
+	lines    []int32 // for each row of the product, the place of the source in the copy, in bytes
+	inPlace  bool    // tiles of the source are read where they are
+	places   []int32 // of the tiles of a panel of the source if so, in bytes
+	packed   []int32 // of the tiles of a packed panel
 
 	// Used during a run.
 	micro            *bf16.Micro
@@ -43,10 +48,7 @@ type roundedGrad struct {
 
 // newRoundedGrad returns nil if the source is too large.
 func newRoundedGrad(g *geometry) *roundedGrad {
-	unit := 1 // channels that fill whole panels
-	for unit*g.taps%bf16.Side != 0 {
-		unit *= 2
-	}
+	const unit = bf16.Side // any number of taps of so many channels fill whole panels
 	channels := min(g.groupChannels(), max(1, roundedRows/g.taps/unit)*unit)
 	t := &roundedGrad{geometry: g, ranges: gemm.CeilDiv(g.groupChannels(), channels)}
 	t.outputs = min(roundedOutputs, gemm.RoundUp(g.groupOutputs(), bf16.Side))
@@ -54,11 +56,24 @@ func newRoundedGrad(g *geometry) *roundedGrad {
 	if t.copy = newPhased(forwardWindow(g, channels), true, g.Batch, bf16.Depth, gradPositions, copiedElements); t.copy == nil {
 		return nil
 	}
-	for c := range channels {
+	t.inPlace = g.groupChannels()%bf16.Side == 0 // and so is channels
+	inner := 1                                   // channels that follow each other
+	if t.inPlace {
+		inner = bf16.Side
+	}
+	for c := 0; c < channels; c += inner {
 		for _, tap := range t.copy.taps {
-			t.lines = append(t.lines, 2*(int32(c*t.copy.channel)+tap))
+			for i := range inner {
+				t.lines = append(t.lines, 2*(int32((c+i)*t.copy.channel)+tap))
+			}
 		}
 	}
+	for image := range t.copy.images {
+		for _, start := range t.copy.starts {
+			t.places = append(t.places, 2*(int32(image*t.copy.image)+start))
+		}
+	}
+	t.packed = bf16.PackedOffsets(nil, len(t.places))
 	for len(t.lines)%bf16.Side != 0 {
 		t.lines = append(t.lines, 0) // the sums of these rows are not used
 	}
@@ -115,7 +130,7 @@ func (t *roundedGrad) sum(worker, part int, b gradBlock, sums []float32) {
 	}
 	full := f.images * len(f.starts) // tiles of a panel
 	copied := gemm.CeilDiv(f.images*f.image+f.slack(), 2)
-	panels, words := bf16.Panels(b.n), full*bf16.Words
+	panels, words := bf16.PanelCount(b.n), full*bf16.Words
 	buf := t.pool.Scratch(worker, copied+(3+panels)*words+f.rowSize())
 	row := buf[copied+(3+panels)*words:]
 	packed := bf16.AsWords(buf[copied:])
@@ -137,22 +152,29 @@ func (t *roundedGrad) multiply(b gradBlock, c chunk, x []uint16, a, dy, rest []u
 	runs := f.runs(c.rows)
 	tiles := c.images * runs
 	step := tiles * bf16.Words
-	panels, rows := bf16.Panels(b.n), gemm.RoundUp(b.channels*g.taps, bf16.Side)
+	panels, rows := bf16.PanelCount(b.n), gemm.RoundUp(b.channels*g.taps, bf16.Side)
 	for panel := range panels {
 		t.packOutputs(b, c, panel*bf16.Side, runs, rest[:step], dy[panel*step:][:step])
 	}
 	for r := 0; r < rows; r += 2 * bf16.Side {
-		n := min(2, (rows-r)/bf16.Side)
-		for p := range n {
-			lines := t.lines[r+p*bf16.Side:][:bf16.Side]
-			for k := range tiles {
-				at := k/runs*f.image + int(f.starts[k%runs])
-				t.micro.CopyLines((*byte)(unsafe.Pointer(&x[at])), lines, a[p*step+k*bf16.Words:])
+		n := min(2*bf16.Side, rows-r)
+		lines := t.lines[r:][:n]
+		source := bf16.Packed(a, 0, n, t.packed[:tiles])
+		if t.inPlace {
+			source = bf16.Panels{
+				Count: n / bf16.Side, Tiles: unsafe.Add(unsafe.Pointer(&x[0]), lines[0]), Off: t.places[:tiles],
+				Pitch: 2 * f.channel, Step: int(lines[n-bf16.Side] - lines[0]),
+			}
+		} else {
+			for p := 0; p < n; p += bf16.Side {
+				for k, at := range t.places[:tiles] {
+					t.micro.CopyLines((*byte)(unsafe.Add(unsafe.Pointer(&x[0]), at)), lines[p:][:bf16.Side], a[p/bf16.Side*step+k*bf16.Words:])
+				}
 			}
 		}
 		for o := 0; o < panels; o += 2 {
-			multiply := t.micro.Block(n, min(2, panels-o))
-			multiply(tiles, &a[0], &dy[o*step], step, step, &sums[r*t.outputs+o*bf16.Side], t.outputs, add)
+			outputs := bf16.Packed(dy, o*step, (panels-o)*bf16.Side, t.packed[:tiles])
+			t.micro.Multiply(source, outputs, sums[r*t.outputs+o*bf16.Side:], t.outputs, add)
 		}
 	}
 }
@@ -204,7 +226,18 @@ func (t *roundedGrad) reduce(worker int, b gradBlock, sums []float32) {
 	transposed := t.pool.Scratch(worker, b.n*rows)
 	gemm.Active().TransposeTo(rows, b.n, sums, t.outputs, transposed, rows)
 	for i := range b.n {
-		at := ((b.group*g.groupOutputs()+b.o+i)*g.groupChannels() + b.ch) * g.taps
-		vec.Axpy(1, transposed[i*rows:][:rows], t.dweight[at:][:rows])
+		from, at := transposed[i*rows:][:rows], ((b.group*g.groupOutputs()+b.o+i)*g.groupChannels()+b.ch)*g.taps
+		to := t.dweight[at:][:rows]
+		if !t.inPlace || g.taps == 1 {
+			vec.Axpy(1, from, to)
+			continue
+		}
+		for c := 0; c < b.channels; c += bf16.Side {
+			for tap := range g.taps {
+				for j, v := range from[c*g.taps+tap*bf16.Side:][:bf16.Side] {
+					to[(c+j)*g.taps+tap] += v
+				}
+			}
+		}
 	}
 }

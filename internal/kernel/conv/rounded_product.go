@@ -15,6 +15,10 @@ const (
 	packedWords    = 128 << 10
 	leastPositions = 64
 
+	// placedPositions is the number of pixels that are computed at a time if the source is
+	// not packed.
+	placedPositions = 512
+
 	// outputSlice is the number of channels of the result of a part at least.
 	outputSlice = 4 * bf16.Side
 )
@@ -25,13 +29,18 @@ const (
 // channels of the result.
 //
 // Two terms that follow each other are two channels of the source for one tap. The copy of the
-// source holds such pairs, so a row of a tile is a run of 16 pixels of it.
+// source holds such pairs, so a row of a tile is a run of 16 pixels of it. If there are enough
+// channels, the rows of a tile are 16 pairs for one tap, and the tile is read where it is.
+// Otherwise, and then the taps of a pair follow each other, tiles are packed.
 type roundedProduct struct {
 	product product // whose window is a description only
 	taps    int
 	copy    *phased
 	tiles   int     // of a panel
 	pairs   int     // of terms
+	inPlace bool    // tiles of the source are read where they are
+	places  []int32 // of the tiles of a panel of the source, in bytes: in the copy, or packed
+	packedA []int32 // of those of a panel of the weights
 	lines   []int32 // for each of them, the place of the source in the copy, in bytes
 	rows    []int32 // for each row of the result, the index in a channel of its first pixel
 	step    int     // between pixels of such a row
@@ -54,13 +63,20 @@ func newRoundedProduct(p product, rest []int) *roundedProduct {
 	for _, s := range w.shift {
 		t.taps *= len(s)
 	}
-	w.channels = gemm.CeilDiv(w.channels, 2)
-	t.tiles = bf16.Tiles(2 * w.channels * t.taps)
-	positions := max(leastPositions, packedWords/(t.tiles*bf16.Words)*bf16.Side)
+	pairs := gemm.CeilDiv(w.channels, 2)
+	w.channels = pairs
+	positions := placedPositions
+	if whole := gemm.RoundUp(pairs, bf16.Side); whole <= pairs*3/2 {
+		t.inPlace, w.channels = true, whole // the copy has zeros behind the last pair
+		t.tiles = whole / bf16.Side * t.taps
+	} else {
+		t.tiles = gemm.CeilDiv(pairs*t.taps, bf16.Side)
+		positions = max(leastPositions, packedWords/(t.tiles*bf16.Words)*bf16.Side)
+	}
 	if t.copy = newPhased(w, rest == nil, p.geometry.Batch, bf16.Side, positions, copiedElements); t.copy == nil {
 		return nil
 	}
-	t.terms(w.channels)
+	t.terms(pairs)
 	t.result(rest)
 	return t
 }
@@ -72,12 +88,22 @@ func (t *roundedProduct) terms(pairs int) {
 			p.kernelTaps = append(p.kernelTaps, tap)
 		}
 	}
+	t.pairs = pairs * t.taps
+	t.packedA = bf16.PackedOffsets(nil, t.tiles)
+	if t.inPlace {
+		for q := 0; q < pairs; q += bf16.Side {
+			for _, tap := range t.copy.taps {
+				t.places = append(t.places, 4*(int32(q*t.copy.channel)+tap))
+			}
+		}
+		return
+	}
+	t.places = t.packedA
 	for q := range pairs {
-		for tap := range t.taps {
-			t.lines = append(t.lines, 4*(int32(q*t.copy.channel)+t.copy.taps[tap]))
+		for _, tap := range t.copy.taps {
+			t.lines = append(t.lines, 4*(int32(q*t.copy.channel)+tap))
 		}
 	}
-	t.pairs = len(t.lines)
 	for len(t.lines)%4 != 0 { // as CopyLines wants
 		t.lines = append(t.lines, t.lines[0])
 	}
@@ -111,7 +137,7 @@ func (t *roundedProduct) panelWords() int { return t.tiles * bf16.Words }
 func (t *roundedProduct) run(op parallel.Op, src, weight, bias, dst []float32) {
 	g := t.product.geometry
 	t.micro, t.pool, t.src, t.weight, t.bias, t.dst = bf16.Active(), op.Pool(), src, weight, bias, dst
-	t.panels = bf16.Panels(t.product.dstChannels)
+	t.panels = bf16.PanelCount(t.product.dstChannels)
 	t.packed = bf16.AsWords(op.Workspace(g.Group * t.panels * t.panelWords()))
 	work := g.macs() / roundedSpeed
 	t.packing = true
@@ -140,7 +166,7 @@ func (t *roundedProduct) pack(worker, group, panel int) {
 	dst := t.packed[(group*t.panels+panel)*t.panelWords():][:t.panelWords()]
 	first := panel * bf16.Side
 	n := min(bf16.Side, p.dstChannels-first)
-	if n < bf16.Side || t.pairs%bf16.Side != 0 || p.channels%2 == 1 {
+	if n < bf16.Side || t.pairs < t.tiles*bf16.Side || p.channels%2 == 1 {
 		clear(dst)
 	}
 	perOutput := g.groupChannels() * g.taps
@@ -180,10 +206,13 @@ func (t *roundedProduct) packTaps(worker, n, step, between int, w []float32, dst
 			}
 			t.micro.Pair(even, odd, pairs, between)
 			for r := range together {
-				k := q * t.taps
+				k, next := q*t.taps, 1
+				if t.inPlace {
+					k, next = q/bf16.Side*t.taps*bf16.Side+q%bf16.Side, bf16.Side
+				}
 				for _, tap := range p.kernelTaps {
 					dst[k/bf16.Side*bf16.Words+(i+r)*bf16.Side+k%bf16.Side] = pairs[r*taps+tap]
-					k++
+					k += next
 				}
 			}
 		}
@@ -196,6 +225,9 @@ func (t *roundedProduct) compute(worker, group, i, from, to int) {
 	c := f.chunk(p.geometry.Batch, i)
 	panels := f.images * len(f.starts) // at most
 	copied, packed, summed := f.images*f.image+f.slack(), panels*step, 2*bf16.Side*panels*bf16.Side
+	if t.inPlace {
+		packed = 0
+	}
 	buf := t.pool.Scratch(worker, copied+packed+summed+f.rowSize())
 	x, b, sums := bf16.AsWords(buf[:copied]), bf16.AsWords(buf[copied:][:packed]), buf[copied+packed:][:summed]
 	t.fill(group, c, x, buf[copied+packed+summed:])
@@ -212,12 +244,13 @@ func (t *roundedProduct) multiply(group int, c chunk, from, to int, x, b []uint3
 	runs := f.runs(c.rows)
 	panels := c.images * runs
 	width := panels * bf16.Side
-	used := t.pairs * bf16.Side
-	for k := range panels {
-		dst := b[k*step:][:step]
-		start := k/runs*f.image + int(f.starts[k%runs])
-		t.micro.CopyLines((*byte)(unsafe.Pointer(&x[start])), t.lines, dst)
-		clear(dst[used:])
+	start := func(panel int) int { return panel/runs*f.image + int(f.starts[panel%runs]) }
+	if !t.inPlace {
+		for k := range panels {
+			dst := b[k*step:][:step]
+			t.micro.CopyLines((*byte)(unsafe.Pointer(&x[start(k)])), t.lines, dst)
+			clear(dst[t.pairs*bf16.Side:])
+		}
 	}
 	for o := from; o < to; o += 2 * bf16.Side {
 		n := min(2*bf16.Side, to-o)
@@ -226,10 +259,16 @@ func (t *roundedProduct) multiply(group int, c chunk, from, to int, x, b []uint3
 				vec.Fill(t.bias[group*p.dstChannels+o+j], sums[j*width:][:width])
 			}
 		}
-		a := &t.packed[(group*t.panels+o/bf16.Side)*step]
+		weights := bf16.Packed(t.packed, (group*t.panels+o/bf16.Side)*step, n, t.packedA)
 		for k := 0; k < panels; k += 2 {
-			multiply := t.micro.Block(bf16.Panels(n), min(2, panels-k))
-			multiply(t.tiles, a, &b[k*step], step, step, &sums[k*bf16.Side], width, t.bias != nil)
+			source := bf16.Panels{Count: min(2, panels-k), Off: t.places}
+			if t.inPlace {
+				source.Tiles, source.Pitch = unsafe.Pointer(&x[start(k)]), 4*f.channel
+				source.Step = 4 * (start(k+source.Count-1) - start(k))
+			} else {
+				source = bf16.Packed(b, k*step, (panels-k)*bf16.Side, t.places)
+			}
+			t.micro.Multiply(weights, source, sums[k*bf16.Side:], width, t.bias != nil)
 		}
 		for j := range n {
 			for image := range c.images {

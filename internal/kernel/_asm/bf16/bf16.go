@@ -14,19 +14,21 @@ import (
 )
 
 const (
-	side      = 16              // rows and columns of a tile
-	rowBytes  = 64              // of a row of a tile
-	tileBytes = side * rowBytes // of a tile
+	side     = 16 // rows and columns of a tile
+	rowBytes = 64 // of a row of a tile
 )
 
 // The registers of the micro-kernels.
 var (
-	regK     = reg.RAX
-	regA     = [2]reg.Physical{reg.RBX, reg.RCX} // the panels of rows
-	regB     = [2]reg.Physical{reg.RDX, reg.RSI} // the panels of columns
-	regC     = [2][2]reg.Physical{{reg.RDI, reg.R8}, {reg.R9, reg.R10}}
-	regLDC   = reg.R11
-	regPitch = reg.R14 // between the rows of a tile of a panel
+	regK    = reg.RAX
+	regA    = reg.RBX // the tiles of the first panels of A and B, without their places
+	regB    = reg.RDX
+	regOffA = reg.R12 // the places of the next tiles
+	regOffB = reg.R13
+	regLDA  = reg.R15
+	regLDB  = reg.R14
+	regLDC  = reg.R11
+	regC    = reg.RDI
 )
 
 // Write writes all functions.
@@ -34,9 +36,10 @@ func Write() {
 	for rows := 1; rows <= 2; rows++ {
 		for cols := 1; cols <= 2; cols++ {
 			blockAMX(rows, cols)
-			blockAVX512(rows, cols)
 		}
 	}
+	rowsAVX512(1)
+	rowsAVX512(2)
 	round()
 	pair()
 	copyLines()
@@ -49,40 +52,24 @@ func text(name, signature, doc string) {
 	Doc(name + " " + doc)
 }
 
-// blockText begins a BlockFunc and loads its arguments.
-func blockText(isa string, rows, cols int) {
-	name := fmt.Sprintf("block%s_%dx%d", isa, rows, cols)
-	text(name, "(k int, a, b *uint32, stepA, stepB int, c *float32, ldc int, add bool)",
-		fmt.Sprintf("is the BlockFunc of %d by %d tiles.", rows, cols))
+// loadPanels loads the arguments that describe the panels.
+func loadPanels() {
 	Load(Param("k"), regK)
-	Load(Param("a"), regA[0])
-	Load(Param("b"), regB[0])
-	Load(Param("c"), regC[0][0])
-	Load(Param("ldc"), regLDC)
-	SHLQ(Imm(2), regLDC)
-	next := func(step string, r [2]reg.Physical) {
-		Load(Param(step), r[1])
-		LEAQ(Mem{Base: r[0], Index: r[1], Scale: 4}, r[1])
-	}
-	if rows > 1 {
-		next("stepA", regA)
-		MOVQ(regLDC, regC[1][0])
-		SHLQ(Imm(4), regC[1][0])
-		ADDQ(regC[0][0], regC[1][0])
-	}
-	if cols > 1 {
-		next("stepB", regB)
-		for i := range rows {
-			LEAQ(Mem{Base: regC[i][0], Disp: rowBytes}, regC[i][1])
-		}
-	}
+	Load(Param("a"), regA)
+	Load(Param("offA"), regOffA)
+	Load(Param("lda"), regLDA)
+	Load(Param("b"), regB)
+	Load(Param("offB"), regOffB)
+	Load(Param("ldb"), regLDB)
 }
 
 // blockAMX writes the micro-kernel for AMX. Tiles belong to a thread, and a goroutine may
 // go on in another one, but never within a function in assembly: the tiles are configured
 // and given back here.
 func blockAMX(rows, cols int) {
-	blockText("AMX", rows, cols)
+	name := fmt.Sprintf("blockAMX_%dx%d", rows, cols)
+	text(name, "(k int, a *byte, offA *int32, lda, stepA int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool)",
+		fmt.Sprintf("is the BlockFunc of %d by %d tiles.", rows, cols))
 	// The tiles 0 to 3 are sums, 4 and 5 of A, 6 and 7 of B. All are full.
 	var config [16]uint32
 	config[0] = 1 // the palette
@@ -90,43 +77,69 @@ func blockAMX(rows, cols int) {
 		config[4+i] = rowBytes | rowBytes<<16
 	}
 	config[12], config[13] = side*0x01010101, side*0x01010101
-	LEAQ(simd.Words("tileConfig", config[:]...), regPitch)
-	ldtilecfg(regPitch)
-	eachSum := func(f func(tile int, at reg.Physical)) {
+	LEAQ(simd.Words("tileConfig", config[:]...), regK)
+	ldtilecfg(regK)
+
+	at := reg.R8
+	eachSum := func(f func(tile int)) {
+		Load(Param("c"), regC)
+		Load(Param("ldc"), regLDC)
+		SHLQ(Imm(2), regLDC)
 		for i := range rows {
+			if i > 0 {
+				MOVQ(regLDC, at)
+				SHLQ(Imm(4), at)
+				ADDQ(at, regC)
+			}
+			MOVQ(regC, at)
 			for j := range cols {
-				f(2*i+j, regC[i][j])
+				if j > 0 {
+					ADDQ(Imm(rowBytes), at)
+				}
+				f(2*i + j)
 			}
 		}
 	}
 	add := loadAdd()
 	TESTB(add, add)
 	JZ(LabelRef("zero"))
-	eachSum(func(tile int, at reg.Physical) { tileload(at, regLDC, tile) })
+	eachSum(func(tile int) { tileload(at, regLDC, tile) })
 	JMP(LabelRef("sums"))
 	Label("zero")
-	eachSum(func(tile int, _ reg.Physical) { tilezero(tile) })
+	for i := range rows {
+		for j := range cols {
+			tilezero(2*i + j)
+		}
+	}
 	Label("sums")
-	MOVQ(I32(rowBytes), regPitch)
+	loadPanels()
+	nextA, nextB := reg.RCX, reg.RSI
+	Load(Param("stepA"), nextA)
+	Load(Param("stepB"), nextB)
+	place := func(off, base, step reg.GPPhysical, at [2]reg.GPPhysical, n int) {
+		MOVLQSX(Mem{Base: off}, at[0])
+		ADDQ(Imm(4), off)
+		ADDQ(base, at[0])
+		if n > 1 {
+			LEAQ(Mem{Base: at[0], Index: step, Scale: 1}, at[1])
+		}
+	}
+	atA, atB := [2]reg.GPPhysical{reg.R8, reg.R9}, [2]reg.GPPhysical{reg.R10, reg.RDI}
 	Label("loop")
+	place(regOffA, regA, nextA, atA, rows)
+	place(regOffB, regB, nextB, atB, cols)
 	for j := range cols {
-		tileload(regB[j], regPitch, 6+j)
+		tileload(atB[j], regLDB, 6+j)
 	}
 	for i := range rows {
-		tileload(regA[i], regPitch, 4+i)
+		tileload(atA[i], regLDA, 4+i)
 		for j := range cols {
 			tdpbf16ps(6+j, 4+i, 2*i+j)
 		}
 	}
-	for i := range rows {
-		ADDQ(I32(tileBytes), regA[i])
-	}
-	for j := range cols {
-		ADDQ(I32(tileBytes), regB[j])
-	}
 	DECQ(regK)
 	JNZ(LabelRef("loop"))
-	eachSum(func(tile int, at reg.Physical) { tilestore(tile, at, regLDC) })
+	eachSum(func(tile int) { tilestore(tile, at, regLDC) })
 	tilerelease()
 	RET()
 }
@@ -137,37 +150,30 @@ func loadAdd() reg.Physical {
 	return reg.R13B
 }
 
-// groupRows is the number of rows that a micro-kernel for AVX-512 sums at a time.
+// groupRows is the number of rows that a micro-kernel for AVX-512 sums.
 const groupRows = 8
 
-// blockAVX512 writes the micro-kernel for AVX512_BF16: groups of rows, one after the other.
-func blockAVX512(rows, cols int) {
-	blockText("AVX512", rows, cols)
+// rowsAVX512 writes the micro-kernel for AVX512_BF16, for some rows of a panel of A.
+func rowsAVX512(cols int) {
+	text(fmt.Sprintf("rowsAVX512_%d", cols), "(k int, a *byte, offA *int32, lda int, b *byte, offB *int32, ldb, stepB int, c *float32, ldc int, add bool)",
+		fmt.Sprintf("computes %d rows of a BlockFunc of %d tiles.", groupRows, cols))
 	const (
-		first = 0  // of the registers of the sums
 		regAV = 16 // an element of a row of A in every lane
 		regBV = 17 // a row of each tile of B
 	)
-	z := func(n int) reg.VecPhysical { return zmm[n] }
-	sum := func(i, j int) int { return first + 2*i + j }
-	group := reg.R12
-	MOVQ(I32(side/groupRows), group)
-	if rows > 1 {
-		Comment("The second panel of rows is taken when the first is done.")
-		MOVQ(I32(2*side/groupRows), group)
-	}
-	Label("group")
-	add := loadAdd()
-	c := reg.R13
+	sum := func(i, j int) int { return 2*i + j }
 	eachSum := func(f func(at Mem, sum reg.VecPhysical)) {
-		MOVQ(regC[0][0], c)
+		Load(Param("c"), regC)
+		Load(Param("ldc"), regLDC)
+		SHLQ(Imm(2), regLDC)
 		for i := range groupRows {
 			for j := range cols {
-				f(Mem{Base: c, Disp: rowBytes * j}, z(sum(i, j)))
+				f(Mem{Base: regC, Disp: rowBytes * j}, zmm[sum(i, j)])
 			}
-			ADDQ(regLDC, c)
+			ADDQ(regLDC, regC)
 		}
 	}
+	add := loadAdd()
 	TESTB(add, add)
 	JZ(LabelRef("zero"))
 	eachSum(func(at Mem, sum reg.VecPhysical) { VMOVUPS(at, sum) })
@@ -175,47 +181,51 @@ func blockAVX512(rows, cols int) {
 	Label("zero")
 	for i := range groupRows {
 		for j := range cols {
-			VPXORD(z(sum(i, j)), z(sum(i, j)), z(sum(i, j)))
+			z := zmm[sum(i, j)]
+			VPXORD(z, z, z)
 		}
 	}
 	Label("sums")
-	Load(Param("k"), regK)
-	a, b, n := reg.R8, [2]reg.Physical{reg.R10, reg.R14}, reg.R13
-	MOVQ(regA[0], a)
-	for j := range cols {
-		MOVQ(regB[j], b[j])
-	}
+	loadPanels()
+	step, thrice := reg.RSI, regLDC
+	Load(Param("stepB"), step)
+	LEAQ(Mem{Base: regLDA, Index: regLDA, Scale: 2}, thrice)
+	first, fifth, b, n := reg.R8, reg.R9, reg.R10, reg.RCX // rows of A, a row of B
 	Label("tile")
+	MOVLQSX(Mem{Base: regOffA}, first)
+	ADDQ(regA, first)
+	LEAQ(Mem{Base: first, Index: regLDA, Scale: 4}, fifth)
+	MOVLQSX(Mem{Base: regOffB}, b)
+	ADDQ(regB, b)
+	ADDQ(Imm(4), regOffA)
+	ADDQ(Imm(4), regOffB)
 	MOVQ(I32(side), n)
 	Label("pair")
-	for j := range cols {
-		VMOVUPS(Mem{Base: b[j]}, z(regBV+j))
+	VMOVUPS(Mem{Base: b}, zmm[regBV])
+	if cols > 1 {
+		VMOVUPS(Mem{Base: b, Index: step, Scale: 1}, zmm[regBV+1])
 	}
 	for i := range groupRows {
-		VPBROADCASTD(Mem{Base: a, Disp: rowBytes * i}, z(regAV))
+		row := Mem{Base: []reg.GPPhysical{first, fifth}[i/4]}
+		switch i % 4 {
+		case 1, 2:
+			row.Index, row.Scale = regLDA, uint8(i%4)
+		case 3:
+			row.Index, row.Scale = thrice, 1
+		}
+		VPBROADCASTD(row, zmm[regAV])
 		for j := range cols {
 			vdpbf16ps(regAV, regBV+j, sum(i, j))
 		}
 	}
-	ADDQ(Imm(4), a)
-	for j := range cols {
-		ADDQ(Imm(rowBytes), b[j])
-	}
+	ADDQ(Imm(4), first)
+	ADDQ(Imm(4), fifth)
+	ADDQ(regLDB, b)
 	DECQ(n)
 	JNZ(LabelRef("pair"))
-	ADDQ(I32(tileBytes-rowBytes), a)
 	DECQ(regK)
 	JNZ(LabelRef("tile"))
 	eachSum(func(at Mem, sum reg.VecPhysical) { VMOVUPS(sum, at) })
-	MOVQ(c, regC[0][0])
-	ADDQ(I32(groupRows*rowBytes), regA[0])
-	DECQ(group)
-	if rows > 1 {
-		CMPQ(group, Imm(side/groupRows))
-		CMOVQEQ(regA[1], regA[0])
-		TESTQ(group, group)
-	}
-	JNZ(LabelRef("group"))
 	simd.Ret()
 }
 
