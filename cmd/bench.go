@@ -64,7 +64,7 @@ docs/performance.md.`,
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: that of training, but 16 for AlexNet)")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on (default: the CPU)")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions: fp32, bf16, or tf32 on a GPU")
 	engineVar(cmd, &f.engine)
 	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item of random data for .prototxt files: C,H,W")
 	cmd.Flags().BoolVar(&f.layers, "layers", false, "also time each layer")
@@ -84,7 +84,8 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	device, err := (&netFlags{gpu: f.gpu, math: f.math}).openDevice()
+	nets := &netFlags{gpu: f.gpu, math: f.math, engine: f.engine}
+	device, err := nets.openDevice()
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (a *app) bench(ctx context.Context, names []string, f *benchFlags) error {
 		report.GPU = device.Name()
 	}
 	for _, source := range sources {
-		result, err := benchNet(ctx, a.workers, device, source, f)
+		result, err := benchNet(ctx, a.workers, device, nets, source, f)
 		if err != nil {
 			return err
 		}
@@ -165,9 +166,9 @@ func benchStep(ctx context.Context, s *solver.Solver) error {
 const benchWarmUp = 500 * time.Millisecond
 
 // benchNet times one net.
-func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, source benchSource, f *benchFlags) (*netBench, error) {
+func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, nets *netFlags, source benchSource, f *benchFlags) (*netBench, error) {
 	b := &netBench{Net: source.name, Batch: source.batch, Iterations: f.iterations}
-	s, passes, err := benchSolver(workers, device, f.engine, source)
+	s, passes, err := benchSolver(workers, device, nets, source)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +212,7 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 
 // benchSolver returns a solver that trains the net on random data, and a pointer
 // to the duration of the last iteration's forward and backward passes.
-func benchSolver(workers *parallel.Pool, device *cuda.Device, engine layers.Engine, source benchSource) (*solver.Solver, *time.Duration, error) {
+func benchSolver(workers *parallel.Pool, device *cuda.Device, nets *netFlags, source benchSource) (*solver.Solver, *time.Duration, error) {
 	file, err := source.read()
 	if err != nil {
 		return nil, nil, err
@@ -227,7 +228,8 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, engine layers.Engi
 	}}, solver.Options{
 		Workers:   workers,
 		Device:    device,
-		Engine:    engine,
+		Engine:    nets.engine,
+		Precision: nets.onCPU,
 		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch},
 		Observer: event.Func(func(e any) {
 			if it, ok := e.(*solver.Iteration); ok {

@@ -8,11 +8,12 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/driver"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/prototxt"
 )
 
 // openDevice opens the GPU of --gpu with the precision of --math. Without --gpu it
-// returns nil.
+// returns nil and sets onCPU.
 func (f *netFlags) openDevice() (*cuda.Device, error) {
 	precision, err := f.precision()
 	if err != nil {
@@ -45,8 +46,14 @@ func (f *netFlags) precision() (cuda.Precision, error) {
 // returns the device.
 func (f *netFlags) withPrecision(d *cuda.Device, p cuda.Precision) (*cuda.Device, error) {
 	if d == nil {
-		if p != cuda.FP32 {
-			return nil, fmt.Errorf("--math %v needs --gpu: the CPU computes in fp32", p)
+		switch p {
+		case cuda.TF32:
+			return nil, fmt.Errorf("--math %v needs --gpu: the CPU computes in fp32 or bf16", p)
+		case cuda.BF16:
+			f.onCPU = kernel.BF16
+		}
+		if err := f.onCPU.Supported(); err != nil {
+			return nil, fmt.Errorf("--math %v: %w", p, err)
 		}
 		return nil, nil
 	}
@@ -104,10 +111,13 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 }
 
 // useDevice logs the device, as Caffe does, and what multiplies matrices on it.
-// Convolution layers send notes about their kernels.
-func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
+// Convolution layers send notes about their kernels. onCPU is the precision without a device.
+func (a *app) useDevice(d *cuda.Device, onCPU kernel.Precision, cpu, gpu string) {
 	if d == nil {
 		a.glog.logf(cpu, "Use CPU.")
+		if onCPU != kernel.FP32 {
+			a.glog.logf(event.Caller(0), "Products of matrices and convolutions in %v by %s", onCPU, onCPU.Variant())
+		}
 		return
 	}
 	a.glog.logf(gpu, "Using GPUs %d", d.Number())

@@ -153,6 +153,7 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.
 		Workers:     a.workers,
 		Device:      f.device,
 		Engine:      f.engine,
+		Precision:   f.onCPU,
 		Observer:    event.Multi(notesOnly{a}, programOutput{a}),
 		ForwardOnly: true,
 	}

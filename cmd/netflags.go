@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gocaffe/gocaffe/cuda"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ type netFlags struct {
 	gpu        string
 	math       string
 	engine     layers.Engine
+	onCPU      kernel.Precision // of math, after openDevice or solverDevice
 	level      int32
 	stage      string
 	synthetic  bool
@@ -37,7 +39,7 @@ func (f *netFlags) register(cmd *cobra.Command) {
 // registerDevice registers the flags of where a net is computed.
 func (f *netFlags) registerDevice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions on a GPU: fp32, tf32, bf16")
+	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions: fp32, bf16, or tf32 on a GPU")
 	engineVar(cmd, &f.engine)
 }
 

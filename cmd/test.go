@@ -287,12 +287,13 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		return nil, net.Options{}, err
 	}
 	a.notes(file.Notes)
-	a.useDevice(f.device, source, source)
+	a.useDevice(f.device, f.onCPU, source, source)
 	return file, net.Options{
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,
 		Device:    f.device,
 		Engine:    f.engine,
+		Precision: f.onCPU,
 		Observer:  event.Multi(caffelog.New(a.glog.log), loadedWeights{a}, programOutput{a}),
 		Synthetic: synthetic,
 	}, nil

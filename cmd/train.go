@@ -68,7 +68,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		return err
 	}
 	defer a.closeDevice(device)
-	a.useDevice(device, "caffe.cpp:197", "caffe.cpp:214")
+	a.useDevice(device, f.onCPU, "caffe.cpp:197", "caffe.cpp:214")
 	switch {
 	case f.snapshot != "":
 		file.Param.Weights = nil
@@ -81,6 +81,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 			Workers:   a.workers,
 			Device:    device,
 			Engine:    f.engine,
+			Precision: f.onCPU,
 			Observer:  event.Multi(a.trainObserver(), programOutput{a}, observer),
 			Level:     int(f.level),
 			Stages:    f.stages(),

@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -166,14 +167,15 @@ func (e *ProgramError) Unwrap() error { return e.Err }
 
 // Env is the environment that a net provides to its layers. They share it.
 type Env struct {
-	Phase    caffepb.Phase
-	Workers  *parallel.Pool // threads for the passes; nil is one thread
-	Device   *cuda.Device   // the GPU that layers run on if they can; nil for none
-	Seed     uint64         // of all random numbers
-	Engine   Engine         // the order of sums
-	Observer event.Observer // receives what layers report; nil for nobody
-	Rank     int            // number of this solver among Ranks that train together
-	Ranks    int            // 1 for a solver that trains alone
+	Phase     caffepb.Phase
+	Workers   *parallel.Pool   // threads for the passes; nil is one thread
+	Device    *cuda.Device     // the GPU that layers run on if they can; nil for none
+	Seed      uint64           // of all random numbers
+	Engine    Engine           // the order of sums
+	Precision kernel.Precision // of products on the CPU
+	Observer  event.Observer   // receives what layers report; nil for nobody
+	Rank      int              // number of this solver among Ranks that train together
+	Ranks     int              // 1 for a solver that trains alone
 
 	// Stop is closed when the user has asked to end after the current pass. A layer
 	// that waits for something outside the program gives up soon after. It may be nil.

@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -19,6 +20,12 @@ import (
 func New(file *prototxt.Net, opts Options) (*Net, error) {
 	if err := layers.Check(); err != nil {
 		return nil, err
+	}
+	if opts.Device != nil {
+		opts.Precision = kernel.FP32 // of the few layers that the CPU computes
+	}
+	if err := opts.Precision.Supported(); err != nil {
+		return nil, fmt.Errorf("precision %v: %w", opts.Precision, err)
 	}
 	n := &Net{
 		name:    file.Param.GetName(),
@@ -131,6 +138,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 			Device:     b.opts.Device,
 			Seed:       b.opts.Seed,
 			Engine:     b.opts.Engine,
+			Precision:  b.opts.Precision,
 			Observer:   b.observer,
 			Rank:       b.opts.Rank,
 			Ranks:      b.opts.Ranks,

@@ -11,6 +11,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -30,6 +31,11 @@ type Options struct {
 	// Engine is the order of sums. With layers.CaffeEngine every convolution is
 	// computed directly, as if its layer had engine: CAFFE, which is slower.
 	Engine layers.Engine
+
+	// Precision is that of products on the CPU: with kernel.BF16 convolutions and inner
+	// products round their factors. Weights and sums stay float32. New returns an error if
+	// the processor has no instructions for it. Device has a precision of its own.
+	Precision kernel.Precision
 
 	// Observer receives the events of this package and of the layers; nil for
 	// nobody.

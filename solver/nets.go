@@ -138,7 +138,7 @@ func (s *Solver) createNet(source netSource) (*net.Net, error) {
 		return nil, err
 	}
 	n, err := net.New(file, net.Options{
-		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Engine: s.opts.Engine, Observer: s.opts.Observer, Synthetic: s.opts.Synthetic,
+		State: merged, Workers: s.opts.Workers, Device: s.opts.Device, Seed: s.seed, Engine: s.opts.Engine, Precision: s.opts.Precision, Observer: s.opts.Observer, Synthetic: s.opts.Synthetic,
 		Memory: s.memory, ForwardOnly: source.test >= 0, Stop: s.opts.Stop,
 	})
 	return n, s.withReason(err, source)

@@ -16,6 +16,7 @@ import (
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/modelfile"
 	"github.com/gocaffe/gocaffe/internal/readfile"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -77,10 +78,20 @@ func (s *Solver) Restore(path string) error {
 // weights will differ in their last bits from those of that run.
 func (s *Solver) noteEngine(path string, state *caffepb.SolverState) {
 	was := cmp.Or(state.GetEngine(), layers.DefaultEngine.String())
-	if now := s.opts.Engine.String(); was != now {
+	if now := s.engine(); was != now {
 		emit(s, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf(
 			"%s is of a run with the engine %s, this one has the engine %s: it rounds differently", path, was, now)})
 	}
+}
+
+// engine returns the name of the engine and, in another precision than float32 on the CPU, of
+// the precision and the instructions that compute in it, which round differently.
+func (s *Solver) engine() string {
+	name, p := s.opts.Engine.String(), s.opts.Precision
+	if p != kernel.FP32 && s.opts.Device == nil {
+		name = fmt.Sprintf("%s, %v by %s", name, p, p.Variant())
+	}
+	return name
 }
 
 // setLayerStates sets the states of the layers from a file. undo restores the

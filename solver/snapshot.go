@@ -79,8 +79,8 @@ func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.Solver
 
 		LearnedNetSha256: sum[:],
 	}
-	if s.opts.Engine != layers.DefaultEngine {
-		state.Engine = proto.String(s.opts.Engine.String())
+	if engine := s.engine(); engine != layers.DefaultEngine.String() {
+		state.Engine = proto.String(engine)
 	}
 	for _, l := range s.net.Layers() {
 		if layer, ok := l.Impl.(layers.Stateful); ok {

@@ -23,6 +23,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/meanap"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
@@ -33,9 +34,10 @@ import (
 // Options configures a solver. The zero value makes a solver that runs on one
 // thread and reports nothing.
 type Options struct {
-	Workers *parallel.Pool // the threads of all nets; nil for one
-	Device  *cuda.Device   // the GPU to train on; nil for the CPU
-	Engine  layers.Engine  // the order of sums in all nets; snapshots name it
+	Workers   *parallel.Pool   // the threads of all nets; nil for one
+	Device    *cuda.Device     // the GPU to train on; nil for the CPU
+	Engine    layers.Engine    // the order of sums in all nets; snapshots name it
+	Precision kernel.Precision // of products on the CPU in all nets; snapshots name it
 
 	// Observer receives the events of the solver, its nets and their layers; nil
 	// for nobody.

@@ -188,12 +188,12 @@ const normalizeEps = 1e-6
 
 // Forward computes the top.
 func (l *innerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	w, y := l.spec.Env.Workers, top[0].MutableData()
+	w, precision, y := l.spec.Env.Workers, l.spec.Env.Precision, top[0].MutableData()
 	if l.param.GetNormalize() {
 		weight := l.Blobs[0].MutableData()
 		kernel.NormalizeRows(w, l.n, l.k, normalizeEps, weight, weight)
 	}
-	kernel.Gemm(w, false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].Data(), l.k, l.weight(bottom).Data(), l.strideW(), 0, y, l.n)
+	precision.Gemm(w, false, !l.transpose, l.m, l.n, l.k, 1, bottom[0].Data(), l.k, l.weight(bottom).Data(), l.strideW(), 0, y, l.n)
 	if l.param.GetBiasTerm() {
 		kernel.ChannelScaleShift(w, l.m, l.n, 1, y, nil, l.Blobs[len(l.Blobs)-1].Data(), y)
 	}
@@ -220,16 +220,17 @@ func (l *innerProduct) Backward(_ context.Context, top []*blob.Blob, propagateDo
 		kernel.Axpy(nil, 1, l.sum, l.Blobs[last].MutableDiff())
 	}
 	if propagateDown[0] {
-		kernel.Gemm(w, false, l.transpose, l.m, l.k, l.n, 1, dy, l.n, l.weight(bottom).Data(), l.strideW(), 0, bottom[0].MutableDiff(), l.k)
+		l.spec.Env.Precision.Gemm(w, false, l.transpose, l.m, l.k, l.n, 1, dy, l.n, l.weight(bottom).Data(), l.strideW(), 0, bottom[0].MutableDiff(), l.k)
 	}
 	return nil
 }
 
 // backwardWeight computes dW = dyᵀ·x + beta·dW, or its transpose.
 func (l *innerProduct) backwardWeight(w *parallel.Pool, x, dy []float32, beta float32, dw []float32) {
+	precision := l.spec.Env.Precision
 	if l.transpose {
-		kernel.Gemm(w, true, false, l.k, l.n, l.m, 1, x, l.k, dy, l.n, beta, dw, l.n)
+		precision.Gemm(w, true, false, l.k, l.n, l.m, 1, x, l.k, dy, l.n, beta, dw, l.n)
 	} else {
-		kernel.Gemm(w, true, false, l.n, l.k, l.m, 1, dy, l.n, x, l.k, beta, dw, l.k)
+		precision.Gemm(w, true, false, l.n, l.k, l.m, 1, dy, l.n, x, l.k, beta, dw, l.k)
 	}
 }

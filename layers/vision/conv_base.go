@@ -116,7 +116,7 @@ func (l *convBase) plan(shape []int) error {
 	if l.transposed {
 		g.In = topShape[l.axis+1:]
 	}
-	conv, err := kernel.NewConv(*g)
+	conv, err := l.spec.Env.Precision.NewConv(*g)
 	if err != nil {
 		return l.spec.ErrorAt("convolution_param", 0, err)
 	}

@@ -8,7 +8,7 @@ const (
 	// leastTerms is the number of terms of a sum from which on a convolution is computed from
 	// rounded operands, and leastOutputs that of the outputs of a group: with fewer, most of
 	// a tile would be empty, and the time is that of reading and writing.
-	leastTerms   = 16
+	leastTerms   = 64
 	leastOutputs = 8
 
 	// roundedParts is the minimum number of parts, for several threads.

@@ -166,9 +166,9 @@ func TestRoundedChoice(t *testing.T) {
 		p    Params
 		want bool
 	}{
-		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), true},
-		{square(2, 16, 8, 1, 32, 1, 0, 1, 1), true},
-		{square(2, 1, 64, 1, 28, 3, 1, 1, 1), false},  // 9 terms
+		{square(2, 3, 64, 1, 32, 7, 3, 2, 1), true},
+		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), false}, // 27 terms
+		{square(2, 64, 8, 1, 32, 1, 0, 1, 1), true},
 		{square(2, 64, 4, 1, 28, 3, 1, 1, 1), false},  // 4 outputs
 		{square(2, 32, 32, 32, 9, 5, 1, 1, 1), false}, // depthwise
 	} {
