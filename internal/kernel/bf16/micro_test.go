@@ -92,50 +92,39 @@ func TestConversions(t *testing.T) {
 	special := append([]float32{math.MaxFloat32, 0x1.fep127, 0x1.ffp127, 1 + 0x1p-8, 1 + 0x1.8p-7, 1 + 0x1p-8 + 0x1p-20, 0x1p-126, 0x1.fffffep-127}, kerneltest.Specials...)
 	eachVariant(t, func(t *testing.T, u *Micro) {
 		r := rand.New(rand.NewPCG(1, 3))
-		for _, n := range kerneltest.Lengths {
+		for _, n := range kerneltest.Lengths[1:] {
 			even, odd := kerneltest.Guarded(r, n), kerneltest.Guarded(r, n)
-			for i := range n {
-				if i%3 == 0 {
-					even[i], odd[i] = special[i/3%len(special)], special[(i/3+5)%len(special)]
-				}
+			for i := 0; i < n; i += 3 {
+				even[i], odd[i] = special[i/3%len(special)], special[(i/3+5)%len(special)]
 			}
-			words := kerneltest.Guarded(r, n)
-			halves := kerneltest.Guarded(r, (n+1)/2)
-			check := func(name string, dst []float32, want func(i int) uint16) {
+			// check runs a loop that sets the given number of elements, of which want gives
+			// those that are not 0.
+			check := func(name string, elements int, run func(dst []uint32), want func(i int) (v float32, ok bool)) {
 				t.Helper()
-				kerneltest.CheckGuards(t, name, dst)
-				for i, got := range Halves(AsWords(dst))[:min(2*len(dst), len(dst)*2)] {
-					if len(dst) == len(halves) && i >= n && &dst[0] == &halves[0] {
-						if got != 0xaaaa {
-							t.Fatalf("%s of %d: wrote behind the end", name, n)
-						}
-						break
+				memory := kerneltest.Guarded(r, (elements+1)/2)
+				got := Halves(AsWords(memory))
+				got[len(got)-1] = 0xaaaa // behind the end of an odd number
+				run(AsWords(memory))
+				kerneltest.CheckGuards(t, name, memory)
+				for i := range elements {
+					var bits uint16
+					if v, ok := want(i); ok {
+						bits = FromFloat32(v)
 					}
-					if got != want(i) {
-						t.Fatalf("%s of %d: element %d is %#x, want %#x", name, n, i, got, want(i))
+					if got[i] != bits {
+						t.Fatalf("%s of %d: element %d is %#x, want %#x", name, n, i, got[i], bits)
 					}
 				}
-			}
-			if n == 0 {
-				continue
-			}
-			behind := func() { Halves(AsWords(halves))[len(halves)*2-1] = 0xaaaa }
-			behind()
-			u.Round(even, Halves(AsWords(halves))[:n], 100)
-			check("Round", halves, func(i int) uint16 { return FromFloat32(even[i]) })
-			u.Pair(even, odd, AsWords(words), 100)
-			check("Pair", words, func(i int) uint16 {
-				if i%2 == 0 {
-					return FromFloat32(even[i/2])
+				if elements%2 == 1 && got[elements] != 0xaaaa {
+					t.Fatalf("%s of %d: wrote behind the end", name, n)
 				}
-				return FromFloat32(odd[i/2])
+			}
+			check("Round", n, func(dst []uint32) { u.Round(even, Halves(dst), 100) }, func(i int) (float32, bool) { return even[i], true })
+			check("Pair", 2*n, func(dst []uint32) { u.Pair(even, odd, dst, 100) }, func(i int) (float32, bool) {
+				return [2][]float32{even, odd}[i%2][i/2], true
 			})
-			u.Pair(even, nil, AsWords(words), 0)
-			check("Pair with zeros", words, func(i int) uint16 {
-				if i%2 == 0 {
-					return FromFloat32(even[i/2])
-				}
-				return 0
+			check("Pair with zeros", 2*n, func(dst []uint32) { u.Pair(even, nil, dst, 0) }, func(i int) (float32, bool) {
+				return even[i/2], i%2 == 0
 			})
 		}
 	})
