@@ -85,26 +85,10 @@ func TestWinogradCurves(t *testing.T) {
 
 // trainCurve trains the zoo's narrow LiuNet on MNIST.
 func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParameter_Engine, seed int64) (c curve) {
-	entry, err := zoo.Lookup("liunet-digits")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := entry.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &caffepb.NetParameter{Layer: []*caffepb.LayerParameter{{
-		Name: proto.String("input"), Type: proto.String("Input"), Top: []string{"data", "label"},
-		InputParam: &caffepb.InputParameter{Shape: []*caffepb.BlobShape{
-			{Dim: []int64{curveBatch, 1, 28, 28}}, {Dim: []int64{curveBatch}},
-		}},
-	}}}
-	for _, l := range file.Param.Layer {
+	p := liunetDigits(t, curveBatch)
+	for _, l := range p.Layer {
 		if l.ConvolutionParam != nil {
 			l.ConvolutionParam.Engine = engine.Enum()
-		}
-		if l.GetType() != "Data" {
-			p.Layer = append(p.Layer, l)
 		}
 	}
 	workers := parallel.NewPool(0)
@@ -145,6 +129,31 @@ func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParam
 		c.bins = append(c.bins, sum/curveBin)
 	}
 	return c
+}
+
+// liunetDigits returns the zoo's narrow LiuNet with inputs in place of its data.
+func liunetDigits(t *testing.T, batch int64) *caffepb.NetParameter {
+	t.Helper()
+	entry, err := zoo.Lookup("liunet-digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := entry.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &caffepb.NetParameter{Layer: []*caffepb.LayerParameter{{
+		Name: proto.String("input"), Type: proto.String("Input"), Top: []string{"data", "label"},
+		InputParam: &caffepb.InputParameter{Shape: []*caffepb.BlobShape{
+			{Dim: []int64{batch, 1, 28, 28}}, {Dim: []int64{batch}},
+		}},
+	}}}
+	for _, l := range file.Param.Layer {
+		if l.GetType() != "Data" {
+			p.Layer = append(p.Layer, l)
+		}
+	}
+	return p
 }
 
 // distance returns the root of the mean square of the differences.
