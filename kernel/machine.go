@@ -9,7 +9,7 @@ import (
 )
 
 // Variant returns the instructions that the functions use on this machine:
-// "avx512", "avx2" or "generic".
+// "avx512", "avx2", "neon" or "generic".
 func Variant() string { return cpu.Active().String() }
 
 // PeakFlops measures, for about 50 ms, how many floating-point operations the

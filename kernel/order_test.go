@@ -276,7 +276,7 @@ func TestUpdate(t *testing.T) {
 func TestMachine(t *testing.T) {
 	p := parallel.NewPool(2)
 	defer p.Close()
-	if !slices.Contains([]string{"generic", "avx2", "avx512"}, kernel.Variant()) {
+	if !slices.Contains([]string{"generic", "avx2", "avx512", "neon"}, kernel.Variant()) {
 		t.Errorf("Variant is %q", kernel.Variant())
 	}
 	if got := kernel.PeakBandwidth(p); !(got > .1 && got < 1e4) {
