@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"github.com/gocaffe/gocaffe/internal/kernel/conv"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -52,6 +53,12 @@ func (c *Conv) MACs() int64 { return c.conv.MACs() }
 // counts as zeros.
 func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 	c.conv.Forward(p, x, weight, bias, y)
+}
+
+// ForwardThen is Forward followed by an epilogue, which is computed of each part of y
+// while that is in the cache. A nil epilogue does nothing.
+func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then *Epilogue) {
+	c.conv.ForwardThen(p, x, weight, bias, y, (*norm.Epilogue)(then))
 }
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.

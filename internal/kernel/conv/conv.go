@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -127,7 +128,16 @@ func (c *Conv) checkAll(x, weight, y []float32) {
 // Forward sets y to the convolution of x with weight, plus bias. A nil bias stands for
 // zeros.
 func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
+	c.ForwardThen(p, x, weight, bias, y, nil)
+}
+
+// ForwardThen is Forward followed by an epilogue, which each part of the work computes of
+// its part of y. It may be nil.
+func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then *norm.Epilogue) {
 	c.checkAll(x, weight, y)
+	if then != nil {
+		then.Check("Conv", c.Batch, c.Outputs, c.outSize)
+	}
 	if bias != nil {
 		c.check("bias", bias, c.Outputs)
 	}
@@ -135,33 +145,39 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 	defer op.End()
 	if c.rounded.plan() {
 		c.rounded.forward.run(op, x, weight, bias, y)
+		if then != nil {
+			then.Run(op.Pool(), c.Batch, c.Outputs, c.outSize, y)
+		}
 		return
 	}
 	if c.winograd != nil {
-		c.winograd.forward.run(op, x, weight, bias, y)
+		c.winograd.forward.run(op, x, weight, bias, y, then)
 		return
 	}
 	if !c.Direct || bias == nil {
-		c.direct.forward.run(op, x, weight, bias, y)
+		c.direct.forward.run(op, x, weight, bias, y, then)
 		return
 	}
-	c.direct.forward.run(op, x, weight, nil, y)
-	c.addBias = addBias{geometry: c.geometry, bias: bias, y: y}
+	c.direct.forward.run(op, x, weight, nil, y, nil)
+	c.addBias = addBias{geometry: c.geometry, bias: bias, y: y, then: then}
 	op.Pool().Run(c.Batch, &c.addBias)
 	c.addBias = addBias{}
 }
 
-// addBias adds the bias to images of y.
+// addBias adds the bias to images of y, and then computes an epilogue unless it is nil.
 type addBias struct {
 	*geometry
 	bias, y []float32
+	then    *norm.Epilogue
 }
 
 // Do adds it to image i.
 func (t *addBias) Do(_, i int) {
 	for o := range t.Outputs {
-		y := t.y[(i*t.Outputs+o)*t.outSize:][:t.outSize]
+		at := (i*t.Outputs + o) * t.outSize
+		y := t.y[at:][:t.outSize]
 		vec.AddScalar(t.bias[o], y, y)
+		t.then.Apply(o, t.y, at, t.outSize)
 	}
 }
 
@@ -175,7 +191,7 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 		return
 	}
 	if c.winograd != nil {
-		c.winograd.data.run(op, dy, weight, nil, dx)
+		c.winograd.data.run(op, dy, weight, nil, dx, nil)
 		return
 	}
 	if c.direct.gaps {
@@ -183,7 +199,7 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	}
 	switch d := c.direct; {
 	case d.data != nil:
-		d.data.run(op, dy, weight, nil, dx)
+		d.data.run(op, dy, weight, nil, dx, nil)
 	case d.phases != nil:
 		d.phases.run(op, weight, dy, dx)
 	}

@@ -110,7 +110,8 @@ func (t *dense) pack(group, part int) {
 // strips of its channels.
 func (t *dense) compute(worker, at, from, to, strip, end int) {
 	group := at % t.geometry.Group
-	x, y := t.src[at*t.channels*t.srcSize:], t.dst[at*t.dstChannels*t.dstSize:]
+	base := at * t.dstChannels * t.dstSize
+	x, y := t.src[at*t.channels*t.srcSize:], t.dst[base:]
 	weight := t.packed[group*t.strips.Size():]
 	panel := t.micro.BlockPanel()
 	depth := min(denseDepth, t.channels)
@@ -134,6 +135,9 @@ func (t *dense) compute(worker, at, from, to, strip, end int) {
 			for q := from; q < to; q += panel {
 				t.block(c, &pixels[(q-from)*n], min(panel, to-q), y[first*t.dstSize+q:], edge)
 				c.next = c.a
+			}
+			if k+n == t.channels {
+				t.finish(group*t.dstChannels+first, rows, base+first*t.dstSize+from, to-from)
 			}
 		}
 	}

@@ -105,6 +105,7 @@ func (t *denseFew) computeStrips(worker, piece, strip, end int) {
 				c.next = c.a
 			}
 		}
+		t.finish(group*t.dstChannels+first, rows, at*t.dstChannels*t.dstSize+first*t.dstSize+from, to-from)
 	}
 }
 

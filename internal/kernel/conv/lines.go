@@ -63,7 +63,8 @@ func (t *lines) tables(u *gemm.Micro) {
 		t.to = t.from
 		t.pieces, t.cuts = max(1, t.rowVectors/leastVectors), 1
 		if planes := max(1, t.geometry.Batch*t.geometry.Group); planes*t.pieces < leastChunks {
-			t.pieces = max(1, min(t.rowVectors/u.LineVectors(), gemm.CeilDiv(leastChunks, planes)))
+			// The last two vectors may overlap, so they must be in one part.
+			t.pieces = max(1, min(t.rowVectors/max(2, u.LineVectors()), gemm.CeilDiv(leastChunks, planes)))
 			t.cuts = min(len(t.rows), gemm.CeilDiv(leastChunks, planes*t.pieces))
 		}
 	} else {
@@ -132,13 +133,13 @@ func (t *lines) Do(worker, i int) {
 		first, end := piece*t.rowVectors/t.pieces, (piece+1)*t.rowVectors/t.pieces
 		panel, last := cut*t.panels/t.cuts, (cut+1)*t.panels/t.cuts
 		at := image*groups + group
-		t.compute(group, panel, last, t.src[at*t.channels*t.srcSize:], t.dst[at*t.dstChannels*t.dstSize:], t.from[first:end], t.to[first:end])
+		t.compute(group, panel, last, t.src[at*t.channels*t.srcSize:], at*t.dstChannels*t.dstSize, t.from[first:end], t.to[first:end])
 	default:
 		group, c := i%groups, t.chunk(t.geometry.Batch, i/groups)
 		x := t.pool.Scratch(worker, t.copySize())
 		t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 		n := c.images * c.pixels / t.rowPixels * t.rowVectors
-		t.compute(group, 0, t.panels, x, t.dst[(c.image*groups+group)*t.dstChannels*t.dstSize+c.first:], t.from[:n], t.to[:n])
+		t.compute(group, 0, t.panels, x, (c.image*groups+group)*t.dstChannels*t.dstSize+c.first, t.from[:n], t.to[:n])
 	}
 }
 
@@ -165,8 +166,10 @@ func (t *lines) pack(group, panel int) {
 	}
 }
 
-// compute computes the vectors of some panels of a group's result at the listed offsets.
-func (t *lines) compute(group, panel, last int, x, y []float32, from, to []int32) {
+// compute computes the vectors of some panels of a group's result at the listed offsets from
+// element at on.
+func (t *lines) compute(group, panel, last int, x []float32, at int, from, to []int32) {
+	y := t.dst[at:]
 	rows, widest, depth := t.micro.LineRows(), t.micro.LineVectors(), t.depth()
 	step := max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest
 	for v := 0; v < len(from); v += step {
@@ -177,5 +180,23 @@ func (t *lines) compute(group, panel, last int, x, y []float32, from, to []int32
 			bias, dst := &t.packedBias[group*t.dstChannels+p.First], &y[p.First*t.dstSize]
 			t.micro.Line(p.Rows, depth, &x[0], from[v:end], t.terms, w, bias, dst, to[v:end], t.dstSize)
 		}
+		t.finishVectors(group, panel, last, at, to[v:end])
+	}
+}
+
+// finishVectors applies the epilogue to vectors of some panels at the listed offsets, which
+// ascend: once where they overlap.
+func (t *lines) finishVectors(group, panel, last, at int, to []int32) {
+	if t.then == nil {
+		return
+	}
+	lanes, ch, end := t.micro.Lanes, t.rows[panel].First, t.rows[last-1].First+t.rows[last-1].Rows
+	for i := 0; i < len(to); {
+		first := int(to[i])
+		next := first + lanes
+		for i++; i < len(to) && int(to[i]) <= next; i++ {
+			next = int(to[i]) + lanes
+		}
+		t.finish(group*t.dstChannels+ch, end-ch, at+ch*t.dstSize+first, next-first)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -43,9 +44,10 @@ func (t *plan) prepare() {
 	t.singles.product = &t.product
 }
 
-func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32) {
+func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.Epilogue) {
 	t.prepare()
 	t.set(op, src, weight, bias, dst)
+	t.then = then
 	t.choose(t.micro)
 	switch {
 	case t.dense.fits():

@@ -123,7 +123,9 @@ func (t *singles) Do(worker, i int) {
 		u.CopyTo(end-first, (right-left)*lanes, vec[skip*lanes:], width*lanes, x[first*t.rowStep+left*lanes:], t.rowStep)
 	}
 	channelsOf[cpu.Active()](tiles, t.nTaps, &x[0], &t.pixels[0], &t.taps[0], &w[0], &bias[0], &vec[0])
-	deinterleave(u, u.Transpose, n, pixels, vec, t.dst[at*t.dstSize+row*t.out[1]:], t.dstSize)
+	to := at*t.dstSize + row*t.out[1]
+	deinterleave(u, u.Transpose, n, pixels, vec, t.dst[to:], t.dstSize)
+	t.finish(ch, n, to, pixels)
 }
 
 // packWeights packs the weights and biases of n groups from ch on: a vector for each tap.

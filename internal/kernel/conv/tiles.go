@@ -212,8 +212,9 @@ func (t *tiles) compute(worker, group int, c chunk) {
 		t.sum(group, j, w, spans, x, sums)
 		for i := range c.images {
 			from := sums[i*c.pixels*w:]
-			to := t.dst[(((c.image+i)*groups+group)*t.dstChannels+j)*t.dstSize:]
-			t.micro.TransposeTo(c.pixels, n, from, w, to[c.first:], t.dstSize)
+			at := (((c.image+i)*groups+group)*t.dstChannels+j)*t.dstSize + c.first
+			t.micro.TransposeTo(c.pixels, n, from, w, t.dst[at:], t.dstSize)
+			t.finish(group*t.dstChannels+j, n, at, c.pixels)
 		}
 	}
 }

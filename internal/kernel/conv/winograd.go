@@ -2,6 +2,7 @@ package conv
 
 import (
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -31,11 +32,14 @@ type winogradProduct struct {
 	packed, packedBias []float32
 	x, weight, bias, y []float32
 	fewTiles           *fewTiles // kept from run to run
+	then               *norm.Epilogue
 }
 
-// run computes y from x. A nil bias stands for zeros.
-func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
+// run computes y from x, and then an epilogue unless it is nil. A nil bias stands for
+// zeros.
+func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then *norm.Epilogue) {
 	u, p := gemm.Active(), op.Pool()
+	w.then = then
 	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
 	w.tables(u.Lanes)
 	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
@@ -67,12 +71,12 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32) {
 
 // unset clears what is used during a run.
 func (w *winogradProduct) unset() {
-	w.pool, w.x, w.weight, w.bias, w.y, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil
+	w.pool, w.x, w.weight, w.bias, w.y, w.then, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil, nil
 }
 
 // streams reports whether the output is written past the caches.
 func (w *winogradProduct) streams() bool {
-	if w.micro.Stream == nil || !streams(w.y, w.dst[0]*w.dst[1]) {
+	if w.micro.Stream == nil || w.then != nil || !streams(w.y, w.dst[0]*w.dst[1]) {
 		return false
 	}
 	for _, b := range w.band {
@@ -196,8 +200,10 @@ func (w *winogradProduct) compute(worker, group, block int) {
 	for i := range images {
 		for o := 0; o < w.outputs; o += lanes {
 			w.transforms.output(b.tiles, w.outTable(b), &slots[i*b.tiles*w.width+o], w.width, w.slot, &w.packedBias[group*w.width+o], &pixels[0], &tmp[0])
-			dst := w.y[(((image+i)*w.groups+group)*w.outputs+o)*w.dst[0]*w.dst[1]+b.dst:]
-			deinterleave(u, w.transposeOut, min(lanes, w.outputs-o), b.dstPixels, pixels, dst, w.dst[0]*w.dst[1])
+			n, size := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
+			at := (((image+i)*w.groups+group)*w.outputs+o)*size + b.dst
+			deinterleave(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size)
+			w.then.ApplyRows(group*w.outputs+o, n, w.y, at, size, b.dstPixels)
 		}
 	}
 }

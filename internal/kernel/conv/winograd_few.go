@@ -121,8 +121,9 @@ func (t *fewTiles) output(worker, group, part int) {
 			b := &t.band[i]
 			for o := 0; o < n; o += lanes {
 				t.transforms.output(b.tiles, t.outTable(b), &m[t.row(image, b)*width+o], width, sums, &bias[o], &pixels[0], &filters[0])
-				dst := t.y[((image*t.groups+group)*t.outputs+first+o)*size+b.dst:]
-				deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, dst, size)
+				at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
+				deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, t.y[at:], size)
+				t.then.ApplyRows(group*t.outputs+first+o, min(lanes, n-o), t.y, at, size, b.dstPixels)
 			}
 		}
 	}

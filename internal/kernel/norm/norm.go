@@ -52,8 +52,8 @@ func (m *Norm) check(fn string, blobs ...[]float32) {
 
 // prepare computes the values that the passes need besides the statistics.
 func (m *Norm) prepare() {
+	InvStd(m.Eps, m.Variance[:m.C], m.InvStd)
 	for ch := range m.C {
-		m.InvStd[ch] = float32(1 / math.Sqrt(float64(m.Variance[ch]+m.Eps)))
 		m.scale[ch], m.shift[ch] = m.InvStd[ch], 0
 		if m.Factor != nil {
 			m.scale[ch] *= m.Factor[ch]
@@ -61,6 +61,13 @@ func (m *Norm) prepare() {
 		if m.Shift != nil {
 			m.shift[ch] = m.Shift[ch]
 		}
+	}
+}
+
+// InvStd sets invstd to 1/√(variance + eps).
+func InvStd(eps float32, variance, invstd []float32) {
+	for ch, v := range variance {
+		invstd[ch] = float32(1 / math.Sqrt(float64(v+eps)))
 	}
 }
 
