@@ -54,6 +54,7 @@ with its arguments: MODEL WEIGHTS MEAN LABELS IMAGE.`,
 	flags.StringVar(&f.scores, "scores", "", "name of the blob with the scores, for nets with several outputs")
 	flags.IntVar(&f.batch, "batch", 0, "images, or parts of images, in a pass (default: batch size of the net's input)")
 	f.registerState(cmd)
+	f.registerFold(cmd)
 	f.registerDevice(cmd)
 	return cmd
 }
@@ -84,7 +85,7 @@ func (a *app) classify(ctx context.Context, f *classifyFlags, args []string) err
 		p, err = f.predictor(a, n)
 		return err
 	}
-	return a.withNet(ctx, &f.netFlags, args[0], args[1], f.scores != "", begin, func() error {
+	return a.withNet(ctx, &f.netFlags, args[0], args[1], []string{f.scores}, begin, func() error {
 		return a.classifyImages(ctx, f, p, args[0], images, format)
 	})
 }

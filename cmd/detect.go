@@ -59,6 +59,7 @@ file that ends so, are for programs.`,
 	flags.Float32SliceVar(&f.boxMeans, "bbox-means", nil, "R-CNN: `means` that training subtracted from the codes of boxes, four or four for each class")
 	flags.Float32SliceVar(&f.boxStds, "bbox-stds", nil, "R-CNN: standard `deviations` that training divided them by, four or four for each class")
 	f.registerState(cmd)
+	f.registerFold(cmd)
 	f.registerDevice(cmd)
 	return cmd
 }
@@ -100,7 +101,7 @@ func (a *app) detect(ctx context.Context, f *detectFlags, args []string) error {
 		d, err = f.detector(a, n)
 		return err
 	}
-	return a.withNet(ctx, &f.netFlags, args[0], args[1], false, begin, func() error {
+	return a.withNet(ctx, &f.netFlags, args[0], args[1], append(predict.RegionBlobs(), f.detections), begin, func() error {
 		return a.detectIn(ctx, f, d, images, format)
 	})
 }

@@ -54,6 +54,7 @@ has an output, whose name says what it is:
 	flags.BoolVar(&f.force, "force", false, "replace existing files and databases")
 	f.registerDevice(cmd)
 	f.registerState(cmd)
+	f.registerFold(cmd)
 	return cmd
 }
 
@@ -122,7 +123,7 @@ func (a *app) extractFeatures(ctx context.Context, f *extractFlags) error {
 	defer a.closeDevice(f.device)
 	var n *net.Net
 	err = a.loading(ctx, func() (err error) {
-		n, err = a.inferenceNet(&f.netFlags, f.model, f.weights, f.blobs != "")
+		n, err = a.inferenceNet(&f.netFlags, f.model, f.weights, names...)
 		return err
 	})
 	if n != nil && !a.abandoned {

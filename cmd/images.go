@@ -140,9 +140,9 @@ func (a *app) eachImage(images []string, toFile bool, out ending, run func(done 
 	return nil
 }
 
-// inferenceNet builds a net that runs forward only, and loads its weights. With keep, any
-// blob can be read, otherwise only outputs.
-func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.Net, error) {
+// inferenceNet builds a net that runs forward only, and loads its weights. The outputs and
+// the blobs in keep can be read.
+func (a *app) inferenceNet(f *netFlags, model, weights string, keep ...string) (*net.Net, error) {
 	file, err := net.Read(model)
 	if err != nil {
 		return nil, err
@@ -155,10 +155,10 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.
 		Engine:      f.engine,
 		Precision:   f.onCPU,
 		Observer:    event.Multi(notesOnly{a}, programOutput{a}),
+		Memory:      new(net.Memory),
 		ForwardOnly: true,
-	}
-	if !keep {
-		opts.Memory = new(net.Memory)
+		Inference:   !f.noFold,
+		Keep:        keep,
 	}
 	n, err := net.New(file, opts)
 	if err != nil {
@@ -174,15 +174,16 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep bool) (*net.
 }
 
 // withNet calls run with a net for inference that is loaded: begin makes what runs it,
-// and its errors get the name of the model's file.
-func (a *app) withNet(ctx context.Context, f *netFlags, model, weights string, keep bool, begin func(*net.Net) error, run func() error) (err error) {
+// and its errors get the name of the model's file. Besides the outputs the blobs in keep can
+// be read.
+func (a *app) withNet(ctx context.Context, f *netFlags, model, weights string, keep []string, begin func(*net.Net) error, run func() error) (err error) {
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}
 	defer a.closeDevice(f.device)
 	var n *net.Net
 	err = a.loading(ctx, func() (err error) {
-		if n, err = a.inferenceNet(f, model, weights, keep); err != nil {
+		if n, err = a.inferenceNet(f, model, weights, keep...); err != nil {
 			return err
 		}
 		if err = begin(n); err != nil {

@@ -87,6 +87,29 @@ func TestLogs(t *testing.T) {
 	sameLog(t, log, read("time.log"))
 }
 
+// TestTimeOfInference times a net of phase TEST: forward only, with the layers that run in
+// others, and with --no-fold both passes, as Caffe does.
+func TestTimeOfInference(t *testing.T) {
+	const text = `
+layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: 'conv' }
+layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }`
+	model := filepath.Join(t.TempDir(), "net.prototxt")
+	if err := os.WriteFile(model, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, log := mustRun(t, "time", "--model", model, "--phase", "TEST", "--iterations", "2")
+	if !strings.Contains(log, "Average Forward pass: ") || strings.Contains(log, "backward:") || strings.Contains(log, "Backward") ||
+		strings.Count(log, "runs in conv") != 2 {
+		t.Errorf("the log of a net for inference is\n%s", log)
+	}
+	_, log = mustRun(t, "time", "--model", model, "--phase", "TEST", "--iterations", "2", "--no-fold")
+	if !strings.Contains(log, "Average Backward pass: ") || strings.Contains(log, "runs in conv") || !strings.Contains(log, "runs in bn") {
+		t.Errorf("the log with --no-fold is\n%s", log)
+	}
+}
+
 // TestScores compares every number of caffe test with Caffe's, for Caffe's own
 // weights.
 func TestScores(t *testing.T) {

@@ -24,6 +24,7 @@ type netFlags struct {
 	inputShape []string
 	batch      int
 	noPython   bool // of registerShape
+	noFold     bool // of registerFold
 
 	device *cuda.Device // of gpu, for commands that open it before their nets
 }
@@ -63,6 +64,11 @@ func (f *engineFlag) Set(text string) error {
 
 // Type returns the word for a value in the help.
 func (*engineFlag) Type() string { return "string" }
+
+// registerFold registers the flag of whether nets are made for inference.
+func (f *netFlags) registerFold(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.noFold, "no-fold", false, "do not compute BatchNorm, Scale, ReLU and the like in the convolution before them")
+}
 
 // registerState registers the flags of which layers a net has.
 func (f *netFlags) registerState(cmd *cobra.Command) {

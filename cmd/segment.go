@@ -60,6 +60,7 @@ ends so, are for programs.`,
 	flags.StringVar(&f.scores, "scores", "", "name of the `blob` with the scores or labels, for nets with several outputs")
 	flags.IntVar(&f.batch, "batch", 0, "images in a pass (default: batch size of the net's input)")
 	f.registerState(cmd)
+	f.registerFold(cmd)
 	f.registerDevice(cmd)
 	return cmd
 }
@@ -103,7 +104,7 @@ func (a *app) segment(ctx context.Context, f *segmentFlags, args []string) error
 		s, err = f.segmenter(a, n)
 		return err
 	}
-	return a.withNet(ctx, &f.netFlags, args[0], args[1], f.scores != "", begin, func() error {
+	return a.withNet(ctx, &f.netFlags, args[0], args[1], []string{f.scores}, begin, func() error {
 		return a.segmentImages(ctx, f, s, images, format, colors)
 	})
 }

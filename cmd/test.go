@@ -52,6 +52,7 @@ their mean are printed.`,
 		},
 	}
 	f.register(cmd)
+	f.registerFold(cmd)
 	cmd.Flags().StringArrayVar(&f.models, "model", nil, "net's prototxt file; repeat it for each net")
 	cmd.Flags().StringArrayVar(&f.weightFiles, "weights", nil, ".caffemodel or .caffemodel.h5 file, or several separated by commas; repeat it for each net")
 	f.iterations = 50
@@ -258,7 +259,7 @@ func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.
 	if err != nil {
 		return nil, err
 	}
-	opts.Memory = new(net.Memory)
+	opts.Memory, opts.Inference = new(net.Memory), f.inference(phase)
 	n, err := net.New(file, opts)
 	return n, withReason(err, "time runs a net in the phase of --phase, TRAIN unless it says TEST, with the level and the stages of --level and --stage")
 }

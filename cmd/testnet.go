@@ -51,7 +51,10 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 	if err != nil {
 		return nil, err
 	}
-	opts.Memory, opts.ForwardOnly = memory, true
+	opts.Memory, opts.ForwardOnly, opts.Inference = memory, true, !f.noFold
+	if f.report.scores != "" {
+		opts.Keep = []string{f.report.scores}
+	}
 	t := &testNet{apVersion: f.apVersion}
 	if t.net, err = net.New(file, opts); err != nil {
 		return nil, withReason(err, "test runs a net in phase TEST, with the level and the stages of --level and --stage")

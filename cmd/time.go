@@ -17,17 +17,27 @@ func (a *app) timeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "time --model FILE",
 		Short: "Time the forward and backward pass of a net, layer by layer",
-		Args:  noArgs("model"),
+		Long: `Time the forward and the backward pass of a net of phase TRAIN, layer by layer, as
+Caffe does. With --phase TEST it is a net for inference: only the forward pass runs,
+and convolutions also compute the BatchNorm, Scale, ReLU and the like that follow
+them, unless --no-fold asks for both passes of the phase TEST.`,
+		Args: noArgs("model"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return untilSignal(cmd.Context(), func(ctx context.Context) error { return a.time(ctx, &f) })
 		},
 	}
 	f.register(cmd)
+	f.registerFold(cmd)
 	cmd.Flags().StringVar(&f.model, "model", "", "net's prototxt file")
 	cmd.Flags().StringVar(&f.phase, "phase", "", "phase of the net: TRAIN or TEST (default: TRAIN)")
 	cmd.Flags().StringVar(&f.weights, "weights", "", ".caffemodel or .caffemodel.h5 file (default: the fillers' weights)")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 50, "number of forward and backward passes")
 	return cmd
+}
+
+// inference reports whether a net is timed as one for inference.
+func (f *scoreFlags) inference(phase caffepb.Phase) bool {
+	return phase == caffepb.Phase_TEST && !f.noFold
 }
 
 // parsePhase returns the phase that --phase names, TRAIN without one.
@@ -80,20 +90,27 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 		return err
 	}
 	a.glog.logf("caffe.cpp:356", "Initial loss: %s", cfmt.G(float64(loss)))
-	a.glog.logf("caffe.cpp:357", "Performing Backward")
-	if err := n.Backward(ctx); err != nil {
-		return err
+	backward := !f.inference(phase)
+	if backward {
+		a.glog.logf("caffe.cpp:357", "Performing Backward")
+		if err := n.Backward(ctx); err != nil {
+			return err
+		}
 	}
 	a.glog.logf("caffe.cpp:365", "*** Benchmark begins ***")
 	a.glog.logf("caffe.cpp:366", "Testing for %d iterations.", f.iterations)
 	total := time.Now()
 	times := newPassTimes(n)
 	for i := range f.iterations {
-		took, err := times.run(ctx, n)
+		took, err := times.run(ctx, n, backward)
 		if err != nil {
 			return err
 		}
-		a.glog.logf("caffe.cpp:394", "Iteration: %d forward-backward time: %d ms.", i+1, took.Milliseconds())
+		if backward {
+			a.glog.logf("caffe.cpp:394", "Iteration: %d forward-backward time: %d ms.", i+1, took.Milliseconds())
+		} else {
+			a.glog.logf("caffe.cpp:394", "Iteration: %d forward time: %s ms.", i+1, cfmt.G(float64(took.Microseconds())/1000))
+		}
 	}
 	a.glog.logf("caffe.cpp:397", "Average time per layer: ")
 	for _, l := range n.Layers() {
@@ -106,12 +123,16 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	}
 	for i, l := range n.Layers() {
 		a.glog.logf("caffe.cpp:400", "%10s\tforward: %s ms.", l.Name, mean(times.forward[i]))
-		a.glog.logf("caffe.cpp:403", "%10s\tbackward: %s ms.", l.Name, mean(times.backward[i]))
+		if backward {
+			a.glog.logf("caffe.cpp:403", "%10s\tbackward: %s ms.", l.Name, mean(times.backward[i]))
+		}
 	}
 	all := time.Since(total)
 	a.glog.logf("caffe.cpp:408", "Average Forward pass: %s ms.", mean(times.forwardPass))
-	a.glog.logf("caffe.cpp:410", "Average Backward pass: %s ms.", mean(times.backwardPass))
-	a.glog.logf("caffe.cpp:412", "Average Forward-Backward: %s ms.", cfmt.G(float64(all.Milliseconds())/float64(f.iterations)))
+	if backward {
+		a.glog.logf("caffe.cpp:410", "Average Backward pass: %s ms.", mean(times.backwardPass))
+		a.glog.logf("caffe.cpp:412", "Average Forward-Backward: %s ms.", cfmt.G(float64(all.Milliseconds())/float64(f.iterations)))
+	}
 	a.glog.logf("caffe.cpp:414", "Total Time: %s ms.", cfmt.G(float64(all.Milliseconds())))
 	a.glog.logf("caffe.cpp:415", "*** Benchmark ends ***")
 	return nil
@@ -130,8 +151,9 @@ func newPassTimes(n *net.Net) *passTimes {
 	}
 }
 
-// run times a forward and a backward pass and returns how long they took.
-func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) {
+// run times a forward and, if backward is set, a backward pass, and returns how long they
+// took.
+func (t *passTimes) run(ctx context.Context, n *net.Net, backward bool) (time.Duration, error) {
 	start := time.Now()
 	at := start
 	for i := range n.Layers() {
@@ -147,6 +169,9 @@ func (t *passTimes) run(ctx context.Context, n *net.Net) (time.Duration, error) 
 	}
 	t.forwardPass += at.Sub(start)
 	n.SetPass(n.Pass() + 1)
+	if !backward {
+		return at.Sub(start), nil
+	}
 	middle := at
 	for i := len(n.Layers()) - 1; i >= 0; i-- {
 		if err := n.BackwardLayer(ctx, i); err != nil {

@@ -181,6 +181,10 @@ type Env struct {
 	// that waits for something outside the program gives up soon after. It may be nil.
 	Stop <-chan struct{}
 
+	// Inference says that the net only runs forward (net.Options.Inference). Layers such
+	// as Convolution then also compute what follows them (Fuser).
+	Inference bool
+
 	// NoPrograms says that a layer must not run programs of the user's (ProgramRunner).
 	NoPrograms bool
 

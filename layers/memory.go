@@ -32,7 +32,9 @@ type Keeper interface {
 // such as ChannelAffine and Rectifier, so layers of a plugin can be fused too.
 type Fuser interface {
 	// Fuse is offered the layers that follow: each has one bottom, which is the
-	// only top of the one before, and nobody else reads it. The layer returns
+	// only top of the one before, and nobody else reads it. In a net for inference
+	// an Adder has a second one, which is computed before the layer runs, and comes
+	// after the layer's own bottoms in Forward if it is taken in. The layer returns
 	// how many of them, from the first on, it takes in; with none offered it
 	// is to run alone again. From then on the net calls the layer's own Forward
 	// and Backward with the tops of the last one taken in, and not those of the
@@ -44,7 +46,7 @@ type Fuser interface {
 // ChannelAffine is a layer that can be an affine map of each channel and nothing
 // else, so that another layer can compute it too (Fuser):
 //
-//	y = factor[channel] x + shift[channel]
+//	y = factor[channel] (x - mean[channel]) + shift[channel]
 type ChannelAffine interface {
 	// ChannelAffine returns the map for a bottom of n items and c channels, on
 	// axis 1. It returns false if with its options and shapes the layer computes
@@ -55,6 +57,7 @@ type ChannelAffine interface {
 // Affine is the map of a ChannelAffine.
 type Affine struct {
 	Factor, Shift *blob.Blob // of c elements; nil for factors of 1, shifts of 0
+	Mean          *blob.Blob // of c elements; nil for 0
 
 	// Whether the layer that computes the map adds to the diffs of the blobs. One
 	// that is false is not trained.
@@ -66,4 +69,19 @@ type Affine struct {
 type Rectifier interface {
 	// NegativeSlope returns the slope.
 	NegativeSlope() float32
+}
+
+// ChannelRectifier is a layer that computes max(x,0) + slope[channel]·min(x,0) and
+// nothing else, so that another layer can compute it too (Fuser).
+type ChannelRectifier interface {
+	// NegativeSlopes returns the slopes, as many as there are channels, or one for
+	// all of them.
+	NegativeSlopes() *blob.Blob
+}
+
+// Adder is a layer that can be the sum of two bottoms of equal shape and nothing else,
+// so that another layer can compute it too (Fuser).
+type Adder interface {
+	// Adds reports whether it is that with its options.
+	Adds() bool
 }

@@ -51,6 +51,7 @@ func (a *array) place(s *blob.Storage) {
 type operation struct {
 	*Layer
 	index    int          // of the layer
+	inputs   []*blob.Blob // the bottoms of all layers that an earlier operation computes
 	tops     []*blob.Blob // of the last layer
 	backward bool         // the backward pass runs it
 }
@@ -60,7 +61,7 @@ func (n *Net) operations() []operation {
 	var ops []operation
 	for i, l := range n.layers {
 		if l.FusedInto == nil {
-			ops = append(ops, operation{l, i, l.end().Tops, l.runsBackward()})
+			ops = append(ops, operation{l, i, l.inputs(), l.end().Tops, l.runsBackward()})
 		}
 	}
 	return ops
@@ -129,12 +130,15 @@ func (n *Net) arrays(backward bool) []*array {
 			}
 		}
 	}
+	for kept := range n.kept {
+		data[kept].own = true
+	}
 	for _, out := range n.outputs {
 		data[out.Blob].own, diffs[out.Blob].own = true, true
 	}
 	ops := n.operations()
 	for _, op := range ops {
-		for _, b := range op.Bottoms {
+		for _, b := range op.inputs {
 			data[b].use(op.index)
 		}
 		for _, b := range op.tops {

@@ -27,6 +27,12 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 	if err := opts.Precision.Supported(); err != nil {
 		return nil, fmt.Errorf("precision %v: %w", opts.Precision, err)
 	}
+	if opts.Inference {
+		opts.ForwardOnly = true
+		if opts.Memory == nil {
+			opts.Memory = new(Memory)
+		}
+	}
 	n := &Net{
 		name:    file.Param.GetName(),
 		state:   opts.State,
@@ -91,6 +97,7 @@ func (b *builder) build() error {
 	b.findOutputs()
 	b.shareWeights()
 	b.warnSameNames()
+	b.keepNamed()
 	b.group()
 	b.fuse()
 	if err := b.checkSize(); err != nil {
@@ -144,6 +151,7 @@ func (b *builder) env(phase caffepb.Phase) *layers.Env {
 			Ranks:      b.opts.Ranks,
 			Stop:       b.opts.Stop,
 			NoPrograms: b.opts.NoPrograms,
+			Inference:  b.opts.Inference,
 		}
 		b.envs[phase] = env
 	}
@@ -344,6 +352,16 @@ func (b *builder) findOutputs() {
 		event.Send(b.observer, OutputFound{Blob: name})
 		top := b.byName[name]
 		b.outputs = append(b.outputs, Output{name, top.Blob, top.lossWeight})
+	}
+}
+
+// keepNamed finds the blobs of Options.Keep.
+func (b *builder) keepNamed() {
+	b.kept = make(map[*blob.Blob]bool)
+	for _, name := range b.opts.Keep {
+		if found := b.byName[name]; found != nil {
+			b.kept[found.Blob] = true
+		}
 	}
 }
 

@@ -29,27 +29,32 @@ func (b *builder) fuse() {
 		}
 		var chain []*Layer
 		var offer []layers.Layer
-		for at := l; next[at] != nil && at.passesTo(next[at]); at = next[at] {
+		for at := l; next[at] != nil && b.passesTo(l, at, next[at]); at = next[at] {
 			chain = append(chain, next[at])
 			offer = append(offer, next[at].Impl)
 		}
 		l.chain = chain[:f.Fuse(offer)]
+		l.setInputs()
 		for _, taken := range l.chain {
 			taken.FusedInto = l
 		}
-		if !l.NeedsBackward { // a layer fused into it may need it, and then it runs
+		if len(l.chain) > 0 && !l.NeedsBackward { // a layer fused into it may need it, and then it runs
 			clear(l.PropagateDown)
 		}
 	}
 }
 
-// followers returns for each layer with a single top the layer that reads it.
+// followers returns for each layer with a single top the layer that reads it, and records
+// for each layer the layers that make its bottoms.
 func (b *builder) followers() map[*Layer]*Layer {
 	next := make(map[*Layer]*Layer)
 	maker := make(map[*blob.Blob]*Layer)
-	for _, l := range b.layers {
+	for i, l := range b.layers {
+		l.index = i
+		l.makers = l.makers[:0]
 		for _, bottom := range l.Bottoms {
-			if from := maker[bottom]; len(from.Tops) == 1 {
+			from := maker[bottom]
+			if l.makers = append(l.makers, from); len(from.Tops) == 1 {
 				next[from] = l
 			}
 		}
@@ -60,17 +65,55 @@ func (b *builder) followers() map[*Layer]*Layer {
 	return next
 }
 
-// passesTo reports whether l and the layer that reads its top could be computed
-// together: next has one bottom and one top, neither top is a loss, and the fused
-// backward pass computes no gradient of l that separate ones would not.
-func (l *Layer) passesTo(next *Layer) bool {
-	if next.FusedInto != nil || len(next.Bottoms) != 1 || len(next.Tops) != 1 || l.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
+// passesTo reports whether head, which also computes the layers to at, could compute next
+// too, which reads the top of at: next has one bottom and one top, neither top is a loss or
+// kept, and the fused backward pass computes no gradient of at that separate ones would not.
+// In a net for inference an Adder may have another bottom, made before head runs.
+func (b *builder) passesTo(head, at, next *Layer) bool {
+	if next.FusedInto != nil || len(next.Tops) != 1 || at.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
 		return false
 	}
-	if l.NeedsBackward {
+	if b.kept[at.Tops[0]] && next.Tops[0] != at.Tops[0] {
+		return false
+	}
+	if b.opts.Inference && len(next.Bottoms) == 2 {
+		_, ok := next.Impl.(layers.Adder)
+		other := next.makers[0]
+		if other == at {
+			other = next.makers[1]
+		}
+		return ok && other.index < head.index
+	}
+	if len(next.Bottoms) != 1 {
+		return false
+	}
+	if at.NeedsBackward {
 		return next.NeedsBackward && next.PropagateDown[0]
 	}
-	return !next.NeedsBackward || !slices.Contains(l.ParamBackward, true)
+	return !next.NeedsBackward || !slices.Contains(at.ParamBackward, true)
+}
+
+// setInputs sets what the chain reads besides the layer's own bottoms.
+func (l *Layer) setInputs() {
+	l.reads = l.Bottoms
+	at := l
+	for _, next := range l.chain {
+		for i, maker := range next.makers {
+			if maker != at {
+				l.reads = append(slices.Clip(l.reads), next.Bottoms[i])
+			}
+		}
+		at = next
+	}
+}
+
+// inputs returns the bottoms of Forward: those of the layer, and after them those of fused
+// layers that the layer does not compute itself.
+func (l *Layer) inputs() []*blob.Blob {
+	if len(l.chain) == 0 {
+		return l.Bottoms
+	}
+	return l.reads
 }
 
 // unfuse has every layer run by itself.

@@ -40,7 +40,7 @@ func (h *host) forwardLayer(ctx context.Context, l *Layer) error {
 	if err := h.net.reshapeLayer(l); err != nil {
 		return err
 	}
-	err := l.call("Forward", func() error { return l.Impl.Forward(ctx, l.Bottoms, l.end().Tops) })
+	err := l.call("Forward", func() error { return l.Impl.Forward(ctx, l.inputs(), l.end().Tops) })
 	if err != nil {
 		return l.wrap(err)
 	}

@@ -116,6 +116,14 @@ func (b *builder) place() {
 	}
 }
 
+// Keeps reports whether a blob holds what a pass computed: because every blob does, or it is
+// an output, the top of a layer without bottoms or in Options.Keep.
+func (n *Net) Keeps(name string) bool {
+	b := n.byName[name]
+	return b != nil && (n.memory == nil || b.source || n.kept[b.Blob] ||
+		slices.ContainsFunc(n.outputs, func(o Output) bool { return o.Blob == b.Blob }))
+}
+
 // Keep gives every blob storage of its own and has every layer run by itself, as
 // in a net made without Memory: from the next pass on, each blob holds what the
 // last layer that computes it has left there. Do not call it between a forward

@@ -66,6 +66,20 @@ type Options struct {
 
 	// ForwardOnly makes a net without a backward pass, which needs less memory.
 	ForwardOnly bool
+
+	// Inference makes a net that runs forward as fast as it can; it implies ForwardOnly
+	// and, if Memory is nil, a Memory of its own. Convolution, Deconvolution and
+	// InnerProduct then also compute what follows them: BatchNorm with running
+	// statistics, Scale, Bias, layers of plugins that are the same
+	// (layers.ChannelAffine), the sum of Eltwise with a blob that exists already, and
+	// ReLU or PReLU. Weights may change between passes, and be shared. On a GPU each
+	// layer runs by itself.
+	Inference bool
+
+	// Keep has the names of blobs that hold what a pass computed, in addition to those
+	// that Memory names. Names that the net does not have are ignored. Without Memory
+	// and Inference all blobs do.
+	Keep []string
 }
 
 // A Net is a graph of layers and the blobs between them. Only one goroutine at a
@@ -90,7 +104,8 @@ type Net struct {
 	outputs []Output
 	inputs  []string
 
-	memory      *Memory // nil if every blob keeps its values
+	memory      *Memory             // nil if every blob keeps its values
+	kept        map[*blob.Blob]bool // those of Options.Keep
 	forwardOnly bool
 	data, diffs [][]*blob.Blob // groups of blobs whose data, or diffs, the layers share
 
@@ -125,7 +140,10 @@ type Layer struct {
 	// if the layer runs by itself.
 	FusedInto *Layer
 
-	chain      []*Layer // those fused into this one, in their order
+	chain      []*Layer     // those fused into this one, in their order
+	reads      []*blob.Blob // with a chain: see inputs
+	index      int          // in Net.layers; set with makers while fusing
+	makers     []*Layer     // of each bottom
 	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions

@@ -21,6 +21,10 @@ const (
 	codesBlob   = "bbox_pred"
 )
 
+// RegionBlobs returns the names of the blobs of R-CNN's nets that a Detector reads, for
+// net.Options.Keep.
+func RegionBlobs() []string { return []string{regionsBlob, classesBlob, codesBlob} }
+
 // What py-faster-rcnn does to images: lib/fast_rcnn/config.py (TEST.SCALES,
 // TEST.MAX_SIZE, PIXEL_MEANS) and test.py (TEST.NMS).
 const (
@@ -101,7 +105,9 @@ func (d *Detector) setRegions(prepare *Preparation, o *DetectOptions) error {
 	}
 	d.nms.Pixel = 1
 	d.batch = 1
-	n.Keep()
+	if slices.ContainsFunc(RegionBlobs(), func(name string) bool { return !n.Keeps(name) }) {
+		n.Keep()
+	}
 	return nil
 }
 

@@ -63,6 +63,8 @@ var (
 	_ layers.ParamPropagator = (*prelu)(nil)
 	_ layers.Keeper          = (*prelu)(nil)
 	_ layers.BackwardReader  = (*prelu)(nil)
+
+	_ layers.ChannelRectifier = (*prelu)(nil)
 )
 
 func newPReLU(s *layers.Spec) (layers.Layer, error) {
@@ -114,6 +116,9 @@ func (l *prelu) KeepsBottom() bool { return true }
 
 // BackwardReads returns that Backward reads the bottom.
 func (l *prelu) BackwardReads() (bottom, top bool) { return true, false }
+
+// NegativeSlopes returns the slopes.
+func (l *prelu) NegativeSlopes() *blob.Blob { return l.Blobs[0] }
 
 // slope returns the slope of a plane.
 func (l *prelu) slope(plane int) float32 {

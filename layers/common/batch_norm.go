@@ -74,6 +74,8 @@ type batchNorm struct {
 	n, c, s  int // a group of x is (n,c,s)
 	groups   []group
 	kept     layers.Kept
+	mean     blob.Blob // for ChannelAffine: the running mean
+	invStd   blob.Blob // and 1/√(variance + eps)
 	sum, dot []float64 // the gradients of shift and factor/norm.InvStd
 	bias     []float32 // scratch for the gradient of shift
 }
@@ -82,6 +84,7 @@ var (
 	_ layers.Layer           = (*batchNorm)(nil)
 	_ layers.Parameterized   = (*batchNorm)(nil)
 	_ layers.Fuser           = (*batchNorm)(nil)
+	_ layers.ChannelAffine   = (*batchNorm)(nil)
 	_ layers.Keeper          = (*batchNorm)(nil)
 	_ layers.BackwardReader  = (*batchNorm)(nil)
 	_ layers.ParamStatistics = (*batchNorm)(nil)
@@ -145,7 +148,7 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 			break
 		}
 		a, ok := f.ChannelAffine(l.items, l.c)
-		if before := l.affineMap(); !ok || before.Shift != nil || before.Factor != nil && a.Factor != nil {
+		if before := l.affineMap(); !ok || a.Mean != nil || before.Shift != nil || before.Factor != nil && a.Factor != nil {
 			break
 		}
 		l.affine = append(l.affine, f)
@@ -157,6 +160,17 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 		}
 	}
 	return taken
+}
+
+// ChannelAffine returns the running mean and 1/√(variance + eps), unless the statistics
+// are those of the batch.
+func (l *batchNorm) ChannelAffine(_, c int) (layers.Affine, bool) {
+	if !l.global || c != l.c || l.mean.Reshape(c) != nil || l.invStd.Reshape(c) != nil {
+		return layers.Affine{}, false
+	}
+	l.scaleStatistics(l.mean.MutableData(), l.invStd.MutableData())
+	kernel.InvStd(l.eps, l.invStd.Data(), l.invStd.MutableData())
+	return layers.Affine{Mean: &l.mean, Factor: &l.invStd}, true
 }
 
 // affineMap returns the factors and shifts of the fused layers.
@@ -224,7 +238,7 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		m := &l.groups[i].norm
 		l.prepare(m)
 		if l.global {
-			l.runningStatistics(m)
+			l.scaleStatistics(m.Mean, m.Variance)
 			m.Forward(w, x, y)
 			continue
 		}
@@ -255,14 +269,14 @@ func (l *batchNorm) prepare(m *kernel.Norm) {
 	}
 }
 
-// runningStatistics sets mean and variance to the running ones.
-func (l *batchNorm) runningStatistics(m *kernel.Norm) {
+// scaleStatistics sets mean and variance to the running ones.
+func (l *batchNorm) scaleStatistics(mean, variance []float32) {
 	scale := l.Blobs[2].Data()[0]
 	if scale != 0 {
 		scale = 1 / scale
 	}
-	kernel.Scale(nil, scale, l.Blobs[0].Data(), m.Mean)
-	kernel.Scale(nil, scale, l.Blobs[1].Data(), m.Variance)
+	kernel.Scale(nil, scale, l.Blobs[0].Data(), mean)
+	kernel.Scale(nil, scale, l.Blobs[1].Data(), variance)
 }
 
 // unbiased returns m/(m-1), for m elements of a channel, or 1 for one element.

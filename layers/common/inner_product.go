@@ -58,6 +58,7 @@ type innerProduct struct {
 
 	m, n, k int
 	sum     []float32 // over the items of dy
+	chain   layers.Chain
 }
 
 var (
@@ -66,6 +67,7 @@ var (
 	_ layers.ParamPropagator = (*innerProduct)(nil)
 	_ layers.Counter         = (*innerProduct)(nil)
 	_ layers.BackwardReader  = (*innerProduct)(nil)
+	_ layers.Fuser           = (*innerProduct)(nil)
 )
 
 func newInnerProduct(s *layers.Spec) (layers.Layer, error) {
@@ -197,7 +199,19 @@ func (l *innerProduct) Forward(_ context.Context, bottom, top []*blob.Blob) erro
 	if l.param.GetBiasTerm() {
 		kernel.ChannelScaleShift(w, l.m, l.n, 1, y, nil, l.Blobs[len(l.Blobs)-1].Data(), y)
 	}
+	if then := l.chain.Epilogue(bottom, l.m, l.n); then != nil {
+		then.Run(w, l.m, l.n, 1, y)
+	}
 	return nil
+}
+
+// Fuse takes in what an epilogue can compute, in a net for inference, if the outputs are on
+// axis 1.
+func (l *innerProduct) Fuse(next []layers.Layer) int {
+	if !l.spec.Env.Inference || l.param.GetAxis() != 1 {
+		next = nil
+	}
+	return l.chain.Take(next, l.m, l.n)
 }
 
 // BackwardReads returns that Backward reads the bottoms, unless its own weights

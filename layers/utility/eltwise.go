@@ -64,6 +64,7 @@ type eltwise struct {
 var (
 	_ layers.Layer          = (*eltwise)(nil)
 	_ layers.BackwardReader = (*eltwise)(nil)
+	_ layers.Adder          = (*eltwise)(nil)
 )
 
 func newEltwise(spec *layers.Spec) (layers.Layer, error) {
@@ -125,6 +126,11 @@ func (l *eltwise) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	l.y = top[0].MutableData()
 	l.forward.Run(l.spec.Env.Workers, len(l.y), partSize)
 	return nil
+}
+
+// Adds reports whether the layer adds two bottoms without coefficients.
+func (l *eltwise) Adds() bool {
+	return l.op == caffepb.EltwiseParameter_SUM && len(l.x) == 2 && l.coeff[0] == 1 && l.coeff[1] == 1
 }
 
 func (l *eltwise) prod(lo, hi int) {

@@ -28,6 +28,7 @@ type convBase struct {
 	topShape []int
 	conv     *kernel.Conv
 	pairs    int // of bottoms and tops
+	chain    layers.Chain
 	device   convDevice
 }
 
@@ -168,6 +169,19 @@ func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
 	}
 	l.pairs = len(bottom)
 	return nil
+}
+
+// Fuse takes in what an epilogue can compute, in a net for inference.
+func (l *convBase) Fuse(next []layers.Layer) int {
+	if !l.spec.Env.Inference || l.axis != 1 || l.pairs != 1 {
+		next = nil
+	}
+	return l.chain.Take(next, l.geometry.Batch, int(l.param.GetNumOutput()))
+}
+
+// epilogue returns what the layers taken in compute.
+func (l *convBase) epilogue(bottom []*blob.Blob) *kernel.Epilogue {
+	return l.chain.Epilogue(bottom, l.geometry.Batch, int(l.param.GetNumOutput()))
 }
 
 // MACs returns the number of multiply-adds of Forward.

@@ -21,6 +21,8 @@ where x is 0 in the padding. The size of y along a spatial axis is
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
 Tops: one y for each x, computed with the same weights.
+In a net for inference the layer also computes what follows it, if no other layer reads the blobs between: BatchNorm
+with running statistics, Scale and Bias, then the Eltwise sum with a blob that exists already, then ReLU or PReLU.
 Weights: W, num_output x channels / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
@@ -54,6 +56,7 @@ var (
 	_ layers.ParamPropagator = (*convolution)(nil)
 	_ layers.Counter         = (*convolution)(nil)
 	_ layers.BackwardReader  = (*convolution)(nil)
+	_ layers.Fuser           = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
@@ -67,8 +70,9 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 	if l.param.GetBiasTerm() {
 		bias = l.Blobs[1].Data()
 	}
-	for i, x := range bottom {
-		l.conv.Forward(l.spec.Env.Workers, x.Data(), l.Blobs[0].Data(), bias, top[i].MutableData())
+	then := l.epilogue(bottom)
+	for i, y := range top {
+		l.conv.ForwardThen(l.spec.Env.Workers, bottom[i].Data(), l.Blobs[0].Data(), bias, y.MutableData(), then)
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ var (
 	_ layers.ParamPropagator = (*deconvolution)(nil)
 	_ layers.Counter         = (*deconvolution)(nil)
 	_ layers.BackwardReader  = (*deconvolution)(nil)
+	_ layers.Fuser           = (*deconvolution)(nil)
 )
 
 func newDeconvolution(s *layers.Spec) (layers.Layer, error) {
@@ -81,11 +82,15 @@ func (l *deconvolution) planeSize() int {
 // Forward computes the tops.
 func (l *deconvolution) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w := l.spec.Env.Workers
-	for i, x := range bottom {
+	then := l.epilogue(bottom)
+	for i := range top {
 		y := top[i].MutableData()
-		l.conv.BackwardData(w, l.Blobs[0].Data(), x.Data(), y)
+		l.conv.BackwardData(w, l.Blobs[0].Data(), bottom[i].Data(), y)
 		if l.param.GetBiasTerm() {
 			kernel.ChannelScaleShift(w, l.geometry.Batch, l.geometry.Channels, l.planeSize(), y, nil, l.Blobs[1].Data(), y)
+		}
+		if then != nil {
+			then.Run(w, l.geometry.Batch, l.geometry.Channels, l.planeSize(), y)
 		}
 	}
 	return nil

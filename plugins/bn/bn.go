@@ -143,6 +143,7 @@ type bn struct {
 	n, c, s          int // x is (n,c,s)
 	mean, invstd     []float32
 	factor, variance []float32 // scratch, one element per channel
+	combined         blob.Blob // for ChannelAffine: slope·invstd
 	xnorm            []float32 // (x - mean)·invstd, if neither x nor dx can hold it
 	device           onDevice
 }
@@ -151,6 +152,7 @@ var (
 	_ layers.Layer           = (*bn)(nil)
 	_ layers.Parameterized   = (*bn)(nil)
 	_ layers.ParamPropagator = (*bn)(nil)
+	_ layers.ChannelAffine   = (*bn)(nil)
 )
 
 func newBN(s *layers.Spec, pspnet bool) (layers.Layer, error) {
@@ -254,12 +256,7 @@ func (l *bn) scratch() {
 func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
 	if l.running {
-		copy(l.mean, l.Blobs[runningMean].Data())
-		if l.pspnet {
-			l.invert(l.Blobs[runningSpread].Data())
-		} else {
-			copy(l.invstd, l.Blobs[runningSpread].Data())
-		}
+		l.readRunning()
 	} else {
 		kernel.ChannelStats(w, l.n, l.c, l.s, x, l.mean, l.variance)
 		l.invert(l.variance)
@@ -277,6 +274,27 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	kernel.ChannelNormalize(w, l.n, l.c, l.s, x, l.mean, l.invstd, normalized)
 	kernel.ChannelScaleShift(w, l.n, l.c, l.s, normalized, l.Blobs[slope].Data(), l.Blobs[bias].Data(), y)
 	return nil
+}
+
+// readRunning sets mean and invstd to the running statistics.
+func (l *bn) readRunning() {
+	copy(l.mean, l.Blobs[runningMean].Data())
+	if l.pspnet {
+		l.invert(l.Blobs[runningSpread].Data())
+	} else {
+		copy(l.invstd, l.Blobs[runningSpread].Data())
+	}
+}
+
+// ChannelAffine returns the layer as an affine map, unless its statistics are those of the
+// batch. It is for nets for inference: a fused slope would get no gradient.
+func (l *bn) ChannelAffine(_, c int) (layers.Affine, bool) {
+	if !l.running || !l.spec.Env.Inference || c != l.c || l.combined.Reshape(c) != nil {
+		return layers.Affine{}, false
+	}
+	l.readRunning()
+	kernel.Mul(nil, l.invstd, l.Blobs[slope].Data(), l.combined.MutableData())
+	return layers.Affine{Mean: l.Blobs[runningMean], Factor: &l.combined, Shift: l.Blobs[bias]}, true
 }
 
 // invert sets invstd.

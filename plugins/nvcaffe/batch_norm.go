@@ -94,6 +94,7 @@ type batchNorm struct {
 	n, c, s          int // x is (n,c,s)
 	mean, invstd     []float32
 	factor, variance []float32 // scratch, one element per channel
+	combined         blob.Blob // for ChannelAffine: scale·invstd
 	xnorm            []float32 // (x - mean) invstd, if neither x nor dx can hold it
 	device           onDevice
 }
@@ -111,6 +112,7 @@ var (
 	_ layers.ParamPropagator = (*batchNorm)(nil)
 	_ layers.ParamStatistics = (*batchNorm)(nil)
 	_ layers.Stateful        = (*batchNorm)(nil)
+	_ layers.ChannelAffine   = (*batchNorm)(nil)
 )
 
 func newBatchNorm(s *layers.Spec) (layers.Layer, error) {
@@ -247,9 +249,7 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		kernel.Axpby(nil, 1-keep, l.mean, keep, l.Blobs[runningMean].MutableData())
 		kernel.Axpby(nil, (1-keep)*unbiased, l.variance, keep, l.Blobs[runningVariance].MutableData())
 	}
-	for i, v := range l.variance {
-		l.invstd[i] = float32(1 / math.Sqrt(float64(v)+float64(l.eps)))
-	}
+	l.invert(l.variance)
 	normalized := y
 	if l.affine && bottom[0] == top[0] {
 		normalized = l.xnorm
@@ -259,6 +259,30 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		kernel.ChannelScaleShift(w, l.n, l.c, l.s, normalized, l.Blobs[scale].Data(), l.Blobs[bias].Data(), y)
 	}
 	return nil
+}
+
+// invert sets invstd.
+func (l *batchNorm) invert(variance []float32) {
+	for i, v := range variance {
+		l.invstd[i] = float32(1 / math.Sqrt(float64(v)+float64(l.eps)))
+	}
+}
+
+// ChannelAffine returns the layer as an affine map, unless its statistics are those of the
+// batch. It is for nets for inference: a fused scale would get no gradient.
+func (l *batchNorm) ChannelAffine(_, c int) (layers.Affine, bool) {
+	if !l.running || !l.spec.Env.Inference || c != l.c || l.combined.Reshape(c) != nil {
+		return layers.Affine{}, false
+	}
+	l.invert(l.Blobs[runningVariance].Data())
+	a := layers.Affine{Mean: l.Blobs[runningMean], Factor: &l.combined}
+	if !l.affine {
+		copy(l.combined.MutableData(), l.invstd)
+		return a, true
+	}
+	kernel.Mul(nil, l.invstd, l.Blobs[scale].Data(), l.combined.MutableData())
+	a.Shift = l.Blobs[bias]
+	return a, true
 }
 
 // Backward computes the diff of the bottom and adds to those of scale and bias.

@@ -82,6 +82,7 @@ var (
 	_ layers.Parameterized   = (*bn)(nil)
 	_ layers.ParamPropagator = (*bn)(nil)
 	_ layers.Keeper          = (*bn)(nil)
+	_ layers.ChannelAffine   = (*bn)(nil)
 )
 
 func newBN(s *layers.Spec) (layers.Layer, error) {
@@ -177,6 +178,12 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		copy(top[2].MutableData(), l.variance)
 	}
 	return nil
+}
+
+// ChannelAffine returns the layer as an affine map, unless it learns. It is for nets for
+// inference.
+func (l *bn) ChannelAffine(_, c int) (layers.Affine, bool) {
+	return layers.Affine{Factor: l.Blobs[scale], Shift: l.Blobs[shift]}, l.spec.Env.Inference && !l.learn && c == l.c
 }
 
 // Backward computes the diff of the bottom and adds to those of the weights.

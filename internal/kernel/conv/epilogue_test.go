@@ -19,6 +19,7 @@ func TestForwardThen(t *testing.T) {
 		square(9, 3, 20, 1, 33, 3, 1, 1, 1), square(3, 40, 20, 2, 50, 1, 0, 1, 1), square(9, 8, 8, 8, 70, 3, 1, 2, 1),
 		square(1, 150, 90, 1, 14, 3, 1, 1, 1), square(1, 140, 84, 2, 9, 3, 0, 1, 1), square(2, 70, 50, 1, 9, 5, 2, 1, 1),
 		square(1, 520, 150, 1, 7, 1, 0, 1, 1), square(1, 100, 600, 2, 15, 1, 0, 1, 1), square(1, 96, 170, 1, 20, 1, 0, 2, 1),
+		{2, 16, 18, 1, []int{9, 8}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, true}, // the bias is added at the end
 		square(1, 96, 200, 1, 17, 1, 0, 1, 1), square(1, 600, 96, 1, 33, 1, 0, 1, 1), square(33, 40, 70, 2, 18, 3, 1, 1, 1),
 	}
 	for i, params := range slices.Concat(cases, threads, randomCases(40)) {
