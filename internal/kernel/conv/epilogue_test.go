@@ -55,3 +55,22 @@ func TestForwardThen(t *testing.T) {
 		})
 	}
 }
+
+// TestForwardThenRounded is TestForwardThen with operands rounded to bfloat16.
+func TestForwardThenRounded(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		params := square(2, 64, 64, 1, 14, 3, 1, 1, 1)
+		c, err := NewRounded(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(9, 9))
+		x, weight := kerneltest.Guarded(r, 2*64*14*14), kerneltest.Guarded(r, 64*64*9)
+		want, got := make([]float32, 2*64*14*14), make([]float32, 2*64*14*14)
+		e := &norm.Epilogue{Mean: kerneltest.Guarded(r, 64), Scale: kerneltest.Guarded(r, 64), Add: kerneltest.Guarded(r, len(want)), Slope: make([]float32, 64)}
+		c.Forward(nil, x, weight, nil, want)
+		e.Run(nil, 2, 64, 14*14, want)
+		c.ForwardThen(nil, x, weight, nil, got, e)
+		kerneltest.SameBits(t, "y", got, want)
+	})
+}
