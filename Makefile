@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./layers/python ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm arm64 cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-history bench-compare bench-peers results release clean
+.PHONY: help build demo test race noasm arm64 cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-busy bench-history bench-compare bench-peers results release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -176,6 +176,10 @@ bench-compare: build ## OLD=<program or git commit>: times it and this version i
 bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, targets, memory
 	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
 		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3)
+
+bench-busy: build ## two processes at once on the same cores, compared with one; OLD=<program>: in turns with it
+	$(GO) run -C tools ./benchbusy -nets "$(or $(NETS),lenet liunet-digits)" -iterations $(or $(PASSES),100) -rounds $(or $(ROUNDS),3) \
+		-threads $(or $(filter-out 0,$(THREADS)),$$(nproc)) $(if $(OLD),$(abspath $(OLD))) $(abspath $(BIN))
 
 # The same commit and Go give the same bytes. VERSION (git's) is the version to release.
 release: ## write dist/: programs for all systems, Debian packages, checksums

@@ -25,7 +25,9 @@ func (f TaskFunc) Do(worker, i int) { f(worker, i) }
 
 // A Pool runs tasks on a fixed number of threads. The goroutine that calls Run
 // is one of them; the others are goroutines that sleep when there has been
-// nothing to do for a while.
+// nothing to do for a while, and almost at once while other programs compete for
+// the processors. A goroutine that has finished a part takes the next one, and Run
+// does not wait for a goroutine that has not begun when no part is left.
 //
 // All methods may be called by several goroutines at the same time; their runs
 // take turns. A nil *Pool is a pool of one thread.
@@ -37,7 +39,8 @@ type Pool struct {
 	task   Task
 	n      int64
 	next   atomic.Int64
-	busy   countdown             // helpers that have not finished
+	busy   countdown // helpers that have not finished
+	crowd  crowd
 	failed atomic.Pointer[Panic] // the first panic of a part
 	closed bool
 
@@ -53,13 +56,10 @@ func NewPool(threads int) *Pool {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	p := &Pool{threads: threads, scratch: make([][]float32, threads), helpers: make([]helper, threads-1)}
-	spin := spinTime
-	if threads > runtime.GOMAXPROCS(0) {
-		spin = 0 // a thread that waits must not keep another one from working
-	}
-	p.busy.init(spin)
+	p.crowd.init(threads)
+	p.busy.init(&p.crowd)
 	for i := range p.helpers {
-		p.helpers[i].init(spin)
+		p.helpers[i].init(&p.crowd)
 		go p.help(i)
 	}
 	return p
@@ -108,14 +108,20 @@ func (p *Pool) Run(n int, t Task) {
 		runSerially(n, t)
 		return
 	}
+	p.crowd.look()
 	p.task, p.n = t, int64(n)
 	p.next.Store(0)
 	helpers := min(n, p.threads) - 1
 	p.busy.n.Store(int32(helpers))
 	for i := range helpers {
-		p.helpers[i].start()
+		p.helpers[i].call()
 	}
 	p.work(0)
+	for i := range helpers {
+		if p.helpers[i].dismiss() {
+			p.busy.n.Add(-1)
+		}
+	}
 	p.busy.wait()
 	p.task = nil
 	if failed := p.failed.Swap(nil); failed != nil {

@@ -118,9 +118,11 @@ func testPoolSleeps(t *testing.T, threads int) {
 
 // A helper of the run before that wakes Run late must not end this run.
 func TestPoolLateWake(t *testing.T) {
-	for _, spin := range []time.Duration{0, spinTime} {
+	for _, threads := range []int{2, 1 << 20} {
+		var crowd crowd
+		crowd.init(threads)
 		var c countdown
-		c.init(spin)
+		c.init(&crowd)
 		c.n.Store(1)
 		c.wake <- struct{}{}
 		var finished atomic.Bool

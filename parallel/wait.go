@@ -5,12 +5,6 @@ import (
 	"time"
 )
 
-// spinTime is how long a goroutine of a pool watches for what it waits for
-// before it sleeps. Waking it takes some 70 µs where the processor has gone
-// idle, so watching costs at most about as much again; between the runs of an
-// operation, and between most layers, less time passes.
-const spinTime = 100 * time.Microsecond
-
 // A spinner waits actively for up to a time, which begins with its first turn.
 type spinner struct {
 	time  time.Duration
@@ -35,43 +29,61 @@ func (s *spinner) turn() bool {
 
 // The states of a helper.
 const (
-	helperWaits  int32 = iota // it watches its state
+	helperWaits  int32 = iota // it watches its state, or has been woken and will
 	helperSleeps              // it must be woken
-	helperWorks               // it has been started
+	helperCalled              // there is work, but it has not begun
+	helperWorks               // it takes part in a run
 )
 
 // A helper is what one goroutine of a pool waits with.
 type helper struct {
 	state atomic.Int32
 	wake  chan struct{}
-	spin  time.Duration
+	crowd *crowd
 	_     [128]byte // keeps the states of two helpers on different cache lines
 }
 
-func (h *helper) init(spin time.Duration) {
-	h.wake, h.spin = make(chan struct{}, 1), spin
+func (h *helper) init(c *crowd) {
+	h.wake, h.crowd = make(chan struct{}, 1), c
 }
 
-// start starts a helper that waits.
-func (h *helper) start() {
-	if h.state.Swap(helperWorks) == helperSleeps {
+// call calls a helper that waits.
+func (h *helper) call() {
+	if h.state.Swap(helperCalled) == helperSleeps {
 		h.wake <- struct{}{}
 	}
 }
 
-// wait waits until the helper is started and returns true, or false when the
-// pool is closed.
+// dismiss takes the call back if the helper has not begun, and reports whether it could.
+// So nobody waits for a helper that the system has not let run while others did its work.
+// If it is still being woken, it will find that it may sleep again.
+func (h *helper) dismiss() bool {
+	return h.state.CompareAndSwap(helperCalled, helperWaits)
+}
+
+// begin begins to work if the helper has been called, and reports whether it was.
+func (h *helper) begin() bool {
+	return h.state.Load() == helperCalled && h.state.CompareAndSwap(helperCalled, helperWorks)
+}
+
+// wait waits until the helper is called and returns true, or false when the pool is
+// closed.
 func (h *helper) wait() bool {
-	for s := (spinner{time: h.spin}); s.turn(); {
-		if h.state.Load() == helperWorks {
+	for {
+		for s := (spinner{time: h.crowd.spinTime()}); s.turn(); {
+			if h.begin() {
+				return true
+			}
+		}
+		if h.state.CompareAndSwap(helperWaits, helperSleeps) {
+			if _, ok := <-h.wake; !ok {
+				return false
+			}
+		}
+		if h.begin() {
 			return true
 		}
 	}
-	if !h.state.CompareAndSwap(helperWaits, helperSleeps) {
-		return true
-	}
-	_, ok := <-h.wake
-	return ok
 }
 
 // A countdown is what Run waits for the helpers with.
@@ -79,11 +91,11 @@ type countdown struct {
 	n      atomic.Int32 // helpers that have not finished
 	sleeps atomic.Bool  // Run must be woken
 	wake   chan struct{}
-	spin   time.Duration
+	crowd  *crowd
 }
 
-func (c *countdown) init(spin time.Duration) {
-	c.wake, c.spin = make(chan struct{}, 1), spin
+func (c *countdown) init(crowd *crowd) {
+	c.wake, c.crowd = make(chan struct{}, 1), crowd
 }
 
 // done counts one helper as finished.
@@ -97,7 +109,7 @@ func (c *countdown) done() {
 // helper of the run before may have been suspended between counting down and
 // looking whether Run sleeps, and then take this wait for its own.
 func (c *countdown) wait() {
-	for s := (spinner{time: c.spin}); c.n.Load() != 0; {
+	for s := (spinner{time: c.crowd.spinTime()}); c.n.Load() != 0; {
 		if s.turn() {
 			continue
 		}
