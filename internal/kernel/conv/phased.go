@@ -31,9 +31,10 @@ type phased struct {
 	taps           []int32 // for each tap, its place in the copy of channel 0
 	unit           int
 	byRows         bool
-	starts         []int32 // for each run of an image, its place in the copy, without those of taps
-	lines          []int32 // for each row of the output in a chunk, its first position in the runs
-	line           int     // pixels of such a row
+	starts         []int32       // for each run of an image, its place in the copy, without those of taps
+	lines          []int32       // for each row of the output in a chunk, its first position in the runs
+	line           int           // pixels of such a row
+	sourceRows     [][]sourceRow // of each chunk of an image
 }
 
 // largestRow bounds the elements of the copy of one row of the output.
@@ -198,6 +199,9 @@ func (t *phased) tables() {
 			t.starts = append(t.starts, int32(i*t.unit))
 		}
 	}
+	for band := range t.bands {
+		t.sourceRows = append(t.sourceRows, t.addSources(nil, band*t.chunkRows, 0, 0, 0))
+	}
 	t.taps = []int32{0}
 	phases := []int32{0}
 	for a := range t.shift {
@@ -244,15 +248,17 @@ func (t *phased) slack() int { return t.unit + int(slices.Max(t.taps)) }
 // rowSize is the number of elements that strided needs for rows of two channels.
 func (t *phased) rowSize() int { return 4 * t.sizes[len(t.sizes)-1] }
 
-// A fillRow copies a row of the source of some channels: its elements from, from+step, ..., n
-// of them, to the place to of the copy of the first channel.
-type fillRow func(from, step, n, to int)
+// A sourceRow is n elements of a row of a channel of the source, step of the last axis apart,
+// from the element from on. Their place in the copy is to.
+type sourceRow struct{ from, n, to int }
 
-// fill calls row for every row of a channel of the source of a chunk that is in the copy, and
-// every phase of the last axis. The rest of the copy is padding.
-func (t *phased) fill(c chunk, row fillRow) { t.fillAxis(c, 0, 0, 0, row) }
+// sources returns the rows of the source of a chunk that are in the copy. The rest of the copy
+// is padding.
+func (t *phased) sources(c chunk) []sourceRow { return t.sourceRows[c.row/t.chunkRows] }
 
-func (t *phased) fillAxis(c chunk, axis, from, to int, row fillRow) {
+// addSources appends the rows of the source that some positions of an axis need, all in the
+// chunk that begins with the given row, to list.
+func (t *phased) addSources(list []sourceRow, row, axis, from, to int) []sourceRow {
 	s, last := t.step[axis], len(t.src)-1
 	line := size(t.src[axis+1:])
 	between := t.plane // the distance between the phases of the axis
@@ -262,23 +268,23 @@ func (t *phased) fillAxis(c chunk, axis, from, to int, row fillRow) {
 	for i, phase := range t.phases[axis] {
 		// Position j of the phase is j*s+base of the source.
 		base := phase - t.pad[axis]
-		n := t.sizes[axis]
 		if axis == 0 {
-			base += c.row * s
+			base += row * s
 		}
-		first, end := gemm.CeilDiv(max(0, -base), s), min(n, gemm.CeilDiv(max(0, t.src[axis]-base), s))
+		first, end := gemm.CeilDiv(max(0, -base), s), min(t.sizes[axis], gemm.CeilDiv(max(0, t.src[axis]-base), s))
 		if first >= end {
 			continue
 		}
 		at := to + i*between
 		if axis == last {
-			row(from+base+first*s, s, end-first, at+first)
+			list = append(list, sourceRow{from + base + first*s, end - first, at + first})
 			continue
 		}
 		for j := first; j < end; j++ {
-			t.fillAxis(c, axis+1, from+(base+j*s)*line, at+j*t.pitch[axis], row)
+			list = t.addSources(list, row, axis+1, from+(base+j*s)*line, at+j*t.pitch[axis])
 		}
 	}
+	return list
 }
 
 // strided returns the elements from, from+step, ... of src, n of them, in src itself or in

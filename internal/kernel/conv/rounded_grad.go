@@ -182,14 +182,15 @@ func (t *roundedGrad) multiply(b gradBlock, c chunk, x []uint16, a, dy, rest []u
 // fill copies the source of a chunk. row has room for a row.
 func (t *roundedGrad) fill(b gradBlock, c chunk, x []uint16, row []float32) {
 	f, g := t.copy, t.geometry
+	step := f.step[len(f.step)-1]
 	clear(x)
 	for image := range c.images {
 		for ch := range b.channels {
 			src := t.x[((c.image+image)*g.Channels+b.group*g.groupChannels()+b.ch+ch)*g.inSize:][:g.inSize]
 			dst := x[image*f.image+ch*f.channel:][:f.channel]
-			f.fill(c, func(from, step, n, to int) {
-				t.micro.Round(strided(src, from, step, n, row), dst[to:], g.inSize)
-			})
+			for _, r := range f.sources(c) {
+				t.micro.Round(strided(src, r.from, step, r.n, row), dst[r.to:], g.inSize)
+			}
 		}
 	}
 }

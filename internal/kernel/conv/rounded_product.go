@@ -282,20 +282,20 @@ func (t *roundedProduct) multiply(group int, c chunk, from, to int, x, b []uint3
 // fill copies the source of a chunk. row has room for a row.
 func (t *roundedProduct) fill(group int, c chunk, x []uint32, row []float32) {
 	f, p := t.copy, &t.product
-	n := size(p.window.src)
+	n, step := size(p.window.src), f.step[len(f.step)-1]
 	clear(x)
 	for image := range c.images {
 		for ch := 0; ch < p.channels; ch += 2 {
 			src := t.src[(((c.image+image)*p.geometry.Group+group)*p.channels+ch)*n:]
 			dst := x[image*f.image+ch/2*f.channel:][:f.channel]
-			f.fill(c, func(from, step, count, to int) {
-				even := strided(src[:n], from, step, count, row)
+			for _, r := range f.sources(c) {
+				even := strided(src[:n], r.from, step, r.n, row)
 				var odd []float32
 				if ch+1 < p.channels {
-					odd = strided(src[n:][:n], from, step, count, row[len(row)/2:])
+					odd = strided(src[n:][:n], r.from, step, r.n, row[len(row)/2:])
 				}
-				t.micro.Pair(even, odd, dst[to:], 2*n)
-			})
+				t.micro.Pair(even, odd, dst[r.to:], 2*n)
+			}
 		}
 	}
 }
