@@ -16,6 +16,10 @@
 // [Pool.Scratch], memory that all parts of an operation share from
 // [Op.Workspace].
 //
+// Goroutines of a pool that have nothing to do watch for the next run, so that it begins
+// within a microsecond, and soon sleep. On Unix they sleep at once while the system often
+// takes processors away from the process: then other programs need them.
+//
 // Results should not depend on the number of threads: cut work by its size
 // alone, never by Threads, let each part write what no other part writes, and
 // add up sums of parts in the order of the parts after Run has returned.
