@@ -169,6 +169,7 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep ...string) (
 			return nil, errors.Join(err, n.Close())
 		}
 	}
+	weightsRead()
 	a.warnUnloaded(n, weights)
 	return n, nil
 }

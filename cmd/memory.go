@@ -2,6 +2,7 @@ package gocaffecmd
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/sysmem"
@@ -23,5 +24,9 @@ func (a *app) checkMemory(file string, need int64) error {
 	}
 	return nil
 }
+
+// weightsRead returns the memory that reading weights took to the system, twice that of the
+// weights themselves, which Go would keep for minutes.
+func weightsRead() { debug.FreeOSMemory() }
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

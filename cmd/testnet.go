@@ -85,6 +85,7 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 			return nil, err
 		}
 	}
+	weightsRead()
 	a.warnUnloaded(t.net, p.weights)
 	return t, nil
 }

@@ -83,6 +83,7 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 		if err := n.LoadWeights(f.weights); err != nil {
 			return err
 		}
+		weightsRead()
 	}
 	a.glog.logf("caffe.cpp:351", "Performing Forward")
 	loss, err := n.Forward(ctx)
