@@ -152,7 +152,7 @@ endure: ## train a tiny net for LENGTH iterations (200000, a day's): memory and 
 	$(CAMPAIGN) -run '^Test(Metamorphic|Endurance)$$' -args -seed $(SEED) -sequences $(or $(SEQUENCES),1000) -iterations $(or $(LENGTH),200000)
 
 # What is timed: NETS="lenet alexnet" (all), BATCH=16 (that of the net), ITERATIONS, THREADS (all),
-# FORMAT (table, json, go, history), ROUNDS of programs in turns.
+# FORMAT (table, json, go, history; bench-peers: table, markdown), ROUNDS of programs in turns.
 NETS       ?=
 BATCH      ?= 0
 ITERATIONS ?= 5
@@ -173,9 +173,10 @@ bench-compare: build ## OLD=<program or git commit>: times it and this version i
 	$(GO) run -C tools ./benchcompare -old '$(if $(wildcard $(OLD)),$(abspath $(OLD)),$(OLD))' -new $(abspath $(BIN)) \
 		-dir $(abspath bin/compare) -nets "$(or $(NETS),lenet cifar10-quick liunet-mnist alexnet)" $(TIMED) -rounds $(or $(ROUNDS),6) $(if $(LAYERS),-layers)
 
-bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, targets, memory
-	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
-		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3)
+bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, aims, memory; FORMAT=markdown for docs/performance.md
+	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -own $(abspath bench/torch_nets.py) \
+		-script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
+		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3) -format $(FORMAT)
 
 bench-busy: build ## two processes at once on the same cores, compared with one; OLD=<program>: in turns with it
 	$(GO) run -C tools ./benchbusy -nets "$(or $(NETS),lenet liunet-digits)" -iterations $(or $(PASSES),100) -rounds $(or $(ROUNDS),3) \

@@ -2,85 +2,240 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+
+	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/data/npy"
+	"github.com/gocaffe/gocaffe/net"
 )
 
-// fakeProgram makes a gocaffe that takes 70 ms on one thread and 35 on more.
-func fakeProgram(t *testing.T) string {
-	path := filepath.Join(t.TempDir(), "gocaffe")
-	script := `#!/bin/sh
+// fakeProgram makes a gocaffe that trains in 70 ms on one thread and in 35 on more, and
+// runs an image in 20.5 and 10.5 ms. Its fillers make the weights of a file.
+func fakeProgram(t *testing.T, weights string) string {
+	return program(t, "gocaffe", `#!/bin/sh
 [ "$2" = --help ] && { echo --format; exit; }
-[ "$1" = weights ] && { cp "$3" "$7"; exit; }
-[ "$1" = time ] && { cmp "$3" "$5" && echo "x] Average Forward pass: 20.5 ms."; exit; }
-case "$*" in *"--threads 1 "*) ms=70 ;; *) ms=35 ;; esac
-echo "{\"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms}]}"
-`
-	if err := os.WriteFile(path, []byte(script), 0o777); err != nil {
+case "$*" in *"--threads 1 "*) ms=70; image=20.5 ;; *) ms=35; image=10.5 ;; esac
+[ "$1" = weights ] && { cp "`+weights+`" "$7"; exit; }
+[ "$1" = time ] && { grep -q Softmax "$3" && [ -f "$5" ] && [ "$7" = TEST ] && echo "x] Average Forward pass: $image ms."; exit; }
+case "$2" in *.prototxt)
+	grep -q SoftmaxWithLoss "$2" || exit 3
+	case "$*" in *"--input-shape 3,"*) ;; *) exit 4 ;; esac ;;
+esac
+echo "{\"cpu\": \"Wheel 9\", \"kernels\": \"abacus\", \"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms, \"peak_gflops\": 478, \"peak_percent\": 60}]}"
+`)
+}
+
+// program writes a program.
+func program(t *testing.T, name, text string) string {
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func TestPeers(t *testing.T) {
+// expect runs benchpeers and wants lines.
+func expect(t *testing.T, args []string, lines ...string) string {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	args := []string{"-gocaffe", fakeProgram(t), "-python", "sh", "-script", "testdata/fake_torch.sh"}
-	if err := run(append(args, "-nets", "lenet liunet-cifar10"), &stdout, &stderr); err != nil {
+	if err := run(args, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
-	for _, want := range []string{
-		`lenet +64 +1 +350\.5 +channels last +70\.0 +0\.200 +0\.50 +met +321 +\d+`,
-		`lenet +64 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.50 +met +321 +\d+`,
-		`liunet-cifar10 +128 +2 +350\.5 +channels last +35\.0 +0\.100 +0\.40 +met `,
-		`liunet-cifar10: 1 thread 70\.0 ms, 2 threads 35\.0 ms, 2\.00 times as fast; target 1\.90: met`,
-		`liunet-cifar10: memory \d+ MiB; target 930: met`,
-	} {
-		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+	for _, want := range lines {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(stdout.String()) {
 			t.Errorf("there is no line %s in\n%s", want, &stdout)
 		}
 	}
+	return stdout.String()
 }
 
-func TestPeersMissing(t *testing.T) {
-	for want, args := range map[string][]string{
-		`^SKIPPED: .*no such file.* GOCAFFE_SHARED`:           {"-nets", "lenet", "-script", "testdata/none.py"},
-		`^SKIPPED: false cannot run PyTorch, .*python3-torch`: {"-nets", "lenet", "-script", "testdata/fake_torch.sh", "-python", "false"},
-	} {
-		var stdout, stderr bytes.Buffer
-		if err := run(args, &stdout, &stderr); err != nil || !regexp.MustCompile(want).MatchString(stdout.String()) {
-			t.Errorf("%v: %v, %s, want %s", args, err, &stdout, want)
-		}
+func TestTraining(t *testing.T) {
+	args := []string{"-gocaffe", fakeProgram(t, ""), "-python", "sh", "-script", "testdata/fake_torch.sh", "-own", "testdata/fake_torch.sh", "-rounds", "1"}
+	nets := append(args, "-nets", "lenet liunet-cifar10 cifar10-full liunet-cifar10-quarter")
+	expect(t, nets,
+		`Wheel 9: kernels for abacus, 478 GFLOP/s at most on 2 threads; PyTorch 0`,
+		`lenet +training, 64 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +0\.22 +met +337 +\d+`,
+		`liunet-cifar10 +training, 128 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +0\.25 +met +337 +\d+`,
+		`cifar10-full +training, 100 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +337 +\d+`,
+		`liunet-cifar10-quarter +training, 128 +2 .* 0\.30 +met .*`,
+		`liunet-cifar10, training: 1 thread 70\.0 ms, 2 threads 35\.0 ms, 2\.00 times as fast; aim 1\.90: met`,
+		`liunet-cifar10, training: memory \d+ MB; aim 600: met`,
+		`cifar10-full, training: 60 % of the peak; aim 85: missed`,
+	)
+	expect(t, append(nets, "-format", "markdown"),
+		`### Wheel 9`,
+		`Kernels for abacus, 478 GFLOP/s at most on 2 threads; PyTorch 0\.`,
+		`\| lenet \| training, 64 \| 2 \| PyTorch, channels last \| 350\.5 ms \| 35\.0 ms \| 60 % \| 0\.10 \| 0\.22 \| met \| 337, \d+ MB \|`,
+		`- liunet-cifar10, training: memory \d+ MB; aim 600: met`,
+	)
+}
+
+func TestMissing(t *testing.T) {
+	gocaffe := []string{"-gocaffe", fakeProgram(t, ""), "-rounds", "1", "-own", "testdata/fake_torch.sh"}
+	both := append(gocaffe, "-nets", "lenet alexnet mobilenet-v1", "-python")
+	text := expect(t, append(both, "false", "-script", "testdata/fake_torch.sh"),
+		`SKIPPED: false cannot run PyTorch, .*python3-torch\): exit status 1`,
+		`SKIPPED: false cannot run OpenCV 4, .*python3-opencv\): exit status 1`)
+	if strings.Contains(text, "\nlenet") {
+		t.Errorf("without PyTorch it prints\n%s", text)
 	}
-	if err := run([]string{"-nets", "nonet"}, new(bytes.Buffer), new(bytes.Buffer)); err == nil {
-		t.Error("a net without a target is no error")
+	noCV := program(t, "python", "#!/bin/sh\n[ \"$1\" = -c ] && exit 1\nexec sh \"$@\"\n")
+	text = expect(t, append(both, noCV, "-script", "testdata/none.py"),
+		`SKIPPED: the zoo's nets .*no such file.* GOCAFFE_SHARED .*`, `mobilenet-v1 +training, 16 .*`)
+	if strings.Count(text, "GOCAFFE_SHARED") != 1 || strings.Contains(text, "\nlenet") {
+		t.Errorf("without the script it prints\n%s", text)
+	}
+	for _, args := range [][]string{{"-nets", "nonet"}, {"-format", "html"}, {"-rounds", "0"}} {
+		if err := run(append(gocaffe, args...), new(bytes.Buffer), new(bytes.Buffer)); err == nil {
+			t.Errorf("%v is no error", args)
+		}
 	}
 	if _, _, err := parsePeer("Segmentation fault"); err == nil {
 		t.Error("a line without times is no error")
 	}
-}
-
-// TestInference has an OpenCV that takes 41 ms, and one that is missing.
-func TestInference(t *testing.T) {
-	python := filepath.Join(t.TempDir(), "python")
-	script := `#!/bin/sh
-[ "$1" = -c ] && exit
-grep -q Permute "$2" "$3" && echo "opencv 0: median 41.00 ms (1.00 to 2.00), peak 100 MiB, threads $5"
-`
-	if err := os.WriteFile(python, []byte(script), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for want, python := range map[string]string{
-		`(?m)^mobilenet-ssd, one image of 300 x 300, 2 threads: OpenCV 41\.0 ms, gocaffe 20\.5 ms, ratio 0\.500; target 1\.00: met$`: python,
-		`^SKIPPED: false cannot run OpenCV, .*python3-opencv`:                                                                        "false",
-	} {
-		var stdout, stderr bytes.Buffer
-		if err := run([]string{"-gocaffe", fakeProgram(t), "-python", python, "-nets", "mobilenet-ssd"}, &stdout, &stderr); err != nil || !regexp.MustCompile(want).MatchString(stdout.String()) {
-			t.Errorf("%v, %s%s, want %s", err, &stdout, &stderr, want)
-		}
-	}
 	if _, err := parseForward("Segmentation fault"); err == nil {
 		t.Error("a log without times is no error")
+	}
+}
+
+// TestImages has an OpenCV that takes 41 ms and whose outputs are those of gocaffe or, in
+// the second run, wrong.
+func TestImages(t *testing.T) {
+	dir := t.TempDir()
+	model, weights, input := filepath.Join(dir, "net.prototxt"), filepath.Join(dir, "net.caffemodel"), filepath.Join(dir, "input.npy")
+	if err := os.WriteFile(model, []byte(squeezeNet(false)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, err := net.Read(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.New(file, net.Options{Seed: 1, ForwardOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.SaveWeights(weights, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNoise(input, 227); err != nil {
+		t.Fatal(err)
+	}
+	right, wrong := filepath.Join(dir, "right.npz"), filepath.Join(dir, "wrong.npz")
+	err = withNet(model, weights, input, caffepb.Phase_TEST, func(n *net.Net) error {
+		out := n.Outputs()[0].Blob
+		writeArray(t, right, npy.Array{Shape: out.Shape(), Data: out.Data()})
+		other := append([]float32{out.Data()[0] + 1}, out.Data()[1:]...)
+		writeArray(t, wrong, npy.Array{Shape: out.Shape(), Data: other})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for outputs, want := range map[string]string{
+		right: `squeezenet-1.1: the outputs differ from OpenCV's by at most 0 of the largest; aim 0.0001: met`,
+		wrong: `squeezenet-1.1: the outputs differ from OpenCV's by at most (0\.9\d|1) of the largest; aim 0.0001: missed`,
+	} {
+		python := program(t, "python", `#!/bin/sh
+[ "$1" = -c ] && exit
+[ "$5" = --outputs ] && { cp "`+outputs+`" "$6"; exit; }
+grep -q fire9 "$2" && [ -f "$4" ] && echo "opencv 0: median 41.00 ms (1.00 to 2.00), peak 100 MiB, threads $6"
+`)
+		expect(t, []string{"-gocaffe", fakeProgram(t, weights), "-python", python, "-nets", "squeezenet-1.1", "-rounds", "2"},
+			`Wheel 9: .*; OpenCV 0`,
+			`squeezenet-1.1 +one image +1 +OpenCV +41\.0 +20\.5 +0\.500 +0\.38 +missed +105 +\d+`,
+			`squeezenet-1.1 +one image +2 +OpenCV +41\.0 +10\.5 +0\.256 +0\.38 +met +105 +\d+`, want)
+	}
+}
+
+func writeArray(t *testing.T, path string, a npy.Array) {
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := npy.NewWriter(f)
+	if err := w.Write("prob", a); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDifference(t *testing.T) {
+	for _, c := range []struct {
+		x, want []float32
+		d       float64
+	}{
+		{[]float32{1, 2, -4}, []float32{1, 2, -4}, 0},
+		{[]float32{1, 3, -4}, []float32{1, 2, -4}, 0.25},
+		{[]float32{float32(math.NaN()), 2}, []float32{1, 2}, math.NaN()},
+		{[]float32{0, 0}, []float32{0, 0}, math.NaN()}, // of nothing
+	} {
+		if d, err := difference(c.x, c.want); err != nil || d != c.d && !(math.IsNaN(d) && math.IsNaN(c.d)) {
+			t.Errorf("difference(%v, %v) = %v, %v, want %v", c.x, c.want, d, err, c.d)
+		}
+	}
+	if _, err := difference([]float32{1}, nil); err == nil {
+		t.Error("outputs of different sizes are no error")
+	}
+}
+
+// TestNets counts weights, without BatchNorm's means and variances. ResNet-50 and SqueezeNet
+// 1.1 must have as many as torchvision's models, GoogLeNet as BVLC's model, MobileNet as
+// Keras's model; LiuNet's are 432 + 9216 + 32256 + 129024 of convolutions, 928 + 128 of
+// Scale and 65536 + 640 of inner products. PyTorch's in bench/torch_nets.py have as many
+// (--macs prints them).
+func TestNets(t *testing.T) {
+	quarter, err := quarterLiuNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text     string
+		training bool
+		side     int
+		weights  int
+	}{
+		"resnet-50":           {resNet50(false), false, 224, 25557032},
+		"squeezenet-1.1":      {squeezeNet(false), false, 227, 1235496},
+		"mobilenet-v1":        {mobileNet(false), false, 224, 4231976},
+		"googlenet":           {googLeNet(false), false, 224, 6998552},
+		"googlenet, training": {googLeNet(true), true, 224, 13378280},
+		"quarter":             {quarter, true, 32, 238160},
+	} {
+		file, err := net.Parse(name, []byte(c.text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		phase := caffepb.Phase_TEST
+		if c.training {
+			phase = caffepb.Phase_TRAIN
+		}
+		n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: &phase}, ForwardOnly: !c.training, Memory: new(net.Memory),
+			Synthetic: &net.Synthetic{Shape: []int{3, c.side, c.side}, Batch: 2}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		weights := 0
+		for _, l := range n.Layers() {
+			if l.Type != "BatchNorm" {
+				for _, p := range l.Params {
+					weights += p.Count()
+				}
+			}
+		}
+		if weights != c.weights {
+			t.Errorf("%s has %d weights, want %d", name, weights, c.weights)
+		}
+		n.Close()
 	}
 }

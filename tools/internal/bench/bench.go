@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -35,9 +36,10 @@ func Open(path string) (*Program, error) {
 
 // Options are what to time.
 type Options struct {
-	Net        string
-	Batch      int // 0: that of the net
-	Threads    int // 0: all
+	Net        string // of the zoo, or a .prototxt file, which needs Shape and Batch
+	Shape      string // of an image: "3,224,224"
+	Batch      int    // 0: that of the net
+	Threads    int    // 0: all
 	Iterations int
 	Layers     bool // if the program can
 }
@@ -50,6 +52,10 @@ type Result struct {
 	Milliseconds float64 // of an iteration, median
 	Layers       []Layer
 	MiB          float64 // largest resident memory of the process
+
+	// Not from tables:
+	CPU, Kernels            string
+	PeakGFlops, PeakPercent float64 // the machine's peak, and the share that the net reaches
 }
 
 // A Layer is one pass of a layer.
@@ -65,6 +71,9 @@ var ErrNoNet = errors.New("the program has no such net")
 func (p *Program) Run(o Options) (*Result, error) {
 	args := []string{"bench", o.Net, "--batch", strconv.Itoa(o.Batch), "--threads", strconv.Itoa(o.Threads),
 		"--iterations", strconv.Itoa(o.Iterations)}
+	if o.Shape != "" {
+		args = append(args, "--input-shape", o.Shape)
+	}
 	if p.json {
 		args = append(args, "--format", "json")
 		if o.Layers {
@@ -89,19 +98,28 @@ func (p *Program) Run(o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.MiB = float64(usage.Maxrss) / 1024 // Linux counts KiB
-	}
+	r.MiB = MaxMiB(cmd.ProcessState)
 	return r, nil
+}
+
+// MaxMiB returns the largest resident memory that a program had, in MiB.
+func MaxMiB(p *os.ProcessState) float64 {
+	if usage, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return float64(usage.Maxrss) / 1024 // Linux counts KiB
+	}
+	return 0
 }
 
 func parseJSON(out []byte) (*Result, error) {
 	var report struct {
-		Threads int
-		Nets    []struct {
+		CPU, Kernels string
+		Threads      int
+		Nets         []struct {
 			Net          string
 			Batch        int
 			Milliseconds float64 `json:"ms"`
+			PeakGFlops   float64 `json:"peak_gflops"`
+			PeakPercent  float64 `json:"peak_percent"`
 			Layers       []Layer
 		}
 	}
@@ -112,7 +130,8 @@ func parseJSON(out []byte) (*Result, error) {
 		return nil, fmt.Errorf("the report has %d nets, want 1", len(report.Nets))
 	}
 	n := report.Nets[0]
-	return &Result{Net: n.Net, Batch: n.Batch, Threads: report.Threads, Milliseconds: n.Milliseconds, Layers: n.Layers}, nil
+	return &Result{Net: n.Net, Batch: n.Batch, Threads: report.Threads, Milliseconds: n.Milliseconds, Layers: n.Layers,
+		CPU: report.CPU, Kernels: report.Kernels, PeakGFlops: n.PeakGFlops, PeakPercent: n.PeakPercent}, nil
 }
 
 // parseTable reads the first line, "2 threads, kernels for avx512", and the

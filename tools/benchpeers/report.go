@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// A report is what was measured on a machine.
+type report struct {
+	cpu, kernels string
+	peak         float64  // GFLOP/s, on mostThreads
+	peers        []string // with versions
+	rows         []row
+	checks       []string // further aims
+	missing      []string
+}
+
+// A row is a comparison of times.
+type row struct {
+	net, run     string
+	threads      int
+	peer         string
+	theirs, ours *times
+	aim          float64 // of the ratio; 0 for none
+}
+
+func (r *row) ratio() float64 { return r.ours.milliseconds() / r.theirs.milliseconds() }
+
+// aimed returns the aim and whether it is met.
+func (r *row) aimed() (aim, met string) {
+	if r.aim == 0 {
+		return "", ""
+	}
+	return fmt.Sprintf("%.2f", r.aim), verdict(r.ratio() <= r.aim)
+}
+
+// percent returns the share of the machine's peak, where it is known.
+func (r *row) percent() string {
+	if r.ours.percent == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", r.ours.percent)
+}
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "missed"
+}
+
+func (r *report) addPeer(name string) {
+	if !slices.Contains(r.peers, name) {
+		r.peers = append(r.peers, name)
+	}
+}
+
+// check adds a line about an aim.
+func (r *report) check(met bool, format string, args ...any) {
+	r.checks = append(r.checks, fmt.Sprintf(format, args...)+": "+verdict(met))
+}
+
+// further checks the speed of two threads and the memory, where there are aims.
+func (r *report) further(what string, one, two *times, scaling, memory float64) {
+	if scaling > 0 {
+		times := one.milliseconds() / two.milliseconds()
+		r.check(times >= scaling, "%s: 1 thread %.1f ms, %d threads %.1f ms, %.2f times as fast; aim %.2f",
+			what, one.milliseconds(), mostThreads, two.milliseconds(), times, scaling)
+	}
+	if memory > 0 {
+		r.check(two.mb <= memory, "%s: memory %.0f MB; aim %.0f", what, two.mb, memory)
+	}
+}
+
+// skipped adds a line about something that is missing.
+func (r *report) skipped(format string, args ...any) {
+	r.missing = append(r.missing, "SKIPPED: "+strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+// writers write a report, by format.
+var writers = map[string]func(io.Writer, *report) error{"table": writeTable, "markdown": writeMarkdown}
+
+// machine describes the machine and the peers in a line.
+func (r *report) machine() string {
+	text := fmt.Sprintf("kernels for %s, %.0f GFLOP/s at most on %d threads", r.kernels, r.peak, mostThreads)
+	if len(r.peers) > 0 {
+		text += "; " + strings.Join(r.peers, ", ")
+	}
+	return text
+}
+
+func writeTable(out io.Writer, r *report) error {
+	fmt.Fprintf(out, "%s: %s\n", r.cpu, r.machine())
+	if len(r.rows) > 0 {
+		fmt.Fprintln(out)
+		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "net\trun\tthreads\tpeer\tits ms\tgocaffe ms\tof the peak\tratio\taim\t\tits MB\tgocaffe MB")
+		for _, l := range r.rows {
+			aim, met := l.aimed()
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.1f\t%.1f\t%s\t%.3f\t%s\t%s\t%.0f\t%.0f\n", l.net, l.run, l.threads, l.peer,
+				l.theirs.milliseconds(), l.ours.milliseconds(), l.percent(), l.ratio(), aim, met, l.theirs.mb, l.ours.mb)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if len(r.checks) > 0 {
+		fmt.Fprintln(out)
+	}
+	_, err := fmt.Fprint(out, lines("", r.checks), lines("", r.missing))
+	return err
+}
+
+// writeMarkdown writes a section of docs/performance.md.
+func writeMarkdown(out io.Writer, r *report) error {
+	fmt.Fprintf(out, "### %s\n\n%s.\n", r.cpu, strings.ToUpper(r.machine()[:1])+r.machine()[1:])
+	if len(r.rows) > 0 {
+		fmt.Fprint(out, `
+| net | run | threads | peer | time of the peer | gocaffe | of the peak | ratio | aim | | memory of the peer, gocaffe |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+`)
+		for _, l := range r.rows {
+			aim, met := l.aimed()
+			fmt.Fprintf(out, "| %s | %s | %d | %s | %.1f ms | %.1f ms | %s | %.2f | %s | %s | %.0f, %.0f MB |\n", l.net, l.run, l.threads, l.peer,
+				l.theirs.milliseconds(), l.ours.milliseconds(), l.percent(), l.ratio(), aim, met, l.theirs.mb, l.ours.mb)
+		}
+	}
+	if len(r.checks) > 0 {
+		fmt.Fprintln(out)
+	}
+	_, err := fmt.Fprint(out, lines("- ", r.checks), lines("- ", r.missing))
+	return err
+}
+
+func lines(before string, list []string) string {
+	var text strings.Builder
+	for _, l := range list {
+		fmt.Fprintf(&text, "%s%s\n", before, l)
+	}
+	return text.String()
+}
