@@ -122,7 +122,6 @@ type times struct {
 	ms      []float64
 	mb      float64 // the largest memory
 	percent float64 // of the machine's peak, the largest
-	version string
 }
 
 func (t *times) add(ms, mib float64) {
