@@ -107,27 +107,9 @@ func TestMissing(t *testing.T) {
 // the second run, wrong.
 func TestImages(t *testing.T) {
 	dir := t.TempDir()
-	model, weights, input := filepath.Join(dir, "net.prototxt"), filepath.Join(dir, "net.caffemodel"), filepath.Join(dir, "input.npy")
-	if err := os.WriteFile(model, []byte(squeezeNet(false)), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	file, err := net.Read(model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := net.New(file, net.Options{Seed: 1, ForwardOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	if err := n.SaveWeights(weights, false); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeNoise(input, 227); err != nil {
-		t.Fatal(err)
-	}
+	model, weights, input := fillers(t, squeezeNet(false), 227)
 	right, wrong := filepath.Join(dir, "right.npz"), filepath.Join(dir, "wrong.npz")
-	err = withNet(model, weights, input, caffepb.Phase_TEST, func(n *net.Net) error {
+	err := withNet(model, weights, input, caffepb.Phase_TEST, func(n *net.Net) error {
 		out := n.Outputs()[0].Blob
 		writeArray(t, right, npy.Array{Shape: out.Shape(), Data: out.Data()})
 		other := append([]float32{out.Data()[0] + 1}, out.Data()[1:]...)
@@ -150,6 +132,58 @@ grep -q fire9 "$2" && [ -f "$4" ] && echo "opencv 0: median 41.00 ms (1.00 to 2.
 			`Wheel 9: .*; OpenCV 0`,
 			`squeezenet-1.1 +one image +1 +OpenCV +41\.0 +20\.5 +0\.500 +0\.38 +missed +105 +\d+`,
 			`squeezenet-1.1 +one image +2 +OpenCV +41\.0 +10\.5 +0\.256 +0\.38 +met +105 +\d+`, want)
+	}
+}
+
+// fillers writes the files of a net, with the weights of its fillers and an image.
+func fillers(t *testing.T, text string, side int) (model, weights, input string) {
+	dir := t.TempDir()
+	model, weights, input = filepath.Join(dir, "net.prototxt"), filepath.Join(dir, "net.caffemodel"), filepath.Join(dir, "input.npy")
+	if err := os.WriteFile(model, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, err := net.Read(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := net.New(file, net.Options{Seed: 1, ForwardOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.SaveWeights(weights, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNoise(input, side); err != nil {
+		t.Fatal(err)
+	}
+	return model, weights, input
+}
+
+// TestStatistics wants probabilities of a net with BatchNorm, whose outputs overflow without
+// statistics.
+func TestStatistics(t *testing.T) {
+	model, weights, input := fillers(t, mobileNet(false), 224)
+	sum := func() (sum float64) {
+		err := withNet(model, weights, input, caffepb.Phase_TEST, func(n *net.Net) error {
+			for _, p := range n.Outputs()[0].Blob.Data() {
+				sum += float64(p)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	if s := sum(); !math.IsNaN(s) {
+		t.Errorf("without statistics the probabilities add up to %g, want NaN", s)
+	}
+	if err := setStatistics(model, weights, input); err != nil {
+		t.Fatal(err)
+	}
+	if s := sum(); !(math.Abs(s-1) < 1e-5) {
+		t.Errorf("the probabilities add up to %g", s)
 	}
 }
 
