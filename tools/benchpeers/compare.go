@@ -44,7 +44,10 @@ func withNet(model, weights, input string, phase caffepb.Phase, f func(*net.Net)
 	}
 	pool := parallel.NewPool(mostThreads)
 	defer pool.Close()
-	n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: &phase}, Workers: pool, ForwardOnly: true, Memory: new(net.Memory)})
+	n, err := net.New(file, net.Options{
+		State: &caffepb.NetState{Phase: &phase}, Workers: pool, Memory: new(net.Memory),
+		ForwardOnly: true, Inference: phase == caffepb.Phase_TEST, // as gocaffe time does
+	})
 	if err != nil {
 		return err
 	}
