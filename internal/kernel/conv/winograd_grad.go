@@ -9,7 +9,8 @@ import (
 
 const (
 	// sharedChunk bounds the elements of the transformed tiles that all threads multiply
-	// together, which keeps them in the L3 cache.
+	// together, which keeps them in the L3 cache: with 16 and 40 MB, 256 channels take a
+	// quarter longer on a Sapphire Rapids.
 	sharedChunk = 2 << 20
 
 	// ownParts is the number of parts of the batch, for as many threads, if each part has
