@@ -138,6 +138,19 @@ func closeTo(t *testing.T, name string, got []float32, want []float64, terms int
 	}
 }
 
+// some returns all cases, or with -short every eighth: emulators, Go's loops and the race
+// detector take ten times as long and more.
+func some(all []Params) []Params {
+	if !testing.Short() {
+		return all
+	}
+	var few []Params
+	for i := 0; i < len(all); i += 8 {
+		few = append(few, all[i])
+	}
+	return few
+}
+
 // randomCases returns n possible geometries of 1 to 3 axes.
 func randomCases(n int) []Params {
 	r := rand.New(rand.NewPCG(6, 6))

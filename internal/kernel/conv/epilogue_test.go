@@ -22,7 +22,7 @@ func TestForwardThen(t *testing.T) {
 		{2, 16, 18, 1, []int{9, 8}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, true}, // the bias is added at the end
 		square(1, 96, 200, 1, 17, 1, 0, 1, 1), square(1, 600, 96, 1, 33, 1, 0, 1, 1), square(33, 40, 70, 2, 18, 3, 1, 1, 1),
 	}
-	for i, params := range slices.Concat(cases, threads, randomCases(40)) {
+	for i, params := range some(slices.Concat(cases, threads, randomCases(40))) {
 		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {
 			kerneltest.EachLevel(t, func(t *testing.T) {
 				c, err := New(params)

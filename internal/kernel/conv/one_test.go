@@ -12,7 +12,7 @@ import (
 // TestOneImage checks that an image alone, whose work is cut across the outputs,
 // or by strips of them, has the same results as the same image among many, to the last bit.
 func TestOneImage(t *testing.T) {
-	for _, one := range []Params{
+	for _, one := range some([]Params{
 		square(1, 150, 90, 1, 14, 3, 1, 1, 1),
 		square(1, 16, 16, 1, 7, 3, 1, 1, 1),
 		square(1, 140, 84, 2, 9, 3, 0, 1, 1),
@@ -26,7 +26,7 @@ func TestOneImage(t *testing.T) {
 		square(1, 550, 64, 1, 1, 1, 0, 1, 1),
 		{1, 70, 400, 1, []int{5, 9, 7}, []int{1, 1, 1}, []int{0, 0, 0}, []int{1, 2, 2}, []int{1, 1, 1}, false},
 		{1, 20, 40, 1, []int{30, 5}, []int{3, 3}, []int{1, 2}, []int{1, 1}, []int{1, 1}, false},
-	} {
+	}) {
 		many := one
 		many.Batch = 20
 		t.Run(fmt.Sprint(one.Channels, one.Outputs, one.In, one.Stride), func(t *testing.T) {

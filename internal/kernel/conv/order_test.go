@@ -24,7 +24,7 @@ func fewBits(r *rand.Rand, n int) []float32 {
 // TestDirectOrder compares direct convolution with sums in the order of its definition, to
 // the last bit: over channels, rows and columns, and then the bias.
 func TestDirectOrder(t *testing.T) {
-	for _, params := range slices.Concat(cases, randomCases(40)) {
+	for _, params := range some(slices.Concat(cases, randomCases(40))) {
 		if len(params.In) == 0 {
 			continue
 		}

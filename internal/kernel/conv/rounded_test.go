@@ -50,7 +50,7 @@ func roundedConv(t *testing.T, p Params) *Conv {
 
 // The products are those of the rounded operands, up to the rounding of sums.
 func TestRounded(t *testing.T) {
-	for _, params := range slices.Concat(cases, roundedCases, randomCases(40)) {
+	for _, params := range some(slices.Concat(cases, roundedCases, randomCases(40))) {
 		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {
 			c := roundedConv(t, params)
 			if !c.rounded.plan() {
@@ -129,7 +129,7 @@ func TestRounded(t *testing.T) {
 
 // Every number of threads gives the same bits, and nothing is allocated.
 func TestRoundedThreads(t *testing.T) {
-	for _, params := range []Params{square(33, 24, 70, 2, 9, 3, 1, 1, 1), square(1, 96, 200, 1, 17, 3, 1, 1, 1), square(5, 20, 40, 1, 20, 3, 1, 2, 1)} {
+	for _, params := range some([]Params{square(33, 24, 70, 2, 9, 3, 1, 1, 1), square(1, 96, 200, 1, 17, 3, 1, 1, 1), square(5, 20, 40, 1, 20, 3, 1, 2, 1)}) {
 		c := roundedConv(t, params)
 		r := rand.New(rand.NewPCG(3, 4))
 		x, dy := kerneltest.Guarded(r, params.Batch*params.Channels*size(params.In)), kerneltest.Guarded(r, params.Batch*params.Outputs*size(c.out))
