@@ -138,14 +138,14 @@ func closeTo(t *testing.T, name string, got []float32, want []float64, terms int
 	}
 }
 
-// some returns all cases, or with -short every eighth: emulators, Go's loops and the race
+// some returns all cases, or with -short one of twenty: emulators, Go's loops and the race
 // detector take ten times as long and more.
 func some(all []Params) []Params {
 	if !testing.Short() {
 		return all
 	}
 	var few []Params
-	for i := 0; i < len(all); i += 8 {
+	for i := 0; i < len(all); i += 20 {
 		few = append(few, all[i])
 	}
 	return few
