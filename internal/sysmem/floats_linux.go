@@ -5,13 +5,14 @@ import (
 	"unsafe"
 )
 
-// adviseHuge asks for huge pages in that part of x which fills them. The pages have not
-// been touched yet where the array is new to the process. It is an advice: a system that
-// does not follow it is no error.
+// adviseHuge asks for huge pages wherever x lies. Arrays that are smaller than a huge page
+// share one with their neighbours on the heap, so the whole of the first and of the last is
+// asked for: Go maps its heap in multiples of them, and the advice does not change what the
+// memory holds. It counts for pages that nobody has touched yet, as those of an array that
+// is new to the process. A system that does not follow it is no error.
 func adviseHuge(x []float32) {
-	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
-	first := int(-uintptr(unsafe.Pointer(&bytes[0])) & (hugePage - 1))
-	if whole := (len(bytes) - first) &^ (hugePage - 1); whole > 0 {
-		_ = syscall.Madvise(bytes[first:first+whole], syscall.MADV_HUGEPAGE)
-	}
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(x)))
+	first := start &^ (hugePage - 1)
+	end := (start + uintptr(4*len(x)) + hugePage - 1) &^ (hugePage - 1)
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, first, end-first, syscall.MADV_HUGEPAGE)
 }

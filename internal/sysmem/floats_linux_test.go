@@ -8,13 +8,19 @@ import (
 	"unsafe"
 )
 
-// TestHugePages looks for the pages of a large array in what the system says about them.
+// TestHugePages looks for the pages of arrays in what the system says about them.
 func TestHugePages(t *testing.T) {
+	for _, bytes := range []int{hugePage / 8, hugePage, 16 * hugePage} {
+		t.Run(fmt.Sprint(bytes), func(t *testing.T) { testHugePages(t, bytes) })
+	}
+}
+
+func testHugePages(t *testing.T, bytes int) {
 	mode, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
 	if err != nil || strings.Contains(string(mode), "[never]") {
 		t.Skipf("SKIPPED: the system gives no huge pages (%q, %v)", mode, err)
 	}
-	x := Floats(16 * hugePage / 4)
+	x := Floats(bytes / 4)
 	for i := range x {
 		x[i] = 1
 	}
