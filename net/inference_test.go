@@ -9,7 +9,6 @@ import (
 
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )
 
 // spoiled runs a forward pass in which the storage of all blobs that are not needed holds
@@ -199,10 +198,7 @@ func TestInference(t *testing.T) {
 func TestInferenceZoo(t *testing.T) {
 	pool := parallel.NewPool(2)
 	defer pool.Close()
-	for _, e := range zoo.Entries() {
-		if e.Base != "" || e.Name == "alexnet" {
-			continue // the same layers as others
-		}
+	for _, e := range unlikeNets() {
 		t.Run(e.Name, func(t *testing.T) {
 			file, err := e.Read()
 			if err != nil {
