@@ -7,6 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -92,11 +93,20 @@ func (l *channelScale) Forward(_ context.Context, bottom, top []*blob.Blob) erro
 
 // scale sets y to x a.
 func (l *channelScale) scale(x, a, y []float32) {
-	for i := range l.n * l.c {
-		n := i / l.c
-		kernel.Mul(l.spec.Env.Workers, x[i*l.s:(i+1)*l.s], a[n*l.s:(n+1)*l.s], y[i*l.s:(i+1)*l.s])
-	}
+	scalePlanes.Run(l.spec.Env.Workers, l.n*l.c, 1+blockSize/max(1, l.s), scaleArgs{l, x, a, y})
 }
+
+type scaleArgs struct {
+	*channelScale
+	x, a, y []float32
+}
+
+var scalePlanes = parallel.Loop[scaleArgs]{Body: func(l *scaleArgs, _, from, to int) {
+	for i := from; i < to; i++ {
+		n := i / l.c
+		kernel.Mul(nil, l.x[i*l.s:(i+1)*l.s], l.a[n*l.s:(n+1)*l.s], l.y[i*l.s:(i+1)*l.s])
+	}
+}}
 
 // Backward computes the diffs of the bottoms.
 func (l *channelScale) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {

@@ -240,6 +240,37 @@ func TestDepthwise(t *testing.T) {
 	layertest.Checked(t, "ConvolutionDepthwise", layertest.Reference)
 }
 
+// TestPlanes compares layers whose work is cut by planes with the plain loops, on one item.
+func TestPlanes(t *testing.T) {
+	const group, columns, size = 3, 5, 43 * 61
+	x, a := layertest.Gaussian(1, 1, group*columns, 43, 61), layertest.Gaussian(2, 1, 1, 43, 61)
+	dealt, scaled := make([]float32, x.Count()), make([]float32, x.Count())
+	for ch := range group * columns {
+		for k := range size {
+			v := x.Data()[ch*size+k]
+			dealt[(ch%columns*group+ch/columns)*size+k] = v
+			scaled[ch*size+k] = v * a.Data()[k]
+		}
+	}
+	for _, test := range []struct {
+		text   string
+		bottom []*blob.Blob
+		want   []float32
+	}{
+		{layer("ShuffleChannel", 1, "y", "shuffle_channel_param { group: 3 }"), []*blob.Blob{x}, dealt},
+		{layer("ChannelScale", 2, "y", ""), []*blob.Blob{x, a}, scaled},
+	} {
+		f := layertest.New(t, test.text, test.bottom...)
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(f.Top[0].Data(), test.want) {
+			t.Errorf("%s: the top is not that of the plain loop", test.text)
+		}
+		layertest.CheckThreads(t, test.text, test.bottom...)
+	}
+}
+
 func TestPromises(t *testing.T) {
 	big := layertest.Gaussian(1, 6, 12, 33, 35)
 	for _, typ := range []string{"ReLU6", "HSwish", "Mish", "SeLu", "SeLuDropout"} {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/blob"
-	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -104,14 +104,19 @@ func (l *shuffleChannel) Backward(_ context.Context, top []*blob.Blob, propagate
 // deal copies the channels of x, seen as rows x columns, to y in the order of columns x
 // rows.
 func (l *shuffleChannel) deal(rows, columns int, x, y []float32) {
-	size := rows * columns * l.inner
-	if size == 0 {
-		return
-	}
-	for n := range l.items {
-		for i := range rows {
-			from, to := x[n*size+i*columns*l.inner:(n+1)*size], y[n*size+i*l.inner:(n+1)*size]
-			kernel.CopyRows(l.spec.Env.Workers, columns, l.inner, from, l.inner, to, rows*l.inner)
-		}
-	}
+	a := dealArgs{rows: rows, columns: columns, inner: l.inner, x: x, y: y}
+	dealPlanes.Run(l.spec.Env.Workers, l.items*rows*columns, 1+blockSize/max(1, l.inner), a)
 }
+
+type dealArgs struct {
+	rows, columns, inner int
+	x, y                 []float32
+}
+
+var dealPlanes = parallel.Loop[dealArgs]{Body: func(a *dealArgs, _, from, to int) {
+	for i := from; i < to; i++ {
+		column := i / a.rows // of all items
+		source := (column/a.columns*a.rows+i%a.rows)*a.columns + column%a.columns
+		copy(a.y[i*a.inner:(i+1)*a.inner], a.x[source*a.inner:])
+	}
+}}

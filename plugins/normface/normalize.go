@@ -7,6 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -109,8 +110,20 @@ func (l *normalize) norms(top []*blob.Blob) []float32 {
 
 // Forward computes the tops.
 func (l *normalize) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	x, y, norm := bottom[0].Data(), top[0].MutableData(), l.norms(top)
-	for i := range l.n * l.s {
+	a := normalizeArgs{l, bottom[0].Data(), top[0].MutableData(), l.norms(top)}
+	normalizePlaces.Run(l.spec.Env.Workers, l.n*l.s, 1+8192/max(1, l.c), a)
+	return nil
+}
+
+type normalizeArgs struct {
+	*normalize
+	x, y, norm []float32
+}
+
+// normalizePlaces normalizes the channels of some places.
+var normalizePlaces = parallel.Loop[normalizeArgs]{Body: func(l *normalizeArgs, _, from, to int) {
+	x, y, norm := l.x, l.y, l.norm
+	for i := from; i < to; i++ {
 		at := i/l.s*l.c*l.s + i%l.s
 		var sum float64
 		for c := range l.c {
@@ -130,8 +143,7 @@ func (l *normalize) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 			y[at+c*l.s] = x[at+c*l.s] / norm[i]
 		}
 	}
-	return nil
-}
+}}
 
 // Backward computes the diff of the bottom. With dn, the diff of the second top if
 // bp_norm is set,

@@ -117,7 +117,7 @@ func newInterp(s *layers.Spec) (layers.Layer, error) {
 	case !o.OfBlob && !l.sized && !l.zooms && !l.shrinks:
 		return nil, s.Errorf("interp_param", "the size is missing: set height and width, zoom_factor, shrink_factor or use_blob_size")
 	}
-	l.forward.Body = func(a *interpArgs, _, i, j int) { l.planesForward(a, i, j) }
+	l.forward.Body = func(a *interpArgs, _, i, j int) { l.rowsForward(a, i, j) }
 	l.backward.Body = func(a *interpArgs, _, i, j int) { l.planesBackward(a, i, j) }
 	return l, nil
 }
@@ -196,19 +196,18 @@ func samples(s []sample, in, out int) []sample {
 
 // Forward computes the top.
 func (l *interp) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	l.forward.Run(l.spec.Env.Workers, l.planes, 1, interpArgs{bottom[0].Data(), top[0].MutableData()})
+	l.forward.Run(l.spec.Env.Workers, l.planes*l.outH, 1+8192/max(1, l.outW), interpArgs{bottom[0].Data(), top[0].MutableData()})
 	return nil
 }
 
-func (l *interp) planesForward(a *interpArgs, from, to int) {
-	for p := from; p < to; p++ {
-		x, y := a.x[p*l.height*l.width:][l.offset:], a.y[p*l.outH*l.outW:]
-		for i, r := range l.rows {
-			upper, lower, row := x[r.at*l.width:], x[r.next*l.width:], y[i*l.outW:]
-			for j, c := range l.columns {
-				row[j] = (1-r.weight)*((1-c.weight)*upper[c.at]+c.weight*upper[c.next]) +
-					r.weight*((1-c.weight)*lower[c.at]+c.weight*lower[c.next])
-			}
+// rowsForward computes the rows from from to to-1 of all planes of the top.
+func (l *interp) rowsForward(a *interpArgs, from, to int) {
+	for i := from; i < to; i++ {
+		x, r := a.x[i/l.outH*l.height*l.width:][l.offset:], l.rows[i%l.outH]
+		upper, lower, row := x[r.at*l.width:], x[r.next*l.width:], a.y[i*l.outW:]
+		for j, c := range l.columns {
+			row[j] = (1-r.weight)*((1-c.weight)*upper[c.at]+c.weight*upper[c.next]) +
+				r.weight*((1-c.weight)*lower[c.at]+c.weight*lower[c.next])
 		}
 	}
 }

@@ -121,6 +121,28 @@ func TestDevice(t *testing.T) {
 	layertest.CheckDevice(t, d, 1e-5, layer("Interp", 1, "y", "interp_param { height: 65 width: 21 }"), x)
 }
 
+// TestInterpRows compares a large top, whose rows are computed in parts that do not end
+// with planes, with the tops of single channels.
+func TestInterpRows(t *testing.T) {
+	text := layer("Interp", 1, "y", "interp_param { height: 91 width: 200 pad_end: -1 }")
+	x := layertest.Gaussian(1, 1, 3, 20, 30)
+	layertest.CheckThreads(t, text, x)
+	forward := func(x *blob.Blob) []float32 {
+		f := layertest.New(t, text, x)
+		if err := f.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		return f.Top[0].Data()
+	}
+	y := forward(x)
+	for ch := range 3 {
+		alone := forward(layertest.Values(x.Data()[ch*20*30:][:20*30], 1, 1, 20, 30))
+		if !slices.Equal(alone, y[ch*91*200:][:91*200]) {
+			t.Errorf("channel %d differs from the top of the channel alone", ch)
+		}
+	}
+}
+
 func TestPromises(t *testing.T) {
 	for _, c := range cases() {
 		text := layer(c.typ, len(c.bottoms), "y", c.options)

@@ -23,10 +23,14 @@ const (
 	dotMinDepth = 128
 )
 
-// dotTask computes C = alpha A Bᵀ + beta C for an A with few rows. It reads each row of
-// B once, in place: with 16 rows of A a product is as fast as memory.
+// dotTask computes C = alpha A Bᵀ + beta C for an A with few rows, or one. It reads each
+// row of B once, in place: with 16 rows of A a product is as fast as memory. A row of C
+// does not depend on the number of the others.
 type dotTask struct {
 	micro       *Micro
+	dots        DotsFunc // of height rows of A and width of B
+	height      int
+	width       int
 	pool        *parallel.Pool
 	m, n, k     int
 	alpha, beta float32
@@ -45,15 +49,24 @@ func dotFits(m, n, k, lda, ldb int) bool {
 
 func (t *dotTask) run(p *parallel.Pool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	u := Active()
+	dots, height, width := u.dots, dotRows, u.dotCols
+	if m == 1 {
+		dots, height, width = u.one, 1, oneCols
+	}
 	*t = dotTask{
-		micro: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
-		rows: rowOffsets(t.rows, m, dotRows, lda), cols: rowOffsets(t.cols, n, u.dotCols, ldb),
+		micro: u, dots: dots, height: height, width: width,
+		pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+		rows: rowOffsets(t.rows, m, height, lda), cols: rowOffsets(t.cols, n, width, ldb),
 		tails: rowOffsets(t.tails, dotPiece+dotRowPiece, 1, u.Lanes),
 	}
 	t.pieces = CeilDiv(n, dotPiece)
-	p.RunWork(int64(m)*int64(n)*int64(k), t.pieces*CeilDiv(m, dotRowPiece), t)
+	p.RunWork(fewRowsWork(m, n, k), t.pieces*CeilDiv(m, dotRowPiece), t)
 	t.pool, t.a, t.b, t.c = nil, nil, nil, nil
 }
+
+// fewRowsWork returns the work of a product with few rows for RunWork: with less than eight
+// it takes as long to read an element of B as to multiply it by eight.
+func fewRowsWork(m, n, k int) int64 { return int64(max(m, 8)) * int64(n) * int64(k) }
 
 // rowOffsets sets list to the offsets i*step of n rows, with the last one repeated
 // up to a multiple of unit.
@@ -74,18 +87,19 @@ func (t *dotTask) Do(worker, i int) {
 	u := t.micro
 	i0, j0 := i/t.pieces*dotRowPiece, i%t.pieces*dotPiece
 	m, n := min(dotRowPiece, t.m-i0), min(dotPiece, t.n-j0)
-	quads, tiles := CeilDiv(m, dotRows), CeilDiv(n, u.dotCols)
+	blocks, tiles := CeilDiv(m, t.height), CeilDiv(n, t.width)
+	tile := t.height * t.width
 	rest := t.k % u.Lanes
 	whole := t.k - rest
-	size := quads * dotRows * tiles * u.dotCols
+	size := blocks * tiles * tile
 	sums := t.pool.Scratch(worker, size+(dotPiece+dotRowPiece)*u.Lanes)
 	sums, tails := sums[:size], sums[size:]
 	clear(sums)
 	for j := range tiles {
 		for k0 := 0; k0 < whole; k0 += dotDepth {
 			k := min(dotDepth, whole-k0)
-			for q := range quads {
-				u.dots(k, &t.a[k0], &t.rows[i0+q*dotRows], &t.b[k0], &t.cols[j0+j*u.dotCols], &sums[(j*quads+q)*dotRows*u.dotCols])
+			for q := range blocks {
+				t.dots(k, &t.a[k0], &t.rows[i0+q*t.height], &t.b[k0], &t.cols[j0+j*t.width], &sums[(j*blocks+q)*tile])
 			}
 		}
 	}
@@ -98,15 +112,15 @@ func (t *dotTask) Do(worker, i int) {
 			copy(tails[(dotRowPiece+r)*u.Lanes:], t.b[(j0+r)*t.ldb+whole:][:rest])
 		}
 		for j := range tiles {
-			for q := range quads {
-				u.dots(u.Lanes, &tails[0], &t.tails[q*dotRows], &tails[0], &t.tails[dotRowPiece+j*u.dotCols], &sums[(j*quads+q)*dotRows*u.dotCols])
+			for q := range blocks {
+				t.dots(u.Lanes, &tails[0], &t.tails[q*t.height], &tails[0], &t.tails[dotRowPiece+j*t.width], &sums[(j*blocks+q)*tile])
 			}
 		}
 	}
 	for r := range m {
 		c := t.c[(i0+r)*t.ldc+j0:][:n]
 		for j := range c {
-			v := t.alpha * sums[((j/u.dotCols*quads+r/dotRows)*u.dotCols+j%u.dotCols)*dotRows+r%dotRows]
+			v := t.alpha * sums[(j/t.width*blocks+r/t.height)*tile+j%t.width*t.height+r%t.height]
 			if t.beta != 0 {
 				v += t.beta * c[j]
 			}

@@ -35,7 +35,12 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 		gemv(p, transA, rows, cols, alpha, a, lda, b, beta, c)
 		return
 	}
-	if m == 1 && (lda == 1 || !transA) {
+	if m == 1 && transA && lda == 1 {
+		transA, lda = false, k
+	}
+	dots := !transA && transB && dotFits(m, n, k, lda, ldb)
+	lines := !transA && !transB && lineFits(m, n, k, ldb)
+	if m == 1 && !transA && !dots && !lines {
 		// One row: C = op(B)ᵀ a.
 		rows, cols := k, n
 		if transB {
@@ -46,32 +51,25 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	}
 	op := p.Begin()
 	defer op.End()
-	if !transA && transB && dotFits(m, n, k, lda, ldb) {
+	switch {
+	case dots:
 		t := dotTasks.Get()
 		t.run(op.Pool(), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		dotTasks.Put(t)
-		return
-	}
-	if lanes := Active().Lanes; !transA && !transB && lineFits(m, n, k, ldb) {
-		whole := n / lanes * lanes
+	case lines:
 		t := lineTasks.Get()
-		t.run(op, m, whole, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		t.run(op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		lineTasks.Put(t)
-		if whole == n {
-			return
-		}
-		n, b, c = n-whole, b[whole:], c[whole:]
-	}
-	if !transA && n <= Active().Panel() {
+	case !transA && n <= Active().Panel():
 		t := narrowTasks.Get()
 		t.run(op, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		narrowTasks.Put(t)
-		return
+	default:
+		t := gemmTasks.Get()
+		t.run(op, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		*t = gemmTask{}
+		gemmTasks.Put(t)
 	}
-	t := gemmTasks.Get()
-	t.run(op, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
-	*t = gemmTask{}
-	gemmTasks.Put(t)
 }
 
 // Unused tasks. They keep their tables.

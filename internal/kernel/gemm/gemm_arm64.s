@@ -770,6 +770,50 @@ sum:
 	ADD $16, R0, R0
 	RET
 
+// func dotsOneNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+TEXT ·dotsOneNEON(SB), NOSPLIT, $0-48
+	MOVD rows+16(FP), R0
+	MOVD x+8(FP), R1
+	MOVW 0(R0), R0
+	ADD R0<<2, R1, R0
+	MOVD cols+32(FP), R1
+	MOVD y+24(FP), R2
+	MOVW 0(R1), R3
+	ADD R3<<2, R2, R3
+	MOVW 4(R1), R4
+	ADD R4<<2, R2, R4
+	MOVW 8(R1), R5
+	ADD R5<<2, R2, R5
+	MOVW 12(R1), R1
+	ADD R1<<2, R2, R1
+	MOVD k+0(FP), R2
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+sum:
+	FMOVQ.P 16(R3), F4
+	FMOVQ.P 16(R4), F5
+	FMOVQ.P 16(R5), F6
+	FMOVQ.P 16(R1), F7
+	FMOVQ.P 16(R0), F8
+	VFMLA V8.S4, V4.S4, V0.S4
+	VFMLA V8.S4, V5.S4, V1.S4
+	VFMLA V8.S4, V6.S4, V2.S4
+	VFMLA V8.S4, V7.S4, V3.S4
+	SUB $4, R2, R2
+	CMP $0, R2
+	BGT sum
+	MOVD c+40(FP), R0
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	WORD $0x6e23d441 // faddp v1.4s, v2.4s, v3.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	RET
+
 // func lineNEON_1x1(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int)
 TEXT ·lineNEON_1x1(SB), NOSPLIT, $0-80
 	MOVD blocks+0(FP), R0

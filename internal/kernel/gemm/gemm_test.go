@@ -107,8 +107,8 @@ func TestGemm(t *testing.T) {
 			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, packedDepth + 9, 1, 0, 0}.check(t, p)
 		}
 		// Few rows: these products read B in place.
-		for _, m := range []int{2, 3, 16, lineMaxRows} {
-			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}} {
+		for _, m := range []int{1, 2, fewRows, fewRows + 1, lineMaxRows} {
+			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}, {fewStrip + 3, lineDepth + 5}} {
 				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)
 				gemmCase{false, true, m, size[0], size[1], 1, 0, 0}.check(t, p)
 				gemmCase{false, false, m, size[0], size[1], -0.5, 1, 3}.check(t, p)
@@ -166,22 +166,53 @@ func TestGemmThreads(t *testing.T) {
 			}
 			kerneltest.SameBits(t, "threads "+name, got, want)
 		})
+	})
+}
+
+// TestFewRows checks that a row of the product of a few is the same with any number of
+// others and of threads.
+func TestFewRows(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		const most, n, k = 16, 1301, 700
+		r := rand.New(rand.NewPCG(1, 4))
+		a, b := kerneltest.Guarded(r, most*k), kerneltest.Guarded(r, k*n)
 		for _, trans := range []bool{false, true} {
-			ldb := 1300
+			ldb := n
 			if trans {
 				ldb = k
 			}
-			b, want := kerneltest.Guarded(r, k*1300), []float32(nil)
-			kerneltest.EachPool(func(name string, p *parallel.Pool) {
-				got := make([]float32, 16*1300)
-				Gemm(p, false, trans, 16, 1300, k, 1.5, a, k, b, ldb, 0, got, 1300)
-				if want == nil {
-					want = got
+			want := make([]float32, most*n)
+			Gemm(nil, false, trans, most, n, k, 1.5, a, k, b, ldb, 0, want, n)
+			for _, threads := range []int{1, 2, 3, 7} {
+				p := parallel.NewPool(threads)
+				for _, m := range []int{1, 2, 5, fewRows, most} {
+					got := make([]float32, m*n)
+					Gemm(p, false, trans, m, n, k, 1.5, a, k, b, ldb, 0, got, n)
+					kerneltest.SameBits(t, fmt.Sprintf("trans %v, %d rows, %d threads", trans, m, threads), got, want[:m*n])
 				}
-				kerneltest.SameBits(t, "few rows, threads "+name, got, want)
-			})
+				p.Close()
+			}
 		}
 	})
+}
+
+// TestColumnAsRow multiplies a row that is stored as a column, with a distance of 1.
+func TestColumnAsRow(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 5))
+	for _, n := range []int{5, 400} {
+		for _, trans := range []bool{false, true} {
+			const k = 300
+			a, b := kerneltest.Guarded(r, k), kerneltest.Guarded(r, k*n)
+			ldb := n
+			if trans {
+				ldb = k
+			}
+			got, want := make([]float32, n), make([]float32, n)
+			Gemm(nil, true, trans, 1, n, k, 1, a, 1, b, ldb, 0, got, n)
+			Gemm(nil, false, trans, 1, n, k, 1, a, k, b, ldb, 0, want, n)
+			kerneltest.SameBits(t, fmt.Sprintf("%d columns, trans %v", n, trans), got, want)
+		}
+	}
 }
 
 func TestGemv(t *testing.T) {
@@ -260,7 +291,8 @@ func TestAllocations(t *testing.T) {
 		kerneltest.AllocatesNothing(t, map[string]func(){
 			"Gemm":       func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
 			"Gemm, dot":  func() { Gemm(p, false, true, 10, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
-			"Gemm, line": func() { Gemm(p, false, false, 3, 300, lineDepth, 1, a, 200, a, 300, 0, x, 300) },
+			"Gemm, one":  func() { Gemm(p, false, true, 1, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
+			"Gemm, line": func() { Gemm(p, false, false, 3, 299, lineDepth, 1, a, 200, a, 300, 0, x, 300) },
 			"Gemv":       func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
 		})
 	})

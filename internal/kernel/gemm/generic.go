@@ -15,6 +15,7 @@ var generic = Micro{
 	lines:    linesGeneric(),
 	dots:     dotsGeneric,
 	dotCols:  dotsGenericCols,
+	one:      dotsOneGeneric,
 	copyRows: copyRowsGeneric,
 	fmaLoop:  fmaLoopGeneric,
 	fmaFlops: 16,
@@ -102,37 +103,49 @@ func blockGeneric(rows, w, k int, a, b, bias, c *float32, ldc int, add bool) {
 // dotsGenericCols is the number of rows of y of dotsGeneric.
 const dotsGenericCols = 2
 
-// dotsGeneric is the DotsFunc of 2 rows of y.
+// dotsGeneric is the DotsFunc of dotRows rows of x and 2 of y.
 func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
-	row := func(base *float32, at int32) []float32 {
-		return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(base), 4*int(at))), k)
-	}
-	offsets := unsafe.Slice(rows, dotRows)
 	sums := unsafe.Slice(c, dotsGenericCols*dotRows)
 	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
-		y := row(y, at)
-		x0, x1, x2, x3 := row(x, offsets[0]), row(x, offsets[1]), row(x, offsets[2]), row(x, offsets[3])
-		var s0, s1, s2, s3 float32
-		for p, v := range y {
-			s0 += x0[p] * v
-			s1 += x1[p] * v
-			s2 += x2[p] * v
-			s3 += x3[p] * v
-		}
-		q := sums[j*dotRows:][:dotRows]
-		q[0] += s0
-		q[1] += s1
-		q[2] += s2
-		q[3] += s3
+		fourDots(k, x, rows, rowAt(y, at, k), sums[j*dotRows:])
 	}
+}
+
+// dotsOneGeneric is the DotsFunc of one row of x and oneCols of y.
+func dotsOneGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
+	fourDots(k, y, cols, rowAt(x, *rows, k), unsafe.Slice(c, oneCols))
+}
+
+// fourDots adds the products of y with four rows of x, which a table of offsets describes,
+// to sums.
+func fourDots(k int, x *float32, rows *int32, y, sums []float32) {
+	at := unsafe.Slice(rows, 4)
+	x0, x1, x2, x3 := rowAt(x, at[0], k), rowAt(x, at[1], k), rowAt(x, at[2], k), rowAt(x, at[3], k)
+	var s0, s1, s2, s3 float32
+	for p, v := range y {
+		s0 += x0[p] * v
+		s1 += x1[p] * v
+		s2 += x2[p] * v
+		s3 += x3[p] * v
+	}
+	_ = sums[3]
+	sums[0] += s0
+	sums[1] += s1
+	sums[2] += s2
+	sums[3] += s3
+}
+
+// rowAt returns the k elements that begin at elements behind base.
+func rowAt(base *float32, at int32, k int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(base), 4*int(at))), k)
 }
 
 // dotsTallGeneric is the DotsFunc of TallRows rows of x and one of y.
 func dotsTallGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
 	for i, at := range unsafe.Slice(rows, TallRows) {
-		xs := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(x), 4*int(at))), k)
+		xs := rowAt(x, at, k)
 		var sum float32
-		for p, v := range unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(y), 4*int(*cols))), k) {
+		for p, v := range rowAt(y, *cols, k) {
 			sum += xs[p] * v
 		}
 		*(*float32)(unsafe.Add(unsafe.Pointer(c), 4*i)) += sum

@@ -49,6 +49,9 @@ type DotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *f
 // dotRows is the number of rows of x of Micro.dots.
 const dotRows = 4
 
+// oneCols is the number of rows of y of Micro.one.
+const oneCols = 4
+
 // TallRows is the number of rows of x of Micro.Tall.
 const TallRows = 12
 
@@ -69,6 +72,7 @@ type Micro struct {
 	lines    [][]LineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
 	dots     DotsFunc      // of dotRows rows of x and dotCols of y
 	dotCols  int           // a divisor of dotPiece
+	one      DotsFunc      // of one row of x and oneCols of y, with the sums of dots
 	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
 	fmaFlops int         // floating-point operations per iteration of fmaLoop

@@ -16,6 +16,7 @@ var avx2 = Micro{
 	tiles:   []TileFunc{tileAVX2x1, tileAVX2x2},
 	dots:    dotsAVX2,
 	dotCols: 3,
+	one:     dotsOneAVX2,
 	Tall:    dotsTallAVX2,
 	blocks: [][]BlockFunc{
 		{blockAVX2_1x1, blockAVX2_1x2},
@@ -44,6 +45,7 @@ var avx512 = Micro{
 	tiles:   []TileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
 	dots:    dotsAVX512,
 	dotCols: 6,
+	one:     dotsOneAVX512,
 	Tall:    dotsTallAVX512,
 	blocks: [][]BlockFunc{
 		{blockAVX512_1x1, blockAVX512_1x2},

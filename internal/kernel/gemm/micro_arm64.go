@@ -15,6 +15,7 @@ var neon = Micro{
 	tiles:   []TileFunc{tileNEONx1, tileNEONx2, tileNEONx3, tileNEONx4},
 	dots:    dotsNEON,
 	dotCols: 6,
+	one:     dotsOneNEON,
 	Tall:    dotsTallNEON,
 	blocks: [][]BlockFunc{
 		{blockNEON_1x1, blockNEON_1x2, blockNEON_1x3},

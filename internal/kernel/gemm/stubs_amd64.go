@@ -24,6 +24,11 @@ func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float3
 //go:noescape
 func dotsTallAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
+// dotsOneAVX2 is a dotsFunc of 1 rows of x and 4 of y.
+//
+//go:noescape
+func dotsOneAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
 // lineAVX2_1x1 is the lineFunc of 1 rows and 1 vectors.
 //
 //go:noescape
@@ -176,6 +181,11 @@ func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *floa
 //
 //go:noescape
 func dotsTallAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
+// dotsOneAVX512 is a dotsFunc of 1 rows of x and 4 of y.
+//
+//go:noescape
+func dotsOneAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineAVX512_1x1 is the lineFunc of 1 rows and 1 vectors.
 //

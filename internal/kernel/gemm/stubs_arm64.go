@@ -34,6 +34,11 @@ func dotsNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float3
 //go:noescape
 func dotsTallNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
+// dotsOneNEON is a DotsFunc of 1 rows of x and 4 of y.
+//
+//go:noescape
+func dotsOneNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+
 // lineNEON_1x1 is the LineFunc of 1 rows and 1 vectors.
 //
 //go:noescape

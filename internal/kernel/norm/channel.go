@@ -30,6 +30,10 @@ func (a *channelArgs) plane(i int) (ch, at, end int) { return i % a.c, i * a.s, 
 // planesPerPart returns the number of planes of s elements in one part of a loop.
 func planesPerPart(s int) int { return max(1, vec.Block/max(1, s)) }
 
+// enoughParts is the number of parts from which on a loop is not cut further, since few
+// threads then end together. Loops over parts of items have fewer where there is one item.
+const enoughParts = 16
+
 // columnsPerPart is the number of channels in one part of a loop over the items of
 // an array with s = 1.
 const columnsPerPart = 256

@@ -3,6 +3,7 @@ package norm
 import (
 	"math"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -50,6 +51,7 @@ type lrnArgs struct {
 	c, s, size   int
 	x, y, dy, dx []float32
 	chunks       int // of columns in an item
+	groups       int // of channels in a chunk
 	pool         *parallel.Pool
 }
 
@@ -60,7 +62,12 @@ const lrnColumns = 512
 // LRNForward sets y to the normalized x, across the channels of (n,c,s).
 func LRNForward(p *parallel.Pool, n, c, s, size int, alpha, beta, k float32, x, y []float32) {
 	checkBlobs("LRNForward", n, c, s, x, y)
-	runLRN(p, &lrnForward, n, lrnArgs{lrnFormula: lrnFormula{alpha / float32(size), beta, k}, c: c, s: s, size: size, x: x, y: y})
+	a := lrnArgs{lrnFormula: lrnFormula{alpha / float32(size), beta, k}, c: c, s: s, size: size, x: x, y: y}
+	// One channel does not need what was computed for the others, so that these can be cut too.
+	if chunks := n * a.columnChunks(); 0 < chunks && chunks < enoughParts {
+		a.groups = min((enoughParts+chunks-1)/chunks, c*min(s, lrnColumns)/vec.Block)
+	}
+	runLRN(p, &lrnForward, n, a)
 }
 
 // LRNBackward sets dx, which is neither x nor dy, to the gradient of LRNForward.
@@ -74,11 +81,14 @@ func runLRN(p *parallel.Pool, loop *parallel.Loop[lrnArgs], n int, a lrnArgs) {
 		return
 	}
 	a.pool = p
-	a.chunks = (a.s + lrnColumns - 1) / lrnColumns
-	loop.Run(p, n*a.chunks, 1, a)
+	a.chunks, a.groups = a.columnChunks(), max(1, a.groups)
+	loop.Run(p, n*a.chunks*a.groups, 1, a)
 }
 
-// columns returns the index of the first element of part i, and the number of its
+// columnChunks returns the number of chunks of columns in an item.
+func (a *lrnArgs) columnChunks() int { return (a.s + lrnColumns - 1) / lrnColumns }
+
+// columns returns the index of the first element of chunk i, and the number of its
 // columns.
 func (a *lrnArgs) columns(i int) (first, n int) {
 	item, lo := i/a.chunks, i%a.chunks*lrnColumns
@@ -96,10 +106,12 @@ func (a *lrnArgs) squares(first, ch int, m []float32) {
 var lrnForward = parallel.Loop[lrnArgs]{Body: func(a *lrnArgs, worker, lo, hi int) {
 	sums := a.pool.Scratch(worker, lrnColumns)
 	for i := lo; i < hi; i++ {
-		first, n := a.columns(i)
-		for ch := range a.c {
+		first, n := a.columns(i / a.groups)
+		group := i % a.groups
+		end := (group + 1) * a.c / a.groups
+		for ch := group * a.c / a.groups; ch < end; ch++ {
 			at := first + ch*a.s
-			if ch+1 < a.c {
+			if ch+1 < end {
 				active().prefetch(a.y[at+a.s:][:n])
 			}
 			a.squares(first, ch, sums[:n])

@@ -17,7 +17,8 @@ func TestLRN(t *testing.T) {
 		}{
 			{2, 7, 5, 5, 1, 0.75, 1},
 			{1, 32, lrnColumns + 9, 3, 5e-5, 0.75, 1},
-			{2, 3, 40, 9, 2, 0.75, 2}, // a window wider than the channels
+			{1, 131, lrnColumns + 9, 5, 1, 0.75, 1}, // parts of the channels
+			{2, 3, 40, 9, 2, 0.75, 2},               // a window wider than the channels
 			{2, 6, 33, 4, 0.5, 0.6, 1.5},
 			{1, 4, 1, 1, 1, 1, 1},
 			{0, 4, 3, 5, 1, 0.75, 1},

@@ -8,12 +8,16 @@ import (
 type softmaxArgs struct {
 	channels, inner int
 	x, y, dst       []float32
-	chunks          int // of columns in an item
+	width, chunks   int // columns in a part, and parts of an item
 	pool            *parallel.Pool
 }
 
-// softmaxChunk is the number of columns in a part if the channels are not contiguous.
-const softmaxChunk = 1024
+// softmaxChunk is the number of columns in a part if the channels are not contiguous, and
+// softmaxLeast the smallest where there are few parts.
+const (
+	softmaxChunk = 1024
+	softmaxLeast = 64
+)
 
 // Softmax sets y to exp(x)/Σ exp(x), with the sum over the channels of
 // (outer,channels,inner), like Caffe's softmax_layer.cpp. It subtracts the largest x of
@@ -41,7 +45,11 @@ func runSoftmax(p *parallel.Pool, rows, columns *parallel.Loop[softmaxArgs], out
 		return
 	}
 	a.pool = p
-	a.chunks = (a.inner + softmaxChunk - 1) / softmaxChunk
+	a.width = softmaxChunk
+	if outer*a.inner < enoughParts*softmaxChunk {
+		a.width = min(softmaxChunk, max(softmaxLeast, vec.Block/a.channels))
+	}
+	a.chunks = (a.inner + a.width - 1) / a.width
 	columns.Run(p, outer*a.chunks, 1, a)
 }
 
@@ -67,8 +75,8 @@ var softmaxGradRows = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, _, l
 // columns returns the index of the first element of part i, and the number of its
 // columns.
 func (a *softmaxArgs) columns(i int) (first, n int) {
-	item, lo := i/a.chunks, i%a.chunks*softmaxChunk
-	return item*a.channels*a.inner + lo, min(softmaxChunk, a.inner-lo)
+	item, lo := i/a.chunks, i%a.chunks*a.width
+	return item*a.channels*a.inner + lo, min(a.width, a.inner-lo)
 }
 
 var softmaxColumns = parallel.Loop[softmaxArgs]{Body: func(a *softmaxArgs, worker, lo, hi int) {

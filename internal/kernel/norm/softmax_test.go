@@ -11,7 +11,7 @@ import (
 
 func TestSoftmax(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
-		for _, shape := range [][3]int{{1, 1, 1}, {5, 10, 1}, {300, 100, 1}, {2, 4, 3}, {3, 5, 2*softmaxChunk + 3}, {0, 2, 3}} {
+		for _, shape := range [][3]int{{1, 1, 1}, {5, 10, 1}, {300, 100, 1}, {2, 4, 3}, {3, 5, 2*softmaxChunk + 3}, {1, 300, 3*softmaxLeast + 5}, {0, 2, 3}} {
 			outer, channels, inner := shape[0], shape[1], shape[2]
 			r := rand.New(rand.NewPCG(3, 2))
 			n := outer * channels * inner

@@ -10,8 +10,8 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// dotQuad divides the number of rows of x of a tile of dot products: the sums of a
-// row of y with four of them are the elements of a 128-bit vector.
+// dotQuad divides the number of sums of a tile of dot products: four of them are the
+// elements of a 128-bit vector.
 const dotQuad = 4
 
 // dot writes a micro-kernel of dot products for some rows of x and of y.
@@ -32,13 +32,10 @@ func (s *set) dot(name string, rows, cols int) {
 	}
 	ys := address("cols", "y", cols)
 	xs := address("rows", "x", rows)
-	sum := make([][]reg.VecVirtual, rows)
-	for i := range sum {
-		for range cols {
-			r := s.Vec()
-			s.Clear(r)
-			sum[i] = append(sum[i], r)
-		}
+	sum := make([]reg.VecVirtual, rows*cols) // those of a row of y one after the other
+	for q := range sum {
+		sum[q] = s.Vec()
+		s.Clear(sum[q])
 	}
 	p := GP64()
 	XORQ(p, p)
@@ -51,10 +48,10 @@ func (s *set) dot(name string, rows, cols int) {
 		PREFETCHT0(Mem{Base: ys[j], Index: p, Scale: 4, Disp: 2048})
 	}
 	xv := s.Vec()
-	for i := range sum {
+	for i := range xs {
 		VMOVUPS(Mem{Base: xs[i], Index: p, Scale: 4}, xv)
 		for j := range yv {
-			VFMADD231PS(xv, yv[j], sum[i][j])
+			VFMADD231PS(xv, yv[j], sum[j*rows+i])
 		}
 	}
 	ADDQ(Imm(uint64(s.Bytes()/4)), p)
@@ -65,11 +62,10 @@ func (s *set) dot(name string, rows, cols int) {
 	CMPQ(p, k.Addr)
 	JLT(LabelRef("sum"))
 
-	Comment("Add up the lanes of the four sums of a row of y.")
+	Comment("Add up the lanes of four sums.")
 	c := Load(Param("c"), GP64())
-	for q := range cols * rows / dotQuad {
-		j, i := q/(rows/dotQuad), q%(rows/dotQuad)*dotQuad
-		a, b, e, f := sum[i][j], sum[i+1][j], sum[i+2][j], sum[i+3][j]
+	for q := range len(sum) / dotQuad {
+		a, b, e, f := sum[q*dotQuad], sum[q*dotQuad+1], sum[q*dotQuad+2], sum[q*dotQuad+3]
 		t := s.Vec()
 		pair := func(a, b reg.VecVirtual) {
 			VUNPCKLPS(b, a, t)

@@ -41,6 +41,7 @@ func Write() {
 		}
 		s.dot("dots", dotQuad, s.dots)
 		s.dot("dotsTall", tallRows, 1)
+		s.dot("dotsOne", 1, dotQuad)
 		for r := 1; r <= rows; r++ {
 			for v := 1; v <= s.vectors; v++ {
 				s.line(r, v)

@@ -18,6 +18,7 @@ const (
 	blockRows, blockVectors = 8, 3
 	dotQuad, dotCols        = 4, 6
 	tallRows                = 12
+	oneCols                 = 4
 )
 
 // V is a vector register and R a general one.
@@ -33,6 +34,7 @@ func Write(file *neon.File) {
 	}
 	dot(file, "dotsNEON", dotQuad, dotCols)
 	dot(file, "dotsTallNEON", tallRows, 1)
+	dot(file, "dotsOneNEON", 1, oneCols)
 	for r := 1; r <= lineRows; r++ {
 		for v := 1; v <= lineVectors; v++ {
 			line(file, r, v)
@@ -181,12 +183,11 @@ func dot(file *neon.File, name string, rows, cols int) {
 			f.If(k, "GT", 0, "sum")
 
 			c := f.Arg("c")
-			for j := range cols {
-				for i := 0; i < rows; i += dotQuad {
-					a, b := f.AddPairs(sum[i][j], sum[i+1][j]), f.AddPairs(sum[i+2][j], sum[i+3][j])
-					f.Store(f.Add(f.AddPairs(a, b), f.Load(c, 0)), c, 0)
-					f.Inc(neon.Bytes, c)
-				}
+			for q := 0; q < rows*cols; q += dotQuad {
+				at := func(q int) V { return sum[q%rows][q/rows] }
+				a, b := f.AddPairs(at(q), at(q+1)), f.AddPairs(at(q+2), at(q+3))
+				f.Store(f.Add(f.AddPairs(a, b), f.Load(c, 0)), c, 0)
+				f.Inc(neon.Bytes, c)
 			}
 			f.Ret()
 		})
