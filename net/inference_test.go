@@ -177,6 +177,9 @@ func TestInference(t *testing.T) {
 		{"two tops", image + layer("c", "Convolution", "data data", "c' top: 'd", "convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: 'msra' } }") + relu("c", "c") + sum("c d", "sum", "") + end("sum"), "", ""},
 		{"deconvolution", image + layer("d", "Deconvolution", "data", "d", "convolution_param { num_output: 5 kernel_size: 4 stride: 2 weight_filler { type: 'msra' } bias_filler { value: 1 } }") + bn("d", "d") + scale("d", "d") + prelu("d", "d", "") + end("d"), "bn-d scale-d prelu-d", ""},
 		{"inner product", image + ip("ip", "data", "ip", 11, "") + bn("ip", "ip") + scale("ip", "ip") + relu("ip", "ip") + end("ip"), "bn-ip scale-ip relu-ip", ""},
+		{"inner product and sum", image + ip("ip0", "data", "ip0", 11, "") + ip("ip1", "data", "ip1", 11, "") + sum("ip0 ip1", "sum", "") + relu("sum", "sum") + end("sum"), "sum-sum relu-sum", ""},
+		{"inner product with weights of a bottom, and sum", input("dim: 7 dim: 5") + ip("ip0", "data", "ip0", 7, "") + ip("w", "data", "w", 5, "") +
+			layer("ip1", "InnerProduct", "data w", "ip1", "inner_product_param { bias_term: false }") + sum("ip0 ip1", "sum", "") + end("sum"), "sum-sum", ""},
 		{"inner product of another axis", image + strings.Replace(ip("ip", "data", "ip", 11, ""), "inner_product_param {", "inner_product_param { axis: 2", 1) + bn("ip", "ip") + relu("ip", "ip") + end("ip"), "relu-ip", ""},
 		{"of a plugin", image + conv("c", "data", "c") + layer("affine", "ForeignAffine", "c", "a", "") + layer("act", "ForeignActivation", "a", "r", "") + end("r"), "affine act", ""},
 		{"vectors", input("dim: 3 dim: 4 dim: 20") + strings.Replace(conv("c", "data", "c"), "kernel_size: 3 pad: 1", "kernel_size: 5", 1) + bn("c", "c") + scale("c", "c") + relu("c", "c") + end("c"), "bn-c scale-c relu-c", ""},
@@ -192,6 +195,27 @@ func TestInference(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInferenceReshaped changes the shape of the input after the net is made, where one factor
+// scales a blob of one channel.
+func TestInferenceReshaped(t *testing.T) {
+	file := parse(t, `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 2 dim: 1 dim: 1 } } }
+		layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' convolution_param { num_output: 1 kernel_size: 1 weight_filler { type: 'msra' } } }
+		layer { name: 'scale' type: 'Scale' bottom: 'conv' top: 'scale' scale_param { axis: 0 num_axes: 0 filler { value: 3 } } }
+		layer { name: 'bias' type: 'Bias' bottom: 'scale' top: 'bias' bias_param { axis: -1 num_axes: 0 filler { value: 5 } } }
+		layer { name: 'end' type: 'Power' bottom: 'bias' top: 'end' }`)
+	prepared := 0 // three nets in each pass
+	sameInference(t, file, Options{Seed: 3}, func(n *Net) {
+		pass, data := prepared/3, n.Blob("data")
+		prepared++
+		if err := data.Reshape(1+pass, 2, 1, 1+2*pass); err != nil {
+			t.Fatal(err)
+		}
+		for i := range data.MutableData() {
+			data.MutableData()[i] = float32(1 + i)
+		}
+	}, 1e-6)
 }
 
 // TestInferenceZoo runs the test nets of the zoo.

@@ -17,8 +17,8 @@ type broadcast struct {
 }
 
 // perChannel reports whether f has one element for each channel of x, which is
-// (n,c,...).
-func (g *broadcast) perChannel(n, c int) bool { return g.outer == n && g.dim == c }
+// (n,c,...). For a single channel this does not depend on the axis, nor on the shape.
+func (g *broadcast) perChannel(n, c int) bool { return g.dim == c && (g.outer == n || c == 1) }
 
 // check checks the options.
 func (g *broadcast) check(numAxes int32) error {

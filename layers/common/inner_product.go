@@ -55,6 +55,7 @@ type innerProduct struct {
 	param     *caffepb.InnerProductParameter
 	items     layers.Items
 	transpose bool
+	learned   bool // W is no bottom
 
 	m, n, k int
 	sum     []float32 // over the items of dy
@@ -98,8 +99,8 @@ func (l *innerProduct) SetUp(bottom, _ []*blob.Blob) error {
 	if l.k, err = l.items.Size(bottom[0]); err != nil {
 		return err
 	}
-	l.n = int(l.param.GetNumOutput())
-	if len(bottom) == 1 {
+	l.n, l.learned = int(l.param.GetNumOutput()), len(bottom) == 1
+	if l.learned {
 		shape := []int{l.n, l.k}
 		if l.transpose {
 			shape = []int{l.k, l.n}
@@ -168,12 +169,12 @@ func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
 // MACs returns the number of multiply-adds of Forward.
 func (l *innerProduct) MACs() int64 { return int64(l.m) * int64(l.n) * int64(l.k) }
 
-// weight returns the blob of W.
+// weight returns the blob of W. Behind the layer's own bottoms there may be one of the chain.
 func (l *innerProduct) weight(bottom []*blob.Blob) *blob.Blob {
-	if len(bottom) > 1 {
-		return bottom[1]
+	if l.learned {
+		return l.Blobs[0]
 	}
-	return l.Blobs[0]
+	return bottom[1]
 }
 
 // strideW is the distance between the rows of W as stored.
