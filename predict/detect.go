@@ -154,9 +154,7 @@ func (d *Detector) findRows(name string) error {
 	if !areRows(d.rows) {
 		return fmt.Errorf("the detections %q have the shape %v, want 1 x 1 x N x %d: image, class, score and box", name, d.rows.Shape(), rowLength)
 	}
-	if !d.net.Keeps(name) {
-		d.net.Keep()
-	}
+	d.keep(name)
 	return nil
 }
 

@@ -105,9 +105,7 @@ func (d *Detector) setRegions(prepare *Preparation, o *DetectOptions) error {
 	}
 	d.nms.Pixel = 1
 	d.batch = 1
-	if slices.ContainsFunc(RegionBlobs(), func(name string) bool { return !n.Keeps(name) }) {
-		n.Keep()
-	}
+	d.keep(RegionBlobs()...)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,7 +67,16 @@ func (f *feeder) outputBlob(name, what string) (*blob.Blob, string, error) {
 	if b == nil {
 		return nil, "", fmt.Errorf("the net has no blob %q; its blobs are %s", name, strings.Join(f.net.BlobNames(), ", "))
 	}
+	f.keep(name)
 	return b, name, nil
+}
+
+// keep makes the net keep the values of blobs, which may otherwise share memory with others
+// or not be computed.
+func (f *feeder) keep(names ...string) {
+	if slices.ContainsFunc(names, func(name string) bool { return !f.net.Keeps(name) }) {
+		f.net.Keep()
+	}
 }
 
 // setBatch sets how many images, or parts of images, are in a pass; 0: as many as the

@@ -375,6 +375,38 @@ func TestTop(t *testing.T) {
 	}
 }
 
+// TestPredictKept takes scores from the middle of a net that need not compute them, and from
+// one that needs the memory for others.
+func TestPredictKept(t *testing.T) {
+	const text = `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "scores" inner_product_param { num_output: 6 bias_term: false weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "relu" type: "ReLU" bottom: "scores" top: "relu" }
+layer { name: "square" type: "Power" bottom: "relu" top: "square" power_param { power: 2 scale: 9 } }
+layer { name: "end" type: "Power" bottom: "square" top: "end" power_param { shift: 1 } }`
+	im := noise(3, 3, height, width)
+	for name, opts := range map[string]net.Options{"inference": {Inference: true}, "memory": {Memory: new(net.Memory), ForwardOnly: true}} {
+		file, err := net.Parse("test.prototxt", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts.Seed = 5
+		n, err := net.New(file, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		p, err := New(n, Options{Scores: "scores"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores, err := p.Predict(t.Context(), im)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, name, scores[0], scoresOf(n, []part{{}}, func(c, y, x int) float64 { return pixel(im, c, y, x) }))
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	const grey = `layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 5 } } }
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "scores" inner_product_param { num_output: 6 } }`
