@@ -38,12 +38,28 @@ func (p *program) result(nets []run) (*result, error) {
 	return p.known(file), nil
 }
 
+// together returns the costs of several nets. If the time of one training is unknown, so is
+// that of all.
+func together(each []result) result {
+	var all result
+	known := true
+	for _, one := range each {
+		all.TrainSeconds += one.TrainSeconds
+		all.WeightBytes += one.WeightBytes
+		known = known && one.TrainSeconds > 0
+	}
+	if !known {
+		all.TrainSeconds = 0
+	}
+	return all
+}
+
 // average tests the average of the probabilities of nets unless its result is there.
 func (p *program) average(ctx context.Context, nets []run) error {
 	if res, err := p.result(nets); res != nil || err != nil {
 		return err
 	}
-	var res result
+	var each []result
 	args := []string{"test", "--iterations", "all"}
 	for _, r := range nets {
 		dir, _, _, err := p.dir(r)
@@ -55,9 +71,9 @@ func (p *program) average(ctx context.Context, nets []run) error {
 		if err != nil {
 			return err
 		}
-		res.TrainSeconds += one.TrainSeconds
-		res.WeightBytes += one.WeightBytes
+		each = append(each, *one)
 	}
+	res := together(each)
 	log, seconds, err := p.gocaffe(ctx, filepath.Join(p.out, p.scale.name), args...)
 	if err != nil {
 		return err

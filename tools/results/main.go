@@ -117,12 +117,13 @@ func (p *program) all(ctx context.Context, runs []run) error {
 	seen := make(map[string]bool)
 	for i, r := range runs {
 		dir, _, _, err := p.dir(r)
-		if err != nil {
-			return err
+		var res *result
+		if err == nil {
+			res, err = p.stored(r)
 		}
-		res, err := p.stored(r)
 		if err != nil {
-			return err
+			cancel(err) // those that run are to end
+			break
 		}
 		if res != nil || seen[dir] {
 			continue

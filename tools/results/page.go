@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // writePage writes the page with all tables of the scale whose runs are there.
@@ -232,12 +234,18 @@ func writeTimes(p *program, _ table, rows []measured) (string, error) {
 	fmt.Fprintf(&out, "Times of a training and of a test on all images, on average over the seeds: %s. The time of several nets is\nthe sum of theirs.\n\n", p.clock())
 	out.WriteString("| net | training, s | test, s | accuracy |\n| --- | --- | --- | --- |\n")
 	for _, r := range rows {
-		var train, test float64
+		var train, test []float64
 		for _, res := range r.results {
-			train += res.TrainSeconds / float64(len(r.results))
-			test += res.TestSeconds / float64(len(r.results))
+			test = append(test, res.TestSeconds)
+			if res.TrainSeconds > 0 {
+				train = append(train, res.TrainSeconds)
+			}
 		}
-		fmt.Fprintf(&out, "| %s | %.0f | %.1f | %s |\n", r.label, train, test, spread(r.accuracies()))
+		seconds := "unknown"
+		if len(train) > 0 {
+			seconds = fmt.Sprintf("%.0f", stat.Mean(train, nil))
+		}
+		fmt.Fprintf(&out, "| %s | %s | %.1f | %s |\n", r.label, seconds, stat.Mean(test, nil), spread(r.accuracies()))
 	}
 	return out.String(), nil
 }

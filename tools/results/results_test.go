@@ -120,6 +120,28 @@ func TestDifference(t *testing.T) {
 	}
 }
 
+// TestUnknownTimes has trainings whose time is unknown: they do not count as 0 s.
+func TestUnknownTimes(t *testing.T) {
+	times := func(seconds ...float64) (all []result) {
+		for _, s := range seconds {
+			all = append(all, result{Accuracy: 90, TrainSeconds: s, TestSeconds: 2, WeightBytes: 5})
+		}
+		return all
+	}
+	text, err := writeTimes(new(program), table{}, []measured{
+		{row: row{label: "some"}, results: times(300, 0, 100)}, {row: row{label: "none"}, results: times(0, 0)},
+	})
+	if err != nil || !strings.Contains(text, "| some | 200 | 2.0 |") || !strings.Contains(text, "| none | unknown | 2.0 |") {
+		t.Errorf("error %v, the table is\n%s", err, text)
+	}
+	if got, want := together(times(300, 100)), (result{TrainSeconds: 400, WeightBytes: 10}); got != want {
+		t.Errorf("two nets: %+v, want %+v", got, want)
+	}
+	if got, want := together(times(300, 0)), (result{WeightBytes: 10}); got != want {
+		t.Errorf("two nets, one of an unknown time: %+v, want %+v", got, want)
+	}
+}
+
 // TestResults runs a figure on drawn digits, once in one piece and once with interruptions,
 // and compares the results to the last digit.
 func TestResults(t *testing.T) {
