@@ -271,7 +271,7 @@ func writeFigure(name string) func(*program, table, []measured) (string, error) 
 
 func writeFeatures(p *program, t table, rows []measured) (string, error) {
 	var out strings.Builder
-	out.WriteString("The features of the test images, two for each, where the net is trained with two features before the classifier; each\ncolour is a digit. The plots are of seed 1.\n\n")
+	out.WriteString("The features of the test images, two for each, where the net is trained with two features before the classifier, without BatchNorm, Scale and ReLU between. Each colour is a digit. The plots are of seed 1.\n\n")
 	for _, r := range rows {
 		one := r.seeded(1)[0]
 		image := strings.ToLower(fmt.Sprintf("%s-%s-%s.svg", p.scale.name, t.name, r.label))

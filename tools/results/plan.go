@@ -310,7 +310,7 @@ func figures(suffix, data string) []table {
 	for _, m := range []float64{0.1, 0.5, 1, 5, 10} {
 		margins[em(m, 0.1, 2).title] = m
 	}
-	lambdas, counts := []float64{0, 0.01, 0.1, 1, 3, 10, 30}, []int{1, 2, 3, 5, 10}
+	lambdas, counts := []float64{0, 0.01, 0.1, 1, 10, 30}, []int{1, 2, 5, 10}
 	if data == "digits" {
 		lambdas, counts = lambdas[:2], counts[:2]
 	}

@@ -52,6 +52,9 @@ func TestFiles(t *testing.T) {
 				if _, err := prototxt.ParseNet("net.prototxt", []byte(net)); err != nil {
 					t.Errorf("%s: %v", r.title(), err)
 				}
+				if r.features > 0 && strings.Contains(net, "ip1_") {
+					t.Errorf("%s: there is a layer between the features and the classifier", r.title())
+				}
 				if _, err := prototxt.ParseSolver("solver.prototxt", []byte(solver)); err != nil {
 					t.Errorf("%s: %v", r.title(), err)
 				}

@@ -135,6 +135,14 @@ func (e *edits) replace(from, to string) {
 	e.text = strings.ReplaceAll(e.text, from, to)
 }
 
+func (e *edits) remove(pattern string) {
+	if text := find(e.text, "("+pattern+")"); text != "" {
+		e.replace(text, "")
+	} else {
+		e.fail(pattern)
+	}
+}
+
 // numbers replaces the first n numbers that a pattern finds, or all if n is negative.
 func (e *edits) numbers(pattern string, n int, f func(float64) float64) {
 	var out strings.Builder
@@ -172,6 +180,11 @@ func (e *edits) liunet(r run, s scale, zooIterations int) {
 	})
 	if r.loss.zoo == "asoftmax" || r.loss.zoo == "lsoftmax" {
 		e.numbers(`gamma: (\S+) power`, 1, func(v float64) float64 { return v * float64(zooIterations) / float64(r.iterations) })
+	}
+	if r.features > 0 { // drawn as the inner product computes them: after ReLU they would fill a quarter of the plane
+		for _, name := range []string{"ip1_bn", "ip1_scale", "ip1_relu"} {
+			e.remove(`layer \{ name: "` + name + `".*\n`)
+		}
 	}
 	if r.dropout > 0 {
 		relu := `layer { name: "ip1_relu" type: "ReLU" bottom: "ip1" top: "ip1" }` + "\n"
