@@ -220,7 +220,7 @@ var paperAverages = map[string]string{
 
 func writeAveraging(p *program, _ table, rows []measured) (string, error) {
 	var out strings.Builder
-	fmt.Fprintf(&out, "LiuNet(n) has n channels in conv0 and the others in proportion, all divided by %d; Full and AlexNet are Caffe's\nand have their own sizes and solvers, with as many iterations. \"+\" is the average of the nets' probabilities.\n\n", p.scale.divide)
+	fmt.Fprintf(&out, "LiuNet(n) has n channels in conv0 and the others in proportion; its widths and those of AlexNet are divided by %d. Full is Caffe's cifar10-full with its own widths. AlexNet and Full have their own solvers, with as many iterations. \"+\" is the average of the nets' probabilities.\n\n", p.scale.divide)
 	out.WriteString("| net | size, MB | accuracy | each | the paper: size, accuracy |\n| --- | --- | --- | --- | --- |\n")
 	for _, r := range rows {
 		fmt.Fprintf(&out, "| %s | %.2f | %s | %s | %s |\n", r.label, float64(r.results[0].WeightBytes)/1e6,
