@@ -17,7 +17,8 @@ type PoolParams struct {
 
 // MaxPoolForward sets y to the largest element of each window and mask to its
 // index within the plane: of equal ones the first, -1 if there is none. x is
-// (Planes,H,W); y and mask are (Planes,OutH,OutW).
+// (Planes,H,W); y and mask are (Planes,OutH,OutW). A nil mask, for passes without a
+// gradient, is left out.
 func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32) {
 	pool.MaxForward(p, pool.Params(g), x, y, mask)
 }

@@ -15,9 +15,10 @@ type pooler struct {
 	method caffepb.PoolingParameter_PoolMethod
 	floor  bool        // round_mode
 	rand   layers.Rand // for STOCHASTIC
+	masked bool        // there is a backward pass or a top for the mask
 
 	g    kernel.PoolParams
-	mask []int32 // position in its image of each maximum or sampled element
+	mask []int32 // position in its image of each maximum or sampled element; nil if nothing reads it
 
 	onDevice blob.Blob // the mask on a device, as ints
 }
@@ -25,7 +26,8 @@ type pooler struct {
 // newPooler returns a pooler for one of the three methods. Each pooler of a layer must
 // have its own purpose.
 func newPooler(s *layers.Spec, method caffepb.PoolingParameter_PoolMethod, purpose string) pooler {
-	return pooler{spec: s, method: method, rand: s.Rand(purpose)}
+	masked := !s.Env.Inference || len(s.Param.GetTop()) > 1
+	return pooler{spec: s, method: method, rand: s.Rand(purpose), masked: masked}
 }
 
 // draws reports whether elements are sampled at random: STOCHASTIC in training.
@@ -73,7 +75,7 @@ func (l *pooler) outSize(size, kernel, pad, stride int) int {
 // forward computes y from x.
 func (l *pooler) forward(x, y []float32) {
 	w := l.spec.Env.Workers
-	if l.method == caffepb.PoolingParameter_MAX || l.draws() {
+	if l.method == caffepb.PoolingParameter_MAX && l.masked || l.draws() {
 		l.mask = layers.Resize(l.mask, len(y))
 	}
 	switch {

@@ -3,6 +3,7 @@ package vision_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -267,5 +268,36 @@ func TestReshapeErrors(t *testing.T) {
 	}
 	if want := []int{1, 2, 2, 7}; !f.Top[0].ShapeEqual(want) {
 		t.Errorf("top has shape %v, want %v", f.Top[0].Shape(), want)
+	}
+}
+
+// TestPoolingInference checks that a net for inference, whose maxima have no mask unless a
+// top has it, gets the same tops.
+func TestPoolingInference(t *testing.T) {
+	x := layertest.Gaussian(1, 2, 3, 13, 14)
+	for _, options := range []string{"kernel_size: 3 stride: 2", "kernel_size: 3 pad: 1", "kernel_size: 2 stride: 2", "kernel_size: 5 stride: 3", "global_pooling: true"} {
+		for _, tops := range []string{"top: 'y'", "top: 'y' top: 'mask'"} {
+			text := "layer { name: 'l' type: 'Pooling' bottom: 'x0' " + tops + " pooling_param { " + options + " } }"
+			forward := func(inference bool) [][]float32 {
+				f, err := layertest.SetUp(&layers.Env{Inference: inference}, text, x)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := f.Forward(); err != nil {
+					t.Fatal(err)
+				}
+				var data [][]float32
+				for _, y := range f.Top {
+					data = append(data, y.Data())
+				}
+				return data
+			}
+			got, want := forward(true), forward(false)
+			for i := range want {
+				if !slices.Equal(got[i], want[i]) {
+					t.Errorf("%s: top %d differs in a net for inference", text, i)
+				}
+			}
+		}
 	}
 }

@@ -3,27 +3,49 @@ package pool
 import (
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // MaxForward sets y to the largest element of each window and mask to its index in the
-// plane: the first of equal elements, -1 if there is none.
+// plane: the first of equal elements, -1 if there is none. If mask is nil, it is left out.
 func MaxForward(p *parallel.Pool, g Params, x, y []float32, mask []int32) {
-	g.check("MaxPoolForward", len(x), min(len(y), len(mask)))
+	out := len(y)
+	if mask != nil {
+		out = min(out, len(mask))
+	}
+	g.check("MaxPoolForward", len(x), out)
 	run(p, &maxLoop, args{Params: g, x: x, y: y, mask: mask})
 }
 
-var maxLoop = parallel.Loop[args]{Body: func(a *args, _, lo, hi int) {
+var maxLoop = parallel.Loop[args]{Body: func(a *args, worker, lo, hi int) {
 	special := a.special()
+	var unused []int32
+	if n := a.OutH * a.OutW; a.mask == nil && special.maxValue == nil && n > 0 {
+		unused = unsafe.Slice((*int32)(unsafe.Pointer(&a.pool.Scratch(worker, n)[0])), n)
+	}
 	for i := lo; i < hi; i++ {
 		x, y := a.planes(i)
-		maxPlane(&a.Params, special, x, y, a.planeMask(i))
+		mask := unused
+		if a.mask != nil {
+			mask = a.planeMask(i)
+		}
+		maxPlane(&a.Params, special, x, y, mask)
 	}
 }}
 
+// maxPlane computes a plane. A nil mask is for special loops without.
 func maxPlane(g *Params, special *specialOps, x, y []float32, mask []int32) {
+	if f := special.maxValue; f != nil && mask == nil {
+		for ph := 0; ph < g.OutH; {
+			n, h0, h1, _ := g.alike(ph)
+			f(x[h0*g.W:], g.W, g.StrideH*g.W, n, g.OutW, h1-h0, g.PadW, y[ph*g.OutW:])
+			ph += n
+		}
+		return
+	}
 	if f := special.maxPool; f != nil {
 		for ph := 0; ph < g.OutH; {
 			n, h0, h1, _ := g.alike(ph)

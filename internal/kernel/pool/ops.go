@@ -24,7 +24,9 @@ type specialOps struct {
 	// starts at x[0], each next one step elements further; first is the index in
 	// the plane of the column of x[0] after pad columns of padding.
 	maxPool func(x []float32, width, step, rows, n, kh, pad, first int, y []float32, mask []int32)
-	// The same, divided as if the windows had height rows.
+	// The same without the mask.
+	maxValue func(x []float32, width, step, rows, n, kh, pad int, y []float32)
+	// The same with means, as if the windows had height rows.
 	avePool func(x []float32, width, step, rows, n, kh, pad int, height float32, y []float32)
 
 	// A whole plane of square windows, up to the last row that a window covers.

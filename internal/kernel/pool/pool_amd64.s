@@ -1040,6 +1040,119 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxValue2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxValue2s2AVX2(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+8, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y0
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y1
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y2
+	VPANDN  Y1, Y2, Y1
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y2
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y3
+	VPANDN  Y2, Y3, Y2
+	VMOVUPS wordff7fffff<>+0(SB), Y3
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Y3, Y4
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMASKMOVPS (R10), Y1, Y5
+	VBLENDVPS  Y1, Y5, Y3, Y5
+	VMASKMOVPS 32(R10), Y2, Y6
+	VBLENDVPS  Y2, Y6, Y3, Y6
+	VSHUFPS    $0x88, Y6, Y5, Y7
+	VMAXPS     Y4, Y7, Y4
+	VSHUFPS    $0xdd, Y6, Y5, Y5
+	VMAXPS     Y4, Y5, Y4
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VPERMPD    $0xd8, Y4, Y4
+	VMASKMOVPS Y4, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+8, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
 // func maxPool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
 // Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·maxPool3s2AVX2(SB), NOSPLIT, $0-128
@@ -1861,6 +1974,167 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxValue3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxValue3s2AVX2(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+8, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y0
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y1
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y2
+	VPANDN  Y1, Y2, Y1
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y2
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y3
+	VPANDN  Y2, Y3, Y2
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y3
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y4
+	VPANDN  Y3, Y4, Y3
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y4
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 96(R8)(DI*4), Y5
+	VPANDN  Y4, Y5, Y4
+	VMOVUPS wordff7fffff<>+0(SB), Y5
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Y5, Y6
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMASKMOVPS (R10), Y1, Y7
+	VBLENDVPS  Y1, Y7, Y5, Y7
+	VMASKMOVPS 32(R10), Y2, Y8
+	VBLENDVPS  Y2, Y8, Y5, Y8
+	VSHUFPS    $0x88, Y8, Y7, Y9
+	VMAXPS     Y6, Y9, Y6
+	VSHUFPS    $0xdd, Y8, Y7, Y7
+	VMAXPS     Y6, Y7, Y6
+	VMASKMOVPS 8(R10), Y3, Y7
+	VBLENDVPS  Y3, Y7, Y5, Y7
+	VMASKMOVPS 40(R10), Y4, Y8
+	VBLENDVPS  Y4, Y8, Y5, Y8
+	VSHUFPS    $0x88, Y8, Y7, Y7
+	VMAXPS     Y6, Y7, Y6
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VPERMPD    $0xd8, Y6, Y6
+	VMASKMOVPS Y6, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+32, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+8, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
 // func maxPool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
 // Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·maxPool3s1AVX2(SB), NOSPLIT, $0-128
@@ -2149,6 +2423,139 @@ line:
 	DECQ       R11
 	JNZ        line
 	VDIVPS     Y4, Y5, Y5
+	VMASKMOVPS Y5, Y0, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+32, AX
+	ADDQ       $+32, CX
+	SUBQ       $+8, DX
+	SUBQ       $+8, BX
+	SUBQ       $+8, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxValue3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·maxValue3s1AVX2(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+8, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y0
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y1
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y2
+	VPANDN  Y1, Y2, Y1
+	LEAQ    -1(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y2
+	LEAQ    -1(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y3
+	VPANDN  Y2, Y3, Y2
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y3
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskWords<>+0(SB), R8
+	NEGQ    DI
+	VMOVDQU 64(R8)(DI*4), Y4
+	VPANDN  Y3, Y4, Y3
+	VMOVUPS wordff7fffff<>+0(SB), Y4
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Y4, Y5
+
+line:
+	PREFETCHT0 8192(R10)
+	VMASKMOVPS (R10), Y1, Y6
+	VBLENDVPS  Y1, Y6, Y4, Y6
+	VMAXPS     Y5, Y6, Y5
+	VMASKMOVPS 4(R10), Y2, Y6
+	VBLENDVPS  Y2, Y6, Y4, Y6
+	VMAXPS     Y5, Y6, Y5
+	VMASKMOVPS 8(R10), Y3, Y6
+	VBLENDVPS  Y3, Y6, Y4, Y6
+	VMAXPS     Y5, Y6, Y5
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
 	VMASKMOVPS Y5, Y0, (CX)(R8*1)
 	MOVQ       n+48(FP), R10
 	MOVQ       step+32(FP), R11
@@ -3105,6 +3512,115 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxValue2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxValue2s2AVX512(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K1
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K2
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K3
+	KANDNW  K2, K3, K2
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K3
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K4
+	KANDNW  K3, K4, K3
+	VMOVUPS wordff7fffff<>+0(SB), Z0
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Z0, Z1
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMOVAPS    Z0, Z2
+	VMOVUPS    (R10), K2, Z2
+	VMOVAPS    Z0, Z3
+	VMOVUPS    64(R10), K3, Z3
+	VSHUFPS    $0x88, Z3, Z2, Z4
+	VMAXPS     Z1, Z4, Z1
+	VSHUFPS    $0xdd, Z3, Z2, Z2
+	VMAXPS     Z1, Z2, Z1
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VMOVUPS    shuffledOrder<>+0(SB), Z2
+	VPERMPD    Z1, Z2, Z1
+	VMOVUPS    Z1, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+128, AX
+	ADDQ       $+64, CX
+	SUBQ       $+32, DX
+	SUBQ       $+32, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
 // func maxPool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·maxPool3s2AVX512(SB), NOSPLIT, $0-128
@@ -3882,6 +4398,159 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxValue3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxValue3s2AVX512(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K1
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K2
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K3
+	KANDNW  K2, K3, K2
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K3
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K4
+	KANDNW  K3, K4, K3
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K4
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K5
+	KANDNW  K4, K5, K4
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K5
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   2(R8)(DI*4), K6
+	KANDNW  K5, K6, K5
+	VMOVUPS wordff7fffff<>+0(SB), Z0
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Z0, Z1
+
+line:
+	PREFETCHT0 8192(R10)
+	PREFETCHT0 8256(R10)
+	VMOVAPS    Z0, Z2
+	VMOVUPS    (R10), K2, Z2
+	VMOVAPS    Z0, Z3
+	VMOVUPS    64(R10), K3, Z3
+	VSHUFPS    $0x88, Z3, Z2, Z4
+	VMAXPS     Z1, Z4, Z1
+	VSHUFPS    $0xdd, Z3, Z2, Z2
+	VMAXPS     Z1, Z2, Z1
+	VMOVAPS    Z0, Z2
+	VMOVUPS    8(R10), K4, Z2
+	VMOVAPS    Z0, Z3
+	VMOVUPS    72(R10), K5, Z3
+	VSHUFPS    $0x88, Z3, Z2, Z2
+	VMAXPS     Z1, Z2, Z1
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VMOVUPS    shuffledOrder<>+0(SB), Z2
+	VPERMPD    Z1, Z2, Z1
+	VMOVUPS    Z1, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+128, AX
+	ADDQ       $+64, CX
+	SUBQ       $+32, DX
+	SUBQ       $+32, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
 // func maxPool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·maxPool3s1AVX512(SB), NOSPLIT, $0-128
@@ -4157,6 +4826,132 @@ line:
 	JNZ        line
 	VDIVPS     Z0, Z2, Z2
 	VMOVUPS    Z2, K1, (CX)(R8*1)
+	MOVQ       n+48(FP), R10
+	MOVQ       step+32(FP), R11
+	LEAQ       (R8)(R10*4), R8
+	LEAQ       (DI)(R11*4), DI
+	DECQ       R9
+	JNZ        row
+	ADDQ       $+64, AX
+	ADDQ       $+64, CX
+	SUBQ       $+16, DX
+	SUBQ       $+16, BX
+	SUBQ       $+16, SI
+	JMP        group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxValue3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·maxValue3s1AVX512(SB), NOSPLIT, $0-96
+	MOVQ x_base+0(FP), AX
+	MOVQ y_base+72(FP), CX
+	MOVQ width+24(FP), DX
+	MOVQ pad+64(FP), BX
+	ADDQ BX, DX
+	MOVQ BX, SI
+	SHLQ $0x02, SI
+	SUBQ SI, AX
+	MOVQ n+48(FP), SI
+
+group:
+	CMPQ    SI, $+0
+	JLE     done
+	LEAQ    (SI), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+16, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K1
+	LEAQ    (DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K2
+	LEAQ    (BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K3
+	KANDNW  K2, K3, K2
+	LEAQ    -1(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K3
+	LEAQ    -1(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K4
+	KANDNW  K3, K4, K3
+	LEAQ    -2(DX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K4
+	LEAQ    -2(BX), DI
+	XORQ    R8, R8
+	TESTQ   DI, DI
+	CMOVQLT R8, DI
+	MOVQ    $+32, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	LEAQ    maskBits<>+0(SB), R8
+	KMOVW   (R8)(DI*4), K5
+	KANDNW  K4, K5, K4
+	VMOVUPS wordff7fffff<>+0(SB), Z0
+	MOVQ    AX, DI
+	XORQ    R8, R8
+	MOVQ    rows+40(FP), R9
+
+row:
+	MOVQ       DI, R10
+	PREFETCHT0 2048(CX)(R8*1)
+	MOVQ       kh+56(FP), R11
+	VMOVAPS    Z0, Z1
+
+line:
+	PREFETCHT0 8192(R10)
+	VMOVAPS    Z0, Z2
+	VMOVUPS    (R10), K2, Z2
+	VMAXPS     Z1, Z2, Z1
+	VMOVAPS    Z0, Z2
+	VMOVUPS    4(R10), K3, Z2
+	VMAXPS     Z1, Z2, Z1
+	VMOVAPS    Z0, Z2
+	VMOVUPS    8(R10), K4, Z2
+	VMAXPS     Z1, Z2, Z1
+	MOVQ       width+24(FP), R12
+	LEAQ       (R10)(R12*4), R10
+	DECQ       R11
+	JNZ        line
+	VMOVUPS    Z1, K1, (CX)(R8*1)
 	MOVQ       n+48(FP), R10
 	MOVQ       step+32(FP), R11
 	LEAQ       (R8)(R10*4), R8

@@ -116,6 +116,10 @@ func TestMax(t *testing.T) {
 							t.Fatalf("mask[%d] = %d, want %d", i, mask[i], wantMask[i])
 						}
 					}
+					values := kerneltest.Guarded(r, len(dy))
+					MaxForward(p, g, x, values, nil)
+					kerneltest.CheckGuards(t, "y without the mask", values)
+					kerneltest.SameBits(t, "y without the mask", values, wantY)
 					MaxBackward(p, g, mask, dy, dx)
 					kerneltest.CheckGuards(t, "dx", dx)
 					kerneltest.Near(t, "dx", dx, wantDx, 16*kerneltest.Eps)
@@ -183,6 +187,8 @@ func TestAllocations(t *testing.T) {
 	x, y, mask := make([]float32, 9*50*50), make([]float32, 9*50*50), make([]int32, 9*50*50)
 	kerneltest.AllocatesNothing(t, map[string]func(){
 		"MaxForward":                func() { MaxForward(p, g, x, y, mask) },
+		"MaxForward, no mask":       func() { MaxForward(p, g, x, y, nil) },
+		"MaxForward, wide, no mask": func() { MaxForward(p, wide, x, y, nil) },
 		"MaxBackward":               func() { MaxBackward(p, g, mask, y, x) },
 		"AveForward":                func() { AveForward(p, g, x, y) },
 		"AveBackward":               func() { AveBackward(p, g, y, x) },

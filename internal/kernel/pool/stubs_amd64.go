@@ -44,6 +44,11 @@ func avePool2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, p
 //go:noescape
 func aveUnpool2s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
 
+// maxValue2s2AVX2 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue2s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+
 // maxPool3s2AVX2 is specialOps.maxPool for such windows.
 //
 //go:noescape
@@ -64,6 +69,11 @@ func avePool3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, p
 //go:noescape
 func aveUnpool3s2AVX2(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
 
+// maxValue3s2AVX2 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+
 // maxPool3s1AVX2 is specialOps.maxPool for such windows.
 //
 //go:noescape
@@ -73,6 +83,11 @@ func maxPool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, p
 //
 //go:noescape
 func avePool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// maxValue3s1AVX2 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
 
 // maxRow1AVX512 is maxRowGeneric with stride 1.
 //
@@ -114,6 +129,11 @@ func avePool2s2AVX512(x []float32, width int, step int, rows int, n int, kh int,
 //go:noescape
 func aveUnpool2s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
 
+// maxValue2s2AVX512 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue2s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+
 // maxPool3s2AVX512 is specialOps.maxPool for such windows.
 //
 //go:noescape
@@ -134,6 +154,11 @@ func avePool3s2AVX512(x []float32, width int, step int, rows int, n int, kh int,
 //go:noescape
 func aveUnpool3s2AVX512(dy []float32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
 
+// maxValue3s2AVX512 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue3s2AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)
+
 // maxPool3s1AVX512 is specialOps.maxPool for such windows.
 //
 //go:noescape
@@ -143,3 +168,8 @@ func maxPool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int,
 //
 //go:noescape
 func avePool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
+
+// maxValue3s1AVX512 is specialOps.maxValue for such windows.
+//
+//go:noescape
+func maxValue3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, y []float32)

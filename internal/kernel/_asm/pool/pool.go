@@ -20,11 +20,14 @@ func Write() {
 		}
 		for _, w := range []windows{{k: 2, stride: 2}, {k: 3, stride: 2}, {k: 3, stride: 1}} {
 			for _, w.max = range []bool{true, false} {
+				w.mask = w.max
 				s.pool(w)
 				if w.stride == 2 {
 					s.unpool(w)
 				}
 			}
+			w.max, w.mask = true, false
+			s.pool(w)
 		}
 	}
 }
@@ -33,6 +36,7 @@ func Write() {
 type windows struct {
 	k, stride int
 	max       bool // else the mean
+	mask      bool // of the maxima
 }
 
 func (w windows) name(verb string) string {

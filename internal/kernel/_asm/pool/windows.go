@@ -23,13 +23,17 @@ import (
 //	rows, n   rows of windows, windows in a row
 //	kh        rows of a window
 //	pad       columns of padding to the left
-//	first     index of x[0] in its plane (max)
+//	first     index of x[0] in its plane (mask)
 //	height    rows that the mean counts (ave)
 func (s *set) pool(w windows) {
-	if w.max {
+	switch {
+	case w.mask:
 		s.Text(w.name("Pool"), "(x []float32, width, step, rows, n, kh, pad, first int, y []float32, mask []int32)",
 			"is specialOps.maxPool for such windows.")
-	} else {
+	case w.max:
+		s.Text(w.name("Value"), "(x []float32, width, step, rows, n, kh, pad int, y []float32)",
+			"is specialOps.maxValue for such windows.")
+	default:
 		s.Text(w.name("Pool"), "(x []float32, width, step, rows, n, kh, pad int, height float32, y []float32)",
 			"is specialOps.avePool for such windows.")
 	}
@@ -44,7 +48,7 @@ func (s *set) pool(w windows) {
 	SUBQ(shift, x)
 	left := Load(Param("n"), GP64()) // windows
 	var out, index reg.Register
-	if w.max {
+	if w.mask {
 		out = Load(Param("mask").Base(), GP64())
 		index = Load(Param("first"), GP64()) // of the group's first column
 		SUBQ(lo, index.(reg.GPVirtual))
@@ -58,19 +62,21 @@ func (s *set) pool(w windows) {
 	other, skip, size := s.Vec(), s.Vec(), s.Vec()
 	if w.max {
 		VMOVUPS(simd.Float(-math.MaxFloat32), other)
-		gap := Load(Param("width"), GP64())
-		SUBQ(I32(w.k), gap)
-		skip = s.BroadcastInt(gap) // from the end of one row of the window to the next
 	} else {
 		size = s.widths(w, hi, 0)
 		VMULPS(s.Broadcast(simd.Arg("height")), size, size)
+	}
+	if w.mask {
+		gap := Load(Param("width"), GP64())
+		SUBQ(I32(w.k), gap)
+		skip = s.BroadcastInt(gap) // from the end of one row of the window to the next
 	}
 	row, to := GP64(), GP64() // to: byte offset in y and mask
 	MOVQ(x, row)
 	XORQ(to, to)
 	rows := Load(Param("rows"), GP64())
 	var at reg.GPVirtual
-	if w.max {
+	if w.mask {
 		at = GP64()
 		MOVQ(index, at)
 	}
@@ -79,17 +85,19 @@ func (s *set) pool(w windows) {
 	line, h := GP64(), GP64()
 	MOVQ(row, line)
 	PREFETCHT0(Mem{Base: y, Index: to, Scale: 1, Disp: simd.AheadOut})
-	if w.max {
+	if w.mask {
 		PREFETCHT0(Mem{Base: out, Index: to, Scale: 1, Disp: simd.AheadOut})
 	}
 	Load(Param("kh"), h)
 	best, where, off := s.Vec(), s.Vec(), s.Vec()
 	if w.max {
 		VMOVAPS(other, best)
-		s.Clear(where)
-		s.Clear(off)
 	} else {
 		s.Clear(best)
+	}
+	if w.mask {
+		s.Clear(where)
+		s.Clear(off)
 	}
 
 	Label("line")
@@ -119,15 +127,21 @@ func (s *set) pool(w windows) {
 				VADDPS(v, best, best)
 				continue
 			}
-			sel := s.Compare(simd.Greater, v, best)
+			var sel *simd.Mask
+			if w.mask {
+				sel = s.Compare(simd.Greater, v, best)
+			}
 			VMAXPS(best, v, best) // best where v is NaN
+			if !w.mask {
+				continue
+			}
 			s.Blend(sel, off, where)
 			VPADDD(simd.Bits(1), off, off)
 		}
 	}
 	width := Load(Param("width"), GP64())
 	LEAQ(Mem{Base: line, Index: width, Scale: 4}, line)
-	if w.max {
+	if w.mask {
 		VPADDD(skip, off, off)
 	}
 	DECQ(h)
@@ -136,7 +150,7 @@ func (s *set) pool(w windows) {
 	if w.stride == 2 {
 		s.ordered(best)
 	}
-	if w.max {
+	if w.mask {
 		if w.stride == 2 {
 			s.ordered(where)
 		}
@@ -146,14 +160,15 @@ func (s *set) pool(w windows) {
 		VMOVUPS(simd.Bits(math.MaxUint32), none)
 		s.Blend(s.Compare(simd.Greater, best, other), where, none)
 		s.Store(none, Mem{Base: out, Index: to, Scale: 1}, sel)
-	} else {
+	}
+	if !w.max {
 		VDIVPS(size, best, best)
 	}
 	s.Store(best, Mem{Base: y, Index: to, Scale: 1}, sel)
 	n, step := Load(Param("n"), GP64()), Load(Param("step"), GP64())
 	LEAQ(Mem{Base: to, Index: n, Scale: 4}, to)
 	LEAQ(Mem{Base: row, Index: step, Scale: 4}, row)
-	if w.max {
+	if w.mask {
 		ADDQ(step, at)
 	}
 	DECQ(rows)
@@ -162,7 +177,7 @@ func (s *set) pool(w windows) {
 	columns := s.Lanes * w.stride
 	ADDQ(I32(4*columns), x)
 	ADDQ(I32(4*s.Lanes), y)
-	if w.max {
+	if w.mask {
 		ADDQ(I32(4*s.Lanes), out)
 		ADDQ(I32(columns), index)
 	}
