@@ -270,14 +270,14 @@ func dropoutTable(name, data string) table {
 	}
 }
 
-// lengthTable trains softmax and EM-Softmax for a part of the scale's iterations and for a
-// multiple of them: whether EM-Softmax gains more when a net is trained for longer.
+// lengthTable trains softmax and EM-Softmax for parts of the scale's iterations: whether
+// EM-Softmax gains more when a net is trained for longer.
 func lengthTable() table {
 	d := datasetNamed("cifar10")
 	return table{
 		name: "length", title: "Length of the training, CIFAR-10", data: d, tuned: []loss{full}, write: writeLengths,
 		rows: func(p *program, chosen map[string]setting) (rows []row) {
-			for _, factor := range []float64{0.5, 1, 2} {
+			for _, factor := range []float64{0.25, 0.5, 1} {
 				for _, l := range []loss{softmax, full} {
 					r := p.base(d, l, chosen[l.title])
 					r.iterations = int(float64(r.iterations) * factor)
