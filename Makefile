@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 RACE   := ./data/... ./parallel ./kernel ./internal/kernel/... ./layers/datalayer ./layers/feed ./layers/python ./net ./solver
 FUZZ   := 60s
 
-.PHONY: help build demo test race noasm arm64 cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-busy bench-history bench-compare bench-peers results release clean
+.PHONY: help build demo test race noasm avx2 arm64 cross tools gorgonia fake-cuda gpu-bundle gpu-test gpu-bench lint api golden generate ptx ptxas check-generated fuzz soak mutate endure bench bench-busy bench-history bench-compare bench-peers results release clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ demo: build ## train a small net on drawn digits, about a minute
 
 test: lint ## everything: unit, golden and command-line tests, other builds, the race detector
 	$(GO) test -timeout 30m ./...
-	$(MAKE) noasm arm64 cross tools race
+	$(MAKE) noasm avx2 arm64 cross tools race
 
 race: ## the concurrent packages under the race detector
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
@@ -32,6 +32,10 @@ race: ## the concurrent packages under the race detector
 
 noasm: ## the tests of the kernels and layers without assembly
 	$(GO) test -timeout 30m -short -tags noasm ./parallel ./kernel ./internal/kernel/... ./layers/...
+
+# -count=1, since the cache of results does not know GODEBUG.
+avx2: ## the comparisons with Caffe on a processor without AVX-512
+	GODEBUG=cpu.avx512f=off $(GO) test -count=1 -run '^TestGolden' ./solver ./layers/vision ./layers/common ./layers/loss ./plugins/lsoftmax
 
 # The emulator takes long for Go's loops, which run everywhere else. TestLevels trains a net with them too.
 arm64: ## the tests of the NEON kernels and a small net on an emulated arm64

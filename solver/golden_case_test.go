@@ -12,6 +12,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
 	"github.com/gocaffe/gocaffe/internal/modelfile"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -27,6 +28,12 @@ type goldenCase struct {
 	feed      func(n *net.Net, pass int64) error // fills the inputs
 	tolerance map[string]float64                 // by the line of tolerance.txt before the number
 	losses    [][]float64                        // lines of losses.txt
+	engine    layers.Engine
+
+	// ahead is by how many iterations a training may be ahead of the tolerances of the losses,
+	// and factor multiplies those of weights on the way.
+	ahead  int
+	factor float64
 
 	// snapshotTolerance is that of the numbers in snapshots, for which the
 	// folder has none, in parts of the largest number of a blob.
@@ -40,7 +47,7 @@ func openCase(t *testing.T, dir string) *goldenCase {
 	t.Helper()
 	// Five times the 1e-6 that weights have: histories hold the gradients of
 	// the last few iterations, which vary more.
-	c := &goldenCase{dir: dir, tolerance: make(map[string]float64), snapshotTolerance: 5e-6}
+	c := &goldenCase{dir: dir, tolerance: make(map[string]float64), factor: 1, snapshotTolerance: 5e-6}
 	if _, real := cudatest.Number(t); real {
 		c.device = cudatest.Device(t)
 	}

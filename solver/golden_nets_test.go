@@ -15,6 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/reference"
+	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/solver"
@@ -77,6 +78,17 @@ func mnistFeed(train, test mnist, shift, scale float32) func(*net.Net, int64) er
 // MNIST and compares each loss and the weights with Caffe's, continues from
 // Caffe's snapshot, and tests Caffe's trained weights on the test images.
 // liunet_16_lsoftmax has layers of plugins, and the lambda of each iteration.
+//
+// These trainings are chaotic. The gradient jumps where two values in a window of MAX pooling
+// are nearly equal, or the argument of a rectifier is nearly 0, and there rounding decides. The
+// gradients of some layers then differ by up to a per cent, and two trainings part: their distance
+// grows by orders of magnitude. The golden tolerances grow with the distance of Caffe's own runs
+// on other BLAS kernels, which part at iteration 59 of LeNet and 5 of LiuNet. With Caffe's order of
+// sums the trainings keep to them. Winograd's algorithm, with errors twice as large, meets such a
+// place earlier with some instructions: with AVX2 a near tie at iteration 28 of LeNet, and another
+// at 4 of LiuNet. So such a training may be some iterations ahead of the tolerances. (Exact ties
+// between places with equal surroundings do no harm, although Winograd's algorithm decides
+// thousands of them in each pass: the gradients of the weights are the same.)
 func TestGoldenNets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED with -short: takes several seconds")
@@ -86,31 +98,38 @@ func TestGoldenNets(t *testing.T) {
 		name         string
 		shift, scale float32
 		iterations   int
+		ahead        int     // with the default engine
+		factor       float64 // of the tolerances of weights, likewise
 	}{
-		{"lenet", 0, 256, 100},
-		{"liunet_16", 127.5, 128, 20},
-		{"liunet_16_lsoftmax", 127.5, 128, 20},
+		{"lenet", 0, 256, 100, 30, 5},
+		{"liunet_16", 127.5, 128, 20, 4, 20},
+		{"liunet_16_lsoftmax", 127.5, 128, 20, 4, 20},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := reference.Golden(t, "nets/"+tt.name)
-			workers := parallel.NewPool(0)
-			defer workers.Close()
-			c := openCase(t, dir)
-			c.workers = workers
-			// Batch-normalized nets are chaotic, and the gradient of a bias
-			// before a normalization is nothing but rounding errors. So the
-			// numbers of the snapshot on the way are not compared; what is
-			// learned from Caffe's snapshot in restartOnce is, closely.
-			c.snapshotTolerance = math.MaxFloat32
-			c.feed = mnistFeed(train, test, tt.shift, tt.scale)
-			c.file.Param.Display = proto.Int32(1) // for the outputs of each iteration
-			c.train(t, tt.iterations)
-			if c.has(10, "snap_iter_%d.solverstate") {
-				c.restartOnce(t)
-			}
-			c.testImages(t, tt.iterations)
-			t.Logf("largest error: %.0f%% of its tolerance, at %s", 100*c.worst, c.where)
-		})
+		for _, engine := range []layers.Engine{layers.CaffeEngine, layers.DefaultEngine} {
+			t.Run(tt.name+"/"+engine.String(), func(t *testing.T) {
+				dir := reference.Golden(t, "nets/"+tt.name)
+				workers := parallel.NewPool(0)
+				defer workers.Close()
+				c := openCase(t, dir)
+				c.workers, c.engine = workers, engine
+				if engine == layers.DefaultEngine {
+					c.ahead, c.factor = tt.ahead, tt.factor
+				}
+				// Batch-normalized nets are chaotic, and the gradient of a bias
+				// before a normalization is nothing but rounding errors. So the
+				// numbers of the snapshot on the way are not compared; what is
+				// learned from Caffe's snapshot in restartOnce is, closely.
+				c.snapshotTolerance = math.MaxFloat32
+				c.feed = mnistFeed(train, test, tt.shift, tt.scale)
+				c.file.Param.Display = proto.Int32(1) // for the outputs of each iteration
+				c.train(t, tt.iterations)
+				if c.has(10, "snap_iter_%d.solverstate") {
+					c.restartOnce(t)
+				}
+				c.testImages(t, tt.iterations)
+				t.Logf("largest error: %.0f%% of its tolerance, at %s", 100*c.worst, c.where)
+			})
+		}
 	}
 }
 
@@ -119,7 +138,7 @@ func TestGoldenNets(t *testing.T) {
 func (c *goldenCase) restartOnce(t *testing.T) {
 	var loss, lambda float32
 	s, err := solver.New(c.file, solver.Options{
-		Workers: c.workers, BeforeForward: c.feed,
+		Workers: c.workers, BeforeForward: c.feed, Engine: c.engine,
 		Observer: event.Func(func(e any) {
 			if e, ok := e.(*solver.Iteration); ok {
 				loss, lambda = e.Loss, output(e.Outputs, "lambda")
@@ -169,7 +188,7 @@ func (c *goldenCase) testImages(t *testing.T, iterations int) {
 	file.Param.TestComputeLoss = proto.Bool(true)
 	var result solver.TestResult
 	s, err := solver.New(&file, solver.Options{
-		Workers: c.workers, BeforeForward: c.feed,
+		Workers: c.workers, BeforeForward: c.feed, Engine: c.engine,
 		Observer: event.Func(func(e any) {
 			if e, ok := e.(*solver.TestResult); ok {
 				result = *e
