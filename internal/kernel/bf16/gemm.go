@@ -73,8 +73,9 @@ func (t *task) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float
 		alpha: alpha, beta: beta, lda: lda, ldb: ldb, ldc: ldc, off: t.off,
 	}
 	depth := min(k, packedDepth)
-	rows := min(gemm.RoundUp(m, Side), max(blockRows, packedSize/depth/blockRows*blockRows))
-	cols := min(gemm.RoundUp(n, Side), max(blockCols, packedSize/depth/blockCols*blockCols))
+	packed := gemm.RoundUp(depth, Depth) // a tile is as deep however few elements it holds
+	rows := min(gemm.RoundUp(m, Side), max(blockRows, packedSize/packed/blockRows*blockRows))
+	cols := min(gemm.RoundUp(n, Side), max(blockCols, packedSize/packed/blockCols*blockCols))
 	for k0 := 0; k0 < k; k0 += depth {
 		t.k = min(depth, k-k0)
 		t.tiles = Tiles(t.k)

@@ -179,6 +179,55 @@ func TestCopies(t *testing.T) {
 	})
 }
 
+// TestFences checks that no loop touches memory next to its arguments.
+func TestFences(t *testing.T) {
+	eachVariant(t, func(t *testing.T, u *Micro) {
+		r := rand.New(rand.NewPCG(1, 6))
+		for _, n := range kerneltest.Lengths[1:70] {
+			kerneltest.EachFence(t, fmt.Sprint("conversions of ", n), func(slice func(r *rand.Rand, n int) []float32) {
+				even, odd, dst := slice(r, n), slice(r, n), AsWords(slice(r, n))
+				u.Pair(even, odd, dst, 100)
+				u.Pair(even, nil, dst, 100)
+				u.Round(even, Halves(AsWords(slice(r, n/2+n%2)))[n%2:], 100)
+				u.Round(even, Halves(AsWords(slice(r, n/2+n%2)))[:n], 100)
+			})
+		}
+		kerneltest.EachFence(t, "copies", func(slice func(r *rand.Rand, n int) []float32) {
+			src := AsWords(slice(r, 5*Side))
+			u.CopyLines((*byte)(unsafe.Pointer(&src[0])), []int32{16 * Side, 0, 2, 14 * Side}, AsWords(slice(r, 4*Side)))
+			u.Transpose(2, AsWords(slice(r, (Side-1)*37+2*Side)), 37, AsWords(slice(r, 2*Words)))
+		})
+		for rows := 1; rows <= 2; rows++ {
+			for cols := 1; cols <= 2; cols++ {
+				kerneltest.EachFence(t, fmt.Sprintf("%d by %d panels", rows, cols), func(slice func(r *rand.Rand, n int) []float32) {
+					const tiles, ldc = 3, 2*Side + 5
+					off := PackedOffsets(nil, tiles)
+					a, b := AsWords(slice(r, rows*tiles*Words)), AsWords(slice(r, cols*tiles*Words))
+					c := slice(r, (rows*Side-1)*ldc+cols*Side)
+					for _, add := range []bool{false, true} {
+						u.Multiply(Packed(a, 0, rows*Side, off), Packed(b, 0, cols*Side, off), c, ldc, add)
+					}
+				})
+			}
+		}
+		for _, s := range [][3]int{{2, 2, 1}, {3, 5, 7}, {16, 16, 32}, {17, 33, 65}, {33, 31, 3}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, trans := range [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}} {
+				kerneltest.EachFence(t, fmt.Sprint("Gemm ", trans, s), func(slice func(r *rand.Rand, n int) []float32) {
+					lda, ldb := k, n
+					if trans[0] {
+						lda = m
+					}
+					if trans[1] {
+						ldb = k
+					}
+					Gemm(nil, trans[0], trans[1], m, n, k, 1, slice(r, m*k), lda, slice(r, k*n), ldb, 1, slice(r, m*n), n)
+				})
+			}
+		}
+	})
+}
+
 func BenchmarkBlock(b *testing.B) {
 	for _, u := range Variants() {
 		for _, k := range []int{2, 18, 72} {

@@ -85,6 +85,32 @@ func (g gemmCase) checkBy(t *testing.T, p *parallel.Pool, multiply func(p *paral
 	}
 }
 
+// TestFences checks that no product touches memory next to its matrices.
+func TestFences(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 9))
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for trans := range 4 {
+			for _, m := range []int{1, 2, 5, 6, 7, 33} {
+				for _, n := range []int{1, 3, 8, 15, 17, 33, 65} {
+					for _, k := range []int{1, 2, 7, 20, dotMinDepth + 3} {
+						g := gemmCase{trans&1 != 0, trans&2 != 0, m, n, k, 1, 1, 0}
+						kerneltest.EachFence(t, g.String(), func(slice func(r *rand.Rand, n int) []float32) {
+							lda, ldb := k, n
+							if g.transA {
+								lda = m
+							}
+							if g.transB {
+								ldb = k
+							}
+							multiply(nil, g, slice(r, m*k), lda, slice(r, k*n), ldb, slice(r, m*n), n)
+						})
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestGemm(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		p := parallel.NewPool(2)

@@ -32,8 +32,22 @@ func CheckMaps(t *testing.T, maps []Map) {
 				}
 			}
 			m.checkSpecials(t)
+			m.checkFences(t, r)
 		}
 	})
+}
+
+// fencedLengths are some that leave remainders of every kind.
+var fencedLengths = []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 63, 64, 65, 127, 129}
+
+// checkFences checks that a map touches no memory next to its slices.
+func (m *Map) checkFences(t *testing.T, r *rand.Rand) {
+	t.Helper()
+	for _, n := range fencedLengths {
+		EachFence(t, m.Name, func(slice func(r *rand.Rand, n int) []float32) {
+			m.Run(slice(r, n), slice(r, n), slice(r, n), slice(r, n))
+		})
+	}
 }
 
 func (m *Map) check(t *testing.T, r *rand.Rand, n, alias int) {
@@ -124,6 +138,11 @@ func CheckSums(t *testing.T, sums []Sum) {
 				if got := s.Run(a, b); !(math.Abs(got-want) <= size*float64(n)*0x1p-52) {
 					t.Errorf("%s of %d: %g, want %g", s.Name, n, got, want)
 				}
+			}
+		}
+		for _, s := range sums {
+			for _, n := range fencedLengths {
+				EachFence(t, s.Name, func(slice func(r *rand.Rand, n int) []float32) { s.Run(slice(r, n), slice(r, n)) })
 			}
 		}
 	})

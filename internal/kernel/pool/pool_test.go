@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 	"github.com/gocaffe/gocaffe/parallel"
@@ -124,6 +125,24 @@ func TestMax(t *testing.T) {
 					kerneltest.CheckGuards(t, "dx", dx)
 					kerneltest.Near(t, "dx", dx, wantDx, 16*kerneltest.Eps)
 				})
+			})
+		}
+	})
+}
+
+// TestFences checks that no pooling touches memory next to its arguments.
+func TestFences(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(4, 5))
+		for _, g := range cases {
+			kerneltest.EachFence(t, fmt.Sprint(g), func(slice func(r *rand.Rand, n int) []float32) {
+				x, y := slice(r, g.Planes*g.H*g.W), slice(r, g.Planes*g.OutH*g.OutW)
+				mask := slice(r, len(y))
+				places := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(mask))), len(mask))
+				MaxForward(nil, g, x, y, places)
+				MaxBackward(nil, g, places, y, x)
+				AveForward(nil, g, x, y)
+				AveBackward(nil, g, y, x)
 			})
 		}
 	})
