@@ -90,9 +90,9 @@ func TestFences(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 9))
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		for trans := range 4 {
-			for _, m := range []int{1, 2, 5, 6, 7, 33} {
-				for _, n := range []int{1, 3, 8, 15, 17, 33, 65} {
-					for _, k := range []int{1, 2, 7, 20, dotMinDepth + 3} {
+			for _, m := range []int{1, 2, 5, 7, 33} {
+				for _, n := range []int{1, 3, 15, 17, 65} {
+					for _, k := range []int{1, 7, dotMinDepth + 3} {
 						g := gemmCase{trans&1 != 0, trans&2 != 0, m, n, k, 1, 1, 0}
 						kerneltest.EachFence(t, g.String(), func(slice func(r *rand.Rand, n int) []float32) {
 							lda, ldb := k, n
