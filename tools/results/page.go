@@ -253,7 +253,12 @@ func writeTimes(p *program, _ table, rows []measured) (string, error) {
 func writeFigure(name string) func(*program, table, []measured) (string, error) {
 	return func(p *program, t table, rows []measured) (string, error) {
 		image := p.scale.name + "-" + t.name + ".svg"
-		if err := p.drawCurve(image, name, rows); err != nil {
+		plain := row{nets: []run{p.base(t.data, softmax, setting{})}}
+		results, err := p.seeds(t.data, plain)
+		if err != nil {
+			return "", err
+		}
+		if err := p.drawCurve(image, name, rows, measured{plain, results}); err != nil {
 			return "", err
 		}
 		var out strings.Builder

@@ -179,17 +179,25 @@ func (p *program) measure(t table) ([]measured, error) {
 	}
 	var all []measured
 	for _, r := range t.rows(p, chosen) {
-		m := measured{row: r}
-		for seed := range p.scale.seeds[t.data.tuned] {
-			res, err := p.result(r.seeded(seed + 1))
-			if res == nil || err != nil {
-				return nil, err
-			}
-			m.results = append(m.results, *res)
+		results, err := p.seeds(t.data, r)
+		if results == nil || err != nil {
+			return nil, err
 		}
-		all = append(all, m)
+		all = append(all, measured{row: r, results: results})
 	}
 	return all, nil
+}
+
+// seeds returns the result of a row for each seed, or nil if one is missing.
+func (p *program) seeds(d dataset, r row) (results []result, err error) {
+	for seed := range p.scale.seeds[d.tuned] {
+		res, err := p.result(r.seeded(seed + 1))
+		if res == nil || err != nil {
+			return nil, err
+		}
+		results = append(results, *res)
+	}
+	return results, nil
 }
 
 // lossTable compares the losses on a dataset: a column of table 1, or table 2.

@@ -46,9 +46,10 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-// drawCurve draws the accuracies over x, one step to the right for each row: λ has no
-// scale on which 0 and 30 can both be shown.
-func (p *program) drawCurve(file, x string, rows []measured) error {
+// drawCurve draws the accuracies of EM-Softmax over x, one step to the right for each row: λ
+// has no scale on which 0 and 30 can both be shown. A dashed line is the mean of softmax,
+// where it is known.
+func (p *program) drawCurve(file, x string, rows []measured, plain measured) error {
 	pl := plot.New()
 	pl.X.Label.Text, pl.Y.Label.Text = x, "accuracy, %"
 	var points errorPoints
@@ -73,6 +74,18 @@ func (p *program) drawCurve(file, x string, rows []measured) error {
 	bars.Color = colors[5]
 	pl.X.Tick.Marker = plot.ConstantTicks(ticks)
 	pl.Add(plotter.NewGrid(), line, dots, bars)
+	pl.Legend.Left = true
+	pl.Legend.Add("EM-Softmax", line, dots)
+	if len(plain.results) > 0 {
+		mean, _ := meanDeviation(plain.accuracies())
+		level, err := plotter.NewLine(plotter.XYs{{X: 0, Y: mean}, {X: float64(len(rows) - 1), Y: mean}})
+		if err != nil {
+			return err
+		}
+		level.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
+		pl.Add(level)
+		pl.Legend.Add("softmax", level)
+	}
 	return p.save(pl, file, 14*vg.Centimeter, 8*vg.Centimeter)
 }
 
