@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 )
 
@@ -40,6 +41,16 @@ func TestSingles(t *testing.T) {
 				y, dx := make([]float32, len(dy)), make([]float32, len(x))
 				a.Forward(nil, x, weight, bias, y)
 				a.BackwardData(nil, weight, dy, dx)
+				for _, p := range []*plan{a.direct.forward, a.direct.data} { // that of the data is nil with strides
+					if p != nil && channelsOf[cpu.Active()] != nil && (p.dense.fits() || !p.singles.fits()) {
+						t.Errorf("the product is not computed by vectors of channels (gradient of the data: %v)", p.backward)
+					}
+				}
+				for _, p := range []*plan{b.direct.forward, b.direct.data} {
+					if p != nil && p.prepared && p.singles.fits() {
+						t.Errorf("3 channels are computed by vectors of channels (gradient of the data: %v)", p.backward)
+					}
+				}
 				for n := range all.Batch {
 					// The first channels of an image follow each other, as the images of b would.
 					wantY, wantX := make([]float32, all.Batch*3*a.outSize), make([]float32, all.Batch*3*a.inSize)

@@ -103,9 +103,10 @@ func (t *winogradGrad) tile() int {
 // secondCache is cpu.L2. Tests set it.
 var secondCache = cpu.L2
 
-// pieceOf returns the number of blocks to multiply at a time.
+// pieceOf returns the number of blocks to multiply at a time. The few tiles of a chunk of
+// F(2x2,5x5) are one piece: products are summed over a piece before they are added to the rest.
 func (t *winogradGrad) pieceOf() int {
-	if n := secondCache(); t.parts > 1 && n >= largeCache {
+	if n := secondCache(); t.parts > 1 && n >= largeCache && t.tiling.r == 3 {
 		return min(max(1, n/4/4/t.tile()/t.tiling.maxTiles()), t.chunk)
 	}
 	return t.chunk

@@ -112,6 +112,7 @@ func TestCacheSizes(t *testing.T) {
 		square(48, 16, 24, 1, 32, 3, 1, 1, 1),
 		square(5, 40, 16, 1, 50, 3, 0, 1, 1),
 		square(40, 32, 16, 1, 12, 5, 2, 1, 1),
+		square(2, 64, 64, 1, 12, 5, 2, 1, 1), // several blocks in a chunk
 	} {
 		c, err := New(params)
 		if err != nil {
