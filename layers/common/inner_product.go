@@ -25,6 +25,7 @@ The axes before axis number the M items; the axes from axis on hold the K elemen
 
 Bottoms: x; optionally W, instead of learned weights: then num_output is not needed.
 Top: y, in which one axis of N = num_output elements replaces the axes from axis on.
+If axis is 1, in a net for inference the layer computes what follows it, too, as Convolution does.
 Weights: W, N x K, or K x N if transpose is set; b, N elements, if bias_term is set.
 
 inner_product_param:

@@ -25,6 +25,7 @@ the number of channels, weight_filler bilinear, bias_term false, lr_mult 0.
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
 Tops: one y for each x, computed with the same weights.
+In a net for inference the layer computes what follows it, too, as Convolution does.
 Weights: W, channels x num_output / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
