@@ -330,15 +330,24 @@ func (b *builder) appendTop(l *Layer, j int) {
 // inPlace returns the top of a layer that works in place on a bottom: the bottom
 // itself, or another blob that takes over its name, so that the layer need not
 // copy the bottom. The tops of layers without bottoms stay, since callers may hold
-// them.
+// them, and so do those with the data of another blob, in which that of a new one would
+// not appear: Caffe changes both.
 func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
-	if bottom.source || !b.splitsBottom(l) {
+	if bottom.source || !b.splitsBottom(l) || b.sharesData(bottom.Blob) {
 		return bottom
 	}
 	top := &netBlob{Blob: new(blob.Blob), name: bottom.name}
 	b.blobs[slices.Index(b.blobs, bottom)] = top
 	b.byName[top.name] = top
 	return top
+}
+
+// sharesData reports whether another blob so far has the same data, as the tops of Split,
+// Reshape and Flatten have that of the bottom.
+func (b *builder) sharesData(x *blob.Blob) bool {
+	return slices.ContainsFunc(b.layers, func(l *Layer) bool {
+		return slices.ContainsFunc(l.Tops, func(top *blob.Blob) bool { return top != x && top.DataID() == x.DataID() })
+	})
 }
 
 // findOutputs collects the blobs that no layer reads, in alphabetical order.

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
@@ -45,21 +46,28 @@ func (b *builder) fuse() {
 }
 
 // followers returns for each layer with a single top the layer that reads it, and records
-// for each layer the layers that make its bottoms.
+// for each layer the layers that make its bottoms, or change them last.
 func (b *builder) followers() map[*Layer]*Layer {
 	next := make(map[*Layer]*Layer)
 	maker := make(map[*blob.Blob]*Layer)
+	changed := make(map[any]*Layer) // of the data: the last layer that changed it in place
 	for i, l := range b.layers {
 		l.index = i
 		l.makers = l.makers[:0]
 		for _, bottom := range l.Bottoms {
 			from := maker[bottom]
-			if l.makers = append(l.makers, from); len(from.Tops) == 1 {
+			if len(from.Tops) == 1 {
 				next[from] = l
 			}
+			if last := changed[bottom.DataID()]; last != nil && last.index > from.index {
+				from = last // through another blob of the same data, such as the top of a Flatten
+			}
+			l.makers = append(l.makers, from)
 		}
 		for _, top := range l.Tops {
-			maker[top] = l
+			if maker[top] = l; slices.Contains(l.Bottoms, top) {
+				changed[top.DataID()] = l
+			}
 		}
 	}
 	return next
@@ -114,6 +122,24 @@ func (l *Layer) inputs() []*blob.Blob {
 		return l.Bottoms
 	}
 	return l.reads
+}
+
+// checkChain offers a layer its chain again, since it depends on the shapes what the layers
+// compute. It is an error if the layer does not take in all: memory is planned for the chain.
+func (l *Layer) checkChain() error {
+	if len(l.chain) == 0 {
+		return nil
+	}
+	var offer []layers.Layer
+	for _, fused := range l.chain {
+		offer = append(offer, fused.Impl)
+	}
+	if taken := l.Impl.(layers.Fuser).Fuse(offer); taken < len(offer) {
+		left := l.chain[taken]
+		return left.wrap(fmt.Errorf("with a bottom of shape %v layer %q, which computes it too, can no longer do so; "+
+			"want the shape with which the net was made, or a net that does not fold layers", left.Bottoms[0].Shape(), l.Name))
+	}
+	return nil
 }
 
 // unfuse has every layer run by itself.

@@ -17,6 +17,11 @@ func init() {
 		New: func(s *layers.Spec) (layers.Layer, error) { return &foreignAffine{spec: s}, nil },
 	})
 	layers.Register(layers.Info{
+		Type: "ForeignOneItem", Group: "test", Doc: "ForeignAffine, which no other layer can compute for several items.",
+		Bottoms: layers.Exactly(1), Tops: layers.Exactly(1),
+		New: func(s *layers.Spec) (layers.Layer, error) { return &foreignOneItem{foreignAffine{spec: s}}, nil },
+	})
+	layers.Register(layers.Info{
 		Type: "ForeignActivation", Group: "test", Doc: "A leaky rectifier of slope 1/4.",
 		Bottoms: layers.Exactly(1), Tops: layers.Exactly(1),
 		New: func(s *layers.Spec) (layers.Layer, error) { return &foreignActivation{spec: s}, nil },
@@ -81,6 +86,15 @@ func (l *foreignAffine) Backward(_ context.Context, top []*blob.Blob, propagateD
 		kernel.ChannelScaleShift(nil, l.n, l.c, l.s, dy, l.Blobs[0].Data(), nil, bottom[0].MutableDiff())
 	}
 	return nil
+}
+
+// foreignOneItem is a foreignAffine that is an affine map for other layers only while there is
+// one item.
+type foreignOneItem struct{ foreignAffine }
+
+func (l *foreignOneItem) ChannelAffine(n, c int) (layers.Affine, bool) {
+	a, ok := l.foreignAffine.ChannelAffine(n, c)
+	return a, ok && n == 1
 }
 
 // foreignActivation is an activation as a plugin could have it.

@@ -169,6 +169,7 @@ func TestInference(t *testing.T) {
 		{"product", image + conv("c0", "data", "c0") + conv("c", "c0", "c") + sum("c c0", "sum", "operation: PROD") + end("sum"), "", ""},
 		{"sum of three", image + conv("c0", "data", "c0") + conv("c1", "c0", "c1") + conv("c", "c0", "c") + sum("c c0 c1", "sum", "") + end("sum"), "", ""},
 		{"sum of one", image + conv("c", "data", "c") + sum("c c", "sum", "") + end("sum"), "", ""},
+		{"summand changed through another blob", image + conv("c0", "data", "c0") + conv("c", "data", "c") + layer("flat", "Flatten", "c0", "flat", "") + layer("tanh", "TanH", "flat", "flat", "") + sum("c0 c", "sum", "") + end("sum"), "", ""},
 		{"summand changed in place", image + conv("c0", "data", "c0") + conv("c", "data", "c") + layer("tanh", "TanH", "c0", "c0", "") + sum("c0 c", "sum", "") + end("sum"), "", ""},
 		{"summand computed later", image + conv("c", "data", "c") + layer("tanh", "TanH", "data", "t", "") + conv("d", "t", "d") + bn("d", "d") + sum("c d", "sum", "") + relu("sum", "sum") + end("sum"), "bn-d sum-sum relu-sum", ""},
 		{"two sums", image + conv("c0", "data", "c0") + conv("c1", "data", "c1") + conv("c", "data", "c") + sum("c c0", "s0", "") + sum("s0 c1", "s1", "") + end("s1"), "sum-s0", ""},
@@ -216,6 +217,37 @@ func TestInferenceReshaped(t *testing.T) {
 			data.MutableData()[i] = float32(1 + i)
 		}
 	}, 1e-6)
+}
+
+// TestInferenceUnfit changes the shape of the input to one for which a layer can no longer be
+// computed by the convolution before it.
+func TestInferenceUnfit(t *testing.T) {
+	for _, head := range []string{
+		`type: 'Convolution' convolution_param { num_output: 1 kernel_size: 1 weight_filler { type: 'msra' } }`,
+		`type: 'InnerProduct' inner_product_param { num_output: 1 weight_filler { type: 'msra' } }`,
+		`type: 'BatchNorm'`,
+	} {
+		n := build(t, `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 1 dim: 2 dim: 1 dim: 1 } } }
+			layer { name: 'head' bottom: 'data' top: 'y' `+head+` }
+			layer { name: 'affine' type: 'ForeignOneItem' bottom: 'y' top: 'z' }
+			layer { name: 'end' type: 'Power' bottom: 'z' top: 'end' }`, Options{State: state(t, "TEST"), Inference: true})
+		if got := fusedLayers(n); !slices.Equal(got, []string{"affine"}) {
+			t.Fatalf("%s: layers that others compute: %v", head, got)
+		}
+		data := n.Blob("data")
+		for _, items := range []int{1, 2, 1} {
+			if err := data.Reshape(items, 2, 1, 1); err != nil {
+				t.Fatal(err)
+			}
+			const want = `layer "affine": with a bottom of shape [2 `
+			_, passErr := n.Forward(context.Background())
+			for _, err := range []error{passErr, n.Reshape()} {
+				if items == 1 && err != nil || items == 2 && (err == nil || !strings.Contains(err.Error(), want)) {
+					t.Errorf("%s, %d items: got error %v, want one for 2 items with %s", head, items, err, want)
+				}
+			}
+		}
+	}
 }
 
 // TestInferenceZoo runs the test nets of the zoo.

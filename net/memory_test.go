@@ -143,6 +143,27 @@ const (
 		"layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }"
 )
 
+// TestInPlaceShared has a layer that works in place on the top of a Flatten or Reshape, which
+// has the memory of its bottom. As in Caffe, later readers of the bottom find the changed data.
+func TestInPlaceShared(t *testing.T) {
+	for _, share := range []string{"type: 'Flatten'", "type: 'Reshape' reshape_param { shape { dim: 0 dim: 0 } }"} {
+		text := `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 3 } } }
+			layer { name: 'x' type: 'Power' bottom: 'data' top: 'x' }
+			layer { name: 'share' ` + share + ` bottom: 'x' top: 'y' }
+			layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y' scale_param { filler { value: 3 } } }
+			layer { name: 'z' type: 'Power' bottom: 'x' top: 'z' power_param { shift: 1 } }
+			layer { name: 'loss' type: 'EuclideanLoss' bottom: 'y' bottom: 'z' top: 'loss' }`
+		for _, memory := range []*Memory{nil, new(Memory)} {
+			n := build(t, text, Options{Memory: memory})
+			set(n.Blob("data"))
+			// y is 3 data, and z is 3 data + 1: the loss is half the mean over 2 items of 3 squares of 1.
+			if loss := forward(t, n); loss != 1.5 {
+				t.Errorf("%s, memory shared %v: the loss is %v, want 1.5", share, memory != nil, loss)
+			}
+		}
+	}
+}
+
 // TestFuse has chains in and not in place, with all that they may lack, and
 // says how many layers the first one computes.
 func TestFuse(t *testing.T) {

@@ -104,23 +104,39 @@ func (n *Net) Reshape() error {
 			return l.wrap(err)
 		}
 	}
+	for _, l := range n.layers {
+		if err := l.checkChain(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // reshapeLayer reshapes a layer and those fused into it, where the shape of a
 // bottom has changed.
 func (n *Net) reshapeLayer(l *Layer) error {
-	if l.reshaped() {
-		if err := l.reshape(n.workers); err != nil {
-			return l.wrap(err)
-		}
+	changed, err := l.reshapeChanged(n.workers)
+	for i := 0; err == nil && i < len(l.chain); i++ {
+		var also bool
+		also, err = l.chain[i].reshapeChanged(n.workers)
+		changed = changed || also
 	}
-	for _, fused := range l.chain {
-		if err := n.reshapeLayer(fused); err != nil {
-			return err
-		}
+	if err != nil || !changed {
+		return err
 	}
-	return nil
+	return l.checkChain()
+}
+
+// reshapeChanged reshapes a layer if the shape of a bottom has changed, and reports whether
+// it has.
+func (l *Layer) reshapeChanged(workers *parallel.Pool) (changed bool, err error) {
+	if !l.reshaped() {
+		return false, nil
+	}
+	if err := l.reshape(workers); err != nil {
+		return true, l.wrap(err)
+	}
+	return true, nil
 }
 
 // reshaped reports whether a bottom has another shape than when the layer was
