@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if f.NArg() == 0 {
 		return errors.New("no program is given")
 	}
+	if min(o.batch, o.threads, o.iterations, o.rounds) < 1 {
+		return fmt.Errorf("-batch is %d, -threads %d, -iterations %d and -rounds %d, want positive numbers", o.batch, o.threads, o.iterations, o.rounds)
+	}
 	dir, err := os.MkdirTemp("", "benchbusy")
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		alone, two := make([][]float64, f.NArg()), make([][]float64, f.NArg())
 		for round := range o.rounds {
 			for i, program := range f.Args() {
-				model, err := write(program, net, dir)
+				model, err := write(ctx, program, net, dir)
 				if err != nil {
 					return err
 				}
@@ -90,8 +93,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // write writes a net of a program's zoo to dir and returns its file.
-func write(program, net, dir string) (string, error) {
-	if out, err := exec.Command(program, "zoo", "write", net, dir, "--force").CombinedOutput(); err != nil {
+func write(ctx context.Context, program, net, dir string) (string, error) {
+	if out, err := exec.CommandContext(ctx, program, "zoo", "write", net, dir, "--force").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s zoo write %s: %w\n%s", program, net, err, out)
 	}
 	return filepath.Join(dir, strings.ReplaceAll(net, "-", "_")+"_train_test.prototxt"), nil

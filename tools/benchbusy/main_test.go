@@ -61,6 +61,9 @@ func TestBusy(t *testing.T) {
 	if err := run(context.Background(), nil, &table, &log); err == nil || !strings.Contains(err.Error(), "no program") {
 		t.Errorf("without a program: %v", err)
 	}
+	if err := run(context.Background(), []string{"-rounds", "0", program}, &table, &log); err == nil || !strings.Contains(err.Error(), "-rounds 0, want positive") {
+		t.Errorf("without a round: %v", err)
+	}
 	if _, err := parseAverage([]byte("no times")); err == nil {
 		t.Error("a log without an average was accepted")
 	}
