@@ -64,7 +64,7 @@ docs/performance.md.`,
 	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: that of training, but 16 for AlexNet)")
 	cmd.Flags().IntVar(&f.iterations, "iterations", 5, "number of iterations")
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on (default: the CPU)")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions: fp32, bf16, or tf32 on a GPU")
+	mathVar(cmd, &f.math)
 	engineVar(cmd, &f.engine)
 	cmd.Flags().StringVar(&f.inputShape, "input-shape", "", "shape of one item of random data for .prototxt files: C,H,W")
 	cmd.Flags().BoolVar(&f.layers, "layers", false, "also time each layer")

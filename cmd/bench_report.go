@@ -182,9 +182,13 @@ func writeBenchGo(out io.Writer, r *benchReport) error {
 
 // writeBenchHistory writes rows of the table in docs/performance.md.
 func writeBenchHistory(out io.Writer, r *benchReport) error {
+	machine, threads := r.CPU, fmt.Sprintf(", %d threads", r.Threads)
+	if r.GPU != "" {
+		machine, threads = r.GPU, ""
+	}
 	for _, b := range r.Nets {
-		fmt.Fprintf(out, "| %s | %s | %s | %s, batch %d, %d threads | %.1f ms | %.0f %% of %.0f GFLOP/s | |\n",
-			r.Date, cmp.Or(r.Commit, "unknown"), r.CPU, b.Net, b.Batch, r.Threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
+		fmt.Fprintf(out, "| %s | %s | %s | %s, batch %d%s | %.1f ms | %.0f %% of %.0f GFLOP/s | |\n",
+			r.Date, cmp.Or(r.Commit, "unknown"), machine, b.Net, b.Batch, threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
 	}
 	return nil
 }

@@ -75,6 +75,14 @@ func TestBenchGPU(t *testing.T) {
 	zoo, file := r.Nets[0], r.Nets[1]
 	sameNumber(t, "GFLOP of an iteration", file.GFlops*file.Milliseconds, zoo.GFlops*zoo.Milliseconds)
 	sameNumber(t, "peak", zoo.PeakGFlops, 4*64*2*1.41)
+
+	var history strings.Builder
+	if err := writeBenchHistory(&history, &r); err != nil {
+		t.Fatal(err)
+	}
+	if want := "| Fake device 0 | lenet, batch 2 | "; strings.Count(history.String(), want) != 1 || strings.Contains(history.String(), r.CPU) {
+		t.Errorf("the history is\n%swant a line with %q, and not the processor", &history, want)
+	}
 }
 
 // sameNumber compares with the precision of a quotient that is multiplied again.

@@ -40,8 +40,13 @@ func (f *netFlags) register(cmd *cobra.Command) {
 // registerDevice registers the flags of where a net is computed.
 func (f *netFlags) registerDevice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.gpu, "gpu", "", "number of the GPU to compute on, or all if there is one (default: the CPU)")
-	cmd.Flags().StringVar(&f.math, "math", "fp32", "precision of products and convolutions: fp32, bf16, or tf32 on a GPU")
+	mathVar(cmd, &f.math)
 	engineVar(cmd, &f.engine)
+}
+
+// mathVar registers --math.
+func mathVar(cmd *cobra.Command, math *string) {
+	cmd.Flags().StringVar(math, "math", "fp32", "precision of products and convolutions: fp32, bf16, or tf32 on a GPU")
 }
 
 // engineVar registers --engine.
