@@ -38,7 +38,9 @@ type Fuser interface {
 	// how many of them, from the first on, it takes in; with none offered it
 	// is to run alone again. From then on the net calls the layer's own Forward
 	// and Backward with the tops of the last one taken in, and not those of the
-	// others. SetUp, Reshape and SetParamPropagateDown of all go on as before.
+	// others. SetUp, Reshape and SetParamPropagateDown of all go on as before. When a
+	// shape has changed, the net offers those taken in again: it is an error if the
+	// layer then takes in fewer of them.
 	// Intermediate blobs are not computed.
 	Fuse(next []Layer) int
 }
