@@ -9,6 +9,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/data"
+	_ "github.com/gocaffe/gocaffe/layers/all"
 	_ "github.com/gocaffe/gocaffe/plugins/all"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
 )

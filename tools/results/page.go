@@ -268,7 +268,11 @@ func writeFigure(name string) func(*program, table, []measured) (string, error) 
 			for _, res := range r.results {
 				cosine += res.Cosine / float64(len(r.results))
 			}
-			fmt.Fprintf(&out, "| %s | %s | %.3f | %s |\n", r.label, spread(r.accuracies()), cosine, values(r.accuracies()))
+			alike := "" // of one classifier
+			if cosine != 0 {
+				alike = fmt.Sprintf("%.3f", cosine)
+			}
+			fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", r.label, spread(r.accuracies()), alike, values(r.accuracies()))
 		}
 		return out.String(), nil
 	}
@@ -276,10 +280,10 @@ func writeFigure(name string) func(*program, table, []measured) (string, error) 
 
 func writeFeatures(p *program, t table, rows []measured) (string, error) {
 	var out strings.Builder
-	out.WriteString("The features of the test images, two for each, where the net is trained with two features before the classifier, without BatchNorm, Scale and ReLU between. Each colour is a digit. The plots are of seed 1.\n\n")
+	fmt.Fprintf(&out, "The features of the test images, two for each, where the net is trained with two features before the classifier, without BatchNorm, Scale and ReLU between. Each colour is a digit. The plots are of seed %d.\n\n", drawnSeed)
 	for _, r := range rows {
-		one := r.seeded(1)[0]
-		image := strings.ToLower(fmt.Sprintf("%s-%s-%s.svg", p.scale.name, t.name, r.label))
+		one := r.seeded(drawnSeed)[0]
+		image := t.image(p.scale, r.row)
 		if err := p.drawFeatures(image, one); err != nil {
 			return "", err
 		}

@@ -30,7 +30,7 @@ var tables = slices.Concat(
 		lengthTable(), averagingTable(), dropoutTable("table4", "cifar10"), dropoutTable("table4-cifar100", "cifar100"), timeTable(),
 	},
 	figures("", "cifar10"), figures("-cifar100", "cifar100"), figures("-digits", "digits"),
-	[]table{featureTable()},
+	[]table{featureTable("", "mnist"), featureTable("-digits", "digits")},
 )
 
 func tableNames() []string {
@@ -128,7 +128,7 @@ func (p *program) table(ctx context.Context, name string) error {
 				return err
 			}
 			for _, n := range nets {
-				n.whole = n.features > 0 || len(nets) > 1 && average == nil
+				n.whole = n.features > 0 && n.seed == drawnSeed && !exists(p.image(t.image(p.scale, r))) || len(nets) > 1 && average == nil
 				runs = append(runs, n)
 			}
 		}
@@ -347,11 +347,14 @@ func figures(suffix, data string) []table {
 }
 
 // featureTable is features of two numbers, which can be drawn.
-func featureTable() table {
-	d := datasetNamed("mnist")
+func featureTable(suffix, data string) table {
+	d := datasetNamed(data)
 	shown := []loss{softmax, lossNamed("M-Softmax"), full}
+	if data == "digits" {
+		shown = []loss{softmax, full}
+	}
 	return table{
-		name: "features", title: "Features of two numbers, MNIST", data: d, tuned: shown, write: writeFeatures,
+		name: "features" + suffix, title: "Features of two numbers, " + d.title, data: d, tuned: shown, write: writeFeatures,
 		rows: func(p *program, chosen map[string]setting) (rows []row) {
 			for _, l := range shown {
 				r := p.base(d, l, chosen[l.title])

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/net"
@@ -33,11 +34,23 @@ func (p *program) save(pl *plot.Plot, name string, width, height vg.Length) erro
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return err
 	}
-	dir := filepath.Join(filepath.Dir(p.page), "images")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Dir(p.image(name)), 0o777); err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, name), b.Bytes())
+	return writeWhole(p.image(name), b.Bytes())
+}
+
+// image returns the path of an image of the page.
+func (p *program) image(name string) string {
+	return filepath.Join(filepath.Dir(p.page), "images", name)
+}
+
+// drawnSeed is the seed of the nets whose features are drawn.
+const drawnSeed = 1
+
+// image returns the name of the image of a row's features.
+func (t table) image(s scale, r row) string {
+	return strings.ToLower(fmt.Sprintf("%s-%s-%s.svg", s.name, t.name, r.label))
 }
 
 // errorPoints are means with standard deviations.
@@ -99,7 +112,7 @@ func (p *program) drawFeatures(file string, r run) error {
 	if err != nil {
 		return err
 	}
-	if !exists(filepath.Join(dir, r.weights())) && exists(filepath.Join(filepath.Dir(p.page), "images", file)) {
+	if !exists(filepath.Join(dir, r.weights())) && exists(p.image(file)) {
 		return nil
 	}
 	points, err := p.features(r)

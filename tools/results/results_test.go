@@ -157,7 +157,7 @@ func TestResults(t *testing.T) {
 	}
 	page := func(out string) string { return filepath.Join(dir, out+".md") }
 	args := func(out string) []string {
-		return []string{"-gocaffe", binary, "-out", filepath.Join(dir, out), "-page", page(out), "-scale", "tiny", "-tables", "fig1-digits", "-jobs", "2"}
+		return []string{"-gocaffe", binary, "-out", filepath.Join(dir, out), "-page", page(out), "-scale", "tiny", "-tables", "fig1-digits features-digits", "-jobs", "2"}
 	}
 	keep := []string{"-kept", filepath.Join(dir, "{scale}.json")}
 	if err := start(t.Context(), append(args("whole"), keep...)); err != nil {
@@ -195,14 +195,14 @@ func TestResults(t *testing.T) {
 		return all
 	}
 	whole, parts := results("whole"), results("parts")
-	if len(whole) != 5+2*2 || !reflect.DeepEqual(whole, parts) {
+	if len(whole) != 5+2*2+2*2 || !reflect.DeepEqual(whole, parts) {
 		t.Errorf("results in one piece and with %d interruptions:\n%v\n%v", interrupted, whole, parts)
 	}
 	text, err := os.ReadFile(page("parts"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "| 0.01 | ") || !strings.Contains(string(text), "9 trainings took") {
+	if !strings.Contains(string(text), "| 0.01 | ") || !strings.Contains(string(text), "13 trainings took") {
 		t.Errorf("the page is\n%s", text)
 	}
 	// Another machine has the kept results alone.
@@ -219,7 +219,9 @@ func TestResults(t *testing.T) {
 	if second, err := os.ReadFile(page("elsewhere")); err != nil || string(second) != string(first) {
 		t.Errorf("the page of kept results, error %v:\n%s\nwant\n%s", err, second, first)
 	}
-	if svg, err := os.ReadFile(filepath.Join(dir, "images", "tiny-fig1-digits.svg")); err != nil || !strings.Contains(string(svg), "</svg>") {
-		t.Errorf("the figure: error %v", err)
+	for _, name := range []string{"fig1-digits", "features-digits-softmax", "features-digits-em-softmax"} {
+		if svg, err := os.ReadFile(filepath.Join(dir, "images", "tiny-"+name+".svg")); err != nil || !strings.Contains(string(svg), "</svg>") {
+			t.Errorf("the figure %s: error %v", name, err)
+		}
 	}
 }
