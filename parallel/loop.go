@@ -36,6 +36,10 @@ func (t *loopTask[Args]) Do(worker, i int) {
 	t.body(&t.args, worker, from, min(from+t.step, t.n))
 }
 
+// Step returns the step of a loop whose body reads or writes size elements for each integer:
+// pieces of some 8,000 elements.
+func Step(size int) int { return 1 + 8192/max(1, size) }
+
 // Run runs the loop for the integers from 0 to n-1, in pieces of step of them,
 // the last of which may be shorter. step must be positive. A piece should take
 // several microseconds, since handing it to a thread takes nearly one.

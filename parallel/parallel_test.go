@@ -149,3 +149,12 @@ func TestFreeList(t *testing.T) {
 		t.Errorf("got %v, want the value that was put back", got)
 	}
 }
+
+// TestStep checks that pieces have some thousand elements, and at least one integer.
+func TestStep(t *testing.T) {
+	for size, want := range map[int]int{0: 8193, 1: 8193, 100: 82, 8192: 2, 1 << 20: 1} {
+		if got := Step(size); got != want {
+			t.Errorf("Step(%d) = %d, want %d", size, got, want)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (m *Mover) Move(p *parallel.Pool, ordered, plain []float32, back bool) {
 		return
 	}
 	width := m.dims[len(m.dims)-1]
-	moveRows.Run(p, len(ordered)/width, 1+8192/width, moveArgs{m, ordered, plain, back})
+	moveRows.Run(p, len(ordered)/width, parallel.Step(width), moveArgs{m, ordered, plain, back})
 }
 
 // MoveDevice is Move on a device.

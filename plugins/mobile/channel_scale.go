@@ -93,7 +93,7 @@ func (l *channelScale) Forward(_ context.Context, bottom, top []*blob.Blob) erro
 
 // scale sets y to x a.
 func (l *channelScale) scale(x, a, y []float32) {
-	scalePlanes.Run(l.spec.Env.Workers, l.n*l.c, 1+blockSize/max(1, l.s), scaleArgs{l, x, a, y})
+	scalePlanes.Run(l.spec.Env.Workers, l.n*l.c, parallel.Step(l.s), scaleArgs{l, x, a, y})
 }
 
 type scaleArgs struct {

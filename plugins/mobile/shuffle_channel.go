@@ -105,7 +105,7 @@ func (l *shuffleChannel) Backward(_ context.Context, top []*blob.Blob, propagate
 // rows.
 func (l *shuffleChannel) deal(rows, columns int, x, y []float32) {
 	a := dealArgs{rows: rows, columns: columns, inner: l.inner, x: x, y: y}
-	dealPlanes.Run(l.spec.Env.Workers, l.items*rows*columns, 1+blockSize/max(1, l.inner), a)
+	dealPlanes.Run(l.spec.Env.Workers, l.items*rows*columns, parallel.Step(l.inner), a)
 }
 
 type dealArgs struct {

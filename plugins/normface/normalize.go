@@ -111,7 +111,7 @@ func (l *normalize) norms(top []*blob.Blob) []float32 {
 // Forward computes the tops.
 func (l *normalize) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	a := normalizeArgs{l, bottom[0].Data(), top[0].MutableData(), l.norms(top)}
-	normalizePlaces.Run(l.spec.Env.Workers, l.n*l.s, 1+8192/max(1, l.c), a)
+	normalizePlaces.Run(l.spec.Env.Workers, l.n*l.s, parallel.Step(l.c), a)
 	return nil
 }
 

@@ -196,7 +196,7 @@ func samples(s []sample, in, out int) []sample {
 
 // Forward computes the top.
 func (l *interp) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	l.forward.Run(l.spec.Env.Workers, l.planes*l.outH, 1+8192/max(1, l.outW), interpArgs{bottom[0].Data(), top[0].MutableData()})
+	l.forward.Run(l.spec.Env.Workers, l.planes*l.outH, parallel.Step(l.outW), interpArgs{bottom[0].Data(), top[0].MutableData()})
 	return nil
 }
 

@@ -174,7 +174,7 @@ func (l *upsample) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if err != nil {
 		return err
 	}
-	l.forward.Run(l.spec.Env.Workers, l.planes, 1+8192/max(1, l.out), upsampleArgs{bottom[0].Data(), top[0].MutableData(), place})
+	l.forward.Run(l.spec.Env.Workers, l.planes, parallel.Step(l.out), upsampleArgs{bottom[0].Data(), top[0].MutableData(), place})
 	return nil
 }
 
@@ -186,6 +186,6 @@ func (l *upsample) Backward(_ context.Context, top []*blob.Blob, propagateDown [
 	if !propagateDown[0] {
 		return nil
 	}
-	l.backward.Run(l.spec.Env.Workers, l.planes, 1+8192/max(1, l.out), upsampleArgs{top[0].Diff(), bottom[0].MutableDiff(), l.places.Last()})
+	l.backward.Run(l.spec.Env.Workers, l.planes, parallel.Step(l.out), upsampleArgs{top[0].Diff(), bottom[0].MutableDiff(), l.places.Last()})
 	return nil
 }

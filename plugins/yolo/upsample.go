@@ -113,7 +113,7 @@ type upsampleArgs struct {
 func (l *upsample) run(loop *parallel.Loop[upsampleArgs], x *blob.Blob, small, large []float32) {
 	if len(small) > 0 {
 		w := x.Dim(3)
-		loop.Run(l.spec.Env.Workers, len(small)/w, 1+8192/w, upsampleArgs{small, large, w, l.scale})
+		loop.Run(l.spec.Env.Workers, len(small)/w, parallel.Step(w), upsampleArgs{small, large, w, l.scale})
 	}
 }
 

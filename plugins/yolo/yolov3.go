@@ -274,7 +274,7 @@ func (l *yolov3) Backward(ctx context.Context, top []*blob.Blob, propagateDown [
 		return err
 	}
 	args := logicArgs{scores: l.scores, diff: bottom[0].MutableDiff(), cells: l.h * l.w, len: l.anchors.len()}
-	logicLoop.Run(l.spec.Env.Workers, len(args.diff)/args.cells, 1+8192/args.cells, args)
+	logicLoop.Run(l.spec.Env.Workers, len(args.diff)/args.cells, parallel.Step(args.cells), args)
 	return nil
 }
 
