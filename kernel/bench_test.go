@@ -58,6 +58,24 @@ func BenchmarkConv(b *testing.B) {
 		{16, 96, 256, 2, 27, 5, 2, 1},
 		{16, 256, 64, 1, 28, 1, 0, 1},
 		{16, 64, 128, 1, 28, 3, 1, 2},
+		{16, 32, 32, 32, 112, 3, 1, 1}, // depthwise
+		{16, 64, 64, 64, 112, 3, 1, 2},
+		{16, 128, 128, 128, 56, 3, 1, 1},
+		{16, 256, 256, 256, 28, 3, 1, 2},
+		{16, 512, 512, 512, 14, 3, 1, 1},
+		{16, 512, 512, 512, 14, 3, 1, 2},
+		{16, 1024, 1024, 1024, 7, 3, 1, 1},
+		{16, 120, 120, 120, 19, 5, 2, 1},
+		{8, 64, 256, 1, 56, 1, 0, 1}, // 1x1
+		{8, 256, 64, 1, 56, 1, 0, 1},
+		{8, 512, 128, 1, 28, 1, 0, 1},
+		{8, 1024, 256, 1, 14, 1, 0, 1},
+		{8, 2048, 512, 1, 7, 1, 0, 1},
+		{8, 256, 512, 1, 56, 1, 0, 2},
+		{8, 1024, 2048, 1, 14, 1, 0, 2},
+		{8, 3, 64, 1, 224, 7, 3, 2}, // strides
+		{8, 128, 128, 1, 56, 3, 1, 2},
+		{8, 512, 512, 1, 14, 3, 1, 2},
 	} {
 		conv, err := kernel.NewConv(kernel.ConvParams{
 			Batch: c.batch, Channels: c.channels, Outputs: c.outputs, Group: c.group,
@@ -72,7 +90,7 @@ func BenchmarkConv(b *testing.B) {
 		weight, bias := normal(c.outputs*c.channels/c.group*c.kernel*c.kernel), normal(c.outputs)
 		dx, dweight, dbias := make([]float32, len(x)), make([]float32, len(weight)), make([]float32, len(bias))
 		flops := 2 * float64(conv.MACs())
-		name := fmt.Sprintf("%dx%dx%d-%d,k=%d,s=%d", c.batch, c.channels, c.in, c.outputs, c.kernel, c.stride)
+		name := fmt.Sprintf("%dx%dx%d-%d,g=%d,k=%d,s=%d", c.batch, c.channels, c.in, c.outputs, c.group, c.kernel, c.stride)
 		b.Run(name+"/forward", func(b *testing.B) {
 			benchFlops(b, flops, func(p *parallel.Pool) { conv.Forward(p, x, weight, bias, y) })
 		})

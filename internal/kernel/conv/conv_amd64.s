@@ -396,24 +396,25 @@ pairs:
 	VZEROUPPER
 	RET
 
-// func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+// func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
 // Requires: AVX, FMA3
-TEXT ·channelsAVX2(SB), NOSPLIT, $0-64
+TEXT ·channelsAVX2(SB), NOSPLIT, $0-72
 	MOVQ tiles+0(FP), AX
 	MOVQ pixels+24(FP), CX
 	MOVQ y+56(FP), DX
+	MOVQ to+64(FP), BX
 
 tile:
 	// The sums begin with the bias, or with zero.
-	MOVQ    bias+48(FP), BX
-	TESTQ   BX, BX
+	MOVQ    bias+48(FP), SI
+	TESTQ   SI, SI
 	JZ      zero
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX), Y1
-	VMOVUPS (BX), Y2
-	VMOVUPS (BX), Y3
-	VMOVUPS (BX), Y4
-	VMOVUPS (BX), Y5
+	VMOVUPS (SI), Y0
+	VMOVUPS (SI), Y1
+	VMOVUPS (SI), Y2
+	VMOVUPS (SI), Y3
+	VMOVUPS (SI), Y4
+	VMOVUPS (SI), Y5
 	JMP     pixels
 
 zero:
@@ -426,46 +427,118 @@ zero:
 
 pixels:
 	// The addresses of the pixels.
-	MOVQ    x+16(FP), BX
-	MOVLQSX (CX), SI
-	LEAQ    (BX)(SI*4), SI
-	MOVLQSX 4(CX), DI
-	LEAQ    (BX)(DI*4), DI
-	MOVLQSX 8(CX), R8
-	LEAQ    (BX)(R8*4), R8
-	MOVLQSX 12(CX), R9
-	LEAQ    (BX)(R9*4), R9
-	MOVLQSX 16(CX), R10
-	LEAQ    (BX)(R10*4), R10
-	MOVLQSX 20(CX), R11
-	LEAQ    (BX)(R11*4), R11
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), DI
+	LEAQ    (SI)(DI*4), DI
+	MOVLQSX 4(CX), R8
+	LEAQ    (SI)(R8*4), R8
+	MOVLQSX 8(CX), R9
+	LEAQ    (SI)(R9*4), R9
+	MOVLQSX 12(CX), R10
+	LEAQ    (SI)(R10*4), R10
+	MOVLQSX 16(CX), R11
+	LEAQ    (SI)(R11*4), R11
+	MOVLQSX 20(CX), R12
+	LEAQ    (SI)(R12*4), R12
 	ADDQ    $0x18, CX
-	MOVQ    taps+8(FP), BX
-	MOVQ    off+32(FP), R12
-	MOVQ    w+40(FP), R13
+	MOVQ    taps+8(FP), SI
+	MOVQ    off+32(FP), R13
+	MOVQ    w+40(FP), R14
 
 sum:
-	MOVLQSX     (R12), R14
-	VMOVUPS     (R13), Y6
-	VFMADD231PS (SI)(R14*4), Y6, Y0
-	VFMADD231PS (DI)(R14*4), Y6, Y1
-	VFMADD231PS (R8)(R14*4), Y6, Y2
-	VFMADD231PS (R9)(R14*4), Y6, Y3
-	VFMADD231PS (R10)(R14*4), Y6, Y4
-	VFMADD231PS (R11)(R14*4), Y6, Y5
-	ADDQ        $0x04, R12
-	ADDQ        $0x20, R13
-	DECQ        BX
+	MOVLQSX     (R13), R15
+	VMOVUPS     (R14), Y6
+	VFMADD231PS (DI)(R15*4), Y6, Y0
+	VFMADD231PS (R8)(R15*4), Y6, Y1
+	VFMADD231PS (R9)(R15*4), Y6, Y2
+	VFMADD231PS (R10)(R15*4), Y6, Y3
+	VFMADD231PS (R11)(R15*4), Y6, Y4
+	VFMADD231PS (R12)(R15*4), Y6, Y5
+	ADDQ        $0x04, R13
+	ADDQ        $0x20, R14
+	DECQ        SI
 	JNZ         sum
-	VMOVUPS     Y0, (DX)
-	VMOVUPS     Y1, 32(DX)
-	VMOVUPS     Y2, 64(DX)
-	VMOVUPS     Y3, 96(DX)
-	VMOVUPS     Y4, 128(DX)
-	VMOVUPS     Y5, 160(DX)
-	ADDQ        $0x000000c0, DX
+	MOVLQSX     (BX), R15
+	VMOVUPS     Y0, (DX)(R15*4)
+	MOVLQSX     4(BX), R15
+	VMOVUPS     Y1, (DX)(R15*4)
+	MOVLQSX     8(BX), R15
+	VMOVUPS     Y2, (DX)(R15*4)
+	MOVLQSX     12(BX), R15
+	VMOVUPS     Y3, (DX)(R15*4)
+	MOVLQSX     16(BX), R15
+	VMOVUPS     Y4, (DX)(R15*4)
+	MOVLQSX     20(BX), R15
+	VMOVUPS     Y5, (DX)(R15*4)
+	ADDQ        $0x18, BX
 	DECQ        AX
 	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func channelsGradAVX2(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
+// Requires: AVX, FMA3
+TEXT ·channelsGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ    n+0(FP), AX
+	MOVQ    pixels+16(FP), CX
+	MOVQ    dy+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    x+8(FP), SI
+	MOVQ    off+24(FP), DI
+	MOVLQSX (DI), R8
+	LEAQ    (SI)(R8*4), R8
+	VMOVUPS (BX), Y0
+	MOVLQSX 4(DI), R9
+	LEAQ    (SI)(R9*4), R9
+	VMOVUPS 32(BX), Y1
+	MOVLQSX 8(DI), R10
+	LEAQ    (SI)(R10*4), R10
+	VMOVUPS 64(BX), Y2
+	MOVLQSX 12(DI), R11
+	LEAQ    (SI)(R11*4), R11
+	VMOVUPS 96(BX), Y3
+	MOVLQSX 16(DI), R12
+	LEAQ    (SI)(R12*4), R12
+	VMOVUPS 128(BX), Y4
+	MOVLQSX 20(DI), R13
+	LEAQ    (SI)(R13*4), R13
+	VMOVUPS 160(BX), Y5
+	MOVLQSX 24(DI), R14
+	LEAQ    (SI)(R14*4), R14
+	VMOVUPS 192(BX), Y6
+	MOVLQSX 28(DI), R15
+	LEAQ    (SI)(R15*4), R15
+	VMOVUPS 224(BX), Y7
+	MOVLQSX 32(DI), DI
+	LEAQ    (SI)(DI*4), DI
+	VMOVUPS 256(BX), Y8
+
+pixel:
+	MOVLQSX     (CX), BX
+	VMOVUPS     (DX), Y9
+	VFMADD231PS (R8)(BX*4), Y9, Y0
+	VFMADD231PS (R9)(BX*4), Y9, Y1
+	VFMADD231PS (R10)(BX*4), Y9, Y2
+	VFMADD231PS (R11)(BX*4), Y9, Y3
+	VFMADD231PS (R12)(BX*4), Y9, Y4
+	VFMADD231PS (R13)(BX*4), Y9, Y5
+	VFMADD231PS (R14)(BX*4), Y9, Y6
+	VFMADD231PS (R15)(BX*4), Y9, Y7
+	VFMADD231PS (DI)(BX*4), Y9, Y8
+	ADDQ        $0x04, CX
+	ADDQ        $0x20, DX
+	DECQ        AX
+	JNZ         pixel
+	MOVQ        sums+40(FP), AX
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, 32(AX)
+	VMOVUPS     Y2, 64(AX)
+	VMOVUPS     Y3, 96(AX)
+	VMOVUPS     Y4, 128(AX)
+	VMOVUPS     Y5, 160(AX)
+	VMOVUPS     Y6, 192(AX)
+	VMOVUPS     Y7, 224(AX)
+	VMOVUPS     Y8, 256(AX)
 	VZEROUPPER
 	RET
 
@@ -3733,24 +3806,25 @@ vector:
 	VZEROUPPER
 	RET
 
-// func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+// func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
 // Requires: AVX, AVX512F
-TEXT ·channelsAVX512(SB), NOSPLIT, $0-64
+TEXT ·channelsAVX512(SB), NOSPLIT, $0-72
 	MOVQ tiles+0(FP), AX
 	MOVQ pixels+24(FP), CX
 	MOVQ y+56(FP), DX
+	MOVQ to+64(FP), BX
 
 tile:
 	// The sums begin with the bias, or with zero.
-	MOVQ    bias+48(FP), BX
-	TESTQ   BX, BX
+	MOVQ    bias+48(FP), SI
+	TESTQ   SI, SI
 	JZ      zero
-	VMOVUPS (BX), Z0
-	VMOVUPS (BX), Z1
-	VMOVUPS (BX), Z2
-	VMOVUPS (BX), Z3
-	VMOVUPS (BX), Z4
-	VMOVUPS (BX), Z5
+	VMOVUPS (SI), Z0
+	VMOVUPS (SI), Z1
+	VMOVUPS (SI), Z2
+	VMOVUPS (SI), Z3
+	VMOVUPS (SI), Z4
+	VMOVUPS (SI), Z5
 	JMP     pixels
 
 zero:
@@ -3763,46 +3837,118 @@ zero:
 
 pixels:
 	// The addresses of the pixels.
-	MOVQ    x+16(FP), BX
-	MOVLQSX (CX), SI
-	LEAQ    (BX)(SI*4), SI
-	MOVLQSX 4(CX), DI
-	LEAQ    (BX)(DI*4), DI
-	MOVLQSX 8(CX), R8
-	LEAQ    (BX)(R8*4), R8
-	MOVLQSX 12(CX), R9
-	LEAQ    (BX)(R9*4), R9
-	MOVLQSX 16(CX), R10
-	LEAQ    (BX)(R10*4), R10
-	MOVLQSX 20(CX), R11
-	LEAQ    (BX)(R11*4), R11
+	MOVQ    x+16(FP), SI
+	MOVLQSX (CX), DI
+	LEAQ    (SI)(DI*4), DI
+	MOVLQSX 4(CX), R8
+	LEAQ    (SI)(R8*4), R8
+	MOVLQSX 8(CX), R9
+	LEAQ    (SI)(R9*4), R9
+	MOVLQSX 12(CX), R10
+	LEAQ    (SI)(R10*4), R10
+	MOVLQSX 16(CX), R11
+	LEAQ    (SI)(R11*4), R11
+	MOVLQSX 20(CX), R12
+	LEAQ    (SI)(R12*4), R12
 	ADDQ    $0x18, CX
-	MOVQ    taps+8(FP), BX
-	MOVQ    off+32(FP), R12
-	MOVQ    w+40(FP), R13
+	MOVQ    taps+8(FP), SI
+	MOVQ    off+32(FP), R13
+	MOVQ    w+40(FP), R14
 
 sum:
-	MOVLQSX     (R12), R14
-	VMOVUPS     (R13), Z6
-	VFMADD231PS (SI)(R14*4), Z6, Z0
-	VFMADD231PS (DI)(R14*4), Z6, Z1
-	VFMADD231PS (R8)(R14*4), Z6, Z2
-	VFMADD231PS (R9)(R14*4), Z6, Z3
-	VFMADD231PS (R10)(R14*4), Z6, Z4
-	VFMADD231PS (R11)(R14*4), Z6, Z5
-	ADDQ        $0x04, R12
-	ADDQ        $0x40, R13
-	DECQ        BX
+	MOVLQSX     (R13), R15
+	VMOVUPS     (R14), Z6
+	VFMADD231PS (DI)(R15*4), Z6, Z0
+	VFMADD231PS (R8)(R15*4), Z6, Z1
+	VFMADD231PS (R9)(R15*4), Z6, Z2
+	VFMADD231PS (R10)(R15*4), Z6, Z3
+	VFMADD231PS (R11)(R15*4), Z6, Z4
+	VFMADD231PS (R12)(R15*4), Z6, Z5
+	ADDQ        $0x04, R13
+	ADDQ        $0x40, R14
+	DECQ        SI
 	JNZ         sum
-	VMOVUPS     Z0, (DX)
-	VMOVUPS     Z1, 64(DX)
-	VMOVUPS     Z2, 128(DX)
-	VMOVUPS     Z3, 192(DX)
-	VMOVUPS     Z4, 256(DX)
-	VMOVUPS     Z5, 320(DX)
-	ADDQ        $0x00000180, DX
+	MOVLQSX     (BX), R15
+	VMOVUPS     Z0, (DX)(R15*4)
+	MOVLQSX     4(BX), R15
+	VMOVUPS     Z1, (DX)(R15*4)
+	MOVLQSX     8(BX), R15
+	VMOVUPS     Z2, (DX)(R15*4)
+	MOVLQSX     12(BX), R15
+	VMOVUPS     Z3, (DX)(R15*4)
+	MOVLQSX     16(BX), R15
+	VMOVUPS     Z4, (DX)(R15*4)
+	MOVLQSX     20(BX), R15
+	VMOVUPS     Z5, (DX)(R15*4)
+	ADDQ        $0x18, BX
 	DECQ        AX
 	JNZ         tile
+	VZEROUPPER
+	RET
+
+// func channelsGradAVX512(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
+// Requires: AVX, AVX512F
+TEXT ·channelsGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ    n+0(FP), AX
+	MOVQ    pixels+16(FP), CX
+	MOVQ    dy+32(FP), DX
+	MOVQ    sums+40(FP), BX
+	MOVQ    x+8(FP), SI
+	MOVQ    off+24(FP), DI
+	MOVLQSX (DI), R8
+	LEAQ    (SI)(R8*4), R8
+	VMOVUPS (BX), Z0
+	MOVLQSX 4(DI), R9
+	LEAQ    (SI)(R9*4), R9
+	VMOVUPS 64(BX), Z1
+	MOVLQSX 8(DI), R10
+	LEAQ    (SI)(R10*4), R10
+	VMOVUPS 128(BX), Z2
+	MOVLQSX 12(DI), R11
+	LEAQ    (SI)(R11*4), R11
+	VMOVUPS 192(BX), Z3
+	MOVLQSX 16(DI), R12
+	LEAQ    (SI)(R12*4), R12
+	VMOVUPS 256(BX), Z4
+	MOVLQSX 20(DI), R13
+	LEAQ    (SI)(R13*4), R13
+	VMOVUPS 320(BX), Z5
+	MOVLQSX 24(DI), R14
+	LEAQ    (SI)(R14*4), R14
+	VMOVUPS 384(BX), Z6
+	MOVLQSX 28(DI), R15
+	LEAQ    (SI)(R15*4), R15
+	VMOVUPS 448(BX), Z7
+	MOVLQSX 32(DI), DI
+	LEAQ    (SI)(DI*4), DI
+	VMOVUPS 512(BX), Z8
+
+pixel:
+	MOVLQSX     (CX), BX
+	VMOVUPS     (DX), Z9
+	VFMADD231PS (R8)(BX*4), Z9, Z0
+	VFMADD231PS (R9)(BX*4), Z9, Z1
+	VFMADD231PS (R10)(BX*4), Z9, Z2
+	VFMADD231PS (R11)(BX*4), Z9, Z3
+	VFMADD231PS (R12)(BX*4), Z9, Z4
+	VFMADD231PS (R13)(BX*4), Z9, Z5
+	VFMADD231PS (R14)(BX*4), Z9, Z6
+	VFMADD231PS (R15)(BX*4), Z9, Z7
+	VFMADD231PS (DI)(BX*4), Z9, Z8
+	ADDQ        $0x04, CX
+	ADDQ        $0x40, DX
+	DECQ        AX
+	JNZ         pixel
+	MOVQ        sums+40(FP), AX
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     Z2, 128(AX)
+	VMOVUPS     Z3, 192(AX)
+	VMOVUPS     Z4, 256(AX)
+	VMOVUPS     Z5, 320(AX)
+	VMOVUPS     Z6, 384(AX)
+	VMOVUPS     Z7, 448(AX)
+	VMOVUPS     Z8, 512(AX)
 	VZEROUPPER
 	RET
 

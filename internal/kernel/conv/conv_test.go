@@ -69,9 +69,14 @@ var cases = []Params{
 	square(2, 20, 50, 1, 12, 5, 0, 1, 1),
 	square(1, 3, 17, 1, 31, 11, 0, 4, 1),
 	square(1, 2, 3, 1, 15, 3, 4, 3, 2),
-	square(1, 2, 3, 1, 10, 2, 0, 4, 1), // pixels that no output covers
-	square(1, 2, 3, 1, 9, 3, 5, 1, 1),  // outputs that cover no pixel
-	square(1, 8, 8, 8, 6, 3, 1, 1, 1),  // depthwise
+	square(1, 2, 3, 1, 10, 2, 0, 4, 1),    // pixels that no output covers
+	square(1, 2, 3, 1, 9, 3, 5, 1, 1),     // outputs that cover no pixel
+	square(1, 8, 8, 8, 6, 3, 1, 1, 1),     // depthwise
+	square(3, 19, 19, 19, 12, 3, 1, 2, 1), // by vectors of channels
+	square(20, 16, 16, 16, 7, 3, 1, 1, 1), // of several images
+	square(1, 18, 18, 18, 45, 5, 2, 2, 2), // bands of rows
+	square(2, 17, 17, 17, 11, 2, 1, 3, 1), // pixels that no output covers
+	square(2, 16, 16, 16, 33, 3, 0, 2, 1), // an odd number of rows
 	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
 	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
 	square(20, 64, 16, 1, 8, 3, 1, 1, 1), // chunks of several images
@@ -380,7 +385,11 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := New(square(2, 12, 12, 12, 9, 3, 1, 1, 1))
+		strided, err := New(square(2, 16, 16, 16, 9, 3, 1, 2, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := New(square(2, 3, 3, 3, 9, 3, 1, 1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,6 +404,8 @@ func TestAllocations(t *testing.T) {
 			"Lines data":      func() { l.BackwardData(p, weight, y, x) },
 			"Depthwise grad":  func() { d.BackwardWeights(p, x, y, weight, bias) },
 			"Single channels": func() { one.Forward(p, x, weight, bias, y) },
+			"Single data":     func() { strided.BackwardData(p, weight, y, x) },
+			"Single grad":     func() { strided.BackwardWeights(p, x, y, weight, bias) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },

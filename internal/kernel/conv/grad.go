@@ -28,6 +28,7 @@ type gradPlan struct {
 	geometry  *geometry
 	ranges    int            // pieces of the channels of a group
 	prepared  bool           // the first run has prepared it
+	singles   singlesGrad    // used instead where it fits
 	depthwise *depthwiseGrad // used instead; nil if it does not apply
 	bias      biasTask       // then
 
@@ -67,8 +68,12 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		t.window.tables()
 		t.depthwise = newDepthwiseGrad(t.geometry, &t.window)
 	}
-	if t.depthwise != nil {
-		t.depthwise.run(op.Pool(), x, dy, dweight)
+	if singles := t.singles.fits(&t.window, t.geometry); singles || t.depthwise != nil {
+		if singles {
+			t.singles.run(op, x, dy, dweight)
+		} else {
+			t.depthwise.run(op.Pool(), x, dy, dweight)
+		}
 		if dbias != nil {
 			t.bias.run(op.Pool(), t.geometry, dy, dbias)
 		}

@@ -16,6 +16,7 @@ type phases struct {
 	list     []*phase
 	window   *window // that all share, but for the shifts
 	step     int     // between pixels of a phase in a row of x
+	singles  singles // used instead of tiles where it fits
 	prepared bool
 	panels   int // of all phases, during a run
 	packing  bool
@@ -67,6 +68,7 @@ func (t *phases) prepare() {
 		return
 	}
 	t.prepared = true
+	t.singles.product, t.singles.of = &t.list[0].product, t.list
 	last := len(t.geometry.In) - 1
 	for _, f := range t.list {
 		f.window.tables()
@@ -102,9 +104,23 @@ func rowsBefore(starts []int32, n int, at func(i int) int) []int32 {
 
 func (t *phases) run(op parallel.Op, weight, src, dst []float32) {
 	t.prepare()
-	g, n := t.geometry, 0
 	for _, f := range t.list {
 		f.set(op, src, weight, nil, dst)
+	}
+	if t.singles.fits() {
+		t.singles.run()
+	} else {
+		t.runTiles(op)
+	}
+	for _, f := range t.list {
+		f.unset()
+	}
+}
+
+// runTiles computes the phases with TileFuncs.
+func (t *phases) runTiles(op parallel.Op) {
+	g, n := t.geometry, 0
+	for _, f := range t.list {
 		f.tiles.measure()
 		n += f.tiles.packedSize()
 	}
@@ -118,9 +134,6 @@ func (t *phases) run(op parallel.Op, weight, src, dst []float32) {
 	p.RunWork(g.macs(), len(t.list)*g.Group*t.panels, t)
 	t.packing = false
 	p.RunWork(g.macs(), g.Group*t.window.chunks(g.Batch), t)
-	for _, f := range t.list {
-		f.unset()
-	}
 }
 
 // Do packs or computes part i.

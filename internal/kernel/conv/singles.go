@@ -5,146 +5,143 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 )
 
-const (
-	// channelPixels is the number of pixels of a tile of every channelsFunc.
-	channelPixels = 6
-
-	// channelBand is the approximate number of pixels of a part. With their zeros, the
-	// vectors of the source and of the result are 128 KB each and stay in the L2 cache.
-	channelBand = 1024
-
-	// channelParts is the number of parts that there are at least, for many threads, unless
-	// they would be smaller than channelLeast pixels.
-	channelParts = 16
-	channelLeast = 96
-
-	// channelCopy bounds the elements of the padded source of a part.
-	channelCopy = 1 << 20
-)
-
-// A channelsFunc convolves vectors, each lane of which is a channel of its own:
-//
-//	y[q*lanes+l] = bias[l] + Σₚ x[pixels[q]+off[p]+l] * w[p*lanes+l]
-//
-// for q below channelPixels*tiles, p below taps, which is above 0, and the lanes l; a nil
-// bias stands for zeros.
-type channelsFunc func(tiles, taps int, x *float32, pixels, off *int32, w, bias, y *float32)
-
-// singles computes a product of groups of one channel of the source and of the result,
-// with two spatial axes. A part turns some rows of as many planes as a vector has lanes
-// into vectors, and back. So a pixel takes as long in planes of 7x7 as in large ones.
+// singles computes a product of groups of one channel of the source and of the result, or
+// those of all phases of the gradient of the data, by vectors of channels. A part turns
+// some rows of planes into vectors, and back.
 type singles struct {
 	*product
-	rows, bands  int // of the result: rows of a part, and parts of a plane
-	rowStep      int // elements from row to row of the padded vectors
-	lanes        int // that the tables are for; 0: no tables yet
-	pixels, taps []int32
+	of     []*phase // the phases, the first of which has the product; nil if there is only the product
+	cut    channelVectors
+	step   [2]int // of the result: between pixels of a phase
+	width  int    // of a row of the result
+	gaps   bool   // there are pixels of no phase
+	taps   int    // of all phases
+	phases []singlesPhase
+}
+
+// singlesPhase holds the tables of a phase.
+type singlesPhase struct {
+	rows, line      int   // of its pixels
+	taps            []int // of the kernel
+	pixels, off, to []int32
 }
 
 // fits reports whether singles can compute the product and should.
 func (t *singles) fits() bool {
-	if channelsOf[cpu.Active()] == nil || t.channels != 1 || t.dstChannels != 1 || len(t.out) != 2 || t.nTaps == 1 ||
-		t.geometry.Group < t.micro.Lanes || t.outSize != t.dstSize {
+	g, lanes := t.geometry, t.micro.Lanes
+	if channelsOf[cpu.Active()] == nil || !depthwise(g) || len(g.In) != 2 || g.Group < lanes {
 		return false
 	}
-	if t.lanes != t.micro.Lanes {
-		t.lanes = t.micro.Lanes
-		t.cut()
-		if t.copied() <= channelCopy {
-			t.tables()
+	if t.of == nil && (t.nTaps == 1 || t.outSize != t.dstSize) {
+		return false
+	}
+	if t.cut.lanes != lanes {
+		t.prepare(lanes)
+	}
+	return t.cut.copied() <= channelCopy
+}
+
+// prepare cuts the work and fills the tables.
+func (t *singles) prepare(lanes int) {
+	t.cut.window, t.cut.geometry = &t.window, t.geometry
+	t.step, t.width = [2]int{1, 1}, t.out[1]
+	if t.of != nil {
+		t.step, t.width = [2]int(t.geometry.Stride), t.geometry.In[1]
+	}
+	t.cut.cut(lanes, t.step[0]*t.width)
+	t.phases, t.taps = nil, 0
+	if t.cut.copied() > channelCopy {
+		return
+	}
+	if t.of == nil {
+		t.add(t.product, []int{0, 0}, t.out)
+	}
+	pixels := 0
+	for _, f := range t.of {
+		t.add(&f.product, f.rest, f.shape)
+		pixels += size(f.shape)
+	}
+	t.gaps = t.of != nil && pixels < t.dstSize
+}
+
+// add adds a phase whose pixels have the given shape and begin at pixel rest of the result.
+func (t *singles) add(p *product, rest, shape []int) {
+	f := singlesPhase{rows: shape[0], line: shape[1], taps: p.kernelTaps}
+	for tap := len(f.taps); tap < p.nTaps; tap++ { // the forward pass
+		f.taps = append(f.taps, tap)
+	}
+	rows := min(t.cut.rows, shape[0])
+	f.pixels = fillUp(t.cut.pixelOffsets(rows, f.line), channelPixels)
+	f.off = t.cut.tapOffsets(p.shift)
+	for y := range rows {
+		for x := range f.line {
+			f.to = append(f.to, int32(((y*t.step[0]+rest[0])*t.width+x*t.step[1]+rest[1])*t.cut.lanes))
 		}
 	}
-	return t.copied() <= channelCopy
+	f.to = fillUp(f.to, channelPixels)
+	t.phases = append(t.phases, f)
+	t.taps += len(f.taps)
 }
 
-// cut splits the rows of a plane.
-func (t *singles) cut() {
-	vectors := t.geometry.Batch * gemm.CeilDiv(t.geometry.Group, t.lanes)
-	pixels := min(channelBand, max(channelLeast, vectors*t.outSize/channelParts))
-	t.rows = gemm.CeilDiv(t.out[0], min(t.out[0], gemm.CeilDiv(t.outSize, pixels)))
-	t.bands = gemm.CeilDiv(t.out[0], t.rows)
-	t.rowStep = t.extent[1] * t.lanes
-}
+func (t *singles) run() { t.pool.RunWork(t.geometry.macs(), t.cut.parts(), t) }
 
-// copied returns the number of elements of the padded source of a part.
-func (t *singles) copied() int { return ((t.rows-1)*t.step[0] + t.span) * t.rowStep }
-
-// tables lists the offsets of the pixels of a part and of the taps.
-func (t *singles) tables() {
-	t.pixels, t.taps = t.pixels[:0], t.taps[:0]
-	for y := range t.rows {
-		for x := range t.out[1] {
-			t.pixels = append(t.pixels, int32(y*t.step[0]*t.rowStep+x*t.step[1]*t.lanes))
-		}
-	}
-	for len(t.pixels)%channelPixels != 0 {
-		t.pixels = append(t.pixels, t.pixels[len(t.pixels)-1])
-	}
-	for _, y := range t.shift[0] {
-		for _, x := range t.shift[1] {
-			t.taps = append(t.taps, int32(y*t.rowStep+x*t.lanes))
-		}
-	}
-}
-
-func (t *singles) run() {
-	g := t.geometry
-	t.pool.RunWork(g.macs(), g.Batch*gemm.CeilDiv(g.Group, t.lanes)*t.bands, t)
-}
-
-// Do computes part i: some rows of a vector of channels of an image.
+// Do computes part i.
 func (t *singles) Do(worker, i int) {
-	u, lanes, groups := t.micro, t.lanes, t.geometry.Group
-	band, i := i%t.bands, i/t.bands
-	vectors := gemm.CeilDiv(groups, lanes)
-	image, ch := i/vectors, i%vectors*lanes
-	n := min(lanes, groups-ch)
-
-	row := band * t.rows
-	rows := min(t.rows, t.out[0]-row)
-	first, end := t.within(0, row*t.step[0], (rows-1)*t.step[0]+t.span)
-	left, right := t.within(1, 0, t.extent[1])
-	width := t.window.src[1]
-	source := max(0, end-first) * width // pixels
-	pixels, tiles := rows*t.out[1], gemm.CeilDiv(rows*t.out[1], channelPixels)
-	padded := t.copied()
-	buf := t.pool.Scratch(worker, padded+max((source+1), tiles*channelPixels)*lanes+(t.nTaps+1)*lanes)
+	u, lanes, p := t.micro, t.cut.lanes, t.cut.part(i)
+	row := p.row * t.step[0] // of the result
+	pixels := (min((p.row+p.rows)*t.step[0], t.dstSize/t.width) - row) * t.width
+	padded, results := t.cut.copied(), t.cut.rows*t.step[0]*t.width*lanes
+	buf := t.pool.Scratch(worker, padded+2*max(results, t.cut.loaded())+(t.taps+1)*lanes)
 	x, buf := buf[:padded], buf[padded:]
-	w, buf := buf[:t.nTaps*lanes], buf[t.nTaps*lanes:]
-	bias, vec := buf[:lanes], buf[lanes:]
-	t.packWeights(ch, n, w, bias)
-
-	at := image*groups + ch
+	w, buf := buf[:t.taps*lanes], buf[t.taps*lanes:]
+	bias, buf := buf[:lanes], buf[lanes:]
+	y, rest := buf[:len(buf)/2], buf[len(buf)/2:]
+	t.packWeights(p.ch, w, bias)
 	clear(x)
-	if source > 0 && left < right {
-		from := row*t.step[0] + first - t.pad[0]
-		interleave(u, n, source, t.src[at*t.srcSize+from*width:], t.srcSize, vec)
-		skip := left - t.pad[1]
-		u.CopyTo(end-first, (right-left)*lanes, vec[skip*lanes:], width*lanes, x[first*t.rowStep+left*lanes:], t.rowStep)
+	for image := p.image; image < p.image+p.images; image++ {
+		t.cut.load(u, p, image, t.src, rest, x)
+		if t.gaps {
+			clear(y)
+		}
+		t.convolve(p, x, w, bias, y)
+		at := (image*t.geometry.Group+p.ch)*t.dstSize + row*t.width
+		if p.skip == 0 {
+			u.TransposeTo(pixels, lanes, y, lanes, t.dst[at:], t.dstSize)
+		} else {
+			u.TransposeTo(pixels, lanes, y, lanes, rest, pixels)
+			at += p.skip * t.dstSize
+			u.CopyTo(lanes-p.skip, pixels, rest[p.skip*pixels:], pixels, t.dst[at:], t.dstSize)
+		}
+		t.finish(p.ch+p.skip, lanes-p.skip, at, pixels)
 	}
-	channelsOf[cpu.Active()](tiles, t.nTaps, &x[0], &t.pixels[0], &t.taps[0], &w[0], &bias[0], &vec[0])
-	to := at*t.dstSize + row*t.out[1]
-	deinterleave(u, u.Transpose, n, pixels, vec, t.dst[to:], t.dstSize)
-	t.finish(ch, n, to, pixels)
 }
 
-// packWeights packs the weights and biases of n groups from ch on: a vector for each tap.
-func (t *singles) packWeights(ch, n int, w, bias []float32) {
-	clear(w)
+// convolve computes the pixels of a part.
+func (t *singles) convolve(p channelPart, x, w, bias, y []float32) {
+	for _, f := range t.phases {
+		if rows := min(p.rows, f.rows-p.row); rows > 0 && f.line > 0 {
+			tiles := gemm.CeilDiv(rows*f.line, channelPixels)
+			channelsOf[cpu.Active()](tiles, len(f.taps), &x[0], &f.pixels[0], &f.off[0], &w[0], &bias[0], &y[0], &f.to[0])
+		}
+		w = w[len(f.taps)*t.cut.lanes:]
+	}
+}
+
+// packWeights packs the weights and biases of the groups from ch on: a vector for each tap.
+func (t *singles) packWeights(ch int, w, bias []float32) {
 	clear(bias)
 	if t.bias != nil {
-		copy(bias, t.bias[ch:][:n])
+		copy(bias, t.bias[ch:][:len(bias)])
 	}
-	taps := t.geometry.taps
-	weight := t.weight[ch*taps:][:n*taps]
-	for p := range t.nTaps {
-		tap := p
-		if t.backward {
-			tap = t.kernelTaps[p]
+	lanes, taps := t.cut.lanes, t.geometry.taps
+	weight := t.weight[ch*taps:][:lanes*taps]
+	for _, f := range t.phases {
+		for p, tap := range f.taps {
+			row := w[p*lanes:][:lanes]
+			for i := range row {
+				row[i] = weight[i*taps+tap]
+			}
 		}
-		row := w[p*t.lanes:][:n]
-		for i := range row {
-			row[i] = weight[i*taps+tap]
-		}
+		w = w[len(f.taps)*lanes:]
 	}
 }

@@ -17,12 +17,13 @@ func TestSingles(t *testing.T) {
 		square(2, 16, 16, 16, 50, 3, 1, 2, 1), // several bands
 		square(1, 19, 19, 19, 12, 5, 0, 2, 1),
 		square(1, 33, 33, 33, 9, 3, 2, 1, 2),
-		square(1, 18, 18, 18, 4, 7, 3, 3, 1), // taps outside the plane
+		square(1, 18, 18, 18, 4, 7, 3, 3, 1),  // taps outside the plane
+		square(25, 16, 16, 16, 8, 3, 1, 2, 1), // several images in a part
 		{1, 20, 20, 20, []int{40, 3}, []int{5, 1}, []int{4, 2}, []int{1, 2}, []int{1, 1}, false},
 	} {
 		t.Run(fmt.Sprint(all.Channels, all.In, all.Kernel, all.Stride), func(t *testing.T) {
 			few := all
-			few.Channels, few.Outputs, few.Group = 3, 3, 3
+			few.Batch, few.Channels, few.Outputs, few.Group = 1, 3, 3, 3
 			a, err := New(all)
 			if err != nil {
 				t.Fatal(err)
@@ -46,19 +47,24 @@ func TestSingles(t *testing.T) {
 						t.Errorf("the product is not computed by vectors of channels (gradient of the data: %v)", p.backward)
 					}
 				}
+				if p := a.direct.phases; p != nil && channelsOf[cpu.Active()] != nil && !p.singles.fits() {
+					t.Error("the phases of the gradient of the data are not computed by vectors of channels")
+				}
+				if w := a.direct.weights; channelsGradOf[cpu.Active()] != nil && !w.singles.fits(&w.window, w.geometry) {
+					t.Error("the gradient of the weights is not computed by vectors of channels")
+				}
 				for _, p := range []*plan{b.direct.forward, b.direct.data} {
 					if p != nil && p.prepared && p.singles.fits() {
 						t.Errorf("3 channels are computed by vectors of channels (gradient of the data: %v)", p.backward)
 					}
 				}
 				for n := range all.Batch {
-					// The first channels of an image follow each other, as the images of b would.
-					wantY, wantX := make([]float32, all.Batch*3*a.outSize), make([]float32, all.Batch*3*a.inSize)
+					wantY, wantX := make([]float32, 3*a.outSize), make([]float32, 3*a.inSize)
 					atY, atX := n*all.Channels*a.outSize, n*all.Channels*a.inSize
 					b.Forward(nil, x[atX:], weight, bias, wantY)
 					b.BackwardData(nil, weight, dy[atY:], wantX)
-					kerneltest.SameBits(t, "y", y[atY:][:3*a.outSize], wantY[:3*a.outSize])
-					kerneltest.SameBits(t, "dx", dx[atX:][:3*a.inSize], wantX[:3*a.inSize])
+					kerneltest.SameBits(t, "y", y[atY:][:3*a.outSize], wantY)
+					kerneltest.SameBits(t, "dx", dx[atX:][:3*a.inSize], wantX)
 				}
 			})
 		})

@@ -17,7 +17,12 @@ func joinPairsAVX2(n int, dst *float32, even *float32, odd *float32)
 // channelsAVX2 is a channelsFunc.
 //
 //go:noescape
-func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
+
+// channelsGradAVX2 is a channelsGradFunc.
+//
+//go:noescape
+func channelsGradAVX2(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
 
 // winogradInput2AVX2 is the transform of the input of F(2x2,3x3).
 //
@@ -92,7 +97,12 @@ func winogradFilterGrad5x5AVX2(n int, src *float32, srcStep int, dst *float32, d
 // channelsAVX512 is a channelsFunc.
 //
 //go:noescape
-func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32)
+func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
+
+// channelsGradAVX512 is a channelsGradFunc.
+//
+//go:noescape
+func channelsGradAVX512(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
 
 // winogradInput2AVX512 is the transform of the input of F(2x2,3x3).
 //

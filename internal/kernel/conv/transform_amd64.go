@@ -19,6 +19,13 @@ var channelsOf = [...]channelsFunc{
 	cpu.AVX512:  channelsAVX512,
 }
 
+// channelsGradOf holds the gradients of their weights.
+var channelsGradOf = [...]channelsGradFunc{
+	cpu.Generic: nil,
+	cpu.AVX2:    channelsGradAVX2,
+	cpu.AVX512:  channelsGradAVX512,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

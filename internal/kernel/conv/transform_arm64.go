@@ -17,6 +17,12 @@ var channelsOf = [...]channelsFunc{
 	cpu.NEON:    nil,
 }
 
+// channelsGradOf holds the gradients of their weights.
+var channelsGradOf = [...]channelsGradFunc{
+	cpu.Generic: nil,
+	cpu.NEON:    nil,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

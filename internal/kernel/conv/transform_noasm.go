@@ -15,5 +15,10 @@ var channelsOf = [...]channelsFunc{
 	cpu.Generic: nil,
 }
 
+// channelsGradOf holds the gradients of their weights.
+var channelsGradOf = [...]channelsGradFunc{
+	cpu.Generic: nil,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{cpu.Generic: {}}

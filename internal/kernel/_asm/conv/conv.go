@@ -23,6 +23,7 @@ func Write() {
 	for _, isa := range simd.Sets {
 		s := &set{isa, isa.Wide}
 		s.channels()
+		s.channelsGrad()
 		for _, a := range winograd.Algorithms[reg.VecVirtual]() {
 			if a.Input.Step != nil {
 				s.input(a)
