@@ -16,7 +16,7 @@ func TestMathOnCPU(t *testing.T) {
 	for name, text := range map[string]string{
 		"net.prototxt": `
 layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: 2 dim: 16 dim: 12 dim: 12 } data_filler { type: "gaussian" } } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 16 kernel_size: 3 stride: 2 weight_filler { type: "xavier" } } }
 layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" inner_product_param { num_output: 8 weight_filler { type: "xavier" } } }
 layer { name: "sum" type: "Reduction" bottom: "ip" top: "sum" loss_weight: 1 reduction_param { operation: SUMSQ } }`,
 		"solver.prototxt": `net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 1 display: 1 random_seed: 1 snapshot_prefix: "run"`,

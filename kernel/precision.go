@@ -51,8 +51,8 @@ func (p Precision) Variant() string {
 	return Variant()
 }
 
-// Gemm computes what the function Gemm computes, from factors in the precision. Products of a
-// single row or column are computed in FP32.
+// Gemm computes what the function Gemm computes, from factors in the precision. Products
+// where m, n or k is below 48 are computed in FP32.
 func (p Precision) Gemm(pool *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if p == BF16 {
 		bf16.Gemm(pool, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
@@ -63,7 +63,8 @@ func (p Precision) Gemm(pool *parallel.Pool, transA, transB bool, m, n, k int, a
 
 // NewConv is the function NewConv, for a convolution in the precision. In BF16 all three
 // products are computed directly. Convolutions with few outputs, or few terms in a sum,
-// are computed in FP32, and those of ConvParams with Direct set too.
+// are computed in FP32, and those of ConvParams with Direct set too; on a processor without
+// AMX also those that Winograd's algorithm computes faster in FP32.
 func (p Precision) NewConv(g ConvParams) (*Conv, error) {
 	if p != BF16 || g.Direct {
 		return NewConv(g)

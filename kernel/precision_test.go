@@ -30,7 +30,7 @@ func TestPrecision(t *testing.T) {
 			t.Errorf("%s: BF16 differs from FP32 by %.2g of the norm, want 1e-4 to 5e-3", name, d)
 		}
 	}
-	const m, n, k = 10, 20, 70
+	const m, n, k = 50, 60, 70
 	a, b := random(m*k), random(n*k)
 	var products [2][]float32
 	for p := kernel.FP32; p <= kernel.BF16; p++ {

@@ -16,10 +16,10 @@ import (
 // precisionNet has a convolution and inner products that are large enough for bfloat16.
 const precisionNet = `base_lr: 0.01 momentum: 0.9 lr_policy: "fixed" random_seed: 3 snapshot_prefix: "$prefix" net_param {
 layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
-  shape { dim: 6 dim: 16 dim: 9 dim: 9 } shape { dim: 6 } data_filler { type: "gaussian" } data_filler { type: "constant" value: 2 } } }
+  shape { dim: 48 dim: 16 dim: 9 dim: 9 } shape { dim: 48 } data_filler { type: "gaussian" } data_filler { type: "constant" value: 2 } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 24 kernel_size: 3 pad: 1 stride: 2 weight_filler { type: "xavier" } } }
 layer { name: "conv2" type: "Convolution" bottom: "conv" top: "conv2" convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "xavier" } } }
-layer { name: "ip" type: "InnerProduct" bottom: "conv2" top: "ip" inner_product_param { num_output: 20 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "conv2" top: "ip" inner_product_param { num_output: 50 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" } }`
 
 // precisionWeights trains for some iterations and returns all weights.

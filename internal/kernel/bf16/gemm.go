@@ -18,16 +18,25 @@ const (
 	// columns of A, 512 KiB of each matrix, which stay in the L2 cache.
 	blockRows = 8 * Side
 	blockCols = 8 * Side
+
+	// leastSide is the number of rows and columns of both matrices from which on rounding and
+	// packing them takes less time than it saves.
+	leastSide = 48
 )
 
 // Gemm computes C = alpha op(A) op(B) + beta C, as gemm.Gemm does, from the elements of A and
-// B rounded to bfloat16. Products of one row or one column, which read each element of a
-// matrix once, are computed from float32.
+// B rounded to bfloat16. Products where m, n or k is below leastSide are computed from
+// float32: they use each element of a matrix so few times that memory sets their pace.
 func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	if m <= 1 || n <= 1 || k <= 0 || alpha == 0 {
+	if min(m, n, k) < leastSide || alpha == 0 {
 		gemm.Gemm(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}
+	multiply(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+// multiply is Gemm for every size but 0.
+func multiply(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	gemm.CheckMatrices(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
 	op := p.Begin()
 	defer op.End()

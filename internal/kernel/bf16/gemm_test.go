@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -60,7 +61,7 @@ func checkGemm(t *testing.T, r *rand.Rand, transA, transB bool, m, n, k int, alp
 	}
 	ra, rb := rounded(a), rounded(b)
 	got := slices.Clone(c)
-	Gemm(nil, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, got, ldc)
+	multiply(nil, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, got, ldc)
 	name := fmt.Sprintf("%v %v %dx%dx%d, alpha %g, beta %g: C", transA, transB, m, n, k, alpha, beta)
 	for i := range m {
 		want := make([]float64, n)
@@ -76,6 +77,21 @@ func checkGemm(t *testing.T, r *rand.Rand, transA, transB bool, m, n, k int, alp
 		kerneltest.Near(t, fmt.Sprint(name, " row ", i), got[i*ldc:][:n], want, kerneltest.Tolerance(k))
 		if end := i*ldc + n; end < len(c) {
 			kerneltest.SameBits(t, name+" between its rows", got[end:][:ldc-n], c[end:][:ldc-n])
+		}
+	}
+}
+
+// Products with few rows, columns or terms stay float32.
+func TestGemmChoice(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 3))
+	for _, s := range [][3]int{{leastSide, leastSide, leastSide}, {leastSide - 1, 80, 90}, {80, leastSide - 1, 90}, {80, 90, leastSide - 1}} {
+		m, n, k := s[0], s[1], s[2]
+		a, b := kerneltest.Guarded(r, m*k), kerneltest.Guarded(r, k*n)
+		exact, got := make([]float32, m*n), make([]float32, m*n)
+		gemm.Gemm(nil, false, false, m, n, k, 1, a, k, b, n, 0, exact, n)
+		Gemm(nil, false, false, m, n, k, 1, a, k, b, n, 0, got, n)
+		if float32s := slices.Equal(got, exact); float32s != (min(m, n, k) < leastSide) {
+			t.Errorf("%dx%dx%d: equal to the product of float32: %v", m, n, k, float32s)
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 var avx512 = Micro{
-	Name: "avx512_bf16",
+	Name:  "avx512_bf16",
+	Speed: 2,
 	blocks: [2][2]BlockFunc{
 		{blockAVX512(1, rowsAVX512_1), blockAVX512(1, rowsAVX512_2)},
 		{blockAVX512(2, rowsAVX512_1), blockAVX512(2, rowsAVX512_2)},
@@ -35,7 +36,7 @@ func blockAVX512(panels int, rows func(k int, a *byte, offA *int32, lda int, b *
 // amx multiplies with AMX; it converts as avx512 does.
 var amx = func() Micro {
 	u := avx512
-	u.Name = "amx_bf16"
+	u.Name, u.Speed = "amx_bf16", 7
 	u.blocks = [2][2]BlockFunc{
 		{blockAMX_1x1, blockAMX_1x2},
 		{blockAMX_2x1, blockAMX_2x2},

@@ -79,11 +79,11 @@ func New(p Params) (*Conv, error) {
 }
 
 // NewRounded returns the convolution that rounds the operands of its products to bfloat16, if
-// they are large enough. Sums are float32.
+// they are large enough and Winograd's algorithm is not faster. Sums are float32.
 func NewRounded(p Params) (*Conv, error) {
 	c, err := New(p)
 	if err == nil {
-		c.rounded = newRounded(c.geometry)
+		c.rounded = newRounded(c.geometry, c.winograd)
 	}
 	return c, err
 }

@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"github.com/gocaffe/gocaffe/internal/kernel/bf16"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -18,6 +19,11 @@ const (
 	// of float32.
 	roundedSpeed = 4
 
+	// winogradSpeed is the speed of multiply-adds of rounded operands from which on they are
+	// faster than Winograd's algorithm with float32, which needs a quarter of them with 3x3
+	// weights and 0.36 with 5x5.
+	winogradSpeed = 4
+
 	// copiedElements bounds the elements of the copy of a chunk.
 	copiedElements = 128 << 10
 )
@@ -34,9 +40,10 @@ type rounded struct {
 	planned  bool
 }
 
-// newRounded returns nil if g is to be computed from float32.
-func newRounded(g *geometry) *rounded {
-	if g.groupChannels()*g.taps < leastTerms || g.groupOutputs() < leastOutputs {
+// newRounded returns nil if g is to be computed from float32, where w is Winograd's algorithm
+// for it or nil.
+func newRounded(g *geometry, w *winograd) *rounded {
+	if g.groupChannels()*g.taps < leastTerms || g.groupOutputs() < leastOutputs || w != nil && bf16.Active().Speed < winogradSpeed {
 		return nil
 	}
 	return &rounded{geometry: g}

@@ -35,7 +35,7 @@ func eachVariant(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-// roundedConv returns a convolution that rounds its operands, however small it is.
+// roundedConv returns a convolution that rounds its operands, whatever NewRounded would choose.
 func roundedConv(t *testing.T, p Params) *Conv {
 	t.Helper()
 	c, err := NewRounded(p)
@@ -160,24 +160,35 @@ func TestRoundedThreads(t *testing.T) {
 	}
 }
 
-// Small sums and depthwise convolutions stay float32.
+// Small sums and depthwise convolutions stay float32, and so do those for which Winograd's
+// algorithm is faster.
 func TestRoundedChoice(t *testing.T) {
 	for _, test := range []struct {
-		p    Params
-		want bool
+		p         Params
+		want, amx bool
 	}{
-		{square(2, 3, 64, 1, 32, 7, 3, 2, 1), true},
-		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), false}, // 27 terms
-		{square(2, 64, 8, 1, 32, 1, 0, 1, 1), true},
-		{square(2, 64, 4, 1, 28, 3, 1, 1, 1), false},  // 4 outputs
-		{square(2, 32, 32, 32, 9, 5, 1, 1, 1), false}, // depthwise
+		{square(2, 3, 64, 1, 32, 7, 3, 2, 1), true, true},
+		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), false, false}, // 27 terms
+		{square(2, 64, 8, 1, 32, 1, 0, 1, 1), true, true},
+		{square(2, 64, 4, 1, 28, 3, 1, 1, 1), false, false},  // 4 outputs
+		{square(2, 32, 32, 32, 9, 5, 1, 1, 1), false, false}, // depthwise
+		{square(2, 64, 64, 1, 28, 3, 1, 1, 1), false, true},  // Winograd's algorithm
+		{square(2, 64, 64, 1, 28, 3, 1, 2, 1), true, true},
 	} {
-		c, err := NewRounded(test.p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := c.rounded.plan(); got != test.want {
-			t.Errorf("%+v: rounded: %v, want %v", test.p, got, test.want)
+		for _, fast := range []bool{false, true} {
+			u, want := bf16.Micro{Speed: 2}, test.want
+			if fast {
+				u.Speed, want = 16, test.amx
+			}
+			bf16.Use(&u)
+			c, err := NewRounded(test.p)
+			bf16.Use(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.rounded.plan(); got != want {
+				t.Errorf("%+v, at speed %d: rounded: %v, want %v", test.p, u.Speed, got, want)
+			}
 		}
 	}
 }
