@@ -33,8 +33,8 @@ type dense struct {
 	strips    gemm.Strips // of the weights of a group
 	blocks    int         // of the strips
 	parts     int         // of the packing of a group
-	fewPixels denseFew
-	rowAt     []int // with a stride: where the rows of pixels begin in a channel of the source
+	fewPixels denseFew    // kept from run to run
+	rowAt     []int       // with a stride: where the rows of pixels begin in a channel of the source
 }
 
 // init lists the rows.

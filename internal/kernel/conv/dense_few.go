@@ -5,107 +5,118 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-const (
-	// denseFewPiece is the number of pixels of a piece: with denseDepth channels they stay in
-	// the L2 cache from strip to strip.
-	denseFewPiece = 512
+// denseFewRows is the number of channels of a part of the packing of pixels.
+const denseFewRows = 64
 
-	// denseFewRows is the number of channels of a part of the packing of pixels, and
-	// denseFewParts that of the parts for each thread that there are at least, if the strips
-	// suffice.
-	denseFewRows  = 64
-	denseFewParts = 6
-)
-
-// denseFew is dense for few pixels, such as those of one image. Packed weights would be
-// used so few times that writing them to memory takes as long as the product. So a part
-// packs a strip of the weights at a time, and multiplies it by all pixels while it is in
+// denseFew is dense for few pixels, such as those of one image. The strips are of pixels and
+// the panels of weights: a plane of 7x7 is five strips of 10 pixels, but four vectors with 15
+// empty lanes. The result is transposed, which takes little time.
+//
+// Packed weights would be used so few times that writing them to memory takes as long as
+// the product. So a part packs a panel of them and multiplies it by all pixels while it is in
 // its cache. The sums are those of dense to the last bit.
 type denseFew struct {
 	*dense
-	ofPixels bool      // during the run that packs pixels
-	panels   int       // of a plane
-	slot     int       // elements of a packed piece
-	pixels   []float32 // packed pieces, (groups of images,pieces,panels,channels,width)
+	ofPixels bool        // during the run that packs pixels
+	rows     gemm.Strips // of the pixels of an image
+	pixels   []float32   // packed, (images,groups,strips,channels,pixels)
 }
 
-// few reports whether there are so few pixels in all images that the packed pixels are
-// smaller than the packed weights.
-func (t *dense) few() bool { return t.geometry.Batch*t.outSize < t.dstChannels }
+// few reports whether denseFew is faster: there are fewer pixels in all images than channels
+// of the result, or not many more and they would fill vectors no better.
+func (t *dense) few() bool {
+	pixels, lanes := t.geometry.Batch*t.outSize, t.micro.Lanes
+	return pixels < t.dstChannels ||
+		pixels < 2*t.dstChannels && gemm.RoundUp(t.dstChannels, lanes)*t.outSize <= gemm.RoundUp(t.outSize, lanes)*t.dstChannels
+}
 
 func (t *denseFew) run(op parallel.Op, d *dense) {
 	t.dense = d
 	g := d.geometry
-	d.strips = d.micro.Strips(d.dstChannels, d.channels)
-	t.panels = gemm.CeilDiv(d.outSize, d.micro.BlockPanel())
-	d.pieces = gemm.CeilDiv(d.outSize, denseFewPiece)
-	t.slot = gemm.CeilDiv(t.panels, d.pieces) * d.micro.BlockPanel() * d.channels
+	t.rows = d.micro.Strips(d.outSize, d.channels)
+	t.pixels = op.Workspace(g.Batch * g.Group * t.rows.Size())
 	d.parts = gemm.CeilDiv(d.channels, denseFewRows)
-	all := g.Batch * g.Group * d.pieces
-	t.pixels = op.Workspace(all * t.slot)
 	t.ofPixels = true
-	d.pool.RunWork(g.macs(), all*d.parts, t)
+	d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
 	t.ofPixels = false
-	d.blocks = min(d.strips.Count, gemm.CeilDiv(denseFewParts*d.pool.Threads(), max(1, all)))
-	d.pool.RunWork(g.macs(), all*d.blocks, t)
+	d.panels = gemm.CeilDiv(d.dstChannels, d.micro.BlockPanel())
+	d.pool.RunWork(g.macs(), g.Group*d.panels, t)
 	t.pixels = nil
 }
 
-// Do packs part i of the pixels, or computes part i.
+// Do packs part i of the pixels, or computes panel i.
 func (t *denseFew) Do(worker, i int) {
 	if t.ofPixels {
-		piece, part := i/t.parts, i%t.parts
-		from, to := t.piece(piece % t.pieces)
-		first := part * denseFewRows
-		x := t.src[piece/t.pieces*t.channels*t.srcSize:]
-		t.packPixels(x, first, min(denseFewRows, t.channels-first), t.channels, from, to, t.pixels[piece*t.slot:])
+		part := i % t.parts
+		t.packRows(worker, i/t.parts, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
 		return
 	}
-	block, piece := i%t.blocks, i/t.blocks
-	t.computeStrips(worker, piece, block*t.strips.Count/t.blocks, (block+1)*t.strips.Count/t.blocks)
+	t.computePanel(worker, i/t.panels, i%t.panels)
 }
 
-// piece returns the pixels of a piece of a plane, which are whole panels but for the last.
-func (t *denseFew) piece(i int) (from, to int) {
-	panel := t.micro.BlockPanel()
-	return i * t.panels / t.pieces * panel, min((i+1)*t.panels/t.pieces*panel, t.outSize)
+// packRows packs the pixels of the channels from to to-1 of group at%Group of image at/Group.
+func (t *denseFew) packRows(worker, at, from, to int) {
+	x, lds := t.src[(at*t.channels+from)*t.srcSize:], t.srcSize
+	if t.rowAt != nil {
+		lds = t.outSize
+		gathered := t.pool.Scratch(worker, (to-from)*lds)
+		for k := range to - from {
+			t.gather(x[k*t.srcSize:], 0, gathered[k*lds:][:lds])
+		}
+		x = gathered
+	}
+	dst := t.pixels[at*t.rows.Size():]
+	for i := range t.rows.Count {
+		first, n := t.rows.Rows(i)
+		t.rows.PackColumnsPiece(t.micro, i, 0, to-from, x, lds, dst[first*t.channels+from*n:])
+	}
 }
 
-// computeStrips computes some strips of channels for a piece of the pixels.
-func (t *denseFew) computeStrips(worker, piece, strip, end int) {
-	at := piece / t.pieces
-	group := at % t.geometry.Group
-	y, pixels := t.dst[at*t.dstChannels*t.dstSize:], t.pixels[piece*t.slot:]
-	n := t.strips.Size()
-	weight := t.weight[group*n:][:n]
-	from, to := t.piece(piece % t.pieces)
-	rows, panel := t.micro.BlockRows(), t.micro.BlockPanel()
-	buf := t.pool.Scratch(worker, rows*(t.channels+panel))
-	packed, edge := buf[:rows*t.channels], buf[rows*t.channels:]
-	for i := strip; i < end; i++ {
-		first, rows := t.strips.Rows(i)
-		if t.backward {
-			t.strips.PackColumnsPiece(t.micro, i, 0, t.channels, weight, t.dstChannels, packed)
-		} else {
-			t.strips.PackPiece(t.micro, i, 0, t.channels, weight, t.channels, packed)
+// computePanel computes a panel of the channels of a group for all pixels.
+func (t *denseFew) computePanel(worker, group, panel int) {
+	u, depth := t.micro, t.channels
+	j := panel * u.BlockPanel()
+	n := min(u.BlockPanel(), t.dstChannels-j)
+	w := gemm.RoundUp(n, u.Lanes)
+	buf := t.pool.Scratch(worker, (depth+1+t.outSize)*w)
+	packed, bias, sums := buf[:depth*w], buf[depth*w:][:w], buf[(depth+1)*w:]
+	size := t.dstChannels * depth
+	weight := t.weight[group*size:][:size]
+	if n < w {
+		clear(packed)
+	}
+	next, end := 0, 0 // of the weights: what is still to be brought from memory for the next panel
+	if t.backward {
+		u.CopyTo(depth, n, weight[j:], t.dstChannels, packed, w)
+	} else {
+		u.TransposeTo(n, depth, weight[j*depth:], depth, packed, w)
+		next = (j + n) * depth
+		end = min(next+n*depth, size)
+	}
+	if t.bias != nil {
+		clear(bias[copy(bias, t.bias[group*t.dstChannels+j:][:n]):])
+	}
+	for image := range t.geometry.Batch {
+		at := image*t.geometry.Group + group
+		pixels := t.pixels[at*t.rows.Size():]
+		if t.bias != nil {
+			u.CopyTo(t.outSize, w, bias, 0, sums, w)
 		}
-		for k := 0; k < t.channels; k += denseDepth {
-			c := blockOf{rows: rows, k: min(denseDepth, t.channels-k), a: &packed[k*rows], add: k > 0}
-			if k == 0 && t.bias != nil {
-				c.bias = &t.bias[group*t.dstChannels+first]
-			}
-			c.next = c.a
-			if !t.backward {
-				// The weights of the next strip follow those of this one.
-				c.next = &weight[min((first+rows)*t.channels+k*lineSize, n-1)]
-			}
-			for q := from; q < to; q += panel {
-				cols := min(panel, to-q)
-				t.block(c, &pixels[(q-from)*t.channels+k*gemm.RoundUp(cols, t.micro.Lanes)], cols, y[first*t.dstSize+q:], edge)
-				c.next = c.a
+		for k := 0; k < depth; k += denseDepth {
+			piece := min(denseDepth, depth-k)
+			for i := range t.rows.Count {
+				first, rows := t.rows.Rows(i)
+				ahead := &packed[k*w]
+				if next < end {
+					ahead = &weight[next]
+					next += piece * lineSize
+				}
+				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, nil, &sums[first*w], w, k > 0 || t.bias != nil)
 			}
 		}
-		t.finish(group*t.dstChannels+first, rows, at*t.dstChannels*t.dstSize+first*t.dstSize+from, to-from)
+		to := (at*t.dstChannels + j) * t.dstSize
+		u.TransposeTo(t.outSize, n, sums, w, t.dst[to:], t.dstSize)
+		t.finish(group*t.dstChannels+j, n, to, t.outSize)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -22,6 +23,7 @@ func TestOneImage(t *testing.T) {
 		square(1, 100, 600, 2, 15, 1, 0, 1, 1),
 		square(3, 60, 900, 1, 13, 1, 0, 1, 1),
 		square(1, 96, 170, 1, 20, 1, 0, 2, 1),
+		square(1, 80, 112, 1, 14, 1, 0, 1, 1), // more pixels than outputs
 		square(1, 50, 70, 1, 15, 1, 0, 3, 1),
 		square(1, 550, 64, 1, 1, 1, 0, 1, 1),
 		{1, 70, 400, 1, []int{5, 9, 7}, []int{1, 1, 1}, []int{0, 0, 0}, []int{1, 2, 2}, []int{1, 1, 1}, false},
@@ -72,5 +74,6 @@ func fewOf(c *Conv) bool {
 	}
 	d := &c.direct.forward.dense
 	c.direct.forward.prepare()
+	d.micro = gemm.Active()
 	return d.fits() && d.few()
 }
