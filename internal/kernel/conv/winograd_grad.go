@@ -25,8 +25,8 @@ const (
 	// largeCache is the size in bytes of the L2 cache from which on a part multiplies the
 	// tiles of a chunk in pieces, whose size is a quarter of the cache. The order of the
 	// sums is the same. A Sapphire Rapids, with 2 MiB and a slow L3 cache, gains up to half
-	// of the time; on a Zen 5, with 1 MiB, whole chunks were fastest.
-	largeCache = 2 << 20
+	// of the time, a Zen 4, with 1 MiB, 2 to 10 %.
+	largeCache = 1 << 20
 
 	// sumDepth5x5 is the number of tiles over which the products of F(2x2,5x5) are summed
 	// before they are added to the rest. Its last transform amplifies rounding errors more
@@ -100,8 +100,14 @@ func (t *winogradGrad) tile() int {
 	return t.tiling.matrices() * (t.tiling.channels + t.tiling.outputs)
 }
 
-// secondCache is cpu.L2. Tests set it.
-var secondCache = cpu.L2
+// secondCache returns the size of the L2 cache, or 0 where whole chunks are faster than
+// pieces. Tests set it.
+var secondCache = func() int {
+	if cpu.FastL3() {
+		return 0
+	}
+	return cpu.L2()
+}
 
 // pieceOf returns the number of blocks to multiply at a time. The few tiles of a chunk of
 // F(2x2,5x5) are one piece: products are summed over a piece before they are added to the rest.
