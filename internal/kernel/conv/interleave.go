@@ -3,13 +3,14 @@ package conv
 import "github.com/gocaffe/gocaffe/internal/kernel/gemm"
 
 // interleave turns n channels, step apart in src, into a vector per pixel, followed by a
-// vector of zeros. Lanes without a channel are zero.
+// vector of zeros. Lanes without a channel are zero. The channels that follow are usually
+// next, and come to the second cache meanwhile.
 func interleave(u *gemm.Micro, n, pixels int, src []float32, step int, dst []float32) {
 	lanes := u.Lanes
 	clear(dst[pixels*lanes:][:lanes])
 	if n == lanes && u.Transpose != nil && pixels >= lanes {
 		_ = src[(n-1)*step+pixels-1]
-		u.Transpose(pixels/lanes, &src[0], step, lanes, &dst[0], lanes, lanes*lanes)
+		u.Ahead(pixels/lanes, &src[0], step, lanes, &dst[0], lanes, lanes*lanes)
 		if last := pixels - lanes; pixels%lanes != 0 {
 			u.Transpose(1, &src[last], step, 0, &dst[last*lanes], lanes, 0)
 		}

@@ -65,6 +65,7 @@ type Micro struct {
 	Lanes     int           // of a vector, the columns of the narrowest panel
 	Tall      DotsFunc      // of TallRows rows of x and one of y
 	Transpose TransposeFunc // nil if there is none
+	Ahead     TransposeFunc // the same, and brings the lanes rows after those of the blocks to the second cache
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
 
 	tiles    []TileFunc    // tiles[v-1] takes panels of v*Lanes columns

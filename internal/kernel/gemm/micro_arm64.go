@@ -36,6 +36,7 @@ var neon = Micro{
 		{lineNEON_6x1, lineNEON_6x2, lineNEON_6x3, lineNEON_6x4},
 	},
 	Transpose: transposeNEON,
+	Ahead:     transposeNEON,
 	copyRows:  copyRowsNEON,
 	fmaLoop:   fmaLoopNEON,
 	fmaFlops:  2 * 24 * 4,

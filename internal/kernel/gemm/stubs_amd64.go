@@ -435,10 +435,20 @@ func fmaLoopAVX512(n int)
 //go:noescape
 func transposeAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
+// transposeAheadAVX2 is the transposeFunc of blocks of 8 by 8.
+//
+//go:noescape
+func transposeAheadAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+
 // transposeAVX512 is the transposeFunc of blocks of 16 by 16.
 //
 //go:noescape
 func transposeAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+
+// transposeAheadAVX512 is the transposeFunc of blocks of 16 by 16.
+//
+//go:noescape
+func transposeAheadAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
 // transposeStreamAVX512 is the transposeFunc of blocks of 16 by 16.
 //

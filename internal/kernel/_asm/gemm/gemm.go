@@ -179,8 +179,9 @@ func (s *set) fmaLoop() {
 }
 
 // transpose writes a loop over blocks of n rows. transposed returns the rows of the
-// transposed block.
-func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...Op), transposed func(r []reg.VecVirtual) []reg.VecVirtual) {
+// transposed block. With ahead, the loop brings the n rows after those of the blocks to the
+// second cache.
+func transpose(name string, n int, new func() reg.VecVirtual, ahead bool, store func(ops ...Op), transposed func(r []reg.VecVirtual) []reg.VecVirtual) {
 	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
@@ -193,6 +194,10 @@ func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...
 	nextDst := Load(Param("nextDst"), GP64())
 	SHLQ(Imm(2), lds)
 	SHLQ(Imm(2), ldd)
+	next := GP64()
+	if ahead {
+		IMUL3Q(Imm(uint64(n)), lds, next)
+	}
 	Label("block")
 	from, to := GP64(), GP64()
 	MOVQ(src, from)
@@ -201,6 +206,9 @@ func transpose(name string, n int, new func() reg.VecVirtual, store func(ops ...
 	for i := range r {
 		r[i] = new()
 		VMOVUPS(Mem{Base: from}, r[i])
+		if ahead {
+			PREFETCHT1(Mem{Base: from, Index: next, Scale: 1})
+		}
 		ADDQ(lds, from)
 	}
 	for _, v := range transposed(r) {
@@ -230,8 +238,14 @@ func quads(new func() reg.VecVirtual, r []reg.VecVirtual) []reg.VecVirtual {
 	return out
 }
 
+// transposeAVX2 writes the transposition twice, the second time with the rows ahead.
 func transposeAVX2() {
-	transpose("transposeAVX2", 8, YMM, func(ops ...Op) { VMOVUPS(ops...) }, func(r []reg.VecVirtual) []reg.VecVirtual {
+	transposeAVX2With("transposeAVX2", false)
+	transposeAVX2With("transposeAheadAVX2", true)
+}
+
+func transposeAVX2With(name string, ahead bool) {
+	transpose(name, 8, YMM, ahead, move, func(r []reg.VecVirtual) []reg.VecVirtual {
 		low, high := quads(YMM, r[:4]), quads(YMM, r[4:])
 		out := make([]reg.VecVirtual, 8)
 		for i := range 4 {
@@ -243,15 +257,19 @@ func transposeAVX2() {
 	})
 }
 
-// transposeAVX512 writes the transposition twice. The second version writes past the
-// caches, to whole lines of memory.
+// move stores a vector.
+func move(ops ...Op) { VMOVUPS(ops...) }
+
+// transposeAVX512 writes the transposition three times. The second version brings the rows
+// ahead, and the third one writes past the caches, to whole lines of memory.
 func transposeAVX512() {
-	transposeAVX512With("transposeAVX512", func(ops ...Op) { VMOVUPS(ops...) })
-	transposeAVX512With("transposeStreamAVX512", func(ops ...Op) { VMOVNTPS(ops[0], ops[1]) })
+	transposeAVX512With("transposeAVX512", false, move)
+	transposeAVX512With("transposeAheadAVX512", true, move)
+	transposeAVX512With("transposeStreamAVX512", false, func(ops ...Op) { VMOVNTPS(ops[0], ops[1]) })
 }
 
-func transposeAVX512With(name string, store func(ops ...Op)) {
-	transpose(name, 16, ZMM, store, func(r []reg.VecVirtual) []reg.VecVirtual {
+func transposeAVX512With(name string, ahead bool, store func(ops ...Op)) {
+	transpose(name, 16, ZMM, ahead, store, func(r []reg.VecVirtual) []reg.VecVirtual {
 		// q[b][i] holds, in lane l, elements 4b to 4b+3 of column 4l+i.
 		var q [4][]reg.VecVirtual
 		for b := range q {
