@@ -119,6 +119,11 @@ var cases = []Params{
 	square(3, 96, 128, 2, 2, 1, 0, 1, 1),
 	square(2, 12, 12, 12, 20, 3, 1, 1, 1),
 	square(1, 2, 3, 1, 130, 3, 2, 1, 2),
+	// Few pixels, not by Winograd's algorithm: pieces of channels, several images and groups.
+	square(1, 70, 90, 1, 14, 3, 1, 2, 1),
+	square(3, 40, 100, 2, 11, 3, 1, 2, 1),
+	square(2, 130, 36, 1, 9, 3, 2, 1, 2),
+	{1, 20, 40, 1, []int{4, 5, 9}, []int{3, 1, 3}, []int{1, 0, 1}, []int{2, 1, 1}, []int{1, 1, 1}, false},
 	// Depthwise gradients: several images, bands, more taps, axes.
 	square(20, 5, 5, 5, 7, 3, 1, 1, 1),
 	square(1, 3, 3, 3, 70, 5, 2, 1, 1),
@@ -273,6 +278,7 @@ func TestConvThreads(t *testing.T) {
 	t.Run("lines of one image", func(t *testing.T) { testConvThreads(t, square(1, 90, 33, 1, 11, 1, 0, 1, 1)) })
 	t.Run("even and odd pixels", func(t *testing.T) { testConvThreads(t, square(9, 8, 8, 8, 70, 3, 1, 2, 1)) })
 	t.Run("one image", func(t *testing.T) { testConvThreads(t, square(1, 96, 200, 1, 17, 1, 0, 1, 1)) })
+	t.Run("few pixels", func(t *testing.T) { testConvThreads(t, square(2, 80, 40, 1, 17, 3, 1, 2, 1)) })
 	t.Run("single channels", func(t *testing.T) { testConvThreads(t, square(2, 40, 40, 40, 31, 5, 2, 2, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
@@ -377,6 +383,10 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		pixels, err := New(square(4, 16, 32, 1, 9, 3, 1, 2, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
 		l, err := New(square(1, 2, 3, 1, 20, 3, 1, 1, 1))
 		if err != nil {
 			t.Fatal(err)
@@ -394,7 +404,7 @@ func TestAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, y := make([]float32, 8*16*144), make([]float32, 8*16*144)
-		weight, bias := make([]float32, 16*16*9), make([]float32, 16)
+		weight, bias := make([]float32, 32*16*9), make([]float32, 32)
 		kerneltest.AllocatesNothing(t, map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
 			"BackwardData":    func() { c.BackwardData(p, weight, y, x) },
@@ -410,6 +420,7 @@ func TestAllocations(t *testing.T) {
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },
 			"Few tiles":       func() { few.Forward(p, x, weight, bias, y) },
+			"Few pixels":      func() { pixels.Forward(p, x, weight, bias, y) },
 			"Few tiles data":  func() { few.BackwardData(p, weight, y, x) },
 		})
 	})

@@ -8,13 +8,14 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the fastest of four methods. The first run prepares it,
+// A plan computes a product by the fastest of five methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product
 	tiles   tiles
 	lines   lines
 	dense   dense
+	few     tilesFew
 	singles singles
 
 	prepared bool
@@ -41,6 +42,7 @@ func (t *plan) prepare() {
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
 	t.dense.init(&t.product)
+	t.few.init(&t.product)
 	t.singles.product = &t.product
 }
 
@@ -54,6 +56,8 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.
 		t.dense.run(op)
 	case t.singles.fits():
 		t.singles.run()
+	case t.few.fits():
+		t.few.run(op)
 	case t.byLines:
 		t.lines.run(op)
 	default:

@@ -91,14 +91,26 @@ func (w *window) init(batch int) error {
 		w.copied[last] = gemm.RoundUp(w.extent[last], 2)
 	}
 	w.cut(batch)
-	w.extent[0] = (w.rows-1)*w.step[0] + w.span
-	w.copied[0] = w.extent[0]
-	w.channelStride = w.stride(w.rows)
-	w.imageStride = w.channels * w.channelStride
+	w.measure()
 	if w.channelStride > maxCopy/w.channels || w.imageStride > maxCopy/w.images {
 		return errors.New("convolution: the padded input has too many elements")
 	}
 	return nil
+}
+
+// measure sets the sizes that follow from those of the chunks.
+func (w *window) measure() {
+	w.extent[0] = (w.rows-1)*w.step[0] + w.span
+	w.copied[0] = w.extent[0]
+	w.channelStride = w.stride(w.rows)
+	w.imageStride = w.channels * w.channelStride
+}
+
+// all makes all images one chunk.
+func (w *window) all(batch int) {
+	w.images, w.rows, w.bands = batch, w.out[0], 1
+	w.extent, w.copied = slices.Clone(w.extent), slices.Clone(w.copied)
+	w.measure()
 }
 
 // cut determines the size of the chunks.
@@ -210,15 +222,20 @@ func (w *window) copySize() int { return w.images * w.imageStride }
 // fill copies the source of a chunk. Its images are step apart in x, which starts with
 // the first of the channels to copy.
 func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step int, dst []float32) {
-	first, n := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
+	w.fillChannels(u, c, 0, channels, x, step, dst)
+}
+
+// fillChannels is fill for n of the channels from from on.
+func (w *window) fillChannels(u *gemm.Micro, c chunk, from, n int, x []float32, step int, dst []float32) {
+	first, rows := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
 	for i := range c.images {
-		to := dst[i*w.imageStride:][:channels*w.channelStride]
+		to := dst[i*w.imageStride:]
 		if !w.whole {
-			clear(to)
+			clear(to[from*w.channelStride : (from+n)*w.channelStride])
 		}
-		for ch := range channels {
+		for ch := from; ch < from+n; ch++ {
 			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
-			w.fillAxis(u, 0, first, n, src, to[ch*w.channelStride:][:w.channelStride])
+			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:][:w.channelStride])
 		}
 	}
 }

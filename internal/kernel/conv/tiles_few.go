@@ -1,0 +1,119 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// tilesFewPixels is the number of pixels of all images up to which tilesFew is used, and
+	// tilesFewChannels that of the channels from which on it is: with fewer, the weights are
+	// few too.
+	tilesFewPixels   = 1024
+	tilesFewChannels = 16
+
+	// tilesFewCopy bounds the elements of the padded copy of all images.
+	tilesFewCopy = 1 << 20
+)
+
+// tilesFew is the forward pass of tiles for few pixels, such as those of one image. Packed
+// weights would be used so few times that writing them to memory and reading them takes as
+// long as the product. So a part packs the weights of some outputs, a piece of the channels
+// at a time, and multiplies them by all pixels while they are in its cache. All images are
+// copied first.
+//
+// Sums are in the order of the weights, and edges leave no taps out.
+type tilesFew struct {
+	*product
+	copied  window // with all images in one chunk
+	copying bool   // during the run that copies the images
+	vectors int    // of the outputs of a group
+	parts   int    // of the outputs of a group
+	pieces  int    // of the tiles of pixels, for more threads than there are panels
+	piece   int    // channels whose weights are packed at a time
+	x       []float32
+}
+
+// init takes the window of p, with all images in one chunk.
+func (t *tilesFew) init(p *product) {
+	t.product = p
+	if p.backward || p.geometry.Batch*p.outSize > tilesFewPixels || p.channels < tilesFewChannels {
+		return
+	}
+	w := p.window
+	w.all(p.geometry.Batch)
+	if w.copySize() <= tilesFewCopy/p.geometry.Group {
+		w.tables()
+		t.copied = w
+	}
+}
+
+// fits reports whether tilesFew can compute the product and should.
+func (t *tilesFew) fits() bool { return t.copied.pixels != nil && t.dstChannels >= t.micro.Lanes }
+
+func (t *tilesFew) run(op parallel.Op) {
+	g := t.geometry
+	t.vectors = gemm.CeilDiv(t.dstChannels, t.micro.Lanes)
+	threads, panels := t.pool.Threads(), gemm.CeilDiv(t.dstChannels, t.micro.Panel())
+	t.parts = max(panels, min(t.vectors/2, gemm.RoundUp(panels, threads)))
+	t.pieces = min(gemm.CeilDiv(threads, t.parts), t.tiles())
+	t.piece = max(1, sumDepth/t.nTaps)
+	t.x = op.Workspace(g.Group * t.copied.copySize())
+	t.copying = true
+	t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.piece), t)
+	t.copying = false
+	t.pool.RunWork(g.macs(), g.Group*t.parts*t.pieces, t)
+	t.x = nil
+}
+
+// tiles returns the number of tiles of the pixels of all images.
+func (t *tilesFew) tiles() int { return gemm.CeilDiv(t.geometry.Batch*t.outSize, gemm.TileRows) }
+
+// Do copies a piece of the channels or computes a part of the outputs.
+func (t *tilesFew) Do(worker, i int) {
+	if t.copying {
+		pieces := gemm.CeilDiv(t.channels, t.piece)
+		group, c := i/pieces, i%pieces*t.piece
+		t.copied.fillChannels(t.micro, t.copied.chunk(t.geometry.Batch, 0), c, min(t.piece, t.channels-c),
+			t.src[group*t.channels*t.srcSize:], t.geometry.Group*t.channels*t.srcSize, t.x[group*t.copied.copySize():])
+		return
+	}
+	piece, i := i%t.pieces, i/t.pieces
+	tiles := t.tiles()
+	t.compute(worker, i/t.parts, i%t.parts, piece*tiles/t.pieces, (piece+1)*tiles/t.pieces)
+}
+
+// compute computes a part of the outputs of a group for the tiles from from to to-1.
+func (t *tilesFew) compute(worker, group, part, from, to int) {
+	u, depth := t.micro, t.depth()
+	first := part * t.vectors / t.parts * u.Lanes
+	n := min((part+1)*t.vectors/t.parts*u.Lanes, t.dstChannels) - first
+	w := gemm.RoundUp(n, u.Lanes)
+	rows := (to - from) * gemm.TileRows
+	buf := t.pool.Scratch(worker, (1+rows+min(t.piece, t.channels)*t.nTaps)*w)
+	bias, sums, packed := buf[:w], buf[w:][:rows*w], buf[(1+rows)*w:]
+	if n < w {
+		clear(packed)
+	}
+	init, step := (*float32)(nil), 0
+	if t.bias != nil {
+		clear(bias[copy(bias, t.bias[group*t.dstChannels+first:][:n]):])
+		init = &bias[0]
+	}
+	weight, x := t.weight[(group*t.dstChannels+first)*depth:], t.x[group*t.copied.copySize():]
+	for c := 0; c < t.channels; c += t.piece {
+		k, at := min(t.piece, t.channels-c)*t.nTaps, c*t.nTaps
+		u.TransposeTo(n, k, weight[at:], depth, packed, w)
+		u.Tile(w)(to-from, k, &x[0], &t.copied.pixels[from*gemm.TileRows], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
+		init, step = &sums[0], w
+	}
+	pixel, end := from*gemm.TileRows, min(to*gemm.TileRows, t.geometry.Batch*t.outSize)
+	for pixel < end {
+		image, q := pixel/t.outSize, pixel%t.outSize
+		pixels := min(t.outSize-q, end-pixel)
+		at := ((image*t.geometry.Group+group)*t.dstChannels+first)*t.dstSize + q
+		u.TransposeTo(pixels, n, sums[(pixel-from*gemm.TileRows)*w:], w, t.dst[at:], t.dstSize)
+		t.finish(group*t.dstChannels+first, n, at, pixels)
+		pixel += pixels
+	}
+}
