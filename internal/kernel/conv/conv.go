@@ -102,6 +102,9 @@ func newDirect(g *geometry) (*direct, error) {
 	switch {
 	case len(products) == 1 && size(products[0].out) == g.inSize:
 		d.data, err = newPlan(products[0])
+	case len(products) == 1 && g.dense(g.groupOutputs(), g.groupChannels()):
+		d.gaps = false
+		d.data, err = newPlan(products[0])
 	case len(products) > 0:
 		d.phases, err = newPhases(g, products, rests)
 	}

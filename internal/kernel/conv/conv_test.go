@@ -117,6 +117,13 @@ var cases = []Params{
 	square(2, 50, 70, 1, 13, 1, 0, 1, 1), // products of matrices
 	square(1, 1040, 97, 1, 7, 1, 0, 1, 1),
 	square(3, 96, 128, 2, 2, 1, 0, 1, 1),
+	square(5, 50, 60, 2, 7, 1, 0, 1, 1), // panels of pixels of several images
+	square(2, 20, 100, 1, 40, 1, 0, 1, 1),
+	square(2, 100, 60, 1, 9, 1, 0, 2, 1), // with strides, and gradients with zeros between the pixels
+	square(3, 48, 530, 1, 16, 1, 0, 2, 1),
+	square(2, 96, 98, 2, 10, 1, 0, 3, 1),
+	{2, 50, 60, 1, []int{5, 8, 70}, []int{1, 1, 1}, []int{0, 0, 0}, []int{2, 1, 2}, []int{1, 1, 1}, false},
+	{1, 60, 50, 1, []int{200}, []int{1}, []int{0}, []int{2}, []int{1}, false},
 	square(2, 12, 12, 12, 20, 3, 1, 1, 1),
 	square(1, 2, 3, 1, 130, 3, 2, 1, 2),
 	// Few pixels, not by Winograd's algorithm: pieces of channels, several images and groups.

@@ -25,6 +25,9 @@ type denseFew struct {
 // few reports whether denseFew is faster: there are fewer pixels in all images than channels
 // of the result, or not many more and they would fill vectors no better.
 func (t *dense) few() bool {
+	if t.spread {
+		return false
+	}
 	pixels, lanes := t.geometry.Batch*t.outSize, t.micro.Lanes
 	return pixels < t.dstChannels ||
 		pixels < 2*t.dstChannels && gemm.RoundUp(t.dstChannels, lanes)*t.outSize <= gemm.RoundUp(t.outSize, lanes)*t.dstChannels
@@ -59,9 +62,10 @@ func (t *denseFew) packRows(worker, at, from, to int) {
 	x, lds := t.src[(at*t.channels+from)*t.srcSize:], t.srcSize
 	if t.rowAt != nil {
 		lds = t.outSize
-		gathered := t.pool.Scratch(worker, (to-from)*lds)
+		gathered := t.pool.Scratch(worker, (to-from)*lds+2*(lds+pairLanes))
+		rest := gathered[(to-from)*lds+pairLanes:]
 		for k := range to - from {
-			t.gather(x[k*t.srcSize:], 0, gathered[k*lds:][:lds])
+			t.gather(x[k*t.srcSize:], 0, lds, gathered[k*lds:], rest)
 		}
 		x = gathered
 	}
@@ -109,9 +113,9 @@ func (t *denseFew) computePanel(worker, group, panel int) {
 				ahead := &packed[k*w]
 				if next < end {
 					ahead = &weight[next]
-					next += piece * lineSize
+					next += piece * gemm.LineSize
 				}
-				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, nil, &sums[first*w], w, k > 0 || t.bias != nil)
+				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, gemm.LineSize, nil, &sums[first*w], w, k > 0 || t.bias != nil)
 			}
 		}
 		to := (at*t.dstChannels + j) * t.dstSize
@@ -119,6 +123,3 @@ func (t *denseFew) computePanel(worker, group, panel int) {
 		t.finish(group*t.dstChannels+j, n, to, t.outSize)
 	}
 }
-
-// lineSize is the number of elements of a line of memory.
-const lineSize = 16

@@ -31,8 +31,8 @@ const (
 	// and writes. Its rows are then computed in order.
 	shallow = 64
 
-	// lineSize is the number of elements of a line of memory.
-	lineSize = 16
+	// LineSize is the number of elements of a line of memory.
+	LineSize = 16
 )
 
 // gemmTask computes a block of C in three runs: the first packs op(B) into panels, the
@@ -234,7 +234,7 @@ func (t *gemmTask) next(panel, to, k0, piece int) *float32 {
 	j, _, w := t.columns(panel)
 	k := min(panelDepth, t.k-k0)
 	at := j*t.k + k0*w
-	if piece *= k * lineSize; piece < k*w {
+	if piece *= k * LineSize; piece < k*w {
 		return &t.packed[at+piece]
 	}
 	return nil
@@ -254,13 +254,13 @@ func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
 	add := k0 > 0 || t.beta != 0
 	c := t.c[i*t.ldc+j:]
 	if n == w {
-		multiply(k, a, b, next, nil, &c[0], t.ldc, add)
+		multiply(k, a, b, next, LineSize, nil, &c[0], t.ldc, add)
 		return
 	}
 	edge := t.pool.Scratch(worker, rows*w)
 	if add {
 		t.micro.CopyTo(rows, n, c, t.ldc, edge, w)
 	}
-	multiply(k, a, b, next, nil, &edge[0], w, add)
+	multiply(k, a, b, next, LineSize, nil, &edge[0], w, add)
 	t.micro.CopyTo(rows, n, edge, w, c, t.ldc)
 }

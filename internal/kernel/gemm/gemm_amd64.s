@@ -1527,22 +1527,22 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_1x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_1x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1562,13 +1562,15 @@ below:
 	MOVQ       a+8(FP), DX
 	MOVQ       b+16(FP), BX
 	MOVQ       next+24(FP), SI
+	MOVQ       step+32(FP), DI
+	SHLQ       $0x02, DI
 
 sum:
 	VMOVUPS      (BX), Y1
 	PREFETCHT1   (SI)
 	VBROADCASTSS (DX), Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         $0x40, SI
+	ADDQ         DI, SI
 	ADDQ         $0x04, DX
 	ADDQ         $0x00000020, BX
 	DECQ         CX
@@ -1577,15 +1579,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1593,7 +1595,7 @@ TEXT ·blockAVX2_1x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1615,6 +1617,8 @@ below:
 	MOVQ       a+8(FP), DX
 	MOVQ       b+16(FP), BX
 	MOVQ       next+24(FP), SI
+	MOVQ       step+32(FP), DI
+	SHLQ       $0x02, DI
 
 sum:
 	VMOVUPS      (BX), Y2
@@ -1623,7 +1627,7 @@ sum:
 	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         $0x40, SI
+	ADDQ         DI, SI
 	ADDQ         $0x04, DX
 	ADDQ         $0x00000040, BX
 	DECQ         CX
@@ -1633,15 +1637,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1649,7 +1653,7 @@ TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1674,6 +1678,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y2
@@ -1682,7 +1688,7 @@ sum:
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS 4(BX), Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x08, BX
 	ADDQ         $0x00000020, SI
 	DECQ         DX
@@ -1693,15 +1699,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1711,7 +1717,7 @@ TEXT ·blockAVX2_2x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1740,6 +1746,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y4
@@ -1751,7 +1759,7 @@ sum:
 	VBROADCASTSS 4(BX), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x08, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -1764,15 +1772,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1781,7 +1789,7 @@ TEXT ·blockAVX2_3x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1812,6 +1820,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y3
@@ -1822,7 +1832,7 @@ sum:
 	VFMADD231PS  Y4, Y3, Y1
 	VBROADCASTSS 8(BX), Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x0c, BX
 	ADDQ         $0x00000020, SI
 	DECQ         DX
@@ -1835,15 +1845,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1855,7 +1865,7 @@ TEXT ·blockAVX2_3x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1892,6 +1902,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y6
@@ -1906,7 +1918,7 @@ sum:
 	VBROADCASTSS 8(BX), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x0c, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -1922,15 +1934,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -1940,7 +1952,7 @@ TEXT ·blockAVX2_4x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -1977,6 +1989,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y4
@@ -1989,7 +2003,7 @@ sum:
 	VFMADD231PS  Y5, Y4, Y2
 	VBROADCASTSS 12(BX), Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000020, SI
 	DECQ         DX
@@ -2004,15 +2018,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -2026,7 +2040,7 @@ TEXT ·blockAVX2_4x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2071,6 +2085,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y8
@@ -2088,7 +2104,7 @@ sum:
 	VBROADCASTSS 12(BX), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -2107,15 +2123,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -2126,7 +2142,7 @@ TEXT ·blockAVX2_5x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2169,6 +2185,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y5
@@ -2183,7 +2201,7 @@ sum:
 	VFMADD231PS  Y6, Y5, Y3
 	VBROADCASTSS 16(BX), Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x14, BX
 	ADDQ         $0x00000020, SI
 	DECQ         DX
@@ -2200,15 +2218,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -2224,7 +2242,7 @@ TEXT ·blockAVX2_5x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2277,6 +2295,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y10
@@ -2297,7 +2317,7 @@ sum:
 	VBROADCASTSS 16(BX), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x14, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -2319,15 +2339,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -2339,7 +2359,7 @@ TEXT ·blockAVX2_6x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2388,6 +2408,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y6
@@ -2404,7 +2426,7 @@ sum:
 	VFMADD231PS  Y7, Y6, Y4
 	VBROADCASTSS 20(BX), Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x18, BX
 	ADDQ         $0x00000020, SI
 	DECQ         DX
@@ -2423,15 +2445,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Y0
@@ -2449,7 +2471,7 @@ TEXT ·blockAVX2_6x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -2510,6 +2532,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Y12
@@ -2533,7 +2557,7 @@ sum:
 	VBROADCASTSS 20(BX), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x18, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -6217,22 +6241,22 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_1x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6252,13 +6276,15 @@ below:
 	MOVQ       a+8(FP), DX
 	MOVQ       b+16(FP), BX
 	MOVQ       next+24(FP), SI
+	MOVQ       step+32(FP), DI
+	SHLQ       $0x02, DI
 
 sum:
 	VMOVUPS      (BX), Z1
 	PREFETCHT1   (SI)
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         $0x40, SI
+	ADDQ         DI, SI
 	ADDQ         $0x04, DX
 	ADDQ         $0x00000040, BX
 	DECQ         CX
@@ -6267,15 +6293,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6283,7 +6309,7 @@ TEXT ·blockAVX512_1x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6306,6 +6332,8 @@ below:
 	MOVQ       a+8(FP), DX
 	MOVQ       b+16(FP), BX
 	MOVQ       next+24(FP), SI
+	MOVQ       step+32(FP), DI
+	SHLQ       $0x02, DI
 
 sum:
 	VMOVUPS      (BX), Z2
@@ -6314,7 +6342,7 @@ sum:
 	VBROADCASTSS (DX), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         $0x40, SI
+	ADDQ         DI, SI
 	ADDQ         $0x04, DX
 	ADDQ         $0x00000080, BX
 	DECQ         CX
@@ -6324,15 +6352,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6340,7 +6368,7 @@ TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6365,6 +6393,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z2
@@ -6373,7 +6403,7 @@ sum:
 	VFMADD231PS  Z3, Z2, Z0
 	VBROADCASTSS 4(BX), Z3
 	VFMADD231PS  Z3, Z2, Z1
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x08, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -6384,15 +6414,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6402,7 +6432,7 @@ TEXT ·blockAVX512_2x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6433,6 +6463,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z4
@@ -6444,7 +6476,7 @@ sum:
 	VBROADCASTSS 4(BX), Z6
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x08, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -6457,15 +6489,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6474,7 +6506,7 @@ TEXT ·blockAVX512_3x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6505,6 +6537,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z3
@@ -6515,7 +6549,7 @@ sum:
 	VFMADD231PS  Z4, Z3, Z1
 	VBROADCASTSS 8(BX), Z4
 	VFMADD231PS  Z4, Z3, Z2
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x0c, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -6528,15 +6562,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6548,7 +6582,7 @@ TEXT ·blockAVX512_3x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6588,6 +6622,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z6
@@ -6602,7 +6638,7 @@ sum:
 	VBROADCASTSS 8(BX), Z8
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x0c, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -6618,15 +6654,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6636,7 +6672,7 @@ TEXT ·blockAVX512_4x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6673,6 +6709,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z4
@@ -6685,7 +6723,7 @@ sum:
 	VFMADD231PS  Z5, Z4, Z2
 	VBROADCASTSS 12(BX), Z5
 	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -6700,15 +6738,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6722,7 +6760,7 @@ TEXT ·blockAVX512_4x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6771,6 +6809,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z8
@@ -6788,7 +6828,7 @@ sum:
 	VBROADCASTSS 12(BX), Z10
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -6807,15 +6847,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6826,7 +6866,7 @@ TEXT ·blockAVX512_5x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6869,6 +6909,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z5
@@ -6883,7 +6925,7 @@ sum:
 	VFMADD231PS  Z6, Z5, Z3
 	VBROADCASTSS 16(BX), Z6
 	VFMADD231PS  Z6, Z5, Z4
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x14, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -6900,15 +6942,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -6924,7 +6966,7 @@ TEXT ·blockAVX512_5x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -6982,6 +7024,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z10
@@ -7002,7 +7046,7 @@ sum:
 	VBROADCASTSS 16(BX), Z12
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x14, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -7024,15 +7068,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7044,7 +7088,7 @@ TEXT ·blockAVX512_6x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7093,6 +7137,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z6
@@ -7109,7 +7155,7 @@ sum:
 	VFMADD231PS  Z7, Z6, Z4
 	VBROADCASTSS 20(BX), Z7
 	VFMADD231PS  Z7, Z6, Z5
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x18, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -7128,15 +7174,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7154,7 +7200,7 @@ TEXT ·blockAVX512_6x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7221,6 +7267,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z12
@@ -7244,7 +7292,7 @@ sum:
 	VBROADCASTSS 20(BX), Z14
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x18, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -7269,15 +7317,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7290,7 +7338,7 @@ TEXT ·blockAVX512_7x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7345,6 +7393,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z7
@@ -7363,7 +7413,7 @@ sum:
 	VFMADD231PS  Z8, Z7, Z5
 	VBROADCASTSS 24(BX), Z8
 	VFMADD231PS  Z8, Z7, Z6
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x1c, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -7384,15 +7434,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7412,7 +7462,7 @@ TEXT ·blockAVX512_7x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7488,6 +7538,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z14
@@ -7514,7 +7566,7 @@ sum:
 	VBROADCASTSS 24(BX), Z16
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x1c, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -7542,15 +7594,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7564,7 +7616,7 @@ TEXT ·blockAVX512_8x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7625,6 +7677,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z8
@@ -7645,7 +7699,7 @@ sum:
 	VFMADD231PS  Z9, Z8, Z6
 	VBROADCASTSS 28(BX), Z9
 	VFMADD231PS  Z9, Z8, Z7
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x20, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -7668,15 +7722,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7698,7 +7752,7 @@ TEXT ·blockAVX512_8x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7783,6 +7837,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z16
@@ -7812,7 +7868,7 @@ sum:
 	VBROADCASTSS 28(BX), Z18
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x20, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -7843,15 +7899,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -7866,7 +7922,7 @@ TEXT ·blockAVX512_9x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -7933,6 +7989,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z9
@@ -7955,7 +8013,7 @@ sum:
 	VFMADD231PS  Z10, Z9, Z7
 	VBROADCASTSS 32(BX), Z10
 	VFMADD231PS  Z10, Z9, Z8
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x24, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -7980,15 +8038,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8012,7 +8070,7 @@ TEXT ·blockAVX512_9x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8106,6 +8164,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z18
@@ -8138,7 +8198,7 @@ sum:
 	VBROADCASTSS 32(BX), Z20
 	VFMADD231PS  Z20, Z18, Z16
 	VFMADD231PS  Z20, Z19, Z17
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x24, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -8172,15 +8232,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8196,7 +8256,7 @@ TEXT ·blockAVX512_10x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8269,6 +8329,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z10
@@ -8293,7 +8355,7 @@ sum:
 	VFMADD231PS  Z11, Z10, Z8
 	VBROADCASTSS 36(BX), Z11
 	VFMADD231PS  Z11, Z10, Z9
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x28, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -8320,15 +8382,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8354,7 +8416,7 @@ TEXT ·blockAVX512_10x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8457,6 +8519,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z20
@@ -8492,7 +8556,7 @@ sum:
 	VBROADCASTSS 36(BX), Z22
 	VFMADD231PS  Z22, Z20, Z18
 	VFMADD231PS  Z22, Z21, Z19
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x28, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -8529,15 +8593,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8554,7 +8618,7 @@ TEXT ·blockAVX512_11x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8633,6 +8697,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z11
@@ -8659,7 +8725,7 @@ sum:
 	VFMADD231PS  Z12, Z11, Z9
 	VBROADCASTSS 40(BX), Z12
 	VFMADD231PS  Z12, Z11, Z10
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x2c, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -8688,15 +8754,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8724,7 +8790,7 @@ TEXT ·blockAVX512_11x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -8836,6 +8902,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z22
@@ -8874,7 +8942,7 @@ sum:
 	VBROADCASTSS 40(BX), Z24
 	VFMADD231PS  Z24, Z22, Z20
 	VFMADD231PS  Z24, Z23, Z21
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x2c, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX
@@ -8914,15 +8982,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -8940,7 +9008,7 @@ TEXT ·blockAVX512_12x1(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -9025,6 +9093,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z12
@@ -9053,7 +9123,7 @@ sum:
 	VFMADD231PS  Z13, Z12, Z10
 	VBROADCASTSS 44(BX), Z13
 	VFMADD231PS  Z13, Z12, Z11
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x30, BX
 	ADDQ         $0x00000040, SI
 	DECQ         DX
@@ -9084,15 +9154,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+// func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-57
-	MOVQ c+40(FP), AX
-	MOVQ ldc+48(FP), CX
+TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-65
+	MOVQ c+48(FP), AX
+	MOVQ ldc+56(FP), CX
 	SHLQ $0x02, CX
 
 	// The sums begin with the bias, c or zero.
-	MOVQ         bias+32(FP), DX
+	MOVQ         bias+40(FP), DX
 	TESTQ        DX, DX
 	JZ           add
 	VBROADCASTSS (DX), Z0
@@ -9122,7 +9192,7 @@ TEXT ·blockAVX512_12x2(SB), NOSPLIT, $0-57
 	JMP          below
 
 add:
-	MOVB    add+56(FP), DL
+	MOVB    add+64(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	MOVQ    AX, DX
@@ -9243,6 +9313,8 @@ below:
 	MOVQ       a+8(FP), BX
 	MOVQ       b+16(FP), SI
 	MOVQ       next+24(FP), DI
+	MOVQ       step+32(FP), R8
+	SHLQ       $0x02, R8
 
 sum:
 	VMOVUPS      (SI), Z24
@@ -9284,7 +9356,7 @@ sum:
 	VBROADCASTSS 44(BX), Z26
 	VFMADD231PS  Z26, Z24, Z22
 	VFMADD231PS  Z26, Z25, Z23
-	ADDQ         $0x40, DI
+	ADDQ         R8, DI
 	ADDQ         $0x30, BX
 	ADDQ         $0x00000080, SI
 	DECQ         DX

@@ -3258,18 +3258,18 @@ sum:
 	BNE block
 	RET
 
-// func blockNEON_1x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_1x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_1x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_1x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R1
+	MOVD bias+40(FP), R1
 	CBZ R1, add
 	FMOVS.P 4(R1), F0
 	VDUP V0.S[0], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R1
+	MOVBU add+64(FP), R1
 	CBZ R1, zero
 	MOVD R0, R1
 	FMOVQ 0(R1), F0
@@ -3281,30 +3281,32 @@ sums:
 	MOVD a+8(FP), R2
 	MOVD b+16(FP), R3
 	MOVD next+24(FP), R4
+	MOVD step+32(FP), R5
+	LSL $2, R5, R5
 sum:
 	FMOVS.P 4(R2), F1
 	FMOVQ.P 16(R3), F2
 	PRFM 0(R4), PLDL2KEEP
-	ADD $64, R4, R4
+	ADD R5, R4, R4
 	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	SUBS $1, R1, R1
 	BNE sum
 	FMOVQ F0, 0(R0)
 	RET
 
-// func blockNEON_1x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_1x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_1x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_1x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R1
+	MOVD bias+40(FP), R1
 	CBZ R1, add
 	FMOVS.P 4(R1), F0
 	VDUP V0.S[0], V1.S4
 	VDUP V0.S[0], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R1
+	MOVBU add+64(FP), R1
 	CBZ R1, zero
 	MOVD R0, R1
 	FMOVQ 0(R1), F1
@@ -3318,11 +3320,13 @@ sums:
 	MOVD a+8(FP), R2
 	MOVD b+16(FP), R3
 	MOVD next+24(FP), R4
+	MOVD step+32(FP), R5
+	LSL $2, R5, R5
 sum:
 	FMOVS.P 4(R2), F3
 	FLDPQ.P 32(R3), (F2, F4)
 	PRFM 0(R4), PLDL2KEEP
-	ADD $64, R4, R4
+	ADD R5, R4, R4
 	WORD $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
 	WORD $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	SUBS $1, R1, R1
@@ -3331,12 +3335,12 @@ sum:
 	FMOVQ F0, 16(R0)
 	RET
 
-// func blockNEON_1x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_1x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_1x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_1x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R1
+	MOVD bias+40(FP), R1
 	CBZ R1, add
 	FMOVS.P 4(R1), F0
 	VDUP V0.S[0], V1.S4
@@ -3344,7 +3348,7 @@ TEXT ·blockNEON_1x3(SB), NOSPLIT, $0-57
 	VDUP V0.S[0], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R1
+	MOVBU add+64(FP), R1
 	CBZ R1, zero
 	MOVD R0, R1
 	FMOVQ 0(R1), F1
@@ -3360,12 +3364,14 @@ sums:
 	MOVD a+8(FP), R2
 	MOVD b+16(FP), R3
 	MOVD next+24(FP), R4
+	MOVD step+32(FP), R5
+	LSL $2, R5, R5
 sum:
 	FMOVS.P 4(R2), F3
 	FLDPQ.P 32(R3), (F4, F5)
 	FMOVQ.P 16(R3), F6
 	PRFM 0(R4), PLDL2KEEP
-	ADD $64, R4, R4
+	ADD R5, R4, R4
 	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
 	WORD $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
 	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
@@ -3376,19 +3382,19 @@ sum:
 	FMOVQ F0, 32(R0)
 	RET
 
-// func blockNEON_2x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_2x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_2x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_2x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	VDUP V0.S[0], V1.S4
 	VDUP V0.S[1], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3403,11 +3409,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F2
 	FMOVQ.P 16(R4), F3
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
 	WORD $0x4fa21060 // fmla v0.4s, v3.4s, v2.s[1]
 	SUBS $1, R2, R2
@@ -3417,12 +3425,12 @@ sum:
 	FMOVQ F0, 0(R0)
 	RET
 
-// func blockNEON_2x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_2x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_2x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_2x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	VDUP V0.S[0], V1.S4
@@ -3431,7 +3439,7 @@ TEXT ·blockNEON_2x2(SB), NOSPLIT, $0-57
 	VDUP V0.S[1], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3450,11 +3458,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F4
 	FLDPQ.P 32(R4), (F5, F6)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	WORD $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
 	WORD $0x4fa410a3 // fmla v3.4s, v5.4s, v4.s[1]
@@ -3468,12 +3478,12 @@ sum:
 	FMOVQ F0, 16(R0)
 	RET
 
-// func blockNEON_2x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_2x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_2x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_2x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	VDUP V0.S[0], V1.S4
@@ -3484,7 +3494,7 @@ TEXT ·blockNEON_2x3(SB), NOSPLIT, $0-57
 	VDUP V0.S[1], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3507,12 +3517,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F6
 	FLDPQ.P 32(R4), (F7, F8)
 	FMOVQ.P 16(R4), F9
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
 	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	WORD $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
@@ -3530,12 +3542,12 @@ sum:
 	FMOVQ F0, 32(R0)
 	RET
 
-// func blockNEON_3x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_3x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_3x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_3x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	FMOVS.P 4(R2), F1
@@ -3545,7 +3557,7 @@ TEXT ·blockNEON_3x1(SB), NOSPLIT, $0-57
 	VDUP V0.S[2], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3563,13 +3575,15 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F4
 	FMOVS.P 4(R3), F5
 	VMOV V5.S[0], V4.S[2]
 	FMOVQ.P 16(R4), F3
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f841061 // fmla v1.4s, v3.4s, v4.s[0]
 	WORD $0x4fa41062 // fmla v2.4s, v3.4s, v4.s[1]
 	WORD $0x4f841860 // fmla v0.4s, v3.4s, v4.s[2]
@@ -3582,12 +3596,12 @@ sum:
 	FMOVQ F0, 0(R0)
 	RET
 
-// func blockNEON_3x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_3x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_3x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_3x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	FMOVS.P 4(R2), F1
@@ -3600,7 +3614,7 @@ TEXT ·blockNEON_3x2(SB), NOSPLIT, $0-57
 	VDUP V0.S[2], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3624,13 +3638,15 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F6
 	FMOVS.P 4(R3), F7
 	VMOV V7.S[0], V6.S[2]
 	FLDPQ.P 32(R4), (F7, F8)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
 	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	WORD $0x4fa610e3 // fmla v3.4s, v7.4s, v6.s[1]
@@ -3649,12 +3665,12 @@ sum:
 	FMOVQ F0, 16(R0)
 	RET
 
-// func blockNEON_3x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_3x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_3x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_3x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVD.P 8(R2), F0
 	FMOVS.P 4(R2), F1
@@ -3670,7 +3686,7 @@ TEXT ·blockNEON_3x3(SB), NOSPLIT, $0-57
 	VDUP V0.S[2], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3700,6 +3716,8 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVD.P 8(R3), F9
 	FMOVS.P 4(R3), F10
@@ -3707,7 +3725,7 @@ sum:
 	FLDPQ.P 32(R4), (F10, F11)
 	FMOVQ.P 16(R4), F12
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f891141 // fmla v1.4s, v10.4s, v9.s[0]
 	WORD $0x4f891162 // fmla v2.4s, v11.4s, v9.s[0]
 	WORD $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
@@ -3732,12 +3750,12 @@ sum:
 	FMOVQ F0, 32(R0)
 	RET
 
-// func blockNEON_4x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_4x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_4x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_4x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	VDUP V0.S[0], V1.S4
@@ -3746,7 +3764,7 @@ TEXT ·blockNEON_4x1(SB), NOSPLIT, $0-57
 	VDUP V0.S[3], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3767,11 +3785,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F4
 	FMOVQ.P 16(R4), F5
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	WORD $0x4fa410a2 // fmla v2.4s, v5.4s, v4.s[1]
 	WORD $0x4f8418a3 // fmla v3.4s, v5.4s, v4.s[2]
@@ -3787,12 +3807,12 @@ sum:
 	FMOVQ F0, 0(R0)
 	RET
 
-// func blockNEON_4x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_4x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_4x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_4x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	VDUP V0.S[0], V1.S4
@@ -3805,7 +3825,7 @@ TEXT ·blockNEON_4x2(SB), NOSPLIT, $0-57
 	VDUP V0.S[3], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3834,11 +3854,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F8
 	FLDPQ.P 32(R4), (F9, F10)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
 	WORD $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
 	WORD $0x4fa81123 // fmla v3.4s, v9.4s, v8.s[1]
@@ -3862,12 +3884,12 @@ sum:
 	FMOVQ F0, 16(R0)
 	RET
 
-// func blockNEON_4x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_4x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_4x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_4x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	VDUP V0.S[0], V1.S4
@@ -3884,7 +3906,7 @@ TEXT ·blockNEON_4x3(SB), NOSPLIT, $0-57
 	VDUP V0.S[3], V0.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F1
@@ -3921,12 +3943,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F12
 	FLDPQ.P 32(R4), (F13, F14)
 	FMOVQ.P 16(R4), F15
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
 	WORD $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
 	WORD $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
@@ -3958,12 +3982,12 @@ sum:
 	FMOVQ F0, 32(R0)
 	RET
 
-// func blockNEON_5x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_5x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_5x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_5x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVS.P 4(R2), F1
@@ -3974,7 +3998,7 @@ TEXT ·blockNEON_5x1(SB), NOSPLIT, $0-57
 	VDUP V1.S[0], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -3998,12 +4022,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F5
 	FMOVS.P 4(R3), F6
 	FMOVQ.P 16(R4), F7
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8510e2 // fmla v2.4s, v7.4s, v5.s[0]
 	WORD $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
 	WORD $0x4f8518e4 // fmla v4.4s, v7.4s, v5.s[2]
@@ -4022,12 +4048,12 @@ sum:
 	FMOVQ F1, 0(R0)
 	RET
 
-// func blockNEON_5x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_5x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_5x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_5x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVS.P 4(R2), F1
@@ -4043,7 +4069,7 @@ TEXT ·blockNEON_5x2(SB), NOSPLIT, $0-57
 	VDUP V1.S[0], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4077,12 +4103,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F10
 	FMOVS.P 4(R3), F11
 	FLDPQ.P 32(R4), (F12, F13)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
 	WORD $0x4f8a11a3 // fmla v3.4s, v13.4s, v10.s[0]
 	WORD $0x4faa1184 // fmla v4.4s, v12.4s, v10.s[1]
@@ -4111,12 +4139,12 @@ sum:
 	FMOVQ F1, 16(R0)
 	RET
 
-// func blockNEON_5x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_5x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_5x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_5x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVS.P 4(R2), F1
@@ -4137,7 +4165,7 @@ TEXT ·blockNEON_5x3(SB), NOSPLIT, $0-57
 	VDUP V1.S[0], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4181,13 +4209,15 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F15
 	FMOVS.P 4(R3), F16
 	FLDPQ.P 32(R4), (F17, F18)
 	FMOVQ.P 16(R4), F19
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8f1222 // fmla v2.4s, v17.4s, v15.s[0]
 	WORD $0x4f8f1243 // fmla v3.4s, v18.4s, v15.s[0]
 	WORD $0x4f8f1264 // fmla v4.4s, v19.4s, v15.s[0]
@@ -4226,12 +4256,12 @@ sum:
 	FMOVQ F1, 32(R0)
 	RET
 
-// func blockNEON_6x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_6x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_6x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_6x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4243,7 +4273,7 @@ TEXT ·blockNEON_6x1(SB), NOSPLIT, $0-57
 	VDUP V1.S[1], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4270,12 +4300,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F6
 	FMOVD.P 8(R3), F7
 	FMOVQ.P 16(R4), F8
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	WORD $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
 	WORD $0x4f861904 // fmla v4.4s, v8.4s, v6.s[2]
@@ -4297,12 +4329,12 @@ sum:
 	FMOVQ F1, 0(R0)
 	RET
 
-// func blockNEON_6x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_6x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_6x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_6x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4320,7 +4352,7 @@ TEXT ·blockNEON_6x2(SB), NOSPLIT, $0-57
 	VDUP V1.S[1], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4359,12 +4391,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F12
 	FMOVD.P 8(R3), F13
 	FLDPQ.P 32(R4), (F14, F15)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
 	WORD $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
 	WORD $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
@@ -4398,12 +4432,12 @@ sum:
 	FMOVQ F1, 16(R0)
 	RET
 
-// func blockNEON_6x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_6x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_6x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_6x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4427,7 +4461,7 @@ TEXT ·blockNEON_6x3(SB), NOSPLIT, $0-57
 	VDUP V1.S[1], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4478,13 +4512,15 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F18
 	FMOVD.P 8(R3), F19
 	FLDPQ.P 32(R4), (F20, F21)
 	FMOVQ.P 16(R4), F22
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f921282 // fmla v2.4s, v20.4s, v18.s[0]
 	WORD $0x4f9212a3 // fmla v3.4s, v21.4s, v18.s[0]
 	WORD $0x4f9212c4 // fmla v4.4s, v22.4s, v18.s[0]
@@ -4530,12 +4566,12 @@ sum:
 	FMOVQ F1, 32(R0)
 	RET
 
-// func blockNEON_7x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_7x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_7x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_7x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4550,7 +4586,7 @@ TEXT ·blockNEON_7x1(SB), NOSPLIT, $0-57
 	VDUP V1.S[2], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4580,6 +4616,8 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F7
 	FMOVD.P 8(R3), F8
@@ -4587,7 +4625,7 @@ sum:
 	VMOV V9.S[0], V8.S[2]
 	FMOVQ.P 16(R4), F9
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
 	WORD $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
 	WORD $0x4f871924 // fmla v4.4s, v9.4s, v7.s[2]
@@ -4612,12 +4650,12 @@ sum:
 	FMOVQ F1, 0(R0)
 	RET
 
-// func blockNEON_7x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_7x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_7x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_7x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4639,7 +4677,7 @@ TEXT ·blockNEON_7x2(SB), NOSPLIT, $0-57
 	VDUP V1.S[2], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4683,6 +4721,8 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F14
 	FMOVD.P 8(R3), F15
@@ -4690,7 +4730,7 @@ sum:
 	VMOV V16.S[0], V15.S[2]
 	FLDPQ.P 32(R4), (F16, F17)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
 	WORD $0x4f8e1223 // fmla v3.4s, v17.4s, v14.s[0]
 	WORD $0x4fae1204 // fmla v4.4s, v16.4s, v14.s[1]
@@ -4729,12 +4769,12 @@ sum:
 	FMOVQ F1, 16(R0)
 	RET
 
-// func blockNEON_7x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_7x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_7x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_7x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FMOVQ.P 16(R2), F0
 	FMOVD.P 8(R2), F1
@@ -4763,7 +4803,7 @@ TEXT ·blockNEON_7x3(SB), NOSPLIT, $0-57
 	VDUP V1.S[2], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4821,6 +4861,8 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FMOVQ.P 16(R3), F21
 	FMOVD.P 8(R3), F22
@@ -4829,7 +4871,7 @@ sum:
 	FLDPQ.P 32(R4), (F23, F24)
 	FMOVQ.P 16(R4), F25
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f9512e2 // fmla v2.4s, v23.4s, v21.s[0]
 	WORD $0x4f951303 // fmla v3.4s, v24.4s, v21.s[0]
 	WORD $0x4f951324 // fmla v4.4s, v25.4s, v21.s[0]
@@ -4882,12 +4924,12 @@ sum:
 	FMOVQ F1, 32(R0)
 	RET
 
-// func blockNEON_8x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_8x1(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_8x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_8x1(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FLDPQ.P 32(R2), (F0, F1)
 	VDUP V0.S[0], V2.S4
@@ -4900,7 +4942,7 @@ TEXT ·blockNEON_8x1(SB), NOSPLIT, $0-57
 	VDUP V1.S[3], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -4933,11 +4975,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FLDPQ.P 32(R3), (F8, F9)
 	FMOVQ.P 16(R4), F10
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
 	WORD $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
 	WORD $0x4f881944 // fmla v4.4s, v10.4s, v8.s[2]
@@ -4965,12 +5009,12 @@ sum:
 	FMOVQ F1, 0(R0)
 	RET
 
-// func blockNEON_8x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_8x2(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_8x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_8x2(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FLDPQ.P 32(R2), (F0, F1)
 	VDUP V0.S[0], V2.S4
@@ -4991,7 +5035,7 @@ TEXT ·blockNEON_8x2(SB), NOSPLIT, $0-57
 	VDUP V1.S[3], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -5040,11 +5084,13 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FLDPQ.P 32(R3), (F16, F17)
 	FLDPQ.P 32(R4), (F18, F19)
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
 	WORD $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
 	WORD $0x4fb01244 // fmla v4.4s, v18.4s, v16.s[1]
@@ -5088,12 +5134,12 @@ sum:
 	FMOVQ F1, 16(R0)
 	RET
 
-// func blockNEON_8x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
-TEXT ·blockNEON_8x3(SB), NOSPLIT, $0-57
-	MOVD c+40(FP), R0
-	MOVD ldc+48(FP), R1
+// func blockNEON_8x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+TEXT ·blockNEON_8x3(SB), NOSPLIT, $0-65
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
 	LSL $2, R1, R1
-	MOVD bias+32(FP), R2
+	MOVD bias+40(FP), R2
 	CBZ R2, add
 	FLDPQ.P 32(R2), (F0, F1)
 	VDUP V0.S[0], V2.S4
@@ -5122,7 +5168,7 @@ TEXT ·blockNEON_8x3(SB), NOSPLIT, $0-57
 	VDUP V1.S[3], V1.S4
 	B sums
 add:
-	MOVBU add+56(FP), R2
+	MOVBU add+64(FP), R2
 	CBZ R2, zero
 	MOVD R0, R2
 	FMOVQ 0(R2), F2
@@ -5187,12 +5233,14 @@ sums:
 	MOVD a+8(FP), R3
 	MOVD b+16(FP), R4
 	MOVD next+24(FP), R5
+	MOVD step+32(FP), R6
+	LSL $2, R6, R6
 sum:
 	FLDPQ.P 32(R3), (F24, F25)
 	FLDPQ.P 32(R4), (F26, F27)
 	FMOVQ.P 16(R4), F28
 	PRFM 0(R5), PLDL2KEEP
-	ADD $64, R5, R5
+	ADD R6, R5, R5
 	WORD $0x4f981342 // fmla v2.4s, v26.4s, v24.s[0]
 	WORD $0x4f981363 // fmla v3.4s, v27.4s, v24.s[0]
 	WORD $0x4f981384 // fmla v4.4s, v28.4s, v24.s[0]

@@ -63,7 +63,7 @@ func blocksGeneric() [][]BlockFunc {
 	var list [][]BlockFunc
 	for rows := 1; rows <= 4; rows++ {
 		of := func(w int) BlockFunc {
-			return func(k int, a, b, _, bias, c *float32, ldc int, add bool) {
+			return func(k int, a, b, _ *float32, _ int, bias, c *float32, ldc int, add bool) {
 				blockGeneric(rows, w, k, a, b, bias, c, ldc, add)
 			}
 		}

@@ -23,8 +23,8 @@ type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32,
 //
 // for i below its number of rows, j below w and p below k, which is above 0. The first
 // summand is bias[i], unless bias is nil, or c[i*ldc+j], if add is set. Meanwhile it brings
-// the k lines of memory that begin at next into the L2 cache.
-type BlockFunc func(k int, a, b, next, bias, c *float32, ldc int, add bool)
+// k lines of memory, at next and then always step elements further on, into the L2 cache.
+type BlockFunc func(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and
 // whose rows are coefficients. For the vectors v of some blocks, which start at from[v]

@@ -92,62 +92,62 @@ func lineAVX2_6x2(blocks int, k int, x *float32, from *int32, off *int32, w *flo
 // blockAVX2_1x1 is the BlockFunc of 1 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_1x2 is the BlockFunc of 1 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_2x2 is the BlockFunc of 2 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_3x2 is the BlockFunc of 3 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_4x2 is the BlockFunc of 4 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_5x2 is the BlockFunc of 5 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX2_6x2 is the BlockFunc of 6 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // fmaLoopAVX2 multiplies and adds n times on each of 12 vectors.
 func fmaLoopAVX2(n int)
@@ -310,122 +310,122 @@ func lineAVX512_6x4(blocks int, k int, x *float32, from *int32, off *int32, w *f
 // blockAVX512_1x1 is the BlockFunc of 1 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_1x2 is the BlockFunc of 1 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_2x2 is the BlockFunc of 2 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_3x2 is the BlockFunc of 3 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_4x2 is the BlockFunc of 4 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_5x2 is the BlockFunc of 5 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_6x2 is the BlockFunc of 6 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_7x1 is the BlockFunc of 7 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_7x2 is the BlockFunc of 7 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_8x1 is the BlockFunc of 8 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_8x2 is the BlockFunc of 8 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_9x1 is the BlockFunc of 9 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_9x2 is the BlockFunc of 9 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_10x1 is the BlockFunc of 10 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_10x2 is the BlockFunc of 10 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_11x1 is the BlockFunc of 11 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_11x2 is the BlockFunc of 11 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_12x1 is the BlockFunc of 12 rows and 1 vectors.
 //
 //go:noescape
-func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // blockAVX512_12x2 is the BlockFunc of 12 rows and 2 vectors.
 //
 //go:noescape
-func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, bias *float32, c *float32, ldc int, add bool)
+func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
 // fmaLoopAVX512 multiplies and adds n times on each of 24 vectors.
 func fmaLoopAVX512(n int)

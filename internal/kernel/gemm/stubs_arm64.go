@@ -162,122 +162,122 @@ func lineNEON_6x4(blocks, k int, x *float32, from, off *int32, w, init, c *float
 // blockNEON_1x1 is the BlockFunc of 1 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_1x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_1x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_1x2 is the BlockFunc of 1 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_1x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_1x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_1x3 is the BlockFunc of 1 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_1x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_1x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_2x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_2x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_2x2 is the BlockFunc of 2 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_2x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_2x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_2x3 is the BlockFunc of 2 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_2x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_2x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_3x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_3x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_3x2 is the BlockFunc of 3 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_3x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_3x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_3x3 is the BlockFunc of 3 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_3x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_3x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_4x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_4x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_4x2 is the BlockFunc of 4 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_4x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_4x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_4x3 is the BlockFunc of 4 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_4x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_4x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_5x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_5x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_5x2 is the BlockFunc of 5 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_5x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_5x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_5x3 is the BlockFunc of 5 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_5x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_5x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_6x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_6x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_6x2 is the BlockFunc of 6 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_6x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_6x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_6x3 is the BlockFunc of 6 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_6x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_6x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_7x1 is the BlockFunc of 7 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_7x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_7x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_7x2 is the BlockFunc of 7 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_7x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_7x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_7x3 is the BlockFunc of 7 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_7x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_7x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_8x1 is the BlockFunc of 8 rows and 1 vectors.
 //
 //go:noescape
-func blockNEON_8x1(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_8x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_8x2 is the BlockFunc of 8 rows and 2 vectors.
 //
 //go:noescape
-func blockNEON_8x2(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_8x2(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // blockNEON_8x3 is the BlockFunc of 8 rows and 3 vectors.
 //
 //go:noescape
-func blockNEON_8x3(k int, a, b, next, bias, c *float32, ldc int, add bool)
+func blockNEON_8x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
 // transposeNEON is the TransposeFunc of blocks of 4 by 4.
 //

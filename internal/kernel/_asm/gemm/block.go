@@ -20,7 +20,7 @@ const line64 = 64
 // the given number of vectors.
 func (s *set) block(rows, vectors int) {
 	name := fmt.Sprintf("block%s_%dx%d", s.Suffix, rows, vectors)
-	TEXT(name, NOSPLIT, "func(k int, a, b, next, bias, c *float32, ldc int, add bool)")
+	TEXT(name, NOSPLIT, "func(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s is the BlockFunc of %d rows and %d vectors.", name, rows, vectors))
 	c := Load(Param("c"), GP64())
@@ -90,6 +90,8 @@ func (s *set) block(rows, vectors int) {
 	a := Load(Param("a"), GP64())
 	b := Load(Param("b"), GP64())
 	next := Load(Param("next"), GP64())
+	step := Load(Param("step"), GP64())
+	SHLQ(Imm(2), step)
 	Label("sum")
 	bv := make([]reg.VecVirtual, vectors)
 	for j := range bv {
@@ -104,7 +106,7 @@ func (s *set) block(rows, vectors int) {
 			VFMADD231PS(av, bv[j], sum[i][j])
 		}
 	}
-	ADDQ(Imm(line64), next)
+	ADDQ(step, next)
 	ADDQ(Imm(uint64(4*rows)), a)
 	ADDQ(U32(uint32(vectors*s.Bytes())), b)
 	DECQ(k)

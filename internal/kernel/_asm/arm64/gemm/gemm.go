@@ -252,7 +252,7 @@ const lineBytes = 64
 // given number of vectors.
 func block(file *neon.File, rows, vectors int) {
 	name := fmt.Sprintf("blockNEON_%dx%d", rows, vectors)
-	file.Func(name, "(k int, a, b, next, bias, c *float32, ldc int, add bool)",
+	file.Func(name, "(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)",
 		fmt.Sprintf("is the BlockFunc of %d rows and %d vectors.", rows, vectors), func(f *neon.Func) {
 			c, ldc := f.Arg("c"), f.Scaled("ldc")
 			sum := news(f, rows, vectors)
@@ -268,11 +268,11 @@ func block(file *neon.File, rows, vectors int) {
 			clear(f, sum)
 
 			f.Label("sums")
-			k, a, b, next := f.Arg("k"), f.Arg("a"), f.Arg("b"), f.Arg("next")
+			k, a, b, next, step := f.Arg("k"), f.Arg("a"), f.Arg("b"), f.Arg("next"), f.Scaled("step")
 			f.Label("sum")
 			av, bv := f.Next(a, rows), f.Next(b, vectors*neon.Lanes)
 			f.Prefetch(next, 0, 2)
-			f.Inc(lineBytes, next)
+			f.AddR(step, next)
 			for i, row := range sum {
 				for j, v := range row {
 					f.FmaLane(v, bv[j], av[i/neon.Lanes], i%neon.Lanes)
