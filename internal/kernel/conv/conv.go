@@ -7,7 +7,7 @@
 //
 // The files, from low to high: geometry.go; window.go, the padded copy; product.go
 // with tiles*.go, lines.go, dense*.go and singles.go, ways to compute the forward pass and
-// the gradient of the data; phases.go, the latter with strides; grad.go, singles_grad.go and
+// the gradient of the data; phases.go, the latter with strides; grad*.go, singles_grad.go and
 // depthwise.go, the gradient of the weights; vectors.go, which both singles share; transform*.go,
 // winograd.go and winograd_*.go; conv.go, which chooses.
 package conv

@@ -77,6 +77,10 @@ var cases = []Params{
 	square(1, 18, 18, 18, 45, 5, 2, 2, 2), // bands of rows
 	square(2, 17, 17, 17, 11, 2, 1, 3, 1), // pixels that no output covers
 	square(2, 16, 16, 16, 33, 3, 0, 2, 1), // an odd number of rows
+	square(7, 300, 40, 1, 7, 1, 0, 1, 1),  // 1x1: two blocks, and pieces of several images
+	square(2, 20, 270, 1, 18, 1, 0, 1, 1), // several pieces of an image
+	square(1, 68, 40, 2, 35, 1, 0, 2, 1),
+	square(2, 20, 100, 2, 13, 1, 0, 3, 1),
 	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
 	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
 	square(20, 64, 16, 1, 8, 3, 1, 1, 1), // chunks of several images
@@ -283,6 +287,7 @@ func TestConvThreads(t *testing.T) {
 	t.Run("lines", func(t *testing.T) { testConvThreads(t, square(9, 3, 20, 1, 33, 3, 1, 1, 1)) })
 	t.Run("lines in place", func(t *testing.T) { testConvThreads(t, square(3, 40, 20, 2, 50, 1, 0, 1, 1)) })
 	t.Run("lines of one image", func(t *testing.T) { testConvThreads(t, square(1, 90, 33, 1, 11, 1, 0, 1, 1)) })
+	t.Run("one pixel", func(t *testing.T) { testConvThreads(t, square(9, 70, 300, 1, 12, 1, 0, 1, 1)) })
 	t.Run("even and odd pixels", func(t *testing.T) { testConvThreads(t, square(9, 8, 8, 8, 70, 3, 1, 2, 1)) })
 	t.Run("one image", func(t *testing.T) { testConvThreads(t, square(1, 96, 200, 1, 17, 1, 0, 1, 1)) })
 	t.Run("few pixels", func(t *testing.T) { testConvThreads(t, square(2, 80, 40, 1, 17, 3, 1, 2, 1)) })
@@ -406,6 +411,10 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		pixel, err := New(square(2, 16, 16, 1, 12, 1, 0, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
 		d, err := New(square(2, 3, 3, 3, 9, 3, 1, 1, 1))
 		if err != nil {
 			t.Fatal(err)
@@ -423,6 +432,7 @@ func TestAllocations(t *testing.T) {
 			"Single channels": func() { one.Forward(p, x, weight, bias, y) },
 			"Single data":     func() { strided.BackwardData(p, weight, y, x) },
 			"Single grad":     func() { strided.BackwardWeights(p, x, y, weight, bias) },
+			"One pixel grad":  func() { pixel.BackwardWeights(p, x, y, weight, bias) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
 			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },

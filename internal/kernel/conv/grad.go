@@ -30,6 +30,7 @@ type gradPlan struct {
 	prepared  bool           // the first run has prepared it
 	singles   singlesGrad    // used instead where it fits
 	depthwise *depthwiseGrad // used instead; nil if it does not apply
+	dense     *denseGrad     // used instead; nil if it does not apply
 	bias      biasTask       // then
 
 	// Used during a run.
@@ -41,8 +42,7 @@ type gradPlan struct {
 	sumSize        int // of the sums of a part
 	sums           []float32
 	x, dy, dweight []float32
-	dbias          []float32 // nil if not requested
-	dySums         []float64 // of each output in each part of the batch
+	sumBias        gradBias
 }
 
 func newGradPlan(g *geometry) (*gradPlan, error) {
@@ -67,6 +67,11 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		t.prepared = true
 		t.window.tables()
 		t.depthwise = newDepthwiseGrad(t.geometry, &t.window)
+		t.dense = newDenseGrad(t.geometry, &t.window)
+	}
+	if t.dense != nil {
+		t.dense.run(op, x, dy, dweight, dbias)
+		return
 	}
 	if singles := t.singles.fits(&t.window, t.geometry); singles || t.depthwise != nil {
 		if singles {
@@ -80,20 +85,19 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		return
 	}
 	g, p := t.geometry, op.Pool()
-	t.micro, t.pool, t.x, t.dy, t.dweight, t.dbias = gemm.Active(), p, x, dy, dweight, dbias
+	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), p, x, dy, dweight
 	t.panels = gemm.CeilDiv(g.groupOutputs(), t.micro.Panel())
 	blocks := g.Group * t.panels * t.ranges
 	t.parts = min(max(1, gemm.CeilDiv(leastGradParts, blocks)), max(1, t.chunks(g.Batch)))
 	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * t.micro.Panel()
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
-	if n := t.parts * g.Outputs; dbias != nil && len(t.dySums) < n {
-		t.dySums = make([]float64, n)
-	}
+	t.sumBias.begin(g, t.parts, dy, dbias)
 	t.reducing = false
 	p.RunWork(g.macs(), blocks*t.parts, t)
 	t.reducing = true
 	p.RunWork(g.macs(), blocks, t)
-	t.pool, t.x, t.dy, t.dweight, t.dbias, t.sums = nil, nil, nil, nil, nil, nil
+	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil
+	t.sumBias.end()
 }
 
 // Do computes one block of sums over a part of the batch, or adds the sums of all parts
@@ -128,16 +132,17 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	if n < w {
 		clear(dy)
 	}
-	sumDy := t.dbias != nil && ch%g.groupChannels() == 0
-	if sumDy {
-		clear(t.dySums[part*g.Outputs+o:][:n])
+	outputs := n // whose bias this part sums
+	if ch%g.groupChannels() > 0 {
+		outputs = 0
 	}
+	t.sumBias.clear(part, o, outputs)
 	chunks := t.chunks(g.Batch)
 	var init *float32
 	for i := part * chunks / t.parts; i < (part+1)*chunks/t.parts; i++ {
 		c := t.chunk(g.Batch, i)
-		if sumDy {
-			t.sumDy(c, o, t.dySums[part*g.Outputs+o:][:n])
+		for i := range c.images {
+			t.sumBias.add(part, c.image+i, o, outputs, c.first, c.pixels)
 		}
 		t.fill(u, c, channels, t.x[ch*t.srcSize:], g.Channels*t.srcSize, x)
 		pixels := c.images * c.pixels
@@ -150,15 +155,6 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 	}
 	if init == nil { // an empty batch
 		clear(sums)
-	}
-}
-
-// sumDy adds the pixels of a chunk of dy to the sums of the outputs from o on.
-func (t *gradPlan) sumDy(c chunk, o int, sums []float64) {
-	for i := range c.images {
-		for j := range sums {
-			sums[j] += vec.Sum(t.dy[((c.image+i)*t.geometry.Outputs+o+j)*t.outSize+c.first:][:c.pixels])
-		}
 	}
 }
 
@@ -179,12 +175,8 @@ func (t *gradPlan) gather(c chunk, k, d, o, n, w int, dst []float32) {
 func (t *gradPlan) reduce(worker int, sums []float32, o, n, ch, channels int) {
 	g, w := t.geometry, t.micro.Width(n)
 	rows := channels * g.taps
-	for j := 0; t.dbias != nil && ch == 0 && j < n; j++ {
-		var sum float64
-		for part := range t.parts {
-			sum += t.dySums[part*g.Outputs+o+j]
-		}
-		t.dbias[o+j] += float32(sum)
+	if ch == 0 {
+		t.sumBias.reduce(o, n)
 	}
 	for part := 1; part < t.parts; part++ {
 		vec.Axpy(1, sums[part*t.sumSize:][:rows*w], sums[:rows*w])

@@ -1,0 +1,291 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+	"github.com/gocaffe/gocaffe/parallel"
+)
+
+const (
+	// denseGradPixels is the approximate number of pixels of a piece, and denseGradBlock the
+	// largest number of rows and of columns of a block: copied rows, columns and sums are 256
+	// KiB each at most. Half and twice of both are as fast on a Zen 4.
+	denseGradPixels = 256
+	denseGradBlock  = 256
+
+	// denseGradParts is the minimum number of parts, for many threads, unless blocks would be
+	// smaller than denseGradLeast.
+	denseGradParts = 16
+	denseGradLeast = 64
+)
+
+// denseGrad computes the gradient of the weights of kernels of one pixel: a product of two
+// matrices over the pixels. The elements of one, its rows, are multiplied by vectors of the
+// other, which is transposed, its columns. A part computes a block of sums over some of the
+// pieces of the batch, and then the parts' sums are added in order.
+type denseGrad struct {
+	geometry *geometry
+	rowAt    []int // with a stride: where the rows of pixels begin in a channel of x
+	images   int   // of a piece
+	pixels   int   // of an image in a piece
+	slices   int   // pieces of an image
+	lanes    int   // that the rest is for; 0: nothing yet
+	rows     denseSide
+	cols     denseSide
+	line     int     // elements of a row of a piece
+	rowTable []int32 // offsets of the rows in a piece
+	offsets  []int32 // offsets of the pixels in a row
+
+	// Used during a run.
+	micro    *gemm.Micro
+	pool     *parallel.Pool
+	reducing bool
+	parts    int // of the pieces
+	sumSize  int // of the sums of a part
+	sums     []float32
+	dweight  []float32
+	bias     gradBias
+}
+
+// A denseSide is the channels or the outputs.
+type denseSide struct {
+	outputs       bool
+	n             int // of a group
+	block, blocks int // of a block, and blocks of a group
+	data          []float32
+	size          int // of a plane
+}
+
+// newDenseGrad returns nil if it does not apply to the convolution.
+func newDenseGrad(g *geometry, w *window) *denseGrad {
+	if g.taps != 1 || !w.whole || min(g.groupChannels(), g.groupOutputs()) < 2 {
+		return nil
+	}
+	t := &denseGrad{geometry: g, images: 1, pixels: g.outSize}
+	if g.inSize != g.outSize {
+		axis := len(g.out) - 1
+		t.rowAt = []int{0}
+		for a := range axis {
+			t.rowAt = extend(t.rowAt, g.In[a], g.out[a], func(i int) int { return i * g.Stride[a] })
+		}
+		for i := range t.rowAt {
+			t.rowAt[i] *= g.In[axis]
+		}
+	}
+	return t
+}
+
+// prepare chooses the blocks.
+func (t *denseGrad) prepare(u *gemm.Micro) {
+	if t.lanes == u.Lanes {
+		return
+	}
+	g := t.geometry
+	t.lanes = u.Lanes
+	if g.outSize <= denseGradPixels {
+		t.images = max(1, min(g.Batch, denseGradPixels/g.outSize))
+	} else {
+		t.pixels = min(g.outSize, gemm.RoundUp(gemm.CeilDiv(g.outSize, gemm.CeilDiv(g.outSize, denseGradPixels)), 16))
+	}
+	t.slices = gemm.CeilDiv(g.outSize, t.pixels)
+	t.rows = denseSide{n: g.groupChannels(), size: g.inSize}
+	t.cols = denseSide{outputs: true, n: g.groupOutputs(), size: g.outSize}
+	if denseGradCost(u, t.cols.n, t.rows.n) < denseGradCost(u, t.rows.n, t.cols.n) {
+		t.rows, t.cols = t.cols, t.rows
+	}
+	for n := denseGradBlock; n >= denseGradLeast; n /= 2 {
+		t.rows.cut(n, gemm.TileRows)
+		t.cols.cut(n, u.Panel())
+		if t.blocks()*t.pieces() >= denseGradParts {
+			break
+		}
+	}
+	k := t.images * t.pixels
+	t.line = gemm.RoundUp(k, 16) | 16
+	t.rowTable, t.offsets = nil, nil
+	for i := range t.rows.block {
+		t.rowTable = append(t.rowTable, int32(i*t.line))
+	}
+	for i := range k {
+		t.offsets = append(t.offsets, int32(i))
+	}
+	t.rowTable = append(t.rowTable, make([]int32, gemm.TileRows)...)
+}
+
+// denseGradCost returns the approximate cost of a pixel, in multiply-adds.
+func denseGradCost(u *gemm.Micro, rows, cols int) int {
+	width := (gemm.CeilDiv(cols, u.Panel())-1)*u.Panel() + u.Width((cols-1)%u.Panel()+1)
+	return gemm.RoundUp(rows, gemm.TileRows)*width + copyCost*rows + transposeCost*cols
+}
+
+// blocks returns the number of blocks, and pieces that of the pieces of the batch.
+func (t *denseGrad) blocks() int { return t.geometry.Group * t.rows.blocks * t.cols.blocks }
+func (t *denseGrad) pieces() int { return gemm.CeilDiv(t.geometry.Batch, t.images) * t.slices }
+
+// cut cuts a side into blocks of about the given size, multiples of unit if there are several.
+func (s *denseSide) cut(about, unit int) {
+	s.blocks = gemm.CeilDiv(s.n, about)
+	s.block = min(s.n, gemm.RoundUp(gemm.CeilDiv(s.n, s.blocks), unit))
+	s.blocks = gemm.CeilDiv(s.n, s.block)
+}
+
+// run adds the gradient of the weights to dweight and, unless dbias is nil, that of the bias
+// to dbias.
+func (t *denseGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
+	g, p := t.geometry, op.Pool()
+	t.micro, t.pool, t.dweight = gemm.Active(), p, dweight
+	t.prepare(t.micro)
+	for _, s := range []*denseSide{&t.rows, &t.cols} {
+		s.data = x
+		if s.outputs {
+			s.data = dy
+		}
+	}
+	blocks := t.blocks()
+	t.parts = min(max(1, gemm.CeilDiv(denseGradParts, blocks)), max(1, t.pieces()))
+	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
+	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
+	t.bias.begin(g, t.parts, dy, dbias)
+	t.reducing = false
+	p.RunWork(g.macs(), blocks*t.parts, t)
+	t.reducing = true
+	p.RunWork(g.macs(), blocks, t)
+	t.pool, t.rows.data, t.cols.data, t.dweight, t.sums = nil, nil, nil, nil, nil
+	t.bias.end()
+}
+
+// A denseBlock is a block of sums: rows from row on, and columns from col on, of a group.
+type denseBlock struct{ group, row, rows, col, cols int }
+
+// block returns block i.
+func (t *denseGrad) block(i int) denseBlock {
+	b := denseBlock{col: i % t.cols.blocks * t.cols.block, row: i / t.cols.blocks % t.rows.blocks * t.rows.block}
+	b.group = i / t.cols.blocks / t.rows.blocks
+	b.rows, b.cols = min(t.rows.block, t.rows.n-b.row), min(t.cols.block, t.cols.n-b.col)
+	return b
+}
+
+// Do computes one block of sums over a part of the batch, or adds the sums of all parts
+// to the gradient.
+func (t *denseGrad) Do(worker, i int) {
+	if t.reducing {
+		t.reduce(worker, i)
+		return
+	}
+	g, u := t.geometry, t.micro
+	b, part := t.block(i/t.parts), i%t.parts
+	sums := t.sums[i*t.sumSize:][:t.sumSize]
+	k, width := t.images*t.pixels, gemm.RoundUp(b.cols, u.Lanes)
+	buf := t.pool.Scratch(worker, (b.rows+u.Panel())*t.line+k*width+2*g.out[len(g.out)-1])
+	rows, buf := buf[:b.rows*t.line], buf[b.rows*t.line:]
+	cols, spare := buf[:k*width], buf[k*width:]
+	if b.cols < width {
+		clear(cols)
+	}
+	o, outputs := t.outputs(b)
+	t.bias.clear(part, o, outputs)
+	tiles := gemm.CeilDiv(b.rows, gemm.TileRows)
+	pieces := t.pieces()
+	var init *float32
+	for piece := part * pieces / t.parts; piece < (part+1)*pieces/t.parts; piece++ {
+		image, first := piece/t.slices*t.images, piece%t.slices*t.pixels
+		images, pixels := min(t.images, g.Batch-image), min(t.pixels, g.outSize-first)
+		for i := range images {
+			t.load(&t.rows, image+i, b.group*t.rows.n+b.row, b.rows, first, pixels, rows[i*pixels:], spare)
+		}
+		for c := 0; c < b.cols; c += u.Panel() {
+			n := min(u.Panel(), b.cols-c)
+			w := u.Width(n)
+			panel := cols[c*k:][:k*w]
+			for i := range images {
+				t.transpose(image+i, b.group*t.cols.n+b.col+c, n, first, pixels, panel[i*pixels*w:], w, spare)
+			}
+			from := c * tiles * gemm.TileRows
+			if init != nil {
+				init = &sums[from]
+			}
+			u.Tile(w)(tiles, images*pixels, &rows[0], &t.rowTable[0], &t.offsets[0], &panel[0], init, w, &sums[from], w)
+		}
+		init = &sums[0]
+		for i := range images {
+			t.bias.add(part, image+i, o, outputs, first, pixels)
+		}
+	}
+	if init == nil { // an empty batch
+		clear(sums)
+	}
+}
+
+// outputs returns the outputs whose bias a block sums: the first one, of all groups, and
+// their number, which is 0 unless the block has the first channels.
+func (t *denseGrad) outputs(b denseBlock) (o, n int) {
+	switch {
+	case t.rows.outputs && b.col == 0:
+		return b.group*t.rows.n + b.row, b.rows
+	case t.cols.outputs && b.row == 0:
+		return b.group*t.cols.n + b.col, b.cols
+	}
+	return 0, 0
+}
+
+// load copies some pixels of n channels of an image to rows.
+func (t *denseGrad) load(s *denseSide, image, ch, n, first, pixels int, rows, spare []float32) {
+	src := s.data[(image*s.n*t.geometry.Group+ch)*s.size:]
+	if s.outputs || t.rowAt == nil {
+		t.micro.CopyTo(n, pixels, src[first:], s.size, rows, t.line)
+		return
+	}
+	axis := len(t.geometry.out) - 1
+	line, step := t.geometry.out[axis], t.geometry.Stride[axis]
+	for i := range n {
+		dst := rows[i*t.line:][:pixels]
+		for q := first; len(dst) > 0; {
+			at := q % line
+			m := min(line-at, len(dst))
+			copy(dst, strided(src[i*s.size:], t.rowAt[q/line]+at*step, step, m, spare))
+			q, dst = q+m, dst[m:]
+		}
+	}
+}
+
+// transpose packs some pixels of n channels of an image, a row of width w for each pixel.
+func (t *denseGrad) transpose(image, ch, n, first, pixels int, dst []float32, w int, spare []float32) {
+	s := &t.cols
+	if s.outputs || t.rowAt == nil {
+		t.micro.TransposeTo(n, pixels, s.data[(image*s.n*t.geometry.Group+ch)*s.size+first:], s.size, dst, w)
+		return
+	}
+	rows := spare[:n*t.line]
+	t.load(s, image, ch, n, first, pixels, rows, spare[n*t.line:])
+	t.micro.TransposeTo(n, pixels, rows, t.line, dst, w)
+}
+
+// reduce adds the sums of all parts to the gradient of a block, and to that of the bias.
+func (t *denseGrad) reduce(worker, i int) {
+	u, b := t.micro, t.block(i)
+	all := t.sums[i*t.parts*t.sumSize:]
+	sums := all[:t.sumSize]
+	for part := 1; part < t.parts; part++ {
+		vec.Axpy(1, all[part*t.sumSize:][:t.sumSize], sums)
+	}
+	t.bias.reduce(t.outputs(b))
+	height := gemm.RoundUp(b.rows, gemm.TileRows)
+	transposed := t.pool.Scratch(worker, u.Panel()*b.rows)
+	for c := 0; c < b.cols; c += u.Panel() {
+		n := min(u.Panel(), b.cols-c)
+		w := u.Width(n)
+		panel := sums[c*height:]
+		if t.rows.outputs {
+			for r := range b.rows {
+				at := (b.group*t.rows.n+b.row+r)*t.cols.n + b.col + c
+				vec.Axpy(1, panel[r*w:][:n], t.dweight[at:][:n])
+			}
+			continue
+		}
+		u.TransposeTo(b.rows, n, panel, w, transposed, b.rows)
+		for j := range n {
+			at := (b.group*t.cols.n+b.col+c+j)*t.rows.n + b.row
+			vec.Axpy(1, transposed[j*b.rows:][:b.rows], t.dweight[at:][:b.rows])
+		}
+	}
+}
