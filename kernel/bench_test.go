@@ -327,6 +327,12 @@ func BenchmarkFunctions(b *testing.B) {
 	add("Norm.Forward", 2, func(p *parallel.Pool) { norm.Forward(p, x, z) })
 	add("Norm.ForwardBatch", 3, func(p *parallel.Pool) { norm.ForwardBatch(p, x, z) })
 	add("Norm.Backward", 5, func(p *parallel.Pool) { norm.Backward(p, true, x, y, y, sum, dot) })
+	residual := kernel.Norm{Eps: 1e-5, Factor: scale, Shift: shift, Add: y}
+	residual.Resize(n, c, s)
+	v := normal(n * c * s)
+	dys := [][]float32{w, y}
+	add("Norm.ForwardBatch/Add", 4, func(p *parallel.Pool) { residual.ForwardBatch(p, x, z) })
+	add("Norm.BackwardAdd", 8, func(p *parallel.Pool) { residual.BackwardAdd(p, true, x, v, dys, w, z, sum, dot) })
 	add("Softmax", 2, func(p *parallel.Pool) { kernel.Softmax(p, n*s, c, 1, x, z) })
 	add("SoftmaxSpatial", 2, func(p *parallel.Pool) { kernel.Softmax(p, n, c, s, x, z) })
 	add("SoftmaxBackward", 3, func(p *parallel.Pool) { kernel.SoftmaxBackward(p, n, c, s, y, x, z) })

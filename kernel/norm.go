@@ -5,16 +5,17 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A Norm computes a batch normalization together with the scale, shift and
+// A Norm computes a batch normalization together with the scale, shift, sum and
 // rectifier that may follow it, in one pass over memory:
 //
-//	z = Factor InvStd (x - Mean) + Shift    y = z where z > 0, Slope z elsewhere
+//	z = Factor InvStd (x - Mean) + Shift + Add    y = z where z > 0, Slope z elsewhere
 //
-// x and y are (N,C,S); Factor, Shift, Mean, Variance and InvStd are (C). Set the
+// x, y and Add are (N,C,S); Factor, Shift, Mean, Variance and InvStd are (C). Set the
 // sizes by Resize and the other inputs before each pass.
 type Norm struct {
 	N, C, S       int       // set by Resize
 	Factor, Shift []float32 // nil is 1 and 0
+	Add           []float32 // nil is 0; otherwise BackwardAdd is the backward pass
 	Slope         float32   // 1 is no rectifier
 	Eps           float32   // added to Variance, so that InvStd stays finite
 
@@ -35,16 +36,16 @@ func (m *Norm) Resize(n, c, s int) {
 func (m *Norm) inside() *norm.Norm {
 	in := &m.norm
 	in.N, in.C, in.S = m.N, m.C, m.S
-	in.Factor, in.Shift, in.Slope, in.Eps = m.Factor, m.Shift, m.Slope, m.Eps
+	in.Factor, in.Shift, in.Add, in.Slope, in.Eps = m.Factor, m.Shift, m.Add, m.Slope, m.Eps
 	in.Mean, in.Variance, in.InvStd = m.Mean, m.Variance, m.InvStd
 	return in
 }
 
-// Forward computes y from x and the given Mean and Variance. y may be x.
+// Forward computes y from x and the given Mean and Variance. y may be x, but not Add.
 func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, x, y) }
 
 // ForwardBatch sets Mean and Variance to those of x, the variance being the
-// biased one, and computes y. y may be x.
+// biased one, and computes y. y may be x, but not Add.
 func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, x, y) }
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if
@@ -60,4 +61,12 @@ func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().Forwa
 // dot are (C). dx may be dy, or nil if it is not wanted.
 func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
 	m.inside().Backward(p, batch, x, dy, dx, sum, dot)
+}
+
+// BackwardAdd is Backward after a pass with Add. Several layers may have read y: dys are
+// their gradients, and dy is the sum of these, in their order. z > 0 is where y > 0, so
+// Slope must not be negative; y is not read if Slope is 1. It also sets dz, the gradient of
+// z and of Add, which may be dys[0] or dx.
+func (m *Norm) BackwardAdd(p *parallel.Pool, batch bool, x, y []float32, dys [][]float32, dz, dx []float32, sum, dot []float64) {
+	m.inside().BackwardAdd(p, batch, x, y, dys, dz, dx, sum, dot)
 }

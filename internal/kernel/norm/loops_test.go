@@ -47,6 +47,9 @@ func TestAllocations(t *testing.T) {
 	sum, dot := make([]float64, c), make([]float64, c)
 	norm := Norm{Eps: 1e-5, Factor: a, Shift: b}
 	norm.Resize(n, c, s)
+	residual := Norm{Eps: 1e-5, Add: y, Slope: 0.5}
+	residual.Resize(n, c, s)
+	dys := [][]float32{y, y}
 	kerneltest.AllocatesNothing(t, map[string]func(){
 		"ChannelScaleShift":        func() { ChannelScaleShift(p, n, c, s, x, a, b, z) },
 		"ChannelSum":               func() { ChannelSum(p, n, c, s, x, a) },
@@ -57,6 +60,8 @@ func TestAllocations(t *testing.T) {
 		"Norm.Forward":             func() { norm.Forward(p, x, z) },
 		"Norm.ForwardBatch":        func() { norm.ForwardBatch(p, x, z) },
 		"Norm.Backward":            func() { norm.Backward(p, true, x, y, y, sum, dot) },
+		"Norm.ForwardBatch, Add":   func() { residual.ForwardBatch(p, x, z) },
+		"Norm.BackwardAdd":         func() { residual.BackwardAdd(p, true, x, y, dys, y, z, sum, dot) },
 		"LRNForward":               func() { LRNForward(p, n, c, s, 5, 1e-4, 0.75, 1, x, z) },
 		"LRNBackward":              func() { LRNBackward(p, n, c, s, 5, 1e-4, 0.75, 1, x, y, z) },
 		"LRNWithinForward":         func() { LRNWithinForward(p, n*c, h, w, 3, 1e-4, 0.75, x, z) },

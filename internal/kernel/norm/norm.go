@@ -7,10 +7,10 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A Norm is a batch normalization together with the scale, shift and rectifier
+// A Norm is a batch normalization together with the scale, shift, sum and rectifier
 // that may follow it, in one pass over memory:
 //
-//	d = x - Mean    z = Factor·InvStd·d + Shift    y = z where z > 0, Slope·z elsewhere
+//	d = x - Mean    z = Factor·InvStd·d + Shift + Add    y = z where z > 0, Slope·z elsewhere
 //
 // of arrays (N,C,S). A Slope of 1 means no rectifier. Unlike x·scale + shift with the
 // mean in shift, it is exact even if the mean is large compared with the standard
@@ -18,6 +18,7 @@ import (
 type Norm struct {
 	N, C, S       int
 	Factor, Shift []float32 // of each channel; nil stands for 1 and 0
+	Add           []float32 // (N,C,S); nil for nothing. With it, BackwardAdd is the backward pass
 	Slope, Eps    float32
 
 	// The statistics of each channel, of the batch or given, and the values that
@@ -48,6 +49,9 @@ func (m *Norm) check(fn string, blobs ...[]float32) {
 			vec.Check(fn, len(v), m.C)
 		}
 	}
+	if m.Add != nil {
+		checkBlobs(fn, m.N, m.C, m.S, m.Add)
+	}
 }
 
 // prepare computes the values that the passes need besides the statistics.
@@ -74,14 +78,21 @@ func InvStd(eps float32, variance, invstd []float32) {
 type normArgs struct {
 	*Norm
 	x, dy, dst []float32
+	slope      float32   // of the loops over channels: 1 with Add, which finish and gather compute
 	sums, dots []float64 // of each plane, or of each channel if S is 1
+
+	dys [][]float32 // of BackwardAdd
+	y   []float32
 }
 
-// Forward computes y, which may be x, with the given statistics.
+// Forward computes y, which may be x but not Add, with the given statistics.
 func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
 	m.check("Norm.Forward", x, y)
 	m.prepare()
-	a := normArgs{Norm: m, x: x, dst: y}
+	a := normArgs{Norm: m, x: x, dst: y, slope: m.Slope}
+	if m.Add != nil {
+		a.slope = 1
+	}
 	if m.S == 1 {
 		rowForward.Run(p, m.N, planesPerPart(m.C), a)
 		return
@@ -103,15 +114,17 @@ func (m *Norm) plane(i int) (ch, at, end int) { return i % m.C, i * m.S, (i + 1)
 var planeForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
-		active().affineReLU(a.dst[at:end], a.x[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
+		active().affineReLU(a.dst[at:end], a.x[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.slope)
 	}
+	a.finish(lo*a.S, hi*a.S)
 }}
 
 var rowForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		at, end := i*a.C, (i+1)*a.C
-		active().affineReLURow(a.dst[at:end], a.x[at:end], a.Mean, a.scale, a.shift, a.Slope)
+		active().affineReLURow(a.dst[at:end], a.x[at:end], a.Mean, a.scale, a.shift, a.slope)
 	}
+	a.finish(lo*a.C, hi*a.C)
 }}
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if
@@ -129,8 +142,16 @@ func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, 
 	if dx != nil {
 		m.check("Norm.Backward", dx)
 	}
-	a := normArgs{Norm: m, x: x, dy: dy, dst: dx, sums: sum[:m.C], dots: dot[:m.C]}
+	m.backward(p, batch, normArgs{Norm: m, x: x, dy: dy, dst: dx, slope: m.Slope}, sum, dot)
+}
+
+// backward is Backward and BackwardAdd.
+func (m *Norm) backward(p *parallel.Pool, batch bool, a normArgs, sum, dot []float64) {
+	a.sums, a.dots = sum[:m.C], dot[:m.C]
 	if m.S == 1 {
+		if a.dys != nil {
+			rowGather.Run(p, m.N, planesPerPart(m.C), a)
+		}
 		columnGradSums.Run(p, m.C, columnsPerPart, a)
 	} else {
 		planes := vec.NewSums(2 * m.N * m.C)
@@ -140,7 +161,7 @@ func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, 
 		sumItems(a.dots, dot[:m.C])
 		vec.FreeSums(planes)
 	}
-	if dx == nil {
+	if a.dst == nil {
 		return
 	}
 	m.prepareGrad(batch, sum, dot)
@@ -167,9 +188,12 @@ func (m *Norm) prepareGrad(batch bool, sum, dot []float64) {
 }
 
 var planeGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
+	if a.dys != nil {
+		a.gather(lo*a.S, hi*a.S)
+	}
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
-		a.sums[i], a.dots[i] = active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope)
+		a.sums[i], a.dots[i] = active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.slope)
 	}
 }}
 
@@ -177,7 +201,7 @@ var planeGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
 		active().affineReLUGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
-			a.Mean[ch], a.scale[ch], a.shift[ch], a.Slope, a.dFactor[ch], a.offset[ch])
+			a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
 	}
 }}
 
@@ -186,13 +210,13 @@ var columnGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi i
 	clear(a.dots[lo:hi])
 	for i := range a.N {
 		at, end := i*a.C+lo, i*a.C+hi
-		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], a.Mean[lo:hi], a.scale[lo:hi], a.shift[lo:hi], a.Slope, a.sums[lo:hi], a.dots[lo:hi])
+		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], a.Mean[lo:hi], a.scale[lo:hi], a.shift[lo:hi], a.slope, a.sums[lo:hi], a.dots[lo:hi])
 	}
 }}
 
 var rowGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		at, end := i*a.C, (i+1)*a.C
-		active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.Slope)
+		active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.slope)
 	}
 }}
