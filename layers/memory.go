@@ -32,16 +32,20 @@ type Keeper interface {
 // such as ChannelAffine and Rectifier, so layers of a plugin can be fused too.
 type Fuser interface {
 	// Fuse is offered the layers that follow: each has one bottom, which is the
-	// only top of the one before, and nobody else reads it. In a net for inference
-	// an Adder has a second one, which is computed before the layer runs, and comes
-	// after the layer's own bottoms in Forward if it is taken in. The layer returns
+	// only top of the one before, and nobody else reads it. An Adder has a second one,
+	// which is computed before the layer runs, and comes after the layer's own bottoms
+	// in Forward and Backward if it is taken in. The layer returns
 	// how many of them, from the first on, it takes in; with none offered it
 	// is to run alone again. From then on the net calls the layer's own Forward
 	// and Backward with the tops of the last one taken in, and not those of the
 	// others. SetUp, Reshape and SetParamPropagateDown of all go on as before. When a
 	// shape has changed, the net offers those taken in again: it is an error if the
 	// layer then takes in fewer of them.
-	// Intermediate blobs are not computed.
+	//
+	// Intermediate blobs are not computed. In Backward, the bottom of an Adder has no
+	// data, and its gradient is wanted; its diff may be the memory of that of the first
+	// top. The tops have the values that Forward gave them, unless BackwardReads says
+	// that they are not needed.
 	Fuse(next []Layer) int
 }
 
@@ -86,4 +90,12 @@ type ChannelRectifier interface {
 type Adder interface {
 	// Adds reports whether it is that with its options.
 	Adds() bool
+}
+
+// Splitter is a layer that can be one that only passes its bottom to several tops, which
+// share its data, so that another layer can compute its gradient, the sum of theirs in
+// their order (Fuser). It is the last of the layers that a Fuser is offered.
+type Splitter interface {
+	// Splits reports whether it is that with its options.
+	Splits() bool
 }

@@ -1,6 +1,8 @@
 package net
 
 import (
+	"slices"
+
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -52,6 +54,7 @@ type operation struct {
 	*Layer
 	index    int          // of the layer
 	inputs   []*blob.Blob // the bottoms of all layers that an earlier operation computes
+	down     []bool       // for each of them, whether the backward pass computes its gradient
 	tops     []*blob.Blob // of the last layer
 	backward bool         // the backward pass runs it
 }
@@ -61,7 +64,8 @@ func (n *Net) operations() []operation {
 	var ops []operation
 	for i, l := range n.layers {
 		if l.FusedInto == nil {
-			ops = append(ops, operation{l, i, l.inputs(), l.end().Tops, l.runsBackward()})
+			inputs, down := l.inputs()
+			ops = append(ops, operation{l, i, inputs, down, l.end().Tops, l.runsBackward()})
 		}
 	}
 	return ops
@@ -175,12 +179,27 @@ func (n *Net) backwardArrays(ops []operation, data, diffs map[*blob.Blob]*array)
 		for _, b := range op.tops {
 			written[b] = false // a layer above that works in place has another version of the blob
 		}
-		for j, b := range op.Bottoms {
-			if written[b] = op.backward && op.PropagateDown[j]; written[b] {
-				diffs[b].use(step)
+		for j, b := range op.inputs {
+			if written[b] = op.backward && op.down[j]; !written[b] {
+				continue
 			}
+			if j >= len(op.Bottoms) && !diffs[op.tops[0]].own && !diffs[b].own {
+				diffs[op.tops[0]].join(diffs[b], diffs)
+			}
+			diffs[b].use(step)
 		}
 	}
+}
+
+// join makes the diffs of b those of a as well: the gradient of a blob that a chain adds takes
+// the place of the gradient of the top.
+func (a *array) join(b *array, diffs map[*blob.Blob]*array) {
+	for _, each := range b.blobs {
+		diffs[each] = a
+	}
+	a.blobs = append(slices.Clip(a.blobs), b.blobs...)
+	a.layer = min(a.layer, b.layer)
+	b.last = -1 // no step uses it any more
 }
 
 // reads reports whether the backward pass of a layer reads the data of its

@@ -70,6 +70,7 @@ type builder struct {
 	available  map[string]bool   // blobs that no layer has read so far
 	broken     map[*netBlob]bool // blobs without a shape, because their layer failed
 	owners     map[string]*Param // the first weights with each name
+	changed    map[any]*Layer    // by DataID: the last layer that changes the data in place
 	shapeTaken string            // the data layer that Synthetic.Shape is for
 	errs       prototxt.ErrorList
 }

@@ -35,13 +35,13 @@ func (b *builder) fuse() {
 			offer = append(offer, next[at].Impl)
 		}
 		l.chain = chain[:f.Fuse(offer)]
-		l.setInputs()
 		for _, taken := range l.chain {
 			taken.FusedInto = l
 		}
 		if len(l.chain) > 0 && !l.NeedsBackward { // a layer fused into it may need it, and then it runs
 			clear(l.PropagateDown)
 		}
+		l.setInputs()
 	}
 }
 
@@ -50,7 +50,7 @@ func (b *builder) fuse() {
 func (b *builder) followers() map[*Layer]*Layer {
 	next := make(map[*Layer]*Layer)
 	maker := make(map[*blob.Blob]*Layer)
-	changed := make(map[any]*Layer) // of the data: the last layer that changed it in place
+	b.changed = make(map[any]*Layer)
 	for i, l := range b.layers {
 		l.index = i
 		l.makers = l.makers[:0]
@@ -59,14 +59,14 @@ func (b *builder) followers() map[*Layer]*Layer {
 			if len(from.Tops) == 1 {
 				next[from] = l
 			}
-			if last := changed[bottom.DataID()]; last != nil && last.index > from.index {
+			if last := b.changed[bottom.DataID()]; last != nil && last.index > from.index {
 				from = last // through another blob of the same data, such as the top of a Flatten
 			}
 			l.makers = append(l.makers, from)
 		}
 		for _, top := range l.Tops {
 			if maker[top] = l; slices.Contains(l.Bottoms, top) {
-				changed[top.DataID()] = l
+				b.changed[top.DataID()] = l
 			}
 		}
 	}
@@ -74,54 +74,71 @@ func (b *builder) followers() map[*Layer]*Layer {
 }
 
 // passesTo reports whether head, which also computes the layers to at, could compute next
-// too, which reads the top of at: next has one bottom and one top, neither top is a loss or
-// kept, and the fused backward pass computes no gradient of at that separate ones would not.
-// In a net for inference an Adder may have another bottom, made before head runs.
+// too, which reads the top of at: next has one bottom, or is an Adder with another one, made
+// before head runs; it has one top or is a Splitter; none is a loss or kept; and the fused
+// backward pass computes no gradient that separate ones would not.
 func (b *builder) passesTo(head, at, next *Layer) bool {
-	if next.FusedInto != nil || len(next.Tops) != 1 || at.LossWeights[0] != 0 || next.LossWeights[0] != 0 {
+	isLoss := func(weight float32) bool { return weight != 0 }
+	if next.FusedInto != nil || slices.ContainsFunc(at.LossWeights, isLoss) || slices.ContainsFunc(next.LossWeights, isLoss) {
+		return false
+	}
+	if _, ok := next.Impl.(layers.Splitter); len(next.Tops) != 1 && !ok {
 		return false
 	}
 	if b.kept[at.Tops[0]] && next.Tops[0] != at.Tops[0] {
 		return false
 	}
-	if b.opts.Inference && len(next.Bottoms) == 2 {
-		_, ok := next.Impl.(layers.Adder)
-		other := next.makers[0]
-		if other == at {
-			other = next.makers[1]
-		}
-		return ok && other.index < head.index
-	}
-	if len(next.Bottoms) != 1 {
+	if len(next.Bottoms) > 1 && !adds(head, at, next) {
 		return false
 	}
-	if at.NeedsBackward {
-		return next.NeedsBackward && next.PropagateDown[0]
+	if b.forwardOnly {
+		return true
 	}
-	return !next.NeedsBackward || !slices.Contains(at.ParamBackward, true)
+	if last := b.changed[next.Tops[0].DataID()]; len(at.Bottoms) > 1 && last != nil && last.index > next.index {
+		return false // the backward pass may need the sign of the top
+	}
+	if at.NeedsBackward {
+		return next.NeedsBackward && !slices.Contains(next.PropagateDown, false)
+	}
+	return !next.NeedsBackward || len(next.Bottoms) == 1 && !slices.Contains(at.ParamBackward, true)
+}
+
+// adds reports whether next is an Adder of the top of at and of a blob that is made before
+// head runs.
+func adds(head, at, next *Layer) bool {
+	if _, ok := next.Impl.(layers.Adder); !ok || len(next.Bottoms) != 2 {
+		return false
+	}
+	other := next.makers[0]
+	if other == at {
+		other = next.makers[1]
+	}
+	return other.index < head.index
 }
 
 // setInputs sets what the chain reads besides the layer's own bottoms.
 func (l *Layer) setInputs() {
-	l.reads = l.Bottoms
+	l.reads, l.down = slices.Clip(l.Bottoms), slices.Clip(l.PropagateDown)
 	at := l
 	for _, next := range l.chain {
 		for i, maker := range next.makers {
 			if maker != at {
-				l.reads = append(slices.Clip(l.reads), next.Bottoms[i])
+				l.reads = append(l.reads, next.Bottoms[i])
+				l.down = append(l.down, next.PropagateDown[i])
 			}
 		}
 		at = next
 	}
 }
 
-// inputs returns the bottoms of Forward: those of the layer, and after them those of fused
-// layers that the layer does not compute itself.
-func (l *Layer) inputs() []*blob.Blob {
+// inputs returns the bottoms of Forward and Backward: those of the layer, and after them
+// those of fused layers that the layer does not compute itself. down reports for each of
+// them whether Backward computes its gradient.
+func (l *Layer) inputs() (bottoms []*blob.Blob, down []bool) {
 	if len(l.chain) == 0 {
-		return l.Bottoms
+		return l.Bottoms, l.PropagateDown
 	}
-	return l.reads
+	return l.reads, l.down
 }
 
 // checkChain offers a layer its chain again, since it depends on the shapes what the layers

@@ -40,7 +40,8 @@ func (h *host) forwardLayer(ctx context.Context, l *Layer) error {
 	if err := h.net.reshapeLayer(l); err != nil {
 		return err
 	}
-	err := l.call("Forward", func() error { return l.Impl.Forward(ctx, l.inputs(), l.end().Tops) })
+	bottoms, _ := l.inputs()
+	err := l.call("Forward", func() error { return l.Impl.Forward(ctx, bottoms, l.end().Tops) })
 	if err != nil {
 		return l.wrap(err)
 	}
@@ -66,7 +67,8 @@ func (h *host) backwardLayer(ctx context.Context, l *Layer) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := l.call("Backward", func() error { return l.Impl.Backward(ctx, l.end().Tops, l.PropagateDown, l.Bottoms) })
+	bottoms, down := l.inputs()
+	err := l.call("Backward", func() error { return l.Impl.Backward(ctx, l.end().Tops, down, bottoms) })
 	if err != nil {
 		return l.wrap(err)
 	}

@@ -132,12 +132,12 @@ func (n *Net) Keep() {
 	if n.memory == nil {
 		return
 	}
+	n.unfuse()
 	for _, a := range n.arrays(!n.forwardOnly) {
 		if !a.own {
 			a.place(new(blob.Storage))
 		}
 	}
 	n.memory = nil
-	n.unfuse()
 	n.runner.reset()
 }

@@ -141,9 +141,10 @@ type Layer struct {
 	FusedInto *Layer
 
 	chain      []*Layer     // those fused into this one, in their order
-	reads      []*blob.Blob // with a chain: see inputs
-	index      int          // in Net.layers; set with makers while fusing
-	makers     []*Layer     // of each bottom
+	reads      []*blob.Blob // with a chain, like down: see inputs
+	down       []bool
+	index      int      // in Net.layers; set with makers while fusing
+	makers     []*Layer // of each bottom
 	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions

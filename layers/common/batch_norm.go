@@ -27,8 +27,8 @@ In training, it normalizes each channel by the mean and variance of the batch, a
 
 with f = moving_average_fraction and m elements in a channel. Otherwise it normalizes by the running mean and
 variance, divided by factor (0 if factor is 0). A Scale layer with bias_term usually follows. BatchNorm also computes
-the Scale or Bias on axis 1 and the ReLU that follow it, or equivalent layers of plugins, if no other layer reads the
-blobs between.
+the Scale or Bias on axis 1, the Eltwise sum with a blob that exists already and the ReLU that follow it, or equivalent
+layers of plugins, if no other layer reads the blobs between.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
 Top: y, of the same shape. It may be the bottom itself; a layer without a net then keeps a copy of x in training.
@@ -67,7 +67,9 @@ type batchNorm struct {
 	eps      float32
 
 	affine []layers.ChannelAffine // fused layers: factors, shifts or both, at most one of each
+	adds   bool                   // a fused sum, whose summand is bottom[1]
 	slope  float32                // of the fused rectifier; 1 for none
+	dys    [][]float32            // of BackwardAdd, scratch
 
 	wanted   int // stats_batch_size
 	items    int // of x
@@ -137,10 +139,11 @@ func (l *batchNorm) SetUp(bottom, _ []*blob.Blob) error {
 	return nil
 }
 
-// Fuse takes in the factors, the shifts and the rectifier that follow, in this order,
-// each of which may be missing: a Scale, a Bias and a ReLU, or layers that do the same.
+// Fuse takes in the factors, the shifts, the sum and the rectifier that follow, in this
+// order, each of which may be missing: a Scale, a Bias, an Eltwise and a ReLU, or layers that
+// do the same. After a sum, it takes in a Split.
 func (l *batchNorm) Fuse(next []layers.Layer) int {
-	l.affine, l.slope = l.affine[:0], 1
+	l.affine, l.adds, l.slope = l.affine[:0], false, 1
 	taken := 0
 	for ; taken < len(next); taken++ {
 		f, ok := next[taken].(layers.ChannelAffine)
@@ -154,8 +157,19 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 		l.affine = append(l.affine, f)
 	}
 	if taken < len(next) {
+		if f, ok := next[taken].(layers.Adder); ok && f.Adds() {
+			l.adds = true
+			taken++
+		}
+	}
+	if taken < len(next) {
 		if f, ok := next[taken].(layers.Rectifier); ok && f.NegativeSlope() >= 0 {
 			l.slope = f.NegativeSlope()
+			taken++
+		}
+	}
+	if taken < len(next) && l.adds {
+		if f, ok := next[taken].(layers.Splitter); ok && f.Splits() {
 			taken++
 		}
 	}
@@ -195,12 +209,12 @@ func (l *batchNorm) IsStatistic(int) bool { return true }
 func (l *batchNorm) KeepsBottom() bool { return true }
 
 // BackwardReads returns that Backward reads the bottom, unless the gradient is just dy
-// times a factor for each channel.
-func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), false }
+// times a factor for each channel, and the top for the sign of a rectified sum.
+func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), l.adds && l.slope != 1 }
 
 // linear reports whether Backward does without x.
 func (l *batchNorm) linear() bool {
-	return l.global && l.slope == 1 && !l.affineMap().FactorDiff
+	return l.global && l.slope == 1 && !l.adds && !l.affineMap().FactorDiff
 }
 
 // Reshape gives the top the shape of the bottom.
@@ -237,6 +251,9 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	for i := range l.groups {
 		m := &l.groups[i].norm
 		l.prepare(m)
+		if l.adds {
+			m.Add = l.part(bottom[1].Data(), i)
+		}
 		if l.global {
 			l.scaleStatistics(m.Mean, m.Variance)
 			m.Forward(w, x, y)
@@ -260,7 +277,7 @@ func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == t
 // prepare sets what the fused layers do with x.
 func (l *batchNorm) prepare(m *kernel.Norm) {
 	a := l.affineMap()
-	m.Eps, m.Slope, m.Factor, m.Shift = l.eps, l.slope, nil, nil
+	m.Eps, m.Slope, m.Factor, m.Shift, m.Add = l.eps, l.slope, nil, nil, nil
 	if a.Factor != nil {
 		m.Factor = a.Factor.Data()
 	}
@@ -328,7 +345,15 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 		if dx != nil {
 			part = l.part(dx, i)
 		}
-		m.Backward(w, !l.global, l.part(x, i), l.part(dy, i), part, l.sum, l.dot)
+		if l.adds {
+			l.dys = l.dys[:0]
+			for _, y := range top {
+				l.dys = append(l.dys, l.part(y.Diff(), i))
+			}
+			m.BackwardAdd(w, !l.global, l.part(x, i), l.part(top[0].Data(), i), l.dys, l.part(bottom[1].MutableDiff(), i), part, l.sum, l.dot)
+		} else {
+			m.Backward(w, !l.global, l.part(x, i), l.part(dy, i), part, l.sum, l.dot)
+		}
 		if a.FactorDiff {
 			diff := a.Factor.MutableDiff()
 			for ch, dot := range l.dot {

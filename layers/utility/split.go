@@ -36,6 +36,7 @@ type split struct {
 var (
 	_ layers.Layer          = (*split)(nil)
 	_ layers.BackwardReader = (*split)(nil)
+	_ layers.Splitter       = (*split)(nil)
 )
 
 func (l *split) SetUp(bottom, top []*blob.Blob) error { return nil }
@@ -65,6 +66,9 @@ func (l *split) share(bottom, top []*blob.Blob) error {
 	}
 	return nil
 }
+
+// Splits returns true.
+func (l *split) Splits() bool { return true }
 
 // BackwardReads returns that Backward reads no data.
 func (l *split) BackwardReads() (bottom, top bool) { return false, false }
