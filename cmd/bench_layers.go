@@ -101,6 +101,19 @@ func (c chain) needsBackward() bool {
 	return slices.ContainsFunc(c, func(l *net.Layer) bool { return l.NeedsBackward })
 }
 
+// summands returns the blobs that layers of the chain add to the top of the one before.
+func (c chain) summands() []*blob.Blob {
+	var all []*blob.Blob
+	for i, l := range c[1:] {
+		for _, bottom := range l.Bottoms {
+			if bottom != c[i].Tops[0] {
+				all = append(all, bottom)
+			}
+		}
+	}
+	return all
+}
+
 // macs returns the multiply-adds of a forward pass.
 func (c chain) macs() int64 {
 	var total int64
@@ -139,7 +152,10 @@ func (c chain) forwardBytes() float64 {
 	if slices.Contains(sameMemory, head.Type) {
 		return 0
 	}
-	bytes := bytesOf(head.Bottoms...) + bytesOf(tail.Tops...)
+	bytes := bytesOf(head.Bottoms...) + bytesOf(c.summands()...) + bytesOf(tail.Tops...)
+	if len(c) > 1 { // a Split, whose tops have the same memory, may be the last
+		bytes -= bytesOf(tail.Tops[1:]...)
+	}
 	for _, l := range c {
 		bytes += bytesOf(l.Params...)
 	}
@@ -156,6 +172,12 @@ func (c chain) backwardBytes() float64 {
 	bytes := bytesOf(tail.Tops...)
 	if !slices.Contains(gradientAlone, head.Type) {
 		bytes += bytesOf(head.Bottoms...)
+	}
+	if summands := c.summands(); len(summands) > 0 {
+		bytes += bytesOf(summands...)
+		if slices.ContainsFunc(c, func(l *net.Layer) bool { _, ok := l.Impl.(layers.Rectifier); return ok }) {
+			bytes += bytesOf(tail.Tops[0]) // for its sign
+		}
 	}
 	for i, bottom := range head.Bottoms {
 		if head.PropagateDown[i] {

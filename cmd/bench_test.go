@@ -156,3 +156,35 @@ func TestBenchChain(t *testing.T) {
 		t.Errorf("conv0_bn has %d lines, want 2: %s", found, out)
 	}
 }
+
+// TestBenchResidual has a chain that adds a blob and whose top has two readers.
+func TestBenchResidual(t *testing.T) {
+	dir := t.TempDir()
+	conv := "type: 'Convolution' convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'msra' } }"
+	writeFiles(t, dir, map[string]string{"net.prototxt": `layer { name: 'data' type: 'Data' top: 'data' top: 'label' data_param { source: 'x' batch_size: 2 } }
+		layer { name: 'x' bottom: 'data' top: 'x' ` + conv + ` }
+		layer { name: 'c' bottom: 'x' top: 'c' ` + conv + ` }
+		layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' }
+		layer { name: 'y' type: 'Eltwise' bottom: 'x' bottom: 'c' top: 'y' }
+		layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' }
+		layer { name: 'd' bottom: 'y' top: 'd' ` + conv + ` }
+		layer { name: 'z' type: 'Eltwise' bottom: 'y' bottom: 'd' top: 'z' }
+		layer { name: 'ip' type: 'InnerProduct' bottom: 'z' top: 'ip' inner_product_param { num_output: 3 } }
+		layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' }`})
+	out, _ := mustRun(t, "bench", filepath.Join(dir, "net.prototxt"), "--input-shape", "3,5,6", "--batch", "2", "--iterations", "1", "--layers", "--format", "json", "--threads", "1")
+	var r benchReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	const blob, params = 4 * 2 * 4 * 5 * 6, 4 * (4 + 4 + 1)
+	want := map[string]float64{"forward": 3*blob + params, "backward": 6*blob + params}
+	for _, l := range r.Nets[0].Layers {
+		if l.Layer == "bn" && l.Type == "BatchNorm+Eltwise+ReLU+Split" {
+			sameNumber(t, l.Pass+": bytes", l.GBytes*l.Milliseconds*1e6, want[l.Pass])
+			delete(want, l.Pass)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no line for %v: %s", want, out)
+	}
+}

@@ -164,6 +164,16 @@ func TestNorm(t *testing.T) {
 	if !slices.Equal(dx, []float32{6 * (2 - 4.5 + 38), 6 * (7 - 4.5 - 3*38)}) {
 		t.Errorf("dx = %v with the statistics of the batch", dx)
 	}
+	m.Add = []float32{2.5, -18}
+	m.Forward(nil, x, y) // z is {-5, 19} before the sum
+	if !slices.Equal(y, []float32{-1.25, 1}) {
+		t.Errorf("y = %v with Add, want [-1.25 1]", y)
+	}
+	dz := make([]float32, 2)
+	m.BackwardAdd(nil, false, x, y, [][]float32{{3, 5}, {1, 2}}, dz, dx, sum, dot)
+	if sum[0] != 9 || dot[0] != 19 || !slices.Equal(dz, []float32{2, 7}) || !slices.Equal(dx, []float32{12, 42}) {
+		t.Errorf("with Add: sum %v, dot %v, dz %v, dx %v; want 9, 19, [2 7], [12 42]", sum, dot, dz, dx)
+	}
 }
 
 // All ways to the words of a stream, from any offset and on any pool, agree.
