@@ -343,14 +343,6 @@ func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
 	return top
 }
 
-// sharesData reports whether another blob so far has the same data, as the tops of Split,
-// Reshape and Flatten have that of the bottom.
-func (b *builder) sharesData(x *blob.Blob) bool {
-	return slices.ContainsFunc(b.layers, func(l *Layer) bool {
-		return slices.ContainsFunc(l.Tops, func(top *blob.Blob) bool { return top != x && top.DataID() == x.DataID() })
-	})
-}
-
 // findOutputs collects the blobs that no layer reads, in alphabetical order.
 func (b *builder) findOutputs() {
 	names := make([]string, 0, len(b.available))

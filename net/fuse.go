@@ -15,6 +15,14 @@ func (b *builder) splitsBottom(l *Layer) bool {
 	return ok && b.memory != nil && !b.forwardOnly && k.KeepsBottom()
 }
 
+// sharesData reports whether another blob so far has the same data, as the tops of Split,
+// Reshape and Flatten have that of the bottom.
+func (b *builder) sharesData(x *blob.Blob) bool {
+	return slices.ContainsFunc(b.layers, func(l *Layer) bool {
+		return slices.ContainsFunc(l.Tops, func(top *blob.Blob) bool { return top != x && top.DataID() == x.DataID() })
+	})
+}
+
 // fuse lets layers also compute the layers after them, where no other layer reads
 // the blobs between. On a device each layer runs by itself, because some layers
 // have no version for it and run on the host.
