@@ -13,28 +13,28 @@ TEXT ·tileAVX2x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Y0
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y1
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y2
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y3
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y4
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y5
-	PREFETCHT0 32(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 
@@ -116,40 +116,40 @@ TEXT ·tileAVX2x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Y0
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y1
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y2
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y3
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y4
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y5
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y6
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y7
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y8
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y9
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Y10
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    32(DX), Y11
-	PREFETCHT0 96(DX)
+	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 
@@ -2627,28 +2627,28 @@ TEXT ·tileAVX512x1(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z1
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z2
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z3
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z4
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z5
-	PREFETCHT0 64(DX)
+	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 
@@ -2730,40 +2730,40 @@ TEXT ·tileAVX512x2(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z1
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z2
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z3
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z4
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z5
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z6
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z7
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z8
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z9
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z10
-	PREFETCHT0 128(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z11
-	PREFETCHT0 192(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 
@@ -2864,52 +2864,52 @@ TEXT ·tileAVX512x3(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z1
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z2
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z3
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z4
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z5
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z6
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z7
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z8
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z9
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z10
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z11
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z12
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z13
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z14
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z15
-	PREFETCHT0 192(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z16
-	PREFETCHT0 256(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z17
-	PREFETCHT0 320(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 
@@ -3029,64 +3029,64 @@ TEXT ·tileAVX512x4(SB), NOSPLIT, $0-80
 	MOVQ c+64(FP), BX
 
 tile:
-	// The sums begin with init, or with zero. If init is part of a wider matrix,
-	// the columns to the right are next.
+	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
 	JZ         zero
 	MOVQ       ldi+56(FP), SI
+	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z1
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z2
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z3
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z4
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z5
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z6
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z7
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z8
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z9
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z10
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z11
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z12
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z13
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z14
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z15
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z16
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z17
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z18
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z19
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	VMOVUPS    (DX), Z20
-	PREFETCHT0 256(DX)
+	PREFETCHT0 (DX)(DI*1)
 	VMOVUPS    64(DX), Z21
-	PREFETCHT0 320(DX)
+	PREFETCHT0 64(DX)(DI*1)
 	VMOVUPS    128(DX), Z22
-	PREFETCHT0 384(DX)
+	PREFETCHT0 128(DX)(DI*1)
 	VMOVUPS    192(DX), Z23
-	PREFETCHT0 448(DX)
+	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
 	JMP        rows
 

@@ -78,15 +78,16 @@ func (s *set) tile(vectors int) {
 	}
 
 	Label("tile")
-	Comment("The sums begin with init, or with zero. If init is part of a wider matrix,")
-	Comment("the columns to the right are next.")
+	Comment("The sums begin with init, or with zero. The rows below are next.")
 	TESTQ(init, init)
 	JZ(LabelRef("zero"))
 	ldi := Load(Param("ldi"), GP64())
+	next := GP64()
+	IMUL3Q(Imm(4*rows), ldi, next)
 	for i := range sum {
 		for j, r := range sum[i] {
 			VMOVUPS(Mem{Base: init, Disp: j * s.Bytes()}, r)
-			PREFETCHT0(Mem{Base: init, Disp: (vectors + j) * s.Bytes()})
+			PREFETCHT0(Mem{Base: init, Index: next, Scale: 1, Disp: j * s.Bytes()})
 		}
 		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
 	}
