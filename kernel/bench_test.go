@@ -41,8 +41,8 @@ func benchFlops(b *testing.B, flops float64, f func(p *parallel.Pool)) {
 	}
 }
 
-// BenchmarkConv times the convolutions of LiuNet for CIFAR-10 at batch 128 and
-// some of other nets.
+// BenchmarkConv times the convolutions of LiuNet for CIFAR-10 at batch 128, whole and a
+// quarter as wide, and some of other nets.
 func BenchmarkConv(b *testing.B) {
 	for _, c := range []struct{ batch, channels, outputs, group, in, kernel, pad, stride int }{
 		{128, 3, 64, 1, 32, 3, 1, 1},
@@ -51,6 +51,11 @@ func BenchmarkConv(b *testing.B) {
 		{128, 128, 128, 1, 16, 3, 1, 1},
 		{128, 128, 256, 1, 8, 3, 1, 1},
 		{128, 256, 256, 1, 8, 3, 1, 1},
+		{128, 3, 16, 1, 32, 3, 1, 1},
+		{128, 16, 16, 1, 32, 3, 1, 1},
+		{128, 32, 32, 1, 16, 3, 1, 1},
+		{128, 64, 64, 1, 8, 3, 1, 1},
+		{128, 64, 64, 1, 28, 3, 1, 1},
 		{64, 1, 20, 1, 28, 5, 0, 1},
 		{64, 20, 50, 1, 12, 5, 0, 1},
 		{100, 32, 32, 1, 16, 5, 2, 1},

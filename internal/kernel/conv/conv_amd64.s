@@ -4446,946 +4446,961 @@ vector:
 // func winogradInput4AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradInput4AVX512(SB), NOSPLIT, $0-56
-	MOVQ tiles+0(FP), AX
-	MOVQ table+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ nextTile+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ nextXi+40(FP), DI
-	SHLQ $0x02, DI
-	MOVQ tmp+48(FP), R8
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         nextTile+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         nextXi+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         tmp+48(FP), R8
+	VBROADCASTSS winograd2<>+0(SB), Z0
+	VBROADCASTSS winograd1<>+0(SB), Z1
+	VBROADCASTSS winograd3<>+0(SB), Z2
+	VBROADCASTSS winograd0<>+0(SB), Z3
+	VBROADCASTSS winograd4<>+0(SB), Z4
 
 tile:
-	MOVLQSX           96(CX), R8
-	VMOVUPS           (DX)(R8*4), Z0
-	VMOVAPS           Z0, Z1
-	MOVLQSX           48(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z2, Z1
-	MOVLQSX           72(CX), R8
-	VMOVUPS           (DX)(R8*4), Z3
-	VMOVAPS           Z3, Z4
-	MOVLQSX           24(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z5, Z4
-	VMOVAPS           Z1, Z6
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z4, Z6
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z4, Z1
-	VMOVAPS           Z0, Z0
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z2, Z0
-	VMOVAPS           Z3, Z2
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z5, Z2
-	VMOVAPS           Z0, Z3
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z2, Z3
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z2, Z0
-	MOVLQSX           100(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VMOVAPS           Z2, Z4
-	MOVLQSX           52(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z5, Z4
-	MOVLQSX           76(CX), R8
-	VMOVUPS           (DX)(R8*4), Z7
-	VMOVAPS           Z7, Z8
-	MOVLQSX           28(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z9, Z8
-	VMOVAPS           Z4, Z10
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z8, Z10
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z8, Z4
-	VMOVAPS           Z2, Z2
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z5, Z2
-	VMOVAPS           Z7, Z5
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z9, Z5
-	VMOVAPS           Z2, Z7
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z5, Z7
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z5, Z2
-	MOVLQSX           104(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VMOVAPS           Z5, Z8
-	MOVLQSX           56(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z9, Z8
-	MOVLQSX           80(CX), R8
-	VMOVUPS           (DX)(R8*4), Z11
-	VMOVAPS           Z11, Z12
-	MOVLQSX           32(CX), R8
-	VMOVUPS           (DX)(R8*4), Z13
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z13, Z12
-	VMOVAPS           Z8, Z14
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z12, Z14
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z12, Z8
-	VMOVAPS           Z5, Z5
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z9, Z5
-	VMOVAPS           Z11, Z9
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z13, Z9
-	VMOVAPS           Z5, Z11
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z9, Z11
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z9, Z5
-	MOVLQSX           108(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VMOVAPS           Z9, Z12
-	MOVLQSX           60(CX), R8
-	VMOVUPS           (DX)(R8*4), Z13
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z13, Z12
-	MOVLQSX           84(CX), R8
-	VMOVUPS           (DX)(R8*4), Z15
-	VMOVAPS           Z15, Z16
-	MOVLQSX           36(CX), R8
-	VMOVUPS           (DX)(R8*4), Z17
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z17, Z16
-	VMOVAPS           Z12, Z18
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z16, Z18
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z16, Z12
-	VMOVAPS           Z9, Z9
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z13, Z9
-	VMOVAPS           Z15, Z13
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z17, Z13
-	VMOVAPS           Z9, Z15
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z13, Z15
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z13, Z9
-	MOVLQSX           112(CX), R8
-	VMOVUPS           (DX)(R8*4), Z13
-	VMOVAPS           Z13, Z16
-	MOVLQSX           64(CX), R8
-	VMOVUPS           (DX)(R8*4), Z17
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z17, Z16
-	MOVLQSX           88(CX), R8
-	VMOVUPS           (DX)(R8*4), Z19
-	VMOVAPS           Z19, Z20
-	MOVLQSX           40(CX), R8
-	VMOVUPS           (DX)(R8*4), Z21
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z21, Z20
-	VMOVAPS           Z16, Z22
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z20, Z22
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z20, Z16
-	VMOVAPS           Z13, Z13
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z17, Z13
-	VMOVAPS           Z19, Z17
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z21, Z17
-	VMOVAPS           Z13, Z19
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z17, Z19
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z17, Z13
-	MOVLQSX           116(CX), R8
-	VMOVUPS           (DX)(R8*4), Z17
-	VMOVAPS           Z17, Z20
-	MOVLQSX           68(CX), R8
-	VMOVUPS           (DX)(R8*4), Z21
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z21, Z20
-	MOVLQSX           92(CX), R8
-	VMOVUPS           (DX)(R8*4), Z23
-	VMOVAPS           Z23, Z24
-	MOVLQSX           44(CX), R8
-	VMOVUPS           (DX)(R8*4), Z25
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z25, Z24
-	VMOVAPS           Z20, Z26
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z24, Z26
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z24, Z20
-	VMOVAPS           Z17, Z17
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z21, Z17
-	VMOVAPS           Z23, Z21
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z25, Z21
-	VMOVAPS           Z17, Z23
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z21, Z23
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z21, Z17
-	VADDPS            Z22, Z6, Z6
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z14, Z6
-	IMUL3Q            $0x06, DI, R8
-	ADDQ              BX, R8
-	VMOVUPS           Z6, (R8)
-	VMOVAPS           Z22, Z6
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z14, Z6
-	VMOVAPS           Z18, Z21
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z10, Z21
-	VMOVAPS           Z6, Z24
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z21, Z24
-	ADDQ              DI, R8
-	VMOVUPS           Z24, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z21, Z6
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VMOVAPS           Z22, Z6
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z14, Z6
-	VMOVAPS           Z18, Z14
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z10, Z14
-	VMOVAPS           Z6, Z21
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z14, Z21
-	ADDQ              DI, R8
-	VMOVUPS           Z21, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z14, Z6
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VADDPS            Z26, Z10, Z6
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z18, Z6
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VADDPS            Z16, Z1, Z1
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z8, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z16, Z1
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z8, Z1
-	VMOVAPS           Z12, Z6
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z4, Z6
-	VMOVAPS           Z1, Z10
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z6, Z10
-	ADDQ              DI, R8
-	VMOVUPS           Z10, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z6, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z16, Z1
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z8, Z1
-	VMOVAPS           Z12, Z6
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z4, Z6
-	VMOVAPS           Z1, Z8
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z6, Z8
-	ADDQ              DI, R8
-	VMOVUPS           Z8, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z6, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VADDPS            Z20, Z4, Z1
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z12, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VADDPS            Z19, Z3, Z1
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z11, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z19, Z1
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z11, Z1
-	VMOVAPS           Z15, Z3
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z7, Z3
-	VMOVAPS           Z1, Z4
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z3, Z4
-	ADDQ              DI, R8
-	VMOVUPS           Z4, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z3, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z19, Z1
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z11, Z1
-	VMOVAPS           Z15, Z3
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z7, Z3
-	VMOVAPS           Z1, Z4
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z3, Z4
-	ADDQ              DI, R8
-	VMOVUPS           Z4, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z3, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VADDPS            Z23, Z7, Z1
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z15, Z1
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VADDPS            Z13, Z0, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z5, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z13, Z0
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z5, Z0
-	VMOVAPS           Z9, Z1
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z2, Z1
-	VMOVAPS           Z0, Z3
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z1, Z3
-	ADDQ              DI, R8
-	VMOVUPS           Z3, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z13, Z0
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z5, Z0
-	VMOVAPS           Z9, Z1
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z2, Z1
-	VMOVAPS           Z0, Z3
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z3
-	ADDQ              DI, R8
-	VMOVUPS           Z3, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VADDPS            Z17, Z2, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z9, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	MOVLQSX           (CX), R8
-	VMOVUPS           (DX)(R8*4), Z0
-	MOVLQSX           96(CX), R8
-	VMOVUPS           (DX)(R8*4), Z1
-	VADDPS            Z1, Z0, Z0
-	MOVLQSX           48(CX), R8
-	VMOVUPS           (DX)(R8*4), Z1
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z1, Z0
-	MOVLQSX           24(CX), R8
-	VMOVUPS           (DX)(R8*4), Z1
-	MOVLQSX           120(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VADDPS            Z2, Z1, Z1
-	MOVLQSX           72(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z2, Z1
-	MOVLQSX           4(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	MOVLQSX           100(CX), R8
-	VMOVUPS           (DX)(R8*4), Z3
-	VADDPS            Z3, Z2, Z2
-	MOVLQSX           52(CX), R8
-	VMOVUPS           (DX)(R8*4), Z3
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z3, Z2
-	MOVLQSX           28(CX), R8
-	VMOVUPS           (DX)(R8*4), Z3
-	MOVLQSX           124(CX), R8
-	VMOVUPS           (DX)(R8*4), Z4
-	VADDPS            Z4, Z3, Z3
-	MOVLQSX           76(CX), R8
-	VMOVUPS           (DX)(R8*4), Z4
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z4, Z3
-	MOVLQSX           8(CX), R8
-	VMOVUPS           (DX)(R8*4), Z4
-	MOVLQSX           104(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VADDPS            Z5, Z4, Z4
-	MOVLQSX           56(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z5, Z4
-	MOVLQSX           32(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	MOVLQSX           128(CX), R8
-	VMOVUPS           (DX)(R8*4), Z6
-	VADDPS            Z6, Z5, Z5
-	MOVLQSX           80(CX), R8
-	VMOVUPS           (DX)(R8*4), Z6
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z6, Z5
-	MOVLQSX           12(CX), R8
-	VMOVUPS           (DX)(R8*4), Z6
-	MOVLQSX           108(CX), R8
-	VMOVUPS           (DX)(R8*4), Z7
-	VADDPS            Z7, Z6, Z6
-	MOVLQSX           60(CX), R8
-	VMOVUPS           (DX)(R8*4), Z7
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z7, Z6
-	MOVLQSX           36(CX), R8
-	VMOVUPS           (DX)(R8*4), Z7
-	MOVLQSX           132(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	VADDPS            Z8, Z7, Z7
-	MOVLQSX           84(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z8, Z7
-	MOVLQSX           16(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	MOVLQSX           112(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VADDPS            Z9, Z8, Z8
-	MOVLQSX           64(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z9, Z8
-	MOVLQSX           40(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	MOVLQSX           136(CX), R8
-	VMOVUPS           (DX)(R8*4), Z10
-	VADDPS            Z10, Z9, Z9
-	MOVLQSX           88(CX), R8
-	VMOVUPS           (DX)(R8*4), Z10
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z10, Z9
-	MOVLQSX           20(CX), R8
-	VMOVUPS           (DX)(R8*4), Z10
-	MOVLQSX           116(CX), R8
-	VMOVUPS           (DX)(R8*4), Z11
-	VADDPS            Z11, Z10, Z10
-	MOVLQSX           68(CX), R8
-	VMOVUPS           (DX)(R8*4), Z11
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z11, Z10
-	MOVLQSX           44(CX), R8
-	VMOVUPS           (DX)(R8*4), Z11
-	MOVLQSX           140(CX), R8
-	VMOVUPS           (DX)(R8*4), Z12
-	VADDPS            Z12, Z11, Z11
-	MOVLQSX           92(CX), R8
-	VMOVUPS           (DX)(R8*4), Z12
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z12, Z11
-	VADDPS            Z8, Z0, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z4, Z0
-	MOVQ              BX, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z8, Z0
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z4, Z0
-	VMOVAPS           Z6, Z12
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z2, Z12
-	VMOVAPS           Z0, Z13
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z12, Z13
-	ADDQ              DI, R8
-	VMOVUPS           Z13, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z12, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z8, Z0
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z4, Z0
-	VMOVAPS           Z6, Z4
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z2, Z4
-	VMOVAPS           Z0, Z8
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z4, Z8
-	ADDQ              DI, R8
-	VMOVUPS           Z8, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z4, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VADDPS            Z10, Z2, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z6, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VADDPS            Z9, Z1, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z5, Z0
-	IMUL3Q            $0x1e, DI, R8
-	ADDQ              BX, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z9, Z0
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z5, Z0
-	VMOVAPS           Z7, Z1
-	VFNMADD231PS.BCST winograd1<>+0(SB), Z3, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z9, Z0
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z5, Z0
-	VMOVAPS           Z7, Z1
-	VFNMADD231PS.BCST winograd0<>+0(SB), Z3, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VADDPS            Z11, Z3, Z0
-	VFNMADD231PS.BCST winograd2<>+0(SB), Z7, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              $0x00000090, CX
-	ADDQ              SI, BX
-	DECQ              AX
-	JNZ               tile
+	MOVLQSX      96(CX), R8
+	VMOVUPS      (DX)(R8*4), Z5
+	VMOVAPS      Z5, Z6
+	MOVLQSX      48(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	VFNMADD231PS Z1, Z7, Z6
+	MOVLQSX      72(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	VMOVAPS      Z8, Z9
+	MOVLQSX      24(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VFNMADD231PS Z1, Z10, Z9
+	VMOVAPS      Z6, Z11
+	VFMADD231PS  Z2, Z9, Z11
+	VFNMADD231PS Z2, Z9, Z6
+	VMOVAPS      Z5, Z5
+	VFNMADD231PS Z3, Z7, Z5
+	VMOVAPS      Z8, Z7
+	VFNMADD231PS Z3, Z10, Z7
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z4, Z7, Z8
+	VFNMADD231PS Z4, Z7, Z5
+	MOVLQSX      100(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	VMOVAPS      Z7, Z9
+	MOVLQSX      52(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VFNMADD231PS Z1, Z10, Z9
+	MOVLQSX      76(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	VMOVAPS      Z12, Z13
+	MOVLQSX      28(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	VFNMADD231PS Z1, Z14, Z13
+	VMOVAPS      Z9, Z15
+	VFMADD231PS  Z2, Z13, Z15
+	VFNMADD231PS Z2, Z13, Z9
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z3, Z10, Z7
+	VMOVAPS      Z12, Z10
+	VFNMADD231PS Z3, Z14, Z10
+	VMOVAPS      Z7, Z12
+	VFMADD231PS  Z4, Z10, Z12
+	VFNMADD231PS Z4, Z10, Z7
+	MOVLQSX      104(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VMOVAPS      Z10, Z13
+	MOVLQSX      56(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	VFNMADD231PS Z1, Z14, Z13
+	MOVLQSX      80(CX), R8
+	VMOVUPS      (DX)(R8*4), Z16
+	VMOVAPS      Z16, Z17
+	MOVLQSX      32(CX), R8
+	VMOVUPS      (DX)(R8*4), Z18
+	VFNMADD231PS Z1, Z18, Z17
+	VMOVAPS      Z13, Z19
+	VFMADD231PS  Z2, Z17, Z19
+	VFNMADD231PS Z2, Z17, Z13
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z3, Z14, Z10
+	VMOVAPS      Z16, Z14
+	VFNMADD231PS Z3, Z18, Z14
+	VMOVAPS      Z10, Z16
+	VFMADD231PS  Z4, Z14, Z16
+	VFNMADD231PS Z4, Z14, Z10
+	MOVLQSX      108(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	VMOVAPS      Z14, Z17
+	MOVLQSX      60(CX), R8
+	VMOVUPS      (DX)(R8*4), Z18
+	VFNMADD231PS Z1, Z18, Z17
+	MOVLQSX      84(CX), R8
+	VMOVUPS      (DX)(R8*4), Z20
+	VMOVAPS      Z20, Z21
+	MOVLQSX      36(CX), R8
+	VMOVUPS      (DX)(R8*4), Z22
+	VFNMADD231PS Z1, Z22, Z21
+	VMOVAPS      Z17, Z23
+	VFMADD231PS  Z2, Z21, Z23
+	VFNMADD231PS Z2, Z21, Z17
+	VMOVAPS      Z14, Z14
+	VFNMADD231PS Z3, Z18, Z14
+	VMOVAPS      Z20, Z18
+	VFNMADD231PS Z3, Z22, Z18
+	VMOVAPS      Z14, Z20
+	VFMADD231PS  Z4, Z18, Z20
+	VFNMADD231PS Z4, Z18, Z14
+	MOVLQSX      112(CX), R8
+	VMOVUPS      (DX)(R8*4), Z18
+	VMOVAPS      Z18, Z21
+	MOVLQSX      64(CX), R8
+	VMOVUPS      (DX)(R8*4), Z22
+	VFNMADD231PS Z1, Z22, Z21
+	MOVLQSX      88(CX), R8
+	VMOVUPS      (DX)(R8*4), Z24
+	VMOVAPS      Z24, Z25
+	MOVLQSX      40(CX), R8
+	VMOVUPS      (DX)(R8*4), Z26
+	VFNMADD231PS Z1, Z26, Z25
+	VMOVAPS      Z21, Z27
+	VFMADD231PS  Z2, Z25, Z27
+	VFNMADD231PS Z2, Z25, Z21
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS Z3, Z22, Z18
+	VMOVAPS      Z24, Z22
+	VFNMADD231PS Z3, Z26, Z22
+	VMOVAPS      Z18, Z24
+	VFMADD231PS  Z4, Z22, Z24
+	VFNMADD231PS Z4, Z22, Z18
+	MOVLQSX      116(CX), R8
+	VMOVUPS      (DX)(R8*4), Z22
+	VMOVAPS      Z22, Z25
+	MOVLQSX      68(CX), R8
+	VMOVUPS      (DX)(R8*4), Z26
+	VFNMADD231PS Z1, Z26, Z25
+	MOVLQSX      92(CX), R8
+	VMOVUPS      (DX)(R8*4), Z28
+	VMOVAPS      Z28, Z29
+	MOVLQSX      44(CX), R8
+	VMOVUPS      (DX)(R8*4), Z30
+	VFNMADD231PS Z1, Z30, Z29
+	VMOVAPS      Z25, Z31
+	VFMADD231PS  Z2, Z29, Z31
+	VFNMADD231PS Z2, Z29, Z25
+	VMOVAPS      Z22, Z22
+	VFNMADD231PS Z3, Z26, Z22
+	VMOVAPS      Z28, Z26
+	VFNMADD231PS Z3, Z30, Z26
+	VMOVAPS      Z22, Z28
+	VFMADD231PS  Z4, Z26, Z28
+	VFNMADD231PS Z4, Z26, Z22
+	VADDPS       Z27, Z11, Z11
+	VFNMADD231PS Z0, Z19, Z11
+	IMUL3Q       $0x06, DI, R8
+	ADDQ         BX, R8
+	VMOVUPS      Z11, (R8)
+	VMOVAPS      Z27, Z11
+	VFNMADD231PS Z1, Z19, Z11
+	VMOVAPS      Z23, Z26
+	VFNMADD231PS Z1, Z15, Z26
+	VMOVAPS      Z11, Z29
+	VFMADD231PS  Z2, Z26, Z29
+	ADDQ         DI, R8
+	VMOVUPS      Z29, (R8)
+	VFNMADD231PS Z2, Z26, Z11
+	ADDQ         DI, R8
+	VMOVUPS      Z11, (R8)
+	VMOVAPS      Z27, Z11
+	VFNMADD231PS Z3, Z19, Z11
+	VMOVAPS      Z23, Z19
+	VFNMADD231PS Z3, Z15, Z19
+	VMOVAPS      Z11, Z26
+	VFMADD231PS  Z4, Z19, Z26
+	ADDQ         DI, R8
+	VMOVUPS      Z26, (R8)
+	VFNMADD231PS Z4, Z19, Z11
+	ADDQ         DI, R8
+	VMOVUPS      Z11, (R8)
+	VADDPS       Z31, Z15, Z11
+	VFNMADD231PS Z0, Z23, Z11
+	ADDQ         DI, R8
+	VMOVUPS      Z11, (R8)
+	VADDPS       Z21, Z6, Z6
+	VFNMADD231PS Z0, Z13, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VMOVAPS      Z21, Z6
+	VFNMADD231PS Z1, Z13, Z6
+	VMOVAPS      Z17, Z11
+	VFNMADD231PS Z1, Z9, Z11
+	VMOVAPS      Z6, Z15
+	VFMADD231PS  Z2, Z11, Z15
+	ADDQ         DI, R8
+	VMOVUPS      Z15, (R8)
+	VFNMADD231PS Z2, Z11, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VMOVAPS      Z21, Z6
+	VFNMADD231PS Z3, Z13, Z6
+	VMOVAPS      Z17, Z11
+	VFNMADD231PS Z3, Z9, Z11
+	VMOVAPS      Z6, Z13
+	VFMADD231PS  Z4, Z11, Z13
+	ADDQ         DI, R8
+	VMOVUPS      Z13, (R8)
+	VFNMADD231PS Z4, Z11, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VADDPS       Z25, Z9, Z6
+	VFNMADD231PS Z0, Z17, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VADDPS       Z24, Z8, Z6
+	VFNMADD231PS Z0, Z16, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VMOVAPS      Z24, Z6
+	VFNMADD231PS Z1, Z16, Z6
+	VMOVAPS      Z20, Z8
+	VFNMADD231PS Z1, Z12, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z2, Z8, Z9
+	ADDQ         DI, R8
+	VMOVUPS      Z9, (R8)
+	VFNMADD231PS Z2, Z8, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VMOVAPS      Z24, Z6
+	VFNMADD231PS Z3, Z16, Z6
+	VMOVAPS      Z20, Z8
+	VFNMADD231PS Z3, Z12, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  Z4, Z8, Z9
+	ADDQ         DI, R8
+	VMOVUPS      Z9, (R8)
+	VFNMADD231PS Z4, Z8, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VADDPS       Z28, Z12, Z6
+	VFNMADD231PS Z0, Z20, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VADDPS       Z18, Z5, Z5
+	VFNMADD231PS Z0, Z10, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z18, Z5
+	VFNMADD231PS Z1, Z10, Z5
+	VMOVAPS      Z14, Z6
+	VFNMADD231PS Z1, Z7, Z6
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z2, Z6, Z8
+	ADDQ         DI, R8
+	VMOVUPS      Z8, (R8)
+	VFNMADD231PS Z2, Z6, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z18, Z5
+	VFNMADD231PS Z3, Z10, Z5
+	VMOVAPS      Z14, Z6
+	VFNMADD231PS Z3, Z7, Z6
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z4, Z6, Z8
+	ADDQ         DI, R8
+	VMOVUPS      Z8, (R8)
+	VFNMADD231PS Z4, Z6, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VADDPS       Z22, Z7, Z5
+	VFNMADD231PS Z0, Z14, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DX)(R8*4), Z5
+	MOVLQSX      96(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	VADDPS       Z6, Z5, Z5
+	MOVLQSX      48(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	VFNMADD231PS Z0, Z6, Z5
+	MOVLQSX      24(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	MOVLQSX      120(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	VADDPS       Z7, Z6, Z6
+	MOVLQSX      72(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	VFNMADD231PS Z0, Z7, Z6
+	MOVLQSX      4(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	MOVLQSX      100(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	VADDPS       Z8, Z7, Z7
+	MOVLQSX      52(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	VFNMADD231PS Z0, Z8, Z7
+	MOVLQSX      28(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	MOVLQSX      124(CX), R8
+	VMOVUPS      (DX)(R8*4), Z9
+	VADDPS       Z9, Z8, Z8
+	MOVLQSX      76(CX), R8
+	VMOVUPS      (DX)(R8*4), Z9
+	VFNMADD231PS Z0, Z9, Z8
+	MOVLQSX      8(CX), R8
+	VMOVUPS      (DX)(R8*4), Z9
+	MOVLQSX      104(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VADDPS       Z10, Z9, Z9
+	MOVLQSX      56(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VFNMADD231PS Z0, Z10, Z9
+	MOVLQSX      32(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	MOVLQSX      128(CX), R8
+	VMOVUPS      (DX)(R8*4), Z11
+	VADDPS       Z11, Z10, Z10
+	MOVLQSX      80(CX), R8
+	VMOVUPS      (DX)(R8*4), Z11
+	VFNMADD231PS Z0, Z11, Z10
+	MOVLQSX      12(CX), R8
+	VMOVUPS      (DX)(R8*4), Z11
+	MOVLQSX      108(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	VADDPS       Z12, Z11, Z11
+	MOVLQSX      60(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	VFNMADD231PS Z0, Z12, Z11
+	MOVLQSX      36(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	MOVLQSX      132(CX), R8
+	VMOVUPS      (DX)(R8*4), Z13
+	VADDPS       Z13, Z12, Z12
+	MOVLQSX      84(CX), R8
+	VMOVUPS      (DX)(R8*4), Z13
+	VFNMADD231PS Z0, Z13, Z12
+	MOVLQSX      16(CX), R8
+	VMOVUPS      (DX)(R8*4), Z13
+	MOVLQSX      112(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	VADDPS       Z14, Z13, Z13
+	MOVLQSX      64(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	VFNMADD231PS Z0, Z14, Z13
+	MOVLQSX      40(CX), R8
+	VMOVUPS      (DX)(R8*4), Z14
+	MOVLQSX      136(CX), R8
+	VMOVUPS      (DX)(R8*4), Z15
+	VADDPS       Z15, Z14, Z14
+	MOVLQSX      88(CX), R8
+	VMOVUPS      (DX)(R8*4), Z15
+	VFNMADD231PS Z0, Z15, Z14
+	MOVLQSX      20(CX), R8
+	VMOVUPS      (DX)(R8*4), Z15
+	MOVLQSX      116(CX), R8
+	VMOVUPS      (DX)(R8*4), Z16
+	VADDPS       Z16, Z15, Z15
+	MOVLQSX      68(CX), R8
+	VMOVUPS      (DX)(R8*4), Z16
+	VFNMADD231PS Z0, Z16, Z15
+	MOVLQSX      44(CX), R8
+	VMOVUPS      (DX)(R8*4), Z16
+	MOVLQSX      140(CX), R8
+	VMOVUPS      (DX)(R8*4), Z17
+	VADDPS       Z17, Z16, Z16
+	MOVLQSX      92(CX), R8
+	VMOVUPS      (DX)(R8*4), Z17
+	VFNMADD231PS Z0, Z17, Z16
+	VADDPS       Z13, Z5, Z5
+	VFNMADD231PS Z0, Z9, Z5
+	MOVQ         BX, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z13, Z5
+	VFNMADD231PS Z1, Z9, Z5
+	VMOVAPS      Z11, Z17
+	VFNMADD231PS Z1, Z7, Z17
+	VMOVAPS      Z5, Z18
+	VFMADD231PS  Z2, Z17, Z18
+	ADDQ         DI, R8
+	VMOVUPS      Z18, (R8)
+	VFNMADD231PS Z2, Z17, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z13, Z5
+	VFNMADD231PS Z3, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFNMADD231PS Z3, Z7, Z9
+	VMOVAPS      Z5, Z13
+	VFMADD231PS  Z4, Z9, Z13
+	ADDQ         DI, R8
+	VMOVUPS      Z13, (R8)
+	VFNMADD231PS Z4, Z9, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VADDPS       Z15, Z7, Z5
+	VFNMADD231PS Z0, Z11, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VADDPS       Z14, Z6, Z5
+	VFNMADD231PS Z0, Z10, Z5
+	IMUL3Q       $0x1e, DI, R8
+	ADDQ         BX, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z14, Z5
+	VFNMADD231PS Z1, Z10, Z5
+	VMOVAPS      Z12, Z6
+	VFNMADD231PS Z1, Z8, Z6
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z2, Z6, Z7
+	ADDQ         DI, R8
+	VMOVUPS      Z7, (R8)
+	VFNMADD231PS Z2, Z6, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z14, Z5
+	VFNMADD231PS Z3, Z10, Z5
+	VMOVAPS      Z12, Z6
+	VFNMADD231PS Z3, Z8, Z6
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z4, Z6, Z7
+	ADDQ         DI, R8
+	VMOVUPS      Z7, (R8)
+	VFNMADD231PS Z4, Z6, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VADDPS       Z16, Z8, Z5
+	VFNMADD231PS Z0, Z12, Z5
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	ADDQ         $0x00000090, CX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          tile
 	VZEROUPPER
 	RET
 
 // func winogradGrad4AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradGrad4AVX512(SB), NOSPLIT, $0-56
-	MOVQ tiles+0(FP), AX
-	MOVQ table+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ nextTile+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ nextXi+40(FP), DI
-	SHLQ $0x02, DI
-	MOVQ tmp+48(FP), R8
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         nextTile+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         nextXi+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         tmp+48(FP), R8
+	VBROADCASTSS winograd0<>+0(SB), Z0
+	VBROADCASTSS winograd3<>+0(SB), Z1
+	VBROADCASTSS winograd1<>+0(SB), Z2
+	VBROADCASTSS winograd4<>+0(SB), Z3
 
 tile:
-	MOVLQSX           (CX), R8
-	VMOVUPS           (DX)(R8*4), Z0
-	VMOVAPS           Z0, Z1
-	MOVLQSX           32(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z2, Z1
-	MOVLQSX           16(CX), R8
-	VMOVUPS           (DX)(R8*4), Z3
-	VMOVAPS           Z3, Z4
-	MOVLQSX           48(CX), R8
-	VMOVUPS           (DX)(R8*4), Z5
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z5, Z4
-	VMOVAPS           Z1, Z6
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z4, Z6
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z4, Z1
-	VMOVAPS           Z0, Z4
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z2, Z4
-	VMOVAPS           Z3, Z2
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z5, Z2
-	VMOVAPS           Z4, Z3
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z2, Z3
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z2, Z4
-	MOVLQSX           4(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VMOVAPS           Z2, Z7
-	MOVLQSX           36(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z8, Z7
-	MOVLQSX           20(CX), R8
-	VMOVUPS           (DX)(R8*4), Z9
-	VMOVAPS           Z9, Z10
-	MOVLQSX           52(CX), R8
-	VMOVUPS           (DX)(R8*4), Z11
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z11, Z10
-	VMOVAPS           Z7, Z12
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z10, Z12
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z10, Z7
-	VMOVAPS           Z2, Z10
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z8, Z10
-	VMOVAPS           Z9, Z8
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z11, Z8
-	VMOVAPS           Z10, Z9
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z8, Z9
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z8, Z10
-	MOVLQSX           8(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	VMOVAPS           Z8, Z13
-	MOVLQSX           40(CX), R8
-	VMOVUPS           (DX)(R8*4), Z14
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z14, Z13
-	MOVLQSX           24(CX), R8
-	VMOVUPS           (DX)(R8*4), Z15
-	VMOVAPS           Z15, Z16
-	MOVLQSX           56(CX), R8
-	VMOVUPS           (DX)(R8*4), Z17
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z17, Z16
-	VMOVAPS           Z13, Z18
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z16, Z18
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z16, Z13
-	VMOVAPS           Z8, Z16
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z14, Z16
-	VMOVAPS           Z15, Z14
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z17, Z14
-	VMOVAPS           Z16, Z15
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z14, Z15
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z14, Z16
-	MOVLQSX           12(CX), R8
-	VMOVUPS           (DX)(R8*4), Z14
-	VMOVAPS           Z14, Z19
-	MOVLQSX           44(CX), R8
-	VMOVUPS           (DX)(R8*4), Z20
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z20, Z19
-	MOVLQSX           28(CX), R8
-	VMOVUPS           (DX)(R8*4), Z21
-	VMOVAPS           Z21, Z22
-	MOVLQSX           60(CX), R8
-	VMOVUPS           (DX)(R8*4), Z23
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z23, Z22
-	VMOVAPS           Z19, Z24
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z22, Z24
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z22, Z19
-	VMOVAPS           Z14, Z22
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z20, Z22
-	VMOVAPS           Z21, Z20
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z23, Z20
-	VMOVAPS           Z22, Z21
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z20, Z21
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z20, Z22
-	MOVQ              BX, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z0, Z20
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z8, Z20
-	VMOVAPS           Z2, Z25
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z14, Z25
-	VMOVAPS           Z20, Z26
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z25, Z26
-	ADDQ              DI, R8
-	VMOVUPS           Z26, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z25, Z20
-	ADDQ              DI, R8
-	VMOVUPS           Z20, (R8)
-	VMOVAPS           Z0, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z8, Z0
-	VMOVAPS           Z2, Z2
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z14, Z2
-	VMOVAPS           Z0, Z8
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z2, Z8
-	ADDQ              DI, R8
-	VMOVUPS           Z8, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z2, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z14, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VMOVAPS           Z6, Z0
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z18, Z0
-	VMOVAPS           Z12, Z2
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z24, Z2
-	VMOVAPS           Z0, Z8
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z2, Z8
-	ADDQ              DI, R8
-	VMOVUPS           Z8, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z2, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z6, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z18, Z0
-	VMOVAPS           Z12, Z2
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z24, Z2
-	VMOVAPS           Z0, Z6
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z2, Z6
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z2, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z24, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z1, Z0
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z13, Z0
-	VMOVAPS           Z7, Z2
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z19, Z2
-	VMOVAPS           Z0, Z6
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z2, Z6
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z2, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z1, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z13, Z0
-	VMOVAPS           Z7, Z1
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z19, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z19, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z3, (R8)
-	VMOVAPS           Z3, Z0
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z15, Z0
-	VMOVAPS           Z9, Z1
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z21, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z3, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z15, Z0
-	VMOVAPS           Z9, Z1
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z21, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z21, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z4, (R8)
-	VMOVAPS           Z4, Z0
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z16, Z0
-	VMOVAPS           Z10, Z1
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z22, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z4, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z16, Z0
-	VMOVAPS           Z10, Z1
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z22, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z22, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z5, (R8)
-	VMOVAPS           Z5, Z0
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z17, Z0
-	VMOVAPS           Z11, Z1
-	VFMADD231PS.BCST  winograd0<>+0(SB), Z23, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z5, Z0
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z17, Z0
-	VMOVAPS           Z11, Z1
-	VFMADD231PS.BCST  winograd1<>+0(SB), Z23, Z1
-	VMOVAPS           Z0, Z2
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z1, Z2
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z1, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z23, (R8)
-	ADDQ              $0x00000040, CX
-	ADDQ              SI, BX
-	DECQ              AX
-	JNZ               tile
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DX)(R8*4), Z4
+	VMOVAPS      Z4, Z5
+	MOVLQSX      32(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	VFMADD231PS  Z0, Z6, Z5
+	MOVLQSX      16(CX), R8
+	VMOVUPS      (DX)(R8*4), Z7
+	VMOVAPS      Z7, Z8
+	MOVLQSX      48(CX), R8
+	VMOVUPS      (DX)(R8*4), Z9
+	VFMADD231PS  Z0, Z9, Z8
+	VMOVAPS      Z5, Z10
+	VFMADD231PS  Z1, Z8, Z10
+	VFNMADD231PS Z1, Z8, Z5
+	VMOVAPS      Z4, Z8
+	VFMADD231PS  Z2, Z6, Z8
+	VMOVAPS      Z7, Z6
+	VFMADD231PS  Z2, Z9, Z6
+	VMOVAPS      Z8, Z7
+	VFMADD231PS  Z3, Z6, Z7
+	VFNMADD231PS Z3, Z6, Z8
+	MOVLQSX      4(CX), R8
+	VMOVUPS      (DX)(R8*4), Z6
+	VMOVAPS      Z6, Z11
+	MOVLQSX      36(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	VFMADD231PS  Z0, Z12, Z11
+	MOVLQSX      20(CX), R8
+	VMOVUPS      (DX)(R8*4), Z13
+	VMOVAPS      Z13, Z14
+	MOVLQSX      52(CX), R8
+	VMOVUPS      (DX)(R8*4), Z15
+	VFMADD231PS  Z0, Z15, Z14
+	VMOVAPS      Z11, Z16
+	VFMADD231PS  Z1, Z14, Z16
+	VFNMADD231PS Z1, Z14, Z11
+	VMOVAPS      Z6, Z14
+	VFMADD231PS  Z2, Z12, Z14
+	VMOVAPS      Z13, Z12
+	VFMADD231PS  Z2, Z15, Z12
+	VMOVAPS      Z14, Z13
+	VFMADD231PS  Z3, Z12, Z13
+	VFNMADD231PS Z3, Z12, Z14
+	MOVLQSX      8(CX), R8
+	VMOVUPS      (DX)(R8*4), Z12
+	VMOVAPS      Z12, Z17
+	MOVLQSX      40(CX), R8
+	VMOVUPS      (DX)(R8*4), Z18
+	VFMADD231PS  Z0, Z18, Z17
+	MOVLQSX      24(CX), R8
+	VMOVUPS      (DX)(R8*4), Z19
+	VMOVAPS      Z19, Z20
+	MOVLQSX      56(CX), R8
+	VMOVUPS      (DX)(R8*4), Z21
+	VFMADD231PS  Z0, Z21, Z20
+	VMOVAPS      Z17, Z22
+	VFMADD231PS  Z1, Z20, Z22
+	VFNMADD231PS Z1, Z20, Z17
+	VMOVAPS      Z12, Z20
+	VFMADD231PS  Z2, Z18, Z20
+	VMOVAPS      Z19, Z18
+	VFMADD231PS  Z2, Z21, Z18
+	VMOVAPS      Z20, Z19
+	VFMADD231PS  Z3, Z18, Z19
+	VFNMADD231PS Z3, Z18, Z20
+	MOVLQSX      12(CX), R8
+	VMOVUPS      (DX)(R8*4), Z18
+	VMOVAPS      Z18, Z23
+	MOVLQSX      44(CX), R8
+	VMOVUPS      (DX)(R8*4), Z24
+	VFMADD231PS  Z0, Z24, Z23
+	MOVLQSX      28(CX), R8
+	VMOVUPS      (DX)(R8*4), Z25
+	VMOVAPS      Z25, Z26
+	MOVLQSX      60(CX), R8
+	VMOVUPS      (DX)(R8*4), Z27
+	VFMADD231PS  Z0, Z27, Z26
+	VMOVAPS      Z23, Z28
+	VFMADD231PS  Z1, Z26, Z28
+	VFNMADD231PS Z1, Z26, Z23
+	VMOVAPS      Z18, Z26
+	VFMADD231PS  Z2, Z24, Z26
+	VMOVAPS      Z25, Z24
+	VFMADD231PS  Z2, Z27, Z24
+	VMOVAPS      Z26, Z25
+	VFMADD231PS  Z3, Z24, Z25
+	VFNMADD231PS Z3, Z24, Z26
+	MOVQ         BX, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z4, Z24
+	VFMADD231PS  Z0, Z12, Z24
+	VMOVAPS      Z6, Z29
+	VFMADD231PS  Z0, Z18, Z29
+	VMOVAPS      Z24, Z30
+	VFMADD231PS  Z1, Z29, Z30
+	ADDQ         DI, R8
+	VMOVUPS      Z30, (R8)
+	VFNMADD231PS Z1, Z29, Z24
+	ADDQ         DI, R8
+	VMOVUPS      Z24, (R8)
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z2, Z12, Z4
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z2, Z18, Z6
+	VMOVAPS      Z4, Z12
+	VFMADD231PS  Z3, Z6, Z12
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	VFNMADD231PS Z3, Z6, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z18, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z10, (R8)
+	VMOVAPS      Z10, Z4
+	VFMADD231PS  Z0, Z22, Z4
+	VMOVAPS      Z16, Z6
+	VFMADD231PS  Z0, Z28, Z6
+	VMOVAPS      Z4, Z12
+	VFMADD231PS  Z1, Z6, Z12
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	VFNMADD231PS Z1, Z6, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z10, Z4
+	VFMADD231PS  Z2, Z22, Z4
+	VMOVAPS      Z16, Z6
+	VFMADD231PS  Z2, Z28, Z6
+	VMOVAPS      Z4, Z10
+	VFMADD231PS  Z3, Z6, Z10
+	ADDQ         DI, R8
+	VMOVUPS      Z10, (R8)
+	VFNMADD231PS Z3, Z6, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z28, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z5, Z4
+	VFMADD231PS  Z0, Z17, Z4
+	VMOVAPS      Z11, Z6
+	VFMADD231PS  Z0, Z23, Z6
+	VMOVAPS      Z4, Z10
+	VFMADD231PS  Z1, Z6, Z10
+	ADDQ         DI, R8
+	VMOVUPS      Z10, (R8)
+	VFNMADD231PS Z1, Z6, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z5, Z4
+	VFMADD231PS  Z2, Z17, Z4
+	VMOVAPS      Z11, Z5
+	VFMADD231PS  Z2, Z23, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z3, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z3, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z23, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z7, (R8)
+	VMOVAPS      Z7, Z4
+	VFMADD231PS  Z0, Z19, Z4
+	VMOVAPS      Z13, Z5
+	VFMADD231PS  Z0, Z25, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z1, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z7, Z4
+	VFMADD231PS  Z2, Z19, Z4
+	VMOVAPS      Z13, Z5
+	VFMADD231PS  Z2, Z25, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z3, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z3, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z25, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z8, (R8)
+	VMOVAPS      Z8, Z4
+	VFMADD231PS  Z0, Z20, Z4
+	VMOVAPS      Z14, Z5
+	VFMADD231PS  Z0, Z26, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z1, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z8, Z4
+	VFMADD231PS  Z2, Z20, Z4
+	VMOVAPS      Z14, Z5
+	VFMADD231PS  Z2, Z26, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z3, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z3, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z26, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z9, (R8)
+	VMOVAPS      Z9, Z4
+	VFMADD231PS  Z0, Z21, Z4
+	VMOVAPS      Z15, Z5
+	VFMADD231PS  Z0, Z27, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z1, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z1, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z9, Z4
+	VFMADD231PS  Z2, Z21, Z4
+	VMOVAPS      Z15, Z5
+	VFMADD231PS  Z2, Z27, Z5
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z3, Z5, Z6
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VFNMADD231PS Z3, Z5, Z4
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z27, (R8)
+	ADDQ         $0x00000040, CX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          tile
 	VZEROUPPER
 	RET
 
 // func winogradOutput4AVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradOutput4AVX512(SB), NOSPLIT, $0-64
-	MOVQ tiles+0(FP), AX
-	MOVQ table+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ nextTile+24(FP), BX
-	SHLQ $0x02, BX
-	MOVQ nextXi+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ bias+40(FP), DI
-	MOVQ dst+48(FP), R8
-	MOVQ tmp+56(FP), R9
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         nextTile+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         nextXi+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         bias+40(FP), DI
+	MOVQ         dst+48(FP), R8
+	MOVQ         tmp+56(FP), R9
+	VBROADCASTSS winograd3<>+0(SB), Z0
+	VBROADCASTSS winograd4<>+0(SB), Z1
+	VBROADCASTSS winograd0<>+0(SB), Z2
+	VBROADCASTSS winograd1<>+0(SB), Z3
+	VBROADCASTSS winograd5<>+0(SB), Z4
+	VBROADCASTSS winograd6<>+0(SB), Z5
 
 tile:
-	IMUL3Q           $0x06, SI, R9
-	MOVQ             DX, R10
-	LEAQ             (R9)(R9*2), R11
-	ADDQ             DX, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z2
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z3
-	VADDPS           Z3, Z1, Z4
-	VSUBPS           Z3, Z1, Z1
-	VMOVUPS          (R10), Z3
-	VADDPS           Z4, Z2, Z5
-	VADDPS           Z5, Z3, Z3
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z5
-	VMULPS.BCST      winograd0<>+0(SB), Z2, Z2
-	VFMADD231PS.BCST winograd1<>+0(SB), Z4, Z2
-	VMOVUPS          (R11)(R9*2), Z4
-	VMOVAPS          Z4, Z4
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z4
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z4
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z6
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z7
-	VADDPS           Z7, Z1, Z8
-	VSUBPS           Z7, Z1, Z1
-	VMOVUPS          (R10), Z7
-	VADDPS           Z8, Z6, Z9
-	VADDPS           Z9, Z7, Z7
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z9
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z9
-	VMULPS.BCST      winograd0<>+0(SB), Z6, Z6
-	VFMADD231PS.BCST winograd1<>+0(SB), Z8, Z6
-	VMOVUPS          (R11)(R9*2), Z8
-	VMOVAPS          Z8, Z8
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z8
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z8
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z10
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z11
-	VADDPS           Z11, Z1, Z12
-	VSUBPS           Z11, Z1, Z1
-	VMOVUPS          (R10), Z11
-	VADDPS           Z12, Z10, Z13
-	VADDPS           Z13, Z11, Z11
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z13
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z13
-	VMULPS.BCST      winograd0<>+0(SB), Z10, Z10
-	VFMADD231PS.BCST winograd1<>+0(SB), Z12, Z10
-	VMOVUPS          (R11)(R9*2), Z12
-	VMOVAPS          Z12, Z12
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z12
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z12
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z14
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z15
-	VADDPS           Z15, Z1, Z16
-	VSUBPS           Z15, Z1, Z1
-	VMOVUPS          (R10), Z15
-	VADDPS           Z16, Z14, Z17
-	VADDPS           Z17, Z15, Z15
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z17
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z17
-	VMULPS.BCST      winograd0<>+0(SB), Z14, Z14
-	VFMADD231PS.BCST winograd1<>+0(SB), Z16, Z14
-	VMOVUPS          (R11)(R9*2), Z16
-	VMOVAPS          Z16, Z16
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z16
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z16
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z18
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z19
-	VADDPS           Z19, Z1, Z20
-	VSUBPS           Z19, Z1, Z1
-	VMOVUPS          (R10), Z19
-	VADDPS           Z20, Z18, Z21
-	VADDPS           Z21, Z19, Z19
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z21
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z21
-	VMULPS.BCST      winograd0<>+0(SB), Z18, Z18
-	VFMADD231PS.BCST winograd1<>+0(SB), Z20, Z18
-	VMOVUPS          (R11)(R9*2), Z20
-	VMOVAPS          Z20, Z20
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z20
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z20
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z22
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z23
-	VADDPS           Z23, Z1, Z24
-	VSUBPS           Z23, Z1, Z1
-	VMOVUPS          (R10), Z23
-	VADDPS           Z24, Z22, Z25
-	VADDPS           Z25, Z23, Z23
-	VMULPS.BCST      winograd3<>+0(SB), Z0, Z25
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z25
-	VMULPS.BCST      winograd0<>+0(SB), Z22, Z22
-	VFMADD231PS.BCST winograd1<>+0(SB), Z24, Z22
-	VMOVUPS          (R11)(R9*2), Z24
-	VMOVAPS          Z24, Z24
-	VFMADD231PS.BCST winograd5<>+0(SB), Z0, Z24
-	VFMADD231PS.BCST winograd6<>+0(SB), Z1, Z24
-	VADDPS           Z11, Z7, Z0
-	VSUBPS           Z11, Z7, Z1
-	VADDPS           Z19, Z15, Z7
-	VSUBPS           Z19, Z15, Z11
-	VADDPS           Z7, Z0, Z15
-	VADDPS           Z15, Z3, Z3
-	VADDPS           (DI), Z3, Z3
-	MOVLQSX          (CX), R9
-	VMOVUPS          Z3, (R8)(R9*4)
-	VMULPS.BCST      winograd3<>+0(SB), Z1, Z3
-	VFMADD231PS.BCST winograd4<>+0(SB), Z11, Z3
-	VADDPS           (DI), Z3, Z3
-	MOVLQSX          4(CX), R9
-	VMOVUPS          Z3, (R8)(R9*4)
-	VMULPS.BCST      winograd0<>+0(SB), Z0, Z0
-	VFMADD231PS.BCST winograd1<>+0(SB), Z7, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          8(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z23, Z0
-	VFMADD231PS.BCST winograd5<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd6<>+0(SB), Z11, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          12(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VADDPS           Z13, Z9, Z0
-	VSUBPS           Z13, Z9, Z1
-	VADDPS           Z21, Z17, Z3
-	VSUBPS           Z21, Z17, Z7
-	VADDPS           Z3, Z0, Z9
-	VADDPS           Z9, Z5, Z5
-	VADDPS           (DI), Z5, Z5
-	MOVLQSX          16(CX), R9
-	VMOVUPS          Z5, (R8)(R9*4)
-	VMULPS.BCST      winograd3<>+0(SB), Z1, Z5
-	VFMADD231PS.BCST winograd4<>+0(SB), Z7, Z5
-	VADDPS           (DI), Z5, Z5
-	MOVLQSX          20(CX), R9
-	VMOVUPS          Z5, (R8)(R9*4)
-	VMULPS.BCST      winograd0<>+0(SB), Z0, Z0
-	VFMADD231PS.BCST winograd1<>+0(SB), Z3, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          24(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z25, Z0
-	VFMADD231PS.BCST winograd5<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd6<>+0(SB), Z7, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          28(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VADDPS           Z10, Z6, Z0
-	VSUBPS           Z10, Z6, Z1
-	VADDPS           Z18, Z14, Z3
-	VSUBPS           Z18, Z14, Z5
-	VADDPS           Z3, Z0, Z6
-	VADDPS           Z6, Z2, Z2
-	VADDPS           (DI), Z2, Z2
-	MOVLQSX          32(CX), R9
-	VMOVUPS          Z2, (R8)(R9*4)
-	VMULPS.BCST      winograd3<>+0(SB), Z1, Z2
-	VFMADD231PS.BCST winograd4<>+0(SB), Z5, Z2
-	VADDPS           (DI), Z2, Z2
-	MOVLQSX          36(CX), R9
-	VMOVUPS          Z2, (R8)(R9*4)
-	VMULPS.BCST      winograd0<>+0(SB), Z0, Z0
-	VFMADD231PS.BCST winograd1<>+0(SB), Z3, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          40(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z22, Z0
-	VFMADD231PS.BCST winograd5<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd6<>+0(SB), Z5, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          44(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VADDPS           Z12, Z8, Z0
-	VSUBPS           Z12, Z8, Z1
-	VADDPS           Z20, Z16, Z2
-	VSUBPS           Z20, Z16, Z3
-	VADDPS           Z2, Z0, Z5
-	VADDPS           Z5, Z4, Z4
-	VADDPS           (DI), Z4, Z4
-	MOVLQSX          48(CX), R9
-	VMOVUPS          Z4, (R8)(R9*4)
-	VMULPS.BCST      winograd3<>+0(SB), Z1, Z4
-	VFMADD231PS.BCST winograd4<>+0(SB), Z3, Z4
-	VADDPS           (DI), Z4, Z4
-	MOVLQSX          52(CX), R9
-	VMOVUPS          Z4, (R8)(R9*4)
-	VMULPS.BCST      winograd0<>+0(SB), Z0, Z0
-	VFMADD231PS.BCST winograd1<>+0(SB), Z2, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          56(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z24, Z0
-	VFMADD231PS.BCST winograd5<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd6<>+0(SB), Z3, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          60(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	ADDQ             $0x00000040, CX
-	ADDQ             BX, DX
-	DECQ             AX
-	JNZ              tile
+	IMUL3Q      $0x06, SI, R9
+	MOVQ        DX, R10
+	LEAQ        (R9)(R9*2), R11
+	ADDQ        DX, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z8
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z9
+	VADDPS      Z9, Z7, Z10
+	VSUBPS      Z9, Z7, Z7
+	VMOVUPS     (R10), Z9
+	VADDPS      Z10, Z8, Z11
+	VADDPS      Z11, Z9, Z9
+	VMULPS      Z0, Z6, Z11
+	VFMADD231PS Z1, Z7, Z11
+	VMULPS      Z2, Z8, Z8
+	VFMADD231PS Z3, Z10, Z8
+	VMOVUPS     (R11)(R9*2), Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z4, Z6, Z10
+	VFMADD231PS Z5, Z7, Z10
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z12
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z13
+	VADDPS      Z13, Z7, Z14
+	VSUBPS      Z13, Z7, Z7
+	VMOVUPS     (R10), Z13
+	VADDPS      Z14, Z12, Z15
+	VADDPS      Z15, Z13, Z13
+	VMULPS      Z0, Z6, Z15
+	VFMADD231PS Z1, Z7, Z15
+	VMULPS      Z2, Z12, Z12
+	VFMADD231PS Z3, Z14, Z12
+	VMOVUPS     (R11)(R9*2), Z14
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z4, Z6, Z14
+	VFMADD231PS Z5, Z7, Z14
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z16
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z17
+	VADDPS      Z17, Z7, Z18
+	VSUBPS      Z17, Z7, Z7
+	VMOVUPS     (R10), Z17
+	VADDPS      Z18, Z16, Z19
+	VADDPS      Z19, Z17, Z17
+	VMULPS      Z0, Z6, Z19
+	VFMADD231PS Z1, Z7, Z19
+	VMULPS      Z2, Z16, Z16
+	VFMADD231PS Z3, Z18, Z16
+	VMOVUPS     (R11)(R9*2), Z18
+	VMOVAPS     Z18, Z18
+	VFMADD231PS Z4, Z6, Z18
+	VFMADD231PS Z5, Z7, Z18
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z20
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z21
+	VADDPS      Z21, Z7, Z22
+	VSUBPS      Z21, Z7, Z7
+	VMOVUPS     (R10), Z21
+	VADDPS      Z22, Z20, Z23
+	VADDPS      Z23, Z21, Z21
+	VMULPS      Z0, Z6, Z23
+	VFMADD231PS Z1, Z7, Z23
+	VMULPS      Z2, Z20, Z20
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     (R11)(R9*2), Z22
+	VMOVAPS     Z22, Z22
+	VFMADD231PS Z4, Z6, Z22
+	VFMADD231PS Z5, Z7, Z22
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z24
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z25
+	VADDPS      Z25, Z7, Z26
+	VSUBPS      Z25, Z7, Z7
+	VMOVUPS     (R10), Z25
+	VADDPS      Z26, Z24, Z27
+	VADDPS      Z27, Z25, Z25
+	VMULPS      Z0, Z6, Z27
+	VFMADD231PS Z1, Z7, Z27
+	VMULPS      Z2, Z24, Z24
+	VFMADD231PS Z3, Z26, Z24
+	VMOVUPS     (R11)(R9*2), Z26
+	VMOVAPS     Z26, Z26
+	VFMADD231PS Z4, Z6, Z26
+	VFMADD231PS Z5, Z7, Z26
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z6
+	VMOVUPS     (R10)(R9*2), Z7
+	VADDPS      Z7, Z6, Z28
+	VSUBPS      Z7, Z6, Z6
+	VMOVUPS     (R11), Z7
+	VMOVUPS     (R10)(R9*4), Z29
+	VADDPS      Z29, Z7, Z30
+	VSUBPS      Z29, Z7, Z7
+	VMOVUPS     (R10), Z29
+	VADDPS      Z30, Z28, Z31
+	VADDPS      Z31, Z29, Z29
+	VMULPS      Z0, Z6, Z31
+	VFMADD231PS Z1, Z7, Z31
+	VMULPS      Z2, Z28, Z28
+	VFMADD231PS Z3, Z30, Z28
+	VMOVUPS     (R11)(R9*2), Z30
+	VMOVAPS     Z30, Z30
+	VFMADD231PS Z4, Z6, Z30
+	VFMADD231PS Z5, Z7, Z30
+	VADDPS      Z17, Z13, Z6
+	VSUBPS      Z17, Z13, Z7
+	VADDPS      Z25, Z21, Z13
+	VSUBPS      Z25, Z21, Z17
+	VADDPS      Z13, Z6, Z21
+	VADDPS      Z21, Z9, Z9
+	VADDPS      (DI), Z9, Z9
+	MOVLQSX     (CX), R9
+	VMOVUPS     Z9, (R8)(R9*4)
+	VMULPS      Z0, Z7, Z9
+	VFMADD231PS Z1, Z17, Z9
+	VADDPS      (DI), Z9, Z9
+	MOVLQSX     4(CX), R9
+	VMOVUPS     Z9, (R8)(R9*4)
+	VMULPS      Z2, Z6, Z6
+	VFMADD231PS Z3, Z13, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     8(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VMOVAPS     Z29, Z6
+	VFMADD231PS Z4, Z7, Z6
+	VFMADD231PS Z5, Z17, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     12(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VADDPS      Z19, Z15, Z6
+	VSUBPS      Z19, Z15, Z7
+	VADDPS      Z27, Z23, Z9
+	VSUBPS      Z27, Z23, Z13
+	VADDPS      Z9, Z6, Z15
+	VADDPS      Z15, Z11, Z11
+	VADDPS      (DI), Z11, Z11
+	MOVLQSX     16(CX), R9
+	VMOVUPS     Z11, (R8)(R9*4)
+	VMULPS      Z0, Z7, Z11
+	VFMADD231PS Z1, Z13, Z11
+	VADDPS      (DI), Z11, Z11
+	MOVLQSX     20(CX), R9
+	VMOVUPS     Z11, (R8)(R9*4)
+	VMULPS      Z2, Z6, Z6
+	VFMADD231PS Z3, Z9, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     24(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VMOVAPS     Z31, Z6
+	VFMADD231PS Z4, Z7, Z6
+	VFMADD231PS Z5, Z13, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     28(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VADDPS      Z16, Z12, Z6
+	VSUBPS      Z16, Z12, Z7
+	VADDPS      Z24, Z20, Z9
+	VSUBPS      Z24, Z20, Z11
+	VADDPS      Z9, Z6, Z12
+	VADDPS      Z12, Z8, Z8
+	VADDPS      (DI), Z8, Z8
+	MOVLQSX     32(CX), R9
+	VMOVUPS     Z8, (R8)(R9*4)
+	VMULPS      Z0, Z7, Z8
+	VFMADD231PS Z1, Z11, Z8
+	VADDPS      (DI), Z8, Z8
+	MOVLQSX     36(CX), R9
+	VMOVUPS     Z8, (R8)(R9*4)
+	VMULPS      Z2, Z6, Z6
+	VFMADD231PS Z3, Z9, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     40(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VMOVAPS     Z28, Z6
+	VFMADD231PS Z4, Z7, Z6
+	VFMADD231PS Z5, Z11, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     44(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VADDPS      Z18, Z14, Z6
+	VSUBPS      Z18, Z14, Z7
+	VADDPS      Z26, Z22, Z8
+	VSUBPS      Z26, Z22, Z9
+	VADDPS      Z8, Z6, Z11
+	VADDPS      Z11, Z10, Z10
+	VADDPS      (DI), Z10, Z10
+	MOVLQSX     48(CX), R9
+	VMOVUPS     Z10, (R8)(R9*4)
+	VMULPS      Z0, Z7, Z10
+	VFMADD231PS Z1, Z9, Z10
+	VADDPS      (DI), Z10, Z10
+	MOVLQSX     52(CX), R9
+	VMOVUPS     Z10, (R8)(R9*4)
+	VMULPS      Z2, Z6, Z6
+	VFMADD231PS Z3, Z8, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     56(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	VMOVAPS     Z30, Z6
+	VFMADD231PS Z4, Z7, Z6
+	VFMADD231PS Z5, Z9, Z6
+	VADDPS      (DI), Z6, Z6
+	MOVLQSX     60(CX), R9
+	VMOVUPS     Z6, (R8)(R9*4)
+	ADDQ        $0x00000040, CX
+	ADDQ        BX, DX
+	DECQ        AX
+	JNZ         tile
 	VZEROUPPER
 	RET
 
@@ -5805,321 +5820,325 @@ vector:
 // func winogradGrad5x5AVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradGrad5x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ tiles+0(FP), AX
-	MOVQ table+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ nextTile+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ nextXi+40(FP), DI
-	SHLQ $0x02, DI
-	MOVQ tmp+48(FP), R8
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         nextTile+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         nextXi+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         tmp+48(FP), R8
+	VBROADCASTSS winograd3<>+0(SB), Z0
+	VBROADCASTSS winograd4<>+0(SB), Z1
 
 tile:
-	MOVLQSX           (CX), R8
-	VMOVUPS           (DX)(R8*4), Z0
-	VMOVAPS           Z0, Z1
-	MOVLQSX           8(CX), R8
-	VMOVUPS           (DX)(R8*4), Z2
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z2, Z1
-	VMOVAPS           Z0, Z3
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z2, Z3
-	VMOVAPS           Z0, Z4
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z2, Z4
-	VMOVAPS           Z0, Z5
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z2, Z5
-	MOVLQSX           4(CX), R8
-	VMOVUPS           (DX)(R8*4), Z6
-	VMOVAPS           Z6, Z7
-	MOVLQSX           12(CX), R8
-	VMOVUPS           (DX)(R8*4), Z8
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z8, Z7
-	VMOVAPS           Z6, Z9
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z8, Z9
-	VMOVAPS           Z6, Z10
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z8, Z10
-	VMOVAPS           Z6, Z11
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z8, Z11
-	MOVQ              BX, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z0, Z12
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z6, Z12
-	ADDQ              DI, R8
-	VMOVUPS           Z12, (R8)
-	VMOVAPS           Z0, Z12
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z6, Z12
-	ADDQ              DI, R8
-	VMOVUPS           Z12, (R8)
-	VMOVAPS           Z0, Z12
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z6, Z12
-	ADDQ              DI, R8
-	VMOVUPS           Z12, (R8)
-	VMOVAPS           Z0, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z6, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z6, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z1, (R8)
-	VMOVAPS           Z1, Z0
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z7, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z1, Z0
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z7, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z1, Z0
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z7, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z1, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z7, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z7, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z3, (R8)
-	VMOVAPS           Z3, Z0
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z9, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z3, Z0
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z9, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z3, Z0
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z9, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z3, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z9, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z9, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z4, (R8)
-	VMOVAPS           Z4, Z0
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z10, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z4, Z0
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z10, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z4, Z0
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z10, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z4, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z10, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z10, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z5, (R8)
-	VMOVAPS           Z5, Z0
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z11, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z5, Z0
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z11, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z5, Z0
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z11, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z5, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z11, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z11, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z2, (R8)
-	VMOVAPS           Z2, Z0
-	VFMADD231PS.BCST  winograd3<>+0(SB), Z8, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z2, Z0
-	VFNMADD231PS.BCST winograd3<>+0(SB), Z8, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z2, Z0
-	VFMADD231PS.BCST  winograd4<>+0(SB), Z8, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	VMOVAPS           Z2, Z0
-	VFNMADD231PS.BCST winograd4<>+0(SB), Z8, Z0
-	ADDQ              DI, R8
-	VMOVUPS           Z0, (R8)
-	ADDQ              DI, R8
-	VMOVUPS           Z8, (R8)
-	ADDQ              $0x00000010, CX
-	ADDQ              SI, BX
-	DECQ              AX
-	JNZ               tile
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DX)(R8*4), Z2
+	VMOVAPS      Z2, Z3
+	MOVLQSX      8(CX), R8
+	VMOVUPS      (DX)(R8*4), Z4
+	VFMADD231PS  Z0, Z4, Z3
+	VMOVAPS      Z2, Z5
+	VFNMADD231PS Z0, Z4, Z5
+	VMOVAPS      Z2, Z6
+	VFMADD231PS  Z1, Z4, Z6
+	VMOVAPS      Z2, Z7
+	VFNMADD231PS Z1, Z4, Z7
+	MOVLQSX      4(CX), R8
+	VMOVUPS      (DX)(R8*4), Z8
+	VMOVAPS      Z8, Z9
+	MOVLQSX      12(CX), R8
+	VMOVUPS      (DX)(R8*4), Z10
+	VFMADD231PS  Z0, Z10, Z9
+	VMOVAPS      Z8, Z11
+	VFNMADD231PS Z0, Z10, Z11
+	VMOVAPS      Z8, Z12
+	VFMADD231PS  Z1, Z10, Z12
+	VMOVAPS      Z8, Z13
+	VFNMADD231PS Z1, Z10, Z13
+	MOVQ         BX, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z0, Z8, Z14
+	ADDQ         DI, R8
+	VMOVUPS      Z14, (R8)
+	VMOVAPS      Z2, Z14
+	VFNMADD231PS Z0, Z8, Z14
+	ADDQ         DI, R8
+	VMOVUPS      Z14, (R8)
+	VMOVAPS      Z2, Z14
+	VFMADD231PS  Z1, Z8, Z14
+	ADDQ         DI, R8
+	VMOVUPS      Z14, (R8)
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS Z1, Z8, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z8, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z3, (R8)
+	VMOVAPS      Z3, Z2
+	VFMADD231PS  Z0, Z9, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z0, Z9, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z3, Z2
+	VFMADD231PS  Z1, Z9, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z1, Z9, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z9, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z5, Z2
+	VFMADD231PS  Z0, Z11, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z0, Z11, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z5, Z2
+	VFMADD231PS  Z1, Z11, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z1, Z11, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z11, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z6, (R8)
+	VMOVAPS      Z6, Z2
+	VFMADD231PS  Z0, Z12, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z6, Z2
+	VFNMADD231PS Z0, Z12, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z6, Z2
+	VFMADD231PS  Z1, Z12, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z6, Z2
+	VFNMADD231PS Z1, Z12, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z12, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z7, (R8)
+	VMOVAPS      Z7, Z2
+	VFMADD231PS  Z0, Z13, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z7, Z2
+	VFNMADD231PS Z0, Z13, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z7, Z2
+	VFMADD231PS  Z1, Z13, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z7, Z2
+	VFNMADD231PS Z1, Z13, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z13, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z4, (R8)
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  Z0, Z10, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z4, Z2
+	VFNMADD231PS Z0, Z10, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  Z1, Z10, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	VMOVAPS      Z4, Z2
+	VFNMADD231PS Z1, Z10, Z2
+	ADDQ         DI, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DI, R8
+	VMOVUPS      Z10, (R8)
+	ADDQ         $0x00000010, CX
+	ADDQ         SI, BX
+	DECQ         AX
+	JNZ          tile
 	VZEROUPPER
 	RET
 
 // func winogradOutput5x5AVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
 // Requires: AVX, AVX512F
 TEXT ·winogradOutput5x5AVX512(SB), NOSPLIT, $0-64
-	MOVQ tiles+0(FP), AX
-	MOVQ table+8(FP), CX
-	MOVQ src+16(FP), DX
-	MOVQ nextTile+24(FP), BX
-	SHLQ $0x02, BX
-	MOVQ nextXi+32(FP), SI
-	SHLQ $0x02, SI
-	MOVQ bias+40(FP), DI
-	MOVQ dst+48(FP), R8
-	MOVQ tmp+56(FP), R9
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         nextTile+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         nextXi+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         bias+40(FP), DI
+	MOVQ         dst+48(FP), R8
+	MOVQ         tmp+56(FP), R9
+	VBROADCASTSS winograd3<>+0(SB), Z0
+	VBROADCASTSS winograd4<>+0(SB), Z1
 
 tile:
-	IMUL3Q           $0x06, SI, R9
-	MOVQ             DX, R10
-	LEAQ             (R9)(R9*2), R11
-	ADDQ             DX, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z2
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z3
-	VADDPS           Z3, Z1, Z4
-	VSUBPS           Z3, Z1, Z1
-	VMOVUPS          (R10), Z3
-	VADDPS           Z4, Z2, Z2
-	VADDPS           Z2, Z3, Z2
-	VMOVUPS          (R11)(R9*2), Z3
-	VMOVAPS          Z3, Z3
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z3
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z3
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z4
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z5
-	VADDPS           Z5, Z1, Z6
-	VSUBPS           Z5, Z1, Z1
-	VMOVUPS          (R10), Z5
-	VADDPS           Z6, Z4, Z4
-	VADDPS           Z4, Z5, Z4
-	VMOVUPS          (R11)(R9*2), Z5
-	VMOVAPS          Z5, Z5
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z5
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z5
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z6
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z7
-	VADDPS           Z7, Z1, Z8
-	VSUBPS           Z7, Z1, Z1
-	VMOVUPS          (R10), Z7
-	VADDPS           Z8, Z6, Z6
-	VADDPS           Z6, Z7, Z6
-	VMOVUPS          (R11)(R9*2), Z7
-	VMOVAPS          Z7, Z7
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z7
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z7
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z8
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z9
-	VADDPS           Z9, Z1, Z10
-	VSUBPS           Z9, Z1, Z1
-	VMOVUPS          (R10), Z9
-	VADDPS           Z10, Z8, Z8
-	VADDPS           Z8, Z9, Z8
-	VMOVUPS          (R11)(R9*2), Z9
-	VMOVAPS          Z9, Z9
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z9
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z9
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z10
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z11
-	VADDPS           Z11, Z1, Z12
-	VSUBPS           Z11, Z1, Z1
-	VMOVUPS          (R10), Z11
-	VADDPS           Z12, Z10, Z10
-	VADDPS           Z10, Z11, Z10
-	VMOVUPS          (R11)(R9*2), Z11
-	VMOVAPS          Z11, Z11
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z11
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z11
-	ADDQ             SI, R10
-	ADDQ             SI, R11
-	VMOVUPS          (R10)(R9*1), Z0
-	VMOVUPS          (R10)(R9*2), Z1
-	VADDPS           Z1, Z0, Z12
-	VSUBPS           Z1, Z0, Z0
-	VMOVUPS          (R11), Z1
-	VMOVUPS          (R10)(R9*4), Z13
-	VADDPS           Z13, Z1, Z14
-	VSUBPS           Z13, Z1, Z1
-	VMOVUPS          (R10), Z13
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z12, Z13, Z12
-	VMOVUPS          (R11)(R9*2), Z13
-	VMOVAPS          Z13, Z13
-	VFMADD231PS.BCST winograd3<>+0(SB), Z0, Z13
-	VFMADD231PS.BCST winograd4<>+0(SB), Z1, Z13
-	VADDPS           Z6, Z4, Z0
-	VSUBPS           Z6, Z4, Z1
-	VADDPS           Z10, Z8, Z4
-	VSUBPS           Z10, Z8, Z6
-	VADDPS           Z4, Z0, Z0
-	VADDPS           Z0, Z2, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          (CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z12, Z0
-	VFMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd4<>+0(SB), Z6, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          4(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VADDPS           Z7, Z5, Z0
-	VSUBPS           Z7, Z5, Z1
-	VADDPS           Z11, Z9, Z2
-	VSUBPS           Z11, Z9, Z4
-	VADDPS           Z2, Z0, Z0
-	VADDPS           Z0, Z3, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          8(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	VMOVAPS          Z13, Z0
-	VFMADD231PS.BCST winograd3<>+0(SB), Z1, Z0
-	VFMADD231PS.BCST winograd4<>+0(SB), Z4, Z0
-	VADDPS           (DI), Z0, Z0
-	MOVLQSX          12(CX), R9
-	VMOVUPS          Z0, (R8)(R9*4)
-	ADDQ             $0x00000010, CX
-	ADDQ             BX, DX
-	DECQ             AX
-	JNZ              tile
+	IMUL3Q      $0x06, SI, R9
+	MOVQ        DX, R10
+	LEAQ        (R9)(R9*2), R11
+	ADDQ        DX, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z4
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z5, Z3, Z3
+	VMOVUPS     (R10), Z5
+	VADDPS      Z6, Z4, Z4
+	VADDPS      Z4, Z5, Z4
+	VMOVUPS     (R11)(R9*2), Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z0, Z2, Z5
+	VFMADD231PS Z1, Z3, Z5
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z6
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z7
+	VADDPS      Z7, Z3, Z8
+	VSUBPS      Z7, Z3, Z3
+	VMOVUPS     (R10), Z7
+	VADDPS      Z8, Z6, Z6
+	VADDPS      Z6, Z7, Z6
+	VMOVUPS     (R11)(R9*2), Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z0, Z2, Z7
+	VFMADD231PS Z1, Z3, Z7
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z8
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z9
+	VADDPS      Z9, Z3, Z10
+	VSUBPS      Z9, Z3, Z3
+	VMOVUPS     (R10), Z9
+	VADDPS      Z10, Z8, Z8
+	VADDPS      Z8, Z9, Z8
+	VMOVUPS     (R11)(R9*2), Z9
+	VMOVAPS     Z9, Z9
+	VFMADD231PS Z0, Z2, Z9
+	VFMADD231PS Z1, Z3, Z9
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z10
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z11
+	VADDPS      Z11, Z3, Z12
+	VSUBPS      Z11, Z3, Z3
+	VMOVUPS     (R10), Z11
+	VADDPS      Z12, Z10, Z10
+	VADDPS      Z10, Z11, Z10
+	VMOVUPS     (R11)(R9*2), Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS Z0, Z2, Z11
+	VFMADD231PS Z1, Z3, Z11
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z12
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z13
+	VADDPS      Z13, Z3, Z14
+	VSUBPS      Z13, Z3, Z3
+	VMOVUPS     (R10), Z13
+	VADDPS      Z14, Z12, Z12
+	VADDPS      Z12, Z13, Z12
+	VMOVUPS     (R11)(R9*2), Z13
+	VMOVAPS     Z13, Z13
+	VFMADD231PS Z0, Z2, Z13
+	VFMADD231PS Z1, Z3, Z13
+	ADDQ        SI, R10
+	ADDQ        SI, R11
+	VMOVUPS     (R10)(R9*1), Z2
+	VMOVUPS     (R10)(R9*2), Z3
+	VADDPS      Z3, Z2, Z14
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (R11), Z3
+	VMOVUPS     (R10)(R9*4), Z15
+	VADDPS      Z15, Z3, Z16
+	VSUBPS      Z15, Z3, Z3
+	VMOVUPS     (R10), Z15
+	VADDPS      Z16, Z14, Z14
+	VADDPS      Z14, Z15, Z14
+	VMOVUPS     (R11)(R9*2), Z15
+	VMOVAPS     Z15, Z15
+	VFMADD231PS Z0, Z2, Z15
+	VFMADD231PS Z1, Z3, Z15
+	VADDPS      Z8, Z6, Z2
+	VSUBPS      Z8, Z6, Z3
+	VADDPS      Z12, Z10, Z6
+	VSUBPS      Z12, Z10, Z8
+	VADDPS      Z6, Z2, Z2
+	VADDPS      Z2, Z4, Z2
+	VADDPS      (DI), Z2, Z2
+	MOVLQSX     (CX), R9
+	VMOVUPS     Z2, (R8)(R9*4)
+	VMOVAPS     Z14, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VFMADD231PS Z1, Z8, Z2
+	VADDPS      (DI), Z2, Z2
+	MOVLQSX     4(CX), R9
+	VMOVUPS     Z2, (R8)(R9*4)
+	VADDPS      Z9, Z7, Z2
+	VSUBPS      Z9, Z7, Z3
+	VADDPS      Z13, Z11, Z4
+	VSUBPS      Z13, Z11, Z6
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z5, Z2
+	VADDPS      (DI), Z2, Z2
+	MOVLQSX     8(CX), R9
+	VMOVUPS     Z2, (R8)(R9*4)
+	VMOVAPS     Z15, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VFMADD231PS Z1, Z6, Z2
+	VADDPS      (DI), Z2, Z2
+	MOVLQSX     12(CX), R9
+	VMOVUPS     Z2, (R8)(R9*4)
+	ADDQ        $0x00000010, CX
+	ADDQ        BX, DX
+	DECQ        AX
+	JNZ         tile
 	VZEROUPPER
 	RET
 

@@ -13,7 +13,8 @@ import (
 // A set is an instruction set.
 type set struct {
 	*simd.Set
-	inRegisters bool // the result of the first step stays in registers
+	inRegisters bool                       // the result of the first step stays in registers
+	held        map[float64]reg.VecVirtual // factors in registers, of the function that is written
 }
 
 // Write writes all functions.
@@ -21,7 +22,7 @@ func Write() {
 	constants()
 	pairs()
 	for _, isa := range simd.Sets {
-		s := &set{isa, isa.Wide}
+		s := &set{Set: isa, inRegisters: isa.Wide}
 		s.channels()
 		s.channelsGrad()
 		for _, a := range winograd.Algorithms[reg.VecVirtual]() {

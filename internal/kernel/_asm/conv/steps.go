@@ -57,7 +57,9 @@ func (s *set) Sub(x, y reg.VecVirtual) reg.VecVirtual {
 // Times returns v*x.
 func (s *set) Times(v float64, x reg.VecVirtual) reg.VecVirtual {
 	r := s.Vec()
-	if s.Bytes() == 64 {
+	if c := s.held[v]; c != nil {
+		VMULPS(c, x, r)
+	} else if s.Wide {
 		VMULPS_BCST(k(v), x, r)
 	} else {
 		VMULPS(k(v), x, r)
@@ -67,7 +69,9 @@ func (s *set) Times(v float64, x reg.VecVirtual) reg.VecVirtual {
 
 // Plus returns y+v*x, in the register of y.
 func (s *set) Plus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
-	if s.Bytes() == 64 {
+	if c := s.held[v]; c != nil {
+		VFMADD231PS(c, x, y)
+	} else if s.Wide {
 		VFMADD231PS_BCST(k(v), x, y)
 	} else {
 		VFMADD231PS(k(v), x, y)
@@ -77,10 +81,49 @@ func (s *set) Plus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual
 
 // Minus returns y-v*x, in the register of y.
 func (s *set) Minus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtual {
-	if s.Bytes() == 64 {
+	if c := s.held[v]; c != nil {
+		VFNMADD231PS(c, x, y)
+	} else if s.Wide {
 		VFNMADD231PS_BCST(k(v), x, y)
 	} else {
 		VFNMADD231PS(k(v), x, y)
 	}
 	return y
+}
+
+// hold brings the factors of a step into registers, if there are enough of them: a Zen 4
+// loads one vector of 512 bits a cycle, and broadcasts no more.
+func (s *set) hold(step winograd.Step[reg.VecVirtual]) {
+	s.held = map[float64]reg.VecVirtual{}
+	if !s.Wide {
+		return
+	}
+	nothing := func(int) reg.VecVirtual { return nil }
+	step(factors(func(v float64) {
+		if s.held[v] == nil {
+			s.held[v] = s.Broadcast(k(v))
+		}
+	}), nothing, func(int, reg.VecVirtual) {})
+}
+
+// factors is an Arithmetic that writes nothing, and is called with each factor.
+type factors func(v float64)
+
+func (f factors) Copy(reg.VecVirtual) reg.VecVirtual     { return nil }
+func (f factors) Add(_, _ reg.VecVirtual) reg.VecVirtual { return nil }
+func (f factors) Sub(_, _ reg.VecVirtual) reg.VecVirtual { return nil }
+
+func (f factors) Times(v float64, _ reg.VecVirtual) reg.VecVirtual {
+	f(v)
+	return nil
+}
+
+func (f factors) Plus(_ reg.VecVirtual, v float64, _ reg.VecVirtual) reg.VecVirtual {
+	f(v)
+	return nil
+}
+
+func (f factors) Minus(_ reg.VecVirtual, v float64, _ reg.VecVirtual) reg.VecVirtual {
+	f(v)
+	return nil
 }

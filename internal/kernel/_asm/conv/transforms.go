@@ -116,6 +116,7 @@ func (s *set) spread(kind, doc string, a algorithm, t transform) {
 	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
 	nextTile, nextXi := bytesParam("nextTile"), bytesParam("nextXi")
 	tmp := Load(Param("tmp"), GP64())
+	s.hold(t.Step)
 	Label("tile")
 	from, to := listed(src, table), consecutive(dst, nextXi)
 	s.apply(t, tmp,
@@ -145,6 +146,7 @@ func (s *set) output(a algorithm) {
 	bias := Load(Param("bias"), GP64()).(reg.GPVirtual)
 	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
 	tmp := Load(Param("tmp"), GP64())
+	s.hold(t.Step)
 	Label("tile")
 	from, to := strided(t.From, src, nextXi), listed(dst, table)
 	s.apply(t, tmp,
@@ -170,6 +172,7 @@ func (s *set) matrix(kind, doc string, a algorithm, t transform) {
 	dst := Load(Param("dst"), GP64()).(reg.GPVirtual)
 	dstStep := bytesParam("dstStep")
 	tmp := Load(Param("tmp"), GP64())
+	s.held = nil
 	Label("vector")
 	from, to := strided(t.From, src, srcStep), consecutive(dst, dstStep)
 	s.apply(t, tmp,
