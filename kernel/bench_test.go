@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gocaffe/gocaffe/internal/sysmem"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// normal returns n normally distributed elements.
+// normal returns n normally distributed elements, in huge pages, as blobs are.
 func normal(n int) []float32 {
-	s := make([]float32, n)
+	s := sysmem.Floats(n)
 	kernel.PhiloxGaussian(nil, 1, 1, 0, 0, 1, s)
 	return s
 }
@@ -71,13 +72,17 @@ func BenchmarkConv(b *testing.B) {
 		{16, 512, 512, 512, 14, 3, 1, 2},
 		{16, 1024, 1024, 1024, 7, 3, 1, 1},
 		{16, 120, 120, 120, 19, 5, 2, 1},
-		{8, 64, 256, 1, 56, 1, 0, 1}, // 1x1
+		{8, 64, 64, 1, 56, 1, 0, 1}, // 1x1
+		{8, 64, 256, 1, 56, 1, 0, 1},
 		{8, 256, 64, 1, 56, 1, 0, 1},
 		{8, 512, 128, 1, 28, 1, 0, 1},
 		{8, 1024, 256, 1, 14, 1, 0, 1},
 		{8, 2048, 512, 1, 7, 1, 0, 1},
+		{16, 32, 64, 1, 112, 1, 0, 1},
+		{16, 100, 100, 1, 13, 1, 0, 1},
 		{8, 256, 512, 1, 56, 1, 0, 2},
 		{8, 1024, 2048, 1, 14, 1, 0, 2},
+		{8, 300, 200, 1, 19, 1, 0, 2},
 		{8, 3, 64, 1, 224, 7, 3, 2}, // strides
 		{8, 128, 128, 1, 56, 3, 1, 2},
 		{8, 512, 512, 1, 14, 3, 1, 2},
@@ -91,9 +96,9 @@ func BenchmarkConv(b *testing.B) {
 			b.Fatal(err)
 		}
 		out := conv.OutShape()
-		x, y := normal(c.batch*c.channels*c.in*c.in), make([]float32, c.batch*c.outputs*out[0]*out[1])
+		x, y := normal(c.batch*c.channels*c.in*c.in), sysmem.Floats(c.batch*c.outputs*out[0]*out[1])
 		weight, bias := normal(c.outputs*c.channels/c.group*c.kernel*c.kernel), normal(c.outputs)
-		dx, dweight, dbias := make([]float32, len(x)), make([]float32, len(weight)), make([]float32, len(bias))
+		dx, dweight, dbias := sysmem.Floats(len(x)), sysmem.Floats(len(weight)), make([]float32, len(bias))
 		flops := 2 * float64(conv.MACs())
 		name := fmt.Sprintf("%dx%dx%d-%d,g=%d,k=%d,s=%d", c.batch, c.channels, c.in, c.outputs, c.group, c.kernel, c.stride)
 		b.Run(name+"/forward", func(b *testing.B) {
@@ -133,7 +138,7 @@ func BenchmarkOneImage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		x, y := normal(c.channels*c.in*c.in), make([]float32, c.outputs*conv.OutShape()[0]*conv.OutShape()[1])
+		x, y := normal(c.channels*c.in*c.in), sysmem.Floats(c.outputs*conv.OutShape()[0]*conv.OutShape()[1])
 		weights := [][]float32{normal(c.outputs * c.channels / c.group * c.kernel * c.kernel)}
 		for range min(15, (6<<20)/len(weights[0])) {
 			weights = append(weights, slices.Clone(weights[0]))
@@ -167,7 +172,7 @@ func BenchmarkGemm(b *testing.B) {
 		{32, 32, 32, false, false},
 		{1000, 1000, 1000, false, false},
 	} {
-		a, x, y := normal(s.m*s.k), normal(s.k*s.n), make([]float32, s.m*s.n)
+		a, x, y := normal(s.m*s.k), normal(s.k*s.n), sysmem.Floats(s.m*s.n)
 		lda, ldb := s.k, s.n
 		if s.transA {
 			lda = s.m

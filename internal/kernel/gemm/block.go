@@ -27,6 +27,10 @@ const (
 	// few pages.
 	packRows = 32
 
+	// orderPanels is the number of whole panels from which on a row of B is packed at once,
+	// in the order of memory. With fewer the calls take longer.
+	orderPanels = 16
+
 	// shallow is the k up to which C is the larger part of the memory that a product reads
 	// and writes. Its rows are then computed in order.
 	shallow = 64
@@ -35,10 +39,9 @@ const (
 	LineSize = 16
 )
 
-// gemmTask computes a block of C in three runs: the first packs op(B) into panels, the
-// second op(A) into strips, and the third computes C in parts of some panels and strips.
-// A panel is some columns of B, (k,w) for the w columns of a BlockFunc, and a strip some
-// rows of A, (k,rows).
+// gemmTask computes a block of C in two runs: the first packs op(B) into panels and op(A)
+// into strips, and the second computes C in parts of some panels and strips. A panel is some
+// columns of B, (k,w) for the w columns of a BlockFunc, and a strip some rows of A, (k,rows).
 type gemmTask struct {
 	micro          *Micro
 	pool           *parallel.Pool
@@ -48,21 +51,13 @@ type gemmTask struct {
 	a, b, c        []float32
 	lda, ldb, ldc  int
 
-	phase           phase
+	packing         bool
+	parts           int    // of the packing of op(B); 0: it is packed
 	panels, group   int    // panels, and those of a part
 	strips          Strips // of op(A)
 	blocks          int    // of strips
 	packed, packedA []float32
 }
-
-// A phase is a run of a gemmTask.
-type phase int
-
-const (
-	packing phase = iota
-	packingA
-	computing
-)
 
 func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	*t = gemmTask{
@@ -89,7 +84,7 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 			rows := packedSize / depth
 			buffer := op.Workspace(t.packedSize() + min(rows, m)*t.k)
 			t.packed, t.packedA = buffer[:t.packedSize()], buffer[t.packedSize():]
-			t.pack(int64(m) * int64(t.n) * int64(t.k))
+			t.cut()
 			t.multiply(m, rows, a[from:], c[j:])
 		}
 		t.beta = 1
@@ -99,19 +94,18 @@ func (t *gemmTask) run(op parallel.Op, transA, transB bool, m, n, k int, alpha f
 // packedSize returns the number of elements of the packed op(B).
 func (t *gemmTask) packedSize() int { return RoundUp(t.n, t.micro.Lanes) * t.k }
 
-// pack packs op(B) in parts that together cost about as much as the given number of
-// multiply-adds.
-func (t *gemmTask) pack(work int64) {
+// cut cuts op(B) into panels and the parts that pack it.
+func (t *gemmTask) cut() {
 	t.panels = CeilDiv(t.n, t.micro.BlockPanel())
-	parts := CeilDiv(t.k, packRows)
+	t.parts = CeilDiv(t.k, packRows)
 	if t.transB {
-		parts = t.panels
+		t.parts = t.panels
 	}
-	t.phase = packing
-	t.pool.RunWork(work, parts, t)
+	t.packing = true
 }
 
-// multiply computes m rows of C, as many at a time as given.
+// multiply computes m rows of C, as many at a time as given, and packs op(B) before unless it
+// is packed.
 func (t *gemmTask) multiply(m, rows int, a, c []float32) {
 	for i := 0; i < m; i += rows {
 		t.m = min(rows, m-i)
@@ -127,8 +121,9 @@ func (t *gemmTask) multiply(m, rows int, a, c []float32) {
 		if t.transA {
 			parts = CeilDiv(t.k, packRows)
 		}
-		t.phase = packingA
-		t.pool.RunWork(work, parts, t)
+		t.packing = true
+		t.pool.RunWork(work, t.parts+parts, t)
+		t.packing, t.parts = false, 0
 
 		size := blockStrips
 		if t.k <= shallow {
@@ -136,33 +131,43 @@ func (t *gemmTask) multiply(m, rows int, a, c []float32) {
 		}
 		t.blocks = CeilDiv(t.strips.Count, size)
 		t.group = max(1, t.panels*t.blocks/(threadParts*t.pool.Threads()))
-		t.phase = computing
 		t.pool.RunWork(work, CeilDiv(t.panels, t.group)*t.blocks, t)
 	}
 }
 
-// Do computes part i of a run.
+// Do packs or computes part i.
 func (t *gemmTask) Do(worker, i int) {
-	switch t.phase {
-	case packing:
-		if t.transB {
-			t.packPanel(i)
+	if t.packing {
+		if i < t.parts {
+			t.packB(i)
 		} else {
-			t.packRows(i*packRows, min(t.k, (i+1)*packRows))
+			t.packA(i - t.parts)
 		}
-	case packingA:
-		if t.transA {
-			t.strips.PackColumns(t.micro, i*packRows, min(t.k, (i+1)*packRows), t.a, t.lda, t.packedA)
-		} else {
-			t.strips.Pack(t.micro, i, t.a, t.lda, t.packedA)
-		}
-	case computing:
-		group, block := i/t.blocks, i%t.blocks
-		if t.k <= shallow {
-			groups := CeilDiv(t.panels, t.group)
-			group, block = i%groups, i/groups
-		}
-		t.compute(worker, group*t.group, min(t.panels, (group+1)*t.group), block)
+		return
+	}
+	group, block := i/t.blocks, i%t.blocks
+	if t.k <= shallow {
+		groups := CeilDiv(t.panels, t.group)
+		group, block = i%groups, i/groups
+	}
+	t.compute(worker, group*t.group, min(t.panels, (group+1)*t.group), block)
+}
+
+// packA packs a strip of op(A), or some columns of all strips.
+func (t *gemmTask) packA(part int) {
+	if t.transA {
+		t.strips.PackColumns(t.micro, part*packRows, min(t.k, (part+1)*packRows), t.a, t.lda, t.packedA)
+	} else {
+		t.strips.Pack(t.micro, part, t.a, t.lda, t.packedA)
+	}
+}
+
+// packB packs a panel of op(B), or some rows of all panels.
+func (t *gemmTask) packB(part int) {
+	if t.transB {
+		t.packPanel(part)
+	} else {
+		t.packRows(part*packRows, min(t.k, (part+1)*packRows))
 	}
 }
 
@@ -187,13 +192,23 @@ func (t *gemmTask) packPanel(panel int) {
 
 // packRows packs some rows of alpha B into all panels.
 func (t *gemmTask) packRows(from, to int) {
+	width := t.micro.BlockPanel()
+	inOrder := t.n / width // panels
+	if inOrder < orderPanels {
+		inOrder = 0
+	}
+	for k := from; k < to && inOrder > 0; k++ {
+		t.micro.CopyTo(inOrder, width, t.b[k*t.ldb:], width, t.packed[k*width:], t.k*width)
+	}
 	for panel := range t.panels {
 		j, n, w := t.columns(panel)
 		dst := t.packed[j*t.k+from*w:][:(to-from)*w]
-		if n < w {
-			clear(dst)
+		if panel >= inOrder {
+			if n < w {
+				clear(dst)
+			}
+			t.micro.CopyTo(to-from, n, t.b[from*t.ldb+j:], t.ldb, dst, w)
 		}
-		t.micro.CopyTo(to-from, n, t.b[from*t.ldb+j:], t.ldb, dst, w)
 		scale(t.alpha, dst)
 	}
 }

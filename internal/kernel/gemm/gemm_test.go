@@ -131,6 +131,7 @@ func TestGemm(t *testing.T) {
 			}
 			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*panelDepth - 1, 1, 0, 0}.check(t, p)
 			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, packedDepth + 9, 1, 0, 0}.check(t, p)
+			gemmCase{trans&1 != 0, trans&2 != 0, lineMaxRows + 1, orderPanels*Active().BlockPanel() + 21, packRows + 5, -0.5, 1, 3}.check(t, p)
 		}
 		// Few rows: these products read B in place.
 		for _, m := range []int{1, 2, fewRows, fewRows + 1, lineMaxRows} {

@@ -68,6 +68,7 @@ type Micro struct {
 	Ahead     TransposeFunc // the same, and brings the lanes rows after those of the blocks to the second cache
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
 
+	shorter  *Micro        // whose vectors are shorter, for what does not fill one; nil if there is none
 	tiles    []TileFunc    // tiles[v-1] takes panels of v*Lanes columns
 	blocks   [][]BlockFunc // blocks[r-1][v-1] takes strips of r rows and panels of v*Lanes columns
 	lines    [][]LineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
@@ -134,11 +135,14 @@ func (u *Micro) TransposeTo(rows, cols int, src []float32, lds int, dst []float3
 		return
 	}
 	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
-	n := u.Lanes
-	if u.Transpose == nil || rows < n || cols < n {
+	for u.shorter != nil && min(rows, cols) < u.Lanes {
+		u = u.shorter
+	}
+	if u.Transpose == nil || min(rows, cols) < u.Lanes {
 		TransposeGeneric(rows, cols, src, lds, dst, ldd)
 		return
 	}
+	n := u.Lanes
 	// The last blocks of rows and columns may overlap the ones before. Of the matrices, the
 	// one whose rows are farther apart is traversed in order.
 	lastRow, lastCol := rows-n, cols-n

@@ -73,6 +73,7 @@ var avx512 = Micro{
 	Transpose: transposeAVX512,
 	Ahead:     transposeAheadAVX512,
 	Stream:    transposeStreamAVX512,
+	shorter:   &avx2,
 	copyRows:  copyRowsAVX2,
 	fmaLoop:   fmaLoopAVX512,
 	fmaFlops:  2 * 24 * 16,

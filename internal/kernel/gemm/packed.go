@@ -33,8 +33,9 @@ func (b *Packed) Pack(p *parallel.Pool, trans bool, k, n int, x []float32, ldb i
 	op := p.Begin()
 	defer op.End()
 	t.pool, t.packed = op.Pool(), b.data[:t.packedSize()]
-	t.pack(int64(k) * int64(n))
-	t.pool, t.b = nil, nil
+	t.cut()
+	t.pool.RunWork(int64(k)*int64(n), t.parts, t)
+	t.pool, t.b, t.parts = nil, nil, 0
 }
 
 // Gemm computes C = A op(B) + beta C for an A of m rows and k columns, which are lda
