@@ -124,8 +124,13 @@ func (s *set) tile(vectors int) {
 		VMOVUPS(Mem{Base: b, Disp: j * s.Bytes()}, bv[j])
 	}
 	for i := range sum {
+		x := Mem{Base: at[i], Index: o, Scale: 4}
+		if s.Wide && vectors == 1 { // an element of x has one use
+			VFMADD231PS_BCST(x, bv[0], sum[i][0])
+			continue
+		}
 		xv := s.Vec()
-		VBROADCASTSS(Mem{Base: at[i], Index: o, Scale: 4}, xv)
+		VBROADCASTSS(x, xv)
 		for j := range bv {
 			VFMADD231PS(xv, bv[j], sum[i][j])
 		}
