@@ -84,6 +84,7 @@ var cases = []Params{
 	square(5, 16, 70, 1, 8, 1, 0, 1, 1),
 	square(2, 33, 65, 1, 8, 1, 0, 2, 1),
 	square(20, 64, 16, 1, 8, 3, 1, 1, 1), // chunks of several images
+	square(3, 14, 150, 1, 9, 3, 1, 2, 1), // two blocks of outputs in the gradient
 	square(2, 70, 64, 1, 17, 3, 1, 1, 1), // two pieces of channels in the gradient
 	square(1, 2, 2, 1, 70, 3, 1, 1, 1),   // bands of rows
 	square(1, 2, 2, 1, 71, 3, 1, 2, 1),

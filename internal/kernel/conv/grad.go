@@ -8,8 +8,10 @@ import (
 
 const (
 	// gradRows is the approximate number of sums, one per channel and tap, that a part
-	// computes for each output: with a panel of outputs they stay in the L2 cache.
-	gradRows = 576
+	// computes for each output, and gradOutputs the largest number of outputs: their sums
+	// stay in the L2 cache.
+	gradRows    = 576
+	gradOutputs = 128
 
 	// gradPanel is the number of elements of dy that are multiplied at a time: 24 KiB stay in
 	// the L1 cache while all rows of sums pass.
@@ -20,9 +22,9 @@ const (
 )
 
 // gradPlan is the gradient of the weights: the product of the gathered taps of x and
-// dy, over the pixels. A part computes the sums of some channels of x and a panel of
-// the outputs over a part of the batch. Then the parts' sums are added in order. The parts
-// that see the first channels also sum dy for the gradient of the bias.
+// dy, over the pixels. A part computes the sums of some channels of x and a block of
+// the outputs, in panels, over a part of the batch. Then the parts' sums are added in order.
+// The parts that see the first channels also sum dy for the gradient of the bias.
 type gradPlan struct {
 	window    // of the channels of a part
 	geometry  *geometry
@@ -37,7 +39,8 @@ type gradPlan struct {
 	micro          *gemm.Micro
 	pool           *parallel.Pool
 	reducing       bool
-	panels         int // of the outputs of a group
+	outputs        int // of a block
+	blocks         int // of the outputs of a group
 	parts          int // of the batch
 	sumSize        int // of the sums of a part
 	sums           []float32
@@ -86,10 +89,10 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	}
 	g, p := t.geometry, op.Pool()
 	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), p, x, dy, dweight
-	t.panels = gemm.CeilDiv(g.groupOutputs(), t.micro.Panel())
-	blocks := g.Group * t.panels * t.ranges
+	t.cutOutputs()
+	blocks := g.Group * t.blocks * t.ranges
 	t.parts = min(max(1, gemm.CeilDiv(leastGradParts, blocks)), max(1, t.chunks(g.Batch)))
-	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * t.micro.Panel()
+	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * gemm.RoundUp(t.outputs, t.micro.Lanes)
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	t.sumBias.begin(g, t.parts, dy, dbias)
 	t.reducing = false
@@ -100,6 +103,14 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.sumBias.end()
 }
 
+// cutOutputs cuts the outputs of a group into blocks of whole panels.
+func (t *gradPlan) cutOutputs() {
+	n := t.geometry.groupOutputs()
+	t.blocks = gemm.CeilDiv(n, gradOutputs)
+	t.outputs = min(n, gemm.RoundUp(gemm.CeilDiv(n, t.blocks), t.micro.Panel()))
+	t.blocks = gemm.CeilDiv(n, t.outputs)
+}
+
 // Do computes one block of sums over a part of the batch, or adds the sums of all parts
 // to the gradient.
 func (t *gradPlan) Do(worker, i int) {
@@ -108,10 +119,10 @@ func (t *gradPlan) Do(worker, i int) {
 		block, part = i/t.parts, i%t.parts
 	}
 	g := t.geometry
-	group := block / (t.panels * t.ranges)
-	o := block / t.ranges % t.panels * t.micro.Panel()
+	group := block / (t.blocks * t.ranges)
+	o := block / t.ranges % t.blocks * t.outputs
 	ch := block % t.ranges * t.channels
-	n, channels := min(t.micro.Panel(), g.groupOutputs()-o), min(t.channels, g.groupChannels()-ch)
+	n, channels := min(t.outputs, g.groupOutputs()-o), min(t.channels, g.groupChannels()-ch)
 	sums := t.sums[block*t.parts*t.sumSize:]
 	if t.reducing {
 		t.reduce(worker, sums, group*g.groupOutputs()+o, n, ch, channels)
@@ -121,40 +132,54 @@ func (t *gradPlan) Do(worker, i int) {
 }
 
 // sum computes sums for a part of the batch: a row for each channel of x, from ch on,
-// and each tap, a column for each of n outputs from o on.
+// and each tap, a column for each of n outputs from o on, panel by panel.
 func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int) {
 	g, u := t.geometry, t.micro
-	w := u.Width(n)
 	tiles := gemm.CeilDiv(channels*g.taps, gemm.TileRows)
-	copied, depth := t.copySize(), gradPanel/w
-	buf := t.pool.Scratch(worker, copied+depth*w)
+	copied := t.copySize()
+	buf := t.pool.Scratch(worker, copied+gradPanel)
 	x, dy := buf[:copied], buf[copied:]
-	if n < w {
-		clear(dy)
-	}
 	outputs := n // whose bias this part sums
 	if ch%g.groupChannels() > 0 {
 		outputs = 0
 	}
 	t.sumBias.clear(part, o, outputs)
 	chunks := t.chunks(g.Batch)
-	var init *float32
+	first := true
 	for i := part * chunks / t.parts; i < (part+1)*chunks/t.parts; i++ {
 		c := t.chunk(g.Batch, i)
 		for i := range c.images {
 			t.sumBias.add(part, c.image+i, o, outputs, c.first, c.pixels)
 		}
 		t.fill(u, c, channels, t.x[ch*t.srcSize:], g.Channels*t.srcSize, x)
-		pixels := c.images * c.pixels
-		for k := 0; k < pixels; k += depth {
-			d := min(depth, pixels-k)
-			t.gather(c, k, d, o, n, w, dy)
-			u.Tile(w)(tiles, d, &x[0], &t.taps[0], &t.pixels[k], &dy[0], init, w, &sums[0], w)
-			init = &sums[0]
+		for j := 0; j < n; j += u.Panel() {
+			t.multiply(c, o+j, min(u.Panel(), n-j), tiles, x, dy, first, sums[j*tiles*gemm.TileRows:])
 		}
+		first = false
 	}
-	if init == nil { // an empty batch
+	if first { // an empty batch
 		clear(sums)
+	}
+}
+
+// multiply adds the products of a chunk, whose copy is x, with a panel of n outputs from o on
+// to sums, which it sets in the first chunk.
+func (t *gradPlan) multiply(c chunk, o, n, tiles int, x, dy []float32, first bool, sums []float32) {
+	w, pixels := t.micro.Width(n), c.images*c.pixels
+	pieces := gemm.CeilDiv(pixels, gradPanel/w)
+	depth := gemm.CeilDiv(pixels, pieces)
+	if n < w {
+		clear(dy)
+	}
+	init := &sums[0]
+	if first {
+		init = nil
+	}
+	for k := 0; k < pixels; k += depth {
+		d := min(depth, pixels-k)
+		t.gather(c, k, d, o, n, w, dy)
+		t.micro.Tile(w)(tiles, d, &x[0], &t.taps[0], &t.pixels[k], &dy[0], init, w, &sums[0], w)
+		init = &sums[0]
 	}
 }
 
@@ -173,18 +198,21 @@ func (t *gradPlan) gather(c chunk, k, d, o, n, w int, dst []float32) {
 // reduce adds the sums of all parts to the gradient of n outputs from o on and the
 // channels from ch on of their group, and to that of the bias.
 func (t *gradPlan) reduce(worker int, sums []float32, o, n, ch, channels int) {
-	g, w := t.geometry, t.micro.Width(n)
-	rows := channels * g.taps
+	g, u, rows := t.geometry, t.micro, channels*t.geometry.taps
 	if ch == 0 {
 		t.sumBias.reduce(o, n)
 	}
 	for part := 1; part < t.parts; part++ {
-		vec.Axpy(1, sums[part*t.sumSize:][:rows*w], sums[:rows*w])
+		vec.Axpy(1, sums[part*t.sumSize:][:t.sumSize], sums[:t.sumSize])
 	}
-	transposed := t.pool.Scratch(worker, n*rows)
-	t.micro.TransposeTo(rows, n, sums, w, transposed, rows)
-	for i := range n {
-		at := ((o+i)*g.groupChannels() + ch) * g.taps
-		vec.Axpy(1, transposed[i*rows:][:rows], t.dweight[at:][:rows])
+	height := gemm.RoundUp(rows, gemm.TileRows)
+	transposed := t.pool.Scratch(worker, u.Panel()*rows)
+	for j := 0; j < n; j += u.Panel() {
+		cols := min(u.Panel(), n-j)
+		u.TransposeTo(rows, cols, sums[j*height:], u.Width(cols), transposed, rows)
+		for i := range cols {
+			at := ((o+j+i)*g.groupChannels() + ch) * g.taps
+			vec.Axpy(1, transposed[i*rows:][:rows], t.dweight[at:][:rows])
+		}
 	}
 }
