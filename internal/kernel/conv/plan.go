@@ -56,7 +56,7 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.
 		t.dense.run(op)
 	case t.singles.fits():
 		t.singles.run()
-	case t.few.fits():
+	case t.byFew():
 		t.few.run(op)
 	case t.byLines:
 		t.lines.run(op)
@@ -66,7 +66,14 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.
 	t.unset()
 }
 
-// choose chooses the faster method.
+// byFew reports whether tilesFew is faster than lines and tiles. Lines that read planes in place
+// are faster where they fill their vectors, for which tilesFew needs a copy.
+func (t *plan) byFew() bool {
+	inPlace := t.byLines && t.lines.inPlace && 4*t.lines.rowVectors*t.micro.Lanes <= 5*t.outSize
+	return !inPlace && t.few.fits()
+}
+
+// choose chooses the faster of lines and tiles.
 func (t *plan) choose(u *gemm.Micro) {
 	if t.chosen == u {
 		return
