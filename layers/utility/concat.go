@@ -8,6 +8,7 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -34,11 +35,22 @@ Caffe: concat_layer.cpp`,
 }
 
 // concat implements the layer type; its registration describes it.
-type concat struct{ pieces }
+type concat struct {
+	pieces
+	parts int // bottoms
+
+	// Arguments of sum: the gradients of the top, of which a piece of rows begins at offset
+	// and each next row step elements further, and the piece's gradient.
+	dys                 [][]float32
+	offset, step, width int
+	dx                  []float32
+	sum                 parallel.Range
+}
 
 var (
 	_ layers.Layer          = (*concat)(nil)
 	_ layers.BackwardReader = (*concat)(nil)
+	_ layers.Fuser          = (*concat)(nil)
 )
 
 func newConcat(spec *layers.Spec) (layers.Layer, error) {
@@ -50,7 +62,9 @@ func newConcat(spec *layers.Spec) (layers.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &concat{pieces}, nil
+	l := &concat{pieces: pieces}
+	l.sum.Body = l.sumRows
+	return l, nil
 }
 
 func (l *concat) Reshape(bottom, top []*blob.Blob) error {
@@ -58,6 +72,7 @@ func (l *concat) Reshape(bottom, top []*blob.Blob) error {
 		return err
 	}
 	first := bottom[0]
+	l.parts = len(bottom)
 	if err := l.measure(first); err != nil {
 		return err
 	}
@@ -89,6 +104,17 @@ func (l *concat) fits(a, b *blob.Blob) bool {
 	return true
 }
 
+// Fuse takes in the Split of a top with several readers, whose gradients it then adds where
+// it cuts them.
+func (l *concat) Fuse(next []layers.Layer) int {
+	if len(next) > 0 && l.parts > 1 {
+		if s, ok := next[0].(layers.Splitter); ok && s.Splits() {
+			return 1
+		}
+	}
+	return 0
+}
+
 func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if len(bottom) == 1 {
 		return top[0].ShareData(bottom[0])
@@ -99,10 +125,34 @@ func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 
 func (l *concat) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	switch {
+	case len(top) > 1:
+		l.cutSum(top, propagateDown, bottom)
 	case len(bottom) > 1:
 		l.cut(diff, top[0], propagateDown, bottom)
 	case propagateDown[0]:
 		passBack(l.spec.Env.Workers, bottom[0], top[0])
 	}
 	return nil
+}
+
+// cutSum sets the wanted pieces to those of the sum of the diffs of the tops.
+func (l *concat) cutSum(top []*blob.Blob, wanted []bool, parts []*blob.Blob) {
+	l.dys, l.offset, l.step = gather(l.dys, top), 0, top[0].CountFrom(l.at)
+	for i, b := range parts {
+		if l.width = b.CountFrom(l.at); wanted[i] {
+			l.dx = b.MutableDiff()
+			l.sum.Run(l.spec.Env.Workers, len(l.dx), partSize)
+		}
+		l.offset += l.width
+	}
+}
+
+// sumRows sets the elements lo to hi-1 of dx.
+func (l *concat) sumRows(lo, hi int) {
+	for lo < hi {
+		row, column := lo/l.width, lo%l.width
+		n := min(hi-lo, l.width-column)
+		addAll(l.dys, row*l.step+l.offset+column, l.dx[lo:lo+n])
+		lo += n
+	}
 }

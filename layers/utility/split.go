@@ -7,6 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 func init() {
@@ -16,7 +17,7 @@ func init() {
 		Group:   "utility",
 		Bottoms: layers.Exactly(1),
 		Tops:    layers.AtLeast(1),
-		New:     func(spec *layers.Spec) (layers.Layer, error) { return &split{spec: spec}, nil },
+		New:     newSplit,
 		Doc: `Passes one blob to several layers. Nets insert it where several layers use a blob.
 
 Bottom: any blob. Its gradient is the sum of those of the tops.
@@ -31,6 +32,9 @@ Caffe: split_layer.cpp`,
 type split struct {
 	layers.OnRecordableDevice
 	spec *layers.Spec
+	dys  [][]float32 // arguments of sum
+	dx   []float32
+	sum  parallel.Range
 }
 
 var (
@@ -38,6 +42,12 @@ var (
 	_ layers.BackwardReader = (*split)(nil)
 	_ layers.Splitter       = (*split)(nil)
 )
+
+func newSplit(spec *layers.Spec) (layers.Layer, error) {
+	l := &split{spec: spec}
+	l.sum.Body = func(lo, hi int) { addAll(l.dys, lo, l.dx[lo:hi]) }
+	return l, nil
+}
 
 func (l *split) SetUp(bottom, top []*blob.Blob) error { return nil }
 
@@ -82,9 +92,7 @@ func (l *split) Backward(_ context.Context, top []*blob.Blob, propagateDown []bo
 		kernel.Copy(workers, top[0].Diff(), dx)
 		return nil
 	}
-	kernel.Add(workers, top[0].Diff(), top[1].Diff(), dx)
-	for _, t := range top[2:] {
-		kernel.Add(workers, dx, t.Diff(), dx)
-	}
+	l.dys, l.dx = gather(l.dys, top), dx
+	l.sum.Run(workers, len(dx), partSize)
 	return nil
 }

@@ -19,6 +19,23 @@ func share(y, x *blob.Blob) error {
 	return y.ShareDiff(x)
 }
 
+// gather appends the elements of the diffs of blobs to x[:0].
+func gather(x [][]float32, blobs []*blob.Blob) [][]float32 {
+	x = x[:0]
+	for _, b := range blobs {
+		x = append(x, b.Diff())
+	}
+	return x
+}
+
+// addAll sets y to the sum of the elements of two or more arrays from at on, in their order.
+func addAll(x [][]float32, at int, y []float32) {
+	kernel.Add(nil, x[0][at:], x[1][at:], y)
+	for _, each := range x[2:] {
+		kernel.Add(nil, y, each[at:], y)
+	}
+}
+
 // passBack copies the diff of y to x, unless they share it: after Reshape, a net may have
 // given each of them memory of its own.
 func passBack(p *parallel.Pool, x, y *blob.Blob) {
