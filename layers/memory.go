@@ -45,7 +45,8 @@ type Fuser interface {
 	// Intermediate blobs are not computed. In Backward, the bottom of an Adder has no
 	// data, and its gradient is wanted; its diff may be the memory of that of the first
 	// top. The tops have the values that Forward gave them, unless BackwardReads says
-	// that they are not needed.
+	// that they are not needed: if a later layer would change them in place, the net
+	// offers fewer layers. If there is one top, Backward may overwrite its diff.
 	Fuse(next []Layer) int
 }
 

@@ -43,6 +43,9 @@ func (b *builder) fuse() {
 			offer = append(offer, next[at].Impl)
 		}
 		l.chain = chain[:f.Fuse(offer)]
+		for len(l.chain) > 0 && !b.keepsTop(l) {
+			l.chain = chain[:f.Fuse(offer[:len(l.chain)-1])]
+		}
 		for _, taken := range l.chain {
 			taken.FusedInto = l
 		}
@@ -51,6 +54,17 @@ func (b *builder) fuse() {
 		}
 		l.setInputs()
 	}
+}
+
+// keepsTop reports whether the backward pass of a layer with its chain finds the data of the
+// top that it needs: no later layer changes them in place.
+func (b *builder) keepsTop(l *Layer) bool {
+	if _, top := reads(l.Impl); !top || b.forwardOnly {
+		return true
+	}
+	end := l.end()
+	last := b.changed[end.Tops[0].DataID()]
+	return last == nil || last.index <= end.index
 }
 
 // followers returns for each layer with a single top the layer that reads it, and records
@@ -101,9 +115,6 @@ func (b *builder) passesTo(head, at, next *Layer) bool {
 	}
 	if b.forwardOnly {
 		return true
-	}
-	if last := b.changed[next.Tops[0].DataID()]; len(at.Bottoms) > 1 && last != nil && last.index > next.index {
-		return false // the backward pass may need the sign of the top
 	}
 	if at.NeedsBackward {
 		return next.NeedsBackward && !slices.Contains(next.PropagateDown, false)

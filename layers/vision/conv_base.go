@@ -29,6 +29,7 @@ type convBase struct {
 	conv     *kernel.Conv
 	pairs    int // of bottoms and tops
 	chain    layers.Chain
+	slope    float32 // of a rectifier taken in while the net trains; 1 for none
 	device   convDevice
 }
 
@@ -46,7 +47,7 @@ func newConvBase(s *layers.Spec, transposed bool) (*convBase, error) {
 	if err := s.CheckFiller("convolution_param.bias_filler", p.GetBiasFiller()); err != nil {
 		return nil, err
 	}
-	return &convBase{spec: s, param: p, transposed: transposed}, nil
+	return &convBase{spec: s, param: p, transposed: transposed, slope: 1}, nil
 }
 
 // SetUp determines the geometry and creates the weights.
@@ -171,10 +172,20 @@ func (l *convBase) Reshape(bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// Fuse takes in what an epilogue can compute, in a net for inference.
+// Fuse takes in what an epilogue can compute in a net for inference, and in others a rectifier
+// whose sign Backward finds in the top.
 func (l *convBase) Fuse(next []layers.Layer) int {
-	if !l.spec.Env.Inference || l.axis != 1 || l.pairs != 1 {
+	l.slope = 1
+	switch {
+	case l.axis != 1 || l.pairs != 1 || len(next) == 0:
 		next = nil
+	case !l.spec.Env.Inference:
+		r, ok := next[0].(layers.Rectifier)
+		if !ok || r.NegativeSlope() < 0 {
+			next = nil
+			break
+		}
+		next, l.slope = next[:1], r.NegativeSlope()
 	}
 	return l.chain.Take(next, l.geometry.Batch, int(l.param.GetNumOutput()))
 }
@@ -187,6 +198,15 @@ func (l *convBase) epilogue(bottom []*blob.Blob) *kernel.Epilogue {
 // MACs returns the number of multiply-adds of Forward.
 func (l *convBase) MACs() int64 { return int64(l.pairs) * l.conv.MACs() }
 
+// dy returns the gradient of a top before the rectifier.
+func (l *convBase) dy(top *blob.Blob) []float32 {
+	if l.slope != 1 {
+		dy := top.MutableDiff()
+		kernel.ReLUBackward(l.spec.Env.Workers, l.slope, top.Data(), dy, dy)
+	}
+	return top.Diff()
+}
+
 // BackwardReads reports that Backward reads the bottoms, for the gradient of the
-// weights.
-func (l *convBase) BackwardReads() (bottom, top bool) { return l.Needs(0), false }
+// weights, and the top for the sign of a rectifier.
+func (l *convBase) BackwardReads() (bottom, top bool) { return l.Needs(0), l.slope != 1 }

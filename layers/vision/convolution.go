@@ -21,8 +21,9 @@ where x is 0 in the padding. The size of y along a spatial axis is
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
 Tops: one y for each x, computed with the same weights.
-In a net for inference the layer also computes what follows it, if no other layer reads the blobs between: BatchNorm
-with running statistics, Scale and Bias, then the Eltwise sum with a blob that exists already, then ReLU or PReLU.
+The layer also computes a ReLU that follows it, if no other layer reads the blob between. In a net for inference it
+computes more: BatchNorm with running statistics, Scale and Bias, then the Eltwise sum with a blob that exists already,
+then ReLU or PReLU.
 Weights: W, num_output x channels / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
@@ -81,7 +82,7 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w := l.spec.Env.Workers
 	for i, x := range bottom {
-		dy := top[i].Diff()
+		dy := l.dy(top[i])
 		var dbias []float32
 		if l.Needs(1) {
 			dbias = l.Blobs[1].MutableDiff()

@@ -25,7 +25,7 @@ the number of channels, weight_filler bilinear, bias_term false, lr_mult 0.
 
 Bottoms: one or more x of equal shape: items, channels, spatial axes.
 Tops: one y for each x, computed with the same weights.
-In a net for inference the layer computes what follows it, too, as Convolution does.
+The layer also computes what follows it, as Convolution does.
 Weights: W, channels x num_output / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
@@ -101,7 +101,7 @@ func (l *deconvolution) Forward(_ context.Context, bottom, top []*blob.Blob) err
 func (l *deconvolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w := l.spec.Env.Workers
 	for i, x := range bottom {
-		dy := top[i].Diff()
+		dy := l.dy(top[i])
 		if l.Needs(1) {
 			if l.sum == nil {
 				l.sum = make([]float32, l.geometry.Channels)
