@@ -32,6 +32,26 @@ func TestTransposeAndCopy(t *testing.T) {
 	})
 }
 
+// TestTransposeAhead checks that bringing the next rows to a cache changes nothing, and that
+// there need not be any.
+func TestTransposeAhead(t *testing.T) {
+	const blocks = 3
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		u := Active()
+		if u.Transpose == nil {
+			return // Go's loops have no blocks
+		}
+		r := rand.New(rand.NewPCG(4, 5))
+		n := u.Lanes
+		kerneltest.EachFence(t, "transposition", func(slice func(r *rand.Rand, n int) []float32) {
+			src, dst, want := slice(r, n*n*blocks), slice(r, n*n*blocks), make([]float32, n*n*blocks)
+			u.Ahead(blocks, &src[0], n*blocks, n, &dst[0], n, n*n)
+			u.Transpose(blocks, &src[0], n*blocks, n, &want[0], n, n*n)
+			kerneltest.SameBits(t, "transposed blocks", dst, want)
+		})
+	})
+}
+
 // checkMoved checks that element (i,j) of src is at i*di+j*dj of dst, and that the
 // guards between the rows of dst are unchanged.
 func checkMoved(t *testing.T, rows, cols int, src []float32, lds int, dst []float32, di, dj int) {

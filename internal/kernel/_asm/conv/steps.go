@@ -91,13 +91,14 @@ func (s *set) Minus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtua
 	return y
 }
 
-// hold brings the factors of a step into registers, if there are enough of them: a Zen 4
+// hold brings the factors of a step into registers, which AVX-512 has enough of: a Zen 4
 // loads one vector of 512 bits a cycle, and broadcasts no more.
 func (s *set) hold(step winograd.Step[reg.VecVirtual]) {
-	s.held = map[float64]reg.VecVirtual{}
+	s.held = nil
 	if !s.Wide {
 		return
 	}
+	s.held = map[float64]reg.VecVirtual{}
 	nothing := func(int) reg.VecVirtual { return nil }
 	step(factors(func(v float64) {
 		if s.held[v] == nil {
