@@ -72,6 +72,33 @@ func checkAhead(t *testing.T, d *dense, p densePiece) {
 	}
 }
 
+// TestDenseFollowing checks that on one thread each piece follows the one before, from run to
+// run and from block to block of the strips.
+func TestDenseFollowing(t *testing.T) {
+	c, err := New(square(3, 64, 96, 1, 40, 1, 0, 1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &c.direct.forward.dense
+	c.direct.forward.prepare()
+	d.micro = gemm.Active()
+	d.cut(300)
+	for d.blocks = 1; d.blocks <= 2; d.blocks++ {
+		d.runs = 4
+		var pieces, following []densePiece
+		for part := range d.runs * d.blocks {
+			d.begun.Store(int64(part))
+			run := part / d.blocks
+			for i := d.first(run); i < d.first(run+1); i++ {
+				pieces, following = append(pieces, d.piece(i)), append(following, d.following(i, d.first(run+1)))
+			}
+		}
+		if want := append(pieces[1:], densePiece{}); len(pieces) != d.count()*d.blocks || !slices.Equal(following, want) {
+			t.Errorf("%d blocks: %v follow, want %v", d.blocks, following, want)
+		}
+	}
+}
+
 // TestSteps takes elements from a slice, and puts them back, with zeros between.
 func TestSteps(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
