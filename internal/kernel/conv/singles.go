@@ -16,6 +16,7 @@ type singles struct {
 	width  int    // of a row of the result
 	gaps   bool   // there are pixels of no phase
 	taps   int    // of all phases
+	stream bool   // during a run: the result is written past the caches
 	phases []singlesPhase
 }
 
@@ -83,7 +84,12 @@ func (t *singles) add(p *product, rest, shape []int) {
 	t.taps += len(f.taps)
 }
 
-func (t *singles) run() { t.pool.RunWork(t.geometry.macs(), t.cut.parts(), t) }
+func (t *singles) run() {
+	band := t.cut.rows * t.step[0] * t.width // pixels
+	// An epilogue reads the result again.
+	t.stream = t.then == nil && t.micro.Stream != nil && streams(t.dst, t.dstSize) && streams(t.dst, band)
+	t.pool.RunWork(t.geometry.macs(), t.cut.parts(), t)
+}
 
 // Do computes part i.
 func (t *singles) Do(worker, i int) {
@@ -105,9 +111,13 @@ func (t *singles) Do(worker, i int) {
 		}
 		t.convolve(p, x, w, bias, y)
 		at := (image*t.geometry.Group+p.ch)*t.dstSize + row*t.width
-		if p.skip == 0 {
+		switch {
+		case p.skip == 0 && t.stream:
+			_ = t.dst[at+(lanes-1)*t.dstSize+pixels-1]
+			u.Stream(pixels/lanes, &y[0], lanes, lanes*lanes, &t.dst[at], t.dstSize, lanes)
+		case p.skip == 0:
 			u.TransposeTo(pixels, lanes, y, lanes, t.dst[at:], t.dstSize)
-		} else {
+		default:
 			u.TransposeTo(pixels, lanes, y, lanes, rest, pixels)
 			at += p.skip * t.dstSize
 			u.CopyTo(lanes-p.skip, pixels, rest[p.skip*pixels:], pixels, t.dst[at:], t.dstSize)

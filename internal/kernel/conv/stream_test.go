@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -11,30 +12,47 @@ import (
 // TestStreams checks that results do not change when they are written past the caches.
 func TestStreams(t *testing.T) {
 	defer func(n int) { streamSize = n }(streamSize)
-	params := square(6, 32, 48, 1, 16, 3, 1, 1, 1)
-	c, err := New(params)
-	if err != nil {
-		t.Fatal(err)
+	for _, params := range []Params{
+		square(6, 32, 48, 1, 16, 3, 1, 1, 1),  // by Winograd's algorithm
+		square(4, 40, 40, 40, 16, 3, 1, 1, 1), // depthwise
+		square(3, 48, 48, 48, 48, 3, 1, 2, 1), // several bands
+	} {
+		t.Run(fmt.Sprint(params), func(t *testing.T) {
+			c, err := New(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(7, 7))
+			x, dy := make([]float32, params.Batch*params.Channels*c.inSize), make([]float32, params.Batch*params.Outputs*c.outSize)
+			weight := make([]float32, params.Outputs*params.Channels/params.Group*9)
+			for _, s := range [][]float32{x, dy, weight} {
+				kerneltest.FillNormal(r, s)
+			}
+			kerneltest.EachLevel(t, func(t *testing.T) {
+				if gemm.Active().Stream == nil {
+					return
+				}
+				var wantY, wantX []float32
+				for _, streamSize = range []int{1 << 30, 0} {
+					y, dx := make([]float32, len(dy)), make([]float32, len(x)) // allocations of at least 32 KB start at a line
+					if streamSize == 0 && (!streams(y, c.outSize) || !streams(dx, c.inSize)) {
+						t.Fatal("does not stream")
+					}
+					c.Forward(nil, x, weight, nil, y)
+					c.BackwardData(nil, weight, dy, dx)
+					if depthwise(c.geometry) && c.direct.forward.singles.stream != (streamSize == 0) {
+						t.Error("y is not written past the caches, or is always")
+					}
+					if p := c.direct; p != nil && p.phases != nil && p.phases.singles.stream != (streamSize == 0) {
+						t.Error("dx is not written past the caches, or is always")
+					}
+					if wantY == nil {
+						wantY, wantX = y, dx
+					}
+					kerneltest.SameBits(t, "y", y, wantY)
+					kerneltest.SameBits(t, "dx", dx, wantX)
+				}
+			})
+		})
 	}
-	r := rand.New(rand.NewPCG(7, 7))
-	x, weight := make([]float32, 6*32*256), make([]float32, 48*32*9)
-	kerneltest.FillNormal(r, x)
-	kerneltest.FillNormal(r, weight)
-	kerneltest.EachLevel(t, func(t *testing.T) {
-		if gemm.Active().Stream == nil {
-			return
-		}
-		var want []float32
-		for _, streamSize = range []int{1 << 30, 0} {
-			got := make([]float32, 6*48*256) // allocations of at least 32 KB start at a line
-			if streamSize == 0 && !streams(got, 256) {
-				t.Fatal("does not stream")
-			}
-			c.Forward(nil, x, weight, nil, got)
-			if want == nil {
-				want = got
-			}
-			kerneltest.SameBits(t, "result", got, want)
-		}
-	})
 }
