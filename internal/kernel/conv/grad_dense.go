@@ -8,8 +8,8 @@ import (
 
 const (
 	// denseGradPixels is the approximate number of pixels of a piece, and denseGradBlock the
-	// largest number of rows and of columns of a block: copied rows, columns and sums are 256
-	// KiB each at most. Half and twice of both are as fast on a Zen 4.
+	// largest number of rows and of columns of a block: rows, columns and sums are 256 KiB each
+	// at most. Half and twice of both are as fast on a Zen 4.
 	denseGradPixels = 256
 	denseGradBlock  = 256
 
@@ -21,7 +21,9 @@ const (
 
 // denseGrad computes the gradient of the weights of kernels of one pixel: a product of two
 // matrices over the pixels. The elements of one, its rows, are multiplied by vectors of the
-// other, which is transposed, its columns. A part computes a block of sums over some of the
+// other, which is transposed, its columns. Where a piece is of one image, and without a
+// stride, the rows are read in place: the processor brings what follows in each of them while
+// it multiplies. A part computes a block of sums over some of the
 // pieces of the batch, and then the parts' sums are added in order.
 type denseGrad struct {
 	geometry *geometry
@@ -32,8 +34,9 @@ type denseGrad struct {
 	lanes    int   // that the rest is for; 0: nothing yet
 	rows     denseSide
 	cols     denseSide
-	line     int     // elements of a row of a piece
-	rowTable []int32 // offsets of the rows in a piece
+	inPlace  bool    // the rows are not copied
+	line     int     // elements of a row of a copy
+	rowTable []int32 // offsets of the rows, in a copy or in place
 	offsets  []int32 // offsets of the pixels in a row
 
 	// Used during a run.
@@ -103,8 +106,13 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	k := t.images * t.pixels
 	t.line = gemm.RoundUp(k, 16) | 16
 	t.rowTable, t.offsets = nil, nil
+	t.inPlace = t.images == 1 && (t.rows.outputs || t.rowAt == nil) && t.rows.size <= maxCopy/t.rows.block
+	step := t.line
+	if t.inPlace {
+		step = t.rows.size
+	}
 	for i := range t.rows.block {
-		t.rowTable = append(t.rowTable, int32(i*t.line))
+		t.rowTable = append(t.rowTable, int32(i*step))
 	}
 	for i := range k {
 		t.offsets = append(t.offsets, int32(i))
@@ -176,8 +184,12 @@ func (t *denseGrad) Do(worker, i int) {
 	b, part := t.block(i/t.parts), i%t.parts
 	sums := t.sums[i*t.sumSize:][:t.sumSize]
 	k, width := t.images*t.pixels, gemm.RoundUp(b.cols, u.Lanes)
-	buf := t.pool.Scratch(worker, (b.rows+u.Panel())*t.line+k*width+2*g.out[len(g.out)-1])
-	rows, buf := buf[:b.rows*t.line], buf[b.rows*t.line:]
+	copied := 0
+	if !t.inPlace {
+		copied = b.rows * t.line
+	}
+	buf := t.pool.Scratch(worker, copied+u.Panel()*t.line+k*width+2*g.out[len(g.out)-1])
+	rows, buf := buf[:copied], buf[copied:]
 	cols, spare := buf[:k*width], buf[k*width:]
 	if b.cols < width {
 		clear(cols)
@@ -190,8 +202,13 @@ func (t *denseGrad) Do(worker, i int) {
 	for piece := part * pieces / t.parts; piece < (part+1)*pieces/t.parts; piece++ {
 		image, first := piece/t.slices*t.images, piece%t.slices*t.pixels
 		images, pixels := min(t.images, g.Batch-image), min(t.pixels, g.outSize-first)
-		for i := range images {
-			t.load(&t.rows, image+i, b.group*t.rows.n+b.row, b.rows, first, pixels, rows[i*pixels:], spare)
+		row := b.group*t.rows.n + b.row
+		if t.inPlace {
+			rows = t.rows.data[(image*t.rows.n*g.Group+row)*t.rows.size+first:]
+		} else {
+			for i := range images {
+				t.load(&t.rows, image+i, row, b.rows, first, pixels, rows[i*pixels:], spare)
+			}
 		}
 		for c := 0; c < b.cols; c += u.Panel() {
 			n := min(u.Panel(), b.cols-c)
