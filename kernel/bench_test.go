@@ -227,6 +227,13 @@ func pooled(planes, side, kernelSize, stride int) kernel.PoolParams {
 		KernelH: kernelSize, KernelW: kernelSize, StrideH: stride, StrideW: stride}
 }
 
+// same returns the parameters of a pooling of squares whose output has the size of the input.
+func same(planes, side, kernelSize int) kernel.PoolParams {
+	pad := kernelSize / 2
+	return kernel.PoolParams{Planes: planes, H: side, W: side, OutH: side, OutW: side,
+		KernelH: kernelSize, KernelW: kernelSize, PadH: pad, PadW: pad, StrideH: 1, StrideW: 1}
+}
+
 // poolCases returns forward and backward pass of a pooling.
 func poolCases(name string, g kernel.PoolParams, ave bool) []memoryCase {
 	x, dx := normal(g.Planes*g.H*g.W), make([]float32, g.Planes*g.H*g.W)
@@ -295,6 +302,9 @@ func BenchmarkNets(b *testing.B) {
 		poolCases("MaxPool/AlexNet16x96x55x55", pooled(16*96, 55, 3, 2), false),
 		poolCases("MaxPool/AlexNet16x256x27x27", pooled(16*256, 27, 3, 2), false),
 		poolCases("MaxPool/AlexNet16x256x13x13", pooled(16*256, 13, 3, 2), false),
+		poolCases("MaxPool/GoogLeNet8x256x28x28", same(8*256, 28, 3), false),
+		poolCases("MaxPool/GoogLeNet8x512x14x14", same(8*512, 14, 3), false),
+		poolCases("MaxPool/GoogLeNet8x832x7x7", same(8*832, 7, 3), false),
 		lrnCases("LRN/AlexNet16x96x55x55", 16, 96, 55),
 		lrnCases("LRN/AlexNet16x256x27x27", 16, 256, 27),
 		lrnCases("LRNWithin/CIFAR100x32x16x16", 100, 32, 16),

@@ -18,7 +18,7 @@ var avx2 = ops{
 	special: [specialSizes]specialOps{
 		width2Stride2: {maxPool2s2AVX2, maxValue2s2AVX2, avePool2s2AVX2, maxUnpool2s2AVX2, aveUnpool2s2AVX2},
 		width3Stride2: {maxPool3s2AVX2, maxValue3s2AVX2, avePool3s2AVX2, maxUnpool3s2AVX2, aveUnpool3s2AVX2},
-		width3Stride1: {maxPool: maxPool3s1AVX2, maxValue: maxValue3s1AVX2, avePool: avePool3s1AVX2},
+		width3Stride1: {maxPool: maxPool3s1AVX2, maxValue: maxValue3s1AVX2, avePool: avePool3s1AVX2, maxUnpool: maxUnpool3s1AVX2},
 	},
 }
 
@@ -29,7 +29,7 @@ var avx512 = ops{
 	special: [specialSizes]specialOps{
 		width2Stride2: {maxPool2s2AVX512, maxValue2s2AVX512, avePool2s2AVX512, maxUnpool2s2AVX512, aveUnpool2s2AVX512},
 		width3Stride2: {maxPool3s2AVX512, maxValue3s2AVX512, avePool3s2AVX512, maxUnpool3s2AVX512, aveUnpool3s2AVX512},
-		width3Stride1: {maxPool: maxPool3s1AVX512, maxValue: maxValue3s1AVX512, avePool: avePool3s1AVX512},
+		width3Stride1: {maxPool: maxPool3s1AVX512, maxValue: maxValue3s1AVX512, avePool: avePool3s1AVX512, maxUnpool: maxUnpool3s1AVX512},
 	},
 }
 

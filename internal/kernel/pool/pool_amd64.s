@@ -2300,6 +2300,193 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxUnpool3s1AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·maxUnpool3s1AVX2(SB), NOSPLIT, $0-120
+	MOVQ         dy_base+0(FP), AX
+	MOVQ         mask_base+24(FP), CX
+	MOVQ         dx_base+64(FP), DX
+	MOVQ         width+96(FP), BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         n+56(FP), DI
+	MOVQ         $+2, SI
+	MOVQ         pad+112(FP), R8
+	SUBQ         R8, SI
+	ADDQ         SI, DI
+	LEAQ         -8(AX)(R8*4), AX
+	LEAQ         -8(CX)(R8*4), CX
+	MOVQ         padH+104(FP), R8
+	IMULQ        BX, R8
+	NEGQ         R8
+
+group:
+	CMPQ         BX, $+0
+	JLE          done
+	LEAQ         (DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y1
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	VPANDN       Y1, Y2, Y1
+	LEAQ         -1(DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y2
+	LEAQ         -1(SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y3
+	VPANDN       Y2, Y3, Y2
+	LEAQ         -2(DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y3
+	LEAQ         -2(SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y4
+	VPANDN       Y3, Y4, Y3
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+16, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskWords<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y4
+	MOVQ         R8, R9
+	VXORPS       Y5, Y5, Y5
+	VMOVD        R9, X6
+	VPBROADCASTD X6, Y6
+	VPADDD       from0step1<>+0(SB), Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VPADDD       Y0, Y6, Y8
+	VXORPS       Y9, Y9, Y9
+	VPADDD       Y0, Y8, Y10
+	XORQ         R10, R10
+	MOVQ         padH+104(FP), R11
+	NEGQ         R11
+	MOVQ         outH+48(FP), R12
+
+row:
+	VMASKMOVPS (CX)(R10*1), Y1, Y11
+	VMASKMOVPS (AX)(R10*1), Y1, Y12
+	VPCMPEQD   Y6, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y5, Y5
+	VPCMPEQD   Y8, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y7, Y7
+	VPCMPEQD   Y10, Y11, Y11
+	VANDPS     Y12, Y11, Y11
+	VADDPS     Y11, Y9, Y9
+	VMASKMOVPS 4(CX)(R10*1), Y2, Y11
+	VMASKMOVPS 4(AX)(R10*1), Y2, Y12
+	VPCMPEQD   Y6, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y5, Y5
+	VPCMPEQD   Y8, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y7, Y7
+	VPCMPEQD   Y10, Y11, Y11
+	VANDPS     Y12, Y11, Y11
+	VADDPS     Y11, Y9, Y9
+	VMASKMOVPS 8(CX)(R10*1), Y3, Y11
+	VMASKMOVPS 8(AX)(R10*1), Y3, Y12
+	VPCMPEQD   Y6, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y5, Y5
+	VPCMPEQD   Y8, Y11, Y13
+	VANDPS     Y12, Y13, Y13
+	VADDPS     Y13, Y7, Y7
+	VPCMPEQD   Y10, Y11, Y11
+	VANDPS     Y12, Y11, Y11
+	VADDPS     Y11, Y9, Y9
+	CMPQ       R11, height+88(FP)
+	JCC        stored
+	VMASKMOVPS Y5, Y4, (DX)(R9*4)
+
+stored:
+	ADDQ       width+96(FP), R9
+	INCQ       R11
+	VMOVAPS    Y7, Y5
+	VMOVAPS    Y9, Y7
+	VXORPS     Y9, Y9, Y9
+	VPADDD     Y0, Y6, Y6
+	VPADDD     Y0, Y8, Y8
+	VPADDD     Y0, Y10, Y10
+	MOVQ       n+56(FP), R13
+	LEAQ       (R10)(R13*4), R10
+	DECQ       R12
+	JNZ        row
+	CMPQ       R11, height+88(FP)
+	JCC        second
+	VMASKMOVPS Y5, Y4, (DX)(R9*4)
+
+second:
+	ADDQ       width+96(FP), R9
+	INCQ       R11
+	CMPQ       R11, height+88(FP)
+	JCC        last
+	VMASKMOVPS Y7, Y4, (DX)(R9*4)
+
+last:
+	ADDQ width+96(FP), R9
+	INCQ R11
+	ADDQ $+8, R8
+	ADDQ $+32, AX
+	ADDQ $+32, CX
+	SUBQ $+8, BX
+	SUBQ $+8, SI
+	SUBQ $+8, DI
+	JMP  group
+
+done:
+	VZEROUPPER
+	RET
+
 // func avePool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, height float32, y []float32)
 // Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·avePool3s1AVX2(SB), NOSPLIT, $0-104
@@ -4704,6 +4891,177 @@ line:
 	SUBQ         $+16, BX
 	SUBQ         $+16, SI
 	JMP          group
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxUnpool3s1AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·maxUnpool3s1AVX512(SB), NOSPLIT, $0-120
+	MOVQ         dy_base+0(FP), AX
+	MOVQ         mask_base+24(FP), CX
+	MOVQ         dx_base+64(FP), DX
+	MOVQ         width+96(FP), BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         n+56(FP), DI
+	MOVQ         $+2, SI
+	MOVQ         pad+112(FP), R8
+	SUBQ         R8, SI
+	ADDQ         SI, DI
+	LEAQ         -8(AX)(R8*4), AX
+	LEAQ         -8(CX)(R8*4), CX
+	MOVQ         padH+104(FP), R8
+	IMULQ        BX, R8
+	NEGQ         R8
+
+group:
+	CMPQ         BX, $+0
+	JLE          done
+	LEAQ         (DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K1
+	LEAQ         (SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K2
+	KANDNW       K1, K2, K1
+	LEAQ         -1(DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K2
+	LEAQ         -1(SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	KANDNW       K2, K3, K2
+	LEAQ         -2(DI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K3
+	LEAQ         -2(SI), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K4
+	KANDNW       K3, K4, K3
+	LEAQ         (BX), R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	MOVQ         $+32, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	LEAQ         maskBits<>+0(SB), R10
+	KMOVW        (R10)(R9*4), K4
+	MOVQ         R8, R9
+	VPXORD       Z1, Z1, Z1
+	VMOVD        R9, X2
+	VPBROADCASTD X2, Z2
+	VPADDD       from0step1<>+0(SB), Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPADDD       Z0, Z2, Z4
+	VPXORD       Z5, Z5, Z5
+	VPADDD       Z0, Z4, Z6
+	XORQ         R10, R10
+	MOVQ         padH+104(FP), R11
+	NEGQ         R11
+	MOVQ         outH+48(FP), R12
+
+row:
+	VMOVUPS.Z (CX)(R10*1), K1, Z7
+	VMOVUPS.Z (AX)(R10*1), K1, Z8
+	VPCMPEQD  Z2, Z7, K5
+	VADDPS    Z8, Z1, K5, Z1
+	VPCMPEQD  Z4, Z7, K5
+	VADDPS    Z8, Z3, K5, Z3
+	VPCMPEQD  Z6, Z7, K5
+	VADDPS    Z8, Z5, K5, Z5
+	VMOVUPS.Z 4(CX)(R10*1), K2, Z7
+	VMOVUPS.Z 4(AX)(R10*1), K2, Z8
+	VPCMPEQD  Z2, Z7, K5
+	VADDPS    Z8, Z1, K5, Z1
+	VPCMPEQD  Z4, Z7, K5
+	VADDPS    Z8, Z3, K5, Z3
+	VPCMPEQD  Z6, Z7, K5
+	VADDPS    Z8, Z5, K5, Z5
+	VMOVUPS.Z 8(CX)(R10*1), K3, Z7
+	VMOVUPS.Z 8(AX)(R10*1), K3, Z8
+	VPCMPEQD  Z2, Z7, K5
+	VADDPS    Z8, Z1, K5, Z1
+	VPCMPEQD  Z4, Z7, K5
+	VADDPS    Z8, Z3, K5, Z3
+	VPCMPEQD  Z6, Z7, K5
+	VADDPS    Z8, Z5, K5, Z5
+	CMPQ      R11, height+88(FP)
+	JCC       stored
+	VMOVUPS   Z1, K4, (DX)(R9*4)
+
+stored:
+	ADDQ    width+96(FP), R9
+	INCQ    R11
+	VMOVAPS Z3, Z1
+	VMOVAPS Z5, Z3
+	VPXORD  Z5, Z5, Z5
+	VPADDD  Z0, Z2, Z2
+	VPADDD  Z0, Z4, Z4
+	VPADDD  Z0, Z6, Z6
+	MOVQ    n+56(FP), R13
+	LEAQ    (R10)(R13*4), R10
+	DECQ    R12
+	JNZ     row
+	CMPQ    R11, height+88(FP)
+	JCC     second
+	VMOVUPS Z1, K4, (DX)(R9*4)
+
+second:
+	ADDQ    width+96(FP), R9
+	INCQ    R11
+	CMPQ    R11, height+88(FP)
+	JCC     last
+	VMOVUPS Z3, K4, (DX)(R9*4)
+
+last:
+	ADDQ width+96(FP), R9
+	INCQ R11
+	ADDQ $+16, R8
+	ADDQ $+64, AX
+	ADDQ $+64, CX
+	SUBQ $+16, BX
+	SUBQ $+16, SI
+	SUBQ $+16, DI
+	JMP  group
 
 done:
 	VZEROUPPER

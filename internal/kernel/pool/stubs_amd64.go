@@ -79,6 +79,11 @@ func maxValue3s2AVX2(x []float32, width int, step int, rows int, n int, kh int, 
 //go:noescape
 func maxPool3s1AVX2(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
 
+// maxUnpool3s1AVX2 is specialOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool3s1AVX2(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
+
 // avePool3s1AVX2 is specialOps.avePool for such windows.
 //
 //go:noescape
@@ -163,6 +168,11 @@ func maxValue3s2AVX512(x []float32, width int, step int, rows int, n int, kh int
 //
 //go:noescape
 func maxPool3s1AVX512(x []float32, width int, step int, rows int, n int, kh int, pad int, first int, y []float32, mask []int32)
+
+// maxUnpool3s1AVX512 is specialOps.maxUnpool for such windows.
+//
+//go:noescape
+func maxUnpool3s1AVX512(dy []float32, mask []int32, outH int, n int, dx []float32, height int, width int, padH int, pad int)
 
 // avePool3s1AVX512 is specialOps.avePool for such windows.
 //

@@ -22,8 +22,11 @@ func Write() {
 			for _, w.max = range []bool{true, false} {
 				w.mask = w.max
 				s.pool(w)
-				if w.stride == 2 {
+				switch {
+				case w.stride == 2:
 					s.unpool(w)
+				case w.max:
+					s.unpool1(w)
 				}
 			}
 			w.max, w.mask = true, false
