@@ -25,8 +25,8 @@ func (a *app) checkMemory(file string, need int64) error {
 	return nil
 }
 
-// weightsRead returns the memory that reading weights took to the system, twice that of the
-// weights themselves, which Go would keep for minutes.
+// weightsRead returns the memory that reading weights took to the system. Go would keep it for
+// minutes.
 func weightsRead() { debug.FreeOSMemory() }
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

@@ -61,17 +61,18 @@ func (n *Net) LoadWeights(path string) error { return n.loadWeights(path, false)
 func (n *Net) LoadAllWeights(path string) error { return n.loadWeights(path, true) }
 
 func (n *Net) loadWeights(path string, all bool) error {
-	param, notes, err := modelfile.ReadNet(path)
+	w, err := modelfile.Open(path)
 	if err != nil {
 		return err
 	}
-	for _, note := range notes {
+	defer w.Close()
+	for _, note := range w.Notes {
 		event.Send(n.observer, note)
 	}
-	if missing := n.missing(param); all && len(missing) > 0 {
+	if missing := n.missing(w.Net); all && len(missing) > 0 {
 		return fmt.Errorf("%s has no weights for %s", path, quoted(missing))
 	}
-	return n.CopyTrainedFrom(param, path)
+	return n.copyTrained(w, path)
 }
 
 // missing returns the names of the layers that p has no weights for.
@@ -110,6 +111,13 @@ func quoted(names []string) string {
 // not finite are copied, with a warning. If any weights do not fit, none are
 // changed.
 func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
+	return n.copyTrained(&modelfile.Weights{Net: p}, file)
+}
+
+// copyTrained is CopyTrainedFrom for weights that may still be in the file. If that can no
+// longer be read, a part of them has been copied.
+func (n *Net) copyTrained(weights *modelfile.Weights, file string) error {
+	p := weights.Net
 	var errs prototxt.ErrorList
 	targets := make([]*Layer, len(p.Layer))
 	find := n.matcher()
@@ -118,7 +126,7 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 		if targets[i] == nil {
 			continue
 		}
-		if err := n.fits(targets[i], source); err != nil {
+		if err := n.fits(targets[i], source, weights); err != nil {
 			errs = append(errs, &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: targets[i].Name, Err: err})
 		}
 	}
@@ -148,6 +156,10 @@ func (n *Net) CopyTrainedFrom(p *caffepb.NetParameter, file string) error {
 			}
 			if modelfile.IsHDF5(file) {
 				event.Send(n.observer, layers.HDF5Opened{Layer: target.Name, Class: "H5T_FLOAT"})
+			}
+			w, err := weights.Read(w)
+			if err != nil {
+				return err
 			}
 			if err := target.Params[k].FromProto(w, false); err != nil {
 				return &prototxt.Error{Pos: prototxt.Pos{File: file}, Layer: target.Name, Err: fmt.Errorf("param %d: %w", k, err)}
@@ -182,7 +194,7 @@ func (n *Net) warnNonFinite(l *Layer, k int, file string) {
 
 // fits checks that the weights of a layer in a file can be copied to l. Weights that
 // l shares with a layer that owns them may be left out, as in HDF5 files.
-func (n *Net) fits(l *Layer, source *caffepb.LayerParameter) error {
+func (n *Net) fits(l *Layer, source *caffepb.LayerParameter, weights *modelfile.Weights) error {
 	got, want := len(source.Blobs), len(l.Params)
 	for k := range l.Params {
 		switch left := k >= got || source.Blobs[k] == nil; {
@@ -211,6 +223,9 @@ func (n *Net) fits(l *Layer, source *caffepb.LayerParameter) error {
 			}
 			return fmt.Errorf("cannot copy param %d: its shape in the file is %s, in the net%s %s;"+
 				" to learn the layer from scratch, rename it%s", k, protoShape(w), where, l.Params[k].ShapeString(), hint)
+		}
+		if weights.Left(w) {
+			continue
 		}
 		// Reading the values into another blob finds damaged ones.
 		if err := new(blob.Blob).FromProto(w, true); err != nil {

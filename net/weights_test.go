@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -253,6 +254,36 @@ layer { name: "t" type: "InnerProduct" bottom: "s" top: "t" param { name: "w" } 
 }
 
 // A file that lacks layers is refused where all are wanted, and nothing changes.
+// TestLoadMemory checks that reading weights takes memory for the largest blob, not for the
+// whole file.
+func TestLoadMemory(t *testing.T) {
+	const text = `layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 1 dim: 500 } } }
+		layer { name: 'a' type: 'InnerProduct' bottom: 'x' top: 'a' inner_product_param { num_output: 500 weight_filler { type: 'xavier' } } }
+		layer { name: 'b' type: 'InnerProduct' bottom: 'a' top: 'b' inner_product_param { num_output: 500 weight_filler { type: 'xavier' } } }
+		layer { name: 'c' type: 'InnerProduct' bottom: 'b' top: 'c' inner_product_param { num_output: 500 weight_filler { type: 'xavier' } } }`
+	path := filepath.Join(t.TempDir(), "w.caffemodel")
+	n := build(t, text, Options{Seed: 1})
+	if err := n.SaveWeights(path, false); err != nil {
+		t.Fatal(err)
+	}
+	m := build(t, text, Options{Seed: 2})
+	for _, p := range m.Params() {
+		p.Blob.Data()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := m.LoadWeights(path); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if !slices.Equal(m.Params()[4].Blob.Data(), n.Params()[4].Blob.Data()) {
+		t.Error("the weights of layer c have not been loaded")
+	}
+	if got, blob := after.TotalAlloc-before.TotalAlloc, uint64(4*500*500); got > blob+blob/2 {
+		t.Errorf("reading three blobs of %d bytes allocated %d", blob, got)
+	}
+}
+
 func TestLoadAllWeights(t *testing.T) {
 	n := build(t, twins, Options{Seed: 1})
 	file := n.ToProto(false)
