@@ -17,13 +17,16 @@ const (
 	// smaller than denseGradLeast.
 	denseGradParts = 16
 	denseGradLeast = 64
+
+	// gatherStep is the number of planes of x whose pixels a part gathers.
+	gatherStep = 16
 )
 
 // denseGrad computes the gradient of the weights of kernels of one pixel: a product of two
 // matrices over the pixels. The elements of one, its rows, are multiplied by vectors of the
-// other, which is transposed, its columns. Where a piece is of one image, and without a
-// stride, the rows are read in place: the processor brings what follows in each of them while
-// it multiplies. A part computes a block of sums over some of the
+// other, which is transposed, its columns. Where a piece is of one image, the
+// rows are read in place: the processor brings what follows in each of them while it
+// multiplies. With a stride, the pixels of x that are used are gathered first. A part computes a block of sums over some of the
 // pieces of the batch, and then the parts' sums are added in order.
 type denseGrad struct {
 	geometry *geometry
@@ -42,13 +45,24 @@ type denseGrad struct {
 	// Used during a run.
 	micro    *gemm.Micro
 	pool     *parallel.Pool
-	reducing bool
+	phase    gradPhase
 	parts    int // of the pieces
 	sumSize  int // of the sums of a part
 	sums     []float32
+	x        []float32
+	gathered []float32 // with a stride: the pixels of x that are used
 	dweight  []float32
 	bias     gradBias
 }
+
+// A gradPhase is a run of a denseGrad.
+type gradPhase int
+
+const (
+	gathering gradPhase = iota
+	summing
+	reducing
+)
 
 // A denseSide is the channels or the outputs.
 type denseSide struct {
@@ -56,7 +70,6 @@ type denseSide struct {
 	n             int // of a group
 	block, blocks int // of a block, and blocks of a group
 	data          []float32
-	size          int // of a plane
 }
 
 // newDenseGrad returns nil if it does not apply to the convolution.
@@ -91,8 +104,8 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 		t.pixels = min(g.outSize, gemm.RoundUp(gemm.CeilDiv(g.outSize, gemm.CeilDiv(g.outSize, denseGradPixels)), 16))
 	}
 	t.slices = gemm.CeilDiv(g.outSize, t.pixels)
-	t.rows = denseSide{n: g.groupChannels(), size: g.inSize}
-	t.cols = denseSide{outputs: true, n: g.groupOutputs(), size: g.outSize}
+	t.rows = denseSide{n: g.groupChannels()}
+	t.cols = denseSide{outputs: true, n: g.groupOutputs()}
 	if denseGradCost(u, t.cols.n, t.rows.n) < denseGradCost(u, t.rows.n, t.cols.n) {
 		t.rows, t.cols = t.cols, t.rows
 	}
@@ -106,10 +119,10 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	k := t.images * t.pixels
 	t.line = gemm.RoundUp(k, 16) | 16
 	t.rowTable, t.offsets = nil, nil
-	t.inPlace = t.images == 1 && (t.rows.outputs || t.rowAt == nil) && t.rows.size <= maxCopy/t.rows.block
+	t.inPlace = t.images == 1 && g.outSize <= maxCopy/t.rows.block
 	step := t.line
 	if t.inPlace {
-		step = t.rows.size
+		step = g.outSize
 	}
 	for i := range t.rows.block {
 		t.rowTable = append(t.rowTable, int32(i*step))
@@ -143,22 +156,30 @@ func (t *denseGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	g, p := t.geometry, op.Pool()
 	t.micro, t.pool, t.dweight = gemm.Active(), p, dweight
 	t.prepare(t.micro)
+	blocks := t.blocks()
+	t.parts = min(max(1, gemm.CeilDiv(denseGradParts, blocks)), max(1, t.pieces()))
+	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
+	n := blocks * t.parts * t.sumSize
+	t.x, t.sums = x, op.Workspace(n)
+	if t.rowAt != nil {
+		shared := op.Workspace(n + g.Batch*g.Channels*g.outSize)
+		t.sums, t.gathered = shared[:n], shared[n:]
+		t.phase = gathering
+		p.RunWork(g.macs(), gemm.CeilDiv(g.Batch*g.Channels, gatherStep), t)
+		x = t.gathered
+	}
 	for _, s := range []*denseSide{&t.rows, &t.cols} {
 		s.data = x
 		if s.outputs {
 			s.data = dy
 		}
 	}
-	blocks := t.blocks()
-	t.parts = min(max(1, gemm.CeilDiv(denseGradParts, blocks)), max(1, t.pieces()))
-	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
-	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	t.bias.begin(g, t.parts, dy, dbias)
-	t.reducing = false
+	t.phase = summing
 	p.RunWork(g.macs(), blocks*t.parts, t)
-	t.reducing = true
+	t.phase = reducing
 	p.RunWork(g.macs(), blocks, t)
-	t.pool, t.rows.data, t.cols.data, t.dweight, t.sums = nil, nil, nil, nil, nil
+	t.pool, t.x, t.gathered, t.rows.data, t.cols.data, t.dweight, t.sums = nil, nil, nil, nil, nil, nil, nil
 	t.bias.end()
 }
 
@@ -173,13 +194,39 @@ func (t *denseGrad) block(i int) denseBlock {
 	return b
 }
 
-// Do computes one block of sums over a part of the batch, or adds the sums of all parts
-// to the gradient.
+// Do computes part i of a run: it gathers the pixels of some planes, computes one block of
+// sums over a part of the batch, or adds the sums of all parts to the gradient.
 func (t *denseGrad) Do(worker, i int) {
-	if t.reducing {
+	switch t.phase {
+	case gathering:
+		for plane := i * gatherStep; plane < min((i+1)*gatherStep, t.geometry.Batch*t.geometry.Channels); plane++ {
+			t.gather(worker, plane)
+		}
+	case summing:
+		t.sum(worker, i)
+	case reducing:
 		t.reduce(worker, i)
-		return
 	}
+}
+
+// gather copies the pixels of a plane of x that are used.
+func (t *denseGrad) gather(worker, plane int) {
+	g := t.geometry
+	axis := len(g.out) - 1
+	line, step, x, dst := g.out[axis], g.Stride[axis], t.x[plane*g.inSize:], t.gathered[plane*g.outSize:]
+	between := t.pool.Scratch(worker, line)
+	for i, at := range t.rowAt {
+		row := dst[i*line:][:line]
+		if step == 2 {
+			splitPairs(x[at:][:2*line-1], row, between)
+		} else {
+			copy(row, strided(x, at, step, line, row))
+		}
+	}
+}
+
+// sum computes one block of sums over a part of the batch.
+func (t *denseGrad) sum(worker, i int) {
 	g, u := t.geometry, t.micro
 	b, part := t.block(i/t.parts), i%t.parts
 	sums := t.sums[i*t.sumSize:][:t.sumSize]
@@ -188,9 +235,8 @@ func (t *denseGrad) Do(worker, i int) {
 	if !t.inPlace {
 		copied = b.rows * t.line
 	}
-	buf := t.pool.Scratch(worker, copied+u.Panel()*t.line+k*width+2*g.out[len(g.out)-1])
-	rows, buf := buf[:copied], buf[copied:]
-	cols, spare := buf[:k*width], buf[k*width:]
+	buf := t.pool.Scratch(worker, copied+k*width)
+	rows, cols := buf[:copied], buf[copied:]
 	if b.cols < width {
 		clear(cols)
 	}
@@ -202,12 +248,11 @@ func (t *denseGrad) Do(worker, i int) {
 	for piece := part * pieces / t.parts; piece < (part+1)*pieces/t.parts; piece++ {
 		image, first := piece/t.slices*t.images, piece%t.slices*t.pixels
 		images, pixels := min(t.images, g.Batch-image), min(t.pixels, g.outSize-first)
-		row := b.group*t.rows.n + b.row
 		if t.inPlace {
-			rows = t.rows.data[(image*t.rows.n*g.Group+row)*t.rows.size+first:]
+			rows = t.plane(&t.rows, image, b.group, b.row)[first:]
 		} else {
 			for i := range images {
-				t.load(&t.rows, image+i, row, b.rows, first, pixels, rows[i*pixels:], spare)
+				u.CopyTo(b.rows, pixels, t.plane(&t.rows, image+i, b.group, b.row)[first:], g.outSize, rows[i*pixels:], t.line)
 			}
 		}
 		for c := 0; c < b.cols; c += u.Panel() {
@@ -215,7 +260,7 @@ func (t *denseGrad) Do(worker, i int) {
 			w := u.Width(n)
 			panel := cols[c*k:][:k*w]
 			for i := range images {
-				t.transpose(image+i, b.group*t.cols.n+b.col+c, n, first, pixels, panel[i*pixels*w:], w, spare)
+				u.TransposeTo(n, pixels, t.plane(&t.cols, image+i, b.group, b.col+c)[first:], g.outSize, panel[i*pixels*w:], w)
 			}
 			from := c * tiles * gemm.TileRows
 			if init != nil {
@@ -245,36 +290,9 @@ func (t *denseGrad) outputs(b denseBlock) (o, n int) {
 	return 0, 0
 }
 
-// load copies some pixels of n channels of an image to rows.
-func (t *denseGrad) load(s *denseSide, image, ch, n, first, pixels int, rows, spare []float32) {
-	src := s.data[(image*s.n*t.geometry.Group+ch)*s.size:]
-	if s.outputs || t.rowAt == nil {
-		t.micro.CopyTo(n, pixels, src[first:], s.size, rows, t.line)
-		return
-	}
-	axis := len(t.geometry.out) - 1
-	line, step := t.geometry.out[axis], t.geometry.Stride[axis]
-	for i := range n {
-		dst := rows[i*t.line:][:pixels]
-		for q := first; len(dst) > 0; {
-			at := q % line
-			m := min(line-at, len(dst))
-			copy(dst, strided(src[i*s.size:], t.rowAt[q/line]+at*step, step, m, spare))
-			q, dst = q+m, dst[m:]
-		}
-	}
-}
-
-// transpose packs some pixels of n channels of an image, a row of width w for each pixel.
-func (t *denseGrad) transpose(image, ch, n, first, pixels int, dst []float32, w int, spare []float32) {
-	s := &t.cols
-	if s.outputs || t.rowAt == nil {
-		t.micro.TransposeTo(n, pixels, s.data[(image*s.n*t.geometry.Group+ch)*s.size+first:], s.size, dst, w)
-		return
-	}
-	rows := spare[:n*t.line]
-	t.load(s, image, ch, n, first, pixels, rows, spare[n*t.line:])
-	t.micro.TransposeTo(n, pixels, rows, t.line, dst, w)
+// plane returns the planes of a side from channel or output i of a group on.
+func (t *denseGrad) plane(s *denseSide, image, group, i int) []float32 {
+	return s.data[((image*t.geometry.Group+group)*s.n+i)*t.geometry.outSize:]
 }
 
 // reduce adds the sums of all parts to the gradient of a block, and to that of the bias.
