@@ -31,16 +31,16 @@ type Keeper interface {
 // with fewer passes over memory. It asks them what they compute by interfaces
 // such as ChannelAffine and Rectifier, so layers of a plugin can be fused too.
 type Fuser interface {
-	// Fuse is offered the layers that follow: each has one bottom, which is the
-	// only top of the one before, and nobody else reads it. An Adder has a second one,
+	// Fuse is offered the layers that follow: each has one bottom, which is the only
+	// top of the one before, and nobody else reads it. An Adder has a second one,
 	// which is computed before the layer runs, and comes after the layer's own bottoms
-	// in Forward and Backward if it is taken in. The layer returns
-	// how many of them, from the first on, it takes in; with none offered it
-	// is to run alone again. From then on the net calls the layer's own Forward
-	// and Backward with the tops of the last one taken in, and not those of the
-	// others. SetUp, Reshape and SetParamPropagateDown of all go on as before. When a
-	// shape has changed, the net offers those taken in again: it is an error if the
-	// layer then takes in fewer of them.
+	// in Forward and Backward if it is taken in. The layer returns how many of them,
+	// from the first on, it takes in; with none offered it is to run alone again. From
+	// then on the net calls the layer's own Forward and Backward with the tops of the
+	// last one taken in, and not those of the others. SetUp, Reshape and
+	// SetParamPropagateDown of all go on as before. When a shape has changed, the net
+	// offers those taken in again: it is an error if the layer then takes in fewer of
+	// them.
 	//
 	// Intermediate blobs are not computed. In Backward, the bottom of an Adder has no
 	// data, and its gradient is wanted; its diff may be the memory of that of the first
