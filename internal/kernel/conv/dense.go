@@ -40,9 +40,9 @@ const (
 // in order, so that small planes fill whole panels.
 type dense struct {
 	*product
-	spread bool  // the pixels of the result are strides apart, with zeros between them
-	rowAt  []int // with a stride: where the rows of pixels begin in the larger plane
-	zeros  []float32
+	spread bool      // the pixels of the result are strides apart, with zeros between them
+	rowAt  []int     // with a stride: where the rows of pixels begin in the larger plane
+	zeros  []float32 // as many as a row has pixels, and a vector more
 
 	images    int          // whose planes are cut together: 1 or all
 	pieces    int          // of these planes

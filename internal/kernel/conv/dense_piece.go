@@ -9,8 +9,8 @@ type densePiece struct {
 	from, to int
 }
 
-// joinWaste is the part of the pixels of a plane, 1 in so many, that the last vector may have
-// in vain.
+// joinWaste is the number of pixels of a plane for which one lane of its last vector may be
+// empty. Planes with more empty lanes are cut together.
 const joinWaste = 32
 
 // cut cuts the pixels into pieces of about the given width.
@@ -25,8 +25,8 @@ func (t *dense) cut(width int) {
 // count returns the number of all pieces.
 func (t *dense) count() int { return t.geometry.Batch * t.geometry.Group / t.images * t.pieces }
 
-// piece returns a piece. Within a plane, or planes that are cut together, all but the last are
-// whole panels.
+// piece returns a piece. All pieces of a plane, or of planes that are cut together, are whole
+// panels, except the last.
 func (t *dense) piece(i int) densePiece {
 	panel, pixels := t.micro.BlockPanel(), t.images*t.outSize
 	panels := gemm.CeilDiv(pixels, panel)
@@ -59,8 +59,8 @@ func (t *dense) strided(pixel int) (at, n, next int) {
 	return t.rowAt[row] + i*t.geometry.Stride[last], line - i, next
 }
 
-// packPixels packs the channels first to end-1 of a piece into panels, each of which holds the
-// given number of channels from base on.
+// packPixels packs the channels first to end-1 of a piece into panels, each of which has room
+// for the given number of channels from base on.
 func (t *dense) packPixels(p densePiece, base, channels, first, end int, dst, row []float32) {
 	if t.rowAt != nil && !t.spread {
 		t.packStrided(p, base, channels, first, end, dst, row)
@@ -156,8 +156,8 @@ type denseAhead struct {
 	skip         int // the pixels before the next one
 }
 
-// line returns the next line of channel, and the distance of those of the channels behind it, or
-// one that is in the cache anyway.
+// line returns the next line of a channel and its distance to that of the next channel. If no line
+// is left, it returns otherwise, which should be in the cache.
 func (t *denseAhead) line(otherwise *float32) (next *float32, step int) {
 	if t.channel >= t.end || t.from == t.to {
 		return otherwise, gemm.LineSize
@@ -168,8 +168,7 @@ func (t *denseAhead) line(otherwise *float32) (next *float32, step int) {
 		at, line, _ := t.strided(pixel)
 		pixel, n, pixels = at, min(n, line), max(1, pixels/t.geometry.Stride[len(t.out)-1])
 	}
-	// The first of n adjacent pixels begins anywhere in its line. So the last one may be in a
-	// further line.
+	// n adjacent pixels begin anywhere in a line, so the last one may be in a further line.
 	if n > 1 {
 		n = min(pixels, n-1)
 	}

@@ -28,7 +28,7 @@ func (s *denseSums) size() int {
 	return s.dstChannels*s.width + pairLanes
 }
 
-// begin begins the sums of strip i over n channels from k on. a must be set then.
+// begin begins the sums of strip i over n channels from k on. The caller sets a, next and step.
 func (s *denseSums) begin(i, k, n int) {
 	s.first, s.rows = s.strips.Rows(i)
 	s.k, s.add, s.bias = n, k > 0, nil
@@ -43,8 +43,8 @@ func (s *denseSums) begin(i, k, n int) {
 	}
 }
 
-// block multiplies the panel b of pixels, from q on, by the strip. If the result is not in one
-// place, it is computed in buf.
+// block multiplies the panel b, whose first pixel is q, by the strip. Results that do not fill
+// vectors of one plane are computed in buf.
 func (s *denseSums) block(b *float32, q int) {
 	cols := min(s.micro.BlockPanel(), s.to-q)
 	w := gemm.RoundUp(cols, s.micro.Lanes)
@@ -65,8 +65,8 @@ func (s *denseSums) block(b *float32, q int) {
 	}
 }
 
-// edges calls f for the pixels of a panel from q on that are in the same plane: with their
-// place in the result, that in buf, and their number.
+// edges calls f for each plane that a panel has pixels of: with their place in the result, their
+// place in buf, and their number.
 func (s *denseSums) edges(q, cols int, f func(y, edge []float32, n int)) {
 	for i := 0; i < cols; {
 		plane, pixel, n := s.place(s.densePiece, q+i)
@@ -76,7 +76,7 @@ func (s *denseSums) edges(q, cols int, f func(y, edge []float32, n int)) {
 	}
 }
 
-// finish spreads the sums of a strip that are complete, or applies the epilogue to them.
+// finish spreads the complete sums of a strip, or applies the epilogue to them.
 func (s *denseSums) finish() {
 	if !s.spread && s.then == nil {
 		return
@@ -93,8 +93,9 @@ func (s *denseSums) finish() {
 	}
 }
 
-// spreadPixels writes n pixels of a plane of the strip, from pixel on, which are sums from q
-// on, and the zeros behind them. Element at of the result is the first of the plane.
+// spreadPixels writes n pixels of the planes of the strip, the first of which begins at element
+// at of the result, and the zeros that follow each of them. The sums from q on are those of the
+// pixels from the given one on.
 func (s *denseSums) spreadPixels(q, at, pixel, n int) {
 	step := s.geometry.Stride[len(s.geometry.out)-1]
 	for r := range s.rows {
