@@ -114,16 +114,18 @@ func (r *runner) openCV(args ...string) []string {
 // forward times forward passes of gocaffe.
 func (r *runner) forward(t *times, args ...string) error {
 	cmd := exec.Command(r.program, args...)
-	log, err := cmd.CombinedOutput()
+	var log strings.Builder
+	cmd.Stdout, cmd.Stderr = &log, &log
+	mib, err := bench.RunMiB(cmd)
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, log)
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, log.String())
 	}
-	ms, err := parseForward(string(log))
+	ms, err := parseForward(log.String())
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(r.log, " gocaffe %.1f ms", ms)
-	t.add(ms, bench.MaxMiB(cmd.ProcessState))
+	t.add(ms, mib)
 	return nil
 }
 

@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // A Program is a gocaffe that can be timed.
@@ -81,9 +79,9 @@ func (p *Program) Run(o Options) (*Result, error) {
 		}
 	}
 	cmd := exec.Command(p.path, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	mib, err := RunMiB(cmd)
 	if err != nil {
 		if strings.Contains(stderr.String(), "no net ") {
 			err = ErrNoNet
@@ -94,20 +92,12 @@ func (p *Program) Run(o Options) (*Result, error) {
 	if p.json {
 		parse = parseJSON
 	}
-	r, err := parse(out)
+	r, err := parse(stdout.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
-	r.MiB = MaxMiB(cmd.ProcessState)
+	r.MiB = mib
 	return r, nil
-}
-
-// MaxMiB returns the largest resident memory that a program had, in MiB.
-func MaxMiB(p *os.ProcessState) float64 {
-	if usage, ok := p.SysUsage().(*syscall.Rusage); ok {
-		return float64(usage.Maxrss) / 1024 // Linux counts KiB
-	}
-	return 0
 }
 
 func parseJSON(out []byte) (*Result, error) {
