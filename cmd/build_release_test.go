@@ -19,12 +19,15 @@ import (
 // own version for new-layer and build, here from a proxy in a folder; a program
 // without a version asks for --source.
 func TestInstalled(t *testing.T) {
+	root := filepath.Dir(packageDir)
+	env := func(name string) string { return strings.TrimSpace(execute(t, root, "go", "env", name)) }
+	proxies := env("GOPROXY") // "go mod tidy" also wants modules that only tests of others need
 	needsGo(t)
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: a proxy in a folder needs Unix's paths")
 	}
 	const version = "v1.2.3"
-	root, work := filepath.Dir(packageDir), t.TempDir()
+	work := t.TempDir()
 	install := func(name, ldflags string) string {
 		path := filepath.Join(work, "bin", name)
 		execute(t, root, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path, "./cmd/gocaffe")
@@ -33,10 +36,10 @@ func TestInstalled(t *testing.T) {
 	released := install("released", "-s -w -X "+modulePath+"/cmd.release="+version)
 	unknown := install("unknown", "-s -w")
 
-	cache := strings.TrimSpace(execute(t, root, "go", "env", "GOMODCACHE"))
+	cache := env("GOMODCACHE")
 	proxy := proxyOf(t, root, version)
 	t.Setenv("GOMODCACHE", t.TempDir())
-	t.Setenv("GOPROXY", "file://"+proxy+",file://"+filepath.Join(cache, "cache", "download"))
+	t.Setenv("GOPROXY", "file://"+proxy+",file://"+filepath.Join(cache, "cache", "download")+","+proxies)
 	t.Setenv("GOFLAGS", "-modcacherw -mod=mod")
 	t.Setenv("GOSUMDB", "off")
 
