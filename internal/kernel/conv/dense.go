@@ -61,17 +61,10 @@ func (t *dense) init(p *product) {
 	if g.inSize == g.outSize {
 		return
 	}
-	axis := len(g.out) - 1
-	t.rowAt = []int{0}
-	for a := range axis {
-		t.rowAt = extend(t.rowAt, g.In[a], g.out[a], func(i int) int { return i * g.Stride[a] })
-	}
-	for i := range t.rowAt {
-		t.rowAt[i] *= g.In[axis]
-	}
+	t.rowAt = g.rowStarts()
 	if t.backward {
 		t.spread = true
-		t.zeros = make([]float32, g.out[axis]+pairLanes)
+		t.zeros = make([]float32, g.out[len(g.out)-1]+pairLanes)
 	}
 }
 

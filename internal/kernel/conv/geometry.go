@@ -99,6 +99,20 @@ func (g *geometry) macs() int64 {
 	return int64(g.Batch) * int64(g.outSize) * int64(g.Outputs) * int64(g.groupChannels()) * int64(g.taps)
 }
 
+// rowStarts returns where the rows of pixels that a kernel of one pixel meets begin in a
+// channel of x.
+func (g *geometry) rowStarts() []int {
+	axis := len(g.out) - 1
+	starts := []int{0}
+	for a := range axis {
+		starts = extend(starts, g.In[a], g.out[a], func(i int) int { return i * g.Stride[a] })
+	}
+	for i := range starts {
+		starts[i] *= g.In[axis]
+	}
+	return starts
+}
+
 // size returns the number of elements of a shape.
 func size(shape []int) int {
 	n := 1

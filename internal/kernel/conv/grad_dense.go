@@ -82,14 +82,7 @@ func newDenseGrad(g *geometry, w *window) *denseGrad {
 	}
 	t := &denseGrad{geometry: g, images: 1, pixels: g.outSize}
 	if g.inSize != g.outSize {
-		axis := len(g.out) - 1
-		t.rowAt = []int{0}
-		for a := range axis {
-			t.rowAt = extend(t.rowAt, g.In[a], g.out[a], func(i int) int { return i * g.Stride[a] })
-		}
-		for i := range t.rowAt {
-			t.rowAt[i] *= g.In[axis]
-		}
+		t.rowAt = g.rowStarts()
 	}
 	return t
 }
@@ -128,18 +121,9 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	}
 	last := t.rows.n - (t.rows.blocks-1)*t.rows.block
 	for i, n := range []int{t.rows.block, last} {
-		t.rowTables[i] = append(ramp(n, step), make([]int32, gemm.TileRows)...)
+		t.rowTables[i] = append(multiples(nil, n, step), make([]int32, gemm.TileRows)...)
 	}
-	t.offsets = ramp(k, 1)
-}
-
-// ramp returns the first n multiples of step.
-func ramp(n, step int) []int32 {
-	list := make([]int32, n)
-	for i := range list {
-		list[i] = int32(i * step)
-	}
-	return list
+	t.offsets = multiples(nil, k, 1)
 }
 
 // denseGradCost returns the approximate cost of a pixel, in multiply-adds.
