@@ -358,24 +358,24 @@ func TestLinesChoice(t *testing.T) {
 	}
 }
 
-// TestByFew checks which kernels of one pixel with few outputs are computed in place.
+// TestByFew checks which kernels of one pixel with few outputs are computed in place: those
+// whose planes fill their vectors.
 func TestByFew(t *testing.T) {
-	if cpu.Active() != cpu.AVX512 {
-		t.Skip("SKIPPED: the choice depends on the vectors, and the cases are for AVX-512")
-	}
-	for side, want := range map[int]bool{7: true, 14: false, 28: false} {
-		c, err := New(square(1, 192, 32, 1, side, 1, 0, 1, 1))
-		if err != nil {
-			t.Fatal(err)
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for side, want := range map[int]bool{3: true, 14: false, 28: false} {
+			c, err := New(square(1, 192, 32, 1, side, 1, 0, 1, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := c.direct.forward
+			p.prepare()
+			p.micro = gemm.Active()
+			p.choose(p.micro)
+			if !p.few.fits() || p.byFew() != want {
+				t.Errorf("planes of %d: few fits %v, chosen %v, want true and %v", side, p.few.fits(), p.byFew(), want)
+			}
 		}
-		p := c.direct.forward
-		p.prepare()
-		p.micro = gemm.Active()
-		p.choose(p.micro)
-		if !p.few.fits() || p.byFew() != want {
-			t.Errorf("planes of %d: few fits %v, chosen %v, want true and %v", side, p.few.fits(), p.byFew(), want)
-		}
-	}
+	})
 }
 
 func TestNewErrors(t *testing.T) {
