@@ -209,12 +209,7 @@ func (t *denseGrad) gather(worker, plane int) {
 	line, step, x, dst := g.out[axis], g.Stride[axis], t.x[plane*g.inSize:], t.gathered[plane*g.outSize:]
 	between := t.pool.Scratch(worker, line)
 	for i, at := range t.rowAt {
-		row := dst[i*line:][:line]
-		if step == 2 {
-			splitPairs(x[at:][:2*line-1], row, between)
-		} else {
-			copy(row, strided(x, at, step, line, row))
-		}
+		takeSteps(x[at:][:(line-1)*step+1], step, line, dst[i*line:], between) // up to the last pixel, so it writes no more
 	}
 }
 
