@@ -3657,6 +3657,7 @@ type SolverState struct {
 	RandomSeed       *int64        `protobuf:"varint,10001,opt,name=random_seed,json=randomSeed" json:"random_seed,omitempty"`                    // the seed of a run that made one up
 	LearnedNetSha256 []byte        `protobuf:"bytes,10002,opt,name=learned_net_sha256,json=learnedNetSha256" json:"learned_net_sha256,omitempty"` // of the bytes of the file learned_net
 	Engine           *string       `protobuf:"bytes,10003,opt,name=engine" json:"engine,omitempty"`                                               // of the run, if it is not the default: caffe
+	Kernels          *string       `protobuf:"bytes,10004,opt,name=kernels" json:"kernels,omitempty"`                                             // what the kernels of the run were for: a level of instructions, such as avx2, or a GPU
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -3748,6 +3749,13 @@ func (x *SolverState) GetLearnedNetSha256() []byte {
 func (x *SolverState) GetEngine() string {
 	if x != nil && x.Engine != nil {
 		return *x.Engine
+	}
+	return ""
+}
+
+func (x *SolverState) GetKernels() string {
+	if x != nil && x.Kernels != nil {
+		return *x.Kernels
 	}
 	return ""
 }
@@ -9378,7 +9386,7 @@ const file_caffe_proto_rawDesc = "" +
 	"\aADAGRAD\x10\x02\x12\v\n" +
 	"\aRMSPROP\x10\x03\x12\f\n" +
 	"\bADADELTA\x10\x04\x12\b\n" +
-	"\x04ADAM\x10\x05\"\xb3\x02\n" +
+	"\x04ADAM\x10\x05\"\xce\x02\n" +
 	"\vSolverState\x12\x12\n" +
 	"\x04iter\x18\x01 \x01(\x05R\x04iter\x12\x1f\n" +
 	"\vlearned_net\x18\x02 \x01(\tR\n" +
@@ -9390,7 +9398,8 @@ const file_caffe_proto_rawDesc = "" +
 	"\vrandom_seed\x18\x91N \x01(\x03R\n" +
 	"randomSeed\x12-\n" +
 	"\x12learned_net_sha256\x18\x92N \x01(\fR\x10learnedNetSha256\x12\x17\n" +
-	"\x06engine\x18\x93N \x01(\tR\x06engine\"J\n" +
+	"\x06engine\x18\x93N \x01(\tR\x06engine\x12\x19\n" +
+	"\akernels\x18\x94N \x01(\tR\akernels\"J\n" +
 	"\n" +
 	"LayerState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +

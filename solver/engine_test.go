@@ -133,15 +133,8 @@ func testEngineSnapshot(t *testing.T, format string) {
 			t.Fatal(err)
 		}
 		for _, resumed := range engines {
-			var warnings, want []string
-			s := newSolver(t, text, solver.Options{Engine: resumed, Observer: event.Func(func(e any) {
-				if note, ok := e.(*event.Note); ok && note.Level == event.Warning {
-					warnings = append(warnings, note.Text)
-				}
-			})})
-			if err := s.Restore(state); err != nil {
-				t.Fatal(err)
-			}
+			var want []string
+			warnings := restoreWarnings(t, text, solver.Options{Engine: resumed}, state)
 			if engine != resumed {
 				want = []string{fmt.Sprintf("%s is of a run with the engine %v, this one has the engine %v: it rounds differently", state, engine, resumed)}
 			}
@@ -149,5 +142,78 @@ func testEngineSnapshot(t *testing.T, format string) {
 				t.Errorf("a run with the engine %v that is resumed with %v warns of %q, want %q", engine, resumed, warnings, want)
 			}
 		}
+	}
+}
+
+// restoreWarnings returns the warnings of a new solver that reads a state.
+func restoreWarnings(t *testing.T, text string, opts solver.Options, state string) (warnings []string) {
+	t.Helper()
+	opts.Observer = event.Func(func(e any) {
+		if note, ok := e.(*event.Note); ok && note.Level == event.Warning {
+			warnings = append(warnings, note.Text)
+		}
+	})
+	if err := newSolver(t, text, opts).Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	return warnings
+}
+
+// TestKernelsSnapshot checks that a state names the instructions of its run's kernels, and
+// that resuming with others gives a warning.
+func TestKernelsSnapshot(t *testing.T) {
+	testKernelsSnapshot(t, "")
+	t.Run("HDF5", func(t *testing.T) {
+		hdf5test.Need(t)
+		testKernelsSnapshot(t, "snapshot_format: HDF5")
+	})
+}
+
+func testKernelsSnapshot(t *testing.T, format string) {
+	defer cpu.Use(cpu.Best())
+	text := `base_lr: 0.1 lr_policy: "fixed" snapshot_prefix: "$prefix" ` + format + ` net_param {` + line + `}`
+	var levels []cpu.Level
+	for _, level := range cpu.Levels() {
+		if cpu.Has(level) {
+			levels = append(levels, level)
+		}
+	}
+	for _, level := range levels {
+		cpu.Use(level)
+		_, state, err := newSolver(t, text, solver.Options{}).Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, resumed := range levels {
+			var want []string
+			if level != resumed {
+				want = []string{fmt.Sprintf("%s is of a run with the kernels for %v, this one has the kernels for %v: it rounds differently", state, level, resumed)}
+			}
+			cpu.Use(resumed)
+			if warnings := restoreWarnings(t, text, solver.Options{}, state); !slices.Equal(warnings, want) {
+				t.Errorf("a run with %v that is resumed with %v warns of %q, want %q", level, resumed, warnings, want)
+			}
+		}
+	}
+}
+
+// TestKernelsUnnamed checks that a state of an older version, which names no kernels, gives
+// no warning.
+func TestKernelsUnnamed(t *testing.T) {
+	text := `base_lr: 0.1 lr_policy: "fixed" snapshot_prefix: "$prefix" net_param {` + line + `}`
+	_, path, err := newSolver(t, text, solver.Options{}).Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := new(caffepb.SolverState)
+	if err := prototxt.ReadBinary(path, state); err != nil {
+		t.Fatal(err)
+	}
+	state.Kernels = nil
+	if err := prototxt.WriteBinary(path, state); err != nil {
+		t.Fatal(err)
+	}
+	if warnings := restoreWarnings(t, text, solver.Options{}, path); warnings != nil {
+		t.Errorf("resuming warns of %q", warnings)
 	}
 }

@@ -262,7 +262,7 @@ func (c *goldenCase) checkSnapshot(t *testing.T, e *solver.Snapshotted) {
 	if sum, err := prototxt.FileSum(e.Model); err != nil || !bytes.Equal(sum[:], state.LearnedNetSha256) {
 		t.Errorf("snapshot %d: the sum of the weights is %x, want %x (%v)", e.Iter, state.LearnedNetSha256, sum, err)
 	}
-	state.LayerState, state.LearnedNetSha256, state.Engine = nil, nil, nil // which Caffe does not have
+	state.LayerState, state.LearnedNetSha256, state.Engine, state.Kernels = nil, nil, nil, nil // which Caffe does not have
 	for i := range min(len(state.History), len(wantState.History)) {
 		c.checkBlob(t, state.History[i], wantState.History[i], "history", e.Iter, i)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
+	"github.com/gocaffe/gocaffe/cuda"
 	"github.com/gocaffe/gocaffe/data/hdf5"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/modelfile"
@@ -66,7 +67,7 @@ func (s *Solver) Restore(path string) error {
 	if err := s.updater.reset(); err != nil {
 		return err
 	}
-	s.noteEngine(path, state)
+	s.noteRounding(path, state)
 	s.iter, s.currentStep = int(state.GetIter()), int(state.GetCurrentStep())
 	s.diverged, s.saturated = false, false
 	s.setPass()
@@ -74,14 +75,30 @@ func (s *Solver) Restore(path string) error {
 	return nil
 }
 
-// noteEngine warns if the run that wrote a state had another engine: from here on the
-// weights will differ in their last bits from those of that run.
-func (s *Solver) noteEngine(path string, state *caffepb.SolverState) {
-	was := cmp.Or(state.GetEngine(), layers.DefaultEngine.String())
-	if now := s.engine(); was != now {
-		emit(s, event.Note{Level: event.Warning, Source: event.Caller(0), Text: fmt.Sprintf(
-			"%s is of a run with the engine %s, this one has the engine %s: it rounds differently", path, was, now)})
+// noteRounding warns if the run that wrote a state had another engine or kernels for another
+// processor: from here on the weights will differ in their last bits from those of that run.
+func (s *Solver) noteRounding(path string, state *caffepb.SolverState) {
+	note := func(what, was, now string) {
+		if was != now {
+			emit(s, event.Note{Level: event.Warning, Source: event.Caller(1), Text: fmt.Sprintf(
+				"%s is of a run with the %s %s, this one has the %[2]s %[4]s: it rounds differently", path, what, was, now)})
+		}
 	}
+	note("engine", cmp.Or(state.GetEngine(), layers.DefaultEngine.String()), s.engine())
+	// States of older versions do not name the kernels.
+	note("kernels for", cmp.Or(state.GetKernels(), s.kernels()), s.kernels())
+}
+
+// kernels returns the instructions of the CPU that kernels are for, or the GPU and its precision.
+func (s *Solver) kernels() string {
+	d := s.opts.Device
+	if d == nil {
+		return kernel.Variant()
+	}
+	if p := d.Precision(); p != cuda.FP32 {
+		return fmt.Sprintf("%s, %v", d.Name(), p)
+	}
+	return d.Name()
 }
 
 // engine returns the name of the engine and, in another precision than float32 on the CPU, of

@@ -79,6 +79,7 @@ func (s *Solver) stateProto(model string, sum [sha256.Size]byte) *caffepb.Solver
 
 		LearnedNetSha256: sum[:],
 	}
+	state.Kernels = proto.String(s.kernels())
 	if engine := s.engine(); engine != layers.DefaultEngine.String() {
 		state.Engine = proto.String(engine)
 	}

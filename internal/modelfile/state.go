@@ -27,7 +27,8 @@ const ownSet = "gocaffe/solver_state"
 // existing file stays as it was.
 func WriteHDF5State(file string, state *caffepb.SolverState, history []*blob.Blob) error {
 	own, err := proto.Marshal(&caffepb.SolverState{
-		LayerState: state.LayerState, RandomSeed: state.RandomSeed, LearnedNetSha256: state.LearnedNetSha256, Engine: state.Engine,
+		LayerState: state.LayerState, RandomSeed: state.RandomSeed, LearnedNetSha256: state.LearnedNetSha256,
+		Engine: state.Engine, Kernels: state.Kernels,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
