@@ -145,6 +145,9 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	if bias != nil {
 		c.check("bias", bias, c.Outputs)
 	}
+	if c.Batch == 0 {
+		return
+	}
 	op := p.Begin()
 	defer op.End()
 	if c.rounded.plan() {
@@ -188,6 +191,9 @@ func (t *addBias) Do(_, i int) {
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.
 func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	c.checkAll(dx, weight, dy)
+	if c.Batch == 0 {
+		return
+	}
 	op := p.Begin()
 	defer op.End()
 	if c.rounded.plan() {
@@ -216,6 +222,9 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 	if dbias != nil {
 		c.check("dbias", dbias, c.Outputs)
 	}
+	if c.Batch == 0 {
+		return
+	}
 	op := p.Begin()
 	defer op.End()
 	switch {
@@ -235,6 +244,9 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
 	c.check("y", dy, c.Batch*c.Outputs*c.outSize)
 	c.check("dbias", dbias, c.Outputs)
+	if c.Batch == 0 {
+		return
+	}
 	c.bias.run(p, c.geometry, dy, dbias)
 }
 
@@ -250,7 +262,7 @@ type biasTask struct {
 
 func (t *biasTask) run(p *parallel.Pool, g *geometry, dy, dbias []float32) {
 	*t = biasTask{geometry: g, dy: dy, dbias: dbias}
-	t.step = max(1, biasWork/max(1, g.Batch*g.outSize))
+	t.step = max(1, biasWork/(g.Batch*g.outSize))
 	p.Run(gemm.CeilDiv(g.Outputs, t.step), t)
 	*t = biasTask{}
 }

@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
@@ -73,7 +74,7 @@ func (t *dense) fits() bool { return t.geometry.dense(t.channels, t.dstChannels)
 
 // dense reports whether the type of that name computes products of so many channels.
 func (g *geometry) dense(channels, dstChannels int) bool {
-	return g.taps == 1 && size(g.Pad) == 0 && channels >= denseChannels && dstChannels >= denseOutputs && (g.outSize > 1 || g.Batch == 1)
+	return g.taps == 1 && slices.Max(g.Pad) == 0 && channels >= denseChannels && dstChannels >= denseOutputs && (g.outSize > 1 || g.Batch == 1)
 }
 
 func (t *dense) run(op parallel.Op) {
@@ -85,10 +86,8 @@ func (t *dense) run(op parallel.Op) {
 	t.strips = t.micro.Strips(t.dstChannels, t.channels)
 	t.cut(max(densePanels*t.micro.BlockPanel(), denseSize/min(denseDepth, t.channels)))
 	pieces := t.count()
-	t.runs, t.blocks = min(pieces, densePieces*t.pool.Threads()), 1
-	if pieces > 0 {
-		t.blocks = min(t.strips.Count, gemm.CeilDiv(denseParts*t.pool.Threads(), pieces))
-	}
+	t.runs = min(pieces, densePieces*t.pool.Threads())
+	t.blocks = min(t.strips.Count, gemm.CeilDiv(denseParts*t.pool.Threads(), pieces))
 	t.packed = op.Workspace(g.Group * t.strips.Size())
 	t.parts = t.strips.Count
 	if t.backward {

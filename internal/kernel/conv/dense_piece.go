@@ -17,7 +17,7 @@ const joinWaste = 32
 func (t *dense) cut(width int) {
 	t.images = 1
 	if waste := gemm.RoundUp(t.outSize, t.micro.Lanes) - t.outSize; t.outSize < width/2 || joinWaste*waste > t.outSize {
-		t.images = max(1, t.geometry.Batch)
+		t.images = t.geometry.Batch
 	}
 	t.pieces = gemm.CeilDiv(t.images*t.outSize, width)
 }

@@ -91,7 +91,7 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), p, x, dy, dweight
 	t.cutOutputs()
 	blocks := g.Group * t.blocks * t.ranges
-	t.parts = min(max(1, gemm.CeilDiv(leastGradParts, blocks)), max(1, t.chunks(g.Batch)))
+	t.parts = min(gemm.CeilDiv(leastGradParts, blocks), t.chunks(g.Batch))
 	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * gemm.RoundUp(t.outputs, t.micro.Lanes)
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	t.sumBias.begin(g, t.parts, dy, dbias)
@@ -156,9 +156,6 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 			t.multiply(c, o+j, min(u.Panel(), n-j), tiles, x, dy, first, sums[j*tiles*gemm.TileRows:])
 		}
 		first = false
-	}
-	if first { // an empty batch
-		clear(sums)
 	}
 }
 

@@ -95,7 +95,7 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	g := t.geometry
 	t.lanes = u.Lanes
 	if g.outSize <= denseGradPixels {
-		t.images = max(1, min(g.Batch, denseGradPixels/g.outSize))
+		t.images = min(g.Batch, denseGradPixels/g.outSize)
 	} else {
 		t.pixels = min(g.outSize, gemm.RoundUp(gemm.CeilDiv(g.outSize, gemm.CeilDiv(g.outSize, denseGradPixels)), 16))
 	}
@@ -150,7 +150,7 @@ func (t *denseGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.micro, t.pool, t.dweight = gemm.Active(), p, dweight
 	t.prepare(t.micro)
 	blocks := t.blocks()
-	t.parts = min(max(1, gemm.CeilDiv(denseGradParts, blocks)), max(1, t.pieces()))
+	t.parts = min(gemm.CeilDiv(denseGradParts, blocks), t.pieces())
 	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
 	n := blocks * t.parts * t.sumSize
 	t.x, t.sums = x, op.Workspace(n)
@@ -264,9 +264,6 @@ func (t *denseGrad) sum(worker, i int) {
 		for i := range images {
 			t.bias.add(part, image+i, o, outputs, first, pixels)
 		}
-	}
-	if init == nil { // an empty batch
-		clear(sums)
 	}
 }
 

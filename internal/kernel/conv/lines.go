@@ -62,7 +62,7 @@ func (t *lines) tables(u *gemm.Micro) {
 		}
 		t.to = t.from
 		t.pieces, t.cuts = max(1, t.rowVectors/leastVectors), 1
-		if planes := max(1, t.geometry.Batch*t.geometry.Group); planes*t.pieces < leastChunks {
+		if planes := t.geometry.Batch * t.geometry.Group; planes*t.pieces < leastChunks {
 			// The last two vectors may overlap, so they must be in one part.
 			t.pieces = max(1, min(t.rowVectors/max(2, u.LineVectors()), gemm.CeilDiv(leastChunks, planes)))
 			t.cuts = min(len(t.rows), gemm.CeilDiv(leastChunks, planes*t.pieces))

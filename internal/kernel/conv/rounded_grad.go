@@ -85,7 +85,7 @@ func (t *roundedGrad) run(op parallel.Op, x, dy, dweight []float32) {
 	g := t.geometry
 	t.micro, t.pool, t.x, t.dy, t.dweight = bf16.Active(), op.Pool(), x, dy, dweight
 	blocks := g.Group * t.ranges * t.slices
-	t.parts = min(gemm.CeilDiv(2*roundedParts, blocks), max(1, t.copy.chunks(g.Batch)))
+	t.parts = min(gemm.CeilDiv(2*roundedParts, blocks), t.copy.chunks(g.Batch))
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	work := g.macs() / roundedSpeed
 	t.reducing = false
@@ -124,10 +124,6 @@ func (t *roundedGrad) sum(worker, part int, b gradBlock, sums []float32) {
 	g, f := t.geometry, t.copy
 	chunks := f.chunks(g.Batch)
 	first, end := part*chunks/t.parts, (part+1)*chunks/t.parts
-	if first == end {
-		clear(sums)
-		return
-	}
 	full := f.images * len(f.starts) // tiles of a panel
 	copied := gemm.CeilDiv(f.images*f.image+f.slack(), 2)
 	panels, words := bf16.PanelCount(b.n), full*bf16.Words

@@ -144,7 +144,7 @@ func (t *roundedProduct) run(op parallel.Op, src, weight, bias, dst []float32) {
 	t.pool.RunWork(work, g.Group*t.panels, t)
 	t.packing = false
 	chunks := g.Group * t.copy.chunks(g.Batch)
-	t.slices = max(1, min(gemm.CeilDiv(roundedParts, max(1, chunks)), t.product.dstChannels/outputSlice))
+	t.slices = max(1, min(gemm.CeilDiv(roundedParts, chunks), t.product.dstChannels/outputSlice))
 	t.pool.RunWork(work, chunks*t.slices, t)
 	t.pool, t.src, t.weight, t.bias, t.dst, t.packed = nil, nil, nil, nil, nil, nil
 }

@@ -81,9 +81,6 @@ func (t *singlesGrad) reduce(vector int) {
 		return t.sums[part*n:][:n]
 	}
 	p := t.part(vector * t.bands)
-	if p.images <= 0 { // an empty batch
-		return
-	}
 	sums := of(0)
 	for i := 1; i < t.parts()/t.vectors; i++ {
 		vec.Axpy(1, of(i), sums)
