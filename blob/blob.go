@@ -35,6 +35,10 @@ type memory struct {
 	reserve int       // the least number of elements to allocate
 	device  *onDevice // nil if there never was a copy on a device
 	pending atomic.Pointer[pendingFill]
+
+	// The memory of which this one is a part, size elements from at on; nil if it is none.
+	whole    *memory
+	at, size int
 }
 
 // A pendingFill sets values that nobody has asked for yet.
@@ -47,6 +51,9 @@ type pendingFill struct {
 func (m *memory) slice(n int) []float32 {
 	if m == nil { // of a zero Blob
 		return nil
+	}
+	if m.whole != nil {
+		return m.part(n)
 	}
 	if p := m.pending.Load(); p != nil {
 		p.once.Do(func() {

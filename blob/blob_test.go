@@ -213,6 +213,59 @@ func TestStorage(t *testing.T) {
 	}
 }
 
+// TestDataPart checks that an array in a part of another is a piece of it, until it grows, is
+// separated or moves to a device.
+func TestDataPart(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		leave func(s *Storage, part *Blob)
+	}{
+		{"grows", func(_ *Storage, part *Blob) {
+			if err := part.Reshape(5); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"separated", func(s *Storage, _ *Blob) { s.Separate(); s.Separate() }},
+		{"on a device", func(_ *Storage, part *Blob) { part.DeviceData(newFakeDevice()) }},
+	} {
+		whole, part, inner := newBlob(t, 10), newBlob(t, 4), newBlob(t, 2)
+		s := whole.DataPart(3, 4)
+		part.PlaceData(s)
+		inner.PlaceData(part.DataPart(1, 2))
+		copy(part.MutableData(), []float32{1, 2, 3, 4})
+		inner.MutableData()[0] = 20
+		if got, want := whole.Data(), []float32{0, 0, 0, 1, 20, 3, 4, 0, 0, 0}; !slices.Equal(got, want) {
+			t.Errorf("the whole has %v, want %v", got, want)
+		}
+		if p := part.Data(); cap(p) != 4 || &p[0] != &whole.Data()[3] {
+			t.Errorf("the part has room for %d elements, or is not in the whole", cap(p))
+		}
+		if n := testing.AllocsPerRun(10, func() { part.MutableData()[0], inner.MutableData()[1] = 1, 3 }); n != 0 {
+			t.Errorf("arrays in parts allocate %v times", n)
+		}
+		test.leave(s, part)
+		if got := part.Data()[:4]; !slices.Equal(got, []float32{1, 20, 3, 4}) {
+			t.Errorf("%s: the part has %v", test.name, got)
+		}
+		part.MutableData()[3] = 9
+		if whole.Data()[6] != 4 || &part.Data()[1] != &inner.Data()[0] {
+			t.Errorf("%s: the part is still in the whole, or not the whole of its own part", test.name)
+		}
+	}
+	// A whole with a copy on a device.
+	whole, part := newBlob(t, 3), newBlob(t, 2)
+	part.PlaceData(whole.DataPart(1, 2))
+	d := newFakeDevice()
+	d.at(whole.MutableDeviceData(d), 3)[2] = 7
+	if part.Data()[1] != 7 {
+		t.Error("the part has not what the device wrote to the whole")
+	}
+	part.MutableData()[0] = 5
+	if got := d.at(whole.DeviceData(d), 3)[1]; got != 5 {
+		t.Errorf("the device finds %v in place of what the part has written", got)
+	}
+}
+
 // Values that are set later take nothing until they are read, and are set once,
 // wherever they are read first.
 func TestFillLater(t *testing.T) {

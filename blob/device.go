@@ -85,6 +85,7 @@ func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
 	if m == nil || b.count == 0 { // no numbers
 		return 0
 	}
+	m.separate()
 	if m.pending.Load() != nil {
 		m.slice(b.count)
 	}

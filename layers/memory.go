@@ -100,3 +100,13 @@ type Splitter interface {
 	// Splits reports whether it is that with its options.
 	Splits() bool
 }
+
+// Joiner is a layer whose top can hold its bottoms one after another. A net that runs forward
+// only then has other layers write the bottoms to their places in the top, where nothing else
+// needs them later.
+type Joiner interface {
+	// Joins reports whether it is that with its options and shapes. Forward finds some of the
+	// bottoms in their places, which are the same memory as those of the top, and must not
+	// copy those.
+	Joins() bool
+}

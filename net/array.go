@@ -16,6 +16,9 @@ type array struct {
 	own         bool // has storage of its own, because it may be read at any time
 	layer       int  // the first with the array as a top
 	first, last int  // steps; last is -1 if no step uses the array
+
+	whole *array // the top of a layers.Joiner, in which the array lies from element at on; nil if in none
+	at    int
 }
 
 // live reports whether the passes use the array at all.
@@ -151,6 +154,9 @@ func (n *Net) arrays(backward bool) []*array {
 	}
 	if backward {
 		n.backwardArrays(ops, data, diffs)
+	}
+	if n.joins {
+		joinBottoms(ops, data)
 	}
 	return all
 }

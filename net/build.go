@@ -43,6 +43,7 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		observer:    opts.Observer,
 		memory:      opts.Memory,
 		forwardOnly: opts.ForwardOnly,
+		joins:       opts.Memory != nil && opts.ForwardOnly && opts.Device == nil,
 	}
 	if n.state == nil {
 		n.state = file.Param.GetState()

@@ -41,6 +41,9 @@ func (l *Layer) setUpImpl() error {
 
 // reshape gives the tops their shapes, and the diffs of losses their weight.
 func (l *Layer) reshape(workers *parallel.Pool) error {
+	if len(l.parts) > 0 && l.reshaped() {
+		l.separate()
+	}
 	if err := l.reshapeImpl(); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ const maxTried = 4096
 func (m *Memory) assign(arrays []*array) map[*array]*slot {
 	shared := make([]*array, 0, len(arrays))
 	for _, a := range arrays {
-		if !a.own && a.live() && a.count() > 0 {
+		if !a.own && a.whole == nil && a.live() && a.count() > 0 {
 			shared = append(shared, a)
 		}
 	}
@@ -110,10 +110,12 @@ func (b *builder) place() {
 	if b.memory == nil {
 		return
 	}
-	for a, s := range b.memory.assign(b.arrays(!b.forwardOnly)) {
+	arrays := b.arrays(!b.forwardOnly)
+	for a, s := range b.memory.assign(arrays) {
 		s.storage.Reserve(s.size)
 		a.place(&s.storage)
 	}
+	b.placeParts(arrays)
 }
 
 // Keeps reports whether a blob holds what a pass computed: because every blob does, or it is
@@ -133,6 +135,7 @@ func (n *Net) Keep() {
 		return
 	}
 	n.unfuse()
+	n.joins = false
 	for _, a := range n.arrays(!n.forwardOnly) {
 		if !a.own {
 			a.place(new(blob.Storage))

@@ -22,7 +22,7 @@ func poison(n *Net, step int) {
 		probe, _ := blob.New(s.size)
 		probe.PlaceData(&s.storage)
 		probe.PlaceDiff(&s.storage)
-		busy := slices.ContainsFunc(n.arrays(true), func(a *array) bool {
+		busy := slices.ContainsFunc(n.arrays(!n.forwardOnly), func(a *array) bool {
 			here := a.diff && a.blobs[0].SharesDiff(probe) || !a.diff && a.blobs[0].SharesData(probe)
 			return here && a.first <= step && step <= a.last
 		})

@@ -107,6 +107,7 @@ type Net struct {
 	memory      *Memory             // nil if every blob keeps its values
 	kept        map[*blob.Blob]bool // those of Options.Keep
 	forwardOnly bool
+	joins       bool           // bottoms may lie in the tops of layers.Joiners
 	data, diffs [][]*blob.Blob // groups of blobs whose data, or diffs, the layers share
 
 	lastLoss lastLoss // of Forward
@@ -143,8 +144,9 @@ type Layer struct {
 	chain      []*Layer     // those fused into this one, in their order
 	reads      []*blob.Blob // with a chain, like down: see inputs
 	down       []bool
-	index      int      // in Net.layers; set with makers while fusing
-	makers     []*Layer // of each bottom
+	index      int             // in Net.layers; set with makers while fusing
+	makers     []*Layer        // of each bottom
+	parts      []*blob.Storage // of a layers.Joiner: bottoms that lie in its top
 	env        *layers.Env
 	source     *caffepb.LayerParameter // the layer in the file, or the split that the net has added
 	positions  *prototxt.Positions

@@ -88,6 +88,9 @@ func (n *Net) planBlobs(p *Plan, backward bool) []int64 {
 		} else {
 			p.DataBytes += bytes
 		}
+		if a.whole != nil {
+			continue
+		}
 		if s := assigned[a]; s == nil {
 			added[a.layer] += bytes
 		} else if first, ok := firstUse[s]; !ok || a.first < first {

@@ -51,6 +51,7 @@ var (
 	_ layers.Layer          = (*concat)(nil)
 	_ layers.BackwardReader = (*concat)(nil)
 	_ layers.Fuser          = (*concat)(nil)
+	_ layers.Joiner         = (*concat)(nil)
 )
 
 func newConcat(spec *layers.Spec) (layers.Layer, error) {
@@ -114,6 +115,9 @@ func (l *concat) Fuse(next []layers.Layer) int {
 	}
 	return 0
 }
+
+// Joins reports whether each bottom is one run of the top.
+func (l *concat) Joins() bool { return l.parts > 1 && l.rows == 1 }
 
 func (l *concat) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	if len(bottom) == 1 {

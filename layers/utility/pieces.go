@@ -64,15 +64,17 @@ var (
 	diff = array{(*blob.Blob).Diff, (*blob.Blob).MutableDiff}
 )
 
-// join copies all pieces to the whole.
+// join copies the pieces that are not there already to the whole.
 func (p *pieces) join(a array, parts []*blob.Blob, whole *blob.Blob) {
 	if p.rows == 0 {
 		return
 	}
 	y, step := a.write(whole), whole.CountFrom(p.at)
 	for _, b := range parts {
-		width := b.CountFrom(p.at)
-		kernel.CopyRows(p.spec.Env.Workers, p.rows, width, a.read(b), width, y, step)
+		width, x := b.CountFrom(p.at), a.read(b)
+		if width > 0 && &x[0] != &y[0] {
+			kernel.CopyRows(p.spec.Env.Workers, p.rows, width, x, width, y, step)
+		}
 		y = y[width:]
 	}
 }
