@@ -86,6 +86,15 @@ func BenchmarkConv(b *testing.B) {
 		{8, 3, 64, 1, 224, 7, 3, 2}, // strides
 		{8, 128, 128, 1, 56, 3, 1, 2},
 		{8, 512, 512, 1, 14, 3, 1, 2},
+		{8, 128, 128, 1, 28, 3, 1, 1}, // 3x3 with many channels and few pixels
+		{8, 256, 256, 1, 14, 3, 1, 1},
+		{8, 512, 512, 1, 7, 3, 1, 1},
+		{32, 512, 512, 1, 7, 3, 1, 1},
+		{2, 512, 512, 1, 14, 3, 1, 1},
+		{8, 160, 320, 1, 7, 3, 1, 1},
+		{8, 112, 224, 1, 14, 3, 1, 1},
+		{16, 192, 384, 1, 13, 3, 1, 1},
+		{4, 300, 300, 1, 10, 3, 1, 1},
 	} {
 		conv, err := kernel.NewConv(kernel.ConvParams{
 			Batch: c.batch, Channels: c.channels, Outputs: c.outputs, Group: c.group,

@@ -141,22 +141,18 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 	if n < width {
 		clear(rows)
 	}
+	start, next := 0, width // of the taps of a channel
 	if w.backward {
+		start, next = (taps-1)*width, -width
 		for c := range channels {
-			src := w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:][:n*taps]
-			for tap := range taps {
-				row := rows[(c*taps+tap)*width:][:n]
-				for o := range row {
-					row[o] = src[o*taps+taps-1-tap]
-				}
-			}
+			w.micro.TransposeTo(n, taps, w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:], taps, rows[c*taps*width:], width)
 		}
 	} else {
 		depth := w.channels * taps
 		w.micro.TransposeTo(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width)
 	}
 	for c := range channels {
-		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width], width, &dst[c*width], step, &tmp[0])
+		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width+start], next, &dst[c*width], step, &tmp[0])
 	}
 }
 

@@ -10,8 +10,10 @@ import (
 const (
 	// sharedChunk bounds the elements of the transformed tiles that all threads multiply
 	// together, which keeps them in the L3 cache: with 16 and 40 MB, 256 channels take a
-	// quarter longer on a Sapphire Rapids.
-	sharedChunk = 2 << 20
+	// quarter longer on a Sapphire Rapids. A chunk may have largestChunk elements if it is
+	// the only one, or if the sums, which each chunk reads and writes, have as many.
+	sharedChunk  = 2 << 20
+	largestChunk = 3 << 20
 
 	// ownParts is the number of parts of the batch, for as many threads, if each part has
 	// its own sums, ownParts5x5 that for F(2x2,5x5), and ownSums bounds the elements of the
@@ -32,9 +34,6 @@ const (
 	// before they are added to the rest. Its last transform amplifies rounding errors more
 	// than that of F(4x4,3x3), so the sums must be shorter.
 	sumDepth5x5 = 64
-
-	// finishOutputs is the number of outputs for which a part transforms the sums.
-	finishOutputs = 16
 )
 
 // winogradGrad is the gradient of the weights by Winograd's algorithm. The batch is
@@ -44,8 +43,9 @@ const (
 // transformed.
 //
 // With few weights, a part of the chunks is one part of the task and has its own sums,
-// which are added in the order of the parts. With many weights, there is only one part,
-// and all threads work on the same chunk.
+// which are added in the order of the parts. With many weights, or few tiles, there is only
+// one part, and all threads work on the same chunk. The products of the last chunk, often
+// the only one, are transformed while they are in the cache.
 type winogradGrad struct {
 	tiling *tiling // of the forward pass
 	chunk  int     // blocks
@@ -63,6 +63,7 @@ type winogradGrad struct {
 	panels, width  int // of the channels, and columns of them all
 	depth          int // outputs, in whole vectors
 	rows           int // outputs, in whole tiles of the micro-kernel
+	lastRows       int // of them, those of a part of the last chunk
 	xSlot, dySlot  int // from one matrix to the next
 	tiles, sums    []float32
 	rowAt, colAt   []int32
@@ -78,19 +79,25 @@ const (
 	sumPart gradStep = iota
 	transformTiles
 	multiplyTiles
+	finishTiles
 	transformSums
 )
 
 func newWinogradGrad(w *tiling) *winogradGrad {
 	t := &winogradGrad{tiling: w, parts: ownParts}
-	tiles := ownChunk / t.tile()
+	size := ownChunk
 	if w.r == 5 {
-		t.parts, tiles = ownParts5x5, sumDepth5x5
+		t.parts, size = ownParts5x5, sumDepth5x5*t.tile()
 	}
-	if t.parts*w.matrices()*w.channels*w.outputs > ownSums {
-		t.parts, tiles = 1, sharedChunk/t.tile()
+	sums := w.matrices() * w.channels * w.outputs
+	all := w.batch * w.perPlane[0] * w.perPlane[1] * t.tile()
+	switch { // of parts with their own sums or one
+	case w.r == 3 && all <= largestChunk && all <= t.parts*sums:
+		t.parts, size = 1, largestChunk
+	case t.parts*sums > ownSums:
+		t.parts, size = 1, min(max(sharedChunk, sums), largestChunk)
 	}
-	t.chunk = min(max(1, tiles/w.maxTiles()), w.blocks())
+	t.chunk = min(max(1, size/t.tile()/w.maxTiles()), w.blocks())
 	t.parts = min(t.parts, gemm.CeilDiv(w.blocks(), t.chunk))
 	return t
 }
@@ -136,9 +143,14 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.rows = gemm.RoundUp(w.outputs, gemm.TileRows)
 	t.rowAt, t.colAt = multiples(t.rowAt, t.rows, 1), multiples(t.colAt, t.maxTiles, t.depth)
 	t.xSlot, t.dySlot = gemm.RoundUp(t.maxTiles*t.width, 16)+16, gemm.RoundUp(t.maxTiles*t.depth, 16)+16
+	pieces := max(gemm.CeilDiv(w.matrices()*t.rows*u.Panel(), lastSums), gemm.CeilDiv(leastChunks, t.panels))
+	t.lastRows = gemm.RoundUp(gemm.CeilDiv(t.rows, pieces), gemm.TileRows)
 	sums, tiles := t.parts*t.sumSize(), t.tileSize()
-	if t.parts > 1 {
+	switch {
+	case t.parts > 1:
 		tiles = 0 // each part has its own
+	case t.chunk >= w.blocks():
+		sums = 0
 	}
 	shared := op.Workspace(sums + tiles)
 	t.sums, t.tiles = shared[:sums], shared[sums:]
@@ -146,17 +158,22 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		if t.parts > 1 {
 			t.step = sumPart
 			p.Run(t.parts, t)
-		} else {
-			for t.first = 0; t.first < w.blocks(); t.first += t.chunk {
-				t.blocks = min(t.chunk, w.blocks()-t.first)
-				t.step = transformTiles
-				p.Run(2*t.blocks*w.images, t)
+			t.step = transformSums
+			p.Run(t.panels*gemm.CeilDiv(w.outputs, finishOutputs), t)
+			continue
+		}
+		for t.first = 0; t.first < w.blocks(); t.first += t.chunk {
+			t.blocks = min(t.chunk, w.blocks()-t.first)
+			t.step = transformTiles
+			p.Run(2*t.blocks*w.images, t)
+			if t.first+t.blocks < w.blocks() {
 				t.step = multiplyTiles
 				p.Run(w.matrices()*t.panels, t)
+			} else {
+				t.step = finishTiles
+				p.Run(t.panels*gemm.CeilDiv(t.rows, t.lastRows), t)
 			}
 		}
-		t.step = transformSums
-		p.Run(t.panels*gemm.CeilDiv(w.outputs, finishOutputs), t)
 	}
 	t.pool, t.x, t.dy, t.dweight, t.dbias, t.tiles, t.sums = nil, nil, nil, nil, nil, nil, nil
 }
@@ -176,9 +193,14 @@ func (t *winogradGrad) Do(worker, i int) {
 	case transformTiles:
 		t.transform(worker, t.first, t.first+i/(2*images), i/2%images, i%2 == 1, t.tiles)
 	case multiplyTiles:
-		t.multiply(i/t.panels, i%t.panels, t.first, t.blocks, t.tiles, t.sums, t.pool.Scratch(worker, t.panelSize()), t.first == 0)
+		panel, spare := i%t.panels, t.pool.Scratch(worker, t.panelSize())
+		sums := t.sumsOf(i/t.panels, panel, t.sums)
+		t.multiply(i/t.panels, panel, 0, t.first, t.blocks, t.tiles, after(t.first > 0, sums), sums, spare)
+	case finishTiles:
+		parts := gemm.CeilDiv(t.rows, t.lastRows)
+		t.finishTiles(worker, i/parts, i%parts*t.lastRows)
 	case transformSums:
-		t.finish(worker, i%t.panels, i/t.panels*finishOutputs)
+		t.addSums(worker, i%t.panels, i/t.panels*finishOutputs)
 	}
 }
 
@@ -201,7 +223,8 @@ func (t *winogradGrad) sumPart(worker, part int) {
 		}
 		for xi := range w.matrices() {
 			for panel := range t.panels {
-				t.multiply(xi, panel, first, blocks, tiles, sums, spare, first == start)
+				sums := t.sumsOf(xi, panel, sums)
+				t.multiply(xi, panel, 0, first, blocks, tiles, after(first > start, sums), sums, spare)
 			}
 		}
 	}
@@ -266,63 +289,46 @@ func (t *winogradGrad) transformGrad(n, band, tile int, dys, pixels []float32, t
 	}
 }
 
-// multiply adds the product of matrices xi of dy and of a panel of x, over the tiles
-// of some blocks from first on, to the sums, or starts them. spare holds the sums of
-// a panel.
-func (t *winogradGrad) multiply(xi, panel, first, blocks int, tiles, sums, spare []float32, start bool) {
+// sumsOf returns those of the sums that are the product of matrices xi of dy and of a panel of x.
+func (t *winogradGrad) sumsOf(xi, panel int, sums []float32) []float32 {
+	j, _, width := t.panel(panel)
+	return sums[(xi*t.width+j)*t.rows:][:t.rows*width]
+}
+
+// after returns sums if there are any already, and otherwise nil.
+func after(any bool, sums []float32) []float32 {
+	if !any {
+		return nil
+	}
+	return sums
+}
+
+// multiply sets sums to init plus the product of matrices xi of dy, for the outputs from o on,
+// and of a panel of x, over the tiles of some blocks from first on. A nil init stands for
+// zeros; it may be sums. spare is used meanwhile, and is as large as the sums.
+func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, sums, spare []float32) {
 	w := t.tiling
 	j, _, width := t.panel(panel)
-	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot:]
-	sums = sums[(xi*t.width+j)*t.rows:][:t.rows*width]
+	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot+o:]
+	spare = spare[:len(sums)]
 	count := w.tilesBefore(first+blocks) - w.tilesBefore(first)
 	depth := sumDepth
 	if w.r == 5 {
 		depth = gemm.CeilDiv(count, gemm.CeilDiv(count, sumDepth5x5)) // of equal parts
 	}
 	for k := 0; k < count; k += depth {
-		into, init := sums, &sums[0]
+		into, from := sums, (*float32)(nil)
 		switch {
-		case start && k == 0:
-			init = nil
+		case init == nil:
 		case w.r == 5:
-			into, init = spare[:len(sums)], nil
+			into = spare
+		default:
+			from = &init[0]
 		}
-		t.micro.Tile(width)(t.rows/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[k], &xs[k*width], init, width, &into[0], width)
-		if w.r == 5 && &into[0] != &sums[0] {
-			vec.Axpy(1, into, sums)
+		t.micro.Tile(width)(len(sums)/width/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[k], &xs[k*width], from, width, &into[0], width)
+		if from == nil && init != nil {
+			vec.Add(init, into, sums)
 		}
-	}
-}
-
-// finish adds up the sums of a panel for some outputs from o on, transforms them and
-// adds them to the gradient.
-func (t *winogradGrad) finish(worker, panel, o int) {
-	w := t.tiling
-	j, n, width := t.panel(panel)
-	outputs := min(finishOutputs, w.outputs-o)
-	taps := w.r * w.r
-	buf := t.pool.Scratch(worker, tmpSize+taps*width)
-	tmp, grad := buf[:tmpSize], buf[tmpSize:]
-	for part := 1; part < t.parts; part++ {
-		for xi := range w.matrices() {
-			at := (xi*t.width+j)*t.rows + o*width
-			vec.Axpy(1, t.sums[part*t.sumSize()+at:][:outputs*width], t.sums[at:][:outputs*width])
-		}
-	}
-	for end := o + outputs; o < end; o++ {
-		if panel == 0 && t.dbias != nil {
-			var sum float64
-			for i := o; i < w.batch*w.bands*w.outputs; i += w.outputs {
-				sum += t.dySums[i]
-			}
-			t.dbias[t.group*w.outputs+o] += float32(sum)
-		}
-		t.transforms.filterGrad(width/t.micro.Lanes, &t.sums[j*t.rows+o*width], t.width*t.rows, &grad[0], width, &tmp[0])
-		to := t.dweight[((t.group*w.outputs+o)*w.channels+j)*taps:][:n*taps]
-		for c := range n {
-			for tap, g := range to[c*taps:][:taps] {
-				to[c*taps+tap] = g + grad[tap*width+c]
-			}
-		}
+		init = sums
 	}
 }

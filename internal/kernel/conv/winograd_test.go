@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/parallel"
 )
 
 // TestWinogradAccuracy compares the rounding errors of Winograd's convolution with those
@@ -138,5 +139,82 @@ func TestCacheSizes(t *testing.T) {
 				t.Errorf("the size of the cache makes no difference: pieces of %v blocks", pieces)
 			}
 		})
+	}
+}
+
+// TestChunks checks the gradient of the weights for chunks of all sizes and for one part and
+// several. F(2x2,3x3) and F(4x4,3x3) have the same sums whatever the chunks are.
+func TestChunks(t *testing.T) {
+	for _, params := range []Params{
+		square(7, 33, 52, 1, 7, 3, 1, 1, 1),
+		square(24, 36, 40, 2, 6, 3, 0, 1, 1), // groups, F(2x2,3x3)
+		square(3, 80, 16, 1, 14, 3, 1, 1, 1), // several panels
+		square(9, 20, 34, 1, 8, 5, 2, 1, 1),
+		square(2, 16, 18, 1, 19, 5, 2, 1, 1), // several pieces of the sums in a chunk
+	} {
+		c, err := New(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.winograd.weights.tiling.blocks() < 2 {
+			t.Fatalf("%+v is one block", params)
+		}
+		r := rand.New(rand.NewPCG(8, 8))
+		x, dy := make([]float32, params.Batch*params.Channels*size(params.In)), make([]float32, params.Batch*params.Outputs*size(c.OutShape()))
+		kerneltest.FillNormal(r, x)
+		kerneltest.FillNormal(r, dy)
+		want := make([]float64, params.Outputs*params.Channels/params.Group*size(params.Kernel))
+		(&convReference{params, c.OutShape()}).each(func(xi, wi, yi int) { want[wi] += float64(dy[yi]) * float64(x[xi]) })
+		g := c.winograd.weights
+		blocks := g.tiling.blocks()
+		kerneltest.EachLevel(t, func(t *testing.T) {
+			p := parallel.NewPool(2)
+			defer p.Close()
+			var same []float32
+			for _, cut := range []struct{ parts, chunk int }{{1, blocks}, {1, 1}, {1, (blocks + 1) / 2}, {2, 1}} {
+				g.parts, g.chunk = cut.parts, cut.chunk
+				name := fmt.Sprintf("%v: %d of %d blocks, %d parts", params, g.chunk, blocks, g.parts)
+				got := kerneltest.Guarded(r, len(want))
+				clear(got)
+				c.BackwardWeights(p, x, dy, got, nil) // allocates workspaces
+				clear(got)
+				kerneltest.Dirty(p)
+				c.BackwardWeights(p, x, dy, got, nil)
+				kerneltest.CheckGuards(t, name, got)
+				closeTo(t, name, got, want, params.Batch*size(c.OutShape()))
+				if same == nil {
+					same = got
+				}
+				if g.parts == 1 && params.Kernel[0] == 3 {
+					kerneltest.SameBits(t, name, got, same)
+				}
+			}
+		})
+	}
+}
+
+// TestFewTilesShare checks when all threads work on the same tiles, without sums for each
+// part of the batch.
+func TestFewTilesShare(t *testing.T) {
+	for _, test := range []struct {
+		params        Params
+		parts, chunks int
+	}{
+		{square(8, 112, 224, 1, 14, 3, 1, 1, 1), 1, 1},
+		{square(8, 256, 256, 1, 14, 3, 1, 1, 1), 1, 1},
+		{square(8, 512, 512, 1, 7, 3, 1, 1, 1), 1, 1},
+		{square(32, 512, 512, 1, 7, 3, 1, 1, 1), 1, 2},
+		{square(128, 256, 256, 1, 8, 3, 1, 1, 1), 1, 4},
+		{square(128, 64, 64, 1, 8, 3, 1, 1, 1), 2, 2},
+		{square(8, 48, 128, 1, 7, 5, 2, 1, 1), 2, 2},
+	} {
+		c, err := New(test.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := c.winograd.weights
+		if chunks := (g.tiling.blocks() + g.chunk - 1) / g.chunk; g.parts != test.parts || chunks != test.chunks {
+			t.Errorf("%+v: %d parts and %d chunks, want %d and %d", test.params, g.parts, chunks, test.parts, test.chunks)
+		}
 	}
 }
