@@ -29,9 +29,13 @@ func TestRandomNets(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 7))
 			text := drawNet(r)
 			file := parse(t, text)
-			data := make([]float32, 3*4*5*6)
+			data := make([]float32, 5*4*5*6)
 			for i := range data {
 				data[i] = float32(r.NormFloat64())
+			}
+			fill := func(n *Net) {
+				copy(n.Blob("data").MutableData(), data)
+				copy(n.Blob("label").MutableData(), []float32{0, 1, 2, 1, 0})
 			}
 			make := func(phase string, o Options) *Net {
 				o.State, o.Seed = state(t, phase), 3
@@ -40,13 +44,16 @@ func TestRandomNets(t *testing.T) {
 					t.Fatalf("%v\n%s", err, text)
 				}
 				t.Cleanup(func() { n.Close() })
-				copy(n.Blob("data").MutableData(), data)
-				copy(n.Blob("label").MutableData(), []float32{0, 1, 2})
+				fill(n)
 				return n
 			}
 			apart := make("TRAIN", Options{})
 			one, three := make("TRAIN", Options{Memory: new(Memory)}), make("TRAIN", Options{Memory: new(Memory), Workers: pool})
-			for pass := range 2 {
+			for pass, batch := range []int{3, 3, 5, 1} {
+				for _, n := range []*Net{apart, one, three} {
+					resize(t, n, batch)
+					fill(n)
+				}
 				want, got := iterate(t, apart), iterate(t, one)
 				if d := distance(got, want); !(d <= 1e-3) {
 					t.Errorf("pass %d: with shared memory the results differ by %g of the largest\n%s", pass, d, text)
@@ -79,6 +86,14 @@ func TestRandomNets(t *testing.T) {
 	}
 	if joined < count/20 {
 		t.Errorf("of %d nets for inference, %d have blobs in the tops of a Concat", count, joined)
+	}
+}
+
+// resize gives a net of drawNet another batch size.
+func resize(t *testing.T, n *Net, batch int) {
+	t.Helper()
+	if err := errors.Join(n.Blob("data").Reshape(batch, 4, 5, 6), n.Blob("label").Reshape(batch)); err != nil {
+		t.Fatal(err)
 	}
 }
 
