@@ -3,8 +3,8 @@ package layers
 import "github.com/gocaffe/gocaffe/blob"
 
 // The interfaces of this file are for layers that tell a net what they need, so
-// that it can save memory and time. A net that keeps all numbers (net.Options
-// without Memory) does not ask.
+// that it can save memory and time. A net whose blobs keep their values
+// (net.Options without Memory) asks Keepers only.
 
 // BackwardReader is a layer that can tell which data its Backward reads. Of a
 // layer that cannot, all data of bottoms and tops are kept until Backward has

@@ -123,3 +123,31 @@ func TestParamGradients(t *testing.T) {
 		t.Errorf("with the others 0 the squares are %v, want %v", got, want)
 	}
 }
+
+// TestInPlaceAfterInPlace has layers that work in place on the top of a ReLU that does: the
+// gradients are those of layers with tops of their own, whether memory is shared or not.
+func TestInPlaceAfterInPlace(t *testing.T) {
+	for _, second := range []string{
+		"type: 'Scale' scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.5 } }", "type: 'BatchNorm'",
+		"type: 'PReLU' prelu_param { filler { value: -1 } }", "type: 'Power' power_param { power: 2 scale: 0.3 shift: -1 }",
+	} {
+		text := channels + convolve + "layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'c' }\nlayer { name: 'second' " + second + " bottom: 'c' top: 'c' }\n" + scores
+		apart := strings.Replace(strings.Replace(text, "bottom: 'c' top: 'c' }", "bottom: 'c' top: 'r' }", 1), "bottom: 'c' top: 'c' }", "bottom: 'r' top: 's' }", 1)
+		apart = strings.Replace(apart, "'InnerProduct' bottom: 'c'", "'InnerProduct' bottom: 's'", 1)
+		var want []float32
+		for _, o := range []Options{{}, {Memory: new(Memory)}} {
+			for _, text := range []string{apart, text} {
+				o.State, o.Seed = state(t, "TRAIN"), 5
+				n := build(t, text, o)
+				set(n.Blob("data"))
+				got := iterate(t, n)
+				if want == nil {
+					want = got
+				}
+				if d := distance(got, want); !(d <= 1e-5) {
+					t.Errorf("%s, memory shared %v: the gradients differ by %g of the largest from those of separate blobs", second, o.Memory != nil, d)
+				}
+			}
+		}
+	}
+}
