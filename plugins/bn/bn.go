@@ -259,7 +259,7 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		l.readRunning()
 	} else {
 		kernel.ChannelStats(w, l.n, l.c, l.s, x, l.mean, l.variance)
-		l.invert(l.variance)
+		kernel.InvStd(l.options.Eps, l.variance, l.invstd)
 		l.move(l.mean, l.Blobs[runningMean])
 		if l.pspnet {
 			l.move(l.variance, l.Blobs[runningSpread])
@@ -280,7 +280,7 @@ func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 func (l *bn) readRunning() {
 	copy(l.mean, l.Blobs[runningMean].Data())
 	if l.pspnet {
-		l.invert(l.Blobs[runningSpread].Data())
+		kernel.InvStd(l.options.Eps, l.Blobs[runningSpread].Data(), l.invstd)
 	} else {
 		copy(l.invstd, l.Blobs[runningSpread].Data())
 	}
@@ -295,13 +295,6 @@ func (l *bn) ChannelAffine(_, c int) (layers.Affine, bool) {
 	l.readRunning()
 	kernel.Mul(nil, l.invstd, l.Blobs[slope].Data(), l.combined.MutableData())
 	return layers.Affine{Mean: l.Blobs[runningMean], Factor: &l.combined, Shift: l.Blobs[bias]}, true
-}
-
-// invert sets invstd.
-func (l *bn) invert(variance []float32) {
-	for i, v := range variance {
-		l.invstd[i] = float32(1 / math.Sqrt(float64(v+l.options.Eps)))
-	}
 }
 
 // move moves a running statistic towards that of the batch.

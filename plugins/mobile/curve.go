@@ -32,9 +32,6 @@ var (
 	_ layers.Keeper         = (*curve)(nil)
 )
 
-// blockSize is the number of elements in one part of a parallel loop.
-const blockSize = 4 << 10
-
 // newCurve completes a curve.
 func newCurve(l *curve) *curve {
 	l.forward.Body = func(a *curveArgs, _, i, j int) {
@@ -82,7 +79,7 @@ func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 		}
 	}
 	x, y := bottom[0].Data(), top[0].MutableData()
-	l.forward.Run(w, len(y), blockSize, curveArgs{from: x, to: y})
+	l.forward.Run(w, len(y), parallel.Step(2), curveArgs{from: x, to: y})
 	return nil
 }
 
@@ -90,7 +87,7 @@ func (l *curve) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 func (l *curve) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	if propagateDown[0] {
 		dx := bottom[0].MutableDiff()
-		l.backward.Run(l.spec.Env.Workers, len(dx), blockSize, curveArgs{l.from(bottom[0], top[0]).Data(), top[0].Diff(), dx})
+		l.backward.Run(l.spec.Env.Workers, len(dx), parallel.Step(3), curveArgs{l.from(bottom[0], top[0]).Data(), top[0].Diff(), dx})
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (l *seluDropout) Forward(_ context.Context, bottom, top []*blob.Blob) error
 	case l.train:
 		l.mask = layers.Resize(l.mask, len(x))
 		l.rand.DropoutMask(l.env.Workers, l.env.Stream(), l.ratio, l.factor, l.mask)
-		l.loop.Run(l.env.Workers, len(y), blockSize, seluArgs{x, l.mask, y})
+		l.loop.Run(l.env.Workers, len(y), parallel.Step(3), seluArgs{x, l.mask, y})
 	case bottom[0] != top[0]:
 		kernel.Copy(l.env.Workers, x, y)
 	}

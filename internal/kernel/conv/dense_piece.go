@@ -130,22 +130,6 @@ func (t *dense) gather(x []float32, pixel, n int, dst, rest []float32) {
 	}
 }
 
-// takeSteps sets n elements of dst to those of x that are step apart. It may overwrite rest, and
-// up to a vector of dst behind them.
-func takeSteps(x []float32, step, n int, dst, rest []float32) {
-	if step != 2 {
-		for i := range dst[:n] {
-			dst[i] = x[i*step]
-		}
-		return
-	}
-	odd := n - 1
-	if whole := gemm.RoundUp(n, pairLanes); 2*whole <= len(x) {
-		n, odd = whole, whole
-	}
-	splitPairs(x[:n+odd], dst[:n], rest[:odd])
-}
-
 // denseAhead lists the lines of memory of the pixels that are packed next: those of some
 // channels of a piece. BlockFuncs bring each line of depth channels into the cache.
 type denseAhead struct {

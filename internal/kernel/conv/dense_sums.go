@@ -111,19 +111,3 @@ func (s *denseSums) spreadPixels(q, at, pixel, n int) {
 		}
 	}
 }
-
-// putSteps sets n elements of x that are step apart to those of src, and all others to zero.
-// src and zeros are up to a vector longer.
-func putSteps(x []float32, step, n int, src, zeros []float32) {
-	if step != 2 {
-		clear(x)
-		spread(x, src[:n], step)
-		return
-	}
-	even, odd := n, min(n, len(x)-n)
-	if whole := gemm.RoundUp(n, pairLanes); 2*whole <= len(x) {
-		even, odd = whole, whole
-	}
-	joinPairs(x, src[:even], zeros[:odd])
-	clear(x[min(2*n, len(x)):])
-}

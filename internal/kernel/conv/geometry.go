@@ -121,3 +121,16 @@ func size(shape []int) int {
 	}
 	return n
 }
+
+// extend returns the indices of the n positions at(i) along a new last axis of the
+// given extent, for each of the given indices along the axes before it. With an extent of 1
+// it returns their sums.
+func extend[T int | int32](indices []T, extent, n int, at func(i int) int) []T {
+	list := make([]T, 0, len(indices)*n)
+	for _, p := range indices {
+		for i := range n {
+			list = append(list, p*T(extent)+T(at(i)))
+		}
+	}
+	return list
+}

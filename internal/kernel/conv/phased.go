@@ -182,7 +182,7 @@ func (t *phased) tables() {
 			if a == 0 {
 				rows = t.rows
 			}
-			places = extend32(places, rows, func(i int) int { return i * t.pitch[a] })
+			places = extend(places, 1, rows, func(i int) int { return i * t.pitch[a] })
 		}
 	}
 	if t.byRows {
@@ -206,7 +206,7 @@ func (t *phased) tables() {
 	phases := []int32{0}
 	for a := range t.shift {
 		at := make([]int, len(t.shift[a]))
-		t.taps = extend32(t.taps, len(at), func(i int) int { return t.shift[a][i] / t.step[a] * t.pitch[a] })
+		t.taps = extend(t.taps, 1, len(at), func(i int) int { return t.shift[a][i] / t.step[a] * t.pitch[a] })
 		var next []int32
 		for _, p := range phases {
 			for _, d := range t.shift[a] {
@@ -218,17 +218,6 @@ func (t *phased) tables() {
 	for i, p := range phases {
 		t.taps[i] += p * int32(t.plane)
 	}
-}
-
-// extend32 returns the sums of each of the places and of each of n distances.
-func extend32(places []int32, n int, at func(i int) int) []int32 {
-	list := make([]int32, 0, len(places)*n)
-	for _, p := range places {
-		for i := range n {
-			list = append(list, p+int32(at(i)))
-		}
-	}
-	return list
 }
 
 // chunks returns the number of chunks of a batch, and chunk the i-th one. Its pixels are not
@@ -246,7 +235,7 @@ func (t *phased) chunk(batch, i int) chunk {
 func (t *phased) slack() int { return t.unit + int(slices.Max(t.taps)) }
 
 // rowSize is the number of elements that strided needs for rows of two channels.
-func (t *phased) rowSize() int { return 4 * t.sizes[len(t.sizes)-1] }
+func (t *phased) rowSize() int { return 4 * (t.sizes[len(t.sizes)-1] + pairLanes) }
 
 // A sourceRow is n elements of a row of a channel of the source, step of the last axis apart,
 // from the element from on. Their place in the copy is to.
@@ -285,20 +274,4 @@ func (t *phased) addSources(list []sourceRow, row, axis, from, to int) []sourceR
 		}
 	}
 	return list
-}
-
-// strided returns the elements from, from+step, ... of src, n of them, in src itself or in
-// row, which has room for twice as many.
-func strided(src []float32, from, step, n int, row []float32) []float32 {
-	switch step {
-	case 1:
-		return src[from:][:n]
-	case 2:
-		splitPairs(src[from:][:2*n-1], row[:n], row[n:])
-	default:
-		for i := range n {
-			row[i] = src[from+i*step]
-		}
-	}
-	return row[:n]
 }

@@ -205,14 +205,3 @@ func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
 		}
 	}
 }
-
-// spread sets the elements of x that are step apart.
-func spread(x, from []float32, step int) {
-	if step == 1 {
-		copy(x, from)
-		return
-	}
-	for i, v := range from {
-		x[i*step] = v
-	}
-}

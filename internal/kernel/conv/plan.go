@@ -170,15 +170,3 @@ func dataProduct(g *geometry, phase []int) product {
 	p.window = w
 	return p
 }
-
-// extend returns the indices of the n positions at(i) along a new last axis of the
-// given extent, for each of the given indices along the axes before it.
-func extend(indices []int, extent, n int, at func(i int) int) []int {
-	list := make([]int, 0, len(indices)*n)
-	for _, p := range indices {
-		for i := range n {
-			list = append(list, p*extent+at(i))
-		}
-	}
-	return list
-}

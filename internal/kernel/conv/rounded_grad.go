@@ -185,7 +185,7 @@ func (t *roundedGrad) fill(b gradBlock, c chunk, x []uint16, row []float32) {
 			src := t.x[((c.image+image)*g.Channels+b.group*g.groupChannels()+b.ch+ch)*g.inSize:][:g.inSize]
 			dst := x[image*f.image+ch*f.channel:][:f.channel]
 			for _, r := range f.sources(c) {
-				t.micro.Round(strided(src, r.from, step, r.n, row), dst[r.to:], g.inSize)
+				t.micro.Round(strided(src[r.from:], step, r.n, row), dst[r.to:], g.inSize)
 			}
 		}
 	}

@@ -119,7 +119,7 @@ func (t *roundedProduct) result(rest []int) {
 		if a == last {
 			n = 1
 		}
-		t.rows = extend32(t.rows, n, func(i int) int {
+		t.rows = extend(t.rows, 1, n, func(i int) int {
 			if rest == nil {
 				return i * size(out[a+1:])
 			}
@@ -289,10 +289,10 @@ func (t *roundedProduct) fill(group int, c chunk, x []uint32, row []float32) {
 			src := t.src[(((c.image+image)*p.geometry.Group+group)*p.channels+ch)*n:]
 			dst := x[image*f.image+ch/2*f.channel:][:f.channel]
 			for _, r := range f.sources(c) {
-				even := strided(src[:n], r.from, step, r.n, row)
+				even := strided(src[r.from:n], step, r.n, row)
 				var odd []float32
 				if ch+1 < p.channels {
-					odd = strided(src[n:][:n], r.from, step, r.n, row[len(row)/2:])
+					odd = strided(src[n+r.from:2*n], step, r.n, row[len(row)/2:])
 				}
 				t.micro.Pair(even, odd, dst[r.to:], 2*n)
 			}

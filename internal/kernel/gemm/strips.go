@@ -34,14 +34,8 @@ func (s Strips) Rows(i int) (first, n int) {
 // Pack packs strip i of the matrix a, whose rows are lda apart, to its place in dst.
 func (s Strips) Pack(u *Micro, i int, a []float32, lda int, dst []float32) {
 	first, n := s.Rows(i)
-	s.PackPiece(u, i, 0, s.Depth, a, lda, dst[first*s.Depth:][:n*s.Depth])
-}
-
-// PackPiece packs the columns from to to-1 of strip i of the matrix a to the start of dst.
-func (s Strips) PackPiece(u *Micro, i, from, to int, a []float32, lda int, dst []float32) {
-	first, n := s.Rows(i)
-	depth := to - from
-	a, dst = a[first*lda+from:], dst[:n*depth]
+	depth := s.Depth
+	a, dst = a[first*lda:], dst[first*depth:][:n*depth]
 	done := 0
 	whole := n / u.Lanes * u.Lanes // rows of whole blocks
 	if u.Transpose != nil && whole < n && first+whole+u.Lanes <= s.rows {
