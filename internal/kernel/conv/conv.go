@@ -70,7 +70,7 @@ func New(p Params) (*Conv, error) {
 		c.winograd = &winograd{
 			forward: &winogradProduct{tiling: t},
 			data:    &winogradProduct{tiling: back, backward: true},
-			weights: newWinogradGrad(t),
+			weights: newWinogradGrad(t.ofWeights()),
 		}
 		return c, nil
 	}

@@ -36,6 +36,7 @@ type tiling struct {
 	m, r, n   int    // F(mxm,rxr) with input tiles of n by n
 	perPlane  [2]int // tiles
 
+	summed              bool   // over the tiles: for the gradient of the weights
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
 	band                []band // of a plane
 
@@ -78,6 +79,14 @@ func (t *tiling) backward() *tiling {
 	return b
 }
 
+// ofWeights returns the tiling of the gradient of the weights.
+func (t *tiling) ofWeights() *tiling {
+	w := *t
+	w.summed = true
+	w.cut()
+	return &w
+}
+
 // choose chooses the algorithm.
 func (t *tiling) choose() {
 	switch t.algorithm = f4x4of3x3; {
@@ -99,16 +108,15 @@ func (t *tiling) products(m int) int {
 func (t *tiling) cut() {
 	t.choose()
 	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
-	most := max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
+	limit := max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
 	perImage := t.perPlane[0] * t.perPlane[1]
 	// A minimum number of blocks, for many threads, each with a minimum number of tiles.
-	most = max(min(most, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
+	most := max(min(limit, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
 	t.images, t.rows = 1, t.perPlane[0]
 	if perImage <= most {
 		t.images = t.imagesPerBlock(perImage, gemm.CeilDiv(t.batch*perImage, most))
 	} else {
-		t.rows = max(1, most/t.perPlane[1])
-		t.rows = gemm.CeilDiv(t.perPlane[0], gemm.CeilDiv(t.perPlane[0], t.rows))
+		t.rows = t.rowsPerBlock(most, limit)
 	}
 	t.bands = gemm.CeilDiv(t.perPlane[0], t.rows)
 	t.band = make([]band, t.bands)
@@ -138,6 +146,29 @@ func (t *tiling) imagesPerBlock(perImage, blocks int) int {
 		}
 	}
 	return images
+}
+
+// rowsPerBlock returns the number of rows of tiles in a block that best fills the tiles of
+// the micro-kernel, or among equals gives the nearest to the wanted number of tiles, and no
+// more than a limit. If tiles are summed, all are filled, and few tiles stay in the cache.
+func (t *tiling) rowsPerBlock(wanted, limit int) int {
+	if t.summed {
+		return gemm.CeilDiv(t.perPlane[0], gemm.CeilDiv(t.perPlane[0], max(1, wanted/t.perPlane[1])))
+	}
+	limit = min(limit, wanted*3/2)
+	best, least := 1, math.MaxInt
+	for bands := 1; bands <= t.perPlane[0]; bands++ {
+		rows := gemm.CeilDiv(t.perPlane[0], bands)
+		tiles, last := rows*t.perPlane[1], (t.perPlane[0]-1)%rows+1
+		height := t.perPlane[0] / rows * gemm.RoundUp(tiles, gemm.TileRows)
+		if last < rows {
+			height += gemm.RoundUp(last*t.perPlane[1], gemm.TileRows)
+		}
+		if cost := height*64 + max(tiles-wanted, wanted-tiles); cost < least && tiles <= limit {
+			best, least = rows, cost
+		}
+	}
+	return best
 }
 
 // srcRows returns the rows of src that rows of tiles need.

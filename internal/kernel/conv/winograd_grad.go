@@ -47,8 +47,8 @@ const (
 // one part, and all threads work on the same chunk. The products of the last chunk, often
 // the only one, are transformed while they are in the cache.
 type winogradGrad struct {
-	tiling *tiling // of the forward pass
-	chunk  int     // blocks
+	tiling *tiling
+	chunk  int // blocks
 	parts  int
 
 	// Used during a run.

@@ -218,3 +218,26 @@ func TestFewTilesShare(t *testing.T) {
 		}
 	}
 }
+
+// TestBands checks how many rows of tiles are a block: as many as best fill the micro-kernel's
+// tiles of six rows, unless the tiles are summed.
+func TestBands(t *testing.T) {
+	for _, test := range []struct {
+		params       Params
+		rows, summed int
+	}{
+		{square(8, 256, 256, 1, 14, 3, 1, 1, 1), 4, 2}, // 4x4 tiles: one block of 16 takes 18 rows, two of 8 take 24
+		{square(8, 128, 128, 1, 28, 3, 1, 1, 1), 4, 3},
+		{square(8, 64, 64, 1, 56, 3, 1, 1, 1), 3, 5},
+		{square(128, 64, 64, 1, 32, 3, 1, 1, 1), 8, 8},
+		{square(1, 16, 16, 1, 200, 3, 1, 1, 1), 3, 3},
+	} {
+		c, err := New(test.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := c.winograd; w.forward.rows != test.rows || w.weights.tiling.rows != test.summed {
+			t.Errorf("%+v: blocks of %d and %d rows, want %d and %d", test.params, w.forward.rows, w.weights.tiling.rows, test.rows, test.summed)
+		}
+	}
+}
