@@ -49,7 +49,7 @@ type dense struct {
 	pieces    int          // of these planes
 	strips    gemm.Strips  // of the weights of a group
 	blocks    int          // of the strips
-	runs      int          // of the pieces
+	runs      int          // of the pieces or, in denseFew, of the panels of a group
 	begun     atomic.Int64 // the last part that a thread began
 	parts     int          // of the packing of a group
 	fewPixels denseFew     // kept from run to run
@@ -85,9 +85,12 @@ func (t *dense) run(op parallel.Op) {
 	g := t.geometry
 	t.strips = t.micro.Strips(t.dstChannels, t.channels)
 	t.cut(max(densePanels*t.micro.BlockPanel(), denseSize/min(denseDepth, t.channels)))
-	pieces := t.count()
+	pieces := t.share(denseParts * t.pool.Threads())
 	t.runs = min(pieces, densePieces*t.pool.Threads())
-	t.blocks = min(t.strips.Count, gemm.CeilDiv(denseParts*t.pool.Threads(), pieces))
+	t.blocks = 1
+	if pieces%t.pool.Threads() != 0 {
+		t.blocks = min(t.strips.Count, gemm.CeilDiv(denseParts*t.pool.Threads(), pieces))
+	}
 	t.packed = op.Workspace(g.Group * t.strips.Size())
 	t.parts = t.strips.Count
 	if t.backward {

@@ -5,8 +5,14 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// denseFewRows is the number of channels of a part of the packing of pixels.
-const denseFewRows = 64
+const (
+	// denseFewRows is the number of channels of a part of the packing of pixels.
+	denseFewRows = 64
+
+	// denseFewPanels is the number of panels that a part of the product has at least, unless there
+	// are fewer for each thread: the products of one panel bring the next one from memory.
+	denseFewPanels = 4
+)
 
 // denseFew is dense for few pixels, such as those of one image. The strips are of pixels and
 // the panels of weights: a plane of 7x7 is five strips of 10 pixels, but four vectors with 15
@@ -42,19 +48,49 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 	t.ofPixels = true
 	d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
 	t.ofPixels = false
-	d.panels = gemm.CeilDiv(d.dstChannels, d.micro.BlockPanel())
-	d.pool.RunWork(g.macs(), g.Group*d.panels, t)
+	panels, threads := gemm.CeilDiv(d.dstChannels, d.micro.BlockPanel()), d.pool.Threads()
+	d.runs = min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels)))
+	d.pool.RunWork(g.macs(), g.Group*d.runs, t)
 	t.pixels = nil
 }
 
-// Do packs part i of the pixels, or computes panel i.
+// vectors returns the number of vectors of the channels of the result of a group.
+func (t *denseFew) vectors() int { return gemm.CeilDiv(t.dstChannels, t.micro.Lanes) }
+
+// first returns the first channel of a run of panels.
+func (t *denseFew) first(run int) int {
+	return min(t.dstChannels, run*t.vectors()/t.runs*t.micro.Lanes)
+}
+
+// Do packs part i of the pixels, or computes run i of panels.
 func (t *denseFew) Do(worker, i int) {
 	if t.ofPixels {
 		part := i % t.parts
 		t.packRows(worker, i/t.parts, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
 		return
 	}
-	t.computePanel(worker, i/t.panels, i%t.panels)
+	t.begun.Store(int64(i))
+	group, run := i/t.runs, i%t.runs
+	end := t.first(run + 1)
+	for j := t.first(run); j < end; {
+		n := min(t.micro.BlockPanel(), end-j)
+		t.computePanel(worker, group, j, n, end)
+		j += n
+	}
+}
+
+// following returns the first channel of the panel that a thread computes after a panel that ends
+// before channel j, in a run that ends before end, and the number of its channels. The run that
+// follows is a guess: the first that no thread has begun.
+func (t *denseFew) following(group, j, end int) (first, n int) {
+	if j == end {
+		part := int(t.begun.Load()) + 1
+		if part/t.runs != group {
+			return j, 0
+		}
+		j, end = t.first(part%t.runs), t.first(part%t.runs+1)
+	}
+	return j, min(t.micro.BlockPanel(), end-j)
 }
 
 // packRows packs the pixels of the channels from to to-1 of group at%Group of image at/Group.
@@ -76,11 +112,10 @@ func (t *denseFew) packRows(worker, at, from, to int) {
 	}
 }
 
-// computePanel computes a panel of the channels of a group for all pixels.
-func (t *denseFew) computePanel(worker, group, panel int) {
+// computePanel computes n channels of a group from j on for all pixels. They are in a run that
+// ends before end.
+func (t *denseFew) computePanel(worker, group, j, n, end int) {
 	u, depth := t.micro, t.channels
-	j := panel * u.BlockPanel()
-	n := min(u.BlockPanel(), t.dstChannels-j)
 	w := gemm.RoundUp(n, u.Lanes)
 	buf := t.pool.Scratch(worker, (depth+1+t.outSize)*w)
 	packed, bias, sums := buf[:depth*w], buf[depth*w:][:w], buf[(depth+1)*w:]
@@ -89,13 +124,13 @@ func (t *denseFew) computePanel(worker, group, panel int) {
 	if n < w {
 		clear(packed)
 	}
-	next, end := 0, 0 // of the weights: what is still to be brought from memory for the next panel
+	next, last := 0, 0 // of the weights: what is still to be brought from memory for the next panel
 	if t.backward {
 		u.CopyTo(depth, n, weight[j:], t.dstChannels, packed, w)
 	} else {
 		u.TransposeTo(n, depth, weight[j*depth:], depth, packed, w)
-		next = (j + n) * depth
-		end = min(next+n*depth, size)
+		first, rows := t.following(group, j+n, end)
+		next, last = first*depth, (first+rows)*depth
 	}
 	if t.bias != nil {
 		clear(bias[copy(bias, t.bias[group*t.dstChannels+j:][:n]):])
@@ -111,7 +146,7 @@ func (t *denseFew) computePanel(worker, group, panel int) {
 			for i := range t.rows.Count {
 				first, rows := t.rows.Rows(i)
 				ahead := &packed[k*w]
-				if next < end {
+				if next < last {
 					ahead = &weight[next]
 					next += piece * gemm.LineSize
 				}

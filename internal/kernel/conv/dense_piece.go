@@ -22,6 +22,18 @@ func (t *dense) cut(width int) {
 	t.pieces = gemm.CeilDiv(t.images*t.outSize, width)
 }
 
+// share cuts the pieces smaller if there are few of them, so that their number is a multiple of
+// parts and threads share them evenly, and returns it.
+func (t *dense) share(parts int) int {
+	n := t.count()
+	if n < 4*parts {
+		planes := n / t.pieces
+		panels := gemm.CeilDiv(t.images*t.outSize, t.micro.BlockPanel())
+		t.pieces = min(panels, gemm.CeilDiv(gemm.RoundUp(n, parts), planes))
+	}
+	return t.count()
+}
+
 // count returns the number of all pieces.
 func (t *dense) count() int { return t.geometry.Batch * t.geometry.Group / t.images * t.pieces }
 

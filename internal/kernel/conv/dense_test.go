@@ -99,6 +99,85 @@ func TestDenseFollowing(t *testing.T) {
 	}
 }
 
+// TestDenseShare checks that pieces cover all pixels once, for any number of threads, and that
+// threads share few of them evenly.
+func TestDenseShare(t *testing.T) {
+	for _, params := range []Params{
+		square(1, 64, 48, 1, 56, 1, 0, 1, 1), square(1, 200, 48, 1, 9, 1, 0, 1, 1), square(3, 64, 96, 2, 40, 1, 0, 1, 1), square(5, 64, 48, 1, 7, 1, 0, 1, 1),
+	} {
+		c, err := New(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &c.direct.forward.dense
+		c.direct.forward.prepare()
+		d.micro = gemm.Active()
+		for _, width := range []int{32, 128, 1000} {
+			for parts := 1; parts <= 40; parts++ {
+				d.cut(width)
+				before := d.count()
+				n := d.share(parts)
+				planes, panels := n/d.pieces, gemm.CeilDiv(d.images*d.outSize, d.micro.BlockPanel())
+				if before < 4*parts && planes == 1 && n%parts != 0 && n != panels {
+					t.Errorf("%v, width %d: %d pieces for %d parts", params, width, n, parts)
+				}
+				if before >= 4*parts && n != before || n < before {
+					t.Errorf("%v, width %d: %d pieces in place of %d", params, width, n, before)
+				}
+				for i, next := 0, 0; i < n; i++ {
+					p := d.piece(i)
+					if i%d.pieces == 0 {
+						next = 0
+					}
+					if p.from != next || p.to <= p.from {
+						t.Fatalf("%v, width %d, %d parts: piece %+v after pixel %d", params, width, parts, p, next)
+					}
+					if next = p.to; (i+1)%d.pieces == 0 && next != d.images*d.outSize {
+						t.Fatalf("%v, width %d, %d parts: the last piece ends at %d", params, width, parts, next)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestDenseFewFollowing checks that each panel of weights follows the one before, and that they
+// are all channels, for any number of runs.
+func TestDenseFewFollowing(t *testing.T) {
+	for _, outputs := range []int{48, 96, 100, 160, 1000} {
+		c, err := New(square(1, 64, 2*outputs, 2, 5, 1, 0, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &c.direct.forward.dense
+		c.direct.forward.prepare()
+		d.micro = gemm.Active()
+		few := denseFew{dense: d}
+		for d.runs = 1; d.runs <= few.vectors(); d.runs++ {
+			for group := range 2 {
+				next, n := 0, 0
+				for run := range d.runs {
+					d.begun.Store(int64(group*d.runs + run))
+					end := few.first(run + 1)
+					for j := few.first(run); j < end; j += n {
+						if n > 0 && j != next {
+							t.Fatalf("%d outputs, %d runs: channel %d follows, want %d", outputs, d.runs, next, j)
+						}
+						n = min(d.micro.BlockPanel(), end-j)
+						var following int
+						if next, following = few.following(group, j+n, end); next != j+n || (following == 0) != (next == outputs) {
+							t.Fatalf("%d outputs, %d runs: %d channels from %d on follow those before %d", outputs, d.runs, following, next, j+n)
+						}
+					}
+				}
+				if next != outputs {
+					t.Errorf("%d outputs, %d runs: the last panel ends at %d", outputs, d.runs, next)
+				}
+			}
+		}
+	}
+}
+
 // TestSteps takes elements from a slice, and puts them back, with zeros between.
 func TestSteps(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {

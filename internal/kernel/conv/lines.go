@@ -61,12 +61,6 @@ func (t *lines) tables(u *gemm.Micro) {
 			t.from = append(t.from, int32(vector(i)))
 		}
 		t.to = t.from
-		t.pieces, t.cuts = max(1, t.rowVectors/leastVectors), 1
-		if planes := t.geometry.Batch * t.geometry.Group; planes*t.pieces < leastChunks {
-			// The last two vectors may overlap, so they must be in one part.
-			t.pieces = max(1, min(t.rowVectors/max(2, u.LineVectors()), gemm.CeilDiv(leastChunks, planes)))
-			t.cuts = min(len(t.rows), gemm.CeilDiv(leastChunks, planes*t.pieces))
-		}
 	} else {
 		imagePixels := t.maxPixels()
 		for q := 0; q < t.images*imagePixels; q += t.rowPixels {
@@ -115,9 +109,26 @@ func (t *lines) run(op parallel.Op) {
 	t.pool.RunWork(g.macs(), g.Group*t.panels, t)
 	t.packing = false
 	if t.inPlace {
+		t.cutPlanes()
 		t.pool.RunWork(g.macs(), g.Group*g.Batch*t.pieces*t.cuts, t)
 	} else {
 		t.pool.RunWork(g.macs(), g.Group*t.chunks(g.Batch), t)
+	}
+}
+
+// cutPlanes cuts planes in place into pieces and, if those are fewer than the threads, their
+// panels. A thread that computes all panels of a piece reads it from memory once.
+func (t *lines) cutPlanes() {
+	planes, threads := t.geometry.Batch*t.geometry.Group, t.pool.Threads()
+	t.pieces, t.cuts = max(1, t.rowVectors/leastVectors), 1
+	if planes*t.pieces >= leastChunks {
+		return
+	}
+	t.pieces = max(1, min(t.rowVectors/t.micro.LineVectors(), gemm.CeilDiv(leastChunks, planes)))
+	if planes*t.pieces < 2*threads {
+		// The last two vectors may overlap, so they must be in one piece.
+		t.pieces = max(1, min(t.rowVectors/2, gemm.CeilDiv(gemm.RoundUp(planes*t.pieces, threads), planes)))
+		t.cuts = min(len(t.rows), gemm.CeilDiv(threads, planes*t.pieces))
 	}
 }
 

@@ -44,7 +44,7 @@ func (t *singlesGrad) run(op parallel.Op, x, dy, dweight []float32) {
 	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), op.Pool(), x, dy, dweight
 	t.sums = op.Workspace(t.parts() * t.rounded * t.lanes)
 	t.reducing = false
-	t.pool.RunWork(t.geometry.macs(), t.parts(), t)
+	t.pool.RunWork(singlesCost*t.geometry.macs(), t.parts(), t)
 	t.reducing = true
 	t.pool.RunWork(int64(len(t.sums)), t.vectors, t)
 	t.pool, t.x, t.dy, t.dweight, t.sums = nil, nil, nil, nil, nil

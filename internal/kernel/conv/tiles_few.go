@@ -31,6 +31,7 @@ type tilesFew struct {
 	parts   int    // of the outputs of a group
 	pieces  int    // of the tiles of pixels, for more threads than there are panels
 	piece   int    // channels whose weights are packed at a time
+	copies  int    // channels that a part copies
 	x       []float32
 }
 
@@ -59,8 +60,9 @@ func (t *tilesFew) run(op parallel.Op) {
 	t.pieces = min(gemm.CeilDiv(threads, t.parts), t.tiles())
 	t.piece = max(1, sumDepth/t.nTaps)
 	t.x = op.Workspace(g.Group * t.copied.copySize())
+	t.copies = min(t.piece, gemm.CeilDiv(t.channels, denseParts*threads))
 	t.copying = true
-	t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.piece), t)
+	t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.copies), t)
 	t.copying = false
 	t.pool.RunWork(g.macs(), g.Group*t.parts*t.pieces, t)
 	t.x = nil
@@ -72,9 +74,9 @@ func (t *tilesFew) tiles() int { return gemm.CeilDiv(t.geometry.Batch*t.outSize,
 // Do copies a piece of the channels or computes a part of the outputs.
 func (t *tilesFew) Do(worker, i int) {
 	if t.copying {
-		pieces := gemm.CeilDiv(t.channels, t.piece)
-		group, c := i/pieces, i%pieces*t.piece
-		t.copied.fillChannels(t.micro, t.copied.chunk(t.geometry.Batch, 0), c, min(t.piece, t.channels-c),
+		pieces := gemm.CeilDiv(t.channels, t.copies)
+		group, c := i/pieces, i%pieces*t.copies
+		t.copied.fillChannels(t.micro, t.copied.chunk(t.geometry.Batch, 0), c, min(t.copies, t.channels-c),
 			t.src[group*t.channels*t.srcSize:], t.geometry.Group*t.channels*t.srcSize, t.x[group*t.copied.copySize():])
 		return
 	}
