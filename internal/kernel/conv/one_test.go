@@ -19,6 +19,7 @@ func TestOneImage(t *testing.T) {
 		square(1, 140, 84, 2, 9, 3, 0, 1, 1),
 		square(1, 65, 33, 1, 6, 3, 1, 1, 1), // F(2x2,3x3)
 		square(2, 70, 50, 1, 9, 5, 2, 1, 1),
+		square(9, 182, 162, 1, 10, 3, 1, 1, 1), // two shares of the tiles, of 5 and 4 images
 		square(1, 520, 150, 1, 7, 1, 0, 1, 1),
 		square(1, 100, 600, 2, 15, 1, 0, 1, 1),
 		square(3, 60, 900, 1, 13, 1, 0, 1, 1),

@@ -7,8 +7,11 @@ import (
 
 const (
 	// fewTilesMost is the number of tiles of all images up to which the work is cut across
-	// the outputs: the products of a panel with so many tiles stay in the L2 cache.
+	// the outputs: the products of a panel with so many tiles stay in the L2 cache. Twice as
+	// many, in shares of as many, are faster that way if the transformed weights have
+	// fewWeights elements.
 	fewTilesMost = 64
+	fewWeights   = 1 << 20
 
 	// fewChannels is the number of channels whose weights are transformed at a time: with
 	// F(4x4,3x3) and 64 outputs they take 590 KB, and come from memory in pieces of 2 KB,
@@ -19,31 +22,45 @@ const (
 // fewTiles is a winogradProduct for few tiles, such as those of one image. Transformed
 // weights are four times as large as the weights, and each is used for few tiles only. So
 // a part transforms the weights of some outputs, a piece of the channels at a time, and
-// multiplies them with all tiles while they are in its cache.
+// multiplies them with all tiles while they are in its cache. If the tiles are too many for
+// that, it keeps the transformed weights of all channels for all shares of the tiles.
 //
 // The sums are those of winogradProduct to the last bit, for any number of parts.
 type fewTiles struct {
 	*winogradProduct
-	inputs  bool      // during the run that transforms the input
-	vectors int       // of the outputs of a group
-	parts   int       // of the outputs of a group
-	height  int       // tiles, in whole rows of TileFuncs
-	tiles   []float32 // the transformed input: groups of n² matrices (rows,depth)
+	inputs   bool      // during the run that transforms the input
+	vectors  int       // of the outputs of a group
+	parts    int       // of the outputs of a group
+	perImage int       // tiles
+	share    int       // images whose products are computed at a time
+	shares   int       // of the batch
+	height   int       // tiles of a share, in whole rows of TileFuncs
+	tiles    []float32 // the transformed input: groups of n² matrices (rows,depth)
 }
 
 // few reports whether there are so few tiles that fewTiles is faster.
-func (w *winogradProduct) few() bool { return w.batch*w.perPlane[0]*w.perPlane[1] <= fewTilesMost }
+func (w *winogradProduct) few() bool {
+	perImage := w.perPlane[0] * w.perPlane[1]
+	all, weights := w.batch*perImage, w.matrices()*w.channels*w.outputs
+	return all <= fewTilesMost || all <= 2*fewTilesMost && perImage <= fewTilesMost && weights >= fewWeights
+}
 
 func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 	t.winogradProduct = w
-	lanes, all := w.micro.Lanes, w.batch*w.perPlane[0]*w.perPlane[1]
-	t.height = gemm.RoundUp(all, gemm.TileRows)
+	lanes := w.micro.Lanes
+	t.perImage = w.perPlane[0] * w.perPlane[1]
+	t.shares = gemm.CeilDiv(w.batch, fewTilesMost/t.perImage)
+	t.share = gemm.CeilDiv(w.batch, t.shares)
+	t.height = gemm.RoundUp(t.share*t.perImage, gemm.TileRows)
 	w.rowAt = w.rowAt[:0]
-	for i := range t.height {
-		w.rowAt = append(w.rowAt, int32(min(i, all-1)*w.depth))
+	for share := range t.shares {
+		first, images := t.imagesOf(share)
+		for i := range t.height {
+			w.rowAt = append(w.rowAt, int32((first*t.perImage+min(i, images*t.perImage-1))*w.depth))
+		}
 	}
 	w.colAt = multiples(w.colAt, w.channels, 1)
-	w.slot = t.height*w.depth + 16 // the matrices start in different sets of the cache
+	w.slot = w.batch*t.perImage*w.depth + 16 // the matrices start in different sets of the cache
 	t.vectors = gemm.CeilDiv(w.outputs, lanes)
 	t.parts = min(t.vectors, gemm.RoundUp(gemm.CeilDiv(w.outputs, w.micro.Panel()), w.pool.Threads()))
 	t.tiles = op.Workspace(w.groups * w.matrices() * w.slot)
@@ -52,6 +69,11 @@ func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 	t.inputs = false
 	w.pool.Run(w.groups*t.parts, t)
 	t.tiles = nil
+}
+
+// imagesOf returns the first image of a share and the number of its images.
+func (t *fewTiles) imagesOf(share int) (first, n int) {
+	return share * t.share, min(t.share, t.batch-share*t.share)
 }
 
 // Do transforms part i of the input or computes part i of the outputs.
@@ -82,7 +104,7 @@ func (t *fewTiles) input(worker, group, block, c int) {
 
 // row returns the number of tiles before a band of an image.
 func (t *fewTiles) row(image int, b *band) int {
-	return image*t.perPlane[0]*t.perPlane[1] + b.first
+	return image*t.perImage + b.first
 }
 
 // output computes a part of the outputs of a group.
@@ -91,39 +113,49 @@ func (t *fewTiles) output(worker, group, part int) {
 	first := part * t.vectors / t.parts * lanes
 	n := min((part+1)*t.vectors/t.parts*lanes, t.outputs) - first
 	width := gemm.RoundUp(n, lanes)
-	depth := min(fewChannels, t.channels)
+	piece := min(fewChannels, t.channels)
+	depth := piece
+	if t.shares > 1 {
+		depth = t.channels
+	}
 	// The matrices start in different sets of the cache.
 	weights, sums := depth*width+16, t.height*width+16
 	plane := (t.maxPixels() + 1) * lanes
-	buf := t.pool.Scratch(worker, width+plane+t.filterSize(depth, width)+matrices*(weights+sums))
+	buf := t.pool.Scratch(worker, width+plane+t.filterSize(piece, width)+matrices*(weights+sums))
 	bias, buf := buf[:width], buf[width:]
 	pixels, buf := buf[:plane], buf[plane:]
-	filters, buf := buf[:t.filterSize(depth, width)], buf[t.filterSize(depth, width):]
+	filters, buf := buf[:t.filterSize(piece, width)], buf[t.filterSize(piece, width):]
 	w, m := buf[:matrices*weights], buf[matrices*weights:]
 	t.packBias(group, first, n, bias)
 
 	tile := u.Tile(width)
-	for c := 0; c < t.channels; c += depth {
-		k := min(depth, t.channels-c)
-		t.packFilters(group, first, n, width, c, k, filters, w, weights)
-		for xi := range matrices {
-			var init *float32
-			if c > 0 {
-				init = &m[xi*sums]
-			}
-			tile(t.height/gemm.TileRows, k, &t.tiles[(group*matrices+xi)*t.slot+c], &t.rowAt[0], &t.colAt[0], &w[xi*weights], init, width, &m[xi*sums], width)
-		}
-	}
-
 	size := t.dst[0] * t.dst[1]
-	for image := range t.batch {
-		for i := range t.band {
-			b := &t.band[i]
-			for o := 0; o < n; o += lanes {
-				t.transforms.output(b.tiles, t.outTable(b), &m[t.row(image, b)*width+o], width, sums, &bias[o], &pixels[0], &filters[0])
-				at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
-				deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, t.y[at:], size)
-				t.then.ApplyRows(group*t.outputs+first+o, min(lanes, n-o), t.y, at, size, b.dstPixels)
+	for share := range t.shares {
+		start, images := t.imagesOf(share)
+		rows, rowAt := gemm.CeilDiv(images*t.perImage, gemm.TileRows), &t.rowAt[share*t.height]
+		for c := 0; c < t.channels; c += depth {
+			k := min(depth, t.channels-c)
+			for i := 0; i < k && share == 0; i += piece {
+				t.packFilters(group, first, n, width, c+i, min(piece, k-i), filters, w[i*width:], weights)
+			}
+			for xi := range matrices {
+				var init *float32
+				if c > 0 {
+					init = &m[xi*sums]
+				}
+				tile(rows, k, &t.tiles[(group*matrices+xi)*t.slot+c], rowAt, &t.colAt[0], &w[xi*weights], init, width, &m[xi*sums], width)
+			}
+		}
+
+		for image := start; image < start+images; image++ {
+			for i := range t.band {
+				b := &t.band[i]
+				for o := 0; o < n; o += lanes {
+					t.transforms.output(b.tiles, t.outTable(b), &m[t.row(image-start, b)*width+o], width, sums, &bias[o], &pixels[0], &filters[0])
+					at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
+					deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, t.y[at:], size)
+					t.then.ApplyRows(group*t.outputs+first+o, min(lanes, n-o), t.y, at, size, b.dstPixels)
+				}
 			}
 		}
 	}
