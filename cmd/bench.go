@@ -218,7 +218,7 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, nets *netFlags, so
 		return nil, nil, err
 	}
 	passes := new(time.Duration)
-	s, err := solver.New(&prototxt.Solver{Param: &caffepb.SolverParameter{
+	s, err := solver.New(&prototxt.Solver{File: file.File, Positions: file.Positions, Param: &caffepb.SolverParameter{
 		NetParam:    file.Param,
 		BaseLr:      proto.Float32(1e-6), // small, so that random data does not make the net diverge
 		LrPolicy:    proto.String("fixed"),

@@ -123,6 +123,16 @@ func TestBenchErrors(t *testing.T) {
 	}
 }
 
+// TestBenchFileErrors finds the position of an error in a net's file.
+func TestBenchFileErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "net.prototxt")
+	write(t, path, "layer { name: 'p' type: 'Pooling' bottom: 'data' top: 'p' pooling_param { kernel_size: 2 } }")
+	code, _, stderr := run("bench", path, "--input-shape", "3,5", "--batch", "2")
+	if want := path + `:1:43: layer "p": bottom "data" is not the top of any layer above`; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %q, want %q", code, stderr, want)
+	}
+}
+
 // TestBenchChain finds layers that run together in one line, with the bytes of
 // one pass.
 func TestBenchChain(t *testing.T) {
