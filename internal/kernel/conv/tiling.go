@@ -39,6 +39,7 @@ type tiling struct {
 	summed              bool   // over the tiles: for the gradient of the weights
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
 	band                []band // of a plane
+	threads             int    // that share the blocks; 0: not cut for threads
 
 	lanes   int     // that the tables are for; 0: no tables yet
 	in, out []int32 // offsets of the pixels of each tile, of its input and of its output
@@ -108,7 +109,7 @@ func (t *tiling) products(m int) int {
 func (t *tiling) cut() {
 	t.choose()
 	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
-	limit := max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
+	limit := t.limit()
 	perImage := t.perPlane[0] * t.perPlane[1]
 	// A minimum number of blocks, for many threads, each with a minimum number of tiles.
 	most := max(min(limit, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
@@ -118,11 +119,15 @@ func (t *tiling) cut() {
 	} else {
 		t.rows = t.rowsPerBlock(most, limit)
 	}
-	t.bands = gemm.CeilDiv(t.perPlane[0], t.rows)
-	t.band = make([]band, t.bands)
+	t.setBands(gemm.CeilDiv(t.perPlane[0], t.rows), func(i int) int { return min(i*t.rows, t.perPlane[0]) })
+}
+
+// setBands cuts planes into n bands. Band i begins at row(i) of the tiles.
+func (t *tiling) setBands(n int, row func(i int) int) {
+	t.bands = n
+	t.band = make([]band, n)
 	for i := range t.band {
-		row := i * t.rows
-		rows := min(t.rows, t.perPlane[0]-row)
+		row, rows := row(i), row(i+1)-row(i)
 		from, to := t.srcRows(row, rows)
 		first, last := row*t.m, min((row+rows)*t.m, t.dst[0])
 		t.band[i] = band{
@@ -131,6 +136,31 @@ func (t *tiling) cut() {
 			dst: first * t.dst[1], dstPixels: (last - first) * t.dst[1],
 		}
 	}
+	t.lanes = 0
+}
+
+// share cuts the planes for some threads. If they would be few blocks of the largest size, such
+// as those of one image, each thread gets as many blocks, which are as large as possible: a
+// block of few tiles does not fill the micro-kernel's, and reads as many weights.
+func (t *tiling) share(threads int) {
+	if t.threads == threads {
+		return
+	}
+	t.threads = threads
+	t.cut()
+	rows := t.perPlane[0]
+	planes, bands := t.batch*t.groups, gemm.CeilDiv(rows, max(1, t.limit()/t.perPlane[1]))
+	if t.bands == 1 || planes*bands >= 4*max(threads, 2) {
+		return
+	}
+	bands = min(rows, gemm.CeilDiv(gemm.RoundUp(planes*bands, threads), planes))
+	t.rows = gemm.CeilDiv(rows, bands)
+	t.setBands(bands, func(i int) int { return gemm.CeilDiv(i*rows, bands) })
+}
+
+// limit returns the largest number of tiles of a block.
+func (t *tiling) limit() int {
+	return max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
 }
 
 // imagesPerBlock returns the number of images in a block that gives about the wanted

@@ -41,6 +41,9 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 	u, p := gemm.Active(), op.Pool()
 	w.then = then
 	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
+	if !w.few() {
+		w.share(p.Threads())
+	}
 	w.tables(u.Lanes)
 	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
 	w.width = (w.panels-1)*u.Panel() + u.Width(w.outputs-(w.panels-1)*u.Panel())

@@ -241,3 +241,54 @@ func TestBands(t *testing.T) {
 		}
 	}
 }
+
+// TestShare checks how many bands one image is cut into for some threads, and that their number
+// changes no bit.
+func TestShare(t *testing.T) {
+	for _, test := range []struct {
+		params Params
+		bands  map[int]int // by threads
+	}{
+		{square(1, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 3, 2: 4, 3: 3, 4: 4, 5: 5, 16: 14}},
+		{square(1, 32, 48, 2, 40, 5, 2, 1, 1), map[int]int{1: 3, 2: 3, 3: 3, 4: 4, 5: 5, 16: 8}},
+		{square(2, 20, 16, 1, 37, 3, 1, 1, 1), map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 16: 8}},
+		{square(9, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 5, 2: 5, 4: 5, 16: 4}},
+		{square(9, 64, 64, 1, 8, 3, 1, 1, 1), map[int]int{1: 1, 3: 1}},
+	} {
+		c, err := New(test.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := c.winograd.forward
+		for threads, want := range test.bands {
+			w.share(threads)
+			tiles, pixels := 0, 0
+			for _, b := range w.band {
+				if b.first != tiles || b.dst != pixels || b.tiles > w.maxTiles() || b.tiles == 0 {
+					t.Errorf("%+v, %d threads: bands %+v", test.params, threads, w.band)
+				}
+				tiles, pixels = tiles+b.tiles, pixels+b.dstPixels
+			}
+			if w.bands != want || tiles != w.perPlane[0]*w.perPlane[1] || pixels != w.dst[0]*w.dst[1] {
+				t.Errorf("%+v, %d threads: %d bands of %d tiles, want %d", test.params, threads, w.bands, tiles, want)
+			}
+		}
+		if test.params.Batch > 2 {
+			continue
+		}
+		r := rand.New(rand.NewPCG(5, 5))
+		x, weight := make([]float32, test.params.Batch*test.params.Channels*size(test.params.In)), make([]float32, test.params.Outputs*test.params.Channels*size(test.params.Kernel)/test.params.Group)
+		kerneltest.FillNormal(r, x)
+		kerneltest.FillNormal(r, weight)
+		kerneltest.EachLevel(t, func(t *testing.T) {
+			want := make([]float32, test.params.Batch*test.params.Outputs*size(test.params.In))
+			c.Forward(nil, x, weight, nil, want)
+			kerneltest.EachPool(func(name string, p *parallel.Pool) {
+				got := make([]float32, len(want))
+				kerneltest.Dirty(p)
+				c.Forward(p, x, weight, nil, got)
+				kerneltest.SameBits(t, "y, threads "+name, got, want)
+			})
+		})
+	}
+}
