@@ -17,7 +17,7 @@ type BackwardReader interface {
 }
 
 // Keeper is a layer that may work in place, but then has to keep a copy of its
-// bottom for Backward. A net can spare it that: in training it gives the layer
+// bottom for Backward. A net can save it the copy: in training it gives the layer
 // a bottom with data of its own, as if the file named bottom and top
 // differently, while others still find the top under the one name. The two
 // share their diff, as in place: Backward must allow for that.
@@ -43,7 +43,7 @@ type Fuser interface {
 	// them.
 	//
 	// Intermediate blobs are not computed. In Backward, the bottom of an Adder has no
-	// data, and its gradient is wanted; its diff may be the memory of that of the first
+	// data, and its gradient is wanted; its diff may share memory with that of the first
 	// top. The tops have the values that Forward gave them, unless BackwardReads says
 	// that they are not needed: if a later layer would change them in place, the net
 	// offers fewer layers. If there is one top, Backward may overwrite its diff.

@@ -5,11 +5,12 @@
 // 5x5 kernels of stride 1, and otherwise directly, from a zero-padded copy of a few
 // images through tables of offsets. There is no im2col matrix.
 //
-// The files, from low to high: geometry.go; window.go, the padded copy; product.go
-// with tiles*.go, lines.go, dense*.go and singles.go, ways to compute the forward pass and
-// the gradient of the data; phases.go, the latter with strides; grad*.go, singles_grad.go and
-// depthwise.go, the gradient of the weights; vectors.go, which both singles share; transform*.go,
-// winograd.go and winograd_*.go; conv.go, which chooses.
+// The files, from low to high: geometry.go; strides.go, loops over elements that are a stride
+// apart; window.go, the padded copy; product.go with tiles*.go, lines.go, dense*.go and
+// singles.go, ways to compute the forward pass and the gradient of the data; phases.go, the
+// latter with strides; grad*.go, singles_grad.go and depthwise.go, the gradient of the weights;
+// vectors.go, which both singles share; transform*.go, winograd.go and winograd_*.go; phased.go
+// and rounded*.go, all three products from operands in bfloat16; conv.go, which chooses.
 package conv
 
 import (

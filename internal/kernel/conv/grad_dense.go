@@ -152,11 +152,13 @@ func (t *denseGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	blocks := t.blocks()
 	t.parts = min(gemm.CeilDiv(denseGradParts, blocks), t.pieces())
 	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
-	n := blocks * t.parts * t.sumSize
-	t.x, t.sums = x, op.Workspace(n)
+	n, gathered := blocks*t.parts*t.sumSize, 0
 	if t.rowAt != nil {
-		shared := op.Workspace(n + g.Batch*g.Channels*g.outSize)
-		t.sums, t.gathered = shared[:n], shared[n:]
+		gathered = g.Batch * g.Channels * g.outSize
+	}
+	shared := op.Workspace(n + gathered)
+	t.x, t.sums, t.gathered = x, shared[:n], shared[n:]
+	if t.rowAt != nil {
 		t.phase = gathering
 		p.RunWork(g.macs(), gemm.CeilDiv(g.Batch*g.Channels, gatherStep), t)
 		x = t.gathered

@@ -10,10 +10,10 @@ import (
 // ChannelStats sets mean and variance, which are (c), to each channel's mean and
 // biased variance, the mean of (x - mean)².
 //
-// It reads x once: the variance is the mean of the squares minus the square of the mean.
-// Squares of float32 are exact in float64, which is used to sum them. So the relative
-// error is that of float32 until the mean is about ten thousand standard deviations,
-// where float32 itself no longer resolves x well.
+// Unless s is 1, it reads x once: the variance is the mean of the squares minus the square
+// of the mean. Squares of float32 are exact in float64, which is used to sum them. So the
+// relative error is that of float32 until the mean is about ten thousand standard
+// deviations, where float32 itself no longer resolves x well.
 func ChannelStats(p *parallel.Pool, n, c, s int, x, mean, variance []float32) {
 	checkBlobs("ChannelStats", n, c, s, x)
 	vec.Check("ChannelStats", min(len(mean), len(variance)), c)
@@ -51,8 +51,7 @@ func statsOf(sum, squares float64, n int) (mean, variance float32) {
 	return float32(m), float32(max(0, squares/float64(n)-m*m))
 }
 
-// planeStats stores the sum and the sum of squares of each plane. The layer that
-// computes x could compute them too.
+// planeStats stores the sum and the sum of squares of each plane.
 var planeStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = active().sumAndSquares(a.x[i*a.s : (i+1)*a.s])
