@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -66,6 +67,26 @@ var cases = []Params{
 	pooled(0, 4, 4, 2, 2, 0, 0, 2, 2),
 }
 
+// randomCases returns n possible poolings, of small planes: most windows have loops of their own.
+func randomCases(n int) []Params {
+	r := rand.New(rand.NewPCG(4, 3))
+	list := make([]Params, 0, n)
+	for len(list) < n {
+		kh, kw, sh, sw := 1+r.IntN(3), 1+r.IntN(3), 1+r.IntN(2), 1+r.IntN(2)
+		if r.IntN(4) > 0 {
+			kh, sh = kw, sw
+		}
+		g := pooled(1+r.IntN(3), 1+r.IntN(12), 1+r.IntN(40), kh, kw, r.IntN(kh), r.IntN(kw), sh, sw)
+		if r.IntN(3) == 0 {
+			g.OutH, g.OutW = 1+r.IntN(max(1, g.OutH)), 1+r.IntN(max(1, g.OutW)) // windows that leave out an edge
+		}
+		if g.OutH > 0 && g.OutW > 0 {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
 // windows calls f for each output, with the bounds of its window in the image
 // and its extent in the padded image.
 func (g *Params) windows(f func(plane, out, h0, h1, w0, w1, size int)) {
@@ -83,7 +104,7 @@ func (g *Params) windows(f func(plane, out, h0, h1, w0, w1, size int)) {
 
 func TestMax(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
-		for _, g := range cases {
+		for _, g := range slices.Concat(cases, randomCases(60)) {
 			t.Run(fmt.Sprint(g), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(4, 1))
 				in, out := g.H*g.W, g.OutH*g.OutW
@@ -139,7 +160,7 @@ func TestMax(t *testing.T) {
 func TestFences(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(4, 5))
-		for _, g := range cases {
+		for _, g := range slices.Concat(cases, randomCases(60)) {
 			kerneltest.EachFence(t, fmt.Sprint(g), func(slice func(r *rand.Rand, n int) []float32) {
 				x, y := slice(r, g.Planes*g.H*g.W), slice(r, g.Planes*g.OutH*g.OutW)
 				mask := slice(r, len(y))
@@ -169,7 +190,7 @@ func TestMaxBackwardIgnoresBadMasks(t *testing.T) {
 
 func TestAve(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
-		for _, g := range cases {
+		for _, g := range slices.Concat(cases, randomCases(60)) {
 			t.Run(fmt.Sprint(g), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(4, 2))
 				in, out := g.H*g.W, g.OutH*g.OutW
