@@ -49,6 +49,17 @@ func (c *Conv) OutShape() []int { return c.conv.OutShape() }
 // MACs returns the number of multiply-adds of Forward, computed directly.
 func (c *Conv) MACs() int64 { return c.conv.MACs() }
 
+// MapsInput reports whether the convolution can compute a map of each channel of x as it reads
+// x (MapInput): if it turns x into vectors of channels, in Winograd's algorithm and with groups
+// of one channel. It depends on the geometry, the precision and the processor.
+func (c *Conv) MapsInput() bool { return c.conv.MapsInput() }
+
+// MapInput has Forward, ForwardThen and BackwardWeights compute m of x as they read x, from now
+// on: the x that they are given is that of m, and the x of the convolution is its y. nil stands
+// for no map. The results are those of computing it before, to the last bit. MapInput panics
+// unless MapsInput returns true.
+func (c *Conv) MapInput(m *ChannelMap) { c.conv.MapInput((*norm.ChannelMap)(m)) }
+
 // Forward sets y to the convolution of x with weight, plus bias. A nil bias
 // counts as zeros.
 func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {

@@ -25,6 +25,15 @@ type Norm struct {
 	norm norm.Norm
 }
 
+// A ChannelMap is what a normalization and the layers after it do with each element of x, so
+// that a convolution can compute it as it reads x (Conv.MapInput):
+//
+//	z = Scale·(x - Mean) + Shift    y = z where z > 0, Slope·z elsewhere
+type ChannelMap struct {
+	Mean, Scale, Shift []float32 // of each channel; nil stands for 0, 1 and 0
+	Slope              float32   // 1 is no rectifier
+}
+
 // Resize sets the sizes and allocates the statistics if C has changed.
 func (m *Norm) Resize(n, c, s int) {
 	m.norm.Resize(n, c, s)
@@ -41,11 +50,16 @@ func (m *Norm) inside() *norm.Norm {
 	return in
 }
 
-// Forward computes y from x and the given Mean and Variance. y may be x, but not Add.
+// Map returns what the last pass computes of each element, if Add is nil. The slices hold that
+// until the next pass.
+func (m *Norm) Map() ChannelMap { return ChannelMap(m.norm.Map()) }
+
+// Forward computes y from x and the given Mean and Variance. y may be x, but not Add. A nil y
+// is not computed: the pass is for Map and Backward.
 func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, x, y) }
 
 // ForwardBatch sets Mean and Variance to those of x, the variance being the
-// biased one, and computes y. y may be x, but not Add.
+// biased one, and computes y. y may be x, but not Add, or nil as in Forward.
 func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, x, y) }
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if

@@ -39,6 +39,9 @@ type Conv struct {
 	winograd *winograd // nil if the convolution is computed directly
 	direct   *direct   // nil if not
 	rounded  *rounded  // comes before both; nil if the operands are not rounded
+
+	given *norm.ChannelMap // of x; nil for none
+	input norm.VectorMap   // given, during a run
 }
 
 // winograd holds the three products by Winograd's algorithm.
@@ -69,14 +72,19 @@ func New(p Params) (*Conv, error) {
 	if t := newTiling(g); t != nil {
 		back := t.backward()
 		c.winograd = &winograd{
-			forward: &winogradProduct{tiling: t},
+			forward: &winogradProduct{tiling: t, inputMap: &c.input},
 			data:    &winogradProduct{tiling: back, backward: true},
 			weights: newWinogradGrad(t.ofWeights()),
 		}
+		c.winograd.weights.inputMap = &c.input
 		return c, nil
 	}
-	c.direct, err = newDirect(g)
-	return c, err
+	if c.direct, err = newDirect(g); err != nil {
+		return nil, err
+	}
+	c.direct.forward.singles.cut.inputMap = &c.input
+	c.direct.weights.singles.inputMap = &c.input
+	return c, nil
 }
 
 // NewRounded returns the convolution that rounds the operands of its products to bfloat16, if
@@ -151,6 +159,7 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	}
 	op := p.Begin()
 	defer op.End()
+	c.setInput()
 	if c.rounded.plan() {
 		c.rounded.forward.run(op, x, weight, bias, y)
 		if then != nil {
@@ -228,6 +237,7 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 	}
 	op := p.Begin()
 	defer op.End()
+	c.setInput()
 	switch {
 	case c.rounded.plan():
 		c.rounded.weights.run(op, x, dy, dweight)

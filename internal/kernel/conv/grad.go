@@ -63,15 +63,27 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	return t, nil
 }
 
+// prepare makes the tables.
+func (t *gradPlan) prepare() {
+	if t.prepared {
+		return
+	}
+	t.prepared = true
+	t.window.tables()
+	t.depthwise = newDepthwiseGrad(t.geometry, &t.window)
+	t.dense = newDenseGrad(t.geometry, &t.window)
+}
+
+// bySingles reports whether singlesGrad computes the gradient.
+func (t *gradPlan) bySingles() bool {
+	t.prepare()
+	return t.dense == nil && t.singles.fits(&t.window, t.geometry)
+}
+
 // run adds the gradient of the weights to dweight and, unless dbias is nil, that of the bias
 // to dbias.
 func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
-	if !t.prepared {
-		t.prepared = true
-		t.window.tables()
-		t.depthwise = newDepthwiseGrad(t.geometry, &t.window)
-		t.dense = newDenseGrad(t.geometry, &t.window)
-	}
+	t.prepare()
 	if t.dense != nil {
 		t.dense.run(op, x, dy, dweight, dbias)
 		return

@@ -66,6 +66,13 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.
 	t.unset()
 }
 
+// bySingles reports whether singles computes the product.
+func (t *plan) bySingles() bool {
+	t.prepare()
+	t.micro = gemm.Active()
+	return !t.dense.fits() && t.singles.fits()
+}
+
 // byFew reports whether tilesFew is faster than lines and tiles. Lines that read planes in place
 // are faster where they fill their vectors, for which tilesFew needs a copy.
 func (t *plan) byFew() bool {

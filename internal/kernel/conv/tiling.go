@@ -52,21 +52,29 @@ type band struct{ first, tiles, src, srcPixels, dst, dstPixels int }
 // newTiling returns the tiling of the forward pass, or nil if Winograd's algorithm does
 // not apply or does not pay off.
 func newTiling(g *geometry) *tiling {
-	if len(g.In) != 2 || g.Direct || g.Batch == 0 || g.groupChannels() < winogradChannels || g.groupOutputs() < winogradChannels {
+	if g.Batch == 0 || !g.tiled() {
 		return nil
+	}
+	t := &tiling{
+		batch: g.Batch, groups: g.Group, channels: g.groupChannels(), outputs: g.groupOutputs(),
+		src: [2]int{g.In[0], g.In[1]}, dst: [2]int{g.out[0], g.out[1]}, pad: [2]int{g.Pad[0], g.Pad[1]}, r: g.Kernel[0],
+	}
+	t.cut()
+	return t
+}
+
+// tiled reports whether Winograd's algorithm applies and pays off for images.
+func (g *geometry) tiled() bool {
+	if len(g.In) != 2 || g.Direct || g.groupChannels() < winogradChannels || g.groupOutputs() < winogradChannels {
+		return false
 	}
 	r := g.Kernel[0]
 	for a := range 2 {
 		if r != 3 && r != 5 || g.Kernel[a] != r || g.Stride[a] != 1 || g.Dilation[a] != 1 {
-			return nil
+			return false
 		}
 	}
-	t := &tiling{
-		batch: g.Batch, groups: g.Group, channels: g.groupChannels(), outputs: g.groupOutputs(),
-		src: [2]int{g.In[0], g.In[1]}, dst: [2]int{g.out[0], g.out[1]}, pad: [2]int{g.Pad[0], g.Pad[1]}, r: r,
-	}
-	t.cut()
-	return t
+	return true
 }
 
 // backward returns the tiling of the gradient of the input, which is the same

@@ -1,6 +1,9 @@
 package conv
 
-import "github.com/gocaffe/gocaffe/internal/kernel/gemm"
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
+)
 
 const (
 	// channelPixels is the number of pixels of a tile of every channelsFunc.
@@ -44,11 +47,12 @@ type channelsGradFunc func(n int, x *float32, pixels, off *int32, dy, sums *floa
 type channelVectors struct {
 	*window
 	geometry    *geometry
-	lanes       int // that the rest is for; 0: nothing yet
-	vectors     int // of an image
-	images      int // of a part
-	rows, bands int // of the output: rows of a part, and parts of a plane
-	rowStep     int // elements from row to row of the padded vectors
+	inputMap    *norm.VectorMap // of the source; nil for none
+	lanes       int             // that the rest is for; 0: nothing yet
+	vectors     int             // of an image
+	images      int             // of a part
+	rows, bands int             // of the output: rows of a part, and parts of a plane
+	rowStep     int             // elements from row to row of the padded vectors
 }
 
 // cut splits planes whose rows have the given number of pixels.
@@ -125,7 +129,7 @@ func (t *channelVectors) part(i int) channelPart {
 	return p
 }
 
-// load copies the source of a part, of an image, to x, which has zeros around it.
+// load copies the source of a part, of an image, to x, which has zeros around it, and maps it.
 func (t *channelVectors) load(u *gemm.Micro, p channelPart, image int, src, rows, x []float32) {
 	first, end := t.within(0, p.row*t.step[0], (p.rows-1)*t.step[0]+t.span)
 	left, right := t.within(1, 0, t.extent[1])
@@ -137,11 +141,14 @@ func (t *channelVectors) load(u *gemm.Micro, p channelPart, image int, src, rows
 	skip, n := left-t.pad[1], right-left
 	if n >= lanes && gemm.RoundUp(n, lanes)*2 <= n*3 { // the blocks of a row overlap little
 		for row := first; row < end; row++ {
-			u.TransposeTo(lanes, n, src[at+skip:], t.srcSize, x[row*t.rowStep+left*lanes:], lanes)
+			to := x[row*t.rowStep+left*lanes:][:n*lanes]
+			u.TransposeTo(lanes, n, src[at+skip:], t.srcSize, to, lanes)
+			t.inputMap.Apply(0, p.ch, to)
 			at += width
 		}
 		return
 	}
 	u.TransposeTo(lanes, (end-first)*width, src[at:], t.srcSize, rows, lanes)
+	t.inputMap.Apply(0, p.ch, rows[:(end-first)*width*lanes])
 	u.CopyTo(end-first, n*lanes, rows[skip*lanes:], width*lanes, x[first*t.rowStep+left*lanes:], t.rowStep)
 }

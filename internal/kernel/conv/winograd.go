@@ -17,7 +17,8 @@ const filterChannels = 16
 // longer needed.
 type winogradProduct struct {
 	*tiling
-	backward bool // the weights are (channels,outputs,r,r), to be rotated by 180°
+	backward bool            // the weights are (channels,outputs,r,r), to be rotated by 180°
+	inputMap *norm.VectorMap // of x; nil for none
 
 	// Used during a run.
 	micro              *gemm.Micro
@@ -183,6 +184,7 @@ func (w *winogradProduct) compute(worker, group, block int) {
 		for c := 0; c < w.channels; c += lanes {
 			src := w.x[(((image+i)*w.groups+group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
 			interleave(u, min(lanes, w.channels-c), b.srcPixels, src, w.src[0]*w.src[1], pixels)
+			w.inputMap.Apply(group, c, pixels[:b.srcPixels*lanes])
 			w.transforms.input(b.tiles, w.inTable(b), &pixels[0], &slots[w.slot+i*b.tiles*w.depth+c], w.depth, w.slot, &tmp[0])
 		}
 	}

@@ -97,6 +97,7 @@ func (t *fewTiles) input(worker, group, block, c int) {
 	for image := first; image < min(first+t.images, t.batch); image++ {
 		src := t.x[((image*t.groups+group)*t.channels+c)*size+b.src:]
 		interleave(t.micro, min(t.micro.Lanes, t.channels-c), b.srcPixels, src, size, pixels)
+		t.inputMap.Apply(group, c, pixels[:b.srcPixels*t.micro.Lanes])
 		dst := t.tiles[group*t.matrices()*t.slot+t.row(image, b)*t.depth+c:]
 		t.transforms.input(b.tiles, t.inTable(b), &pixels[0], &dst[0], t.depth, t.slot, &tmp[0])
 	}

@@ -3,6 +3,7 @@ package conv
 import (
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -47,9 +48,10 @@ const (
 // one part, and all threads work on the same chunk. The products of the last chunk, often
 // the only one, are transformed while they are in the cache.
 type winogradGrad struct {
-	tiling *tiling
-	chunk  int // blocks
-	parts  int
+	tiling   *tiling
+	inputMap *norm.VectorMap // of x
+	chunk    int             // blocks
+	parts    int
 
 	// Used during a run.
 	step           gradStep
@@ -268,6 +270,7 @@ func (t *winogradGrad) transformInput(n, band, tile int, xs, pixels []float32, t
 	for c := 0; c < w.channels; c += u.Lanes {
 		src := t.x[((n*w.groups+t.group)*w.channels+c)*plane+b.src:]
 		interleave(u, min(u.Lanes, w.channels-c), b.srcPixels, src, plane, pixels)
+		t.inputMap.Apply(t.group, c, pixels[:b.srcPixels*u.Lanes])
 		j, _, width := t.panel(c / u.Panel())
 		t.transforms.input(b.tiles, w.inTable(b), &pixels[0], &xs[j*t.maxTiles+tile*width+c-j], width, t.xSlot, tmp)
 	}

@@ -12,6 +12,7 @@ var generic = ops{
 	affineReLUSums: affineReLUSumsGeneric,
 	affineReLUGrad: affineReLUGradGeneric,
 
+	affineReLUVectors: affineReLUVectorsGeneric,
 	affineReLURow:     affineReLURowGeneric,
 	affineReLUSumsRow: affineReLUSumsRowGeneric,
 	affineReLUGradRow: affineReLUGradRowGeneric,
@@ -118,6 +119,13 @@ func affineReLURowGeneric(dst, x, mean, scale, shift []float32, slope float32) {
 			z = float32(slope*z) + 0 // not -0
 		}
 		dst[i] = z
+	}
+}
+
+// affineReLUVectorsGeneric computes affineReLURowGeneric of each vector of x, in place.
+func affineReLUVectorsGeneric(x, mean, scale, shift []float32, slope float32) {
+	for n := len(mean); len(x) > 0; x = x[n:] {
+		affineReLURowGeneric(x[:n], x[:n], mean, scale, shift, slope)
 	}
 }
 

@@ -85,10 +85,15 @@ type normArgs struct {
 	y   []float32
 }
 
-// Forward computes y, which may be x but not Add, with the given statistics.
+// Forward computes y, which may be x but not Add, with the given statistics. A nil y is
+// not computed: only what Map returns.
 func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
-	m.check("Norm.Forward", x, y)
+	m.check("Norm.Forward", x)
 	m.prepare()
+	if y == nil {
+		return
+	}
+	m.check("Norm.Forward", y)
 	a := normArgs{Norm: m, x: x, dst: y, slope: m.Slope}
 	if m.Add != nil {
 		a.slope = 1
@@ -103,7 +108,7 @@ func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
 // ForwardBatch computes y with the mean and the biased variance of x, as
 // ChannelStats returns them.
 func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) {
-	m.check("Norm.ForwardBatch", x, y)
+	m.check("Norm.ForwardBatch", x)
 	ChannelStats(p, m.N, m.C, m.S, x, m.Mean, m.Variance)
 	m.Forward(p, x, y)
 }

@@ -432,6 +432,106 @@ done:
 	VZEROUPPER
 	RET
 
+// func affineReLUVectorsAVX2(x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+// Requires: AVX, FMA3
+TEXT ·affineReLUVectorsAVX2(SB), NOSPLIT, $0-100
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS slope+96(FP), Y0
+	MOVQ         mean_base+24(FP), DX
+	VMOVUPS      (DX), Y1
+	MOVQ         scale_base+48(FP), DX
+	VMOVUPS      (DX), Y2
+	MOVQ         shift_base+72(FP), DX
+	VMOVUPS      (DX), Y3
+	XORQ         DX, DX
+
+by4:
+	CMPQ        CX, $+32
+	JL          by4End
+	VMOVUPS     (AX)(DX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y1, Y4, Y4
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y4, Y2, Y6
+	VMULPS      Y0, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (AX)(DX*1)
+	VMOVUPS     32(AX)(DX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y1, Y4, Y4
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y4, Y2, Y6
+	VMULPS      Y0, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 32(AX)(DX*1)
+	VMOVUPS     64(AX)(DX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y1, Y4, Y4
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y4, Y2, Y6
+	VMULPS      Y0, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 64(AX)(DX*1)
+	VMOVUPS     96(AX)(DX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y1, Y4, Y4
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y4, Y2, Y6
+	VMULPS      Y0, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 96(AX)(DX*1)
+	ADDQ        $+128, DX
+	SUBQ        $+32, CX
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ        CX, $+8
+	JL          by1End
+	VMOVUPS     (AX)(DX*1), Y4
+	VXORPS      Y5, Y5, Y5
+	VSUBPS      Y1, Y4, Y4
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y4, Y2, Y6
+	VMULPS      Y0, Y6, Y4
+	VCMPPS      $0x1e, Y5, Y6, Y7
+	VBLENDVPS   Y7, Y6, Y4, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (AX)(DX*1)
+	ADDQ        $+32, DX
+	SUBQ        $+8, CX
+	JMP         by1
+
+by1End:
+	TESTQ       CX, CX
+	JZ          done
+	LEAQ        maskWords<>+0(SB), BX
+	NEGQ        CX
+	VMOVDQU     64(BX)(CX*4), Y4
+	VMASKMOVPS  (AX)(DX*1), Y4, Y5
+	VXORPS      Y6, Y6, Y6
+	VSUBPS      Y1, Y5, Y5
+	VMOVAPS     Y3, Y1
+	VFMADD231PS Y5, Y2, Y1
+	VMULPS      Y0, Y1, Y0
+	VCMPPS      $0x1e, Y6, Y1, Y2
+	VBLENDVPS   Y2, Y1, Y0, Y0
+	VADDPS      Y6, Y0, Y0
+	VMASKMOVPS  Y0, Y4, (AX)(DX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func affineReLUGradAVX2(dst []float32, x []float32, dy []float32, mean float32, scale float32, shift float32, slope float32, dFactor float32, offset float32)
 // Requires: AVX, FMA3
 TEXT ·affineReLUGradAVX2(SB), NOSPLIT, $0-96
@@ -2302,6 +2402,105 @@ by1End:
 	VMOVAPS     Z0, K2, Z1
 	VADDPS      Z11, Z1, Z1
 	VMOVUPS     Z1, K1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func affineReLUVectorsAVX512(x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+// Requires: AVX, AVX512F
+TEXT ·affineReLUVectorsAVX512(SB), NOSPLIT, $0-100
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS slope+96(FP), Z0
+	MOVQ         mean_base+24(FP), DX
+	VMOVUPS      (DX), Z1
+	MOVQ         scale_base+48(FP), DX
+	VMOVUPS      (DX), Z2
+	MOVQ         shift_base+72(FP), DX
+	VMOVUPS      (DX), Z3
+	XORQ         DX, DX
+
+by4:
+	CMPQ        CX, $+64
+	JL          by4End
+	VMOVUPS     (AX)(DX*1), Z4
+	VPXORD      Z5, Z5, Z5
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z4, Z2, Z6
+	VMULPS      Z0, Z6, Z4
+	VCMPPS      $0x1e, Z5, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (AX)(DX*1)
+	VMOVUPS     64(AX)(DX*1), Z4
+	VPXORD      Z7, Z7, Z7
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z4, Z2, Z6
+	VMULPS      Z0, Z6, Z4
+	VCMPPS      $0x1e, Z7, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z7, Z4, Z4
+	VMOVUPS     Z4, 64(AX)(DX*1)
+	VMOVUPS     128(AX)(DX*1), Z4
+	VPXORD      Z8, Z8, Z8
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z4, Z2, Z6
+	VMULPS      Z0, Z6, Z4
+	VCMPPS      $0x1e, Z8, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z8, Z4, Z4
+	VMOVUPS     Z4, 128(AX)(DX*1)
+	VMOVUPS     192(AX)(DX*1), Z4
+	VPXORD      Z9, Z9, Z9
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z6
+	VFMADD231PS Z4, Z2, Z6
+	VMULPS      Z0, Z6, Z4
+	VCMPPS      $0x1e, Z9, Z6, K1
+	VMOVAPS     Z6, K1, Z4
+	VADDPS      Z9, Z4, Z4
+	VMOVUPS     Z4, 192(AX)(DX*1)
+	ADDQ        $+256, DX
+	SUBQ        $+64, CX
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ        CX, $+16
+	JL          by1End
+	VMOVUPS     (AX)(DX*1), Z4
+	VPXORD      Z10, Z10, Z10
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z5
+	VFMADD231PS Z4, Z2, Z5
+	VMULPS      Z0, Z5, Z4
+	VCMPPS      $0x1e, Z10, Z5, K1
+	VMOVAPS     Z5, K1, Z4
+	VADDPS      Z10, Z4, Z4
+	VMOVUPS     Z4, (AX)(DX*1)
+	ADDQ        $+64, DX
+	SUBQ        $+16, CX
+	JMP         by1
+
+by1End:
+	TESTQ       CX, CX
+	JZ          done
+	LEAQ        maskBits<>+0(SB), BX
+	KMOVW       (BX)(CX*4), K1
+	VMOVUPS.Z   (AX)(DX*1), K1, Z4
+	VPXORD      Z11, Z11, Z11
+	VSUBPS      Z1, Z4, Z4
+	VMOVAPS     Z3, Z1
+	VFMADD231PS Z4, Z2, Z1
+	VMULPS      Z0, Z1, Z0
+	VCMPPS      $0x1e, Z11, Z1, K2
+	VMOVAPS     Z1, K2, Z0
+	VADDPS      Z11, Z0, Z0
+	VMOVUPS     Z0, K1, (AX)(DX*1)
 
 done:
 	VZEROUPPER

@@ -405,6 +405,98 @@ rest:
 done:
 	RET
 
+// func affineReLUVectorsNEON(x, mean, scale, shift []float32, slope float32)
+TEXT ·affineReLUVectorsNEON(SB), NOSPLIT, $0-100
+	MOVD $constants<>(SB), R0
+	FMOVQ 0(R0), F0
+	MOVD x_base+0(FP), R0
+	MOVD x_len+8(FP), R1
+	FMOVS slope+96(FP), F1
+	VDUP V1.S[0], V1.S4
+	MOVD mean_base+24(FP), R2
+	FMOVQ 0(R2), F2
+	MOVD scale_base+48(FP), R2
+	FMOVQ 0(R2), F3
+	MOVD shift_base+72(FP), R2
+	FMOVQ 0(R2), F4
+	CMP $16, R1
+	BLT by4End
+by4:
+	FMOVQ 0(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVQ F5, 0(R0)
+	FMOVQ 16(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVQ F5, 16(R0)
+	FMOVQ 32(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVQ F5, 32(R0)
+	FMOVQ 48(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVQ F5, 48(R0)
+	ADD $64, R0, R0
+	SUB $16, R1, R1
+	CMP $16, R1
+	BGE by4
+by4End:
+	CMP $4, R1
+	BLT by1End
+by1:
+	FMOVQ 0(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVQ F5, 0(R0)
+	ADD $16, R0, R0
+	SUB $4, R1, R1
+	CMP $4, R1
+	BGE by1
+by1End:
+	CBZ R1, done
+rest:
+	FMOVS 0(R0), F5
+	WORD $0x4ea2d4a5 // fsub v5.4s, v5.4s, v2.4s
+	VMOV V4.B16, V6.B16
+	VFMLA V5.S4, V3.S4, V6.S4
+	WORD $0x6e21dcc5 // fmul v5.4s, v6.4s, v1.4s
+	WORD $0x6ea0e4c7 // fcmgt v7.4s, v6.4s, v0.4s
+	VBIT V7.B16, V6.B16, V5.B16
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	FMOVS F5, 0(R0)
+	ADD $4, R0, R0
+	SUBS $1, R1, R1
+	BNE rest
+done:
+	RET
+
 // func affineReLUGradNEON(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)
 TEXT ·affineReLUGradNEON(SB), NOSPLIT, $0-96
 	MOVD $constants<>(SB), R0

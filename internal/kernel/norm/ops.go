@@ -14,6 +14,9 @@ type ops struct {
 	affineReLUSums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
 	affineReLUGrad func(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)
 
+	// x has whole vectors, and the other slices have one.
+	affineReLUVectors func(x, mean, scale, shift []float32, slope float32)
+
 	affineReLURow     func(dst, x, mean, scale, shift []float32, slope float32)
 	affineReLUSumsRow func(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)
 	affineReLUGradRow func(dst, x, dy, mean, scale, shift, dFactor, offset []float32, slope float32)

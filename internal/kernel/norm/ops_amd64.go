@@ -21,6 +21,7 @@ var avx2 = ops{
 	affineReLUSums: affineReLUSumsAVX2,
 	affineReLUGrad: affineReLUGradAVX2,
 
+	affineReLUVectors: affineReLUVectorsAVX2,
 	affineReLURow:     affineReLURowAVX2,
 	affineReLUSumsRow: affineReLUSumsRowAVX2,
 	affineReLUGradRow: affineReLUGradRowAVX2,
@@ -47,6 +48,7 @@ var avx512 = ops{
 	affineReLUSums: affineReLUSumsAVX512,
 	affineReLUGrad: affineReLUGradAVX512,
 
+	affineReLUVectors: affineReLUVectorsAVX512,
 	affineReLURow:     affineReLURowAVX512,
 	affineReLUSumsRow: affineReLUSumsRowAVX512,
 	affineReLUGradRow: affineReLUGradRowAVX512,

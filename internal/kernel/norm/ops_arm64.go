@@ -20,6 +20,7 @@ var neon = ops{
 	affineReLUSums: affineReLUSumsNEON,
 	affineReLUGrad: affineReLUGradNEON,
 
+	affineReLUVectors: affineReLUVectorsNEON,
 	affineReLURow:     affineReLURowNEON,
 	affineReLUSumsRow: affineReLUSumsRowNEON,
 	affineReLUGradRow: affineReLUGradRowNEON,

@@ -29,6 +29,11 @@ func normalizeGradAVX2(dx []float32, dy []float32, xnorm []float32, meanDy float
 //go:noescape
 func affineReLUAVX2(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
 
+// affineReLUVectorsAVX2 is affineReLUVectorsGeneric.
+//
+//go:noescape
+func affineReLUVectorsAVX2(x []float32, mean []float32, scale []float32, shift []float32, slope float32)
+
 // affineReLUGradAVX2 is affineReLUGradGeneric.
 //
 //go:noescape
@@ -123,6 +128,11 @@ func normalizeGradAVX512(dx []float32, dy []float32, xnorm []float32, meanDy flo
 //
 //go:noescape
 func affineReLUAVX512(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
+
+// affineReLUVectorsAVX512 is affineReLUVectorsGeneric.
+//
+//go:noescape
+func affineReLUVectorsAVX512(x []float32, mean []float32, scale []float32, shift []float32, slope float32)
 
 // affineReLUGradAVX512 is affineReLUGradGeneric.
 //

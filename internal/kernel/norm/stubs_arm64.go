@@ -29,6 +29,11 @@ func normalizeGradNEON(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)
 //go:noescape
 func affineReLUNEON(dst, x []float32, mean, scale, shift, slope float32)
 
+// affineReLUVectorsNEON is affineReLUVectorsGeneric.
+//
+//go:noescape
+func affineReLUVectorsNEON(x, mean, scale, shift []float32, slope float32)
+
 // affineReLUGradNEON is affineReLUGradGeneric.
 //
 //go:noescape

@@ -26,17 +26,24 @@ func (s *set) rectified() {
 		s.Blend(s.Compare(simd.Greater, z, zero), v, low)
 		return low
 	}
+	forward := func(x, mean, scale, shift, slope reg.VecVirtual) []reg.VecVirtual {
+		zero := s.Zero()
+		z := affine(x, mean, scale, shift)
+		y := rectified(z, z, slope, zero)
+		VADDPS(zero, y, y) // not -0
+		return []reg.VecVirtual{y}
+	}
 	s.Map(simd.Mapping{
 		Name: "affineReLU", Signature: "(dst, x []float32, mean, scale, shift, slope float32)",
 		Doc: "is affineReLUGeneric.",
 		In:  []string{"x"}, Out: []string{"dst"}, Scalars: []string{"mean", "scale", "shift", "slope"}, Unroll: 4,
-		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
-			zero := s.Zero()
-			z := affine(in[0], c[0], c[1], c[2])
-			y := rectified(z, z, c[3], zero)
-			VADDPS(zero, y, y) // not -0
-			return []reg.VecVirtual{y}
-		},
+		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual { return forward(in[0], c[0], c[1], c[2], c[3]) },
+	})
+	s.Map(simd.Mapping{
+		Name: "affineReLUVectors", Signature: "(x, mean, scale, shift []float32, slope float32)",
+		Doc: "is affineReLUVectorsGeneric.",
+		In:  []string{"x"}, Out: []string{"x"}, Scalars: []string{"slope"}, Vectors: []string{"mean", "scale", "shift"}, Unroll: 4,
+		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual { return forward(in[0], c[1], c[2], c[3], c[0]) },
 	})
 	s.Map(simd.Mapping{
 		Name: "affineReLUGrad", Signature: "(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)",
@@ -57,13 +64,7 @@ func (s *set) rectified() {
 		Name: "affineReLURow", Signature: "(dst, x, mean, scale, shift []float32, slope float32)",
 		Doc: "is affineReLURowGeneric.",
 		In:  []string{"x", "mean", "scale", "shift"}, Out: []string{"dst"}, Scalars: []string{"slope"}, Unroll: 2,
-		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
-			zero := s.Zero()
-			z := affine(in[0], in[1], in[2], in[3])
-			y := rectified(z, z, c[0], zero)
-			VADDPS(zero, y, y) // not -0
-			return []reg.VecVirtual{y}
-		},
+		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual { return forward(in[0], in[1], in[2], in[3], c[0]) },
 	})
 	s.Map(simd.Mapping{
 		Name: "affineReLUGradRow", Signature: "(dst, x, dy, mean, scale, shift, dFactor, offset []float32, slope float32)",

@@ -21,9 +21,10 @@ type Mapping struct {
 	Name, Signature, Doc string
 	In, Out              []string // slices read, slices written
 	Scalars              []string // arguments that Body needs in every lane
+	Vectors              []string // slices of one vector
 	Unroll               int
 
-	// Body computes the outputs from the inputs.
+	// Body computes the outputs from the inputs. scalars are followed by the vectors.
 	Body func(in, scalars []reg.VecVirtual) []reg.VecVirtual
 }
 
@@ -40,6 +41,9 @@ func (s *Set) Map(m Mapping) {
 	var scalars []reg.VecVirtual
 	for _, name := range m.Scalars {
 		scalars = append(scalars, s.Broadcast(Arg(name)))
+	}
+	for _, name := range m.Vectors {
+		scalars = append(scalars, s.Load(Mem{Base: Load(Param(name).Base(), GP64())}, nil))
 	}
 	at := GP64() // byte offset of the next lane
 	XORQ(at, at)

@@ -7,9 +7,10 @@ type Mapping struct {
 	Name, Signature, Doc string
 	In, Out              []string // slices read, slices written
 	Scalars              []string // arguments that Body needs in every lane
+	Vectors              []string // slices of one vector
 	Unroll               int
 
-	// Body computes the outputs from the inputs.
+	// Body computes the outputs from the inputs. scalars are followed by the vectors.
 	Body func(f *Func, in, scalars []V) []V
 }
 
@@ -29,6 +30,9 @@ func (file *File) Map(m Mapping) {
 		var scalars []V
 		for _, name := range m.Scalars {
 			scalars = append(scalars, f.Broadcast(name))
+		}
+		for _, name := range m.Vectors {
+			scalars = append(scalars, f.Load(f.Arg(name), 0))
 		}
 		step := func(vectors int) {
 			count := max(1, vectors)

@@ -84,6 +84,12 @@ func rectifier(file *neon.File) {
 		Body: func(f *neon.Func, in, c []V) []V { return forward(f, in[0], c[0], c[1], c[2], c[3]) },
 	})
 	file.Map(neon.Mapping{
+		Name: "affineReLUVectors", Signature: "(x, mean, scale, shift []float32, slope float32)",
+		Doc: "is affineReLUVectorsGeneric.",
+		In:  []string{"x"}, Out: []string{"x"}, Scalars: []string{"slope"}, Vectors: []string{"mean", "scale", "shift"}, Unroll: 4,
+		Body: func(f *neon.Func, in, c []V) []V { return forward(f, in[0], c[1], c[2], c[3], c[0]) },
+	})
+	file.Map(neon.Mapping{
 		Name: "affineReLUGrad", Signature: "(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)",
 		Doc: "is affineReLUGradGeneric.",
 		In:  []string{"x", "dy"}, Out: []string{"dst"},

@@ -1,0 +1,33 @@
+package conv
+
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
+)
+
+// MapsInput reports whether Forward and BackwardWeights can compute a map of each channel of x
+// as they read it: both turn x into vectors of channels. It does not depend on the batch.
+func (c *Conv) MapsInput() bool {
+	if c.rounded != nil {
+		return false
+	}
+	return c.tiled() || depthwise(c.geometry) && c.direct.forward.bySingles() && c.direct.weights.bySingles()
+}
+
+// MapInput sets the map that Forward and BackwardWeights compute of x. Without one, which is
+// nil, they read x as it is. The convolution must be one that MapsInput.
+func (c *Conv) MapInput(m *norm.ChannelMap) {
+	if m != nil && !c.MapsInput() {
+		panic("kernel: Conv: MapInput of a convolution that cannot map its input")
+	}
+	c.given = m
+}
+
+// setInput lays out the map for the vectors in use.
+func (c *Conv) setInput() {
+	groups, channels := c.Group, c.groupChannels()
+	if channels == 1 { // vectors of several groups
+		groups, channels = 1, groups
+	}
+	c.input.Set(c.given, groups, channels, gemm.Active().Lanes)
+}
