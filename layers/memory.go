@@ -1,6 +1,9 @@
 package layers
 
-import "github.com/gocaffe/gocaffe/blob"
+import (
+	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/kernel"
+)
 
 // The interfaces of this file are for layers that tell a net what they need, so
 // that it can save memory and time. A net whose blobs keep their values
@@ -109,4 +112,28 @@ type Joiner interface {
 	// bottoms in their places, which are the same memory as those of the top, and must not
 	// copy those.
 	Joins() bool
+}
+
+// Deferrer is a layer, such as a normalization, that can leave the map which it computes of
+// each element to the layer that reads its top, so that the top need not be stored. It computes
+// that map together with the layers that it has taken in (Fuser).
+type Deferrer interface {
+	// Defer says whether the layer leaves the map to the next one, and returns whether it can:
+	// with true it returns false, and changes nothing, if it computes more than a map of each
+	// channel. The net calls it after Fuse, and then the passes get a top that has the data of the
+	// bottom, which Forward must not write. Backward must not read the data of the top.
+	Defer(bool) bool
+
+	// DeferredMap returns the map of the last Forward. It holds until the next one.
+	DeferredMap() kernel.ChannelMap
+}
+
+// DeferredReader is a layer, such as a convolution, that can compute the map of a Deferrer as it
+// reads its bottom, in Forward and in Backward.
+type DeferredReader interface {
+	// ReadDeferred names the layer whose map the layer is to compute of its only bottom, or nil
+	// for none, and returns whether it can. If it cannot, it changes nothing. The net calls it
+	// after Reshape and Fuse, and again when a shape has changed: it is an error if the layer
+	// then no longer can.
+	ReadDeferred(Deferrer) bool
 }

@@ -137,6 +137,11 @@ func (n *Net) arrays(backward bool) []*array {
 			}
 		}
 	}
+	for _, l := range n.layers {
+		if l.before != nil {
+			data[l.before.Bottoms[0]].join(data[l.Bottoms[0]], data)
+		}
+	}
 	for kept := range n.kept {
 		data[kept].own = true
 	}
@@ -197,11 +202,12 @@ func (n *Net) backwardArrays(ops []operation, data, diffs map[*blob.Blob]*array)
 	}
 }
 
-// join makes the diffs of b those of a as well: the gradient of a blob that a chain adds takes
-// the place of the gradient of the top.
-func (a *array) join(b *array, diffs map[*blob.Blob]*array) {
+// join makes the blobs of b share a: the gradient of a blob that a chain adds takes the place of
+// the gradient of the top, and a blob that nobody computes has the data of another one. of has
+// the arrays of all blobs.
+func (a *array) join(b *array, of map[*blob.Blob]*array) {
 	for _, each := range b.blobs {
-		diffs[each] = a
+		of[each] = a
 	}
 	a.blobs = append(slices.Clip(a.blobs), b.blobs...)
 	a.layer = min(a.layer, b.layer)

@@ -54,6 +54,7 @@ func (b *builder) fuse() {
 		}
 		l.setInputs()
 	}
+	b.deferMaps(next)
 }
 
 // keepsTop reports whether the backward pass of a layer with its chain finds the data of the
@@ -163,6 +164,9 @@ func (l *Layer) inputs() (bottoms []*blob.Blob, down []bool) {
 // checkChain offers a layer its chain again, since it depends on the shapes what the layers
 // compute. It is an error if the layer does not take in all: memory is planned for the chain.
 func (l *Layer) checkChain() error {
+	if err := l.checkDeferred(); err != nil {
+		return err
+	}
 	if len(l.chain) == 0 {
 		return nil
 	}
@@ -181,6 +185,7 @@ func (l *Layer) checkChain() error {
 // unfuse has every layer run by itself.
 func (n *Net) unfuse() {
 	for _, l := range n.layers {
+		l.undefer()
 		if l.FusedInto = nil; len(l.chain) > 0 {
 			l.chain = nil
 			l.Impl.(layers.Fuser).Fuse(nil)

@@ -28,7 +28,8 @@ In training, it normalizes each channel by the mean and variance of the batch, a
 with f = moving_average_fraction and m elements in a channel. Otherwise it normalizes by the running mean and
 variance, divided by factor (0 if factor is 0). A Scale layer with bias_term usually follows. BatchNorm also computes
 the Scale or Bias on axis 1, the Eltwise sum with a blob that exists already and the ReLU that follow it, or equivalent
-layers of plugins, if no other layer reads the blobs between.
+layers of plugins, if no other layer reads the blobs between. If only a convolution reads the result, and can, it computes
+all that, without a sum, as it reads its bottom.
 
 Bottom: x, of at least 2 axes; axis 1 is the channels.
 Top: y, of the same shape. It may be the bottom itself; a layer without a net then keeps a copy of x in training.
@@ -70,6 +71,7 @@ type batchNorm struct {
 	adds   bool                   // a fused sum, whose summand is bottom[1]
 	slope  float32                // of the fused rectifier; 1 for none
 	dys    [][]float32            // of BackwardAdd, scratch
+	defers bool                   // the next layer computes the top
 
 	wanted   int // stats_batch_size
 	items    int // of x
@@ -86,6 +88,7 @@ var (
 	_ layers.Layer           = (*batchNorm)(nil)
 	_ layers.Parameterized   = (*batchNorm)(nil)
 	_ layers.Fuser           = (*batchNorm)(nil)
+	_ layers.Deferrer        = (*batchNorm)(nil)
 	_ layers.ChannelAffine   = (*batchNorm)(nil)
 	_ layers.Keeper          = (*batchNorm)(nil)
 	_ layers.BackwardReader  = (*batchNorm)(nil)
@@ -176,6 +179,19 @@ func (l *batchNorm) Fuse(next []layers.Layer) int {
 	return taken
 }
 
+// Defer leaves the map to the next layer, unless there is a sum or several groups of items,
+// each with a map of its own.
+func (l *batchNorm) Defer(on bool) bool {
+	if on && (l.adds || l.wanted > 0 && !l.global) {
+		return false
+	}
+	l.defers = on
+	return true
+}
+
+// DeferredMap returns what the layer and those that it has taken in compute.
+func (l *batchNorm) DeferredMap() kernel.ChannelMap { return l.groups[0].norm.Map() }
+
 // ChannelAffine returns the running mean and 1/√(variance + eps), unless the statistics
 // are those of the batch.
 func (l *batchNorm) ChannelAffine(_, c int) (layers.Affine, bool) {
@@ -240,9 +256,13 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].ReshapeLike(bottom[0])
 }
 
-// Forward computes the top.
+// Forward computes the top, or only the map that the next layer computes.
 func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
-	w, x, y := l.spec.Env.Workers, bottom[0].Data(), top[0].MutableData()
+	w, x := l.spec.Env.Workers, bottom[0].Data()
+	var y []float32
+	if !l.defers {
+		y = top[0].MutableData()
+	}
 	if l.keeps(bottom, top) {
 		if err := l.kept.Keep(w, bottom[0]); err != nil {
 			return err
@@ -265,8 +285,11 @@ func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	return nil
 }
 
-// part returns the elements of group i.
+// part returns the elements of group i, nil of nil.
 func (l *batchNorm) part(x []float32, i int) []float32 {
+	if x == nil {
+		return nil
+	}
 	size := l.n * l.c * l.s
 	return x[i*size : (i+1)*size]
 }
@@ -341,10 +364,7 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	}
 	for i := range l.groups {
 		m := &l.groups[i].norm
-		var part []float32
-		if dx != nil {
-			part = l.part(dx, i)
-		}
+		part := l.part(dx, i)
 		if l.adds {
 			l.dys = l.dys[:0]
 			for _, y := range top {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
 
@@ -23,7 +24,8 @@ Bottoms: one or more x of equal shape: items, channels, spatial axes.
 Tops: one y for each x, computed with the same weights.
 The layer also computes a ReLU that follows it, if no other layer reads the blob between. In a net for inference it
 computes more: BatchNorm with running statistics, Scale and Bias, then the Eltwise sum with a blob that exists already,
-then ReLU or PReLU.
+then ReLU or PReLU. With 3x3 or 5x5 kernels (see engine) or groups of one channel it also computes the BatchNorm, Scale
+and ReLU before it, if no other layer reads the blob between.
 Weights: W, num_output x channels / group x kernel; b, num_output elements, if bias_term is set.
 
 convolution_param:
@@ -49,7 +51,11 @@ Caffe: base_conv_layer.cpp, conv_layer.cpp`,
 }
 
 // convolution implements the layer type; its registration describes it.
-type convolution struct{ *convBase }
+type convolution struct {
+	*convBase
+	before layers.Deferrer   // computes the map of x that the layer computes; nil for none
+	input  kernel.ChannelMap // that map
+}
 
 var (
 	_ layers.Layer           = (*convolution)(nil)
@@ -58,11 +64,31 @@ var (
 	_ layers.Counter         = (*convolution)(nil)
 	_ layers.BackwardReader  = (*convolution)(nil)
 	_ layers.Fuser           = (*convolution)(nil)
+	_ layers.DeferredReader  = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
 	base, err := newConvBase(s, false)
-	return &convolution{base}, err
+	return &convolution{convBase: base}, err
+}
+
+// ReadDeferred computes the map of a layer before, if the convolution can.
+func (l *convolution) ReadDeferred(before layers.Deferrer) bool {
+	if before != nil && (l.axis != 1 || !l.conv.MapsInput()) {
+		return false
+	}
+	l.before = before
+	return true
+}
+
+// mapInput has the convolution compute the map of the layer before, if there is one.
+func (l *convolution) mapInput() {
+	if l.before == nil {
+		l.conv.MapInput(nil)
+		return
+	}
+	l.input = l.before.DeferredMap()
+	l.conv.MapInput(&l.input)
 }
 
 // Forward computes the tops.
@@ -72,6 +98,7 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 		bias = l.Blobs[1].Data()
 	}
 	then := l.epilogue(bottom)
+	l.mapInput()
 	for i, y := range top {
 		l.conv.ForwardThen(l.spec.Env.Workers, bottom[i].Data(), l.Blobs[0].Data(), bias, y.MutableData(), then)
 	}
@@ -81,6 +108,7 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 // Backward computes the diffs of the bottoms and adds to those of the weights.
 func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w := l.spec.Env.Workers
+	l.mapInput()
 	for i, x := range bottom {
 		dy := l.dy(top[i])
 		var dbias []float32

@@ -1,0 +1,61 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/gocaffe/gocaffe/layers"
+)
+
+// deferMaps has layers leave the map that they compute of each element to the layer that reads
+// the result, where both can do that (layers.Deferrer). The top then shares the data of the
+// bottom. next is what followers returned.
+func (b *builder) deferMaps(next map[*Layer]*Layer) {
+	for _, l := range b.layers {
+		d, ok := l.Impl.(layers.Deferrer)
+		if !ok || l.FusedInto != nil {
+			continue
+		}
+		reader := next[l.end()]
+		if reader == nil || !b.canDefer(l, reader) || !d.Defer(true) {
+			continue
+		}
+		if r, ok := reader.Impl.(layers.DeferredReader); !ok || !r.ReadDeferred(d) {
+			d.Defer(false)
+			continue
+		}
+		reader.before = l
+		l.end().Tops[0].ShareData(l.Bottoms[0]) // of the same shape, so sharing cannot fail
+	}
+}
+
+// canDefer reports whether a layer, with those fused into it, could leave its map to the layer
+// that reads its top: both have one bottom, nobody else reads the top, and nobody changes the
+// data of the bottom in place, such as the layer itself, or later.
+func (b *builder) canDefer(l, reader *Layer) bool {
+	end := l.end()
+	if len(l.Bottoms) != 1 || len(end.Tops) != 1 || len(reader.Bottoms) != 1 || b.kept[end.Tops[0]] {
+		return false
+	}
+	last := b.changed[l.Bottoms[0].DataID()]
+	return last == nil || last.index < l.index
+}
+
+// checkDeferred asks a layer again whether it can compute the map of the layer before, since
+// that depends on the shape. It is an error if it cannot: memory is planned for that.
+func (l *Layer) checkDeferred() error {
+	if l.before == nil || l.Impl.(layers.DeferredReader).ReadDeferred(l.before.Impl.(layers.Deferrer)) {
+		return nil
+	}
+	return l.wrap(fmt.Errorf("with a bottom of shape %v the layer can no longer compute layer %q, which it does when it reads the bottom; "+
+		"want the shape with which the net was made, or a net that does not fold layers", l.Bottoms[0].Shape(), l.before.Name))
+}
+
+// undefer has the layer before compute its top.
+func (l *Layer) undefer() {
+	if l.before == nil {
+		return
+	}
+	l.Impl.(layers.DeferredReader).ReadDeferred(nil)
+	l.before.Impl.(layers.Deferrer).Defer(false)
+	l.before = nil
+}
