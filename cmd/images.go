@@ -58,6 +58,9 @@ func (f *imageFlags) preparation(n *net.Net) (*predict.Preparation, error) {
 		prepare.MeanFile, prepare.MeanValues = f.meanFile, f.meanValues
 	}
 	prepare.ChannelMean = f.channelMean
+	if f.scale == 0 || f.rawScale == 0 {
+		return nil, errors.New("--scale and --raw-scale cannot be 0: all images would be the same")
+	}
 	if f.set("scale") || f.set("input-scale") {
 		prepare.Scale = f.scale
 	}

@@ -183,7 +183,7 @@ On a terminal, training shows a progress line; --logtostderr shows the log.`,
 // setUp applies the flags of all commands.
 func (a *app) setUp(cmd *cobra.Command) error {
 	if a.threads < 0 || a.threads > math.MaxInt16 {
-		return fmt.Errorf("--threads is %d, want 0 (one per core) or a positive number", a.threads)
+		return fmt.Errorf("--threads is %d, want 0 (one per core) to %d", a.threads, math.MaxInt16)
 	}
 	if err := a.fork.use(); err != nil {
 		return err

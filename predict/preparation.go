@@ -3,6 +3,7 @@ package predict
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -72,6 +73,9 @@ func PreparationOf(n *net.Net) *Preparation {
 	return new(Preparation)
 }
 
+// finite reports whether x is a number.
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
 // readMean replaces the file of the mean by what it has, and a mean image by the means of
 // its channels if these are to be subtracted.
 func (o Preparation) readMean() (*Preparation, error) {
@@ -113,7 +117,9 @@ func (f *feeder) prepareAs(o *Preparation) error {
 	case height < h || width < w:
 		return fmt.Errorf("images are scaled to %d x %d (height x width), less than the input of the net, %d x %d", height, width, h, w)
 	case len(o.MeanValues) > 1 && len(o.MeanValues) != c:
-		return fmt.Errorf("there are %d mean values, want 1 or %d: the input has %d channels", len(o.MeanValues), c, c)
+		return fmt.Errorf("there are %d mean values, the input has %d channels: want one value for each, or one for all", len(o.MeanValues), c)
+	case !finite(o.Scale) || !finite(o.RawScale):
+		return fmt.Errorf("the scale is %g and the raw scale %g, want finite numbers", o.Scale, o.RawScale)
 	case o.Mean != nil && (o.Mean.Channels != c || o.Mean.Height != f.height || o.Mean.Width != f.width):
 		return &MeanError{Mean: [3]int{o.Mean.Channels, o.Mean.Height, o.Mean.Width}, Want: [3]int{c, f.height, f.width}}
 	}
