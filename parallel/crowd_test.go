@@ -73,7 +73,7 @@ func TestSwitches(t *testing.T) {
 // and that the helper is of use again when it does.
 func TestDismiss(t *testing.T) {
 	for _, threads := range []int{2, 1 << 20} { // of the crowd: spinning or not
-		p := &Pool{threads: 2, scratch: make([][]float32, 2), helpers: make([]helper, 1)}
+		p := &Pool{threads: 2, scratch: make([][]float32, 2), helpers: make([]helper, 1), shares: make([]share, 2)}
 		p.crowd.init(threads)
 		p.busy.init(&p.crowd)
 		p.helpers[0].init(&p.crowd)

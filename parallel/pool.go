@@ -26,8 +26,9 @@ func (f TaskFunc) Do(worker, i int) { f(worker, i) }
 // A Pool runs tasks on a fixed number of threads. The goroutine that calls Run
 // is one of them; the others are goroutines that sleep when there has been
 // nothing to do for a while, and almost at once while other programs compete for
-// the processors. A goroutine that has finished a part takes the next one, and Run
-// does not wait for a goroutine that has not begun when no part is left.
+// the processors. Each has a share of neighbouring parts to begin with; one that has
+// finished its share takes parts of others, and Run does not wait for a goroutine that
+// has not begun when no part is left.
 //
 // All methods may be called by several goroutines at the same time; their runs
 // take turns. A nil *Pool is a pool of one thread.
@@ -37,8 +38,7 @@ type Pool struct {
 
 	mu     sync.Mutex // held by the Run in progress
 	task   Task
-	n      int64
-	next   atomic.Int64
+	shares []share   // of the threads of the run
 	busy   countdown // helpers that have not finished
 	crowd  crowd
 	failed atomic.Pointer[Panic] // the first panic of a part
@@ -55,7 +55,7 @@ func NewPool(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, scratch: make([][]float32, threads), helpers: make([]helper, threads-1)}
+	p := &Pool{threads: threads, scratch: make([][]float32, threads), helpers: make([]helper, threads-1), shares: make([]share, threads)}
 	p.crowd.init(threads)
 	p.busy.init(&p.crowd)
 	for i := range p.helpers {
@@ -109,9 +109,13 @@ func (p *Pool) Run(n int, t Task) {
 		return
 	}
 	p.crowd.look()
-	p.task, p.n = t, int64(n)
-	p.next.Store(0)
-	helpers := min(n, p.threads) - 1
+	p.task = t
+	threads := min(n, p.threads)
+	p.shares = p.shares[:threads]
+	for i := range p.shares {
+		p.shares[i].set(i*n/threads, (i+1)*n/threads)
+	}
+	helpers := threads - 1
 	p.busy.n.Store(int32(helpers))
 	for i := range helpers {
 		p.helpers[i].call()
@@ -169,17 +173,41 @@ func (p *Pool) work(worker int) {
 			first := &Panic{Value: r, Callers: make([]uintptr, 64)}
 			first.Callers = first.Callers[:runtime.Callers(0, first.Callers)]
 			p.failed.CompareAndSwap(nil, first)
-			p.next.Store(p.n)
+			for i := range p.shares {
+				p.shares[i].drop()
+			}
 		}
 	}()
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.n {
-			return
+	for k := range p.shares {
+		s := &p.shares[(worker+k)%len(p.shares)]
+		for i, ok := s.take(); ok; i, ok = s.take() {
+			p.task.Do(worker, i)
 		}
-		p.task.Do(worker, int(i))
 	}
 }
+
+// A share is the parts of a run that one thread begins with. Others take parts of it when
+// theirs are done. So a thread computes neighbouring parts, and in the next run with as many
+// threads the same share, whose data may be in its cache.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [112]byte // keeps two shares on different cache lines
+}
+
+func (s *share) set(first, end int) {
+	s.next.Store(int64(first))
+	s.end = int64(end)
+}
+
+// take returns the next part, or false if none is left.
+func (s *share) take() (int, bool) {
+	i := s.next.Add(1) - 1
+	return int(i), i < s.end
+}
+
+// drop drops the parts that have not begun.
+func (s *share) drop() { s.next.Store(s.end) }
 
 // Scratch returns n elements of memory for the part that runs as worker, to be
 // used until the part returns. Their values are undefined. The pool keeps one

@@ -137,3 +137,37 @@ func TestPoolLateWake(t *testing.T) {
 		}
 	}
 }
+
+// TestShares checks that each thread begins with its share of the parts, and takes parts of
+// others when it has none.
+func TestShares(t *testing.T) {
+	const threads, parts = 3, 14
+	p := NewPool(threads)
+	defer p.Close()
+	for range 20 {
+		var began, done atomic.Int32
+		all, rest := make(chan struct{}), make(chan struct{})
+		ran := make([][]int, threads)
+		p.Run(parts, TaskFunc(func(worker, i int) {
+			if ran[worker] = append(ran[worker], i); len(ran[worker]) == 1 {
+				if began.Add(1) == threads {
+					close(all)
+				}
+				<-all // every thread has a part
+				if worker == 1 {
+					<-rest // the others do all but the first part of this thread
+					return
+				}
+			}
+			if done.Add(1) == parts-1 {
+				close(rest)
+			}
+		}))
+		for worker, list := range ran {
+			first := worker * parts / threads
+			if list[0] != first || worker == 1 && len(list) != 1 {
+				t.Errorf("thread %d ran parts %v, want %d first", worker, list, first)
+			}
+		}
+	}
+}

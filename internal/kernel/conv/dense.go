@@ -2,7 +2,6 @@ package conv
 
 import (
 	"slices"
-	"sync/atomic"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
@@ -45,14 +44,13 @@ type dense struct {
 	rowAt  []int     // with a stride: where the rows of pixels begin in the larger plane
 	zeros  []float32 // as many as a row has pixels, and a vector more
 
-	images    int          // whose planes are cut together: 1 or all
-	pieces    int          // of these planes
-	strips    gemm.Strips  // of the weights of a group
-	blocks    int          // of the strips
-	runs      int          // of the pieces or, in denseFew, of the panels of a group
-	begun     atomic.Int64 // the last part that a thread began
-	parts     int          // of the packing of a group
-	fewPixels denseFew     // kept from run to run
+	images    int         // whose planes are cut together: 1 or all
+	pieces    int         // of these planes
+	strips    gemm.Strips // of the weights of a group
+	blocks    int         // of the strips
+	runs      int         // of the pieces or, in denseFew, of the panels of a group
+	parts     int         // of the packing of a group
+	fewPixels denseFew    // kept from run to run
 }
 
 // init lists the rows.
@@ -108,23 +106,22 @@ func (t *dense) Do(worker, i int) {
 		t.pack(i/t.parts, i%t.parts)
 		return
 	}
-	t.begun.Store(int64(i))
+	part := i
 	block, i := i%t.blocks, i/t.blocks
 	end := t.first(i + 1)
 	for piece := t.first(i); piece < end; piece++ {
-		t.compute(worker, t.piece(piece), t.following(piece, end), block*t.strips.Count/t.blocks, (block+1)*t.strips.Count/t.blocks)
+		t.compute(worker, t.piece(piece), t.following(piece, end, part), block*t.strips.Count/t.blocks, (block+1)*t.strips.Count/t.blocks)
 	}
 }
 
 // first returns the first piece of a run.
 func (t *dense) first(run int) int { return run * t.count() / t.runs }
 
-// following returns the piece that a thread computes after one of a run that ends at end. The
-// run that follows is a guess: the first that no thread has begun.
-func (t *dense) following(piece, end int) densePiece {
+// following returns the piece that a thread computes after one of a part whose run ends at end:
+// of the next part if it is the last one.
+func (t *dense) following(piece, end, part int) densePiece {
 	if piece++; piece == end {
-		part := int(t.begun.Load()) + 1
-		if part >= t.runs*t.blocks {
+		if part++; part == t.runs*t.blocks {
 			return densePiece{}
 		}
 		piece = t.first(part / t.blocks)

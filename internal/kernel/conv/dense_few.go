@@ -69,28 +69,13 @@ func (t *denseFew) Do(worker, i int) {
 		t.packRows(worker, i/t.parts, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
 		return
 	}
-	t.begun.Store(int64(i))
 	group, run := i/t.runs, i%t.runs
 	end := t.first(run + 1)
 	for j := t.first(run); j < end; {
 		n := min(t.micro.BlockPanel(), end-j)
-		t.computePanel(worker, group, j, n, end)
+		t.computePanel(worker, group, j, n)
 		j += n
 	}
-}
-
-// following returns the first channel of the panel that a thread computes after a panel that ends
-// before channel j, in a run that ends before end, and the number of its channels. The run that
-// follows is a guess: the first that no thread has begun.
-func (t *denseFew) following(group, j, end int) (first, n int) {
-	if j == end {
-		part := int(t.begun.Load()) + 1
-		if part/t.runs != group {
-			return j, 0
-		}
-		j, end = t.first(part%t.runs), t.first(part%t.runs+1)
-	}
-	return j, min(t.micro.BlockPanel(), end-j)
 }
 
 // packRows packs the pixels of the channels from to to-1 of group at%Group of image at/Group.
@@ -112,9 +97,8 @@ func (t *denseFew) packRows(worker, at, from, to int) {
 	}
 }
 
-// computePanel computes n channels of a group from j on for all pixels. They are in a run that
-// ends before end.
-func (t *denseFew) computePanel(worker, group, j, n, end int) {
+// computePanel computes n channels of a group from j on for all pixels.
+func (t *denseFew) computePanel(worker, group, j, n int) {
 	u, depth := t.micro, t.channels
 	w := gemm.RoundUp(n, u.Lanes)
 	buf := t.pool.Scratch(worker, (depth+1+t.outSize)*w)
@@ -129,8 +113,8 @@ func (t *denseFew) computePanel(worker, group, j, n, end int) {
 		u.CopyTo(depth, n, weight[j:], t.dstChannels, packed, w)
 	} else {
 		u.TransposeTo(n, depth, weight[j*depth:], depth, packed, w)
-		first, rows := t.following(group, j+n, end)
-		next, last = first*depth, (first+rows)*depth
+		next = (j + n) * depth
+		last = min(next+u.BlockPanel()*depth, size)
 	}
 	if t.bias != nil {
 		clear(bias[copy(bias, t.bias[group*t.dstChannels+j:][:n]):])

@@ -72,8 +72,8 @@ func checkAhead(t *testing.T, d *dense, p densePiece) {
 	}
 }
 
-// TestDenseFollowing checks that on one thread each piece follows the one before, from run to
-// run and from block to block of the strips.
+// TestDenseFollowing checks that each piece follows the one before, from run to run and from
+// block to block of the strips.
 func TestDenseFollowing(t *testing.T) {
 	c, err := New(square(3, 64, 96, 1, 40, 1, 0, 1, 1))
 	if err != nil {
@@ -87,10 +87,9 @@ func TestDenseFollowing(t *testing.T) {
 		d.runs = 4
 		var pieces, following []densePiece
 		for part := range d.runs * d.blocks {
-			d.begun.Store(int64(part))
 			run := part / d.blocks
 			for i := d.first(run); i < d.first(run+1); i++ {
-				pieces, following = append(pieces, d.piece(i)), append(following, d.following(i, d.first(run+1)))
+				pieces, following = append(pieces, d.piece(i)), append(following, d.following(i, d.first(run+1), part))
 			}
 		}
 		if want := append(pieces[1:], densePiece{}); len(pieces) != d.count()*d.blocks || !slices.Equal(following, want) {
@@ -141,9 +140,8 @@ func TestDenseShare(t *testing.T) {
 	}
 }
 
-// TestDenseFewFollowing checks that each panel of weights follows the one before, and that they
-// are all channels, for any number of runs.
-func TestDenseFewFollowing(t *testing.T) {
+// TestDenseFewFirst checks that runs of panels are all channels, and nearly equal.
+func TestDenseFewFirst(t *testing.T) {
 	for _, outputs := range []int{48, 96, 100, 160, 1000} {
 		c, err := New(square(1, 64, 2*outputs, 2, 5, 1, 0, 1, 1))
 		if err != nil {
@@ -154,25 +152,15 @@ func TestDenseFewFollowing(t *testing.T) {
 		d.micro = gemm.Active()
 		few := denseFew{dense: d}
 		for d.runs = 1; d.runs <= few.vectors(); d.runs++ {
-			for group := range 2 {
-				next, n := 0, 0
-				for run := range d.runs {
-					d.begun.Store(int64(group*d.runs + run))
-					end := few.first(run + 1)
-					for j := few.first(run); j < end; j += n {
-						if n > 0 && j != next {
-							t.Fatalf("%d outputs, %d runs: channel %d follows, want %d", outputs, d.runs, next, j)
-						}
-						n = min(d.micro.BlockPanel(), end-j)
-						var following int
-						if next, following = few.following(group, j+n, end); next != j+n || (following == 0) != (next == outputs) {
-							t.Fatalf("%d outputs, %d runs: %d channels from %d on follow those before %d", outputs, d.runs, following, next, j+n)
-						}
-					}
+			least := few.vectors() / d.runs * d.micro.Lanes
+			for run := range d.runs {
+				n := few.first(run+1) - few.first(run)
+				if last := run == d.runs-1; n > least+d.micro.Lanes || !last && n < least || n <= 0 {
+					t.Errorf("%d outputs, %d runs: run %d has %d channels", outputs, d.runs, run, n)
 				}
-				if next != outputs {
-					t.Errorf("%d outputs, %d runs: the last panel ends at %d", outputs, d.runs, next)
-				}
+			}
+			if few.first(0) != 0 || few.first(d.runs) != outputs {
+				t.Errorf("%d outputs, %d runs: channels %d to %d", outputs, d.runs, few.first(0), few.first(d.runs))
 			}
 		}
 	}
