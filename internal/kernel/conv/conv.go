@@ -1,16 +1,17 @@
 // Package conv computes convolutions and their gradients.
 //
 // The micro-kernels of package gemm compute all three products, the forward pass and
-// the gradients of the data and of the weights: by Winograd's algorithm for 3x3 and
-// 5x5 kernels of stride 1, and otherwise directly, from a zero-padded copy of a few
-// images through tables of offsets. There is no im2col matrix.
+// the gradients of the data and of the weights: by Winograd's algorithm, or with Fourier
+// transforms, for 3x3 and 5x5 kernels of stride 1, and otherwise directly, from a zero-padded
+// copy of a few images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; strides.go, loops over elements that are a stride
 // apart; window.go, the padded copy; product.go with tiles*.go, lines.go, dense*.go and
 // singles.go, ways to compute the forward pass and the gradient of the data; phases.go, the
 // latter with strides; grad*.go, singles_grad.go and depthwise.go, the gradient of the weights;
-// vectors.go, which both singles share; transform*.go, winograd.go and winograd_*.go; phased.go
-// and rounded*.go, all three products from operands in bfloat16; conv.go, which chooses.
+// vectors.go, which both singles share; transform*.go, fourier_generic.go, winograd.go and
+// winograd_*.go; phased.go and rounded*.go, all three products from operands in bfloat16;
+// conv.go, which chooses.
 package conv
 
 import (

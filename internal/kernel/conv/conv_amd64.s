@@ -346,6 +346,78 @@ DATA winograd18<>+56(SB)/4, $0x3f2aaaab
 DATA winograd18<>+60(SB)/4, $0x3f2aaaab
 GLOBL winograd18<>(SB), RODATA|NOPTR, $64
 
+DATA winograd19<>+0(SB)/4, $0x3f5db3d7
+DATA winograd19<>+4(SB)/4, $0x3f5db3d7
+DATA winograd19<>+8(SB)/4, $0x3f5db3d7
+DATA winograd19<>+12(SB)/4, $0x3f5db3d7
+DATA winograd19<>+16(SB)/4, $0x3f5db3d7
+DATA winograd19<>+20(SB)/4, $0x3f5db3d7
+DATA winograd19<>+24(SB)/4, $0x3f5db3d7
+DATA winograd19<>+28(SB)/4, $0x3f5db3d7
+DATA winograd19<>+32(SB)/4, $0x3f5db3d7
+DATA winograd19<>+36(SB)/4, $0x3f5db3d7
+DATA winograd19<>+40(SB)/4, $0x3f5db3d7
+DATA winograd19<>+44(SB)/4, $0x3f5db3d7
+DATA winograd19<>+48(SB)/4, $0x3f5db3d7
+DATA winograd19<>+52(SB)/4, $0x3f5db3d7
+DATA winograd19<>+56(SB)/4, $0x3f5db3d7
+DATA winograd19<>+60(SB)/4, $0x3f5db3d7
+GLOBL winograd19<>(SB), RODATA|NOPTR, $64
+
+DATA winograd20<>+0(SB)/4, $0x3be38e39
+DATA winograd20<>+4(SB)/4, $0x3be38e39
+DATA winograd20<>+8(SB)/4, $0x3be38e39
+DATA winograd20<>+12(SB)/4, $0x3be38e39
+DATA winograd20<>+16(SB)/4, $0x3be38e39
+DATA winograd20<>+20(SB)/4, $0x3be38e39
+DATA winograd20<>+24(SB)/4, $0x3be38e39
+DATA winograd20<>+28(SB)/4, $0x3be38e39
+DATA winograd20<>+32(SB)/4, $0x3be38e39
+DATA winograd20<>+36(SB)/4, $0x3be38e39
+DATA winograd20<>+40(SB)/4, $0x3be38e39
+DATA winograd20<>+44(SB)/4, $0x3be38e39
+DATA winograd20<>+48(SB)/4, $0x3be38e39
+DATA winograd20<>+52(SB)/4, $0x3be38e39
+DATA winograd20<>+56(SB)/4, $0x3be38e39
+DATA winograd20<>+60(SB)/4, $0x3be38e39
+GLOBL winograd20<>(SB), RODATA|NOPTR, $64
+
+DATA winograd21<>+0(SB)/4, $0x3c638e39
+DATA winograd21<>+4(SB)/4, $0x3c638e39
+DATA winograd21<>+8(SB)/4, $0x3c638e39
+DATA winograd21<>+12(SB)/4, $0x3c638e39
+DATA winograd21<>+16(SB)/4, $0x3c638e39
+DATA winograd21<>+20(SB)/4, $0x3c638e39
+DATA winograd21<>+24(SB)/4, $0x3c638e39
+DATA winograd21<>+28(SB)/4, $0x3c638e39
+DATA winograd21<>+32(SB)/4, $0x3c638e39
+DATA winograd21<>+36(SB)/4, $0x3c638e39
+DATA winograd21<>+40(SB)/4, $0x3c638e39
+DATA winograd21<>+44(SB)/4, $0x3c638e39
+DATA winograd21<>+48(SB)/4, $0x3c638e39
+DATA winograd21<>+52(SB)/4, $0x3c638e39
+DATA winograd21<>+56(SB)/4, $0x3c638e39
+DATA winograd21<>+60(SB)/4, $0x3c638e39
+GLOBL winograd21<>(SB), RODATA|NOPTR, $64
+
+DATA winograd22<>+0(SB)/4, $0xbc638e39
+DATA winograd22<>+4(SB)/4, $0xbc638e39
+DATA winograd22<>+8(SB)/4, $0xbc638e39
+DATA winograd22<>+12(SB)/4, $0xbc638e39
+DATA winograd22<>+16(SB)/4, $0xbc638e39
+DATA winograd22<>+20(SB)/4, $0xbc638e39
+DATA winograd22<>+24(SB)/4, $0xbc638e39
+DATA winograd22<>+28(SB)/4, $0xbc638e39
+DATA winograd22<>+32(SB)/4, $0xbc638e39
+DATA winograd22<>+36(SB)/4, $0xbc638e39
+DATA winograd22<>+40(SB)/4, $0xbc638e39
+DATA winograd22<>+44(SB)/4, $0xbc638e39
+DATA winograd22<>+48(SB)/4, $0xbc638e39
+DATA winograd22<>+52(SB)/4, $0xbc638e39
+DATA winograd22<>+56(SB)/4, $0xbc638e39
+DATA winograd22<>+60(SB)/4, $0xbc638e39
+GLOBL winograd22<>(SB), RODATA|NOPTR, $64
+
 // func splitPairsAVX2(n int, src *float32, even *float32, odd *float32)
 // Requires: AVX, AVX2
 TEXT ·splitPairsAVX2(SB), NOSPLIT, $0-32
@@ -3806,6 +3878,1962 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradInputFourierAVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradInputFourierAVX2(SB), NOSPLIT, $0-56
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ nextTile+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ nextXi+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ tmp+48(FP), R8
+
+tile:
+	MOVQ BX, R9
+	SUBQ DI, R9
+	LEAQ (R8), R10
+	MOVQ $0x0000000c, R11
+
+loop0:
+	MOVLQSX      48(CX), R12
+	VMOVUPS      (DX)(R12*4), Y0
+	MOVLQSX      528(CX), R12
+	VMOVUPS      (DX)(R12*4), Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	MOVLQSX      96(CX), R12
+	VMOVUPS      (DX)(R12*4), Y1
+	MOVLQSX      480(CX), R12
+	VMOVUPS      (DX)(R12*4), Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	MOVLQSX      144(CX), R12
+	VMOVUPS      (DX)(R12*4), Y3
+	MOVLQSX      432(CX), R12
+	VMOVUPS      (DX)(R12*4), Y5
+	VADDPS       Y5, Y3, Y6
+	VSUBPS       Y5, Y3, Y3
+	MOVLQSX      192(CX), R12
+	VMOVUPS      (DX)(R12*4), Y5
+	MOVLQSX      384(CX), R12
+	VMOVUPS      (DX)(R12*4), Y7
+	VADDPS       Y7, Y5, Y8
+	VSUBPS       Y7, Y5, Y5
+	MOVLQSX      240(CX), R12
+	VMOVUPS      (DX)(R12*4), Y7
+	MOVLQSX      336(CX), R12
+	VMOVUPS      (DX)(R12*4), Y9
+	VADDPS       Y9, Y7, Y10
+	VSUBPS       Y9, Y7, Y7
+	VADDPS       Y7, Y0, Y9
+	VSUBPS       Y7, Y0, Y0
+	VADDPS       Y5, Y1, Y7
+	VSUBPS       Y5, Y1, Y1
+	VSUBPS       Y3, Y9, Y5
+	VMOVUPS      Y5, 3456(R10)
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y9, Y3
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y5
+	VMOVUPS      Y5, 2688(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y3
+	VMOVUPS      Y3, 4224(R10)
+	VMULPS       winograd19<>+0(SB), Y0, Y0
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y0, Y3
+	VMOVUPS      Y3, 3072(R10)
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 3840(R10)
+	MOVLQSX      (CX), R12
+	VMOVUPS      (DX)(R12*4), Y0
+	MOVLQSX      288(CX), R12
+	VMOVUPS      (DX)(R12*4), Y1
+	VADDPS       Y1, Y0, Y3
+	VSUBPS       Y1, Y0, Y0
+	VADDPS       Y10, Y2, Y1
+	VSUBPS       Y10, Y2, Y2
+	VADDPS       Y8, Y4, Y5
+	VSUBPS       Y8, Y4, Y4
+	VSUBPS       Y4, Y0, Y7
+	VMOVUPS      Y7, 1152(R10)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd0<>+0(SB), Y4, Y0
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  winograd19<>+0(SB), Y2, Y4
+	VMOVUPS      Y4, 384(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y2, Y0
+	VMOVUPS      Y0, 1920(R10)
+	VADDPS       Y5, Y3, Y0
+	VADDPS       Y6, Y1, Y2
+	VADDPS       Y2, Y0, Y4
+	VMOVUPS      Y4, (R10)
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 2304(R10)
+	VMOVAPS      Y3, Y0
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y0
+	VMOVAPS      Y6, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y1, Y2
+	VSUBPS       Y2, Y0, Y1
+	VMOVUPS      Y1, 768(R10)
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 1536(R10)
+	ADDQ         $0x00000020, R10
+	ADDQ         $0x04, CX
+	DECQ         R11
+	JNZ          loop0
+	LEAQ         (R8), R10
+	MOVQ         $0x0000000c, R11
+
+loop1:
+	VMOVUPS      32(R10), Y0
+	VMOVUPS      352(R10), Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      64(R10), Y1
+	VMOVUPS      320(R10), Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      96(R10), Y3
+	VMOVUPS      288(R10), Y5
+	VADDPS       Y5, Y3, Y6
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      128(R10), Y5
+	VMOVUPS      256(R10), Y7
+	VADDPS       Y7, Y5, Y8
+	VSUBPS       Y7, Y5, Y5
+	VMOVUPS      160(R10), Y7
+	VMOVUPS      224(R10), Y9
+	VADDPS       Y9, Y7, Y10
+	VSUBPS       Y9, Y7, Y7
+	VADDPS       Y7, Y0, Y9
+	VSUBPS       Y7, Y0, Y0
+	VADDPS       Y5, Y1, Y7
+	VSUBPS       Y5, Y1, Y1
+	VSUBPS       Y3, Y9, Y5
+	VMOVUPS      Y5, 288(R10)
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y9, Y3
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y5
+	VMOVUPS      Y5, 224(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y3
+	VMOVUPS      Y3, 352(R10)
+	VMULPS       winograd19<>+0(SB), Y0, Y0
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y0, Y3
+	VMOVUPS      Y3, 256(R10)
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 320(R10)
+	VMOVUPS      (R10), Y0
+	VMOVUPS      192(R10), Y1
+	VADDPS       Y1, Y0, Y3
+	VSUBPS       Y1, Y0, Y0
+	VADDPS       Y10, Y2, Y1
+	VSUBPS       Y10, Y2, Y2
+	VADDPS       Y8, Y4, Y5
+	VSUBPS       Y8, Y4, Y4
+	VSUBPS       Y4, Y0, Y7
+	VMOVUPS      Y7, 96(R10)
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  winograd0<>+0(SB), Y4, Y0
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  winograd19<>+0(SB), Y2, Y4
+	VMOVUPS      Y4, 32(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y2, Y0
+	VMOVUPS      Y0, 160(R10)
+	VADDPS       Y5, Y3, Y0
+	VADDPS       Y6, Y1, Y2
+	VADDPS       Y2, Y0, Y4
+	VMOVUPS      Y4, (R10)
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 192(R10)
+	VMOVAPS      Y3, Y0
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y0
+	VMOVAPS      Y6, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y1, Y2
+	VSUBPS       Y2, Y0, Y1
+	VMOVUPS      Y1, 64(R10)
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 128(R10)
+	ADDQ         $0x00000180, R10
+	DECQ         R11
+	JNZ          loop1
+	LEAQ         (R8), R10
+	MOVQ         $0x00000002, R11
+
+loop2:
+	VMOVUPS (R10), Y0
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 192(R10), Y0
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R10), Y0
+	VMOVUPS 224(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 256(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 96(R10), Y0
+	VMOVUPS 288(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 128(R10), Y0
+	VMOVUPS 320(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 160(R10), Y0
+	VMOVUPS 352(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    $0x00000900, R10
+	DECQ    R11
+	JNZ     loop2
+	LEAQ    384(R8), R10
+	LEAQ    2688(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop3:
+	VMOVUPS (R10), Y0
+	VMOVUPS (R11), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 192(R10), Y0
+	VMOVUPS 192(R11), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 32(R10), Y0
+	VMOVUPS 224(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 224(R10), Y1
+	VMOVUPS 32(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 256(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 256(R10), Y1
+	VMOVUPS 64(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 96(R10), Y0
+	VMOVUPS 288(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 288(R10), Y1
+	VMOVUPS 96(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 128(R10), Y0
+	VMOVUPS 320(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 320(R10), Y1
+	VMOVUPS 128(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	VMOVUPS 160(R10), Y0
+	VMOVUPS 352(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 352(R10), Y1
+	VMOVUPS 160(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    $0x00000180, R10
+	ADDQ    $0x00000180, R11
+	DECQ    R12
+	JNZ     loop3
+	ADDQ    $0x00000210, CX
+	ADDQ    SI, BX
+	DECQ    AX
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func winogradGradFourierAVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradGradFourierAVX2(SB), NOSPLIT, $0-56
+	MOVQ tiles+0(FP), AX
+	MOVQ table+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ nextTile+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ nextXi+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ tmp+48(FP), R8
+
+tile:
+	MOVQ BX, R9
+	SUBQ DI, R9
+	LEAQ (R8), R10
+	MOVQ $0x00000008, R11
+
+loop0:
+	MOVLQSX      32(CX), R12
+	VMOVUPS      (DX)(R12*4), Y0
+	MOVLQSX      64(CX), R12
+	VMOVUPS      (DX)(R12*4), Y1
+	MOVLQSX      96(CX), R12
+	VMOVUPS      (DX)(R12*4), Y2
+	MOVLQSX      128(CX), R12
+	VMOVUPS      (DX)(R12*4), Y3
+	MOVLQSX      160(CX), R12
+	VMOVUPS      (DX)(R12*4), Y4
+	MOVLQSX      224(CX), R12
+	VMOVUPS      (DX)(R12*4), Y5
+	VADDPS       Y5, Y4, Y6
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y0, Y4
+	VADDPS       Y3, Y1, Y7
+	VSUBPS       Y3, Y1, Y8
+	VSUBPS       Y2, Y5, Y9
+	VMOVUPS      Y9, 3456(R10)
+	VMOVAPS      Y2, Y9
+	VFMADD231PS  winograd0<>+0(SB), Y5, Y9
+	VMOVAPS      Y9, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y5
+	VMOVUPS      Y5, 2688(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y9
+	VMOVUPS      Y9, 4224(R10)
+	VMULPS       winograd19<>+0(SB), Y4, Y4
+	VMULPS       winograd19<>+0(SB), Y8, Y5
+	VADDPS       Y5, Y4, Y7
+	VMOVUPS      Y7, 3072(R10)
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 3840(R10)
+	MOVLQSX      (CX), R12
+	VMOVUPS      (DX)(R12*4), Y4
+	MOVLQSX      192(CX), R12
+	VMOVUPS      (DX)(R12*4), Y5
+	VADDPS       Y5, Y4, Y7
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y6, Y0, Y5
+	VSUBPS       Y6, Y0, Y0
+	VADDPS       Y3, Y1, Y6
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y1, Y4, Y3
+	VMOVUPS      Y3, 1152(R10)
+	VMOVAPS      Y4, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y1, Y3
+	VMOVAPS      Y3, Y1
+	VFMADD231PS  winograd19<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 384(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y0, Y3
+	VMOVUPS      Y3, 1920(R10)
+	VADDPS       Y6, Y7, Y0
+	VADDPS       Y2, Y5, Y1
+	VADDPS       Y1, Y0, Y3
+	VMOVUPS      Y3, (R10)
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 2304(R10)
+	VMOVAPS      Y7, Y0
+	VFNMADD231PS winograd0<>+0(SB), Y6, Y0
+	VMOVAPS      Y2, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y1
+	VSUBPS       Y1, Y0, Y2
+	VMOVUPS      Y2, 768(R10)
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 1536(R10)
+	ADDQ         $0x00000020, R10
+	ADDQ         $0x04, CX
+	DECQ         R11
+	JNZ          loop0
+	LEAQ         (R8), R10
+	MOVQ         $0x0000000c, R11
+
+loop1:
+	VMOVUPS      32(R10), Y0
+	VMOVUPS      64(R10), Y1
+	VMOVUPS      96(R10), Y2
+	VMOVUPS      128(R10), Y3
+	VMOVUPS      160(R10), Y4
+	VMOVUPS      224(R10), Y5
+	VADDPS       Y5, Y4, Y6
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y0, Y4
+	VADDPS       Y3, Y1, Y7
+	VSUBPS       Y3, Y1, Y8
+	VSUBPS       Y2, Y5, Y9
+	VMOVUPS      Y9, 288(R10)
+	VMOVAPS      Y2, Y9
+	VFMADD231PS  winograd0<>+0(SB), Y5, Y9
+	VMOVAPS      Y9, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y5
+	VMOVUPS      Y5, 224(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y9
+	VMOVUPS      Y9, 352(R10)
+	VMULPS       winograd19<>+0(SB), Y4, Y4
+	VMULPS       winograd19<>+0(SB), Y8, Y5
+	VADDPS       Y5, Y4, Y7
+	VMOVUPS      Y7, 256(R10)
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 320(R10)
+	VMOVUPS      (R10), Y4
+	VMOVUPS      192(R10), Y5
+	VADDPS       Y5, Y4, Y7
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y6, Y0, Y5
+	VSUBPS       Y6, Y0, Y0
+	VADDPS       Y3, Y1, Y6
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y1, Y4, Y3
+	VMOVUPS      Y3, 96(R10)
+	VMOVAPS      Y4, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y1, Y3
+	VMOVAPS      Y3, Y1
+	VFMADD231PS  winograd19<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 32(R10)
+	VFNMADD231PS winograd19<>+0(SB), Y0, Y3
+	VMOVUPS      Y3, 160(R10)
+	VADDPS       Y6, Y7, Y0
+	VADDPS       Y2, Y5, Y1
+	VADDPS       Y1, Y0, Y3
+	VMOVUPS      Y3, (R10)
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 192(R10)
+	VMOVAPS      Y7, Y0
+	VFNMADD231PS winograd0<>+0(SB), Y6, Y0
+	VMOVAPS      Y2, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y1
+	VSUBPS       Y1, Y0, Y2
+	VMOVUPS      Y2, 64(R10)
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 128(R10)
+	ADDQ         $0x00000180, R10
+	DECQ         R11
+	JNZ          loop1
+	LEAQ         (R8), R10
+	MOVQ         $0x00000002, R11
+
+loop2:
+	VMOVUPS (R10), Y0
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 192(R10), Y0
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R10), Y0
+	VMOVUPS 224(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 256(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 96(R10), Y0
+	VMOVUPS 288(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 128(R10), Y0
+	VMOVUPS 320(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 160(R10), Y0
+	VMOVUPS 352(R10), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    $0x00000900, R10
+	DECQ    R11
+	JNZ     loop2
+	LEAQ    384(R8), R10
+	LEAQ    2688(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop3:
+	VMOVUPS (R10), Y0
+	VMOVUPS (R11), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 192(R10), Y0
+	VMOVUPS 192(R11), Y1
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R10), Y0
+	VMOVUPS 224(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 224(R10), Y1
+	VMOVUPS 32(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 256(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 256(R10), Y1
+	VMOVUPS 64(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 96(R10), Y0
+	VMOVUPS 288(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 288(R10), Y1
+	VMOVUPS 96(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 128(R10), Y0
+	VMOVUPS 320(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 320(R10), Y1
+	VMOVUPS 128(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS 160(R10), Y0
+	VMOVUPS 352(R11), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 352(R10), Y1
+	VMOVUPS 160(R11), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VADDPS  Y4, Y2, Y3
+	ADDQ    DI, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	VADDPS  Y1, Y0, Y2
+	ADDQ    DI, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y0, (R9)
+	ADDQ    $0x00000180, R10
+	ADDQ    $0x00000180, R11
+	DECQ    R12
+	JNZ     loop3
+	ADDQ    $0x000000e0, CX
+	ADDQ    SI, BX
+	DECQ    AX
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func winogradOutputFourierAVX2(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradOutputFourierAVX2(SB), NOSPLIT, $0-64
+	MOVQ    tiles+0(FP), AX
+	MOVQ    table+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    nextTile+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    nextXi+32(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    bias+40(FP), DI
+	VMOVUPS (DI), Y0
+	MOVQ    dst+48(FP), DI
+	MOVQ    tmp+56(FP), R8
+
+tile:
+	MOVQ DX, R9
+	SUBQ SI, R9
+	LEAQ (R8), R10
+	MOVQ $0x00000002, R11
+
+loop0:
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	VMOVUPS Y1, (R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	VMOVUPS Y1, 192(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 32(R10)
+	VMOVUPS Y1, 224(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 64(R10)
+	VMOVUPS Y1, 256(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 96(R10)
+	VMOVUPS Y1, 288(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 128(R10)
+	VMOVUPS Y1, 320(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 160(R10)
+	VMOVUPS Y1, 352(R10)
+	ADDQ    $0x00000900, R10
+	DECQ    R11
+	JNZ     loop0
+	LEAQ    384(R8), R10
+	LEAQ    2688(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop1:
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, (R10)
+	VMOVUPS Y1, (R11)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	VMOVUPS Y3, 192(R10)
+	VMOVUPS Y1, 192(R11)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y5, Y2, Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y4
+	VMOVUPS Y4, 32(R10)
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y3, 224(R11)
+	VADDPS  Y2, Y1, Y3
+	VMOVUPS Y3, 32(R11)
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 224(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y5, Y2, Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y4
+	VMOVUPS Y4, 64(R10)
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y3, 256(R11)
+	VADDPS  Y2, Y1, Y3
+	VMOVUPS Y3, 64(R11)
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 256(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y5, Y2, Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y4
+	VMOVUPS Y4, 96(R10)
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y3, 288(R11)
+	VADDPS  Y2, Y1, Y3
+	VMOVUPS Y3, 96(R11)
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 288(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y5, Y2, Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y4
+	VMOVUPS Y4, 128(R10)
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y3, 320(R11)
+	VADDPS  Y2, Y1, Y3
+	VMOVUPS Y3, 128(R11)
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 320(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y3
+	VADDPS  Y3, Y1, Y3
+	VADDPS  Y2, Y1, Y1
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y2
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Y5
+	VADDPS  Y5, Y2, Y5
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y4
+	VMOVUPS Y4, 160(R10)
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y3, 352(R11)
+	VADDPS  Y2, Y1, Y3
+	VMOVUPS Y3, 160(R11)
+	VSUBPS  Y2, Y1, Y1
+	VMOVUPS Y1, 352(R10)
+	ADDQ    $0x00000180, R10
+	ADDQ    $0x00000180, R11
+	DECQ    R12
+	JNZ     loop1
+	LEAQ    (R8), R9
+	MOVQ    $0x0000000c, R10
+
+loop2:
+	VMOVUPS      224(R9), Y1
+	VMOVUPS      256(R9), Y2
+	VMOVUPS      288(R9), Y3
+	VMOVUPS      320(R9), Y4
+	VMOVUPS      352(R9), Y5
+	VADDPS       Y5, Y1, Y6
+	VSUBPS       Y5, Y1, Y1
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VSUBPS       Y3, Y6, Y4
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y3
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  winograd19<>+0(SB), Y5, Y6
+	VFNMADD231PS winograd19<>+0(SB), Y5, Y3
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VMULPS       winograd19<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y5
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      (R9), Y2
+	VMOVUPS      32(R9), Y7
+	VMOVUPS      64(R9), Y8
+	VMOVUPS      96(R9), Y9
+	VMOVUPS      128(R9), Y10
+	VMOVUPS      160(R9), Y11
+	VMOVUPS      192(R9), Y12
+	VADDPS       Y12, Y2, Y13
+	VSUBPS       Y12, Y2, Y2
+	VADDPS       Y11, Y7, Y12
+	VSUBPS       Y11, Y7, Y7
+	VADDPS       Y10, Y8, Y11
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y8, Y2, Y10
+	VADDPS       Y4, Y10, Y4
+	VMOVUPS      Y4, 96(R9)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  winograd0<>+0(SB), Y8, Y2
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y4
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 32(R9)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y2
+	VSUBPS       Y3, Y2, Y4
+	VMOVUPS      Y4, 224(R9)
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 160(R9)
+	VADDPS       Y11, Y13, Y2
+	VADDPS       Y9, Y12, Y3
+	VADDPS       Y3, Y2, Y4
+	VMOVUPS      Y4, (R9)
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 192(R9)
+	VMOVAPS      Y13, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y11, Y2
+	VMOVAPS      Y9, Y3
+	VFNMADD231PS winograd0<>+0(SB), Y12, Y3
+	VSUBPS       Y3, Y2, Y4
+	VADDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 64(R9)
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, 128(R9)
+	ADDQ         $0x00000180, R9
+	DECQ         R10
+	JNZ          loop2
+	LEAQ         (R8), R9
+	MOVQ         $0x00000008, R10
+
+loop3:
+	VMOVUPS      2688(R9), Y1
+	VMOVUPS      3072(R9), Y2
+	VMOVUPS      3456(R9), Y3
+	VMOVUPS      3840(R9), Y4
+	VMOVUPS      4224(R9), Y5
+	VADDPS       Y5, Y1, Y6
+	VSUBPS       Y5, Y1, Y1
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VSUBPS       Y3, Y6, Y4
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y3
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  winograd19<>+0(SB), Y5, Y6
+	VFNMADD231PS winograd19<>+0(SB), Y5, Y3
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VMULPS       winograd19<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y1, Y5
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      (R9), Y2
+	VMOVUPS      384(R9), Y7
+	VMOVUPS      768(R9), Y8
+	VMOVUPS      1152(R9), Y9
+	VMOVUPS      1536(R9), Y10
+	VMOVUPS      1920(R9), Y11
+	VMOVUPS      2304(R9), Y12
+	VADDPS       Y12, Y2, Y13
+	VSUBPS       Y12, Y2, Y2
+	VADDPS       Y11, Y7, Y12
+	VSUBPS       Y11, Y7, Y7
+	VADDPS       Y10, Y8, Y11
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y8, Y2, Y10
+	VADDPS       Y4, Y10, Y4
+	VADDPS       Y0, Y4, Y4
+	MOVLQSX      96(CX), R11
+	VMOVUPS      Y4, (DI)(R11*4)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  winograd0<>+0(SB), Y8, Y2
+	VMOVAPS      Y2, Y4
+	VFMADD231PS  winograd19<>+0(SB), Y7, Y4
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	MOVLQSX      32(CX), R11
+	VMOVUPS      Y4, (DI)(R11*4)
+	VFNMADD231PS winograd19<>+0(SB), Y7, Y2
+	VSUBPS       Y3, Y2, Y4
+	VADDPS       Y0, Y4, Y4
+	MOVLQSX      224(CX), R11
+	VMOVUPS      Y4, (DI)(R11*4)
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y0, Y2, Y2
+	MOVLQSX      160(CX), R11
+	VMOVUPS      Y2, (DI)(R11*4)
+	VADDPS       Y11, Y13, Y2
+	VADDPS       Y9, Y12, Y3
+	VADDPS       Y3, Y2, Y4
+	VADDPS       Y0, Y4, Y4
+	MOVLQSX      (CX), R11
+	VMOVUPS      Y4, (DI)(R11*4)
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y0, Y2, Y2
+	MOVLQSX      192(CX), R11
+	VMOVUPS      Y2, (DI)(R11*4)
+	VMOVAPS      Y13, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y11, Y2
+	VMOVAPS      Y9, Y3
+	VFNMADD231PS winograd0<>+0(SB), Y12, Y3
+	VSUBPS       Y3, Y2, Y4
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	MOVLQSX      64(CX), R11
+	VMOVUPS      Y4, (DI)(R11*4)
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y1, Y2, Y1
+	VADDPS       Y0, Y1, Y1
+	MOVLQSX      128(CX), R11
+	VMOVUPS      Y1, (DI)(R11*4)
+	ADDQ         $0x00000020, R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+	JNZ          loop3
+	ADDQ         $0x000000e0, CX
+	ADDQ         BX, DX
+	DECQ         AX
+	JNZ          tile
+	VZEROUPPER
+	RET
+
+// func winogradFilterFourierAVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilterFourierAVX2(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q $0x05, DX, R8
+	MOVQ   CX, R9
+	LEAQ   (R8)(R8*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	SUBQ   SI, R11
+	LEAQ   (DI), R12
+	MOVQ   $0x00000005, R13
+
+loop0:
+	VMOVUPS      (R9)(R8*1), Y0
+	VMOVUPS      (R9)(R8*2), Y1
+	VMOVUPS      (R10), Y2
+	VMOVUPS      (R9)(R8*4), Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y5
+	VSUBPS       Y2, Y0, Y6
+	VMOVUPS      Y6, 3456(R12)
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  winograd0<>+0(SB), Y0, Y6
+	VMOVAPS      Y6, Y7
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y7
+	VMOVUPS      Y7, 2688(R12)
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y6
+	VMOVUPS      Y6, 4224(R12)
+	VMULPS       winograd19<>+0(SB), Y0, Y4
+	VMULPS       winograd19<>+0(SB), Y5, Y5
+	VADDPS       Y5, Y4, Y6
+	VMOVUPS      Y6, 3072(R12)
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 3840(R12)
+	VMOVUPS      (R9), Y4
+	VADDPS       Y3, Y1, Y5
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y1, Y4, Y3
+	VMOVUPS      Y3, 1152(R12)
+	VMOVAPS      Y4, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y1, Y3
+	VMOVAPS      Y3, Y1
+	VFMADD231PS  winograd19<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 384(R12)
+	VFNMADD231PS winograd19<>+0(SB), Y0, Y3
+	VMOVUPS      Y3, 1920(R12)
+	VADDPS       Y5, Y4, Y1
+	VADDPS       Y2, Y0, Y3
+	VADDPS       Y3, Y1, Y6
+	VMOVUPS      Y6, (R12)
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 2304(R12)
+	VMOVAPS      Y4, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y1
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y0, Y2
+	VSUBPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 768(R12)
+	VADDPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 1536(R12)
+	ADDQ         $0x00000020, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R13
+	JNZ          loop0
+	LEAQ         (DI), R8
+	MOVQ         $0x0000000c, R9
+
+loop1:
+	VMOVUPS      32(R8), Y0
+	VMOVUPS      64(R8), Y1
+	VMOVUPS      96(R8), Y2
+	VMOVUPS      128(R8), Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y5
+	VSUBPS       Y2, Y0, Y6
+	VMOVUPS      Y6, 288(R8)
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  winograd0<>+0(SB), Y0, Y6
+	VMOVAPS      Y6, Y7
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y7
+	VMOVUPS      Y7, 224(R8)
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y6
+	VMOVUPS      Y6, 352(R8)
+	VMULPS       winograd19<>+0(SB), Y0, Y4
+	VMULPS       winograd19<>+0(SB), Y5, Y5
+	VADDPS       Y5, Y4, Y6
+	VMOVUPS      Y6, 256(R8)
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 320(R8)
+	VMOVUPS      (R8), Y4
+	VADDPS       Y3, Y1, Y5
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y1, Y4, Y3
+	VMOVUPS      Y3, 96(R8)
+	VMOVAPS      Y4, Y3
+	VFMADD231PS  winograd0<>+0(SB), Y1, Y3
+	VMOVAPS      Y3, Y1
+	VFMADD231PS  winograd19<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 32(R8)
+	VFNMADD231PS winograd19<>+0(SB), Y0, Y3
+	VMOVUPS      Y3, 160(R8)
+	VADDPS       Y5, Y4, Y1
+	VADDPS       Y2, Y0, Y3
+	VADDPS       Y3, Y1, Y6
+	VMOVUPS      Y6, (R8)
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 192(R8)
+	VMOVAPS      Y4, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y5, Y1
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS winograd0<>+0(SB), Y0, Y2
+	VSUBPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 64(R8)
+	VADDPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 128(R8)
+	ADDQ         $0x00000180, R8
+	DECQ         R9
+	JNZ          loop1
+	LEAQ         (DI), R8
+	MOVQ         $0x00000002, R9
+
+loop2:
+	VMOVUPS (R8), Y0
+	VMULPS  winograd20<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 192(R8), Y0
+	VMULPS  winograd20<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS 224(R8), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 256(R8), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 96(R8), Y0
+	VMOVUPS 288(R8), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 128(R8), Y0
+	VMOVUPS 320(R8), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 160(R8), Y0
+	VMOVUPS 352(R8), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000900, R8
+	DECQ    R9
+	JNZ     loop2
+	LEAQ    384(DI), R8
+	LEAQ    2688(DI), R9
+	MOVQ    $0x00000005, R10
+
+loop3:
+	VMOVUPS (R8), Y0
+	VMOVUPS (R9), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 192(R8), Y0
+	VMOVUPS 192(R9), Y1
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS 224(R9), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 224(R8), Y1
+	VMOVUPS 32(R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMULPS  winograd21<>+0(SB), Y2, Y3
+	VADDPS  Y4, Y2, Y5
+	VMULPS  winograd22<>+0(SB), Y5, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 256(R9), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 256(R8), Y1
+	VMOVUPS 64(R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMULPS  winograd21<>+0(SB), Y2, Y3
+	VADDPS  Y4, Y2, Y5
+	VMULPS  winograd22<>+0(SB), Y5, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 96(R8), Y0
+	VMOVUPS 288(R9), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 288(R8), Y1
+	VMOVUPS 96(R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMULPS  winograd21<>+0(SB), Y2, Y3
+	VADDPS  Y4, Y2, Y5
+	VMULPS  winograd22<>+0(SB), Y5, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 128(R8), Y0
+	VMOVUPS 320(R9), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 320(R8), Y1
+	VMOVUPS 128(R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMULPS  winograd21<>+0(SB), Y2, Y3
+	VADDPS  Y4, Y2, Y5
+	VMULPS  winograd22<>+0(SB), Y5, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	VMOVUPS 160(R8), Y0
+	VMOVUPS 352(R9), Y1
+	VSUBPS  Y1, Y0, Y2
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 352(R8), Y1
+	VMOVUPS 160(R9), Y3
+	VADDPS  Y3, Y1, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMULPS  winograd21<>+0(SB), Y2, Y3
+	VADDPS  Y4, Y2, Y5
+	VMULPS  winograd22<>+0(SB), Y5, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	VMULPS  winograd21<>+0(SB), Y0, Y2
+	VADDPS  Y1, Y0, Y3
+	VMULPS  winograd22<>+0(SB), Y3, Y3
+	VSUBPS  Y0, Y1, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	ADDQ    SI, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x00000180, R8
+	ADDQ    $0x00000180, R9
+	DECQ    R10
+	JNZ     loop3
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, BX
+	DECQ    AX
+	JNZ     vector
+	VZEROUPPER
+	RET
+
+// func winogradFilterGradFourierAVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, FMA3
+TEXT ·winogradFilterGradFourierAVX2(SB), NOSPLIT, $0-48
+	MOVQ n+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStep+32(FP), SI
+	SHLQ $0x02, SI
+	MOVQ tmp+40(FP), DI
+
+vector:
+	IMUL3Q $0x05, SI, R9
+	MOVQ   CX, R8
+	SUBQ   DX, R8
+	MOVQ   BX, R10
+	LEAQ   (R9)(R9*2), R11
+	ADDQ   BX, R11
+	LEAQ   (DI), R12
+	MOVQ   $0x00000002, R13
+
+loop0:
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	VMULPS  winograd20<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	VMULPS  winograd20<>+0(SB), Y0, Y0
+	VMOVUPS Y0, 192(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 32(R12)
+	VMOVUPS Y1, 224(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 64(R12)
+	VMOVUPS Y1, 256(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 96(R12)
+	VMOVUPS Y1, 288(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 128(R12)
+	VMOVUPS Y1, 320(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 160(R12)
+	VMOVUPS Y1, 352(R12)
+	ADDQ    $0x00000900, R12
+	DECQ    R13
+	JNZ     loop0
+	LEAQ    384(DI), R12
+	LEAQ    2688(DI), R13
+	MOVQ    $0x00000005, R14
+
+loop1:
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, (R12)
+	VMOVUPS Y1, (R13)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	VMOVUPS Y0, 192(R12)
+	VMOVUPS Y1, 192(R13)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	VSUBPS  Y3, Y4, Y3
+	VMULPS  winograd21<>+0(SB), Y3, Y3
+	VADDPS  Y2, Y0, Y4
+	VMOVUPS Y4, 32(R12)
+	VSUBPS  Y0, Y2, Y0
+	VMOVUPS Y0, 224(R13)
+	VADDPS  Y3, Y1, Y0
+	VMOVUPS Y0, 32(R13)
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, 224(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	VSUBPS  Y3, Y4, Y3
+	VMULPS  winograd21<>+0(SB), Y3, Y3
+	VADDPS  Y2, Y0, Y4
+	VMOVUPS Y4, 64(R12)
+	VSUBPS  Y0, Y2, Y0
+	VMOVUPS Y0, 256(R13)
+	VADDPS  Y3, Y1, Y0
+	VMOVUPS Y0, 64(R13)
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, 256(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	VSUBPS  Y3, Y4, Y3
+	VMULPS  winograd21<>+0(SB), Y3, Y3
+	VADDPS  Y2, Y0, Y4
+	VMOVUPS Y4, 96(R12)
+	VSUBPS  Y0, Y2, Y0
+	VMOVUPS Y0, 288(R13)
+	VADDPS  Y3, Y1, Y0
+	VMOVUPS Y0, 96(R13)
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, 288(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	VSUBPS  Y3, Y4, Y3
+	VMULPS  winograd21<>+0(SB), Y3, Y3
+	VADDPS  Y2, Y0, Y4
+	VMOVUPS Y4, 128(R12)
+	VSUBPS  Y0, Y2, Y0
+	VMOVUPS Y0, 320(R13)
+	VADDPS  Y3, Y1, Y0
+	VMOVUPS Y0, 128(R13)
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, 320(R12)
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y3, Y0, Y0
+	VMULPS  winograd21<>+0(SB), Y0, Y0
+	VSUBPS  Y1, Y2, Y1
+	VMULPS  winograd21<>+0(SB), Y1, Y1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Y4
+	VADDPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y2
+	VMULPS  winograd21<>+0(SB), Y2, Y2
+	VSUBPS  Y3, Y4, Y3
+	VMULPS  winograd21<>+0(SB), Y3, Y3
+	VADDPS  Y2, Y0, Y4
+	VMOVUPS Y4, 160(R12)
+	VSUBPS  Y0, Y2, Y0
+	VMOVUPS Y0, 352(R13)
+	VADDPS  Y3, Y1, Y0
+	VMOVUPS Y0, 160(R13)
+	VSUBPS  Y3, Y1, Y0
+	VMOVUPS Y0, 352(R12)
+	ADDQ    $0x00000180, R12
+	ADDQ    $0x00000180, R13
+	DECQ    R14
+	JNZ     loop1
+	LEAQ    (DI), R8
+	MOVQ    $0x0000000c, R12
+
+loop2:
+	VMOVUPS      224(R8), Y0
+	VMOVUPS      256(R8), Y1
+	VMOVUPS      288(R8), Y2
+	VMOVUPS      320(R8), Y3
+	VMOVUPS      352(R8), Y4
+	VADDPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y0, Y0
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y2, Y5, Y3
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  winograd0<>+0(SB), Y5, Y2
+	VMOVAPS      Y2, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y5
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y2
+	VMULPS       winograd19<>+0(SB), Y0, Y0
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      (R8), Y1
+	VMOVUPS      32(R8), Y4
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VMOVUPS      192(R8), Y10
+	VADDPS       Y10, Y1, Y11
+	VSUBPS       Y10, Y1, Y1
+	VADDPS       Y9, Y4, Y10
+	VSUBPS       Y9, Y4, Y4
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y6, Y1, Y8
+	VADDPS       Y3, Y8, Y3
+	VMOVUPS      Y3, 96(R8)
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y1
+	VMOVAPS      Y1, Y3
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 32(R8)
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y1
+	VADDPS       Y9, Y11, Y1
+	VADDPS       Y7, Y10, Y3
+	VADDPS       Y3, Y1, Y4
+	VMOVUPS      Y4, (R8)
+	VSUBPS       Y3, Y1, Y1
+	VMOVAPS      Y11, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y9, Y1
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS winograd0<>+0(SB), Y10, Y3
+	VSUBPS       Y3, Y1, Y4
+	VADDPS       Y2, Y4, Y2
+	VMOVUPS      Y2, 64(R8)
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y0, Y1, Y0
+	VMOVUPS      Y0, 128(R8)
+	ADDQ         $0x00000180, R8
+	DECQ         R12
+	JNZ          loop2
+	LEAQ         (DI), R8
+	MOVQ         $0x00000005, R12
+
+loop3:
+	VMOVUPS      2688(R8), Y0
+	VMOVUPS      3072(R8), Y1
+	VMOVUPS      3456(R8), Y2
+	VMOVUPS      3840(R8), Y3
+	VMOVUPS      4224(R8), Y4
+	VADDPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y0, Y0
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VSUBPS       Y2, Y5, Y3
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  winograd0<>+0(SB), Y5, Y2
+	VMOVAPS      Y2, Y5
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y5
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y2
+	VMULPS       winograd19<>+0(SB), Y0, Y0
+	VMULPS       winograd19<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      (R8), Y1
+	VMOVUPS      384(R8), Y4
+	VMOVUPS      768(R8), Y6
+	VMOVUPS      1152(R8), Y7
+	VMOVUPS      1536(R8), Y8
+	VMOVUPS      1920(R8), Y9
+	VMOVUPS      2304(R8), Y10
+	VADDPS       Y10, Y1, Y11
+	VSUBPS       Y10, Y1, Y1
+	VADDPS       Y9, Y4, Y10
+	VSUBPS       Y9, Y4, Y4
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y6, Y1, Y8
+	VADDPS       Y3, Y8, Y3
+	VMOVUPS      Y3, (R11)
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  winograd0<>+0(SB), Y6, Y1
+	VMOVAPS      Y1, Y3
+	VFMADD231PS  winograd19<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, (R10)(R9*1)
+	VFNMADD231PS winograd19<>+0(SB), Y4, Y1
+	VADDPS       Y9, Y11, Y1
+	VADDPS       Y7, Y10, Y3
+	VADDPS       Y3, Y1, Y4
+	VMOVUPS      Y4, (R10)
+	VSUBPS       Y3, Y1, Y1
+	VMOVAPS      Y11, Y1
+	VFNMADD231PS winograd0<>+0(SB), Y9, Y1
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS winograd0<>+0(SB), Y10, Y3
+	VSUBPS       Y3, Y1, Y4
+	VADDPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (R10)(R9*2)
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (R10)(R9*4)
+	ADDQ         $0x00000020, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	DECQ         R12
+	JNZ          loop3
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, BX
+	DECQ         AX
+	JNZ          vector
+	VZEROUPPER
+	RET
+
 // func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
 // Requires: AVX, AVX512F
 TEXT ·channelsAVX512(SB), NOSPLIT, $0-72
@@ -6826,5 +8854,1971 @@ vector:
 	ADDQ             $0x40, BX
 	DECQ             AX
 	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func winogradInputFourierAVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradInputFourierAVX512(SB), NOSPLIT, $0-56
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         nextTile+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         nextXi+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         tmp+48(FP), R8
+	VBROADCASTSS winograd0<>+0(SB), Z0
+	VBROADCASTSS winograd19<>+0(SB), Z1
+
+tile:
+	MOVQ BX, R9
+	SUBQ DI, R9
+	LEAQ (R8), R10
+	MOVQ $0x0000000c, R11
+
+loop0:
+	MOVLQSX      48(CX), R12
+	VMOVUPS      (DX)(R12*4), Z2
+	MOVLQSX      528(CX), R12
+	VMOVUPS      (DX)(R12*4), Z3
+	VADDPS       Z3, Z2, Z4
+	VSUBPS       Z3, Z2, Z2
+	MOVLQSX      96(CX), R12
+	VMOVUPS      (DX)(R12*4), Z3
+	MOVLQSX      480(CX), R12
+	VMOVUPS      (DX)(R12*4), Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	MOVLQSX      144(CX), R12
+	VMOVUPS      (DX)(R12*4), Z5
+	MOVLQSX      432(CX), R12
+	VMOVUPS      (DX)(R12*4), Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	MOVLQSX      192(CX), R12
+	VMOVUPS      (DX)(R12*4), Z7
+	MOVLQSX      384(CX), R12
+	VMOVUPS      (DX)(R12*4), Z9
+	VADDPS       Z9, Z7, Z10
+	VSUBPS       Z9, Z7, Z7
+	MOVLQSX      240(CX), R12
+	VMOVUPS      (DX)(R12*4), Z9
+	MOVLQSX      336(CX), R12
+	VMOVUPS      (DX)(R12*4), Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VADDPS       Z9, Z2, Z11
+	VSUBPS       Z9, Z2, Z2
+	VADDPS       Z7, Z3, Z9
+	VSUBPS       Z7, Z3, Z3
+	VSUBPS       Z5, Z11, Z7
+	VMOVUPS      Z7, 6912(R10)
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z0, Z11, Z5
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z1, Z9, Z7
+	VMOVUPS      Z7, 5376(R10)
+	VFNMADD231PS Z1, Z9, Z5
+	VMOVUPS      Z5, 8448(R10)
+	VMULPS       Z1, Z2, Z2
+	VMULPS       Z1, Z3, Z3
+	VADDPS       Z3, Z2, Z5
+	VMOVUPS      Z5, 6144(R10)
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 7680(R10)
+	MOVLQSX      (CX), R12
+	VMOVUPS      (DX)(R12*4), Z2
+	MOVLQSX      288(CX), R12
+	VMOVUPS      (DX)(R12*4), Z3
+	VADDPS       Z3, Z2, Z5
+	VSUBPS       Z3, Z2, Z2
+	VADDPS       Z12, Z4, Z3
+	VSUBPS       Z12, Z4, Z4
+	VADDPS       Z10, Z6, Z7
+	VSUBPS       Z10, Z6, Z6
+	VSUBPS       Z6, Z2, Z9
+	VMOVUPS      Z9, 2304(R10)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z0, Z6, Z2
+	VMOVAPS      Z2, Z6
+	VFMADD231PS  Z1, Z4, Z6
+	VMOVUPS      Z6, 768(R10)
+	VFNMADD231PS Z1, Z4, Z2
+	VMOVUPS      Z2, 3840(R10)
+	VADDPS       Z7, Z5, Z2
+	VADDPS       Z8, Z3, Z4
+	VADDPS       Z4, Z2, Z6
+	VMOVUPS      Z6, (R10)
+	VSUBPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 4608(R10)
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z0, Z7, Z2
+	VMOVAPS      Z8, Z4
+	VFNMADD231PS Z0, Z3, Z4
+	VSUBPS       Z4, Z2, Z3
+	VMOVUPS      Z3, 1536(R10)
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 3072(R10)
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x04, CX
+	DECQ         R11
+	JNZ          loop0
+	LEAQ         (R8), R10
+	MOVQ         $0x0000000c, R11
+
+loop1:
+	VMOVUPS      64(R10), Z2
+	VMOVUPS      704(R10), Z3
+	VADDPS       Z3, Z2, Z4
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      128(R10), Z3
+	VMOVUPS      640(R10), Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      192(R10), Z5
+	VMOVUPS      576(R10), Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	VMOVUPS      256(R10), Z7
+	VMOVUPS      512(R10), Z9
+	VADDPS       Z9, Z7, Z10
+	VSUBPS       Z9, Z7, Z7
+	VMOVUPS      320(R10), Z9
+	VMOVUPS      448(R10), Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VADDPS       Z9, Z2, Z11
+	VSUBPS       Z9, Z2, Z2
+	VADDPS       Z7, Z3, Z9
+	VSUBPS       Z7, Z3, Z3
+	VSUBPS       Z5, Z11, Z7
+	VMOVUPS      Z7, 576(R10)
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z0, Z11, Z5
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z1, Z9, Z7
+	VMOVUPS      Z7, 448(R10)
+	VFNMADD231PS Z1, Z9, Z5
+	VMOVUPS      Z5, 704(R10)
+	VMULPS       Z1, Z2, Z2
+	VMULPS       Z1, Z3, Z3
+	VADDPS       Z3, Z2, Z5
+	VMOVUPS      Z5, 512(R10)
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 640(R10)
+	VMOVUPS      (R10), Z2
+	VMOVUPS      384(R10), Z3
+	VADDPS       Z3, Z2, Z5
+	VSUBPS       Z3, Z2, Z2
+	VADDPS       Z12, Z4, Z3
+	VSUBPS       Z12, Z4, Z4
+	VADDPS       Z10, Z6, Z7
+	VSUBPS       Z10, Z6, Z6
+	VSUBPS       Z6, Z2, Z9
+	VMOVUPS      Z9, 192(R10)
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z0, Z6, Z2
+	VMOVAPS      Z2, Z6
+	VFMADD231PS  Z1, Z4, Z6
+	VMOVUPS      Z6, 64(R10)
+	VFNMADD231PS Z1, Z4, Z2
+	VMOVUPS      Z2, 320(R10)
+	VADDPS       Z7, Z5, Z2
+	VADDPS       Z8, Z3, Z4
+	VADDPS       Z4, Z2, Z6
+	VMOVUPS      Z6, (R10)
+	VSUBPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 384(R10)
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z0, Z7, Z2
+	VMOVAPS      Z8, Z4
+	VFNMADD231PS Z0, Z3, Z4
+	VSUBPS       Z4, Z2, Z3
+	VMOVUPS      Z3, 128(R10)
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 256(R10)
+	ADDQ         $0x00000300, R10
+	DECQ         R11
+	JNZ          loop1
+	LEAQ         (R8), R10
+	MOVQ         $0x00000002, R11
+
+loop2:
+	VMOVUPS (R10), Z2
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 384(R10), Z2
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 64(R10), Z2
+	VMOVUPS 448(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 512(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 192(R10), Z2
+	VMOVUPS 576(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 256(R10), Z2
+	VMOVUPS 640(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 320(R10), Z2
+	VMOVUPS 704(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    $0x00001200, R10
+	DECQ    R11
+	JNZ     loop2
+	LEAQ    768(R8), R10
+	LEAQ    5376(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop3:
+	VMOVUPS (R10), Z2
+	VMOVUPS (R11), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 384(R10), Z2
+	VMOVUPS 384(R11), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 64(R10), Z2
+	VMOVUPS 448(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 448(R10), Z3
+	VMOVUPS 64(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 512(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 512(R10), Z3
+	VMOVUPS 128(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 192(R10), Z2
+	VMOVUPS 576(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 576(R10), Z3
+	VMOVUPS 192(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 256(R10), Z2
+	VMOVUPS 640(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 640(R10), Z3
+	VMOVUPS 256(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS 320(R10), Z2
+	VMOVUPS 704(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 704(R10), Z3
+	VMOVUPS 320(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    $0x00000300, R10
+	ADDQ    $0x00000300, R11
+	DECQ    R12
+	JNZ     loop3
+	ADDQ    $0x00000210, CX
+	ADDQ    SI, BX
+	DECQ    AX
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func winogradGradFourierAVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradGradFourierAVX512(SB), NOSPLIT, $0-56
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         nextTile+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         nextXi+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         tmp+48(FP), R8
+	VBROADCASTSS winograd0<>+0(SB), Z0
+	VBROADCASTSS winograd19<>+0(SB), Z1
+
+tile:
+	MOVQ BX, R9
+	SUBQ DI, R9
+	LEAQ (R8), R10
+	MOVQ $0x00000008, R11
+
+loop0:
+	MOVLQSX      32(CX), R12
+	VMOVUPS      (DX)(R12*4), Z2
+	MOVLQSX      64(CX), R12
+	VMOVUPS      (DX)(R12*4), Z3
+	MOVLQSX      96(CX), R12
+	VMOVUPS      (DX)(R12*4), Z4
+	MOVLQSX      128(CX), R12
+	VMOVUPS      (DX)(R12*4), Z5
+	MOVLQSX      160(CX), R12
+	VMOVUPS      (DX)(R12*4), Z6
+	MOVLQSX      224(CX), R12
+	VMOVUPS      (DX)(R12*4), Z7
+	VADDPS       Z7, Z6, Z8
+	VSUBPS       Z7, Z6, Z6
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z6
+	VADDPS       Z5, Z3, Z9
+	VSUBPS       Z5, Z3, Z10
+	VSUBPS       Z4, Z7, Z11
+	VMOVUPS      Z11, 6912(R10)
+	VMOVAPS      Z4, Z11
+	VFMADD231PS  Z0, Z7, Z11
+	VMOVAPS      Z11, Z7
+	VFMADD231PS  Z1, Z9, Z7
+	VMOVUPS      Z7, 5376(R10)
+	VFNMADD231PS Z1, Z9, Z11
+	VMOVUPS      Z11, 8448(R10)
+	VMULPS       Z1, Z6, Z6
+	VMULPS       Z1, Z10, Z7
+	VADDPS       Z7, Z6, Z9
+	VMOVUPS      Z9, 6144(R10)
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 7680(R10)
+	MOVLQSX      (CX), R12
+	VMOVUPS      (DX)(R12*4), Z6
+	MOVLQSX      192(CX), R12
+	VMOVUPS      (DX)(R12*4), Z7
+	VADDPS       Z7, Z6, Z9
+	VSUBPS       Z7, Z6, Z6
+	VADDPS       Z8, Z2, Z7
+	VSUBPS       Z8, Z2, Z2
+	VADDPS       Z5, Z3, Z8
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z3, Z6, Z5
+	VMOVUPS      Z5, 2304(R10)
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVAPS      Z5, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VMOVUPS      Z3, 768(R10)
+	VFNMADD231PS Z1, Z2, Z5
+	VMOVUPS      Z5, 3840(R10)
+	VADDPS       Z8, Z9, Z2
+	VADDPS       Z4, Z7, Z3
+	VADDPS       Z3, Z2, Z5
+	VMOVUPS      Z5, (R10)
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 4608(R10)
+	VMOVAPS      Z9, Z2
+	VFNMADD231PS Z0, Z8, Z2
+	VMOVAPS      Z4, Z3
+	VFNMADD231PS Z0, Z7, Z3
+	VSUBPS       Z3, Z2, Z4
+	VMOVUPS      Z4, 1536(R10)
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 3072(R10)
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x04, CX
+	DECQ         R11
+	JNZ          loop0
+	LEAQ         (R8), R10
+	MOVQ         $0x0000000c, R11
+
+loop1:
+	VMOVUPS      64(R10), Z2
+	VMOVUPS      128(R10), Z3
+	VMOVUPS      192(R10), Z4
+	VMOVUPS      256(R10), Z5
+	VMOVUPS      320(R10), Z6
+	VMOVUPS      448(R10), Z7
+	VADDPS       Z7, Z6, Z8
+	VSUBPS       Z7, Z6, Z6
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z6
+	VADDPS       Z5, Z3, Z9
+	VSUBPS       Z5, Z3, Z10
+	VSUBPS       Z4, Z7, Z11
+	VMOVUPS      Z11, 576(R10)
+	VMOVAPS      Z4, Z11
+	VFMADD231PS  Z0, Z7, Z11
+	VMOVAPS      Z11, Z7
+	VFMADD231PS  Z1, Z9, Z7
+	VMOVUPS      Z7, 448(R10)
+	VFNMADD231PS Z1, Z9, Z11
+	VMOVUPS      Z11, 704(R10)
+	VMULPS       Z1, Z6, Z6
+	VMULPS       Z1, Z10, Z7
+	VADDPS       Z7, Z6, Z9
+	VMOVUPS      Z9, 512(R10)
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 640(R10)
+	VMOVUPS      (R10), Z6
+	VMOVUPS      384(R10), Z7
+	VADDPS       Z7, Z6, Z9
+	VSUBPS       Z7, Z6, Z6
+	VADDPS       Z8, Z2, Z7
+	VSUBPS       Z8, Z2, Z2
+	VADDPS       Z5, Z3, Z8
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z3, Z6, Z5
+	VMOVUPS      Z5, 192(R10)
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVAPS      Z5, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VMOVUPS      Z3, 64(R10)
+	VFNMADD231PS Z1, Z2, Z5
+	VMOVUPS      Z5, 320(R10)
+	VADDPS       Z8, Z9, Z2
+	VADDPS       Z4, Z7, Z3
+	VADDPS       Z3, Z2, Z5
+	VMOVUPS      Z5, (R10)
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 384(R10)
+	VMOVAPS      Z9, Z2
+	VFNMADD231PS Z0, Z8, Z2
+	VMOVAPS      Z4, Z3
+	VFNMADD231PS Z0, Z7, Z3
+	VSUBPS       Z3, Z2, Z4
+	VMOVUPS      Z4, 128(R10)
+	VADDPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 256(R10)
+	ADDQ         $0x00000300, R10
+	DECQ         R11
+	JNZ          loop1
+	LEAQ         (R8), R10
+	MOVQ         $0x00000002, R11
+
+loop2:
+	VMOVUPS (R10), Z2
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 384(R10), Z2
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 64(R10), Z2
+	VMOVUPS 448(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 512(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 192(R10), Z2
+	VMOVUPS 576(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 256(R10), Z2
+	VMOVUPS 640(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 320(R10), Z2
+	VMOVUPS 704(R10), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    $0x00001200, R10
+	DECQ    R11
+	JNZ     loop2
+	LEAQ    768(R8), R10
+	LEAQ    5376(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop3:
+	VMOVUPS (R10), Z2
+	VMOVUPS (R11), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 384(R10), Z2
+	VMOVUPS 384(R11), Z3
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 64(R10), Z2
+	VMOVUPS 448(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 448(R10), Z3
+	VMOVUPS 64(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 512(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 512(R10), Z3
+	VMOVUPS 128(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 192(R10), Z2
+	VMOVUPS 576(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 576(R10), Z3
+	VMOVUPS 192(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 256(R10), Z2
+	VMOVUPS 640(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 640(R10), Z3
+	VMOVUPS 256(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS 320(R10), Z2
+	VMOVUPS 704(R11), Z3
+	VSUBPS  Z3, Z2, Z4
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS 704(R10), Z3
+	VMOVUPS 320(R11), Z5
+	VADDPS  Z5, Z3, Z6
+	VSUBPS  Z3, Z5, Z3
+	VADDPS  Z6, Z4, Z5
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	VADDPS  Z3, Z2, Z4
+	ADDQ    DI, R9
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    $0x00000300, R10
+	ADDQ    $0x00000300, R11
+	DECQ    R12
+	JNZ     loop3
+	ADDQ    $0x000000e0, CX
+	ADDQ    SI, BX
+	DECQ    AX
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func winogradOutputFourierAVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutputFourierAVX512(SB), NOSPLIT, $0-64
+	MOVQ         tiles+0(FP), AX
+	MOVQ         table+8(FP), CX
+	MOVQ         src+16(FP), DX
+	MOVQ         nextTile+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         nextXi+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         bias+40(FP), DI
+	VMOVUPS      (DI), Z0
+	MOVQ         dst+48(FP), DI
+	MOVQ         tmp+56(FP), R8
+	VBROADCASTSS winograd0<>+0(SB), Z1
+	VBROADCASTSS winograd19<>+0(SB), Z2
+
+tile:
+	MOVQ DX, R9
+	SUBQ SI, R9
+	LEAQ (R8), R10
+	MOVQ $0x00000002, R11
+
+loop0:
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	VMOVUPS Z3, (R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	VMOVUPS Z3, 384(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 64(R10)
+	VMOVUPS Z3, 448(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 128(R10)
+	VMOVUPS Z3, 512(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 192(R10)
+	VMOVUPS Z3, 576(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 256(R10)
+	VMOVUPS Z3, 640(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 320(R10)
+	VMOVUPS Z3, 704(R10)
+	ADDQ    $0x00001200, R10
+	DECQ    R11
+	JNZ     loop0
+	LEAQ    768(R8), R10
+	LEAQ    5376(R8), R11
+	MOVQ    $0x00000005, R12
+
+loop1:
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, (R10)
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z5, 384(R10)
+	VMOVUPS Z3, 384(R11)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z6
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z7
+	VADDPS  Z7, Z4, Z7
+	VADDPS  Z6, Z4, Z4
+	VADDPS  Z7, Z5, Z6
+	VMOVUPS Z6, 64(R10)
+	VSUBPS  Z5, Z7, Z5
+	VMOVUPS Z5, 448(R11)
+	VADDPS  Z4, Z3, Z5
+	VMOVUPS Z5, 64(R11)
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, 448(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z6
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z7
+	VADDPS  Z7, Z4, Z7
+	VADDPS  Z6, Z4, Z4
+	VADDPS  Z7, Z5, Z6
+	VMOVUPS Z6, 128(R10)
+	VSUBPS  Z5, Z7, Z5
+	VMOVUPS Z5, 512(R11)
+	VADDPS  Z4, Z3, Z5
+	VMOVUPS Z5, 128(R11)
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, 512(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z6
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z7
+	VADDPS  Z7, Z4, Z7
+	VADDPS  Z6, Z4, Z4
+	VADDPS  Z7, Z5, Z6
+	VMOVUPS Z6, 192(R10)
+	VSUBPS  Z5, Z7, Z5
+	VMOVUPS Z5, 576(R11)
+	VADDPS  Z4, Z3, Z5
+	VMOVUPS Z5, 192(R11)
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, 576(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z6
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z7
+	VADDPS  Z7, Z4, Z7
+	VADDPS  Z6, Z4, Z4
+	VADDPS  Z7, Z5, Z6
+	VMOVUPS Z6, 256(R10)
+	VSUBPS  Z5, Z7, Z5
+	VMOVUPS Z5, 640(R11)
+	VADDPS  Z4, Z3, Z5
+	VMOVUPS Z5, 256(R11)
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, 640(R10)
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z5
+	VADDPS  Z5, Z3, Z5
+	VADDPS  Z4, Z3, Z3
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z4
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z6
+	ADDQ    SI, R9
+	VMOVUPS (R9), Z7
+	VADDPS  Z7, Z4, Z7
+	VADDPS  Z6, Z4, Z4
+	VADDPS  Z7, Z5, Z6
+	VMOVUPS Z6, 320(R10)
+	VSUBPS  Z5, Z7, Z5
+	VMOVUPS Z5, 704(R11)
+	VADDPS  Z4, Z3, Z5
+	VMOVUPS Z5, 320(R11)
+	VSUBPS  Z4, Z3, Z3
+	VMOVUPS Z3, 704(R10)
+	ADDQ    $0x00000300, R10
+	ADDQ    $0x00000300, R11
+	DECQ    R12
+	JNZ     loop1
+	LEAQ    (R8), R9
+	MOVQ    $0x0000000c, R10
+
+loop2:
+	VMOVUPS      448(R9), Z3
+	VMOVUPS      512(R9), Z4
+	VMOVUPS      576(R9), Z5
+	VMOVUPS      640(R9), Z6
+	VMOVUPS      704(R9), Z7
+	VADDPS       Z7, Z3, Z8
+	VSUBPS       Z7, Z3, Z3
+	VADDPS       Z6, Z4, Z7
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z5, Z8, Z6
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z1, Z8, Z5
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z2, Z7, Z8
+	VFNMADD231PS Z2, Z7, Z5
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z4, Z3, Z7
+	VSUBPS       Z4, Z3, Z3
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z9
+	VMOVUPS      128(R9), Z10
+	VMOVUPS      192(R9), Z11
+	VMOVUPS      256(R9), Z12
+	VMOVUPS      320(R9), Z13
+	VMOVUPS      384(R9), Z14
+	VADDPS       Z14, Z4, Z15
+	VSUBPS       Z14, Z4, Z4
+	VADDPS       Z13, Z9, Z14
+	VSUBPS       Z13, Z9, Z9
+	VADDPS       Z12, Z10, Z13
+	VSUBPS       Z12, Z10, Z10
+	VSUBPS       Z10, Z4, Z12
+	VADDPS       Z6, Z12, Z6
+	VMOVUPS      Z6, 192(R9)
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z1, Z10, Z4
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z2, Z9, Z6
+	VADDPS       Z8, Z6, Z6
+	VMOVUPS      Z6, 64(R9)
+	VFNMADD231PS Z2, Z9, Z4
+	VSUBPS       Z5, Z4, Z6
+	VMOVUPS      Z6, 448(R9)
+	VADDPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 320(R9)
+	VADDPS       Z13, Z15, Z4
+	VADDPS       Z11, Z14, Z5
+	VADDPS       Z5, Z4, Z6
+	VMOVUPS      Z6, (R9)
+	VSUBPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 384(R9)
+	VMOVAPS      Z15, Z4
+	VFNMADD231PS Z1, Z13, Z4
+	VMOVAPS      Z11, Z5
+	VFNMADD231PS Z1, Z14, Z5
+	VSUBPS       Z5, Z4, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 128(R9)
+	VADDPS       Z5, Z4, Z4
+	VADDPS       Z3, Z4, Z3
+	VMOVUPS      Z3, 256(R9)
+	ADDQ         $0x00000300, R9
+	DECQ         R10
+	JNZ          loop2
+	LEAQ         (R8), R9
+	MOVQ         $0x00000008, R10
+
+loop3:
+	VMOVUPS      5376(R9), Z3
+	VMOVUPS      6144(R9), Z4
+	VMOVUPS      6912(R9), Z5
+	VMOVUPS      7680(R9), Z6
+	VMOVUPS      8448(R9), Z7
+	VADDPS       Z7, Z3, Z8
+	VSUBPS       Z7, Z3, Z3
+	VADDPS       Z6, Z4, Z7
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z5, Z8, Z6
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  Z1, Z8, Z5
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z2, Z7, Z8
+	VFNMADD231PS Z2, Z7, Z5
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z2, Z4, Z4
+	VADDPS       Z4, Z3, Z7
+	VSUBPS       Z4, Z3, Z3
+	VMOVUPS      (R9), Z4
+	VMOVUPS      768(R9), Z9
+	VMOVUPS      1536(R9), Z10
+	VMOVUPS      2304(R9), Z11
+	VMOVUPS      3072(R9), Z12
+	VMOVUPS      3840(R9), Z13
+	VMOVUPS      4608(R9), Z14
+	VADDPS       Z14, Z4, Z15
+	VSUBPS       Z14, Z4, Z4
+	VADDPS       Z13, Z9, Z14
+	VSUBPS       Z13, Z9, Z9
+	VADDPS       Z12, Z10, Z13
+	VSUBPS       Z12, Z10, Z10
+	VSUBPS       Z10, Z4, Z12
+	VADDPS       Z6, Z12, Z6
+	VADDPS       Z0, Z6, Z6
+	MOVLQSX      96(CX), R11
+	VMOVUPS      Z6, (DI)(R11*4)
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z1, Z10, Z4
+	VMOVAPS      Z4, Z6
+	VFMADD231PS  Z2, Z9, Z6
+	VADDPS       Z8, Z6, Z6
+	VADDPS       Z0, Z6, Z6
+	MOVLQSX      32(CX), R11
+	VMOVUPS      Z6, (DI)(R11*4)
+	VFNMADD231PS Z2, Z9, Z4
+	VSUBPS       Z5, Z4, Z6
+	VADDPS       Z0, Z6, Z6
+	MOVLQSX      224(CX), R11
+	VMOVUPS      Z6, (DI)(R11*4)
+	VADDPS       Z5, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	MOVLQSX      160(CX), R11
+	VMOVUPS      Z4, (DI)(R11*4)
+	VADDPS       Z13, Z15, Z4
+	VADDPS       Z11, Z14, Z5
+	VADDPS       Z5, Z4, Z6
+	VADDPS       Z0, Z6, Z6
+	MOVLQSX      (CX), R11
+	VMOVUPS      Z6, (DI)(R11*4)
+	VSUBPS       Z5, Z4, Z4
+	VADDPS       Z0, Z4, Z4
+	MOVLQSX      192(CX), R11
+	VMOVUPS      Z4, (DI)(R11*4)
+	VMOVAPS      Z15, Z4
+	VFNMADD231PS Z1, Z13, Z4
+	VMOVAPS      Z11, Z5
+	VFNMADD231PS Z1, Z14, Z5
+	VSUBPS       Z5, Z4, Z6
+	VADDPS       Z7, Z6, Z6
+	VADDPS       Z0, Z6, Z6
+	MOVLQSX      64(CX), R11
+	VMOVUPS      Z6, (DI)(R11*4)
+	VADDPS       Z5, Z4, Z4
+	VADDPS       Z3, Z4, Z3
+	VADDPS       Z0, Z3, Z3
+	MOVLQSX      128(CX), R11
+	VMOVUPS      Z3, (DI)(R11*4)
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x04, CX
+	DECQ         R10
+	JNZ          loop3
+	ADDQ         $0x000000e0, CX
+	ADDQ         BX, DX
+	DECQ         AX
+	JNZ          tile
+	VZEROUPPER
+	RET
+
+// func winogradFilterFourierAVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilterFourierAVX512(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         srcStep+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         dstStep+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         tmp+40(FP), DI
+	VBROADCASTSS winograd0<>+0(SB), Z0
+	VBROADCASTSS winograd19<>+0(SB), Z1
+
+vector:
+	IMUL3Q $0x05, DX, R8
+	MOVQ   CX, R9
+	LEAQ   (R8)(R8*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	SUBQ   SI, R11
+	LEAQ   (DI), R12
+	MOVQ   $0x00000005, R13
+
+loop0:
+	VMOVUPS      (R9)(R8*1), Z2
+	VMOVUPS      (R9)(R8*2), Z3
+	VMOVUPS      (R10), Z4
+	VMOVUPS      (R9)(R8*4), Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z7
+	VSUBPS       Z4, Z2, Z8
+	VMOVUPS      Z8, 6912(R12)
+	VMOVAPS      Z4, Z8
+	VFMADD231PS  Z0, Z2, Z8
+	VMOVAPS      Z8, Z9
+	VFMADD231PS  Z1, Z6, Z9
+	VMOVUPS      Z9, 5376(R12)
+	VFNMADD231PS Z1, Z6, Z8
+	VMOVUPS      Z8, 8448(R12)
+	VMULPS       Z1, Z2, Z6
+	VMULPS       Z1, Z7, Z7
+	VADDPS       Z7, Z6, Z8
+	VMOVUPS      Z8, 6144(R12)
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 7680(R12)
+	VMOVUPS      (R9), Z6
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z3, Z6, Z5
+	VMOVUPS      Z5, 2304(R12)
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVAPS      Z5, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VMOVUPS      Z3, 768(R12)
+	VFNMADD231PS Z1, Z2, Z5
+	VMOVUPS      Z5, 3840(R12)
+	VADDPS       Z7, Z6, Z3
+	VADDPS       Z4, Z2, Z5
+	VADDPS       Z5, Z3, Z8
+	VMOVUPS      Z8, (R12)
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      Z3, 4608(R12)
+	VMOVAPS      Z6, Z3
+	VFNMADD231PS Z0, Z7, Z3
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z0, Z2, Z4
+	VSUBPS       Z4, Z3, Z2
+	VMOVUPS      Z2, 1536(R12)
+	VADDPS       Z4, Z3, Z2
+	VMOVUPS      Z2, 3072(R12)
+	ADDQ         $0x00000040, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R13
+	JNZ          loop0
+	LEAQ         (DI), R8
+	MOVQ         $0x0000000c, R9
+
+loop1:
+	VMOVUPS      64(R8), Z2
+	VMOVUPS      128(R8), Z3
+	VMOVUPS      192(R8), Z4
+	VMOVUPS      256(R8), Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z7
+	VSUBPS       Z4, Z2, Z8
+	VMOVUPS      Z8, 576(R8)
+	VMOVAPS      Z4, Z8
+	VFMADD231PS  Z0, Z2, Z8
+	VMOVAPS      Z8, Z9
+	VFMADD231PS  Z1, Z6, Z9
+	VMOVUPS      Z9, 448(R8)
+	VFNMADD231PS Z1, Z6, Z8
+	VMOVUPS      Z8, 704(R8)
+	VMULPS       Z1, Z2, Z6
+	VMULPS       Z1, Z7, Z7
+	VADDPS       Z7, Z6, Z8
+	VMOVUPS      Z8, 512(R8)
+	VSUBPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 640(R8)
+	VMOVUPS      (R8), Z6
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z3, Z6, Z5
+	VMOVUPS      Z5, 192(R8)
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVAPS      Z5, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VMOVUPS      Z3, 64(R8)
+	VFNMADD231PS Z1, Z2, Z5
+	VMOVUPS      Z5, 320(R8)
+	VADDPS       Z7, Z6, Z3
+	VADDPS       Z4, Z2, Z5
+	VADDPS       Z5, Z3, Z8
+	VMOVUPS      Z8, (R8)
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      Z3, 384(R8)
+	VMOVAPS      Z6, Z3
+	VFNMADD231PS Z0, Z7, Z3
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z0, Z2, Z4
+	VSUBPS       Z4, Z3, Z2
+	VMOVUPS      Z2, 128(R8)
+	VADDPS       Z4, Z3, Z2
+	VMOVUPS      Z2, 256(R8)
+	ADDQ         $0x00000300, R8
+	DECQ         R9
+	JNZ          loop1
+	LEAQ         (DI), R8
+	MOVQ         $0x00000002, R9
+
+loop2:
+	VMOVUPS     (R8), Z2
+	VMULPS.BCST winograd20<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     384(R8), Z2
+	VMULPS.BCST winograd20<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     64(R8), Z2
+	VMOVUPS     448(R8), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     128(R8), Z2
+	VMOVUPS     512(R8), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     192(R8), Z2
+	VMOVUPS     576(R8), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     256(R8), Z2
+	VMOVUPS     640(R8), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     320(R8), Z2
+	VMOVUPS     704(R8), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        $0x00001200, R8
+	DECQ        R9
+	JNZ         loop2
+	LEAQ        768(DI), R8
+	LEAQ        5376(DI), R9
+	MOVQ        $0x00000005, R10
+
+loop3:
+	VMOVUPS     (R8), Z2
+	VMOVUPS     (R9), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     384(R8), Z2
+	VMOVUPS     384(R9), Z3
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     64(R8), Z2
+	VMOVUPS     448(R9), Z3
+	VSUBPS      Z3, Z2, Z4
+	VADDPS      Z3, Z2, Z2
+	VMOVUPS     448(R8), Z3
+	VMOVUPS     64(R9), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z3, Z5, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z5
+	VADDPS      Z6, Z4, Z7
+	VMULPS.BCST winograd22<>+0(SB), Z7, Z7
+	VSUBPS      Z4, Z6, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     128(R8), Z2
+	VMOVUPS     512(R9), Z3
+	VSUBPS      Z3, Z2, Z4
+	VADDPS      Z3, Z2, Z2
+	VMOVUPS     512(R8), Z3
+	VMOVUPS     128(R9), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z3, Z5, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z5
+	VADDPS      Z6, Z4, Z7
+	VMULPS.BCST winograd22<>+0(SB), Z7, Z7
+	VSUBPS      Z4, Z6, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     192(R8), Z2
+	VMOVUPS     576(R9), Z3
+	VSUBPS      Z3, Z2, Z4
+	VADDPS      Z3, Z2, Z2
+	VMOVUPS     576(R8), Z3
+	VMOVUPS     192(R9), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z3, Z5, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z5
+	VADDPS      Z6, Z4, Z7
+	VMULPS.BCST winograd22<>+0(SB), Z7, Z7
+	VSUBPS      Z4, Z6, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     256(R8), Z2
+	VMOVUPS     640(R9), Z3
+	VSUBPS      Z3, Z2, Z4
+	VADDPS      Z3, Z2, Z2
+	VMOVUPS     640(R8), Z3
+	VMOVUPS     256(R9), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z3, Z5, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z5
+	VADDPS      Z6, Z4, Z7
+	VMULPS.BCST winograd22<>+0(SB), Z7, Z7
+	VSUBPS      Z4, Z6, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	VMOVUPS     320(R8), Z2
+	VMOVUPS     704(R9), Z3
+	VSUBPS      Z3, Z2, Z4
+	VADDPS      Z3, Z2, Z2
+	VMOVUPS     704(R8), Z3
+	VMOVUPS     320(R9), Z5
+	VADDPS      Z5, Z3, Z6
+	VSUBPS      Z3, Z5, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z5
+	VADDPS      Z6, Z4, Z7
+	VMULPS.BCST winograd22<>+0(SB), Z7, Z7
+	VSUBPS      Z4, Z6, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z4
+	VADDPS      Z3, Z2, Z5
+	VMULPS.BCST winograd22<>+0(SB), Z5, Z5
+	VSUBPS      Z2, Z3, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        $0x00000300, R8
+	ADDQ        $0x00000300, R9
+	DECQ        R10
+	JNZ         loop3
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, BX
+	DECQ        AX
+	JNZ         vector
+	VZEROUPPER
+	RET
+
+// func winogradFilterGradFourierAVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+// Requires: AVX, AVX512F
+TEXT ·winogradFilterGradFourierAVX512(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         srcStep+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         dstStep+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         tmp+40(FP), DI
+	VBROADCASTSS winograd0<>+0(SB), Z0
+	VBROADCASTSS winograd19<>+0(SB), Z1
+
+vector:
+	IMUL3Q $0x05, SI, R9
+	MOVQ   CX, R8
+	SUBQ   DX, R8
+	MOVQ   BX, R10
+	LEAQ   (R9)(R9*2), R11
+	ADDQ   BX, R11
+	LEAQ   (DI), R12
+	MOVQ   $0x00000002, R13
+
+loop0:
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	VMULPS.BCST winograd20<>+0(SB), Z2, Z2
+	VMOVUPS     Z2, (R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	VMULPS.BCST winograd20<>+0(SB), Z2, Z2
+	VMOVUPS     Z2, 384(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 64(R12)
+	VMOVUPS     Z3, 448(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 128(R12)
+	VMOVUPS     Z3, 512(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 192(R12)
+	VMOVUPS     Z3, 576(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 256(R12)
+	VMOVUPS     Z3, 640(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 320(R12)
+	VMOVUPS     Z3, 704(R12)
+	ADDQ        $0x00001200, R12
+	DECQ        R13
+	JNZ         loop0
+	LEAQ        768(DI), R12
+	LEAQ        5376(DI), R13
+	MOVQ        $0x00000005, R14
+
+loop1:
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, (R12)
+	VMOVUPS     Z3, (R13)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	VMOVUPS     Z2, 384(R12)
+	VMOVUPS     Z3, 384(R13)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z5
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z7, Z4, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	VSUBPS      Z5, Z6, Z5
+	VMULPS.BCST winograd21<>+0(SB), Z5, Z5
+	VADDPS      Z4, Z2, Z6
+	VMOVUPS     Z6, 64(R12)
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, 448(R13)
+	VADDPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 64(R13)
+	VSUBPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 448(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z5
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z7, Z4, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	VSUBPS      Z5, Z6, Z5
+	VMULPS.BCST winograd21<>+0(SB), Z5, Z5
+	VADDPS      Z4, Z2, Z6
+	VMOVUPS     Z6, 128(R12)
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, 512(R13)
+	VADDPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 128(R13)
+	VSUBPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 512(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z5
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z7, Z4, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	VSUBPS      Z5, Z6, Z5
+	VMULPS.BCST winograd21<>+0(SB), Z5, Z5
+	VADDPS      Z4, Z2, Z6
+	VMOVUPS     Z6, 192(R12)
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, 576(R13)
+	VADDPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 192(R13)
+	VSUBPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 576(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z5
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z7, Z4, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	VSUBPS      Z5, Z6, Z5
+	VMULPS.BCST winograd21<>+0(SB), Z5, Z5
+	VADDPS      Z4, Z2, Z6
+	VMOVUPS     Z6, 256(R12)
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, 640(R13)
+	VADDPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 256(R13)
+	VSUBPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 640(R12)
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	VADDPS      Z4, Z3, Z5
+	VSUBPS      Z5, Z2, Z2
+	VMULPS.BCST winograd21<>+0(SB), Z2, Z2
+	VSUBPS      Z3, Z4, Z3
+	VMULPS.BCST winograd21<>+0(SB), Z3, Z3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z5
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z7, Z4, Z4
+	VMULPS.BCST winograd21<>+0(SB), Z4, Z4
+	VSUBPS      Z5, Z6, Z5
+	VMULPS.BCST winograd21<>+0(SB), Z5, Z5
+	VADDPS      Z4, Z2, Z6
+	VMOVUPS     Z6, 320(R12)
+	VSUBPS      Z2, Z4, Z2
+	VMOVUPS     Z2, 704(R13)
+	VADDPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 320(R13)
+	VSUBPS      Z5, Z3, Z2
+	VMOVUPS     Z2, 704(R12)
+	ADDQ        $0x00000300, R12
+	ADDQ        $0x00000300, R13
+	DECQ        R14
+	JNZ         loop1
+	LEAQ        (DI), R8
+	MOVQ        $0x0000000c, R12
+
+loop2:
+	VMOVUPS      448(R8), Z2
+	VMOVUPS      512(R8), Z3
+	VMOVUPS      576(R8), Z4
+	VMOVUPS      640(R8), Z5
+	VMOVUPS      704(R8), Z6
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z4, Z7, Z5
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z7, Z4
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z1, Z6, Z7
+	VFNMADD231PS Z1, Z6, Z4
+	VMULPS       Z1, Z2, Z2
+	VMULPS       Z1, Z3, Z3
+	VADDPS       Z3, Z2, Z4
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      (R8), Z3
+	VMOVUPS      64(R8), Z6
+	VMOVUPS      128(R8), Z8
+	VMOVUPS      192(R8), Z9
+	VMOVUPS      256(R8), Z10
+	VMOVUPS      320(R8), Z11
+	VMOVUPS      384(R8), Z12
+	VADDPS       Z12, Z3, Z13
+	VSUBPS       Z12, Z3, Z3
+	VADDPS       Z11, Z6, Z12
+	VSUBPS       Z11, Z6, Z6
+	VADDPS       Z10, Z8, Z11
+	VSUBPS       Z10, Z8, Z8
+	VSUBPS       Z8, Z3, Z10
+	VADDPS       Z5, Z10, Z5
+	VMOVUPS      Z5, 192(R8)
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z0, Z8, Z3
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z1, Z6, Z5
+	VADDPS       Z7, Z5, Z5
+	VMOVUPS      Z5, 64(R8)
+	VFNMADD231PS Z1, Z6, Z3
+	VADDPS       Z11, Z13, Z3
+	VADDPS       Z9, Z12, Z5
+	VADDPS       Z5, Z3, Z6
+	VMOVUPS      Z6, (R8)
+	VSUBPS       Z5, Z3, Z3
+	VMOVAPS      Z13, Z3
+	VFNMADD231PS Z0, Z11, Z3
+	VMOVAPS      Z9, Z5
+	VFNMADD231PS Z0, Z12, Z5
+	VSUBPS       Z5, Z3, Z6
+	VADDPS       Z4, Z6, Z4
+	VMOVUPS      Z4, 128(R8)
+	VADDPS       Z5, Z3, Z3
+	VADDPS       Z2, Z3, Z2
+	VMOVUPS      Z2, 256(R8)
+	ADDQ         $0x00000300, R8
+	DECQ         R12
+	JNZ          loop2
+	LEAQ         (DI), R8
+	MOVQ         $0x00000005, R12
+
+loop3:
+	VMOVUPS      5376(R8), Z2
+	VMOVUPS      6144(R8), Z3
+	VMOVUPS      6912(R8), Z4
+	VMOVUPS      7680(R8), Z5
+	VMOVUPS      8448(R8), Z6
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VSUBPS       Z4, Z7, Z5
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z7, Z4
+	VMOVAPS      Z4, Z7
+	VFMADD231PS  Z1, Z6, Z7
+	VFNMADD231PS Z1, Z6, Z4
+	VMULPS       Z1, Z2, Z2
+	VMULPS       Z1, Z3, Z3
+	VADDPS       Z3, Z2, Z4
+	VSUBPS       Z3, Z2, Z2
+	VMOVUPS      (R8), Z3
+	VMOVUPS      768(R8), Z6
+	VMOVUPS      1536(R8), Z8
+	VMOVUPS      2304(R8), Z9
+	VMOVUPS      3072(R8), Z10
+	VMOVUPS      3840(R8), Z11
+	VMOVUPS      4608(R8), Z12
+	VADDPS       Z12, Z3, Z13
+	VSUBPS       Z12, Z3, Z3
+	VADDPS       Z11, Z6, Z12
+	VSUBPS       Z11, Z6, Z6
+	VADDPS       Z10, Z8, Z11
+	VSUBPS       Z10, Z8, Z8
+	VSUBPS       Z8, Z3, Z10
+	VADDPS       Z5, Z10, Z5
+	VMOVUPS      Z5, (R11)
+	VMOVAPS      Z3, Z3
+	VFMADD231PS  Z0, Z8, Z3
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z1, Z6, Z5
+	VADDPS       Z7, Z5, Z5
+	VMOVUPS      Z5, (R10)(R9*1)
+	VFNMADD231PS Z1, Z6, Z3
+	VADDPS       Z11, Z13, Z3
+	VADDPS       Z9, Z12, Z5
+	VADDPS       Z5, Z3, Z6
+	VMOVUPS      Z6, (R10)
+	VSUBPS       Z5, Z3, Z3
+	VMOVAPS      Z13, Z3
+	VFNMADD231PS Z0, Z11, Z3
+	VMOVAPS      Z9, Z5
+	VFNMADD231PS Z0, Z12, Z5
+	VSUBPS       Z5, Z3, Z6
+	VADDPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (R10)(R9*2)
+	VADDPS       Z5, Z3, Z3
+	VADDPS       Z2, Z3, Z2
+	VMOVUPS      Z2, (R10)(R9*4)
+	ADDQ         $0x00000040, R8
+	ADDQ         SI, R10
+	ADDQ         SI, R11
+	DECQ         R12
+	JNZ          loop3
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
+	DECQ         AX
+	JNZ          vector
 	VZEROUPPER
 	RET

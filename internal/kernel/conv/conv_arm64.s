@@ -42,7 +42,15 @@ DATA constants<>+272(SB)/8, $0xbe2aaaabbe2aaaab
 DATA constants<>+280(SB)/8, $0xbe2aaaabbe2aaaab
 DATA constants<>+288(SB)/8, $0x3f2aaaab3f2aaaab
 DATA constants<>+296(SB)/8, $0x3f2aaaab3f2aaaab
-GLOBL constants<>(SB), RODATA|NOPTR, $304
+DATA constants<>+304(SB)/8, $0x3f5db3d73f5db3d7
+DATA constants<>+312(SB)/8, $0x3f5db3d73f5db3d7
+DATA constants<>+320(SB)/8, $0x3be38e393be38e39
+DATA constants<>+328(SB)/8, $0x3be38e393be38e39
+DATA constants<>+336(SB)/8, $0x3c638e393c638e39
+DATA constants<>+344(SB)/8, $0x3c638e393c638e39
+DATA constants<>+352(SB)/8, $0xbc638e39bc638e39
+DATA constants<>+360(SB)/8, $0xbc638e39bc638e39
+GLOBL constants<>(SB), RODATA|NOPTR, $368
 
 // func splitPairsNEON(n int, src, even, odd *float32)
 TEXT ·splitPairsNEON(SB), NOSPLIT, $0-32
@@ -3551,6 +3559,1982 @@ vector:
 	VFMLA V11.S4, V9.S4, V12.S4
 	ADD R4, R9, R9
 	FMOVQ F12, 0(R9)
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $1, R0, R0
+	BNE vector
+	RET
+
+// func winogradInputFourierNEON(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
+TEXT ·winogradInputFourierNEON(SB), NOSPLIT, $0-56
+	MOVD $constants<>(SB), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 304(R0), F1
+	MOVD tiles+0(FP), R0
+	MOVD table+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD dst+24(FP), R3
+	MOVD nextTile+32(FP), R4
+	LSL $2, R4, R4
+	MOVD nextXi+40(FP), R5
+	LSL $2, R5, R5
+	MOVD tmp+48(FP), R6
+tile:
+	MOVD R3, R7
+	MOVD R6, R8
+	MOVD $12, R9
+loop0:
+	MOVW 48(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F2
+	MOVW 528(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	MOVW 96(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F3
+	MOVW 480(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	MOVW 144(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F5
+	MOVW 432(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	MOVW 192(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F7
+	MOVW 384(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F9
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	MOVW 240(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F9
+	MOVW 336(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F11
+	WORD $0x4e2bd52c // fadd v12.4s, v9.4s, v11.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4e29d44b // fadd v11.4s, v2.4s, v9.4s
+	WORD $0x4ea9d442 // fsub v2.4s, v2.4s, v9.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x4ea5d567 // fsub v7.4s, v11.4s, v5.4s
+	FMOVQ F7, 1728(R8)
+	VFMLA V11.S4, V0.S4, V5.S4
+	VMOV V5.B16, V7.B16
+	VFMLA V9.S4, V1.S4, V7.S4
+	FMOVQ F7, 1344(R8)
+	VFMLS V9.S4, V1.S4, V5.S4
+	FMOVQ F5, 2112(R8)
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	FMOVQ F5, 1536(R8)
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 1920(R8)
+	MOVW 0(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F2
+	MOVW 288(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F3
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	WORD $0x4e2cd483 // fadd v3.4s, v4.4s, v12.4s
+	WORD $0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
+	WORD $0x4e2ad4c7 // fadd v7.4s, v6.4s, v10.4s
+	WORD $0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD $0x4ea6d449 // fsub v9.4s, v2.4s, v6.4s
+	FMOVQ F9, 576(R8)
+	VFMLA V6.S4, V0.S4, V2.S4
+	VMOV V2.B16, V6.B16
+	VFMLA V4.S4, V1.S4, V6.S4
+	FMOVQ F6, 192(R8)
+	VFMLS V4.S4, V1.S4, V2.S4
+	FMOVQ F2, 960(R8)
+	WORD $0x4e27d4a2 // fadd v2.4s, v5.4s, v7.4s
+	WORD $0x4e28d464 // fadd v4.4s, v3.4s, v8.4s
+	WORD $0x4e24d446 // fadd v6.4s, v2.4s, v4.4s
+	FMOVQ F6, 0(R8)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 1152(R8)
+	VMOV V5.B16, V2.B16
+	VFMLS V7.S4, V0.S4, V2.S4
+	VMOV V8.B16, V4.B16
+	VFMLS V3.S4, V0.S4, V4.S4
+	WORD $0x4ea4d443 // fsub v3.4s, v2.4s, v4.4s
+	FMOVQ F3, 384(R8)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 768(R8)
+	ADD $16, R8, R8
+	ADD $4, R1, R1
+	SUBS $1, R9, R9
+	BNE loop0
+	MOVD R6, R8
+	MOVD $12, R9
+loop1:
+	FMOVQ 16(R8), F2
+	FMOVQ 176(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	FMOVQ 32(R8), F3
+	FMOVQ 160(R8), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	FMOVQ 48(R8), F5
+	FMOVQ 144(R8), F7
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	FMOVQ 64(R8), F7
+	FMOVQ 128(R8), F9
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	FMOVQ 80(R8), F9
+	FMOVQ 112(R8), F11
+	WORD $0x4e2bd52c // fadd v12.4s, v9.4s, v11.4s
+	WORD $0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD $0x4e29d44b // fadd v11.4s, v2.4s, v9.4s
+	WORD $0x4ea9d442 // fsub v2.4s, v2.4s, v9.4s
+	WORD $0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x4ea5d567 // fsub v7.4s, v11.4s, v5.4s
+	FMOVQ F7, 144(R8)
+	VFMLA V11.S4, V0.S4, V5.S4
+	VMOV V5.B16, V7.B16
+	VFMLA V9.S4, V1.S4, V7.S4
+	FMOVQ F7, 112(R8)
+	VFMLS V9.S4, V1.S4, V5.S4
+	FMOVQ F5, 176(R8)
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	FMOVQ F5, 128(R8)
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 160(R8)
+	FMOVQ 0(R8), F2
+	FMOVQ 96(R8), F3
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	WORD $0x4e2cd483 // fadd v3.4s, v4.4s, v12.4s
+	WORD $0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
+	WORD $0x4e2ad4c7 // fadd v7.4s, v6.4s, v10.4s
+	WORD $0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD $0x4ea6d449 // fsub v9.4s, v2.4s, v6.4s
+	FMOVQ F9, 48(R8)
+	VFMLA V6.S4, V0.S4, V2.S4
+	VMOV V2.B16, V6.B16
+	VFMLA V4.S4, V1.S4, V6.S4
+	FMOVQ F6, 16(R8)
+	VFMLS V4.S4, V1.S4, V2.S4
+	FMOVQ F2, 80(R8)
+	WORD $0x4e27d4a2 // fadd v2.4s, v5.4s, v7.4s
+	WORD $0x4e28d464 // fadd v4.4s, v3.4s, v8.4s
+	WORD $0x4e24d446 // fadd v6.4s, v2.4s, v4.4s
+	FMOVQ F6, 0(R8)
+	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 96(R8)
+	VMOV V5.B16, V2.B16
+	VFMLS V7.S4, V0.S4, V2.S4
+	VMOV V8.B16, V4.B16
+	VFMLS V3.S4, V0.S4, V4.S4
+	WORD $0x4ea4d443 // fsub v3.4s, v2.4s, v4.4s
+	FMOVQ F3, 32(R8)
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 64(R8)
+	ADD $192, R8, R8
+	SUBS $1, R9, R9
+	BNE loop1
+	MOVD R6, R8
+	MOVD $2, R9
+loop2:
+	FMOVQ 0(R8), F2
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 96(R8), F2
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 16(R8), F2
+	FMOVQ 112(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 32(R8), F2
+	FMOVQ 128(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 48(R8), F2
+	FMOVQ 144(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 64(R8), F2
+	FMOVQ 160(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 80(R8), F2
+	FMOVQ 176(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	ADD $1152, R8, R8
+	SUBS $1, R9, R9
+	BNE loop2
+	MOVD R6, R8
+	ADD $192, R8, R8
+	MOVD R6, R9
+	ADD $1344, R9, R9
+	MOVD $5, R10
+loop3:
+	FMOVQ 0(R8), F2
+	FMOVQ 0(R9), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 96(R8), F2
+	FMOVQ 96(R9), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 16(R8), F2
+	FMOVQ 112(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 112(R8), F3
+	FMOVQ 16(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 32(R8), F2
+	FMOVQ 128(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 128(R8), F3
+	FMOVQ 32(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 48(R8), F2
+	FMOVQ 144(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 144(R8), F3
+	FMOVQ 48(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 64(R8), F2
+	FMOVQ 160(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 160(R8), F3
+	FMOVQ 64(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 80(R8), F2
+	FMOVQ 176(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 176(R8), F3
+	FMOVQ 80(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	ADD $192, R8, R8
+	ADD $192, R9, R9
+	SUBS $1, R10, R10
+	BNE loop3
+	ADD $528, R1, R1
+	ADD R4, R3, R3
+	SUBS $1, R0, R0
+	BNE tile
+	RET
+
+// func winogradGradFourierNEON(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
+TEXT ·winogradGradFourierNEON(SB), NOSPLIT, $0-56
+	MOVD $constants<>(SB), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 304(R0), F1
+	MOVD tiles+0(FP), R0
+	MOVD table+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD dst+24(FP), R3
+	MOVD nextTile+32(FP), R4
+	LSL $2, R4, R4
+	MOVD nextXi+40(FP), R5
+	LSL $2, R5, R5
+	MOVD tmp+48(FP), R6
+tile:
+	MOVD R3, R7
+	MOVD R6, R8
+	MOVD $8, R9
+loop0:
+	MOVW 32(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F2
+	MOVW 64(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F3
+	MOVW 96(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F4
+	MOVW 128(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F5
+	MOVW 160(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F6
+	MOVW 224(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d4c8 // fadd v8.4s, v6.4s, v7.4s
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	WORD $0x4e26d447 // fadd v7.4s, v2.4s, v6.4s
+	WORD $0x4ea6d446 // fsub v6.4s, v2.4s, v6.4s
+	WORD $0x4e25d469 // fadd v9.4s, v3.4s, v5.4s
+	WORD $0x4ea5d46a // fsub v10.4s, v3.4s, v5.4s
+	WORD $0x4ea4d4eb // fsub v11.4s, v7.4s, v4.4s
+	FMOVQ F11, 1728(R8)
+	VMOV V4.B16, V11.B16
+	VFMLA V7.S4, V0.S4, V11.S4
+	VMOV V11.B16, V7.B16
+	VFMLA V9.S4, V1.S4, V7.S4
+	FMOVQ F7, 1344(R8)
+	VFMLS V9.S4, V1.S4, V11.S4
+	FMOVQ F11, 2112(R8)
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x6e21dd47 // fmul v7.4s, v10.4s, v1.4s
+	WORD $0x4e27d4c9 // fadd v9.4s, v6.4s, v7.4s
+	FMOVQ F9, 1536(R8)
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 1920(R8)
+	MOVW 0(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F6
+	MOVW 192(R1), R10
+	ADD R10<<2, R2, R10
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d4c9 // fadd v9.4s, v6.4s, v7.4s
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	WORD $0x4e28d447 // fadd v7.4s, v2.4s, v8.4s
+	WORD $0x4ea8d442 // fsub v2.4s, v2.4s, v8.4s
+	WORD $0x4e25d468 // fadd v8.4s, v3.4s, v5.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4c5 // fsub v5.4s, v6.4s, v3.4s
+	FMOVQ F5, 576(R8)
+	VMOV V6.B16, V5.B16
+	VFMLA V3.S4, V0.S4, V5.S4
+	VMOV V5.B16, V3.B16
+	VFMLA V2.S4, V1.S4, V3.S4
+	FMOVQ F3, 192(R8)
+	VFMLS V2.S4, V1.S4, V5.S4
+	FMOVQ F5, 960(R8)
+	WORD $0x4e28d522 // fadd v2.4s, v9.4s, v8.4s
+	WORD $0x4e24d4e3 // fadd v3.4s, v7.4s, v4.4s
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	FMOVQ F5, 0(R8)
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 1152(R8)
+	VMOV V9.B16, V2.B16
+	VFMLS V8.S4, V0.S4, V2.S4
+	VMOV V4.B16, V3.B16
+	VFMLS V7.S4, V0.S4, V3.S4
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 384(R8)
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 768(R8)
+	ADD $16, R8, R8
+	ADD $4, R1, R1
+	SUBS $1, R9, R9
+	BNE loop0
+	MOVD R6, R8
+	MOVD $12, R9
+loop1:
+	FMOVQ 16(R8), F2
+	FMOVQ 32(R8), F3
+	FMOVQ 48(R8), F4
+	FMOVQ 64(R8), F5
+	FMOVQ 80(R8), F6
+	FMOVQ 112(R8), F7
+	WORD $0x4e27d4c8 // fadd v8.4s, v6.4s, v7.4s
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	WORD $0x4e26d447 // fadd v7.4s, v2.4s, v6.4s
+	WORD $0x4ea6d446 // fsub v6.4s, v2.4s, v6.4s
+	WORD $0x4e25d469 // fadd v9.4s, v3.4s, v5.4s
+	WORD $0x4ea5d46a // fsub v10.4s, v3.4s, v5.4s
+	WORD $0x4ea4d4eb // fsub v11.4s, v7.4s, v4.4s
+	FMOVQ F11, 144(R8)
+	VMOV V4.B16, V11.B16
+	VFMLA V7.S4, V0.S4, V11.S4
+	VMOV V11.B16, V7.B16
+	VFMLA V9.S4, V1.S4, V7.S4
+	FMOVQ F7, 112(R8)
+	VFMLS V9.S4, V1.S4, V11.S4
+	FMOVQ F11, 176(R8)
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x6e21dd47 // fmul v7.4s, v10.4s, v1.4s
+	WORD $0x4e27d4c9 // fadd v9.4s, v6.4s, v7.4s
+	FMOVQ F9, 128(R8)
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 160(R8)
+	FMOVQ 0(R8), F6
+	FMOVQ 96(R8), F7
+	WORD $0x4e27d4c9 // fadd v9.4s, v6.4s, v7.4s
+	WORD $0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	WORD $0x4e28d447 // fadd v7.4s, v2.4s, v8.4s
+	WORD $0x4ea8d442 // fsub v2.4s, v2.4s, v8.4s
+	WORD $0x4e25d468 // fadd v8.4s, v3.4s, v5.4s
+	WORD $0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4c5 // fsub v5.4s, v6.4s, v3.4s
+	FMOVQ F5, 48(R8)
+	VMOV V6.B16, V5.B16
+	VFMLA V3.S4, V0.S4, V5.S4
+	VMOV V5.B16, V3.B16
+	VFMLA V2.S4, V1.S4, V3.S4
+	FMOVQ F3, 16(R8)
+	VFMLS V2.S4, V1.S4, V5.S4
+	FMOVQ F5, 80(R8)
+	WORD $0x4e28d522 // fadd v2.4s, v9.4s, v8.4s
+	WORD $0x4e24d4e3 // fadd v3.4s, v7.4s, v4.4s
+	WORD $0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	FMOVQ F5, 0(R8)
+	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 96(R8)
+	VMOV V9.B16, V2.B16
+	VFMLS V8.S4, V0.S4, V2.S4
+	VMOV V4.B16, V3.B16
+	VFMLS V7.S4, V0.S4, V3.S4
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 32(R8)
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 64(R8)
+	ADD $192, R8, R8
+	SUBS $1, R9, R9
+	BNE loop1
+	MOVD R6, R8
+	MOVD $2, R9
+loop2:
+	FMOVQ 0(R8), F2
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 96(R8), F2
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 16(R8), F2
+	FMOVQ 112(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 32(R8), F2
+	FMOVQ 128(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 48(R8), F2
+	FMOVQ 144(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 64(R8), F2
+	FMOVQ 160(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 80(R8), F2
+	FMOVQ 176(R8), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	ADD $1152, R8, R8
+	SUBS $1, R9, R9
+	BNE loop2
+	MOVD R6, R8
+	ADD $192, R8, R8
+	MOVD R6, R9
+	ADD $1344, R9, R9
+	MOVD $5, R10
+loop3:
+	FMOVQ 0(R8), F2
+	FMOVQ 0(R9), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 96(R8), F2
+	FMOVQ 96(R9), F3
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 16(R8), F2
+	FMOVQ 112(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 112(R8), F3
+	FMOVQ 16(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 32(R8), F2
+	FMOVQ 128(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 128(R8), F3
+	FMOVQ 32(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 48(R8), F2
+	FMOVQ 144(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 144(R8), F3
+	FMOVQ 48(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 64(R8), F2
+	FMOVQ 160(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 160(R8), F3
+	FMOVQ 64(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ 80(R8), F2
+	FMOVQ 176(R9), F3
+	WORD $0x4ea3d444 // fsub v4.4s, v2.4s, v3.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 176(R8), F3
+	FMOVQ 80(R9), F5
+	WORD $0x4e25d466 // fadd v6.4s, v3.4s, v5.4s
+	WORD $0x4ea3d4a3 // fsub v3.4s, v5.4s, v3.4s
+	WORD $0x4e26d485 // fadd v5.4s, v4.4s, v6.4s
+	FMOVQ F5, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F6, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	WORD $0x4e23d444 // fadd v4.4s, v2.4s, v3.4s
+	FMOVQ F4, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R7)
+	ADD R5, R7, R7
+	FMOVQ F2, 0(R7)
+	ADD R5, R7, R7
+	ADD $192, R8, R8
+	ADD $192, R9, R9
+	SUBS $1, R10, R10
+	BNE loop3
+	ADD $224, R1, R1
+	ADD R4, R3, R3
+	SUBS $1, R0, R0
+	BNE tile
+	RET
+
+// func winogradOutputFourierNEON(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)
+TEXT ·winogradOutputFourierNEON(SB), NOSPLIT, $0-64
+	MOVD $constants<>(SB), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 304(R0), F1
+	MOVD tiles+0(FP), R0
+	MOVD table+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD dst+48(FP), R3
+	MOVD nextTile+24(FP), R4
+	LSL $2, R4, R4
+	MOVD nextXi+32(FP), R5
+	LSL $2, R5, R5
+	MOVD tmp+56(FP), R6
+	MOVD bias+40(FP), R7
+	FMOVQ 0(R7), F2
+tile:
+	MOVD R2, R7
+	MOVD R6, R8
+	MOVD $2, R9
+loop0:
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ F3, 0(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ F3, 96(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 16(R8)
+	FMOVQ F3, 112(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 32(R8)
+	FMOVQ F3, 128(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 48(R8)
+	FMOVQ F3, 144(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 64(R8)
+	FMOVQ F3, 160(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 80(R8)
+	FMOVQ F3, 176(R8)
+	ADD $1152, R8, R8
+	SUBS $1, R9, R9
+	BNE loop0
+	MOVD R6, R8
+	ADD $192, R8, R8
+	MOVD R6, R9
+	ADD $1344, R9, R9
+	MOVD $5, R10
+loop1:
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 0(R8)
+	FMOVQ F3, 0(R9)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ F5, 96(R8)
+	FMOVQ F3, 96(R9)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F6
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F7
+	ADD R5, R7, R7
+	WORD $0x4e27d487 // fadd v7.4s, v4.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a6 // fadd v6.4s, v5.4s, v7.4s
+	FMOVQ F6, 16(R8)
+	WORD $0x4ea5d4e5 // fsub v5.4s, v7.4s, v5.4s
+	FMOVQ F5, 112(R9)
+	WORD $0x4e24d465 // fadd v5.4s, v3.4s, v4.4s
+	FMOVQ F5, 16(R9)
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ F3, 112(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F6
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F7
+	ADD R5, R7, R7
+	WORD $0x4e27d487 // fadd v7.4s, v4.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a6 // fadd v6.4s, v5.4s, v7.4s
+	FMOVQ F6, 32(R8)
+	WORD $0x4ea5d4e5 // fsub v5.4s, v7.4s, v5.4s
+	FMOVQ F5, 128(R9)
+	WORD $0x4e24d465 // fadd v5.4s, v3.4s, v4.4s
+	FMOVQ F5, 32(R9)
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ F3, 128(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F6
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F7
+	ADD R5, R7, R7
+	WORD $0x4e27d487 // fadd v7.4s, v4.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a6 // fadd v6.4s, v5.4s, v7.4s
+	FMOVQ F6, 48(R8)
+	WORD $0x4ea5d4e5 // fsub v5.4s, v7.4s, v5.4s
+	FMOVQ F5, 144(R9)
+	WORD $0x4e24d465 // fadd v5.4s, v3.4s, v4.4s
+	FMOVQ F5, 48(R9)
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ F3, 144(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F6
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F7
+	ADD R5, R7, R7
+	WORD $0x4e27d487 // fadd v7.4s, v4.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a6 // fadd v6.4s, v5.4s, v7.4s
+	FMOVQ F6, 64(R8)
+	WORD $0x4ea5d4e5 // fsub v5.4s, v7.4s, v5.4s
+	FMOVQ F5, 160(R9)
+	WORD $0x4e24d465 // fadd v5.4s, v3.4s, v4.4s
+	FMOVQ F5, 64(R9)
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ F3, 160(R8)
+	FMOVQ 0(R7), F3
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F5
+	ADD R5, R7, R7
+	WORD $0x4e25d465 // fadd v5.4s, v3.4s, v5.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F6
+	ADD R5, R7, R7
+	FMOVQ 0(R7), F7
+	ADD R5, R7, R7
+	WORD $0x4e27d487 // fadd v7.4s, v4.4s, v7.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a6 // fadd v6.4s, v5.4s, v7.4s
+	FMOVQ F6, 80(R8)
+	WORD $0x4ea5d4e5 // fsub v5.4s, v7.4s, v5.4s
+	FMOVQ F5, 176(R9)
+	WORD $0x4e24d465 // fadd v5.4s, v3.4s, v4.4s
+	FMOVQ F5, 80(R9)
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ F3, 176(R8)
+	ADD $192, R8, R8
+	ADD $192, R9, R9
+	SUBS $1, R10, R10
+	BNE loop1
+	MOVD R6, R7
+	MOVD $12, R8
+loop2:
+	FMOVQ 112(R7), F3
+	FMOVQ 128(R7), F4
+	FMOVQ 144(R7), F5
+	FMOVQ 160(R7), F6
+	FMOVQ 176(R7), F7
+	WORD $0x4e27d468 // fadd v8.4s, v3.4s, v7.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x4e26d487 // fadd v7.4s, v4.4s, v6.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea5d506 // fsub v6.4s, v8.4s, v5.4s
+	VFMLA V8.S4, V0.S4, V5.S4
+	VMOV V5.B16, V8.B16
+	VFMLA V7.S4, V1.S4, V8.S4
+	VFMLS V7.S4, V1.S4, V5.S4
+	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4e24d467 // fadd v7.4s, v3.4s, v4.4s
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F9
+	FMOVQ 32(R7), F10
+	FMOVQ 48(R7), F11
+	FMOVQ 64(R7), F12
+	FMOVQ 80(R7), F13
+	FMOVQ 96(R7), F14
+	WORD $0x4e2ed48f // fadd v15.4s, v4.4s, v14.4s
+	WORD $0x4eaed484 // fsub v4.4s, v4.4s, v14.4s
+	WORD $0x4e2dd52e // fadd v14.4s, v9.4s, v13.4s
+	WORD $0x4eadd529 // fsub v9.4s, v9.4s, v13.4s
+	WORD $0x4e2cd54d // fadd v13.4s, v10.4s, v12.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eaad48c // fsub v12.4s, v4.4s, v10.4s
+	WORD $0x4e26d586 // fadd v6.4s, v12.4s, v6.4s
+	FMOVQ F6, 48(R7)
+	VFMLA V10.S4, V0.S4, V4.S4
+	VMOV V4.B16, V6.B16
+	VFMLA V9.S4, V1.S4, V6.S4
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 16(R7)
+	VFMLS V9.S4, V1.S4, V4.S4
+	WORD $0x4ea5d486 // fsub v6.4s, v4.4s, v5.4s
+	FMOVQ F6, 112(R7)
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 80(R7)
+	WORD $0x4e2dd5e4 // fadd v4.4s, v15.4s, v13.4s
+	WORD $0x4e2bd5c5 // fadd v5.4s, v14.4s, v11.4s
+	WORD $0x4e25d486 // fadd v6.4s, v4.4s, v5.4s
+	FMOVQ F6, 0(R7)
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 96(R7)
+	VMOV V15.B16, V4.B16
+	VFMLS V13.S4, V0.S4, V4.S4
+	VMOV V11.B16, V5.B16
+	VFMLS V14.S4, V0.S4, V5.S4
+	WORD $0x4ea5d486 // fsub v6.4s, v4.4s, v5.4s
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 32(R7)
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e23d483 // fadd v3.4s, v4.4s, v3.4s
+	FMOVQ F3, 64(R7)
+	ADD $192, R7, R7
+	SUBS $1, R8, R8
+	BNE loop2
+	MOVD R6, R7
+	MOVD $8, R8
+loop3:
+	FMOVQ 1344(R7), F3
+	FMOVQ 1536(R7), F4
+	FMOVQ 1728(R7), F5
+	FMOVQ 1920(R7), F6
+	FMOVQ 2112(R7), F7
+	WORD $0x4e27d468 // fadd v8.4s, v3.4s, v7.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x4e26d487 // fadd v7.4s, v4.4s, v6.4s
+	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD $0x4ea5d506 // fsub v6.4s, v8.4s, v5.4s
+	VFMLA V8.S4, V0.S4, V5.S4
+	VMOV V5.B16, V8.B16
+	VFMLA V7.S4, V1.S4, V8.S4
+	VFMLS V7.S4, V1.S4, V5.S4
+	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4e24d467 // fadd v7.4s, v3.4s, v4.4s
+	WORD $0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F4
+	FMOVQ 192(R7), F9
+	FMOVQ 384(R7), F10
+	FMOVQ 576(R7), F11
+	FMOVQ 768(R7), F12
+	FMOVQ 960(R7), F13
+	FMOVQ 1152(R7), F14
+	WORD $0x4e2ed48f // fadd v15.4s, v4.4s, v14.4s
+	WORD $0x4eaed484 // fsub v4.4s, v4.4s, v14.4s
+	WORD $0x4e2dd52e // fadd v14.4s, v9.4s, v13.4s
+	WORD $0x4eadd529 // fsub v9.4s, v9.4s, v13.4s
+	WORD $0x4e2cd54d // fadd v13.4s, v10.4s, v12.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eaad48c // fsub v12.4s, v4.4s, v10.4s
+	WORD $0x4e26d586 // fadd v6.4s, v12.4s, v6.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	MOVW 96(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F6, 0(R9)
+	VFMLA V10.S4, V0.S4, V4.S4
+	VMOV V4.B16, V6.B16
+	VFMLA V9.S4, V1.S4, V6.S4
+	WORD $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	MOVW 32(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F6, 0(R9)
+	VFMLS V9.S4, V1.S4, V4.S4
+	WORD $0x4ea5d486 // fsub v6.4s, v4.4s, v5.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	MOVW 224(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F6, 0(R9)
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	MOVW 160(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F4, 0(R9)
+	WORD $0x4e2dd5e4 // fadd v4.4s, v15.4s, v13.4s
+	WORD $0x4e2bd5c5 // fadd v5.4s, v14.4s, v11.4s
+	WORD $0x4e25d486 // fadd v6.4s, v4.4s, v5.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	MOVW 0(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F6, 0(R9)
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	MOVW 192(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F4, 0(R9)
+	VMOV V15.B16, V4.B16
+	VFMLS V13.S4, V0.S4, V4.S4
+	VMOV V11.B16, V5.B16
+	VFMLS V14.S4, V0.S4, V5.S4
+	WORD $0x4ea5d486 // fsub v6.4s, v4.4s, v5.4s
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	MOVW 64(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F6, 0(R9)
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x4e23d483 // fadd v3.4s, v4.4s, v3.4s
+	WORD $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	MOVW 128(R1), R9
+	ADD R9<<2, R3, R9
+	FMOVQ F3, 0(R9)
+	ADD $16, R7, R7
+	ADD $4, R1, R1
+	SUBS $1, R8, R8
+	BNE loop3
+	ADD $224, R1, R1
+	ADD R4, R2, R2
+	SUBS $1, R0, R0
+	BNE tile
+	RET
+
+// func winogradFilterFourierNEON(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+TEXT ·winogradFilterFourierNEON(SB), NOSPLIT, $0-48
+	MOVD $constants<>(SB), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 304(R0), F1
+	FMOVQ 320(R0), F2
+	FMOVQ 336(R0), F3
+	FMOVQ 352(R0), F4
+	MOVD n+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD dst+24(FP), R2
+	MOVD srcStep+16(FP), R3
+	LSL $2, R3, R3
+	MOVD dstStep+32(FP), R4
+	LSL $2, R4, R4
+	MOVD tmp+40(FP), R5
+vector:
+	MOVD R1, R6
+	MOVD R2, R7
+	MOVD R5, R8
+	MOVD $5, R9
+loop0:
+	MOVD $5, R10
+	MUL R3, R10, R10
+	ADD R6, R10, R10
+	FMOVQ 0(R10), F5
+	MOVD $10, R10
+	MUL R3, R10, R10
+	ADD R6, R10, R10
+	FMOVQ 0(R10), F6
+	MOVD $15, R10
+	MUL R3, R10, R10
+	ADD R6, R10, R10
+	FMOVQ 0(R10), F7
+	MOVD $20, R10
+	MUL R3, R10, R10
+	ADD R6, R10, R10
+	FMOVQ 0(R10), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea8d4ca // fsub v10.4s, v6.4s, v8.4s
+	WORD $0x4ea7d4ab // fsub v11.4s, v5.4s, v7.4s
+	FMOVQ F11, 1728(R8)
+	VMOV V7.B16, V11.B16
+	VFMLA V5.S4, V0.S4, V11.S4
+	VMOV V11.B16, V12.B16
+	VFMLA V9.S4, V1.S4, V12.S4
+	FMOVQ F12, 1344(R8)
+	VFMLS V9.S4, V1.S4, V11.S4
+	FMOVQ F11, 2112(R8)
+	WORD $0x6e21dca9 // fmul v9.4s, v5.4s, v1.4s
+	WORD $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	WORD $0x4e2ad52b // fadd v11.4s, v9.4s, v10.4s
+	FMOVQ F11, 1536(R8)
+	WORD $0x4eaad529 // fsub v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 1920(R8)
+	FMOVQ 0(R6), F9
+	WORD $0x4e28d4ca // fadd v10.4s, v6.4s, v8.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea6d528 // fsub v8.4s, v9.4s, v6.4s
+	FMOVQ F8, 576(R8)
+	VMOV V9.B16, V8.B16
+	VFMLA V6.S4, V0.S4, V8.S4
+	VMOV V8.B16, V6.B16
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ F6, 192(R8)
+	VFMLS V5.S4, V1.S4, V8.S4
+	FMOVQ F8, 960(R8)
+	WORD $0x4e2ad526 // fadd v6.4s, v9.4s, v10.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4e28d4cb // fadd v11.4s, v6.4s, v8.4s
+	FMOVQ F11, 0(R8)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 1152(R8)
+	VMOV V9.B16, V6.B16
+	VFMLS V10.S4, V0.S4, V6.S4
+	VFMLS V5.S4, V0.S4, V7.S4
+	WORD $0x4ea7d4c5 // fsub v5.4s, v6.4s, v7.4s
+	FMOVQ F5, 384(R8)
+	WORD $0x4e27d4c5 // fadd v5.4s, v6.4s, v7.4s
+	FMOVQ F5, 768(R8)
+	ADD $16, R8, R8
+	ADD R3, R6, R6
+	SUBS $1, R9, R9
+	BNE loop0
+	MOVD R5, R6
+	MOVD $12, R8
+loop1:
+	FMOVQ 16(R6), F5
+	FMOVQ 32(R6), F6
+	FMOVQ 48(R6), F7
+	FMOVQ 64(R6), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea8d4ca // fsub v10.4s, v6.4s, v8.4s
+	WORD $0x4ea7d4ab // fsub v11.4s, v5.4s, v7.4s
+	FMOVQ F11, 144(R6)
+	VMOV V7.B16, V11.B16
+	VFMLA V5.S4, V0.S4, V11.S4
+	VMOV V11.B16, V12.B16
+	VFMLA V9.S4, V1.S4, V12.S4
+	FMOVQ F12, 112(R6)
+	VFMLS V9.S4, V1.S4, V11.S4
+	FMOVQ F11, 176(R6)
+	WORD $0x6e21dca9 // fmul v9.4s, v5.4s, v1.4s
+	WORD $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	WORD $0x4e2ad52b // fadd v11.4s, v9.4s, v10.4s
+	FMOVQ F11, 128(R6)
+	WORD $0x4eaad529 // fsub v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 160(R6)
+	FMOVQ 0(R6), F9
+	WORD $0x4e28d4ca // fadd v10.4s, v6.4s, v8.4s
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	WORD $0x4ea6d528 // fsub v8.4s, v9.4s, v6.4s
+	FMOVQ F8, 48(R6)
+	VMOV V9.B16, V8.B16
+	VFMLA V6.S4, V0.S4, V8.S4
+	VMOV V8.B16, V6.B16
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ F6, 16(R6)
+	VFMLS V5.S4, V1.S4, V8.S4
+	FMOVQ F8, 80(R6)
+	WORD $0x4e2ad526 // fadd v6.4s, v9.4s, v10.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4e28d4cb // fadd v11.4s, v6.4s, v8.4s
+	FMOVQ F11, 0(R6)
+	WORD $0x4ea8d4c6 // fsub v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 96(R6)
+	VMOV V9.B16, V6.B16
+	VFMLS V10.S4, V0.S4, V6.S4
+	VFMLS V5.S4, V0.S4, V7.S4
+	WORD $0x4ea7d4c5 // fsub v5.4s, v6.4s, v7.4s
+	FMOVQ F5, 32(R6)
+	WORD $0x4e27d4c5 // fadd v5.4s, v6.4s, v7.4s
+	FMOVQ F5, 64(R6)
+	ADD $192, R6, R6
+	SUBS $1, R8, R8
+	BNE loop1
+	MOVD R5, R6
+	MOVD $2, R8
+loop2:
+	FMOVQ 0(R6), F5
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 96(R6), F5
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 16(R6), F5
+	FMOVQ 112(R6), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 32(R6), F5
+	FMOVQ 128(R6), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 48(R6), F5
+	FMOVQ 144(R6), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 64(R6), F5
+	FMOVQ 160(R6), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 80(R6), F5
+	FMOVQ 176(R6), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	ADD $1152, R6, R6
+	SUBS $1, R8, R8
+	BNE loop2
+	MOVD R5, R6
+	ADD $192, R6, R6
+	MOVD R5, R8
+	ADD $1344, R8, R8
+	MOVD $5, R9
+loop3:
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R8), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 96(R6), F5
+	FMOVQ 96(R8), F6
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 16(R6), F5
+	FMOVQ 112(R8), F6
+	WORD $0x4ea6d4a7 // fsub v7.4s, v5.4s, v6.4s
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 112(R6), F6
+	FMOVQ 16(R8), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea6d506 // fsub v6.4s, v8.4s, v6.4s
+	WORD $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4ea7d527 // fsub v7.4s, v9.4s, v7.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F10, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 32(R6), F5
+	FMOVQ 128(R8), F6
+	WORD $0x4ea6d4a7 // fsub v7.4s, v5.4s, v6.4s
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 128(R6), F6
+	FMOVQ 32(R8), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea6d506 // fsub v6.4s, v8.4s, v6.4s
+	WORD $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4ea7d527 // fsub v7.4s, v9.4s, v7.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F10, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 48(R6), F5
+	FMOVQ 144(R8), F6
+	WORD $0x4ea6d4a7 // fsub v7.4s, v5.4s, v6.4s
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 144(R6), F6
+	FMOVQ 48(R8), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea6d506 // fsub v6.4s, v8.4s, v6.4s
+	WORD $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4ea7d527 // fsub v7.4s, v9.4s, v7.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F10, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 64(R6), F5
+	FMOVQ 160(R8), F6
+	WORD $0x4ea6d4a7 // fsub v7.4s, v5.4s, v6.4s
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 160(R6), F6
+	FMOVQ 64(R8), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea6d506 // fsub v6.4s, v8.4s, v6.4s
+	WORD $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4ea7d527 // fsub v7.4s, v9.4s, v7.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F10, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ 80(R6), F5
+	FMOVQ 176(R8), F6
+	WORD $0x4ea6d4a7 // fsub v7.4s, v5.4s, v6.4s
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 176(R6), F6
+	FMOVQ 80(R8), F8
+	WORD $0x4e28d4c9 // fadd v9.4s, v6.4s, v8.4s
+	WORD $0x4ea6d506 // fsub v6.4s, v8.4s, v6.4s
+	WORD $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD $0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD $0x4ea7d527 // fsub v7.4s, v9.4s, v7.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F10, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	WORD $0x6e23dca7 // fmul v7.4s, v5.4s, v3.4s
+	WORD $0x4e26d4a8 // fadd v8.4s, v5.4s, v6.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F7, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F8, 0(R7)
+	ADD R4, R7, R7
+	FMOVQ F5, 0(R7)
+	ADD R4, R7, R7
+	ADD $192, R6, R6
+	ADD $192, R8, R8
+	SUBS $1, R9, R9
+	BNE loop3
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $1, R0, R0
+	BNE vector
+	RET
+
+// func winogradFilterGradFourierNEON(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+TEXT ·winogradFilterGradFourierNEON(SB), NOSPLIT, $0-48
+	MOVD $constants<>(SB), R0
+	FMOVQ 320(R0), F0
+	FMOVQ 336(R0), F1
+	FMOVQ 0(R0), F2
+	FMOVQ 304(R0), F3
+	MOVD n+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD dst+24(FP), R2
+	MOVD srcStep+16(FP), R3
+	LSL $2, R3, R3
+	MOVD dstStep+32(FP), R4
+	LSL $2, R4, R4
+	MOVD tmp+40(FP), R5
+vector:
+	MOVD R1, R6
+	MOVD R2, R7
+	MOVD R5, R8
+	MOVD $2, R9
+loop0:
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVQ F4, 0(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	WORD $0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
+	FMOVQ F4, 96(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 16(R8)
+	FMOVQ F5, 112(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 32(R8)
+	FMOVQ F5, 128(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 48(R8)
+	FMOVQ F5, 144(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 64(R8)
+	FMOVQ F5, 160(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 80(R8)
+	FMOVQ F5, 176(R8)
+	ADD $1152, R8, R8
+	SUBS $1, R9, R9
+	BNE loop0
+	MOVD R5, R8
+	ADD $192, R8, R8
+	MOVD R5, R9
+	ADD $1344, R9, R9
+	MOVD $5, R10
+loop1:
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 0(R8)
+	FMOVQ F5, 0(R9)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ F4, 96(R8)
+	FMOVQ F5, 96(R9)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F7
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F8
+	ADD R3, R6, R6
+	WORD $0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD $0x4ea9d4c6 // fsub v6.4s, v6.4s, v9.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD $0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	FMOVQ F8, 16(R8)
+	WORD $0x4ea4d4c4 // fsub v4.4s, v6.4s, v4.4s
+	FMOVQ F4, 112(R9)
+	WORD $0x4e27d4a4 // fadd v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 16(R9)
+	WORD $0x4ea7d4a4 // fsub v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 112(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F7
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F8
+	ADD R3, R6, R6
+	WORD $0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD $0x4ea9d4c6 // fsub v6.4s, v6.4s, v9.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD $0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	FMOVQ F8, 32(R8)
+	WORD $0x4ea4d4c4 // fsub v4.4s, v6.4s, v4.4s
+	FMOVQ F4, 128(R9)
+	WORD $0x4e27d4a4 // fadd v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 32(R9)
+	WORD $0x4ea7d4a4 // fsub v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 128(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F7
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F8
+	ADD R3, R6, R6
+	WORD $0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD $0x4ea9d4c6 // fsub v6.4s, v6.4s, v9.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD $0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	FMOVQ F8, 48(R8)
+	WORD $0x4ea4d4c4 // fsub v4.4s, v6.4s, v4.4s
+	FMOVQ F4, 144(R9)
+	WORD $0x4e27d4a4 // fadd v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 48(R9)
+	WORD $0x4ea7d4a4 // fsub v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 144(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F7
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F8
+	ADD R3, R6, R6
+	WORD $0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD $0x4ea9d4c6 // fsub v6.4s, v6.4s, v9.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD $0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	FMOVQ F8, 64(R8)
+	WORD $0x4ea4d4c4 // fsub v4.4s, v6.4s, v4.4s
+	FMOVQ F4, 160(R9)
+	WORD $0x4e27d4a4 // fadd v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 64(R9)
+	WORD $0x4ea7d4a4 // fsub v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 160(R8)
+	FMOVQ 0(R6), F4
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F5
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	WORD $0x4e26d4a7 // fadd v7.4s, v5.4s, v6.4s
+	WORD $0x4ea7d484 // fsub v4.4s, v4.4s, v7.4s
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD $0x4ea5d4c5 // fsub v5.4s, v6.4s, v5.4s
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 0(R6), F6
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F7
+	ADD R3, R6, R6
+	FMOVQ 0(R6), F8
+	ADD R3, R6, R6
+	WORD $0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD $0x4ea9d4c6 // fsub v6.4s, v6.4s, v9.4s
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
+	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD $0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	FMOVQ F8, 80(R8)
+	WORD $0x4ea4d4c4 // fsub v4.4s, v6.4s, v4.4s
+	FMOVQ F4, 176(R9)
+	WORD $0x4e27d4a4 // fadd v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 80(R9)
+	WORD $0x4ea7d4a4 // fsub v4.4s, v5.4s, v7.4s
+	FMOVQ F4, 176(R8)
+	ADD $192, R8, R8
+	ADD $192, R9, R9
+	SUBS $1, R10, R10
+	BNE loop1
+	MOVD R5, R6
+	MOVD $12, R8
+loop2:
+	FMOVQ 112(R6), F4
+	FMOVQ 128(R6), F5
+	FMOVQ 144(R6), F6
+	FMOVQ 160(R6), F7
+	FMOVQ 176(R6), F8
+	WORD $0x4e28d489 // fadd v9.4s, v4.4s, v8.4s
+	WORD $0x4ea8d484 // fsub v4.4s, v4.4s, v8.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea6d527 // fsub v7.4s, v9.4s, v6.4s
+	VFMLA V9.S4, V2.S4, V6.S4
+	VMOV V6.B16, V9.B16
+	VFMLA V8.S4, V3.S4, V9.S4
+	VFMLS V8.S4, V3.S4, V6.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e25d486 // fadd v6.4s, v4.4s, v5.4s
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R6), F5
+	FMOVQ 16(R6), F8
+	FMOVQ 32(R6), F10
+	FMOVQ 48(R6), F11
+	FMOVQ 64(R6), F12
+	FMOVQ 80(R6), F13
+	FMOVQ 96(R6), F14
+	WORD $0x4e2ed4af // fadd v15.4s, v5.4s, v14.4s
+	WORD $0x4eaed4a5 // fsub v5.4s, v5.4s, v14.4s
+	WORD $0x4e2dd50e // fadd v14.4s, v8.4s, v13.4s
+	WORD $0x4eadd508 // fsub v8.4s, v8.4s, v13.4s
+	WORD $0x4e2cd54d // fadd v13.4s, v10.4s, v12.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eaad4ac // fsub v12.4s, v5.4s, v10.4s
+	WORD $0x4e27d587 // fadd v7.4s, v12.4s, v7.4s
+	FMOVQ F7, 48(R6)
+	VFMLA V10.S4, V2.S4, V5.S4
+	VMOV V5.B16, V7.B16
+	VFMLA V8.S4, V3.S4, V7.S4
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	FMOVQ F7, 16(R6)
+	VFMLS V8.S4, V3.S4, V5.S4
+	WORD $0x4e2dd5e5 // fadd v5.4s, v15.4s, v13.4s
+	WORD $0x4e2bd5c7 // fadd v7.4s, v14.4s, v11.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	FMOVQ F8, 0(R6)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	VMOV V15.B16, V5.B16
+	VFMLS V13.S4, V2.S4, V5.S4
+	VMOV V11.B16, V7.B16
+	VFMLS V14.S4, V2.S4, V7.S4
+	WORD $0x4ea7d4a8 // fsub v8.4s, v5.4s, v7.4s
+	WORD $0x4e26d506 // fadd v6.4s, v8.4s, v6.4s
+	FMOVQ F6, 32(R6)
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e24d4a4 // fadd v4.4s, v5.4s, v4.4s
+	FMOVQ F4, 64(R6)
+	ADD $192, R6, R6
+	SUBS $1, R8, R8
+	BNE loop2
+	MOVD R5, R6
+	MOVD $5, R8
+loop3:
+	FMOVQ 1344(R6), F4
+	FMOVQ 1536(R6), F5
+	FMOVQ 1728(R6), F6
+	FMOVQ 1920(R6), F7
+	FMOVQ 2112(R6), F8
+	WORD $0x4e28d489 // fadd v9.4s, v4.4s, v8.4s
+	WORD $0x4ea8d484 // fsub v4.4s, v4.4s, v8.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD $0x4ea6d527 // fsub v7.4s, v9.4s, v6.4s
+	VFMLA V9.S4, V2.S4, V6.S4
+	VMOV V6.B16, V9.B16
+	VFMLA V8.S4, V3.S4, V9.S4
+	VFMLS V8.S4, V3.S4, V6.S4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e25d486 // fadd v6.4s, v4.4s, v5.4s
+	WORD $0x4ea5d484 // fsub v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R6), F5
+	FMOVQ 192(R6), F8
+	FMOVQ 384(R6), F10
+	FMOVQ 576(R6), F11
+	FMOVQ 768(R6), F12
+	FMOVQ 960(R6), F13
+	FMOVQ 1152(R6), F14
+	WORD $0x4e2ed4af // fadd v15.4s, v5.4s, v14.4s
+	WORD $0x4eaed4a5 // fsub v5.4s, v5.4s, v14.4s
+	WORD $0x4e2dd50e // fadd v14.4s, v8.4s, v13.4s
+	WORD $0x4eadd508 // fsub v8.4s, v8.4s, v13.4s
+	WORD $0x4e2cd54d // fadd v13.4s, v10.4s, v12.4s
+	WORD $0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD $0x4eaad4ac // fsub v12.4s, v5.4s, v10.4s
+	WORD $0x4e27d587 // fadd v7.4s, v12.4s, v7.4s
+	MOVD $15, R9
+	MUL R4, R9, R9
+	ADD R7, R9, R9
+	FMOVQ F7, 0(R9)
+	VFMLA V10.S4, V2.S4, V5.S4
+	VMOV V5.B16, V7.B16
+	VFMLA V8.S4, V3.S4, V7.S4
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	MOVD $5, R9
+	MUL R4, R9, R9
+	ADD R7, R9, R9
+	FMOVQ F7, 0(R9)
+	VFMLS V8.S4, V3.S4, V5.S4
+	WORD $0x4e2dd5e5 // fadd v5.4s, v15.4s, v13.4s
+	WORD $0x4e2bd5c7 // fadd v7.4s, v14.4s, v11.4s
+	WORD $0x4e27d4a8 // fadd v8.4s, v5.4s, v7.4s
+	FMOVQ F8, 0(R7)
+	WORD $0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	VMOV V15.B16, V5.B16
+	VFMLS V13.S4, V2.S4, V5.S4
+	VMOV V11.B16, V7.B16
+	VFMLS V14.S4, V2.S4, V7.S4
+	WORD $0x4ea7d4a8 // fsub v8.4s, v5.4s, v7.4s
+	WORD $0x4e26d506 // fadd v6.4s, v8.4s, v6.4s
+	MOVD $10, R9
+	MUL R4, R9, R9
+	ADD R7, R9, R9
+	FMOVQ F6, 0(R9)
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e24d4a4 // fadd v4.4s, v5.4s, v4.4s
+	MOVD $20, R9
+	MUL R4, R9, R9
+	ADD R7, R9, R9
+	FMOVQ F4, 0(R9)
+	ADD $16, R6, R6
+	ADD R4, R7, R7
+	SUBS $1, R8, R8
+	BNE loop3
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	SUBS $1, R0, R0

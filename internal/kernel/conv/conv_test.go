@@ -150,6 +150,10 @@ var cases = []Params{
 	square(2, 34, 36, 2, 12, 5, 0, 1, 1),
 	square(3, 65, 70, 1, 7, 5, 2, 1, 1),
 	square(1, 16, 18, 1, 40, 5, 4, 1, 1),
+	square(6, 17, 20, 1, 8, 5, 2, 1, 1), // Fourier transforms: few tiles
+	square(2, 68, 34, 2, 19, 5, 0, 1, 1),
+	square(67, 16, 18, 1, 7, 5, 2, 1, 1), // blocks of several images
+	square(1, 20, 16, 1, 70, 5, 2, 1, 1), // bands
 	{1, 16, 16, 1, []int{5, 50}, []int{5, 5}, []int{2, 0}, []int{1, 1}, []int{1, 1}, false},
 }
 
@@ -300,6 +304,7 @@ func TestConvThreads(t *testing.T) {
 	t.Run("even and odd pixels", func(t *testing.T) { testConvThreads(t, square(9, 8, 8, 8, 70, 3, 1, 2, 1)) })
 	t.Run("one image", func(t *testing.T) { testConvThreads(t, square(1, 96, 200, 1, 17, 1, 0, 1, 1)) })
 	t.Run("few pixels", func(t *testing.T) { testConvThreads(t, square(2, 80, 40, 1, 17, 3, 1, 2, 1)) })
+	t.Run("Fourier transforms", func(t *testing.T) { testConvThreads(t, square(20, 16, 20, 1, 15, 5, 2, 1, 1)) })
 	t.Run("single channels", func(t *testing.T) { testConvThreads(t, square(2, 40, 40, 40, 31, 5, 2, 2, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })

@@ -21,7 +21,7 @@ const (
 
 	// winogradSpeed is the speed of multiply-adds of rounded operands from which on they are
 	// faster than Winograd's algorithm with float32, which needs a quarter of them with 3x3
-	// weights and 0.36 with 5x5.
+	// weights and 0.13 to 0.36 with 5x5.
 	winogradSpeed = 4
 
 	// copiedElements bounds the elements of the copy of a chunk.

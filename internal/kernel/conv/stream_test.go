@@ -14,6 +14,7 @@ func TestStreams(t *testing.T) {
 	defer func(n int) { streamSize = n }(streamSize)
 	for _, params := range []Params{
 		square(6, 32, 48, 1, 16, 3, 1, 1, 1),  // by Winograd's algorithm
+		square(17, 16, 16, 1, 16, 5, 2, 1, 1), // by Fourier transforms
 		square(4, 40, 40, 40, 16, 3, 1, 1, 1), // depthwise
 		square(3, 48, 48, 48, 48, 3, 1, 2, 1), // several bands
 	} {
@@ -24,7 +25,7 @@ func TestStreams(t *testing.T) {
 			}
 			r := rand.New(rand.NewPCG(7, 7))
 			x, dy := make([]float32, params.Batch*params.Channels*c.inSize), make([]float32, params.Batch*params.Outputs*c.outSize)
-			weight := make([]float32, params.Outputs*params.Channels/params.Group*9)
+			weight := make([]float32, params.Outputs*params.Channels/params.Group*size(params.Kernel))
 			for _, s := range [][]float32{x, dy, weight} {
 				kerneltest.FillNormal(r, s)
 			}

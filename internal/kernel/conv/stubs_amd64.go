@@ -94,6 +94,31 @@ func winogradFilter5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstSt
 //go:noescape
 func winogradFilterGrad5x5AVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
 
+// winogradInputFourierAVX2 is the transform of the input of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradInputFourierAVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradGradFourierAVX2 is the transform of the gradient of the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradGradFourierAVX2(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradOutputFourierAVX2 is the transform of the products to the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradOutputFourierAVX2(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+
+// winogradFilterFourierAVX2 is the transform of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterFourierAVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradFilterGradFourierAVX2 is the transform of the products to the gradient of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterGradFourierAVX2(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
 // channelsAVX512 is a channelsFunc.
 //
 //go:noescape
@@ -173,3 +198,28 @@ func winogradFilter5x5AVX512(n int, src *float32, srcStep int, dst *float32, dst
 //
 //go:noescape
 func winogradFilterGrad5x5AVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradInputFourierAVX512 is the transform of the input of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradInputFourierAVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradGradFourierAVX512 is the transform of the gradient of the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradGradFourierAVX512(tiles int, table *int32, src *float32, dst *float32, nextTile int, nextXi int, tmp *float32)
+
+// winogradOutputFourierAVX512 is the transform of the products to the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradOutputFourierAVX512(tiles int, table *int32, src *float32, nextTile int, nextXi int, bias *float32, dst *float32, tmp *float32)
+
+// winogradFilterFourierAVX512 is the transform of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterFourierAVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradFilterGradFourierAVX512 is the transform of the products to the gradient of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterGradFourierAVX512(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)

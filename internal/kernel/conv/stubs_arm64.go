@@ -83,3 +83,28 @@ func winogradFilter5x5NEON(n int, src *float32, srcStep int, dst *float32, dstSt
 //
 //go:noescape
 func winogradFilterGrad5x5NEON(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradInputFourierNEON is the transform of the input of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradInputFourierNEON(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
+
+// winogradGradFourierNEON is the transform of the gradient of the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradGradFourierNEON(tiles int, table *int32, src, dst *float32, nextTile, nextXi int, tmp *float32)
+
+// winogradOutputFourierNEON is the transform of the products to the output of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradOutputFourierNEON(tiles int, table *int32, src *float32, nextTile, nextXi int, bias, dst, tmp *float32)
+
+// winogradFilterFourierNEON is the transform of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterFourierNEON(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)
+
+// winogradFilterGradFourierNEON is the transform of the products to the gradient of the weights of Fourier transforms for 5x5 weights.
+//
+//go:noescape
+func winogradFilterGradFourierNEON(n int, src *float32, srcStep int, dst *float32, dstStep int, tmp *float32)

@@ -19,6 +19,9 @@ const (
 	// blockTiles is the minimum number of tiles in a block: with fewer, the weights would be
 	// read too often.
 	blockTiles = 60
+
+	// fourierTiles is that of fourier5x5, whose tiles are six times as large.
+	fourierTiles = 24
 )
 
 // A tiling splits a convolution of 3x3 or 5x5 weights and stride 1, from planes src to
@@ -99,18 +102,28 @@ func (t *tiling) ofWeights() *tiling {
 // choose chooses the algorithm.
 func (t *tiling) choose() {
 	switch t.algorithm = f4x4of3x3; {
+	case t.r == 5 && t.byFourier():
+		t.algorithm = fourier5x5
 	case t.r == 5:
 		t.algorithm = f2x2of5x5
-	case t.products(2) <= t.products(4): // the plane is small
+	case t.products(f2x2of3x3) <= t.products(f4x4of3x3): // the plane is small
 		t.algorithm = f2x2of3x3
 	}
 	t.m = t.algorithm.outputs()
 	t.n = t.m + t.r - 1
 }
 
+// byFourier reports whether Fourier transforms pay off for 5x5 weights: there are fewer
+// products, and enough tiles for the transformed weights, which are six times as many.
+func (t *tiling) byFourier() bool {
+	return t.products(fourier5x5) < t.products(f2x2of5x5) &&
+		t.batch*gemm.CeilDiv(t.dst[0], fourierOutputs)*gemm.CeilDiv(t.dst[1], fourierOutputs) >= gemm.TileRows
+}
+
 // products returns the number of products of a channel and an output for a plane.
-func (t *tiling) products(m int) int {
-	return gemm.CeilDiv(t.dst[0], m) * gemm.CeilDiv(t.dst[1], m) * (m + 2) * (m + 2)
+func (t *tiling) products(a algorithm) int {
+	m := a.outputs()
+	return gemm.CeilDiv(t.dst[0], m) * gemm.CeilDiv(t.dst[1], m) * a.matrices()
 }
 
 // cut chooses the algorithm and splits the work into blocks.
@@ -168,7 +181,11 @@ func (t *tiling) share(threads int) {
 
 // limit returns the largest number of tiles of a block.
 func (t *tiling) limit() int {
-	return max(blockTiles, blockSize/(t.matrices()*max(t.channels, t.outputs)))
+	least := blockTiles
+	if t.algorithm == fourier5x5 {
+		least = fourierTiles
+	}
+	return max(least, blockSize/(t.matrices()*max(t.channels, t.outputs)))
 }
 
 // imagesPerBlock returns the number of images in a block that gives about the wanted
@@ -253,8 +270,8 @@ func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes in
 func (t *tiling) inTable(b *band) *int32  { return &t.in[b.first*t.n*t.n] }
 func (t *tiling) outTable(b *band) *int32 { return &t.out[b.first*t.m*t.m] }
 
-// matrices returns n², the number of matrix products.
-func (t *tiling) matrices() int { return t.n * t.n }
+// matrices returns the number of matrix products.
+func (t *tiling) matrices() int { return t.algorithm.matrices() }
 
 // blocks returns the number of blocks of a group.
 func (t *tiling) blocks() int { return gemm.CeilDiv(t.batch, t.images) * t.bands }

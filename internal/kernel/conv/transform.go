@@ -42,21 +42,26 @@ type transforms struct {
 }
 
 // tmpSize is the number of elements that the transforms store between their two steps: a
-// 6 by 6 matrix of the widest vectors, which registers cannot hold.
-const tmpSize = 36 * 16
+// matrix of the widest vectors, which registers cannot hold.
+const tmpSize = fourierSize * fourierSize * 16
 
-// An algorithm is F(mxm,rxr) for one m and r.
+// An algorithm is F(mxm,rxr) for one m and r, or fourier5x5, which has Fourier transforms in
+// place of Winograd's and is otherwise the same (see fourier_generic.go).
 type algorithm int
 
 const (
 	f2x2of3x3 algorithm = iota
 	f4x4of3x3
 	f2x2of5x5
+	fourier5x5
 	algorithms
 )
 
 // outputs returns m.
-func (a algorithm) outputs() int { return [...]int{2, 4, 2}[a] }
+func (a algorithm) outputs() int { return [...]int{2, 4, 2, fourierOutputs}[a] }
+
+// matrices returns the number of products of a tile.
+func (a algorithm) matrices() int { return [...]int{16, 36, 36, fourierMatrices}[a] }
 
 // transforms returns the transforms in use.
 func (a algorithm) transforms() *transforms { return &transformsOf[cpu.Active()][a] }

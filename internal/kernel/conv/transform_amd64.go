@@ -57,6 +57,13 @@ var avx2 = [algorithms]transforms{
 		filter:     winogradFilter5x5AVX2,
 		filterGrad: winogradFilterGrad5x5AVX2,
 	},
+	fourier5x5: {
+		input:      winogradInputFourierAVX2,
+		grad:       winogradGradFourierAVX2,
+		output:     winogradOutputFourierAVX2,
+		filter:     winogradFilterFourierAVX2,
+		filterGrad: winogradFilterGradFourierAVX2,
+	},
 }
 
 var avx512 = [algorithms]transforms{
@@ -80,5 +87,12 @@ var avx512 = [algorithms]transforms{
 		output:     winogradOutput5x5AVX512,
 		filter:     winogradFilter5x5AVX512,
 		filterGrad: winogradFilterGrad5x5AVX512,
+	},
+	fourier5x5: {
+		input:      winogradInputFourierAVX512,
+		grad:       winogradGradFourierAVX512,
+		output:     winogradOutputFourierAVX512,
+		filter:     winogradFilterFourierAVX512,
+		filterGrad: winogradFilterGradFourierAVX512,
 	},
 }

@@ -51,4 +51,11 @@ var neon = [algorithms]transforms{
 		filter:     winogradFilter5x5NEON,
 		filterGrad: winogradFilterGrad5x5NEON,
 	},
+	fourier5x5: {
+		input:      winogradInputFourierNEON,
+		grad:       winogradGradFourierNEON,
+		output:     winogradOutputFourierNEON,
+		filter:     winogradFilterFourierNEON,
+		filterGrad: winogradFilterGradFourierNEON,
+	},
 }

@@ -28,6 +28,7 @@ var generic = [algorithms]transforms{
 		filter:     genericMatrix(5, 6, filter5x5),
 		filterGrad: genericMatrix(6, 5, filterGrad5x5),
 	},
+	fourier5x5: fourierGeneric,
 }
 
 // genericLanes is the number of channels in a vector of the Go version.

@@ -88,13 +88,13 @@ const (
 func newWinogradGrad(w *tiling) *winogradGrad {
 	t := &winogradGrad{tiling: w, parts: ownParts}
 	size := ownChunk
-	if w.r == 5 {
+	if w.algorithm == f2x2of5x5 {
 		t.parts, size = ownParts5x5, sumDepth5x5*t.tile()
 	}
 	sums := w.matrices() * w.channels * w.outputs
 	all := w.batch * w.perPlane[0] * w.perPlane[1] * t.tile()
 	switch { // of parts with their own sums or one
-	case w.r == 3 && all <= largestChunk && all <= t.parts*sums:
+	case w.algorithm != f2x2of5x5 && all <= largestChunk && all <= t.parts*sums:
 		t.parts, size = 1, largestChunk
 	case t.parts*sums > ownSums:
 		t.parts, size = 1, min(max(sharedChunk, sums), largestChunk)
@@ -121,7 +121,7 @@ var secondCache = func() int {
 // pieceOf returns the number of blocks to multiply at a time. The few tiles of a chunk of
 // F(2x2,5x5) are one piece: products are summed over a piece before they are added to the rest.
 func (t *winogradGrad) pieceOf() int {
-	if n := secondCache(); t.parts > 1 && n >= largeCache && t.tiling.r == 3 {
+	if n := secondCache(); t.parts > 1 && n >= largeCache && t.tiling.algorithm != f2x2of5x5 {
 		return min(max(1, n/4/4/t.tile()/t.tiling.maxTiles()), t.chunk)
 	}
 	return t.chunk
@@ -316,14 +316,15 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 	spare = spare[:len(sums)]
 	count := w.tilesBefore(first+blocks) - w.tilesBefore(first)
 	depth := sumDepth
-	if w.r == 5 {
+	short := w.algorithm == f2x2of5x5
+	if short {
 		depth = gemm.CeilDiv(count, gemm.CeilDiv(count, sumDepth5x5)) // of equal parts
 	}
 	for k := 0; k < count; k += depth {
 		into, from := sums, (*float32)(nil)
 		switch {
 		case init == nil:
-		case w.r == 5:
+		case short:
 			into = spare
 		default:
 			from = &init[0]

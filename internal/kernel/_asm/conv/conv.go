@@ -34,5 +34,6 @@ func Write() {
 			s.filter(a)
 			s.filterGrad(a)
 		}
+		s.fouriers()
 	}
 }

@@ -94,17 +94,24 @@ func (s *set) Minus(y reg.VecVirtual, v float64, x reg.VecVirtual) reg.VecVirtua
 // hold brings the factors of a step into registers, which AVX-512 has enough of: a Zen 4
 // loads one vector of 512 bits a cycle, and broadcasts no more.
 func (s *set) hold(step winograd.Step[reg.VecVirtual]) {
+	var list []float64
+	nothing := func(int) reg.VecVirtual { return nil }
+	step(factors(func(v float64) { list = append(list, v) }), nothing, func(int, reg.VecVirtual) {})
+	s.holdFactors(list...)
+}
+
+// holdFactors brings some factors into registers.
+func (s *set) holdFactors(list ...float64) {
 	s.held = nil
 	if !s.Wide {
 		return
 	}
 	s.held = map[float64]reg.VecVirtual{}
-	nothing := func(int) reg.VecVirtual { return nil }
-	step(factors(func(v float64) {
+	for _, v := range list {
 		if s.held[v] == nil {
 			s.held[v] = s.Broadcast(k(v))
 		}
-	}), nothing, func(int, reg.VecVirtual) {})
+	}
 }
 
 // factors is an Arithmetic that writes nothing, and is called with each factor.

@@ -28,7 +28,7 @@ var (
 )
 
 // Constants are the factors of the steps.
-var Constants = []float64{0.5, 2, 2.5, a, b, a * a * a, b * b * b, -2. / 3, 1. / 6, -2. / 3 * a, b / 6, -1. / 3, 1. / 3, 0.25, 4, -1. / 3 * a, b / 3, -1. / 6, 2. / 3}
+var Constants = []float64{0.5, 2, 2.5, a, b, a * a * a, b * b * b, -2. / 3, 1. / 6, -2. / 3 * a, b / 6, -1. / 3, 1. / 3, 0.25, 4, -1. / 3 * a, b / 3, -1. / 6, 2. / 3, Root, Scale, 2 * Scale, -2 * Scale}
 
 // input4 is the transposed B of F(2,3).
 func input4[V any](s Arithmetic[V], in func(int) V, out func(int, V)) {

@@ -34,6 +34,7 @@ func Write(file *neon.File) {
 		matrix(file, "Filter", "transform of the weights", a, a.Filter)
 		matrix(file, "FilterGrad", "transform of the products to the gradient of the weights", a, a.FilterGrad)
 	}
+	fourier(file)
 }
 
 // pairs writes the loops that take neighbouring elements apart and put them together:
