@@ -174,3 +174,33 @@ func TestDeferKeptBottom(t *testing.T) {
 		t.Error("the kept bottom has changed")
 	}
 }
+
+// TestDeferForwardOnly has a net for tests whose layers work in place in the file: the
+// convolution computes the normalization, and no layer keeps a copy for a backward pass.
+func TestDeferForwardOnly(t *testing.T) {
+	text := channels + normed + above + "layer { name: 'prelu' type: 'PReLU' bottom: 'c' top: 'c' }\n" + scores
+	var losses []float32
+	for _, opts := range []Options{{}, {Memory: new(Memory), ForwardOnly: true, Keep: []string{"a"}}, {Memory: new(Memory), ForwardOnly: true}} {
+		opts.State, opts.Seed = state(t, "TEST"), 3
+		n := build(t, text, opts)
+		kept := opts.Memory == nil || len(opts.Keep) > 0
+		if got := deferred(n); !kept && got != "bn" || kept && got != "" {
+			t.Errorf("keep %v: maps that the next layer computes: %q", kept, got)
+		}
+		for _, name := range []string{"bn", "prelu"} {
+			if l := n.layerByName(name); opts.Memory != nil && l.Bottoms[0] == l.Tops[0] {
+				t.Errorf("layer %s works in place and keeps a copy", name)
+			}
+		}
+		set(n.Blob("data"))
+		copy(n.Blob("label").MutableData(), []float32{0, 1, 2, 1})
+		for range 2 {
+			losses = append(losses, forward(t, n))
+		}
+	}
+	for _, loss := range losses[2:] {
+		if loss != losses[2] || distance(losses[:1], []float32{loss}) > 1e-5 {
+			t.Errorf("losses are %v", losses)
+		}
+	}
+}

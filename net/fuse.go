@@ -12,7 +12,7 @@ import (
 // separate top, so that it need not copy its bottom.
 func (b *builder) splitsBottom(l *Layer) bool {
 	k, ok := l.Impl.(layers.Keeper)
-	return ok && !b.forwardOnly && k.KeepsBottom()
+	return ok && k.KeepsBottom()
 }
 
 // sharesData reports whether another blob so far has the same data, as the tops of Split,
