@@ -9,8 +9,8 @@ const (
 	finishOutputs = 16
 
 	// lastSums bounds the elements of the sums that a part computes from the last chunk and
-	// transforms: 440 KB, which stay in the L2 cache.
-	lastSums = 36 * 48 * 64
+	// transforms: 330 KB, which stay in the L2 cache.
+	lastSums = 36 * 36 * 64
 )
 
 // finishTiles multiplies the tiles of the last chunk for a panel and the outputs of a part,
