@@ -38,6 +38,7 @@ type tiling struct {
 	algorithm algorithm
 	m, r, n   int    // F(mxm,rxr) with input tiles of n by n
 	perPlane  [2]int // tiles
+	plane     counts // of a plane's tiles
 
 	summed              bool   // over the tiles: for the gradient of the weights
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
@@ -50,7 +51,10 @@ type tiling struct {
 
 // A band is some tiles of a plane, from first on, with the pixels of src that they need
 // and of dst that they compute.
-type band struct{ first, tiles, src, srcPixels, dst, dstPixels int }
+type band struct {
+	first, tiles, src, srcPixels, dst, dstPixels int
+	counts, before                               counts // of its tiles and those of the bands before
+}
 
 // newTiling returns the tiling of the forward pass, or nil if Winograd's algorithm does
 // not apply or does not pay off.
@@ -147,6 +151,7 @@ func (t *tiling) cut() {
 func (t *tiling) setBands(n int, row func(i int) int) {
 	t.bands = n
 	t.band = make([]band, n)
+	t.plane = counts{}
 	for i := range t.band {
 		row, rows := row(i), row(i+1)-row(i)
 		from, to := t.srcRows(row, rows)
@@ -155,6 +160,12 @@ func (t *tiling) setBands(n int, row func(i int) int) {
 			first: row * t.perPlane[1], tiles: rows * t.perPlane[1],
 			src: from * t.src[1], srcPixels: (to - from) * t.src[1],
 			dst: first * t.dst[1], dstPixels: (last - first) * t.dst[1],
+			before: t.plane,
+		}
+		for j := range rows * t.perPlane[1] {
+			class := t.class(row+j/t.perPlane[1], j%t.perPlane[1])
+			t.band[i].counts[class]++
+			t.plane[class]++
 		}
 	}
 	t.lanes = 0
@@ -232,9 +243,9 @@ func (t *tiling) srcRows(row, rows int) (from, to int) {
 	return from, max(min((row+rows)*t.m+t.r-1-t.pad[0], t.src[0]), from)
 }
 
-// tables lists the offsets of the pixels of all tiles, in vectors of the given number of
-// channels. A pixel outside the plane has the offset after those of the band, where the
-// input has zeros and the output is dropped.
+// tables lists the offsets of the pixels of all tiles, one class of the tiles of a band after
+// the other, in vectors of the given number of channels. A pixel outside the plane has the
+// offset after those of the band, where the input has zeros and the output is dropped.
 func (t *tiling) tables(lanes int) {
 	if t.lanes == lanes {
 		return
@@ -243,10 +254,16 @@ func (t *tiling) tables(lanes int) {
 	t.in, t.out = t.in[:0], t.out[:0]
 	for i := range t.band {
 		b := &t.band[i]
-		for j := range b.tiles {
-			y, x := (b.first+j)/t.perPlane[1]*t.m, (b.first+j)%t.perPlane[1]*t.m
-			t.in = appendTile(t.in, t.n, y-t.pad[0], x-t.pad[1], t.src, b.src, b.srcPixels, lanes)
-			t.out = appendTile(t.out, t.m, y, x, t.dst, b.dst, b.dstPixels, lanes)
+		for class := range classes {
+			for j := b.first; j < b.first+b.tiles; j++ {
+				row, column := j/t.perPlane[1], j%t.perPlane[1]
+				if t.class(row, column) != class {
+					continue
+				}
+				y, x := row*t.m, column*t.m
+				t.in = appendTile(t.in, t.n, y-t.pad[0], x-t.pad[1], t.src, b.src, b.srcPixels, lanes)
+				t.out = appendTile(t.out, t.m, y, x, t.dst, b.dst, b.dstPixels, lanes)
+			}
 		}
 	}
 }
@@ -266,9 +283,13 @@ func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes in
 	return list
 }
 
-// inTable and outTable return the offsets for the tiles of a band.
-func (t *tiling) inTable(b *band) *int32  { return &t.in[b.first*t.n*t.n] }
-func (t *tiling) outTable(b *band) *int32 { return &t.out[b.first*t.m*t.m] }
+// inTable and outTable return the offsets for the tiles of a band from a class on.
+func (t *tiling) inTable(b *band, class int) *int32 {
+	return &t.in[(b.first+b.counts.before(class))*t.n*t.n]
+}
+func (t *tiling) outTable(b *band, class int) *int32 {
+	return &t.out[(b.first+b.counts.before(class))*t.m*t.m]
+}
 
 // matrices returns the number of matrix products.
 func (t *tiling) matrices() int { return t.algorithm.matrices() }
@@ -276,10 +297,14 @@ func (t *tiling) matrices() int { return t.algorithm.matrices() }
 // blocks returns the number of blocks of a group.
 func (t *tiling) blocks() int { return gemm.CeilDiv(t.batch, t.images) * t.bands }
 
-// tilesBefore returns the number of tiles before a block.
-func (t *tiling) tilesBefore(block int) int {
-	perImage := t.perPlane[0] * t.perPlane[1]
-	return min(block/t.bands*t.images, t.batch)*perImage + t.band[block%t.bands].first
+// between returns the tiles from block first to the one before end.
+func (t *tiling) between(first, end int) counts {
+	a, b := t.band[first%t.bands].before, t.band[end%t.bands].before
+	images := min(end/t.bands*t.images, t.batch) - min(first/t.bands*t.images, t.batch)
+	for class, n := range t.plane {
+		b[class] += images*n - a[class]
+	}
+	return b
 }
 
 // maxTiles returns the number of tiles of the largest block.

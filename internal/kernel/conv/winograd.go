@@ -57,7 +57,7 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 		w.fewTiles.run(op, w)
 		return
 	}
-	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows)
+	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows) + gemm.TileRows // products may begin at any row
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
 	w.slot = gemm.RoundUp(rows*max(w.depth, w.width), 16) + 16 // the matrices start in different sets of the cache
@@ -172,7 +172,7 @@ func (w *winogradProduct) compute(worker, group, block int) {
 	b := &w.band[block%w.bands]
 	image := block / w.bands * w.images
 	images := min(w.images, w.batch-image)
-	tiles := images * b.tiles
+	counts := b.counts.times(images)
 	matrices := w.matrices()
 
 	plane := (w.maxPixels() + 1) * lanes
@@ -185,22 +185,33 @@ func (w *winogradProduct) compute(worker, group, block int) {
 			src := w.x[(((image+i)*w.groups+group)*w.channels+c)*w.src[0]*w.src[1]+b.src:]
 			interleave(u, min(lanes, w.channels-c), b.srcPixels, src, w.src[0]*w.src[1], pixels)
 			w.inputMap.Apply(group, c, pixels[:b.srcPixels*lanes])
-			w.transforms.input(b.tiles, w.inTable(b), &pixels[0], &slots[w.slot+i*b.tiles*w.depth+c], w.depth, w.slot, &tmp[0])
+			for class, n := range b.counts {
+				if n > 0 {
+					at := w.slot + (counts.before(class)+i*n)*w.depth + c
+					w.transforms.input(n, w.inTable(b, class), &pixels[0], &slots[at], w.depth, w.slot, &tmp[0])
+				}
+			}
 		}
 	}
 
 	// Products go to the previous slot.
 	for xi := range matrices {
-		for panel := range w.panels {
+		first, n := w.needed(counts, xi)
+		for panel := 0; panel < w.panels && n > 0; panel++ {
 			j, _, width := w.panel(panel)
-			u.Tile(width)(gemm.CeilDiv(tiles, gemm.TileRows), w.channels, &slots[(xi+1)*w.slot], &w.rowAt[0], &w.colAt[0],
-				&w.matrix(group, panel, xi)[0], nil, 0, &slots[xi*w.slot+j], w.width)
+			u.Tile(width)(gemm.CeilDiv(n, gemm.TileRows), w.channels, &slots[(xi+1)*w.slot], &w.rowAt[first], &w.colAt[0],
+				&w.matrix(group, panel, xi)[0], nil, 0, &slots[xi*w.slot+first*w.width+j], w.width)
 		}
 	}
 
 	for i := range images {
 		for o := 0; o < w.outputs; o += lanes {
-			w.transforms.output(b.tiles, w.outTable(b), &slots[i*b.tiles*w.width+o], w.width, w.slot, &w.packedBias[group*w.width+o], &pixels[0], &tmp[0])
+			for class, n := range b.counts {
+				if n > 0 {
+					at := (counts.before(class)+i*n)*w.width + o
+					w.transforms.output(n, w.outTable(b, class), &slots[at], w.width, w.slot, &w.packedBias[group*w.width+o], &pixels[0], &tmp[0])
+				}
+			}
 			n, size := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
 			at := (((image+i)*w.groups+group)*w.outputs+o)*size + b.dst
 			deinterleave(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size)

@@ -34,7 +34,7 @@ type fewTiles struct {
 	perImage int       // tiles
 	share    int       // images whose products are computed at a time
 	shares   int       // of the batch
-	height   int       // tiles of a share, in whole rows of TileFuncs
+	height   int       // tiles of a share, and more, since products may begin at any row
 	tiles    []float32 // the transformed input: groups of n² matrices (rows,depth)
 }
 
@@ -51,12 +51,22 @@ func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 	t.perImage = w.perPlane[0] * w.perPlane[1]
 	t.shares = gemm.CeilDiv(w.batch, fewTilesMost/t.perImage)
 	t.share = gemm.CeilDiv(w.batch, t.shares)
-	t.height = gemm.RoundUp(t.share*t.perImage, gemm.TileRows)
+	t.height = gemm.RoundUp(t.share*t.perImage, gemm.TileRows) + gemm.TileRows
 	w.rowAt = w.rowAt[:0]
 	for share := range t.shares {
 		first, images := t.imagesOf(share)
-		for i := range t.height {
-			w.rowAt = append(w.rowAt, int32((first*t.perImage+min(i, images*t.perImage-1))*w.depth))
+		for class := range classes {
+			for image := first; image < first+images; image++ {
+				for i := range t.band {
+					b := &t.band[i]
+					for j := range b.counts[class] {
+						w.rowAt = append(w.rowAt, int32((t.row(image, b, class)+j)*w.depth))
+					}
+				}
+			}
+		}
+		for len(w.rowAt) < (share+1)*t.height {
+			w.rowAt = append(w.rowAt, w.rowAt[len(w.rowAt)-1])
 		}
 	}
 	w.colAt = multiples(w.colAt, w.channels, 1)
@@ -98,14 +108,14 @@ func (t *fewTiles) input(worker, group, block, c int) {
 		src := t.x[((image*t.groups+group)*t.channels+c)*size+b.src:]
 		interleave(t.micro, min(t.micro.Lanes, t.channels-c), b.srcPixels, src, size, pixels)
 		t.inputMap.Apply(group, c, pixels[:b.srcPixels*t.micro.Lanes])
-		dst := t.tiles[group*t.matrices()*t.slot+t.row(image, b)*t.depth+c:]
-		t.transforms.input(b.tiles, t.inTable(b), &pixels[0], &dst[0], t.depth, t.slot, &tmp[0])
+		dst := t.tiles[group*t.matrices()*t.slot+t.row(image, b, 0)*t.depth+c:]
+		t.transforms.input(b.tiles, t.inTable(b, 0), &pixels[0], &dst[0], t.depth, t.slot, &tmp[0])
 	}
 }
 
-// row returns the number of tiles before a band of an image.
-func (t *fewTiles) row(image int, b *band) int {
-	return image*t.perImage + b.first
+// row returns the number of tiles before those of a class of a band of an image.
+func (t *fewTiles) row(image int, b *band, class int) int {
+	return image*t.perImage + b.first + b.counts.before(class)
 }
 
 // output computes a part of the outputs of a group.
@@ -133,18 +143,22 @@ func (t *fewTiles) output(worker, group, part int) {
 	size := t.dst[0] * t.dst[1]
 	for share := range t.shares {
 		start, images := t.imagesOf(share)
-		rows, rowAt := gemm.CeilDiv(images*t.perImage, gemm.TileRows), &t.rowAt[share*t.height]
+		counts, rowAt := t.plane.times(images), t.rowAt[share*t.height:]
 		for c := 0; c < t.channels; c += depth {
 			k := min(depth, t.channels-c)
 			for i := 0; i < k && share == 0; i += piece {
 				t.packFilters(group, first, n, width, c+i, min(piece, k-i), filters, w[i*width:], weights)
 			}
 			for xi := range matrices {
-				var init *float32
-				if c > 0 {
-					init = &m[xi*sums]
+				row, rows := t.needed(counts, xi)
+				if rows == 0 {
+					continue
 				}
-				tile(rows, k, &t.tiles[(group*matrices+xi)*t.slot+c], rowAt, &t.colAt[0], &w[xi*weights], init, width, &m[xi*sums], width)
+				to, init := &m[xi*sums+row*width], (*float32)(nil)
+				if c > 0 {
+					init = to
+				}
+				tile(gemm.CeilDiv(rows, gemm.TileRows), k, &t.tiles[(group*matrices+xi)*t.slot+c], &rowAt[row], &t.colAt[0], &w[xi*weights], init, width, to, width)
 			}
 		}
 
@@ -152,7 +166,12 @@ func (t *fewTiles) output(worker, group, part int) {
 			for i := range t.band {
 				b := &t.band[i]
 				for o := 0; o < n; o += lanes {
-					t.transforms.output(b.tiles, t.outTable(b), &m[t.row(image-start, b)*width+o], width, sums, &bias[o], &pixels[0], &filters[0])
+					for class, tiles := range b.counts {
+						if tiles > 0 {
+							at := (counts.before(class)+(image-start)*t.plane[class]+b.before[class])*width + o
+							t.transforms.output(tiles, t.outTable(b, class), &m[at], width, sums, &bias[o], &pixels[0], &filters[0])
+						}
+					}
 					at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
 					deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, t.y[at:], size)
 					t.then.ApplyRows(group*t.outputs+first+o, min(lanes, n-o), t.y, at, size, b.dstPixels)

@@ -253,18 +253,42 @@ func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles
 		return // the last block has fewer
 	}
 	band := block % w.bands
-	tile := w.tilesBefore(block) - w.tilesBefore(first) + image*w.band[band].tiles
+	at := t.place(first, block, image)
 	buf := t.pool.Scratch(worker, t.transformSize())
 	tmp, pixels := buf[:tmpSize], buf[tmpSize:]
 	if dy {
-		t.transformGrad(n, band, tile, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
+		t.transformGrad(n, band, at, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
 	} else {
-		t.transformInput(n, band, tile, tiles, pixels, &tmp[0])
+		t.transformInput(n, band, at, tiles, pixels, &tmp[0])
 	}
 }
 
-// transformInput transforms a band of image n of x to the tiles from tile on.
-func (t *winogradGrad) transformInput(n, band, tile int, xs, pixels []float32, tmp *float32) {
+// place returns the place of the tiles of an image of a block, in the chunk that starts with
+// block first. The tiles of a shared chunk are in the order of their classes.
+func (t *winogradGrad) place(first, block, image int) counts {
+	w := t.tiling
+	b := &w.band[block%w.bands]
+	if t.parts > 1 {
+		before := w.between(first, block)
+		return counts{before.before(classes) + image*b.tiles}
+	}
+	at, all := w.between(first, block), w.between(first, first+t.blocks)
+	for class := range at {
+		at[class] += all.before(class) + image*b.counts[class]
+	}
+	return at
+}
+
+// countsOf returns the tiles of a band, all as one class if the chunk is not shared.
+func (t *winogradGrad) countsOf(b *band) counts {
+	if t.parts > 1 {
+		return counts{b.tiles}
+	}
+	return b.counts
+}
+
+// transformInput transforms a band of image n of x to the tiles at the given places.
+func (t *winogradGrad) transformInput(n, band int, at counts, xs, pixels []float32, tmp *float32) {
 	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
 	plane := w.src[0] * w.src[1]
 	for c := 0; c < w.channels; c += u.Lanes {
@@ -272,13 +296,17 @@ func (t *winogradGrad) transformInput(n, band, tile int, xs, pixels []float32, t
 		interleave(u, min(u.Lanes, w.channels-c), b.srcPixels, src, plane, pixels)
 		t.inputMap.Apply(t.group, c, pixels[:b.srcPixels*u.Lanes])
 		j, _, width := t.panel(c / u.Panel())
-		t.transforms.input(b.tiles, w.inTable(b), &pixels[0], &xs[j*t.maxTiles+tile*width+c-j], width, t.xSlot, tmp)
+		for class, tiles := range t.countsOf(b) {
+			if tiles > 0 {
+				t.transforms.input(tiles, w.inTable(b, class), &pixels[0], &xs[j*t.maxTiles+at[class]*width+c-j], width, t.xSlot, tmp)
+			}
+		}
 	}
 }
 
 // transformGrad does the same for dy, and sums its planes for the gradient of the
 // bias.
-func (t *winogradGrad) transformGrad(n, band, tile int, dys, pixels []float32, tmp *float32) {
+func (t *winogradGrad) transformGrad(n, band int, at counts, dys, pixels []float32, tmp *float32) {
 	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
 	plane := w.dst[0] * w.dst[1]
 	for o := 0; o < w.outputs; o += u.Lanes {
@@ -288,7 +316,11 @@ func (t *winogradGrad) transformGrad(n, band, tile int, dys, pixels []float32, t
 		for i := 0; t.dbias != nil && i < outputs; i++ {
 			t.dySums[(n*w.bands+band)*w.outputs+o+i] = vec.Sum(src[i*plane:][:b.dstPixels])
 		}
-		t.transforms.grad(b.tiles, w.outTable(b), &pixels[0], &dys[tile*t.depth+o], t.depth, t.dySlot, tmp)
+		for class, tiles := range t.countsOf(b) {
+			if tiles > 0 {
+				t.transforms.grad(tiles, w.outTable(b, class), &pixels[0], &dys[at[class]*t.depth+o], t.depth, t.dySlot, tmp)
+			}
+		}
 	}
 }
 
@@ -314,7 +346,19 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 	j, _, width := t.panel(panel)
 	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot+o:]
 	spare = spare[:len(sums)]
-	count := w.tilesBefore(first+blocks) - w.tilesBefore(first)
+	counts := w.between(first, first+blocks)
+	start, count := 0, counts.before(classes)
+	if t.parts == 1 {
+		start, count = w.needed(counts, xi)
+	}
+	if count == 0 {
+		if init == nil {
+			clear(sums)
+		} else {
+			copy(sums, init)
+		}
+		return
+	}
 	depth := sumDepth
 	short := w.algorithm == f2x2of5x5
 	if short {
@@ -329,7 +373,7 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 		default:
 			from = &init[0]
 		}
-		t.micro.Tile(width)(len(sums)/width/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[k], &xs[k*width], from, width, &into[0], width)
+		t.micro.Tile(width)(len(sums)/width/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[start+k], &xs[(start+k)*width], from, width, &into[0], width)
 		if from == nil && init != nil {
 			vec.Add(init, into, sums)
 		}

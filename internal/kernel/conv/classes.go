@@ -1,0 +1,62 @@
+package conv
+
+// The classes of tiles, in the order that a block has them. The last point of an axis,
+// infinity, counts only for the last row or column of a tile's output, so a tile that ends
+// beyond the plane does without its products: 121 of 144 are left in a plane of 7x7. What
+// is in their place comes to outputs that are dropped.
+const (
+	rightTiles = iota
+	innerTiles
+	bottomTiles
+	cornerTiles
+	classes
+)
+
+// counts holds a number of tiles of each class.
+type counts [classes]int
+
+// before returns the number of tiles of the classes before one.
+func (c *counts) before(class int) int {
+	n := 0
+	for _, v := range c[:class] {
+		n += v
+	}
+	return n
+}
+
+// times returns the tiles of some images of c tiles.
+func (c counts) times(images int) counts {
+	for class := range c {
+		c[class] *= images
+	}
+	return c
+}
+
+// class returns the class of the tile in a row and a column of the tiles of a plane.
+func (t *tiling) class(row, column int) int {
+	right, bottom := (column+1)*t.m > t.dst[1], (row+1)*t.m > t.dst[0]
+	switch {
+	case t.algorithm == fourier5x5: // all products count for all outputs
+	case right && bottom:
+		return cornerTiles
+	case right:
+		return rightTiles
+	case bottom:
+		return bottomTiles
+	}
+	return innerTiles
+}
+
+// needed returns the first and the number of those tiles of a block of c tiles that need
+// the product of matrices xi.
+func (t *tiling) needed(c counts, xi int) (first, n int) {
+	from, to := rightTiles, classes
+	if xi%t.n == t.n-1 {
+		from, to = innerTiles, cornerTiles
+	}
+	if xi/t.n == t.n-1 {
+		to = bottomTiles
+	}
+	first = c.before(from)
+	return first, c.before(to) - first
+}
