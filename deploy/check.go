@@ -27,7 +27,7 @@ func (d *deployer) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deployed, err := net.New(file, net.Options{Workers: d.opts.Workers})
+	deployed, err := net.New(file, net.Options{Workers: d.opts.Workers, ForwardOnly: true})
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (d *deployer) reference() (*net.Net, error) {
 		param.Layer = append(param.Layer, l)
 	}
 	n, err := net.New(&prototxt.Net{File: d.file.File, Param: param, Positions: d.file.Positions},
-		net.Options{State: d.opts.State, Workers: d.opts.Workers})
+		net.Options{State: d.opts.State, Workers: d.opts.Workers, ForwardOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -208,9 +208,10 @@ func (d *deployer) probe() error {
 // from the options of the data layer.
 func (d *deployer) build() error {
 	opts := net.Options{
-		State:     d.opts.State,
-		Workers:   d.opts.Workers,
-		Synthetic: &net.Synthetic{Shape: d.opts.Shape, Batch: max(d.opts.Batch, 1)},
+		State:       d.opts.State,
+		Workers:     d.opts.Workers,
+		ForwardOnly: true,
+		Synthetic:   &net.Synthetic{Shape: d.opts.Shape, Batch: max(d.opts.Batch, 1)},
 	}
 	var err error
 	d.net, err = net.New(d.file, opts)

@@ -153,7 +153,7 @@ func (p *program) features(r run) (points [10]plotter.XYs, err error) {
 	}
 	pool := parallel.NewPool(p.threads)
 	defer pool.Close()
-	n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: caffepb.Phase_TEST.Enum()}, Workers: pool})
+	n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: caffepb.Phase_TEST.Enum()}, Workers: pool, ForwardOnly: true})
 	if err != nil {
 		return points, err
 	}
