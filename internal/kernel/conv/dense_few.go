@@ -12,6 +12,10 @@ const (
 	// denseFewPanels is the number of panels that a part of the product has at least, unless there
 	// are fewer for each thread: the products of one panel bring the next one from memory.
 	denseFewPanels = 4
+
+	// denseFewStrips is the number of strips of pixels for each thread from which on their shares
+	// are nearly equal.
+	denseFewStrips = 8
 )
 
 // denseFew is dense for few pixels, such as those of one image. The strips are of pixels and
@@ -19,12 +23,13 @@ const (
 // empty lanes. The result is transposed, which takes little time.
 //
 // Packed weights would be used so few times that writing them to memory takes as long as
-// the product. So a part packs a panel of them and multiplies it by all pixels while it is in
-// its cache. The sums are those of dense to the last bit.
+// the product. So a part packs a panel of them and multiplies it by all its pixels while it is
+// in its cache. The sums are those of dense to the last bit.
 type denseFew struct {
 	*dense
 	ofPixels bool        // during the run that packs pixels
 	rows     gemm.Strips // of the pixels of an image
+	cuts     int         // of the strips
 	pixels   []float32   // packed, (images,groups,strips,channels,pixels)
 }
 
@@ -45,13 +50,31 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 	t.rows = d.micro.Strips(d.outSize, d.channels)
 	t.pixels = op.Workspace(g.Batch * g.Group * t.rows.Size())
 	d.parts = gemm.CeilDiv(d.channels, denseFewRows)
+	t.divide()
 	t.ofPixels = true
-	d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
+	d.pool.RunWork(g.macs(), t.cuts*g.Batch*g.Group*d.parts, t)
 	t.ofPixels = false
-	panels, threads := gemm.CeilDiv(d.dstChannels, d.micro.BlockPanel()), d.pool.Threads()
-	d.runs = min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels)))
-	d.pool.RunWork(g.macs(), g.Group*d.runs, t)
+	d.pool.RunWork(g.macs(), t.cuts*g.Group*d.runs, t)
 	t.pixels = nil
+}
+
+// divide cuts the work for the threads. If there are no more channels of the result than
+// pixels, each thread packs all weights and multiplies them by its pixels, which no other thread
+// reads. Otherwise each has all pixels, and some runs of panels.
+func (t *denseFew) divide() {
+	panels, threads := gemm.CeilDiv(t.dstChannels, t.micro.BlockPanel()), t.pool.Threads()
+	t.cuts, t.runs = 1, min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels)))
+	if t.rowAt == nil && t.dstChannels <= t.outSize && t.rows.Count >= denseFewStrips*threads {
+		t.cuts, t.runs = threads, 1
+	}
+}
+
+// strips returns the strips of a cut, from first to end-1, and their pixels.
+func (t *denseFew) strips(cut int) (first, end, pixel, pixels int) {
+	first, end = cut*t.rows.Count/t.cuts, (cut+1)*t.rows.Count/t.cuts
+	pixel, _ = t.rows.Rows(first)
+	last, n := t.rows.Rows(end - 1)
+	return first, end, pixel, last + n - pixel
 }
 
 // vectors returns the number of vectors of the channels of the result of a group.
@@ -62,24 +85,28 @@ func (t *denseFew) first(run int) int {
 	return min(t.dstChannels, run*t.vectors()/t.runs*t.micro.Lanes)
 }
 
-// Do packs part i of the pixels, or computes run i of panels.
+// Do packs part i of the pixels, or computes part i of the panels. The cuts are the shares of
+// the threads.
 func (t *denseFew) Do(worker, i int) {
 	if t.ofPixels {
-		part := i % t.parts
-		t.packRows(worker, i/t.parts, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
+		part, i := i%t.parts, i/t.parts
+		planes := t.geometry.Batch * t.geometry.Group
+		t.packRows(worker, i/planes, i%planes, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
 		return
 	}
-	group, run := i/t.runs, i%t.runs
+	run, i := i%t.runs, i/t.runs
+	group, cut := i%t.geometry.Group, i/t.geometry.Group
 	end := t.first(run + 1)
 	for j := t.first(run); j < end; {
 		n := min(t.micro.BlockPanel(), end-j)
-		t.computePanel(worker, group, j, n)
+		t.computePanel(worker, cut, group, j, n)
 		j += n
 	}
 }
 
-// packRows packs the pixels of the channels from to to-1 of group at%Group of image at/Group.
-func (t *denseFew) packRows(worker, at, from, to int) {
+// packRows packs the pixels of a cut, of the channels from to to-1 of group at%Group of image
+// at/Group.
+func (t *denseFew) packRows(worker, cut, at, from, to int) {
 	x, lds := t.src[(at*t.channels+from)*t.srcSize:], t.srcSize
 	if t.rowAt != nil {
 		lds = t.outSize
@@ -91,17 +118,19 @@ func (t *denseFew) packRows(worker, at, from, to int) {
 		x = gathered
 	}
 	dst := t.pixels[at*t.rows.Size():]
-	for i := range t.rows.Count {
+	strip, end, _, _ := t.strips(cut)
+	for i := strip; i < end; i++ {
 		first, n := t.rows.Rows(i)
 		t.rows.PackColumnsPiece(t.micro, i, 0, to-from, x, lds, dst[first*t.channels+from*n:])
 	}
 }
 
-// computePanel computes n channels of a group from j on for all pixels.
-func (t *denseFew) computePanel(worker, group, j, n int) {
+// computePanel computes n channels of a group from j on for the pixels of a cut.
+func (t *denseFew) computePanel(worker, cut, group, j, n int) {
 	u, depth := t.micro, t.channels
 	w := gemm.RoundUp(n, u.Lanes)
-	buf := t.pool.Scratch(worker, (depth+1+t.outSize)*w)
+	strip, end, pixel, count := t.strips(cut)
+	buf := t.pool.Scratch(worker, (depth+1+count)*w)
 	packed, bias, sums := buf[:depth*w], buf[depth*w:][:w], buf[(depth+1)*w:]
 	size := t.dstChannels * depth
 	weight := t.weight[group*size:][:size]
@@ -123,22 +152,22 @@ func (t *denseFew) computePanel(worker, group, j, n int) {
 		at := image*t.geometry.Group + group
 		pixels := t.pixels[at*t.rows.Size():]
 		if t.bias != nil {
-			u.CopyTo(t.outSize, w, bias, 0, sums, w)
+			u.CopyTo(count, w, bias, 0, sums, w)
 		}
 		for k := 0; k < depth; k += denseDepth {
 			piece := min(denseDepth, depth-k)
-			for i := range t.rows.Count {
+			for i := strip; i < end; i++ {
 				first, rows := t.rows.Rows(i)
 				ahead := &packed[k*w]
 				if next < last {
 					ahead = &weight[next]
 					next += piece * gemm.LineSize
 				}
-				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, gemm.LineSize, nil, &sums[first*w], w, k > 0 || t.bias != nil)
+				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, gemm.LineSize, nil, &sums[(first-pixel)*w], w, k > 0 || t.bias != nil)
 			}
 		}
-		to := (at*t.dstChannels + j) * t.dstSize
-		u.TransposeTo(t.outSize, n, sums, w, t.dst[to:], t.dstSize)
-		t.finish(group*t.dstChannels+j, n, to, t.outSize)
+		to := (at*t.dstChannels+j)*t.dstSize + pixel
+		u.TransposeTo(count, n, sums, w, t.dst[to:], t.dstSize)
+		t.finish(group*t.dstChannels+j, n, to, count)
 	}
 }

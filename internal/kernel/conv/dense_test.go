@@ -166,6 +166,40 @@ func TestDenseFewFirst(t *testing.T) {
 	}
 }
 
+// TestDenseFewDivide checks that threads share the pixels of few outputs, and the outputs where
+// there are more of them, and that cuts are all pixels.
+func TestDenseFewDivide(t *testing.T) {
+	for _, test := range []struct{ side, outputs, threads, cuts int }{
+		{14, 160, 1, 1}, {14, 160, 2, 2}, {14, 112, 2, 2}, {14, 250, 2, 1}, {7, 40, 2, 1}, {14, 160, 5, 1}, {20, 300, 3, 3},
+	} {
+		c, err := New(square(1, 64, test.outputs, 1, test.side, 1, 0, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := parallel.NewPool(test.threads)
+		defer p.Close()
+		d := &c.direct.forward.dense
+		c.direct.forward.prepare()
+		d.micro, d.pool = gemm.Active(), p
+		few := denseFew{dense: d, rows: d.micro.Strips(d.outSize, d.channels)}
+		few.divide()
+		if d.micro.BlockRows() == 12 && few.cuts != test.cuts {
+			t.Errorf("%+v: %d cuts", test, few.cuts)
+		}
+		strips, all := 0, 0
+		for cut := range few.cuts {
+			first, end, pixel, pixels := few.strips(cut)
+			if first != strips || pixel != all || end <= first {
+				t.Errorf("%+v: cut %d has %d pixels from %d on, in the strips %d to %d", test, cut, pixels, pixel, first, end-1)
+			}
+			strips, all = end, all+pixels
+		}
+		if all != d.outSize || strips != few.rows.Count {
+			t.Errorf("%+v: cuts have %d pixels of %d", test, all, d.outSize)
+		}
+	}
+}
+
 // TestSteps takes elements from a slice, and puts them back, with zeros between.
 func TestSteps(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
