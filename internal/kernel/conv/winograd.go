@@ -60,7 +60,7 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows) + gemm.TileRows // products may begin at any row
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
-	w.slot = gemm.RoundUp(rows*max(w.depth, w.width), 16) + 16 // the matrices start in different sets of the cache
+	w.slot = apart(rows * max(w.depth, w.width))
 	shared := op.Workspace(w.groups * w.width * (1 + w.matrices()*w.channels))
 	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
 	w.transposeOut = u.Transpose
@@ -72,6 +72,11 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 	w.packing = false
 	p.Run(w.groups*w.blocks(), w)
 }
+
+// apart returns the distance of matrices of n elements: one line of memory more than a multiple
+// of eight, so that they start in different sets of the cache. At 85 lines the elements that a
+// transform writes seem to displace each other on a Zen 4.
+func apart(n int) int { return gemm.RoundUp(n, 8*gemm.LineSize) + gemm.LineSize }
 
 // unset clears what is used during a run.
 func (w *winogradProduct) unset() {

@@ -144,7 +144,7 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.depth = gemm.RoundUp(w.outputs, u.Lanes)
 	t.rows = gemm.RoundUp(w.outputs, gemm.TileRows)
 	t.rowAt, t.colAt = multiples(t.rowAt, t.rows, 1), multiples(t.colAt, t.maxTiles, t.depth)
-	t.xSlot, t.dySlot = gemm.RoundUp(t.maxTiles*t.width, 16)+16, gemm.RoundUp(t.maxTiles*t.depth, 16)+16
+	t.xSlot, t.dySlot = apart(t.maxTiles*t.width), apart(t.maxTiles*t.depth)
 	pieces := max(gemm.CeilDiv(w.matrices()*t.rows*u.Panel(), lastSums), gemm.CeilDiv(leastChunks, t.panels))
 	t.lastRows = gemm.RoundUp(gemm.CeilDiv(t.rows, pieces), gemm.TileRows)
 	sums, tiles := t.parts*t.sumSize(), t.tileSize()
