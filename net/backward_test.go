@@ -124,14 +124,23 @@ func TestParamGradients(t *testing.T) {
 	}
 }
 
-// TestInPlaceAfterInPlace has layers that work in place on the top of a ReLU that does: the
+// TestInPlaceAfterInPlace has layers that work in place on the top of another that does: the
 // gradients are those of layers with tops of their own, whether memory is shared or not.
 func TestInPlaceAfterInPlace(t *testing.T) {
-	for _, second := range []string{
-		"type: 'Scale' scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.5 } }", "type: 'BatchNorm'",
-		"type: 'PReLU' prelu_param { filler { value: -1 } }", "type: 'Power' power_param { power: 2 scale: 0.3 shift: -1 }",
+	const shift = "type: 'Power' power_param { scale: 0.3 shift: -1 }"
+	for _, test := range []struct{ first, second string }{
+		{"ReLU", "type: 'Scale' scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.5 } }"},
+		{"ReLU", "type: 'BatchNorm'"},
+		{"ReLU", "type: 'PReLU' prelu_param { filler { value: -1 } }"},
+		{"ReLU", "type: 'Power' power_param { power: 2 scale: 0.3 shift: -1 }"},
+		{"Sigmoid", "type: 'Dropout'"},
+		{"TanH", "type: 'Bias' bias_param { filler { value: 0.5 } }"},
+		{"TanH", shift},
+		{"MVN", shift},
+		{"Softmax", "type: 'ReLU' relu_param { negative_slope: 2 }"},
 	} {
-		text := channels + convolve + "layer { name: 'relu' type: 'ReLU' bottom: 'c' top: 'c' }\nlayer { name: 'second' " + second + " bottom: 'c' top: 'c' }\n" + scores
+		second := test.second
+		text := channels + convolve + "layer { name: 'first' type: '" + test.first + "' bottom: 'c' top: 'c' }\nlayer { name: 'second' " + second + " bottom: 'c' top: 'c' }\n" + scores
 		apart := strings.Replace(strings.Replace(text, "bottom: 'c' top: 'c' }", "bottom: 'c' top: 'r' }", 1), "bottom: 'c' top: 'c' }", "bottom: 'r' top: 's' }", 1)
 		apart = strings.Replace(apart, "'InnerProduct' bottom: 'c'", "'InnerProduct' bottom: 's'", 1)
 		var want []float32
@@ -145,7 +154,7 @@ func TestInPlaceAfterInPlace(t *testing.T) {
 					want = got
 				}
 				if d := distance(got, want); !(d <= 1e-5) {
-					t.Errorf("%s, memory shared %v: the gradients differ by %g of the largest from those of separate blobs", second, o.Memory != nil, d)
+					t.Errorf("%s, then %s, memory shared %v: the gradients differ by %g of the largest from those of separate blobs", test.first, second, o.Memory != nil, d)
 				}
 			}
 		}

@@ -15,6 +15,21 @@ func (b *builder) splitsBottom(l *Layer) bool {
 	return ok && k.KeepsBottom()
 }
 
+// readsTop reports whether the backward pass of the layer that made a blob last reads its data.
+func (b *builder) readsTop(x *blob.Blob) bool {
+	for _, l := range slices.Backward(b.layers) {
+		if slices.Contains(l.Tops, x) {
+			r, ok := l.Impl.(layers.BackwardReader)
+			if !ok || !l.NeedsBackward || b.forwardOnly {
+				return false
+			}
+			_, top := r.BackwardReads()
+			return top
+		}
+	}
+	return false
+}
+
 // sharesData reports whether another blob so far has the same data, as the tops of Split,
 // Reshape and Flatten have that of the bottom.
 func (b *builder) sharesData(x *blob.Blob) bool {
