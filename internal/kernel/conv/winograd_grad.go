@@ -97,7 +97,10 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	case w.algorithm != f2x2of5x5 && all <= largestChunk && all <= t.parts*sums:
 		t.parts, size = 1, largestChunk
 	case t.parts*sums > ownSums:
-		t.parts, size = 1, min(max(sharedChunk, sums), largestChunk)
+		t.parts, size = 1, sharedChunk
+		if sums >= largestChunk {
+			size = largestChunk
+		}
 	}
 	t.chunk = min(max(1, size/t.tile()/w.maxTiles()), w.blocks())
 	t.parts = min(t.parts, gemm.CeilDiv(w.blocks(), t.chunk))
