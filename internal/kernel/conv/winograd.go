@@ -12,7 +12,7 @@ const filterChannels = 16
 // winogradProduct is the forward pass, or the gradient of the data, by Winograd's
 // algorithm.
 //
-// A part computes a block, from the transform of its input to its output. The n² matrix
+// A part computes a block, from the transform of its input to its output. The matrix
 // products of tiles and weights run one after the other and overwrite tiles that are no
 // longer needed.
 type winogradProduct struct {
@@ -28,7 +28,8 @@ type winogradProduct struct {
 	packing            bool
 	panels, width      int // of a group, and columns of them all
 	depth              int // channels, in whole vectors
-	slot               int // from one of the n² matrices of a block to the next
+	slot               int // from one of the matrices of a block to the next
+	matrixSize         int // from one of the matrices of the weights to the next
 	rowAt, colAt       []int32
 	packed, packedBias []float32
 	x, weight, bias, y []float32
@@ -61,7 +62,8 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
 	w.slot = apart(rows * max(w.depth, w.width))
-	shared := op.Workspace(w.groups * w.width * (1 + w.matrices()*w.channels))
+	w.matrixSize = apart(w.channels * w.width)
+	shared := op.Workspace(w.groups * (w.width + w.matrices()*w.matrixSize))
 	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
 	w.transposeOut = u.Transpose
 	if w.streams() {
@@ -116,7 +118,7 @@ func (w *winogradProduct) panel(i int) (j, n, width int) {
 	return j, n, w.micro.Width(n)
 }
 
-// pack transforms the weights of a piece of the channels of a panel to n² matrices
+// pack transforms the weights of a piece of the channels of a panel to matrices
 // of a row for each channel and a column for each output.
 func (w *winogradProduct) pack(worker, group, panel, piece int) {
 	j, n, width := w.panel(panel)
@@ -125,7 +127,7 @@ func (w *winogradProduct) pack(worker, group, panel, piece int) {
 		w.packBias(group, j, n, w.packedBias[group*w.width+j:][:width])
 	}
 	w.packFilters(group, j, n, width, first, min(filterChannels, w.channels-first), w.pool.Scratch(worker, w.filterSize(filterChannels, width)),
-		w.matrix(group, panel, 0)[first*width:], w.channels*w.width)
+		w.matrix(group, panel, 0)[first*width:], w.matrixSize)
 }
 
 // packBias copies the biases of n outputs from j on to dst, and zeros after them.
@@ -142,7 +144,7 @@ func (w *winogradProduct) filterSize(channels, width int) int {
 }
 
 // packFilters transforms the weights of some channels from first on, and of n outputs from j
-// on, to n² matrices in dst, a step apart, of a row for each channel and a column for each
+// on, to matrices in dst, a step apart, of a row for each channel and a column for each
 // of the outputs, and of those that fill the width.
 func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, buf, dst []float32, step int) {
 	taps := w.r * w.r
@@ -167,7 +169,7 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 
 // matrix returns matrix number xi of a panel of weights.
 func (w *winogradProduct) matrix(group, panel, xi int) []float32 {
-	return w.packed[((group*w.matrices()+xi)*w.width+panel*w.micro.Panel())*w.channels:]
+	return w.packed[(group*w.matrices()+xi)*w.matrixSize+panel*w.micro.Panel()*w.channels:]
 }
 
 // compute computes a block of the result for the outputs of a group.

@@ -35,7 +35,7 @@ type fewTiles struct {
 	share    int       // images whose products are computed at a time
 	shares   int       // of the batch
 	height   int       // tiles of a share, and more, since products may begin at any row
-	tiles    []float32 // the transformed input: groups of n² matrices (rows,depth)
+	tiles    []float32 // the transformed input: groups of matrices (rows,depth)
 }
 
 // few reports whether there are so few tiles that fewTiles is faster.

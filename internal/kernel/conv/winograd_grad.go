@@ -39,7 +39,7 @@ const (
 
 // winogradGrad is the gradient of the weights by Winograd's algorithm. The batch is
 // split into chunks of blocks. For each chunk, the tiles of x and of dy are
-// transformed, the n² pairs of matrices are multiplied, which sums over the tiles, and
+// transformed, the pairs of matrices are multiplied, which sums over the tiles, and
 // the products are added to those of the previous chunks. At the end the sums are
 // transformed.
 //
