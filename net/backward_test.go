@@ -160,3 +160,12 @@ func TestInPlaceAfterInPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestInPlaceOnFailed has a layer in place on the top of one that cannot be set up.
+func TestInPlaceOnFailed(t *testing.T) {
+	_, err := New(parse(t, channels+convolve+"layer { name: 'SetUp fails' type: 'TestFails' bottom: 'c' top: 'x' }\n"+
+		"layer { name: 'drop' type: 'Dropout' bottom: 'x' top: 'x' }"), Options{State: state(t, "TRAIN")})
+	if err == nil || !strings.Contains(err.Error(), "out of luck") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -214,8 +214,9 @@ func TestPass(t *testing.T) {
 
 // fails is a layer that fails where its name says so.
 type fails struct {
-	name string
-	env  *layers.Env
+	name  string
+	env   *layers.Env
+	ready bool // it is set up
 }
 
 // passes are those that layers of this type have seen.
@@ -225,7 +226,7 @@ func init() {
 	layers.Register(layers.Info{
 		Type: "TestFails", Bottoms: layers.Between(0, 1), Tops: layers.Exactly(1),
 		New: func(spec *layers.Spec) (layers.Layer, error) {
-			l := &fails{spec.Param.GetName(), spec.Env}
+			l := &fails{name: spec.Param.GetName(), env: spec.Env}
 			return l, l.fail("New")
 		},
 	})
@@ -248,7 +249,14 @@ func (l *fails) fail(method string) error {
 func (l *fails) SetUp(_, _ []*blob.Blob) error { return l.fail("SetUp") }
 func (l *fails) Reshape(_, top []*blob.Blob) error {
 	top[0].Reshape(1)
+	l.ready = true
 	return l.fail("Reshape")
+}
+func (l *fails) BackwardReads() (bottom, top bool) {
+	if !l.ready {
+		panic("BackwardReads is called before Reshape")
+	}
+	return true, true
 }
 func (l *fails) Forward(context.Context, []*blob.Blob, []*blob.Blob) error {
 	passes = append(passes, l.env.Pass)
