@@ -217,8 +217,8 @@ func (d *netDrawer) rarely(options ...string) string {
 	return options[max(0, d.IntN(len(options)+3)-3)]
 }
 
-// add adds a layer, in place now and then. Blobs with two readers, and those whose layer needs
-// them in the backward pass, are not changed in place.
+// add adds a layer, in place now and then. Blobs with two readers, and those of which a rectifier
+// in place needs the signs, are not changed in place.
 func (d *netDrawer) add(typ, more string, bottoms ...string) {
 	top := fmt.Sprint("b", strings.Count(d.text.String(), "\n"))
 	inPlace := len(bottoms) == 1 && typ != "Convolution" && !d.closed[bottoms[0]] && d.IntN(2) == 0
@@ -230,10 +230,7 @@ func (d *netDrawer) add(typ, more string, bottoms ...string) {
 			d.closed[b] = true
 		}
 	}
-	switch typ {
-	case "TanH", "Sigmoid":
-		d.closed[top] = true
-	case "ReLU", "PReLU":
+	if typ == "ReLU" || typ == "PReLU" {
 		d.closed[top] = inPlace
 	}
 	fmt.Fprintf(&d.text, "layer { name: 'l%s' type: '%s' ", top+fmt.Sprint(d.text.Len()), typ)
