@@ -9,9 +9,9 @@
 // apart; window.go, the padded copy; product.go with tiles*.go, lines.go, dense*.go and
 // singles.go, ways to compute the forward pass and the gradient of the data; phases.go, the
 // latter with strides; grad*.go, singles_grad.go and depthwise.go, the gradient of the weights;
-// vectors.go, which both singles share; transform*.go, fourier_generic.go, winograd.go and
-// winograd_*.go; phased.go and rounded*.go, all three products from operands in bfloat16;
-// conv.go, which chooses.
+// vectors.go, which both singles share; transform*.go, fourier_generic.go, tiling.go with
+// classes.go, winograd.go and winograd_*.go; phased.go and rounded*.go, all three products from
+// operands in bfloat16; conv.go, which chooses.
 package conv
 
 import (
