@@ -136,6 +136,9 @@ func (n *Net) Keep() {
 	}
 	n.unfuse()
 	n.joins = false
+	for _, l := range n.layers {
+		l.parts = nil
+	}
 	for _, a := range n.arrays(!n.forwardOnly) {
 		if !a.own {
 			a.place(new(blob.Storage))
