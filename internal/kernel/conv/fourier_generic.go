@@ -69,7 +69,7 @@ func (s *spectrum) analyze(n int, load func(i, j int) float32) {
 	}
 }
 
-// synthesize is the transposed of analyze.
+// synthesize is the transpose of analyze.
 func (s *spectrum) synthesize(n int, store func(i, j int, v float32)) {
 	var half spectrum
 	for k := range s {
@@ -125,7 +125,7 @@ func (s *spectrum) factors(scale float32, three func(p, q float32) [3]float32, s
 		})
 }
 
-// products is the transposed of factors.
+// products is the transpose of factors.
 func (s *spectrum) products(scale float32, whole func(a, b, c float32) (p, q float32), load func() float32) {
 	next := func() (p, q float32) {
 		a := load()

@@ -119,7 +119,7 @@ func (f Fourier[V, P]) analyze(n int, in func(i int) V, out func(at int, r V)) {
 	f.cosines(e, func(k int, r V) { out(k, r) })
 }
 
-// synthesize is the transposed of analyze: it gives the first n of 12 elements.
+// synthesize is the transpose of analyze: it gives the first n of 12 elements.
 func (f Fourier[V, P]) synthesize(n int, in func(at int) V, out func(i int, r V)) {
 	var o [6]optional[V]
 	for k := 1; k < 6; k++ {
@@ -196,7 +196,7 @@ func (f Fourier[V, P]) Spread(n int, move func(), load func(i int) V, store func
 	})
 }
 
-// Gather is the transposed of Spread. next loads the products one after the other, alone
+// Gather is the transpose of Spread. next loads the products one after the other, alone
 // scales real ones, and whole gives P and Q of three. Gather calls store with the elements of
 // a column, and then move, for each column.
 func (f Fourier[V, P]) Gather(n int, next func() V, store func(i int, r V), move func(), alone func(r V) V, whole func(m [3]V) (p, q V)) {
