@@ -156,6 +156,9 @@ func (c chain) forwardBytes() float64 {
 	if len(c) > 1 { // a Split, whose tops have the same memory, may be the last
 		bytes -= bytesOf(tail.Tops[1:]...)
 	}
+	if _, ok := head.Impl.(layers.Deferrer); ok && tail.Tops[0] != head.Bottoms[0] && tail.Tops[0].SharesData(head.Bottoms[0]) {
+		bytes -= bytesOf(tail.Tops[0]) // which the next layer computes
+	}
 	for _, l := range c {
 		bytes += bytesOf(l.Params...)
 	}

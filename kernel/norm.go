@@ -25,8 +25,9 @@ type Norm struct {
 	norm norm.Norm
 }
 
-// A ChannelMap is what a normalization and the layers after it do with each element of x, so
-// that a convolution can compute it as it reads x (Conv.MapInput):
+// A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
+// each element, which depends on the channel. A convolution can compute it as it reads x
+// (Conv.MapInput):
 //
 //	z = Scale·(x - Mean) + Shift    y = z where z > 0, Slope·z elsewhere
 type ChannelMap struct {
@@ -50,7 +51,7 @@ func (m *Norm) inside() *norm.Norm {
 	return in
 }
 
-// Map returns what the last pass computes of each element, if Add is nil. The slices hold that
+// Map returns the map that the last pass has computed, if Add is nil. The slices are valid
 // until the next pass.
 func (m *Norm) Map() ChannelMap { return ChannelMap(m.norm.Map()) }
 

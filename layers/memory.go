@@ -114,26 +114,26 @@ type Joiner interface {
 	Joins() bool
 }
 
-// Deferrer is a layer, such as a normalization, that can leave the map which it computes of
-// each element to the layer that reads its top, so that the top need not be stored. It computes
-// that map together with the layers that it has taken in (Fuser).
+// Deferrer is a layer, such as a normalization, that can leave the computation of its top to
+// the layer that reads it, so that the top need not be stored. It is a map of each element,
+// together with the layers that it has taken in (Fuser).
 type Deferrer interface {
-	// Defer says whether the layer leaves the map to the next one, and returns whether it can:
-	// with true it returns false, and changes nothing, if it computes more than a map of each
-	// channel. The net calls it after Fuse, and then the passes get a top that has the data of the
-	// bottom, which Forward must not write. Backward must not read the data of the top.
+	// Defer turns on (true) or off that the next layer computes the top, and reports whether it
+	// can. If it cannot, because the layer computes more than a ChannelMap, nothing changes.
+	// The net calls it after Fuse. While it is on, the top has the data of the bottom: Forward
+	// must not write it, and Backward must not read it as the top.
 	Defer(bool) bool
 
-	// DeferredMap returns the map of the last Forward. It holds until the next one.
+	// DeferredMap returns the map of the last Forward. It is valid until the next one.
 	DeferredMap() kernel.ChannelMap
 }
 
 // DeferredReader is a layer, such as a convolution, that can compute the map of a Deferrer as it
 // reads its bottom, in Forward and in Backward.
 type DeferredReader interface {
-	// ReadDeferred names the layer whose map the layer is to compute of its only bottom, or nil
-	// for none, and returns whether it can. If it cannot, it changes nothing. The net calls it
-	// after Reshape and Fuse, and again when a shape has changed: it is an error if the layer
-	// then no longer can.
+	// ReadDeferred sets the layer whose map the passes compute of the bottom, the only one, and
+	// reports whether the layer supports that. If it does not, nothing changes. nil stands for
+	// no layer. The net calls it after Reshape and Fuse, and again when a shape has changed: it
+	// is an error if the layer then no longer supports it.
 	ReadDeferred(Deferrer) bool
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/gocaffe/gocaffe/layers"
 )
 
-// deferMaps has layers leave the map that they compute of each element to the layer that reads
-// the result, where both can do that (layers.Deferrer). The top then shares the data of the
-// bottom. next is what followers returned.
+// deferMaps has layers leave their top to the layer that reads it, where both support that
+// (layers.Deferrer, layers.DeferredReader). The top then shares the data of the bottom. next
+// is what followers returned.
 func (b *builder) deferMaps(next map[*Layer]*Layer) {
 	for _, l := range b.layers {
 		d, ok := l.Impl.(layers.Deferrer)
@@ -28,9 +28,9 @@ func (b *builder) deferMaps(next map[*Layer]*Layer) {
 	}
 }
 
-// canDefer reports whether a layer, with those fused into it, could leave its map to the layer
-// that reads its top: both have one bottom, nobody else reads the top, and nobody changes the
-// data of the bottom in place, such as the layer itself, or later.
+// canDefer reports whether a layer, with those fused into it, could leave its top to the layer
+// that reads it: both have one bottom, the top is not kept, and neither the layer nor a later
+// one changes the data of the bottom in place.
 func (b *builder) canDefer(l, reader *Layer) bool {
 	end := l.end()
 	if len(l.Bottoms) != 1 || len(end.Tops) != 1 || len(reader.Bottoms) != 1 || b.kept[end.Tops[0]] {
@@ -46,7 +46,7 @@ func (l *Layer) checkDeferred() error {
 	if l.before == nil || l.Impl.(layers.DeferredReader).ReadDeferred(l.before.Impl.(layers.Deferrer)) {
 		return nil
 	}
-	return l.wrap(fmt.Errorf("with a bottom of shape %v the layer can no longer compute layer %q, which it does when it reads the bottom; "+
+	return l.wrap(fmt.Errorf("with a bottom of shape %v the layer can no longer compute layer %q as it reads the bottom; "+
 		"want the shape with which the net was made, or a net that does not fold layers", l.Bottoms[0].Shape(), l.before.Name))
 }
 

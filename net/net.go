@@ -142,7 +142,7 @@ type Layer struct {
 	FusedInto *Layer
 
 	chain      []*Layer     // those fused into this one, in their order
-	before     *Layer       // the one whose map this one computes (layers.Deferrer), or nil
+	before     *Layer       // the one whose top this one computes (layers.Deferrer), or nil
 	reads      []*blob.Blob // with a chain, like down: see inputs
 	down       []bool
 	index      int             // in Net.layers; set with makers while fusing

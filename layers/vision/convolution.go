@@ -54,8 +54,8 @@ Caffe: base_conv_layer.cpp, conv_layer.cpp`,
 // convolution implements the layer type; its registration describes it.
 type convolution struct {
 	*convBase
-	before layers.Deferrer   // computes the map of x that the layer computes; nil for none
-	input  kernel.ChannelMap // that map
+	before layers.Deferrer   // whose map the layer computes of x; nil for none
+	input  kernel.ChannelMap // that map, during a pass
 }
 
 var (
@@ -73,7 +73,7 @@ func newConvolution(s *layers.Spec) (layers.Layer, error) {
 	return &convolution{convBase: base}, err
 }
 
-// ReadDeferred computes the map of a layer before, if the convolution can.
+// ReadDeferred sets the layer whose map the passes compute, if the convolution supports that.
 func (l *convolution) ReadDeferred(before layers.Deferrer) bool {
 	if before != nil && (l.axis != 1 || !l.conv.MapsInput()) {
 		return false

@@ -14,8 +14,8 @@ func (c *Conv) MapsInput() bool {
 	return c.tiled() || depthwise(c.geometry) && c.direct.forward.bySingles() && c.direct.weights.bySingles()
 }
 
-// MapInput sets the map that Forward and BackwardWeights compute of x. Without one, which is
-// nil, they read x as it is. The convolution must be one that MapsInput.
+// MapInput sets the map that Forward and BackwardWeights compute of x as they read it, nil for
+// none. It panics unless MapsInput returns true.
 func (c *Conv) MapInput(m *norm.ChannelMap) {
 	if m != nil && !c.MapsInput() {
 		panic("kernel: Conv: MapInput of a convolution that cannot map its input")

@@ -1,7 +1,7 @@
 package norm
 
-// A ChannelMap is what a normalization and the layers after it do with each element of x
-// that is of a channel, so that a convolution can compute it as it reads x:
+// A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
+// each element, which depends on the channel. A convolution can compute it as it reads x:
 //
 //	z = Scale·(x - Mean) + Shift    y = z where z > 0, Slope·z elsewhere
 //
@@ -11,7 +11,7 @@ type ChannelMap struct {
 	Slope              float32   // 1 is no rectifier
 }
 
-// Map returns the map of the last pass. The slices hold it until the next one.
+// Map returns the map of the last pass. The slices are valid until the next one.
 func (m *Norm) Map() ChannelMap { return ChannelMap{m.Mean, m.scale, m.shift, m.Slope} }
 
 // A VectorMap is a ChannelMap of vectors whose lanes are channels. The zero VectorMap
