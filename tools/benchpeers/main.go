@@ -119,9 +119,9 @@ const mostThreads = 2
 
 // times are the runs of one program.
 type times struct {
-	ms      []float64
-	mb      float64 // the largest memory
-	percent float64 // of the machine's peak, the largest
+	ms       []float64
+	mb       float64   // the largest memory
+	percents []float64 // of the machine's peak in the same run, where it is known
 }
 
 func (t *times) add(ms, mib float64) {
@@ -129,10 +129,17 @@ func (t *times) add(ms, mib float64) {
 	t.mb = max(t.mb, mib*(1<<20)/1e6)
 }
 
-// milliseconds returns the median.
-func (t *times) milliseconds() float64 {
-	sorted := slices.Sorted(slices.Values(t.ms))
-	return sorted[len(sorted)/2]
+// milliseconds returns the median time.
+func (t *times) milliseconds() float64 { return median(t.ms) }
+
+// percent returns the median share of the machine's peak, or 0 if it is not known.
+func (t *times) percent() float64 { return median(t.percents) }
+
+func median(list []float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(list))[len(list)/2]
 }
 
 // peer runs a peer's script, adds what it measures to t, and notes its version.

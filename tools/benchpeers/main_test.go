@@ -54,6 +54,18 @@ func expect(t *testing.T, args []string, lines ...string) string {
 	return stdout.String()
 }
 
+// TestTimes checks that times and shares of the peak are medians: one slow moment, or one in
+// which the peak was measured too low, does not count.
+func TestTimes(t *testing.T) {
+	got := times{ms: []float64{30, 20, 90}, percents: []float64{60, 40, 95}}
+	if ms, percent := got.milliseconds(), got.percent(); ms != 30 || percent != 60 {
+		t.Errorf("the medians are %v ms and %v %%, want 30 and 60", ms, percent)
+	}
+	if percent := new(times).percent(); percent != 0 {
+		t.Errorf("a peer without a share has %v %%", percent)
+	}
+}
+
 func TestTraining(t *testing.T) {
 	args := []string{"-gocaffe", fakeProgram(t, ""), "-python", "sh", "-script", "testdata/fake_torch.sh", "-own", "testdata/fake_torch.sh", "-rounds", "1"}
 	nets := append(args, "-nets", "lenet liunet-cifar10 cifar10-full liunet-cifar10-quarter")

@@ -39,10 +39,11 @@ func (r *row) aimed() (aim, met string) {
 
 // percent returns the share of the machine's peak, where it is known.
 func (r *row) percent() string {
-	if r.ours.percent == 0 {
+	percent := r.ours.percent()
+	if percent == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.0f %%", r.ours.percent)
+	return fmt.Sprintf("%.0f %%", percent)
 }
 
 func verdict(met bool) string {

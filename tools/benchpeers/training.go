@@ -131,7 +131,7 @@ func (r *runner) train(t training) error {
 	}
 	r.report.rows = append(r.report.rows, line)
 	if t.percent > 0 {
-		r.report.check(ours.percent >= t.percent, "%s, training: %.0f %% of the peak; aim %.0f", t.net, ours.percent, t.percent)
+		r.report.check(ours.percent() >= t.percent, "%s, training: %.0f %% of the peak; aim %.0f", t.net, ours.percent(), t.percent)
 	}
 	r.report.further(t.net+", training", &one, &ours, t.scaling, t.memory)
 	return nil
@@ -161,6 +161,6 @@ func (r *runner) step(o bench.Options, threads int, t *times) error {
 	}
 	fmt.Fprintf(r.log, " gocaffe %.1f ms", result.Milliseconds)
 	t.add(result.Milliseconds, result.MiB)
-	t.percent = max(t.percent, result.PeakPercent)
+	t.percents = append(t.percents, result.PeakPercent)
 	return nil
 }
