@@ -71,7 +71,7 @@ func classify(ctx context.Context, out io.Writer, weights string) error {
 	if err != nil {
 		return err
 	}
-	n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: caffepb.Phase_TEST.Enum()}})
+	n, err := net.New(file, net.Options{State: &caffepb.NetState{Phase: caffepb.Phase_TEST.Enum()}, Inference: true})
 	if err != nil {
 		return err
 	}
