@@ -77,6 +77,9 @@ func distance(got, want []float32) float64 {
 		}
 		most, size = max(most, d), max(size, math.Abs(float64(w)))
 	}
+	if most == 0 { // size may be 0 too, as the loss of a net that is certain
+		return 0
+	}
 	return most / size
 }
 
