@@ -84,8 +84,8 @@ func TestDefer(t *testing.T) {
 		{"of the data in place", replace(normIn+above, "'a'", "'wide'"), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if test.name == "groups of one channel" && kernel.Variant() == "generic" {
-				t.Skip("Go's loops have no vectors of channels")
+			if test.name == "groups of one channel" && !strings.HasPrefix(kernel.Variant(), "avx") {
+				test.deferred = "" // only AVX has vectors of channels
 			}
 			for _, mode := range []string{"", "frozen", "frozen above", "forced"} {
 				text := replace(channels, "input_param {", "top: 'wide' top: 'deep' input_param {",
