@@ -171,3 +171,32 @@ func TestShares(t *testing.T) {
 		}
 	}
 }
+
+// TestDrop checks that a panic drops the parts that have not begun, those of other threads too.
+func TestDrop(t *testing.T) {
+	const parts = 600
+	p := NewPool(2)
+	defer p.Close()
+	var ran atomic.Int32
+	began := make(chan struct{})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("Run does not panic")
+			}
+		}()
+		p.Run(parts, TaskFunc(func(_, i int) {
+			if i == 0 {
+				<-began // the other thread
+				panic("part 0")
+			}
+			if ran.Add(1) == 1 {
+				close(began)
+			}
+			time.Sleep(time.Millisecond)
+		}))
+	}()
+	if n := ran.Load(); n > parts/2 {
+		t.Errorf("%d of %d parts ran after a panic of the first", n, parts)
+	}
+}
