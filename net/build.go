@@ -331,9 +331,9 @@ func (b *builder) appendTop(l *Layer, j int) {
 
 // inPlace returns the top of a layer that works in place on a bottom: the bottom
 // itself, or another blob that takes over its name, so that the layer need not
-// copy the bottom, or the layer before finds its top in the backward pass. The tops of layers without bottoms stay, since callers may hold
-// them, and so do those with the data of another blob, in which that of a new one would
-// not appear: Caffe changes both.
+// copy the bottom, or the layer before finds its top in the backward pass. The tops of
+// layers without bottoms stay, since callers may hold them, and so do those with the data
+// of another blob, in which that of a new one would not appear: Caffe changes both.
 func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
 	if bottom.source || b.broken[bottom] || !b.splitsBottom(l) && !b.readsTop(bottom.Blob) || b.sharesData(bottom.Blob) {
 		return bottom

@@ -10,7 +10,6 @@ import (
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/internal/digits"
-	"github.com/gocaffe/gocaffe/internal/hdf5test"
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/net"
@@ -112,13 +111,7 @@ func TestEngineGradients(t *testing.T) {
 
 // TestEngineSnapshot checks that a state names the engine of its run, and that resuming
 // with another one gives a warning.
-func TestEngineSnapshot(t *testing.T) {
-	testEngineSnapshot(t, "")
-	t.Run("HDF5", func(t *testing.T) {
-		hdf5test.Need(t)
-		testEngineSnapshot(t, "snapshot_format: HDF5")
-	})
-}
+func TestEngineSnapshot(t *testing.T) { eachFormat(t, testEngineSnapshot) }
 
 func testEngineSnapshot(t *testing.T, format string) {
 	text := `base_lr: 0.1 lr_policy: "fixed" snapshot_prefix: "$prefix" ` + format + ` net_param {` + line + `}`
@@ -161,13 +154,7 @@ func restoreWarnings(t *testing.T, text string, opts solver.Options, state strin
 
 // TestKernelsSnapshot checks that a state names the instructions of its run's kernels, and
 // that resuming with others gives a warning.
-func TestKernelsSnapshot(t *testing.T) {
-	testKernelsSnapshot(t, "")
-	t.Run("HDF5", func(t *testing.T) {
-		hdf5test.Need(t)
-		testKernelsSnapshot(t, "snapshot_format: HDF5")
-	})
-}
+func TestKernelsSnapshot(t *testing.T) { eachFormat(t, testKernelsSnapshot) }
 
 func testKernelsSnapshot(t *testing.T, format string) {
 	defer cpu.Use(cpu.Best())

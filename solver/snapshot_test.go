@@ -30,17 +30,21 @@ func saver(t *testing.T, prefix, format string, failed *[]solver.SnapshotFailed)
 		})})
 }
 
+// eachFormat runs a test for each format of snapshots, which it gets as a line of a solver.
+func eachFormat(t *testing.T, test func(t *testing.T, format string)) {
+	t.Helper()
+	test(t, "")
+	t.Run("HDF5", func(t *testing.T) {
+		hdf5test.Need(t)
+		test(t, "snapshot_format: HDF5")
+	})
+}
+
 // A step of writing a snapshot that fails, once or for good, does not end
 // training: every step of the run fails in turn. Of a failure that passes
 // nothing is left, and the last snapshot is there; after one that stays, Solve
 // returns the error, and what was written before is whole.
-func TestSnapshotFaults(t *testing.T) {
-	testSnapshotFaults(t, "")
-	t.Run("HDF5", func(t *testing.T) {
-		hdf5test.Need(t)
-		testSnapshotFaults(t, "snapshot_format: HDF5")
-	})
-}
+func TestSnapshotFaults(t *testing.T) { eachFormat(t, testSnapshotFaults) }
 
 func testSnapshotFaults(t *testing.T, format string) {
 	for _, lasting := range []bool{false, true} {
