@@ -104,7 +104,7 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.cutOutputs()
 	blocks := g.Group * t.blocks * t.ranges
 	t.parts = min(gemm.CeilDiv(leastGradParts, blocks), t.chunks(g.Batch))
-	t.sumSize = gemm.RoundUp(t.channels*g.taps, gemm.TileRows) * gemm.RoundUp(t.outputs, t.micro.Lanes)
+	t.sumSize = t.channels * g.taps * gemm.RoundUp(t.outputs, t.micro.Lanes)
 	t.sums = op.Workspace(blocks * t.parts * t.sumSize)
 	t.sumBias.begin(g, t.parts, dy, dbias)
 	t.reducing = false
@@ -147,7 +147,7 @@ func (t *gradPlan) Do(worker, i int) {
 // and each tap, a column for each of n outputs from o on, panel by panel.
 func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int) {
 	g, u := t.geometry, t.micro
-	tiles := gemm.CeilDiv(channels*g.taps, gemm.TileRows)
+	rows := channels * g.taps
 	copied := t.copySize()
 	buf := t.pool.Scratch(worker, copied+gradPanel)
 	x, dy := buf[:copied], buf[copied:]
@@ -165,7 +165,7 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 		}
 		t.fill(u, c, channels, t.x[ch*t.srcSize:], g.Channels*t.srcSize, x)
 		for j := 0; j < n; j += u.Panel() {
-			t.multiply(c, o+j, min(u.Panel(), n-j), tiles, x, dy, first, sums[j*tiles*gemm.TileRows:])
+			t.multiply(c, o+j, min(u.Panel(), n-j), rows, x, dy, first, sums[j*rows:])
 		}
 		first = false
 	}
@@ -173,7 +173,7 @@ func (t *gradPlan) sum(worker, part int, sums []float32, o, n, ch, channels int)
 
 // multiply adds the products of a chunk, whose copy is x, with a panel of n outputs from o on
 // to sums, which it sets in the first chunk.
-func (t *gradPlan) multiply(c chunk, o, n, tiles int, x, dy []float32, first bool, sums []float32) {
+func (t *gradPlan) multiply(c chunk, o, n, rows int, x, dy []float32, first bool, sums []float32) {
 	w, pixels := t.micro.Width(n), c.images*c.pixels
 	pieces := gemm.CeilDiv(pixels, gradPanel/w)
 	depth := gemm.CeilDiv(pixels, pieces)
@@ -187,7 +187,7 @@ func (t *gradPlan) multiply(c chunk, o, n, tiles int, x, dy []float32, first boo
 	for k := 0; k < pixels; k += depth {
 		d := min(depth, pixels-k)
 		t.gather(c, k, d, o, n, w, dy)
-		t.micro.Tile(w)(tiles, d, &x[0], &t.taps[0], &t.pixels[k], &dy[0], init, w, &sums[0], w)
+		t.micro.Tile(w)(rows, d, &x[0], &t.taps[0], &t.pixels[k], &dy[0], init, w, &sums[0], w)
 		init = &sums[0]
 	}
 }
@@ -214,11 +214,10 @@ func (t *gradPlan) reduce(worker int, sums []float32, o, n, ch, channels int) {
 	for part := 1; part < t.parts; part++ {
 		vec.Axpy(1, sums[part*t.sumSize:][:t.sumSize], sums[:t.sumSize])
 	}
-	height := gemm.RoundUp(rows, gemm.TileRows)
 	transposed := t.pool.Scratch(worker, u.Panel()*rows)
 	for j := 0; j < n; j += u.Panel() {
 		cols := min(u.Panel(), n-j)
-		u.TransposeTo(rows, cols, sums[j*height:], u.Width(cols), transposed, rows)
+		u.TransposeTo(rows, cols, sums[j*rows:], u.Width(cols), transposed, rows)
 		for i := range cols {
 			at := ((o+j+i)*g.groupChannels() + ch) * g.taps
 			vec.Axpy(1, transposed[i*rows:][:rows], t.dweight[at:][:rows])

@@ -39,11 +39,8 @@ type denseGrad struct {
 	cols     denseSide
 	inPlace  bool    // the rows are not copied
 	line     int     // elements of a row of a copy
+	rowTable []int32 // offsets of the rows of a block, in a copy or in place
 	offsets  []int32 // offsets of the pixels in a row
-
-	// Offsets of the rows of a block and of the last one, in a copy or in place. A tile that ends
-	// behind them repeats the first row.
-	rowTables [2][]int32
 
 	// Used during a run.
 	micro    *gemm.Micro
@@ -119,17 +116,13 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	if t.inPlace {
 		step = g.outSize
 	}
-	last := t.rows.n - (t.rows.blocks-1)*t.rows.block
-	for i, n := range []int{t.rows.block, last} {
-		t.rowTables[i] = append(multiples(nil, n, step), make([]int32, gemm.TileRows)...)
-	}
-	t.offsets = multiples(nil, k, 1)
+	t.rowTable, t.offsets = multiples(nil, t.rows.block, step), multiples(nil, k, 1)
 }
 
 // denseGradCost returns the approximate cost of a pixel, in multiply-adds.
 func denseGradCost(u *gemm.Micro, rows, cols int) int {
 	width := (gemm.CeilDiv(cols, u.Panel())-1)*u.Panel() + u.Width((cols-1)%u.Panel()+1)
-	return gemm.RoundUp(rows, gemm.TileRows)*width + copyCost*rows + transposeCost*cols
+	return rows*width + copyCost*rows + transposeCost*cols
 }
 
 // blocks returns the number of blocks, and pieces that of the pieces of the batch.
@@ -151,7 +144,7 @@ func (t *denseGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.prepare(t.micro)
 	blocks := t.blocks()
 	t.parts = min(gemm.CeilDiv(denseGradParts, blocks), t.pieces())
-	t.sumSize = gemm.RoundUp(t.rows.block, gemm.TileRows) * gemm.RoundUp(t.cols.block, t.micro.Lanes)
+	t.sumSize = t.rows.block * gemm.RoundUp(t.cols.block, t.micro.Lanes)
 	n, gathered := blocks*t.parts*t.sumSize, 0
 	if t.rowAt != nil {
 		gathered = g.Batch * g.Channels * g.outSize
@@ -230,13 +223,8 @@ func (t *denseGrad) sum(worker, i int) {
 	if b.cols < width {
 		clear(cols)
 	}
-	table := t.rowTables[0]
-	if b.rows < t.rows.block {
-		table = t.rowTables[1]
-	}
 	o, outputs := t.outputs(b)
 	t.bias.clear(part, o, outputs)
-	tiles := gemm.CeilDiv(b.rows, gemm.TileRows)
 	pieces := t.pieces()
 	var init *float32
 	for piece := part * pieces / t.parts; piece < (part+1)*pieces/t.parts; piece++ {
@@ -256,11 +244,11 @@ func (t *denseGrad) sum(worker, i int) {
 			for i := range images {
 				u.TransposeTo(n, pixels, t.plane(&t.cols, image+i, b.group, b.col+c)[first:], g.outSize, panel[i*pixels*w:], w)
 			}
-			from := c * tiles * gemm.TileRows
+			from := c * b.rows
 			if init != nil {
 				init = &sums[from]
 			}
-			u.Tile(w)(tiles, images*pixels, &rows[0], &table[0], &t.offsets[0], &panel[0], init, w, &sums[from], w)
+			u.Tile(w)(b.rows, images*pixels, &rows[0], &t.rowTable[0], &t.offsets[0], &panel[0], init, w, &sums[from], w)
 		}
 		init = &sums[0]
 		for i := range images {
@@ -295,12 +283,11 @@ func (t *denseGrad) reduce(worker, i int) {
 		vec.Axpy(1, all[part*t.sumSize:][:t.sumSize], sums)
 	}
 	t.bias.reduce(t.outputs(b))
-	height := gemm.RoundUp(b.rows, gemm.TileRows)
 	transposed := t.pool.Scratch(worker, u.Panel()*b.rows)
 	for c := 0; c < b.cols; c += u.Panel() {
 		n := min(u.Panel(), b.cols-c)
 		w := u.Width(n)
-		panel := sums[c*height:]
+		panel := sums[c*b.rows:]
 		if t.rows.outputs {
 			for r := range b.rows {
 				at := (b.group*t.rows.n+b.row+r)*t.cols.n + b.col + c

@@ -3,7 +3,6 @@ package conv
 import (
 	"slices"
 
-	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -150,17 +149,16 @@ func (t *phases) Do(worker, i int) {
 func (t *phases) compute(worker, group int, c chunk) {
 	first := t.list[0]
 	pixels := c.images * c.pixels
-	tiles := gemm.CeilDiv(pixels, gemm.TileRows)
 	panel := first.micro.Panel()
 	copied := t.window.copySize()
-	buf := first.pool.Scratch(worker, copied+(tiles*gemm.TileRows+len(t.list)*pixels)*panel)
-	x, sums, planes := buf[:copied], buf[copied:][:tiles*gemm.TileRows*panel], buf[copied+tiles*gemm.TileRows*panel:]
+	buf := first.pool.Scratch(worker, copied+(1+len(t.list))*pixels*panel)
+	x, sums, planes := buf[:copied], buf[copied:][:pixels*panel], buf[copied+pixels*panel:]
 	channels := first.channels
 	t.window.fill(first.micro, c, channels, first.src[group*channels*first.srcSize:], t.geometry.Group*channels*first.srcSize, x)
 	for i := range t.panels {
 		j, n, w := first.tiles.panel(i)
 		for k, f := range t.list {
-			f.tiles.sum(group, j, w, f.tiles.spansOf(c, tiles), x, sums)
+			f.tiles.sum(group, j, w, pixels, f.tiles.spansOf(c), x, sums)
 			f.micro.TransposeTo(pixels, n, sums, w, planes[k*panel*pixels:], pixels)
 		}
 		for image := range c.images {

@@ -201,15 +201,15 @@ func (t *tiles) packBackward(group, j, n, w int, dst []float32) {
 // compute computes a chunk of the result.
 func (t *tiles) compute(worker, group int, c chunk) {
 	groups := t.geometry.Group
-	tiles := gemm.CeilDiv(c.images*c.pixels, gemm.TileRows)
+	rows := c.images * c.pixels
 	copied := t.copySize()
-	buf := t.pool.Scratch(worker, copied+tiles*gemm.TileRows*t.micro.Panel())
+	buf := t.pool.Scratch(worker, copied+rows*t.micro.Panel())
 	x, sums := buf[:copied], buf[copied:]
 	t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
-	spans := t.spansOf(c, tiles)
+	spans := t.spansOf(c)
 	for panel := range t.panels {
 		j, n, w := t.panel(panel)
-		t.sum(group, j, w, spans, x, sums)
+		t.sum(group, j, w, rows, spans, x, sums)
 		for i := range c.images {
 			from := sums[i*c.pixels*w:]
 			at := (((c.image+i)*groups+group)*t.dstChannels+j)*t.dstSize + c.first
@@ -220,13 +220,13 @@ func (t *tiles) compute(worker, group int, c chunk) {
 }
 
 // spansOf returns the spans of the tiles of a chunk.
-func (t *tiles) spansOf(c chunk, tiles int) []tapSpan {
-	return t.spans[c.row/t.rows*t.bandTiles():][:tiles]
+func (t *tiles) spansOf(c chunk) []tapSpan {
+	return t.spans[c.row/t.rows*t.bandTiles():][:gemm.CeilDiv(c.images*c.pixels, gemm.TileRows)]
 }
 
-// sum computes the sums of the tiles that have the given spans, for the panel of
+// sum computes the sums of some rows, whose tiles have the given spans, for the panel of
 // width w whose first channel is j.
-func (t *tiles) sum(group, j, w int, spans []tapSpan, x, sums []float32) {
+func (t *tiles) sum(group, j, w, rows int, spans []tapSpan, x, sums []float32) {
 	depth := t.depth()
 	packed := t.packed[(group*t.width+j)*depth:]
 	var init *float32
@@ -242,12 +242,13 @@ func (t *tiles) sum(group, j, w int, spans []tapSpan, x, sums []float32) {
 			start := span.from * depth / t.outer
 			from, to := max(start, k), min(span.to*depth/t.outer, k+sumDepth)
 			at := i * gemm.TileRows
+			height := min(n*gemm.TileRows, rows-at)
 			switch {
 			case from == start && (from < to || k == 0):
 				from = min(from, depth-1) // if the span is empty
-				tile(n, max(0, to-from), &x[0], &t.pixels[at], &t.terms[from], &packed[from*w], init, 0, &sums[at*w], w)
+				tile(height, max(0, to-from), &x[0], &t.pixels[at], &t.terms[from], &packed[from*w], init, 0, &sums[at*w], w)
 			case from < to:
-				tile(n, to-from, &x[0], &t.pixels[at], &t.terms[from], &packed[from*w], &sums[at*w], w, &sums[at*w], w)
+				tile(height, to-from, &x[0], &t.pixels[at], &t.terms[from], &packed[from*w], &sums[at*w], w, &sums[at*w], w)
 			}
 		}
 	}

@@ -91,7 +91,8 @@ func (t *tilesFew) compute(worker, group, part, from, to int) {
 	first := part * t.vectors / t.parts * u.Lanes
 	n := min((part+1)*t.vectors/t.parts*u.Lanes, t.dstChannels) - first
 	w := gemm.RoundUp(n, u.Lanes)
-	rows := (to - from) * gemm.TileRows
+	from, to = from*gemm.TileRows, min(to*gemm.TileRows, t.geometry.Batch*t.outSize)
+	rows := to - from
 	buf := t.pool.Scratch(worker, (1+rows+min(t.piece, t.channels)*t.nTaps)*w)
 	bias, sums, packed := buf[:w], buf[w:][:rows*w], buf[(1+rows)*w:]
 	if n < w {
@@ -106,15 +107,14 @@ func (t *tilesFew) compute(worker, group, part, from, to int) {
 	for c := 0; c < t.channels; c += t.piece {
 		k, at := min(t.piece, t.channels-c)*t.nTaps, c*t.nTaps
 		u.TransposeTo(n, k, weight[at:], depth, packed, w)
-		u.Tile(w)(to-from, k, &x[0], &t.copied.pixels[from*gemm.TileRows], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
+		u.Tile(w)(rows, k, &x[0], &t.copied.pixels[from], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
 		init, step = &sums[0], w
 	}
-	pixel, end := from*gemm.TileRows, min(to*gemm.TileRows, t.geometry.Batch*t.outSize)
-	for pixel < end {
+	for pixel := from; pixel < to; {
 		image, q := pixel/t.outSize, pixel%t.outSize
-		pixels := min(t.outSize-q, end-pixel)
+		pixels := min(t.outSize-q, to-pixel)
 		at := ((image*t.geometry.Group+group)*t.dstChannels+first)*t.dstSize + q
-		u.TransposeTo(pixels, n, sums[(pixel-from*gemm.TileRows)*w:], w, t.dst[at:], t.dstSize)
+		u.TransposeTo(pixels, n, sums[(pixel-from)*w:], w, t.dst[at:], t.dstSize)
 		t.finish(group*t.dstChannels+first, n, at, pixels)
 		pixel += pixels
 	}

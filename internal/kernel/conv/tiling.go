@@ -16,6 +16,10 @@ const (
 	// Zen 4, which has 1 MiB, less is no better: bands of fewer rows read more rows twice.
 	blockSize = 160 << 10
 
+	// leastBlocks is the minimum number of blocks, for several threads, unless they would have
+	// few tiles.
+	leastBlocks = 8
+
 	// blockTiles is the minimum number of tiles in a block: with fewer, the weights would be
 	// read too often.
 	blockTiles = 60
@@ -40,7 +44,6 @@ type tiling struct {
 	perPlane  [2]int // tiles
 	plane     counts // of a plane's tiles
 
-	summed              bool   // over the tiles: for the gradient of the weights
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
 	band                []band // of a plane
 	threads             int    // that share the blocks; 0: not cut for threads
@@ -95,11 +98,9 @@ func (t *tiling) backward() *tiling {
 	return b
 }
 
-// ofWeights returns the tiling of the gradient of the weights.
+// ofWeights returns the tiling of the gradient of the weights, which is not cut for threads.
 func (t *tiling) ofWeights() *tiling {
 	w := *t
-	w.summed = true
-	w.cut()
 	return &w
 }
 
@@ -134,15 +135,13 @@ func (t *tiling) products(a algorithm) int {
 func (t *tiling) cut() {
 	t.choose()
 	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
-	limit := t.limit()
 	perImage := t.perPlane[0] * t.perPlane[1]
-	// A minimum number of blocks, for many threads, each with a minimum number of tiles.
-	most := max(min(limit, gemm.CeilDiv(t.batch*perImage, leastChunks)), 2*gemm.TileRows)
+	most := max(min(t.limit(), gemm.CeilDiv(t.batch*perImage, leastBlocks)), 2*gemm.TileRows)
 	t.images, t.rows = 1, t.perPlane[0]
 	if perImage <= most {
-		t.images = t.imagesPerBlock(perImage, gemm.CeilDiv(t.batch*perImage, most))
+		t.images = t.imagesPerBlock(gemm.CeilDiv(t.batch*perImage, most))
 	} else {
-		t.rows = t.rowsPerBlock(most, limit)
+		t.rows = gemm.CeilDiv(t.rows, gemm.CeilDiv(t.rows, max(1, most/t.perPlane[1])))
 	}
 	t.setBands(gemm.CeilDiv(t.perPlane[0], t.rows), func(i int) int { return min(i*t.rows, t.perPlane[0]) })
 }
@@ -173,7 +172,7 @@ func (t *tiling) setBands(n int, row func(i int) int) {
 
 // share cuts the planes for some threads. If they would be few blocks of the largest size, such
 // as those of one image, each thread gets as many blocks, which are as large as possible: a
-// block of few tiles does not fill the micro-kernel's, and reads as many weights.
+// block of few tiles reads as many weights.
 func (t *tiling) share(threads int) {
 	if t.threads == threads {
 		return
@@ -182,7 +181,7 @@ func (t *tiling) share(threads int) {
 	t.cut()
 	rows := t.perPlane[0]
 	planes, bands := t.batch*t.groups, gemm.CeilDiv(rows, max(1, t.limit()/t.perPlane[1]))
-	if t.bands == 1 || planes*bands >= 4*max(threads, 2) {
+	if t.images > 1 || planes*bands >= 4*max(threads, 2) {
 		return
 	}
 	bands = min(rows, gemm.CeilDiv(gemm.RoundUp(planes*bands, threads), planes))
@@ -200,41 +199,16 @@ func (t *tiling) limit() int {
 }
 
 // imagesPerBlock returns the number of images in a block that gives about the wanted
-// number of blocks, a multiple of 4, which threads share evenly, and best fills the
-// tiles of the micro-kernel.
-func (t *tiling) imagesPerBlock(perImage, blocks int) int {
+// number of blocks, a multiple of 4, which are as even as possible: threads share them.
+func (t *tiling) imagesPerBlock(blocks int) int {
 	images, least := gemm.CeilDiv(t.batch, blocks), math.MaxInt
-	for n := max(4, gemm.RoundUp(blocks/2, 4)); n <= min(2*blocks, t.batch); n += 4 {
+	for n := max(4, gemm.RoundUp(blocks*3/4, 4)); n <= min(blocks*3/2, t.batch); n += 4 {
 		each := gemm.CeilDiv(t.batch, n)
-		rows := n*gemm.RoundUp(each*perImage, gemm.TileRows)*64 + max(n-blocks, blocks-n) // among equals, the nearest
-		if rows < least {
-			images, least = each, rows
+		if cost := n*each*64 + max(n-blocks, blocks-n); cost < least { // among equals, the nearest
+			images, least = each, cost
 		}
 	}
 	return images
-}
-
-// rowsPerBlock returns the number of rows of tiles in a block that best fills the tiles of
-// the micro-kernel, or among equals gives the nearest to the wanted number of tiles, and no
-// more than a limit. If tiles are summed, all are filled, and few tiles stay in the cache.
-func (t *tiling) rowsPerBlock(wanted, limit int) int {
-	if t.summed {
-		return gemm.CeilDiv(t.perPlane[0], gemm.CeilDiv(t.perPlane[0], max(1, wanted/t.perPlane[1])))
-	}
-	limit = min(limit, wanted*3/2)
-	best, least := 1, math.MaxInt
-	for bands := 1; bands <= t.perPlane[0]; bands++ {
-		rows := gemm.CeilDiv(t.perPlane[0], bands)
-		tiles, last := rows*t.perPlane[1], (t.perPlane[0]-1)%rows+1
-		height := t.perPlane[0] / rows * gemm.RoundUp(tiles, gemm.TileRows)
-		if last < rows {
-			height += gemm.RoundUp(last*t.perPlane[1], gemm.TileRows)
-		}
-		if cost := height*64 + max(tiles-wanted, wanted-tiles); cost < least && tiles <= limit {
-			best, least = rows, cost
-		}
-	}
-	return best
 }
 
 // srcRows returns the rows of src that rows of tiles need.

@@ -129,10 +129,9 @@ func (w *window) cut(batch int) {
 	w.bands = gemm.CeilDiv(w.out[0], w.rows)
 }
 
-// tables fills pixels and taps after init has determined the sizes. After their ends
-// are offsets that partial tiles may read.
+// tables fills pixels and taps after init has determined the sizes.
 func (w *window) tables() {
-	w.pixels = make([]int32, 0, w.images*w.rows*w.line()+gemm.TileRows)
+	w.pixels = make([]int32, 0, w.images*w.rows*w.line())
 	for i := range w.images {
 		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return w.place(a, i*w.step[a]) }, func(a int) int {
 			if a == 0 {
@@ -141,12 +140,10 @@ func (w *window) tables() {
 			return w.out[a]
 		})
 	}
-	w.pixels = append(w.pixels, make([]int32, gemm.TileRows)...)
-	w.taps = make([]int32, 0, w.channels*w.nTaps+gemm.TileRows)
+	w.taps = make([]int32, 0, w.channels*w.nTaps)
 	for c := range w.channels {
 		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.place(a, w.shift[a][i]) }, func(a int) int { return len(w.shift[a]) })
 	}
-	w.taps = append(w.taps, make([]int32, gemm.TileRows)...)
 }
 
 // place returns where in the copy a position along axis a is.

@@ -58,7 +58,7 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 		w.fewTiles.run(op, w)
 		return
 	}
-	rows := gemm.RoundUp(w.maxTiles(), gemm.TileRows) + gemm.TileRows // products may begin at any row
+	rows := w.maxTiles()
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
 	w.slot = apart(rows * max(w.depth, w.width))
@@ -206,7 +206,7 @@ func (w *winogradProduct) compute(worker, group, block int) {
 		first, n := w.needed(counts, xi)
 		for panel := 0; panel < w.panels && n > 0; panel++ {
 			j, _, width := w.panel(panel)
-			u.Tile(width)(gemm.CeilDiv(n, gemm.TileRows), w.channels, &slots[(xi+1)*w.slot], &w.rowAt[first], &w.colAt[0],
+			u.Tile(width)(n, w.channels, &slots[(xi+1)*w.slot], &w.rowAt[first], &w.colAt[0],
 				&w.matrix(group, panel, xi)[0], nil, 0, &slots[xi*w.slot+first*w.width+j], w.width)
 		}
 	}

@@ -34,7 +34,7 @@ type fewTiles struct {
 	perImage int       // tiles
 	share    int       // images whose products are computed at a time
 	shares   int       // of the batch
-	height   int       // tiles of a share, and more, since products may begin at any row
+	height   int       // tiles of a share
 	tiles    []float32 // the transformed input: groups of matrices (rows,depth)
 }
 
@@ -51,7 +51,7 @@ func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 	t.perImage = w.perPlane[0] * w.perPlane[1]
 	t.shares = gemm.CeilDiv(w.batch, fewTilesMost/t.perImage)
 	t.share = gemm.CeilDiv(w.batch, t.shares)
-	t.height = gemm.RoundUp(t.share*t.perImage, gemm.TileRows) + gemm.TileRows
+	t.height = t.share * t.perImage
 	w.rowAt = w.rowAt[:0]
 	for share := range t.shares {
 		first, images := t.imagesOf(share)
@@ -64,9 +64,6 @@ func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 					}
 				}
 			}
-		}
-		for len(w.rowAt) < (share+1)*t.height {
-			w.rowAt = append(w.rowAt, w.rowAt[len(w.rowAt)-1])
 		}
 	}
 	w.colAt = multiples(w.colAt, w.channels, 1)
@@ -158,7 +155,7 @@ func (t *fewTiles) output(worker, group, part int) {
 				if c > 0 {
 					init = to
 				}
-				tile(gemm.CeilDiv(rows, gemm.TileRows), k, &t.tiles[(group*matrices+xi)*t.slot+c], &rowAt[row], &t.colAt[0], &w[xi*weights], init, width, to, width)
+				tile(rows, k, &t.tiles[(group*matrices+xi)*t.slot+c], &rowAt[row], &t.colAt[0], &w[xi*weights], init, width, to, width)
 			}
 		}
 

@@ -18,7 +18,7 @@ const (
 func (t *winogradGrad) finishTiles(worker, panel, o int) {
 	w := t.tiling
 	_, _, width := t.panel(panel)
-	rows := min(t.lastRows, t.rows-o)
+	rows := min(t.lastRows, w.outputs-o)
 	// The matrices start in different sets of the cache.
 	size := rows * width
 	buf := t.pool.Scratch(worker, t.finishSize(width)+size+w.matrices()*(size+16))[t.finishSize(width):]
@@ -30,7 +30,7 @@ func (t *winogradGrad) finishTiles(worker, panel, o int) {
 		}
 		t.multiply(xi, panel, o, t.first, t.blocks, t.tiles, init, sums[xi*(size+16):][:size], spare)
 	}
-	t.finish(worker, panel, o, min(rows, w.outputs-o), sums, size+16)
+	t.finish(worker, panel, o, rows, sums, size+16)
 }
 
 // addSums adds up the sums of all parts for a panel and some outputs from o on, and
@@ -41,11 +41,11 @@ func (t *winogradGrad) addSums(worker, panel, o int) {
 	outputs := min(finishOutputs, w.outputs-o)
 	for part := 1; part < t.parts; part++ {
 		for xi := range w.matrices() {
-			at := (xi*t.width+j)*t.rows + o*width
+			at := (xi*t.width+j)*w.outputs + o*width
 			vec.Axpy(1, t.sums[part*t.sumSize()+at:][:outputs*width], t.sums[at:][:outputs*width])
 		}
 	}
-	t.finish(worker, panel, o, outputs, t.sums[j*t.rows+o*width:], t.width*t.rows)
+	t.finish(worker, panel, o, outputs, t.sums[j*w.outputs+o*width:], t.width*w.outputs)
 }
 
 // finishSize returns the number of elements of scratch memory of finish.

@@ -64,8 +64,7 @@ type winogradGrad struct {
 	maxTiles       int // tiles of the largest piece
 	panels, width  int // of the channels, and columns of them all
 	depth          int // outputs, in whole vectors
-	rows           int // outputs, in whole tiles of the micro-kernel
-	lastRows       int // of them, those of a part of the last chunk
+	lastRows       int // outputs of a part of the last chunk
 	xSlot, dySlot  int // from one matrix to the next
 	tiles, sums    []float32
 	rowAt, colAt   []int32
@@ -145,11 +144,10 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.panels = gemm.CeilDiv(w.channels, u.Panel())
 	t.width = (t.panels-1)*u.Panel() + u.Width(w.channels-(t.panels-1)*u.Panel())
 	t.depth = gemm.RoundUp(w.outputs, u.Lanes)
-	t.rows = gemm.RoundUp(w.outputs, gemm.TileRows)
-	t.rowAt, t.colAt = multiples(t.rowAt, t.rows, 1), multiples(t.colAt, t.maxTiles, t.depth)
+	t.rowAt, t.colAt = multiples(t.rowAt, w.outputs, 1), multiples(t.colAt, t.maxTiles, t.depth)
 	t.xSlot, t.dySlot = apart(t.maxTiles*t.width), apart(t.maxTiles*t.depth)
-	pieces := max(gemm.CeilDiv(w.matrices()*t.rows*u.Panel(), lastSums), gemm.CeilDiv(leastChunks, t.panels))
-	t.lastRows = gemm.RoundUp(gemm.CeilDiv(t.rows, pieces), gemm.TileRows)
+	pieces := max(gemm.CeilDiv(w.matrices()*w.outputs*u.Panel(), lastSums), gemm.CeilDiv(leastChunks, t.panels))
+	t.lastRows = gemm.RoundUp(gemm.CeilDiv(w.outputs, pieces), gemm.TileRows)
 	sums, tiles := t.parts*t.sumSize(), t.tileSize()
 	switch {
 	case t.parts > 1:
@@ -176,7 +174,7 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 				p.Run(w.matrices()*t.panels, t)
 			} else {
 				t.step = finishTiles
-				p.Run(t.panels*gemm.CeilDiv(t.rows, t.lastRows), t)
+				p.Run(t.panels*gemm.CeilDiv(w.outputs, t.lastRows), t)
 			}
 		}
 	}
@@ -185,9 +183,9 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 
 // sumSize, tileSize and panelSize return the number of elements of the sums of a
 // part, of the transformed tiles of a chunk, and of the sums of a panel.
-func (t *winogradGrad) sumSize() int   { return t.tiling.matrices() * t.rows * t.width }
+func (t *winogradGrad) sumSize() int   { return t.tiling.matrices() * t.tiling.outputs * t.width }
 func (t *winogradGrad) tileSize() int  { return t.tiling.matrices() * (t.xSlot + t.dySlot) }
-func (t *winogradGrad) panelSize() int { return t.rows * t.micro.Panel() }
+func (t *winogradGrad) panelSize() int { return t.tiling.outputs * t.micro.Panel() }
 
 // Do runs part i of a step.
 func (t *winogradGrad) Do(worker, i int) {
@@ -202,7 +200,7 @@ func (t *winogradGrad) Do(worker, i int) {
 		sums := t.sumsOf(i/t.panels, panel, t.sums)
 		t.multiply(i/t.panels, panel, 0, t.first, t.blocks, t.tiles, after(t.first > 0, sums), sums, spare)
 	case finishTiles:
-		parts := gemm.CeilDiv(t.rows, t.lastRows)
+		parts := gemm.CeilDiv(t.tiling.outputs, t.lastRows)
 		t.finishTiles(worker, i/parts, i%parts*t.lastRows)
 	case transformSums:
 		t.addSums(worker, i%t.panels, i/t.panels*finishOutputs)
@@ -212,11 +210,11 @@ func (t *winogradGrad) Do(worker, i int) {
 // sumPart computes the sums of a part of the batch.
 func (t *winogradGrad) sumPart(worker, part int) {
 	w := t.tiling
-	chunks := gemm.CeilDiv(w.blocks(), t.chunk)
 	// transform uses the first elements of the same memory.
 	tiles := t.pool.Scratch(worker, t.transformSize()+t.tileSize()+t.panelSize())[t.transformSize():]
 	tiles, spare := tiles[:t.tileSize()], tiles[t.tileSize():]
 	sums := t.sums[part*t.sumSize():][:t.sumSize()]
+	chunks := gemm.CeilDiv(w.blocks(), t.chunk)
 	start, end := part*chunks/t.parts*t.chunk, min((part+1)*chunks/t.parts*t.chunk, w.blocks())
 	for first := start; first < end; first += t.piece {
 		blocks := min(t.piece, end-first)
@@ -330,7 +328,7 @@ func (t *winogradGrad) transformGrad(n, band int, at counts, dys, pixels []float
 // sumsOf returns those of the sums that are the product of matrices xi of dy and of a panel of x.
 func (t *winogradGrad) sumsOf(xi, panel int, sums []float32) []float32 {
 	j, _, width := t.panel(panel)
-	return sums[(xi*t.width+j)*t.rows:][:t.rows*width]
+	return sums[(xi*t.width+j)*t.tiling.outputs:][:t.tiling.outputs*width]
 }
 
 // after returns sums if there are any already, and otherwise nil.
@@ -376,7 +374,7 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 		default:
 			from = &init[0]
 		}
-		t.micro.Tile(width)(len(sums)/width/gemm.TileRows, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[start+k], &xs[(start+k)*width], from, width, &into[0], width)
+		t.micro.Tile(width)(len(sums)/width, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[start+k], &xs[(start+k)*width], from, width, &into[0], width)
 		if from == nil && init != nil {
 			vec.Add(init, into, sums)
 		}

@@ -224,7 +224,7 @@ func TestFewTilesShare(t *testing.T) {
 		{square(32, 512, 512, 1, 7, 3, 1, 1, 1), 1, 2},
 		{square(128, 256, 256, 1, 8, 3, 1, 1, 1), 1, 8},
 		{square(128, 64, 64, 1, 8, 3, 1, 1, 1), 2, 2},
-		{square(32, 48, 128, 1, 4, 5, 2, 1, 1), 3, 3},
+		{square(32, 48, 128, 1, 4, 5, 2, 1, 1), 2, 2},
 		{square(8, 48, 128, 1, 7, 5, 2, 1, 1), 1, 1},
 	} {
 		c, err := New(test.params)
@@ -238,25 +238,29 @@ func TestFewTilesShare(t *testing.T) {
 	}
 }
 
-// TestBands checks how many rows of tiles are a block: as many as best fill the micro-kernel's
-// tiles of six rows, unless the tiles are summed.
-func TestBands(t *testing.T) {
+// TestBlocks checks how many images, and how many rows of their tiles, are a block: about 60
+// tiles with 64 channels, and evenly many.
+func TestBlocks(t *testing.T) {
 	for _, test := range []struct {
 		params       Params
-		rows, summed int
+		images, rows int
 	}{
-		{square(8, 256, 256, 1, 14, 3, 1, 1, 1), 4, 2}, // 4x4 tiles: one block of 16 takes 18 rows, two of 8 take 24
-		{square(8, 128, 128, 1, 28, 3, 1, 1, 1), 4, 3},
-		{square(8, 64, 64, 1, 56, 3, 1, 1, 1), 3, 5},
-		{square(128, 64, 64, 1, 32, 3, 1, 1, 1), 8, 8},
-		{square(1, 16, 16, 1, 200, 3, 1, 1, 1), 3, 3},
+		{square(8, 256, 256, 1, 14, 3, 1, 1, 1), 1, 4},
+		{square(8, 64, 64, 1, 56, 3, 1, 1, 1), 1, 5}, // of 14 rows of 14 tiles
+		{square(128, 64, 64, 1, 32, 3, 1, 1, 1), 1, 8},
+		{square(128, 64, 64, 1, 28, 3, 1, 1, 1), 1, 7}, // 128 blocks of 49 tiles, not 92 of 49 or 98
+		{square(128, 128, 128, 1, 16, 3, 1, 1, 1), 4, 4},
+		{square(128, 256, 256, 1, 8, 3, 1, 1, 1), 16, 2},
+		{square(1, 16, 16, 1, 200, 3, 1, 1, 1), 1, 5},
 	} {
 		c, err := New(test.params)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w := c.winograd; w.forward.rows != test.rows || w.weights.tiling.rows != test.summed {
-			t.Errorf("%+v: blocks of %d and %d rows, want %d and %d", test.params, w.forward.rows, w.weights.tiling.rows, test.rows, test.summed)
+		for _, w := range []*tiling{c.winograd.forward.tiling, c.winograd.weights.tiling} {
+			if w.images != test.images || w.rows != test.rows {
+				t.Errorf("%+v: blocks of %d images and %d rows, want %d and %d", test.params, w.images, w.rows, test.images, test.rows)
+			}
 		}
 	}
 }
@@ -271,7 +275,7 @@ func TestShare(t *testing.T) {
 		{square(1, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 3, 2: 4, 3: 3, 4: 4, 5: 5, 16: 14}},
 		{square(1, 32, 48, 2, 40, 5, 2, 1, 1), map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 16: 5}},
 		{square(2, 20, 16, 1, 37, 3, 1, 1, 1), map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 16: 8}},
-		{square(9, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 5, 2: 5, 4: 5, 16: 4}},
+		{square(9, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 3, 2: 3, 4: 3, 16: 4}},
 		{square(9, 64, 64, 1, 8, 3, 1, 1, 1), map[int]int{1: 1, 3: 1}},
 	} {
 		c, err := New(test.params)

@@ -4,18 +4,20 @@
 
 #include "textflag.h"
 
-// func tileAVX2x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+// func tileAVX2x1(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2x1(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Y0
@@ -36,9 +38,9 @@ tile:
 	VMOVUPS    (DX), Y5
 	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -46,7 +48,7 @@ zero:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -66,9 +68,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX      (R13), R15
 	VMOVUPS      (R14), Y6
 	VBROADCASTSS (DI)(R15*4), Y7
@@ -86,9 +88,9 @@ sum:
 	ADDQ         $0x04, R13
 	ADDQ         $0x20, R14
 	DECQ         SI
-	JNZ          sum
+	JNZ          sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Y0, (BX)
 	LEAQ    (BX)(SI*4), BX
@@ -102,23 +104,333 @@ store:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS Y5, (BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
 	VZEROUPPER
 	RET
 
-// func tileAVX2x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y4
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX      (CX), R11
+	VMOVUPS      (R10), Y5
+	VBROADCASTSS (DX)(R11*4), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (SI)(R11*4), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (DI)(R11*4), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (R8)(R11*4), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (R9)(R11*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x04, CX
+	ADDQ         $0x20, R10
+	DECQ         AX
+	JNZ          sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX      (CX), R10
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (DX)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (SI)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (DI)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (R8)(R10*4), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x04, CX
+	ADDQ         $0x20, R9
+	DECQ         AX
+	JNZ          sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (R8), Y3
+	VBROADCASTSS (DX)(R9*4), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (SI)(R9*4), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (DI)(R9*4), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         $0x04, CX
+	ADDQ         $0x20, R8
+	DECQ         AX
+	JNZ          sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DI), Y2
+	VBROADCASTSS (DX)(R8*4), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (SI)(R8*4), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         $0x04, CX
+	ADDQ         $0x20, DI
+	DECQ         AX
+	JNZ          sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VXORPS Y0, Y0, Y0
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX      (CX), DI
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (DX)(DI*4), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x04, CX
+	ADDQ         $0x20, SI
+	DECQ         AX
+	JNZ          sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+// func tileAVX2x2(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2x2(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Y0
@@ -151,9 +463,9 @@ tile:
 	VMOVUPS    32(DX), Y11
 	PREFETCHT0 32(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -167,7 +479,7 @@ zero:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -187,9 +499,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX      (R13), R15
 	VMOVUPS      (R14), Y12
 	VMOVUPS      32(R14), Y13
@@ -214,9 +526,9 @@ sum:
 	ADDQ         $0x04, R13
 	ADDQ         $0x40, R14
 	DECQ         SI
-	JNZ          sum
+	JNZ          sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -236,8 +548,381 @@ store:
 	VMOVUPS Y10, (BX)
 	VMOVUPS Y11, 32(BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
+	VZEROUPPER
+	RET
+
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX      (CX), R11
+	VMOVUPS      (R10), Y10
+	VMOVUPS      32(R10), Y11
+	VBROADCASTSS (DX)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (SI)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (DI)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (R8)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (R9)(R11*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, R10
+	DECQ         AX
+	JNZ          sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX      (CX), R10
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (DX)(R10*4), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (SI)(R10*4), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (DI)(R10*4), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (R8)(R10*4), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, R9
+	DECQ         AX
+	JNZ          sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (DX)(R9*4), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (SI)(R9*4), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (DI)(R9*4), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, R8
+	DECQ         AX
+	JNZ          sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (DX)(R8*4), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (SI)(R8*4), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, DI
+	DECQ         AX
+	JNZ          sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX      (CX), DI
+	VMOVUPS      (SI), Y2
+	VMOVUPS      32(SI), Y3
+	VBROADCASTSS (DX)(DI*4), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x04, CX
+	ADDQ         $0x40, SI
+	DECQ         AX
+	JNZ          sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	LEAQ    (BX)(AX*4), BX
 	VZEROUPPER
 	RET
 
@@ -2618,18 +3303,20 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileAVX512x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+// func tileAVX512x1(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x1(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
@@ -2650,9 +3337,9 @@ tile:
 	VMOVUPS    (DX), Z5
 	PREFETCHT0 (DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2660,7 +3347,7 @@ zero:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -2680,9 +3367,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX          (R13), R15
 	VMOVUPS          (R14), Z6
 	VFMADD231PS.BCST (DI)(R15*4), Z6, Z0
@@ -2694,9 +3381,9 @@ sum:
 	ADDQ             $0x04, R13
 	ADDQ             $0x40, R14
 	DECQ             SI
-	JNZ              sum
+	JNZ              sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Z0, (BX)
 	LEAQ    (BX)(SI*4), BX
@@ -2710,23 +3397,318 @@ store:
 	LEAQ    (BX)(SI*4), BX
 	VMOVUPS Z5, (BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
 	VZEROUPPER
 	RET
 
-// func tileAVX512x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX          (CX), R11
+	VMOVUPS          (R10), Z5
+	VFMADD231PS.BCST (DX)(R11*4), Z5, Z0
+	VFMADD231PS.BCST (SI)(R11*4), Z5, Z1
+	VFMADD231PS.BCST (DI)(R11*4), Z5, Z2
+	VFMADD231PS.BCST (R8)(R11*4), Z5, Z3
+	VFMADD231PS.BCST (R9)(R11*4), Z5, Z4
+	ADDQ             $0x04, CX
+	ADDQ             $0x40, R10
+	DECQ             AX
+	JNZ              sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX          (CX), R10
+	VMOVUPS          (R9), Z4
+	VFMADD231PS.BCST (DX)(R10*4), Z4, Z0
+	VFMADD231PS.BCST (SI)(R10*4), Z4, Z1
+	VFMADD231PS.BCST (DI)(R10*4), Z4, Z2
+	VFMADD231PS.BCST (R8)(R10*4), Z4, Z3
+	ADDQ             $0x04, CX
+	ADDQ             $0x40, R9
+	DECQ             AX
+	JNZ              sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX          (CX), R9
+	VMOVUPS          (R8), Z3
+	VFMADD231PS.BCST (DX)(R9*4), Z3, Z0
+	VFMADD231PS.BCST (SI)(R9*4), Z3, Z1
+	VFMADD231PS.BCST (DI)(R9*4), Z3, Z2
+	ADDQ             $0x04, CX
+	ADDQ             $0x40, R8
+	DECQ             AX
+	JNZ              sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX          (CX), R8
+	VMOVUPS          (DI), Z2
+	VFMADD231PS.BCST (DX)(R8*4), Z2, Z0
+	VFMADD231PS.BCST (SI)(R8*4), Z2, Z1
+	ADDQ             $0x04, CX
+	ADDQ             $0x40, DI
+	DECQ             AX
+	JNZ              sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VPXORD Z0, Z0, Z0
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX          (CX), DI
+	VMOVUPS          (SI), Z1
+	VFMADD231PS.BCST (DX)(DI*4), Z1, Z0
+	ADDQ             $0x04, CX
+	ADDQ             $0x40, SI
+	DECQ             AX
+	JNZ              sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+// func tileAVX512x2(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x2(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
@@ -2759,9 +3741,9 @@ tile:
 	VMOVUPS    64(DX), Z11
 	PREFETCHT0 64(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2775,7 +3757,7 @@ zero:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -2795,9 +3777,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX      (R13), R15
 	VMOVUPS      (R14), Z12
 	VMOVUPS      64(R14), Z13
@@ -2822,9 +3804,9 @@ sum:
 	ADDQ         $0x04, R13
 	ADDQ         $0x00000080, R14
 	DECQ         SI
-	JNZ          sum
+	JNZ          sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -2844,23 +3826,398 @@ store:
 	VMOVUPS Z10, (BX)
 	VMOVUPS Z11, 64(BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
 	VZEROUPPER
 	RET
 
-// func tileAVX512x3(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX      (CX), R11
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (DX)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (DI)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (R8)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (R9)(R11*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, R10
+	DECQ         AX
+	JNZ          sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX      (CX), R10
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DX)(R10*4), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(R10*4), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (DI)(R10*4), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (R8)(R10*4), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, R9
+	DECQ         AX
+	JNZ          sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (R8), Z6
+	VMOVUPS      64(R8), Z7
+	VBROADCASTSS (DX)(R9*4), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(R9*4), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (DI)(R9*4), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, R8
+	DECQ         AX
+	JNZ          sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (DX)(R8*4), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(R8*4), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, DI
+	DECQ         AX
+	JNZ          sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX      (CX), DI
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Z3
+	VBROADCASTSS (DX)(DI*4), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000080, SI
+	DECQ         AX
+	JNZ          sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+// func tileAVX512x3(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x3(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
@@ -2905,9 +4262,9 @@ tile:
 	VMOVUPS    128(DX), Z17
 	PREFETCHT0 128(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2927,7 +4284,7 @@ zero:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -2947,9 +4304,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX      (R13), R15
 	VMOVUPS      (R14), Z18
 	VMOVUPS      64(R14), Z19
@@ -2981,9 +4338,9 @@ sum:
 	ADDQ         $0x04, R13
 	ADDQ         $0x000000c0, R14
 	DECQ         SI
-	JNZ          sum
+	JNZ          sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -3009,23 +4366,463 @@ store:
 	VMOVUPS Z16, 64(BX)
 	VMOVUPS Z17, 128(BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
 	VZEROUPPER
 	RET
 
-// func tileAVX512x4(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	VMOVUPS 64(DX), Z4
+	VMOVUPS 128(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	VMOVUPS 128(DX), Z8
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z9
+	VMOVUPS 64(DX), Z10
+	VMOVUPS 128(DX), Z11
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	VMOVUPS 128(DX), Z14
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX      (CX), R11
+	VMOVUPS      (R10), Z15
+	VMOVUPS      64(R10), Z16
+	VMOVUPS      128(R10), Z17
+	VBROADCASTSS (DX)(R11*4), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z2
+	VBROADCASTSS (SI)(R11*4), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (DI)(R11*4), Z18
+	VFMADD231PS  Z18, Z15, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z8
+	VBROADCASTSS (R8)(R11*4), Z18
+	VFMADD231PS  Z18, Z15, Z9
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (R9)(R11*4), Z18
+	VFMADD231PS  Z18, Z15, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x04, CX
+	ADDQ         $0x000000c0, R10
+	DECQ         AX
+	JNZ          sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z8, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	VMOVUPS 64(DX), Z4
+	VMOVUPS 128(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	VMOVUPS 128(DX), Z8
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z9
+	VMOVUPS 64(DX), Z10
+	VMOVUPS 128(DX), Z11
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX      (CX), R10
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VMOVUPS      128(R9), Z14
+	VBROADCASTSS (DX)(R10*4), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z1
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(R10*4), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (DI)(R10*4), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(R10*4), Z15
+	VFMADD231PS  Z15, Z12, Z9
+	VFMADD231PS  Z15, Z13, Z10
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x04, CX
+	ADDQ         $0x000000c0, R9
+	DECQ         AX
+	JNZ          sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z8, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	VMOVUPS 64(DX), Z4
+	VMOVUPS 128(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	VMOVUPS 128(DX), Z8
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (R8), Z9
+	VMOVUPS      64(R8), Z10
+	VMOVUPS      128(R8), Z11
+	VBROADCASTSS (DX)(R9*4), Z12
+	VFMADD231PS  Z12, Z9, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(R9*4), Z12
+	VFMADD231PS  Z12, Z9, Z3
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (DI)(R9*4), Z12
+	VFMADD231PS  Z12, Z9, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VFMADD231PS  Z12, Z11, Z8
+	ADDQ         $0x04, CX
+	ADDQ         $0x000000c0, R8
+	DECQ         AX
+	JNZ          sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VMOVUPS Z8, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z3
+	VMOVUPS 64(DX), Z4
+	VMOVUPS 128(DX), Z5
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VMOVUPS      128(DI), Z8
+	VBROADCASTSS (DX)(R8*4), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VFMADD231PS  Z9, Z7, Z1
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(R8*4), Z9
+	VFMADD231PS  Z9, Z6, Z3
+	VFMADD231PS  Z9, Z7, Z4
+	VFMADD231PS  Z9, Z8, Z5
+	ADDQ         $0x04, CX
+	ADDQ         $0x000000c0, DI
+	DECQ         AX
+	JNZ          sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z3, (BX)
+	VMOVUPS Z4, 64(BX)
+	VMOVUPS Z5, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX      (CX), DI
+	VMOVUPS      (SI), Z3
+	VMOVUPS      64(SI), Z4
+	VMOVUPS      128(SI), Z5
+	VBROADCASTSS (DX)(DI*4), Z6
+	VFMADD231PS  Z6, Z3, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VFMADD231PS  Z6, Z5, Z2
+	ADDQ         $0x04, CX
+	ADDQ         $0x000000c0, SI
+	DECQ         AX
+	JNZ          sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+// func tileAVX512x4(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x4(SB), NOSPLIT, $0-80
-	MOVQ tiles+0(FP), AX
+	MOVQ n+0(FP), AX
 	MOVQ rows+24(FP), CX
 	MOVQ init+48(FP), DX
 	MOVQ c+64(FP), BX
+	CMPQ AX, $0x06
+	JLT  last
 
 tile:
 	// The sums begin with init, or with zero. The rows below are next.
 	TESTQ      DX, DX
-	JZ         zero
+	JZ         zero6
 	MOVQ       ldi+56(FP), SI
 	IMUL3Q     $0x18, SI, DI
 	VMOVUPS    (DX), Z0
@@ -3082,9 +4879,9 @@ tile:
 	VMOVUPS    192(DX), Z23
 	PREFETCHT0 192(DX)(DI*1)
 	LEAQ       (DX)(SI*4), DX
-	JMP        rows
+	JMP        rows6
 
-zero:
+zero6:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3110,7 +4907,7 @@ zero:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-rows:
+rows6:
 	// The addresses of the rows.
 	MOVQ    x+16(FP), SI
 	MOVLQSX (CX), DI
@@ -3130,9 +4927,9 @@ rows:
 	MOVQ    off+32(FP), R13
 	MOVQ    b+40(FP), R14
 	TESTQ   SI, SI
-	JZ      store
+	JZ      store6
 
-sum:
+sum6:
 	MOVLQSX      (R13), R15
 	VMOVUPS      (R14), Z24
 	VMOVUPS      64(R14), Z25
@@ -3171,9 +4968,9 @@ sum:
 	ADDQ         $0x04, R13
 	ADDQ         $0x00000100, R14
 	DECQ         SI
-	JNZ          sum
+	JNZ          sum6
 
-store:
+store6:
 	MOVQ    ldc+72(FP), SI
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -3205,8 +5002,511 @@ store:
 	VMOVUPS Z22, 128(BX)
 	VMOVUPS Z23, 192(BX)
 	LEAQ    (BX)(SI*4), BX
-	DECQ    AX
-	JNZ     tile
+	SUBQ    $0x06, AX
+	CMPQ    AX, $0x06
+	JGE     tile
+
+last:
+	CMPQ AX, $0x05
+	JEQ  last5
+	CMPQ AX, $0x04
+	JEQ  last4
+	CMPQ AX, $0x03
+	JEQ  last3
+	CMPQ AX, $0x02
+	JEQ  last2
+	CMPQ AX, $0x01
+	JEQ  last1
+	VZEROUPPER
+	RET
+
+last5:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero5
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS 128(DX), Z6
+	VMOVUPS 192(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	VMOVUPS 128(DX), Z10
+	VMOVUPS 192(DX), Z11
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	VMOVUPS 128(DX), Z14
+	VMOVUPS 192(DX), Z15
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	VMOVUPS 128(DX), Z18
+	VMOVUPS 192(DX), Z19
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows5
+
+zero5:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+rows5:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVLQSX 16(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	ADDQ    $0x14, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R10
+	TESTQ   AX, AX
+	JZ      store5
+
+sum5:
+	MOVLQSX      (CX), R11
+	VMOVUPS      (R10), Z20
+	VMOVUPS      64(R10), Z21
+	VMOVUPS      128(R10), Z22
+	VMOVUPS      192(R10), Z23
+	VBROADCASTSS (DX)(R11*4), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (SI)(R11*4), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (DI)(R11*4), Z24
+	VFMADD231PS  Z24, Z20, Z8
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (R8)(R11*4), Z24
+	VFMADD231PS  Z24, Z20, Z12
+	VFMADD231PS  Z24, Z21, Z13
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (R9)(R11*4), Z24
+	VFMADD231PS  Z24, Z20, Z16
+	VFMADD231PS  Z24, Z21, Z17
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000100, R10
+	DECQ         AX
+	JNZ          sum5
+
+store5:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z10, 128(BX)
+	VMOVUPS Z11, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Z15, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	VMOVUPS Z18, 128(BX)
+	VMOVUPS Z19, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last4:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero4
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS 128(DX), Z6
+	VMOVUPS 192(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	VMOVUPS 128(DX), Z10
+	VMOVUPS 192(DX), Z11
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	VMOVUPS 128(DX), Z14
+	VMOVUPS 192(DX), Z15
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows4
+
+zero4:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+rows4:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVLQSX 12(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	ADDQ    $0x10, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R9
+	TESTQ   AX, AX
+	JZ      store4
+
+sum4:
+	MOVLQSX      (CX), R10
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VMOVUPS      128(R9), Z18
+	VMOVUPS      192(R9), Z19
+	VBROADCASTSS (DX)(R10*4), Z20
+	VFMADD231PS  Z20, Z16, Z0
+	VFMADD231PS  Z20, Z17, Z1
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (SI)(R10*4), Z20
+	VFMADD231PS  Z20, Z16, Z4
+	VFMADD231PS  Z20, Z17, Z5
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (DI)(R10*4), Z20
+	VFMADD231PS  Z20, Z16, Z8
+	VFMADD231PS  Z20, Z17, Z9
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (R8)(R10*4), Z20
+	VFMADD231PS  Z20, Z16, Z12
+	VFMADD231PS  Z20, Z17, Z13
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000100, R9
+	DECQ         AX
+	JNZ          sum4
+
+store4:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z10, 128(BX)
+	VMOVUPS Z11, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Z15, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last3:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero3
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS 128(DX), Z6
+	VMOVUPS 192(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	VMOVUPS 128(DX), Z10
+	VMOVUPS 192(DX), Z11
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows3
+
+zero3:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+rows3:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVLQSX 8(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	ADDQ    $0x0c, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), R8
+	TESTQ   AX, AX
+	JZ      store3
+
+sum3:
+	MOVLQSX      (CX), R9
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VMOVUPS      128(R8), Z14
+	VMOVUPS      192(R8), Z15
+	VBROADCASTSS (DX)(R9*4), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VFMADD231PS  Z16, Z13, Z1
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (SI)(R9*4), Z16
+	VFMADD231PS  Z16, Z12, Z4
+	VFMADD231PS  Z16, Z13, Z5
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (DI)(R9*4), Z16
+	VFMADD231PS  Z16, Z12, Z8
+	VFMADD231PS  Z16, Z13, Z9
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000100, R8
+	DECQ         AX
+	JNZ          sum3
+
+store3:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	VMOVUPS Z10, 128(BX)
+	VMOVUPS Z11, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last2:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero2
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	VMOVUPS 128(DX), Z6
+	VMOVUPS 192(DX), Z7
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows2
+
+zero2:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+rows2:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	MOVLQSX 4(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	ADDQ    $0x08, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), DI
+	TESTQ   AX, AX
+	JZ      store2
+
+sum2:
+	MOVLQSX      (CX), R8
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VMOVUPS      128(DI), Z10
+	VMOVUPS      192(DI), Z11
+	VBROADCASTSS (DX)(R8*4), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (SI)(R8*4), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000100, DI
+	DECQ         AX
+	JNZ          sum2
+
+store2:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	LEAQ    (BX)(AX*4), BX
+	VZEROUPPER
+	RET
+
+last1:
+	// The sums begin with init, or with zero. The rows below are next.
+	TESTQ   DX, DX
+	JZ      zero1
+	MOVQ    ldi+56(FP), AX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	LEAQ    (DX)(AX*4), DX
+	JMP     rows1
+
+zero1:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+rows1:
+	// The addresses of the rows.
+	MOVQ    x+16(FP), AX
+	MOVLQSX (CX), DX
+	LEAQ    (AX)(DX*4), DX
+	ADDQ    $0x04, CX
+	MOVQ    k+8(FP), AX
+	MOVQ    off+32(FP), CX
+	MOVQ    b+40(FP), SI
+	TESTQ   AX, AX
+	JZ      store1
+
+sum1:
+	MOVLQSX      (CX), DI
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	VMOVUPS      128(SI), Z6
+	VMOVUPS      192(SI), Z7
+	VBROADCASTSS (DX)(DI*4), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         $0x04, CX
+	ADDQ         $0x00000100, SI
+	DECQ         AX
+	JNZ          sum1
+
+store1:
+	MOVQ    ldc+72(FP), AX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
+	LEAQ    (BX)(AX*4), BX
 	VZEROUPPER
 	RET
 

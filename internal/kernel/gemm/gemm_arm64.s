@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func tileNEONx1(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+// func tileNEONx1(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 TEXT ·tileNEONx1(SB), NOSPLIT, $0-80
-	MOVD tiles+0(FP), R0
+	MOVD n+0(FP), R0
 	MOVD rows+24(FP), R1
 	MOVD init+48(FP), R2
 	MOVD c+64(FP), R3
@@ -15,8 +15,10 @@ TEXT ·tileNEONx1(SB), NOSPLIT, $0-80
 	LSL $2, R5, R5
 	MOVD ldc+72(FP), R6
 	LSL $2, R6, R6
+	CMP $6, R0
+	BLT last
 tile:
-	CBZ R2, zero
+	CBZ R2, zero6
 	MOVD R2, R7
 	FMOVQ 0(R7), F0
 	ADD R5, R7, R7
@@ -35,15 +37,15 @@ tile:
 	ADD R5, R2, R2
 	ADD R5, R2, R2
 	ADD R5, R2, R2
-	B rows
-zero:
+	B rows6
+zero6:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-rows:
+rows6:
 	MOVW 0(R1), R7
 	ADD R7<<2, R4, R7
 	MOVW 4(R1), R8
@@ -60,8 +62,8 @@ rows:
 	MOVD k+8(FP), R13
 	MOVD off+32(FP), R14
 	MOVD b+40(FP), R15
-	CBZ R13, store
-sum:
+	CBZ R13, store6
+sum6:
 	MOVW.P 4(R14), R19
 	FMOVQ.P 16(R15), F6
 	FMOVS (R7)(R19<<2), F7
@@ -77,8 +79,8 @@ sum:
 	FMOVS (R12)(R19<<2), F7
 	WORD $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
 	SUBS $1, R13, R13
-	BNE sum
-store:
+	BNE sum6
+store6:
 	MOVD R3, R7
 	FMOVQ F0, 0(R7)
 	ADD R6, R7, R7
@@ -97,13 +99,275 @@ store:
 	ADD R6, R3, R3
 	ADD R6, R3, R3
 	ADD R6, R3, R3
-	SUBS $1, R0, R0
-	BNE tile
+	SUB $6, R0, R0
+	CMP $6, R0
+	BGE tile
+last:
+	CMP $5, R0
+	BEQ last5
+	CMP $4, R0
+	BEQ last4
+	CMP $3, R0
+	BEQ last3
+	CMP $2, R0
+	BEQ last2
+	CMP $1, R0
+	BEQ last1
+	RET
+last5:
+	CBZ R2, zero5
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows5
+zero5:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+rows5:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R7
+	MOVW 16(R1), R8
+	ADD R8<<2, R4, R4
+	ADD $20, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R8
+	MOVD b+40(FP), R9
+	CBZ R1, store5
+sum5:
+	MOVW.P 4(R8), R10
+	FMOVQ.P 16(R9), F5
+	FMOVS (R0)(R10<<2), F6
+	WORD $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS (R2)(R10<<2), F6
+	WORD $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	FMOVS (R5)(R10<<2), F6
+	WORD $0x4f8610a2 // fmla v2.4s, v5.4s, v6.s[0]
+	FMOVS (R7)(R10<<2), F6
+	WORD $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	FMOVS (R4)(R10<<2), F6
+	WORD $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	SUBS $1, R1, R1
+	BNE sum5
+store5:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F1, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last4:
+	CBZ R2, zero4
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows4
+zero4:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+rows4:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R4
+	ADD $16, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R7
+	MOVD b+40(FP), R8
+	CBZ R1, store4
+sum4:
+	MOVW.P 4(R7), R9
+	FMOVQ.P 16(R8), F4
+	FMOVS (R0)(R9<<2), F5
+	WORD $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	FMOVS (R2)(R9<<2), F5
+	WORD $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
+	FMOVS (R5)(R9<<2), F5
+	WORD $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	FMOVS (R4)(R9<<2), F5
+	WORD $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	SUBS $1, R1, R1
+	BNE sum4
+store4:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F1, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last3:
+	CBZ R2, zero3
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows3
+zero3:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+rows3:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R4
+	ADD $12, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R5
+	MOVD b+40(FP), R7
+	CBZ R1, store3
+sum3:
+	MOVW.P 4(R5), R8
+	FMOVQ.P 16(R7), F3
+	FMOVS (R0)(R8<<2), F4
+	WORD $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	FMOVS (R2)(R8<<2), F4
+	WORD $0x4f841061 // fmla v1.4s, v3.4s, v4.s[0]
+	FMOVS (R4)(R8<<2), F4
+	WORD $0x4f841062 // fmla v2.4s, v3.4s, v4.s[0]
+	SUBS $1, R1, R1
+	BNE sum3
+store3:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F1, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last2:
+	CBZ R2, zero2
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F1
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows2
+zero2:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+rows2:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	ADD $8, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R4
+	MOVD b+40(FP), R5
+	CBZ R1, store2
+sum2:
+	MOVW.P 4(R4), R7
+	FMOVQ.P 16(R5), F2
+	FMOVS (R0)(R7<<2), F3
+	WORD $0x4f831040 // fmla v0.4s, v2.4s, v3.s[0]
+	FMOVS (R2)(R7<<2), F3
+	WORD $0x4f831041 // fmla v1.4s, v2.4s, v3.s[0]
+	SUBS $1, R1, R1
+	BNE sum2
+store2:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	ADD R6, R0, R0
+	FMOVQ F1, 0(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last1:
+	CBZ R2, zero1
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	ADD R5, R2, R2
+	B rows1
+zero1:
+	VMOVI $0, V0.B16
+rows1:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	ADD $4, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R2
+	MOVD b+40(FP), R4
+	CBZ R1, store1
+sum1:
+	MOVW.P 4(R2), R5
+	FMOVQ.P 16(R4), F1
+	FMOVS (R0)(R5<<2), F2
+	WORD $0x4f821020 // fmla v0.4s, v1.4s, v2.s[0]
+	SUBS $1, R1, R1
+	BNE sum1
+store1:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	ADD R6, R3, R3
 	RET
 
-// func tileNEONx2(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+// func tileNEONx2(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 TEXT ·tileNEONx2(SB), NOSPLIT, $0-80
-	MOVD tiles+0(FP), R0
+	MOVD n+0(FP), R0
 	MOVD rows+24(FP), R1
 	MOVD init+48(FP), R2
 	MOVD c+64(FP), R3
@@ -112,8 +376,10 @@ TEXT ·tileNEONx2(SB), NOSPLIT, $0-80
 	LSL $2, R5, R5
 	MOVD ldc+72(FP), R6
 	LSL $2, R6, R6
+	CMP $6, R0
+	BLT last
 tile:
-	CBZ R2, zero
+	CBZ R2, zero6
 	MOVD R2, R7
 	FMOVQ 0(R7), F0
 	FMOVQ 16(R7), F1
@@ -138,8 +404,8 @@ tile:
 	ADD R5, R2, R2
 	ADD R5, R2, R2
 	ADD R5, R2, R2
-	B rows
-zero:
+	B rows6
+zero6:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -152,7 +418,7 @@ zero:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
-rows:
+rows6:
 	MOVW 0(R1), R7
 	ADD R7<<2, R4, R7
 	MOVW 4(R1), R8
@@ -169,8 +435,8 @@ rows:
 	MOVD k+8(FP), R13
 	MOVD off+32(FP), R14
 	MOVD b+40(FP), R15
-	CBZ R13, store
-sum:
+	CBZ R13, store6
+sum6:
 	MOVW.P 4(R14), R19
 	FLDPQ.P 32(R15), (F12, F13)
 	FMOVS (R7)(R19<<2), F14
@@ -192,8 +458,8 @@ sum:
 	WORD $0x4f8e118a // fmla v10.4s, v12.4s, v14.s[0]
 	WORD $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
 	SUBS $1, R13, R13
-	BNE sum
-store:
+	BNE sum6
+store6:
 	MOVD R3, R7
 	FMOVQ F0, 0(R7)
 	FMOVQ F1, 16(R7)
@@ -218,13 +484,335 @@ store:
 	ADD R6, R3, R3
 	ADD R6, R3, R3
 	ADD R6, R3, R3
-	SUBS $1, R0, R0
-	BNE tile
+	SUB $6, R0, R0
+	CMP $6, R0
+	BGE tile
+last:
+	CMP $5, R0
+	BEQ last5
+	CMP $4, R0
+	BEQ last4
+	CMP $3, R0
+	BEQ last3
+	CMP $2, R0
+	BEQ last2
+	CMP $1, R0
+	BEQ last1
+	RET
+last5:
+	CBZ R2, zero5
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	FMOVQ 16(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F6
+	FMOVQ 16(R0), F7
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F8
+	FMOVQ 16(R0), F9
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows5
+zero5:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+rows5:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R7
+	MOVW 16(R1), R8
+	ADD R8<<2, R4, R4
+	ADD $20, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R8
+	MOVD b+40(FP), R9
+	CBZ R1, store5
+sum5:
+	MOVW.P 4(R8), R10
+	FLDPQ.P 32(R9), (F10, F11)
+	FMOVS (R0)(R10<<2), F12
+	WORD $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	FMOVS (R2)(R10<<2), F12
+	WORD $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+	FMOVS (R5)(R10<<2), F12
+	WORD $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
+	FMOVS (R7)(R10<<2), F12
+	WORD $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	FMOVS (R4)(R10<<2), F12
+	WORD $0x4f8c1148 // fmla v8.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	SUBS $1, R1, R1
+	BNE sum5
+store5:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 16(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last4:
+	CBZ R2, zero4
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	FMOVQ 16(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F6
+	FMOVQ 16(R0), F7
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows4
+zero4:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+rows4:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R4
+	ADD $16, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R7
+	MOVD b+40(FP), R8
+	CBZ R1, store4
+sum4:
+	MOVW.P 4(R7), R9
+	FLDPQ.P 32(R8), (F9, F10)
+	FMOVS (R0)(R9<<2), F8
+	WORD $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	FMOVS (R2)(R9<<2), F8
+	WORD $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	FMOVS (R5)(R9<<2), F8
+	WORD $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	WORD $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	FMOVS (R4)(R9<<2), F8
+	WORD $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	WORD $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	SUBS $1, R1, R1
+	BNE sum4
+store4:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last3:
+	CBZ R2, zero3
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	FMOVQ 16(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows3
+zero3:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+rows3:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R4
+	ADD $12, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R5
+	MOVD b+40(FP), R7
+	CBZ R1, store3
+sum3:
+	MOVW.P 4(R5), R8
+	FLDPQ.P 32(R7), (F6, F8)
+	FMOVS (R0)(R8<<2), F7
+	WORD $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	WORD $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
+	FMOVS (R2)(R8<<2), F7
+	WORD $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	FMOVS (R4)(R8<<2), F7
+	WORD $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	WORD $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
+	SUBS $1, R1, R1
+	BNE sum3
+store3:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last2:
+	CBZ R2, zero2
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F2
+	FMOVQ 16(R0), F3
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows2
+zero2:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+rows2:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	ADD $8, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R4
+	MOVD b+40(FP), R5
+	CBZ R1, store2
+sum2:
+	MOVW.P 4(R4), R7
+	FLDPQ.P 32(R5), (F4, F6)
+	FMOVS (R0)(R7<<2), F5
+	WORD $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+	WORD $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
+	FMOVS (R2)(R7<<2), F5
+	WORD $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
+	WORD $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
+	SUBS $1, R1, R1
+	BNE sum2
+store2:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	ADD R6, R0, R0
+	FMOVQ F2, 0(R0)
+	FMOVQ F3, 16(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last1:
+	CBZ R2, zero1
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	ADD R5, R2, R2
+	B rows1
+zero1:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+rows1:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	ADD $4, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R2
+	MOVD b+40(FP), R4
+	CBZ R1, store1
+sum1:
+	MOVW.P 4(R2), R5
+	FLDPQ.P 32(R4), (F2, F3)
+	FMOVS (R0)(R5<<2), F4
+	WORD $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
+	WORD $0x4f841061 // fmla v1.4s, v3.4s, v4.s[0]
+	SUBS $1, R1, R1
+	BNE sum1
+store1:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	ADD R6, R3, R3
 	RET
 
-// func tileNEONx3(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+// func tileNEONx3(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 TEXT ·tileNEONx3(SB), NOSPLIT, $0-80
-	MOVD tiles+0(FP), R0
+	MOVD n+0(FP), R0
 	MOVD rows+24(FP), R1
 	MOVD init+48(FP), R2
 	MOVD c+64(FP), R3
@@ -233,8 +821,10 @@ TEXT ·tileNEONx3(SB), NOSPLIT, $0-80
 	LSL $2, R5, R5
 	MOVD ldc+72(FP), R6
 	LSL $2, R6, R6
+	CMP $6, R0
+	BLT last
 tile:
-	CBZ R2, zero
+	CBZ R2, zero6
 	MOVD R2, R7
 	FMOVQ 0(R7), F0
 	FMOVQ 16(R7), F1
@@ -265,8 +855,8 @@ tile:
 	ADD R5, R2, R2
 	ADD R5, R2, R2
 	ADD R5, R2, R2
-	B rows
-zero:
+	B rows6
+zero6:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -285,7 +875,7 @@ zero:
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
-rows:
+rows6:
 	MOVW 0(R1), R7
 	ADD R7<<2, R4, R7
 	MOVW 4(R1), R8
@@ -302,8 +892,8 @@ rows:
 	MOVD k+8(FP), R13
 	MOVD off+32(FP), R14
 	MOVD b+40(FP), R15
-	CBZ R13, store
-sum:
+	CBZ R13, store6
+sum6:
 	MOVW.P 4(R14), R19
 	FLDPQ.P 32(R15), (F18, F19)
 	FMOVQ.P 16(R15), F20
@@ -332,8 +922,8 @@ sum:
 	WORD $0x4f951270 // fmla v16.4s, v19.4s, v21.s[0]
 	WORD $0x4f951291 // fmla v17.4s, v20.4s, v21.s[0]
 	SUBS $1, R13, R13
-	BNE sum
-store:
+	BNE sum6
+store6:
 	MOVD R3, R7
 	FMOVQ F0, 0(R7)
 	FMOVQ F1, 16(R7)
@@ -364,13 +954,400 @@ store:
 	ADD R6, R3, R3
 	ADD R6, R3, R3
 	ADD R6, R3, R3
-	SUBS $1, R0, R0
-	BNE tile
+	SUB $6, R0, R0
+	CMP $6, R0
+	BGE tile
+last:
+	CMP $5, R0
+	BEQ last5
+	CMP $4, R0
+	BEQ last4
+	CMP $3, R0
+	BEQ last3
+	CMP $2, R0
+	BEQ last2
+	CMP $1, R0
+	BEQ last1
+	RET
+last5:
+	CBZ R2, zero5
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	FMOVQ 16(R0), F4
+	FMOVQ 32(R0), F5
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F6
+	FMOVQ 16(R0), F7
+	FMOVQ 32(R0), F8
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F9
+	FMOVQ 16(R0), F10
+	FMOVQ 32(R0), F11
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F12
+	FMOVQ 16(R0), F13
+	FMOVQ 32(R0), F14
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows5
+zero5:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+rows5:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R7
+	MOVW 16(R1), R8
+	ADD R8<<2, R4, R4
+	ADD $20, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R8
+	MOVD b+40(FP), R9
+	CBZ R1, store5
+sum5:
+	MOVW.P 4(R8), R10
+	FLDPQ.P 32(R9), (F15, F16)
+	FMOVQ.P 16(R9), F17
+	FMOVS (R0)(R10<<2), F18
+	WORD $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
+	WORD $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
+	WORD $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
+	FMOVS (R2)(R10<<2), F18
+	WORD $0x4f9211e3 // fmla v3.4s, v15.4s, v18.s[0]
+	WORD $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	WORD $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
+	FMOVS (R5)(R10<<2), F18
+	WORD $0x4f9211e6 // fmla v6.4s, v15.4s, v18.s[0]
+	WORD $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
+	WORD $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
+	FMOVS (R7)(R10<<2), F18
+	WORD $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
+	WORD $0x4f92120a // fmla v10.4s, v16.4s, v18.s[0]
+	WORD $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	FMOVS (R4)(R10<<2), F18
+	WORD $0x4f9211ec // fmla v12.4s, v15.4s, v18.s[0]
+	WORD $0x4f92120d // fmla v13.4s, v16.4s, v18.s[0]
+	WORD $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
+	SUBS $1, R1, R1
+	BNE sum5
+store5:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last4:
+	CBZ R2, zero4
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	FMOVQ 16(R0), F4
+	FMOVQ 32(R0), F5
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F6
+	FMOVQ 16(R0), F7
+	FMOVQ 32(R0), F8
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F9
+	FMOVQ 16(R0), F10
+	FMOVQ 32(R0), F11
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows4
+zero4:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+rows4:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R4
+	ADD $16, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R7
+	MOVD b+40(FP), R8
+	CBZ R1, store4
+sum4:
+	MOVW.P 4(R7), R9
+	FLDPQ.P 32(R8), (F12, F13)
+	FMOVQ.P 16(R8), F14
+	FMOVS (R0)(R9<<2), F15
+	WORD $0x4f8f1180 // fmla v0.4s, v12.4s, v15.s[0]
+	WORD $0x4f8f11a1 // fmla v1.4s, v13.4s, v15.s[0]
+	WORD $0x4f8f11c2 // fmla v2.4s, v14.4s, v15.s[0]
+	FMOVS (R2)(R9<<2), F15
+	WORD $0x4f8f1183 // fmla v3.4s, v12.4s, v15.s[0]
+	WORD $0x4f8f11a4 // fmla v4.4s, v13.4s, v15.s[0]
+	WORD $0x4f8f11c5 // fmla v5.4s, v14.4s, v15.s[0]
+	FMOVS (R5)(R9<<2), F15
+	WORD $0x4f8f1186 // fmla v6.4s, v12.4s, v15.s[0]
+	WORD $0x4f8f11a7 // fmla v7.4s, v13.4s, v15.s[0]
+	WORD $0x4f8f11c8 // fmla v8.4s, v14.4s, v15.s[0]
+	FMOVS (R4)(R9<<2), F15
+	WORD $0x4f8f1189 // fmla v9.4s, v12.4s, v15.s[0]
+	WORD $0x4f8f11aa // fmla v10.4s, v13.4s, v15.s[0]
+	WORD $0x4f8f11cb // fmla v11.4s, v14.4s, v15.s[0]
+	SUBS $1, R1, R1
+	BNE sum4
+store4:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last3:
+	CBZ R2, zero3
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	FMOVQ 16(R0), F4
+	FMOVQ 32(R0), F5
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F6
+	FMOVQ 16(R0), F7
+	FMOVQ 32(R0), F8
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows3
+zero3:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+rows3:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R4
+	ADD $12, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R5
+	MOVD b+40(FP), R7
+	CBZ R1, store3
+sum3:
+	MOVW.P 4(R5), R8
+	FLDPQ.P 32(R7), (F9, F10)
+	FMOVQ.P 16(R7), F11
+	FMOVS (R0)(R8<<2), F12
+	WORD $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	WORD $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS (R2)(R8<<2), F12
+	WORD $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
+	WORD $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
+	FMOVS (R4)(R8<<2), F12
+	WORD $0x4f8c1126 // fmla v6.4s, v9.4s, v12.s[0]
+	WORD $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	SUBS $1, R1, R1
+	BNE sum3
+store3:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last2:
+	CBZ R2, zero2
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F3
+	FMOVQ 16(R0), F4
+	FMOVQ 32(R0), F5
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows2
+zero2:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+rows2:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	ADD $8, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R4
+	MOVD b+40(FP), R5
+	CBZ R1, store2
+sum2:
+	MOVW.P 4(R4), R7
+	FLDPQ.P 32(R5), (F6, F7)
+	FMOVQ.P 16(R5), F8
+	FMOVS (R0)(R7<<2), F9
+	WORD $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	WORD $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
+	FMOVS (R2)(R7<<2), F9
+	WORD $0x4f8910c3 // fmla v3.4s, v6.4s, v9.s[0]
+	WORD $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
+	WORD $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
+	SUBS $1, R1, R1
+	BNE sum2
+store2:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R6, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last1:
+	CBZ R2, zero1
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	ADD R5, R2, R2
+	B rows1
+zero1:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+rows1:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	ADD $4, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R2
+	MOVD b+40(FP), R4
+	CBZ R1, store1
+sum1:
+	MOVW.P 4(R2), R5
+	FLDPQ.P 32(R4), (F3, F5)
+	FMOVQ.P 16(R4), F6
+	FMOVS (R0)(R5<<2), F4
+	WORD $0x4f841060 // fmla v0.4s, v3.4s, v4.s[0]
+	WORD $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
+	SUBS $1, R1, R1
+	BNE sum1
+store1:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R6, R3, R3
 	RET
 
-// func tileNEONx4(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+// func tileNEONx4(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 TEXT ·tileNEONx4(SB), NOSPLIT, $0-80
-	MOVD tiles+0(FP), R0
+	MOVD n+0(FP), R0
 	MOVD rows+24(FP), R1
 	MOVD init+48(FP), R2
 	MOVD c+64(FP), R3
@@ -379,8 +1356,10 @@ TEXT ·tileNEONx4(SB), NOSPLIT, $0-80
 	LSL $2, R5, R5
 	MOVD ldc+72(FP), R6
 	LSL $2, R6, R6
+	CMP $6, R0
+	BLT last
 tile:
-	CBZ R2, zero
+	CBZ R2, zero6
 	MOVD R2, R7
 	FMOVQ 0(R7), F0
 	FMOVQ 16(R7), F1
@@ -417,8 +1396,8 @@ tile:
 	ADD R5, R2, R2
 	ADD R5, R2, R2
 	ADD R5, R2, R2
-	B rows
-zero:
+	B rows6
+zero6:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -443,7 +1422,7 @@ zero:
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
-rows:
+rows6:
 	MOVW 0(R1), R7
 	ADD R7<<2, R4, R7
 	MOVW 4(R1), R8
@@ -460,8 +1439,8 @@ rows:
 	MOVD k+8(FP), R13
 	MOVD off+32(FP), R14
 	MOVD b+40(FP), R15
-	CBZ R13, store
-sum:
+	CBZ R13, store6
+sum6:
 	MOVW.P 4(R14), R19
 	FLDPQ.P 32(R15), (F24, F25)
 	FLDPQ.P 32(R15), (F26, F27)
@@ -496,8 +1475,8 @@ sum:
 	WORD $0x4f9c1356 // fmla v22.4s, v26.4s, v28.s[0]
 	WORD $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
 	SUBS $1, R13, R13
-	BNE sum
-store:
+	BNE sum6
+store6:
 	MOVD R3, R7
 	FMOVQ F0, 0(R7)
 	FMOVQ F1, 16(R7)
@@ -534,8 +1513,455 @@ store:
 	ADD R6, R3, R3
 	ADD R6, R3, R3
 	ADD R6, R3, R3
-	SUBS $1, R0, R0
-	BNE tile
+	SUB $6, R0, R0
+	CMP $6, R0
+	BGE tile
+last:
+	CMP $5, R0
+	BEQ last5
+	CMP $4, R0
+	BEQ last4
+	CMP $3, R0
+	BEQ last3
+	CMP $2, R0
+	BEQ last2
+	CMP $1, R0
+	BEQ last1
+	RET
+last5:
+	CBZ R2, zero5
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	FMOVQ 32(R0), F6
+	FMOVQ 48(R0), F7
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F8
+	FMOVQ 16(R0), F9
+	FMOVQ 32(R0), F10
+	FMOVQ 48(R0), F11
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F12
+	FMOVQ 16(R0), F13
+	FMOVQ 32(R0), F14
+	FMOVQ 48(R0), F15
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F16
+	FMOVQ 16(R0), F17
+	FMOVQ 32(R0), F18
+	FMOVQ 48(R0), F19
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows5
+zero5:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+rows5:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R7
+	MOVW 16(R1), R8
+	ADD R8<<2, R4, R4
+	ADD $20, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R8
+	MOVD b+40(FP), R9
+	CBZ R1, store5
+sum5:
+	MOVW.P 4(R8), R10
+	FLDPQ.P 32(R9), (F20, F21)
+	FLDPQ.P 32(R9), (F22, F23)
+	FMOVS (R0)(R10<<2), F24
+	WORD $0x4f981280 // fmla v0.4s, v20.4s, v24.s[0]
+	WORD $0x4f9812a1 // fmla v1.4s, v21.4s, v24.s[0]
+	WORD $0x4f9812c2 // fmla v2.4s, v22.4s, v24.s[0]
+	WORD $0x4f9812e3 // fmla v3.4s, v23.4s, v24.s[0]
+	FMOVS (R2)(R10<<2), F24
+	WORD $0x4f981284 // fmla v4.4s, v20.4s, v24.s[0]
+	WORD $0x4f9812a5 // fmla v5.4s, v21.4s, v24.s[0]
+	WORD $0x4f9812c6 // fmla v6.4s, v22.4s, v24.s[0]
+	WORD $0x4f9812e7 // fmla v7.4s, v23.4s, v24.s[0]
+	FMOVS (R5)(R10<<2), F24
+	WORD $0x4f981288 // fmla v8.4s, v20.4s, v24.s[0]
+	WORD $0x4f9812a9 // fmla v9.4s, v21.4s, v24.s[0]
+	WORD $0x4f9812ca // fmla v10.4s, v22.4s, v24.s[0]
+	WORD $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
+	FMOVS (R7)(R10<<2), F24
+	WORD $0x4f98128c // fmla v12.4s, v20.4s, v24.s[0]
+	WORD $0x4f9812ad // fmla v13.4s, v21.4s, v24.s[0]
+	WORD $0x4f9812ce // fmla v14.4s, v22.4s, v24.s[0]
+	WORD $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
+	FMOVS (R4)(R10<<2), F24
+	WORD $0x4f981290 // fmla v16.4s, v20.4s, v24.s[0]
+	WORD $0x4f9812b1 // fmla v17.4s, v21.4s, v24.s[0]
+	WORD $0x4f9812d2 // fmla v18.4s, v22.4s, v24.s[0]
+	WORD $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
+	SUBS $1, R1, R1
+	BNE sum5
+store5:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	FMOVQ F6, 32(R0)
+	FMOVQ F7, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 32(R0)
+	FMOVQ F11, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	FMOVQ F15, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F16, 0(R0)
+	FMOVQ F17, 16(R0)
+	FMOVQ F18, 32(R0)
+	FMOVQ F19, 48(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last4:
+	CBZ R2, zero4
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	FMOVQ 32(R0), F6
+	FMOVQ 48(R0), F7
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F8
+	FMOVQ 16(R0), F9
+	FMOVQ 32(R0), F10
+	FMOVQ 48(R0), F11
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F12
+	FMOVQ 16(R0), F13
+	FMOVQ 32(R0), F14
+	FMOVQ 48(R0), F15
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows4
+zero4:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+rows4:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R5
+	MOVW 12(R1), R7
+	ADD R7<<2, R4, R4
+	ADD $16, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R7
+	MOVD b+40(FP), R8
+	CBZ R1, store4
+sum4:
+	MOVW.P 4(R7), R9
+	FLDPQ.P 32(R8), (F16, F17)
+	FLDPQ.P 32(R8), (F18, F19)
+	FMOVS (R0)(R9<<2), F20
+	WORD $0x4f941200 // fmla v0.4s, v16.4s, v20.s[0]
+	WORD $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
+	WORD $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
+	WORD $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
+	FMOVS (R2)(R9<<2), F20
+	WORD $0x4f941204 // fmla v4.4s, v16.4s, v20.s[0]
+	WORD $0x4f941225 // fmla v5.4s, v17.4s, v20.s[0]
+	WORD $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
+	WORD $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
+	FMOVS (R5)(R9<<2), F20
+	WORD $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
+	WORD $0x4f941229 // fmla v9.4s, v17.4s, v20.s[0]
+	WORD $0x4f94124a // fmla v10.4s, v18.4s, v20.s[0]
+	WORD $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	FMOVS (R4)(R9<<2), F20
+	WORD $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	WORD $0x4f94122d // fmla v13.4s, v17.4s, v20.s[0]
+	WORD $0x4f94124e // fmla v14.4s, v18.4s, v20.s[0]
+	WORD $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	SUBS $1, R1, R1
+	BNE sum4
+store4:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	FMOVQ F6, 32(R0)
+	FMOVQ F7, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 32(R0)
+	FMOVQ F11, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	FMOVQ F15, 48(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last3:
+	CBZ R2, zero3
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	FMOVQ 32(R0), F6
+	FMOVQ 48(R0), F7
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F8
+	FMOVQ 16(R0), F9
+	FMOVQ 32(R0), F10
+	FMOVQ 48(R0), F11
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows3
+zero3:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+rows3:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	MOVW 8(R1), R5
+	ADD R5<<2, R4, R4
+	ADD $12, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R5
+	MOVD b+40(FP), R7
+	CBZ R1, store3
+sum3:
+	MOVW.P 4(R5), R8
+	FLDPQ.P 32(R7), (F12, F13)
+	FLDPQ.P 32(R7), (F14, F15)
+	FMOVS (R0)(R8<<2), F16
+	WORD $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	WORD $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+	WORD $0x4f9011c2 // fmla v2.4s, v14.4s, v16.s[0]
+	WORD $0x4f9011e3 // fmla v3.4s, v15.4s, v16.s[0]
+	FMOVS (R2)(R8<<2), F16
+	WORD $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	WORD $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
+	WORD $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	WORD $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
+	FMOVS (R4)(R8<<2), F16
+	WORD $0x4f901188 // fmla v8.4s, v12.4s, v16.s[0]
+	WORD $0x4f9011a9 // fmla v9.4s, v13.4s, v16.s[0]
+	WORD $0x4f9011ca // fmla v10.4s, v14.4s, v16.s[0]
+	WORD $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	SUBS $1, R1, R1
+	BNE sum3
+store3:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	FMOVQ F6, 32(R0)
+	FMOVQ F7, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 32(R0)
+	FMOVQ F11, 48(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last2:
+	CBZ R2, zero2
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	ADD R5, R0, R0
+	FMOVQ 0(R0), F4
+	FMOVQ 16(R0), F5
+	FMOVQ 32(R0), F6
+	FMOVQ 48(R0), F7
+	ADD R5, R2, R2
+	ADD R5, R2, R2
+	B rows2
+zero2:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+rows2:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	MOVW 4(R1), R2
+	ADD R2<<2, R4, R2
+	ADD $8, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R4
+	MOVD b+40(FP), R5
+	CBZ R1, store2
+sum2:
+	MOVW.P 4(R4), R7
+	FLDPQ.P 32(R5), (F8, F9)
+	FLDPQ.P 32(R5), (F10, F11)
+	FMOVS (R0)(R7<<2), F12
+	WORD $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	WORD $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	WORD $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+	FMOVS (R2)(R7<<2), F12
+	WORD $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	WORD $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
+	WORD $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
+	WORD $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	SUBS $1, R1, R1
+	BNE sum2
+store2:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	ADD R6, R0, R0
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 16(R0)
+	FMOVQ F6, 32(R0)
+	FMOVQ F7, 48(R0)
+	ADD R6, R3, R3
+	ADD R6, R3, R3
+	RET
+last1:
+	CBZ R2, zero1
+	MOVD R2, R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	ADD R5, R2, R2
+	B rows1
+zero1:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+rows1:
+	MOVW 0(R1), R0
+	ADD R0<<2, R4, R0
+	ADD $4, R1, R1
+	MOVD k+8(FP), R1
+	MOVD off+32(FP), R2
+	MOVD b+40(FP), R4
+	CBZ R1, store1
+sum1:
+	MOVW.P 4(R2), R5
+	FLDPQ.P 32(R4), (F5, F6)
+	FLDPQ.P 32(R4), (F7, F8)
+	FMOVS (R0)(R5<<2), F4
+	WORD $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
+	WORD $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+	SUBS $1, R1, R1
+	BNE sum1
+store1:
+	MOVD R3, R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	ADD R6, R3, R3
 	RET
 
 // func dotsNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)

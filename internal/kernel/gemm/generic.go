@@ -22,20 +22,20 @@ var generic = Micro{
 }
 
 // tileGeneric8 is the TileFunc for panels of 8 columns.
-func tileGeneric8(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
-	tileGeneric(8, tiles, k, x, rows, off, b, init, ldi, c, ldc)
+func tileGeneric8(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+	tileGeneric(8, n, k, x, rows, off, b, init, ldi, c, ldc)
 }
 
 // tileGeneric4 is the TileFunc for panels of 4 columns.
-func tileGeneric4(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
-	tileGeneric(4, tiles, k, x, rows, off, b, init, ldi, c, ldc)
+func tileGeneric4(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+	tileGeneric(4, n, k, x, rows, off, b, init, ldi, c, ldc)
 }
 
 // tileGeneric is the TileFunc for panels of w columns, a multiple of 4.
-func tileGeneric(w, tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
+func tileGeneric(w, n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int) {
 	offs := unsafe.Slice(off, k)
 	panel := unsafe.Slice(b, k*w)
-	for i, row := range unsafe.Slice(rows, tiles*TileRows) {
+	for i, row := range unsafe.Slice(rows, n) {
 		xi := unsafe.Add(unsafe.Pointer(x), 4*int(row))
 		for j := 0; j < w; j += 4 {
 			var s [4]float32

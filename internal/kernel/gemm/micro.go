@@ -2,7 +2,8 @@ package gemm
 
 import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
-// TileRows is the number of rows of a tile of every TileFunc.
+// TileRows is the number of rows of a tile of every TileFunc. Fewer rows, or what is left of
+// more, take as long as they need, but less well: each vector of the panel is loaded for them.
 const TileRows = 6
 
 // A TileFunc is a micro-kernel. It multiplies rows of a matrix, which two tables of
@@ -10,11 +11,11 @@ const TileRows = 6
 //
 //	c[i*ldc+j] = init[i*ldi+j] + Σₚ x[rows[i]+off[p]] * b[p*w+j]
 //
-// for i below 6*tiles, j below w and p below k; a nil init stands for zeros. Thanks to
+// for i below n, j below w and p below k; a nil init stands for zeros. Thanks to
 // the tables, one kernel serves convolutions, where one table has the offsets of the
 // output pixels in the padded image and the other those of the kernel's taps, and
 // products whose A stays as it is in memory, where off counts up.
-type TileFunc func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+type TileFunc func(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // A BlockFunc is a micro-kernel for products of packed matrices. It multiplies a strip of
 // rows of A by a panel of w columns of B:

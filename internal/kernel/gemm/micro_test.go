@@ -1,6 +1,7 @@
 package gemm
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -96,4 +97,48 @@ func TestShortSlicesPanic(t *testing.T) {
 			f()
 		}()
 	}
+}
+
+// TestTile compares the micro-kernels of all widths with sums in float64, for whole tiles and
+// any number of rows that are left, and checks that they touch no row beyond.
+func TestTile(t *testing.T) {
+	const depth = 7
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		u := Active()
+		r := rand.New(rand.NewPCG(4, 6))
+		kerneltest.EachFence(t, "tile", func(slice func(r *rand.Rand, n int) []float32) {
+			for w := u.Lanes; w <= u.Panel(); w += u.Lanes {
+				for n := 1; n <= 2*TileRows+1; n++ {
+					for k := range depth + 1 {
+						x, b := slice(r, n*depth), slice(r, depth*w)
+						rows, off := make([]int32, n), make([]int32, depth)
+						for i, row := range r.Perm(n) {
+							rows[i] = int32(row * depth)
+						}
+						for p, at := range r.Perm(depth) {
+							off[p] = int32(at)
+						}
+						init, got := slice(r, (n-1)*(w+3)+w), slice(r, n*w)
+						for _, from := range []*float32{nil, &init[0]} {
+							u.Tile(w)(n, k, &x[0], &rows[0], &off[0], &b[0], from, w+3, &got[0], w)
+							for i := range n {
+								for j := range w {
+									want := 0.
+									if from != nil {
+										want = float64(init[i*(w+3)+j])
+									}
+									for p := range k {
+										want += float64(x[rows[i]+off[p]]) * float64(b[p*w+j])
+									}
+									if math.Abs(float64(got[i*w+j])-want) > 1e-5*(1+math.Abs(want)) {
+										t.Fatalf("%d rows of %d columns, %d terms: sum %d,%d is %g, want %g", n, w, k, i, j, got[i*w+j], want)
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+		})
+	})
 }

@@ -24,7 +24,7 @@ type narrowTask struct {
 	packing bool
 	width   int       // n, with the columns that fill the last vector
 	packed  []float32 // alpha op(B), (k,width)
-	rows    []int32   // offsets of the rows of a part, and then of those of the last, partial tile
+	rows    []int32   // offsets of the rows of a part
 	off     []int32   // offsets of the elements of a row
 }
 
@@ -38,10 +38,6 @@ func (t *narrowTask) run(op parallel.Op, transB bool, m, n, k int, alpha float32
 	}
 	if t.off == nil {
 		t.off = rowOffsets(nil, panelDepth, 1, 1)
-	}
-	rest := m % TileRows
-	for i := range TileRows {
-		t.rows = append(t.rows, int32(min(i, max(rest-1, 0))*lda))
 	}
 	t.width = t.micro.Width(n)
 	depth := min(k, packedDepth)
@@ -100,41 +96,22 @@ func (t *narrowTask) compute(worker, from, to int) {
 	}
 }
 
-// multiply multiplies m rows of A with the part of k that begins at k0. Full tiles are
-// computed in place, partial ones in a buffer.
+// multiply multiplies m rows of A with the part of k that begins at k0, in place if the rows
+// of C are as wide as the panel, and otherwise in a buffer.
 func (t *narrowTask) multiply(worker, m, k0 int, a, c []float32) {
-	w, k, add := t.width, min(panelDepth, t.k-k0), k0 > 0 || t.beta != 0
-	x, b := a[k0:], &t.packed[k0*t.width]
-	whole := m / TileRows * TileRows
-	inPlace := whole
+	w, k, ldc := t.width, min(panelDepth, t.k-k0), t.ldc
+	to, init := c, (*float32)(nil)
 	if t.n < w {
-		inPlace = 0
+		to, ldc = t.pool.Scratch(worker, m*w), w
 	}
-	tile := t.micro.Tile(w)
-	if inPlace > 0 {
-		init := &c[0]
-		if !add {
-			init = nil
+	if k0 > 0 || t.beta != 0 {
+		init = &to[0]
+		if t.n < w {
+			t.micro.CopyTo(m, t.n, c, t.ldc, to, w)
 		}
-		tile(inPlace/TileRows, k, &x[0], &t.rows[0], &t.off[0], b, init, t.ldc, &c[0], t.ldc)
 	}
-	if inPlace == m {
-		return
+	t.micro.Tile(w)(m, k, &a[k0], &t.rows[0], &t.off[0], &t.packed[k0*w], init, ldc, &to[0], ldc)
+	if t.n < w {
+		t.micro.CopyTo(m, t.n, to, w, c, t.ldc)
 	}
-	rows := m - inPlace
-	edge := t.pool.Scratch(worker, RoundUp(rows, TileRows)*w)
-	init := func(r int) *float32 { return &edge[r*w] }
-	if !add {
-		init = func(int) *float32 { return nil }
-	} else {
-		t.micro.CopyTo(rows, t.n, c[inPlace*t.ldc:], t.ldc, edge, w)
-	}
-	if inPlace < whole {
-		tile(whole/TileRows, k, &x[0], &t.rows[0], &t.off[0], b, init(0), w, &edge[0], w)
-	}
-	if whole < m {
-		r := whole - inPlace
-		tile(1, k, &x[whole*t.lda], &t.rows[narrowRows], &t.off[0], b, init(r), w, &edge[r*w], w)
-	}
-	t.micro.CopyTo(rows, t.n, edge, w, c[inPlace*t.ldc:], t.ldc)
 }

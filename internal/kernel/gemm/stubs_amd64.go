@@ -4,15 +4,15 @@
 
 package gemm
 
-// tileAVX2x1 is the tileFunc for panels of 8 columns.
+// tileAVX2x1 is the TileFunc for panels of 8 columns.
 //
 //go:noescape
-func tileAVX2x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX2x1(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// tileAVX2x2 is the tileFunc for panels of 16 columns.
+// tileAVX2x2 is the TileFunc for panels of 16 columns.
 //
 //go:noescape
-func tileAVX2x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX2x2(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
 // dotsAVX2 is a dotsFunc of 4 rows of x and 3 of y.
 //
@@ -152,25 +152,25 @@ func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, step int, bias 
 // fmaLoopAVX2 multiplies and adds n times on each of 12 vectors.
 func fmaLoopAVX2(n int)
 
-// tileAVX512x1 is the tileFunc for panels of 16 columns.
+// tileAVX512x1 is the TileFunc for panels of 16 columns.
 //
 //go:noescape
-func tileAVX512x1(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX512x1(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// tileAVX512x2 is the tileFunc for panels of 32 columns.
+// tileAVX512x2 is the TileFunc for panels of 32 columns.
 //
 //go:noescape
-func tileAVX512x2(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX512x2(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// tileAVX512x3 is the tileFunc for panels of 48 columns.
+// tileAVX512x3 is the TileFunc for panels of 48 columns.
 //
 //go:noescape
-func tileAVX512x3(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX512x3(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// tileAVX512x4 is the tileFunc for panels of 64 columns.
+// tileAVX512x4 is the TileFunc for panels of 64 columns.
 //
 //go:noescape
-func tileAVX512x4(tiles int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
+func tileAVX512x4(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
 // dotsAVX512 is a dotsFunc of 4 rows of x and 6 of y.
 //

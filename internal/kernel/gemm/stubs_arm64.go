@@ -7,22 +7,22 @@ package gemm
 // tileNEONx1 is the TileFunc for panels of 4 columns.
 //
 //go:noescape
-func tileNEONx1(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+func tileNEONx1(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // tileNEONx2 is the TileFunc for panels of 8 columns.
 //
 //go:noescape
-func tileNEONx2(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+func tileNEONx2(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // tileNEONx3 is the TileFunc for panels of 12 columns.
 //
 //go:noescape
-func tileNEONx3(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+func tileNEONx3(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // tileNEONx4 is the TileFunc for panels of 16 columns.
 //
 //go:noescape
-func tileNEONx4(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
+func tileNEONx4(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
 // dotsNEON is a DotsFunc of 4 rows of x and 6 of y.
 //

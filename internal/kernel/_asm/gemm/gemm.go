@@ -59,63 +59,91 @@ func Write() {
 	copyRows()
 }
 
-// tile writes the micro-kernel for panels of the given number of vectors.
+// tile writes the micro-kernel for panels of the given number of vectors: a loop over tiles of
+// all rows, and one tile for each number of rows that may be left.
 func (s *set) tile(vectors int) {
 	name := fmt.Sprintf("tile%sx%d", s.Suffix, vectors)
-	TEXT(name, NOSPLIT, "func(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)")
+	TEXT(name, NOSPLIT, "func(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is the tileFunc for panels of %d columns.", name, vectors*s.Bytes()/4))
-	tiles := Load(Param("tiles"), GP64())
+	Doc(fmt.Sprintf("%s is the TileFunc for panels of %d columns.", name, vectors*s.Bytes()/4))
+	n := Load(Param("n"), GP64())
 	row := Load(Param("rows"), GP64())
 	init := Load(Param("init"), GP64())
 	c := Load(Param("c"), GP64())
 
-	var sum [rows][]reg.VecVirtual
+	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
 		for range vectors {
 			sum[i] = append(sum[i], s.Vec())
 		}
 	}
-
+	CMPQ(n, Imm(rows))
+	JLT(LabelRef("last"))
 	Label("tile")
+	s.tileOf(sum, row, init, c)
+	SUBQ(Imm(rows), n)
+	CMPQ(n, Imm(rows))
+	JGE(LabelRef("tile"))
+
+	Label("last")
+	for height := rows - 1; height > 0; height-- {
+		CMPQ(n, Imm(uint64(height)))
+		JEQ(LabelRef(fmt.Sprintf("last%d", height)))
+	}
+	simd.Ret()
+	for height := rows - 1; height > 0; height-- {
+		Label(fmt.Sprintf("last%d", height))
+		s.tileOf(sum[:height], row, init, c)
+		simd.Ret()
+	}
+}
+
+// tileOf writes a tile that has the given sums, and advances to the rows below.
+func (s *set) tileOf(sum [][]reg.VecVirtual, row, init, c reg.Register) {
+	height, vectors := len(sum), len(sum[0])
+	label := func(name string) string { return fmt.Sprintf("%s%d", name, height) }
 	Comment("The sums begin with init, or with zero. The rows below are next.")
 	TESTQ(init, init)
-	JZ(LabelRef("zero"))
+	JZ(LabelRef(label("zero")))
 	ldi := Load(Param("ldi"), GP64())
 	next := GP64()
-	IMUL3Q(Imm(4*rows), ldi, next)
+	if height == rows {
+		IMUL3Q(Imm(4*rows), ldi, next)
+	}
 	for i := range sum {
 		for j, r := range sum[i] {
 			VMOVUPS(Mem{Base: init, Disp: j * s.Bytes()}, r)
-			PREFETCHT0(Mem{Base: init, Index: next, Scale: 1, Disp: j * s.Bytes()})
+			if height == rows {
+				PREFETCHT0(Mem{Base: init, Index: next, Scale: 1, Disp: j * s.Bytes()})
+			}
 		}
 		LEAQ(Mem{Base: init, Index: ldi, Scale: 4}, init)
 	}
-	JMP(LabelRef("rows"))
-	Label("zero")
+	JMP(LabelRef(label("rows")))
+	Label(label("zero"))
 	for i := range sum {
 		for _, r := range sum[i] {
 			s.Clear(r)
 		}
 	}
 
-	Label("rows")
+	Label(label("rows"))
 	Comment("The addresses of the rows.")
 	x := Load(Param("x"), GP64())
-	var at [rows]reg.GPVirtual
+	at := make([]reg.GPVirtual, height)
 	for i := range at {
 		at[i] = GP64()
 		MOVLQSX(Mem{Base: row, Disp: 4 * i}, at[i])
 		LEAQ(Mem{Base: x, Index: at[i], Scale: 4}, at[i])
 	}
-	ADDQ(Imm(4*rows), row)
+	ADDQ(Imm(uint64(4*height)), row)
 	k := Load(Param("k"), GP64())
 	off := Load(Param("off"), GP64())
 	b := Load(Param("b"), GP64())
 	TESTQ(k, k)
-	JZ(LabelRef("store"))
+	JZ(LabelRef(label("store")))
 
-	Label("sum")
+	Label(label("sum"))
 	o := GP64()
 	MOVLQSX(Mem{Base: off}, o)
 	bv := make([]reg.VecVirtual, vectors)
@@ -142,9 +170,9 @@ func (s *set) tile(vectors int) {
 		ADDQ(U32(uint32(n)), b)
 	}
 	DECQ(k)
-	JNZ(LabelRef("sum"))
+	JNZ(LabelRef(label("sum")))
 
-	Label("store")
+	Label(label("store"))
 	ldc := Load(Param("ldc"), GP64())
 	for i := range sum {
 		for j, r := range sum[i] {
@@ -152,9 +180,6 @@ func (s *set) tile(vectors int) {
 		}
 		LEAQ(Mem{Base: c, Index: ldc, Scale: 4}, c)
 	}
-	DECQ(tiles)
-	JNZ(LabelRef("tile"))
-	simd.Ret()
 }
 
 // fmaLoop writes a loop of as many multiply-adds as a tile has sums.

@@ -116,47 +116,66 @@ func addresses(f *neon.Func, table, base R, n int) (at []R) {
 	return at
 }
 
-// tile writes the micro-kernel for panels of the given number of vectors.
+// tile writes the micro-kernel for panels of the given number of vectors: a loop over tiles of
+// all rows, and one tile for each number of rows that may be left.
 func tile(file *neon.File, vectors int) {
 	name := fmt.Sprintf("tileNEONx%d", vectors)
-	file.Func(name, "(tiles, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)",
+	file.Func(name, "(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)",
 		fmt.Sprintf("is the TileFunc for panels of %d columns.", vectors*neon.Lanes), func(f *neon.Func) {
-			tiles, row, init, c := f.Arg("tiles"), f.Arg("rows"), f.Arg("init"), f.Arg("c")
+			n, row, init, c := f.Arg("n"), f.Arg("rows"), f.Arg("init"), f.Arg("c")
 			x, ldi, ldc := f.Arg("x"), f.Scaled("ldi"), f.Scaled("ldc")
-			sum := news(f, tileRows, vectors)
+			of := func(height int) { tileOf(f, height, vectors, x, row, init, ldi, c, ldc) }
+			f.If(n, "LT", tileRows, "last")
 			f.Label("tile")
-			f.IfZero(init, "zero")
-			each(f, init, ldi, sum, load(f))
-			for range tileRows {
-				f.AddR(ldi, init)
+			of(tileRows)
+			f.Inc(-tileRows, n)
+			f.If(n, "GE", tileRows, "tile")
+			f.Label("last")
+			for height := tileRows - 1; height > 0; height-- {
+				f.If(n, "EQ", height, fmt.Sprintf("last%d", height))
 			}
-			f.Jump("rows")
-			f.Label("zero")
-			clear(f, sum)
-
-			f.Label("rows")
-			at := addresses(f, row, x, tileRows)
-			f.Inc(4*tileRows, row)
-			k, off, b := f.Arg("k"), f.Arg("off"), f.Arg("b")
-			f.IfZero(k, "store")
-			f.Label("sum")
-			o := f.NextOffset(off)
-			bv := f.Next(b, vectors*neon.Lanes)
-			for i := range sum {
-				xv := f.LoadAt(at[i], o)
-				for j, v := range bv {
-					f.FmaLane(sum[i][j], v, xv, 0)
-				}
-			}
-			f.Count(k, "sum")
-			f.Label("store")
-			each(f, c, ldc, sum, store(f))
-			for range tileRows {
-				f.AddR(ldc, c)
-			}
-			f.Count(tiles, "tile")
 			f.Ret()
+			for height := tileRows - 1; height > 0; height-- {
+				f.Label(fmt.Sprintf("last%d", height))
+				of(height)
+				f.Ret()
+			}
 		})
+}
+
+// tileOf writes a tile of the given height and number of vectors, and advances to the rows below.
+func tileOf(f *neon.Func, height, vectors int, x, row, init, ldi, c, ldc R) {
+	label := func(name string) string { return fmt.Sprintf("%s%d", name, height) }
+	sum := news(f, height, vectors)
+	f.IfZero(init, label("zero"))
+	each(f, init, ldi, sum, load(f))
+	for range height {
+		f.AddR(ldi, init)
+	}
+	f.Jump(label("rows"))
+	f.Label(label("zero"))
+	clear(f, sum)
+
+	f.Label(label("rows"))
+	at := addresses(f, row, x, height)
+	f.Inc(4*height, row)
+	k, off, b := f.Arg("k"), f.Arg("off"), f.Arg("b")
+	f.IfZero(k, label("store"))
+	f.Label(label("sum"))
+	o := f.NextOffset(off)
+	bv := f.Next(b, vectors*neon.Lanes)
+	for i := range sum {
+		xv := f.LoadAt(at[i], o)
+		for j, v := range bv {
+			f.FmaLane(sum[i][j], v, xv, 0)
+		}
+	}
+	f.Count(k, label("sum"))
+	f.Label(label("store"))
+	each(f, c, ldc, sum, store(f))
+	for range height {
+		f.AddR(ldc, c)
+	}
 }
 
 // dot writes a micro-kernel of dot products for some rows of x and of y.
