@@ -27,7 +27,7 @@ type Norm struct {
 
 // A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
 // each element, which depends on the channel. A convolution can compute it as it reads x
-// (Conv.MapInput):
+// (Conv.MapInput), and so can a pooling (MaxPoolForwardMap):
 //
 //	z = Scale·(x - Mean) + Shift    y = z where z > 0, Slope·z elsewhere
 type ChannelMap struct {

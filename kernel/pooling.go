@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/internal/kernel/pool"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -20,7 +21,13 @@ type PoolParams struct {
 // (Planes,H,W); y and mask are (Planes,OutH,OutW). A nil mask, for passes without a
 // gradient, is left out.
 func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32) {
-	pool.MaxForward(p, pool.Params(g), x, y, mask)
+	pool.MaxForward(p, pool.Params(g), pool.Input{}, x, y, mask)
+}
+
+// MaxPoolForwardMap is MaxPoolForward of the map m of x, as if it had been computed before; nil
+// changes nothing. An item of x has the given number of channels, each a plane.
+func MaxPoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32, mask []int32) {
+	pool.MaxForward(p, pool.Params(g), poolInput(m, channels), x, y, mask)
 }
 
 // MaxPoolBackward sets dx to the gradient of MaxPoolForward: each dy is added to
@@ -33,7 +40,21 @@ func MaxPoolBackward(p *parallel.Pool, g PoolParams, mask []int32, dy, dx []floa
 // AvePoolForward sets y to the mean of each window. x is (Planes,H,W), y is
 // (Planes,OutH,OutW).
 func AvePoolForward(p *parallel.Pool, g PoolParams, x, y []float32) {
-	pool.AveForward(p, pool.Params(g), x, y)
+	pool.AveForward(p, pool.Params(g), pool.Input{}, x, y)
+}
+
+// AvePoolForwardMap is AvePoolForward of the map m of x, as if it had been computed before; nil
+// changes nothing. An item of x has the given number of channels, each a plane.
+func AvePoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32) {
+	pool.AveForward(p, pool.Params(g), poolInput(m, channels), x, y)
+}
+
+// poolInput returns the map m as the input of a pass, or none if m is nil.
+func poolInput(m *ChannelMap, channels int) pool.Input {
+	if m == nil {
+		return pool.Input{}
+	}
+	return pool.Input{Map: (*norm.ChannelMap)(m), Channels: channels}
 }
 
 // AvePoolBackward sets dx to the gradient of AvePoolForward: each dy is divided

@@ -17,8 +17,12 @@ type pooler struct {
 	rand   layers.Rand // for STOCHASTIC
 	masked bool        // there is a backward pass or a top for the mask
 
-	g    kernel.PoolParams
-	mask []int32 // position in its image of each maximum or sampled element; nil if nothing reads it
+	before layers.Deferrer   // whose map forward computes of x; nil for none
+	input  kernel.ChannelMap // that map
+
+	g        kernel.PoolParams
+	channels int     // of an item
+	mask     []int32 // position in its image of each maximum or sampled element; nil if nothing reads it
 
 	onDevice blob.Blob // the mask on a device, as ints
 }
@@ -47,7 +51,7 @@ func (l *pooler) measure(x *blob.Blob) error {
 		return l.spec.Errorf("bottom", "bottom has shape %v, want 4 axes: items, channels, height, width", x.Shape())
 	}
 	g := &l.g
-	g.Planes, g.H, g.W = x.CountRange(0, 2), x.Dim(2), x.Dim(3)
+	g.Planes, g.H, g.W, l.channels = x.CountRange(0, 2), x.Dim(2), x.Dim(3), x.Dim(1)
 	g.OutH, g.OutW = l.outSize(g.H, g.KernelH, g.PadH, g.StrideH), l.outSize(g.W, g.KernelW, g.PadW, g.StrideW)
 	if g.OutH < 1 || g.OutW < 1 || g.H < 1 || g.W < 1 {
 		return l.spec.Errorf("bottom", "bottom has shape %v, too small for windows of %d x %d with pad %d, %d",
@@ -78,11 +82,16 @@ func (l *pooler) forward(x, y []float32) {
 	if l.method == caffepb.PoolingParameter_MAX && l.masked || l.draws() {
 		l.mask = layers.Resize(l.mask, len(y))
 	}
+	var input *kernel.ChannelMap
+	if l.before != nil {
+		l.input = l.before.DeferredMap()
+		input = &l.input
+	}
 	switch {
 	case l.method == caffepb.PoolingParameter_MAX:
-		kernel.MaxPoolForward(w, l.g, x, y, l.mask)
+		kernel.MaxPoolForwardMap(w, l.g, input, l.channels, x, y, l.mask)
 	case l.method == caffepb.PoolingParameter_AVE:
-		kernel.AvePoolForward(w, l.g, x, y)
+		kernel.AvePoolForwardMap(w, l.g, input, l.channels, x, y)
 	case l.draws():
 		kernel.PhiloxUniform(w, l.rand.Key(), l.spec.Env.Stream(), 0, 0, 1, y)
 		drawLoop.Run(w, l.g.Planes, planesPerPart(&l.g), stochastic{g: &l.g, x: x, y: y, mask: l.mask})

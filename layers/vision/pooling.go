@@ -59,6 +59,7 @@ type pooling struct {
 var (
 	_ layers.Layer          = (*pooling)(nil)
 	_ layers.BackwardReader = (*pooling)(nil)
+	_ layers.DeferredReader = (*pooling)(nil)
 )
 
 func newPooling(s *layers.Spec) (layers.Layer, error) {
@@ -172,6 +173,15 @@ func (l *pooling) Reshape(bottom, top []*blob.Blob) error {
 		}
 	}
 	return nil
+}
+
+// ReadDeferred sets the layer whose map Forward computes, unless the method is STOCHASTIC.
+func (l *pooling) ReadDeferred(before layers.Deferrer) bool {
+	if before != nil && l.method == caffepb.PoolingParameter_STOCHASTIC {
+		return false
+	}
+	l.before = before
+	return true
 }
 
 // Forward computes the tops.

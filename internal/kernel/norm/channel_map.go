@@ -1,7 +1,7 @@
 package norm
 
 // A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
-// each element, which depends on the channel. A convolution can compute it as it reads x:
+// each element, which depends on the channel. A layer can compute it as it reads x:
 //
 //	z = Scale·(x - Mean) + Shift    y = z where z > 0, Slope·z elsewhere
 //
@@ -13,6 +13,11 @@ type ChannelMap struct {
 
 // Map returns the map of the last pass. The slices are valid until the next one.
 func (m *Norm) Map() ChannelMap { return ChannelMap{m.Mean, m.scale, m.shift, m.Slope} }
+
+// Apply sets y to the map of x, elements of channel ch.
+func (m *ChannelMap) Apply(ch int, x, y []float32) {
+	active().affineReLU(y, x, of(m.Mean, ch, 0), of(m.Scale, ch, 1), of(m.Shift, ch, 0), m.Slope)
+}
 
 // A VectorMap is a ChannelMap of vectors whose lanes are channels. The zero VectorMap
 // changes nothing.

@@ -6,16 +6,17 @@ import (
 )
 
 // AveForward sets y to the mean of each window.
-func AveForward(p *parallel.Pool, g Params, x, y []float32) {
+func AveForward(p *parallel.Pool, g Params, in Input, x, y []float32) {
 	g.check("AvePoolForward", len(x), len(y))
-	run(p, &aveLoop, args{Params: g, x: x, y: y})
+	run(p, &aveLoop, args{Params: g, x: x, y: y, Input: in})
 }
 
-var aveLoop = parallel.Loop[args]{Body: func(a *args, _, lo, hi int) {
+var aveLoop = parallel.Loop[args]{Body: func(a *args, worker, lo, hi int) {
 	special := a.special()
+	buf := a.pool.Scratch(worker, a.mappedSize())
 	for i := lo; i < hi; i++ {
 		x, y := a.planes(i)
-		avePlane(&a.Params, special, x, y)
+		avePlane(&a.Params, special, a.mapped(i, x, buf), y)
 	}
 }}
 

@@ -11,20 +11,22 @@ import (
 
 // MaxForward sets y to the largest element of each window and mask to its index in the
 // plane: the first of equal elements, -1 if there is none. If mask is nil, it is left out.
-func MaxForward(p *parallel.Pool, g Params, x, y []float32, mask []int32) {
+func MaxForward(p *parallel.Pool, g Params, in Input, x, y []float32, mask []int32) {
 	out := len(y)
 	if mask != nil {
 		out = min(out, len(mask))
 	}
 	g.check("MaxPoolForward", len(x), out)
-	run(p, &maxLoop, args{Params: g, x: x, y: y, mask: mask})
+	run(p, &maxLoop, args{Params: g, x: x, y: y, mask: mask, Input: in})
 }
 
 var maxLoop = parallel.Loop[args]{Body: func(a *args, worker, lo, hi int) {
 	special := a.special()
+	size, n := a.mappedSize(), a.OutH*a.OutW
+	buf := a.pool.Scratch(worker, size+n)
 	var unused []int32
-	if n := a.OutH * a.OutW; a.mask == nil && special.maxValue == nil && n > 0 {
-		unused = unsafe.Slice((*int32)(unsafe.Pointer(&a.pool.Scratch(worker, n)[0])), n)
+	if a.mask == nil && special.maxValue == nil && n > 0 {
+		unused = unsafe.Slice((*int32)(unsafe.Pointer(&buf[size])), n)
 	}
 	for i := lo; i < hi; i++ {
 		x, y := a.planes(i)
@@ -32,7 +34,7 @@ var maxLoop = parallel.Loop[args]{Body: func(a *args, worker, lo, hi int) {
 		if a.mask != nil {
 			mask = a.planeMask(i)
 		}
-		maxPlane(&a.Params, special, x, y, mask)
+		maxPlane(&a.Params, special, a.mapped(i, x, buf[:size]), y, mask)
 	}
 }}
 

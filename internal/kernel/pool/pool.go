@@ -78,6 +78,15 @@ func (g *Params) alike(ph int) (n, lo, hi, height int) {
 	return 1, lo, hi, height
 }
 
+// An Input is what a forward pass computes of x as it reads x: a map of each channel of items
+// that have some channels, or nothing if Map is nil.
+type Input struct {
+	Map interface {
+		Apply(ch int, x, y []float32) // sets y to the map of x
+	}
+	Channels int
+}
+
 // args are the arguments of a loop over planes. Backward passes have dx in x and
 // dy in y.
 type args struct {
@@ -85,6 +94,7 @@ type args struct {
 	x, y []float32
 	mask []int32
 	pool *parallel.Pool
+	Input
 }
 
 // run runs a loop over the planes.
@@ -97,6 +107,23 @@ func run(p *parallel.Pool, loop *parallel.Loop[args], a args) {
 func (a *args) planes(i int) (x, y []float32) {
 	in, out := a.H*a.W, a.OutH*a.OutW
 	return a.x[i*in : (i+1)*in], a.y[i*out : (i+1)*out]
+}
+
+// mapped returns what a forward pass reads as plane i of x, in buf if it is a map.
+func (a *args) mapped(i int, x, buf []float32) []float32 {
+	if a.Map == nil {
+		return x
+	}
+	a.Map.Apply(i%a.Channels, x, buf)
+	return buf
+}
+
+// mappedSize returns the number of elements that mapped needs in buf.
+func (a *args) mappedSize() int {
+	if a.Map == nil {
+		return 0
+	}
+	return a.H * a.W
 }
 
 // planeMask returns plane i of mask.

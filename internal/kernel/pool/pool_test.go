@@ -135,7 +135,7 @@ func TestMax(t *testing.T) {
 				})
 				kerneltest.EachPool(func(threads string, p *parallel.Pool) {
 					y, dx, mask := kerneltest.Guarded(r, len(dy)), kerneltest.Guarded(r, len(x)), make([]int32, len(dy))
-					MaxForward(p, g, x, y, mask)
+					MaxForward(p, g, Input{}, x, y, mask)
 					kerneltest.CheckGuards(t, "y", y)
 					kerneltest.SameBits(t, "y", y, wantY)
 					for i := range mask {
@@ -144,7 +144,7 @@ func TestMax(t *testing.T) {
 						}
 					}
 					values := kerneltest.Guarded(r, len(dy))
-					MaxForward(p, g, x, values, nil)
+					MaxForward(p, g, Input{}, x, values, nil)
 					kerneltest.CheckGuards(t, "y without the mask", values)
 					kerneltest.SameBits(t, "y without the mask", values, wantY)
 					MaxBackward(p, g, mask, dy, dx)
@@ -165,9 +165,9 @@ func TestFences(t *testing.T) {
 				x, y := slice(r, g.Planes*g.H*g.W), slice(r, g.Planes*g.OutH*g.OutW)
 				mask := slice(r, len(y))
 				places := unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(mask))), len(mask))
-				MaxForward(nil, g, x, y, places)
+				MaxForward(nil, g, Input{}, x, y, places)
 				MaxBackward(nil, g, places, y, x)
-				AveForward(nil, g, x, y)
+				AveForward(nil, g, Input{}, x, y)
 				AveBackward(nil, g, y, x)
 			})
 		}
@@ -207,7 +207,7 @@ func TestAve(t *testing.T) {
 				var first, firstDx []float32
 				kerneltest.EachPool(func(threads string, p *parallel.Pool) {
 					y, dx := kerneltest.Guarded(r, len(dy)), kerneltest.Guarded(r, len(x))
-					AveForward(p, g, x, y)
+					AveForward(p, g, Input{}, x, y)
 					AveBackward(p, g, dy, dx)
 					kerneltest.CheckGuards(t, "y", y)
 					kerneltest.CheckGuards(t, "dx", dx)
@@ -231,12 +231,55 @@ func TestAllocations(t *testing.T) {
 	wide := pooled(9, 50, 50, 5, 5, 2, 2, 3, 3)
 	x, y, mask := make([]float32, 9*50*50), make([]float32, 9*50*50), make([]int32, 9*50*50)
 	kerneltest.AllocatesNothing(t, map[string]func(){
-		"MaxForward":                func() { MaxForward(p, g, x, y, mask) },
-		"MaxForward, no mask":       func() { MaxForward(p, g, x, y, nil) },
-		"MaxForward, wide, no mask": func() { MaxForward(p, wide, x, y, nil) },
+		"MaxForward":                func() { MaxForward(p, g, Input{}, x, y, mask) },
+		"MaxForward, no mask":       func() { MaxForward(p, g, Input{}, x, y, nil) },
+		"MaxForward, wide, no mask": func() { MaxForward(p, wide, Input{}, x, y, nil) },
 		"MaxBackward":               func() { MaxBackward(p, g, mask, y, x) },
-		"AveForward":                func() { AveForward(p, g, x, y) },
+		"AveForward":                func() { AveForward(p, g, Input{}, x, y) },
+		"MaxForward of a map":       func() { MaxForward(p, g, Input{Map: doubled{}, Channels: 1}, x, y, mask) },
 		"AveBackward":               func() { AveBackward(p, g, y, x) },
 		"AveBackward, wide windows": func() { AveBackward(p, wide, y, x) },
+	})
+}
+
+// doubled is a map that depends on the channel.
+type doubled struct{}
+
+func (doubled) Apply(ch int, x, y []float32) {
+	for i, v := range x {
+		y[i] = 2*v - float32(ch)
+	}
+}
+
+// TestInput compares the passes that compute a map of x with those of the map, to the last bit.
+func TestInput(t *testing.T) {
+	const channels = 3
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		for _, g := range append(slices.Clone(cases), randomCases(50)...) {
+			in, out := g.H*g.W, g.OutH*g.OutW
+			r := rand.New(rand.NewPCG(4, 5))
+			x, mapped := kerneltest.Guarded(r, g.Planes*in), make([]float32, g.Planes*in)
+			for i := range g.Planes {
+				doubled{}.Apply(i%channels, x[i*in:(i+1)*in], mapped[i*in:])
+			}
+			kerneltest.EachPool(func(threads string, p *parallel.Pool) {
+				kerneltest.Dirty(p)
+				want, got := make([]float32, g.Planes*out), kerneltest.Guarded(r, g.Planes*out)
+				wantMask, mask := make([]int32, len(want)), make([]int32, len(want))
+				of := Input{Map: doubled{}, Channels: channels}
+				AveForward(p, g, Input{}, mapped, want)
+				AveForward(p, g, of, x, got)
+				kerneltest.SameBits(t, fmt.Sprint("means of ", g), got, want)
+				MaxForward(p, g, Input{}, mapped, want, wantMask)
+				MaxForward(p, g, of, x, got, mask)
+				kerneltest.SameBits(t, fmt.Sprint("maxima of ", g), got, want)
+				if !slices.Equal(mask, wantMask) {
+					t.Errorf("%v, %s: the places of the maxima differ", g, threads)
+				}
+				MaxForward(p, g, of, x, got, nil)
+				kerneltest.SameBits(t, fmt.Sprint("maxima without a mask of ", g), got, want)
+				kerneltest.CheckGuards(t, "y", got)
+			})
+		}
 	})
 }
