@@ -77,8 +77,10 @@ var cases = []Params{
 	square(1, 18, 18, 18, 45, 5, 2, 2, 2), // bands of rows
 	square(2, 17, 17, 17, 11, 2, 1, 3, 1), // pixels that no output covers
 	square(2, 16, 16, 16, 33, 3, 0, 2, 1), // an odd number of rows
-	square(7, 300, 40, 1, 7, 1, 0, 1, 1),  // 1x1: two blocks, and pieces of several images
-	square(1, 130, 64, 1, 13, 1, 0, 1, 1), // rows in place, whose last block ends within a tile
+	square(7, 300, 40, 1, 7, 1, 0, 1, 1),  // 1x1: pieces of several images
+	square(2, 1100, 70, 1, 3, 1, 0, 1, 1), // two blocks of channels and of outputs, of two images
+	square(7, 40, 140, 2, 12, 1, 0, 1, 1), // parts of the batch, of several blocks
+	square(1, 130, 64, 1, 13, 1, 0, 1, 1), // a last block that ends within a tile
 	square(2, 20, 270, 1, 18, 1, 0, 1, 1), // several pieces of an image
 	square(1, 68, 40, 2, 35, 1, 0, 2, 1),
 	square(2, 20, 100, 2, 13, 1, 0, 3, 1),

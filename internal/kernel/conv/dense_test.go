@@ -2,6 +2,7 @@ package conv
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"unsafe"
@@ -224,4 +225,32 @@ func TestSteps(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDenseGradOffsets checks that the offsets of denseGrad's rows are representable, whatever
+// the size of the planes.
+func TestDenseGradOffsets(t *testing.T) {
+	for _, in := range []int{7, 56, 600, 20000} {
+		g, err := newGeometry(square(3, 2000, 2000, 1, in, 1, 0, 1, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := forwardWindow(g, 1)
+		if err := w.init(g.Batch); err != nil {
+			t.Fatal(err)
+		}
+		d := newDenseGrad(g, &w)
+		if d == nil {
+			if in*in <= maxCopy {
+				t.Errorf("%d pixels: not computed as a product of matrices", in*in)
+			}
+			continue
+		}
+		d.prepare(gemm.Active())
+		row, pixel := d.rowTable[len(d.rowTable)-1], d.offsets[len(d.offsets)-1]
+		wantPixel := (d.images-1)*g.Channels*in*in + d.pixels - 1
+		if int(row) != (d.rows.block-1)*in*in || int(pixel) != wantPixel || int64(row)+int64(pixel) > math.MaxInt32 {
+			t.Errorf("%d pixels: the last row of %d begins at %d, the last pixel is at %d", in*in, d.rows.block, row, pixel)
+		}
+	}
 }

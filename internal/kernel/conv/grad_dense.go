@@ -7,14 +7,17 @@ import (
 )
 
 const (
-	// denseGradPixels is the approximate number of pixels of a piece, and denseGradBlock the
-	// largest number of rows and of columns of a block: rows, columns and sums are 256 KiB each
-	// at most. Half and twice as many pixels, and 192 and 384 rows, are as fast on a Zen 4.
+	// denseGradPixels is the approximate number of pixels of a piece. Half and twice as many are
+	// as fast on a Zen 4.
 	denseGradPixels = 256
-	denseGradBlock  = 256
 
-	// denseGradParts is the minimum number of parts, for many threads, unless blocks would be
-	// smaller than denseGradLeast.
+	// denseGradRows and denseGradCols are the largest numbers of rows and of columns of a block:
+	// the more rows, the less often the columns are transposed. The sums take 256 KiB.
+	denseGradRows = 1024
+	denseGradCols = 64
+
+	// denseGradParts is the minimum number of parts, for many threads, unless blocks would have
+	// fewer rows than denseGradLeast.
 	denseGradParts = 16
 	denseGradLeast = 64
 
@@ -24,10 +27,10 @@ const (
 
 // denseGrad computes the gradient of the weights of kernels of one pixel: a product of two
 // matrices over the pixels. The elements of one, its rows, are multiplied by vectors of the
-// other, which is transposed, its columns. Where a piece is of one image, the rows are read in
-// place: the processor brings what follows in each of them while it multiplies. With a stride,
-// the pixels of x that are used are gathered first. A part computes a block of sums over some
-// of the pieces of the batch, and then the parts' sums are added in order.
+// other, which is transposed, its columns. The rows are read in place: the processor brings what
+// follows in each of them while it multiplies. With a stride, the pixels of x that are used are
+// gathered first. A part computes a block of sums over some of the pieces of the batch, and then
+// the parts' sums are added in order.
 type denseGrad struct {
 	geometry *geometry
 	rowAt    []int // with a stride: where the rows of pixels begin in a channel of x
@@ -37,10 +40,8 @@ type denseGrad struct {
 	lanes    int   // that the rest is for; 0: nothing yet
 	rows     denseSide
 	cols     denseSide
-	inPlace  bool    // the rows are not copied
-	line     int     // elements of a row of a copy
-	rowTable []int32 // offsets of the rows of a block, in a copy or in place
-	offsets  []int32 // offsets of the pixels in a row
+	rowTable []int32 // offsets of the rows of a block
+	offsets  []int32 // of the pixels of a piece in a row
 
 	// Used during a run.
 	micro    *gemm.Micro
@@ -74,7 +75,7 @@ type denseSide struct {
 
 // newDenseGrad returns nil if it does not apply to the convolution.
 func newDenseGrad(g *geometry, w *window) *denseGrad {
-	if g.taps != 1 || !w.whole || min(g.groupChannels(), g.groupOutputs()) < 2 {
+	if g.taps != 1 || !w.whole || min(g.groupChannels(), g.groupOutputs()) < 2 || g.outSize > maxCopy {
 		return nil
 	}
 	t := &denseGrad{geometry: g, images: 1, pixels: g.outSize}
@@ -102,27 +103,21 @@ func (t *denseGrad) prepare(u *gemm.Micro) {
 	if denseGradCost(u, t.cols.n, t.rows.n) < denseGradCost(u, t.rows.n, t.cols.n) {
 		t.rows, t.cols = t.cols, t.rows
 	}
-	for n := denseGradBlock; n >= denseGradLeast; n /= 2 {
-		t.rows.cut(n, gemm.TileRows)
-		t.cols.cut(n, u.Panel())
+	t.cols.cut(denseGradCols, u.Panel())
+	for n := denseGradRows; n >= denseGradLeast; n /= 2 {
+		t.rows.cut(min(n, maxCopy/g.outSize), gemm.TileRows)
 		if t.blocks()*t.pieces() >= denseGradParts {
 			break
 		}
 	}
-	k := t.images * t.pixels
-	t.line = gemm.RoundUp(k, 16) | 16
-	t.inPlace = t.images == 1 && g.outSize <= maxCopy/t.rows.block
-	step := t.line
-	if t.inPlace {
-		step = g.outSize
-	}
-	t.rowTable, t.offsets = multiples(nil, t.rows.block, step), multiples(nil, k, 1)
+	t.rowTable = multiples(nil, t.rows.block, g.outSize)
+	t.offsets = extend(multiples(nil, t.images, 1), g.Group*t.rows.n*g.outSize, t.pixels, func(i int) int { return i })
 }
 
 // denseGradCost returns the approximate cost of a pixel, in multiply-adds.
 func denseGradCost(u *gemm.Micro, rows, cols int) int {
 	width := (gemm.CeilDiv(cols, u.Panel())-1)*u.Panel() + u.Width((cols-1)%u.Panel()+1)
-	return rows*width + copyCost*rows + transposeCost*cols
+	return rows*width + transposeCost*cols
 }
 
 // blocks returns the number of blocks, and pieces that of the pieces of the batch.
@@ -208,18 +203,14 @@ func (t *denseGrad) gather(worker, plane int) {
 	}
 }
 
-// sum computes one block of sums over a part of the batch.
+// sum computes one block of sums over a part of the batch. All blocks of a part read the same
+// rows, one after the other.
 func (t *denseGrad) sum(worker, i int) {
 	g, u := t.geometry, t.micro
-	b, part := t.block(i/t.parts), i%t.parts
-	sums := t.sums[i*t.sumSize:][:t.sumSize]
+	part, i := i/t.blocks(), i%t.blocks()
+	b, sums := t.block(i), t.sums[(i*t.parts+part)*t.sumSize:][:t.sumSize]
 	k, width := t.images*t.pixels, gemm.RoundUp(b.cols, u.Lanes)
-	copied := 0
-	if !t.inPlace {
-		copied = b.rows * t.line
-	}
-	buf := t.pool.Scratch(worker, copied+k*width)
-	rows, cols := buf[:copied], buf[copied:]
+	cols := t.pool.Scratch(worker, k*width)
 	if b.cols < width {
 		clear(cols)
 	}
@@ -230,13 +221,7 @@ func (t *denseGrad) sum(worker, i int) {
 	for piece := part * pieces / t.parts; piece < (part+1)*pieces/t.parts; piece++ {
 		image, first := piece/t.slices*t.images, piece%t.slices*t.pixels
 		images, pixels := min(t.images, g.Batch-image), min(t.pixels, g.outSize-first)
-		if t.inPlace {
-			rows = t.plane(&t.rows, image, b.group, b.row)[first:]
-		} else {
-			for i := range images {
-				u.CopyTo(b.rows, pixels, t.plane(&t.rows, image+i, b.group, b.row)[first:], g.outSize, rows[i*pixels:], t.line)
-			}
-		}
+		rows := t.plane(&t.rows, image, b.group, b.row)[first:]
 		for c := 0; c < b.cols; c += u.Panel() {
 			n := min(u.Panel(), b.cols-c)
 			w := u.Width(n)
