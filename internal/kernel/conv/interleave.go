@@ -10,7 +10,7 @@ func interleave(u *gemm.Micro, n, pixels int, src []float32, step int, dst []flo
 	clear(dst[pixels*lanes:][:lanes])
 	if n == lanes && u.Transpose != nil && pixels >= lanes {
 		_ = src[(n-1)*step+pixels-1]
-		u.Ahead(pixels/lanes, &src[0], step, lanes, &dst[0], lanes, lanes*lanes)
+		u.Ahead(pixels/lanes, &src[0], step, lanes, &dst[0], lanes, lanes*lanes, lanes*step)
 		if last := pixels - lanes; pixels%lanes != 0 {
 			u.Transpose(1, &src[last], step, 0, &dst[last*lanes], lanes, 0)
 		}

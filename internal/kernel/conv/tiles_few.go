@@ -106,7 +106,11 @@ func (t *tilesFew) compute(worker, group, part, from, to int) {
 	weight, x := t.weight[(group*t.dstChannels+first)*depth:], t.x[group*t.copied.copySize():]
 	for c := 0; c < t.channels; c += t.piece {
 		k, at := min(t.piece, t.channels-c)*t.nTaps, c*t.nTaps
-		u.TransposeTo(n, k, weight[at:], depth, packed, w)
+		next := k
+		if at+k == depth {
+			next = n*depth - at // of the outputs that follow
+		}
+		u.TransposeAhead(n, k, weight[at:], depth, packed, w, next)
 		u.Tile(w)(rows, k, &x[0], &t.copied.pixels[from], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
 		init, step = &sums[0], w
 	}

@@ -159,8 +159,11 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 			w.micro.TransposeTo(n, taps, w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:], taps, rows[c*taps*width:], width)
 		}
 	} else {
-		depth := w.channels * taps
-		w.micro.TransposeTo(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width)
+		depth, next := w.channels*taps, channels*taps
+		if first+channels == w.channels {
+			next = n*depth - first*taps // of the outputs that follow
+		}
+		w.micro.TransposeAhead(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width, next)
 	}
 	for c := range channels {
 		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width+start], next, &dst[c*width], step, &tmp[0])

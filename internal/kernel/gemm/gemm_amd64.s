@@ -11832,19 +11832,20 @@ block:
 	VZEROUPPER
 	RET
 
-// func transposeAheadAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+// func transposeAheadAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int, ahead int)
 // Requires: AVX, MMX+
-TEXT ·transposeAheadAVX2(SB), NOSPLIT, $0-56
-	MOVQ   blocks+0(FP), AX
-	MOVQ   src+8(FP), CX
-	MOVQ   lds+16(FP), DX
-	MOVQ   dst+32(FP), BX
-	MOVQ   ldd+40(FP), SI
-	MOVQ   nextSrc+24(FP), DI
-	MOVQ   nextDst+48(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, SI
-	IMUL3Q $0x08, DX, R9
+TEXT ·transposeAheadAVX2(SB), NOSPLIT, $0-64
+	MOVQ blocks+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ lds+16(FP), DX
+	MOVQ dst+32(FP), BX
+	MOVQ ldd+40(FP), SI
+	MOVQ nextSrc+24(FP), DI
+	MOVQ nextDst+48(FP), R8
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	MOVQ ahead+56(FP), R9
+	SHLQ $0x02, R9
 
 block:
 	MOVQ       CX, R10
@@ -12071,19 +12072,20 @@ block:
 	VZEROUPPER
 	RET
 
-// func transposeAheadAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+// func transposeAheadAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int, ahead int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·transposeAheadAVX512(SB), NOSPLIT, $0-56
-	MOVQ   blocks+0(FP), AX
-	MOVQ   src+8(FP), CX
-	MOVQ   lds+16(FP), DX
-	MOVQ   dst+32(FP), BX
-	MOVQ   ldd+40(FP), SI
-	MOVQ   nextSrc+24(FP), DI
-	MOVQ   nextDst+48(FP), R8
-	SHLQ   $0x02, DX
-	SHLQ   $0x02, SI
-	IMUL3Q $0x10, DX, R9
+TEXT ·transposeAheadAVX512(SB), NOSPLIT, $0-64
+	MOVQ blocks+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ lds+16(FP), DX
+	MOVQ dst+32(FP), BX
+	MOVQ ldd+40(FP), SI
+	MOVQ nextSrc+24(FP), DI
+	MOVQ nextDst+48(FP), R8
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	MOVQ ahead+56(FP), R9
+	SHLQ $0x02, R9
 
 block:
 	MOVQ       CX, R10

@@ -61,12 +61,16 @@ const TallRows = 12
 // src advances by nextSrc and dst by nextDst elements.
 type TransposeFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)
 
+// An AheadFunc is a TransposeFunc that also brings the elements ahead of those it reads, by a
+// distance in src, to the second cache.
+type AheadFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst, ahead int)
+
 // A Micro is the set of micro-kernels of a level of instructions.
 type Micro struct {
 	Lanes     int           // of a vector, the columns of the narrowest panel
 	Tall      DotsFunc      // of TallRows rows of x and one of y
 	Transpose TransposeFunc // nil if there is none
-	Ahead     TransposeFunc // the same, and brings the lanes rows after those of the blocks to the second cache
+	Ahead     AheadFunc     // nil if there is no Transpose
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
 
 	shorter  *Micro        // whose vectors are shorter, for what does not fill one; nil if there is none
@@ -162,6 +166,29 @@ func (u *Micro) TransposeTo(rows, cols int, src []float32, lds int, dst []float3
 		u.Transpose(rows/n, &src[j], lds, n*lds, &dst[j*ldd], ldd, n)
 		if rows%n != 0 {
 			u.Transpose(1, &src[lastRow*lds+j], lds, 0, &dst[j*ldd+lastRow], ldd, 0)
+		}
+	}
+}
+
+// TransposeAhead is TransposeTo for rows that come from memory: those that follow come to the
+// second cache meanwhile, and at the end the first ones at element next of src, which may be
+// beyond its end.
+func (u *Micro) TransposeAhead(rows, cols int, src []float32, lds int, dst []float32, ldd, next int) {
+	n := u.Lanes
+	if u.Ahead == nil || min(rows, cols) < n {
+		u.TransposeTo(rows, cols, src, lds, dst, ldd)
+		return
+	}
+	_, _ = src[(rows-1)*lds+cols-1], dst[(cols-1)*ldd+rows-1]
+	for i := 0; i < rows; i += n {
+		i := min(i, rows-n) // the last block may overlap the one before
+		ahead := n * lds
+		if i+n == rows {
+			ahead = next - i*lds
+		}
+		u.Ahead(cols/n, &src[i*lds], lds, n, &dst[i], ldd, n*ldd, ahead)
+		if last := cols - n; cols%n != 0 {
+			u.Transpose(1, &src[i*lds+last], lds, 0, &dst[last*ldd+i], ldd, 0)
 		}
 	}
 }

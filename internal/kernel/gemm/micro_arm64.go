@@ -36,8 +36,14 @@ var neon = Micro{
 		{lineNEON_6x1, lineNEON_6x2, lineNEON_6x3, lineNEON_6x4},
 	},
 	Transpose: transposeNEON,
-	Ahead:     transposeNEON,
+	Ahead:     transposeAheadNEON,
 	copyRows:  copyRowsNEON,
 	fmaLoop:   fmaLoopNEON,
 	fmaFlops:  2 * 24 * 4,
+}
+
+// transposeAheadNEON is the AheadFunc of blocks of 4 by 4. It leaves the lines ahead to the
+// processor.
+func transposeAheadNEON(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst, _ int) {
+	transposeNEON(blocks, src, lds, nextSrc, dst, ldd, nextDst)
 }

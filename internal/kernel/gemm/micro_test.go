@@ -46,9 +46,15 @@ func TestTransposeAhead(t *testing.T) {
 		n := u.Lanes
 		kerneltest.EachFence(t, "transposition", func(slice func(r *rand.Rand, n int) []float32) {
 			src, dst, want := slice(r, n*n*blocks), slice(r, n*n*blocks), make([]float32, n*n*blocks)
-			u.Ahead(blocks, &src[0], n*blocks, n, &dst[0], n, n*n)
+			u.Ahead(blocks, &src[0], n*blocks, n, &dst[0], n, n*n, n*n*blocks)
 			u.Transpose(blocks, &src[0], n*blocks, n, &want[0], n, n*n)
 			kerneltest.SameBits(t, "transposed blocks", dst, want)
+			for _, size := range [][2]int{{n, n}, {3*n + 1, 2*n + 3}, {2 * n, 5*n - 1}, {n - 1, n}, {1, 3 * n}} {
+				rows, cols := size[0], size[1]
+				src, dst := slice(r, rows*cols), slice(r, rows*cols)
+				u.TransposeAhead(rows, cols, src, cols, dst, rows, rows*cols)
+				checkMoved(t, rows, cols, src, cols, dst, 1, rows)
+			}
 		})
 	})
 }

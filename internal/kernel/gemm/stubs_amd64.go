@@ -430,27 +430,27 @@ func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, step int, bi
 // fmaLoopAVX512 multiplies and adds n times on each of 24 vectors.
 func fmaLoopAVX512(n int)
 
-// transposeAVX2 is the transposeFunc of blocks of 8 by 8.
+// transposeAVX2 is the TransposeFunc of blocks of 8 by 8.
 //
 //go:noescape
 func transposeAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
-// transposeAheadAVX2 is the transposeFunc of blocks of 8 by 8.
+// transposeAheadAVX2 is the AheadFunc of blocks of 8 by 8.
 //
 //go:noescape
-func transposeAheadAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+func transposeAheadAVX2(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int, ahead int)
 
-// transposeAVX512 is the transposeFunc of blocks of 16 by 16.
+// transposeAVX512 is the TransposeFunc of blocks of 16 by 16.
 //
 //go:noescape
 func transposeAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
 
-// transposeAheadAVX512 is the transposeFunc of blocks of 16 by 16.
+// transposeAheadAVX512 is the AheadFunc of blocks of 16 by 16.
 //
 //go:noescape
-func transposeAheadAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)
+func transposeAheadAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int, ahead int)
 
-// transposeStreamAVX512 is the transposeFunc of blocks of 16 by 16.
+// transposeStreamAVX512 is the TransposeFunc of blocks of 16 by 16.
 //
 //go:noescape
 func transposeStreamAVX512(blocks int, src *float32, lds int, nextSrc int, dst *float32, ldd int, nextDst int)

@@ -213,9 +213,13 @@ func (s *set) fmaLoop() {
 // transposed block. With ahead, the loop brings the n rows after those of the blocks to the
 // second cache.
 func transpose(name string, n int, new func() reg.VecVirtual, ahead bool, store func(ops ...Op), transposed func(r []reg.VecVirtual) []reg.VecVirtual) {
-	TEXT(name, NOSPLIT, "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)")
+	kind, signature := "TransposeFunc", "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)"
+	if ahead {
+		kind, signature = "AheadFunc", "func(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst, ahead int)"
+	}
+	TEXT(name, NOSPLIT, signature)
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is the transposeFunc of blocks of %d by %d.", name, n, n))
+	Doc(fmt.Sprintf("%s is the %s of blocks of %d by %d.", name, kind, n, n))
 	blocks := Load(Param("blocks"), GP64())
 	src := Load(Param("src"), GP64())
 	lds := Load(Param("lds"), GP64())
@@ -227,7 +231,8 @@ func transpose(name string, n int, new func() reg.VecVirtual, ahead bool, store 
 	SHLQ(Imm(2), ldd)
 	next := GP64()
 	if ahead {
-		IMUL3Q(Imm(uint64(n)), lds, next)
+		Load(Param("ahead"), next)
+		SHLQ(Imm(2), next)
 	}
 	Label("block")
 	from, to := GP64(), GP64()
