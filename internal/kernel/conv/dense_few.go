@@ -63,7 +63,7 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 // reads. Otherwise each has all pixels, and some runs of panels.
 func (t *denseFew) divide() {
 	panels, threads := gemm.CeilDiv(t.dstChannels, t.micro.BlockPanel()), t.pool.Threads()
-	t.cuts, t.runs = 1, min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels)))
+	t.cuts, t.runs = 1, min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels/threads*threads)))
 	if t.rowAt == nil && t.dstChannels <= t.outSize && t.rows.Count >= denseFewStrips*threads {
 		t.cuts, t.runs = threads, 1
 	}
@@ -167,7 +167,10 @@ func (t *denseFew) computePanel(worker, cut, group, j, n int) {
 			}
 		}
 		to := (at*t.dstChannels+j)*t.dstSize + pixel
+		done := t.then.ApplyUniform(group*t.dstChannels+j, n, sums)
 		u.TransposeTo(count, n, sums, w, t.dst[to:], t.dstSize)
-		t.finish(group*t.dstChannels+j, n, to, count)
+		if !done {
+			t.finish(group*t.dstChannels+j, n, to, count)
+		}
 	}
 }

@@ -33,7 +33,11 @@ func TestForwardThen(t *testing.T) {
 				x, y := kerneltest.Guarded(r, params.Batch*params.Channels*size(params.In)), kerneltest.Guarded(r, params.Batch*params.Outputs*size(c.out))
 				weight, bias := kerneltest.Guarded(r, params.Outputs*params.Channels/params.Group*c.geometry.taps), kerneltest.Guarded(r, params.Outputs)
 				channel := func() []float32 { return kerneltest.Guarded(r, params.Outputs) }
+				slopes := make([]float32, params.Outputs)
+				kerneltest.Fill(slopes, 0.25)
 				for name, e := range map[string]*norm.Epilogue{
+					"one slope":          {Slope: slopes},
+					"affine, one slope":  {Mean: channel(), Scale: channel(), Shift: channel(), Slope: slopes},
 					"rectifier":          {Slope: channel()},
 					"affine":             {Mean: channel(), Scale: channel(), Shift: channel()},
 					"factor, sum, slope": {Scale: channel(), Add: kerneltest.Guarded(r, len(y)), Slope: channel()},

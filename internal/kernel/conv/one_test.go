@@ -68,6 +68,28 @@ func TestOneImage(t *testing.T) {
 	}
 }
 
+// TestOneImageShares checks that threads have the same number of parts of a product that is cut
+// across the outputs, or by strips of pixels.
+func TestOneImageShares(t *testing.T) {
+	for _, params := range []Params{
+		square(1, 40, 384, 1, 7, 1, 0, 1, 1), square(1, 40, 700, 1, 7, 1, 0, 1, 1), square(1, 40, 2048, 1, 7, 1, 0, 1, 1), square(1, 40, 160, 1, 14, 1, 0, 1, 1),
+	} {
+		c, err := New(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := make([]float32, params.Channels*size(params.In)), make([]float32, params.Outputs*size(params.In))
+		for threads := 1; threads <= 4; threads++ {
+			p := parallel.NewPool(threads)
+			c.Forward(p, x, make([]float32, params.Outputs*params.Channels), nil, y)
+			p.Close()
+			if f := &c.direct.forward.dense.fewPixels; f.cuts*f.runs%threads != 0 {
+				t.Errorf("%d outputs: %d threads have %d parts", params.Outputs, threads, f.cuts*f.runs)
+			}
+		}
+	}
+}
+
 // fewOf reports whether a convolution is cut across its outputs.
 func fewOf(c *Conv) bool {
 	if c.winograd != nil {

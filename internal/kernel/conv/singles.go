@@ -115,6 +115,7 @@ func (t *singles) Do(worker, i int) {
 		}
 		t.convolve(p, x, w, bias, y)
 		at := (image*t.geometry.Group+p.ch)*t.dstSize + row*t.width
+		done := t.then.ApplyVectors(p.ch, lanes, lanes, y[:pixels*lanes])
 		switch {
 		case p.skip == 0 && t.stream:
 			_ = t.dst[at+(lanes-1)*t.dstSize+pixels-1]
@@ -126,7 +127,9 @@ func (t *singles) Do(worker, i int) {
 			at += p.skip * t.dstSize
 			u.CopyTo(lanes-p.skip, pixels, rest[p.skip*pixels:], pixels, t.dst[at:], t.dstSize)
 		}
-		t.finish(p.ch+p.skip, lanes-p.skip, at, pixels)
+		if !done {
+			t.finish(p.ch+p.skip, lanes-p.skip, at, pixels)
+		}
 	}
 }
 

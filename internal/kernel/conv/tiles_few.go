@@ -114,12 +114,15 @@ func (t *tilesFew) compute(worker, group, part, from, to int) {
 		u.Tile(w)(rows, k, &x[0], &t.copied.pixels[from], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
 		init, step = &sums[0], w
 	}
+	done := t.then.ApplyUniform(group*t.dstChannels+first, n, sums)
 	for pixel := from; pixel < to; {
 		image, q := pixel/t.outSize, pixel%t.outSize
 		pixels := min(t.outSize-q, to-pixel)
 		at := ((image*t.geometry.Group+group)*t.dstChannels+first)*t.dstSize + q
 		u.TransposeTo(pixels, n, sums[(pixel-from)*w:], w, t.dst[at:], t.dstSize)
-		t.finish(group*t.dstChannels+first, n, at, pixels)
+		if !done {
+			t.finish(group*t.dstChannels+first, n, at, pixels)
+		}
 		pixel += pixels
 	}
 }

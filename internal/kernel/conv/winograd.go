@@ -224,8 +224,11 @@ func (w *winogradProduct) compute(worker, group, block int) {
 			}
 			n, size := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
 			at := (((image+i)*w.groups+group)*w.outputs+o)*size + b.dst
+			done := w.then.ApplyVectors(group*w.outputs+o, n, lanes, pixels[:b.dstPixels*lanes])
 			deinterleave(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size)
-			w.then.ApplyRows(group*w.outputs+o, n, w.y, at, size, b.dstPixels)
+			if !done {
+				w.then.ApplyRows(group*w.outputs+o, n, w.y, at, size, b.dstPixels)
+			}
 		}
 	}
 }

@@ -169,9 +169,12 @@ func (t *fewTiles) output(worker, group, part int) {
 							t.transforms.output(tiles, t.outTable(b, class), &m[at], width, sums, &bias[o], &pixels[0], &filters[0])
 						}
 					}
-					at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
-					deinterleave(u, u.Transpose, min(lanes, n-o), b.dstPixels, pixels, t.y[at:], size)
-					t.then.ApplyRows(group*t.outputs+first+o, min(lanes, n-o), t.y, at, size, b.dstPixels)
+					at, ch, channels := ((image*t.groups+group)*t.outputs+first+o)*size+b.dst, group*t.outputs+first+o, min(lanes, n-o)
+					done := t.then.ApplyVectors(ch, channels, lanes, pixels[:b.dstPixels*lanes])
+					deinterleave(u, u.Transpose, channels, b.dstPixels, pixels, t.y[at:], size)
+					if !done {
+						t.then.ApplyRows(ch, channels, t.y, at, size, b.dstPixels)
+					}
 				}
 			}
 		}

@@ -37,10 +37,7 @@ func (e *Epilogue) Apply(ch int, y []float32, at, n int) {
 		return
 	}
 	z := y[at:][:n]
-	slope := float32(1)
-	if e.Slope != nil {
-		slope = e.Slope[ch]
-	}
+	slope := of(e.Slope, ch, 1)
 	if e.Mean != nil || e.Scale != nil || e.Shift != nil {
 		mean, scale, shift := of(e.Mean, ch, 0), of(e.Scale, ch, 1), of(e.Shift, ch, 0)
 		if e.Add == nil {
@@ -66,6 +63,51 @@ func (e *Epilogue) ApplyRows(ch, channels int, y []float32, at, step, n int) {
 	for i := range channels {
 		e.Apply(ch+i, y, at+i*step, n)
 	}
+}
+
+// ApplyUniform applies e to x, elements of some channels from ch on in any order, if it is the
+// same function for all of them, and reports whether it is.
+func (e *Epilogue) ApplyUniform(ch, channels int, x []float32) bool {
+	if e == nil {
+		return true
+	}
+	slope, uniform := e.slope(ch, channels)
+	if !uniform || e.Add != nil || e.Mean != nil || e.Scale != nil || e.Shift != nil {
+		return false
+	}
+	if slope != 1 {
+		vec.ReLU(slope, x, x)
+	}
+	return true
+}
+
+// ApplyVectors applies e to x, vectors of some lanes with the channels from ch on, if it can, and
+// reports whether it could: not a sum, different slopes, or an affine map of fewer channels
+// than lanes. Lanes without a channel have any value.
+func (e *Epilogue) ApplyVectors(ch, channels, lanes int, x []float32) bool {
+	if e.ApplyUniform(ch, channels, x) {
+		return true
+	}
+	slope, uniform := e.slope(ch, channels)
+	if !uniform || e.Add != nil || channels < lanes || e.Mean == nil || e.Scale == nil || e.Shift == nil {
+		return false
+	}
+	active().affineReLUVectors(x, e.Mean[ch:][:lanes], e.Scale[ch:][:lanes], e.Shift[ch:][:lanes], slope)
+	return true
+}
+
+// slope returns the slope of a channel, and whether those of some channels from there on are equal.
+func (e *Epilogue) slope(ch, channels int) (slope float32, uniform bool) {
+	if e.Slope == nil {
+		return 1, true
+	}
+	slope = e.Slope[ch]
+	for _, s := range e.Slope[ch:][:channels] {
+		if s != slope {
+			return slope, false
+		}
+	}
+	return slope, true
 }
 
 // of returns the value of a channel, or what stands for values that are not given.

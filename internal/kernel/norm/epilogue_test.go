@@ -3,8 +3,10 @@ package norm
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -64,5 +66,57 @@ func TestEpilogueRoundsAsNorm(t *testing.T) {
 		}
 		e.Run(nil, n, c, s, x)
 		kerneltest.SameBits(t, "y", x, want)
+	})
+}
+
+// TestEpilogueVectors compares the epilogue of vectors of channels with that of planes, to the
+// last bit, and checks which ones it leaves to the planes.
+func TestEpilogueVectors(t *testing.T) {
+	const pixels, channels = 21, 48
+	r := rand.New(rand.NewPCG(9, 9))
+	channel := func() []float32 { return kerneltest.Guarded(r, channels) }
+	mean, scale, shift, equal := channel(), channel(), channel(), channel()
+	kerneltest.Fill(equal, 0.25)
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		lanes := lanesOf[cpu.Active()]
+		ch := lanes // the first channel
+		for _, tt := range []struct {
+			name             string
+			e                *Epilogue
+			n                int // channels
+			uniform, vectors bool
+		}{
+			{"nil", nil, lanes, true, true},
+			{"one slope", &Epilogue{Slope: equal}, lanes - 1, true, true},
+			{"slopes", &Epilogue{Slope: mean}, lanes, false, false},
+			{"affine", &Epilogue{Mean: mean, Scale: scale, Shift: shift}, lanes, false, true},
+			{"affine, one slope", &Epilogue{Mean: mean, Scale: scale, Shift: shift, Slope: equal}, lanes, false, true},
+			{"affine, slopes", &Epilogue{Mean: mean, Scale: scale, Shift: shift, Slope: mean}, lanes, false, false},
+			{"affine of some lanes", &Epilogue{Mean: mean, Scale: scale, Shift: shift}, lanes - 1, false, false},
+			{"scale", &Epilogue{Scale: scale}, lanes, false, false},
+			{"sum", &Epilogue{Add: channel(), Slope: equal}, lanes, false, false},
+		} {
+			y, x := kerneltest.Guarded(r, channels*pixels), make([]float32, pixels*lanes)
+			vectors := func(x []float32) { // the planes of y, as vectors
+				for i := range x {
+					x[i] = y[(ch+i%lanes)*pixels+i/lanes]
+				}
+			}
+			vectors(x)
+			uniform := slices.Clone(x)
+			gotVectors, gotUniform := tt.e.ApplyVectors(ch, tt.n, lanes, x), tt.e.ApplyUniform(ch, tt.n, uniform)
+			if gotVectors != tt.vectors || gotUniform != tt.uniform {
+				t.Errorf("%s: ApplyVectors %v, ApplyUniform %v; want %v, %v", tt.name, gotVectors, gotUniform, tt.vectors, tt.uniform)
+			}
+			if tt.vectors {
+				tt.e.ApplyRows(ch, lanes, y, ch*pixels, pixels, pixels)
+			}
+			want := make([]float32, len(x))
+			vectors(want)
+			kerneltest.SameBits(t, tt.name, x, want)
+			if tt.uniform {
+				kerneltest.SameBits(t, tt.name+", uniform", uniform, want)
+			}
+		}
 	})
 }
