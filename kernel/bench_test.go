@@ -95,6 +95,9 @@ func BenchmarkConv(b *testing.B) {
 		{8, 112, 224, 1, 14, 3, 1, 1},
 		{16, 192, 384, 1, 13, 3, 1, 1},
 		{4, 300, 300, 1, 10, 3, 1, 1},
+		{128, 96, 96, 1, 14, 3, 1, 1},
+		{64, 48, 80, 1, 9, 3, 1, 1},
+		{8, 64, 64, 1, 30, 3, 1, 1},
 	} {
 		conv, err := kernel.NewConv(kernel.ConvParams{
 			Batch: c.batch, Channels: c.channels, Outputs: c.outputs, Group: c.group,

@@ -1,9 +1,10 @@
 package conv
 
 // The classes of tiles, in the order that a block has them. The last point of an axis,
-// infinity, counts only for the last row or column of a tile's output, so a tile that ends
-// beyond the plane does without its products: 121 of 144 are left in a plane of 7x7. What
-// is in their place comes to outputs that are dropped.
+// infinity, counts only for the last row or column of a tile's output, so a tile that has one
+// row or column less does without its products: 484 of 576 are left in a plane of 14x14,
+// which has tiles of 4, 4, 3 and 3 rows and columns. What is in their place comes to outputs
+// that are dropped.
 const (
 	rightTiles = iota
 	innerTiles
@@ -34,9 +35,8 @@ func (c counts) times(images int) counts {
 
 // class returns the class of the tile in a row and a column of the tiles of a plane.
 func (t *tiling) class(row, column int) int {
-	right, bottom := (column+1)*t.m > t.dst[1], (row+1)*t.m > t.dst[0]
+	right, bottom := column >= t.full[1], row >= t.full[0]
 	switch {
-	case t.algorithm == fourier5x5: // all products count for all outputs
 	case right && bottom:
 		return cornerTiles
 	case right:

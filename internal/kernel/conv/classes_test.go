@@ -2,7 +2,32 @@ package conv
 
 import "testing"
 
-// TestNeeded counts the products of tiles that end beyond the plane, which do without those of
+// TestTiles checks that the tiles along an axis give each output once, and with as few products
+// as possible.
+func TestTiles(t *testing.T) {
+	for a := range algorithms {
+		for n := 1; n < 50; n++ {
+			w := tiling{m: a.outputs()}
+			tiles, full := a.tiles(n)
+			w.full[1] = full
+			for i := range tiles {
+				outputs := w.start(1, i+1) - w.start(1, i)
+				if w.start(1, i) >= n || outputs != w.m && (outputs != w.m-1 || i < full) {
+					t.Errorf("algorithm %d, %d outputs: tile %d has %d from %d on", a, n, i, outputs, w.start(1, i))
+				}
+			}
+			end := w.start(1, tiles)
+			if w.start(1, 0) != 0 || end < n {
+				t.Errorf("algorithm %d: tiles of %d to %d for %d outputs", a, w.start(1, 0), end, n)
+			}
+			if end > n && full > 0 && a != fourier5x5 {
+				t.Errorf("algorithm %d, %d outputs: %d tiles too large", a, n, full)
+			}
+		}
+	}
+}
+
+// TestNeeded counts the products of tiles, of which those with fewer outputs do without those of
 // the last point.
 func TestNeeded(t *testing.T) {
 	for _, test := range []struct {
@@ -11,7 +36,10 @@ func TestNeeded(t *testing.T) {
 	}{
 		{square(8, 16, 16, 1, 8, 3, 1, 1, 1), 4 * 36},
 		{square(8, 16, 16, 1, 7, 3, 1, 1, 1), 11 * 11},
-		{square(8, 16, 16, 1, 14, 3, 1, 1, 1), 23 * 23},
+		{square(8, 16, 16, 1, 14, 3, 1, 1, 1), 22 * 22},
+		{square(8, 16, 16, 1, 13, 3, 1, 1, 1), 21 * 21},
+		{square(8, 16, 16, 1, 6, 3, 1, 1, 1), 100},
+		{square(8, 16, 16, 1, 5, 3, 1, 1, 1), 100}, // the last outputs of both tiles are dropped
 		{square(8, 16, 16, 1, 3, 3, 1, 1, 1), 25},
 		{square(8, 16, 16, 1, 1, 3, 1, 1, 1), 9}, // F(2x2,3x3)
 		{square(5, 16, 16, 1, 7, 5, 2, 1, 1), 23 * 23},
@@ -31,6 +59,9 @@ func TestNeeded(t *testing.T) {
 				t.Errorf("%+v: matrices %d need tiles %d to %d", test.params, xi, first, first+n)
 			}
 			got += n
+		}
+		if estimate := w.products(w.algorithm); estimate != test.want {
+			t.Errorf("%+v: an estimate of %d products, want %d", test.params, estimate, test.want)
 		}
 		if got != test.want {
 			t.Errorf("%+v: %d products, want %d", test.params, got, test.want)

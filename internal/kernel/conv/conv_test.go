@@ -111,6 +111,10 @@ var cases = []Params{
 	square(1, 16, 18, 1, 60, 3, 2, 1, 1),
 	square(2, 16, 16, 1, 9, 3, 4, 1, 1), // outputs that cover no pixel
 	square(2, 36, 40, 2, 13, 3, 1, 1, 1),
+	square(2, 20, 36, 1, 5, 3, 1, 1, 1), // F(2x2,3x3)
+	square(9, 17, 16, 1, 5, 3, 1, 1, 1), // F(4x4,3x3)
+	{3, 34, 38, 2, []int{10, 6}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, false},
+	{1, 20, 17, 1, []int{29, 107}, []int{3, 3}, []int{0, 2}, []int{1, 1}, []int{1, 1}, false},
 	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
 	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
 	// Lines: rows of whole and partial vectors, planes, few and many panels, depthwise,

@@ -42,6 +42,7 @@ type tiling struct {
 	algorithm algorithm
 	m, r, n   int    // F(mxm,rxr) with input tiles of n by n
 	perPlane  [2]int // tiles
+	full      [2]int // those of m outputs, which come first; the others have m-1
 	plane     counts // of a plane's tiles
 
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
@@ -111,12 +112,16 @@ func (t *tiling) choose() {
 		t.algorithm = fourier5x5
 	case t.r == 5:
 		t.algorithm = f2x2of5x5
-	case t.products(f2x2of3x3) <= t.products(f4x4of3x3): // the plane is small
+	case t.cost(f2x2of3x3) <= t.cost(f4x4of3x3): // the planes are small or few
 		t.algorithm = f2x2of3x3
 	}
 	t.m = t.algorithm.outputs()
 	t.n = t.m + t.r - 1
 }
+
+// cost returns the number of products of a channel and an output, with three for each of its
+// transformed weights, which take about as long on a Zen 4.
+func (t *tiling) cost(a algorithm) int { return t.batch*t.products(a) + 3*a.matrices() }
 
 // byFourier reports whether Fourier transforms pay off for 5x5 weights: there are fewer
 // products, and enough tiles for the transformed weights, which are six times as many.
@@ -127,14 +132,23 @@ func (t *tiling) byFourier() bool {
 
 // products returns the number of products of a channel and an output for a plane.
 func (t *tiling) products(a algorithm) int {
-	m := a.outputs()
-	return gemm.CeilDiv(t.dst[0], m) * gemm.CeilDiv(t.dst[1], m) * a.matrices()
+	if a == fourier5x5 {
+		return gemm.CeilDiv(t.dst[0], fourierOutputs) * gemm.CeilDiv(t.dst[1], fourierOutputs) * fourierMatrices
+	}
+	products := 1
+	for _, n := range t.dst {
+		tiles, full := a.tiles(n)
+		products *= tiles*(a.outputs()-1+t.r-1) + full
+	}
+	return products
 }
 
 // cut chooses the algorithm and splits the work into blocks.
 func (t *tiling) cut() {
 	t.choose()
-	t.perPlane = [2]int{gemm.CeilDiv(t.dst[0], t.m), gemm.CeilDiv(t.dst[1], t.m)}
+	for axis, n := range t.dst {
+		t.perPlane[axis], t.full[axis] = t.algorithm.tiles(n)
+	}
 	perImage := t.perPlane[0] * t.perPlane[1]
 	most := max(min(t.limit(), gemm.CeilDiv(t.batch*perImage, leastBlocks)), 2*gemm.TileRows)
 	t.images, t.rows = 1, t.perPlane[0]
@@ -154,7 +168,7 @@ func (t *tiling) setBands(n int, row func(i int) int) {
 	for i := range t.band {
 		row, rows := row(i), row(i+1)-row(i)
 		from, to := t.srcRows(row, rows)
-		first, last := row*t.m, min((row+rows)*t.m, t.dst[0])
+		first, last := t.start(0, row), min(t.start(0, row+rows), t.dst[0])
 		t.band[i] = band{
 			first: row * t.perPlane[1], tiles: rows * t.perPlane[1],
 			src: from * t.src[1], srcPixels: (to - from) * t.src[1],
@@ -211,15 +225,19 @@ func (t *tiling) imagesPerBlock(blocks int) int {
 	return images
 }
 
+// start returns the first output of tile i along an axis, and where the tile before it ends.
+func (t *tiling) start(axis, i int) int { return i*t.m - max(i-t.full[axis], 0) }
+
 // srcRows returns the rows of src that rows of tiles need.
 func (t *tiling) srcRows(row, rows int) (from, to int) {
-	from = min(max(row*t.m-t.pad[0], 0), t.src[0])
-	return from, max(min((row+rows)*t.m+t.r-1-t.pad[0], t.src[0]), from)
+	from = min(max(t.start(0, row)-t.pad[0], 0), t.src[0])
+	return from, max(min(t.start(0, row+rows)+t.r-1-t.pad[0], t.src[0]), from)
 }
 
 // tables lists the offsets of the pixels of all tiles, one class of the tiles of a band after
 // the other, in vectors of the given number of channels. A pixel outside the plane has the
-// offset after those of the band, where the input has zeros and the output is dropped.
+// offset after those of the band, where the input has zeros and the output is dropped, and so
+// have the last pixels of a tile with fewer outputs.
 func (t *tiling) tables(lanes int) {
 	if t.lanes == lanes {
 		return
@@ -234,21 +252,25 @@ func (t *tiling) tables(lanes int) {
 				if t.class(row, column) != class {
 					continue
 				}
-				y, x := row*t.m, column*t.m
-				t.in = appendTile(t.in, t.n, y-t.pad[0], x-t.pad[1], t.src, b.src, b.srcPixels, lanes)
-				t.out = appendTile(t.out, t.m, y, x, t.dst, b.dst, b.dstPixels, lanes)
+				from, to := [2]int{t.start(0, row), t.start(1, column)}, [2]int{t.start(0, row+1), t.start(1, column+1)}
+				t.out = appendTile(t.out, t.m, from, to, t.dst, b.dst, b.dstPixels, lanes)
+				for axis, pad := range t.pad {
+					from[axis] -= pad
+					to[axis] += t.r - 1 - pad
+				}
+				t.in = appendTile(t.in, t.n, from, to, t.src, b.src, b.srcPixels, lanes)
 			}
 		}
 	}
 }
 
-// appendTile appends the offsets of n by n pixels from (y,x) on in a band of a plane
-// that starts with pixel first.
-func appendTile(list []int32, n, y, x int, plane [2]int, first, pixels, lanes int) []int32 {
-	for i := y; i < y+n; i++ {
-		for j := x; j < x+n; j++ {
+// appendTile appends the offsets of n by n pixels in a band of a plane that starts with pixel
+// first, from the pixel at from on. Those from to on count as outside the plane.
+func appendTile(list []int32, n int, from, to, plane [2]int, first, pixels, lanes int) []int32 {
+	for i := from[0]; i < from[0]+n; i++ {
+		for j := from[1]; j < from[1]+n; j++ {
 			at := pixels
-			if i >= 0 && i < plane[0] && j >= 0 && j < plane[1] {
+			if i >= 0 && i < min(to[0], plane[0]) && j >= 0 && j < min(to[1], plane[1]) {
 				at = i*plane[1] + j - first
 			}
 			list = append(list, int32(at*lanes))

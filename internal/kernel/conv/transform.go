@@ -1,6 +1,9 @@
 package conv
 
-import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
+import (
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
+)
 
 // The transforms of Winograd's convolution F(mxm,rxr), which computes m by m pixels
 // of a plane from n by n of another, n = m+r-1, with n² products instead of r²m². For
@@ -62,6 +65,17 @@ func (a algorithm) outputs() int { return [...]int{2, 4, 2, fourierOutputs}[a] }
 
 // matrices returns the number of products of a tile.
 func (a algorithm) matrices() int { return [...]int{16, 36, 36, fourierMatrices}[a] }
+
+// tiles returns the number of tiles along an axis of n outputs, and of those among them that
+// have m outputs. The others have m-1, which needs a product less: the sum is the least
+// if all tiles together have n outputs.
+func (a algorithm) tiles(n int) (tiles, full int) {
+	tiles = gemm.CeilDiv(n, a.outputs())
+	if a == fourier5x5 { // all products count for all outputs
+		return tiles, tiles
+	}
+	return tiles, max(n-tiles*(a.outputs()-1), 0)
+}
 
 // transforms returns the transforms in use.
 func (a algorithm) transforms() *transforms { return &transformsOf[cpu.Active()][a] }

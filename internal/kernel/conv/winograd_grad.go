@@ -194,7 +194,7 @@ func (t *winogradGrad) Do(worker, i int) {
 	case sumPart:
 		t.sumPart(worker, i)
 	case transformTiles:
-		t.transform(worker, t.first, t.first+i/(2*images), i/2%images, i%2 == 1, t.tiles)
+		t.transform(worker, t.first, t.blocks, t.first+i/(2*images), i/2%images, i%2 == 1, t.tiles)
 	case multiplyTiles:
 		panel, spare := i%t.panels, t.pool.Scratch(worker, t.panelSize())
 		sums := t.sumsOf(i/t.panels, panel, t.sums)
@@ -220,8 +220,8 @@ func (t *winogradGrad) sumPart(worker, part int) {
 		blocks := min(t.piece, end-first)
 		for i := range blocks {
 			for image := range w.images {
-				t.transform(worker, first, first+i, image, false, tiles)
-				t.transform(worker, first, first+i, image, true, tiles)
+				t.transform(worker, first, blocks, first+i, image, false, tiles)
+				t.transform(worker, first, blocks, first+i, image, true, tiles)
 			}
 		}
 		for xi := range w.matrices() {
@@ -245,16 +245,16 @@ func (t *winogradGrad) transformSize() int {
 	return tmpSize + (t.tiling.maxPixels()+1)*t.micro.Lanes
 }
 
-// transform transforms the tiles of x or of dy of an image of a block, in the chunk that
-// starts with block first.
-func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles []float32) {
+// transform transforms the tiles of x or of dy of an image of a block, one of some blocks from
+// first on that are multiplied together.
+func (t *winogradGrad) transform(worker, first, blocks, block, image int, dy bool, tiles []float32) {
 	w := t.tiling
 	n := block/w.bands*w.images + image
 	if n >= w.batch {
 		return // the last block has fewer
 	}
 	band := block % w.bands
-	at := t.place(first, block, image)
+	at := t.place(first, blocks, block, image)
 	buf := t.pool.Scratch(worker, t.transformSize())
 	tmp, pixels := buf[:tmpSize], buf[tmpSize:]
 	if dy {
@@ -264,28 +264,27 @@ func (t *winogradGrad) transform(worker, first, block, image int, dy bool, tiles
 	}
 }
 
-// place returns the place of the tiles of an image of a block, in the chunk that starts with
-// block first. The tiles of a shared chunk are in the order of their classes.
-func (t *winogradGrad) place(first, block, image int) counts {
+// place returns where the tiles of each class of an image of a block are, among those of some
+// blocks from first on.
+func (t *winogradGrad) place(first, blocks, block, image int) counts {
 	w := t.tiling
-	b := &w.band[block%w.bands]
-	if t.parts > 1 {
-		before := w.between(first, block)
-		return counts{before.before(classes) + image*b.tiles}
+	from, to := first, first+blocks
+	if t.sortsBlocks() {
+		from, to = block, block+1
 	}
-	at, all := w.between(first, block), w.between(first, first+t.blocks)
-	for class := range at {
-		at[class] += all.before(class) + image*b.counts[class]
+	before := w.between(first, from)
+	at, all := w.between(from, block), w.between(from, to)
+	for class, n := range w.band[block%w.bands].counts {
+		at[class] += before.before(classes) + all.before(class) + image*n
 	}
 	return at
 }
 
-// countsOf returns the tiles of a band, all as one class if the chunk is not shared.
-func (t *winogradGrad) countsOf(b *band) counts {
-	if t.parts > 1 {
-		return counts{b.tiles}
-	}
-	return b.counts
+// sortsBlocks reports whether the tiles of each block are in the order of their classes, and
+// not those of all blocks that are multiplied together. With pieces of a chunk, of any
+// number of blocks, the order of the sums is the same.
+func (t *winogradGrad) sortsBlocks() bool {
+	return t.parts > 1 && t.tiling.algorithm != f2x2of5x5
 }
 
 // transformInput transforms a band of image n of x to the tiles at the given places.
@@ -297,7 +296,7 @@ func (t *winogradGrad) transformInput(n, band int, at counts, xs, pixels []float
 		interleave(u, min(u.Lanes, w.channels-c), b.srcPixels, src, plane, pixels)
 		t.inputMap.Apply(t.group, c, pixels[:b.srcPixels*u.Lanes])
 		j, _, width := t.panel(c / u.Panel())
-		for class, tiles := range t.countsOf(b) {
+		for class, tiles := range b.counts {
 			if tiles > 0 {
 				t.transforms.input(tiles, w.inTable(b, class), &pixels[0], &xs[j*t.maxTiles+at[class]*width+c-j], width, t.xSlot, tmp)
 			}
@@ -317,7 +316,7 @@ func (t *winogradGrad) transformGrad(n, band int, at counts, dys, pixels []float
 		for i := 0; t.dbias != nil && i < outputs; i++ {
 			t.dySums[(n*w.bands+band)*w.outputs+o+i] = vec.Sum(src[i*plane:][:b.dstPixels])
 		}
-		for class, tiles := range t.countsOf(b) {
+		for class, tiles := range b.counts {
 			if tiles > 0 {
 				t.transforms.grad(tiles, w.outTable(b, class), &pixels[0], &dys[at[class]*t.depth+o], t.depth, t.dySlot, tmp)
 			}
@@ -344,28 +343,40 @@ func after(any bool, sums []float32) []float32 {
 // zeros; it may be sums. spare is used meanwhile, and is as large as the sums.
 func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, sums, spare []float32) {
 	w := t.tiling
+	step, start, product := blocks, 0, false
+	all := w.between(first, first+blocks)
+	if _, n := w.needed(all, xi); n < all.before(classes) && t.sortsBlocks() {
+		step = 1 // each block has a run of tiles
+	}
+	for block := first; block < first+blocks; block += step {
+		counts := w.between(block, block+step)
+		if before, n := w.needed(counts, xi); n > 0 {
+			t.multiplyTiles(xi, panel, o, start+before, n, tiles, init, sums, spare)
+			init, product = sums, true
+		}
+		start += counts.before(classes)
+	}
+	switch {
+	case product:
+	case init == nil:
+		clear(sums)
+	default:
+		copy(sums, init)
+	}
+}
+
+// multiplyTiles does the same over n tiles from start on, at least one.
+func (t *winogradGrad) multiplyTiles(xi, panel, o, start, n int, tiles, init, sums, spare []float32) {
+	w := t.tiling
 	j, _, width := t.panel(panel)
 	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot+o:]
 	spare = spare[:len(sums)]
-	counts := w.between(first, first+blocks)
-	start, count := 0, counts.before(classes)
-	if t.parts == 1 {
-		start, count = w.needed(counts, xi)
-	}
-	if count == 0 {
-		if init == nil {
-			clear(sums)
-		} else {
-			copy(sums, init)
-		}
-		return
-	}
 	depth := sumDepth
 	short := w.algorithm == f2x2of5x5
 	if short {
-		depth = gemm.CeilDiv(count, gemm.CeilDiv(count, sumDepth5x5)) // of equal parts
+		depth = gemm.CeilDiv(n, gemm.CeilDiv(n, sumDepth5x5)) // of equal parts
 	}
-	for k := 0; k < count; k += depth {
+	for k := 0; k < n; k += depth {
 		into, from := sums, (*float32)(nil)
 		switch {
 		case init == nil:
@@ -374,7 +385,7 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 		default:
 			from = &init[0]
 		}
-		t.micro.Tile(width)(len(sums)/width, min(depth, count-k), &dys[0], &t.rowAt[0], &t.colAt[start+k], &xs[(start+k)*width], from, width, &into[0], width)
+		t.micro.Tile(width)(len(sums)/width, min(depth, n-k), &dys[0], &t.rowAt[0], &t.colAt[start+k], &xs[(start+k)*width], from, width, &into[0], width)
 		if from == nil && init != nil {
 			vec.Add(init, into, sums)
 		}

@@ -15,6 +15,7 @@ import (
 func TestWinogradAccuracy(t *testing.T) {
 	accuracyCases := []Params{
 		square(2, 32, 32, 1, 16, 3, 1, 1, 1), // F(4x4,3x3)
+		square(2, 64, 32, 1, 14, 3, 1, 1, 1), // the same, tiles with 3 outputs
 		square(16, 64, 64, 1, 2, 3, 1, 1, 1), // F(2x2,3x3)
 		square(80, 16, 32, 1, 4, 5, 2, 1, 1), // F(2x2,5x5)
 		square(4, 16, 32, 1, 16, 5, 2, 1, 1), // Fourier transforms
@@ -88,7 +89,11 @@ func TestWinogradChoice(t *testing.T) {
 	}{
 		{square(8, 16, 16, 1, 32, 3, 1, 1, 1), 4},
 		{square(8, 16, 16, 1, 7, 3, 1, 1, 1), 4},
-		{square(8, 16, 16, 1, 6, 3, 1, 1, 1), 2},
+		{square(8, 16, 16, 1, 6, 3, 1, 1, 1), 4},
+		{square(1, 16, 16, 1, 6, 3, 1, 1, 1), 2}, // few tiles for the transformed weights
+		{square(1, 16, 16, 1, 7, 3, 1, 1, 1), 4},
+		{square(8, 16, 16, 1, 4, 3, 1, 1, 1), 4},
+		{square(2, 16, 16, 1, 4, 3, 1, 1, 1), 2},
 		{square(8, 16, 16, 1, 2, 3, 1, 1, 1), 2},
 		{square(8, 32, 32, 2, 32, 3, 1, 1, 1), 4},
 		{square(8, 32, 32, 4, 32, 3, 1, 1, 1), 0}, // 8 channels a group
@@ -124,6 +129,7 @@ func TestCacheSizes(t *testing.T) {
 	for _, params := range []Params{
 		square(48, 16, 24, 1, 32, 3, 1, 1, 1),
 		square(5, 40, 16, 1, 50, 3, 0, 1, 1),
+		square(99, 33, 16, 1, 13, 3, 1, 1, 1), // tiles with 3 outputs
 		square(160, 32, 16, 1, 4, 5, 2, 1, 1),
 		square(40, 32, 16, 1, 12, 5, 2, 1, 1), // Fourier transforms
 		square(2, 64, 64, 1, 12, 5, 2, 1, 1),  // several blocks in a chunk
