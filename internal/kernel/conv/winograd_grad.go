@@ -351,7 +351,7 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 	for block := first; block < first+blocks; block += step {
 		counts := w.between(block, block+step)
 		if before, n := w.needed(counts, xi); n > 0 {
-			t.multiplyTiles(xi, panel, o, start+before, n, tiles, init, sums, spare)
+			t.multiplyRun(xi, panel, o, start+before, n, tiles, init, sums, spare)
 			init, product = sums, true
 		}
 		start += counts.before(classes)
@@ -365,8 +365,8 @@ func (t *winogradGrad) multiply(xi, panel, o, first, blocks int, tiles, init, su
 	}
 }
 
-// multiplyTiles does the same over n tiles from start on, at least one.
-func (t *winogradGrad) multiplyTiles(xi, panel, o, start, n int, tiles, init, sums, spare []float32) {
+// multiplyRun does the same over n tiles from start on, at least one.
+func (t *winogradGrad) multiplyRun(xi, panel, o, start, n int, tiles, init, sums, spare []float32) {
 	w := t.tiling
 	j, _, width := t.panel(panel)
 	xs, dys := tiles[xi*t.xSlot+j*t.maxTiles:], tiles[w.matrices()*t.xSlot+xi*t.dySlot+o:]
