@@ -54,7 +54,7 @@ func (c *Conv) MACs() int64 { return c.conv.MACs() }
 // of one channel. It depends on the geometry, the precision and the processor.
 func (c *Conv) MapsInput() bool { return c.conv.MapsInput() }
 
-// MapInput has Forward, ForwardThen and BackwardWeights compute m as they read x: they are given
+// MapInput has Forward, ForwardThen, Backward and BackwardWeights compute m as they read x: they are given
 // the input of m and convolve its output. The results are the same, to the last bit, as if it
 // were computed before. nil ends that. MapInput panics unless MapsInput returns true.
 func (c *Conv) MapInput(m *ChannelMap) { c.conv.MapInput((*norm.ChannelMap)(m)) }
@@ -69,6 +69,12 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 // while that is in the cache. A nil epilogue does nothing.
 func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then *Epilogue) {
 	c.conv.ForwardThen(p, x, weight, bias, y, (*norm.Epilogue)(then))
+}
+
+// Backward is BackwardWeights and BackwardData in one call. With groups of one channel and strides
+// of 1 it is faster, and sums the gradient of weight in another order.
+func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []float32) {
+	c.conv.Backward(p, x, weight, dy, dweight, dbias, dx)
 }
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.

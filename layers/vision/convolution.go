@@ -117,6 +117,9 @@ func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDow
 			dbias = l.Blobs[1].MutableDiff()
 		}
 		switch {
+		case l.Needs(0) && propagateDown[i]:
+			l.conv.Backward(w, x.Data(), l.Blobs[0].Data(), dy, l.Blobs[0].MutableDiff(), dbias, x.MutableDiff())
+			continue
 		case l.Needs(0):
 			l.conv.BackwardWeights(w, x.Data(), dy, l.Blobs[0].MutableDiff(), dbias)
 		case dbias != nil:

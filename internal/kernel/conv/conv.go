@@ -58,6 +58,7 @@ type direct struct {
 	phases  *phases // nil unless there are several, or gaps between those of one
 	gaps    bool    // there are pixels of x that no tap covers, which have a gradient of 0
 	weights *gradPlan
+	sums    singlesSums // with data, instead of weights
 }
 
 // New returns the convolution of the given geometry.
@@ -85,6 +86,7 @@ func New(p Params) (*Conv, error) {
 	}
 	c.direct.forward.singles.cut.inputMap = &c.input
 	c.direct.weights.singles.inputMap = &c.input
+	c.direct.sums.inputMap = &c.input
 	return c, nil
 }
 
@@ -197,6 +199,35 @@ func (t *addBias) Do(_, i int) {
 		vec.AddScalar(t.bias[o], y, y)
 		t.then.Apply(o, t.y, at, t.outSize)
 	}
+}
+
+// Backward is BackwardWeights and BackwardData. With groups of one channel it reads dy once for
+// both, and sums the gradient of weight in another order.
+func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []float32) {
+	if c.Batch == 0 || !c.bothBySingles() {
+		c.BackwardWeights(p, x, dy, dweight, dbias)
+		c.BackwardData(p, weight, dy, dx)
+		return
+	}
+	c.checkAll(x, weight, dy)
+	c.checkAll(dx, dweight, dy)
+	op := p.Begin()
+	defer op.End()
+	c.setInput()
+	data := c.direct.data
+	data.set(op, dy, weight, nil, dx)
+	c.direct.sums.run(op, &data.singles, x, dweight)
+	data.unset()
+	if dbias != nil {
+		c.BackwardBias(op.Pool(), dy, dbias)
+	}
+}
+
+// bothBySingles reports whether Backward computes both gradients by vectors of channels from one
+// copy of dy.
+func (c *Conv) bothBySingles() bool {
+	d := c.direct
+	return d != nil && !c.Direct && !c.rounded.plan() && d.data != nil && depthwise(c.geometry) && d.data.bySingles() && d.weights.bySingles()
 }
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.

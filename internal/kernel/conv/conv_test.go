@@ -288,6 +288,21 @@ func TestConv(t *testing.T) {
 				}
 				closeTo(t, "dweight", got, dweight, sums)
 
+				got, gotX := kerneltest.Guarded(r, len(weight)), kerneltest.Guarded(r, len(x))
+				start = append(start[:0], got...)
+				kerneltest.Fill(gotX, kerneltest.Guard)
+				kerneltest.Dirty(p)
+				clear(gotBias)
+				c.Backward(p, x, weight, dy, got, gotBias, gotX)
+				kerneltest.CheckGuards(t, "dweight of both gradients", got)
+				kerneltest.CheckGuards(t, "dx of both gradients", gotX)
+				for i := range got {
+					got[i] -= start[i]
+				}
+				closeTo(t, "dweight of both gradients", got, dweight, sums)
+				closeTo(t, "dx of both gradients", gotX, dx, params.Outputs*taps)
+				closeTo(t, "dbias of both gradients", gotBias, dbias, sums)
+
 				got = kerneltest.Guarded(r, len(bias))
 				start = append([]float32(nil), got...)
 				c.BackwardBias(p, dy, got)
@@ -327,12 +342,14 @@ func testConvThreads(t *testing.T, params Params) {
 		weight, bias := kerneltest.Guarded(r, params.Outputs*params.Channels/params.Group*c.geometry.taps), kerneltest.Guarded(r, params.Outputs)
 		var want []float32
 		kerneltest.EachPool(func(name string, p *parallel.Pool) {
-			got := make([]float32, len(dy)+len(x)+len(weight)+len(bias))
+			got := make([]float32, len(dy)+2*len(x)+2*len(weight)+len(bias))
 			y, rest := got[:len(dy)], got[len(dy):]
 			c.Forward(p, x, weight, bias, y)
 			c.BackwardData(p, weight, dy, rest)
 			c.BackwardWeights(p, x, dy, rest[len(x):], rest[len(x)+len(weight):])
 			c.BackwardBias(p, dy, rest[len(x)+len(weight):])
+			rest = rest[len(x)+len(weight)+len(bias):]
+			c.Backward(p, x, weight, dy, rest[len(x):], nil, rest)
 			if want == nil {
 				want = got
 			}

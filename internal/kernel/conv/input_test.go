@@ -70,7 +70,7 @@ func TestMapInput(t *testing.T) {
 					n.Resize(params.Batch, params.Channels, c.inSize)
 					n.ForwardBatch(nil, x, mapped)
 					input := n.Map()
-					var results [2][3][]float32
+					var results [2][5][]float32
 					for j, from := range [][]float32{mapped, x} {
 						if c.MapInput(nil); j == 1 {
 							c.MapInput(&input)
@@ -81,11 +81,14 @@ func TestMapInput(t *testing.T) {
 						dx := make([]float32, len(x))
 						c.BackwardData(pool, weight, dy, dx) // reads no x
 						c.BackwardWeights(pool, from, dy, dw, db)
-						results[j] = [3][]float32{y, dw, dx}
+						both, bothX := make([]float32, len(weight)), make([]float32, len(x))
+						c.Backward(pool, from, weight, dy, both, db, bothX)
+						results[j] = [5][]float32{y, dw, dx, both, bothX}
 					}
-					for j, name := range []string{"y", "dweight", "dx"} {
+					for j, name := range []string{"y", "dweight", "dx", "dweight of both gradients", "dx of both gradients"} {
 						kerneltest.SameBits(t, name, results[1][j], results[0][j])
 					}
+					kerneltest.SameBits(t, "dx with and without dweight", results[0][4], results[0][2])
 				}
 				kerneltest.EachPool(func(_ string, p *parallel.Pool) { check(p, kerneltest.Guarded) })
 				if c.MACs() < 1<<22 {

@@ -20,8 +20,11 @@ type singles struct {
 	width  int    // of a row of the result
 	gaps   bool   // there are pixels of no phase
 	taps   int    // of all phases
-	stream bool   // during a run: the result is written past the caches
 	phases []singlesPhase
+
+	// Used during a run.
+	stream bool         // the result is written past the caches
+	sums   *singlesSums // of the gradient of the weights; nil if not requested
 }
 
 // singlesPhase holds the tables of a phase.
@@ -108,13 +111,19 @@ func (t *singles) Do(worker, i int) {
 	y, rest := buf[:len(buf)/2], buf[len(buf)/2:]
 	t.packWeights(p.ch, w, bias)
 	clear(x)
+	if t.sums != nil {
+		clear(t.sums.of(i))
+	}
 	for image := p.image; image < p.image+p.images; image++ {
 		t.cut.load(u, p, image, t.src, rest, x)
+		at := (image*t.geometry.Group+p.ch)*t.dstSize + row*t.width
+		if t.sums != nil {
+			t.sums.add(i, p, x, at, pixels, rest)
+		}
 		if t.gaps {
 			clear(y)
 		}
 		t.convolve(p, x, w, bias, y)
-		at := (image*t.geometry.Group+p.ch)*t.dstSize + row*t.width
 		done := t.then.ApplyVectors(p.ch, lanes, lanes, y[:pixels*lanes])
 		switch {
 		case p.skip == 0 && t.stream:

@@ -53,6 +53,9 @@ func TestSingles(t *testing.T) {
 				if w := a.direct.weights; channelsGradOf[cpu.Active()] != nil && !w.singles.fits(&w.window, w.geometry) {
 					t.Error("the gradient of the weights is not computed by vectors of channels")
 				}
+				if want := channelsGradOf[cpu.Active()] != nil && a.direct.data != nil; a.bothBySingles() != want {
+					t.Errorf("bothBySingles() = %v, want %v", !want, want)
+				}
 				for _, p := range []*plan{b.direct.forward, b.direct.data} {
 					if p != nil && p.prepared && p.singles.fits() {
 						t.Errorf("3 channels are computed by vectors of channels (gradient of the data: %v)", p.backward)
