@@ -51,16 +51,18 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 	t.pixels = op.Workspace(g.Batch * g.Group * t.rows.Size())
 	d.parts = gemm.CeilDiv(d.channels, denseFewRows)
 	t.divide()
-	t.ofPixels = true
-	d.pool.RunWork(g.macs(), t.cuts*g.Batch*g.Group*d.parts, t)
-	t.ofPixels = false
+	if t.cuts == 1 {
+		t.ofPixels = true
+		d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
+		t.ofPixels = false
+	}
 	d.pool.RunWork(g.macs(), t.cuts*g.Group*d.runs, t)
 	t.pixels = nil
 }
 
 // divide cuts the work for the threads. If there are no more channels of the result than
-// pixels, each thread packs all weights and multiplies them by its pixels, which no other thread
-// reads. Otherwise each has all pixels, and some runs of panels.
+// pixels, each thread packs all weights and multiplies them by its pixels, which it has packed
+// before. Otherwise each has all pixels, packed by all threads, and some runs of panels.
 func (t *denseFew) divide() {
 	panels, threads := gemm.CeilDiv(t.dstChannels, t.micro.BlockPanel()), t.pool.Threads()
 	t.cuts, t.runs = 1, min(t.vectors(), max(threads, min(densePieces*threads, panels/denseFewPanels/threads*threads)))
@@ -85,17 +87,21 @@ func (t *denseFew) first(run int) int {
 	return min(t.dstChannels, run*t.vectors()/t.runs*t.micro.Lanes)
 }
 
-// Do packs part i of the pixels, or computes part i of the panels. The cuts are the shares of
-// the threads.
+// Do packs part i of the pixels, or computes part i of the panels.
 func (t *denseFew) Do(worker, i int) {
 	if t.ofPixels {
-		part, i := i%t.parts, i/t.parts
-		planes := t.geometry.Batch * t.geometry.Group
-		t.packRows(worker, i/planes, i%planes, part*denseFewRows, min((part+1)*denseFewRows, t.channels))
+		t.packRows(worker, 0, i/t.parts, i%t.parts)
 		return
 	}
 	run, i := i%t.runs, i/t.runs
 	group, cut := i%t.geometry.Group, i/t.geometry.Group
+	if t.cuts > 1 {
+		for image := range t.geometry.Batch {
+			for part := range t.parts {
+				t.packRows(worker, cut, image*t.geometry.Group+group, part)
+			}
+		}
+	}
 	end := t.first(run + 1)
 	for j := t.first(run); j < end; {
 		n := min(t.micro.BlockPanel(), end-j)
@@ -104,9 +110,10 @@ func (t *denseFew) Do(worker, i int) {
 	}
 }
 
-// packRows packs the pixels of a cut, of the channels from to to-1 of group at%Group of image
+// packRows packs the pixels of a cut, of a part of the channels of group at%Group of image
 // at/Group.
-func (t *denseFew) packRows(worker, cut, at, from, to int) {
+func (t *denseFew) packRows(worker, cut, at, part int) {
+	from, to := part*denseFewRows, min((part+1)*denseFewRows, t.channels)
 	x, lds := t.src[(at*t.channels+from)*t.srcSize:], t.srcSize
 	if t.rowAt != nil {
 		lds = t.outSize
