@@ -81,6 +81,8 @@ var cases = []Params{
 	square(2, 1100, 70, 1, 3, 1, 0, 1, 1), // two blocks of channels and of outputs, of two images
 	square(7, 40, 140, 2, 12, 1, 0, 1, 1), // parts of the batch, of several blocks
 	square(1, 130, 64, 1, 13, 1, 0, 1, 1), // a last block that ends within a tile
+	square(1, 66, 40, 2, 13, 1, 0, 1, 1),  // pixels in place
+	square(1, 200, 70, 1, 34, 1, 0, 1, 1), // in pieces
 	square(2, 20, 270, 1, 18, 1, 0, 1, 1), // several pieces of an image
 	square(1, 68, 40, 2, 35, 1, 0, 2, 1),
 	square(2, 20, 100, 2, 13, 1, 0, 3, 1),

@@ -73,7 +73,7 @@ func TestOneImage(t *testing.T) {
 // across the outputs, or by strips of pixels.
 func TestOneImageShares(t *testing.T) {
 	for _, params := range []Params{
-		square(1, 40, 384, 1, 7, 1, 0, 1, 1), square(1, 40, 700, 1, 7, 1, 0, 1, 1), square(1, 40, 2048, 1, 7, 1, 0, 1, 1), square(1, 40, 160, 1, 14, 1, 0, 1, 1),
+		square(1, 40, 384, 1, 7, 1, 0, 1, 1), square(1, 40, 700, 1, 7, 1, 0, 1, 1), square(1, 40, 2048, 1, 7, 1, 0, 1, 1), square(1, 40, 160, 1, 16, 1, 0, 1, 1),
 	} {
 		c, err := New(params)
 		if err != nil {
@@ -84,6 +84,9 @@ func TestOneImageShares(t *testing.T) {
 			p := parallel.NewPool(threads)
 			c.Forward(p, x, make([]float32, params.Outputs*params.Channels), nil, y)
 			p.Close()
+			if c.direct.forward.few.beatsDense() {
+				t.Fatal("another method computes the product")
+			}
 			if f := &c.direct.forward.dense.fewPixels; f.cuts*f.runs%threads != 0 {
 				t.Errorf("%d outputs: %d threads have %d parts", params.Outputs, threads, f.cuts*f.runs)
 			}

@@ -52,6 +52,8 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.
 	t.then = then
 	t.choose(t.micro)
 	switch {
+	case t.dense.fits() && t.few.beatsDense():
+		t.few.run(op)
 	case t.dense.fits():
 		t.dense.run(op)
 	case t.singles.fits():

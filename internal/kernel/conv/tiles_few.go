@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -11,6 +12,22 @@ const (
 	// few too.
 	tilesFewPixels   = 1024
 	tilesFewChannels = 16
+
+	// One image in place with at least tilesFewDeep channels may have tilesFewMore times
+	// tilesFewPixels pixels. More than tilesFewPixels are cut into pieces of about tilesFewPiece.
+	tilesFewDeep  = 192
+	tilesFewMore  = 4
+	tilesFewPiece = 512
+
+	// tilesFewLeast is the number of pixels from which on several panels of weights are
+	// multiplied by an image in place, and tilesFewPanels the number of panels up to which the
+	// image may be larger than half the second cache.
+	tilesFewLeast  = 64
+	tilesFewPanels = 4
+
+	// tilesFewApart is a distance between channels, in elements, at which they displace each
+	// other in the first cache, as at its multiples.
+	tilesFewApart = 256
 
 	// tilesFewCopy bounds the elements of the padded copy of all images.
 	tilesFewCopy = 1 << 20
@@ -26,10 +43,11 @@ const (
 type tilesFew struct {
 	*product
 	copied  window // with all images in one chunk
+	inPlace bool   // the image is not copied
 	copying bool   // during the run that copies the images
 	vectors int    // of the outputs of a group
 	parts   int    // of the outputs of a group
-	pieces  int    // of the tiles of pixels, for more threads than there are panels
+	pieces  int    // of the tiles of pixels, which are many or for more threads than there are panels
 	piece   int    // channels whose weights are packed at a time
 	copies  int    // channels that a part copies
 	x       []float32
@@ -38,32 +56,60 @@ type tilesFew struct {
 // init takes the window of p, with all images in one chunk.
 func (t *tilesFew) init(p *product) {
 	t.product = p
-	if p.backward || p.geometry.Batch*p.outSize > tilesFewPixels || p.channels < tilesFewChannels {
+	t.inPlace = p.geometry.Batch == 1 && p.nTaps == 1 && p.whole && size(p.window.src) == p.outSize
+	pixels := p.geometry.Batch * p.outSize
+	if t.inPlace && p.channels >= tilesFewDeep {
+		pixels /= tilesFewMore
+	}
+	if p.backward || pixels > tilesFewPixels || p.channels < tilesFewChannels {
 		return
 	}
 	w := p.window
 	w.all(p.geometry.Batch)
-	if w.copySize() <= tilesFewCopy/p.geometry.Group {
-		w.tables()
-		t.copied = w
+	if w.copySize() > tilesFewCopy/p.geometry.Group {
+		return
 	}
+	w.tables()
+	if t.inPlace {
+		w.imageStride = p.channels * p.srcSize
+		w.pixels, w.taps = multiples(w.pixels, p.outSize, 1), multiples(w.taps, p.channels, p.srcSize)
+	}
+	t.copied = w
 }
 
 // fits reports whether tilesFew can compute the product and should.
 func (t *tilesFew) fits() bool { return t.copied.pixels != nil && t.dstChannels >= t.micro.Lanes }
+
+// beatsDense reports whether tilesFew, with the image in place, is faster than dense, which packs
+// the pixels. Each panel of weights reads the image again. With few pixels and many weights
+// dense is faster, since its products bring the next weights from memory.
+func (t *tilesFew) beatsDense() bool {
+	if !t.inPlace || !t.fits() || t.outSize%tilesFewApart == 0 {
+		return false
+	}
+	panel := t.micro.Panel()
+	return t.dstChannels <= panel ||
+		t.outSize >= tilesFewLeast && (t.dstChannels <= tilesFewPanels*panel || 8*t.channels*t.outSize <= cpu.L2())
+}
 
 func (t *tilesFew) run(op parallel.Op) {
 	g := t.geometry
 	t.vectors = gemm.CeilDiv(t.dstChannels, t.micro.Lanes)
 	threads, panels := t.pool.Threads(), gemm.CeilDiv(t.dstChannels, t.micro.Panel())
 	t.parts = max(panels, min(t.vectors/2, gemm.RoundUp(panels, threads)))
-	t.pieces = min(gemm.CeilDiv(threads, t.parts), t.tiles())
+	t.pieces = gemm.CeilDiv(threads, t.parts)
+	if pixels := g.Batch * t.outSize; pixels > tilesFewPixels {
+		t.pieces = max(t.pieces, gemm.CeilDiv(pixels, tilesFewPiece))
+	}
+	t.pieces = min(t.pieces, t.tiles())
 	t.piece = max(1, sumDepth/t.nTaps)
-	t.x = op.Workspace(g.Group * t.copied.copySize())
-	t.copies = min(t.piece, gemm.CeilDiv(t.channels, denseParts*threads))
-	t.copying = true
-	t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.copies), t)
-	t.copying = false
+	if t.x = t.src; !t.inPlace {
+		t.x = op.Workspace(g.Group * t.copied.copySize())
+		t.copies = min(t.piece, gemm.CeilDiv(t.channels, denseParts*threads))
+		t.copying = true
+		t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.copies), t)
+		t.copying = false
+	}
 	t.pool.RunWork(g.macs(), g.Group*t.parts*t.pieces, t)
 	t.x = nil
 }
@@ -80,9 +126,9 @@ func (t *tilesFew) Do(worker, i int) {
 			t.src[group*t.channels*t.srcSize:], t.geometry.Group*t.channels*t.srcSize, t.x[group*t.copied.copySize():])
 		return
 	}
-	piece, i := i%t.pieces, i/t.pieces
-	tiles := t.tiles()
-	t.compute(worker, i/t.parts, i%t.parts, piece*tiles/t.pieces, (piece+1)*tiles/t.pieces)
+	part, i := i%t.parts, i/t.parts
+	group, piece, tiles := i/t.pieces, i%t.pieces, t.tiles()
+	t.compute(worker, group, part, piece*tiles/t.pieces, (piece+1)*tiles/t.pieces)
 }
 
 // compute computes a part of the outputs of a group for the tiles from from to to-1.
