@@ -54,9 +54,9 @@ func (c *Conv) MACs() int64 { return c.conv.MACs() }
 // of one channel. It depends on the geometry, the precision and the processor.
 func (c *Conv) MapsInput() bool { return c.conv.MapsInput() }
 
-// MapInput has Forward, ForwardThen, Backward and BackwardWeights compute m as they read x: they are given
-// the input of m and convolve its output. The results are the same, to the last bit, as if it
-// were computed before. nil ends that. MapInput panics unless MapsInput returns true.
+// MapInput has Forward, ForwardThen, Backward and BackwardWeights compute m as they read x: they
+// are given the input of m and convolve its output. The results are the same, to the last bit, as
+// if it were computed before. nil ends that. MapInput panics unless MapsInput returns true.
 func (c *Conv) MapInput(m *ChannelMap) { c.conv.MapInput((*norm.ChannelMap)(m)) }
 
 // Forward sets y to the convolution of x with weight, plus bias. A nil bias

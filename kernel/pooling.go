@@ -24,8 +24,8 @@ func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32
 	pool.MaxForward(p, pool.Params(g), pool.Input{}, x, y, mask)
 }
 
-// MaxPoolForwardMap is MaxPoolForward of the map m of x, as if it had been computed before; nil
-// changes nothing. An item of x has the given number of channels, each a plane.
+// MaxPoolForwardMap is MaxPoolForward of the map m of x, as if that were computed before; a nil m
+// leaves x as it is. An item of x has the given number of channels, each a plane.
 func MaxPoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32, mask []int32) {
 	pool.MaxForward(p, pool.Params(g), poolInput(m, channels), x, y, mask)
 }
@@ -43,8 +43,8 @@ func AvePoolForward(p *parallel.Pool, g PoolParams, x, y []float32) {
 	pool.AveForward(p, pool.Params(g), pool.Input{}, x, y)
 }
 
-// AvePoolForwardMap is AvePoolForward of the map m of x, as if it had been computed before; nil
-// changes nothing. An item of x has the given number of channels, each a plane.
+// AvePoolForwardMap is AvePoolForward of the map m of x, as if that were computed before; a nil m
+// leaves x as it is. An item of x has the given number of channels, each a plane.
 func AvePoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32) {
 	pool.AveForward(p, pool.Params(g), poolInput(m, channels), x, y)
 }

@@ -128,8 +128,8 @@ type Deferrer interface {
 	DeferredMap() kernel.ChannelMap
 }
 
-// DeferredReader is a layer, such as a convolution or a pooling, that can compute the map of a Deferrer as it
-// reads its bottom, in Forward and in Backward.
+// DeferredReader is a layer, such as a convolution or a pooling, that can compute the map of a
+// Deferrer as it reads its bottom, in Forward and in Backward.
 type DeferredReader interface {
 	// ReadDeferred sets the layer whose map the passes compute of the bottom, the only one, and
 	// reports whether the layer supports that. If it does not, nothing changes. nil stands for

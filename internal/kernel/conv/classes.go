@@ -3,8 +3,8 @@ package conv
 // The classes of tiles, in the order that a block has them. The last point of an axis,
 // infinity, counts only for the last row or column of a tile's output, so a tile that has one
 // row or column less does without its products: 484 of 576 are left in a plane of 14x14,
-// which has tiles of 4, 4, 3 and 3 rows and columns. What is in their place comes to outputs
-// that are dropped.
+// which has tiles of 4, 4, 3 and 3 rows and columns. The elements in their place, which are not
+// computed, only reach outputs that are dropped.
 const (
 	rightTiles = iota
 	innerTiles

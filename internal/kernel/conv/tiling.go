@@ -225,7 +225,7 @@ func (t *tiling) imagesPerBlock(blocks int) int {
 	return images
 }
 
-// start returns the first output of tile i along an axis, and where the tile before it ends.
+// start returns the first output of tile i along an axis, which is the end of the tile before.
 func (t *tiling) start(axis, i int) int { return i*t.m - max(i-t.full[axis], 0) }
 
 // srcRows returns the rows of src that rows of tiles need.

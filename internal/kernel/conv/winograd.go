@@ -152,9 +152,9 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 	if n < width {
 		clear(rows)
 	}
-	start, next := 0, width // of the taps of a channel
+	firstTap, nextTap := 0, width // where the first tap of a channel is, and the distance to the next
 	if w.backward {
-		start, next = (taps-1)*width, -width
+		firstTap, nextTap = (taps-1)*width, -width
 		for c := range channels {
 			w.micro.TransposeTo(n, taps, w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:], taps, rows[c*taps*width:], width)
 		}
@@ -166,7 +166,7 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 		w.micro.TransposeAhead(n, channels*taps, w.weight[(group*w.outputs+j)*depth+first*taps:], depth, rows, width, next)
 	}
 	for c := range channels {
-		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width+start], next, &dst[c*width], step, &tmp[0])
+		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width+firstTap], nextTap, &dst[c*width], step, &tmp[0])
 	}
 }
 

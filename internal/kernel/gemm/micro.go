@@ -2,8 +2,8 @@ package gemm
 
 import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 
-// TileRows is the number of rows of a tile of every TileFunc. Fewer rows, or what is left of
-// more, take as long as they need, but less well: each vector of the panel is loaded for them.
+// TileRows is the number of rows that every TileFunc computes at a time. Rows that are left over
+// take less time than a whole tile, but more time each: they load as many vectors of the panel.
 const TileRows = 6
 
 // A TileFunc is a micro-kernel. It multiplies rows of a matrix, which two tables of

@@ -82,8 +82,8 @@ func (e *Epilogue) ApplyUniform(ch, channels int, x []float32) bool {
 }
 
 // ApplyVectors applies e to x, vectors of some lanes with the channels from ch on, if it can, and
-// reports whether it could: not a sum, different slopes, or an affine map of fewer channels
-// than lanes. Lanes without a channel have any value.
+// reports whether it could. It cannot with a sum, with different slopes, or with an affine map of
+// fewer channels than lanes. Lanes without a channel may have any value.
 func (e *Epilogue) ApplyVectors(ch, channels, lanes int, x []float32) bool {
 	if e.ApplyUniform(ch, channels, x) {
 		return true

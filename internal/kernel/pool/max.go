@@ -22,10 +22,13 @@ func MaxForward(p *parallel.Pool, g Params, in Input, x, y []float32, mask []int
 
 var maxLoop = parallel.Loop[args]{Body: func(a *args, worker, lo, hi int) {
 	special := a.special()
-	size, n := a.mappedSize(), a.OutH*a.OutW
+	size, n := a.mappedSize(), 0
+	if a.mask == nil && special.maxValue == nil {
+		n = a.OutH * a.OutW
+	}
 	buf := a.pool.Scratch(worker, size+n)
 	var unused []int32
-	if a.mask == nil && special.maxValue == nil && n > 0 {
+	if n > 0 {
 		unused = unsafe.Slice((*int32)(unsafe.Pointer(&buf[size])), n)
 	}
 	for i := lo; i < hi; i++ {
