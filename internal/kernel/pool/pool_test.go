@@ -51,6 +51,7 @@ var cases = []Params{
 	pooled(2, 9, 33, 4, 2, 1, 1, 3, 2),
 	pooled(2, 9, 33, 1, 3, 0, 1, 1, 2),
 	pooled(5, 1, 1, 3, 3, 1, 1, 2, 2),
+	pooled(9, 70, 110, 2, 2, 0, 0, 2, 2), // several parts
 	pooled(5, 2, 3, 2, 2, 0, 0, 2, 2),
 	{2, 32, 32, 15, 15, 3, 3, 0, 0, 2, 2}, // rounded down: a row and a column are not covered
 	{2, 9, 65, 4, 32, 2, 2, 0, 0, 2, 2},
