@@ -116,6 +116,14 @@ func BenchmarkConv(b *testing.B) {
 		b.Run(name+"/forward", func(b *testing.B) {
 			benchFlops(b, flops, func(p *parallel.Pool) { conv.Forward(p, x, weight, bias, y) })
 		})
+		norm := kernel.Norm{Eps: 1e-5, Slope: 1, Sums: new(kernel.PlaneSums)}
+		norm.Resize(c.batch, c.outputs, out[0]*out[1])
+		b.Run(name+"/forward and statistics", func(b *testing.B) {
+			benchFlops(b, flops, func(p *parallel.Pool) {
+				conv.ForwardSums(p, x, weight, bias, y, norm.Sums)
+				norm.ForwardBatch(p, y, nil)
+			})
+		})
 		b.Run(name+"/data", func(b *testing.B) {
 			benchFlops(b, flops, func(p *parallel.Pool) { conv.BackwardData(p, weight, y, dx) })
 		})

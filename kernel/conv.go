@@ -71,6 +71,12 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	c.conv.ForwardThen(p, x, weight, bias, y, (*norm.Epilogue)(then))
 }
 
+// ForwardSums is Forward, which also takes the sums of each plane of y, and of the squares, while
+// that is in the cache. It takes none if that saves no time: where y stays in the caches.
+func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums *PlaneSums) {
+	c.conv.ForwardSums(p, x, weight, bias, y, &sums.sums)
+}
+
 // Backward is BackwardWeights and BackwardData in one call. With groups of one channel and strides
 // of 1 it is faster, and sums the gradient of weight in another order.
 func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []float32) {

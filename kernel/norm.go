@@ -19,11 +19,18 @@ type Norm struct {
 	Slope         float32   // 1 is no rectifier
 	Eps           float32   // added to Variance, so that InvStd stays finite
 
+	Sums *PlaneSums // of the x of ForwardBatch; nil or without sums: it reads x
+
 	Mean, Variance []float32 // input of Forward, output of ForwardBatch
 	InvStd         []float32 // 1/√(Variance + Eps), set by both
 
 	norm norm.Norm
 }
+
+// PlaneSums are the sums of each plane of an array (N,C,S), and of the squares. Conv.ForwardSums
+// takes them of its y, and the next Norm.ForwardBatch of y uses them up. The zero PlaneSums is
+// ready to use.
+type PlaneSums struct{ sums norm.PlaneSums }
 
 // A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
 // each element, which depends on the channel. A convolution can compute it as it reads x
@@ -47,6 +54,9 @@ func (m *Norm) inside() *norm.Norm {
 	in := &m.norm
 	in.N, in.C, in.S = m.N, m.C, m.S
 	in.Factor, in.Shift, in.Add, in.Slope, in.Eps = m.Factor, m.Shift, m.Add, m.Slope, m.Eps
+	if in.Sums = nil; m.Sums != nil {
+		in.Sums = &m.Sums.sums
+	}
 	in.Mean, in.Variance, in.InvStd = m.Mean, m.Variance, m.InvStd
 	return in
 }
@@ -59,8 +69,8 @@ func (m *Norm) Map() ChannelMap { return ChannelMap(m.norm.Map()) }
 // is not computed: the pass is for Map and Backward.
 func (m *Norm) Forward(p *parallel.Pool, x, y []float32) { m.inside().Forward(p, x, y) }
 
-// ForwardBatch sets Mean and Variance to those of x, the variance being the
-// biased one, and computes y. y may be x, but not Add, or nil as in Forward.
+// ForwardBatch sets Mean and Variance to those of x, the variance being the biased one, from
+// Sums if it has those, and computes y. y may be x, but not Add, or nil as in Forward.
 func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().ForwardBatch(p, x, y) }
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if

@@ -6,12 +6,13 @@
 // copy of a few images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; strides.go, loops over elements that are a stride
-// apart; window.go, the padded copy; product.go with tiles*.go, lines.go, dense*.go and
-// singles.go, ways to compute the forward pass and the gradient of the data; phases.go, the
-// latter with strides; grad*.go, singles_grad.go and depthwise.go, the gradient of the weights;
-// vectors.go, which both singles share; transform*.go, fourier_generic.go, tiling.go with
-// classes.go, winograd.go and winograd_*.go; phased.go and rounded*.go, all three products from
-// operands in bfloat16; conv.go, which chooses.
+// apart; window.go, the padded copy; epilogue.go, what is done with each part of the result;
+// product.go with tiles*.go, lines.go, dense*.go and singles.go, ways to compute the forward
+// pass and the gradient of the data; phases.go, the latter with strides; grad*.go,
+// singles_grad.go and depthwise.go, the gradient of the weights; vectors.go, which both singles
+// share; transform*.go, fourier_generic.go, tiling.go with classes.go, winograd.go and
+// winograd_*.go; phased.go and rounded*.go, all three products from operands in bfloat16;
+// conv.go, which chooses.
 package conv
 
 import (
@@ -150,10 +151,35 @@ func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {
 // ForwardThen is Forward followed by an epilogue, which each part of the work computes of
 // its part of y. It may be nil.
 func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then *norm.Epilogue) {
-	c.checkAll(x, weight, y)
 	if then != nil {
 		then.Check("Conv", c.Batch, c.Outputs, c.outSize)
 	}
+	c.forward(p, x, weight, bias, y, epilogue{Epilogue: then})
+}
+
+// ForwardSums is Forward, which also takes the sums of each plane of y if they come to the next
+// layer sooner than by reading y: if y is larger than the caches.
+func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums *norm.PlaneSums) {
+	sums.Free()
+	if c.Batch*c.Outputs*c.outSize < streamSize || c.outSize == 1 || c.rounded.plan() || c.winograd != nil && c.winograd.forward.few() {
+		c.Forward(p, x, weight, bias, y)
+		return
+	}
+	var ends []int
+	switch {
+	case c.winograd != nil:
+		ends = c.winograd.forward.sumEnds
+	case c.direct.forward.bySingles():
+		ends = c.direct.forward.singles.ends
+	}
+	sums.Begin(c.Batch, c.Outputs, c.outSize, ends)
+	c.forward(p, x, weight, bias, y, epilogue{sums: sums})
+	sums.End()
+}
+
+// forward is Forward with an epilogue.
+func (c *Conv) forward(p *parallel.Pool, x, weight, bias, y []float32, then epilogue) {
+	c.checkAll(x, weight, y)
 	if bias != nil {
 		c.check("bias", bias, c.Outputs)
 	}
@@ -165,7 +191,7 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	c.setInput()
 	if c.rounded.plan() {
 		c.rounded.forward.run(op, x, weight, bias, y)
-		if then != nil {
+		if then.Epilogue != nil {
 			then.Run(op.Pool(), c.Batch, c.Outputs, c.outSize, y)
 		}
 		return
@@ -178,17 +204,17 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 		c.direct.forward.run(op, x, weight, bias, y, then)
 		return
 	}
-	c.direct.forward.run(op, x, weight, nil, y, nil)
+	c.direct.forward.run(op, x, weight, nil, y, epilogue{})
 	c.addBias = addBias{geometry: c.geometry, bias: bias, y: y, then: then}
 	op.Pool().Run(c.Batch, &c.addBias)
 	c.addBias = addBias{}
 }
 
-// addBias adds the bias to images of y, and then computes an epilogue unless it is nil.
+// addBias adds the bias to images of y, and then computes an epilogue.
 type addBias struct {
 	*geometry
 	bias, y []float32
-	then    *norm.Epilogue
+	then    epilogue
 }
 
 // Do adds it to image i.
@@ -197,7 +223,7 @@ func (t *addBias) Do(_, i int) {
 		at := (i*t.Outputs + o) * t.outSize
 		y := t.y[at:][:t.outSize]
 		vec.AddScalar(t.bias[o], y, y)
-		t.then.Apply(o, t.y, at, t.outSize)
+		t.then.rows(o, 1, t.y, at, 0, t.outSize)
 	}
 }
 
@@ -243,7 +269,7 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 		return
 	}
 	if c.winograd != nil {
-		c.winograd.data.run(op, dy, weight, nil, dx, nil)
+		c.winograd.data.run(op, dy, weight, nil, dx, epilogue{})
 		return
 	}
 	if c.direct.gaps {
@@ -251,7 +277,7 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	}
 	switch d := c.direct; {
 	case d.data != nil:
-		d.data.run(op, dy, weight, nil, dx, nil)
+		d.data.run(op, dy, weight, nil, dx, epilogue{})
 	case d.phases != nil:
 		d.phases.run(op, weight, dy, dx)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -480,6 +481,8 @@ func TestAllocations(t *testing.T) {
 		}
 		x, y := make([]float32, 8*16*144), make([]float32, 8*16*144)
 		weight, bias := make([]float32, 32*16*9), make([]float32, 32)
+		m := norm.Norm{Sums: new(norm.PlaneSums)}
+		m.Resize(8, 16, 144)
 		kerneltest.AllocatesNothing(t, map[string]func(){
 			"Forward":         func() { c.Forward(p, x, weight, bias, y) },
 			"BackwardData":    func() { c.BackwardData(p, weight, y, x) },
@@ -494,10 +497,16 @@ func TestAllocations(t *testing.T) {
 			"One pixel grad":  func() { pixel.BackwardWeights(p, x, y, weight, bias) },
 			"Winograd":        func() { w.Forward(p, x, weight, bias, y) },
 			"Winograd data":   func() { w.BackwardData(p, weight, y, x) },
-			"Winograd grad":   func() { w.BackwardWeights(p, x, y, weight, bias) },
-			"Few tiles":       func() { few.Forward(p, x, weight, bias, y) },
-			"Few pixels":      func() { pixels.Forward(p, x, weight, bias, y) },
-			"Few tiles data":  func() { few.BackwardData(p, weight, y, x) },
+			"Winograd, sums": func() {
+				defer func(n int) { streamSize = n }(streamSize)
+				streamSize = 1
+				w.ForwardSums(p, x, weight, bias, y, m.Sums)
+				m.ForwardBatch(p, y, nil)
+			},
+			"Winograd grad":  func() { w.BackwardWeights(p, x, y, weight, bias) },
+			"Few tiles":      func() { few.Forward(p, x, weight, bias, y) },
+			"Few pixels":     func() { pixels.Forward(p, x, weight, bias, y) },
+			"Few tiles data": func() { few.BackwardData(p, weight, y, x) },
 		})
 	})
 }

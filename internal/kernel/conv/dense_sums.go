@@ -78,7 +78,7 @@ func (s *denseSums) edges(q, cols int, f func(y, edge []float32, n int)) {
 
 // finish spreads the complete sums of a strip, or applies the epilogue to them.
 func (s *denseSums) finish() {
-	if !s.spread && s.then == nil {
+	if !s.spread && s.then.empty() {
 		return
 	}
 	for q := s.from; q < s.to; {

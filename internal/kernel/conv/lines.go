@@ -198,7 +198,7 @@ func (t *lines) compute(group, panel, last int, x []float32, at int, from, to []
 // finishVectors applies the epilogue to vectors of some panels at the listed offsets, which
 // ascend: once where they overlap.
 func (t *lines) finishVectors(group, panel, last, at int, to []int32) {
-	if t.then == nil {
+	if t.then.empty() {
 		return
 	}
 	lanes, ch, end := t.micro.Lanes, t.rows[panel].First, t.rows[last-1].First+t.rows[last-1].Rows

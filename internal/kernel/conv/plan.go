@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
-	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -46,7 +45,7 @@ func (t *plan) prepare() {
 	t.singles.product = &t.product
 }
 
-func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then *norm.Epilogue) {
+func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilogue) {
 	t.prepare()
 	t.set(op, src, weight, bias, dst)
 	t.then = then

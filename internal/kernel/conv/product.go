@@ -2,7 +2,6 @@ package conv
 
 import (
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
-	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -21,7 +20,7 @@ type product struct {
 	micro                  *gemm.Micro
 	pool                   *parallel.Pool
 	src, weight, bias, dst []float32
-	then                   *norm.Epilogue // what to do with a part of dst that is complete; may be nil
+	then                   epilogue // of dst
 	packing                bool
 	panels                 int // of the channels of a group of the result
 	packed, packedBias     []float32
@@ -36,11 +35,11 @@ func (t *product) set(op parallel.Op, src, weight, bias, dst []float32) {
 }
 
 func (t *product) unset() {
-	t.pool, t.src, t.weight, t.bias, t.dst, t.then, t.packed, t.packedBias = nil, nil, nil, nil, nil, nil, nil, nil
+	t.pool, t.src, t.weight, t.bias, t.dst, t.then, t.packed, t.packedBias = nil, nil, nil, nil, nil, epilogue{}, nil, nil
 }
 
-// finish applies the epilogue to the given number of pixels of n channels from ch on, the
+// finish has the epilogue finish the given number of pixels of n channels from ch on, the
 // first of which is element at of dst.
 func (t *product) finish(ch, n, at, pixels int) {
-	t.then.ApplyRows(ch, n, t.dst, at, t.dstSize, pixels)
+	t.then.rows(ch, n, t.dst, at, t.dstSize, pixels)
 }

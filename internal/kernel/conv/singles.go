@@ -21,6 +21,7 @@ type singles struct {
 	gaps   bool   // there are pixels of no phase
 	taps   int    // of all phases
 	phases []singlesPhase
+	ends   []int // of the parts of a plane of the result
 
 	// Used during a run.
 	stream bool         // the result is written past the caches
@@ -57,7 +58,10 @@ func (t *singles) prepare(lanes int) {
 		t.step, t.width = [2]int(t.geometry.Stride), t.geometry.In[1]
 	}
 	t.cut.cut(lanes, t.step[0]*t.width)
-	t.phases, t.taps = nil, 0
+	t.phases, t.taps, t.ends = nil, 0, nil
+	for i := range t.cut.bands {
+		t.ends = append(t.ends, min((i+1)*t.band(), t.dstSize))
+	}
 	if t.cut.copied() > channelCopy {
 		return
 	}
@@ -92,18 +96,20 @@ func (t *singles) add(p *product, rest, shape []int) {
 }
 
 func (t *singles) run() {
-	band := t.cut.rows * t.step[0] * t.width // pixels
 	// An epilogue reads the result again.
-	t.stream = t.then == nil && t.micro.Stream != nil && streams(t.dst, t.dstSize) && streams(t.dst, band)
+	t.stream = t.then.Epilogue == nil && t.micro.Stream != nil && streams(t.dst, t.dstSize) && streams(t.dst, t.band())
 	t.pool.RunWork(singlesCost*t.geometry.macs(), t.cut.parts(), t)
 }
+
+// band returns the number of pixels of a part of a plane of the result.
+func (t *singles) band() int { return t.cut.rows * t.step[0] * t.width }
 
 // Do computes part i.
 func (t *singles) Do(worker, i int) {
 	u, lanes, p := t.micro, t.cut.lanes, t.cut.part(i)
 	row := p.row * t.step[0] // of the result
 	pixels := (min((p.row+p.rows)*t.step[0], t.dstSize/t.width) - row) * t.width
-	padded, results := t.cut.copied(), t.cut.rows*t.step[0]*t.width*lanes
+	padded, results := t.cut.copied(), t.band()*lanes
 	buf := t.pool.Scratch(worker, padded+2*max(results, t.cut.loaded())+(t.taps+1)*lanes)
 	x, buf := buf[:padded], buf[padded:]
 	w, buf := buf[:t.taps*lanes], buf[t.taps*lanes:]
@@ -136,7 +142,11 @@ func (t *singles) Do(worker, i int) {
 			at += p.skip * t.dstSize
 			u.CopyTo(lanes-p.skip, pixels, rest[p.skip*pixels:], pixels, t.dst[at:], t.dstSize)
 		}
-		if !done {
+		if t.then.sums != nil {
+			sums := t.then.sums.Vectors(lanes, p.skip, lanes, image*t.geometry.Group+p.ch, row*t.width)
+			sums.Add(y[:pixels*lanes])
+			sums.End()
+		} else if !done {
 			t.finish(p.ch+p.skip, lanes-p.skip, at, pixels)
 		}
 	}

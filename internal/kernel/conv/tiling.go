@@ -47,6 +47,7 @@ type tiling struct {
 
 	images, rows, bands int    // of a block: images, or rows of tiles of one; bands: blocks of an image
 	band                []band // of a plane
+	sumEnds             []int  // of the pieces of a plane of dst for PlaneSums, for any number of threads
 	threads             int    // that share the blocks; 0: not cut for threads
 
 	lanes   int     // that the tables are for; 0: no tables yet
@@ -153,8 +154,13 @@ func (t *tiling) cut() {
 	most := max(min(t.limit(), gemm.CeilDiv(t.batch*perImage, leastBlocks)), 2*gemm.TileRows)
 	t.images, t.rows = 1, t.perPlane[0]
 	if perImage <= most {
+		t.sumEnds = []int{t.dst[0] * t.dst[1]}
 		t.images = t.imagesPerBlock(gemm.CeilDiv(t.batch*perImage, most))
 	} else {
+		t.sumEnds = nil
+		for i := range t.perPlane[0] { // bands are rows of tiles
+			t.sumEnds = append(t.sumEnds, min(t.start(0, i+1), t.dst[0])*t.dst[1])
+		}
 		t.rows = gemm.CeilDiv(t.rows, gemm.CeilDiv(t.rows, max(1, most/t.perPlane[1])))
 	}
 	t.setBands(gemm.CeilDiv(t.perPlane[0], t.rows), func(i int) int { return min(i*t.rows, t.perPlane[0]) })

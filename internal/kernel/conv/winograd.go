@@ -34,12 +34,11 @@ type winogradProduct struct {
 	packed, packedBias []float32
 	x, weight, bias, y []float32
 	fewTiles           *fewTiles // kept from run to run
-	then               *norm.Epilogue
+	then               epilogue
 }
 
-// run computes y from x, and then an epilogue unless it is nil. A nil bias stands for
-// zeros.
-func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then *norm.Epilogue) {
+// run computes y from x, and then an epilogue. A nil bias stands for zeros.
+func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then epilogue) {
 	u, p := gemm.Active(), op.Pool()
 	w.then = then
 	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
@@ -82,12 +81,12 @@ func apart(n int) int { return gemm.RoundUp(n, 8*gemm.LineSize) + gemm.LineSize 
 
 // unset clears what is used during a run.
 func (w *winogradProduct) unset() {
-	w.pool, w.x, w.weight, w.bias, w.y, w.then, w.packed, w.packedBias = nil, nil, nil, nil, nil, nil, nil, nil
+	w.pool, w.x, w.weight, w.bias, w.y, w.then, w.packed, w.packedBias = nil, nil, nil, nil, nil, epilogue{}, nil, nil
 }
 
 // streams reports whether the output is written past the caches.
 func (w *winogradProduct) streams() bool {
-	if w.micro.Stream == nil || w.then != nil || !streams(w.y, w.dst[0]*w.dst[1]) {
+	if w.micro.Stream == nil || w.then.Epilogue != nil || !streams(w.y, w.dst[0]*w.dst[1]) {
 		return false
 	}
 	for _, b := range w.band {
@@ -223,7 +222,12 @@ func (w *winogradProduct) compute(worker, group, block int) {
 				}
 			}
 			n, size := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
-			at := (((image+i)*w.groups+group)*w.outputs+o)*size + b.dst
+			plane := ((image+i)*w.groups+group)*w.outputs + o
+			at := plane*size + b.dst
+			if w.then.sums != nil {
+				deinterleaveSums(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size, w.then.sums.Vectors(lanes, 0, n, plane, b.dst))
+				continue
+			}
 			done := w.then.ApplyVectors(group*w.outputs+o, n, lanes, pixels[:b.dstPixels*lanes])
 			deinterleave(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size)
 			if !done {

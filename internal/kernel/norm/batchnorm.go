@@ -35,13 +35,19 @@ func ChannelStats(p *parallel.Pool, n, c, s int, x, mean, variance []float32) {
 	sums := vec.NewSums(2*n*c + 2*c)
 	a.sums, a.sums2 = (*sums)[:n*c], (*sums)[n*c:2*n*c]
 	planeStats.Run(p, n*c, planesPerPart(s), a)
-	total, squares := (*sums)[2*n*c:2*n*c+c], (*sums)[2*n*c+c:]
-	sumItems(a.sums, total)
-	sumItems(a.sums2, squares)
+	setStats(n, c, s, *sums, mean, variance)
+	vec.FreeSums(sums)
+}
+
+// setStats sets mean and variance from the sums of each plane and of its squares, which sums
+// begins with. It overwrites the 2c elements behind them.
+func setStats(n, c, s int, sums []float64, mean, variance []float32) {
+	total, squares := sums[2*n*c:2*n*c+c], sums[2*n*c+c:2*n*c+2*c]
+	sumItems(sums[:n*c], total)
+	sumItems(sums[n*c:2*n*c], squares)
 	for ch := range c {
 		mean[ch], variance[ch] = statsOf(total[ch], squares[ch], n*s)
 	}
-	vec.FreeSums(sums)
 }
 
 // statsOf returns the mean and biased variance of n elements, given their sum and

@@ -13,6 +13,7 @@ var generic = ops{
 	affineReLUGrad: affineReLUGradGeneric,
 
 	affineReLUVectors: affineReLUVectorsGeneric,
+	sumVectors:        sumVectorsGeneric,
 	affineReLURow:     affineReLURowGeneric,
 	affineReLUSumsRow: affineReLUSumsRowGeneric,
 	affineReLUGradRow: affineReLUGradRowGeneric,
@@ -47,6 +48,20 @@ func sumAndSquaresGeneric(x []float32) (sum, sq float64) {
 		q[i%2] += float64(v) * float64(v)
 	}
 	return s[0] + s[1], q[0] + q[1]
+}
+
+// sumVectorsGeneric adds the vectors in x to first and second in turn, which are the sums of the
+// lanes, followed by those of the squares.
+func sumVectorsGeneric(x []float32, first, second []float64) {
+	lanes := len(first) / 2
+	for i, v := range x {
+		sums, lane, d := first, i%lanes, float64(v)
+		if i/lanes%2 == 1 {
+			sums = second
+		}
+		sums[lane] += d
+		sums[lanes+lane] += d * d // exact, so that it may be fused with the addition
+	}
 }
 
 // sumAndDotGeneric returns the sum of a and the inner product of a and b.

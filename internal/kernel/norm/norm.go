@@ -20,6 +20,7 @@ type Norm struct {
 	Factor, Shift []float32 // of each channel; nil stands for 1 and 0
 	Add           []float32 // (N,C,S); nil for nothing. With it, BackwardAdd is the backward pass
 	Slope, Eps    float32
+	Sums          *PlaneSums // of the x of ForwardBatch; nil or without sums: it reads x
 
 	// The statistics of each channel, of the batch or given, and the values that
 	// the last pass computed from the variance: 1/√(Variance + Eps).
@@ -108,10 +109,12 @@ func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
 }
 
 // ForwardBatch computes y with the mean and the biased variance of x, as
-// ChannelStats returns them.
+// ChannelStats returns them or from Sums.
 func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) {
 	m.check("Norm.ForwardBatch", x)
-	ChannelStats(p, m.N, m.C, m.S, x, m.Mean, m.Variance)
+	if !m.Sums.take(m.N, m.C, m.S, m.Mean, m.Variance) {
+		ChannelStats(p, m.N, m.C, m.S, x, m.Mean, m.Variance)
+	}
 	m.Forward(p, x, y)
 }
 

@@ -334,6 +334,63 @@ done:
 	VZEROUPPER
 	RET
 
+// func sumVectorsAVX2(x []float32, first []float64, second []float64)
+// Requires: AVX, FMA3
+TEXT ·sumVectorsAVX2(SB), NOSPLIT, $0-72
+	MOVQ    x_base+0(FP), AX
+	MOVQ    x_len+8(FP), CX
+	MOVQ    first_base+24(FP), DX
+	MOVQ    second_base+48(FP), BX
+	VMOVUPD (DX), Y0
+	VMOVUPD 32(DX), Y1
+	VMOVUPD 64(DX), Y2
+	VMOVUPD 96(DX), Y3
+	VMOVUPD (BX), Y4
+	VMOVUPD 32(BX), Y5
+	VMOVUPD 64(BX), Y6
+	VMOVUPD 96(BX), Y7
+
+loop:
+	CMPQ        CX, $+16
+	JL          loopEnd
+	VCVTPS2PD   (AX), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y2
+	VCVTPS2PD   16(AX), Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y3
+	VCVTPS2PD   32(AX), Y8
+	VADDPD      Y8, Y4, Y4
+	VFMADD231PD Y8, Y8, Y6
+	VCVTPS2PD   48(AX), Y8
+	VADDPD      Y8, Y5, Y5
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        $+64, AX
+	SUBQ        $+16, CX
+	JMP         loop
+
+loopEnd:
+	TESTQ       CX, CX
+	JZ          done
+	VCVTPS2PD   (AX), Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y2
+	VCVTPS2PD   16(AX), Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y3
+
+done:
+	VMOVUPD Y0, (DX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, 64(DX)
+	VMOVUPD Y3, 96(DX)
+	VMOVUPD Y4, (BX)
+	VMOVUPD Y5, 32(BX)
+	VMOVUPD Y6, 64(BX)
+	VMOVUPD Y7, 96(BX)
+	VZEROUPPER
+	RET
+
 // func affineReLUAVX2(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
 // Requires: AVX, FMA3
 TEXT ·affineReLUAVX2(SB), NOSPLIT, $0-64
@@ -2307,6 +2364,63 @@ by1End:
 	VMOVUPS      Z3, K1, (DX)(SI*1)
 
 done:
+	VZEROUPPER
+	RET
+
+// func sumVectorsAVX512(x []float32, first []float64, second []float64)
+// Requires: AVX, AVX512F
+TEXT ·sumVectorsAVX512(SB), NOSPLIT, $0-72
+	MOVQ    x_base+0(FP), AX
+	MOVQ    x_len+8(FP), CX
+	MOVQ    first_base+24(FP), DX
+	MOVQ    second_base+48(FP), BX
+	VMOVUPD (DX), Z0
+	VMOVUPD 64(DX), Z1
+	VMOVUPD 128(DX), Z2
+	VMOVUPD 192(DX), Z3
+	VMOVUPD (BX), Z4
+	VMOVUPD 64(BX), Z5
+	VMOVUPD 128(BX), Z6
+	VMOVUPD 192(BX), Z7
+
+loop:
+	CMPQ        CX, $+32
+	JL          loopEnd
+	VCVTPS2PD   (AX), Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z2
+	VCVTPS2PD   32(AX), Z8
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z8, Z3
+	VCVTPS2PD   64(AX), Z8
+	VADDPD      Z8, Z4, Z4
+	VFMADD231PD Z8, Z8, Z6
+	VCVTPS2PD   96(AX), Z8
+	VADDPD      Z8, Z5, Z5
+	VFMADD231PD Z8, Z8, Z7
+	ADDQ        $+128, AX
+	SUBQ        $+32, CX
+	JMP         loop
+
+loopEnd:
+	TESTQ       CX, CX
+	JZ          done
+	VCVTPS2PD   (AX), Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z2
+	VCVTPS2PD   32(AX), Z8
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z8, Z3
+
+done:
+	VMOVUPD Z0, (DX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, 128(DX)
+	VMOVUPD Z3, 192(DX)
+	VMOVUPD Z4, (BX)
+	VMOVUPD Z5, 64(BX)
+	VMOVUPD Z6, 128(BX)
+	VMOVUPD Z7, 192(BX)
 	VZEROUPPER
 	RET
 

@@ -1002,6 +1002,61 @@ rest:
 done:
 	RET
 
+// func sumVectorsNEON(x []float32, first, second []float64)
+TEXT ·sumVectorsNEON(SB), NOSPLIT, $0-72
+	MOVD x_base+0(FP), R0
+	MOVD x_len+8(FP), R1
+	MOVD first_base+24(FP), R2
+	MOVD second_base+48(FP), R3
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	FMOVQ 48(R2), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 32(R3), F6
+	FMOVQ 48(R3), F7
+	CMP $8, R1
+	BLT loopEnd
+loop:
+	FMOVQ 0(R0), F8
+	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
+	WORD $0x4e617908 // fcvtl2 v8.2d, v8.4s
+	WORD $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	VFMLA V9.D2, V9.D2, V2.D2
+	WORD $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	VFMLA V8.D2, V8.D2, V3.D2
+	FMOVQ 16(R0), F8
+	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
+	WORD $0x4e617908 // fcvtl2 v8.2d, v8.4s
+	WORD $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	VFMLA V9.D2, V9.D2, V6.D2
+	WORD $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	VFMLA V8.D2, V8.D2, V7.D2
+	ADD $32, R0, R0
+	SUB $8, R1, R1
+	CMP $8, R1
+	BGE loop
+loopEnd:
+	CBZ R1, done
+	FMOVQ 0(R0), F8
+	WORD $0x0e617909 // fcvtl v9.2d, v8.2s
+	WORD $0x4e617908 // fcvtl2 v8.2d, v8.4s
+	WORD $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	VFMLA V9.D2, V9.D2, V2.D2
+	WORD $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	VFMLA V8.D2, V8.D2, V3.D2
+done:
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	FMOVQ F2, 32(R2)
+	FMOVQ F3, 48(R2)
+	FMOVQ F4, 0(R3)
+	FMOVQ F5, 16(R3)
+	FMOVQ F6, 32(R3)
+	FMOVQ F7, 48(R3)
+	RET
+
 // func lrnForwardNEON(y, x, m []float32, alpha, k float32)
 TEXT ·lrnForwardNEON(SB), NOSPLIT, $0-80
 	MOVD $constants<>(SB), R0

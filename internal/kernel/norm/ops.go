@@ -14,8 +14,9 @@ type ops struct {
 	affineReLUSums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
 	affineReLUGrad func(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)
 
-	// x has whole vectors, and the other slices have one.
+	// x has whole vectors, and the other slices have one; first and second have two.
 	affineReLUVectors func(x, mean, scale, shift []float32, slope float32)
+	sumVectors        func(x []float32, first, second []float64)
 
 	affineReLURow     func(dst, x, mean, scale, shift []float32, slope float32)
 	affineReLUSumsRow func(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)

@@ -22,6 +22,7 @@ var avx2 = ops{
 	affineReLUGrad: affineReLUGradAVX2,
 
 	affineReLUVectors: affineReLUVectorsAVX2,
+	sumVectors:        sumVectorsAVX2,
 	affineReLURow:     affineReLURowAVX2,
 	affineReLUSumsRow: affineReLUSumsRowAVX2,
 	affineReLUGradRow: affineReLUGradRowAVX2,
@@ -49,6 +50,7 @@ var avx512 = ops{
 	affineReLUGrad: affineReLUGradAVX512,
 
 	affineReLUVectors: affineReLUVectorsAVX512,
+	sumVectors:        sumVectorsAVX512,
 	affineReLURow:     affineReLURowAVX512,
 	affineReLUSumsRow: affineReLUSumsRowAVX512,
 	affineReLUGradRow: affineReLUGradRowAVX512,

@@ -21,6 +21,7 @@ var neon = ops{
 	affineReLUGrad: affineReLUGradNEON,
 
 	affineReLUVectors: affineReLUVectorsNEON,
+	sumVectors:        sumVectorsNEON,
 	affineReLURow:     affineReLURowNEON,
 	affineReLUSumsRow: affineReLUSumsRowNEON,
 	affineReLUGradRow: affineReLUGradRowNEON,

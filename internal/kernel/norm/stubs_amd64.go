@@ -24,6 +24,11 @@ func sumAndDotAVX2(a []float32, b []float32) (sum float64, dot float64)
 //go:noescape
 func normalizeGradAVX2(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
 
+// sumVectorsAVX2 is sumVectorsGeneric.
+//
+//go:noescape
+func sumVectorsAVX2(x []float32, first []float64, second []float64)
+
 // affineReLUAVX2 is affineReLUGeneric.
 //
 //go:noescape
@@ -123,6 +128,11 @@ func sumAndDotAVX512(a []float32, b []float32) (sum float64, dot float64)
 //
 //go:noescape
 func normalizeGradAVX512(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
+
+// sumVectorsAVX512 is sumVectorsGeneric.
+//
+//go:noescape
+func sumVectorsAVX512(x []float32, first []float64, second []float64)
 
 // affineReLUAVX512 is affineReLUGeneric.
 //

@@ -59,6 +59,11 @@ func affineReLUSumsNEON(x, dy []float32, mean, scale, shift, slope float32) (sum
 //go:noescape
 func affineReLUSumsRowNEON(x, dy, mean, scale, shift []float32, slope float32, sum, dot []float64)
 
+// sumVectorsNEON is sumVectorsGeneric.
+//
+//go:noescape
+func sumVectorsNEON(x []float32, first, second []float64)
+
 // lrnForwardNEON sets y to x·(k + alpha·m)^-0.75.
 //
 //go:noescape

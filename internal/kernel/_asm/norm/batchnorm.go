@@ -4,6 +4,7 @@ package norm
 
 import (
 	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
@@ -63,4 +64,42 @@ func (s *set) batchNorm() {
 			return in[:1]
 		},
 	})
+	s.sumVectors()
+}
+
+// sumVectors writes the loop that adds vectors to two sums in turn, so that an addition need not wait
+// for the one before.
+func (s *set) sumVectors() {
+	s.Text("sumVectors", "(x []float32, first, second []float64)", "is sumVectorsGeneric.")
+	x, n := Load(Param("x").Base(), GP64()), Load(Param("x").Len(), GP64())
+	at := []reg.Register{Load(Param("first").Base(), GP64()), Load(Param("second").Base(), GP64())}
+	var sums [8]reg.VecVirtual // halves of first's sums and squares, and of second's
+	for i := range sums {
+		sums[i] = s.Vec()
+		VMOVUPD(Mem{Base: at[i/4], Disp: 4 * s.Lanes * (i % 4)}, sums[i])
+	}
+	step := func(vectors int) {
+		for i := range 2 * vectors {
+			v, to := s.Vec(), sums[i/2*4+i%2:]
+			VCVTPS2PD(Mem{Base: x, Disp: 2 * s.Lanes * i}, v)
+			VADDPD(v, to[0], to[0])
+			VFMADD231PD(v, v, to[2])
+		}
+	}
+	Label("loop")
+	CMPQ(n, I32(2*s.Lanes))
+	JL(LabelRef("loopEnd"))
+	step(2)
+	ADDQ(I32(8*s.Lanes), x)
+	SUBQ(I32(2*s.Lanes), n)
+	JMP(LabelRef("loop"))
+	Label("loopEnd")
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	step(1)
+	Label("done")
+	for i, sum := range sums {
+		VMOVUPD(sum, Mem{Base: at[i/4], Disp: 4 * s.Lanes * (i % 4)})
+	}
+	simd.Ret()
 }

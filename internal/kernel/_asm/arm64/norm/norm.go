@@ -14,6 +14,7 @@ func Write(file *neon.File) {
 	batchNorm(file)
 	rectifier(file)
 	sumsRow(file)
+	sumVectors(file)
 	lrn(file)
 }
 
@@ -160,6 +161,42 @@ func sumsRow(file *neon.File) {
 			f.Inc(8*count, at["sum"])
 			f.Inc(8*count, at["dot"])
 		})
+		f.Ret()
+	})
+}
+
+// sumVectors writes the loop that adds vectors to two sums in turn, so that an addition need not wait
+// for the one before.
+func sumVectors(file *neon.File) {
+	file.Func("sumVectorsNEON", "(x []float32, first, second []float64)", "is sumVectorsGeneric.", func(f *neon.Func) {
+		x, n := f.Arg("x"), f.Len("x")
+		at := []R{f.Arg("first"), f.Arg("second")}
+		var sums [8]V // halves of first's sums and squares, and of second's
+		for i := range sums {
+			sums[i] = f.Load(at[i/4], neon.Bytes*(i%4))
+		}
+		step := func(vectors int) {
+			for i := range vectors {
+				v := f.Load(x, neon.Bytes*i)
+				for half, double := range []V{f.Low(v), f.High(v)} {
+					f.AddDouble(sums[4*i+half], double)
+					f.FmaDouble(sums[4*i+2+half], double, double)
+				}
+			}
+		}
+		f.If(n, "LT", 2*neon.Lanes, "loopEnd")
+		f.Label("loop")
+		step(2)
+		f.Inc(2*neon.Bytes, x)
+		f.Inc(-2*neon.Lanes, n)
+		f.If(n, "GE", 2*neon.Lanes, "loop")
+		f.Label("loopEnd")
+		f.IfZero(n, "done")
+		step(1)
+		f.Label("done")
+		for i, sum := range sums {
+			f.Store(sum, at[i/4], neon.Bytes*(i%4))
+		}
 		f.Ret()
 	})
 }

@@ -1,0 +1,163 @@
+package norm
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/vec"
+)
+
+// PlaneSums are the sums of each plane of an array (N,C,S), and of the squares, for
+// Norm.ForwardBatch. A convolution takes them of its output while that is in the cache: between
+// Begin and End, of whole planes with Written, or of vectors of channels with Vectors. Several
+// goroutines may do so. The order of the additions does not depend on theirs.
+type PlaneSums struct {
+	n, c, s int
+	done    []atomic.Int32 // of each plane: the elements that are written, or in vectors
+
+	sums     *[]float64 // (N,C), those of the squares, and room for 2C; nil: none
+	ends     []int      // of the pieces of a plane, for Vectors
+	ofPieces *[]float64 // (pieces,2,N,C), if a plane has several
+	complete bool
+}
+
+// Begin prepares the sums of planes of more than one element. Vectors takes those of pieces of
+// planes, which end at the given elements, and adds them up.
+func (p *PlaneSums) Begin(n, c, s int, ends []int) {
+	p.Free()
+	p.n, p.c, p.s, p.ends = n, c, s, ends
+	p.sums = vec.NewSums(2*n*c + 2*c)
+	if len(ends) > 1 {
+		p.ofPieces = vec.NewSums(2 * len(ends) * n * c)
+	}
+	if len(p.done) != n*c {
+		p.done = make([]atomic.Int32, n*c)
+	}
+	for i := range p.done {
+		p.done[i].Store(0)
+	}
+}
+
+// End is called when all sums have been taken.
+func (p *PlaneSums) End() {
+	p.complete = true
+	p.freePieces()
+}
+
+func (p *PlaneSums) freePieces() {
+	if p.ofPieces != nil {
+		vec.FreeSums(p.ofPieces)
+		p.ofPieces = nil
+	}
+}
+
+// Free drops the sums.
+func (p *PlaneSums) Free() {
+	p.freePieces()
+	if p.complete = false; p.sums != nil {
+		vec.FreeSums(p.sums)
+		p.sums = nil
+	}
+}
+
+// Written takes the sums of the plane of y that n elements from at on are of, if these are the
+// last ones to be written. They are those of ChannelStats, to the last bit.
+func (p *PlaneSums) Written(y []float32, at, n int) {
+	i := at / p.s
+	if n == p.s || p.done[i].Add(int32(n)) == int32(p.s) {
+		(*p.sums)[i], (*p.sums)[p.n*p.c+i] = active().sumAndSquares(y[i*p.s : (i+1)*p.s])
+	}
+}
+
+// VectorSums takes sums of vectors, whose lanes from first to end-1 are planes.
+type VectorSums struct {
+	*PlaneSums
+	lanes, first, end int
+	plane             int        // of lane 0
+	begin, at         int        // elements of the planes before the first vector, and before the next one
+	piece             int        // of the next vector
+	sums              *[]float64 // of a piece: of a half of its vectors and of the other half, in turn
+}
+
+// Vectors begins the sums of vectors with element at of each plane, which is the start of a piece.
+// Lane 0 is that of the given plane, and the others follow.
+func (p *PlaneSums) Vectors(lanes, first, end, plane, at int) VectorSums {
+	v := VectorSums{PlaneSums: p, lanes: lanes, first: first, end: end, plane: plane, begin: at, at: at, sums: vec.NewSums(4 * lanes)}
+	v.piece, _ = slices.BinarySearch(p.ends, at+1)
+	clear(*v.sums)
+	return v
+}
+
+// Add adds the next vectors.
+func (v *VectorSums) Add(x []float32) {
+	for len(x) > 0 {
+		left := v.ends[v.piece] - v.at
+		n := min(left, len(x)/v.lanes)
+		first, second := (*v.sums)[:2*v.lanes], (*v.sums)[2*v.lanes:]
+		if left%2 == 1 { // the last vector of a piece is added to second
+			first, second = second, first
+		}
+		active().sumVectors(x[:n*v.lanes], first, second)
+		x = x[n*v.lanes:]
+		if v.at += n; n == left {
+			v.endPiece()
+		}
+	}
+}
+
+// endPiece stores the sums of the piece that ends before the next vector.
+func (v *VectorSums) endPiece() {
+	sums, squares := v.of(v.piece)
+	parts, lanes := *v.sums, v.lanes
+	for i := v.first; i < v.end; i++ {
+		sums[v.plane+i] = parts[i] + parts[2*lanes+i]
+		squares[v.plane+i] = parts[lanes+i] + parts[3*lanes+i]
+	}
+	clear(parts)
+	v.piece++
+}
+
+// End is called after the last vectors, with which a piece ends.
+func (v *VectorSums) End() {
+	vec.FreeSums(v.sums)
+	if v.ofPieces == nil {
+		return
+	}
+	for i := v.plane + v.first; i < v.plane+v.end; i++ {
+		if v.done[i].Add(int32(v.at-v.begin)) == int32(v.s) {
+			v.addPieces(i)
+		}
+	}
+}
+
+// of returns the sums of a piece of every plane, and of the squares.
+func (p *PlaneSums) of(piece int) (sums, squares []float64) {
+	planes := p.n * p.c
+	list := *p.sums
+	if p.ofPieces != nil {
+		list = (*p.ofPieces)[2*piece*planes:]
+	}
+	return list[:planes], list[planes : 2*planes]
+}
+
+// addPieces adds up the sums of the pieces of plane i.
+func (p *PlaneSums) addPieces(i int) {
+	var sum, square float64
+	for piece := range p.ends {
+		sums, squares := p.of(piece)
+		sum += sums[i]
+		square += squares[i]
+	}
+	(*p.sums)[i], (*p.sums)[p.n*p.c+i] = sum, square
+}
+
+// take sets the statistics of the channels of (n,c,s) elements and reports whether there are sums
+// of them, which it then drops.
+func (p *PlaneSums) take(n, c, s int, mean, variance []float32) bool {
+	if p == nil || !p.complete || p.n != n || p.c != c || p.s != s {
+		return false
+	}
+	setStats(n, c, s, *p.sums, mean, variance)
+	p.Free()
+	return true
+}
