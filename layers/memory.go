@@ -137,3 +137,21 @@ type DeferredReader interface {
 	// is an error if the layer then no longer supports it.
 	ReadDeferred(Deferrer) bool
 }
+
+// PlaneSummer is a layer, such as a convolution, that can take the sums of each plane of its top,
+// and of the squares, in Forward.
+type PlaneSummer interface {
+	// SumPlanes sets where Forward puts the sums, if it takes them, and reports whether the layer
+	// can. If it cannot, nothing changes. nil stands for no sums. The net calls it after Fuse, if
+	// the layer has one top, which a PlaneSumsReader reads.
+	SumPlanes(*kernel.PlaneSums) bool
+}
+
+// PlaneSumsReader is a layer, such as a normalization, whose Forward needs the sums of each plane
+// of its bottom, and of the squares.
+type PlaneSumsReader interface {
+	// ReadPlaneSums sets where Forward may find the sums, which a PlaneSummer takes of the bottom,
+	// and reports whether it needs them. If it does not, nothing changes. nil stands for no sums.
+	// Forward computes those that it does not find.
+	ReadPlaneSums(*kernel.PlaneSums) bool
+}

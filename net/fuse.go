@@ -70,6 +70,7 @@ func (b *builder) fuse() {
 		l.setInputs()
 	}
 	b.deferMaps(next)
+	b.sumPlanes()
 }
 
 // keepsTop reports whether the backward pass of a layer with its chain finds the data of the
@@ -201,6 +202,7 @@ func (l *Layer) checkChain() error {
 func (n *Net) unfuse() {
 	for _, l := range n.layers {
 		l.undefer()
+		l.unsum()
 		if l.FusedInto = nil; len(l.chain) > 0 {
 			l.chain = nil
 			l.Impl.(layers.Fuser).Fuse(nil)

@@ -56,6 +56,7 @@ type convolution struct {
 	*convBase
 	before layers.Deferrer   // whose map the layer computes of x; nil for none
 	input  kernel.ChannelMap // that map, during a pass
+	sums   *kernel.PlaneSums // of the top; nil for none
 }
 
 var (
@@ -66,6 +67,7 @@ var (
 	_ layers.BackwardReader  = (*convolution)(nil)
 	_ layers.Fuser           = (*convolution)(nil)
 	_ layers.DeferredReader  = (*convolution)(nil)
+	_ layers.PlaneSummer     = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
@@ -92,14 +94,27 @@ func (l *convolution) mapInput() {
 	l.conv.MapInput(&l.input)
 }
 
+// SumPlanes sets where Forward puts the sums of the planes of the top.
+func (l *convolution) SumPlanes(sums *kernel.PlaneSums) bool {
+	if l.axis != 1 {
+		return false
+	}
+	l.sums = sums
+	return true
+}
+
 // Forward computes the tops.
 func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	var bias []float32
 	if l.param.GetBiasTerm() {
 		bias = l.Blobs[1].Data()
 	}
-	then := l.epilogue(bottom)
 	l.mapInput()
+	if l.sums != nil {
+		l.conv.ForwardSums(l.spec.Env.Workers, bottom[0].Data(), l.Blobs[0].Data(), bias, top[0].MutableData(), l.sums)
+		return nil
+	}
+	then := l.epilogue(bottom)
 	for i, y := range top {
 		l.conv.ForwardThen(l.spec.Env.Workers, bottom[i].Data(), l.Blobs[0].Data(), bias, y.MutableData(), then)
 	}
