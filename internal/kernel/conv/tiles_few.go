@@ -14,10 +14,12 @@ const (
 	tilesFewChannels = 16
 
 	// One image in place with at least tilesFewDeep channels may have tilesFewMore times
-	// tilesFewPixels pixels. More than tilesFewPixels are cut into pieces of about tilesFewPiece.
+	// tilesFewPixels pixels. More than tilesFewPixels are cut into pieces of about tilesFewPiece,
+	// and panels of less than tilesFewWide columns would read them too often.
 	tilesFewDeep  = 192
 	tilesFewMore  = 4
 	tilesFewPiece = 512
+	tilesFewWide  = 64
 
 	// tilesFewLeast is the number of pixels from which on several panels of weights are
 	// multiplied by an image in place, and tilesFewPanels the number of panels up to which the
@@ -78,16 +80,21 @@ func (t *tilesFew) init(p *product) {
 }
 
 // fits reports whether tilesFew can compute the product and should.
-func (t *tilesFew) fits() bool { return t.copied.pixels != nil && t.dstChannels >= t.micro.Lanes }
+func (t *tilesFew) fits() bool {
+	if t.outSize > tilesFewPixels && t.micro.Panel() < tilesFewWide {
+		return false
+	}
+	return t.copied.pixels != nil && t.dstChannels >= t.micro.Lanes
+}
 
 // beatsDense reports whether tilesFew, with the image in place, is faster than dense, which packs
 // the pixels. Each panel of weights reads the image again. With few pixels and many weights
 // dense is faster, since its products bring the next weights from memory.
 func (t *tilesFew) beatsDense() bool {
+	panel := t.micro.Panel()
 	if !t.inPlace || !t.fits() || t.outSize%tilesFewApart == 0 {
 		return false
 	}
-	panel := t.micro.Panel()
 	return t.dstChannels <= panel ||
 		t.outSize >= tilesFewLeast && (t.dstChannels <= tilesFewPanels*panel || 8*t.channels*t.outSize <= cpu.L2())
 }
