@@ -82,7 +82,7 @@ var cases = []Params{
 	square(2, 1100, 70, 1, 3, 1, 0, 1, 1), // two blocks of channels and of outputs, of two images
 	square(7, 40, 140, 2, 12, 1, 0, 1, 1), // parts of the batch, of several blocks
 	square(1, 130, 64, 1, 13, 1, 0, 1, 1), // a last block that ends within a tile
-	square(1, 66, 40, 2, 13, 1, 0, 1, 1),  // pixels in place
+	square(1, 66, 32, 2, 13, 1, 0, 1, 1),  // pixels in place
 	square(1, 200, 70, 1, 34, 1, 0, 1, 1), // in pieces
 	square(2, 20, 270, 1, 18, 1, 0, 1, 1), // several pieces of an image
 	square(1, 68, 40, 2, 35, 1, 0, 2, 1),
@@ -396,12 +396,16 @@ func TestLinesChoice(t *testing.T) {
 	}
 }
 
-// TestByFew checks which kernels of one pixel with few outputs are computed in place: those
-// whose planes fill their vectors.
+// TestByFew checks which kernels of one pixel with few outputs are computed by lines in place:
+// those whose outputs do not fill vectors, but the planes do, or whose channels displace each
+// other.
 func TestByFew(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
-		for side, want := range map[int]bool{3: true, 14: false, 28: false} {
-			c, err := New(square(1, 192, 32, 1, side, 1, 0, 1, 1))
+		for _, test := range []struct {
+			outputs, side int
+			want          bool
+		}{{32, 3, true}, {32, 14, true}, {32, 28, true}, {32, 16, false}, {17, 3, true}, {17, 14, false}, {17, 28, false}} {
+			c, err := New(square(1, 192, test.outputs, 1, test.side, 1, 0, 1, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -409,8 +413,36 @@ func TestByFew(t *testing.T) {
 			p.prepare()
 			p.micro = gemm.Active()
 			p.choose(p.micro)
-			if !p.few.fits() || p.byFew() != want {
-				t.Errorf("planes of %d: few fits %v, chosen %v, want true and %v", side, p.few.fits(), p.byFew(), want)
+			if !p.few.fits() || p.byFew() != test.want {
+				t.Errorf("%d outputs, planes of %d: few fits %v, chosen %v, want true and %v", test.outputs, test.side, p.few.fits(), p.byFew(), test.want)
+			}
+		}
+	})
+}
+
+// TestBeatsDense checks which products of one image multiply the pixels in place.
+func TestBeatsDense(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		panel := gemm.Active().Panel()
+		for _, test := range []struct {
+			channels, outputs, side int
+			want                    bool
+		}{
+			{64, 4 * panel, 14, true}, {64, panel, 7, true},
+			{64, panel + 1, 7, false},     // the next weights must come from memory
+			{64, 4 * panel, 16, false},    // the channels displace each other
+			{64, panel, 33, false},        // many pixels
+			{192, panel, 33, panel == 64}, // and many channels
+		} {
+			c, err := New(square(1, test.channels, test.outputs, 1, test.side, 1, 0, 1, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := c.direct.forward
+			p.prepare()
+			p.micro = gemm.Active()
+			if got := p.few.beatsDense(); got != test.want {
+				t.Errorf("%d channels, %d outputs, planes of %d: in place %v, want %v", test.channels, test.outputs, test.side, got, test.want)
 			}
 		}
 	})

@@ -75,10 +75,12 @@ func (t *plan) bySingles() bool {
 }
 
 // byFew reports whether tilesFew is faster than lines and tiles. Lines that read planes in place
-// are faster where they fill their vectors, for which tilesFew needs a copy.
+// are faster where they fill their vectors, unless tilesFew reads the planes in place too and
+// fills its own.
 func (t *plan) byFew() bool {
-	inPlace := t.byLines && t.lines.inPlace && 4*t.lines.rowVectors*t.micro.Lanes <= 5*t.outSize
-	return !inPlace && t.few.fits()
+	lanes := t.micro.Lanes
+	inPlace := t.byLines && t.lines.inPlace && 4*t.lines.rowVectors*lanes <= 5*t.outSize
+	return t.few.fits() && (!inPlace || t.few.inPlace && t.few.apart() && 8*gemm.RoundUp(t.dstChannels, lanes) <= 9*t.dstChannels)
 }
 
 // choose chooses the faster of lines and tiles.

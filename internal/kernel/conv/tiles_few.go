@@ -87,12 +87,16 @@ func (t *tilesFew) fits() bool {
 	return t.copied.pixels != nil && t.dstChannels >= t.micro.Lanes
 }
 
+// apart reports whether the channels of an image in place do not displace each other in the
+// first cache.
+func (t *tilesFew) apart() bool { return t.outSize%tilesFewApart != 0 }
+
 // beatsDense reports whether tilesFew, with the image in place, is faster than dense, which packs
 // the pixels. Each panel of weights reads the image again. With few pixels and many weights
 // dense is faster, since its products bring the next weights from memory.
 func (t *tilesFew) beatsDense() bool {
 	panel := t.micro.Panel()
-	if !t.inPlace || !t.fits() || t.outSize%tilesFewApart == 0 {
+	if !t.inPlace || !t.fits() || !t.apart() {
 		return false
 	}
 	return t.dstChannels <= panel ||
