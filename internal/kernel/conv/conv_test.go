@@ -429,7 +429,9 @@ func TestBeatsDense(t *testing.T) {
 			want                    bool
 		}{
 			{64, 4 * panel, 14, true}, {64, panel, 7, true},
-			{64, panel + 1, 7, false},     // the next weights must come from memory
+			{64, panel + 1, 7, false}, // the next weights must come from memory
+			{64, 4 * panel, 10, true}, {64, 5 * panel, 10, false},
+			{64, 5 * panel, 14, cpu.L2() >= 8*64*14*14}, {4096, 5 * panel, 14, cpu.L2() >= 8*4096*14*14},
 			{64, 4 * panel, 16, false},    // the channels displace each other
 			{64, panel, 33, false},        // many pixels
 			{192, panel, 33, panel == 64}, // and many channels

@@ -21,9 +21,9 @@ const (
 	tilesFewPiece = 512
 	tilesFewWide  = 64
 
-	// tilesFewLeast is the number of pixels from which on several panels of weights are
-	// multiplied by an image in place, and tilesFewPanels the number of panels up to which the
-	// image may be larger than half the second cache.
+	// tilesFewLeast is the number of pixels from which on up to tilesFewPanels panels of weights
+	// are multiplied by an image in place. More are by twice as many pixels, if the image fills
+	// less than half the second cache.
 	tilesFewLeast  = 64
 	tilesFewPanels = 4
 
@@ -100,7 +100,8 @@ func (t *tilesFew) beatsDense() bool {
 		return false
 	}
 	return t.dstChannels <= panel ||
-		t.outSize >= tilesFewLeast && (t.dstChannels <= tilesFewPanels*panel || 8*t.channels*t.outSize <= cpu.L2())
+		t.outSize >= tilesFewLeast && t.dstChannels <= tilesFewPanels*panel ||
+		t.outSize >= 2*tilesFewLeast && 8*t.channels*t.outSize <= cpu.L2()
 }
 
 func (t *tilesFew) run(op parallel.Op) {
