@@ -78,6 +78,8 @@ func BenchmarkConv(b *testing.B) {
 		{8, 512, 128, 1, 28, 1, 0, 1},
 		{8, 1024, 256, 1, 14, 1, 0, 1},
 		{8, 2048, 512, 1, 7, 1, 0, 1},
+		{16, 512, 512, 1, 14, 1, 0, 1},
+		{16, 1024, 1024, 1, 7, 1, 0, 1},
 		{16, 32, 64, 1, 112, 1, 0, 1},
 		{16, 100, 100, 1, 13, 1, 0, 1},
 		{8, 256, 512, 1, 56, 1, 0, 2},
@@ -130,6 +132,11 @@ func BenchmarkConv(b *testing.B) {
 		b.Run(name+"/weights", func(b *testing.B) {
 			benchFlops(b, flops, func(p *parallel.Pool) { clear(dweight); conv.BackwardWeights(p, x, y, dweight, dbias) })
 		})
+		if c.group == c.channels && c.stride == 1 {
+			b.Run(name+"/both", func(b *testing.B) {
+				benchFlops(b, 2*flops, func(p *parallel.Pool) { clear(dweight); conv.Backward(p, x, weight, y, dweight, dbias, dx) })
+			})
+		}
 	}
 }
 
