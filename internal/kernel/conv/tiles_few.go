@@ -39,7 +39,7 @@ const (
 // weights would be used so few times that writing them to memory and reading them takes as
 // long as the product. So a part packs the weights of some outputs, a piece of the channels
 // at a time, and multiplies them by all pixels while they are in its cache. All images are
-// copied first.
+// copied first; a single one is read in place if kernels have one pixel.
 //
 // Sums are in the order of the weights, and edges leave no taps out.
 type tilesFew struct {
@@ -49,7 +49,7 @@ type tilesFew struct {
 	copying bool   // during the run that copies the images
 	vectors int    // of the outputs of a group
 	parts   int    // of the outputs of a group
-	pieces  int    // of the tiles of pixels, which are many or for more threads than there are panels
+	pieces  int    // of the tiles of pixels, if they are many or there are more threads than panels
 	piece   int    // channels whose weights are packed at a time
 	copies  int    // channels that a part copies
 	x       []float32
