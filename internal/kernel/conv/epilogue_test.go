@@ -33,10 +33,14 @@ func TestForwardThen(t *testing.T) {
 				x, y := kerneltest.Guarded(r, params.Batch*params.Channels*size(params.In)), kerneltest.Guarded(r, params.Batch*params.Outputs*size(c.out))
 				weight, bias := kerneltest.Guarded(r, params.Outputs*params.Channels/params.Group*c.geometry.taps), kerneltest.Guarded(r, params.Outputs)
 				channel := func() []float32 { return kerneltest.Guarded(r, params.Outputs) }
-				slopes := make([]float32, params.Outputs)
+				slopes, ofGroups := make([]float32, params.Outputs), make([]float32, params.Outputs)
 				kerneltest.Fill(slopes, 0.25)
+				for o := range ofGroups {
+					ofGroups[o] = 0.25 + float32(o/c.groupOutputs())
+				}
 				for name, e := range map[string]*norm.Epilogue{
 					"one slope":          {Slope: slopes},
+					"one slope a group":  {Slope: ofGroups},
 					"affine, one slope":  {Mean: channel(), Scale: channel(), Shift: channel(), Slope: slopes},
 					"rectifier":          {Slope: channel()},
 					"affine":             {Mean: channel(), Scale: channel(), Shift: channel()},
