@@ -29,6 +29,8 @@ func TestForwardSums(t *testing.T) {
 		{square(1, 40, 16, 1, 41, 3, 1, 1, 1), false},                                                                     // the same, of tiles with three rows
 		{square(2, 32, 34, 2, 40, 3, 1, 1, 1), false},                                                                     // groups
 		{square(9, 17, 16, 1, 15, 5, 2, 1, 1), false},                                                                     // Fourier transforms
+		{square(2, 16, 17, 1, 50, 5, 2, 1, 1), false},                                                                     // bands of them, which end beyond the plane
+		{Params{3, 16, 20, 1, []int{5, 150}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, false}, false},           // the same of F(4x4,3x3)
 		{square(60, 16, 19, 1, 7, 3, 1, 1, 1), false},                                                                     // F(2x2,3x3)
 		{square(3, 40, 40, 40, 16, 3, 1, 1, 1), false},                                                                    // depthwise
 		{square(2, 19, 19, 19, 81, 3, 1, 2, 1), false},                                                                    // bands, and lanes of two parts
