@@ -118,8 +118,8 @@ func (t *singlesSums) run(op parallel.Op, d *singles, x, dweight []float32) {
 	t.off = fillUp(append(t.off[:0], f.off...), channelTaps)
 	t.sums = op.Workspace(d.cut.parts() * len(t.off) * d.cut.lanes)
 	d.sums = t
+	defer func() { d.sums = nil }() // after a panic too: BackwardData sums nothing
 	d.run()
-	d.sums = nil
 	op.Pool().RunWork(int64(len(t.sums)), d.cut.vectors, t)
 	t.singles, t.x, t.dweight, t.sums = nil, nil, nil, nil
 }
