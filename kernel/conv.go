@@ -71,8 +71,8 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	c.conv.ForwardThen(p, x, weight, bias, y, (*norm.Epilogue)(then))
 }
 
-// ForwardSums is Forward, which also takes the sums of each plane of y, and of the squares, while
-// that is in the cache. It takes none if that saves no time: where y stays in the caches.
+// ForwardSums is Forward, and also takes the sums of each plane of y, and of the squares, while
+// that is in the cache. It takes none if y stays in the caches: that would save no time.
 func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums *PlaneSums) {
 	c.conv.ForwardSums(p, x, weight, bias, y, &sums.sums)
 }

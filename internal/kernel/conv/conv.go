@@ -157,8 +157,8 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 	c.forward(p, x, weight, bias, y, epilogue{Epilogue: then})
 }
 
-// ForwardSums is Forward, which also takes the sums of each plane of y if they come to the next
-// layer sooner than by reading y: if y is larger than the caches.
+// ForwardSums is Forward, and also takes the sums of each plane of y if y is larger than the
+// caches, so that the next layer need not read it from memory for them.
 func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums *norm.PlaneSums) {
 	sums.Free()
 	if c.Batch*c.Outputs*c.outSize < streamSize || c.outSize == 1 || c.rounded.plan() || c.winograd != nil && c.winograd.forward.few() {

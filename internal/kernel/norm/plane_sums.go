@@ -15,7 +15,7 @@ type PlaneSums struct {
 	n, c, s int
 	done    []atomic.Int32 // of each plane: the elements that are written, or in vectors
 
-	sums     *[]float64 // (N,C), those of the squares, and room for 2C; nil: none
+	sums     *[]float64 // (N,C), those of the squares, and 2C more elements for setStats; nil: none
 	ends     []int      // of the pieces of a plane, for Vectors
 	ofPieces *[]float64 // (pieces,2,N,C), if a plane has several
 	complete bool
@@ -60,8 +60,8 @@ func (p *PlaneSums) Free() {
 	}
 }
 
-// Written takes the sums of the plane of y that n elements from at on are of, if these are the
-// last ones to be written. They are those of ChannelStats, to the last bit.
+// Written is called when n elements of y from at on, of one plane, are written. After the last ones
+// it takes the sums of the plane, which are those of ChannelStats to the last bit.
 func (p *PlaneSums) Written(y []float32, at, n int) {
 	i := at / p.s
 	if n == p.s || p.done[i].Add(int32(n)) == int32(p.s) {
