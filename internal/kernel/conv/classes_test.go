@@ -1,6 +1,11 @@
 package conv
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
+)
 
 // TestTiles checks that the tiles along an axis give each output once, and with as few products
 // as possible.
@@ -67,4 +72,53 @@ func TestNeeded(t *testing.T) {
 			t.Errorf("%+v: %d products, want %d", test.params, got, test.want)
 		}
 	}
+}
+
+// TestTables checks that the tiles of a band read only its pixels, and that they write each
+// pixel of it once.
+func TestTables(t *testing.T) {
+	for _, params := range []Params{
+		square(1, 16, 16, 1, 54, 3, 1, 1, 1), square(3, 16, 16, 1, 13, 3, 0, 1, 1), square(2, 16, 16, 1, 5, 3, 2, 1, 1),
+		square(1, 16, 16, 1, 2, 3, 1, 1, 1), square(9, 16, 16, 1, 7, 5, 2, 1, 1), square(2, 16, 16, 1, 50, 5, 0, 1, 1),
+	} {
+		c := mustNew(t, params)
+		for _, w := range []*tiling{c.winograd.forward.tiling, c.winograd.data.tiling} {
+			const lanes = 4
+			w.tables(lanes)
+			for _, b := range w.band {
+				for _, at := range w.in[b.first*w.n*w.n:][:b.tiles*w.n*w.n] {
+					if at < 0 || int(at) > b.srcPixels*lanes {
+						t.Errorf("%+v: offset %d in a band of %d pixels", params, at, b.srcPixels)
+					}
+				}
+				times := make([]int, b.dstPixels+1) // and the dropped ones
+				for _, at := range w.out[b.first*w.m*w.m:][:b.tiles*w.m*w.m] {
+					times[at/lanes]++
+				}
+				if slices.Max(times[:b.dstPixels]) != 1 || slices.Min(times[:b.dstPixels]) != 1 {
+					t.Errorf("%+v: the pixels of a band are written %v times", params, times)
+				}
+			}
+		}
+	}
+}
+
+// TestNoProduct checks the sums of the gradient of the weights over tiles of which none needs a
+// product: they are those from before, or zeros.
+func TestNoProduct(t *testing.T) {
+	params := square(1, 16, 16, 1, 54, 3, 1, 1, 1)
+	c := mustNew(t, params)
+	x, dweight := make([]float32, 16*54*54), make([]float32, 16*16*9)
+	c.BackwardWeights(nil, x, x, dweight, nil)
+	w := c.winograd.weights
+	last := w.tiling.blocks() - 1
+	if counts := w.tiling.between(last, last+1); counts.before(classes) != counts[bottomTiles]+counts[cornerTiles] {
+		t.Fatalf("the tiles of the last block are %v", counts)
+	}
+	init, sums := make([]float32, 16*w.width), make([]float32, 16*w.width)
+	kerneltest.Fill(init, 3)
+	w.multiply(w.tiling.matrices()-1, 0, 0, last, 1, nil, init, sums, nil)
+	kerneltest.SameBits(t, "sums", sums, init)
+	w.multiply(w.tiling.matrices()-1, 0, 0, last, 1, nil, nil, sums, nil)
+	kerneltest.SameBits(t, "new sums", sums, make([]float32, len(sums)))
 }

@@ -282,7 +282,7 @@ func TestShare(t *testing.T) {
 		{square(1, 32, 48, 2, 40, 5, 2, 1, 1), map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 16: 5}},
 		{square(2, 20, 16, 1, 37, 3, 1, 1, 1), map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 16: 8}},
 		{square(9, 64, 64, 1, 56, 3, 1, 1, 1), map[int]int{1: 3, 2: 3, 4: 3, 16: 4}},
-		{square(9, 64, 64, 1, 8, 3, 1, 1, 1), map[int]int{1: 1, 3: 1}},
+		{square(9, 64, 64, 1, 8, 3, 1, 1, 1), map[int]int{1: 1, 3: 1, 16: 1}}, // several images a block
 	} {
 		c, err := New(test.params)
 		if err != nil {
