@@ -230,7 +230,7 @@ func TestSteps(t *testing.T) {
 // TestDenseGradOffsets checks that the offsets of denseGrad's rows are representable, whatever
 // the size of the planes.
 func TestDenseGradOffsets(t *testing.T) {
-	for _, in := range []int{7, 56, 600, 20000} {
+	for _, in := range []int{7, 56, 600, 2000, 16000, 20000} {
 		g, err := newGeometry(square(3, 2000, 2000, 1, in, 1, 0, 1, 1))
 		if err != nil {
 			t.Fatal(err)
