@@ -37,7 +37,7 @@ func TestSSD(t *testing.T) {
 		t.Skip("SKIPPED with -short: trains for half a minute")
 	}
 	t.Chdir(t.TempDir())
-	mustRun(t, "convert", "digit-scenes", "d", "--train", "2000", "--test", "100", "--pictures", "4")
+	mustRun(t, "convert", "digit-scenes", "d", "--train", "2000", "--test", "100", "--pictures", "40")
 	mustRun(t, "zoo", "write", "ssd-digits", "d")
 	shorten := func(name string, replacements ...string) {
 		t.Helper()
@@ -66,8 +66,8 @@ func TestSSD(t *testing.T) {
 
 	mustRun(t, "detect", "d/ssd_digits_deploy.prototxt", "d/ssd_digits_iter_250.caffemodel", "d/scenes", "--labels", "d/digit_scenes_labelmap.prototxt", "--draw", "drawn", "-o", "found.json")
 	var scenes []searched
-	if err := json.Unmarshal([]byte(readFile(t, "found.json")), &scenes); err != nil || len(scenes) != 4 {
-		t.Fatalf("%d scenes, error %v", len(scenes), err)
+	if err := json.Unmarshal([]byte(readFile(t, "found.json")), &scenes); err != nil || len(scenes) != 40 {
+		t.Fatalf("%d scenes, want 40; error %v", len(scenes), err)
 	}
 	wanted, found, wrong := 0, 0, 0
 	pixels := make([]byte, digits.SceneSize*digits.SceneSize)
