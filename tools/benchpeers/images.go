@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -138,11 +139,21 @@ func output(name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// parseForward reads the mean time of a forward pass from the log of gocaffe time.
+var forwardTime = regexp.MustCompile(`forward time: ([0-9.]+) ms`)
+
+// parseForward returns the median time of the forward passes in the log of gocaffe time, as the
+// peers print it.
 func parseForward(log string) (ms float64, err error) {
-	_, rest, _ := strings.Cut(log, "Average Forward pass: ")
-	if _, err := fmt.Sscanf(rest, "%f ms", &ms); err != nil {
-		return 0, fmt.Errorf("gocaffe time prints no average of forward passes:\n%s", log)
+	var list []float64
+	for _, found := range forwardTime.FindAllStringSubmatch(log, -1) {
+		ms, err := strconv.ParseFloat(found[1], 64)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, ms)
 	}
-	return ms, nil
+	if len(list) == 0 {
+		return 0, fmt.Errorf("gocaffe time prints no times of forward passes:\n%s", log)
+	}
+	return median(list), nil
 }
