@@ -160,8 +160,8 @@ func (c *Conv) ForwardThen(p *parallel.Pool, x, weight, bias, y []float32, then 
 // ForwardSums is Forward, and also takes the sums of each plane of y if y is larger than the
 // caches, so that the next layer need not read it from memory for them.
 func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums *norm.PlaneSums) {
-	sums.Free()
 	if c.Batch*c.Outputs*c.outSize < streamSize || c.outSize == 1 || c.rounded.plan() || c.winograd != nil && c.winograd.forward.few() {
+		sums.Free()
 		c.Forward(p, x, weight, bias, y)
 		return
 	}

@@ -27,6 +27,25 @@ func (e epilogue) ApplyUniform(ch, channels int, x []float32) bool {
 	return e.sums == nil && e.Epilogue.ApplyUniform(ch, channels, x)
 }
 
+// ApplyVectors is the same for vectors of channels.
+func (e epilogue) ApplyVectors(ch, channels, lanes int, x []float32) bool {
+	return e.sums == nil && e.Epilogue.ApplyVectors(ch, channels, lanes, x)
+}
+
+// deinterleave turns x, vectors of n channels from ch on, back to rows of y and finishes these.
+// The planes of y have the given size, and element at is the first of the rows.
+func (e epilogue) deinterleave(u *gemm.Micro, transpose gemm.TransposeFunc, ch, n, pixels int, x, y []float32, at, size int) {
+	if e.sums != nil {
+		deinterleaveSums(u, transpose, n, pixels, x, y[at:], size, e.sums.Vectors(u.Lanes, 0, n, at/size, at%size))
+		return
+	}
+	done := e.ApplyVectors(ch, n, u.Lanes, x[:pixels*u.Lanes])
+	deinterleave(u, transpose, n, pixels, x, y[at:], size)
+	if !done {
+		e.rows(ch, n, y, at, size, pixels)
+	}
+}
+
 // empty reports whether there is nothing to do.
 func (e epilogue) empty() bool { return e.Epilogue == nil && e.sums == nil }
 

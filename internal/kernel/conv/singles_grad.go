@@ -71,9 +71,16 @@ func (t *singlesGrad) Do(worker, i int) {
 		t.load(t.micro, p, image, t.x, rest, x)
 		dy := t.dy[(image*t.geometry.Group+p.ch)*t.outSize+p.row*t.out[1]:]
 		t.micro.TransposeTo(lanes, pixels, dy, t.outSize, rest, lanes)
-		for tap := 0; tap < len(t.off); tap += channelTaps {
-			channelsGradOf[cpu.Active()](pixels, &x[0], &t.pixels[0], &t.off[tap], &rest[0], &sums[tap*lanes])
-		}
+		sumTaps(pixels, x, t.pixels, t.off, rest, sums)
+	}
+}
+
+// sumTaps adds to the sums of each tap, a vector, the products of n vectors of y with those of x
+// that a tap leads to: those at the offsets of a pixel and of the tap.
+func sumTaps(n int, x []float32, pixels, off []int32, y, sums []float32) {
+	lanes := len(sums) / len(off)
+	for tap := 0; tap < len(off); tap += channelTaps {
+		channelsGradOf[cpu.Active()](n, &x[0], &pixels[0], &off[tap], &y[0], &sums[tap*lanes])
 	}
 }
 
@@ -138,10 +145,8 @@ func (t *singlesSums) of(i int) []float32 {
 // add sums an image of part i, whose copy of dy is given. Its pixels of x begin at element at, and
 // become vectors in buf.
 func (t *singlesSums) add(i int, p channelPart, dy []float32, at, pixels int, buf []float32) {
-	lanes, sums := t.singles.cut.lanes, t.of(i)
+	lanes := t.singles.cut.lanes
 	t.singles.micro.TransposeTo(lanes, pixels, t.x[at:], t.singles.dstSize, buf, lanes)
 	t.inputMap.Apply(0, p.ch, buf[:pixels*lanes])
-	for tap := 0; tap < len(t.off); tap += channelTaps {
-		channelsGradOf[cpu.Active()](pixels, &dy[0], &t.singles.phases[0].pixels[0], &t.off[tap], &buf[0], &sums[tap*lanes])
-	}
+	sumTaps(pixels, dy, t.singles.phases[0].pixels, t.off, buf, t.of(i))
 }

@@ -222,17 +222,8 @@ func (w *winogradProduct) compute(worker, group, block int) {
 				}
 			}
 			n, size := min(lanes, w.outputs-o), w.dst[0]*w.dst[1]
-			plane := ((image+i)*w.groups+group)*w.outputs + o
-			at := plane*size + b.dst
-			if w.then.sums != nil {
-				deinterleaveSums(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size, w.then.sums.Vectors(lanes, 0, n, plane, b.dst))
-				continue
-			}
-			done := w.then.ApplyVectors(group*w.outputs+o, n, lanes, pixels[:b.dstPixels*lanes])
-			deinterleave(u, w.transposeOut, n, b.dstPixels, pixels, w.y[at:], size)
-			if !done {
-				w.then.ApplyRows(group*w.outputs+o, n, w.y, at, size, b.dstPixels)
-			}
+			at := (((image+i)*w.groups+group)*w.outputs+o)*size + b.dst
+			w.then.deinterleave(u, w.transposeOut, group*w.outputs+o, n, b.dstPixels, pixels, w.y, at, size)
 		}
 	}
 }

@@ -169,12 +169,8 @@ func (t *fewTiles) output(worker, group, part int) {
 							t.transforms.output(tiles, t.outTable(b, class), &m[at], width, sums, &bias[o], &pixels[0], &filters[0])
 						}
 					}
-					at, ch, channels := ((image*t.groups+group)*t.outputs+first+o)*size+b.dst, group*t.outputs+first+o, min(lanes, n-o)
-					done := t.then.ApplyVectors(ch, channels, lanes, pixels[:b.dstPixels*lanes])
-					deinterleave(u, u.Transpose, channels, b.dstPixels, pixels, t.y[at:], size)
-					if !done {
-						t.then.ApplyRows(ch, channels, t.y, at, size, b.dstPixels)
-					}
+					at := ((image*t.groups+group)*t.outputs+first+o)*size + b.dst
+					t.then.deinterleave(u, u.Transpose, group*t.outputs+first+o, min(lanes, n-o), b.dstPixels, pixels, t.y, at, size)
 				}
 			}
 		}
