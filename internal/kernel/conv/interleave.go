@@ -8,17 +8,11 @@ import "github.com/gocaffe/gocaffe/internal/kernel/gemm"
 func interleave(u *gemm.Micro, n, pixels int, src []float32, step int, dst []float32) {
 	lanes := u.Lanes
 	clear(dst[pixels*lanes:][:lanes])
-	if n == lanes && u.Transpose != nil && pixels >= lanes {
-		_ = src[(n-1)*step+pixels-1]
-		u.Ahead(pixels/lanes, &src[0], step, lanes, &dst[0], lanes, lanes*lanes, lanes*step)
-		if last := pixels - lanes; pixels%lanes != 0 {
-			u.Transpose(1, &src[last], step, 0, &dst[last*lanes], lanes, 0)
-		}
+	if n == lanes {
+		u.TransposeAhead(lanes, pixels, src, step, dst, lanes, lanes*step)
 		return
 	}
-	if n < lanes {
-		clear(dst[:pixels*lanes])
-	}
+	clear(dst[:pixels*lanes])
 	gemm.TransposeGeneric(n, pixels, src, step, dst, lanes)
 }
 
