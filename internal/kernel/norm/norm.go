@@ -232,8 +232,7 @@ var channelGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int)
 			a.gather((i*a.C+lo)*a.S, (i*a.C+hi)*a.S)
 		}
 		for ch := lo; ch < hi; ch++ {
-			_, at, end := a.plane(i*a.C + ch)
-			sum, dot := active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.slope)
+			sum, dot := a.gradSums(i*a.C + ch)
 			a.sums[ch] += sum
 			a.dots[ch] += dot
 		}
@@ -244,28 +243,35 @@ var channelGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int)
 	a.prepareGrad(a.batch, lo, hi, a.sums, a.dots)
 	for i := range a.N {
 		for ch := lo; ch < hi; ch++ {
-			_, at, end := a.plane(i*a.C + ch)
-			active().affineReLUGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
-				a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
+			a.grad(i*a.C + ch)
 		}
 	}
 }}
+
+// gradSums returns the sums of dz and of dz·d over plane i, and grad computes its dx.
+func (a *normArgs) gradSums(i int) (sum, dot float64) {
+	ch, at, end := a.plane(i)
+	return active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.slope)
+}
+
+func (a *normArgs) grad(i int) {
+	ch, at, end := a.plane(i)
+	active().affineReLUGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
+		a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
+}
 
 var planeGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	if a.dys != nil {
 		a.gather(lo*a.S, hi*a.S)
 	}
 	for i := lo; i < hi; i++ {
-		ch, at, end := a.plane(i)
-		a.sums[i], a.dots[i] = active().affineReLUSums(a.x[at:end], a.dy[at:end], a.Mean[ch], a.scale[ch], a.shift[ch], a.slope)
+		a.sums[i], a.dots[i] = a.gradSums(i)
 	}
 }}
 
 var planeGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		ch, at, end := a.plane(i)
-		active().affineReLUGrad(a.dst[at:end], a.x[at:end], a.dy[at:end],
-			a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
+		a.grad(i)
 	}
 }}
 
