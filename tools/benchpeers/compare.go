@@ -77,6 +77,16 @@ func setStatistics(model, weights, input string) error {
 	return withNet(model, weights, input, caffepb.Phase_TRAIN, func(n *net.Net) error { return n.SaveWeights(weights, false) })
 }
 
+// multiplyAdds returns how many multiply-adds the convolutions and inner products of a net
+// need for an image, computed directly.
+func multiplyAdds(model, weights, input string) (macs int64, err error) {
+	err = withNet(model, weights, input, caffepb.Phase_TEST, func(n *net.Net) error {
+		macs = n.Plan().MACs
+		return nil
+	})
+	return macs, err
+}
+
 // compare returns the largest difference between OpenCV's and gocaffe's outputs, as a part
 // of the largest element of the output.
 func (r *runner) compare(i image, weights, input string) (largest float64, err error) {

@@ -85,22 +85,27 @@ func (r *runner) show(i image) error {
 		return fmt.Errorf("%s: %w", i.net, err)
 	}
 	r.report.check(difference <= sameOutputs, "%s: the outputs differ from OpenCV's by at most %.2g of the largest; aim %g", i.net, difference, sameOutputs)
+	macs, err := multiplyAdds(model, weights, input)
+	if err != nil {
+		return err
+	}
 	var peer, ours [mostThreads]times
 	var steps []func() error
 	for t := range mostThreads {
-		threads, iterations := strconv.Itoa(t+1), strconv.Itoa(4*r.iterations)
+		threads, least := strconv.Itoa(t+1), 4*r.iterations
 		steps = append(steps,
 			func() error {
-				return r.peer("OpenCV", &peer[t], r.openCV(model, weights, input, "--threads", threads, "--iters", iterations)...)
+				return r.peer(&peer[t], "OpenCV", least, r.openCV(model, weights, input, "--threads", threads)...)
 			},
 			func() error {
-				return r.forward(&ours[t], "time", "--model", model, "--weights", weights, "--phase", "TEST", "--threads", threads, "--iterations", iterations)
+				return r.forward(&ours[t], least, "time", "--model", model, "--weights", weights, "--phase", "TEST", "--threads", threads)
 			})
 	}
 	if err := r.turns(i.net+", one image", steps); err != nil {
 		return err
 	}
 	for t := range mostThreads {
+		ours[t].percents = []float64{100 * 2 * float64(macs) / 1e6 / ours[t].milliseconds() / r.report.peaks[t]}
 		r.report.rows = append(r.report.rows, row{net: i.net, run: "one image", threads: t + 1, peer: "OpenCV", theirs: &peer[t], ours: &ours[t], aim: i.aims[t]})
 	}
 	r.report.further(i.net+", one image", &ours[0], &ours[mostThreads-1], i.scaling, i.memory)
@@ -112,22 +117,19 @@ func (r *runner) openCV(args ...string) []string {
 	return append([]string{filepath.Join(r.dir, "opencv_net.py")}, args...)
 }
 
-// forward times forward passes of gocaffe.
-func (r *runner) forward(t *times, args ...string) error {
-	cmd := exec.Command(r.program, args...)
-	var log strings.Builder
-	cmd.Stdout, cmd.Stderr = &log, &log
-	mib, err := bench.RunMiB(cmd)
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, log.String())
-	}
-	ms, err := parseForward(log.String())
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(r.log, " gocaffe %.1f ms", ms)
-	t.add(ms, mib)
-	return nil
+// forward adds a run of gocaffe's forward passes to t.
+func (r *runner) forward(t *times, least int, args ...string) error {
+	return r.measure(t, "gocaffe", least, func(passes int) (sample, error) {
+		cmd := exec.Command(r.program, append(args, "--iterations", strconv.Itoa(passes))...)
+		var log strings.Builder
+		cmd.Stdout, cmd.Stderr = &log, &log
+		mib, err := bench.RunMiB(cmd)
+		if err != nil {
+			return sample{}, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, log.String())
+		}
+		ms, err := parseForward(log.String())
+		return sample{ms: ms, mib: mib}, err
+	})
 }
 
 // output runs a program and returns what it prints.

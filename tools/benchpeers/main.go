@@ -7,8 +7,9 @@
 //	    [-rounds N] [-iterations N] [-format table|markdown]
 //
 // PyTorch runs with both of its memory layouts, of which the faster one counts. Without a
-// script, PyTorch or OpenCV it says what is missing and succeeds. A table is of one
-// processor; docs/performance.md keeps one of each kind.
+// script, PyTorch or OpenCV it says what is missing and succeeds. The steps
+// or passes of a run take at least a second. A table is of one processor;
+// docs/performance.md keeps one of each kind.
 package main
 
 import (
@@ -16,10 +17,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gocaffe/gocaffe/tools/internal/bench"
@@ -53,7 +55,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	f.StringVar(&r.python, "python", "/usr/bin/python3", "what runs the scripts")
 	nets := f.String("nets", "", "nets to time, with spaces between; empty: all")
 	f.IntVar(&r.rounds, "rounds", 3, "how often each program runs")
-	f.IntVar(&r.iterations, "iterations", 5, "training steps of a run; it has four times as many images")
+	f.IntVar(&r.iterations, "iterations", 5, "training steps of a run, or more if they take less than a second; of images, four times as many")
 	format := f.String("format", "table", "table or markdown")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -104,29 +106,72 @@ func choose(nets []string) ([]training, []image, error) {
 		slices.DeleteFunc(slices.Clone(images), func(i image) bool { return !slices.Contains(nets, i.net) }), nil
 }
 
-// machine notes the processor and its peak.
+// machine notes the processor and its peaks.
 func (r *runner) machine() error {
-	result, err := r.gocaffe.Run(bench.Options{Net: "lenet", Threads: mostThreads, Iterations: 1})
-	if err != nil {
-		return err
+	for t := range mostThreads {
+		result, err := r.bench(bench.Options{Net: "lenet", Threads: t + 1, Iterations: 1})
+		if err != nil {
+			return err
+		}
+		r.report.cpu, r.report.kernels = result.CPU, result.Kernels
 	}
-	r.report.cpu, r.report.kernels, r.report.peak = result.CPU, result.Kernels, result.PeakGFlops
 	return nil
+}
+
+// bench runs gocaffe bench and notes the peak that it measures, if it is the highest yet.
+func (r *runner) bench(o bench.Options) (*bench.Result, error) {
+	result, err := r.gocaffe.Run(o)
+	if err == nil {
+		peak := &r.report.peaks[o.Threads-1]
+		*peak = max(*peak, result.PeakGFlops)
+	}
+	return result, err
 }
 
 // mostThreads is how many threads the comparisons use.
 const mostThreads = 2
 
-// times are the runs of one program.
-type times struct {
-	ms       []float64
-	mb       float64   // the largest memory
-	percents []float64 // of the machine's peak in the same run, where it is known
+// leastRun is how many milliseconds the passes of a run take together, at least. Shared
+// machines have slower moments of some tenths of a second, which may be all that a shorter
+// run sees, and programs are slower in the first tenths.
+const leastRun = 1000
+
+// A sample is what a run of a program measures.
+type sample struct {
+	ms, mib float64 // the median time of a pass, and the largest memory
+	percent float64 // of the machine's peak, 0 if not known
 }
 
-func (t *times) add(ms, mib float64) {
-	t.ms = append(t.ms, ms)
-	t.mb = max(t.mb, mib*(1<<20)/1e6)
+// times are the runs of one program.
+type times struct {
+	passes   int // of the last run
+	ms       []float64
+	mb       float64   // the largest memory
+	percents []float64 // of the machine's peak, 0 if not known
+}
+
+// measure adds a run of a program to t. It has at least least passes, and as many as take
+// leastRun: a run with too few tells how many those are, and does not count.
+func (r *runner) measure(t *times, name string, least int, run func(passes int) (sample, error)) error {
+	t.passes = max(t.passes, least)
+	for {
+		s, err := run(t.passes)
+		if err != nil {
+			return err
+		}
+		if !(s.ms > 0) {
+			return fmt.Errorf("%s measures %g ms", name, s.ms)
+		}
+		if s.ms*float64(t.passes) < leastRun {
+			t.passes = int(math.Ceil(1.25 * leastRun / s.ms)) // more, for the next runs may be faster
+			continue
+		}
+		fmt.Fprintf(r.log, " %s %.1f ms", name, s.ms)
+		t.ms = append(t.ms, s.ms)
+		t.mb = max(t.mb, s.mib*(1<<20)/1e6)
+		t.percents = append(t.percents, s.percent)
+		return nil
+	}
 }
 
 // milliseconds returns the median time.
@@ -142,34 +187,31 @@ func median(list []float64) float64 {
 	return slices.Sorted(slices.Values(list))[len(list)/2]
 }
 
-// peer runs a peer's script, adds what it measures to t, and notes its version.
-func (r *runner) peer(name string, t *times, args ...string) error {
-	out, err := exec.Command(r.python, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", r.python, strings.Join(args, " "), err, out)
-	}
-	ms, mib, err := parsePeer(string(out))
-	if err != nil {
-		return err
-	}
-	if _, rest, ok := strings.Cut(string(out), strings.TrimPrefix(strings.ToLower(name), "py")+" "); ok {
-		version, _, _ := strings.Cut(rest, " ")
-		r.report.addPeer(name + " " + strings.TrimSuffix(version, ":"))
-	}
-	fmt.Fprintf(r.log, " %s %.1f ms", name, ms)
-	t.add(ms, mib)
-	return nil
+// peer adds a run of a peer's script, which has an option --iters, to t, and notes the
+// peer's version.
+func (r *runner) peer(t *times, name string, least int, args ...string) error {
+	return r.measure(t, name, least, func(passes int) (sample, error) {
+		out, err := output(r.python, append(args, "--iters", strconv.Itoa(passes))...)
+		if err != nil {
+			return sample{}, err
+		}
+		if _, rest, ok := strings.Cut(out, strings.TrimPrefix(strings.ToLower(name), "py")+" "); ok {
+			version, _, _ := strings.Cut(rest, " ")
+			r.report.addPeer(name + " " + strings.TrimSuffix(version, ":"))
+		}
+		return parsePeer(out)
+	})
 }
 
 // parsePeer reads "...: median 39.0 ms (...) ..., peak 300 MiB".
-func parsePeer(line string) (ms, mib float64, err error) {
+func parsePeer(line string) (s sample, err error) {
 	_, rest, _ := strings.Cut(line, ": median ")
 	_, memory, _ := strings.Cut(line, ", peak ")
-	if _, err := fmt.Sscanf(rest, "%f ms", &ms); err != nil {
-		return 0, 0, fmt.Errorf("the peer prints %q, want a median in ms", line)
+	if _, err := fmt.Sscanf(rest, "%f ms", &s.ms); err != nil {
+		return s, fmt.Errorf("the peer prints %q, want a median in ms", line)
 	}
-	if _, err := fmt.Sscanf(memory, "%f MiB", &mib); err != nil {
-		return 0, 0, fmt.Errorf("the peer prints %q, want its peak in MiB", line)
+	if _, err := fmt.Sscanf(memory, "%f MiB", &s.mib); err != nil {
+		return s, fmt.Errorf("the peer prints %q, want its peak in MiB", line)
 	}
-	return ms, mib, nil
+	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,18 +16,25 @@ import (
 )
 
 // fakeProgram makes a gocaffe that trains in 70 ms on one thread and in 35 on more, and
-// runs an image in 20.5 and 10.5 ms. Its fillers make the weights of a file.
+// runs an image in 20.5 and 10.5 ms. Its first runs, with the least number of passes, take
+// 50 ms a step and 25 ms an image. Its fillers make the weights of a file.
 func fakeProgram(t *testing.T, weights string) string {
 	return program(t, "gocaffe", `#!/bin/sh
 [ "$2" = --help ] && { echo --format; exit; }
-case "$*" in *"--threads 1 "*) ms=70; image=20.5 ;; *) ms=35; image=10.5 ;; esac
 [ "$1" = weights ] && { cp "`+weights+`" "$7"; exit; }
+case "$*" in *"--threads 1 "*) ms=70; image=20.5; peak=240 ;; *) ms=35; image=10.5; peak=478 ;; esac
+case "$*" in
+*"--iterations 5 "*) ms=50 ;; *"--iterations 20") image=25 ;;
+*"--iterations 1 "* | *"--iterations 25 "* | *"--iterations 36 "*) ;;
+*"--iterations 50" | *"--iterations 120") ;;
+*) exit 5 ;;
+esac
 [ "$1" = time ] && { grep -q Softmax "$3" && [ -f "$5" ] && [ "$7" = TEST ] && for ms in 99 $image 3 $image 77.5; do echo "x] Iteration: 1 forward time: $ms ms."; done; echo "x] Average Forward pass: 60 ms."; exit; }
 case "$2" in *.prototxt)
 	grep -q SoftmaxWithLoss "$2" || exit 3
 	case "$*" in *"--input-shape 3,"*) ;; *) exit 4 ;; esac ;;
 esac
-echo "{\"cpu\": \"Wheel 9\", \"kernels\": \"abacus\", \"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms, \"peak_gflops\": 478, \"peak_percent\": 60}]}"
+echo "{\"cpu\": \"Wheel 9\", \"kernels\": \"abacus\", \"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms, \"peak_gflops\": $peak, \"peak_percent\": 60}]}"
 `)
 }
 
@@ -66,11 +74,62 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestMeasure wants runs of at least a second: one with less gives the number of passes of
+// the next ones, and its time does not count.
+func TestMeasure(t *testing.T) {
+	for name, c := range map[string]struct {
+		ms     []float64 // of the runs
+		passes []int
+		want   []float64
+	}{
+		"short":                 {[]float64{10, 9, 11}, []int{3, 125, 125}, []float64{9, 11}},
+		"slow in the beginning": {[]float64{40, 10, 11}, []int{3, 32, 125}, []float64{11}},
+		"faster later":          {[]float64{350, 250, 260}, []int{3, 3, 5}, []float64{350, 260}},
+		"long":                  {[]float64{400, 340}, []int{3, 3}, []float64{400, 340}},
+		"longer than a second":  {[]float64{1200, 1300}, []int{3, 3}, []float64{1200, 1300}},
+	} {
+		var got times
+		var passes []int
+		r := &runner{log: new(bytes.Buffer)}
+		for len(got.ms) < len(c.want) {
+			err := r.measure(&got, "gocaffe", 3, func(n int) (sample, error) {
+				passes = append(passes, n)
+				return sample{ms: c.ms[len(passes)-1]}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(passes, c.passes) || !slices.Equal(got.ms, c.want) {
+			t.Errorf("%s: runs of %v passes, times %v, want %v and %v", name, passes, got.ms, c.passes, c.want)
+		}
+	}
+	err := new(runner).measure(new(times), "gocaffe", 3, func(int) (sample, error) { return sample{}, nil })
+	if err == nil {
+		t.Error("0 ms are no error")
+	}
+}
+
+// TestAimed has a row at half of the peak: a missed aim of two thirds of the time is 75 %.
+func TestAimed(t *testing.T) {
+	r := row{theirs: &times{ms: []float64{100}}, ours: &times{ms: []float64{30}, percents: []float64{50}}}
+	for aim, want := range map[float64]string{0: "", 0.2: "missed: the aim is 75 % of the peak", 0.3: "met", 0.4: "met"} {
+		r.aim = aim
+		if _, got := r.aimed(); got != want {
+			t.Errorf("aim %v: %q, want %q", aim, got, want)
+		}
+	}
+	r.aim, r.ours.percents = 0.2, nil
+	if _, got := r.aimed(); got != "missed" {
+		t.Errorf("without a known share: %q, want missed", got)
+	}
+}
+
 func TestTraining(t *testing.T) {
 	args := []string{"-gocaffe", fakeProgram(t, ""), "-python", "sh", "-script", "testdata/fake_torch.sh", "-own", "testdata/fake_torch.sh", "-rounds", "1"}
 	nets := append(args, "-nets", "lenet liunet-cifar10 cifar10-full liunet-cifar10-quarter")
 	expect(t, nets,
-		`Wheel 9: kernels for abacus, 478 GFLOP/s at most on 2 threads; PyTorch 0`,
+		`Wheel 9: kernels for abacus, peak 240 GFLOP/s on 1 thread, 478 on 2; PyTorch 0`,
 		`lenet +training, 64 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +0\.22 +met +337 +\d+`,
 		`liunet-cifar10 +training, 128 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +0\.25 +met +337 +\d+`,
 		`cifar10-full +training, 100 +2 +PyTorch, channels last +350\.5 +35\.0 +60 % +0\.100 +337 +\d+`,
@@ -81,7 +140,7 @@ func TestTraining(t *testing.T) {
 	)
 	expect(t, append(nets, "-format", "markdown"),
 		`### Wheel 9`,
-		`Kernels for abacus, 478 GFLOP/s at most on 2 threads; PyTorch 0\.`,
+		`Kernels for abacus, peak 240 GFLOP/s on 1 thread, 478 on 2; PyTorch 0\.`,
 		`\| lenet \| training, 64 \| 2 \| PyTorch, channels last \| 350\.5 ms \| 35\.0 ms \| 60 % \| 0\.10 \| 0\.22 \| met \| 337, \d+ MB \|`,
 		`- liunet-cifar10, training: memory \d+ MB; aim 600: met`,
 	)
@@ -107,7 +166,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%v is no error", args)
 		}
 	}
-	if _, _, err := parsePeer("Segmentation fault"); err == nil {
+	if _, err := parsePeer("Segmentation fault"); err == nil {
 		t.Error("a line without times is no error")
 	}
 	if _, err := parseForward("Segmentation fault"); err == nil {
@@ -115,8 +174,9 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestImages has an OpenCV that takes 41 ms and whose outputs are those of gocaffe or, in
-// the second run, wrong.
+// TestImages has an OpenCV that takes 40 ms in its first, short run and then 41 ms, and whose
+// outputs are those of gocaffe or, in the second run, wrong. The net has 388 million
+// multiply-adds: 15.8 % of 240 GFLOP/s in 20.5 ms, 15.5 % of 478 in 10.5.
 func TestImages(t *testing.T) {
 	dir := t.TempDir()
 	model, weights, input := fillers(t, squeezeNet(false), 227)
@@ -138,12 +198,16 @@ func TestImages(t *testing.T) {
 		python := program(t, "python", `#!/bin/sh
 [ "$1" = -c ] && exit
 [ "$5" = --outputs ] && { cp "`+outputs+`" "$6"; exit; }
-grep -q fire9 "$2" && [ -f "$4" ] && echo "opencv 0: median 41.00 ms (1.00 to 2.00), peak 100 MiB, threads $6"
+case $8 in 20) ms=40.00 ;; 32) ms=41.00 ;; *) exit 5 ;; esac
+grep -q fire9 "$2" && [ -f "$4" ] && echo "opencv 0: median $ms ms (1.00 to 2.00), peak 100 MiB, threads $6"
 `)
-		expect(t, []string{"-gocaffe", fakeProgram(t, weights), "-python", python, "-nets", "squeezenet-1.1", "-rounds", "2"},
+		args := []string{"-gocaffe", fakeProgram(t, weights), "-python", python, "-nets", "squeezenet-1.1", "-rounds", "2"}
+		expect(t, args,
 			`Wheel 9: .*; OpenCV 0`,
-			`squeezenet-1.1 +one image +1 +OpenCV +41\.0 +20\.5 +0\.500 +0\.38 +missed +105 +\d+`,
-			`squeezenet-1.1 +one image +2 +OpenCV +41\.0 +10\.5 +0\.256 +0\.38 +met +105 +\d+`, want)
+			`squeezenet-1.1 +one image +1 +OpenCV +41\.0 +20\.5 +16 % +0\.500 +0\.38 +missed: the aim is 21 % of the peak +105 +\d+`,
+			`squeezenet-1.1 +one image +2 +OpenCV +41\.0 +10\.5 +15 % +0\.256 +0\.38 +met +105 +\d+`, want)
+		expect(t, append(args, "-format", "markdown"),
+			`\| squeezenet-1.1 \| one image \| 1 \| OpenCV \| 41\.0 ms \| 20\.5 ms \| 16 % \| 0\.50 \| 0\.38 \| missed: the aim is 21 % of the peak \| 105, \d+ MB \|`)
 	}
 }
 

@@ -96,7 +96,7 @@ func (r *runner) trainAll(chosen []training) error {
 
 // train compares the steps of one net.
 func (r *runner) train(t training) error {
-	options := bench.Options{Net: t.net, Batch: t.batch, Iterations: r.iterations}
+	options := bench.Options{Net: t.net, Batch: t.batch}
 	if t.text != nil {
 		text, err := t.text()
 		if err != nil {
@@ -111,16 +111,16 @@ func (r *runner) train(t training) error {
 	if t.own {
 		script = r.own
 	}
-	peerArgs := []string{script, t.net, strconv.Itoa(mostThreads), "--batch", strconv.Itoa(t.batch), "--iters", strconv.Itoa(r.iterations)}
+	peerArgs := []string{script, t.net, strconv.Itoa(mostThreads), "--batch", strconv.Itoa(t.batch)}
 	var rows, last times // PyTorch's layouts
 	var one, ours times  // on one and on all threads
 	steps := []func() error{
-		func() error { return r.peer("PyTorch", &rows, peerArgs...) },
-		func() error { return r.step(options, mostThreads, &ours) },
-		func() error { return r.peer("PyTorch", &last, append(peerArgs, "--channels-last")...) },
+		func() error { return r.peer(&rows, "PyTorch", r.iterations, peerArgs...) },
+		func() error { return r.step(&ours, options, mostThreads) },
+		func() error { return r.peer(&last, "PyTorch", r.iterations, append(peerArgs, "--channels-last")...) },
 	}
 	if t.scaling > 0 {
-		steps = append(steps, func() error { return r.step(options, 1, &one) })
+		steps = append(steps, func() error { return r.step(&one, options, 1) })
 	}
 	if err := r.turns(t.net+", training", steps); err != nil {
 		return err
@@ -152,15 +152,14 @@ func (r *runner) turns(what string, steps []func() error) error {
 	return nil
 }
 
-// step times training steps of gocaffe.
-func (r *runner) step(o bench.Options, threads int, t *times) error {
-	o.Threads = threads
-	result, err := r.gocaffe.Run(o)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(r.log, " gocaffe %.1f ms", result.Milliseconds)
-	t.add(result.Milliseconds, result.MiB)
-	t.percents = append(t.percents, result.PeakPercent)
-	return nil
+// step adds a run of gocaffe's training steps to t.
+func (r *runner) step(t *times, o bench.Options, threads int) error {
+	return r.measure(t, "gocaffe", r.iterations, func(passes int) (sample, error) {
+		o.Threads, o.Iterations = threads, passes
+		result, err := r.bench(o)
+		if err != nil {
+			return sample{}, err
+		}
+		return sample{ms: result.Milliseconds, mib: result.MiB, percent: result.PeakPercent}, nil
+	})
 }
