@@ -335,7 +335,7 @@ func (b *builder) appendTop(l *Layer, j int) {
 // layers without bottoms stay, since callers may hold them, and so do those with the data
 // of another blob, in which that of a new one would not appear: Caffe changes both.
 func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
-	if bottom.source || b.broken[bottom] || !b.splitsBottom(l) && !b.readsTop(bottom.Blob) || b.sharesData(bottom.Blob) {
+	if bottom.source || b.broken[bottom] || !b.splitsBottom(l) && !b.readsTop(bottom.Blob) || sharesData(bottom.Blob, b.layers) {
 		return bottom
 	}
 	top := &netBlob{Blob: new(blob.Blob), name: bottom.name}

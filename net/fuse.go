@@ -20,7 +20,7 @@ func (b *builder) readsTop(x *blob.Blob) bool {
 	for _, l := range slices.Backward(b.layers) {
 		if slices.Contains(l.Tops, x) {
 			r, ok := l.Impl.(layers.BackwardReader)
-			if !ok || !l.NeedsBackward || b.forwardOnly {
+			if !ok || b.forwardOnly || !l.NeedsBackward && !b.file.Param.GetForceBackward() {
 				return false
 			}
 			_, top := r.BackwardReads()
@@ -30,10 +30,10 @@ func (b *builder) readsTop(x *blob.Blob) bool {
 	return false
 }
 
-// sharesData reports whether another blob so far has the same data, as the tops of Split,
-// Reshape and Flatten have that of the bottom.
-func (b *builder) sharesData(x *blob.Blob) bool {
-	return slices.ContainsFunc(b.layers, func(l *Layer) bool {
+// sharesData reports whether another top of some layers has the same data as x, as the tops of
+// Split, Reshape and Flatten have that of the bottom.
+func sharesData(x *blob.Blob, list []*Layer) bool {
+	return slices.ContainsFunc(list, func(l *Layer) bool {
 		return slices.ContainsFunc(l.Tops, func(top *blob.Blob) bool { return top != x && top.DataID() == x.DataID() })
 	})
 }
@@ -51,12 +51,13 @@ func (b *builder) fuse() {
 		if !ok || l.FusedInto != nil {
 			continue
 		}
-		var chain []*Layer
+		chain := []*Layer{l}
 		var offer []layers.Layer
-		for at := l; next[at] != nil && b.passesTo(l, at, next[at]); at = next[at] {
+		for at := l; next[at] != nil && b.passesTo(chain, next[at]); at = next[at] {
 			chain = append(chain, next[at])
 			offer = append(offer, next[at].Impl)
 		}
+		chain = chain[1:]
 		l.chain = chain[:f.Fuse(offer)]
 		for len(l.chain) > 0 && !b.keepsTop(l) {
 			l.chain = chain[:f.Fuse(offer[:len(l.chain)-1])]
@@ -112,11 +113,13 @@ func (b *builder) followers() map[*Layer]*Layer {
 	return next
 }
 
-// passesTo reports whether head, which also computes the layers to at, could compute next
-// too, which reads the top of at: next has one bottom, or is an Adder with another one, made
-// before head runs; it has one top or is a Splitter; none is a loss or kept; and the fused
-// backward pass computes no gradient that separate ones would not.
-func (b *builder) passesTo(head, at, next *Layer) bool {
+// passesTo reports whether the first layer of chain, which computes the others, could compute next
+// too, which reads the top of the last one: next has one bottom, or is an Adder with another one,
+// made before the first one runs; it has one top or is a Splitter; the top between shares no data
+// with a blob before it; none is a loss or kept; and the fused backward pass computes no gradient
+// that separate ones would not.
+func (b *builder) passesTo(chain []*Layer, next *Layer) bool {
+	at := chain[len(chain)-1]
 	isLoss := func(weight float32) bool { return weight != 0 }
 	if next.FusedInto != nil || slices.ContainsFunc(at.LossWeights, isLoss) || slices.ContainsFunc(next.LossWeights, isLoss) {
 		return false
@@ -124,10 +127,10 @@ func (b *builder) passesTo(head, at, next *Layer) bool {
 	if _, ok := next.Impl.(layers.Splitter); len(next.Tops) != 1 && !ok {
 		return false
 	}
-	if b.kept[at.Tops[0]] && next.Tops[0] != at.Tops[0] {
+	if b.kept[at.Tops[0]] && next.Tops[0] != at.Tops[0] || sharesData(at.Tops[0], b.layers[:at.index]) {
 		return false
 	}
-	if len(next.Bottoms) > 1 && !adds(head, at, next) {
+	if len(next.Bottoms) > 1 && !adds(chain[0], at, next) {
 		return false
 	}
 	if b.forwardOnly {
@@ -136,7 +139,8 @@ func (b *builder) passesTo(head, at, next *Layer) bool {
 	if at.NeedsBackward {
 		return next.NeedsBackward && !slices.Contains(next.PropagateDown, false)
 	}
-	return !next.NeedsBackward || len(next.Bottoms) == 1 && !slices.Contains(at.ParamBackward, true)
+	trains := func(l *Layer) bool { return slices.Contains(l.ParamBackward, true) }
+	return !next.NeedsBackward || len(next.Bottoms) == 1 && !slices.ContainsFunc(chain, trains)
 }
 
 // adds reports whether next is an Adder of the top of at and of a blob that is made before
