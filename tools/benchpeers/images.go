@@ -105,7 +105,7 @@ func (r *runner) show(i image) error {
 		return err
 	}
 	for t := range mostThreads {
-		ours[t].percents = []float64{100 * 2 * float64(macs) / 1e6 / ours[t].milliseconds() / r.report.peaks[t]}
+		ours[t].gflop = 2 * float64(macs) / 1e9
 		r.report.rows = append(r.report.rows, row{net: i.net, run: "one image", threads: t + 1, peer: "OpenCV", theirs: &peer[t], ours: &ours[t], aim: i.aims[t]})
 	}
 	r.report.further(i.net+", one image", &ours[0], &ours[mostThreads-1], i.scaling, i.memory)

@@ -139,15 +139,14 @@ const leastRun = 1000
 // A sample is what a run of a program measures.
 type sample struct {
 	ms, mib float64 // the median time of a pass, and the largest memory
-	percent float64 // of the machine's peak, 0 if not known
 }
 
 // times are the runs of one program.
 type times struct {
-	passes   int // of the last run
-	ms       []float64
-	mb       float64   // the largest memory
-	percents []float64 // of the machine's peak, 0 if not known
+	passes int // of the last run
+	ms     []float64
+	mb     float64 // the largest memory
+	gflop  float64 // of a pass, computed directly; 0 if not known
 }
 
 // measure adds a run of a program to t. It has at least least passes, and as many as take
@@ -169,16 +168,12 @@ func (r *runner) measure(t *times, name string, least int, run func(passes int) 
 		fmt.Fprintf(r.log, " %s %.1f ms", name, s.ms)
 		t.ms = append(t.ms, s.ms)
 		t.mb = max(t.mb, s.mib*(1<<20)/1e6)
-		t.percents = append(t.percents, s.percent)
 		return nil
 	}
 }
 
 // milliseconds returns the median time.
 func (t *times) milliseconds() float64 { return median(t.ms) }
-
-// percent returns the median share of the machine's peak, or 0 if it is not known.
-func (t *times) percent() float64 { return median(t.percents) }
 
 func median(list []float64) float64 {
 	if len(list) == 0 {

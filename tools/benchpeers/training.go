@@ -131,7 +131,8 @@ func (r *runner) train(t training) error {
 	}
 	r.report.rows = append(r.report.rows, line)
 	if t.percent > 0 {
-		r.report.check(ours.percent() >= t.percent, "%s, training: %.0f %% of the peak; aim %.0f", t.net, ours.percent(), t.percent)
+		percent := r.report.percent(&line)
+		r.report.check(percent >= t.percent, "%s, training: %.0f %% of the peak; aim %.0f", t.net, percent, t.percent)
 	}
 	r.report.further(t.net+", training", &one, &ours, t.scaling, t.memory)
 	return nil
@@ -160,6 +161,7 @@ func (r *runner) step(t *times, o bench.Options, threads int) error {
 		if err != nil {
 			return sample{}, err
 		}
-		return sample{ms: result.Milliseconds, mib: result.MiB, percent: result.PeakPercent}, nil
+		t.gflop = result.GFlops * result.Milliseconds / 1000
+		return sample{ms: result.Milliseconds, mib: result.MiB}, nil
 	})
 }

@@ -52,8 +52,8 @@ type Result struct {
 	MiB          float64 // largest resident memory of the process
 
 	// Not from tables:
-	CPU, Kernels            string
-	PeakGFlops, PeakPercent float64 // the machine's peak, and the share that the net reaches
+	CPU, Kernels       string
+	GFlops, PeakGFlops float64 // per second, of the net and at most
 }
 
 // A Layer is one pass of a layer.
@@ -108,8 +108,8 @@ func parseJSON(out []byte) (*Result, error) {
 			Net          string
 			Batch        int
 			Milliseconds float64 `json:"ms"`
+			GFlops       float64 `json:"gflops"`
 			PeakGFlops   float64 `json:"peak_gflops"`
-			PeakPercent  float64 `json:"peak_percent"`
 			Layers       []Layer
 		}
 	}
@@ -121,7 +121,7 @@ func parseJSON(out []byte) (*Result, error) {
 	}
 	n := report.Nets[0]
 	return &Result{Net: n.Net, Batch: n.Batch, Threads: report.Threads, Milliseconds: n.Milliseconds, Layers: n.Layers,
-		CPU: report.CPU, Kernels: report.Kernels, PeakGFlops: n.PeakGFlops, PeakPercent: n.PeakPercent}, nil
+		CPU: report.CPU, Kernels: report.Kernels, GFlops: n.GFlops, PeakGFlops: n.PeakGFlops}, nil
 }
 
 // parseTable reads the first line, "2 threads, kernels for avx512", and the
