@@ -22,8 +22,8 @@ type BackwardReader interface {
 // Keeper is a layer that may work in place, but then has to keep a copy of its
 // bottom for Backward. A net can save it the copy: it gives the layer a bottom with
 // data of its own, as if the file named bottom and top differently, while others
-// still find the top under the one name. The two share their diff, as in place:
-// Backward must allow for that.
+// still find the top under the one name. The two share their diff, as in place, unless
+// it holds a loss weight: Backward must allow for that.
 type Keeper interface {
 	// KeepsBottom reports whether the layer would keep a copy. It is called once
 	// the layer is made.

@@ -243,7 +243,7 @@ func (b *builder) connect(i int) {
 	}
 	if b.splitsBottom(l) {
 		for j, top := range l.tops {
-			if j < len(l.bottoms) && top.name == l.bottoms[j].name && top.Count() == l.bottoms[j].Count() {
+			if j < len(l.bottoms) && top.name == l.bottoms[j].name && top.Count() == l.bottoms[j].Count() && l.LossWeights[j] == 0 {
 				top.ShareDiff(l.Bottoms[j]) // the counts are equal, so sharing cannot fail
 			}
 		}
@@ -309,7 +309,7 @@ func (b *builder) appendTop(l *Layer, j int) {
 	}
 	var top *netBlob
 	if !automatic && j < len(l.BottomNames) && l.BottomNames[j] == name {
-		top = b.inPlace(l, l.bottoms[j])
+		top = b.inPlace(l, j)
 	} else {
 		top = &netBlob{Blob: new(blob.Blob), name: name, source: len(l.source.Bottom) == 0}
 		b.blobs = append(b.blobs, top)
@@ -329,13 +329,16 @@ func (b *builder) appendTop(l *Layer, j int) {
 	l.TopNames = append(l.TopNames, name)
 }
 
-// inPlace returns the top of a layer that works in place on a bottom: the bottom
-// itself, or another blob that takes over its name, so that the layer need not
-// copy the bottom, or the layer before finds its top in the backward pass. The tops of
-// layers without bottoms stay, since callers may hold them, and so do those with the data
-// of another blob, in which that of a new one would not appear: Caffe changes both.
-func (b *builder) inPlace(l *Layer, bottom *netBlob) *netBlob {
-	if bottom.source || b.broken[bottom] || !b.splitsBottom(l) && !b.readsTop(bottom.Blob) || sharesData(bottom.Blob, b.layers) {
+// inPlace returns top j of a layer that works in place on bottom j: the bottom itself, or
+// another blob that takes over its name, so that the layer need not copy the bottom, the layer
+// before finds its top in the backward pass, or the loss weight in the diff of the top stays
+// when the layer writes that of the bottom. The tops of layers without bottoms stay, since
+// callers may hold them, and so do those with the data of another blob, in which that of a new
+// one would not appear: Caffe changes both.
+func (b *builder) inPlace(l *Layer, j int) *netBlob {
+	bottom := l.bottoms[j]
+	loss := j < len(l.Param.LossWeight) && l.Param.LossWeight[j] != 0
+	if bottom.source || b.broken[bottom] || !loss && !b.splitsBottom(l) && !b.readsTop(bottom.Blob) || sharesData(bottom.Blob, b.layers) {
 		return bottom
 	}
 	top := &netBlob{Blob: new(blob.Blob), name: bottom.name}

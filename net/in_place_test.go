@@ -84,3 +84,24 @@ layer { name: 'loss' type: 'Reduction' bottom: 'ip' top: 'loss' loss_weight: 1 }
 		}
 	}
 }
+
+// TestLossInPlace has a loss weight on a top in place: the weight, which is in the diff, stays
+// when Backward writes the diff of the bottom.
+func TestLossInPlace(t *testing.T) {
+	for _, typ := range []string{"TanH", "Scale"} {
+		text := `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 3 } } }
+			layer { name: 'ip' type: 'InnerProduct' bottom: 'data' top: 'b' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }
+			layer { name: 'last' type: '` + typ + `' bottom: 'b' top: 'T' loss_weight: 0.5 }`
+		var want []float32
+		for i, top := range []string{"u", "b"} {
+			n := build(t, strings.ReplaceAll(text, "'T'", "'"+top+"'"), Options{State: state(t, "TRAIN"), Seed: 3})
+			set(n.Blob("data"))
+			got := append(iterate(t, n), iterate(t, n)...)
+			if i == 0 {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Errorf("%s: in place two passes have %v, want %v", typ, got, want)
+			}
+		}
+	}
+}
