@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+
 	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 	"github.com/gocaffe/gocaffe/internal/kernel/pool"
 	"github.com/gocaffe/gocaffe/parallel"
@@ -27,7 +29,7 @@ func MaxPoolForward(p *parallel.Pool, g PoolParams, x, y []float32, mask []int32
 // MaxPoolForwardMap is MaxPoolForward of the map m of x, as if that were computed before; a nil m
 // leaves x as it is. An item of x has the given number of channels, each a plane.
 func MaxPoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32, mask []int32) {
-	pool.MaxForward(p, pool.Params(g), poolInput(m, channels), x, y, mask)
+	pool.MaxForward(p, pool.Params(g), poolInput(g.Planes, m, channels), x, y, mask)
 }
 
 // MaxPoolBackward sets dx to the gradient of MaxPoolForward: each dy is added to
@@ -46,13 +48,16 @@ func AvePoolForward(p *parallel.Pool, g PoolParams, x, y []float32) {
 // AvePoolForwardMap is AvePoolForward of the map m of x, as if that were computed before; a nil m
 // leaves x as it is. An item of x has the given number of channels, each a plane.
 func AvePoolForwardMap(p *parallel.Pool, g PoolParams, m *ChannelMap, channels int, x, y []float32) {
-	pool.AveForward(p, pool.Params(g), poolInput(m, channels), x, y)
+	pool.AveForward(p, pool.Params(g), poolInput(g.Planes, m, channels), x, y)
 }
 
-// poolInput returns the map m as the input of a pass, or none if m is nil.
-func poolInput(m *ChannelMap, channels int) pool.Input {
+// poolInput returns the map m of planes as the input of a pass, or none if m is nil.
+func poolInput(planes int, m *ChannelMap, channels int) pool.Input {
 	if m == nil {
 		return pool.Input{}
+	}
+	if planes > 0 && channels < 1 {
+		panic(fmt.Sprintf("kernel: a map of %d channels for %d planes", channels, planes))
 	}
 	return pool.Input{Map: (*norm.ChannelMap)(m), Channels: channels}
 }

@@ -184,6 +184,9 @@ func (l *batchNorm) Reshape(bottom, top []*blob.Blob) error {
 
 // Forward computes the top, or only the map that the next layer computes.
 func (l *batchNorm) Forward(_ context.Context, bottom, top []*blob.Blob) error {
+	if bottom[0].Count() == 0 {
+		return nil // the statistics stay
+	}
 	w, x := l.spec.Env.Workers, bottom[0].Data()
 	var y []float32
 	if !l.defers {

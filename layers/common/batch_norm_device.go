@@ -32,6 +32,9 @@ func (b *batchNormDevice) reshape(c int) error {
 
 // ForwardDevice computes the top.
 func (l *batchNorm) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
+	if bottom[0].Count() == 0 {
+		return nil
+	}
 	if l.keeps(bottom, top) {
 		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package common_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -283,6 +284,26 @@ func TestBatchNormParams(t *testing.T) {
 	}
 	if d := f.Spec.Param.GetParam()[0].GetDecayMult(); d != 3 {
 		t.Errorf("decay_mult of blob 0 is %g, want 3", d)
+	}
+}
+
+// TestBatchNormEmpty has a batch without items, which leaves the running statistics as they are.
+func TestBatchNormEmpty(t *testing.T) {
+	f := layertest.New(t, layer(`type: "BatchNorm"`), layertest.Gaussian(1, 2, 3, 4))
+	if err := f.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	var want [3][]float32
+	for i, p := range f.Params() {
+		want[i] = slices.Clone(p.Data())
+	}
+	if err := errors.Join(f.Bottom[0].Reshape(0, 3, 4), f.Layer.Reshape(f.Bottom, f.Top), f.Forward(), f.Backward()); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range f.Params() {
+		if !slices.Equal(p.Data(), want[i]) {
+			t.Errorf("blob %d is %v, want %v as before", i, p.Data(), want[i])
+		}
 	}
 }
 
