@@ -16,15 +16,12 @@ func (b *builder) sumPlanes() {
 		}
 		from := l.makers[0]
 		s, ok := from.Impl.(layers.PlaneSummer)
-		sums := new(kernel.PlaneSums)
-		if !ok || len(from.Tops) != 1 || b.kept[from.Tops[0]] || !s.SumPlanes(sums) {
+		if !ok || len(from.Tops) != 1 || b.kept[from.Tops[0]] {
 			continue
 		}
-		if !r.ReadPlaneSums(sums) {
-			s.SumPlanes(nil)
-			continue
+		if sums := new(kernel.PlaneSums); r.ReadPlaneSums(sums) && s.SumPlanes(sums) {
+			l.summer = from
 		}
-		l.summer = from
 	}
 }
 

@@ -8,21 +8,21 @@ import (
 )
 
 // PlaneSums are the sums of each plane of an array (N,C,S), and of the squares, for
-// Norm.ForwardBatch. A convolution takes them of its output while that is in the cache: between
-// Begin and End, of whole planes with Written, or of vectors of channels with Vectors. Several
-// goroutines may do so. The order of the additions does not depend on theirs.
+// Norm.ForwardBatch. A convolution takes them of its output while that is in the cache, between
+// Begin and End. Several goroutines may do so. The order of the additions does not depend on theirs.
 type PlaneSums struct {
 	n, c, s int
-	done    []atomic.Int32 // of each plane: the elements that are written, or in vectors
 
 	sums     *[]float64 // (N,C), those of the squares, and 2C more elements for setStats; nil: none
-	ends     []int      // of the pieces of a plane, for Vectors
-	ofPieces *[]float64 // (pieces,2,N,C), if a plane has several
 	complete bool
+
+	done     []atomic.Int32 // for Written: how many elements of each plane are written
+	ends     []int          // for Vectors: of the pieces of a plane
+	ofPieces *[]float64     // for Vectors: (pieces,2,N,C), if a plane has several
 }
 
-// Begin prepares the sums of planes of more than one element. Vectors takes those of pieces of
-// planes, which end at the given elements, and adds them up.
+// Begin prepares the sums of planes of more than one element. They are taken of vectors of channels
+// with Vectors, in pieces that end at the given elements of a plane, or with Written if ends is nil.
 func (p *PlaneSums) Begin(n, c, s int, ends []int) {
 	p.Free()
 	p.n, p.c, p.s, p.ends = n, c, s, ends
@@ -38,10 +38,20 @@ func (p *PlaneSums) Begin(n, c, s int, ends []int) {
 	}
 }
 
-// End is called when all sums have been taken.
+// End is called when all sums have been taken. It adds up those of pieces.
 func (p *PlaneSums) End() {
+	if p.ofPieces != nil {
+		size := 2 * p.n * p.c
+		sums := (*p.sums)[:size]
+		clear(sums)
+		for i := range p.ends {
+			for j, sum := range (*p.ofPieces)[i*size:][:size] {
+				sums[j] += sum
+			}
+		}
+		p.freePieces()
+	}
 	p.complete = true
-	p.freePieces()
 }
 
 func (p *PlaneSums) freePieces() {
@@ -74,7 +84,7 @@ type VectorSums struct {
 	*PlaneSums
 	lanes, first, end int
 	plane             int        // of lane 0
-	begin, at         int        // elements of the planes before the first vector, and before the next one
+	at                int        // elements of the planes before the next vector
 	piece             int        // of the next vector
 	sums              *[]float64 // of a piece: of a half of its vectors and of the other half, in turn
 }
@@ -82,7 +92,7 @@ type VectorSums struct {
 // Vectors begins the sums of vectors with element at of each plane, which is the start of a piece.
 // Lane 0 is that of the given plane, and the others follow.
 func (p *PlaneSums) Vectors(lanes, first, end, plane, at int) VectorSums {
-	v := VectorSums{PlaneSums: p, lanes: lanes, first: first, end: end, plane: plane, begin: at, at: at, sums: vec.NewSums(4 * lanes)}
+	v := VectorSums{PlaneSums: p, lanes: lanes, first: first, end: end, plane: plane, at: at, sums: vec.NewSums(4 * lanes)}
 	v.piece, _ = slices.BinarySearch(p.ends, at+1)
 	clear(*v.sums)
 	return v
@@ -107,49 +117,21 @@ func (v *VectorSums) Add(x []float32) {
 
 // endPiece stores the sums of the piece that ends before the next vector.
 func (v *VectorSums) endPiece() {
-	sums, squares := v.of(v.piece)
+	planes, list := v.n*v.c, *v.PlaneSums.sums
+	if v.ofPieces != nil {
+		list = (*v.ofPieces)[2*v.piece*planes:]
+	}
 	parts, lanes := *v.sums, v.lanes
 	for i := v.first; i < v.end; i++ {
-		sums[v.plane+i] = parts[i] + parts[2*lanes+i]
-		squares[v.plane+i] = parts[lanes+i] + parts[3*lanes+i]
+		list[v.plane+i] = parts[i] + parts[2*lanes+i]
+		list[planes+v.plane+i] = parts[lanes+i] + parts[3*lanes+i]
 	}
 	clear(parts)
 	v.piece++
 }
 
 // End is called after the last vectors, with which a piece ends.
-func (v *VectorSums) End() {
-	vec.FreeSums(v.sums)
-	if v.ofPieces == nil {
-		return
-	}
-	for i := v.plane + v.first; i < v.plane+v.end; i++ {
-		if v.done[i].Add(int32(v.at-v.begin)) == int32(v.s) {
-			v.addPieces(i)
-		}
-	}
-}
-
-// of returns the sums of a piece of every plane, and of the squares.
-func (p *PlaneSums) of(piece int) (sums, squares []float64) {
-	planes := p.n * p.c
-	list := *p.sums
-	if p.ofPieces != nil {
-		list = (*p.ofPieces)[2*piece*planes:]
-	}
-	return list[:planes], list[planes : 2*planes]
-}
-
-// addPieces adds up the sums of the pieces of plane i.
-func (p *PlaneSums) addPieces(i int) {
-	var sum, square float64
-	for piece := range p.ends {
-		sums, squares := p.of(piece)
-		sum += sums[i]
-		square += squares[i]
-	}
-	(*p.sums)[i], (*p.sums)[p.n*p.c+i] = sum, square
-}
+func (v *VectorSums) End() { vec.FreeSums(v.sums) }
 
 // take sets the statistics of the channels of (n,c,s) elements and reports whether there are sums
 // of them, which it then drops.

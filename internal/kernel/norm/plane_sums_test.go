@@ -67,7 +67,7 @@ func TestPlaneSums(t *testing.T) {
 			var first []float64
 			for round := range 4 {
 				name := fmt.Sprintf("%v, round %d", shape, round)
-				m.Sums.Begin(n, c, s, ends)
+				m.Sums.Begin(n, c, s, nil)
 				eachPart(r, n*c, s, 5, func(plane, at, end int) { m.Sums.Written(x, plane*s+at, end-at) })
 				m.Sums.End()
 				kerneltest.SameBits(t, name+", written", stats(), slices.Concat(mean, variance))
