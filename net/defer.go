@@ -40,8 +40,8 @@ func (b *builder) canDefer(l, reader *Layer) bool {
 	return last == nil || last.index < l.index
 }
 
-// checkDeferred asks a layer again whether it can compute the map of the layer before, since
-// that depends on the shape. It is an error if it cannot: memory is planned for that.
+// checkDeferred asks a layer again whether it can compute the map of the layer before. It is an
+// error if it cannot.
 func (l *Layer) checkDeferred() error {
 	if l.before == nil || l.Impl.(layers.DeferredReader).ReadDeferred(l.before.Impl.(layers.Deferrer)) {
 		return nil

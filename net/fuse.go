@@ -181,12 +181,19 @@ func (l *Layer) inputs() (bottoms []*blob.Blob, down []bool) {
 	return l.reads, l.down
 }
 
-// checkChain offers a layer its chain again, since it depends on the shapes what the layers
-// compute. It is an error if the layer does not take in all: memory is planned for the chain.
-func (l *Layer) checkChain() error {
-	if err := l.checkDeferred(); err != nil {
-		return err
+// checkShapes asks a layer again whether it can compute what it computes of other layers, since
+// that depends on the shapes. It is an error if it cannot: memory is planned for that.
+func (l *Layer) checkShapes() error {
+	err := l.checkDeferred()
+	if err == nil {
+		err = l.checkChain()
 	}
+	l.failed = err != nil
+	return err
+}
+
+// checkChain offers a layer its chain again. It is an error if it does not take in all.
+func (l *Layer) checkChain() error {
 	if len(l.chain) == 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,30 @@ func TestLossInPlace(t *testing.T) {
 				want = got
 			} else if !slices.Equal(got, want) {
 				t.Errorf("%s: in place two passes have %v, want %v", typ, got, want)
+			}
+		}
+	}
+}
+
+// TestAfterReshapeError runs a shape that a layer does not take, and then the one before again.
+func TestAfterReshapeError(t *testing.T) {
+	text := channels + convolve + "layer { name: 'bn' type: 'BatchNorm' bottom: 'c' top: 'c' batch_norm_param { stats_batch_size: 2 } }\n" + scores
+	for _, opts := range []Options{{}, {Memory: new(Memory)}} {
+		opts.State, opts.Seed = state(t, "TRAIN"), 3
+		n := build(t, text, opts)
+		want := float32(-1)
+		for _, items := range []int{4, 3, 3, 4} {
+			resize(t, n, items)
+			set(n.Blob("data"))
+			loss, err := n.Forward(context.Background())
+			if (err != nil) != (items == 3) {
+				t.Fatalf("%d items: error %v", items, err)
+			}
+			if want < 0 {
+				want = loss
+			}
+			if items == 4 && loss != want {
+				t.Errorf("the loss is %v, want %v as before the error", loss, want)
 			}
 		}
 	}

@@ -45,8 +45,10 @@ func (l *Layer) reshape(workers *parallel.Pool) error {
 		l.separate()
 	}
 	if err := l.reshapeImpl(); err != nil {
+		l.failed = true
 		return err
 	}
+	l.failed = false
 	for i, bottom := range l.Bottoms {
 		l.shapes[i] = append(l.shapes[i][:0], bottom.Shape()...)
 	}

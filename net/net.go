@@ -156,6 +156,7 @@ type Layer struct {
 	tops       []*netBlob
 	first      int     // index of Params[0] in Net.params
 	shapes     [][]int // of the bottoms when the layer was last reshaped
+	failed     bool    // it could not be reshaped, and must be again for any shape
 	lossCounts []int   // how many elements of each top's diff hold its loss weight
 	synthetic  *syntheticData
 }

@@ -105,7 +105,7 @@ func (n *Net) Reshape() error {
 		}
 	}
 	for _, l := range n.layers {
-		if err := l.checkChain(); err != nil {
+		if err := l.checkShapes(); err != nil {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func (n *Net) reshapeLayer(l *Layer) error {
 	if err != nil || !changed {
 		return err
 	}
-	return l.checkChain()
+	return l.checkShapes()
 }
 
 // reshapeChanged reshapes a layer if the shape of a bottom has changed, and reports whether
@@ -140,8 +140,11 @@ func (l *Layer) reshapeChanged(workers *parallel.Pool) (changed bool, err error)
 }
 
 // reshaped reports whether a bottom has another shape than when the layer was
-// last reshaped.
+// last reshaped, or that has failed.
 func (l *Layer) reshaped() bool {
+	if l.failed {
+		return true
+	}
 	for i, bottom := range l.Bottoms {
 		if !slices.Equal(l.shapes[i], bottom.Shape()) {
 			return true
