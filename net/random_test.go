@@ -135,7 +135,7 @@ func (d *netDrawer) draw() {
 	if d.IntN(6) == 0 {
 		frozen = "param { lr_mult: 0 } param { lr_mult: 0 } "
 	}
-	switch d.IntN(20) {
+	switch d.IntN(21) {
 	case 0, 1:
 		kernel := []string{"kernel_size: 1", "kernel_size: 3 pad: 1"}[d.IntN(2)]
 		d.convolve(frozen, kernel+" bias_filler { type: 'gaussian' std: 1 }", d.bottom())
@@ -163,6 +163,8 @@ func (d *netDrawer) draw() {
 		d.convolve("", "kernel_size: 1", cat)
 	case 13, 14, 15, 16:
 		d.normalized(frozen)
+	case 17:
+		d.split(d.bottom())
 	default:
 		d.block()
 	}
@@ -178,6 +180,15 @@ func (d *netDrawer) normalized(param string) {
 		d.add("ReLU", d.rarely("", "relu_param { negative_slope: 0.2 }"), d.blobs[len(d.blobs)-1])
 	}
 	d.convolve(param, "kernel_size: 3 pad: 1", d.blobs[len(d.blobs)-1])
+}
+
+// split adds a Split of the file, one of whose tops a layer in place changes for both.
+func (d *netDrawer) split(bottom string) {
+	n := strings.Count(d.text.String(), "\n")
+	tops := []string{fmt.Sprintf("b%d", n), fmt.Sprintf("b%dx", n)}
+	fmt.Fprintf(&d.text, "layer { name: 'split%d' type: 'Split' bottom: '%s' top: '%s' top: '%s' }\n", n, bottom, tops[0], tops[1])
+	d.closed[bottom] = true
+	d.blobs = append(d.blobs, tops...)
 }
 
 // convolve adds a convolution.
@@ -217,8 +228,8 @@ func (d *netDrawer) rarely(options ...string) string {
 	return options[max(0, d.IntN(len(options)+3)-3)]
 }
 
-// add adds a layer, in place now and then. Blobs with two readers, and those of which a rectifier
-// in place needs the signs, are not changed in place.
+// add adds a layer, in place now and then. Losses, blobs with two readers, and those of which a
+// rectifier in place needs the signs, are not changed in place.
 func (d *netDrawer) add(typ, more string, bottoms ...string) {
 	top := fmt.Sprint("b", strings.Count(d.text.String(), "\n"))
 	inPlace := len(bottoms) == 1 && typ != "Convolution" && !d.closed[bottoms[0]] && d.IntN(2) == 0
@@ -232,6 +243,13 @@ func (d *netDrawer) add(typ, more string, bottoms ...string) {
 	}
 	if typ == "ReLU" || typ == "PReLU" {
 		d.closed[top] = inPlace
+	}
+	if len(bottoms) == 1 && d.IntN(20) == 0 {
+		more += " propagate_down: false"
+	}
+	if d.IntN(20) == 0 {
+		more += " loss_weight: 0.01"
+		d.closed[top] = true
 	}
 	fmt.Fprintf(&d.text, "layer { name: 'l%s' type: '%s' ", top+fmt.Sprint(d.text.Len()), typ)
 	for _, b := range bottoms {
