@@ -86,22 +86,40 @@ layer { name: 'loss' type: 'Reduction' bottom: 'ip' top: 'loss' loss_weight: 1 }
 	}
 }
 
-// TestLossInPlace has a loss weight on a top in place: the weight, which is in the diff, stays
-// when Backward writes the diff of the bottom.
+// TestLossInPlace has a loss weight on a top in place, or on one that shares its diff with the
+// bottom: the weight, which is in the diff, stays when Backward writes the diff of the bottom.
 func TestLossInPlace(t *testing.T) {
-	for _, typ := range []string{"TanH", "Scale"} {
-		text := `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 3 } } }
-			layer { name: 'ip' type: 'InnerProduct' bottom: 'data' top: 'b' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }
-			layer { name: 'last' type: '` + typ + `' bottom: 'b' top: 'T' loss_weight: 0.5 }`
+	const apart = "layer { name: 'last' type: 'Power' bottom: 'b' top: 'u' loss_weight: 0.5 }"
+	for _, test := range []struct{ last, apart string }{
+		{"layer { name: 'last' type: 'TanH' bottom: 'b' top: 'b' loss_weight: 0.5 }", ""},
+		{"layer { name: 'last' type: 'Scale' bottom: 'b' top: 'b' loss_weight: 0.5 }", ""},
+		{"layer { name: 'last' type: 'Flatten' bottom: 'b' top: 'u' loss_weight: 0.5 }", apart},
+		{"layer { name: 'last' type: 'Reshape' bottom: 'b' top: 'u' reshape_param { shape { dim: -1 } } loss_weight: 0.5 }", apart},
+		{"layer { name: 'last' type: 'Concat' bottom: 'b' top: 'u' loss_weight: 0.5 }", apart},
+	} {
+		if test.apart == "" {
+			test.apart = strings.Replace(test.last, "top: 'b'", "top: 'u'", 1)
+		}
 		var want []float32
-		for i, top := range []string{"u", "b"} {
-			n := build(t, strings.ReplaceAll(text, "'T'", "'"+top+"'"), Options{State: state(t, "TRAIN"), Seed: 3})
-			set(n.Blob("data"))
-			got := append(iterate(t, n), iterate(t, n)...)
-			if i == 0 {
-				want = got
-			} else if !slices.Equal(got, want) {
-				t.Errorf("%s: in place two passes have %v, want %v", typ, got, want)
+		for _, last := range []string{test.apart, test.last} {
+			for _, memory := range []*Memory{nil, new(Memory)} {
+				n := build(t, `layer { name: 'in' type: 'Input' top: 'data' input_param { shape { dim: 2 dim: 3 } } }
+					layer { name: 'ip' type: 'InnerProduct' bottom: 'data' top: 'b' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }
+					layer { name: 'tanh' type: 'TanH' bottom: 'b' top: 'b' }
+					`+last, Options{State: state(t, "TRAIN"), Seed: 3, Memory: memory})
+				var got []float32
+				for _, items := range []int{2, 2, 3, 3} {
+					if err := n.Blob("data").Reshape(items, 3); err != nil {
+						t.Fatal(err)
+					}
+					set(n.Blob("data"))
+					got = append(got, iterate(t, n)...)
+				}
+				if want == nil {
+					want = got
+				} else if !slices.Equal(got, want) {
+					t.Errorf("%s, memory shared %v: the passes have %v, want %v", last, memory != nil, got, want)
+				}
 			}
 		}
 	}

@@ -2,8 +2,10 @@ package net
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
@@ -53,12 +55,25 @@ func (l *Layer) reshape(workers *parallel.Pool) error {
 		l.shapes[i] = append(l.shapes[i][:0], bottom.Shape()...)
 	}
 	for j, w := range l.LossWeights {
-		if top := l.Tops[j]; w != 0 && top.Count() != l.lossCounts[j] {
-			kernel.Fill(workers, w, top.MutableDiff())
-			l.lossCounts[j] = top.Count()
+		if w != 0 {
+			l.weigh(workers, j)
 		}
 	}
 	return nil
+}
+
+// weigh fills the diff of top j with its loss weight. If that is the diff of a bottom too, as a
+// Flatten has it, the layers below would overwrite it in Backward: the top gets its own.
+func (l *Layer) weigh(workers *parallel.Pool, j int) {
+	top := l.Tops[j]
+	if slices.ContainsFunc(l.Bottoms, func(b *blob.Blob) bool { return b != top && b.SharesDiff(top) }) {
+		top.PlaceDiff(new(blob.Storage))
+		l.lossCounts[j] = -1
+	}
+	if top.Count() != l.lossCounts[j] {
+		kernel.Fill(workers, l.LossWeights[j], top.MutableDiff())
+		l.lossCounts[j] = top.Count()
+	}
 }
 
 func (l *Layer) reshapeImpl() error {
