@@ -48,7 +48,7 @@ func (l *Layer) reshape(workers *parallel.Pool) error {
 	}
 	if err := l.reshapeImpl(); err != nil {
 		l.failed = true
-		return err
+		return l.wrap(err)
 	}
 	l.failed = false
 	for i, bottom := range l.Bottoms {

@@ -101,7 +101,7 @@ func (n *Net) beginBackward(ctx context.Context) error {
 func (n *Net) Reshape() error {
 	for _, l := range n.layers {
 		if err := l.reshape(n.workers); err != nil {
-			return l.wrap(err)
+			return err
 		}
 	}
 	for _, l := range n.layers {
@@ -112,31 +112,20 @@ func (n *Net) Reshape() error {
 	return nil
 }
 
-// reshapeLayer reshapes a layer and those fused into it, where the shape of a
-// bottom has changed.
+// reshapeLayer reshapes a layer and those fused into it if the shape of a bottom has changed.
 func (n *Net) reshapeLayer(l *Layer) error {
-	changed, err := l.reshapeChanged(n.workers)
-	for i := 0; err == nil && i < len(l.chain); i++ {
-		var also bool
-		also, err = l.chain[i].reshapeChanged(n.workers)
-		changed = changed || also
+	if !l.reshaped() && !slices.ContainsFunc(l.chain, (*Layer).reshaped) {
+		return nil
 	}
-	if err != nil || !changed {
+	if err := l.reshape(n.workers); err != nil {
 		return err
 	}
+	for _, fused := range l.chain {
+		if err := fused.reshape(n.workers); err != nil {
+			return err
+		}
+	}
 	return l.checkShapes()
-}
-
-// reshapeChanged reshapes a layer if the shape of a bottom has changed, and reports whether
-// it has.
-func (l *Layer) reshapeChanged(workers *parallel.Pool) (changed bool, err error) {
-	if !l.reshaped() {
-		return false, nil
-	}
-	if err := l.reshape(workers); err != nil {
-		return true, l.wrap(err)
-	}
-	return true, nil
 }
 
 // reshaped reports whether a bottom has another shape than when the layer was
