@@ -83,6 +83,22 @@ func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []fl
 	c.conv.Backward(p, x, weight, dy, dweight, dbias, dx)
 }
 
+// TakesGrad reports whether Backward, on so many threads, computes what a normalization has left of
+// dy (LeaveGrad) when it reads that, and so reads it from memory once. It does so in Winograd's
+// algorithm if dy is larger than the caches.
+func (c *Conv) TakesGrad(threads int) bool { return c.conv.TakesGrad(threads) }
+
+// LeaveGrad sets what a normalization leaves of dy, nil for nothing: the methods that read dy
+// compute it before, whether or not TakesGrad returns true. The results are the same to the last
+// bit.
+func (c *Conv) LeaveGrad(g *ItemGrad) {
+	if g == nil {
+		c.conv.LeaveGrad(nil)
+		return
+	}
+	c.conv.LeaveGrad(&g.grad)
+}
+
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.
 func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	c.conv.BackwardData(p, weight, dy, dx)

@@ -32,6 +32,13 @@ type Norm struct {
 // ready to use.
 type PlaneSums struct{ sums norm.PlaneSums }
 
+// An ItemGrad is the dx that Norm.BackwardLater has left to be computed when it is read next, by
+// a convolution (Conv.LeaveGrad) or by Finish. The zero ItemGrad is ready to use.
+type ItemGrad struct{ grad norm.ItemGrad }
+
+// Finish computes dx if it is left.
+func (g *ItemGrad) Finish(p *parallel.Pool) { g.grad.Finish(p) }
+
 // A ChannelMap is a normalization with the scale, shift and rectifier after it, as a map of
 // each element, which depends on the channel. A convolution can compute it as it reads x
 // (Conv.MapInput), and so can a pooling (MaxPoolForwardMap):
@@ -86,6 +93,12 @@ func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) { m.inside().Forwa
 // dot are (C). dx may be dy, or nil if it is not wanted.
 func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
 	m.inside().Backward(p, batch, x, dy, dx, sum, dot)
+}
+
+// BackwardLater is Backward but for dx, which must not be nil: it is left to g, and x and dy must
+// not change before it is computed. Then it need not come from memory again when it is read.
+func (m *Norm) BackwardLater(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64, g *ItemGrad) {
+	m.inside().BackwardLater(p, batch, x, dy, dx, sum, dot, &g.grad)
 }
 
 // BackwardAdd is Backward after a pass with Add. Several layers may have read y: dys are

@@ -155,3 +155,22 @@ type PlaneSumsReader interface {
 	// Forward computes those that it does not find.
 	ReadPlaneSums(*kernel.PlaneSums) bool
 }
+
+// GradLeaver is a layer, such as a normalization, whose Backward can leave the gradient of its
+// bottom, the only one, to the layer that reads it next.
+type GradLeaver interface {
+	// LeaveGrad turns on (true) or off that Backward leaves the gradient, and returns where it
+	// does. It returns nil if it cannot, and then nothing changes. The net calls it after Fuse,
+	// if the diffs of bottom and top are the same memory.
+	LeaveGrad(bool) *kernel.ItemGrad
+}
+
+// LeftGradReader is a layer, such as a convolution, that can compute what a GradLeaver has left of
+// the gradient of its top as it reads that in Backward. The data of the top are then those of the
+// pass, if BackwardReads says that they are needed.
+type LeftGradReader interface {
+	// ReadLeftGrad sets what Backward finds left of the gradient of the top, the only one, and
+	// reports whether it pays off to leave it. If it does not, nothing changes. nil stands for
+	// nothing.
+	ReadLeftGrad(*kernel.ItemGrad) bool
+}

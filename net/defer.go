@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -58,4 +59,55 @@ func (l *Layer) undefer() {
 	l.Impl.(layers.DeferredReader).ReadDeferred(nil)
 	l.before.Impl.(layers.Deferrer).Defer(false)
 	l.before = nil
+}
+
+// leaveGrads has layers leave the gradient of their bottom to the layer that made it, where both
+// support that (layers.GradLeaver, layers.LeftGradReader), and the gradients of bottom and top
+// are the same memory, so that nobody misses that of the top meanwhile. next is what followers
+// returned.
+func (b *builder) leaveGrads(next map[*Layer]*Layer) {
+	if b.forwardOnly {
+		return
+	}
+	for _, l := range b.layers {
+		r, ok := l.Impl.(layers.LeftGradReader)
+		if !ok || l.FusedInto != nil || len(l.chain) > 0 || !l.NeedsBackward || slices.Contains(l.PropagateDown, false) {
+			continue
+		}
+		after := next[l]
+		if after == nil || after.FusedInto != nil || !leavesGrad(after) {
+			continue
+		}
+		g, ok := after.Impl.(layers.GradLeaver)
+		if !ok {
+			continue
+		}
+		left := g.LeaveGrad(true)
+		if left == nil {
+			continue
+		}
+		if !r.ReadLeftGrad(left) {
+			g.LeaveGrad(false)
+			continue
+		}
+		l.after = after
+	}
+}
+
+// leavesGrad reports whether a layer, with those fused into it, could leave the gradient of its
+// bottom.
+func leavesGrad(l *Layer) bool {
+	end := l.end()
+	return len(l.Bottoms) == 1 && l.PropagateDown[0] && len(end.Tops) == 1 && l.Bottoms[0] != end.Tops[0] &&
+		l.Bottoms[0].DiffID() == end.Tops[0].DiffID()
+}
+
+// unleave has the layer after compute the gradient of its bottom.
+func (l *Layer) unleave() {
+	if l.after == nil {
+		return
+	}
+	l.Impl.(layers.LeftGradReader).ReadLeftGrad(nil)
+	l.after.Impl.(layers.GradLeaver).LeaveGrad(false)
+	l.after = nil
 }

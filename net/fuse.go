@@ -71,6 +71,7 @@ func (b *builder) fuse() {
 		l.setInputs()
 	}
 	b.deferMaps(next)
+	b.leaveGrads(next)
 	b.sumPlanes()
 }
 
@@ -213,6 +214,7 @@ func (l *Layer) checkChain() error {
 func (n *Net) unfuse() {
 	for _, l := range n.layers {
 		l.undefer()
+		l.unleave()
 		l.unsum()
 		if l.FusedInto = nil; len(l.chain) > 0 {
 			l.chain = nil

@@ -143,6 +143,7 @@ type Layer struct {
 
 	chain      []*Layer     // those fused into this one, in their order
 	before     *Layer       // the one whose top this one computes (layers.Deferrer), or nil
+	after      *Layer       // the one that leaves the gradient of its bottom to this one (layers.GradLeaver), or nil
 	summer     *Layer       // the one that takes the sums of the bottom (layers.PlaneSummer), or nil
 	reads      []*blob.Blob // with a chain, like down: see inputs
 	down       []bool

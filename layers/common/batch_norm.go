@@ -73,6 +73,7 @@ type batchNorm struct {
 	dys    [][]float32            // of BackwardAdd, scratch
 	defers bool                   // the next layer computes the top
 	sums   *kernel.PlaneSums      // of x, by the layer before; nil for none
+	left   *kernel.ItemGrad       // where Backward leaves dx; nil: nowhere
 
 	wanted   int // stats_batch_size
 	items    int // of x
@@ -91,6 +92,7 @@ var (
 	_ layers.Fuser           = (*batchNorm)(nil)
 	_ layers.Deferrer        = (*batchNorm)(nil)
 	_ layers.PlaneSumsReader = (*batchNorm)(nil)
+	_ layers.GradLeaver      = (*batchNorm)(nil)
 	_ layers.ChannelAffine   = (*batchNorm)(nil)
 	_ layers.Keeper          = (*batchNorm)(nil)
 	_ layers.BackwardReader  = (*batchNorm)(nil)
@@ -294,13 +296,16 @@ func (l *batchNorm) Backward(_ context.Context, top []*blob.Blob, propagateDown 
 	for i := range l.groups {
 		m := &l.groups[i].norm
 		part := l.part(dx, i)
-		if l.adds {
+		switch {
+		case l.adds:
 			l.dys = l.dys[:0]
 			for _, y := range top {
 				l.dys = append(l.dys, l.part(y.Diff(), i))
 			}
 			m.BackwardAdd(w, !l.global, l.part(x, i), l.part(top[0].Data(), i), l.dys, l.part(bottom[1].MutableDiff(), i), part, l.sum, l.dot)
-		} else {
+		case l.left != nil && part != nil:
+			m.BackwardLater(w, true, x, dy, part, l.sum, l.dot, l.left)
+		default:
 			m.Backward(w, !l.global, l.part(x, i), l.part(dy, i), part, l.sum, l.dot)
 		}
 		if a.FactorDiff {

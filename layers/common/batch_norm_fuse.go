@@ -64,6 +64,18 @@ func (l *batchNorm) ReadPlaneSums(sums *kernel.PlaneSums) bool {
 	return true
 }
 
+// LeaveGrad has Backward leave the gradient, if it is that of a normalization by the statistics of
+// the whole batch.
+func (l *batchNorm) LeaveGrad(on bool) *kernel.ItemGrad {
+	if l.adds || l.global || l.wanted > 0 {
+		return nil
+	}
+	if l.left = nil; on {
+		l.left = new(kernel.ItemGrad)
+	}
+	return l.left
+}
+
 // ChannelAffine returns the running mean and 1/√(variance + eps), unless the statistics
 // are those of the batch.
 func (l *batchNorm) ChannelAffine(_, c int) (layers.Affine, bool) {

@@ -57,6 +57,7 @@ type convolution struct {
 	before layers.Deferrer   // whose map the layer computes of x; nil for none
 	input  kernel.ChannelMap // that map, during a pass
 	sums   *kernel.PlaneSums // of the top; nil for none
+	left   *kernel.ItemGrad  // of the gradient of the top; nil for nothing
 }
 
 var (
@@ -68,6 +69,7 @@ var (
 	_ layers.Fuser           = (*convolution)(nil)
 	_ layers.DeferredReader  = (*convolution)(nil)
 	_ layers.PlaneSummer     = (*convolution)(nil)
+	_ layers.LeftGradReader  = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
@@ -103,6 +105,22 @@ func (l *convolution) SumPlanes(sums *kernel.PlaneSums) bool {
 	return true
 }
 
+// ReadLeftGrad sets what the layer after leaves of the gradient of the top, if Backward computes it
+// together with the gradients of the weights and of the bottom.
+func (l *convolution) ReadLeftGrad(left *kernel.ItemGrad) bool {
+	if left != nil && (l.axis != 1 || !l.Needs(0) || !l.conv.TakesGrad(l.spec.Env.Workers.Threads())) {
+		return false
+	}
+	l.left = left
+	return true
+}
+
+// BackwardReads reports that Backward also reads the top if a part of its gradient is left.
+func (l *convolution) BackwardReads() (bottom, top bool) {
+	bottom, top = l.convBase.BackwardReads()
+	return bottom, top || l.left != nil
+}
+
 // Forward computes the tops.
 func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	var bias []float32
@@ -125,6 +143,7 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 func (l *convolution) Backward(_ context.Context, top []*blob.Blob, propagateDown []bool, bottom []*blob.Blob) error {
 	w := l.spec.Env.Workers
 	l.mapInput()
+	l.conv.LeaveGrad(l.left)
 	for i, x := range bottom {
 		dy := l.dy(top[i])
 		var dbias []float32

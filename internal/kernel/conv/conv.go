@@ -43,6 +43,7 @@ type Conv struct {
 	rounded  *rounded  // comes before both; nil if the operands are not rounded
 
 	given *norm.ChannelMap // of x; nil for none
+	left  *norm.ItemGrad   // of dy; nil for nothing
 	input norm.VectorMap   // given, during a run
 }
 
@@ -50,6 +51,7 @@ type Conv struct {
 type winograd struct {
 	forward, data *winogradProduct
 	weights       *winogradGrad
+	bothTask      winogradBoth
 }
 
 // direct holds the three products from padded copies.
@@ -230,6 +232,19 @@ func (t *addBias) Do(_, i int) {
 // Backward is BackwardWeights and BackwardData. With groups of one channel it reads dy once for
 // both, and sums the gradient of weight in another order.
 func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []float32) {
+	if c.left.Left() && c.TakesGrad(p.Threads()) {
+		c.checkAll(x, weight, dy)
+		c.checkAll(dx, dweight, dy)
+		if dbias != nil {
+			c.check("dbias", dbias, c.Outputs)
+		}
+		op := p.Begin()
+		defer op.End()
+		c.setInput()
+		c.winograd.both(op, x, weight, dy, dweight, dbias, dx, c.left)
+		return
+	}
+	c.left.Finish(p)
 	if c.Batch == 0 || !c.bothBySingles() {
 		c.BackwardWeights(p, x, dy, dweight, dbias)
 		c.BackwardData(p, weight, dy, dx)
@@ -259,6 +274,7 @@ func (c *Conv) bothBySingles() bool {
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.
 func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 	c.checkAll(dx, weight, dy)
+	c.left.Finish(p)
 	if c.Batch == 0 {
 		return
 	}
@@ -287,6 +303,7 @@ func (c *Conv) BackwardData(p *parallel.Pool, weight, dy, dx []float32) {
 // the gradient of bias to dbias.
 func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32) {
 	c.checkAll(x, dweight, dy)
+	c.left.Finish(p)
 	if dbias != nil {
 		c.check("dbias", dbias, c.Outputs)
 	}
@@ -313,6 +330,7 @@ func (c *Conv) BackwardWeights(p *parallel.Pool, x, dy, dweight, dbias []float32
 func (c *Conv) BackwardBias(p *parallel.Pool, dy, dbias []float32) {
 	c.check("y", dy, c.Batch*c.Outputs*c.outSize)
 	c.check("dbias", dbias, c.Outputs)
+	c.left.Finish(p)
 	if c.Batch == 0 {
 		return
 	}

@@ -39,16 +39,7 @@ type winogradProduct struct {
 
 // run computes y from x, and then an epilogue. A nil bias stands for zeros.
 func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then epilogue) {
-	u, p := gemm.Active(), op.Pool()
-	w.then = then
-	w.micro, w.transforms, w.pool, w.x, w.weight, w.bias, w.y = u, w.algorithm.transforms(), p, x, weight, bias, y
-	if !w.few() {
-		w.share(p.Threads())
-	}
-	w.tables(u.Lanes)
-	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
-	w.width = (w.panels-1)*u.Panel() + u.Width(w.outputs-(w.panels-1)*u.Panel())
-	w.depth = gemm.RoundUp(w.channels, u.Lanes)
+	w.set(op, x, weight, bias, y, then)
 	defer w.unset()
 	if w.few() {
 		if w.fewTiles == nil {
@@ -57,21 +48,45 @@ func (w *winogradProduct) run(op parallel.Op, x, weight, bias, y []float32, then
 		w.fewTiles.run(op, w)
 		return
 	}
+	w.packAll(op.Workspace(w.layOut()))
+	w.pool.Run(w.groups*w.blocks(), w)
+}
+
+// set sets what is used during a run.
+func (w *winogradProduct) set(op parallel.Op, x, weight, bias, y []float32, then epilogue) {
+	u := gemm.Active()
+	w.micro, w.transforms, w.pool = u, w.algorithm.transforms(), op.Pool()
+	w.x, w.weight, w.bias, w.y, w.then = x, weight, bias, y, then
+	if !w.few() {
+		w.share(w.pool.Threads())
+	}
+	w.tables(u.Lanes)
+	w.panels = gemm.CeilDiv(w.outputs, u.Panel())
+	w.width = (w.panels-1)*u.Panel() + u.Width(w.outputs-(w.panels-1)*u.Panel())
+	w.depth = gemm.RoundUp(w.channels, u.Lanes)
+}
+
+// layOut lays out the matrices of a block, and returns the number of elements of the weights
+// that packAll transforms.
+func (w *winogradProduct) layOut() int {
 	rows := w.maxTiles()
 	w.rowAt = multiples(w.rowAt, rows, w.depth)
 	w.colAt = multiples(w.colAt, w.channels, 1)
 	w.slot = apart(rows * max(w.depth, w.width))
 	w.matrixSize = apart(w.channels * w.width)
-	shared := op.Workspace(w.groups * (w.width + w.matrices()*w.matrixSize))
+	return w.groups * (w.width + w.matrices()*w.matrixSize)
+}
+
+// packAll transforms the weights, which all parts share.
+func (w *winogradProduct) packAll(shared []float32) {
 	w.packedBias, w.packed = shared[:w.groups*w.width], shared[w.groups*w.width:]
-	w.transposeOut = u.Transpose
+	w.transposeOut = w.micro.Transpose
 	if w.streams() {
-		w.transposeOut = u.Stream
+		w.transposeOut = w.micro.Stream
 	}
 	w.packing = true
-	p.Run(w.groups*w.panels*w.pieces(), w)
+	w.pool.Run(w.groups*w.panels*w.pieces(), w)
 	w.packing = false
-	p.Run(w.groups*w.blocks(), w)
 }
 
 // apart returns the distance of matrices of n elements: one line of memory more than a multiple

@@ -18,12 +18,10 @@ const (
 
 	// ownParts is the number of parts of the batch, for as many threads, if each part has
 	// its own sums, ownParts5x5 that for F(2x2,5x5), and ownSums bounds the elements of the
-	// sums of all parts. ownChunk bounds the elements of the transformed tiles of a chunk,
-	// of which a part has some.
+	// sums of all parts.
 	ownParts    = 8
 	ownParts5x5 = 16
 	ownSums     = 8 << 20
-	ownChunk    = 1200 << 10
 
 	// largeCache is the size in bytes of the L2 cache from which on a part multiplies the
 	// tiles of a chunk in pieces, whose size is a quarter of the cache. The order of the
@@ -36,6 +34,10 @@ const (
 	// than that of F(4x4,3x3), so the sums must be shorter.
 	sumDepth5x5 = 64
 )
+
+// ownChunk bounds the elements of the transformed tiles of a chunk, of which a part with its own
+// sums has some. Tests set it.
+var ownChunk = 1200 << 10
 
 // winogradGrad is the gradient of the weights by Winograd's algorithm. The batch is
 // split into chunks of blocks. For each chunk, the tiles of x and of dy are
@@ -50,6 +52,7 @@ const (
 type winogradGrad struct {
 	tiling   *tiling
 	inputMap *norm.VectorMap // of x
+	both     *winogradBoth   // during its run
 	chunk    int             // blocks
 	parts    int
 
@@ -132,8 +135,15 @@ func (t *winogradGrad) pieceOf() int {
 // run adds the gradient of the weights to dweight and, unless dbias is nil, that of the
 // bias to dbias: the elements of dy are summed when they are read anyway.
 func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
-	w, u, p := t.tiling, gemm.Active(), op.Pool()
-	t.micro, t.transforms, t.pool = u, w.algorithm.transforms(), p
+	t.set(op, x, dy, dweight, dbias)
+	t.compute(op.Workspace(t.sharedSize()))
+	t.unset()
+}
+
+// set sets what is used during a run.
+func (t *winogradGrad) set(op parallel.Op, x, dy, dweight, dbias []float32) {
+	w, u := t.tiling, gemm.Active()
+	t.micro, t.transforms, t.pool = u, w.algorithm.transforms(), op.Pool()
 	t.x, t.dy, t.dweight, t.dbias = x, dy, dweight, dbias
 	if n := w.batch * w.bands * w.outputs; dbias != nil && len(t.dySums) < n {
 		t.dySums = make([]float64, n)
@@ -148,15 +158,33 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 	t.xSlot, t.dySlot = apart(t.maxTiles*t.width), apart(t.maxTiles*t.depth)
 	pieces := max(gemm.CeilDiv(w.matrices()*w.outputs*u.Panel(), lastSums), gemm.CeilDiv(leastChunks, t.panels))
 	t.lastRows = gemm.RoundUp(gemm.CeilDiv(w.outputs, pieces), gemm.TileRows)
-	sums, tiles := t.parts*t.sumSize(), t.tileSize()
+}
+
+// unset clears what is used during a run.
+func (t *winogradGrad) unset() {
+	t.pool, t.x, t.dy, t.dweight, t.dbias, t.tiles, t.sums = nil, nil, nil, nil, nil, nil, nil
+}
+
+// sharedSize returns the number of elements of memory that all parts share: of the sums or, with
+// one part, of the tiles of a chunk, and of their sums if there are several chunks.
+func (t *winogradGrad) sharedSize() int {
 	switch {
 	case t.parts > 1:
-		tiles = 0 // each part has its own
-	case t.chunk >= w.blocks():
-		sums = 0
+		return t.parts * t.sumSize()
+	case t.chunk >= t.tiling.blocks():
+		return t.tileSize()
 	}
-	shared := op.Workspace(sums + tiles)
-	t.sums, t.tiles = shared[:sums], shared[sums:]
+	return t.sumSize() + t.tileSize()
+}
+
+// compute computes the gradients, with the shared memory.
+func (t *winogradGrad) compute(shared []float32) {
+	w, p := t.tiling, t.pool
+	t.sums, t.tiles = shared, nil
+	if t.parts == 1 {
+		sums := len(shared) - t.tileSize()
+		t.sums, t.tiles = shared[:sums], shared[sums:]
+	}
 	for t.group = range w.groups {
 		if t.parts > 1 {
 			t.step = sumPart
@@ -178,7 +206,6 @@ func (t *winogradGrad) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 			}
 		}
 	}
-	t.pool, t.x, t.dy, t.dweight, t.dbias, t.tiles, t.sums = nil, nil, nil, nil, nil, nil, nil
 }
 
 // sumSize, tileSize and panelSize return the number of elements of the sums of a
@@ -209,14 +236,25 @@ func (t *winogradGrad) Do(worker, i int) {
 
 // sumPart computes the sums of a part of the batch.
 func (t *winogradGrad) sumPart(worker, part int) {
+	blocks := t.tiling.blocks()
+	chunks := gemm.CeilDiv(blocks, t.chunk)
+	start, end := part*chunks/t.parts*t.chunk, min((part+1)*chunks/t.parts*t.chunk, blocks)
+	sums := t.sums[part*t.sumSize():][:t.sumSize()]
+	if t.both != nil {
+		t.both.part(worker, start, end, sums)
+		return
+	}
+	t.sumBlocks(worker, start, start, end, sums)
+}
+
+// sumBlocks adds the sums of the blocks from first to end-1, of a part that begins with block
+// start. All but the last of its calls for a part are for a multiple of t.piece blocks.
+func (t *winogradGrad) sumBlocks(worker, start, first, end int, sums []float32) {
 	w := t.tiling
 	// transform uses the first elements of the same memory.
 	tiles := t.pool.Scratch(worker, t.transformSize()+t.tileSize()+t.panelSize())[t.transformSize():]
 	tiles, spare := tiles[:t.tileSize()], tiles[t.tileSize():]
-	sums := t.sums[part*t.sumSize():][:t.sumSize()]
-	chunks := gemm.CeilDiv(w.blocks(), t.chunk)
-	start, end := part*chunks/t.parts*t.chunk, min((part+1)*chunks/t.parts*t.chunk, w.blocks())
-	for first := start; first < end; first += t.piece {
+	for ; first < end; first += t.piece {
 		blocks := min(t.piece, end-first)
 		for i := range blocks {
 			for image := range w.images {
@@ -238,90 +276,6 @@ func (t *winogradGrad) panel(i int) (j, n, width int) {
 	j = i * t.micro.Panel()
 	n = min(t.micro.Panel(), t.tiling.channels-j)
 	return j, n, t.micro.Width(n)
-}
-
-// transformSize returns the number of elements of scratch memory of transform.
-func (t *winogradGrad) transformSize() int {
-	return tmpSize + (t.tiling.maxPixels()+1)*t.micro.Lanes
-}
-
-// transform transforms the tiles of x or of dy of an image of a block, one of some blocks from
-// first on that are multiplied together.
-func (t *winogradGrad) transform(worker, first, blocks, block, image int, dy bool, tiles []float32) {
-	w := t.tiling
-	n := block/w.bands*w.images + image
-	if n >= w.batch {
-		return // the last block has fewer
-	}
-	band := block % w.bands
-	at := t.place(first, blocks, block, image)
-	buf := t.pool.Scratch(worker, t.transformSize())
-	tmp, pixels := buf[:tmpSize], buf[tmpSize:]
-	if dy {
-		t.transformGrad(n, band, at, tiles[w.matrices()*t.xSlot:], pixels, &tmp[0])
-	} else {
-		t.transformInput(n, band, at, tiles, pixels, &tmp[0])
-	}
-}
-
-// place returns where the tiles of each class of an image of a block are, among those of some
-// blocks from first on.
-func (t *winogradGrad) place(first, blocks, block, image int) counts {
-	w := t.tiling
-	from, to := first, first+blocks
-	if t.sortsBlocks() {
-		from, to = block, block+1
-	}
-	before := w.between(first, from)
-	at, all := w.between(from, block), w.between(from, to)
-	for class, n := range w.band[block%w.bands].counts {
-		at[class] += before.before(classes) + all.before(class) + image*n
-	}
-	return at
-}
-
-// sortsBlocks reports whether the tiles of each block are in the order of their classes, and
-// not those of all blocks that are multiplied together. With pieces of a chunk, of any
-// number of blocks, the order of the sums is the same.
-func (t *winogradGrad) sortsBlocks() bool {
-	return t.parts > 1 && t.tiling.algorithm != f2x2of5x5
-}
-
-// transformInput transforms a band of image n of x to the tiles at the given places.
-func (t *winogradGrad) transformInput(n, band int, at counts, xs, pixels []float32, tmp *float32) {
-	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
-	plane := w.src[0] * w.src[1]
-	for c := 0; c < w.channels; c += u.Lanes {
-		src := t.x[((n*w.groups+t.group)*w.channels+c)*plane+b.src:]
-		interleave(u, min(u.Lanes, w.channels-c), b.srcPixels, src, plane, pixels)
-		t.inputMap.Apply(t.group, c, pixels[:b.srcPixels*u.Lanes])
-		j, _, width := t.panel(c / u.Panel())
-		for class, tiles := range b.counts {
-			if tiles > 0 {
-				t.transforms.input(tiles, w.inTable(b, class), &pixels[0], &xs[j*t.maxTiles+at[class]*width+c-j], width, t.xSlot, tmp)
-			}
-		}
-	}
-}
-
-// transformGrad does the same for dy, and sums its planes for the gradient of the
-// bias.
-func (t *winogradGrad) transformGrad(n, band int, at counts, dys, pixels []float32, tmp *float32) {
-	w, u, b := t.tiling, t.micro, &t.tiling.band[band]
-	plane := w.dst[0] * w.dst[1]
-	for o := 0; o < w.outputs; o += u.Lanes {
-		src := t.dy[((n*w.groups+t.group)*w.outputs+o)*plane+b.dst:]
-		outputs := min(u.Lanes, w.outputs-o)
-		interleave(u, outputs, b.dstPixels, src, plane, pixels)
-		for i := 0; t.dbias != nil && i < outputs; i++ {
-			t.dySums[(n*w.bands+band)*w.outputs+o+i] = vec.Sum(src[i*plane:][:b.dstPixels])
-		}
-		for class, tiles := range b.counts {
-			if tiles > 0 {
-				t.transforms.grad(tiles, w.outTable(b, class), &pixels[0], &dys[at[class]*t.depth+o], t.depth, t.dySlot, tmp)
-			}
-		}
-	}
 }
 
 // sumsOf returns those of the sums that are the product of matrices xi of dy and of a panel of x.

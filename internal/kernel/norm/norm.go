@@ -147,26 +147,44 @@ var rowForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) 
 //
 //	dx = Factor·InvStd·(dz - mean(dz) - d·InvStd²·mean(dz·d))
 func (m *Norm) Backward(p *parallel.Pool, batch bool, x, dy, dx []float32, sum, dot []float64) {
+	m.checkBackward(x, dy, dx, sum, dot)
+	m.backward(p, batch, normArgs{Norm: m, x: x, dy: dy, dst: dx, slope: m.Slope}, sum, dot)
+}
+
+func (m *Norm) checkBackward(x, dy, dx []float32, sum, dot []float64) {
 	m.check("Norm.Backward", x, dy)
 	vec.Check("Norm.Backward", min(len(sum), len(dot)), m.C)
 	if dx != nil {
 		m.check("Norm.Backward", dx)
 	}
-	m.backward(p, batch, normArgs{Norm: m, x: x, dy: dy, dst: dx, slope: m.Slope}, sum, dot)
 }
 
 // backward is Backward and BackwardAdd.
 func (m *Norm) backward(p *parallel.Pool, batch bool, a normArgs, sum, dot []float64) {
-	a.sums, a.dots = sum[:m.C], dot[:m.C]
+	if step := m.channelsPerPart(p.Threads()); step > 0 {
+		a.sums, a.dots, a.batch = sum[:m.C], dot[:m.C], batch
+		channelGrad.Run(p, m.C, step, a)
+		return
+	}
+	m.sumGrad(p, batch, a, sum, dot)
+	if a.dst == nil {
+		return
+	}
+	if m.S == 1 {
+		rowGrad.Run(p, m.N, planesPerPart(m.C), a)
+	} else {
+		planeGrad.Run(p, m.N*m.C, planesPerPart(m.S), a)
+	}
+}
+
+// sumGrad computes the sums of backward and, from them, the coefficients of dx.
+func (m *Norm) sumGrad(p *parallel.Pool, batch bool, a normArgs, sum, dot []float64) {
 	if m.S == 1 {
 		if a.dys != nil {
 			rowGather.Run(p, m.N, planesPerPart(m.C), a)
 		}
+		a.sums, a.dots = sum[:m.C], dot[:m.C]
 		columnGradSums.Run(p, m.C, columnsPerPart, a)
-	} else if step := m.channelsPerPart(p.Threads()); step > 0 {
-		a.batch = batch
-		channelGrad.Run(p, m.C, step, a)
-		return
 	} else {
 		planes := vec.NewSums(2 * m.N * m.C)
 		a.sums, a.dots = (*planes)[:m.N*m.C], (*planes)[m.N*m.C:]
@@ -175,15 +193,7 @@ func (m *Norm) backward(p *parallel.Pool, batch bool, a normArgs, sum, dot []flo
 		sumItems(a.dots, dot[:m.C])
 		vec.FreeSums(planes)
 	}
-	if a.dst == nil {
-		return
-	}
 	m.prepareGrad(batch, 0, m.C, sum, dot)
-	if m.S == 1 {
-		rowGrad.Run(p, m.N, planesPerPart(m.C), a)
-	} else {
-		planeGrad.Run(p, m.N*m.C, planesPerPart(m.S), a)
-	}
 }
 
 // prepareGrad computes the coefficients of dx for the channels lo to hi-1.
@@ -216,7 +226,7 @@ const (
 // few parts for the threads.
 func (m *Norm) channelsPerPart(threads int) int {
 	n := min(m.C/(4*threads), channelBlock/max(1, 2*m.N*m.S))
-	if n*m.S < channelRun {
+	if m.S == 1 || n*m.S < channelRun {
 		return 0
 	}
 	return n
@@ -260,6 +270,12 @@ func (a *normArgs) grad(i int) {
 		a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
 }
 
+// gradRow computes dx of item i if S is 1.
+func (a *normArgs) gradRow(i int) {
+	at, end := i*a.C, (i+1)*a.C
+	active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.slope)
+}
+
 var planeGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	if a.dys != nil {
 		a.gather(lo*a.S, hi*a.S)
@@ -286,7 +302,6 @@ var columnGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi i
 
 var rowGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		at, end := i*a.C, (i+1)*a.C
-		active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.slope)
+		a.gradRow(i)
 	}
 }}

@@ -20,6 +20,7 @@ func TestNorm(t *testing.T) {
 		sum, dot []float64
 	}
 	results := map[string]result{}
+	var left ItemGrad
 	eachShape(t, func(t *testing.T, r *rand.Rand, n, c, s int, p *parallel.Pool, threads string) {
 		for mode := range 12 {
 			batch, plain, slope := mode&1 == 0, mode&2 == 0, []float32{0, 0.25, 1}[mode/4]
@@ -95,6 +96,24 @@ func TestNorm(t *testing.T) {
 			m.Backward(p, batch, x, dy, dx, sum, dot)
 			kerneltest.CheckGuards(t, "dx", dx)
 			kerneltest.Near(t, "dx", dx, wantDx, 64*kerneltest.Eps*most)
+
+			later, sums := kerneltest.Guarded(r, len(x)), make([]float64, 2*c)
+			m.BackwardLater(p, batch, x, dy, later, sums[:c], sums[c:], &left)
+			if !slices.Equal(sums, slices.Concat(sum, dot)) || !left.Left() {
+				t.Error("BackwardLater gives other sums, or leaves nothing")
+			}
+			for i := range n {
+				left.Items(i, i+1)
+			}
+			kerneltest.SameBits(t, "dx item by item", later, dx)
+			clear(later)
+			if left.Finish(p); left.Left() {
+				t.Error("something is left after Finish")
+			}
+			kerneltest.SameBits(t, "dx of Finish", later, dx)
+			clear(later)
+			left.Finish(p)
+			kerneltest.SameBits(t, "dx of a second Finish", later, make([]float32, len(later)))
 
 			m.Backward(p, batch, x, dy, dy, sum, dot)
 			kerneltest.SameBits(t, "backward in place", dy, dx)
