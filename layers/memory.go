@@ -35,7 +35,7 @@ type Keeper interface {
 // such as ChannelAffine and Rectifier, so layers of a plugin can be fused too.
 type Fuser interface {
 	// Fuse is offered the layers that follow: each has one bottom, which is the only
-	// top of the one before, and nobody else reads it. An Adder has a second one,
+	// top of the one before, and nobody else reads it or its data. An Adder has a second one,
 	// which is computed before the layer runs, and comes after the layer's own bottoms
 	// in Forward and Backward if it is taken in. The layer returns how many of them,
 	// from the first on, it takes in; with none offered it is to run alone again. From
@@ -143,7 +143,7 @@ type DeferredReader interface {
 type PlaneSummer interface {
 	// SumPlanes sets where Forward puts the sums, if it takes them, and reports whether the layer
 	// can. If it cannot, nothing changes. nil stands for no sums. The net calls it after Fuse, if
-	// the layer has one top, which a PlaneSumsReader reads.
+	// the layer has one top, which a PlaneSumsReader reads that needs them.
 	SumPlanes(*kernel.PlaneSums) bool
 }
 
