@@ -177,10 +177,10 @@ bench-compare: build ## OLD=<program or git commit>: times it and this version i
 	$(GO) run -C tools ./benchcompare -old '$(if $(wildcard $(OLD)),$(abspath $(OLD)),$(OLD))' -new $(abspath $(BIN)) \
 		-dir $(abspath bin/compare) -nets "$(or $(NETS),lenet cifar10-quick liunet-mnist alexnet)" $(TIMED) -rounds $(or $(ROUNDS),6) $(if $(LAYERS),-layers)
 
-bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, aims, memory; FORMAT=markdown for docs/performance.md
+bench-peers: build ## PyTorch or OpenCV, and gocaffe in turns: ratios, aims, memory; FORMAT=markdown for docs/performance.md; PYTHON=<program>
 	$(GO) run -C tools ./benchpeers -gocaffe $(abspath $(BIN)) -own $(abspath bench/torch_nets.py) \
 		-script "$(abspath $(or $(GOCAFFE_SHARED),../shared))/bench/torch_nets.py" \
-		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3) -format $(FORMAT)
+		-nets "$(NETS)" -iterations $(ITERATIONS) -rounds $(or $(ROUNDS),3) -format $(FORMAT) $(if $(PYTHON),-python "$(PYTHON)")
 
 bench-busy: build ## two processes at once on the same cores, compared with one; OLD=<program>: in turns with it
 	$(GO) run -C tools ./benchbusy -nets "$(or $(NETS),lenet liunet-digits)" -iterations $(or $(PASSES),100) -rounds $(or $(ROUNDS),3) \

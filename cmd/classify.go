@@ -19,8 +19,9 @@ func (a *app) classifyCommand() *cobra.Command {
 
 MODEL is a net for inference, such as deploy.prototxt of gocaffe deploy. An
 IMAGE is a file, a folder, or a pattern such as "photos/*.jpg"; --list FILE
-names more, one a line. Images that cannot be read are named, the others are
-classified, and the exit code is 1.
+names more, one a line. Images that cannot be read, and folders and
+patterns without images, are named, the others are classified, and the exit code
+is 1.
 
 	gocaffe classify deploy.prototxt deploy.caffemodel --labels words.txt a.jpg
 
@@ -52,7 +53,7 @@ with its arguments: MODEL WEIGHTS MEAN LABELS IMAGE.`,
 	flags.StringVar(&f.format, "format", "text", "format of standard output: text, csv, json, or caffe for the lines of cpp_classification")
 	flags.StringVarP(&f.output, "output", "o", "", "write to this .csv, .json or .npy file, not to standard output")
 	flags.StringVar(&f.scores, "scores", "", "name of the blob with the scores, for nets with several outputs")
-	flags.IntVar(&f.batch, "batch", 0, "images, or parts of images, in a pass (default: batch size of the net's input)")
+	flags.IntVar(&f.batch, "batch", 0, "images, or parts of images, in a pass (0, the default: batch size of the net's input)")
 	f.registerState(cmd)
 	f.registerFold(cmd)
 	f.registerDevice(cmd)
@@ -108,7 +109,7 @@ func (a *app) classifyImages(ctx context.Context, f *classifyFlags, p *predict.P
 	if err != nil {
 		return err
 	}
-	return a.eachImage(images, f.output != "", out.ending, func(done func(error)) error {
+	return a.eachImage(&f.imageFlags, images, f.output != "", out.ending, func(done func(error)) error {
 		return p.Files(ctx, images, func(i int, scores []float32, err error) error {
 			done(err)
 			return out.add(images[i], scores)

@@ -192,6 +192,15 @@ func TestClassifyImages(t *testing.T) {
 		!strings.Contains(stderr, "img/p05.png") || !strings.Contains(stderr, "img/absent.png") || !strings.HasSuffix(stderr, "gocaffe: 2 of 4 images could not be read\n") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
+	// So are folders and patterns without images.
+	if err := os.Mkdir("empty", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr = run(append(args, "empty", "img/p04.png", "no*.png", "img/p06.png", "--labels", "labels.txt", "--batch", "0")...)
+	if code != 1 || strings.Count(stdout, "\n") != 2 || !strings.Contains(stderr, "empty: the folder has no images") ||
+		!strings.Contains(stderr, `no file matches "no*.png"`) || !strings.HasSuffix(stderr, "gocaffe: 2 of the folders and patterns had no images\n") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
 	if !strings.Contains(stdout, "  two\n") && !strings.Contains(stdout, "  zero\n") && !strings.Contains(stdout, "first\n") && !strings.Contains(stdout, "  three\n") {
 		t.Errorf("the labels of a file with carriage returns are not shown:\n%q", stdout)
 	}
@@ -263,6 +272,8 @@ func TestClassifyRefuses(t *testing.T) {
 		{append(deployed[:2:2], "img/p00.png", "--labels", "few.txt"), "few.txt: the file has 2 labels, the net 4 classes"},
 		{append(deployed[:2:2], "img/p00.png", "--labels", "none.txt"), "none.txt: the file has no labels"},
 		{append(deployed[:2:2], "empty"), "empty: the folder has no images (files that end in .jpg, "},
+		{append(deployed[:2:2], "empty", "no*.png"), `no file matches "no*.png"`},
+		{append(deployed[:2:2], "img", "--batch", "-3"), "--batch is -3, want a positive number, or 0 for the batch size of the net's input"},
 		{append(deployed[:2:2], "no*.png"), `no file matches "no*.png"`},
 		{deployed, "classify: there are no images: want files, folders, patterns, or --list FILE"},
 		{append(deployed[:2:2], "--list", "none.txt"), "none.txt: the list has no images"},

@@ -22,7 +22,8 @@ the boxes into copies of the images.
 MODEL is a net for inference of SSD, YOLO (its top is that of a layer such as
 DetectionOutput), Faster R-CNN or R-FCN. An IMAGE is a file, a folder, or a
 pattern such as "photos/*.jpg"; --list FILE names more, one a line. Images that
-cannot be read are named, the others go on, and the exit code is 1.
+cannot be read, and folders and patterns without images, are named, the others
+go on, and the exit code is 1.
 
 	gocaffe detect deploy.prototxt VOC_SSD_300x300.caffemodel street.jpg \
 		--labels labelmap_voc.prototxt --mean-value 104,117,123 --draw found
@@ -53,7 +54,7 @@ file that ends so, are for programs.`,
 	flags.StringVar(&f.format, "format", "text", "format of standard output: text, csv or json")
 	flags.StringVarP(&f.output, "output", "o", "", "write to this .csv or .json file, not to standard output")
 	flags.StringVar(&f.detections, "detections", "", "name of the `blob` with the boxes, for nets with several")
-	flags.IntVar(&f.batch, "batch", 0, "images in a pass (default: batch size of the net's input)")
+	flags.IntVar(&f.batch, "batch", 0, "images in a pass (0, the default: batch size of the net's input)")
 	flags.IntVar(&f.shortSide, "short-side", 600, "R-CNN: scale the shorter side of images to this")
 	flags.IntVar(&f.longSide, "long-side", 1000, "R-CNN: but the longer side to at most this")
 	flags.Float32SliceVar(&f.boxMeans, "bbox-means", nil, "R-CNN: `means` that training subtracted from the codes of boxes, four or four for each class")
@@ -125,7 +126,7 @@ func (a *app) detectIn(ctx context.Context, f *detectFlags, d *predict.Detector,
 	if err != nil {
 		return err
 	}
-	return a.eachImage(images, f.output != "", out.ending, func(done func(error)) error {
+	return a.eachImage(&f.imageFlags, images, f.output != "", out.ending, func(done func(error)) error {
 		return d.Files(ctx, images, func(i int, image *data.Image, found []predict.Detection, err error) error {
 			done(err)
 			if err != nil {

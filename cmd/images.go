@@ -31,6 +31,8 @@ type imageFlags struct {
 	swap            []int
 	imagesDim       string
 	list, root      string
+
+	empty []error // of method images: folders and patterns without images
 }
 
 // registerImages adds the flags to a command: those of the images, and of how they
@@ -112,10 +114,13 @@ type ending struct {
 var noEnding = ending{func() error { return nil }, func() {}}
 
 // eachImage runs a net on images: run calls done for each image, with the error of
-// reading it or nil. Such errors are logged, the others go on. The output is completed,
-// or removed after an error of run.
-func (a *app) eachImage(images []string, toFile bool, out ending, run func(done func(error)) error) error {
+// reading it or nil. Such errors, and those in f.empty, are logged, the others go on. The
+// output is completed, or removed after an error of run.
+func (a *app) eachImage(f *imageFlags, images []string, toFile bool, out ending, run func(done func(error)) error) error {
 	defer out.abort()
+	for _, err := range f.empty {
+		a.glog.log(event.Error, event.Caller(0), err.Error())
+	}
 	bad := 0
 	bar := newProgressLine(nil, "image", 0, len(images))
 	if toFile { // otherwise the terminal shows the results
@@ -139,6 +144,9 @@ func (a *app) eachImage(images []string, toFile bool, out ending, run func(done 
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d images could not be read", bad, len(images))
+	}
+	if n := len(f.empty); n > 0 {
+		return fmt.Errorf("%d of the folders and patterns had no images", n)
 	}
 	return nil
 }
@@ -218,16 +226,16 @@ func (o notesOnly) Observe(e any) {
 var imageEndings = []string{".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm"}
 
 // images returns the paths that the arguments of a command and --list name, in their
-// order. It checks --batch too.
+// order. Folders and patterns without images become f.empty. It checks --batch too.
 func (f *imageFlags) images(ctx context.Context, command string, args []string) ([]string, error) {
 	if f.batch < 0 {
-		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
+		return nil, fmt.Errorf("--batch is %d, want a positive number, or 0 for the batch size of the net's input", f.batch)
 	}
 	var paths []string
 	for _, arg := range args {
 		some, err := imagesOf(arg)
 		if err != nil {
-			return nil, err
+			f.empty = append(f.empty, err)
 		}
 		paths = append(paths, some...)
 	}
@@ -239,6 +247,9 @@ func (f *imageFlags) images(ctx context.Context, command string, args []string) 
 		paths = append(paths, some...)
 	} else if f.root != "" {
 		return nil, errors.New("--root is for the paths of --list, which is not given")
+	}
+	if len(paths) == 0 && f.empty != nil {
+		return nil, errors.Join(f.empty...)
 	}
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("%s: there are no images: want files, folders, patterns, or --list FILE", command)

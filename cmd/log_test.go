@@ -108,6 +108,11 @@ layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }`
 	if !strings.Contains(log, "Average Backward pass: ") || strings.Contains(log, "runs in conv") || !strings.Contains(log, "runs in bn") {
 		t.Errorf("the log with --no-fold is\n%s", log)
 	}
+	// In phase TRAIN nothing is folded.
+	code, _, stderr := run("time", "--model", model, "--iterations", "2", "--no-fold")
+	if code != 1 || stderr != "gocaffe: --no-fold needs --phase TEST: nets of other phases are not folded\n" {
+		t.Errorf("--no-fold in phase TRAIN: exit code %d, %s", code, stderr)
+	}
 }
 
 // TestScores compares every number of caffe test with Caffe's, for Caffe's own

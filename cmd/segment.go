@@ -24,7 +24,8 @@ write label images, and print which share of the pixels each class has.
 MODEL is a net for inference, whose output is the scores of the classes at each
 place, or their labels as of a layer ArgMax. An IMAGE is a file, a folder, or a
 pattern such as "photos/*.jpg"; --list FILE names more, one a line. Images that
-cannot be read are named, the others go on, and the exit code is 1.
+cannot be read, and folders and patterns without images, are named, the others
+go on, and the exit code is 1.
 
 	gocaffe segment deploy.prototxt segnet.caffemodel street.png \
 		--palette camvid --masks labels --overlay drawn
@@ -58,7 +59,7 @@ ends so, are for programs.`,
 	flags.StringVar(&f.format, "format", "text", "format of standard output: text, csv or json")
 	flags.StringVarP(&f.output, "output", "o", "", "write to this .csv or .json file, not to standard output")
 	flags.StringVar(&f.scores, "scores", "", "name of the `blob` with the scores or labels, for nets with several outputs")
-	flags.IntVar(&f.batch, "batch", 0, "images in a pass (default: batch size of the net's input)")
+	flags.IntVar(&f.batch, "batch", 0, "images in a pass (0, the default: batch size of the net's input)")
 	f.registerState(cmd)
 	f.registerFold(cmd)
 	f.registerDevice(cmd)
@@ -140,7 +141,7 @@ func (a *app) segmentImages(ctx context.Context, f *segmentFlags, s *predict.Seg
 	if err != nil {
 		return err
 	}
-	return a.eachImage(images, f.output != "", out.ending, func(done func(error)) error {
+	return a.eachImage(&f.imageFlags, images, f.output != "", out.ending, func(done func(error)) error {
 		return s.Files(ctx, images, func(i int, image *data.Image, of *predict.Segmentation, err error) error {
 			done(err)
 			if err != nil {

@@ -61,6 +61,9 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.noFold && phase != caffepb.Phase_TEST {
+		return errors.New("--no-fold needs --phase TEST: nets of other phases are not folded")
+	}
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}

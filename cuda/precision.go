@@ -20,7 +20,12 @@ const (
 var precisionNames = [...]string{FP32: "fp32", TF32: "tf32", BF16: "bf16"}
 
 // String returns the name that ParsePrecision reads.
-func (p Precision) String() string { return precisionNames[p] }
+func (p Precision) String() string {
+	if p < 0 || int(p) >= len(precisionNames) {
+		return fmt.Sprintf("Precision(%d)", int(p))
+	}
+	return precisionNames[p]
+}
 
 // ParsePrecision reads "fp32", "tf32" or "bf16".
 func ParsePrecision(text string) (Precision, error) {
@@ -40,6 +45,9 @@ func (d *Device) Precision() Precision { return d.precision }
 // tensor cores that support them. Call it before the layers run: recorded passes keep
 // their precision.
 func (d *Device) SetPrecision(p Precision) error {
+	if _, err := ParsePrecision(p.String()); err != nil {
+		return err
+	}
 	if p != FP32 && d.major < 8 {
 		return fmt.Errorf("%s has compute capability %d.%d, tensor cores support %v from 8.0 (Ampere) on", d.name, d.major, d.minor, p)
 	}

@@ -37,6 +37,9 @@ func TestPrecision(t *testing.T) {
 	if major, _ := d.Capability(); major < 8 {
 		t.Skip("SKIPPED: the GPU has no tensor cores for TF32")
 	}
+	if err := d.SetPrecision(17); err == nil || d.Precision() != cuda.FP32 {
+		t.Errorf("precision 17: error %v, and the precision is %v", err, d.Precision())
+	}
 	for _, p := range []cuda.Precision{cuda.TF32, cuda.BF16, cuda.FP32} {
 		if err := d.SetPrecision(p); err != nil || d.Precision() != p {
 			t.Fatalf("precision %v, error %v; want %v", d.Precision(), err, p)

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/bf16"
@@ -36,10 +37,13 @@ func (p Precision) String() string {
 // Supported returns nil if the processor and the system have instructions for the
 // precision, and otherwise an error that names what is missing.
 func (p Precision) Supported() error {
-	if p == BF16 {
+	switch p {
+	case FP32:
+		return nil
+	case BF16:
 		return bf16.Supported()
 	}
-	return nil
+	return errors.New("unknown precision, want FP32 or BF16")
 }
 
 // Variant returns the instructions of products: "amx_bf16", "avx512_bf16" or "generic" for

@@ -21,8 +21,11 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 	if err := layers.Check(); err != nil {
 		return nil, err
 	}
-	if opts.Device != nil {
+	if opts.Device != nil && opts.Precision == kernel.BF16 {
 		opts.Precision = kernel.FP32 // of the few layers that the CPU computes
+	}
+	if _, err := layers.ParseEngine(opts.Engine.String()); err != nil {
+		return nil, err
 	}
 	if err := opts.Precision.Supported(); err != nil {
 		return nil, fmt.Errorf("precision %v: %w", opts.Precision, err)

@@ -99,11 +99,24 @@ func choose(nets []string) ([]training, []image, error) {
 	for _, net := range nets {
 		if !slices.ContainsFunc(trainings, func(t training) bool { return t.net == net }) &&
 			!slices.ContainsFunc(images, func(i image) bool { return i.net == net }) {
-			return nil, nil, fmt.Errorf("there is no aim for net %q", net)
+			return nil, nil, fmt.Errorf("there is no aim for net %q; there are some for %s", net, strings.Join(names(), ", "))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(trainings), func(t training) bool { return !slices.Contains(nets, t.net) }),
 		slices.DeleteFunc(slices.Clone(images), func(i image) bool { return !slices.Contains(nets, i.net) }), nil
+}
+
+// names returns the nets that there are aims for.
+func names() []string {
+	var all []string
+	for _, t := range trainings {
+		all = append(all, t.net)
+	}
+	for _, i := range images {
+		all = append(all, i.net)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // machine notes the processor and its peaks.

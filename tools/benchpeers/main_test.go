@@ -344,3 +344,22 @@ func TestNets(t *testing.T) {
 		n.Close()
 	}
 }
+
+// TestChoose has names of nets, and one that there is no aim for.
+func TestChoose(t *testing.T) {
+	training, images, err := choose([]string{"squeezenet-1.1"})
+	if err != nil || len(training) != 0 || len(images) == 0 {
+		t.Errorf("squeezenet-1.1: %d and %d comparisons, %v", len(training), len(images), err)
+	}
+	if _, _, err = choose([]string{"resnet"}); err == nil {
+		t.Fatal("resnet is taken")
+	}
+	for _, name := range names() {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%v: want %s in it", err, name)
+		}
+		if _, _, err := choose([]string{name}); err != nil {
+			t.Error(err)
+		}
+	}
+}
