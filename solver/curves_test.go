@@ -8,6 +8,8 @@ import (
 
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
+	"github.com/gocaffe/gocaffe/internal/kernel/bf16"
+	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/gocaffe/gocaffe/prototxt/zoo"
@@ -30,61 +32,79 @@ type curve struct {
 	accuracy float64   // on the test images, at the end
 }
 
-// TestWinogradCurves trains a LiuNet of 16 channels on MNIST, with the direct
-// convolution (engine: CAFFE) and with Winograd's, from the same seeds. The two
-// begin alike. Then the difference grows tenfold with each iteration, as it
-// does if one in a million is added to the weights, until the two runs are like
-// those of different seeds; they must not be further apart than these.
-func TestWinogradCurves(t *testing.T) {
+// TestCurves trains a LiuNet of 16 channels on MNIST, with Winograd's convolution, with
+// the direct one (engine: CAFFE) and with convolutions rounded to bfloat16, from the same
+// seeds. The runs of a seed begin alike. Then the difference grows tenfold with each
+// iteration, as it does if one in a million is added to the weights, until they are like
+// runs of different seeds; they must not be further apart than these.
+func TestCurves(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED with -short: trains for half a minute")
+		t.Skip("SKIPPED with -short: trains for a minute")
 	}
 	train, test := readMNIST(t, "train"), readMNIST(t, "t10k")
-	var direct, fast []curve
-	for seed := range int64(curveSeeds) {
-		direct = append(direct, trainCurve(t, train, test, caffepb.ConvolutionParameter_CAFFE, seed+1))
-		fast = append(fast, trainCurve(t, train, test, caffepb.ConvolutionParameter_DEFAULT, seed+1))
-	}
-	for i := range direct {
-		d, f := direct[i], fast[i]
-		t.Logf("seed %d: accuracy %.4f direct, %.4f Winograd; loss at the end %.4f, %.4f",
-			i+1, d.accuracy, f.accuracy, math.Exp(d.bins[len(d.bins)-1]), math.Exp(f.bins[len(f.bins)-1]))
-		if slices.Equal(d.losses, f.losses) {
-			t.Errorf("seed %d: engine: CAFFE makes no difference at all", i+1)
+	curves := func(engine caffepb.ConvolutionParameter_Engine, precision kernel.Precision) (list []curve) {
+		for seed := range int64(curveSeeds) {
+			list = append(list, trainCurve(t, train, test, engine, precision, seed+1))
 		}
-		// The first loss is that of the forward pass, the second one that of the
-		// first gradient. They differ by less than 1e-6 when all is well.
-		for k, v := range d.losses[:2] {
-			if !(math.Abs(float64(f.losses[k]-v)) <= 1e-4*float64(v)) {
-				t.Errorf("seed %d, iteration %d: loss %g with Winograd's convolution, %g with the direct one", i+1, k, f.losses[k], v)
+		return list
+	}
+	fast := curves(caffepb.ConvolutionParameter_DEFAULT, kernel.FP32)
+	// The first losses of the direct convolution differ by less than 1e-6 when all is well,
+	// and those in bfloat16, whose rounding errors are 65536 times as large, by 0.023.
+	t.Run("direct", func(t *testing.T) {
+		compareCurves(t, curves(caffepb.ConvolutionParameter_CAFFE, kernel.FP32), fast, 1e-4)
+	})
+	t.Run("bf16", func(t *testing.T) {
+		if err := kernel.BF16.Supported(); err != nil {
+			t.Skip("SKIPPED: ", err)
+		}
+		u := *bf16.Active()
+		u.Speed = 16 // as with AMX, convolutions are rounded in place of Winograd's algorithm
+		bf16.Use(&u)
+		defer bf16.Use(nil)
+		compareCurves(t, curves(caffepb.ConvolutionParameter_DEFAULT, kernel.BF16), fast, 0.05)
+	})
+}
+
+// compareCurves compares curves with those of Winograd's convolution in float32, whose seeds
+// are the same. The first loss is that of the forward pass, the second one that of the first
+// gradient: they may differ by the relative tolerance.
+func compareCurves(t *testing.T, curves, want []curve, tolerance float64) {
+	t.Helper()
+	// Distances of curves, in logarithms of the loss.
+	var between, within []float64 // seeds; curves of one seed
+	var a, b float64
+	for i, c := range curves {
+		w := want[i]
+		t.Logf("seed %d: accuracy %.4f, Winograd %.4f; loss at the end %.4f, %.4f; first losses %.7g, %.7g",
+			i+1, c.accuracy, w.accuracy, math.Exp(c.bins[len(c.bins)-1]), math.Exp(w.bins[len(w.bins)-1]), c.losses[:2], w.losses[:2])
+		if slices.Equal(c.losses, w.losses) {
+			t.Errorf("seed %d: the losses are those of Winograd's convolution", i+1)
+		}
+		for k, v := range w.losses[:2] {
+			if !(math.Abs(float64(c.losses[k]-v)) <= tolerance*float64(v)) {
+				t.Errorf("seed %d, iteration %d: loss %g, %g with Winograd's convolution", i+1, k, c.losses[k], v)
 			}
 		}
-	}
-	// Distances of curves, in logarithms of the loss.
-	var between, within []float64 // seeds; convolutions of one seed
-	for i := range direct {
-		within = append(within, distance(direct[i].bins, fast[i].bins))
+		within = append(within, distance(c.bins, w.bins))
 		for k := range i {
-			between = append(between, distance(direct[i].bins, direct[k].bins))
+			between = append(between, distance(w.bins, want[k].bins))
 		}
+		a, b = a+c.accuracy/curveSeeds, b+w.accuracy/curveSeeds
 	}
-	t.Logf("distances between seeds %.3f, between the convolutions %.3f", between, within)
+	t.Logf("distances between seeds %.3f, to Winograd's convolution %.3f", between, within)
 	if !(mean(within) <= 1.5*mean(between)) {
-		t.Errorf("the curves of the two convolutions are further apart (%.3f) than those of seeds (%.3f)", within, between)
-	}
-	var a, b float64
-	for i := range direct {
-		a, b = a+direct[i].accuracy/curveSeeds, b+fast[i].accuracy/curveSeeds
+		t.Errorf("the curves are further from those of Winograd's convolution (%.3f) than those of seeds (%.3f)", within, between)
 	}
 	// The standard deviation of a run's accuracy is 0.7 per cent, so that of the
 	// difference of two means of three is 0.6.
-	if !(a > 0.92 && math.Abs(a-b) <= 0.02) {
-		t.Errorf("mean accuracy %.4f with the direct convolution, %.4f with Winograd's", a, b)
+	if !(b > 0.92 && math.Abs(a-b) <= 0.02) {
+		t.Errorf("mean accuracy %.4f, %.4f with Winograd's convolution", a, b)
 	}
 }
 
 // trainCurve trains the zoo's narrow LiuNet on MNIST.
-func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParameter_Engine, seed int64) (c curve) {
+func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParameter_Engine, precision kernel.Precision, seed int64) (c curve) {
 	p := liunetDigits(t, curveBatch)
 	for _, l := range p.Layer {
 		if l.ConvolutionParam != nil {
@@ -101,6 +121,7 @@ func trainCurve(t *testing.T, train, test mnist, engine caffepb.ConvolutionParam
 		RandomSeed: proto.Int64(seed),
 	}}, solver.Options{
 		Workers:       workers,
+		Precision:     precision,
 		BeforeForward: mnistFeed(train, test, 0, 256),
 		Observer: event.Func(func(e any) {
 			switch e := e.(type) {
