@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -22,6 +22,8 @@ type benchReport struct {
 	Date    string      `json:"date"`
 	Commit  string      `json:"commit"`
 	CPU     string      `json:"cpu"`
+	L2      int         `json:"l2_bytes,omitempty"` // second and third cache, as package cpu defines them; 0 if unknown
+	L3      int         `json:"l3_bytes,omitempty"`
 	Kernels string      `json:"kernels"` // instruction set
 	Threads int         `json:"threads"`
 	GPU     string      `json:"gpu,omitempty"` // name; empty for the CPU
@@ -65,22 +67,12 @@ func newBenchReport(workers *parallel.Pool) *benchReport {
 	return &benchReport{
 		Date:    time.Now().UTC().Format(time.DateOnly),
 		Commit:  strings.TrimSpace(commit),
-		CPU:     cpuName(),
+		CPU:     cpu.Name(),
+		L2:      max(0, cpu.L2()),
+		L3:      max(0, cpu.L3()),
 		Kernels: kernel.Variant(),
 		Threads: workers.Threads(),
 	}
-}
-
-// cpuName returns the model name of the processor on Linux, and the architecture
-// elsewhere.
-func cpuName() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // without the file there is no model name
-	for line := range strings.Lines(string(info)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
-		}
-	}
-	return runtime.GOARCH
 }
 
 // benchWriters write a report, by format.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gocaffe/gocaffe/cuda/cudatest"
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 )
 
 // TestBenchJSON holds operations and bytes of LeNet against numbers worked out
@@ -68,6 +69,9 @@ func TestBenchGPU(t *testing.T) {
 	var r benchReport
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
+	}
+	if r.CPU != cpu.Name() || r.L2 != max(0, cpu.L2()) || r.L3 != max(0, cpu.L3()) {
+		t.Errorf("the report is of processor %q with caches of %d and %d bytes", r.CPU, r.L2, r.L3)
 	}
 	if r.GPU != "Fake device 0" || len(r.Nets) != 2 || r.Nets[1].Net != "lenet_train_test" {
 		t.Fatalf("the report is not of two nets on the fake GPU: %s", out)

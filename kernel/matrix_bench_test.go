@@ -57,7 +57,7 @@ func BenchmarkInnerProduct(b *testing.B) {
 		net             string
 		inputs, outputs int
 	}{
-		{"AlexNet/fc6", 9216, 4096}, {"AlexNet/fc7", 4096, 4096}, {"AlexNet/fc8", 4096, 1000},
+		{"AlexNet-fc6", 9216, 4096}, {"AlexNet-fc7", 4096, 4096}, {"AlexNet-fc8", 4096, 1000},
 		{"ResNet-50", 2048, 1000}, {"GoogLeNet", 1024, 1000}, {"LiuNet-CIFAR10", 4096, 256},
 		// others
 		{"MobileNet-v2", 1280, 1000}, {"DenseNet-161", 2208, 1000}, {"C3D", 8192, 4096},

@@ -126,7 +126,7 @@ func (r *runner) machine() error {
 		if err != nil {
 			return err
 		}
-		r.report.cpu, r.report.kernels = result.CPU, result.Kernels
+		r.report.bench = result
 	}
 	return nil
 }

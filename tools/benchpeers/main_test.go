@@ -36,7 +36,7 @@ case "$2" in *.prototxt)
 	grep -q SoftmaxWithLoss "$2" || exit 3
 	case "$*" in *"--input-shape 3,"*) ;; *) exit 4 ;; esac ;;
 esac
-echo "{\"cpu\": \"Wheel 9\", \"kernels\": \"abacus\", \"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms, \"gflops\": $gflops, \"peak_gflops\": $peak}]}"
+echo "{\"date\": \"2001-02-03\", \"cpu\": \"Wheel 9 (Cog 4)\", \"l2_bytes\": 1310720, \"l3_bytes\": 33554432, \"kernels\": \"abacus\", \"threads\": 1, \"nets\": [{\"net\": \"$2\", \"batch\": 64, \"ms\": $ms, \"gflops\": $gflops, \"peak_gflops\": $peak}]}"
 `)
 }
 
@@ -124,7 +124,7 @@ func TestTraining(t *testing.T) {
 	args := []string{"-gocaffe", fakeProgram(t, ""), "-python", "sh", "-script", "testdata/fake_torch.sh", "-own", "testdata/fake_torch.sh", "-rounds", "1"}
 	nets := append(args, "-nets", "lenet liunet-cifar10 cifar10-full liunet-cifar10-quarter")
 	expect(t, nets,
-		`Wheel 9: kernels for abacus, peak 250 GFLOP/s on 1 thread, 488 on 2; PyTorch 0`,
+		`Wheel 9 \(Cog 4\), second cache 1\.25 MB, third cache 32 MB, 2001-02-03: kernels for abacus, peak 250 GFLOP/s on 1 thread, 488 on 2; PyTorch 0`,
 		`lenet +training, 64 +2 +PyTorch, channels last +350\.5 +35\.0 +49 % +0\.100 +0\.22 +met +337 +\d+`,
 		`liunet-cifar10 +training, 128 +2 +PyTorch, channels last +350\.5 +35\.0 +49 % +0\.100 +0\.25 +met +337 +\d+`,
 		`cifar10-full +training, 100 +2 +PyTorch, channels last +350\.5 +35\.0 +49 % +0\.100 +337 +\d+`,
@@ -134,7 +134,7 @@ func TestTraining(t *testing.T) {
 		`cifar10-full, training: 49 % of the peak; aim 85: missed`,
 	)
 	expect(t, append(nets, "-format", "markdown"),
-		`### Wheel 9`,
+		`### Wheel 9 \(Cog 4\), second cache 1\.25 MB, third cache 32 MB, 2001-02-03`,
 		`Kernels for abacus, peak 250 GFLOP/s on 1 thread, 488 on 2; PyTorch 0\.`,
 		`\| lenet \| training, 64 \| 2 \| PyTorch, channels last \| 350\.5 ms \| 35\.0 ms \| 49 % \| 0\.10 \| 0\.22 \| met \| 337, \d+ MB \|`,
 		`- liunet-cifar10, training: memory \d+ MB; aim 600: met`,
@@ -198,7 +198,7 @@ grep -q fire9 "$2" && [ -f "$4" ] && echo "opencv 0: median $ms ms (1.00 to 2.00
 `)
 		args := []string{"-gocaffe", fakeProgram(t, weights), "-python", python, "-nets", "squeezenet-1.1", "-rounds", "2"}
 		expect(t, args,
-			`Wheel 9: .*; OpenCV 0`,
+			`Wheel 9 .*: .*; OpenCV 0`,
 			`squeezenet-1.1 +one image +1 +OpenCV +41\.0 +20\.5 +16 % +0\.500 +0\.38 +missed: the aim is 21 % of the peak +105 +\d+`,
 			`squeezenet-1.1 +one image +2 +OpenCV +41\.0 +10\.5 +15 % +0\.256 +0\.38 +met +105 +\d+`, want)
 		expect(t, append(args, "-format", "markdown"),

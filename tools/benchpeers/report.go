@@ -6,16 +6,18 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/gocaffe/gocaffe/tools/internal/bench"
 )
 
 // A report is what was measured on a machine.
 type report struct {
-	cpu, kernels string
-	peaks        [mostThreads]float64 // the highest measured, GFLOP/s, on 1 thread and so on
-	peers        []string             // with versions
-	rows         []row
-	checks       []string // further aims
-	missing      []string
+	bench   *bench.Result        // one run of gocaffe bench, for the machine and the date
+	peaks   [mostThreads]float64 // the highest measured, GFLOP/s, on 1 thread and so on
+	peers   []string             // with versions
+	rows    []row
+	checks  []string // further aims
+	missing []string
 }
 
 // A row is a comparison of times.
@@ -86,9 +88,23 @@ func (r *report) skipped(format string, args ...any) {
 // writers write a report, by format.
 var writers = map[string]func(io.Writer, *report) error{"table": writeTable, "markdown": writeMarkdown}
 
-// machine describes the machine and the peers in a line.
+// heading names the processor, its caches where they are known, and the date.
+func (r *report) heading() string {
+	list := []string{r.bench.CPU}
+	for _, cache := range []struct {
+		name  string
+		bytes int
+	}{{"second", r.bench.L2}, {"third", r.bench.L3}} {
+		if cache.bytes > 0 {
+			list = append(list, fmt.Sprintf("%s cache %.4g MB", cache.name, float64(cache.bytes)/(1<<20)))
+		}
+	}
+	return strings.Join(append(list, r.bench.Date), ", ")
+}
+
+// machine describes the kernels, the peaks and the peers in a line.
 func (r *report) machine() string {
-	text := fmt.Sprintf("kernels for %s, peak %.0f GFLOP/s on 1 thread, %.0f on %d", r.kernels, r.peaks[0], r.peaks[mostThreads-1], mostThreads)
+	text := fmt.Sprintf("kernels for %s, peak %.0f GFLOP/s on 1 thread, %.0f on %d", r.bench.Kernels, r.peaks[0], r.peaks[mostThreads-1], mostThreads)
 	if len(r.peers) > 0 {
 		text += "; " + strings.Join(r.peers, ", ")
 	}
@@ -96,7 +112,7 @@ func (r *report) machine() string {
 }
 
 func writeTable(out io.Writer, r *report) error {
-	fmt.Fprintf(out, "%s: %s\n", r.cpu, r.machine())
+	fmt.Fprintf(out, "%s: %s\n", r.heading(), r.machine())
 	if len(r.rows) > 0 {
 		fmt.Fprintln(out)
 		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
@@ -119,7 +135,7 @@ func writeTable(out io.Writer, r *report) error {
 
 // writeMarkdown writes a section of docs/performance.md.
 func writeMarkdown(out io.Writer, r *report) error {
-	fmt.Fprintf(out, "### %s\n\n%s.\n", r.cpu, strings.ToUpper(r.machine()[:1])+r.machine()[1:])
+	fmt.Fprintf(out, "### %s\n\n%s.\n", r.heading(), strings.ToUpper(r.machine()[:1])+r.machine()[1:])
 	if len(r.rows) > 0 {
 		fmt.Fprint(out, `
 | net | run | threads | peer | time of the peer | gocaffe | of the peak | ratio | aim | | memory of the peer, gocaffe |

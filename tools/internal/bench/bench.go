@@ -52,7 +52,8 @@ type Result struct {
 	MiB          float64 // largest resident memory of the process
 
 	// Not from tables:
-	CPU, Kernels       string
+	Date, CPU, Kernels string
+	L2, L3             int     // bytes of the second and the third cache; 0 if unknown
 	GFlops, PeakGFlops float64 // per second, of the net and at most
 }
 
@@ -102,9 +103,11 @@ func (p *Program) Run(o Options) (*Result, error) {
 
 func parseJSON(out []byte) (*Result, error) {
 	var report struct {
-		CPU, Kernels string
-		Threads      int
-		Nets         []struct {
+		Date, CPU, Kernels string
+		L2                 int `json:"l2_bytes"`
+		L3                 int `json:"l3_bytes"`
+		Threads            int
+		Nets               []struct {
 			Net          string
 			Batch        int
 			Milliseconds float64 `json:"ms"`
@@ -121,7 +124,7 @@ func parseJSON(out []byte) (*Result, error) {
 	}
 	n := report.Nets[0]
 	return &Result{Net: n.Net, Batch: n.Batch, Threads: report.Threads, Milliseconds: n.Milliseconds, Layers: n.Layers,
-		CPU: report.CPU, Kernels: report.Kernels, GFlops: n.GFlops, PeakGFlops: n.PeakGFlops}, nil
+		Date: report.Date, CPU: report.CPU, L2: report.L2, L3: report.L3, Kernels: report.Kernels, GFlops: n.GFlops, PeakGFlops: n.PeakGFlops}, nil
 }
 
 // parseTable reads the first line, "2 threads, kernels for avx512", and the

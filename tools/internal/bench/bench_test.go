@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Net != "lenet" || r.Batch != 3 || r.Threads != 1 || !(r.Milliseconds > 0) || !(r.MiB > 1) ||
-		r.CPU == "" || r.Kernels == "" || !(r.GFlops > 0) || !(r.PeakGFlops > 0) {
+		r.Date == "" || r.CPU == "" || r.Kernels == "" || !(r.GFlops > 0) || !(r.PeakGFlops > 0) {
 		t.Errorf("Run returns %+v", r)
 	}
 	if len(r.Layers) < 10 || r.Layers[1].Layer != "conv1" || r.Layers[1].Pass != "forward" || !(r.Layers[1].Milliseconds > 0) {
