@@ -2,6 +2,7 @@ package gocaffecmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -39,7 +40,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Short: "Time training and compare it with the machine's peak",
 		Long: `Time training iterations (forward, backward and update) on random data: of all
 nets of the zoo, or of those named. A name that ends in .prototxt is the file of
-another net, which needs --input-shape and --batch.
+another net, which needs --input-shape and --batch; its data layer or input gets
+them. Of a net without a loss only the forward pass is timed.
 
 Times are medians, after half a second of training. GFLOP/s counts two
 operations for each multiply-add of a convolution or inner product, for the
@@ -135,7 +137,7 @@ func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 		}
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name, ".prototxt") {
+		if isNetFile(name) {
 			if shape == nil || f.batch == 0 {
 				return nil, fmt.Errorf("%s: a .prototxt file needs --input-shape and --batch", name)
 			}
@@ -149,12 +151,22 @@ func benchSources(names []string, f *benchFlags) ([]benchSource, error) {
 		}
 		add(e)
 	}
+	if shape != nil && !slices.ContainsFunc(names, isNetFile) {
+		return nil, errors.New("--input-shape is for .prototxt files: the nets of the zoo have their own")
+	}
 	return sources, nil
 }
 
-// benchStep trains for one iteration and waits for its end.
-func benchStep(ctx context.Context, s *solver.Solver) error {
-	if err := s.Step(ctx, 1); err != nil {
+// isNetFile reports whether a name is that of a file, not of a net of the zoo.
+func isNetFile(name string) bool { return strings.HasSuffix(name, ".prototxt") }
+
+// step trains for one iteration, or only runs forward, and waits for its end.
+func (b *netBench) step(ctx context.Context, s *solver.Solver) error {
+	if b.ForwardOnly {
+		if _, err := s.Net().Forward(ctx); err != nil {
+			return err
+		}
+	} else if err := s.Step(ctx, 1); err != nil {
 		return err
 	}
 	return s.Net().Wait()
@@ -173,25 +185,26 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 		return nil, err
 	}
 	defer s.Close()
+	b.ForwardOnly = !chain(s.Net().Layers()).needsBackward()
 	if err := b.peaks(workers, device, f.layers); err != nil {
 		return nil, err
 	}
 	for start := time.Now(); time.Since(start) < benchWarmUp; {
-		if err := benchStep(ctx, s); err != nil {
+		if err := b.step(ctx, s); err != nil {
 			return nil, err
 		}
 	}
 	whole, update := make([]time.Duration, f.iterations), make([]time.Duration, f.iterations)
 	for i := range whole {
 		start := time.Now()
-		if err := benchStep(ctx, s); err != nil {
+		if err := b.step(ctx, s); err != nil {
 			return nil, err
 		}
 		whole[i] = time.Since(start)
 		update[i] = whole[i] - *passes
 	}
 	b.Milliseconds = medianMilliseconds(whole)
-	if device == nil { // a GPU runs the passes while the host goes on
+	if device == nil && !b.ForwardOnly { // a GPU runs the passes while the host goes on
 		b.UpdateMilliseconds = medianMilliseconds(update)
 	}
 	b.flops = trainingFlops(s.Net())
@@ -199,7 +212,7 @@ func benchNet(ctx context.Context, workers *parallel.Pool, device *cuda.Device, 
 		if b.Layers, err = benchLayers(ctx, s.Net(), f.iterations); err != nil {
 			return nil, err
 		}
-		if device == nil {
+		if device == nil && !b.ForwardOnly {
 			b.Layers = append(b.Layers, b.updateBench(s.Net()))
 		}
 	}
@@ -230,7 +243,7 @@ func benchSolver(workers *parallel.Pool, device *cuda.Device, nets *netFlags, so
 		Device:    device,
 		Engine:    nets.engine,
 		Precision: nets.onCPU,
-		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch},
+		Synthetic: &net.Synthetic{Shape: source.shape, Batch: source.batch, Inputs: true},
 		Observer: event.Func(func(e any) {
 			if it, ok := e.(*solver.Iteration); ok {
 				*passes = it.Duration

@@ -35,8 +35,9 @@ type netBench struct {
 	Net                string       `json:"net"`
 	Batch              int          `json:"batch"`
 	Iterations         int          `json:"iterations"`
-	Milliseconds       float64      `json:"ms"`        // of an iteration
-	UpdateMilliseconds float64      `json:"update_ms"` // of the update, part of ms
+	ForwardOnly        bool         `json:"forward_only,omitempty"` // the net has no loss
+	Milliseconds       float64      `json:"ms"`                     // of an iteration
+	UpdateMilliseconds float64      `json:"update_ms"`              // of the update, part of ms
 	ImagesPerSecond    float64      `json:"images_per_second"`
 	GFlops             float64      `json:"gflops"` // per second
 	PeakGFlops         float64      `json:"peak_gflops"`
@@ -100,6 +101,9 @@ func writeBenchTable(out io.Writer, r *benchReport) error {
 		return err
 	}
 	for _, b := range r.Nets {
+		if b.ForwardOnly {
+			fmt.Fprintf(out, "\n%s has no loss: its iterations are forward passes.\n", b.Net)
+		}
 		if err := writeBenchLayers(out, b); err != nil {
 			return err
 		}
@@ -161,8 +165,12 @@ func writeBenchGo(out io.Writer, r *benchReport) error {
 		fmt.Fprintf(out, "gpu: %s\n", r.GPU)
 	}
 	for _, b := range r.Nets {
-		fmt.Fprintf(out, "BenchmarkTrain/net=%s/batch=%d-%d %d %.0f ns/op %.1f images/s %.1f GFLOP/s %.1f %%peak\n",
-			b.Net, b.Batch, r.Threads, b.Iterations, 1e6*b.Milliseconds, b.ImagesPerSecond, b.GFlops, b.PeakPercent)
+		name := "Train"
+		if b.ForwardOnly {
+			name = "Forward"
+		}
+		fmt.Fprintf(out, "Benchmark%s/net=%s/batch=%d-%d %d %.0f ns/op %.1f images/s %.1f GFLOP/s %.1f %%peak\n",
+			name, b.Net, b.Batch, r.Threads, b.Iterations, 1e6*b.Milliseconds, b.ImagesPerSecond, b.GFlops, b.PeakPercent)
 		for _, l := range b.Layers {
 			fmt.Fprintf(out, "BenchmarkLayer/net=%s/batch=%d/layer=%s/pass=%s-%d %d %.0f ns/op %.1f GB/s\n",
 				b.Net, b.Batch, strings.NewReplacer("/", "_", " ", "_").Replace(l.Layer), l.Pass, r.Threads, b.Iterations,
@@ -179,8 +187,12 @@ func writeBenchHistory(out io.Writer, r *benchReport) error {
 		machine, threads = r.GPU, ""
 	}
 	for _, b := range r.Nets {
+		name := b.Net
+		if b.ForwardOnly {
+			name += " forward"
+		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s, batch %d%s | %.1f ms | %.0f %% of %.0f GFLOP/s | |\n",
-			r.Date, cmp.Or(r.Commit, "unknown"), machine, b.Net, b.Batch, threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
+			r.Date, cmp.Or(r.Commit, "unknown"), machine, name, b.Batch, threads, b.Milliseconds, b.PeakPercent, b.PeakGFlops)
 	}
 	return nil
 }

@@ -26,8 +26,9 @@ both phases. For each correct net, check shows its layers, shapes, weights,
 multiply-adds and memory. It prints all errors with file, line and column, and
 exits with code 1 if there are any.
 
-If the source of a data layer does not exist, --input-shape gives its shape;
-without the flag the shapes of the net are not checked, and a note says so.
+--input-shape gives the shape of a data layer or an input. If the source of a data
+layer does not exist, the shapes of the net are not checked without the flag, and
+a note says so.
 
 Of Python layers, check runs the methods setup and reshape, which may do what
 any program can. --no-python runs nothing; then neither Python layers nor the
@@ -40,7 +41,7 @@ layers after them are checked, and a note says so.`,
 			}
 			var errs []error
 			for _, path := range paths {
-				errs = append(errs, a.checkFile(path, &f, *synthetic))
+				errs = append(errs, a.checkFile(path, &f, synthetic))
 			}
 			return errors.Join(errs...)
 		},
@@ -51,7 +52,7 @@ layers after them are checked, and a note says so.`,
 }
 
 // checkFile checks a net, or a solver and its nets.
-func (a *app) checkFile(path string, f *netFlags, synthetic net.Synthetic) error {
+func (a *app) checkFile(path string, f *netFlags, synthetic *net.Synthetic) error {
 	text, err := readfile.Text(context.Background(), path)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func onlyState(err error) bool {
 	return len(wrong) > 0
 }
 
-func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic net.Synthetic) error {
+func (a *app) checkSolver(file *prototxt.Solver, f *netFlags, synthetic *net.Synthetic) error {
 	fmt.Fprintf(a.stdout, "%s: solver\n", file.File)
 	for _, e := range solver.Lint(file) {
 		fmt.Fprintf(a.stdout, "warning: %v\n", e)
@@ -134,7 +135,7 @@ func (a *app) remarks(file *prototxt.Net) {
 
 // checkNet builds a net with generated data instead of its data layers and prints
 // its plan, after the warnings of the net and its layers that are not in warned yet.
-func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic, warned map[string]bool) error {
+func (a *app) checkNet(title string, file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic *net.Synthetic, warned map[string]bool) error {
 	var warnings []string
 	n, absent, wrong := a.buildForShapes(file, state, f, synthetic, event.Multi(programOutput{a}, event.Func(func(e any) {
 		if note, ok := e.(*event.Note); ok && note.Level != event.Info && !warned[note.Text] {

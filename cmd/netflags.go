@@ -32,9 +32,9 @@ type netFlags struct {
 func (f *netFlags) register(cmd *cobra.Command) {
 	f.registerDevice(cmd)
 	f.registerState(cmd)
-	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data")
-	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer or a top of several (default: the data layer's)")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (default: the data layer's)")
+	cmd.Flags().BoolVar(&f.synthetic, "synthetic-data", false, "replace data layers by random data; inputs stay, of zeros")
+	shapeFlag(cmd, &f.inputShape, "shape of one item for --synthetic-data: C,H,W, or NAME=C,H,W for a data layer, an input or a top of several (default: the layer's)")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size for --synthetic-data (0, the default: the layer's)")
 }
 
 // registerDevice registers the flags of where a net is computed.
@@ -110,13 +110,13 @@ func (f *netFlags) generated() (*net.Synthetic, error) {
 	if f.batch < 0 {
 		return nil, fmt.Errorf("--batch is %d, want a positive number", f.batch)
 	}
-	return &net.Synthetic{Shape: shape, Named: named, Batch: f.batch}, nil
+	return &net.Synthetic{Shape: shape, Named: named, Batch: f.batch, Inputs: true}, nil
 }
 
 // registerShape registers the flags of commands that need shapes and no data.
 func (f *netFlags) registerShape(cmd *cobra.Command) {
-	shapeFlag(cmd, &f.inputShape, "shape of one item where there is no data: C,H,W, or NAME=C,H,W for a data layer or a top of several")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (default: the data layer's)")
+	shapeFlag(cmd, &f.inputShape, "shape of one item: C,H,W, or NAME=C,H,W for a data layer, an input or a top of several (default: that of the data or the input)")
+	cmd.Flags().IntVar(&f.batch, "batch", 0, "batch size (0, the default: the layer's)")
 	cmd.Flags().BoolVar(&f.noPython, "no-python", false, "do not run the code of Python layers")
 }
 

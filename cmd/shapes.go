@@ -1,6 +1,7 @@
 package gocaffecmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,20 +19,13 @@ type plannedLayer struct {
 
 // buildForShapes builds a net with generated data instead of its data layers, for
 // its shapes. absent are the errors about data that does not exist, wrong the others.
-func (a *app) buildForShapes(file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic net.Synthetic, observer event.Observer) (n *net.Net, absent, wrong prototxt.ErrorList) {
-	opts := net.Options{
-		State: state, Workers: a.workers, Synthetic: &net.Synthetic{Batch: synthetic.Batch},
+func (a *app) buildForShapes(file *prototxt.Net, state *caffepb.NetState, f *netFlags, synthetic *net.Synthetic, observer event.Observer) (n *net.Net, absent, wrong prototxt.ErrorList) {
+	n, err := net.New(file, net.Options{
+		State: state, Workers: a.workers, Synthetic: synthetic,
 		Memory: new(net.Memory), ForwardOnly: state.GetPhase() == caffepb.Phase_TEST,
 		NoPrograms: f.noPython, Observer: observer,
-	}
-	n, err := net.New(file, opts)
+	})
 	absent, wrong = sortErrors(err)
-	if len(absent) > 0 && (synthetic.Shape != nil || synthetic.Named != nil) {
-		opts.Synthetic = &synthetic
-		opts.Memory = new(net.Memory)
-		n, err = net.New(file, opts)
-		absent, wrong = sortErrors(err)
-	}
 	return n, absent, wrong
 }
 
@@ -61,9 +55,10 @@ func (a *app) plannedLayers(path, phase string, f *netFlags) (file *prototxt.Net
 	}
 	plans := make(map[*caffepb.LayerParameter]*net.LayerPlan)
 	var notes []error
+	var unused *net.InputError
 	for _, phase := range phases {
 		state := netState(file.Param, phase, f.level, f.stages())
-		n, absent, wrong := a.buildForShapes(file, state, f, *synthetic, programOutput{a})
+		n, absent, wrong := a.buildForShapes(file, state, f, synthetic, programOutput{a})
 		if err := append(absent, wrong...).Err(); err != nil {
 			notes = append(notes, fmt.Errorf("%w", err))
 			continue
@@ -76,6 +71,9 @@ func (a *app) plannedLayers(path, phase string, f *netFlags) (file *prototxt.Net
 		if err := n.Close(); err != nil {
 			return nil, nil, nil, err
 		}
+	}
+	if err := errors.Join(notes...); total == nil && errors.As(err, &unused) {
+		return nil, nil, nil, distinct(notes)
 	}
 	known := true
 	for _, l := range list {

@@ -32,7 +32,7 @@ func (e *weightsEdits) register(cmd *cobra.Command) {
 	f.StringArrayVar(&e.remove, "remove", nil, "LAYER: leave out a layer")
 	f.StringVar(&e.fit, "fit", "", "a net's prototxt file: give blobs the shapes they have there")
 	f.StringVar(&e.phase, "phase", "", "phase of the nets of --init and --fit: TRAIN or TEST (default: TRAIN)")
-	shapeFlag(cmd, &e.inputShape, "shape of one item for data layers of these nets whose data is not there: C,H,W, or NAME=C,H,W")
+	shapeFlag(cmd, &e.inputShape, "shape of one item for data layers and inputs of these nets: C,H,W, or NAME=C,H,W (default: that of the data or the input)")
 	e.registerState(cmd)
 }
 
@@ -110,13 +110,13 @@ func reshapeBlob(p *caffepb.NetParameter, key, text string) error {
 }
 
 // net makes the net of --init or --fit. Its data layers need no data if --input-shape
-// says the shape.
+// gives the shape.
 func (e *weightsEdits) net(a *app, path string) (*net.Net, error) {
 	phase, err := parsePhase(e.phase)
 	if err != nil {
 		return nil, err
 	}
-	shape, named, err := parseShapes(e.inputShape)
+	synthetic, err := e.generated()
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (e *weightsEdits) net(a *app, path string) (*net.Net, error) {
 		Workers:   a.workers,
 		Seed:      e.seed,
 		Observer:  notesOnly{a},
-		Synthetic: &net.Synthetic{Shape: shape, Named: named},
+		Synthetic: synthetic,
 	})
 	if err != nil {
 		return nil, withReason(err, "the net is made in the phase of --phase, TRAIN unless it says TEST, with the level and the stages of --level and --stage")

@@ -58,6 +58,8 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 		available: make(map[string]bool),
 		broken:    make(map[*netBlob]bool),
 		owners:    make(map[string]*Param),
+
+		namesTaken: make(map[string]bool),
 	}
 	if err := b.build(); err != nil {
 		n.closeLayers()
@@ -76,6 +78,8 @@ type builder struct {
 	owners     map[string]*Param // the first weights with each name
 	changed    map[any]*Layer    // by DataID: the last layer that changes the data in place
 	shapeTaken string            // the data layer that Synthetic.Shape is for
+	namesTaken map[string]bool   // those of Synthetic.Named
+	batchTaken bool              // a layer has Synthetic.Batch
 	errs       prototxt.ErrorList
 }
 
@@ -91,6 +95,9 @@ func (b *builder) build() error {
 	b.makeLayers(filtered.Layer)
 	if len(b.errs) > 0 {
 		return b.failed()
+	}
+	if err := b.checkTaken(); err != nil {
+		return err
 	}
 	for i := range b.layers {
 		b.connect(i)
@@ -187,6 +194,10 @@ func (b *builder) makeLayers(param []*caffepb.LayerParameter) {
 			env:       spec.Env,
 			source:    source,
 			positions: b.file.Positions,
+		}
+		if err := b.shapeInput(spec.Param); err != nil {
+			b.add(l.wrapIn(b.file, err))
+			continue
 		}
 		if err := l.make(spec); err != nil {
 			b.add(l.wrapIn(b.file, err))

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gocaffe/gocaffe/blob"
+	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
@@ -30,6 +31,11 @@ type Synthetic struct {
 	Named map[string][]int
 
 	Batch int // items; 0 for the batch size of the layer
+
+	// Inputs gives shapes and the batch size to Input layers too, which otherwise keep
+	// those in the file. The program fills them in any case. New then returns an InputError
+	// for a shape or a batch size that no layer takes.
+	Inputs bool
 }
 
 // A SourceError is returned when a data layer cannot determine the shape of its
@@ -76,6 +82,7 @@ func (b *builder) replaceData(l *Layer) error {
 	if err != nil {
 		return l.wrapIn(b.file, err)
 	}
+	b.batchTaken = true
 	hash := fnv.New64a()
 	hash.Write([]byte(l.Name))
 	l.synthetic = &syntheticData{
@@ -97,30 +104,30 @@ func (b *builder) replaceData(l *Layer) error {
 }
 
 // itemShape returns the shape of an item of a data layer in the options, or nil.
-func (b *builder) itemShape(l *Layer) ([]int, error) {
+func (b *builder) itemShape(source *caffepb.LayerParameter) ([]int, error) {
 	o := b.opts.Synthetic
-	names := []string{l.Name}
-	if len(l.source.Top) > 0 {
-		names = append(names, l.source.Top[0])
+	names := []string{source.GetName()}
+	if len(source.Top) > 0 {
+		names = append(names, source.Top[0])
 	}
 	for _, name := range names {
-		if shape, ok := o.Named[name]; ok {
-			return append([]int{}, shape...), nil
+		if shape := b.namedShape(name); shape != nil {
+			return shape, nil
 		}
 	}
 	if o.Shape != nil && b.shapeTaken != "" {
 		return nil, fmt.Errorf("the shape %v is given for one data layer, and layer %q has taken it: name the layer with each shape, as in %s=3,32,32",
-			o.Shape, b.shapeTaken, l.Name)
+			o.Shape, b.shapeTaken, source.GetName())
 	}
 	if o.Shape != nil {
-		b.shapeTaken = l.Name
+		b.shapeTaken = source.GetName()
 	}
 	return o.Shape, nil
 }
 
 // syntheticShapes returns the shapes of the tops of a data layer.
 func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, error) {
-	shape, err := b.itemShape(l)
+	shape, err := b.itemShape(l.source)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +149,7 @@ func (b *builder) syntheticShapes(l *Layer, source layers.DataSource) ([][]int, 
 			shapes[j] = append(shapes[j], labeler.Labels(j, shape)...)
 		}
 		if j > 0 && j < len(l.source.Top) {
-			if named, ok := b.opts.Synthetic.Named[l.source.Top[j]]; ok {
+			if named := b.namedShape(l.source.Top[j]); named != nil {
 				shapes[j] = append([]int{batch}, named...)
 			}
 		}
