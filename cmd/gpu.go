@@ -111,13 +111,10 @@ func (a *app) solverDevice(f *netFlags, file *prototxt.Solver) (*cuda.Device, er
 }
 
 // useDevice logs the device, as Caffe does, and what multiplies matrices on it.
-// Convolution layers send notes about their kernels. onCPU is the precision without a device.
-func (a *app) useDevice(d *cuda.Device, onCPU kernel.Precision, cpu, gpu string) {
+// Convolution layers send notes about their kernels, and a net about the precision on the CPU.
+func (a *app) useDevice(d *cuda.Device, cpu, gpu string) {
 	if d == nil {
 		a.glog.logf(cpu, "Use CPU.")
-		if onCPU != kernel.FP32 {
-			a.glog.logf(event.Caller(0), "Products of matrices and convolutions in %v by %s", onCPU, onCPU.Variant())
-		}
 		return
 	}
 	a.glog.logf(gpu, "Using GPUs %d", d.Number())

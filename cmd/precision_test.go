@@ -38,13 +38,17 @@ layer { name: "sum" type: "Reduction" bottom: "ip" top: "sum" loss_weight: 1 red
 		}
 		return
 	}
-	said := "Products of matrices and convolutions in bf16 by " + kernel.BF16.Variant()
+	said := "Products in bf16 by " + kernel.BF16.Variant() + ": in 1 of 2 layers, the others compute in fp32"
+	const none = "No product in bf16: all 2 convolutions and inner products compute in fp32"
 	sum := regexp.MustCompile(`sum = (\S+)`)
 	for _, args := range commands {
 		_, single := mustRun(t, args...)
 		_, rounded := mustRun(t, append(args, "--math", "bf16")...)
 		if !strings.Contains(rounded, said) || strings.Contains(single, said) {
 			t.Errorf("%v: want %q in the log with --math bf16 only", args, said)
+		}
+		if _, direct := mustRun(t, append(args, "--math", "bf16", "--engine", "caffe")...); !strings.Contains(direct, none) || strings.Contains(direct, "Products in bf16") {
+			t.Errorf("%v: want %q in the log with --engine caffe, got\n%s", args, none, direct)
 		}
 		if args[0] == "time" {
 			continue

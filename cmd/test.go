@@ -288,7 +288,7 @@ func (a *app) readModel(f *scoreFlags, phase caffepb.Phase, source string) (*pro
 		return nil, net.Options{}, err
 	}
 	a.notes(file.Notes)
-	a.useDevice(f.device, f.onCPU, source, source)
+	a.useDevice(f.device, source, source)
 	return file, net.Options{
 		State:     netState(file.Param, phase, f.level, f.stages()),
 		Workers:   a.workers,

@@ -68,7 +68,7 @@ func (a *app) train(ctx context.Context, f *trainFlags, observer event.Observer)
 		return err
 	}
 	defer a.closeDevice(device)
-	a.useDevice(device, f.onCPU, "caffe.cpp:197", "caffe.cpp:214")
+	a.useDevice(device, "caffe.cpp:197", "caffe.cpp:214")
 	switch {
 	case f.snapshot != "":
 		file.Param.Weights = nil

@@ -49,6 +49,9 @@ func (c *Conv) OutShape() []int { return c.conv.OutShape() }
 // MACs returns the number of multiply-adds of Forward, computed directly.
 func (c *Conv) MACs() int64 { return c.conv.MACs() }
 
+// Rounds reports whether the factors of the products are rounded (Precision.NewConv).
+func (c *Conv) Rounds() bool { return c.conv.Rounds() }
+
 // MapsInput reports whether the convolution can compute a map of each channel of x as it reads
 // x (MapInput): if it turns x into vectors of channels, in Winograd's algorithm and with groups
 // of one channel. It depends on the geometry, the precision and the processor.

@@ -55,6 +55,9 @@ func (p Precision) Variant() string {
 	return Variant()
 }
 
+// Rounds reports whether Gemm rounds the factors of a product of these sizes.
+func (p Precision) Rounds(m, n, k int) bool { return p == BF16 && bf16.Rounds(m, n, k) }
+
 // Gemm computes what the function Gemm computes, from factors in the precision. Products
 // where m, n or k is below 48 are computed in FP32.
 func (p Precision) Gemm(pool *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {

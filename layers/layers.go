@@ -82,6 +82,12 @@ type Counter interface {
 	MACs() int64
 }
 
+// Rounder is a layer whose products round their factors to Env.Precision, if it is worth it.
+type Rounder interface {
+	// Rounds reports whether it does with the shapes of the last Reshape.
+	Rounds() bool
+}
+
 // DataSource is a layer that reads its tops from outside. A net that is only
 // checked or timed may replace it by made-up data.
 type DataSource interface {

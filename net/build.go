@@ -117,6 +117,7 @@ func (b *builder) build() error {
 	}
 	b.place()
 	b.fillLabels()
+	b.notePrecision()
 	if err := b.makeRunner(); err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package net
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/gocaffe/gocaffe/event"
 	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 )
@@ -18,6 +20,34 @@ func TestOptionsRefuses(t *testing.T) {
 	} {
 		if _, err := New(parse(t, tinyInput), opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestPrecisionNote has products that are large enough to be rounded, and others.
+func TestPrecisionNote(t *testing.T) {
+	if err := kernel.BF16.Supported(); err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	const text = "layer { name: 'd' type: 'DummyData' top: 'data' dummy_data_param { shape { dim: %d dim: 50 } } }\n"
+	layers := ip("a", "data", "a", 48, "") + ip("b", "a", "b", 47, "")
+	for items, want := range map[int]string{
+		48: "I Products in bf16 by " + kernel.BF16.Variant() + ": in 1 of 2 layers, the others compute in fp32",
+		47: "W No product in bf16: all 2 convolutions and inner products compute in fp32",
+	} {
+		for _, p := range []kernel.Precision{kernel.BF16, kernel.FP32} {
+			got := ""
+			build(t, fmt.Sprintf(text, items)+layers, Options{Precision: p, Observer: event.Func(func(e any) {
+				if note, ok := e.(*event.Note); ok {
+					got += string(note.Level) + " " + note.Text
+				}
+			})})
+			if p == kernel.FP32 {
+				want = ""
+			}
+			if got != want {
+				t.Errorf("%d items, %v: %q, want %q", items, p, got, want)
+			}
 		}
 	}
 }

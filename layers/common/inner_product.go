@@ -68,6 +68,7 @@ var (
 	_ layers.Parameterized   = (*innerProduct)(nil)
 	_ layers.ParamPropagator = (*innerProduct)(nil)
 	_ layers.Counter         = (*innerProduct)(nil)
+	_ layers.Rounder         = (*innerProduct)(nil)
 	_ layers.BackwardReader  = (*innerProduct)(nil)
 	_ layers.Fuser           = (*innerProduct)(nil)
 )
@@ -169,6 +170,10 @@ func (l *innerProduct) Reshape(bottom, top []*blob.Blob) error {
 
 // MACs returns the number of multiply-adds of Forward.
 func (l *innerProduct) MACs() int64 { return int64(l.m) * int64(l.n) * int64(l.k) }
+
+// Rounds reports whether the products round their factors. All have the same sizes in another
+// order.
+func (l *innerProduct) Rounds() bool { return l.spec.Env.Precision.Rounds(l.m, l.n, l.k) }
 
 // weight returns the blob of W. Behind the layer's own bottoms there may be one of the chain.
 func (l *innerProduct) weight(bottom []*blob.Blob) *blob.Blob {

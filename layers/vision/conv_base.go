@@ -198,6 +198,9 @@ func (l *convBase) epilogue(bottom []*blob.Blob) *kernel.Epilogue {
 // MACs returns the number of multiply-adds of Forward.
 func (l *convBase) MACs() int64 { return int64(l.pairs) * l.conv.MACs() }
 
+// Rounds reports whether the convolution rounds its factors.
+func (l *convBase) Rounds() bool { return l.conv.Rounds() }
+
 // dy returns the gradient of a top before the rectifier.
 func (l *convBase) dy(top *blob.Blob) []float32 {
 	if l.slope != 1 {

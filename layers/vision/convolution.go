@@ -65,6 +65,7 @@ var (
 	_ layers.Parameterized   = (*convolution)(nil)
 	_ layers.ParamPropagator = (*convolution)(nil)
 	_ layers.Counter         = (*convolution)(nil)
+	_ layers.Rounder         = (*convolution)(nil)
 	_ layers.BackwardReader  = (*convolution)(nil)
 	_ layers.Fuser           = (*convolution)(nil)
 	_ layers.DeferredReader  = (*convolution)(nil)

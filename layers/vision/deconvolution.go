@@ -62,6 +62,7 @@ var (
 	_ layers.Parameterized   = (*deconvolution)(nil)
 	_ layers.ParamPropagator = (*deconvolution)(nil)
 	_ layers.Counter         = (*deconvolution)(nil)
+	_ layers.Rounder         = (*deconvolution)(nil)
 	_ layers.BackwardReader  = (*deconvolution)(nil)
 	_ layers.Fuser           = (*deconvolution)(nil)
 )

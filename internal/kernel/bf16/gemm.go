@@ -24,11 +24,14 @@ const (
 	leastSide = 48
 )
 
+// Rounds reports whether Gemm computes a product of these sizes from rounded elements.
+func Rounds(m, n, k int) bool { return min(m, n, k) >= leastSide }
+
 // Gemm computes C = alpha op(A) op(B) + beta C, as gemm.Gemm does, from the elements of A and
 // B rounded to bfloat16. Products where m, n or k is below leastSide are computed from
 // float32: they use each element of a matrix so few times that memory sets their pace.
 func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	if min(m, n, k) < leastSide || alpha == 0 {
+	if !Rounds(m, n, k) || alpha == 0 {
 		gemm.Gemm(p, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		return
 	}

@@ -132,6 +132,9 @@ func (c *Conv) OutShape() []int { return slices.Clone(c.outShape) }
 // MACs returns the number of multiply-adds of Forward, computed directly.
 func (c *Conv) MACs() int64 { return c.macs() }
 
+// Rounds reports whether the products are computed from rounded operands.
+func (c *Conv) Rounds() bool { return c.rounded != nil }
+
 func (c *Conv) check(name string, x []float32, want int) {
 	if len(x) < want {
 		panic(fmt.Sprintf("kernel: Conv: %s has %d elements, want %d", name, len(x), want))
