@@ -41,7 +41,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `Time training iterations (forward, backward and update) on random data: of all
 nets of the zoo, or of those named. A name that ends in .prototxt is the file of
 another net, which needs --input-shape and --batch; its data layer or input gets
-them. Of a net without a loss only the forward pass is timed.
+them, and an input is all zeros. Of a net without a loss only the forward pass is
+timed.
 
 Times are medians, after half a second of training. GFLOP/s counts two
 operations for each multiply-add of a convolution or inner product, for the
