@@ -8,7 +8,6 @@ import (
 	"github.com/gocaffe/gocaffe/blob"
 	"github.com/gocaffe/gocaffe/caffepb"
 	"github.com/gocaffe/gocaffe/event"
-	"github.com/gocaffe/gocaffe/kernel"
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"google.golang.org/protobuf/proto"
@@ -21,20 +20,8 @@ func New(file *prototxt.Net, opts Options) (*Net, error) {
 	if err := layers.Check(); err != nil {
 		return nil, err
 	}
-	if opts.Device != nil && opts.Precision == kernel.BF16 {
-		opts.Precision = kernel.FP32 // of the few layers that the CPU computes
-	}
-	if _, err := layers.ParseEngine(opts.Engine.String()); err != nil {
+	if err := opts.complete(); err != nil {
 		return nil, err
-	}
-	if err := opts.Precision.Supported(); err != nil {
-		return nil, fmt.Errorf("precision %v: %w", opts.Precision, err)
-	}
-	if opts.Inference {
-		opts.ForwardOnly = true
-		if opts.Memory == nil {
-			opts.Memory = new(Memory)
-		}
 	}
 	n := &Net{
 		name:    file.Param.GetName(),
