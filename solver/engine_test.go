@@ -15,9 +15,7 @@ import (
 	"github.com/gocaffe/gocaffe/net"
 	"github.com/gocaffe/gocaffe/parallel"
 	"github.com/gocaffe/gocaffe/prototxt"
-	"github.com/gocaffe/gocaffe/prototxt/zoo"
 	"github.com/gocaffe/gocaffe/solver"
-	"google.golang.org/protobuf/proto"
 )
 
 // digitsGradients returns the gradients of the weights of liunet-digits after the
@@ -25,28 +23,9 @@ import (
 func digitsGradients(t *testing.T, engine layers.Engine) (names []string, gradients [][]float32) {
 	t.Helper()
 	const batch = 64
-	entry, err := zoo.Lookup("liunet-digits")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := entry.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &caffepb.NetParameter{Layer: []*caffepb.LayerParameter{{
-		Name: proto.String("input"), Type: proto.String("Input"), Top: []string{"data", "label"},
-		InputParam: &caffepb.InputParameter{Shape: []*caffepb.BlobShape{
-			{Dim: []int64{batch, 1, digits.Size, digits.Size}}, {Dim: []int64{batch}},
-		}},
-	}}}
-	for _, l := range file.Param.Layer {
-		if l.GetType() != "Data" {
-			p.Layer = append(p.Layer, l)
-		}
-	}
 	workers := parallel.NewPool(0)
 	defer workers.Close()
-	n, err := net.New(&prototxt.Net{Param: p}, net.Options{
+	n, err := net.New(&prototxt.Net{Param: liunetDigits(t, batch)}, net.Options{
 		State: &caffepb.NetState{Phase: caffepb.Phase_TRAIN.Enum()}, Workers: workers, Seed: 1, Engine: engine,
 	})
 	if err != nil {
