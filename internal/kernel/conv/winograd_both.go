@@ -55,8 +55,8 @@ func (w *winograd) both(op parallel.Op, x, weight, dy, dweight, dbias, dx []floa
 	of := w.weights.tiling
 	t.step = gemm.RoundUp(max(1, bothSize/(of.images*of.outputs*of.dst[0]*of.dst[1])), w.weights.piece)
 	w.weights.both = t
+	defer func() { w.weights.both = nil }() // after a panic too: BackwardWeights computes one gradient
 	w.weights.compute(shared[n:])
-	w.weights.both = nil
 	w.weights.unset()
 	w.data.unset()
 	left.Clear()
