@@ -33,6 +33,7 @@ type gradPlan struct {
 	singles   singlesGrad    // used instead where it fits
 	depthwise *depthwiseGrad // used instead; nil if it does not apply
 	dense     *denseGrad     // used instead; nil if it does not apply
+	lines     *linesGrad     // used instead where it fits; nil if it does not apply
 	bias      biasTask       // then
 
 	// Used during a run.
@@ -57,10 +58,11 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	channels := min(g.groupChannels(), max(1, gradRows/g.taps/unit)*unit)
 	t := &gradPlan{geometry: g, window: forwardWindow(g, channels), ranges: gemm.CeilDiv(g.groupChannels(), channels)}
 	t.split = depthwise(g) && t.splittable()
-	if err := t.window.init(g.Batch); err != nil {
-		return nil, err
+	err := t.window.init(g.Batch)
+	if err == nil {
+		t.lines, err = newLinesGrad(g)
 	}
-	return t, nil
+	return t, err
 }
 
 // prepare makes the tables.
@@ -99,8 +101,13 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		}
 		return
 	}
+	t.micro = gemm.Active()
+	if t.lines != nil && t.lines.fits(t.micro) {
+		t.lines.run(op, x, dy, dweight, dbias)
+		return
+	}
 	g, p := t.geometry, op.Pool()
-	t.micro, t.pool, t.x, t.dy, t.dweight = gemm.Active(), p, x, dy, dweight
+	t.pool, t.x, t.dy, t.dweight = p, x, dy, dweight
 	t.cutOutputs()
 	blocks := g.Group * t.blocks * t.ranges
 	t.parts = min(gemm.CeilDiv(leastGradParts, blocks), t.chunks(g.Batch))

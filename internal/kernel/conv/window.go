@@ -35,6 +35,10 @@ const (
 // If split is set, as is possible with several axes and a step of 2 along the last one, a
 // row of the copy holds its even positions and then its odd ones, so that the pixels of a
 // row are adjacent.
+//
+// If flat is set, the pixels of a chunk are nearly adjacent: those of an image follow those of
+// the image before, all axes of step 2 are split, and neighbouring rows and images share the
+// zeros between them. fill then also clears zeros behind the last image of a channel.
 type window struct {
 	channels int
 	src      []int   // extent of the source
@@ -48,7 +52,9 @@ type window struct {
 	parts int
 	reach []int
 
-	split bool // the even positions of a row come before the odd ones
+	split  bool // the even positions of a row come before the odd ones
+	flat   bool
+	groups int // with flat: groups of channels, which are parts of the work as chunks are
 
 	nTaps, srcSize, outSize int
 	images, rows, bands     int   // of a chunk: images, or rows of one; bands: chunks of an image
@@ -58,6 +64,7 @@ type window struct {
 	whole                   bool  // there are no zeros
 	channelStride           int   // in the copy
 	imageStride             int
+	plane                   int // elements of a channel of an image in the copy
 	pixels, taps            []int32 // offsets in the copy
 }
 
@@ -85,10 +92,9 @@ func (w *window) init(batch int) error {
 		return errors.New("convolution: the padded input has too many elements")
 	}
 	w.span = span[0]
-	last := len(w.src) - 1
 	w.copied = slices.Clone(w.extent)
-	if w.split {
-		w.copied[last] = gemm.RoundUp(w.extent[last], 2)
+	for a := range w.copied[1:] {
+		w.copied[a+1] = w.extentOfCopy(a + 1)
 	}
 	w.cut(batch)
 	w.measure()
@@ -101,9 +107,35 @@ func (w *window) init(batch int) error {
 // measure sets the sizes that follow from those of the chunks.
 func (w *window) measure() {
 	w.extent[0] = (w.rows-1)*w.step[0] + w.span
-	w.copied[0] = w.extent[0]
+	w.copied[0] = w.extentOfCopy(0)
 	w.channelStride = w.stride(w.rows)
+	w.plane = w.channelStride
 	w.imageStride = w.channels * w.channelStride
+	if w.flat {
+		w.plane = size(w.copied)
+		w.imageStride = w.plane
+		// Behind the last image are the zeros that others share with their next one.
+		w.channelStride = oddLines(w.images*w.plane + (w.extent[0]-w.copied[0]+1)*size(w.copied[1:]))
+	}
+}
+
+// extentOfCopy returns the extent of the copy along an axis: as many even positions as odd ones
+// if they are split, without the zeros that are shared.
+func (w *window) extentOfCopy(a int) int {
+	n := w.extent[a]
+	switch {
+	case w.halves(a):
+		return gemm.RoundUp(n, 2)
+	case w.flat && (a == len(w.src)-1 || a == 0 && w.bands == 1):
+		start, end := w.within(a, 0, n)
+		return n - min(start, n-end)
+	}
+	return n
+}
+
+// halves reports whether even and odd positions along an axis are split.
+func (w *window) halves(a int) bool {
+	return w.step[a] == 2 && (w.flat || w.split && a == len(w.src)-1)
 }
 
 // all makes all images one chunk.
@@ -115,7 +147,7 @@ func (w *window) all(batch int) {
 
 // cut determines the size of the chunks.
 func (w *window) cut(batch int) {
-	pixels := max(fewPixels, min(chunkPixels/max(1, w.parts), batch*w.outSize/leastChunks))
+	pixels := max(fewPixels, min(chunkPixels/max(1, w.parts), max(1, w.groups)*batch*w.outSize/leastChunks))
 	w.images, w.rows = 1, w.out[0]
 	if w.outSize <= pixels && w.fits(w.out[0]) {
 		w.images = min(pixels/w.outSize, chunkSize/(w.channels*w.stride(w.out[0])), max(batch, 1))
@@ -148,7 +180,7 @@ func (w *window) tables() {
 
 // place returns where in the copy a position along axis a is.
 func (w *window) place(a, q int) int {
-	if !w.split || a != len(w.src)-1 {
+	if !w.halves(a) {
 		return q
 	}
 	return q%2*(w.copied[a]/2) + q/2
@@ -183,9 +215,11 @@ func (w *window) line() int { return w.outSize / w.out[0] }
 // output: an odd number of cache lines, which puts the same pixel of many channels into
 // different sets of the cache.
 func (w *window) stride(rows int) int {
-	n := ((rows-1)*w.step[0] + w.span) * size(w.copied[1:])
-	return gemm.RoundUp(n, 16) | 16
+	return oddLines(((rows-1)*w.step[0] + w.span) * size(w.copied[1:]))
 }
+
+// oddLines rounds n elements up to an odd number of cache lines.
+func oddLines(n int) int { return gemm.RoundUp(n, 16) | 16 }
 
 // fits reports whether some rows of one image are small enough for a chunk.
 func (w *window) fits(rows int) bool { return w.stride(rows) <= chunkSize/w.channels }
@@ -214,7 +248,12 @@ func (w *window) chunk(batch, i int) chunk {
 }
 
 // copySize returns the number of elements that fill needs in dst.
-func (w *window) copySize() int { return w.images * w.imageStride }
+func (w *window) copySize() int {
+	if w.flat {
+		return w.channels * w.channelStride
+	}
+	return w.images * w.imageStride
+}
 
 // fill copies the source of a chunk. Its images are step apart in x, which starts with
 // the first of the channels to copy.
@@ -225,14 +264,17 @@ func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step in
 // fillChannels is fill for n of the channels from from on.
 func (w *window) fillChannels(u *gemm.Micro, c chunk, from, n int, x []float32, step int, dst []float32) {
 	first, rows := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
+	if w.flat {
+		clear(dst[from*w.channelStride : (from+n)*w.channelStride])
+	}
 	for i := range c.images {
 		to := dst[i*w.imageStride:]
-		if !w.whole {
+		if !w.whole && !w.flat {
 			clear(to[from*w.channelStride : (from+n)*w.channelStride])
 		}
 		for ch := from; ch < from+n; ch++ {
 			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
-			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:][:w.channelStride])
+			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:][:w.plane])
 		}
 	}
 }
@@ -248,6 +290,10 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 	from := first + start - w.pad[axis]
 	switch len(w.src) - axis {
 	case 1:
+		if w.halves(axis) {
+			w.splitRow(start, src[from:][:end-start], dst[:w.copied[axis]])
+			return
+		}
 		copy(dst[start:end], src[from:])
 	case 2:
 		first, last := w.within(axis+1, 0, w.extent[axis+1])
@@ -255,18 +301,23 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 			return
 		}
 		lds, ldd := w.src[axis+1], w.copied[axis+1]
-		src, dst = src[from*lds+first-w.pad[axis+1]:], dst[start*ldd:]
-		if !w.split {
-			u.CopyTo(end-start, last-first, src, lds, dst[first:], ldd)
+		src = src[from*lds+first-w.pad[axis+1]:]
+		if !w.halves(axis) && !w.halves(axis+1) {
+			u.CopyTo(end-start, last-first, src, lds, dst[start*ldd+first:], ldd)
 			return
 		}
 		for r := range end - start {
-			w.splitRow(first, src[r*lds:][:last-first], dst[r*ldd:][:ldd])
+			from, to := src[r*lds:][:last-first], dst[w.place(axis, start+r)*ldd:][:ldd]
+			if w.halves(axis + 1) {
+				w.splitRow(first, from, to)
+			} else {
+				copy(to[first:], from)
+			}
 		}
 	default:
 		line, srcLine := size(w.copied[axis+1:]), size(w.src[axis+1:])
 		for q := range end - start {
-			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[(start+q)*line:])
+			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[w.place(axis, start+q)*line:])
 		}
 	}
 }

@@ -44,12 +44,12 @@ type dotTask struct {
 
 // dotFits reports whether a dotTask is the best choice for C = A Bᵀ.
 func dotFits(m, n, k, lda, ldb int) bool {
-	return m <= dotMaxRows && k >= dotMinDepth && n >= dotRows && max(m*lda, n*ldb) <= math.MaxInt32
+	return m <= dotMaxRows && k >= dotMinDepth && n >= DotRows && max(m*lda, n*ldb) <= math.MaxInt32
 }
 
 func (t *dotTask) run(p *parallel.Pool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	u := Active()
-	dots, height, width := u.dots, dotRows, u.dotCols
+	dots, height, width := u.Dots, DotRows, u.DotCols
 	if m == 1 {
 		dots, height, width = u.one, 1, oneCols
 	}

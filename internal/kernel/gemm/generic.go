@@ -13,8 +13,8 @@ var generic = Micro{
 	tiles:    []TileFunc{tileGeneric4, tileGeneric8},
 	blocks:   blocksGeneric(),
 	lines:    linesGeneric(),
-	dots:     dotsGeneric,
-	dotCols:  dotsGenericCols,
+	Dots:     dotsGeneric,
+	DotCols:  dotsGenericCols,
 	one:      dotsOneGeneric,
 	copyRows: copyRowsGeneric,
 	fmaLoop:  fmaLoopGeneric,
@@ -103,11 +103,11 @@ func blockGeneric(rows, w, k int, a, b, bias, c *float32, ldc int, add bool) {
 // dotsGenericCols is the number of rows of y of dotsGeneric.
 const dotsGenericCols = 2
 
-// dotsGeneric is the DotsFunc of dotRows rows of x and 2 of y.
+// dotsGeneric is the DotsFunc of DotRows rows of x and 2 of y.
 func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
-	sums := unsafe.Slice(c, dotsGenericCols*dotRows)
+	sums := unsafe.Slice(c, dotsGenericCols*DotRows)
 	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
-		fourDots(k, x, rows, rowAt(y, at, k), sums[j*dotRows:])
+		fourDots(k, x, rows, rowAt(y, at, k), sums[j*DotRows:])
 	}
 }
 

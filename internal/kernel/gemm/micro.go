@@ -47,8 +47,8 @@ type LineFunc func(blocks, k int, x *float32, from, off *int32, w, init, c *floa
 //	c[j*n+i] += Σₚ x[rows[i]+p] * y[cols[j]+p]
 type DotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
-// dotRows is the number of rows of x of Micro.dots.
-const dotRows = 4
+// DotRows is the number of rows of x of Micro.Dots.
+const DotRows = 4
 
 // oneCols is the number of rows of y of Micro.one.
 const oneCols = 4
@@ -69,6 +69,8 @@ type AheadFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ld
 type Micro struct {
 	Lanes     int           // of a vector, the columns of the narrowest panel
 	Tall      DotsFunc      // of TallRows rows of x and one of y
+	Dots      DotsFunc      // of DotRows rows of x and DotCols of y
+	DotCols   int           // a divisor of dotPiece
 	Transpose TransposeFunc // nil if there is none
 	Ahead     AheadFunc     // nil if there is no Transpose
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
@@ -77,9 +79,7 @@ type Micro struct {
 	tiles    []TileFunc    // tiles[v-1] takes panels of v*Lanes columns
 	blocks   [][]BlockFunc // blocks[r-1][v-1] takes strips of r rows and panels of v*Lanes columns
 	lines    [][]LineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
-	dots     DotsFunc      // of dotRows rows of x and dotCols of y
-	dotCols  int           // a divisor of dotPiece
-	one      DotsFunc      // of one row of x and oneCols of y, with the sums of dots
+	one      DotsFunc      // of one row of x and oneCols of y, with the sums of Dots
 	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
 	fmaFlops int         // floating-point operations per iteration of fmaLoop

@@ -14,8 +14,8 @@ var micros = [...]*Micro{
 var avx2 = Micro{
 	Lanes:   8,
 	tiles:   []TileFunc{tileAVX2x1, tileAVX2x2},
-	dots:    dotsAVX2,
-	dotCols: 3,
+	Dots:    dotsAVX2,
+	DotCols: 3,
 	one:     dotsOneAVX2,
 	Tall:    dotsTallAVX2,
 	blocks: [][]BlockFunc{
@@ -44,8 +44,8 @@ var avx2 = Micro{
 var avx512 = Micro{
 	Lanes:   16,
 	tiles:   []TileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
-	dots:    dotsAVX512,
-	dotCols: 6,
+	Dots:    dotsAVX512,
+	DotCols: 6,
 	one:     dotsOneAVX512,
 	Tall:    dotsTallAVX512,
 	blocks: [][]BlockFunc{

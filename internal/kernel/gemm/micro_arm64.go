@@ -13,8 +13,8 @@ var micros = [...]*Micro{
 var neon = Micro{
 	Lanes:   4,
 	tiles:   []TileFunc{tileNEONx1, tileNEONx2, tileNEONx3, tileNEONx4},
-	dots:    dotsNEON,
-	dotCols: 6,
+	Dots:    dotsNEON,
+	DotCols: 6,
 	one:     dotsOneNEON,
 	Tall:    dotsTallNEON,
 	blocks: [][]BlockFunc{
