@@ -22,7 +22,10 @@ func splitPairs(x, even, odd []float32) {
 	i := 0
 	if f, n := pairsOf[cpu.Active()].split, len(odd)/pairLanes; f != nil && n > 0 {
 		f(n, &x[0], &even[0], &odd[0])
-		i = n * pairLanes
+		if last := len(odd) - pairLanes; len(odd)%pairLanes != 0 { // overlaps the one before
+			f(1, &x[2*last], &even[last], &odd[last])
+		}
+		i = len(odd)
 	}
 	for ; i < len(odd); i++ {
 		even[i], odd[i] = x[2*i], x[2*i+1]

@@ -36,9 +36,9 @@ const (
 // row of the copy holds its even positions and then its odd ones, so that the pixels of a
 // row are adjacent.
 //
-// If flat is set, the pixels of a chunk are nearly adjacent: those of an image follow those of
-// the image before, all axes of step 2 are split, and neighbouring rows and images share the
-// zeros between them. fill then also clears zeros behind the last image of a channel.
+// If flat is set, the pixels of a chunk are nearly adjacent: an image follows the one before,
+// neighbouring rows and images share the zeros between them, and all axes of step 2 are split:
+// the copy has the even positions of all rows and images before the odd ones.
 type window struct {
 	channels int
 	src      []int   // extent of the source
@@ -64,7 +64,7 @@ type window struct {
 	whole                   bool  // there are no zeros
 	channelStride           int   // in the copy
 	imageStride             int
-	plane                   int // elements of a channel of an image in the copy
+	pitch, half             []int   // in the copy, for each axis: from a position to the next, and to the odd ones if they are split
 	pixels, taps            []int32 // offsets in the copy
 }
 
@@ -109,14 +109,29 @@ func (w *window) measure() {
 	w.extent[0] = (w.rows-1)*w.step[0] + w.span
 	w.copied[0] = w.extentOfCopy(0)
 	w.channelStride = w.stride(w.rows)
-	w.plane = w.channelStride
 	w.imageStride = w.channels * w.channelStride
-	if w.flat {
-		w.plane = size(w.copied)
-		w.imageStride = w.plane
-		// Behind the last image are the zeros that others share with their next one.
-		w.channelStride = oddLines(w.images*w.plane + (w.extent[0]-w.copied[0]+1)*size(w.copied[1:]))
+	w.pitch, w.half = make([]int, len(w.src)), make([]int, len(w.src))
+	n := 1
+	for a := len(w.src) - 1; a >= 0; a-- {
+		w.pitch[a] = n
+		w.half[a] = w.copied[a] / 2
+		if n *= w.copied[a]; w.flat && w.halves(a) {
+			n /= 2
+		}
 	}
+	if !w.flat {
+		return
+	}
+	w.imageStride = n
+	// Behind the last image are the zeros that others share with their next one.
+	n = w.images*n + (w.extent[0]-w.copied[0]+1)*w.pitch[0]
+	for a := range w.half {
+		w.half[a] = n
+		if w.halves(a) {
+			n *= 2
+		}
+	}
+	w.channelStride = oddLines(n)
 }
 
 // extentOfCopy returns the extent of the copy along an axis: as many even positions as odd ones
@@ -165,7 +180,7 @@ func (w *window) cut(batch int) {
 func (w *window) tables() {
 	w.pixels = make([]int32, 0, w.images*w.rows*w.line())
 	for i := range w.images {
-		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return w.place(a, i*w.step[a]) }, func(a int) int {
+		w.pixels = w.offsets(w.pixels, 0, i*w.imageStride, func(a, i int) int { return i * w.step[a] }, func(a int) int {
 			if a == 0 {
 				return w.rows
 			}
@@ -174,16 +189,16 @@ func (w *window) tables() {
 	}
 	w.taps = make([]int32, 0, w.channels*w.nTaps)
 	for c := range w.channels {
-		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.place(a, w.shift[a][i]) }, func(a int) int { return len(w.shift[a]) })
+		w.taps = w.offsets(w.taps, 0, c*w.channelStride, func(a, i int) int { return w.shift[a][i] }, func(a int) int { return len(w.shift[a]) })
 	}
 }
 
-// place returns where in the copy a position along axis a is.
-func (w *window) place(a, q int) int {
+// at returns the offset in a padded channel of a position along axis a.
+func (w *window) at(a, q int) int {
 	if !w.halves(a) {
-		return q
+		return q * w.pitch[a]
 	}
-	return q%2*(w.copied[a]/2) + q/2
+	return q%2*w.half[a] + q/2*w.pitch[a]
 }
 
 // offsets appends the offsets in a padded channel, row by row, of the positions
@@ -192,9 +207,8 @@ func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n
 	if axis == len(w.copied) {
 		return append(list, int32(start))
 	}
-	step := size(w.copied[axis+1:])
 	for i := range n(axis) {
-		list = w.offsets(list, axis+1, start+at(axis, i)*step, at, n)
+		list = w.offsets(list, axis+1, start+w.at(axis, at(axis, i)), at, n)
 	}
 	return list
 }
@@ -274,7 +288,7 @@ func (w *window) fillChannels(u *gemm.Micro, c chunk, from, n int, x []float32, 
 		}
 		for ch := from; ch < from+n; ch++ {
 			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
-			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:][:w.plane])
+			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:])
 		}
 	}
 }
@@ -290,41 +304,37 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 	from := first + start - w.pad[axis]
 	switch len(w.src) - axis {
 	case 1:
-		if w.halves(axis) {
-			w.splitRow(start, src[from:][:end-start], dst[:w.copied[axis]])
-			return
-		}
-		copy(dst[start:end], src[from:])
+		w.fillRow(start, src[from:][:end-start], dst)
 	case 2:
 		first, last := w.within(axis+1, 0, w.extent[axis+1])
 		if first >= last {
 			return
 		}
-		lds, ldd := w.src[axis+1], w.copied[axis+1]
+		lds := w.src[axis+1]
 		src = src[from*lds+first-w.pad[axis+1]:]
 		if !w.halves(axis) && !w.halves(axis+1) {
-			u.CopyTo(end-start, last-first, src, lds, dst[start*ldd+first:], ldd)
+			u.CopyTo(end-start, last-first, src, lds, dst[w.at(axis, start)+first:], w.pitch[axis])
 			return
 		}
 		for r := range end - start {
-			from, to := src[r*lds:][:last-first], dst[w.place(axis, start+r)*ldd:][:ldd]
-			if w.halves(axis + 1) {
-				w.splitRow(first, from, to)
-			} else {
-				copy(to[first:], from)
-			}
+			w.fillRow(first, src[r*lds:][:last-first], dst[w.at(axis, start+r):])
 		}
 	default:
-		line, srcLine := size(w.copied[axis+1:]), size(w.src[axis+1:])
+		srcLine := size(w.src[axis+1:])
 		for q := range end - start {
-			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[w.place(axis, start+q)*line:])
+			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[w.at(axis, start+q):])
 		}
 	}
 }
 
-// splitRow copies a row whose first element is at the given position.
-func (w *window) splitRow(first int, src, dst []float32) {
-	even, odd := dst[:len(dst)/2], dst[len(dst)/2:]
+// fillRow copies a row whose first element is at the given position.
+func (w *window) fillRow(first int, src, dst []float32) {
+	last := len(w.src) - 1
+	if !w.halves(last) {
+		copy(dst[first:], src)
+		return
+	}
+	even, odd := dst, dst[w.half[last]:]
 	if first%2 == 1 {
 		even, odd = odd[first/2:], even[first/2+1:]
 	} else {
