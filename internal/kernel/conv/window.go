@@ -264,9 +264,18 @@ func (w *window) chunk(batch, i int) chunk {
 // copySize returns the number of elements that fill needs in dst.
 func (w *window) copySize() int {
 	if w.flat {
-		return w.channels * w.channelStride
+		return w.channels*w.channelStride + w.spare()
 	}
 	return w.images * w.imageStride
+}
+
+// spare returns the number of elements that a flat copy needs to split rows.
+func (w *window) spare() int {
+	last := len(w.src) - 1
+	if last == 0 || !w.halves(last) {
+		return 0
+	}
+	return max(w.extent[last-1], w.src[last-1]) * w.src[last]
 }
 
 // fill copies the source of a chunk. Its images are step apart in x, which starts with
@@ -278,8 +287,10 @@ func (w *window) fill(u *gemm.Micro, c chunk, channels int, x []float32, step in
 // fillChannels is fill for n of the channels from from on.
 func (w *window) fillChannels(u *gemm.Micro, c chunk, from, n int, x []float32, step int, dst []float32) {
 	first, rows := c.row*w.step[0], (c.rows-1)*w.step[0]+w.span
+	var spare []float32
 	if w.flat {
 		clear(dst[from*w.channelStride : (from+n)*w.channelStride])
+		spare = dst[w.channels*w.channelStride:]
 	}
 	for i := range c.images {
 		to := dst[i*w.imageStride:]
@@ -288,15 +299,15 @@ func (w *window) fillChannels(u *gemm.Micro, c chunk, from, n int, x []float32, 
 		}
 		for ch := from; ch < from+n; ch++ {
 			src := x[(c.image+i)*step+ch*w.srcSize:][:w.srcSize]
-			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:])
+			w.fillAxis(u, 0, first, rows, src, to[ch*w.channelStride:], spare)
 		}
 	}
 }
 
 // fillAxis copies the source at positions first to first+n-1 of an axis and at all
 // positions of the following axes. Positions count from the first zero before the
-// source.
-func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32) {
+// source. spare is used meanwhile.
+func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst, spare []float32) {
 	start, end := w.within(axis, first, n)
 	if start >= end {
 		return
@@ -312,8 +323,12 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 		}
 		lds := w.src[axis+1]
 		src = src[from*lds+first-w.pad[axis+1]:]
-		if !w.halves(axis) && !w.halves(axis+1) {
+		switch {
+		case !w.halves(axis) && !w.halves(axis+1):
 			u.CopyTo(end-start, last-first, src, lds, dst[w.at(axis, start)+first:], w.pitch[axis])
+			return
+		case w.flat && w.halves(axis) && w.halves(axis+1):
+			w.splitRows(u, axis, [2]int{start, first}, [2]int{end - start, last - first}, src, dst, spare)
 			return
 		}
 		for r := range end - start {
@@ -322,7 +337,26 @@ func (w *window) fillAxis(u *gemm.Micro, axis, first, n int, src, dst []float32)
 	default:
 		srcLine := size(w.src[axis+1:])
 		for q := range end - start {
-			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[w.at(axis, start+q):])
+			w.fillAxis(u, axis+1, 0, w.extent[axis+1], src[(from+q)*srcLine:], dst[w.at(axis, start+q):], spare)
+		}
+	}
+}
+
+// splitRows copies n[0] rows of n[1] elements, whose first element is at the given positions of an
+// axis and of the last one. It splits all rows, with what is between them, in one piece, and then
+// copies the parts of every second row.
+func (w *window) splitRows(u *gemm.Micro, axis int, first, n [2]int, src, dst, spare []float32) {
+	width := w.src[axis+1]
+	size := (n[0]-1)*width + n[1]
+	odd := (size + 1) / 2
+	splitPairs(src[:size], spare[:odd], spare[odd:size])
+	for r := range min(2, n[0]) {
+		for c := range min(2, n[1]) {
+			from := (r*width + c) / 2
+			if (r*width+c)%2 > 0 {
+				from += odd
+			}
+			u.CopyTo((n[0]-r+1)/2, (n[1]-c+1)/2, spare[from:], width, dst[w.at(axis, first[0]+r)+w.at(axis+1, first[1]+c):], w.pitch[axis])
 		}
 	}
 }
