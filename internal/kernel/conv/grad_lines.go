@@ -15,7 +15,7 @@ type linesGrad struct {
 	window   // flat, of the channels of a part
 	geometry *geometry
 	ranges   int     // pieces of the channels of a group
-	length   int     // from the first to the last pixel of a chunk, in whole vectors
+	lineSize int     // elements of a line
 	prepared bool    // the tables are filled
 	tapAt    []int32 // offsets of the channels' taps in the copy, and then the last one repeated
 	lineAt   []int32 // offsets of the outputs' lines, and then the last one repeated
@@ -55,10 +55,10 @@ func (t *linesGrad) prepare() {
 	}
 	t.prepared = true
 	t.window.tables()
-	t.length = gemm.RoundUp(int(t.pixels[len(t.pixels)-1])+1, maxLanes)
+	t.lineSize = t.length()
 	t.tapAt = fillUp(t.taps, maxDotCols)
 	for o := range t.geometry.groupOutputs() {
-		t.lineAt = append(t.lineAt, int32(o*t.length))
+		t.lineAt = append(t.lineAt, int32(o*t.lineSize))
 	}
 	t.lineAt = fillUp(t.lineAt, gemm.DotRows)
 }
@@ -66,11 +66,12 @@ func (t *linesGrad) prepare() {
 // maxDotCols is a multiple of DotCols of all levels.
 const maxDotCols = 12
 
-// fits reports whether linesGrad computes fewer products than tiles of the outputs.
+// fits reports whether linesGrad computes fewer products than tiles of the outputs, by a sixth:
+// adding up the lanes takes time, too.
 func (t *linesGrad) fits(u *gemm.Micro) bool {
 	n := t.geometry.groupOutputs()
 	t.prepare()
-	return t.length*gemm.RoundUp(n, gemm.DotRows) < len(t.pixels)*u.Width(n)
+	return 6*t.lineSize*gemm.RoundUp(n, gemm.DotRows) < 5*len(t.pixels)*u.Width(n)
 }
 
 // run adds the gradient of the weights to dweight and, unless dbias is nil, that of the bias
@@ -109,7 +110,7 @@ func (t *linesGrad) sum(worker, part, group, ch int, sums []float32) {
 	g, u := t.geometry, t.micro
 	n, channels := g.groupOutputs(), min(t.channels, g.groupChannels()-ch)
 	copied := t.copySize() + maxLanes // the last vector may reach beyond the copy
-	buf := t.pool.Scratch(worker, copied+n*t.length)
+	buf := t.pool.Scratch(worker, copied+n*t.lineSize)
 	x, lines := buf[:copied], buf[copied:]
 	clear(x)
 	clear(sums)
@@ -129,35 +130,15 @@ func (t *linesGrad) sum(worker, part, group, ch int, sums []float32) {
 			pixels = c.images * c.pixels
 			clear(lines)
 		}
-		for o := range n {
-			t.fillLine(c, t.dy[(c.image*g.Outputs+group*n+o)*t.outSize+c.first:], lines[o*t.length:])
+		for i := range c.images {
+			for o := range n {
+				t.spreadLine(u, c, t.dy[((c.image+i)*g.Outputs+group*n+o)*t.outSize+c.first:], lines[o*t.lineSize+i*t.imageStride:])
+			}
 		}
 		for o := 0; o < n; o += gemm.DotRows {
 			for tap := 0; tap < channels*g.taps; tap += u.DotCols {
-				u.Dots(t.length, &lines[0], &t.lineAt[o], &x[0], &t.tapAt[tap], &sums[o*t.rows+tap*gemm.DotRows])
+				u.Dots(t.lineSize, &lines[0], &t.lineAt[o], &x[0], &t.tapAt[tap], &sums[o*t.rows+tap*gemm.DotRows])
 			}
-		}
-	}
-}
-
-// fillLine copies the pixels of an output of a chunk, which begin at dy, to a line.
-func (t *linesGrad) fillLine(c chunk, dy, line []float32) {
-	width := min(t.out[len(t.out)-1], c.pixels)
-	if len(t.out) == 2 {
-		rows := c.pixels / width
-		pitch := 0
-		if rows > 1 {
-			pitch = int(t.pixels[width])
-		}
-		for image := range c.images {
-			t.micro.CopyTo(rows, width, dy[image*t.geometry.Outputs*t.outSize:], width, line[image*t.imageStride:], pitch)
-		}
-		return
-	}
-	for image := range c.images {
-		src := dy[image*t.geometry.Outputs*t.outSize:]
-		for q := 0; q < c.pixels; q += width {
-			copy(line[image*t.imageStride+int(t.pixels[q]):][:width], src[q:])
 		}
 	}
 }

@@ -26,12 +26,14 @@ var lineCost = [...]int{230, 145, 125, 107, 103, 100}
 
 // lines computes a product with LineFuncs. The vectors are adjacent pixels in a row of
 // the padded copy or, with kernels of one pixel, in a plane of the source itself. The
-// result is written directly to its destination.
+// result is written directly to its destination. With a flat copy, they are adjacent elements of
+// it, with some between the pixels, so rows may be short: whole lines of the result are computed,
+// and then its pixels are copied.
 type lines struct {
 	*product
 	inPlace    bool
 	rows       []gemm.LinePanel // panels of the channels of the result of a group
-	rowPixels  int              // pixels of a row, or of a plane in place
+	rowPixels  int              // pixels of a row, of a plane in place, or of a flat copy
 	rowVectors int              // vectors of a row
 	pieces     int              // of a plane, in place
 	cuts       int              // of the panels of a piece
@@ -47,6 +49,11 @@ func (t *lines) init(u *gemm.Micro) bool {
 	if t.inPlace {
 		t.rowPixels = t.outSize
 	}
+	if t.flat {
+		t.inPlace, t.rowPixels = false, t.images*t.maxPixels()
+		t.rowVectors = t.length() / u.Lanes
+		return true
+	}
 	t.rowVectors = gemm.CeilDiv(t.rowPixels, u.Lanes)
 	cut := axis == 0 && t.bands > 1 && !t.inPlace // bands split the rows
 	return t.adjacent() && !cut && t.rowPixels >= u.Lanes
@@ -56,7 +63,10 @@ func (t *lines) init(u *gemm.Micro) bool {
 func (t *lines) tables(u *gemm.Micro) {
 	// The last vector of a row may overlap the previous one.
 	vector := func(i int) int { return min(i*u.Lanes, t.rowPixels-u.Lanes) }
-	if t.inPlace {
+	if t.flat {
+		vector = func(i int) int { return i * u.Lanes }
+	}
+	if t.inPlace || t.flat {
 		for i := range t.rowVectors {
 			t.from = append(t.from, int32(vector(i)))
 		}
@@ -91,6 +101,9 @@ func (t *lines) cost(u *gemm.Micro) int {
 	}
 	if !t.inPlace {
 		cost += copyCost * t.channels
+	}
+	if t.flat {
+		cost += copyCost * t.dstChannels
 	}
 	return cost
 }
@@ -147,6 +160,10 @@ func (t *lines) Do(worker, i int) {
 		t.compute(group, panel, last, t.src[at*t.channels*t.srcSize:], at*t.dstChannels*t.dstSize, t.from[first:end], t.to[first:end])
 	default:
 		group, c := i%groups, t.chunk(t.geometry.Batch, i/groups)
+		if t.flat {
+			t.computeFlat(worker, group, c)
+			return
+		}
 		x := t.pool.Scratch(worker, t.copySize())
 		t.fill(t.micro, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
 		n := c.images * c.pixels / t.rowPixels * t.rowVectors
@@ -180,18 +197,49 @@ func (t *lines) pack(group, panel int) {
 // compute computes the vectors of some panels of a group's result at the listed offsets from
 // element at on.
 func (t *lines) compute(group, panel, last int, x []float32, at int, from, to []int32) {
-	y := t.dst[at:]
-	rows, widest, depth := t.micro.LineRows(), t.micro.LineVectors(), t.depth()
-	step := max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest
+	step := t.vectorsAtOnce()
 	for v := 0; v < len(from); v += step {
 		end := min(v+step, len(from))
-		for i := panel; i < last; i++ {
-			p := t.rows[i]
-			w := &t.packed[(group*t.panels+i)*depth*rows]
-			bias, dst := &t.packedBias[group*t.dstChannels+p.First], &y[p.First*t.dstSize]
-			t.micro.Line(p.Rows, depth, &x[0], from[v:end], t.terms, w, bias, dst, to[v:end], t.dstSize)
-		}
+		t.multiply(group, panel, last, x, t.dst[at:], t.dstSize, from[v:end], to[v:end])
 		t.finishVectors(group, panel, last, at, to[v:end])
+	}
+}
+
+// vectorsAtOnce returns the number of vectors to multiply by one panel after the other.
+func (t *lines) vectorsAtOnce() int {
+	widest := t.micro.LineVectors()
+	return max(1, linesSize/(t.channels*widest*t.micro.Lanes)) * widest
+}
+
+// multiply computes vectors of some panels of a group's result. The channels of y are ldc apart.
+func (t *lines) multiply(group, panel, last int, x, y []float32, ldc int, from, to []int32) {
+	rows, depth := t.micro.LineRows(), t.depth()
+	for i := panel; i < last; i++ {
+		p := t.rows[i]
+		w := &t.packed[(group*t.panels+i)*depth*rows]
+		t.micro.Line(p.Rows, depth, &x[0], from, t.terms, w, &t.packedBias[group*t.dstChannels+p.First], &y[p.First*ldc], to, ldc)
+	}
+}
+
+// computeFlat computes a chunk of a group's result from a flat copy.
+func (t *lines) computeFlat(worker, group int, c chunk) {
+	u, n, size := t.micro, t.dstChannels, t.length()
+	copied := t.copySize() + maxLanes // the last vector may reach beyond the copy
+	buf := t.pool.Scratch(worker, copied+n*size)
+	x, y := buf[:copied], buf[copied:]
+	groups := t.geometry.Group
+	t.fill(u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
+	step := t.vectorsAtOnce()
+	for v := 0; v < len(t.from); v += step {
+		end := min(v+step, len(t.from))
+		t.multiply(group, 0, t.panels, x, y, size, t.from[v:end], t.to[v:end])
+	}
+	for i := range c.images {
+		at := ((c.image+i)*groups+group)*n*t.dstSize + c.first
+		for o := range n {
+			t.joinLine(u, c, y[o*size+i*t.imageStride:], t.dst[at+o*t.dstSize:])
+		}
+		t.finish(group*n, n, at, c.pixels)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the fastest of five methods. The first run prepares it,
+// A plan computes a product by the fastest of six methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product
@@ -16,11 +16,19 @@ type plan struct {
 	dense   dense
 	few     tilesFew
 	singles singles
+	flat    *flatLines // nil if it does not apply
 
 	prepared bool
 
 	chosen  *gemm.Micro // that the method was chosen for; nil: not chosen yet
 	byLines bool
+	byFlat  bool
+}
+
+// flatLines are lines with a flat copy, for few channels of the result.
+type flatLines struct {
+	product
+	lines lines
 }
 
 func newPlan(p product) (*plan, error) {
@@ -28,7 +36,12 @@ func newPlan(p product) (*plan, error) {
 	if err := t.window.init(t.geometry.Batch); err != nil {
 		return nil, err
 	}
-	return t, nil
+	if p.dstChannels >= maxLanes || t.nTaps == 1 || slices.Max(p.step) > 2 {
+		return t, nil
+	}
+	p.window.split, p.window.flat, p.groups = false, true, p.geometry.Group
+	t.flat = &flatLines{product: p}
+	return t, t.flat.window.init(p.geometry.Batch)
 }
 
 // prepare fills the tables.
@@ -40,6 +53,10 @@ func (t *plan) prepare() {
 	t.window.tables()
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
+	if t.flat != nil {
+		t.flat.window.tables()
+		t.flat.lines.product = &t.flat.product
+	}
 	t.dense.init(&t.product)
 	t.few.init(&t.product)
 	t.singles.product = &t.product
@@ -59,6 +76,11 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilog
 		t.singles.run()
 	case t.byFew():
 		t.few.run(op)
+	case t.byFlat:
+		t.flat.set(op, src, weight, bias, dst)
+		t.flat.then = then
+		t.flat.lines.run(op)
+		t.flat.unset()
 	case t.byLines:
 		t.lines.run(op)
 	default:
@@ -83,15 +105,19 @@ func (t *plan) byFew() bool {
 	return t.few.fits() && (!inPlace || t.few.inPlace && t.few.apart() && 8*gemm.RoundUp(t.dstChannels, lanes) <= 9*t.dstChannels)
 }
 
-// choose chooses the faster of lines and tiles.
+// choose chooses the fastest of lines, with a flat copy or not, and tiles.
 func (t *plan) choose(u *gemm.Micro) {
 	if t.chosen == u {
 		return
 	}
 	t.chosen = u
-	t.byLines = t.lines.init(u) && t.lines.cost(u) <= t.tiles.cost(u)
-	if t.byLines {
+	cost := t.tiles.cost(u)
+	if t.byLines = t.lines.init(u) && t.lines.cost(u) <= cost; t.byLines {
 		t.lines.tables(u)
+		cost = t.lines.cost(u)
+	}
+	if t.byFlat = t.flat != nil && t.flat.lines.init(u) && t.flat.lines.cost(u) < cost; t.byFlat {
+		t.flat.lines.tables(u)
 	}
 }
 

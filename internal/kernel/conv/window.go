@@ -201,6 +201,14 @@ func (w *window) at(a, q int) int {
 	return q%2*w.half[a] + q/2*w.pitch[a]
 }
 
+// stepOfCopy returns the number of positions in the copy from one output pixel to the next.
+func (w *window) stepOfCopy(a int) int {
+	if w.halves(a) {
+		return 1
+	}
+	return w.step[a]
+}
+
 // offsets appends the offsets in a padded channel, row by row, of the positions
 // at(a, 0) to at(a, n(a)-1) along each axis a.
 func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n func(a int) int) []int32 {
@@ -211,6 +219,40 @@ func (w *window) offsets(list []int32, axis, start int, at func(a, i int) int, n
 		list = w.offsets(list, axis+1, start+w.at(axis, at(axis, i)), at, n)
 	}
 	return list
+}
+
+// length returns the number of elements of the copy, of a channel, from the first to the last pixel
+// of a chunk, in whole vectors. A flat copy is followed by as many elements as a vector has.
+func (w *window) length() int { return gemm.RoundUp(int(w.pixels[len(w.pixels)-1])+1, maxLanes) }
+
+// spreadLine copies the pixels of a channel of an image of a chunk to where they are in the flat
+// copy, and joinLine copies them back.
+func (w *window) spreadLine(u *gemm.Micro, c chunk, pixels, line []float32) {
+	rows, width, pitch := w.runs(c)
+	for q := 0; q < c.pixels; q += rows * width {
+		u.CopyTo(rows, width, pixels[q:], width, line[w.pixels[q]:], pitch)
+	}
+}
+
+func (w *window) joinLine(u *gemm.Micro, c chunk, line, pixels []float32) {
+	rows, width, pitch := w.runs(c)
+	for q := 0; q < c.pixels; q += rows * width {
+		u.CopyTo(rows, width, line[w.pixels[q]:], pitch, pixels[q:], width)
+	}
+}
+
+// runs returns the rows of a chunk that are equally far apart in the copy, the pixels of each
+// and the distance.
+func (w *window) runs(c chunk) (rows, width, pitch int) {
+	last := len(w.out) - 1
+	if last == 0 {
+		return 1, c.pixels, 0
+	}
+	rows, width = c.rows, w.out[last]
+	if last > 1 {
+		rows = w.out[last-1]
+	}
+	return rows, width, w.pitch[last-1] * w.stepOfCopy(last-1)
 }
 
 // splittable reports whether rows can be split, and are long enough for vectors.
