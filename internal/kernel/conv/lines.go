@@ -110,14 +110,7 @@ func (t *lines) cost(u *gemm.Micro) int {
 
 func (t *lines) run(op parallel.Op) {
 	g := t.geometry
-	t.panels = len(t.rows)
-	shared := op.Workspace(g.Group * (t.dstChannels + t.panels*t.depth()*t.micro.LineRows()))
-	t.packedBias, t.packed = shared[:g.Group*t.dstChannels], shared[g.Group*t.dstChannels:]
-	if t.bias == nil {
-		clear(t.packedBias)
-	} else {
-		copy(t.packedBias, t.bias)
-	}
+	t.take(op.Workspace(t.packedSize()))
 	t.packing = true
 	t.pool.RunWork(g.macs(), g.Group*t.panels, t)
 	t.packing = false
@@ -127,6 +120,21 @@ func (t *lines) run(op parallel.Op) {
 	} else {
 		t.pool.RunWork(g.macs(), g.Group*t.chunks(g.Batch), t)
 	}
+}
+
+// packedSize returns the number of elements of the packed weights and biases.
+func (t *lines) packedSize() int {
+	return t.geometry.Group * (t.dstChannels + len(t.rows)*t.depth()*t.micro.LineRows())
+}
+
+// take takes their storage from the start of shared, returns the rest, and packs the biases.
+func (t *lines) take(shared []float32) []float32 {
+	t.panels = len(t.rows)
+	biases, n := t.geometry.Group*t.dstChannels, t.packedSize()
+	t.packedBias, t.packed = shared[:biases], shared[biases:n]
+	clear(t.packedBias)
+	copy(t.packedBias, t.bias)
+	return shared[n:]
 }
 
 // cutPlanes cuts planes in place into pieces and, if those are fewer than the threads, their
@@ -229,17 +237,22 @@ func (t *lines) computeFlat(worker, group int, c chunk) {
 	x, y := buf[:copied], buf[copied:]
 	groups := t.geometry.Group
 	t.fill(u, c, t.channels, t.src[group*t.channels*t.srcSize:], groups*t.channels*t.srcSize, x)
-	step := t.vectorsAtOnce()
-	for v := 0; v < len(t.from); v += step {
-		end := min(v+step, len(t.from))
-		t.multiply(group, 0, t.panels, x, y, size, t.from[v:end], t.to[v:end])
-	}
+	t.wholeLines(group, x, y, size)
 	for i := range c.images {
 		at := ((c.image+i)*groups+group)*n*t.dstSize + c.first
 		for o := range n {
 			t.joinLine(u, c, y[o*size+i*t.imageStride:], t.dst[at+o*t.dstSize:])
 		}
 		t.finish(group*n, n, at, c.pixels)
+	}
+}
+
+// wholeLines computes a group's result from a flat copy. The channels of y are ldc apart.
+func (t *lines) wholeLines(group int, x, y []float32, ldc int) {
+	step := t.vectorsAtOnce()
+	for v := 0; v < len(t.from); v += step {
+		end := min(v+step, len(t.from))
+		t.multiply(group, 0, t.panels, x, y, ldc, t.from[v:end], t.to[v:end])
 	}
 }
 

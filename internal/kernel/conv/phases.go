@@ -3,6 +3,7 @@ package conv
 import (
 	"slices"
 
+	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
@@ -17,7 +18,9 @@ type phases struct {
 	step     int     // between pixels of a phase in a row of x
 	singles  singles // used instead of tiles where it fits
 	prepared bool
-	panels   int // of all phases, during a run
+	chosen   *gemm.Micro // that the method was chosen for; nil: not chosen yet
+	byFlat   bool        // flatLines are used instead of tiles
+	panels   int         // of all phases, during a run
 	packing  bool
 }
 
@@ -25,9 +28,10 @@ type phases struct {
 type phase struct {
 	product
 	tiles  tiles
-	rest   []int   // the position of its first pixel
-	shape  []int   // of its pixels; the window's may be one more
-	starts []int32 // for each row of the window, the index in a channel of x of its first pixel; -1: there is none
+	flat   *flatLines // nil if they do not apply
+	rest   []int      // the position of its first pixel
+	shape  []int      // of its pixels; the window's may be one more
+	starts []int32    // for each row of the window, the index in a channel of x of its first pixel; -1: there is none
 }
 
 // newPhases returns the plan of the products of the phases. Their windows get the same
@@ -53,7 +57,11 @@ func newPhases(g *geometry, products []product, rests [][]int) (*phases, error) 
 		t.list = append(t.list, f)
 	}
 	for _, f := range t.list { // the reach is known
-		if err := f.init(g.Batch); err != nil {
+		err := f.init(g.Batch)
+		if err == nil {
+			f.flat, err = newFlatLines(f.product)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -72,6 +80,9 @@ func (t *phases) prepare() {
 	for _, f := range t.list {
 		f.window.tables()
 		f.tiles.init(&f.product, f.shape[0])
+		if f.flat != nil {
+			f.flat.prepare()
+		}
 		f.starts = []int32{int32(f.rest[last])}
 		for a := last - 1; a >= 0; a-- {
 			f.starts = rowsBefore(f.starts, f.out[a], func(i int) int {
@@ -106,43 +117,122 @@ func (t *phases) run(op parallel.Op, weight, src, dst []float32) {
 	for _, f := range t.list {
 		f.set(op, src, weight, nil, dst)
 	}
-	if t.singles.fits() {
+	t.choose(gemm.Active())
+	switch {
+	case t.singles.fits():
 		t.singles.run()
-	} else {
-		t.runTiles(op)
+	case t.byFlat:
+		for _, f := range t.list {
+			f.flat.set(op, src, weight, nil, dst)
+		}
+		t.runParts(op)
+		for _, f := range t.list {
+			f.flat.unset()
+		}
+	default:
+		t.runParts(op)
 	}
 	for _, f := range t.list {
 		f.unset()
 	}
 }
 
-// runTiles computes the phases with TileFuncs.
-func (t *phases) runTiles(op parallel.Op) {
+// choose chooses the faster of flatLines and tiles.
+func (t *phases) choose(u *gemm.Micro) {
+	if t.chosen == u {
+		return
+	}
+	t.chosen, t.byFlat = u, t.list[0].flat != nil
+	tiles, flat := 0, 0
+	for _, f := range t.list {
+		if t.byFlat {
+			f.flat.lines.init(u)
+			flat += f.flat.lines.cost(u)
+		}
+		tiles += f.tiles.cost(u)
+	}
+	t.byFlat = t.byFlat && 100*flat <= flatPercent*tiles
+	for _, f := range t.list {
+		if t.byFlat {
+			f.flat.lines.tables(u)
+		}
+	}
+}
+
+// runParts computes the phases with LineFuncs or TileFuncs.
+func (t *phases) runParts(op parallel.Op) {
 	g, n := t.geometry, 0
 	for _, f := range t.list {
+		if t.byFlat {
+			n += f.flat.lines.packedSize()
+			continue
+		}
 		f.tiles.measure()
 		n += f.tiles.packedSize()
 	}
 	shared := op.Workspace(n)
-	t.panels = t.list[0].panels
 	for _, f := range t.list {
+		if t.byFlat {
+			shared = f.flat.lines.take(shared)
+			t.panels = f.flat.lines.panels
+			continue
+		}
 		shared = f.tiles.take(shared)
+		t.panels = f.panels
 	}
 	p := op.Pool()
 	t.packing = true
 	p.RunWork(g.macs(), len(t.list)*g.Group*t.panels, t)
 	t.packing = false
-	p.RunWork(g.macs(), g.Group*t.window.chunks(g.Batch), t)
+	p.RunWork(g.macs(), g.Group*t.copied().chunks(g.Batch), t)
+}
+
+// copied returns the window of the copy.
+func (t *phases) copied() *window {
+	if t.byFlat {
+		return &t.list[0].flat.window
+	}
+	return t.window
 }
 
 // Do packs or computes part i.
 func (t *phases) Do(worker, i int) {
 	if t.packing {
 		each := t.geometry.Group * t.panels
-		t.list[i/each].tiles.pack(worker, i%each/t.panels, i%t.panels)
+		f := t.list[i/each]
+		if t.byFlat {
+			f.flat.lines.pack(i%each/t.panels, i%t.panels)
+		} else {
+			f.tiles.pack(worker, i%each/t.panels, i%t.panels)
+		}
 		return
 	}
-	t.compute(worker, i%t.geometry.Group, t.window.chunk(t.geometry.Batch, i/t.geometry.Group))
+	group, c := i%t.geometry.Group, t.copied().chunk(t.geometry.Batch, i/t.geometry.Group)
+	if t.byFlat {
+		t.computeFlat(worker, group, c)
+	} else {
+		t.compute(worker, group, c)
+	}
+}
+
+// computeFlat computes a chunk of all phases from a flat copy.
+func (t *phases) computeFlat(worker, group int, c chunk) {
+	first := t.list[0].flat
+	n, size := first.dstChannels, first.length()
+	copied := first.copySize() + maxLanes // the last vector may reach beyond the copy
+	buf := first.pool.Scratch(worker, copied+len(t.list)*n*size)
+	x, lines := buf[:copied], buf[copied:]
+	groups, channels := t.geometry.Group, first.channels
+	first.fill(first.micro, c, channels, first.src[group*channels*first.srcSize:], groups*channels*first.srcSize, x)
+	for k, f := range t.list {
+		f.flat.lines.wholeLines(group, x, lines[k*n*size:], size)
+	}
+	for image := range c.images {
+		to := first.dst[((c.image+image)*groups+group)*n*first.dstSize:]
+		for o := range n {
+			t.write(c, lines[o*size+image*first.imageStride:], n*size, to[o*first.dstSize:][:first.dstSize])
+		}
+	}
 }
 
 // compute computes a chunk of all phases.
@@ -170,7 +260,8 @@ func (t *phases) compute(worker, group int, c chunk) {
 	}
 }
 
-// write writes a chunk of a channel of x. The pixels of phase k begin at planes[k*step].
+// write writes a chunk of a channel of x. The pixels of phase k begin at planes[k*step], and have
+// the layout of a flat copy if there is one.
 func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
 	last := len(t.geometry.In) - 1
 	row, rows, width, at := 0, 1, c.pixels, c.row // of the only row
@@ -179,13 +270,17 @@ func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
 		row, rows = c.first/width, c.pixels/width
 	}
 	for l := range rows {
-		pixels := func(k int) (start int, from []float32) {
+		pixels := func(k int) (start int, line []float32) {
 			f := t.list[k]
 			n := min(width, f.shape[last]-at)
 			if f.starts[row+l] < 0 || n <= 0 {
 				return 0, nil
 			}
-			return int(f.starts[row+l]) + at*t.step, planes[k*step+l*width:][:n]
+			from := l * width
+			if t.byFlat {
+				from = int(t.list[0].flat.pixels[from])
+			}
+			return int(f.starts[row+l]) + at*t.step, planes[k*step+from:][:n]
 		}
 		for k := 0; k < len(t.list); k++ {
 			start, from := pixels(k)

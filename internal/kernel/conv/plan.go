@@ -25,23 +25,16 @@ type plan struct {
 	byFlat  bool
 }
 
-// flatLines are lines with a flat copy, for few channels of the result.
-type flatLines struct {
-	product
-	lines lines
-}
-
 func newPlan(p product) (*plan, error) {
 	t := &plan{product: p}
 	if err := t.window.init(t.geometry.Batch); err != nil {
 		return nil, err
 	}
-	if p.dstChannels >= maxLanes || t.nTaps == 1 || slices.Max(p.step) > 2 {
-		return t, nil
+	var err error
+	if t.nTaps > 1 && slices.Max(p.step) <= 2 {
+		t.flat, err = newFlatLines(p)
 	}
-	p.window.split, p.window.flat, p.groups = false, true, p.geometry.Group
-	t.flat = &flatLines{product: p}
-	return t, t.flat.window.init(p.geometry.Batch)
+	return t, err
 }
 
 // prepare fills the tables.
@@ -54,8 +47,7 @@ func (t *plan) prepare() {
 	t.tiles.init(&t.product, t.out[0])
 	t.lines.product = &t.product
 	if t.flat != nil {
-		t.flat.window.tables()
-		t.flat.lines.product = &t.flat.product
+		t.flat.prepare()
 	}
 	t.dense.init(&t.product)
 	t.few.init(&t.product)
@@ -116,9 +108,7 @@ func (t *plan) choose(u *gemm.Micro) {
 		t.lines.tables(u)
 		cost = t.lines.cost(u)
 	}
-	if t.byFlat = t.flat != nil && t.flat.lines.init(u) && t.flat.lines.cost(u) < cost; t.byFlat {
-		t.flat.lines.tables(u)
-	}
+	t.byFlat = t.flat != nil && t.flat.choose(u, cost)
 }
 
 // splitChannels is the number of channels up to which split rows are worth their time: lines

@@ -42,7 +42,10 @@ func joinPairs(x, even, odd []float32) {
 	i := 0
 	if f, n := pairsOf[cpu.Active()].join, len(odd)/pairLanes; f != nil && n > 0 {
 		f(n, &x[0], &even[0], &odd[0])
-		i = n * pairLanes
+		if last := len(odd) - pairLanes; len(odd)%pairLanes != 0 { // overlaps the one before
+			f(1, &x[2*last], &even[last], &odd[last])
+		}
+		i = len(odd)
 	}
 	for ; i < len(odd); i++ {
 		x[2*i], x[2*i+1] = even[i], odd[i]
