@@ -18,6 +18,7 @@ type phases struct {
 	step     int     // between pixels of a phase in a row of x
 	singles  singles // used instead of tiles where it fits
 	prepared bool
+	pairs    bool        // there are two axes, and phases 2k and 2k+1 are the even and odd pixels of the same rows
 	chosen   *gemm.Micro // that the method was chosen for; nil: not chosen yet
 	byFlat   bool        // flatLines are used instead of tiles
 	panels   int         // of all phases, during a run
@@ -77,7 +78,9 @@ func (t *phases) prepare() {
 	t.prepared = true
 	t.singles.product, t.singles.of = &t.list[0].product, t.list
 	last := len(t.geometry.In) - 1
-	for _, f := range t.list {
+	t.pairs = last == 1 && t.step == 2 && len(t.list)%2 == 0
+	for k, f := range t.list {
+		t.pairs = t.pairs && f.rest[last] == k%2 && f.rest[0] == t.list[k-k%2].rest[0]
 		f.window.tables()
 		f.tiles.init(&f.product, f.shape[0])
 		if f.flat != nil {
@@ -220,8 +223,8 @@ func (t *phases) computeFlat(worker, group int, c chunk) {
 	first := t.list[0].flat
 	n, size := first.dstChannels, first.length()
 	copied := first.copySize() + maxLanes // the last vector may reach beyond the copy
-	buf := first.pool.Scratch(worker, copied+len(t.list)*n*size)
-	x, lines := buf[:copied], buf[copied:]
+	buf := first.pool.Scratch(worker, copied+2*size+len(t.list)*n*size)
+	x, spare, lines := buf[:copied], buf[copied:][:2*size], buf[copied+2*size:]
 	groups, channels := t.geometry.Group, first.channels
 	first.fill(first.micro, c, channels, first.src[group*channels*first.srcSize:], groups*channels*first.srcSize, x)
 	for k, f := range t.list {
@@ -230,7 +233,7 @@ func (t *phases) computeFlat(worker, group int, c chunk) {
 	for image := range c.images {
 		to := first.dst[((c.image+image)*groups+group)*n*first.dstSize:]
 		for o := range n {
-			t.write(c, lines[o*size+image*first.imageStride:], n*size, to[o*first.dstSize:][:first.dstSize])
+			t.write(c, lines[o*size+image*first.imageStride:], n*size, to[o*first.dstSize:][:first.dstSize], spare)
 		}
 	}
 }
@@ -254,15 +257,20 @@ func (t *phases) compute(worker, group int, c chunk) {
 		for image := range c.images {
 			to := first.dst[(((c.image+image)*t.geometry.Group+group)*first.dstChannels+j)*first.dstSize:]
 			for o := range n {
-				t.write(c, planes[o*pixels+image*c.pixels:], panel*pixels, to[o*first.dstSize:][:first.dstSize])
+				t.write(c, planes[o*pixels+image*c.pixels:], panel*pixels, to[o*first.dstSize:][:first.dstSize], sums)
 			}
 		}
 	}
 }
 
 // write writes a chunk of a channel of x. The pixels of phase k begin at planes[k*step], and have
-// the layout of a flat copy if there is one.
-func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
+// the layout of a flat copy if there is one. spare is used meanwhile, and is twice as large as
+// those of an image.
+func (t *phases) write(c chunk, planes []float32, step int, x, spare []float32) {
+	if t.pairs {
+		t.writePairs(c, planes, step, x, spare)
+		return
+	}
 	last := len(t.geometry.In) - 1
 	row, rows, width, at := 0, 1, c.pixels, c.row // of the only row
 	if last > 0 {
@@ -296,5 +304,23 @@ func (t *phases) write(c chunk, planes []float32, step int, x []float32) {
 			}
 			spread(x[start:], from, t.step)
 		}
+	}
+}
+
+// writePairs is write for pairs of phases, whose rows it joins in one piece.
+func (t *phases) writePairs(c chunk, planes []float32, step int, x, spare []float32) {
+	pitch, width := t.window.out[1], t.geometry.In[1]
+	if t.byFlat {
+		pitch = t.list[0].flat.pitch[0]
+	}
+	for k := 0; k < len(t.list); k += 2 {
+		f := t.list[k]
+		rows := min(c.rows, f.shape[0]-c.row)
+		if rows <= 0 {
+			continue
+		}
+		n := (rows-1)*pitch + f.shape[1]
+		joinPairs(spare[:2*n], planes[k*step:][:n], planes[(k+1)*step:][:n])
+		f.micro.CopyTo(rows, width, spare, 2*pitch, x[f.starts[c.row]:], t.geometry.Stride[0]*width)
 	}
 }
