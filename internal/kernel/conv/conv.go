@@ -6,8 +6,8 @@
 // copy of a few images through tables of offsets. There is no im2col matrix.
 //
 // The files, from low to high: geometry.go; strides.go, loops over elements that are a stride
-// apart; window.go, the padded copy; epilogue.go, what is done with each part of the result;
-// product.go with tiles*.go, lines.go, dense*.go and singles.go, ways to compute the forward
+// apart; window*.go, the padded copy; epilogue.go, what is done with each part of the result;
+// product.go with tiles*.go, lines*.go, dense*.go and singles.go, ways to compute the forward
 // pass and the gradient of the data; phases.go, the latter with strides; grad*.go,
 // singles_grad.go and depthwise.go, the gradient of the weights; vectors.go, which both singles
 // share; transform*.go, fourier_generic.go, tiling.go with classes.go, winograd.go and

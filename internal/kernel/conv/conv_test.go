@@ -155,6 +155,21 @@ var cases = []Params{
 	{2, 2, 2, 2, []int{3000}, []int{5}, []int{2}, []int{1}, []int{1}, false},
 	{2, 3, 3, 3, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{1, 1, 1}, []int{1, 1, 2}, false},
 	{2, 6, 3, 1, []int{4, 5, 18}, []int{3, 1, 3}, []int{1, 0, 1}, []int{2, 1, 1}, []int{1, 1, 1}, false},
+	// Flat copies: groups of few channels, shared zeros, rows of even and odd pixels, bands,
+	// several images, channels in pieces, axes.
+	square(9, 24, 24, 6, 14, 3, 1, 1, 1),
+	square(9, 16, 8, 4, 14, 3, 1, 2, 1),
+	square(3, 15, 20, 5, 7, 3, 1, 2, 1),
+	square(2, 8, 12, 4, 57, 3, 1, 1, 1),
+	square(2, 8, 8, 2, 90, 3, 1, 2, 1),
+	square(3, 24, 24, 2, 13, 5, 2, 1, 1),
+	square(3, 24, 24, 2, 13, 5, 1, 2, 2),
+	square(2, 80, 4, 1, 11, 3, 1, 1, 1),
+	square(4, 10, 10, 2, 9, 2, 0, 2, 1),
+	{3, 8, 8, 2, []int{9, 20}, []int{3, 3}, []int{0, 4}, []int{1, 2}, []int{1, 1}, false},
+	{3, 8, 8, 2, []int{19, 20}, []int{3, 3}, []int{1, 0}, []int{2, 1}, []int{1, 1}, false},
+	{2, 8, 8, 2, []int{41}, []int{3}, []int{1}, []int{2}, []int{1}, false},
+	{2, 8, 8, 2, []int{5, 7, 9}, []int{3, 3, 3}, []int{1, 1, 1}, []int{2, 2, 2}, []int{1, 1, 1}, false},
 	square(2, 16, 16, 1, 8, 5, 2, 1, 1),
 	square(2, 34, 36, 2, 12, 5, 0, 1, 1),
 	square(3, 65, 70, 1, 7, 5, 2, 1, 1),
@@ -332,6 +347,8 @@ func TestConvThreads(t *testing.T) {
 	t.Run("few pixels", func(t *testing.T) { testConvThreads(t, square(2, 80, 40, 1, 17, 3, 1, 2, 1)) })
 	t.Run("Fourier transforms", func(t *testing.T) { testConvThreads(t, square(20, 16, 20, 1, 15, 5, 2, 1, 1)) })
 	t.Run("single channels", func(t *testing.T) { testConvThreads(t, square(2, 40, 40, 40, 31, 5, 2, 2, 1)) })
+	t.Run("flat copies", func(t *testing.T) { testConvThreads(t, square(9, 24, 24, 6, 14, 3, 1, 1, 1)) })
+	t.Run("flat copies with strides", func(t *testing.T) { testConvThreads(t, square(5, 20, 12, 4, 23, 3, 1, 2, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
 }
@@ -394,6 +411,52 @@ func TestLinesChoice(t *testing.T) {
 		}
 		if f, d := byLines(c.direct.forward), byLines(c.direct.data); f != test.forward || d != test.data {
 			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
+		}
+	}
+}
+
+// TestFlatChoice checks which convolutions of groups use flat copies.
+func TestFlatChoice(t *testing.T) {
+	if cpu.Best() != cpu.AVX512 {
+		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", cpu.Best())
+	}
+	for _, test := range []struct {
+		p                      Params
+		forward, data, weights bool
+	}{
+		{square(8, 32, 32, 8, 14, 3, 1, 1, 1), true, true, true},
+		{square(8, 32, 32, 8, 14, 3, 1, 2, 1), true, true, true},
+		{square(8, 32, 32, 8, 56, 3, 1, 1, 1), false, false, true},   // lines fill their vectors
+		{square(8, 28, 28, 2, 14, 3, 1, 1, 1), false, false, false},  // tiles are nearly full
+		{square(8, 32, 32, 2, 14, 3, 1, 2, 1), false, false, false},  // and here they are full
+		{square(8, 32, 32, 8, 25, 3, 1, 3, 1), false, true, false},   // no halves
+		{square(8, 32, 32, 32, 14, 3, 1, 2, 1), false, false, false}, // depthwise
+	} {
+		c, err := New(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, u := c.direct, gemm.Active()
+		byFlat := func(p *plan) bool {
+			p.prepare()
+			p.choose(u)
+			return p.byFlat && !p.singles.fits()
+		}
+		d.forward.micro = u
+		forward, weights := byFlat(d.forward), d.weights.lines != nil && d.weights.lines.fits(u)
+		data := false
+		if d.data != nil {
+			d.data.micro = u
+			data = byFlat(d.data)
+		} else {
+			d.phases.prepare()
+			d.phases.list[0].micro = u
+			d.phases.choose(u)
+			data = d.phases.byFlat && !d.phases.singles.fits()
+		}
+		if forward != test.forward || data != test.data || weights != test.weights {
+			t.Errorf("%+v: flat copies: forward %v, want %v; data %v, want %v; weights %v, want %v", test.p,
+				forward, test.forward, data, test.data, weights, test.weights)
 		}
 	}
 }
