@@ -61,7 +61,8 @@ type direct struct {
 	phases  *phases // nil unless there are several, or gaps between those of one
 	gaps    bool    // there are pixels of x that no tap covers, which have a gradient of 0
 	weights *gradPlan
-	sums    singlesSums // with data, instead of weights
+	singles singlesSums // with data, instead of weights
+	rows    rowsSums    // the same
 }
 
 // New returns the convolution of the given geometry.
@@ -89,7 +90,7 @@ func New(p Params) (*Conv, error) {
 	}
 	c.direct.forward.singles.cut.inputMap = &c.input
 	c.direct.weights.singles.inputMap = &c.input
-	c.direct.sums.inputMap = &c.input
+	c.direct.singles.inputMap = &c.input
 	return c, nil
 }
 
@@ -174,6 +175,8 @@ func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums 
 	switch {
 	case c.winograd != nil:
 		ends = c.winograd.forward.sumEnds
+	case c.direct.forward.byRows():
+		ends = c.direct.forward.rows.cut.ends
 	case c.direct.forward.bySingles():
 		ends = c.direct.forward.singles.ends
 	}
@@ -248,7 +251,8 @@ func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []fl
 		return
 	}
 	c.left.Finish(p)
-	if c.Batch == 0 || !c.bothBySingles() {
+	rows := c.bothByRows()
+	if c.Batch == 0 || !rows && !c.bothBySingles() {
 		c.BackwardWeights(p, x, dy, dweight, dbias)
 		c.BackwardData(p, weight, dy, dx)
 		return
@@ -260,7 +264,11 @@ func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []fl
 	c.setInput()
 	data := c.direct.data
 	data.set(op, dy, weight, nil, dx)
-	c.direct.sums.run(op, &data.singles, x, dweight)
+	if rows {
+		c.direct.rows.run(op, &data.rows, x, dweight)
+	} else {
+		c.direct.singles.run(op, &data.singles, x, dweight)
+	}
 	data.unset()
 	if dbias != nil {
 		c.BackwardBias(op.Pool(), dy, dbias)
@@ -268,10 +276,16 @@ func (c *Conv) Backward(p *parallel.Pool, x, weight, dy, dweight, dbias, dx []fl
 }
 
 // bothBySingles reports whether Backward computes both gradients by vectors of channels from one
-// copy of dy.
+// copy of dy, also where that of the data alone is computed by vectors of pixels.
 func (c *Conv) bothBySingles() bool {
 	d := c.direct
-	return d != nil && !c.Direct && !c.rounded.plan() && d.data != nil && depthwise(c.geometry) && d.data.bySingles() && d.weights.bySingles()
+	return d != nil && !c.Direct && !c.rounded.plan() && d.data != nil && depthwise(c.geometry) && d.data.singlesFit() && d.weights.bySingles()
+}
+
+// bothByRows reports the same of vectors of pixels.
+func (c *Conv) bothByRows() bool {
+	d := c.direct
+	return d != nil && !c.Direct && !c.rounded.plan() && d.data != nil && depthwise(c.geometry) && d.data.byRows() && d.weights.byRows()
 }
 
 // BackwardData sets dx to the gradient of x, given the gradient dy of y.

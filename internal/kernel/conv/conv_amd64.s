@@ -468,6 +468,48 @@ pairs:
 	VZEROUPPER
 	RET
 
+// func splitRowsAVX2(rows int, pairs int, src *float32, lds int, even *float32, odd *float32, ldd int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·splitRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ rows+0(FP), AX
+	MOVQ pairs+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ lds+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ even+32(FP), SI
+	MOVQ odd+40(FP), DI
+	MOVQ ldd+48(FP), R8
+	SHLQ $0x02, R8
+	LEAQ -8(CX), CX
+
+row:
+	XORQ R9, R9
+
+pairs:
+	VMOVUPS (DX)(R9*8), Y0
+	VMOVUPS 32(DX)(R9*8), Y1
+	VSHUFPS $0x88, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VMOVUPS Y2, (SI)(R9*4)
+	VSHUFPS $0xdd, Y1, Y0, Y2
+	VPERMPD $0xd8, Y2, Y2
+	VMOVUPS Y2, (DI)(R9*4)
+	CMPQ    R9, CX
+	JE      end
+	ADDQ    $0x08, R9
+	CMPQ    R9, CX
+	CMOVQGT CX, R9
+	JMP     pairs
+
+end:
+	ADDQ BX, DX
+	ADDQ R8, SI
+	ADDQ R8, DI
+	DECQ AX
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w *float32, bias *float32, y *float32, to *int32)
 // Requires: AVX, FMA3
 TEXT ·channelsAVX2(SB), NOSPLIT, $0-72
@@ -611,6 +653,367 @@ pixel:
 	VMOVUPS     Y6, 192(AX)
 	VMOVUPS     Y7, 224(AX)
 	VMOVUPS     Y8, 256(AX)
+	VZEROUPPER
+	RET
+
+// func rows3Step1AVX2(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows3Step1AVX2(SB), NOSPLIT, $0-88
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+72(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         bias+56(FP), SI
+	MOVQ         w+48(FP), DI
+	MOVQ         cols+40(FP), R8
+	MOVLQSX      (R8), R9
+	MOVLQSX      4(R8), R10
+	MOVLQSX      8(R8), R8
+	MOVQ         next+80(FP), R11
+	VBROADCASTSS (DI), Y3
+	VBROADCASTSS 4(DI), Y4
+	VBROADCASTSS 8(DI), Y5
+	VBROADCASTSS 12(DI), Y6
+	VBROADCASTSS 16(DI), Y7
+	VBROADCASTSS 20(DI), Y8
+	VBROADCASTSS 24(DI), Y9
+	VBROADCASTSS 28(DI), Y10
+	VBROADCASTSS 32(DI), Y11
+
+strip:
+	MOVLQSX      (CX), R13
+	ADDQ         $0x04, CX
+	MOVQ         x+24(FP), DI
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         y+64(FP), R12
+	LEAQ         (R12)(R13*4), R12
+	MOVQ         rows+0(FP), R13
+	VBROADCASTSS (SI), Y0
+	VMOVUPS      (DI)(R9*4), Y1
+	VFMADD231PS  Y1, Y3, Y0
+	VMOVUPS      (DI)(R10*4), Y1
+	VFMADD231PS  Y1, Y4, Y0
+	VMOVUPS      (DI)(R8*4), Y1
+	VFMADD231PS  Y1, Y5, Y0
+	ADDQ         DX, DI
+	VBROADCASTSS (SI), Y1
+	VMOVUPS      (DI)(R9*4), Y2
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (DI)(R10*4), Y2
+	VFMADD231PS  Y2, Y7, Y0
+	VFMADD231PS  Y2, Y4, Y1
+	VMOVUPS      (DI)(R8*4), Y2
+	VFMADD231PS  Y2, Y8, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	ADDQ         DX, DI
+
+row:
+	VBROADCASTSS (SI), Y2
+	VMOVUPS      (DI)(R9*4), Y12
+	VFMADD231PS  Y12, Y9, Y0
+	VFMADD231PS  Y12, Y6, Y1
+	VFMADD231PS  Y12, Y3, Y2
+	VMOVUPS      (DI)(R10*4), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y7, Y1
+	VFMADD231PS  Y12, Y4, Y2
+	VMOVUPS      (DI)(R8*4), Y12
+	VFMADD231PS  Y12, Y11, Y0
+	VFMADD231PS  Y12, Y8, Y1
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         DX, DI
+	PREFETCHT1   (R11)
+	ADDQ         $0x00000020, R11
+	VMOVUPS      Y0, (R12)
+	VMOVAPS      Y1, Y0
+	VMOVAPS      Y2, Y1
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          row
+	DECQ         AX
+	JNZ          strip
+	VZEROUPPER
+	RET
+
+// func rowsGrad3Step1AVX2(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rowsGrad3Step1AVX2(SB), NOSPLIT, $0-96
+	MOVQ    strips+8(FP), AX
+	MOVQ    at+16(FP), CX
+	MOVQ    masks+24(FP), DX
+	MOVQ    ldx+40(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    ldy+64(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    cols+48(FP), DI
+	MOVLQSX (DI), R8
+	MOVLQSX 4(DI), R9
+	MOVLQSX 8(DI), DI
+	MOVQ    next+80(FP), R10
+	MOVQ    nextDY+88(FP), R11
+	MOVQ    sums+72(FP), R12
+	VMOVUPS (R12), Y0
+	VMOVUPS 32(R12), Y1
+	VMOVUPS 64(R12), Y2
+	VMOVUPS 96(R12), Y3
+	VMOVUPS 128(R12), Y4
+	VMOVUPS 160(R12), Y5
+	VMOVUPS 192(R12), Y6
+	VMOVUPS 224(R12), Y7
+	VMOVUPS 256(R12), Y8
+
+strip:
+	MOVLQSX (CX), R14
+	ADDQ    $0x04, CX
+	MOVQ    x+32(FP), R12
+	LEAQ    (R12)(R14*4), R12
+	MOVQ    dy+56(FP), R13
+	LEAQ    (R13)(R14*4), R13
+	MOVQ    rows+0(FP), R14
+	VMOVUPS (DX), Y9
+	ADDQ    $0x20, DX
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+
+row:
+	VANDPS      (R13), Y9, Y10
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000020, R10
+	PREFETCHT1  (R11)
+	ADDQ        $0x00000020, R11
+	VMOVUPS     (R12)(R8*4), Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y12, Y6
+	VMOVUPS     (R12)(R9*4), Y13
+	VFMADD231PS Y13, Y10, Y1
+	VFMADD231PS Y13, Y11, Y4
+	VFMADD231PS Y13, Y12, Y7
+	VMOVUPS     (R12)(DI*4), Y13
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y12, Y8
+	ADDQ        BX, R12
+	VMOVAPS     Y11, Y12
+	VMOVAPS     Y10, Y11
+	ADDQ        SI, R13
+	DECQ        R14
+	JNZ         row
+	VMOVUPS     (R12)(R8*4), Y9
+	VFMADD231PS Y9, Y11, Y3
+	VFMADD231PS Y9, Y12, Y6
+	VMOVUPS     (R12)(R9*4), Y9
+	VFMADD231PS Y9, Y11, Y4
+	VFMADD231PS Y9, Y12, Y7
+	VMOVUPS     (R12)(DI*4), Y9
+	VFMADD231PS Y9, Y11, Y5
+	VFMADD231PS Y9, Y12, Y8
+	ADDQ        BX, R12
+	VMOVUPS     (R12)(R8*4), Y9
+	VFMADD231PS Y9, Y11, Y6
+	VMOVUPS     (R12)(R9*4), Y9
+	VFMADD231PS Y9, Y11, Y7
+	VMOVUPS     (R12)(DI*4), Y9
+	VFMADD231PS Y9, Y11, Y8
+	ADDQ        BX, R12
+	DECQ        AX
+	JNZ         strip
+	MOVQ        sums+72(FP), AX
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, 32(AX)
+	VMOVUPS     Y2, 64(AX)
+	VMOVUPS     Y3, 96(AX)
+	VMOVUPS     Y4, 128(AX)
+	VMOVUPS     Y5, 160(AX)
+	VMOVUPS     Y6, 192(AX)
+	VMOVUPS     Y7, 224(AX)
+	VMOVUPS     Y8, 256(AX)
+	VZEROUPPER
+	RET
+
+// func rows3Step2AVX2(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rows3Step2AVX2(SB), NOSPLIT, $0-88
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+72(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         bias+56(FP), SI
+	MOVQ         w+48(FP), DI
+	MOVQ         cols+40(FP), R8
+	MOVLQSX      (R8), R9
+	MOVLQSX      4(R8), R10
+	MOVLQSX      8(R8), R8
+	MOVQ         next+80(FP), R11
+	VBROADCASTSS (DI), Y2
+	VBROADCASTSS 4(DI), Y3
+	VBROADCASTSS 8(DI), Y4
+	VBROADCASTSS 12(DI), Y5
+	VBROADCASTSS 16(DI), Y6
+	VBROADCASTSS 20(DI), Y7
+	VBROADCASTSS 24(DI), Y8
+	VBROADCASTSS 28(DI), Y9
+	VBROADCASTSS 32(DI), Y10
+
+strip:
+	MOVLQSX      (CX), R13
+	ADDQ         $0x04, CX
+	MOVQ         x+24(FP), DI
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         y+64(FP), R12
+	LEAQ         (R12)(R13*4), R12
+	MOVQ         rows+0(FP), R13
+	VBROADCASTSS (SI), Y0
+	VMOVUPS      (DI)(R9*4), Y1
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DI)(R10*4), Y1
+	VFMADD231PS  Y1, Y3, Y0
+	VMOVUPS      (DI)(R8*4), Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         DX, DI
+
+row:
+	VMOVUPS      (DI)(R9*4), Y1
+	VFMADD231PS  Y1, Y5, Y0
+	VMOVUPS      (DI)(R10*4), Y1
+	VFMADD231PS  Y1, Y6, Y0
+	VMOVUPS      (DI)(R8*4), Y1
+	VFMADD231PS  Y1, Y7, Y0
+	ADDQ         DX, DI
+	VBROADCASTSS (SI), Y1
+	VMOVUPS      (DI)(R9*4), Y11
+	VFMADD231PS  Y11, Y8, Y0
+	VFMADD231PS  Y11, Y2, Y1
+	VMOVUPS      (DI)(R10*4), Y11
+	VFMADD231PS  Y11, Y9, Y0
+	VFMADD231PS  Y11, Y3, Y1
+	VMOVUPS      (DI)(R8*4), Y11
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y11, Y4, Y1
+	ADDQ         DX, DI
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         $0x00000080, R11
+	VMOVUPS      Y0, (R12)
+	VMOVAPS      Y1, Y0
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          row
+	DECQ         AX
+	JNZ          strip
+	VZEROUPPER
+	RET
+
+// func rowsGrad3Step2AVX2(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rowsGrad3Step2AVX2(SB), NOSPLIT, $0-96
+	MOVQ    strips+8(FP), AX
+	MOVQ    at+16(FP), CX
+	MOVQ    masks+24(FP), DX
+	MOVQ    ldx+40(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    ldy+64(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    cols+48(FP), DI
+	MOVLQSX (DI), R8
+	MOVLQSX 4(DI), R9
+	MOVLQSX 8(DI), DI
+	MOVQ    next+80(FP), R10
+	MOVQ    nextDY+88(FP), R11
+	MOVQ    sums+72(FP), R12
+	VMOVUPS (R12), Y0
+	VMOVUPS 32(R12), Y1
+	VMOVUPS 64(R12), Y2
+	VMOVUPS 96(R12), Y3
+	VMOVUPS 128(R12), Y4
+	VMOVUPS 160(R12), Y5
+	VMOVUPS 192(R12), Y6
+	VMOVUPS 224(R12), Y7
+	VMOVUPS 256(R12), Y8
+
+strip:
+	MOVLQSX (CX), R14
+	ADDQ    $0x04, CX
+	MOVQ    x+32(FP), R12
+	LEAQ    (R12)(R14*4), R12
+	MOVQ    dy+56(FP), R13
+	LEAQ    (R13)(R14*4), R13
+	MOVQ    rows+0(FP), R14
+	VMOVUPS (DX), Y9
+	ADDQ    $0x20, DX
+	VXORPS  Y11, Y11, Y11
+
+row:
+	VANDPS      (R13), Y9, Y10
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	ADDQ        $0x00000080, R10
+	PREFETCHT1  (R11)
+	ADDQ        $0x00000020, R11
+	VMOVUPS     (R12)(R8*4), Y12
+	VFMADD231PS Y12, Y10, Y0
+	VFMADD231PS Y12, Y11, Y6
+	VMOVUPS     (R12)(R9*4), Y12
+	VFMADD231PS Y12, Y10, Y1
+	VFMADD231PS Y12, Y11, Y7
+	VMOVUPS     (R12)(DI*4), Y12
+	VFMADD231PS Y12, Y10, Y2
+	VFMADD231PS Y12, Y11, Y8
+	ADDQ        BX, R12
+	VMOVUPS     (R12)(R8*4), Y11
+	VFMADD231PS Y11, Y10, Y3
+	VMOVUPS     (R12)(R9*4), Y11
+	VFMADD231PS Y11, Y10, Y4
+	VMOVUPS     (R12)(DI*4), Y11
+	VFMADD231PS Y11, Y10, Y5
+	ADDQ        BX, R12
+	VMOVAPS     Y10, Y11
+	ADDQ        SI, R13
+	DECQ        R14
+	JNZ         row
+	VMOVUPS     (R12)(R8*4), Y9
+	VFMADD231PS Y9, Y11, Y6
+	VMOVUPS     (R12)(R9*4), Y9
+	VFMADD231PS Y9, Y11, Y7
+	VMOVUPS     (R12)(DI*4), Y9
+	VFMADD231PS Y9, Y11, Y8
+	ADDQ        BX, R12
+	DECQ        AX
+	JNZ         strip
+	MOVQ        sums+72(FP), AX
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, 32(AX)
+	VMOVUPS     Y2, 64(AX)
+	VMOVUPS     Y3, 96(AX)
+	VMOVUPS     Y4, 128(AX)
+	VMOVUPS     Y5, 160(AX)
+	VMOVUPS     Y6, 192(AX)
+	VMOVUPS     Y7, 224(AX)
+	VMOVUPS     Y8, 256(AX)
+	VZEROUPPER
+	RET
+
+// func streamAVX2(lines int, src *float32, dst *float32)
+// Requires: AVX
+TEXT ·streamAVX2(SB), NOSPLIT, $0-24
+	MOVQ lines+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dst+16(FP), DX
+
+line:
+	VMOVUPS  (CX), Y0
+	VMOVNTPS Y0, (DX)
+	VMOVUPS  32(CX), Y0
+	VMOVNTPS Y0, 32(DX)
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, DX
+	DECQ     AX
+	JNZ      line
 	VZEROUPPER
 	RET
 
@@ -5977,6 +6380,369 @@ pixel:
 	VMOVUPS     Z6, 384(AX)
 	VMOVUPS     Z7, 448(AX)
 	VMOVUPS     Z8, 512(AX)
+	VZEROUPPER
+	RET
+
+// func rows3Step1AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows3Step1AVX512(SB), NOSPLIT, $0-88
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+72(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         bias+56(FP), SI
+	MOVQ         w+48(FP), DI
+	MOVQ         cols+40(FP), R8
+	MOVLQSX      (R8), R9
+	MOVLQSX      4(R8), R10
+	MOVLQSX      8(R8), R8
+	MOVQ         next+80(FP), R11
+	VBROADCASTSS (DI), Z3
+	VBROADCASTSS 4(DI), Z4
+	VBROADCASTSS 8(DI), Z5
+	VBROADCASTSS 12(DI), Z6
+	VBROADCASTSS 16(DI), Z7
+	VBROADCASTSS 20(DI), Z8
+	VBROADCASTSS 24(DI), Z9
+	VBROADCASTSS 28(DI), Z10
+	VBROADCASTSS 32(DI), Z11
+
+strip:
+	MOVLQSX      (CX), R13
+	ADDQ         $0x04, CX
+	MOVQ         x+24(FP), DI
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         y+64(FP), R12
+	LEAQ         (R12)(R13*4), R12
+	MOVQ         rows+0(FP), R13
+	VBROADCASTSS (SI), Z0
+	VMOVUPS      (DI)(R9*4), Z1
+	VFMADD231PS  Z1, Z3, Z0
+	VMOVUPS      (DI)(R10*4), Z1
+	VFMADD231PS  Z1, Z4, Z0
+	VMOVUPS      (DI)(R8*4), Z1
+	VFMADD231PS  Z1, Z5, Z0
+	ADDQ         DX, DI
+	VBROADCASTSS (SI), Z1
+	VMOVUPS      (DI)(R9*4), Z2
+	VFMADD231PS  Z2, Z6, Z0
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      (DI)(R10*4), Z2
+	VFMADD231PS  Z2, Z7, Z0
+	VFMADD231PS  Z2, Z4, Z1
+	VMOVUPS      (DI)(R8*4), Z2
+	VFMADD231PS  Z2, Z8, Z0
+	VFMADD231PS  Z2, Z5, Z1
+	ADDQ         DX, DI
+
+row:
+	VBROADCASTSS (SI), Z2
+	VMOVUPS      (DI)(R9*4), Z12
+	VFMADD231PS  Z12, Z9, Z0
+	VFMADD231PS  Z12, Z6, Z1
+	VFMADD231PS  Z12, Z3, Z2
+	VMOVUPS      (DI)(R10*4), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z7, Z1
+	VFMADD231PS  Z12, Z4, Z2
+	VMOVUPS      (DI)(R8*4), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VFMADD231PS  Z12, Z8, Z1
+	VFMADD231PS  Z12, Z5, Z2
+	ADDQ         DX, DI
+	PREFETCHT1   (R11)
+	ADDQ         $0x00000040, R11
+	VMOVUPS      Z0, (R12)
+	VMOVAPS      Z1, Z0
+	VMOVAPS      Z2, Z1
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          row
+	DECQ         AX
+	JNZ          strip
+	VZEROUPPER
+	RET
+
+// func rowsGrad3Step1AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rowsGrad3Step1AVX512(SB), NOSPLIT, $0-96
+	MOVQ    strips+8(FP), AX
+	MOVQ    at+16(FP), CX
+	MOVQ    masks+24(FP), DX
+	MOVQ    ldx+40(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    ldy+64(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    cols+48(FP), DI
+	MOVLQSX (DI), R8
+	MOVLQSX 4(DI), R9
+	MOVLQSX 8(DI), DI
+	MOVQ    next+80(FP), R10
+	MOVQ    nextDY+88(FP), R11
+	MOVQ    sums+72(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	VMOVUPS 128(R12), Z2
+	VMOVUPS 192(R12), Z3
+	VMOVUPS 256(R12), Z4
+	VMOVUPS 320(R12), Z5
+	VMOVUPS 384(R12), Z6
+	VMOVUPS 448(R12), Z7
+	VMOVUPS 512(R12), Z8
+
+strip:
+	MOVLQSX (CX), R14
+	ADDQ    $0x04, CX
+	MOVQ    x+32(FP), R12
+	LEAQ    (R12)(R14*4), R12
+	MOVQ    dy+56(FP), R13
+	LEAQ    (R13)(R14*4), R13
+	MOVQ    rows+0(FP), R14
+	VMOVUPS (DX), Z9
+	ADDQ    $0x40, DX
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+
+row:
+	VPANDD      (R13), Z9, Z10
+	PREFETCHT1  (R10)
+	ADDQ        $0x00000040, R10
+	PREFETCHT1  (R11)
+	ADDQ        $0x00000040, R11
+	VMOVUPS     (R12)(R8*4), Z13
+	VFMADD231PS Z13, Z10, Z0
+	VFMADD231PS Z13, Z11, Z3
+	VFMADD231PS Z13, Z12, Z6
+	VMOVUPS     (R12)(R9*4), Z13
+	VFMADD231PS Z13, Z10, Z1
+	VFMADD231PS Z13, Z11, Z4
+	VFMADD231PS Z13, Z12, Z7
+	VMOVUPS     (R12)(DI*4), Z13
+	VFMADD231PS Z13, Z10, Z2
+	VFMADD231PS Z13, Z11, Z5
+	VFMADD231PS Z13, Z12, Z8
+	ADDQ        BX, R12
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	ADDQ        SI, R13
+	DECQ        R14
+	JNZ         row
+	VMOVUPS     (R12)(R8*4), Z9
+	VFMADD231PS Z9, Z11, Z3
+	VFMADD231PS Z9, Z12, Z6
+	VMOVUPS     (R12)(R9*4), Z9
+	VFMADD231PS Z9, Z11, Z4
+	VFMADD231PS Z9, Z12, Z7
+	VMOVUPS     (R12)(DI*4), Z9
+	VFMADD231PS Z9, Z11, Z5
+	VFMADD231PS Z9, Z12, Z8
+	ADDQ        BX, R12
+	VMOVUPS     (R12)(R8*4), Z9
+	VFMADD231PS Z9, Z11, Z6
+	VMOVUPS     (R12)(R9*4), Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R12)(DI*4), Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        BX, R12
+	DECQ        AX
+	JNZ         strip
+	MOVQ        sums+72(FP), AX
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     Z2, 128(AX)
+	VMOVUPS     Z3, 192(AX)
+	VMOVUPS     Z4, 256(AX)
+	VMOVUPS     Z5, 320(AX)
+	VMOVUPS     Z6, 384(AX)
+	VMOVUPS     Z7, 448(AX)
+	VMOVUPS     Z8, 512(AX)
+	VZEROUPPER
+	RET
+
+// func rows3Step2AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rows3Step2AVX512(SB), NOSPLIT, $0-88
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+72(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         bias+56(FP), SI
+	MOVQ         w+48(FP), DI
+	MOVQ         cols+40(FP), R8
+	MOVLQSX      (R8), R9
+	MOVLQSX      4(R8), R10
+	MOVLQSX      8(R8), R8
+	MOVQ         next+80(FP), R11
+	VBROADCASTSS (DI), Z2
+	VBROADCASTSS 4(DI), Z3
+	VBROADCASTSS 8(DI), Z4
+	VBROADCASTSS 12(DI), Z5
+	VBROADCASTSS 16(DI), Z6
+	VBROADCASTSS 20(DI), Z7
+	VBROADCASTSS 24(DI), Z8
+	VBROADCASTSS 28(DI), Z9
+	VBROADCASTSS 32(DI), Z10
+
+strip:
+	MOVLQSX      (CX), R13
+	ADDQ         $0x04, CX
+	MOVQ         x+24(FP), DI
+	LEAQ         (DI)(R13*4), DI
+	MOVQ         y+64(FP), R12
+	LEAQ         (R12)(R13*4), R12
+	MOVQ         rows+0(FP), R13
+	VBROADCASTSS (SI), Z0
+	VMOVUPS      (DI)(R9*4), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DI)(R10*4), Z1
+	VFMADD231PS  Z1, Z3, Z0
+	VMOVUPS      (DI)(R8*4), Z1
+	VFMADD231PS  Z1, Z4, Z0
+	ADDQ         DX, DI
+
+row:
+	VMOVUPS      (DI)(R9*4), Z1
+	VFMADD231PS  Z1, Z5, Z0
+	VMOVUPS      (DI)(R10*4), Z1
+	VFMADD231PS  Z1, Z6, Z0
+	VMOVUPS      (DI)(R8*4), Z1
+	VFMADD231PS  Z1, Z7, Z0
+	ADDQ         DX, DI
+	VBROADCASTSS (SI), Z1
+	VMOVUPS      (DI)(R9*4), Z11
+	VFMADD231PS  Z11, Z8, Z0
+	VFMADD231PS  Z11, Z2, Z1
+	VMOVUPS      (DI)(R10*4), Z11
+	VFMADD231PS  Z11, Z9, Z0
+	VFMADD231PS  Z11, Z3, Z1
+	VMOVUPS      (DI)(R8*4), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z11, Z4, Z1
+	ADDQ         DX, DI
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	PREFETCHT1   128(R11)
+	PREFETCHT1   192(R11)
+	ADDQ         $0x00000100, R11
+	VMOVUPS      Z0, (R12)
+	VMOVAPS      Z1, Z0
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          row
+	DECQ         AX
+	JNZ          strip
+	VZEROUPPER
+	RET
+
+// func rowsGrad3Step2AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rowsGrad3Step2AVX512(SB), NOSPLIT, $0-96
+	MOVQ    strips+8(FP), AX
+	MOVQ    at+16(FP), CX
+	MOVQ    masks+24(FP), DX
+	MOVQ    ldx+40(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    ldy+64(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    cols+48(FP), DI
+	MOVLQSX (DI), R8
+	MOVLQSX 4(DI), R9
+	MOVLQSX 8(DI), DI
+	MOVQ    next+80(FP), R10
+	MOVQ    nextDY+88(FP), R11
+	MOVQ    sums+72(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	VMOVUPS 128(R12), Z2
+	VMOVUPS 192(R12), Z3
+	VMOVUPS 256(R12), Z4
+	VMOVUPS 320(R12), Z5
+	VMOVUPS 384(R12), Z6
+	VMOVUPS 448(R12), Z7
+	VMOVUPS 512(R12), Z8
+
+strip:
+	MOVLQSX (CX), R14
+	ADDQ    $0x04, CX
+	MOVQ    x+32(FP), R12
+	LEAQ    (R12)(R14*4), R12
+	MOVQ    dy+56(FP), R13
+	LEAQ    (R13)(R14*4), R13
+	MOVQ    rows+0(FP), R14
+	VMOVUPS (DX), Z9
+	ADDQ    $0x40, DX
+	VPXORD  Z11, Z11, Z11
+
+row:
+	VPANDD      (R13), Z9, Z10
+	PREFETCHT1  (R10)
+	PREFETCHT1  64(R10)
+	PREFETCHT1  128(R10)
+	PREFETCHT1  192(R10)
+	ADDQ        $0x00000100, R10
+	PREFETCHT1  (R11)
+	ADDQ        $0x00000040, R11
+	VMOVUPS     (R12)(R8*4), Z12
+	VFMADD231PS Z12, Z10, Z0
+	VFMADD231PS Z12, Z11, Z6
+	VMOVUPS     (R12)(R9*4), Z12
+	VFMADD231PS Z12, Z10, Z1
+	VFMADD231PS Z12, Z11, Z7
+	VMOVUPS     (R12)(DI*4), Z12
+	VFMADD231PS Z12, Z10, Z2
+	VFMADD231PS Z12, Z11, Z8
+	ADDQ        BX, R12
+	VMOVUPS     (R12)(R8*4), Z11
+	VFMADD231PS Z11, Z10, Z3
+	VMOVUPS     (R12)(R9*4), Z11
+	VFMADD231PS Z11, Z10, Z4
+	VMOVUPS     (R12)(DI*4), Z11
+	VFMADD231PS Z11, Z10, Z5
+	ADDQ        BX, R12
+	VMOVAPS     Z10, Z11
+	ADDQ        SI, R13
+	DECQ        R14
+	JNZ         row
+	VMOVUPS     (R12)(R8*4), Z9
+	VFMADD231PS Z9, Z11, Z6
+	VMOVUPS     (R12)(R9*4), Z9
+	VFMADD231PS Z9, Z11, Z7
+	VMOVUPS     (R12)(DI*4), Z9
+	VFMADD231PS Z9, Z11, Z8
+	ADDQ        BX, R12
+	DECQ        AX
+	JNZ         strip
+	MOVQ        sums+72(FP), AX
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     Z2, 128(AX)
+	VMOVUPS     Z3, 192(AX)
+	VMOVUPS     Z4, 256(AX)
+	VMOVUPS     Z5, 320(AX)
+	VMOVUPS     Z6, 384(AX)
+	VMOVUPS     Z7, 448(AX)
+	VMOVUPS     Z8, 512(AX)
+	VZEROUPPER
+	RET
+
+// func streamAVX512(lines int, src *float32, dst *float32)
+// Requires: AVX, AVX512F
+TEXT ·streamAVX512(SB), NOSPLIT, $0-24
+	MOVQ lines+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dst+16(FP), DX
+
+line:
+	VMOVUPS  (CX), Z0
+	VMOVNTPS Z0, (DX)
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, DX
+	DECQ     AX
+	JNZ      line
 	VZEROUPPER
 	RET
 

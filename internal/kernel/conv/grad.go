@@ -30,6 +30,7 @@ type gradPlan struct {
 	geometry  *geometry
 	ranges    int            // pieces of the channels of a group
 	prepared  bool           // the first run has prepared it
+	rows      rowsGrad       // used instead where it fits
 	singles   singlesGrad    // used instead where it fits
 	depthwise *depthwiseGrad // used instead; nil if it does not apply
 	dense     *denseGrad     // used instead; nil if it does not apply
@@ -79,8 +80,17 @@ func (t *gradPlan) prepare() {
 // bySingles reports whether singlesGrad computes the gradient.
 func (t *gradPlan) bySingles() bool {
 	t.prepare()
-	return t.dense == nil && t.singles.fits(&t.window, t.geometry)
+	return t.dense == nil && !t.byRows() && t.singles.fits(&t.window, t.geometry)
 }
+
+// byRows reports whether rowsGrad computes the gradient.
+func (t *gradPlan) byRows() bool {
+	t.prepare()
+	return t.dense == nil && t.rows.fits(&t.window, t.geometry) && t.rows.full()
+}
+
+// mapsInput reports whether the gradient can be that of a map of x.
+func (t *gradPlan) mapsInput() bool { return t.byRows() || t.bySingles() }
 
 // run adds the gradient of the weights to dweight and, unless dbias is nil, that of the bias
 // to dbias.
@@ -90,10 +100,14 @@ func (t *gradPlan) run(op parallel.Op, x, dy, dweight, dbias []float32) {
 		t.dense.run(op, x, dy, dweight, dbias)
 		return
 	}
-	if singles := t.singles.fits(&t.window, t.geometry); singles || t.depthwise != nil {
-		if singles {
+	rows := t.byRows()
+	if singles := t.bySingles(); rows || singles || t.depthwise != nil {
+		switch {
+		case rows:
+			t.rows.run(op, x, dy, dweight)
+		case singles:
 			t.singles.run(op, x, dy, dweight)
-		} else {
+		default:
 			t.depthwise.run(op.Pool(), x, dy, dweight)
 		}
 		if dbias != nil {

@@ -6,12 +6,12 @@ import (
 )
 
 // MapsInput reports whether Forward and BackwardWeights can compute a map of each channel of x
-// as they read it: both turn x into vectors of channels. It does not depend on the batch.
+// as they read it: both copy x, and turn it into vectors of channels or pad its rows. It does not depend on the batch.
 func (c *Conv) MapsInput() bool {
 	if c.rounded != nil {
 		return false
 	}
-	return c.tiled() || depthwise(c.geometry) && c.direct.forward.bySingles() && c.direct.weights.bySingles()
+	return c.tiled() || depthwise(c.geometry) && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
 }
 
 // MapInput sets the map that Forward and BackwardWeights compute of x as they read it, nil for
@@ -28,6 +28,9 @@ func (c *Conv) setInput() {
 	groups, channels := c.Group, c.groupChannels()
 	if channels == 1 { // vectors of several groups
 		groups, channels = 1, groups
+	}
+	if d := c.direct; d != nil {
+		d.forward.rows.cut.inputMap, d.weights.rows.inputMap, d.rows.inputMap = c.given, c.given, c.given
 	}
 	c.input.Set(c.given, groups, channels, gemm.Active().Lanes)
 }

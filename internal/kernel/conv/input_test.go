@@ -32,6 +32,8 @@ var mapped = []Params{
 	square(1, 18, 18, 18, 45, 5, 2, 2, 2),  // bands of rows
 	square(2, 35, 35, 35, 33, 3, 0, 2, 1),  // rows that fill vectors
 	square(1, 100, 100, 100, 14, 3, 1, 1, 1),
+	square(2, 18, 18, 18, 24, 3, 1, 1, 1), // by vectors of pixels
+	square(3, 5, 5, 5, 47, 3, 1, 2, 1),
 	{1, 20, 20, 20, []int{40, 3}, []int{5, 1}, []int{4, 2}, []int{1, 2}, []int{1, 1}, true}, // adds the bias at the end
 }
 
@@ -55,6 +57,7 @@ func TestMapInput(t *testing.T) {
 				}
 				level := cpu.Active()
 				byVectors := channelsOf[level] != nil && channelsGradOf[level] != nil && c.Channels >= gemm.Active().Lanes
+				byVectors = byVectors || len(rowsOf[level]) > 0 && c.out[len(c.out)-1] > 21
 				if want := byVectors || !depthwise(c.geometry); c.MapsInput() != want {
 					t.Fatalf("MapsInput returns %v, want %v", !want, want)
 				}

@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the fastest of six methods. The first run prepares it,
+// A plan computes a product by the fastest of seven methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product
@@ -17,6 +17,7 @@ type plan struct {
 	few     tilesFew
 	singles singles
 	flat    *flatLines // nil if it does not apply
+	rows    rowsProduct
 
 	prepared bool
 
@@ -52,6 +53,7 @@ func (t *plan) prepare() {
 	t.dense.init(&t.product)
 	t.few.init(&t.product)
 	t.singles.product = &t.product
+	t.rows.product = &t.product
 }
 
 func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilogue) {
@@ -64,6 +66,8 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilog
 		t.few.run(op)
 	case t.dense.fits():
 		t.dense.run(op)
+	case t.rows.fits():
+		t.rows.run()
 	case t.singles.fits():
 		t.singles.run()
 	case t.byFew():
@@ -83,10 +87,25 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilog
 
 // bySingles reports whether singles computes the product.
 func (t *plan) bySingles() bool {
+	return !t.byRows() && t.singlesFit()
+}
+
+// singlesFit reports whether singles can compute the product.
+func (t *plan) singlesFit() bool {
 	t.prepare()
 	t.micro = gemm.Active()
 	return !t.dense.fits() && t.singles.fits()
 }
+
+// byRows reports whether rowsProduct computes the product.
+func (t *plan) byRows() bool {
+	t.prepare()
+	t.micro = gemm.Active()
+	return !t.dense.fits() && t.rows.fits()
+}
+
+// mapsInput reports whether the product can compute a map of its source.
+func (t *plan) mapsInput() bool { return t.byRows() || t.bySingles() }
 
 // byFew reports whether tilesFew is faster than lines and tiles. Lines that read planes in place
 // are faster where they fill their vectors, unless tilesFew reads the planes in place too and

@@ -14,7 +14,7 @@ import (
 func TestSingles(t *testing.T) {
 	for _, all := range []Params{
 		square(1, 40, 40, 40, 7, 3, 1, 1, 1),
-		square(2, 16, 16, 16, 50, 3, 1, 2, 1), // several bands
+		square(2, 16, 16, 16, 50, 7, 3, 2, 1), // several bands
 		square(1, 19, 19, 19, 12, 5, 0, 2, 1),
 		square(1, 33, 33, 33, 9, 3, 2, 1, 2),
 		square(1, 18, 18, 18, 4, 7, 3, 3, 1),  // taps outside the plane

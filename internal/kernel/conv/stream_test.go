@@ -16,7 +16,8 @@ func TestStreams(t *testing.T) {
 		square(6, 32, 48, 1, 16, 3, 1, 1, 1),  // by Winograd's algorithm
 		square(17, 16, 16, 1, 16, 5, 2, 1, 1), // by Fourier transforms
 		square(4, 40, 40, 40, 16, 3, 1, 1, 1), // depthwise
-		square(3, 48, 48, 48, 48, 3, 1, 2, 1), // several bands
+		square(4, 40, 40, 40, 32, 3, 1, 1, 1), // the same by vectors of pixels
+		square(3, 48, 48, 48, 48, 7, 3, 2, 1), // several bands
 	} {
 		t.Run(fmt.Sprint(params), func(t *testing.T) {
 			c, err := New(params)
@@ -41,7 +42,7 @@ func TestStreams(t *testing.T) {
 					}
 					c.Forward(nil, x, weight, nil, y)
 					c.BackwardData(nil, weight, dy, dx)
-					if depthwise(c.geometry) && c.direct.forward.singles.stream != (streamSize == 0) {
+					if p := c.direct; depthwise(c.geometry) && (p.forward.byRows() && p.forward.rows.stream || p.forward.bySingles() && p.forward.singles.stream) != (streamSize == 0) {
 						t.Error("y is not written past the caches, or is always")
 					}
 					if p := c.direct; p != nil && p.phases != nil && p.phases.singles.stream != (streamSize == 0) {

@@ -14,6 +14,11 @@ func splitPairsAVX2(n int, src *float32, even *float32, odd *float32)
 //go:noescape
 func joinPairsAVX2(n int, dst *float32, even *float32, odd *float32)
 
+// splitRowsAVX2 is a splitRowsFunc.
+//
+//go:noescape
+func splitRowsAVX2(rows int, pairs int, src *float32, lds int, even *float32, odd *float32, ldd int)
+
 // channelsAVX2 is a channelsFunc.
 //
 //go:noescape
@@ -23,6 +28,31 @@ func channelsAVX2(tiles int, taps int, x *float32, pixels *int32, off *int32, w 
 //
 //go:noescape
 func channelsGradAVX2(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
+
+// rows3Step1AVX2 is a rowsFunc.
+//
+//go:noescape
+func rows3Step1AVX2(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step1AVX2 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step1AVX2(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// rows3Step2AVX2 is a rowsFunc.
+//
+//go:noescape
+func rows3Step2AVX2(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step2AVX2 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step2AVX2(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// streamAVX2 is a streamFunc.
+//
+//go:noescape
+func streamAVX2(lines int, src *float32, dst *float32)
 
 // winogradInput2AVX2 is the transform of the input of F(2x2,3x3).
 //
@@ -128,6 +158,31 @@ func channelsAVX512(tiles int, taps int, x *float32, pixels *int32, off *int32, 
 //
 //go:noescape
 func channelsGradAVX512(n int, x *float32, pixels *int32, off *int32, dy *float32, sums *float32)
+
+// rows3Step1AVX512 is a rowsFunc.
+//
+//go:noescape
+func rows3Step1AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step1AVX512 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step1AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// rows3Step2AVX512 is a rowsFunc.
+//
+//go:noescape
+func rows3Step2AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step2AVX512 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step2AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// streamAVX512 is a streamFunc.
+//
+//go:noescape
+func streamAVX512(lines int, src *float32, dst *float32)
 
 // winogradInput2AVX512 is the transform of the input of F(2x2,3x3).
 //

@@ -26,6 +26,33 @@ var channelsGradOf = [...]channelsGradFunc{
 	cpu.AVX512:  channelsGradAVX512,
 }
 
+// rowsOf holds the functions for vectors of pixels of a row of each level, the widest vectors first.
+var rowsOf = [...][]*rowKernels{
+	cpu.Generic: nil,
+	cpu.AVX2:    {&rows256},
+	cpu.AVX512:  {&rows512, &rows256},
+}
+
+var rows256 = rowKernels{
+	lanes: 8,
+	kernels: []rowKernel{
+		{3, 1, rows3Step1AVX2, rowsGrad3Step1AVX2},
+		{3, 2, rows3Step2AVX2, rowsGrad3Step2AVX2},
+	},
+	split:  splitRowsAVX2,
+	stream: streamAVX2,
+}
+
+var rows512 = rowKernels{
+	lanes: 16,
+	kernels: []rowKernel{
+		{3, 1, rows3Step1AVX512, rowsGrad3Step1AVX512},
+		{3, 2, rows3Step2AVX512, rowsGrad3Step2AVX512},
+	},
+	split:  splitRowsAVX2,
+	stream: streamAVX512,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

@@ -23,6 +23,12 @@ var channelsGradOf = [...]channelsGradFunc{
 	cpu.NEON:    nil,
 }
 
+// rowsOf holds the functions for vectors of pixels of a row of each level.
+var rowsOf = [...][]*rowKernels{
+	cpu.Generic: nil,
+	cpu.NEON:    nil,
+}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{
 	cpu.Generic: {},

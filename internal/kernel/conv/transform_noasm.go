@@ -20,5 +20,8 @@ var channelsGradOf = [...]channelsGradFunc{
 	cpu.Generic: nil,
 }
 
+// rowsOf holds the functions for vectors of pixels of a row of each level.
+var rowsOf = [...][]*rowKernels{cpu.Generic: nil}
+
 // pairsOf holds the loops over pairs of each level.
 var pairsOf = [...]*pairsFuncs{cpu.Generic: {}}

@@ -79,6 +79,16 @@ func (p *PlaneSums) Written(y []float32, at, n int) {
 	}
 }
 
+// Piece takes the sums of a piece of a plane, x, that begins with element at of the array.
+func (p *PlaneSums) Piece(at int, x []float32) {
+	list, i := *p.sums, at/p.s
+	if p.ofPieces != nil {
+		piece, _ := slices.BinarySearch(p.ends, at%p.s+1)
+		list = (*p.ofPieces)[2*piece*p.n*p.c:]
+	}
+	list[i], list[p.n*p.c+i] = active().sumAndSquares(x)
+}
+
 // VectorSums takes sums of vectors, whose lanes from first to end-1 are planes.
 type VectorSums struct {
 	*PlaneSums

@@ -21,10 +21,16 @@ type set struct {
 func Write() {
 	constants()
 	pairs()
+	pairRows()
 	for _, isa := range simd.Sets {
 		s := &set{Set: isa, inRegisters: isa.Wide}
 		s.channels()
 		s.channelsGrad()
+		for _, k := range rowKernels {
+			s.rows(k[0], k[1])
+			s.rowsGrad(k[0], k[1])
+		}
+		s.stream()
 		for _, a := range winograd.Algorithms[reg.VecVirtual]() {
 			if a.Input.Step != nil {
 				s.input(a)
