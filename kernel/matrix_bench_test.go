@@ -47,8 +47,8 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// BenchmarkInnerProduct times the output of InnerProduct layers for few items, in GB/s of
-// the weights, which change from run to run and come from memory.
+// BenchmarkInnerProduct times the output of InnerProduct layers for few items, and the gradient
+// of their data, in GB/s of the weights, which change from run to run and come from memory.
 func BenchmarkInnerProduct(b *testing.B) {
 	const most = 24 << 20 // elements of all weights, more than the caches hold
 	all := normal(4096 * 9216)
@@ -65,13 +65,20 @@ func BenchmarkInnerProduct(b *testing.B) {
 	} {
 		size := s.inputs * s.outputs
 		copies, run := max(1, most/size), 0
-		for _, items := range []int{1, 2, 4, 8, 16} {
+		for _, items := range []int{1, 2, 4, 8, 16, 32} {
 			x, y := normal(items*s.inputs), make([]float32, items*s.outputs)
-			cases = append(cases, memoryCase{fmt.Sprintf("%s/%d-%d/items=%d", s.net, s.inputs, s.outputs, items), 4 * float64(size), func(p *parallel.Pool) {
-				weight := all[run%copies*size:][:size]
+			add := func(pass string, multiply func(p *parallel.Pool, weight []float32)) {
+				cases = append(cases, memoryCase{fmt.Sprintf("%s/%d-%d/items=%d/%s", s.net, s.inputs, s.outputs, items, pass), 4 * float64(size), func(p *parallel.Pool) {
+					multiply(p, all[run%copies*size:][:size])
+					run++
+				}})
+			}
+			add("forward", func(p *parallel.Pool, weight []float32) {
 				kernel.Gemm(p, false, true, items, s.outputs, s.inputs, 1, x, s.inputs, weight, s.inputs, 0, y, s.outputs)
-				run++
-			}})
+			})
+			add("data", func(p *parallel.Pool, weight []float32) {
+				kernel.Gemm(p, false, false, items, s.inputs, s.outputs, 1, y, s.outputs, weight, s.inputs, 0, x, s.inputs)
+			})
 		}
 	}
 	benchBytes(b, cases)

@@ -38,8 +38,9 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	if m == 1 && transA && lda == 1 {
 		transA, lda = false, k
 	}
-	dots := !transA && transB && dotFits(m, n, k, lda, ldb)
+	dots := !transA && transB && dotFits(m, n, k, ldb)
 	lines := !transA && !transB && lineFits(m, n, k, ldb)
+	thin := !transA && !transB && !lines && thinFits(m, n, k)
 	if m == 1 && !transA && !dots && !lines {
 		// One row: C = op(B)ᵀ a.
 		rows, cols := k, n
@@ -54,12 +55,16 @@ func Gemm(p *parallel.Pool, transA, transB bool, m, n, k int, alpha float32, a [
 	switch {
 	case dots:
 		t := dotTasks.Get()
-		t.run(op.Pool(), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		t.run(op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		dotTasks.Put(t)
 	case lines:
 		t := lineTasks.Get()
 		t.run(op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 		lineTasks.Put(t)
+	case thin:
+		t := thinTasks.Get()
+		t.run(op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+		thinTasks.Put(t)
 	case !transA && n <= Active().Panel():
 		t := narrowTasks.Get()
 		t.run(op, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
@@ -78,6 +83,7 @@ var (
 	narrowTasks parallel.FreeList[narrowTask]
 	dotTasks    parallel.FreeList[dotTask]
 	lineTasks   parallel.FreeList[lineTask]
+	thinTasks   parallel.FreeList[thinTask]
 )
 
 // CheckMatrices panics if a does not hold op(A), which is (m,k), b does not hold op(B), which is

@@ -926,8 +926,317 @@ store1:
 	VZEROUPPER
 	RET
 
-// func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// func fewAVX2_1x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
 // Requires: AVX, FMA3, MMX+
+TEXT ·fewAVX2_1x8(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVLQSX 24(AX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVLQSX 28(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), R11
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	XORQ    R12, R12
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(R11*4)
+	PREFETCHT1  (BX)(R11*4)
+	PREFETCHT1  (SI)(R11*4)
+	PREFETCHT1  (DI)(R11*4)
+	PREFETCHT1  (R8)(R11*4)
+	PREFETCHT1  (R9)(R11*4)
+	PREFETCHT1  (R10)(R11*4)
+	PREFETCHT1  (AX)(R11*4)
+	VMOVUPS     (CX), Y8
+	VMOVUPS     (DX)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y0
+	VMOVUPS     (BX)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y1
+	VMOVUPS     (SI)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y2
+	VMOVUPS     (DI)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y3
+	VMOVUPS     (R8)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y4
+	VMOVUPS     (R9)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y5
+	VMOVUPS     (R10)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y6
+	VMOVUPS     (AX)(R12*4), Y9
+	VFMADD231PS Y8, Y9, Y7
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x08, R11
+	ADDQ        $0x08, R12
+	CMPQ        R12, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ         c+40(FP), AX
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y8
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y8, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y8
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (AX), X1, X1
+	VMOVUPS      X1, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y6
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y4, Y0
+	VUNPCKHPD    Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X4, X0, X0
+	VADDPS       16(AX), X0, X0
+	VMOVUPS      X0, 16(AX)
+	VZEROUPPER
+	RET
+
+// func fewAVX2_2x6(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·fewAVX2_2x6(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	XORQ    R10, R10
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(R9*4)
+	PREFETCHT1  (BX)(R9*4)
+	PREFETCHT1  (SI)(R9*4)
+	PREFETCHT1  (DI)(R9*4)
+	PREFETCHT1  (R8)(R9*4)
+	PREFETCHT1  (AX)(R9*4)
+	VMOVUPS     (CX), Y12
+	VMOVUPS     32(CX), Y13
+	VMOVUPS     (DX)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y0
+	VFMADD231PS Y13, Y14, Y1
+	VMOVUPS     (BX)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y2
+	VFMADD231PS Y13, Y14, Y3
+	VMOVUPS     (SI)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y4
+	VFMADD231PS Y13, Y14, Y5
+	VMOVUPS     (DI)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y6
+	VFMADD231PS Y13, Y14, Y7
+	VMOVUPS     (R8)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y8
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (AX)(R10*4), Y14
+	VFMADD231PS Y12, Y14, Y10
+	VFMADD231PS Y13, Y14, Y11
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x08, R9
+	ADDQ        $0x08, R10
+	CMPQ        R10, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ         c+40(FP), AX
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y12
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y12, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y12
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (AX), X1, X1
+	VMOVUPS      X1, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y6
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y4, Y0
+	VUNPCKHPD    Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X4, X0, X0
+	VADDPS       16(AX), X0, X0
+	VMOVUPS      X0, 16(AX)
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y11, Y10, Y0
+	VUNPCKHPS    Y11, Y10, Y10
+	VADDPS       Y0, Y10, Y10
+	VUNPCKLPD    Y10, Y8, Y0
+	VUNPCKHPD    Y10, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X0
+	VADDPS       X8, X0, X0
+	VADDPS       32(AX), X0, X0
+	VMOVUPS      X0, 32(AX)
+	VZEROUPPER
+	RET
+
+// func fewAVX2_4x3(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·fewAVX2_4x3(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	XORQ    DI, DI
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(SI*4)
+	PREFETCHT1  (BX)(SI*4)
+	PREFETCHT1  (AX)(SI*4)
+	VMOVUPS     (DX)(DI*4), Y12
+	VMOVUPS     (BX)(DI*4), Y13
+	VMOVUPS     (AX)(DI*4), Y14
+	VMOVUPS     (CX), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     32(CX), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     64(CX), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     96(CX), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x08, SI
+	ADDQ        $0x08, DI
+	CMPQ        DI, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ         c+40(FP), AX
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VUNPCKLPS    Y3, Y2, Y12
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y12, Y2, Y2
+	VUNPCKLPD    Y2, Y0, Y12
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X0, X1, X1
+	VADDPS       (AX), X1, X1
+	VMOVUPS      X1, (AX)
+	VUNPCKLPS    Y5, Y4, Y0
+	VUNPCKHPS    Y5, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VUNPCKLPS    Y7, Y6, Y0
+	VUNPCKHPS    Y7, Y6, Y6
+	VADDPS       Y0, Y6, Y6
+	VUNPCKLPD    Y6, Y4, Y0
+	VUNPCKHPD    Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X4, X0, X0
+	VADDPS       16(AX), X0, X0
+	VMOVUPS      X0, 16(AX)
+	VUNPCKLPS    Y9, Y8, Y0
+	VUNPCKHPS    Y9, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VUNPCKLPS    Y11, Y10, Y0
+	VUNPCKHPS    Y11, Y10, Y10
+	VADDPS       Y0, Y10, Y10
+	VUNPCKLPD    Y10, Y8, Y0
+	VUNPCKHPD    Y10, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X0
+	VADDPS       X8, X0, X0
+	VADDPS       32(AX), X0, X0
+	VMOVUPS      X0, 32(AX)
+	VZEROUPPER
+	RET
+
+// func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// Requires: AVX, FMA3
 TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    cols+32(FP), AX
 	MOVQ    y+24(FP), CX
@@ -962,13 +1271,9 @@ TEXT ·dotsAVX2(SB), NOSPLIT, $0-48
 	XORQ    SI, SI
 
 sum:
-	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (DX)(SI*4), Y12
-	PREFETCHT0  2048(DX)(SI*4)
 	VMOVUPS     (BX)(SI*4), Y13
-	PREFETCHT0  2048(BX)(SI*4)
 	VMOVUPS     (AX)(SI*4), Y14
-	PREFETCHT0  2048(AX)(SI*4)
 	VMOVUPS     (DI)(SI*4), Y15
 	VFMADD231PS Y15, Y12, Y0
 	VFMADD231PS Y15, Y13, Y4
@@ -1034,7 +1339,7 @@ sum:
 	RET
 
 // func dotsTallAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3
 TEXT ·dotsTallAVX2(SB), NOSPLIT, $0-48
 	MOVQ    cols+32(FP), AX
 	MOVQ    y+24(FP), CX
@@ -1081,9 +1386,7 @@ TEXT ·dotsTallAVX2(SB), NOSPLIT, $0-48
 	XORQ    DX, DX
 
 sum:
-	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (AX)(DX*4), Y12
-	PREFETCHT0  2048(AX)(DX*4)
 	VMOVUPS     (BX)(DX*4), Y13
 	VFMADD231PS Y13, Y12, Y0
 	VMOVUPS     (SI)(DX*4), Y13
@@ -1156,66 +1459,6 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsOneAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dotsOneAVX2(SB), NOSPLIT, $0-48
-	MOVQ    cols+32(FP), AX
-	MOVQ    y+24(FP), CX
-	MOVLQSX (AX), DX
-	LEAQ    (CX)(DX*4), DX
-	MOVLQSX 4(AX), BX
-	LEAQ    (CX)(BX*4), BX
-	MOVLQSX 8(AX), SI
-	LEAQ    (CX)(SI*4), SI
-	MOVLQSX 12(AX), AX
-	LEAQ    (CX)(AX*4), AX
-	MOVQ    rows+16(FP), CX
-	MOVQ    x+8(FP), DI
-	MOVLQSX (CX), CX
-	LEAQ    (DI)(CX*4), CX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	XORQ    DI, DI
-
-sum:
-	// y comes from memory, once; the processor would prefetch it too late.
-	VMOVUPS     (DX)(DI*4), Y4
-	PREFETCHT0  2048(DX)(DI*4)
-	VMOVUPS     (BX)(DI*4), Y5
-	PREFETCHT0  2048(BX)(DI*4)
-	VMOVUPS     (SI)(DI*4), Y6
-	PREFETCHT0  2048(SI)(DI*4)
-	VMOVUPS     (AX)(DI*4), Y7
-	PREFETCHT0  2048(AX)(DI*4)
-	VMOVUPS     (CX)(DI*4), Y8
-	VFMADD231PS Y8, Y4, Y0
-	VFMADD231PS Y8, Y5, Y1
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y7, Y3
-	ADDQ        $0x08, DI
-	CMPQ        DI, k+0(FP)
-	JLT         sum
-
-	// Add up the lanes of four sums.
-	MOVQ         c+40(FP), AX
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VADDPS       Y4, Y0, Y0
-	VUNPCKLPS    Y3, Y2, Y4
-	VUNPCKHPS    Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VUNPCKLPD    Y2, Y0, Y4
-	VUNPCKHPD    Y2, Y0, Y0
-	VADDPS       Y4, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X0, X1, X1
-	VADDPS       (AX), X1, X1
-	VMOVUPS      X1, (AX)
-	VZEROUPPER
-	RET
-
 // func lineAVX2_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·lineAVX2_1x1(SB), NOSPLIT, $0-80
@@ -1251,7 +1494,7 @@ sum:
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y1
-	PREFETCHT0   512(BX)(R9*4)
+	PREFETCHT1   512(BX)(R9*4)
 	VBROADCASTSS (R8)(R10*4), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         $0x08, DI
@@ -1309,9 +1552,9 @@ sum:
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y2
-	PREFETCHT0   512(BX)(R10*4)
+	PREFETCHT1   512(BX)(R10*4)
 	VMOVUPS      (SI)(R10*4), Y3
-	PREFETCHT0   512(SI)(R10*4)
+	PREFETCHT1   512(SI)(R10*4)
 	VBROADCASTSS (R9)(R11*4), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
@@ -1370,7 +1613,7 @@ sum:
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Y2
-	PREFETCHT0   512(BX)(R9*4)
+	PREFETCHT1   512(BX)(R9*4)
 	VBROADCASTSS (R8)(R10*4), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS 4(R8)(R10*4), Y3
@@ -1438,9 +1681,9 @@ sum:
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Y4
-	PREFETCHT0   512(BX)(R10*4)
+	PREFETCHT1   512(BX)(R10*4)
 	VMOVUPS      (SI)(R10*4), Y5
-	PREFETCHT0   512(SI)(R10*4)
+	PREFETCHT1   512(SI)(R10*4)
 	VBROADCASTSS (R9)(R11*4), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -2322,6 +2565,59 @@ sum:
 	VZEROUPPER
 	RET
 
+// func thinAVX2_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_1(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	MOVQ    k+0(FP), CX
+	MOVQ    a+8(FP), DX
+	MOVQ    b+16(FP), BX
+	MOVQ    ldb+24(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    ahead+32(FP), DI
+	MOVQ    to+40(FP), R8
+	TESTQ   R8, R8
+	JZ      sum
+
+copy:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      32(BX), Y3
+	VMOVUPS      Y3, 32(R8)
+	PREFETCHT1   60(BX)(DI*4)
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         SI, BX
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000040, R8
+	DECQ         CX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	PREFETCHT1   60(BX)(DI*4)
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         SI, BX
+	ADDQ         $0x04, DX
+	DECQ         CX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
 // func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·blockAVX2_2x1(SB), NOSPLIT, $0-65
@@ -2454,6 +2750,71 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Y2, (AX)
 	VMOVUPS      Y3, 32(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX2_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_2(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Y4
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      32(SI), Y5
+	VMOVUPS      Y5, 32(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 4(BX), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         DI, SI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000040, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 4(BX), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         DI, SI
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -2616,6 +2977,83 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX2_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_3(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Y6
+	VMOVUPS      Y6, (R9)
+	VMOVUPS      32(SI), Y7
+	VMOVUPS      Y7, 32(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(BX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 8(BX), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         DI, SI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000040, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(BX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 8(BX), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         DI, SI
+	ADDQ         $0x0c, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -2805,6 +3243,95 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Y6, (AX)
 	VMOVUPS      Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX2_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_4(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      32(SI), Y9
+	VMOVUPS      Y9, 32(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(BX), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 8(BX), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(BX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         DI, SI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000040, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      32(SI), Y9
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(BX), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 8(BX), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(BX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         DI, SI
+	ADDQ         $0x10, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -3021,6 +3548,107 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Y8, (AX)
 	VMOVUPS      Y9, 32(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX2_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_5(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      Y10, (R9)
+	VMOVUPS      32(SI), Y11
+	VMOVUPS      Y11, 32(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 4(BX), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(BX), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 12(BX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 16(BX), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         DI, SI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000040, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      32(SI), Y11
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 4(BX), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(BX), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 12(BX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 16(BX), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         DI, SI
+	ADDQ         $0x14, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -3264,6 +3892,119 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Y10, (AX)
 	VMOVUPS      Y11, 32(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX2_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·thinAVX2_6(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y8
+	VMOVUPS 32(DX), Y9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y10
+	VMOVUPS 32(DX), Y11
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(SI), Y13
+	VMOVUPS      Y13, 32(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(BX), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(BX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(BX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 16(BX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 20(BX), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         DI, SI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000040, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	PREFETCHT1   60(SI)(R8*4)
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(BX), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(BX), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(BX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 16(BX), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 20(BX), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         DI, SI
+	ADDQ         $0x18, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -5510,8 +6251,445 @@ store1:
 	VZEROUPPER
 	RET
 
-// func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// func fewAVX512_1x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·fewAVX512_1x8(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVLQSX 24(AX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVLQSX 28(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), R11
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	XORQ    R12, R12
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(R11*4)
+	PREFETCHT1  (BX)(R11*4)
+	PREFETCHT1  (SI)(R11*4)
+	PREFETCHT1  (DI)(R11*4)
+	PREFETCHT1  (R8)(R11*4)
+	PREFETCHT1  (R9)(R11*4)
+	PREFETCHT1  (R10)(R11*4)
+	PREFETCHT1  (AX)(R11*4)
+	VMOVUPS     (CX), Z8
+	VMOVUPS     (DX)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z0
+	VMOVUPS     (BX)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS     (SI)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (DI)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS     (R8)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS     (R9)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS     (R10)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z6
+	VMOVUPS     (AX)(R12*4), Z9
+	VFMADD231PS Z8, Z9, Z7
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x10, R11
+	ADDQ        $0x10, R12
+	CMPQ        R12, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ          c+40(FP), AX
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z0
+	VADDPS        Z8, Z0, Z0
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z2
+	VADDPS        Z8, Z2, Z2
+	VUNPCKLPD     Z2, Z0, Z8
+	VUNPCKHPD     Z2, Z0, Z0
+	VADDPS        Z8, Z0, Z0
+	VEXTRACTF32X8 $0x01, Z0, Y1
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X1, X0, X0
+	VADDPS        (AX), X0, X0
+	VMOVUPS       X0, (AX)
+	VUNPCKLPS     Z5, Z4, Z0
+	VUNPCKHPS     Z5, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VUNPCKLPS     Z7, Z6, Z0
+	VUNPCKHPS     Z7, Z6, Z6
+	VADDPS        Z0, Z6, Z6
+	VUNPCKLPD     Z6, Z4, Z0
+	VUNPCKHPD     Z6, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y0
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        16(AX), X1, X1
+	VMOVUPS       X1, 16(AX)
+	VZEROUPPER
+	RET
+
+// func fewAVX512_2x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·fewAVX512_2x8(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVLQSX 24(AX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVLQSX 28(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), R11
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	XORQ    R12, R12
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(R11*4)
+	PREFETCHT1  (BX)(R11*4)
+	PREFETCHT1  (SI)(R11*4)
+	PREFETCHT1  (DI)(R11*4)
+	PREFETCHT1  (R8)(R11*4)
+	PREFETCHT1  (R9)(R11*4)
+	PREFETCHT1  (R10)(R11*4)
+	PREFETCHT1  (AX)(R11*4)
+	VMOVUPS     (CX), Z16
+	VMOVUPS     64(CX), Z17
+	VMOVUPS     (DX)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z0
+	VFMADD231PS Z17, Z18, Z1
+	VMOVUPS     (BX)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z2
+	VFMADD231PS Z17, Z18, Z3
+	VMOVUPS     (SI)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (DI)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z6
+	VFMADD231PS Z17, Z18, Z7
+	VMOVUPS     (R8)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z8
+	VFMADD231PS Z17, Z18, Z9
+	VMOVUPS     (R9)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (R10)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z12
+	VFMADD231PS Z17, Z18, Z13
+	VMOVUPS     (AX)(R12*4), Z18
+	VFMADD231PS Z16, Z18, Z14
+	VFMADD231PS Z17, Z18, Z15
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x10, R11
+	ADDQ        $0x10, R12
+	CMPQ        R12, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ          c+40(FP), AX
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z0
+	VADDPS        Z16, Z0, Z0
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z2
+	VADDPS        Z16, Z2, Z2
+	VUNPCKLPD     Z2, Z0, Z16
+	VUNPCKHPD     Z2, Z0, Z0
+	VADDPS        Z16, Z0, Z0
+	VEXTRACTF32X8 $0x01, Z0, Y1
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X1, X0, X0
+	VADDPS        (AX), X0, X0
+	VMOVUPS       X0, (AX)
+	VUNPCKLPS     Z5, Z4, Z0
+	VUNPCKHPS     Z5, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VUNPCKLPS     Z7, Z6, Z0
+	VUNPCKHPS     Z7, Z6, Z6
+	VADDPS        Z0, Z6, Z6
+	VUNPCKLPD     Z6, Z4, Z0
+	VUNPCKHPD     Z6, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y0
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        16(AX), X1, X1
+	VMOVUPS       X1, 16(AX)
+	VUNPCKLPS     Z9, Z8, Z0
+	VUNPCKHPS     Z9, Z8, Z8
+	VADDPS        Z0, Z8, Z8
+	VUNPCKLPS     Z11, Z10, Z0
+	VUNPCKHPS     Z11, Z10, Z10
+	VADDPS        Z0, Z10, Z10
+	VUNPCKLPD     Z10, Z8, Z0
+	VUNPCKHPD     Z10, Z8, Z8
+	VADDPS        Z0, Z8, Z8
+	VEXTRACTF32X8 $0x01, Z8, Y0
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        32(AX), X1, X1
+	VMOVUPS       X1, 32(AX)
+	VUNPCKLPS     Z13, Z12, Z0
+	VUNPCKHPS     Z13, Z12, Z12
+	VADDPS        Z0, Z12, Z12
+	VUNPCKLPS     Z15, Z14, Z0
+	VUNPCKHPS     Z15, Z14, Z14
+	VADDPS        Z0, Z14, Z14
+	VUNPCKLPD     Z14, Z12, Z0
+	VUNPCKHPD     Z14, Z12, Z12
+	VADDPS        Z0, Z12, Z12
+	VEXTRACTF32X8 $0x01, Z12, Y0
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        48(AX), X1, X1
+	VMOVUPS       X1, 48(AX)
+	VZEROUPPER
+	RET
+
+// func fewAVX512_4x6(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·fewAVX512_4x6(SB), NOSPLIT, $0-48
+	MOVQ    cols+24(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVLQSX (AX), DX
+	LEAQ    (CX)(DX*4), DX
+	MOVLQSX 4(AX), BX
+	LEAQ    (CX)(BX*4), BX
+	MOVLQSX 8(AX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVLQSX 12(AX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVLQSX 16(AX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVLQSX 20(AX), AX
+	LEAQ    (CX)(AX*4), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    ahead+32(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	XORQ    R10, R10
+
+sum:
+	// y comes from memory, once. Prefetching it to the first cache would keep a buffer of that busy.
+	PREFETCHT1  (DX)(R9*4)
+	PREFETCHT1  (BX)(R9*4)
+	PREFETCHT1  (SI)(R9*4)
+	PREFETCHT1  (DI)(R9*4)
+	PREFETCHT1  (R8)(R9*4)
+	PREFETCHT1  (AX)(R9*4)
+	VMOVUPS     (CX), Z24
+	VMOVUPS     64(CX), Z25
+	VMOVUPS     128(CX), Z26
+	VMOVUPS     192(CX), Z27
+	VMOVUPS     (DX)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z0
+	VFMADD231PS Z25, Z28, Z1
+	VFMADD231PS Z26, Z28, Z2
+	VFMADD231PS Z27, Z28, Z3
+	VMOVUPS     (BX)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z4
+	VFMADD231PS Z25, Z28, Z5
+	VFMADD231PS Z26, Z28, Z6
+	VFMADD231PS Z27, Z28, Z7
+	VMOVUPS     (SI)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z8
+	VFMADD231PS Z25, Z28, Z9
+	VFMADD231PS Z26, Z28, Z10
+	VFMADD231PS Z27, Z28, Z11
+	VMOVUPS     (DI)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z12
+	VFMADD231PS Z25, Z28, Z13
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z15
+	VMOVUPS     (R8)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z16
+	VFMADD231PS Z25, Z28, Z17
+	VFMADD231PS Z26, Z28, Z18
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (AX)(R10*4), Z28
+	VFMADD231PS Z24, Z28, Z20
+	VFMADD231PS Z25, Z28, Z21
+	VFMADD231PS Z26, Z28, Z22
+	VFMADD231PS Z27, Z28, Z23
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x10, R9
+	ADDQ        $0x10, R10
+	CMPQ        R10, k+0(FP)
+	JLT         sum
+
+	// Add up the lanes of four sums.
+	MOVQ          c+40(FP), AX
+	VUNPCKLPS     Z1, Z0, Z24
+	VUNPCKHPS     Z1, Z0, Z0
+	VADDPS        Z24, Z0, Z0
+	VUNPCKLPS     Z3, Z2, Z24
+	VUNPCKHPS     Z3, Z2, Z2
+	VADDPS        Z24, Z2, Z2
+	VUNPCKLPD     Z2, Z0, Z24
+	VUNPCKHPD     Z2, Z0, Z0
+	VADDPS        Z24, Z0, Z0
+	VEXTRACTF32X8 $0x01, Z0, Y1
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPS        X1, X0, X0
+	VADDPS        (AX), X0, X0
+	VMOVUPS       X0, (AX)
+	VUNPCKLPS     Z5, Z4, Z0
+	VUNPCKHPS     Z5, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VUNPCKLPS     Z7, Z6, Z0
+	VUNPCKHPS     Z7, Z6, Z6
+	VADDPS        Z0, Z6, Z6
+	VUNPCKLPD     Z6, Z4, Z0
+	VUNPCKHPD     Z6, Z4, Z4
+	VADDPS        Z0, Z4, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y0
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        16(AX), X1, X1
+	VMOVUPS       X1, 16(AX)
+	VUNPCKLPS     Z9, Z8, Z0
+	VUNPCKHPS     Z9, Z8, Z8
+	VADDPS        Z0, Z8, Z8
+	VUNPCKLPS     Z11, Z10, Z0
+	VUNPCKHPS     Z11, Z10, Z10
+	VADDPS        Z0, Z10, Z10
+	VUNPCKLPD     Z10, Z8, Z0
+	VUNPCKHPD     Z10, Z8, Z8
+	VADDPS        Z0, Z8, Z8
+	VEXTRACTF32X8 $0x01, Z8, Y0
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        32(AX), X1, X1
+	VMOVUPS       X1, 32(AX)
+	VUNPCKLPS     Z13, Z12, Z0
+	VUNPCKHPS     Z13, Z12, Z12
+	VADDPS        Z0, Z12, Z12
+	VUNPCKLPS     Z15, Z14, Z0
+	VUNPCKHPS     Z15, Z14, Z14
+	VADDPS        Z0, Z14, Z14
+	VUNPCKLPD     Z14, Z12, Z0
+	VUNPCKHPD     Z14, Z12, Z12
+	VADDPS        Z0, Z12, Z12
+	VEXTRACTF32X8 $0x01, Z12, Y0
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        48(AX), X1, X1
+	VMOVUPS       X1, 48(AX)
+	VUNPCKLPS     Z17, Z16, Z0
+	VUNPCKHPS     Z17, Z16, Z16
+	VADDPS        Z0, Z16, Z16
+	VUNPCKLPS     Z19, Z18, Z0
+	VUNPCKHPS     Z19, Z18, Z18
+	VADDPS        Z0, Z18, Z18
+	VUNPCKLPD     Z18, Z16, Z0
+	VUNPCKHPD     Z18, Z16, Z16
+	VADDPS        Z0, Z16, Z16
+	VEXTRACTF32X8 $0x01, Z16, Y0
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        64(AX), X1, X1
+	VMOVUPS       X1, 64(AX)
+	VUNPCKLPS     Z21, Z20, Z0
+	VUNPCKHPS     Z21, Z20, Z20
+	VADDPS        Z0, Z20, Z20
+	VUNPCKLPS     Z23, Z22, Z0
+	VUNPCKHPS     Z23, Z22, Z22
+	VADDPS        Z0, Z22, Z22
+	VUNPCKLPD     Z22, Z20, Z0
+	VUNPCKHPD     Z22, Z20, Z20
+	VADDPS        Z0, Z20, Z20
+	VEXTRACTF32X8 $0x01, Z20, Y0
+	VADDPS        Y20, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X0, X1, X1
+	VADDPS        80(AX), X1, X1
+	VMOVUPS       X1, 80(AX)
+	VZEROUPPER
+	RET
+
+// func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
 	MOVQ    cols+32(FP), AX
 	MOVQ    y+24(FP), CX
@@ -5564,19 +6742,12 @@ TEXT ·dotsAVX512(SB), NOSPLIT, $0-48
 	XORQ    R9, R9
 
 sum:
-	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (DX)(R9*4), Z24
-	PREFETCHT0  2048(DX)(R9*4)
 	VMOVUPS     (BX)(R9*4), Z25
-	PREFETCHT0  2048(BX)(R9*4)
 	VMOVUPS     (SI)(R9*4), Z26
-	PREFETCHT0  2048(SI)(R9*4)
 	VMOVUPS     (DI)(R9*4), Z27
-	PREFETCHT0  2048(DI)(R9*4)
 	VMOVUPS     (R8)(R9*4), Z28
-	PREFETCHT0  2048(R8)(R9*4)
 	VMOVUPS     (AX)(R9*4), Z29
-	PREFETCHT0  2048(AX)(R9*4)
 	VMOVUPS     (R10)(R9*4), Z30
 	VFMADD231PS Z30, Z24, Z0
 	VFMADD231PS Z30, Z25, Z4
@@ -5705,7 +6876,7 @@ sum:
 	RET
 
 // func dotsTallAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·dotsTallAVX512(SB), NOSPLIT, $0-48
 	MOVQ    cols+32(FP), AX
 	MOVQ    y+24(FP), CX
@@ -5752,9 +6923,7 @@ TEXT ·dotsTallAVX512(SB), NOSPLIT, $0-48
 	XORQ    DX, DX
 
 sum:
-	// y comes from memory, once; the processor would prefetch it too late.
 	VMOVUPS     (AX)(DX*4), Z12
-	PREFETCHT0  2048(AX)(DX*4)
 	VMOVUPS     (BX)(DX*4), Z13
 	VFMADD231PS Z13, Z12, Z0
 	VMOVUPS     (SI)(DX*4), Z13
@@ -5833,68 +7002,6 @@ sum:
 	VZEROUPPER
 	RET
 
-// func dotsOneAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·dotsOneAVX512(SB), NOSPLIT, $0-48
-	MOVQ    cols+32(FP), AX
-	MOVQ    y+24(FP), CX
-	MOVLQSX (AX), DX
-	LEAQ    (CX)(DX*4), DX
-	MOVLQSX 4(AX), BX
-	LEAQ    (CX)(BX*4), BX
-	MOVLQSX 8(AX), SI
-	LEAQ    (CX)(SI*4), SI
-	MOVLQSX 12(AX), AX
-	LEAQ    (CX)(AX*4), AX
-	MOVQ    rows+16(FP), CX
-	MOVQ    x+8(FP), DI
-	MOVLQSX (CX), CX
-	LEAQ    (DI)(CX*4), CX
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	XORQ    DI, DI
-
-sum:
-	// y comes from memory, once; the processor would prefetch it too late.
-	VMOVUPS     (DX)(DI*4), Z4
-	PREFETCHT0  2048(DX)(DI*4)
-	VMOVUPS     (BX)(DI*4), Z5
-	PREFETCHT0  2048(BX)(DI*4)
-	VMOVUPS     (SI)(DI*4), Z6
-	PREFETCHT0  2048(SI)(DI*4)
-	VMOVUPS     (AX)(DI*4), Z7
-	PREFETCHT0  2048(AX)(DI*4)
-	VMOVUPS     (CX)(DI*4), Z8
-	VFMADD231PS Z8, Z4, Z0
-	VFMADD231PS Z8, Z5, Z1
-	VFMADD231PS Z8, Z6, Z2
-	VFMADD231PS Z8, Z7, Z3
-	ADDQ        $0x10, DI
-	CMPQ        DI, k+0(FP)
-	JLT         sum
-
-	// Add up the lanes of four sums.
-	MOVQ          c+40(FP), AX
-	VUNPCKLPS     Z1, Z0, Z4
-	VUNPCKHPS     Z1, Z0, Z0
-	VADDPS        Z4, Z0, Z0
-	VUNPCKLPS     Z3, Z2, Z4
-	VUNPCKHPS     Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z2
-	VUNPCKLPD     Z2, Z0, Z4
-	VUNPCKHPD     Z2, Z0, Z0
-	VADDPS        Z4, Z0, Z0
-	VEXTRACTF32X8 $0x01, Z0, Y1
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
-	VADDPS        X1, X0, X0
-	VADDPS        (AX), X0, X0
-	VMOVUPS       X0, (AX)
-	VZEROUPPER
-	RET
-
 // func lineAVX512_1x1(blocks int, k int, x *float32, from *int32, off *int32, w *float32, init *float32, c *float32, to *int32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·lineAVX512_1x1(SB), NOSPLIT, $0-80
@@ -5930,7 +7037,7 @@ sum:
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z1
-	PREFETCHT0   512(BX)(R9*4)
+	PREFETCHT1   512(BX)(R9*4)
 	VBROADCASTSS (R8)(R10*4), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         $0x08, DI
@@ -5988,9 +7095,9 @@ sum:
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z2
-	PREFETCHT0   512(BX)(R10*4)
+	PREFETCHT1   512(BX)(R10*4)
 	VMOVUPS      (SI)(R10*4), Z3
-	PREFETCHT0   512(SI)(R10*4)
+	PREFETCHT1   512(SI)(R10*4)
 	VBROADCASTSS (R9)(R11*4), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
@@ -6058,11 +7165,11 @@ sum:
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z3
-	PREFETCHT0   512(BX)(R11*4)
+	PREFETCHT1   512(BX)(R11*4)
 	VMOVUPS      (SI)(R11*4), Z4
-	PREFETCHT0   512(SI)(R11*4)
+	PREFETCHT1   512(SI)(R11*4)
 	VMOVUPS      (DI)(R11*4), Z5
-	PREFETCHT0   512(DI)(R11*4)
+	PREFETCHT1   512(DI)(R11*4)
 	VBROADCASTSS (R10)(R12*4), Z6
 	VFMADD231PS  Z6, Z3, Z0
 	VFMADD231PS  Z6, Z4, Z1
@@ -6140,13 +7247,13 @@ sum:
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z4
-	PREFETCHT0   512(BX)(R12*4)
+	PREFETCHT1   512(BX)(R12*4)
 	VMOVUPS      (SI)(R12*4), Z5
-	PREFETCHT0   512(SI)(R12*4)
+	PREFETCHT1   512(SI)(R12*4)
 	VMOVUPS      (DI)(R12*4), Z6
-	PREFETCHT0   512(DI)(R12*4)
+	PREFETCHT1   512(DI)(R12*4)
 	VMOVUPS      (R8)(R12*4), Z7
-	PREFETCHT0   512(R8)(R12*4)
+	PREFETCHT1   512(R8)(R12*4)
 	VBROADCASTSS (R11)(R13*4), Z8
 	VFMADD231PS  Z8, Z4, Z0
 	VFMADD231PS  Z8, Z5, Z1
@@ -6213,7 +7320,7 @@ sum:
 	MOVLQSX      (DI), R9
 	MOVLQSX      4(DI), R10
 	VMOVUPS      (BX)(R9*4), Z2
-	PREFETCHT0   512(BX)(R9*4)
+	PREFETCHT1   512(BX)(R9*4)
 	VBROADCASTSS (R8)(R10*4), Z3
 	VFMADD231PS  Z3, Z2, Z0
 	VBROADCASTSS 4(R8)(R10*4), Z3
@@ -6281,9 +7388,9 @@ sum:
 	MOVLQSX      (R8), R10
 	MOVLQSX      4(R8), R11
 	VMOVUPS      (BX)(R10*4), Z4
-	PREFETCHT0   512(BX)(R10*4)
+	PREFETCHT1   512(BX)(R10*4)
 	VMOVUPS      (SI)(R10*4), Z5
-	PREFETCHT0   512(SI)(R10*4)
+	PREFETCHT1   512(SI)(R10*4)
 	VBROADCASTSS (R9)(R11*4), Z6
 	VFMADD231PS  Z6, Z4, Z0
 	VFMADD231PS  Z6, Z5, Z1
@@ -6367,11 +7474,11 @@ sum:
 	MOVLQSX      (R9), R11
 	MOVLQSX      4(R9), R12
 	VMOVUPS      (BX)(R11*4), Z6
-	PREFETCHT0   512(BX)(R11*4)
+	PREFETCHT1   512(BX)(R11*4)
 	VMOVUPS      (SI)(R11*4), Z7
-	PREFETCHT0   512(SI)(R11*4)
+	PREFETCHT1   512(SI)(R11*4)
 	VMOVUPS      (DI)(R11*4), Z8
-	PREFETCHT0   512(DI)(R11*4)
+	PREFETCHT1   512(DI)(R11*4)
 	VBROADCASTSS (R10)(R12*4), Z9
 	VFMADD231PS  Z9, Z6, Z0
 	VFMADD231PS  Z9, Z7, Z1
@@ -6471,13 +7578,13 @@ sum:
 	MOVLQSX      (R10), R12
 	MOVLQSX      4(R10), R13
 	VMOVUPS      (BX)(R12*4), Z8
-	PREFETCHT0   512(BX)(R12*4)
+	PREFETCHT1   512(BX)(R12*4)
 	VMOVUPS      (SI)(R12*4), Z9
-	PREFETCHT0   512(SI)(R12*4)
+	PREFETCHT1   512(SI)(R12*4)
 	VMOVUPS      (DI)(R12*4), Z10
-	PREFETCHT0   512(DI)(R12*4)
+	PREFETCHT1   512(DI)(R12*4)
 	VMOVUPS      (R8)(R12*4), Z11
-	PREFETCHT0   512(R8)(R12*4)
+	PREFETCHT1   512(R8)(R12*4)
 	VBROADCASTSS (R11)(R13*4), Z12
 	VFMADD231PS  Z12, Z8, Z0
 	VFMADD231PS  Z12, Z9, Z1
@@ -8646,6 +9753,61 @@ sum:
 	VZEROUPPER
 	RET
 
+// func thinAVX512_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_1(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	MOVQ    k+0(FP), CX
+	MOVQ    a+8(FP), DX
+	MOVQ    b+16(FP), BX
+	MOVQ    ldb+24(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    ahead+32(FP), DI
+	MOVQ    to+40(FP), R8
+	TESTQ   R8, R8
+	JZ      sum
+
+copy:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      Z2, (R8)
+	VMOVUPS      64(BX), Z3
+	VMOVUPS      Z3, 64(R8)
+	PREFETCHT1   60(BX)(DI*4)
+	PREFETCHT1   124(BX)(DI*4)
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         SI, BX
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, R8
+	DECQ         CX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	PREFETCHT1   60(BX)(DI*4)
+	PREFETCHT1   124(BX)(DI*4)
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         SI, BX
+	ADDQ         $0x04, DX
+	DECQ         CX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
 // func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·blockAVX512_2x1(SB), NOSPLIT, $0-65
@@ -8780,6 +9942,73 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z2, (AX)
 	VMOVUPS      Z3, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_2(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      Z4, (R9)
+	VMOVUPS      64(SI), Z5
+	VMOVUPS      Z5, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         DI, SI
+	ADDQ         $0x08, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         DI, SI
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -8945,6 +10174,85 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z4, (AX)
 	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_3(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      Z6, (R9)
+	VMOVUPS      64(SI), Z7
+	VMOVUPS      Z7, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 8(BX), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         DI, SI
+	ADDQ         $0x0c, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Z7
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 8(BX), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         DI, SI
+	ADDQ         $0x0c, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -9138,6 +10446,97 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z6, (AX)
 	VMOVUPS      Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_4(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      Z8, (R9)
+	VMOVUPS      64(SI), Z9
+	VMOVUPS      Z9, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 8(BX), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(BX), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         DI, SI
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 8(BX), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(BX), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         DI, SI
+	ADDQ         $0x10, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -9359,6 +10758,109 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z8, (AX)
 	VMOVUPS      Z9, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_5(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      Z10, (R9)
+	VMOVUPS      64(SI), Z11
+	VMOVUPS      Z11, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 8(BX), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(BX), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 16(BX), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         DI, SI
+	ADDQ         $0x14, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 8(BX), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(BX), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 16(BX), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         DI, SI
+	ADDQ         $0x14, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -9608,6 +11110,121 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z10, (AX)
 	VMOVUPS      Z11, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_6(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      Z12, (R9)
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      Z13, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(BX), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS 8(BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(BX), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 16(BX), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 20(BX), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         DI, SI
+	ADDQ         $0x18, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(BX), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS 8(BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(BX), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 16(BX), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 20(BX), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         DI, SI
+	ADDQ         $0x18, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -9885,6 +11502,133 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z12, (AX)
 	VMOVUPS      Z13, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_7(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_7(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      Z14, (R9)
+	VMOVUPS      64(SI), Z15
+	VMOVUPS      Z15, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS 8(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(BX), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS 16(BX), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 20(BX), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS 24(BX), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         DI, SI
+	ADDQ         $0x1c, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Z15
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS 8(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(BX), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS 16(BX), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 20(BX), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS 24(BX), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         DI, SI
+	ADDQ         $0x1c, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -10190,6 +11934,145 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z14, (AX)
 	VMOVUPS      Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_8(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_8(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      Z16, (R9)
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      Z17, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS 8(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(BX), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS 16(BX), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 20(BX), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS 24(BX), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 28(BX), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         DI, SI
+	ADDQ         $0x20, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS 8(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(BX), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS 16(BX), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 20(BX), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS 24(BX), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 28(BX), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         DI, SI
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -10523,6 +12406,157 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z16, (AX)
 	VMOVUPS      Z17, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_9(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_9(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z18
+	VMOVUPS      Z18, (R9)
+	VMOVUPS      64(SI), Z19
+	VMOVUPS      Z19, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS 8(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(BX), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS 16(BX), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 20(BX), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS 24(BX), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 28(BX), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS 32(BX), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         DI, SI
+	ADDQ         $0x24, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS 8(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(BX), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS 16(BX), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 20(BX), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS 24(BX), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 28(BX), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS 32(BX), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         DI, SI
+	ADDQ         $0x24, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -10884,6 +12918,169 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z18, (AX)
 	VMOVUPS      Z19, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_10(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_10(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z20
+	VMOVUPS      Z20, (R9)
+	VMOVUPS      64(SI), Z21
+	VMOVUPS      Z21, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS 8(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(BX), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS 16(BX), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 20(BX), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS 24(BX), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 28(BX), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS 32(BX), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 36(BX), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         DI, SI
+	ADDQ         $0x28, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z20
+	VMOVUPS      64(SI), Z21
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS 8(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(BX), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS 16(BX), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 20(BX), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS 24(BX), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 28(BX), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS 32(BX), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 36(BX), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         DI, SI
+	ADDQ         $0x28, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -11273,6 +13470,181 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z20, (AX)
 	VMOVUPS      Z21, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_11(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_11(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z20
+	VMOVUPS 64(DX), Z21
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      Z22, (R9)
+	VMOVUPS      64(SI), Z23
+	VMOVUPS      Z23, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS 16(BX), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 20(BX), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS 24(BX), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 28(BX), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS 32(BX), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 36(BX), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS 40(BX), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         DI, SI
+	ADDQ         $0x2c, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS 16(BX), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 20(BX), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS 24(BX), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 28(BX), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS 32(BX), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 36(BX), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS 40(BX), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         DI, SI
+	ADDQ         $0x2c, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
 	VZEROUPPER
 	RET
 
@@ -11690,6 +14062,193 @@ sum:
 	ADDQ         CX, AX
 	VMOVUPS      Z22, (AX)
 	VMOVUPS      Z23, 64(AX)
+	VZEROUPPER
+	RET
+
+// func thinAVX512_12(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·thinAVX512_12(SB), NOSPLIT, $0-64
+	MOVQ    c+48(FP), AX
+	MOVQ    ldc+56(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    AX, DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z2
+	VMOVUPS 64(DX), Z3
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z4
+	VMOVUPS 64(DX), Z5
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z6
+	VMOVUPS 64(DX), Z7
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z8
+	VMOVUPS 64(DX), Z9
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z10
+	VMOVUPS 64(DX), Z11
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z12
+	VMOVUPS 64(DX), Z13
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z14
+	VMOVUPS 64(DX), Z15
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z16
+	VMOVUPS 64(DX), Z17
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z18
+	VMOVUPS 64(DX), Z19
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z20
+	VMOVUPS 64(DX), Z21
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z22
+	VMOVUPS 64(DX), Z23
+	MOVQ    k+0(FP), DX
+	MOVQ    a+8(FP), BX
+	MOVQ    b+16(FP), SI
+	MOVQ    ldb+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    ahead+32(FP), R8
+	MOVQ    to+40(FP), R9
+	TESTQ   R9, R9
+	JZ      sum
+
+copy:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      Z24, (R9)
+	VMOVUPS      64(SI), Z25
+	VMOVUPS      Z25, 64(R9)
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS 16(BX), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 20(BX), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS 24(BX), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 28(BX), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS 32(BX), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 36(BX), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS 40(BX), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 44(BX), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         DI, SI
+	ADDQ         $0x30, BX
+	ADDQ         $0x00000080, R9
+	DECQ         DX
+	JNZ          copy
+	JMP          end
+
+sum:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      64(SI), Z25
+	PREFETCHT1   60(SI)(R8*4)
+	PREFETCHT1   124(SI)(R8*4)
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS 16(BX), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 20(BX), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS 24(BX), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 28(BX), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS 32(BX), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 36(BX), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS 40(BX), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 44(BX), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         DI, SI
+	ADDQ         $0x30, BX
+	DECQ         DX
+	JNZ          sum
+
+end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, 64(AX)
 	VZEROUPPER
 	RET
 

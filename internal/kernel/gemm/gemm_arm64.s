@@ -1964,6 +1964,295 @@ store1:
 	ADD R6, R3, R3
 	RET
 
+// func fewNEON_1x8(k int, x, y *float32, cols *int32, ahead int, c *float32)
+TEXT ·fewNEON_1x8(SB), NOSPLIT, $0-48
+	MOVD x+8(FP), R0
+	MOVD cols+24(FP), R1
+	MOVD y+16(FP), R2
+	MOVW 0(R1), R3
+	ADD R3<<2, R2, R3
+	MOVW 4(R1), R4
+	ADD R4<<2, R2, R4
+	MOVW 8(R1), R5
+	ADD R5<<2, R2, R5
+	MOVW 12(R1), R6
+	ADD R6<<2, R2, R6
+	MOVW 16(R1), R7
+	ADD R7<<2, R2, R7
+	MOVW 20(R1), R8
+	ADD R8<<2, R2, R8
+	MOVW 24(R1), R9
+	ADD R9<<2, R2, R9
+	MOVW 28(R1), R1
+	ADD R1<<2, R2, R1
+	MOVD k+0(FP), R2
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+sum:
+	FMOVQ.P 16(R0), F8
+	FMOVQ.P 16(R3), F9
+	VFMLA V8.S4, V9.S4, V0.S4
+	FMOVQ.P 16(R4), F9
+	VFMLA V8.S4, V9.S4, V1.S4
+	FMOVQ.P 16(R5), F9
+	VFMLA V8.S4, V9.S4, V2.S4
+	FMOVQ.P 16(R6), F9
+	VFMLA V8.S4, V9.S4, V3.S4
+	FMOVQ.P 16(R7), F9
+	VFMLA V8.S4, V9.S4, V4.S4
+	FMOVQ.P 16(R8), F9
+	VFMLA V8.S4, V9.S4, V5.S4
+	FMOVQ.P 16(R9), F10
+	VFMLA V8.S4, V10.S4, V6.S4
+	FMOVQ.P 16(R1), F9
+	VFMLA V8.S4, V9.S4, V7.S4
+	SUB $4, R2, R2
+	CMP $0, R2
+	BGT sum
+	MOVD c+40(FP), R0
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	WORD $0x6e23d441 // faddp v1.4s, v2.4s, v3.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e25d480 // faddp v0.4s, v4.4s, v5.4s
+	WORD $0x6e27d4c1 // faddp v1.4s, v6.4s, v7.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	RET
+
+// func fewNEON_2x8(k int, x, y *float32, cols *int32, ahead int, c *float32)
+TEXT ·fewNEON_2x8(SB), NOSPLIT, $0-48
+	MOVD x+8(FP), R0
+	MOVD cols+24(FP), R1
+	MOVD y+16(FP), R2
+	MOVW 0(R1), R3
+	ADD R3<<2, R2, R3
+	MOVW 4(R1), R4
+	ADD R4<<2, R2, R4
+	MOVW 8(R1), R5
+	ADD R5<<2, R2, R5
+	MOVW 12(R1), R6
+	ADD R6<<2, R2, R6
+	MOVW 16(R1), R7
+	ADD R7<<2, R2, R7
+	MOVW 20(R1), R8
+	ADD R8<<2, R2, R8
+	MOVW 24(R1), R9
+	ADD R9<<2, R2, R9
+	MOVW 28(R1), R1
+	ADD R1<<2, R2, R1
+	MOVD k+0(FP), R2
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+sum:
+	FLDPQ.P 32(R0), (F16, F17)
+	FMOVQ.P 16(R3), F18
+	VFMLA V16.S4, V18.S4, V0.S4
+	VFMLA V17.S4, V18.S4, V8.S4
+	FMOVQ.P 16(R4), F18
+	VFMLA V16.S4, V18.S4, V1.S4
+	VFMLA V17.S4, V18.S4, V9.S4
+	FMOVQ.P 16(R5), F18
+	VFMLA V16.S4, V18.S4, V2.S4
+	VFMLA V17.S4, V18.S4, V10.S4
+	FMOVQ.P 16(R6), F18
+	VFMLA V16.S4, V18.S4, V3.S4
+	VFMLA V17.S4, V18.S4, V11.S4
+	FMOVQ.P 16(R7), F18
+	VFMLA V16.S4, V18.S4, V4.S4
+	VFMLA V17.S4, V18.S4, V12.S4
+	FMOVQ.P 16(R8), F18
+	VFMLA V16.S4, V18.S4, V5.S4
+	VFMLA V17.S4, V18.S4, V13.S4
+	FMOVQ.P 16(R9), F18
+	VFMLA V16.S4, V18.S4, V6.S4
+	VFMLA V17.S4, V18.S4, V14.S4
+	FMOVQ.P 16(R1), F18
+	VFMLA V16.S4, V18.S4, V7.S4
+	VFMLA V17.S4, V18.S4, V15.S4
+	SUB $4, R2, R2
+	CMP $0, R2
+	BGT sum
+	MOVD c+40(FP), R0
+	WORD $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	WORD $0x6e29d421 // faddp v1.4s, v1.4s, v9.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e2ad440 // faddp v0.4s, v2.4s, v10.4s
+	WORD $0x6e2bd461 // faddp v1.4s, v3.4s, v11.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e2cd480 // faddp v0.4s, v4.4s, v12.4s
+	WORD $0x6e2dd4a1 // faddp v1.4s, v5.4s, v13.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e2ed4c0 // faddp v0.4s, v6.4s, v14.4s
+	WORD $0x6e2fd4e1 // faddp v1.4s, v7.4s, v15.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	RET
+
+// func fewNEON_4x6(k int, x, y *float32, cols *int32, ahead int, c *float32)
+TEXT ·fewNEON_4x6(SB), NOSPLIT, $0-48
+	MOVD x+8(FP), R0
+	MOVD cols+24(FP), R1
+	MOVD y+16(FP), R2
+	MOVW 0(R1), R3
+	ADD R3<<2, R2, R3
+	MOVW 4(R1), R4
+	ADD R4<<2, R2, R4
+	MOVW 8(R1), R5
+	ADD R5<<2, R2, R5
+	MOVW 12(R1), R6
+	ADD R6<<2, R2, R6
+	MOVW 16(R1), R7
+	ADD R7<<2, R2, R7
+	MOVW 20(R1), R1
+	ADD R1<<2, R2, R1
+	MOVD k+0(FP), R2
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+sum:
+	FLDPQ.P 32(R0), (F24, F25)
+	FLDPQ.P 32(R0), (F26, F27)
+	FMOVQ.P 16(R3), F28
+	VFMLA V24.S4, V28.S4, V0.S4
+	VFMLA V25.S4, V28.S4, V6.S4
+	VFMLA V26.S4, V28.S4, V12.S4
+	VFMLA V27.S4, V28.S4, V18.S4
+	FMOVQ.P 16(R4), F28
+	VFMLA V24.S4, V28.S4, V1.S4
+	VFMLA V25.S4, V28.S4, V7.S4
+	VFMLA V26.S4, V28.S4, V13.S4
+	VFMLA V27.S4, V28.S4, V19.S4
+	FMOVQ.P 16(R5), F28
+	VFMLA V24.S4, V28.S4, V2.S4
+	VFMLA V25.S4, V28.S4, V8.S4
+	VFMLA V26.S4, V28.S4, V14.S4
+	VFMLA V27.S4, V28.S4, V20.S4
+	FMOVQ.P 16(R6), F28
+	VFMLA V24.S4, V28.S4, V3.S4
+	VFMLA V25.S4, V28.S4, V9.S4
+	VFMLA V26.S4, V28.S4, V15.S4
+	VFMLA V27.S4, V28.S4, V21.S4
+	FMOVQ.P 16(R7), F28
+	VFMLA V24.S4, V28.S4, V4.S4
+	VFMLA V25.S4, V28.S4, V10.S4
+	VFMLA V26.S4, V28.S4, V16.S4
+	VFMLA V27.S4, V28.S4, V22.S4
+	FMOVQ.P 16(R1), F28
+	VFMLA V24.S4, V28.S4, V5.S4
+	VFMLA V25.S4, V28.S4, V11.S4
+	VFMLA V26.S4, V28.S4, V17.S4
+	VFMLA V27.S4, V28.S4, V23.S4
+	SUB $4, R2, R2
+	CMP $0, R2
+	BGT sum
+	MOVD c+40(FP), R0
+	WORD $0x6e26d400 // faddp v0.4s, v0.4s, v6.4s
+	WORD $0x6e32d586 // faddp v6.4s, v12.4s, v18.4s
+	WORD $0x6e26d400 // faddp v0.4s, v0.4s, v6.4s
+	FMOVQ 0(R0), F6
+	WORD $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e27d420 // faddp v0.4s, v1.4s, v7.4s
+	WORD $0x6e33d5a1 // faddp v1.4s, v13.4s, v19.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e28d440 // faddp v0.4s, v2.4s, v8.4s
+	WORD $0x6e34d5c1 // faddp v1.4s, v14.4s, v20.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e29d460 // faddp v0.4s, v3.4s, v9.4s
+	WORD $0x6e35d5e1 // faddp v1.4s, v15.4s, v21.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e2ad480 // faddp v0.4s, v4.4s, v10.4s
+	WORD $0x6e36d601 // faddp v1.4s, v16.4s, v22.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	WORD $0x6e2bd4a0 // faddp v0.4s, v5.4s, v11.4s
+	WORD $0x6e37d621 // faddp v1.4s, v17.4s, v23.4s
+	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R0), F1
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R0)
+	ADD $16, R0, R0
+	RET
+
 // func dotsNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 TEXT ·dotsNEON(SB), NOSPLIT, $0-48
 	MOVD rows+16(FP), R0
@@ -2189,50 +2478,6 @@ sum:
 	ADD $16, R0, R0
 	WORD $0x6e29d500 // faddp v0.4s, v8.4s, v9.4s
 	WORD $0x6e2bd541 // faddp v1.4s, v10.4s, v11.4s
-	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
-	FMOVQ 0(R0), F1
-	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	FMOVQ F0, 0(R0)
-	ADD $16, R0, R0
-	RET
-
-// func dotsOneNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-TEXT ·dotsOneNEON(SB), NOSPLIT, $0-48
-	MOVD rows+16(FP), R0
-	MOVD x+8(FP), R1
-	MOVW 0(R0), R0
-	ADD R0<<2, R1, R0
-	MOVD cols+32(FP), R1
-	MOVD y+24(FP), R2
-	MOVW 0(R1), R3
-	ADD R3<<2, R2, R3
-	MOVW 4(R1), R4
-	ADD R4<<2, R2, R4
-	MOVW 8(R1), R5
-	ADD R5<<2, R2, R5
-	MOVW 12(R1), R1
-	ADD R1<<2, R2, R1
-	MOVD k+0(FP), R2
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-sum:
-	FMOVQ.P 16(R3), F4
-	FMOVQ.P 16(R4), F5
-	FMOVQ.P 16(R5), F6
-	FMOVQ.P 16(R1), F7
-	FMOVQ.P 16(R0), F8
-	VFMLA V8.S4, V4.S4, V0.S4
-	VFMLA V8.S4, V5.S4, V1.S4
-	VFMLA V8.S4, V6.S4, V2.S4
-	VFMLA V8.S4, V7.S4, V3.S4
-	SUB $4, R2, R2
-	CMP $0, R2
-	BGT sum
-	MOVD c+40(FP), R0
-	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
-	WORD $0x6e23d441 // faddp v1.4s, v2.4s, v3.4s
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	FMOVQ 0(R0), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -4808,6 +5053,60 @@ sum:
 	FMOVQ F0, 32(R0)
 	RET
 
+// func thinNEON_1(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_1(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	MOVD k+0(FP), R1
+	MOVD a+8(FP), R2
+	MOVD b+16(FP), R3
+	MOVD ldb+24(FP), R4
+	LSL $2, R4, R4
+	MOVD to+40(FP), R5
+	MOVD ahead+32(FP), R6
+	ADD R6<<2, R3, R6
+	CBZ R5, sum
+copy:
+	FMOVS.P 4(R2), F3
+	FMOVQ 0(R3), F4
+	FMOVQ.P F4, 16(R5)
+	FMOVQ 16(R3), F5
+	FMOVQ.P F5, 16(R5)
+	FMOVQ 32(R3), F6
+	FMOVQ.P F6, 16(R5)
+	PRFM 0(R6), PLDL2KEEP
+	ADD R4, R6, R6
+	ADD R4, R3, R3
+	WORD $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
+	WORD $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	SUBS $1, R1, R1
+	BNE copy
+	B end
+sum:
+	FMOVS.P 4(R2), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 16(R3), F5
+	FMOVQ 32(R3), F6
+	PRFM 0(R6), PLDL2KEEP
+	ADD R4, R6, R6
+	ADD R4, R3, R3
+	WORD $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
+	WORD $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
+	WORD $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	SUBS $1, R1, R1
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	RET
+
 // func blockNEON_2x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 TEXT ·blockNEON_2x1(SB), NOSPLIT, $0-65
 	MOVD c+48(FP), R0
@@ -4966,6 +5265,74 @@ sum:
 	FMOVQ F4, 0(R0)
 	FMOVQ F5, 16(R0)
 	FMOVQ F0, 32(R0)
+	RET
+
+// func thinNEON_2(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_2(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVD.P 8(R3), F6
+	FMOVQ 0(R4), F7
+	FMOVQ.P F7, 16(R6)
+	FMOVQ 16(R4), F8
+	FMOVQ.P F8, 16(R6)
+	FMOVQ 32(R4), F9
+	FMOVQ.P F9, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD $0x4fa610e3 // fmla v3.4s, v7.4s, v6.s[1]
+	WORD $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
+	WORD $0x4fa61125 // fmla v5.4s, v9.4s, v6.s[1]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVD.P 8(R3), F6
+	FMOVQ 0(R4), F7
+	FMOVQ 16(R4), F8
+	FMOVQ 32(R4), F9
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	WORD $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD $0x4fa610e3 // fmla v3.4s, v7.4s, v6.s[1]
+	WORD $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
+	WORD $0x4fa61125 // fmla v5.4s, v9.4s, v6.s[1]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
 	RET
 
 // func blockNEON_3x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -5174,6 +5541,92 @@ sum:
 	FMOVQ F7, 0(R0)
 	FMOVQ F8, 16(R0)
 	FMOVQ F0, 32(R0)
+	RET
+
+// func thinNEON_3(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_3(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVD.P 8(R3), F9
+	FMOVS.P 4(R3), F10
+	VMOV V10.S[0], V9.S[2]
+	FMOVQ 0(R4), F10
+	FMOVQ.P F10, 16(R6)
+	FMOVQ 16(R4), F11
+	FMOVQ.P F11, 16(R6)
+	FMOVQ 32(R4), F12
+	FMOVQ.P F12, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
+	WORD $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD $0x4fa91143 // fmla v3.4s, v10.4s, v9.s[1]
+	WORD $0x4fa91164 // fmla v4.4s, v11.4s, v9.s[1]
+	WORD $0x4fa91185 // fmla v5.4s, v12.4s, v9.s[1]
+	WORD $0x4f891946 // fmla v6.4s, v10.4s, v9.s[2]
+	WORD $0x4f891967 // fmla v7.4s, v11.4s, v9.s[2]
+	WORD $0x4f891988 // fmla v8.4s, v12.4s, v9.s[2]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVD.P 8(R3), F9
+	FMOVS.P 4(R3), F10
+	VMOV V10.S[0], V9.S[2]
+	FMOVQ 0(R4), F10
+	FMOVQ 16(R4), F11
+	FMOVQ 32(R4), F12
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
+	WORD $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
+	WORD $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
+	WORD $0x4fa91143 // fmla v3.4s, v10.4s, v9.s[1]
+	WORD $0x4fa91164 // fmla v4.4s, v11.4s, v9.s[1]
+	WORD $0x4fa91185 // fmla v5.4s, v12.4s, v9.s[1]
+	WORD $0x4f891946 // fmla v6.4s, v10.4s, v9.s[2]
+	WORD $0x4f891967 // fmla v7.4s, v11.4s, v9.s[2]
+	WORD $0x4f891988 // fmla v8.4s, v12.4s, v9.s[2]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
 	RET
 
 // func blockNEON_4x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -5406,6 +5859,102 @@ sum:
 	FMOVQ F10, 0(R0)
 	FMOVQ F11, 16(R0)
 	FMOVQ F0, 32(R0)
+	RET
+
+// func thinNEON_4(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_4(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	FMOVQ 32(R2), F11
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVQ.P 16(R3), F12
+	FMOVQ 0(R4), F13
+	FMOVQ.P F13, 16(R6)
+	FMOVQ 16(R4), F14
+	FMOVQ.P F14, 16(R6)
+	FMOVQ 32(R4), F15
+	FMOVQ.P F15, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD $0x4fac11a3 // fmla v3.4s, v13.4s, v12.s[1]
+	WORD $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
+	WORD $0x4fac11e5 // fmla v5.4s, v15.4s, v12.s[1]
+	WORD $0x4f8c19a6 // fmla v6.4s, v13.4s, v12.s[2]
+	WORD $0x4f8c19c7 // fmla v7.4s, v14.4s, v12.s[2]
+	WORD $0x4f8c19e8 // fmla v8.4s, v15.4s, v12.s[2]
+	WORD $0x4fac19a9 // fmla v9.4s, v13.4s, v12.s[3]
+	WORD $0x4fac19ca // fmla v10.4s, v14.4s, v12.s[3]
+	WORD $0x4fac19eb // fmla v11.4s, v15.4s, v12.s[3]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVQ.P 16(R3), F12
+	FMOVQ 0(R4), F13
+	FMOVQ 16(R4), F14
+	FMOVQ 32(R4), F15
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	WORD $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD $0x4fac11a3 // fmla v3.4s, v13.4s, v12.s[1]
+	WORD $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
+	WORD $0x4fac11e5 // fmla v5.4s, v15.4s, v12.s[1]
+	WORD $0x4f8c19a6 // fmla v6.4s, v13.4s, v12.s[2]
+	WORD $0x4f8c19c7 // fmla v7.4s, v14.4s, v12.s[2]
+	WORD $0x4f8c19e8 // fmla v8.4s, v15.4s, v12.s[2]
+	WORD $0x4fac19a9 // fmla v9.4s, v13.4s, v12.s[3]
+	WORD $0x4fac19ca // fmla v10.4s, v14.4s, v12.s[3]
+	WORD $0x4fac19eb // fmla v11.4s, v15.4s, v12.s[3]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
 	RET
 
 // func blockNEON_5x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -5680,6 +6229,118 @@ sum:
 	FMOVQ F13, 0(R0)
 	FMOVQ F14, 16(R0)
 	FMOVQ F1, 32(R0)
+	RET
+
+// func thinNEON_5(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_5(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	FMOVQ 32(R2), F11
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	FMOVQ 32(R2), F14
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVQ.P 16(R3), F15
+	FMOVS.P 4(R3), F16
+	FMOVQ 0(R4), F17
+	FMOVQ.P F17, 16(R6)
+	FMOVQ 16(R4), F18
+	FMOVQ.P F18, 16(R6)
+	FMOVQ 32(R4), F19
+	FMOVQ.P F19, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8f1220 // fmla v0.4s, v17.4s, v15.s[0]
+	WORD $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
+	WORD $0x4f8f1262 // fmla v2.4s, v19.4s, v15.s[0]
+	WORD $0x4faf1223 // fmla v3.4s, v17.4s, v15.s[1]
+	WORD $0x4faf1244 // fmla v4.4s, v18.4s, v15.s[1]
+	WORD $0x4faf1265 // fmla v5.4s, v19.4s, v15.s[1]
+	WORD $0x4f8f1a26 // fmla v6.4s, v17.4s, v15.s[2]
+	WORD $0x4f8f1a47 // fmla v7.4s, v18.4s, v15.s[2]
+	WORD $0x4f8f1a68 // fmla v8.4s, v19.4s, v15.s[2]
+	WORD $0x4faf1a29 // fmla v9.4s, v17.4s, v15.s[3]
+	WORD $0x4faf1a4a // fmla v10.4s, v18.4s, v15.s[3]
+	WORD $0x4faf1a6b // fmla v11.4s, v19.4s, v15.s[3]
+	WORD $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	WORD $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
+	WORD $0x4f90126e // fmla v14.4s, v19.4s, v16.s[0]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVQ.P 16(R3), F15
+	FMOVS.P 4(R3), F16
+	FMOVQ 0(R4), F17
+	FMOVQ 16(R4), F18
+	FMOVQ 32(R4), F19
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f8f1220 // fmla v0.4s, v17.4s, v15.s[0]
+	WORD $0x4f8f1241 // fmla v1.4s, v18.4s, v15.s[0]
+	WORD $0x4f8f1262 // fmla v2.4s, v19.4s, v15.s[0]
+	WORD $0x4faf1223 // fmla v3.4s, v17.4s, v15.s[1]
+	WORD $0x4faf1244 // fmla v4.4s, v18.4s, v15.s[1]
+	WORD $0x4faf1265 // fmla v5.4s, v19.4s, v15.s[1]
+	WORD $0x4f8f1a26 // fmla v6.4s, v17.4s, v15.s[2]
+	WORD $0x4f8f1a47 // fmla v7.4s, v18.4s, v15.s[2]
+	WORD $0x4f8f1a68 // fmla v8.4s, v19.4s, v15.s[2]
+	WORD $0x4faf1a29 // fmla v9.4s, v17.4s, v15.s[3]
+	WORD $0x4faf1a4a // fmla v10.4s, v18.4s, v15.s[3]
+	WORD $0x4faf1a6b // fmla v11.4s, v19.4s, v15.s[3]
+	WORD $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	WORD $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
+	WORD $0x4f90126e // fmla v14.4s, v19.4s, v16.s[0]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
 	RET
 
 // func blockNEON_6x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -5990,6 +6651,132 @@ sum:
 	FMOVQ F16, 0(R0)
 	FMOVQ F17, 16(R0)
 	FMOVQ F1, 32(R0)
+	RET
+
+// func thinNEON_6(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_6(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	FMOVQ 32(R2), F11
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	FMOVQ 32(R2), F14
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F15
+	FMOVQ 16(R2), F16
+	FMOVQ 32(R2), F17
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVQ.P 16(R3), F18
+	FMOVD.P 8(R3), F19
+	FMOVQ 0(R4), F20
+	FMOVQ.P F20, 16(R6)
+	FMOVQ 16(R4), F21
+	FMOVQ.P F21, 16(R6)
+	FMOVQ 32(R4), F22
+	FMOVQ.P F22, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f921280 // fmla v0.4s, v20.4s, v18.s[0]
+	WORD $0x4f9212a1 // fmla v1.4s, v21.4s, v18.s[0]
+	WORD $0x4f9212c2 // fmla v2.4s, v22.4s, v18.s[0]
+	WORD $0x4fb21283 // fmla v3.4s, v20.4s, v18.s[1]
+	WORD $0x4fb212a4 // fmla v4.4s, v21.4s, v18.s[1]
+	WORD $0x4fb212c5 // fmla v5.4s, v22.4s, v18.s[1]
+	WORD $0x4f921a86 // fmla v6.4s, v20.4s, v18.s[2]
+	WORD $0x4f921aa7 // fmla v7.4s, v21.4s, v18.s[2]
+	WORD $0x4f921ac8 // fmla v8.4s, v22.4s, v18.s[2]
+	WORD $0x4fb21a89 // fmla v9.4s, v20.4s, v18.s[3]
+	WORD $0x4fb21aaa // fmla v10.4s, v21.4s, v18.s[3]
+	WORD $0x4fb21acb // fmla v11.4s, v22.4s, v18.s[3]
+	WORD $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
+	WORD $0x4f9312ad // fmla v13.4s, v21.4s, v19.s[0]
+	WORD $0x4f9312ce // fmla v14.4s, v22.4s, v19.s[0]
+	WORD $0x4fb3128f // fmla v15.4s, v20.4s, v19.s[1]
+	WORD $0x4fb312b0 // fmla v16.4s, v21.4s, v19.s[1]
+	WORD $0x4fb312d1 // fmla v17.4s, v22.4s, v19.s[1]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVQ.P 16(R3), F18
+	FMOVD.P 8(R3), F19
+	FMOVQ 0(R4), F20
+	FMOVQ 16(R4), F21
+	FMOVQ 32(R4), F22
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f921280 // fmla v0.4s, v20.4s, v18.s[0]
+	WORD $0x4f9212a1 // fmla v1.4s, v21.4s, v18.s[0]
+	WORD $0x4f9212c2 // fmla v2.4s, v22.4s, v18.s[0]
+	WORD $0x4fb21283 // fmla v3.4s, v20.4s, v18.s[1]
+	WORD $0x4fb212a4 // fmla v4.4s, v21.4s, v18.s[1]
+	WORD $0x4fb212c5 // fmla v5.4s, v22.4s, v18.s[1]
+	WORD $0x4f921a86 // fmla v6.4s, v20.4s, v18.s[2]
+	WORD $0x4f921aa7 // fmla v7.4s, v21.4s, v18.s[2]
+	WORD $0x4f921ac8 // fmla v8.4s, v22.4s, v18.s[2]
+	WORD $0x4fb21a89 // fmla v9.4s, v20.4s, v18.s[3]
+	WORD $0x4fb21aaa // fmla v10.4s, v21.4s, v18.s[3]
+	WORD $0x4fb21acb // fmla v11.4s, v22.4s, v18.s[3]
+	WORD $0x4f93128c // fmla v12.4s, v20.4s, v19.s[0]
+	WORD $0x4f9312ad // fmla v13.4s, v21.4s, v19.s[0]
+	WORD $0x4f9312ce // fmla v14.4s, v22.4s, v19.s[0]
+	WORD $0x4fb3128f // fmla v15.4s, v20.4s, v19.s[1]
+	WORD $0x4fb312b0 // fmla v16.4s, v21.4s, v19.s[1]
+	WORD $0x4fb312d1 // fmla v17.4s, v22.4s, v19.s[1]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F15, 0(R0)
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 32(R0)
 	RET
 
 // func blockNEON_7x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -6348,6 +7135,150 @@ sum:
 	FMOVQ F19, 0(R0)
 	FMOVQ F20, 16(R0)
 	FMOVQ F1, 32(R0)
+	RET
+
+// func thinNEON_7(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_7(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	FMOVQ 32(R2), F11
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	FMOVQ 32(R2), F14
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F15
+	FMOVQ 16(R2), F16
+	FMOVQ 32(R2), F17
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F18
+	FMOVQ 16(R2), F19
+	FMOVQ 32(R2), F20
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FMOVQ.P 16(R3), F21
+	FMOVD.P 8(R3), F22
+	FMOVS.P 4(R3), F23
+	VMOV V23.S[0], V22.S[2]
+	FMOVQ 0(R4), F23
+	FMOVQ.P F23, 16(R6)
+	FMOVQ 16(R4), F24
+	FMOVQ.P F24, 16(R6)
+	FMOVQ 32(R4), F25
+	FMOVQ.P F25, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f9512e0 // fmla v0.4s, v23.4s, v21.s[0]
+	WORD $0x4f951301 // fmla v1.4s, v24.4s, v21.s[0]
+	WORD $0x4f951322 // fmla v2.4s, v25.4s, v21.s[0]
+	WORD $0x4fb512e3 // fmla v3.4s, v23.4s, v21.s[1]
+	WORD $0x4fb51304 // fmla v4.4s, v24.4s, v21.s[1]
+	WORD $0x4fb51325 // fmla v5.4s, v25.4s, v21.s[1]
+	WORD $0x4f951ae6 // fmla v6.4s, v23.4s, v21.s[2]
+	WORD $0x4f951b07 // fmla v7.4s, v24.4s, v21.s[2]
+	WORD $0x4f951b28 // fmla v8.4s, v25.4s, v21.s[2]
+	WORD $0x4fb51ae9 // fmla v9.4s, v23.4s, v21.s[3]
+	WORD $0x4fb51b0a // fmla v10.4s, v24.4s, v21.s[3]
+	WORD $0x4fb51b2b // fmla v11.4s, v25.4s, v21.s[3]
+	WORD $0x4f9612ec // fmla v12.4s, v23.4s, v22.s[0]
+	WORD $0x4f96130d // fmla v13.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132e // fmla v14.4s, v25.4s, v22.s[0]
+	WORD $0x4fb612ef // fmla v15.4s, v23.4s, v22.s[1]
+	WORD $0x4fb61310 // fmla v16.4s, v24.4s, v22.s[1]
+	WORD $0x4fb61331 // fmla v17.4s, v25.4s, v22.s[1]
+	WORD $0x4f961af2 // fmla v18.4s, v23.4s, v22.s[2]
+	WORD $0x4f961b13 // fmla v19.4s, v24.4s, v22.s[2]
+	WORD $0x4f961b34 // fmla v20.4s, v25.4s, v22.s[2]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FMOVQ.P 16(R3), F21
+	FMOVD.P 8(R3), F22
+	FMOVS.P 4(R3), F23
+	VMOV V23.S[0], V22.S[2]
+	FMOVQ 0(R4), F23
+	FMOVQ 16(R4), F24
+	FMOVQ 32(R4), F25
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f9512e0 // fmla v0.4s, v23.4s, v21.s[0]
+	WORD $0x4f951301 // fmla v1.4s, v24.4s, v21.s[0]
+	WORD $0x4f951322 // fmla v2.4s, v25.4s, v21.s[0]
+	WORD $0x4fb512e3 // fmla v3.4s, v23.4s, v21.s[1]
+	WORD $0x4fb51304 // fmla v4.4s, v24.4s, v21.s[1]
+	WORD $0x4fb51325 // fmla v5.4s, v25.4s, v21.s[1]
+	WORD $0x4f951ae6 // fmla v6.4s, v23.4s, v21.s[2]
+	WORD $0x4f951b07 // fmla v7.4s, v24.4s, v21.s[2]
+	WORD $0x4f951b28 // fmla v8.4s, v25.4s, v21.s[2]
+	WORD $0x4fb51ae9 // fmla v9.4s, v23.4s, v21.s[3]
+	WORD $0x4fb51b0a // fmla v10.4s, v24.4s, v21.s[3]
+	WORD $0x4fb51b2b // fmla v11.4s, v25.4s, v21.s[3]
+	WORD $0x4f9612ec // fmla v12.4s, v23.4s, v22.s[0]
+	WORD $0x4f96130d // fmla v13.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132e // fmla v14.4s, v25.4s, v22.s[0]
+	WORD $0x4fb612ef // fmla v15.4s, v23.4s, v22.s[1]
+	WORD $0x4fb61310 // fmla v16.4s, v24.4s, v22.s[1]
+	WORD $0x4fb61331 // fmla v17.4s, v25.4s, v22.s[1]
+	WORD $0x4f961af2 // fmla v18.4s, v23.4s, v22.s[2]
+	WORD $0x4f961b13 // fmla v19.4s, v24.4s, v22.s[2]
+	WORD $0x4f961b34 // fmla v20.4s, v25.4s, v22.s[2]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F15, 0(R0)
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F18, 0(R0)
+	FMOVQ F19, 16(R0)
+	FMOVQ F20, 32(R0)
 	RET
 
 // func blockNEON_8x1(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
@@ -6724,6 +7655,158 @@ sum:
 	FMOVQ F22, 0(R0)
 	FMOVQ F23, 16(R0)
 	FMOVQ F1, 32(R0)
+	RET
+
+// func thinNEON_8(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+TEXT ·thinNEON_8(SB), NOSPLIT, $0-64
+	MOVD c+48(FP), R0
+	MOVD ldc+56(FP), R1
+	LSL $2, R1, R1
+	MOVD R0, R2
+	FMOVQ 0(R2), F0
+	FMOVQ 16(R2), F1
+	FMOVQ 32(R2), F2
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F6
+	FMOVQ 16(R2), F7
+	FMOVQ 32(R2), F8
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F9
+	FMOVQ 16(R2), F10
+	FMOVQ 32(R2), F11
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F12
+	FMOVQ 16(R2), F13
+	FMOVQ 32(R2), F14
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F15
+	FMOVQ 16(R2), F16
+	FMOVQ 32(R2), F17
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F18
+	FMOVQ 16(R2), F19
+	FMOVQ 32(R2), F20
+	ADD R1, R2, R2
+	FMOVQ 0(R2), F21
+	FMOVQ 16(R2), F22
+	FMOVQ 32(R2), F23
+	MOVD k+0(FP), R2
+	MOVD a+8(FP), R3
+	MOVD b+16(FP), R4
+	MOVD ldb+24(FP), R5
+	LSL $2, R5, R5
+	MOVD to+40(FP), R6
+	MOVD ahead+32(FP), R7
+	ADD R7<<2, R4, R7
+	CBZ R6, sum
+copy:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVQ 0(R4), F26
+	FMOVQ.P F26, 16(R6)
+	FMOVQ 16(R4), F27
+	FMOVQ.P F27, 16(R6)
+	FMOVQ 32(R4), F28
+	FMOVQ.P F28, 16(R6)
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f981340 // fmla v0.4s, v26.4s, v24.s[0]
+	WORD $0x4f981361 // fmla v1.4s, v27.4s, v24.s[0]
+	WORD $0x4f981382 // fmla v2.4s, v28.4s, v24.s[0]
+	WORD $0x4fb81343 // fmla v3.4s, v26.4s, v24.s[1]
+	WORD $0x4fb81364 // fmla v4.4s, v27.4s, v24.s[1]
+	WORD $0x4fb81385 // fmla v5.4s, v28.4s, v24.s[1]
+	WORD $0x4f981b46 // fmla v6.4s, v26.4s, v24.s[2]
+	WORD $0x4f981b67 // fmla v7.4s, v27.4s, v24.s[2]
+	WORD $0x4f981b88 // fmla v8.4s, v28.4s, v24.s[2]
+	WORD $0x4fb81b49 // fmla v9.4s, v26.4s, v24.s[3]
+	WORD $0x4fb81b6a // fmla v10.4s, v27.4s, v24.s[3]
+	WORD $0x4fb81b8b // fmla v11.4s, v28.4s, v24.s[3]
+	WORD $0x4f99134c // fmla v12.4s, v26.4s, v25.s[0]
+	WORD $0x4f99136d // fmla v13.4s, v27.4s, v25.s[0]
+	WORD $0x4f99138e // fmla v14.4s, v28.4s, v25.s[0]
+	WORD $0x4fb9134f // fmla v15.4s, v26.4s, v25.s[1]
+	WORD $0x4fb91370 // fmla v16.4s, v27.4s, v25.s[1]
+	WORD $0x4fb91391 // fmla v17.4s, v28.4s, v25.s[1]
+	WORD $0x4f991b52 // fmla v18.4s, v26.4s, v25.s[2]
+	WORD $0x4f991b73 // fmla v19.4s, v27.4s, v25.s[2]
+	WORD $0x4f991b94 // fmla v20.4s, v28.4s, v25.s[2]
+	WORD $0x4fb91b55 // fmla v21.4s, v26.4s, v25.s[3]
+	WORD $0x4fb91b76 // fmla v22.4s, v27.4s, v25.s[3]
+	WORD $0x4fb91b97 // fmla v23.4s, v28.4s, v25.s[3]
+	SUBS $1, R2, R2
+	BNE copy
+	B end
+sum:
+	FLDPQ.P 32(R3), (F24, F25)
+	FMOVQ 0(R4), F26
+	FMOVQ 16(R4), F27
+	FMOVQ 32(R4), F28
+	PRFM 0(R7), PLDL2KEEP
+	ADD R5, R7, R7
+	ADD R5, R4, R4
+	WORD $0x4f981340 // fmla v0.4s, v26.4s, v24.s[0]
+	WORD $0x4f981361 // fmla v1.4s, v27.4s, v24.s[0]
+	WORD $0x4f981382 // fmla v2.4s, v28.4s, v24.s[0]
+	WORD $0x4fb81343 // fmla v3.4s, v26.4s, v24.s[1]
+	WORD $0x4fb81364 // fmla v4.4s, v27.4s, v24.s[1]
+	WORD $0x4fb81385 // fmla v5.4s, v28.4s, v24.s[1]
+	WORD $0x4f981b46 // fmla v6.4s, v26.4s, v24.s[2]
+	WORD $0x4f981b67 // fmla v7.4s, v27.4s, v24.s[2]
+	WORD $0x4f981b88 // fmla v8.4s, v28.4s, v24.s[2]
+	WORD $0x4fb81b49 // fmla v9.4s, v26.4s, v24.s[3]
+	WORD $0x4fb81b6a // fmla v10.4s, v27.4s, v24.s[3]
+	WORD $0x4fb81b8b // fmla v11.4s, v28.4s, v24.s[3]
+	WORD $0x4f99134c // fmla v12.4s, v26.4s, v25.s[0]
+	WORD $0x4f99136d // fmla v13.4s, v27.4s, v25.s[0]
+	WORD $0x4f99138e // fmla v14.4s, v28.4s, v25.s[0]
+	WORD $0x4fb9134f // fmla v15.4s, v26.4s, v25.s[1]
+	WORD $0x4fb91370 // fmla v16.4s, v27.4s, v25.s[1]
+	WORD $0x4fb91391 // fmla v17.4s, v28.4s, v25.s[1]
+	WORD $0x4f991b52 // fmla v18.4s, v26.4s, v25.s[2]
+	WORD $0x4f991b73 // fmla v19.4s, v27.4s, v25.s[2]
+	WORD $0x4f991b94 // fmla v20.4s, v28.4s, v25.s[2]
+	WORD $0x4fb91b55 // fmla v21.4s, v26.4s, v25.s[3]
+	WORD $0x4fb91b76 // fmla v22.4s, v27.4s, v25.s[3]
+	WORD $0x4fb91b97 // fmla v23.4s, v28.4s, v25.s[3]
+	SUBS $1, R2, R2
+	BNE sum
+end:
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F15, 0(R0)
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F18, 0(R0)
+	FMOVQ F19, 16(R0)
+	FMOVQ F20, 32(R0)
+	ADD R1, R0, R0
+	FMOVQ F21, 0(R0)
+	FMOVQ F22, 16(R0)
+	FMOVQ F23, 32(R0)
 	RET
 
 // func transposeNEON(blocks int, src *float32, lds, nextSrc int, dst *float32, ldd, nextDst int)

@@ -131,11 +131,11 @@ func TestGemm(t *testing.T) {
 			}
 			gemmCase{trans&1 != 0, trans&2 != 0, 64, 64, 3*panelDepth - 1, 1, 0, 0}.check(t, p)
 			gemmCase{trans&1 != 0, trans&2 != 0, 3, 5, packedDepth + 9, 1, 0, 0}.check(t, p)
-			gemmCase{trans&1 != 0, trans&2 != 0, lineMaxRows + 1, orderPanels*Active().BlockPanel() + 21, packRows + 5, -0.5, 1, 3}.check(t, p)
+			gemmCase{trans&1 != 0, trans&2 != 0, thinMaxRows + 1, orderPanels*Active().BlockPanel() + 21, packRows + 5, -0.5, 1, 3}.check(t, p)
 		}
 		// Few rows: these products read B in place.
-		for _, m := range []int{1, 2, fewRows, fewRows + 1, lineMaxRows} {
-			for _, size := range [][2]int{{300, dotMinDepth}, {dotPiece + 5, dotDepth + 21}, {lineStrip + 37, lineDepth + 3}, {2 * lineStrip, 2*dotDepth + 1}, {fewStrip + 3, lineDepth + 5}} {
+		for _, m := range []int{1, 2, lineMaxRows, lineMaxRows + 1, 13, thinMaxRows} {
+			for _, size := range [][2]int{{300, dotMinDepth}, {fewPiece + 5, dotDepth + 21}, {2*thinMinCols + 37, thinDepth + 3}, {4 * thinMinCols, 2*dotDepth + 1}, {lineStrip + 3, 4*lineDepth + 5}} {
 				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)
 				gemmCase{false, true, m, size[0], size[1], 1, 0, 0}.check(t, p)
 				gemmCase{false, false, m, size[0], size[1], -0.5, 1, 3}.check(t, p)
@@ -200,7 +200,7 @@ func TestGemmThreads(t *testing.T) {
 // others and of threads.
 func TestFewRows(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
-		const most, n, k = 16, 1301, 700
+		const most, n, k = 30, 1301, 700
 		r := rand.New(rand.NewPCG(1, 4))
 		a, b := kerneltest.Guarded(r, most*k), kerneltest.Guarded(r, k*n)
 		for _, trans := range []bool{false, true} {
@@ -212,7 +212,7 @@ func TestFewRows(t *testing.T) {
 			Gemm(nil, false, trans, most, n, k, 1.5, a, k, b, ldb, 0, want, n)
 			for _, threads := range []int{1, 2, 3, 7} {
 				p := parallel.NewPool(threads)
-				for _, m := range []int{1, 2, 5, fewRows, most} {
+				for _, m := range []int{1, 2, 3, 4, 5, 8, most} {
 					got := make([]float32, m*n)
 					Gemm(p, false, trans, m, n, k, 1.5, a, k, b, ldb, 0, got, n)
 					kerneltest.SameBits(t, fmt.Sprintf("trans %v, %d rows, %d threads", trans, m, threads), got, want[:m*n])
@@ -314,12 +314,13 @@ func TestAllocations(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		p := parallel.NewPool(2)
 		defer p.Close()
-		a, x, y := make([]float32, 64*300), make([]float32, 4*16*81), make([]float32, 4*16*81)
+		a, w, x, y := make([]float32, 64*300), make([]float32, 64*300), make([]float32, 4*16*81), make([]float32, 4*16*81)
 		kerneltest.AllocatesNothing(t, map[string]func(){
 			"Gemm":       func() { Gemm(p, true, true, 90, 80, 70, 1, a, 100, a, 100, 1, a, 100) },
 			"Gemm, dot":  func() { Gemm(p, false, true, 10, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
 			"Gemm, one":  func() { Gemm(p, false, true, 1, 20, dotMinDepth+1, 1, a, 200, a, 200, 1, y, 20) },
-			"Gemm, line": func() { Gemm(p, false, false, 3, 299, lineDepth, 1, a, 200, a, 300, 0, x, 300) },
+			"Gemm, line": func() { Gemm(p, false, false, 2, 299, 64, 1, a, 200, a, 300, 0, x, 300) },
+			"Gemm, thin": func() { Gemm(p, false, false, 13, 299, 64, 1, a, 64, w, 300, 0, w, 300) },
 			"Gemv":       func() { Gemv(p, true, 100, 100, 1, a, 100, x, 0, y) },
 		})
 	})

@@ -10,12 +10,13 @@ import (
 var generic = Micro{
 	Lanes:    4,
 	Tall:     dotsTallGeneric,
-	tiles:    []TileFunc{tileGeneric4, tileGeneric8},
-	blocks:   blocksGeneric(),
-	lines:    linesGeneric(),
 	Dots:     dotsGeneric,
 	DotCols:  dotsGenericCols,
-	one:      dotsOneGeneric,
+	tiles:    []TileFunc{tileGeneric4, tileGeneric8},
+	blocks:   blocksGeneric(),
+	thin:     thinGeneric(),
+	lines:    linesGeneric(),
+	few:      []fewTile{fewGeneric(1), fewGeneric(2), fewGeneric(4)},
 	copyRows: copyRowsGeneric,
 	fmaLoop:  fmaLoopGeneric,
 	fmaFlops: 16,
@@ -64,7 +65,7 @@ func blocksGeneric() [][]BlockFunc {
 	for rows := 1; rows <= 4; rows++ {
 		of := func(w int) BlockFunc {
 			return func(k int, a, b, _ *float32, _ int, bias, c *float32, ldc int, add bool) {
-				blockGeneric(rows, w, k, a, b, bias, c, ldc, add)
+				blockGeneric(rows, w, k, a, b, w, bias, c, ldc, add)
 			}
 		}
 		list = append(list, []BlockFunc{of(4), of(8)})
@@ -72,9 +73,10 @@ func blocksGeneric() [][]BlockFunc {
 	return list
 }
 
-// blockGeneric is the BlockFunc of some rows and of panels of w columns, a multiple of 4.
-func blockGeneric(rows, w, k int, a, b, bias, c *float32, ldc int, add bool) {
-	strip, panel := unsafe.Slice(a, k*rows), unsafe.Slice(b, k*w)
+// blockGeneric is the BlockFunc of some rows and of panels of w columns, a multiple of 4, whose
+// rows are ldb apart.
+func blockGeneric(rows, w, k int, a, b *float32, ldb int, bias, c *float32, ldc int, add bool) {
+	strip, panel := unsafe.Slice(a, k*rows), unsafe.Slice(b, (k-1)*ldb+w)
 	for i := range rows {
 		for j := 0; j < w; j += 4 {
 			sum := (*[4]float32)(unsafe.Add(unsafe.Pointer(c), 4*(i*ldc+j)))
@@ -93,11 +95,48 @@ func blockGeneric(rows, w, k int, a, b, bias, c *float32, ldc int, add bool) {
 				s1 += v * q[1]
 				s2 += v * q[2]
 				s3 += v * q[3]
-				at += w
+				at += ldb
 			}
 			*sum = [4]float32{s0, s1, s2, s3}
 		}
 	}
+}
+
+// thinGeneric returns ThinFuncs of up to 4 rows and panels of 8 columns.
+func thinGeneric() []ThinFunc {
+	var list []ThinFunc
+	for rows := 1; rows <= 4; rows++ {
+		list = append(list, func(k int, a, b *float32, ldb, _ int, to, c *float32, ldc int) {
+			if to != nil {
+				copyRowsGeneric(k, 8, b, ldb, to, 8)
+			}
+			blockGeneric(rows, 8, k, a, b, ldb, nil, c, ldc, true)
+		})
+	}
+	return list
+}
+
+// fewGeneric returns the FewFunc of some rows of x and four of y.
+func fewGeneric(rows int) fewTile {
+	return fewTile{rows, 4, func(k int, x, y *float32, cols *int32, _ int, c *float32) {
+		at, sums := unsafe.Slice(cols, 4), unsafe.Slice(c, 4*rows)
+		y0, y1, y2, y3 := rowAt(y, at[0], k), rowAt(y, at[1], k), rowAt(y, at[2], k), rowAt(y, at[3], k)
+		packed := unsafe.Slice(x, k*rows)
+		for i := range rows {
+			var s0, s1, s2, s3 float32
+			for p := range k {
+				v := packed[(p/4*rows+i)*4+p%4]
+				s0 += v * y0[p]
+				s1 += v * y1[p]
+				s2 += v * y2[p]
+				s3 += v * y3[p]
+			}
+			sums[i] += s0
+			sums[rows+i] += s1
+			sums[2*rows+i] += s2
+			sums[3*rows+i] += s3
+		}
+	}}
 }
 
 // dotsGenericCols is the number of rows of y of dotsGeneric.
@@ -109,11 +148,6 @@ func dotsGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *flo
 	for j, at := range unsafe.Slice(cols, dotsGenericCols) {
 		fourDots(k, x, rows, rowAt(y, at, k), sums[j*DotRows:])
 	}
-}
-
-// dotsOneGeneric is the DotsFunc of one row of x and oneCols of y.
-func dotsOneGeneric(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32) {
-	fourDots(k, y, cols, rowAt(x, *rows, k), unsafe.Slice(c, oneCols))
 }
 
 // fourDots adds the products of y with four rows of x, which a table of offsets describes,

@@ -27,6 +27,14 @@ type TileFunc func(n, k int, x *float32, rows, off *int32, b, init *float32, ldi
 // k lines of memory, at next and then always step elements further on, into the L2 cache.
 type BlockFunc func(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
+// A ThinFunc is a BlockFunc for a panel that is part of a matrix, of full width. It adds to c:
+//
+//	c[i*ldc+j] += Σₚ a[p*rows+i] * b[p*ldb+j]
+//
+// Meanwhile it brings the panel that begins ahead elements behind b to the L2 cache and, unless
+// to is nil, copies b to a packed panel.
+type ThinFunc func(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+
 // A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and
 // whose rows are coefficients. For the vectors v of some blocks, which start at from[v]
 // in x and at to[v] in c, it computes
@@ -40,7 +48,24 @@ type BlockFunc func(k int, a, b, next *float32, step int, bias, c *float32, ldc 
 // same result.
 type LineFunc func(blocks, k int, x *float32, from, off *int32, w, init, c *float32, to *int32, ldc int)
 
-// A DotsFunc is a micro-kernel for products with few rows. It multiplies its n rows of x
+// A FewFunc is a micro-kernel for products with few rows. It multiplies its n rows of x, which
+// are packed, by its rows of y, which a table of offsets describes, over k elements, a multiple
+// of the lanes:
+//
+//	c[j*n+i] += Σₚ x[(p/lanes*n+i)*lanes+p%lanes] * y[cols[j]+p]
+//
+// Meanwhile it brings y from ahead elements further on to the second cache. The vectors of x lie
+// together: rows that are a multiple of 4 KB apart, such as those of y may be, would share the
+// sets of the first cache.
+type FewFunc func(k int, x, y *float32, cols *int32, ahead int, c *float32)
+
+// A fewTile is a FewFunc and the numbers of its rows of x and of y, which divide fewPiece.
+type fewTile struct {
+	rows, cols int
+	multiply   FewFunc
+}
+
+// A DotsFunc is a micro-kernel of dot products. It multiplies its n rows of x
 // by its rows of y, all given by tables of offsets, over k elements, a multiple of the
 // lanes:
 //
@@ -49,9 +74,6 @@ type DotsFunc func(k int, x *float32, rows *int32, y *float32, cols *int32, c *f
 
 // DotRows is the number of rows of x of Micro.Dots.
 const DotRows = 4
-
-// oneCols is the number of rows of y of Micro.one.
-const oneCols = 4
 
 // TallRows is the number of rows of x of Micro.Tall.
 const TallRows = 12
@@ -67,10 +89,10 @@ type AheadFunc func(blocks int, src *float32, lds, nextSrc int, dst *float32, ld
 
 // A Micro is the set of micro-kernels of a level of instructions.
 type Micro struct {
-	Lanes     int           // of a vector, the columns of the narrowest panel
-	Tall      DotsFunc      // of TallRows rows of x and one of y
-	Dots      DotsFunc      // of DotRows rows of x and DotCols of y
-	DotCols   int           // a divisor of dotPiece
+	Lanes     int      // of a vector, the columns of the narrowest panel
+	Tall      DotsFunc // of TallRows rows of x and one of y
+	Dots      DotsFunc // of DotRows rows of x and DotCols of y
+	DotCols   int
 	Transpose TransposeFunc // nil if there is none
 	Ahead     AheadFunc     // nil if there is no Transpose
 	Stream    TransposeFunc // the same past the caches, if lanes fill a line of memory; nil if there is none
@@ -78,8 +100,9 @@ type Micro struct {
 	shorter  *Micro        // whose vectors are shorter, for what does not fill one; nil if there is none
 	tiles    []TileFunc    // tiles[v-1] takes panels of v*Lanes columns
 	blocks   [][]BlockFunc // blocks[r-1][v-1] takes strips of r rows and panels of v*Lanes columns
+	thin     []ThinFunc    // thin[r-1] takes strips of r rows
 	lines    [][]LineFunc  // lines[r-1][v-1] takes panels of r rows and blocks of v vectors
-	one      DotsFunc      // of one row of x and oneCols of y, with the sums of Dots
+	few      []fewTile     // of one, two and four rows of x
 	copyRows func(rows, n int, src *float32, lds int, dst *float32, ldd int)
 	fmaLoop  func(n int) // multiplies and adds n times on every accumulator
 	fmaFlops int         // floating-point operations per iteration of fmaLoop

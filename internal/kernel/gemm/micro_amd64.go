@@ -14,10 +14,10 @@ var micros = [...]*Micro{
 var avx2 = Micro{
 	Lanes:   8,
 	tiles:   []TileFunc{tileAVX2x1, tileAVX2x2},
+	few:     []fewTile{{1, 8, fewAVX2_1x8}, {2, 6, fewAVX2_2x6}, {4, 3, fewAVX2_4x3}},
+	Tall:    dotsTallAVX2,
 	Dots:    dotsAVX2,
 	DotCols: 3,
-	one:     dotsOneAVX2,
-	Tall:    dotsTallAVX2,
 	blocks: [][]BlockFunc{
 		{blockAVX2_1x1, blockAVX2_1x2},
 		{blockAVX2_2x1, blockAVX2_2x2},
@@ -25,6 +25,9 @@ var avx2 = Micro{
 		{blockAVX2_4x1, blockAVX2_4x2},
 		{blockAVX2_5x1, blockAVX2_5x2},
 		{blockAVX2_6x1, blockAVX2_6x2},
+	},
+	thin: []ThinFunc{
+		thinAVX2_1, thinAVX2_2, thinAVX2_3, thinAVX2_4, thinAVX2_5, thinAVX2_6,
 	},
 	lines: [][]LineFunc{
 		{lineAVX2_1x1, lineAVX2_1x2},
@@ -44,10 +47,10 @@ var avx2 = Micro{
 var avx512 = Micro{
 	Lanes:   16,
 	tiles:   []TileFunc{tileAVX512x1, tileAVX512x2, tileAVX512x3, tileAVX512x4},
+	few:     []fewTile{{1, 8, fewAVX512_1x8}, {2, 8, fewAVX512_2x8}, {4, 6, fewAVX512_4x6}},
+	Tall:    dotsTallAVX512,
 	Dots:    dotsAVX512,
 	DotCols: 6,
-	one:     dotsOneAVX512,
-	Tall:    dotsTallAVX512,
 	blocks: [][]BlockFunc{
 		{blockAVX512_1x1, blockAVX512_1x2},
 		{blockAVX512_2x1, blockAVX512_2x2},
@@ -61,6 +64,10 @@ var avx512 = Micro{
 		{blockAVX512_10x1, blockAVX512_10x2},
 		{blockAVX512_11x1, blockAVX512_11x2},
 		{blockAVX512_12x1, blockAVX512_12x2},
+	},
+	thin: []ThinFunc{
+		thinAVX512_1, thinAVX512_2, thinAVX512_3, thinAVX512_4, thinAVX512_5, thinAVX512_6,
+		thinAVX512_7, thinAVX512_8, thinAVX512_9, thinAVX512_10, thinAVX512_11, thinAVX512_12,
 	},
 	lines: [][]LineFunc{
 		{lineAVX512_1x1, lineAVX512_1x2, lineAVX512_1x3, lineAVX512_1x4},

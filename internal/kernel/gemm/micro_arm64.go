@@ -13,10 +13,10 @@ var micros = [...]*Micro{
 var neon = Micro{
 	Lanes:   4,
 	tiles:   []TileFunc{tileNEONx1, tileNEONx2, tileNEONx3, tileNEONx4},
+	few:     []fewTile{{1, 8, fewNEON_1x8}, {2, 8, fewNEON_2x8}, {4, 6, fewNEON_4x6}},
+	Tall:    dotsTallNEON,
 	Dots:    dotsNEON,
 	DotCols: 6,
-	one:     dotsOneNEON,
-	Tall:    dotsTallNEON,
 	blocks: [][]BlockFunc{
 		{blockNEON_1x1, blockNEON_1x2, blockNEON_1x3},
 		{blockNEON_2x1, blockNEON_2x2, blockNEON_2x3},
@@ -26,6 +26,10 @@ var neon = Micro{
 		{blockNEON_6x1, blockNEON_6x2, blockNEON_6x3},
 		{blockNEON_7x1, blockNEON_7x2, blockNEON_7x3},
 		{blockNEON_8x1, blockNEON_8x2, blockNEON_8x3},
+	},
+	thin: []ThinFunc{
+		thinNEON_1, thinNEON_2, thinNEON_3, thinNEON_4, thinNEON_5, thinNEON_6,
+		thinNEON_7, thinNEON_8,
 	},
 	lines: [][]LineFunc{
 		{lineNEON_1x1, lineNEON_1x2, lineNEON_1x3, lineNEON_1x4},

@@ -148,3 +148,79 @@ func TestTile(t *testing.T) {
 		})
 	})
 }
+
+// TestFew compares the dot products of few packed rows with sums in float64. What they bring to
+// a cache need not exist.
+func TestFew(t *testing.T) {
+	const depth = 5 // vectors
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		u := Active()
+		r := rand.New(rand.NewPCG(4, 7))
+		kerneltest.EachFence(t, "dot products", func(slice func(r *rand.Rand, n int) []float32) {
+			for _, tile := range u.few {
+				if fewPiece%tile.cols != 0 {
+					t.Fatalf("%d rows of y are not a part of %d", tile.cols, fewPiece)
+				}
+				for vectors := 1; vectors <= depth; vectors++ {
+					n, stride := vectors*u.Lanes, depth*u.Lanes
+					x, y, c := slice(r, tile.rows*n), slice(r, tile.cols*stride), slice(r, tile.rows*tile.cols)
+					cols := make([]int32, tile.cols)
+					for j, row := range r.Perm(tile.cols) {
+						cols[j] = int32(row * stride)
+					}
+					was := append([]float32(nil), c...)
+					tile.multiply(n, &x[0], &y[0], &cols[0], 1<<20, &c[0])
+					for j, at := range cols {
+						for i := range tile.rows {
+							want := float64(was[j*tile.rows+i])
+							for p := range n {
+								want += float64(x[(p/u.Lanes*tile.rows+i)*u.Lanes+p%u.Lanes]) * float64(y[int(at)+p])
+							}
+							if got := float64(c[j*tile.rows+i]); math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
+								t.Fatalf("%dx%d, %d terms: sum %d,%d is %g, want %g", tile.rows, tile.cols, n, i, j, got, want)
+							}
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+// TestThin compares the products of panels that are part of a matrix with sums in float64, and
+// their copies with the panels. What they bring to a cache need not exist.
+func TestThin(t *testing.T) {
+	const depth, apart = 5, 7
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		u := Active()
+		r := rand.New(rand.NewPCG(4, 8))
+		w := u.BlockPanel()
+		kerneltest.EachFence(t, "thin products", func(slice func(r *rand.Rand, n int) []float32) {
+			for i, multiply := range u.thin {
+				rows := i + 1
+				for k := 1; k <= depth; k++ {
+					ldb, ldc := w+apart, w+1
+					a, b, c := slice(r, k*rows), slice(r, (k-1)*ldb+w), slice(r, (rows-1)*ldc+w)
+					copied := slice(r, k*w)
+					for _, to := range []*float32{nil, &copied[0]} {
+						was := append([]float32(nil), c...)
+						multiply(k, &a[0], &b[0], ldb, 1<<20, to, &c[0], ldc)
+						for at, got := range c {
+							i, j := at/ldc, at%ldc
+							want := float64(was[at])
+							for p := 0; p < k && j < w; p++ {
+								want += float64(a[p*rows+i]) * float64(b[p*ldb+j])
+							}
+							if math.Abs(float64(got)-want) > 1e-5*(1+math.Abs(want)) {
+								t.Fatalf("%d rows, %d terms: sum %d,%d is %g, want %g", rows, k, i, j, got, want)
+							}
+						}
+					}
+					for p := range k {
+						kerneltest.SameBits(t, "copied panel", copied[p*w:][:w], b[p*ldb:][:w])
+					}
+				}
+			}
+		})
+	})
+}

@@ -14,20 +14,30 @@ func tileAVX2x1(n int, k int, x *float32, rows *int32, off *int32, b *float32, i
 //go:noescape
 func tileAVX2x2(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// dotsAVX2 is a dotsFunc of 4 rows of x and 3 of y.
+// fewAVX2_1x8 is the FewFunc of 1 rows of x and 8 of y.
+//
+//go:noescape
+func fewAVX2_1x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// fewAVX2_2x6 is the FewFunc of 2 rows of x and 6 of y.
+//
+//go:noescape
+func fewAVX2_2x6(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// fewAVX2_4x3 is the FewFunc of 4 rows of x and 3 of y.
+//
+//go:noescape
+func fewAVX2_4x3(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// dotsAVX2 is a DotsFunc of 4 rows of x and 3 of y.
 //
 //go:noescape
 func dotsAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
-// dotsTallAVX2 is a dotsFunc of 12 rows of x and 1 of y.
+// dotsTallAVX2 is a DotsFunc of 12 rows of x and 1 of y.
 //
 //go:noescape
 func dotsTallAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-
-// dotsOneAVX2 is a dotsFunc of 1 rows of x and 4 of y.
-//
-//go:noescape
-func dotsOneAVX2(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineAVX2_1x1 is the lineFunc of 1 rows and 1 vectors.
 //
@@ -99,6 +109,11 @@ func blockAVX2_1x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //go:noescape
 func blockAVX2_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX2_1 is the ThinFunc of 1 rows.
+//
+//go:noescape
+func thinAVX2_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX2_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
@@ -108,6 +123,11 @@ func blockAVX2_2x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //
 //go:noescape
 func blockAVX2_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX2_2 is the ThinFunc of 2 rows.
+//
+//go:noescape
+func thinAVX2_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX2_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
@@ -119,6 +139,11 @@ func blockAVX2_3x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //go:noescape
 func blockAVX2_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX2_3 is the ThinFunc of 3 rows.
+//
+//go:noescape
+func thinAVX2_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX2_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
@@ -128,6 +153,11 @@ func blockAVX2_4x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //
 //go:noescape
 func blockAVX2_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX2_4 is the ThinFunc of 4 rows.
+//
+//go:noescape
+func thinAVX2_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX2_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
@@ -139,6 +169,11 @@ func blockAVX2_5x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //go:noescape
 func blockAVX2_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX2_5 is the ThinFunc of 5 rows.
+//
+//go:noescape
+func thinAVX2_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX2_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
@@ -148,6 +183,11 @@ func blockAVX2_6x1(k int, a *float32, b *float32, next *float32, step int, bias 
 //
 //go:noescape
 func blockAVX2_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX2_6 is the ThinFunc of 6 rows.
+//
+//go:noescape
+func thinAVX2_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // fmaLoopAVX2 multiplies and adds n times on each of 12 vectors.
 func fmaLoopAVX2(n int)
@@ -172,20 +212,30 @@ func tileAVX512x3(n int, k int, x *float32, rows *int32, off *int32, b *float32,
 //go:noescape
 func tileAVX512x4(n int, k int, x *float32, rows *int32, off *int32, b *float32, init *float32, ldi int, c *float32, ldc int)
 
-// dotsAVX512 is a dotsFunc of 4 rows of x and 6 of y.
+// fewAVX512_1x8 is the FewFunc of 1 rows of x and 8 of y.
+//
+//go:noescape
+func fewAVX512_1x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// fewAVX512_2x8 is the FewFunc of 2 rows of x and 8 of y.
+//
+//go:noescape
+func fewAVX512_2x8(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// fewAVX512_4x6 is the FewFunc of 4 rows of x and 6 of y.
+//
+//go:noescape
+func fewAVX512_4x6(k int, x *float32, y *float32, cols *int32, ahead int, c *float32)
+
+// dotsAVX512 is a DotsFunc of 4 rows of x and 6 of y.
 //
 //go:noescape
 func dotsAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
-// dotsTallAVX512 is a dotsFunc of 12 rows of x and 1 of y.
+// dotsTallAVX512 is a DotsFunc of 12 rows of x and 1 of y.
 //
 //go:noescape
 func dotsTallAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-
-// dotsOneAVX512 is a dotsFunc of 1 rows of x and 4 of y.
-//
-//go:noescape
-func dotsOneAVX512(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineAVX512_1x1 is the lineFunc of 1 rows and 1 vectors.
 //
@@ -317,6 +367,11 @@ func blockAVX512_1x1(k int, a *float32, b *float32, next *float32, step int, bia
 //go:noescape
 func blockAVX512_1x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_1 is the ThinFunc of 1 rows.
+//
+//go:noescape
+func thinAVX512_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
@@ -326,6 +381,11 @@ func blockAVX512_2x1(k int, a *float32, b *float32, next *float32, step int, bia
 //
 //go:noescape
 func blockAVX512_2x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_2 is the ThinFunc of 2 rows.
+//
+//go:noescape
+func thinAVX512_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX512_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
@@ -337,6 +397,11 @@ func blockAVX512_3x1(k int, a *float32, b *float32, next *float32, step int, bia
 //go:noescape
 func blockAVX512_3x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_3 is the ThinFunc of 3 rows.
+//
+//go:noescape
+func thinAVX512_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
@@ -346,6 +411,11 @@ func blockAVX512_4x1(k int, a *float32, b *float32, next *float32, step int, bia
 //
 //go:noescape
 func blockAVX512_4x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_4 is the ThinFunc of 4 rows.
+//
+//go:noescape
+func thinAVX512_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX512_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
@@ -357,6 +427,11 @@ func blockAVX512_5x1(k int, a *float32, b *float32, next *float32, step int, bia
 //go:noescape
 func blockAVX512_5x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_5 is the ThinFunc of 5 rows.
+//
+//go:noescape
+func thinAVX512_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
@@ -366,6 +441,11 @@ func blockAVX512_6x1(k int, a *float32, b *float32, next *float32, step int, bia
 //
 //go:noescape
 func blockAVX512_6x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_6 is the ThinFunc of 6 rows.
+//
+//go:noescape
+func thinAVX512_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX512_7x1 is the BlockFunc of 7 rows and 1 vectors.
 //
@@ -377,6 +457,11 @@ func blockAVX512_7x1(k int, a *float32, b *float32, next *float32, step int, bia
 //go:noescape
 func blockAVX512_7x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_7 is the ThinFunc of 7 rows.
+//
+//go:noescape
+func thinAVX512_7(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_8x1 is the BlockFunc of 8 rows and 1 vectors.
 //
 //go:noescape
@@ -386,6 +471,11 @@ func blockAVX512_8x1(k int, a *float32, b *float32, next *float32, step int, bia
 //
 //go:noescape
 func blockAVX512_8x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_8 is the ThinFunc of 8 rows.
+//
+//go:noescape
+func thinAVX512_8(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX512_9x1 is the BlockFunc of 9 rows and 1 vectors.
 //
@@ -397,6 +487,11 @@ func blockAVX512_9x1(k int, a *float32, b *float32, next *float32, step int, bia
 //go:noescape
 func blockAVX512_9x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_9 is the ThinFunc of 9 rows.
+//
+//go:noescape
+func thinAVX512_9(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_10x1 is the BlockFunc of 10 rows and 1 vectors.
 //
 //go:noescape
@@ -406,6 +501,11 @@ func blockAVX512_10x1(k int, a *float32, b *float32, next *float32, step int, bi
 //
 //go:noescape
 func blockAVX512_10x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_10 is the ThinFunc of 10 rows.
+//
+//go:noescape
+func thinAVX512_10(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // blockAVX512_11x1 is the BlockFunc of 11 rows and 1 vectors.
 //
@@ -417,6 +517,11 @@ func blockAVX512_11x1(k int, a *float32, b *float32, next *float32, step int, bi
 //go:noescape
 func blockAVX512_11x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
 
+// thinAVX512_11 is the ThinFunc of 11 rows.
+//
+//go:noescape
+func thinAVX512_11(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
+
 // blockAVX512_12x1 is the BlockFunc of 12 rows and 1 vectors.
 //
 //go:noescape
@@ -426,6 +531,11 @@ func blockAVX512_12x1(k int, a *float32, b *float32, next *float32, step int, bi
 //
 //go:noescape
 func blockAVX512_12x2(k int, a *float32, b *float32, next *float32, step int, bias *float32, c *float32, ldc int, add bool)
+
+// thinAVX512_12 is the ThinFunc of 12 rows.
+//
+//go:noescape
+func thinAVX512_12(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 
 // fmaLoopAVX512 multiplies and adds n times on each of 24 vectors.
 func fmaLoopAVX512(n int)

@@ -24,6 +24,21 @@ func tileNEONx3(n, k int, x *float32, rows, off *int32, b, init *float32, ldi in
 //go:noescape
 func tileNEONx4(n, k int, x *float32, rows, off *int32, b, init *float32, ldi int, c *float32, ldc int)
 
+// fewNEON_1x8 is the FewFunc of 1 rows of x and 8 of y.
+//
+//go:noescape
+func fewNEON_1x8(k int, x, y *float32, cols *int32, ahead int, c *float32)
+
+// fewNEON_2x8 is the FewFunc of 2 rows of x and 8 of y.
+//
+//go:noescape
+func fewNEON_2x8(k int, x, y *float32, cols *int32, ahead int, c *float32)
+
+// fewNEON_4x6 is the FewFunc of 4 rows of x and 6 of y.
+//
+//go:noescape
+func fewNEON_4x6(k int, x, y *float32, cols *int32, ahead int, c *float32)
+
 // dotsNEON is a DotsFunc of 4 rows of x and 6 of y.
 //
 //go:noescape
@@ -33,11 +48,6 @@ func dotsNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float3
 //
 //go:noescape
 func dotsTallNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
-
-// dotsOneNEON is a DotsFunc of 1 rows of x and 4 of y.
-//
-//go:noescape
-func dotsOneNEON(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)
 
 // lineNEON_1x1 is the LineFunc of 1 rows and 1 vectors.
 //
@@ -174,6 +184,11 @@ func blockNEON_1x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //go:noescape
 func blockNEON_1x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
+// thinNEON_1 is the ThinFunc of 1 rows.
+//
+//go:noescape
+func thinNEON_1(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+
 // blockNEON_2x1 is the BlockFunc of 2 rows and 1 vectors.
 //
 //go:noescape
@@ -188,6 +203,11 @@ func blockNEON_2x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //
 //go:noescape
 func blockNEON_2x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+
+// thinNEON_2 is the ThinFunc of 2 rows.
+//
+//go:noescape
+func thinNEON_2(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
 
 // blockNEON_3x1 is the BlockFunc of 3 rows and 1 vectors.
 //
@@ -204,6 +224,11 @@ func blockNEON_3x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //go:noescape
 func blockNEON_3x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
+// thinNEON_3 is the ThinFunc of 3 rows.
+//
+//go:noescape
+func thinNEON_3(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+
 // blockNEON_4x1 is the BlockFunc of 4 rows and 1 vectors.
 //
 //go:noescape
@@ -218,6 +243,11 @@ func blockNEON_4x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //
 //go:noescape
 func blockNEON_4x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+
+// thinNEON_4 is the ThinFunc of 4 rows.
+//
+//go:noescape
+func thinNEON_4(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
 
 // blockNEON_5x1 is the BlockFunc of 5 rows and 1 vectors.
 //
@@ -234,6 +264,11 @@ func blockNEON_5x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //go:noescape
 func blockNEON_5x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
+// thinNEON_5 is the ThinFunc of 5 rows.
+//
+//go:noescape
+func thinNEON_5(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+
 // blockNEON_6x1 is the BlockFunc of 6 rows and 1 vectors.
 //
 //go:noescape
@@ -248,6 +283,11 @@ func blockNEON_6x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //
 //go:noescape
 func blockNEON_6x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+
+// thinNEON_6 is the ThinFunc of 6 rows.
+//
+//go:noescape
+func thinNEON_6(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
 
 // blockNEON_7x1 is the BlockFunc of 7 rows and 1 vectors.
 //
@@ -264,6 +304,11 @@ func blockNEON_7x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //go:noescape
 func blockNEON_7x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
 
+// thinNEON_7 is the ThinFunc of 7 rows.
+//
+//go:noescape
+func thinNEON_7(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
+
 // blockNEON_8x1 is the BlockFunc of 8 rows and 1 vectors.
 //
 //go:noescape
@@ -278,6 +323,11 @@ func blockNEON_8x2(k int, a, b, next *float32, step int, bias, c *float32, ldc i
 //
 //go:noescape
 func blockNEON_8x3(k int, a, b, next *float32, step int, bias, c *float32, ldc int, add bool)
+
+// thinNEON_8 is the ThinFunc of 8 rows.
+//
+//go:noescape
+func thinNEON_8(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
 
 // transposeNEON is the TransposeFunc of blocks of 4 by 4.
 //

@@ -24,24 +24,27 @@ const tallRows = 12
 // A set is an instruction set and the sizes of its micro-kernels.
 type set struct {
 	*simd.Set
-	vectors int // in the widest panel
-	dots    int // rows of y of a tile of dot products
-	strip   int // rows of the highest block
+	vectors int      // in the widest panel
+	tiles   [][2]int // rows of packed x, and of y, of tiles of dot products
+	dots    int      // rows of y of a DotsFunc
+	strip   int      // rows of the highest block
 }
 
 // Write writes all functions.
 func Write() {
 	for _, isa := range simd.Sets {
-		s := &set{isa, 2, 3, 6}
+		s := &set{isa, 2, [][2]int{{1, 8}, {2, 6}, {4, 3}}, 3, 6}
 		if isa.Wide {
-			s = &set{isa, 4, 6, 12}
+			s = &set{isa, 4, [][2]int{{1, 8}, {2, 8}, {4, 6}}, 6, 12}
 		}
 		for v := 1; v <= s.vectors; v++ {
 			s.tile(v)
 		}
+		for _, size := range s.tiles {
+			s.few(size[0], size[1])
+		}
 		s.dot("dots", dotQuad, s.dots)
 		s.dot("dotsTall", tallRows, 1)
-		s.dot("dotsOne", 1, dotQuad)
 		for r := 1; r <= rows; r++ {
 			for v := 1; v <= s.vectors; v++ {
 				s.line(r, v)
@@ -51,6 +54,7 @@ func Write() {
 			for v := 1; v <= blockVectors; v++ {
 				s.block(r, v)
 			}
+			s.thin(r)
 		}
 		s.fmaLoop()
 	}

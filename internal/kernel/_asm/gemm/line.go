@@ -10,6 +10,11 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
+// fewLines is the number of rows up to which a line kernel is so fast that x may come from
+// memory, and is brought to the second cache, where a prefetch does not keep a buffer of the
+// first one. With more rows x is in the second cache already.
+const fewLines = 2
+
 // line writes the micro-kernel for panels of the given number of rows and
 // blocks of the given number of vectors.
 func (s *set) line(rows, vectors int) {
@@ -75,6 +80,10 @@ func (s *set) line(rows, vectors int) {
 	w := Load(Param("w"), GP64())
 	Label("sum")
 	Comment("The lines of x are far apart, so the processor prefetches none.")
+	prefetch := PREFETCHT0
+	if rows <= fewLines {
+		prefetch = PREFETCHT1
+	}
 	o, ow := GP64(), GP64()
 	MOVLQSX(Mem{Base: off}, o)
 	MOVLQSX(Mem{Base: off, Disp: 4}, ow)
@@ -82,7 +91,7 @@ func (s *set) line(rows, vectors int) {
 	for v := range xv {
 		xv[v] = s.Vec()
 		VMOVUPS(Mem{Base: at[v], Index: o, Scale: 4}, xv[v])
-		PREFETCHT0(Mem{Base: at[v], Index: o, Scale: 4, Disp: 512})
+		prefetch(Mem{Base: at[v], Index: o, Scale: 4, Disp: 512})
 	}
 	for i := range sum {
 		wv := s.Vec()

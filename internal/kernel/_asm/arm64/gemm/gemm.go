@@ -18,7 +18,6 @@ const (
 	blockRows, blockVectors = 8, 3
 	dotQuad, dotCols        = 4, 6
 	tallRows                = 12
-	oneCols                 = 4
 )
 
 // V is a vector register and R a general one.
@@ -32,9 +31,11 @@ func Write(file *neon.File) {
 	for v := 1; v <= tileVectors; v++ {
 		tile(file, v)
 	}
+	few(file, 1, 8)
+	few(file, 2, 8)
+	few(file, dotQuad, dotCols)
 	dot(file, "dotsNEON", dotQuad, dotCols)
 	dot(file, "dotsTallNEON", tallRows, 1)
-	dot(file, "dotsOneNEON", 1, oneCols)
 	for r := 1; r <= lineRows; r++ {
 		for v := 1; v <= lineVectors; v++ {
 			line(file, r, v)
@@ -44,6 +45,7 @@ func Write(file *neon.File) {
 		for v := 1; v <= blockVectors; v++ {
 			block(file, r, v)
 		}
+		thin(file, r)
 	}
 	transpose(file)
 	copyRows(file)
@@ -178,6 +180,27 @@ func tileOf(f *neon.Func, height, vectors int, x, row, init, ldi, c, ldc R) {
 	}
 }
 
+// few writes a micro-kernel of dot products for some packed rows of x and some rows of y. It
+// leaves the lines ahead to the processor.
+func few(file *neon.File, rows, cols int) {
+	file.Func(fmt.Sprintf("fewNEON_%dx%d", rows, cols), "(k int, x, y *float32, cols *int32, ahead int, c *float32)",
+		fmt.Sprintf("is the FewFunc of %d rows of x and %d of y.", rows, cols), func(f *neon.Func) {
+			x, ys := f.Arg("x"), addresses(f, f.Arg("cols"), f.Arg("y"), cols)
+			k := f.Arg("k")
+			sum := news(f, rows, cols)
+			clear(f, sum)
+			f.Label("sum")
+			xv := f.Next(x, rows*neon.Lanes)
+			for j, at := range ys {
+				yv := f.Next(at, neon.Lanes)[0]
+				for i := range sum {
+					f.Fma(sum[i][j], xv[i], yv)
+				}
+			}
+			endDots(f, k, sum)
+		})
+}
+
 // dot writes a micro-kernel of dot products for some rows of x and of y.
 func dot(file *neon.File, name string, rows, cols int) {
 	file.Func(name, "(k int, x *float32, rows *int32, y *float32, cols *int32, c *float32)",
@@ -198,18 +221,24 @@ func dot(file *neon.File, name string, rows, cols int) {
 					f.Fma(sum[i][j], xv, v)
 				}
 			}
-			f.Inc(-neon.Lanes, k)
-			f.If(k, "GT", 0, "sum")
-
-			c := f.Arg("c")
-			for q := 0; q < rows*cols; q += dotQuad {
-				at := func(q int) V { return sum[q%rows][q/rows] }
-				a, b := f.AddPairs(at(q), at(q+1)), f.AddPairs(at(q+2), at(q+3))
-				f.Store(f.Add(f.AddPairs(a, b), f.Load(c, 0)), c, 0)
-				f.Inc(neon.Bytes, c)
-			}
-			f.Ret()
+			endDots(f, k, sum)
 		})
+}
+
+// endDots ends the loop over k elements and adds the lanes of the sums, those of a row of y one
+// after the other, to c.
+func endDots(f *neon.Func, k R, sum [][]V) {
+	f.Inc(-neon.Lanes, k)
+	f.If(k, "GT", 0, "sum")
+
+	c, rows := f.Arg("c"), len(sum)
+	for q := 0; q < rows*len(sum[0]); q += dotQuad {
+		at := func(q int) V { return sum[q%rows][q/rows] }
+		a, b := f.AddPairs(at(q), at(q+1)), f.AddPairs(at(q+2), at(q+3))
+		f.Store(f.Add(f.AddPairs(a, b), f.Load(c, 0)), c, 0)
+		f.Inc(neon.Bytes, c)
+	}
+	f.Ret()
 }
 
 // line writes the micro-kernel for panels of the given number of rows and blocks of the
@@ -298,6 +327,46 @@ func block(file *neon.File, rows, vectors int) {
 				}
 			}
 			f.Count(k, "sum")
+			each(f, c, ldc, sum, store(f))
+			f.Ret()
+		})
+}
+
+// thin writes the micro-kernel for strips of the given number of rows and panels that are part
+// of a matrix.
+func thin(file *neon.File, rows int) {
+	const vectors = blockVectors
+	file.Func(fmt.Sprintf("thinNEON_%d", rows), "(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)",
+		fmt.Sprintf("is the ThinFunc of %d rows.", rows), func(f *neon.Func) {
+			c, ldc := f.Arg("c"), f.Scaled("ldc")
+			sum := news(f, rows, vectors)
+			each(f, c, ldc, sum, load(f))
+			k, a, b, ldb, to := f.Arg("k"), f.Arg("a"), f.Arg("b"), f.Scaled("ldb"), f.Arg("to")
+			next := f.At(b, f.Arg("ahead"), 2)
+			loop := func(label string, copied bool) {
+				f.Label(label)
+				av, bv := f.Next(a, rows), make([]V, vectors)
+				for j := range bv {
+					bv[j] = f.Load(b, j*neon.Bytes)
+					if copied {
+						f.StoreNext(bv[j], to)
+					}
+				}
+				f.Prefetch(next, 0, 2)
+				f.AddR(ldb, next)
+				f.AddR(ldb, b)
+				for i, row := range sum {
+					for j, v := range row {
+						f.FmaLane(v, bv[j], av[i/neon.Lanes], i%neon.Lanes)
+					}
+				}
+				f.Count(k, label)
+			}
+			f.IfZero(to, "sum")
+			loop("copy", true)
+			f.Jump("end")
+			loop("sum", false)
+			f.Label("end")
 			each(f, c, ldc, sum, store(f))
 			f.Ret()
 		})
