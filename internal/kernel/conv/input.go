@@ -26,8 +26,12 @@ func (c *Conv) MapInput(m *norm.ChannelMap) {
 // setInput lays out the map for the vectors in use.
 func (c *Conv) setInput() {
 	groups, channels := c.Group, c.groupChannels()
-	if channels == 1 { // vectors of several groups
+	switch {
+	case channels == 1: // vectors of several groups
 		groups, channels = 1, groups
+	case c.winograd != nil:
+		n := c.joined()
+		groups, channels = groups/n, channels*n
 	}
 	if d := c.direct; d != nil {
 		d.forward.rows.cut.inputMap, d.weights.rows.inputMap, d.rows.inputMap = c.given, c.given, c.given

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// winogradChannels is the minimum number of channels and of outputs of a group for
-	// Winograd's algorithm: with fewer, the transforms take more time than they save.
+	// winogradChannels is the minimum number of channels and of outputs of a group, or of two
+	// that are joined, for Winograd's algorithm: with fewer, the transforms take more time than
+	// they save.
 	winogradChannels = 16
 
 	// blockSize bounds the elements of the products of a block, so that they and the
@@ -36,6 +37,7 @@ const (
 type tiling struct {
 	batch, groups     int
 	channels, outputs int // of a group
+	joined            int // groups of the convolution that are one group here; 0: one
 	src, dst          [2]int
 	pad               [2]int // of src; negative: that much of it is skipped
 
@@ -67,8 +69,9 @@ func newTiling(g *geometry) *tiling {
 	if g.Batch == 0 || !g.tiled() {
 		return nil
 	}
+	n := g.joined()
 	t := &tiling{
-		batch: g.Batch, groups: g.Group, channels: g.groupChannels(), outputs: g.groupOutputs(),
+		batch: g.Batch, groups: g.Group / n, channels: n * g.groupChannels(), outputs: n * g.groupOutputs(), joined: n,
 		src: [2]int{g.In[0], g.In[1]}, dst: [2]int{g.out[0], g.out[1]}, pad: [2]int{g.Pad[0], g.Pad[1]}, r: g.Kernel[0],
 	}
 	t.cut()
@@ -77,7 +80,7 @@ func newTiling(g *geometry) *tiling {
 
 // tiled reports whether Winograd's algorithm applies and pays off for images.
 func (g *geometry) tiled() bool {
-	if len(g.In) != 2 || g.Direct || g.groupChannels() < winogradChannels || g.groupOutputs() < winogradChannels {
+	if len(g.In) != 2 || g.Direct || g.joined()*min(g.groupChannels(), g.groupOutputs()) < winogradChannels {
 		return false
 	}
 	r := g.Kernel[0]
@@ -89,11 +92,32 @@ func (g *geometry) tiled() bool {
 	return true
 }
 
+// joined returns the number of neighbouring groups that Winograd's algorithm computes as one, whose
+// weights from the channels of one group to the outputs of another are zero: two, if that
+// fills vectors, and one has too few channels or outputs.
+func (g *geometry) joined() int {
+	const half = winogradChannels / 2
+	channels, outputs := g.groupChannels(), g.groupOutputs()
+	if min(channels, outputs) == half && channels%half == 0 && outputs%half == 0 && g.Group%2 == 0 {
+		return 2
+	}
+	return 1
+}
+
+// ofGroup returns the range of those outputs from j to end-1 that belong to the group of a
+// channel, and the channel's number in its group.
+func (t *tiling) ofGroup(channel, j, end int) (first, last, ch int) {
+	n := max(1, t.joined)
+	channels, outputs := t.channels/n, t.outputs/n
+	group := channel / channels
+	return min(max(j, group*outputs), end), min(end, (group+1)*outputs), channel % channels
+}
+
 // backward returns the tiling of the gradient of the input, which is the same
 // convolution of dy, with the weights rotated by 180°.
 func (t *tiling) backward() *tiling {
 	b := &tiling{
-		batch: t.batch, groups: t.groups, channels: t.outputs, outputs: t.channels,
+		batch: t.batch, groups: t.groups, channels: t.outputs, outputs: t.channels, joined: t.joined,
 		src: t.dst, dst: t.src, pad: [2]int{t.r - 1 - t.pad[0], t.r - 1 - t.pad[1]}, r: t.r,
 	}
 	b.cut()

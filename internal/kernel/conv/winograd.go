@@ -163,12 +163,18 @@ func (w *winogradProduct) filterSize(channels, width int) int {
 func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, buf, dst []float32, step int) {
 	taps := w.r * w.r
 	tmp, rows := buf[:tmpSize], buf[tmpSize:][:channels*taps*width]
-	if n < width {
+	if n < width || w.joined > 1 {
 		clear(rows)
 	}
 	firstTap, nextTap := 0, width // where the first tap of a channel is, and the distance to the next
 	if w.backward {
 		firstTap, nextTap = (taps-1)*width, -width
+	}
+	if w.joined > 1 {
+		for c := range channels {
+			w.turnFilters(group, first+c, j, n, rows[c*taps*width:], width)
+		}
+	} else if w.backward {
 		for c := range channels {
 			w.micro.TransposeTo(n, taps, w.weight[((group*w.channels+first+c)*w.outputs+j)*taps:], taps, rows[c*taps*width:], width)
 		}
@@ -182,6 +188,22 @@ func (w *winogradProduct) packFilters(group, j, n, width, first, channels int, b
 	for c := range channels {
 		w.transforms.filter(width/w.micro.Lanes, &rows[c*taps*width+firstTap], nextTap, &dst[c*width], step, &tmp[0])
 	}
+}
+
+// turnFilters writes the weights of a channel of joined groups, and of those of n outputs from j
+// on that are of its group, to rows of the given width: one for each tap.
+func (w *winogradProduct) turnFilters(group, channel, j, n int, rows []float32, width int) {
+	taps := w.r * w.r
+	first, last, ch := w.ofGroup(channel, j, j+n)
+	if first >= last {
+		return
+	}
+	channels, outputs := w.channels/w.joined, w.outputs/w.joined
+	at, step := ((group*w.outputs+first)*channels+ch)*taps, channels*taps
+	if w.backward {
+		at, step = ((group*w.channels+channel)*outputs+first%outputs)*taps, taps
+	}
+	w.micro.TransposeTo(last-first, taps, w.weight[at:], step, rows[first-j:], width)
 }
 
 // matrix returns matrix number xi of a panel of weights.

@@ -69,8 +69,20 @@ func (t *winogradGrad) finish(worker, panel, o, outputs int, sums []float32, ste
 			t.dbias[t.group*w.outputs+o+i] += float32(sum)
 		}
 		t.transforms.filterGrad(width/t.micro.Lanes, &sums[i*width], step, &grad[0], width, &tmp[0])
-		to := t.dweight[((t.group*w.outputs+o+i)*w.channels+j)*taps:][:n*taps]
 		t.micro.TransposeTo(taps, n, grad, width, byChannel, taps)
-		vec.Axpy(1, byChannel, to)
+		first, last, at := t.ofOutput(o+i, j, j+n)
+		if first < last {
+			vec.Axpy(1, byChannel[(first-j)*taps:(last-j)*taps], t.dweight[at*taps:][:(last-first)*taps])
+		}
 	}
+}
+
+// ofOutput returns the range of those channels from j to end-1 that belong to the group of an
+// output, and the position of the first of them among the weights' channels.
+func (t *winogradGrad) ofOutput(output, j, end int) (first, last, at int) {
+	n := max(1, t.tiling.joined)
+	channels, outputs := t.tiling.channels/n, t.tiling.outputs/n
+	group := output / outputs
+	first, last = max(j, group*channels), min(end, (group+1)*channels)
+	return first, last, (t.group*t.tiling.outputs+output)*channels + first - group*channels
 }
