@@ -123,6 +123,13 @@ var cases = []Params{
 	{1, 20, 17, 1, []int{29, 107}, []int{3, 3}, []int{0, 2}, []int{1, 1}, []int{1, 1}, false},
 	{1, 16, 16, 1, []int{3, 90}, []int{3, 3}, []int{1, 0}, []int{1, 1}, []int{1, 1}, false},
 	square(0, 16, 16, 1, 8, 3, 1, 1, 1),
+	// Winograd's algorithm for joined groups, and for many groups.
+	square(3, 32, 32, 4, 14, 3, 1, 1, 1),
+	square(2, 16, 48, 2, 30, 3, 0, 1, 1),
+	square(5, 96, 32, 4, 7, 3, 1, 1, 1), // panels that begin within a group
+	square(1, 32, 160, 4, 9, 3, 1, 1, 1),
+	square(2, 160, 160, 10, 8, 3, 1, 1, 1),
+	square(2, 32, 16, 2, 12, 5, 2, 1, 1),
 	// Lines: rows of whole and partial vectors, planes, few and many panels, depthwise,
 	// bands, several images, rotated weights.
 	square(2, 3, 64, 1, 32, 3, 1, 1, 1),
@@ -353,6 +360,8 @@ func TestConvThreads(t *testing.T) {
 	t.Run("flat copies", func(t *testing.T) { testConvThreads(t, square(9, 24, 24, 6, 14, 3, 1, 1, 1)) })
 	t.Run("flat copies with strides", func(t *testing.T) { testConvThreads(t, square(5, 20, 12, 4, 23, 3, 1, 2, 1)) })
 	t.Run("winograd", func(t *testing.T) { testConvThreads(t, square(33, 40, 70, 2, 18, 3, 1, 1, 1)) })
+	t.Run("winograd, joined groups", func(t *testing.T) { testConvThreads(t, square(3, 32, 32, 4, 40, 3, 1, 1, 1)) })
+	t.Run("winograd, many groups", func(t *testing.T) { testConvThreads(t, square(3, 200, 160, 10, 14, 3, 1, 1, 1)) })
 	t.Run("winograd, small planes", func(t *testing.T) { testConvThreads(t, square(70, 16, 20, 1, 6, 3, 1, 1, 1)) })
 }
 

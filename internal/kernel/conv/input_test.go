@@ -34,6 +34,8 @@ var mapped = []Params{
 	square(1, 100, 100, 100, 14, 3, 1, 1, 1),
 	square(2, 18, 18, 18, 24, 3, 1, 1, 1), // by vectors of pixels
 	square(3, 5, 5, 5, 47, 3, 1, 2, 1),
+	square(3, 32, 32, 4, 14, 3, 1, 1, 1),                                                    // joined groups
+	square(2, 64, 64, 8, 40, 3, 1, 1, 1),                                                    // and many tiles
 	{1, 20, 20, 20, []int{40, 3}, []int{5, 1}, []int{4, 2}, []int{1, 2}, []int{1, 1}, true}, // adds the bias at the end
 }
 
@@ -42,7 +44,7 @@ var mapped = []Params{
 func TestMapInput(t *testing.T) {
 	list := mapped
 	if testing.Short() {
-		list = slices.Concat(mapped[:2], mapped[7:10], mapped[12:14], mapped[16:17])
+		list = slices.Concat(mapped[:2], mapped[7:10], mapped[12:14], mapped[16:18])
 	}
 	for i, params := range list {
 		t.Run(fmt.Sprintf("%+v", params), func(t *testing.T) {

@@ -63,7 +63,7 @@ func (t *winogradGrad) finish(worker, panel, o, outputs int, sums []float32, ste
 	for i := range outputs {
 		if panel == 0 && t.dbias != nil {
 			var sum float64
-			for at := o + i; at < w.batch*w.bands*w.outputs; at += w.outputs {
+			for at := o + i; at < t.biasSums(); at += w.outputs {
 				sum += t.dySums[at]
 			}
 			t.dbias[t.group*w.outputs+o+i] += float32(sum)

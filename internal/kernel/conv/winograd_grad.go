@@ -23,6 +23,12 @@ const (
 	ownParts5x5 = 16
 	ownSums     = 8 << 20
 
+	// gradGroups is the number of groups from which on each group is one part, and groupTiles
+	// bounds the elements of the transformed tiles of a group for which it always is: to share
+	// so few takes longer.
+	gradGroups = 8
+	groupTiles = 256 << 10
+
 	// largeCache is the size in bytes of the L2 cache from which on a part multiplies the
 	// tiles of a chunk in pieces, whose size is a quarter of the cache. The order of the
 	// sums is the same. A Sapphire Rapids, with 2 MiB and a slow L3 cache, gains up to half
@@ -48,13 +54,15 @@ var ownChunk = 1200 << 10
 // With few weights, a part of the chunks is one part of the task and has its own sums,
 // which are added in the order of the parts. With many weights, or few tiles, there is only
 // one part, and all threads work on the same chunk. The products of the last chunk, often
-// the only one, are transformed while they are in the cache.
+// the only one, are transformed while they are in the cache. These are the ways for one group
+// after the other; many groups are one part each, with own sums.
 type winogradGrad struct {
 	tiling   *tiling
 	inputMap *norm.VectorMap // of x
 	both     *winogradBoth   // during its run
 	chunk    int             // blocks
-	parts    int
+	parts    int             // of a group
+	byGroup  bool            // each group is a part
 
 	// Used during a run.
 	step           gradStep
@@ -85,6 +93,7 @@ const (
 	multiplyTiles
 	finishTiles
 	transformSums
+	wholeGroup
 )
 
 func newWinogradGrad(w *tiling) *winogradGrad {
@@ -96,6 +105,8 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	sums := w.matrices() * w.channels * w.outputs
 	all := w.batch * w.perPlane[0] * w.perPlane[1] * t.tile()
 	switch { // of parts with their own sums or one
+	case w.groups >= gradGroups || w.groups > 1 && all <= groupTiles:
+		t.parts, t.byGroup = 1, true
 	case w.algorithm != f2x2of5x5 && all <= largestChunk && all <= t.parts*sums:
 		t.parts, size = 1, largestChunk
 	case t.parts*sums > ownSums:
@@ -126,11 +137,14 @@ var secondCache = func() int {
 // pieceOf returns the number of blocks to multiply at a time. The few tiles of a chunk of
 // F(2x2,5x5) are one piece: products are summed over a piece before they are added to the rest.
 func (t *winogradGrad) pieceOf() int {
-	if n := secondCache(); t.parts > 1 && n >= largeCache && t.tiling.algorithm != f2x2of5x5 {
+	if n := secondCache(); t.ownSums() && n >= largeCache && t.tiling.algorithm != f2x2of5x5 {
 		return min(max(1, n/4/4/t.tile()/t.tiling.maxTiles()), t.chunk)
 	}
 	return t.chunk
 }
+
+// ownSums reports whether each part has its own sums.
+func (t *winogradGrad) ownSums() bool { return t.parts > 1 || t.byGroup }
 
 // run adds the gradient of the weights to dweight and, unless dbias is nil, that of the
 // bias to dbias: the elements of dy are summed when they are read anyway.
@@ -145,7 +159,7 @@ func (t *winogradGrad) set(op parallel.Op, x, dy, dweight, dbias []float32) {
 	w, u := t.tiling, gemm.Active()
 	t.micro, t.transforms, t.pool = u, w.algorithm.transforms(), op.Pool()
 	t.x, t.dy, t.dweight, t.dbias = x, dy, dweight, dbias
-	if n := w.batch * w.bands * w.outputs; dbias != nil && len(t.dySums) < n {
+	if n := t.biasSums() * w.groups; dbias != nil && len(t.dySums) < n {
 		t.dySums = make([]float64, n)
 	}
 	w.tables(u.Lanes)
@@ -169,6 +183,8 @@ func (t *winogradGrad) unset() {
 // one part, of the tiles of a chunk, and of their sums if there are several chunks.
 func (t *winogradGrad) sharedSize() int {
 	switch {
+	case t.byGroup:
+		return t.tiling.groups * t.sumSize()
 	case t.parts > 1:
 		return t.parts * t.sumSize()
 	case t.chunk >= t.tiling.blocks():
@@ -181,6 +197,11 @@ func (t *winogradGrad) sharedSize() int {
 func (t *winogradGrad) compute(shared []float32) {
 	w, p := t.tiling, t.pool
 	t.sums, t.tiles = shared, nil
+	if t.byGroup {
+		t.step = wholeGroup
+		p.Run(w.groups, t)
+		return
+	}
 	if t.parts == 1 {
 		sums := len(shared) - t.tileSize()
 		t.sums, t.tiles = shared[:sums], shared[sums:]
@@ -231,6 +252,26 @@ func (t *winogradGrad) Do(worker, i int) {
 		t.finishTiles(worker, i/parts, i%parts*t.lastRows)
 	case transformSums:
 		t.addSums(worker, i%t.panels, i/t.panels*finishOutputs)
+	case wholeGroup:
+		t.wholeGroup(worker, i)
+	}
+}
+
+// biasSums returns the number of sums for the gradient of the bias of a group.
+func (t *winogradGrad) biasSums() int { return t.tiling.batch * t.tiling.bands * t.tiling.outputs }
+
+// wholeGroup computes the gradient for a group.
+func (t *winogradGrad) wholeGroup(worker, group int) {
+	g := *t
+	g.group, g.sums = group, t.sums[group*t.sumSize():][:t.sumSize()]
+	if t.dbias != nil {
+		g.dySums = t.dySums[group*t.biasSums():][:t.biasSums()]
+	}
+	g.sumBlocks(worker, 0, 0, t.tiling.blocks(), g.sums)
+	for panel := range t.panels {
+		for o := 0; o < t.tiling.outputs; o += finishOutputs {
+			g.addSums(worker, panel, o)
+		}
 	}
 }
 

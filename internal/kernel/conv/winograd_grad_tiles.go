@@ -46,7 +46,7 @@ func (t *winogradGrad) place(first, blocks, block, image int) counts {
 // not those of all blocks that are multiplied together. With pieces of a chunk, of any
 // number of blocks, the order of the sums is the same.
 func (t *winogradGrad) sortsBlocks() bool {
-	return t.parts > 1 && t.tiling.algorithm != f2x2of5x5
+	return t.ownSums() && t.tiling.algorithm != f2x2of5x5
 }
 
 // transformInput transforms a band of image n of x to the tiles at the given places.

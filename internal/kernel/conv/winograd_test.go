@@ -96,7 +96,11 @@ func TestWinogradChoice(t *testing.T) {
 		{square(2, 16, 16, 1, 4, 3, 1, 1, 1), 2},
 		{square(8, 16, 16, 1, 2, 3, 1, 1, 1), 2},
 		{square(8, 32, 32, 2, 32, 3, 1, 1, 1), 4},
-		{square(8, 32, 32, 4, 32, 3, 1, 1, 1), 0}, // 8 channels a group
+		{square(8, 32, 32, 4, 32, 3, 1, 1, 1), 4}, // 8 channels a group, two of which are joined
+		{square(8, 32, 96, 4, 32, 3, 1, 1, 1), 4}, // 24 outputs a group
+		{square(8, 24, 24, 3, 32, 3, 1, 1, 1), 0}, // an odd number of groups
+		{square(8, 48, 48, 4, 32, 3, 1, 1, 1), 0}, // 12 channels a group
+		{square(8, 16, 16, 4, 32, 3, 1, 1, 1), 0}, // 4
 		{square(8, 3, 64, 1, 32, 3, 1, 1, 1), 0},
 		{square(8, 16, 16, 1, 32, 3, 1, 2, 1), 0},
 		{square(8, 16, 16, 1, 32, 3, 1, 1, 2), 0},
@@ -131,8 +135,9 @@ func TestCacheSizes(t *testing.T) {
 		square(5, 40, 16, 1, 50, 3, 0, 1, 1),
 		square(99, 33, 16, 1, 13, 3, 1, 1, 1), // tiles with 3 outputs
 		square(160, 32, 16, 1, 4, 5, 2, 1, 1),
-		square(40, 32, 16, 1, 12, 5, 2, 1, 1), // Fourier transforms
-		square(2, 64, 64, 1, 12, 5, 2, 1, 1),  // several blocks in a chunk
+		square(40, 32, 16, 1, 12, 5, 2, 1, 1),   // Fourier transforms
+		square(2, 64, 64, 1, 12, 5, 2, 1, 1),    // several blocks in a chunk
+		square(12, 128, 128, 8, 16, 3, 1, 1, 1), // each group is a part
 	} {
 		c, err := New(params)
 		if err != nil {
