@@ -15,6 +15,10 @@ const (
 	slowDepth   = 384
 	slowPercent = 115
 
+	// splitCost is the cost, for an element of the result, of splitting the rows of a channel in
+	// one piece. One by one they take twice as long.
+	splitCost = 20
+
 	// leastVectors is the minimum number of vectors of a plane in a part, unless there are
 	// fewer than leastChunks parts.
 	leastVectors = 64
@@ -104,6 +108,12 @@ func (t *lines) cost(u *gemm.Micro) int {
 	}
 	if t.flat {
 		cost += copyCost * t.dstChannels
+	}
+	switch split := t.halves(len(t.out) - 1); {
+	case split && t.flat:
+		cost += splitCost * t.channels
+	case split:
+		cost += 2 * splitCost * t.channels
 	}
 	return cost
 }

@@ -2,9 +2,13 @@ package conv
 
 import "github.com/gocaffe/gocaffe/internal/kernel/gemm"
 
-// flatPercent is the cost of flatLines, in percent of that of other ways, up to which they are
-// used: short rows take more time to copy than the estimate says.
-const flatPercent = 90
+// flatTiles and flatRows are the cost of lines with a flat copy, in percent of that of tiles and
+// of other lines or of phases, up to which they are used: short rows take more time to copy than
+// the estimate says.
+const (
+	flatTiles = 85
+	flatRows  = 97
+)
 
 // flatLines are lines with a flat copy, for few channels of the result, which would not fill the
 // vectors of a panel.
@@ -29,9 +33,12 @@ func (t *flatLines) prepare() {
 	t.lines.product = &t.product
 }
 
-// choose reports whether to use them in place of a way with the given cost.
-func (t *flatLines) choose(u *gemm.Micro, cost int) bool {
-	if !t.lines.init(u) || 100*t.lines.cost(u) > flatPercent*cost {
+// choose reports whether to use them in place of tiles and, unless rows is 0, of other lines with
+// the given costs.
+func (t *flatLines) choose(u *gemm.Micro, tiles, rows int) bool {
+	t.lines.init(u)
+	cost := 100 * t.lines.cost(u)
+	if cost > flatTiles*tiles || rows > 0 && cost > flatRows*rows {
 		return false
 	}
 	t.lines.tables(u)

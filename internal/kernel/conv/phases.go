@@ -154,7 +154,7 @@ func (t *phases) choose(u *gemm.Micro) {
 		}
 		tiles += f.tiles.cost(u)
 	}
-	t.byFlat = t.byFlat && 100*flat <= flatPercent*tiles
+	t.byFlat = t.byFlat && 100*flat <= flatRows*tiles
 	for _, f := range t.list {
 		if t.byFlat {
 			f.flat.lines.tables(u)

@@ -122,12 +122,12 @@ func (t *plan) choose(u *gemm.Micro) {
 		return
 	}
 	t.chosen = u
-	cost := t.tiles.cost(u)
-	if t.byLines = t.lines.init(u) && t.lines.cost(u) <= cost; t.byLines {
+	tiles, rows := t.tiles.cost(u), 0
+	if t.byLines = t.lines.init(u) && t.lines.cost(u) <= tiles; t.byLines {
 		t.lines.tables(u)
-		cost = t.lines.cost(u)
+		rows = t.lines.cost(u)
 	}
-	t.byFlat = t.flat != nil && t.flat.choose(u, cost)
+	t.byFlat = t.flat != nil && t.flat.choose(u, tiles, rows)
 }
 
 // splitChannels is the number of channels up to which split rows are worth their time: lines
