@@ -201,7 +201,7 @@ func TestChunks(t *testing.T) {
 			defer p.Close()
 			var same []float32
 			for _, cut := range []struct{ parts, chunk int }{{1, blocks}, {1, 1}, {1, (blocks + 1) / 2}, {2, 1}} {
-				g.parts, g.chunk = cut.parts, cut.chunk
+				g.parts, g.chunk, g.byGroup = cut.parts, cut.chunk, false
 				name := fmt.Sprintf("%v: %d of %d blocks, %d parts", params, g.chunk, blocks, g.parts)
 				got := kerneltest.Guarded(r, len(want))
 				clear(got)
