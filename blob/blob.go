@@ -35,6 +35,7 @@ type memory struct {
 	reserve int       // the least number of elements to allocate
 	device  *onDevice // nil if there never was a copy on a device
 	pending atomic.Pointer[pendingFill]
+	version atomic.Uint64 // of the elements; 0: nobody has asked for it since they changed
 
 	// The memory of which this one is a part, size elements from at on; nil if it is none.
 	whole    *memory
@@ -182,7 +183,8 @@ func (b *Blob) Num() int { return b.legacyDim(0) }
 func (b *Blob) Data() []float32 { return b.data.read(b.count) }
 
 // MutableData returns the elements for writing. It is separate from Data so
-// that a copy on a device is known to be out of date.
+// that a copy on a device, and what was computed from the elements (DataVersion),
+// are known to be out of date.
 func (b *Blob) MutableData() []float32 { return b.data.write(b.count) }
 
 // FillLater registers a function that sets the elements when they are first

@@ -98,6 +98,7 @@ func (b *Blob) onDevice(d Device, diff, write bool) Ptr {
 	p := m.send(d, b.count)
 	if write && p != 0 {
 		m.device.current[host] = 0
+		m.changes()
 	}
 	if r := d.Uses(); r != nil {
 		r.list = append(r.list, use{b, m, b.count, diff, write, p, before})
@@ -117,7 +118,11 @@ func (m *memory) read(n int) []float32 {
 
 // write is read for elements that are about to change.
 func (m *memory) write(n int) []float32 {
-	if m == nil || m.device == nil {
+	if m == nil {
+		return nil
+	}
+	m.changes()
+	if m.device == nil {
 		return m.slice(n)
 	}
 	m.device.mu.Lock()

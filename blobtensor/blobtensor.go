@@ -12,8 +12,10 @@ import (
 
 // Data returns the data of a blob as a tensor of the same shape, without a copy:
 // what is written to one is seen in the other, until a Reshape of the blob takes
-// new memory or the data change on a device. It returns nil for a blob without
-// elements, which no tensor can be.
+// new memory or the data change on a device. Call it, or b.MutableData, again before
+// writing to the tensor after other code has used the blob: a net may keep what it
+// has computed from the data. It returns nil for a blob without elements, which no
+// tensor can be.
 func Data(b *blob.Blob) *tensor.Dense { return dense(b.Shape(), b.MutableData()) }
 
 // Diff returns the gradient of a blob as Data returns the data.
