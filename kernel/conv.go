@@ -62,6 +62,17 @@ func (c *Conv) MapsInput() bool { return c.conv.MapsInput() }
 // if it were computed before. nil ends that. MapInput panics unless MapsInput returns true.
 func (c *Conv) MapInput(m *ChannelMap) { c.conv.MapInput((*norm.ChannelMap)(m)) }
 
+// PackedSize returns the number of elements of the packed weights that Forward can keep
+// (KeepPacked), or 0 if keeping them would save no time. It depends on the geometry, the precision
+// and the processor.
+func (c *Conv) PackedSize() int { return c.conv.PackedSize() }
+
+// KeepPacked has the next runs of Forward, ForwardThen and ForwardSums keep the weights in the form
+// in which they are used, PackedSize elements. version is that of the weights (blob.Blob's
+// DataVersion): the caller promises that they are the same while it is. From the second run with
+// the same version on they are kept. 0, the initial state, keeps none. The results are the same to the last bit.
+func (c *Conv) KeepPacked(version uint64) { c.conv.KeepPacked(version) }
+
 // Forward sets y to the convolution of x with weight, plus bias. A nil bias
 // counts as zeros.
 func (c *Conv) Forward(p *parallel.Pool, x, weight, bias, y []float32) {

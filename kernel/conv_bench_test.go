@@ -93,4 +93,26 @@ func (s convShape) image(b *testing.B) {
 		conv.Forward(p, x, weights[run%len(weights)], bias, y)
 		run++
 	})
+	if conv.PackedSize() == 0 {
+		return
+	}
+	// Convolutions that keep their weights packed, as many.
+	convs := make([]*kernel.Conv, len(weights))
+	for i := range convs {
+		convs[i] = s.conv(b, 1)
+		convs[i].KeepPacked(1)
+	}
+	var warm *parallel.Pool
+	b.Run("kept", func(b *testing.B) {
+		benchFlops(b, 2*float64(conv.MACs()), func(p *parallel.Pool) {
+			if n := len(convs); p != warm { // the second runs pack
+				for i := range 2 * n {
+					convs[i%n].Forward(p, x, weights[i%n], bias, y)
+				}
+				warm = p
+			}
+			convs[run%len(convs)].Forward(p, x, weights[run%len(weights)], bias, y)
+			run++
+		})
+	})
 }

@@ -41,7 +41,7 @@ var allowed = []struct {
 	{"internal/kernel/update", "internal/kernel/cpu internal/kernel/vec parallel"},
 	{"internal/kernel/gemm", "internal/kernel/cpu internal/kernel/vec internal/sysmem parallel"},
 	{"internal/kernel/bf16", "internal/kernel/cpu internal/kernel/gemm internal/kernel/vec parallel"},
-	{"internal/kernel/conv", "internal/kernel/bf16 internal/kernel/cpu internal/kernel/gemm internal/kernel/norm internal/kernel/vec parallel"},
+	{"internal/kernel/conv", "internal/kernel/bf16 internal/kernel/cpu internal/kernel/gemm internal/kernel/norm internal/kernel/vec internal/sysmem parallel"},
 	{"internal/kernel/pool", "internal/kernel/cpu internal/kernel/vec parallel"},
 	{"internal/kernel/norm", "internal/kernel/cpu internal/kernel/pool internal/kernel/vec parallel"},
 	{"kernel", "internal/kernel/... parallel"},

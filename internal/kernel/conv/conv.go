@@ -42,6 +42,8 @@ type Conv struct {
 	direct   *direct   // nil if not
 	rounded  *rounded  // comes before both; nil if the operands are not rounded
 
+	kept keptWeights // of forward
+
 	given *norm.ChannelMap // of x; nil for none
 	left  *norm.ItemGrad   // of dy; nil for nothing
 	input norm.VectorMap   // given, during a run
@@ -78,7 +80,7 @@ func New(p Params) (*Conv, error) {
 	if t := newTiling(g); t != nil {
 		back := t.backward()
 		c.winograd = &winograd{
-			forward: &winogradProduct{tiling: t, inputMap: &c.input},
+			forward: &winogradProduct{tiling: t, inputMap: &c.input, kept: &c.kept},
 			data:    &winogradProduct{tiling: back, backward: true},
 			weights: newWinogradGrad(t.ofWeights()),
 		}
@@ -88,6 +90,7 @@ func New(p Params) (*Conv, error) {
 	if c.direct, err = newDirect(g); err != nil {
 		return nil, err
 	}
+	c.direct.forward.kept = &c.kept
 	c.direct.forward.singles.cut.inputMap = &c.input
 	c.direct.weights.singles.inputMap = &c.input
 	c.direct.singles.inputMap = &c.input

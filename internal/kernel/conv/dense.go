@@ -76,10 +76,6 @@ func (g *geometry) dense(channels, dstChannels int) bool {
 }
 
 func (t *dense) run(op parallel.Op) {
-	if t.few() {
-		t.fewPixels.run(op, t)
-		return
-	}
 	g := t.geometry
 	t.strips = t.micro.Strips(t.dstChannels, t.channels)
 	t.cut(max(densePanels*t.micro.BlockPanel(), denseSize/min(denseDepth, t.channels)))

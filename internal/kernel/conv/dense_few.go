@@ -31,6 +31,7 @@ type denseFew struct {
 	rows     gemm.Strips // of the pixels of an image
 	cuts     int         // of the strips
 	pixels   []float32   // packed, (images,groups,strips,channels,pixels)
+	weights  []float32   // all that are kept, one panel after the other; nil if each is packed when it is used
 }
 
 // few reports whether denseFew is faster: there are fewer pixels in all images than channels
@@ -51,14 +52,28 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 	t.pixels = op.Workspace(g.Batch * g.Group * t.rows.Size())
 	d.parts = gemm.CeilDiv(d.channels, denseFewRows)
 	t.divide()
+	t.weights = t.kept.get(d.pool, d.micro, g.Group*t.keptSize(), g.Group*t.runs, t)
 	if t.cuts == 1 {
 		t.ofPixels = true
 		d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
 		t.ofPixels = false
 	}
 	d.pool.RunWork(g.macs(), t.cuts*g.Group*d.runs, t)
-	t.pixels = nil
+	t.pixels, t.weights = nil, nil
 }
+
+// packKept packs a run of panels of the weights.
+func (t *denseFew) packKept(_, part int, packed []float32) {
+	group, run := part/t.runs, part%t.runs
+	for j, end := t.first(run), t.first(run+1); j < end; {
+		n := min(t.micro.BlockPanel(), end-j)
+		t.packPanel(group, j, n, packed[group*t.keptSize()+j*t.channels:])
+		j += n
+	}
+}
+
+// keptSize returns the number of elements that are kept of the weights of a group.
+func (t *denseFew) keptSize() int { return t.vectors() * t.micro.Lanes * t.channels }
 
 // divide cuts the work for the threads. If there are no more channels of the result than
 // pixels, each thread packs all weights and multiplies them by its pixels, which it has packed
@@ -132,6 +147,22 @@ func (t *denseFew) packRows(worker, cut, at, part int) {
 	}
 }
 
+// packPanel packs the weights of n channels of a group from j on.
+func (t *denseFew) packPanel(group, j, n int, dst []float32) {
+	u, depth := t.micro, t.channels
+	w := gemm.RoundUp(n, u.Lanes)
+	size := t.dstChannels * depth
+	weight := t.weight[group*size:][:size]
+	if n < w {
+		clear(dst[:depth*w])
+	}
+	if t.backward {
+		u.CopyTo(depth, n, weight[j:], t.dstChannels, dst, w)
+	} else {
+		u.TransposeTo(n, depth, weight[j*depth:], depth, dst, w)
+	}
+}
+
 // computePanel computes n channels of a group from j on for the pixels of a cut.
 func (t *denseFew) computePanel(worker, cut, group, j, n int) {
 	u, depth := t.micro, t.channels
@@ -139,19 +170,17 @@ func (t *denseFew) computePanel(worker, cut, group, j, n int) {
 	strip, end, pixel, count := t.strips(cut)
 	buf := t.pool.Scratch(worker, (depth+1+count)*w)
 	packed, bias, sums := buf[:depth*w], buf[depth*w:][:w], buf[(depth+1)*w:]
-	size := t.dstChannels * depth
-	weight := t.weight[group*size:][:size]
-	if n < w {
-		clear(packed)
-	}
-	next, last := 0, 0 // of the weights: what is still to be brought from memory for the next panel
-	if t.backward {
-		u.CopyTo(depth, n, weight[j:], t.dstChannels, packed, w)
+	var following []float32 // what is still to be brought from memory for the next panel
+	if t.weights != nil {
+		packed = t.weights[group*t.keptSize()+j*depth:]
+		following = packed[depth*w:]
 	} else {
-		u.TransposeTo(n, depth, weight[j*depth:], depth, packed, w)
-		next = (j + n) * depth
-		last = min(next+u.BlockPanel()*depth, size)
+		t.packPanel(group, j, n, packed)
+		if !t.backward {
+			following = t.weight[(group*t.dstChannels+j+n)*depth : (group+1)*t.dstChannels*depth]
+		}
 	}
+	following = following[:min(len(following), u.BlockPanel()*depth)]
 	if t.bias != nil {
 		clear(bias[copy(bias, t.bias[group*t.dstChannels+j:][:n]):])
 	}
@@ -166,9 +195,9 @@ func (t *denseFew) computePanel(worker, cut, group, j, n int) {
 			for i := strip; i < end; i++ {
 				first, rows := t.rows.Rows(i)
 				ahead := &packed[k*w]
-				if next < last {
-					ahead = &weight[next]
-					next += piece * gemm.LineSize
+				if len(following) > 0 {
+					ahead = &following[0]
+					following = following[min(len(following), piece*gemm.LineSize):]
 				}
 				u.Block(rows, w)(piece, &pixels[first*depth+k*rows], &packed[k*w], ahead, gemm.LineSize, nil, &sums[(first-pixel)*w], w, k > 0 || t.bias != nil)
 			}

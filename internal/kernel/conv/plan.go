@@ -26,6 +26,20 @@ type plan struct {
 	byFlat  bool
 }
 
+// A method is one of those of a plan.
+type method int
+
+const (
+	byTiles method = iota
+	byLines
+	byFlat
+	byDense
+	byDenseFew
+	byTilesFew
+	bySingles
+	byRows
+)
+
 func newPlan(p product) (*plan, error) {
 	t := &plan{product: p}
 	if err := t.window.init(t.geometry.Batch); err != nil {
@@ -61,28 +75,64 @@ func (t *plan) run(op parallel.Op, src, weight, bias, dst []float32, then epilog
 	t.set(op, src, weight, bias, dst)
 	t.then = then
 	t.choose(t.micro)
-	switch {
-	case t.dense.fits() && t.few.beatsDense():
+	switch t.method() {
+	case byTilesFew:
 		t.few.run(op)
-	case t.dense.fits():
+	case byDenseFew:
+		t.dense.fewPixels.run(op, &t.dense)
+	case byDense:
 		t.dense.run(op)
-	case t.rows.fits():
+	case byRows:
 		t.rows.run()
-	case t.singles.fits():
+	case bySingles:
 		t.singles.run()
-	case t.byFew():
-		t.few.run(op)
-	case t.byFlat:
+	case byFlat:
 		t.flat.set(op, src, weight, bias, dst)
 		t.flat.then = then
 		t.flat.lines.run(op)
 		t.flat.unset()
-	case t.byLines:
+	case byLines:
 		t.lines.run(op)
 	default:
 		t.tiles.run(op)
 	}
 	t.unset()
+}
+
+// method returns the method for the micro-kernels in use.
+func (t *plan) method() method {
+	switch {
+	case t.dense.fits() && t.few.beatsDense():
+		return byTilesFew
+	case t.dense.fits() && t.dense.few():
+		return byDenseFew
+	case t.dense.fits():
+		return byDense
+	case t.rows.fits():
+		return byRows
+	case t.singles.fits():
+		return bySingles
+	case t.byFew():
+		return byTilesFew
+	case t.byFlat:
+		return byFlat
+	case t.byLines:
+		return byLines
+	}
+	return byTiles
+}
+
+// packedSize returns the number of elements of the packed weights, if the method packs them for
+// few pixels, and otherwise 0.
+func (t *plan) packedSize() int {
+	t.prepare()
+	t.micro = gemm.Active()
+	t.choose(t.micro)
+	switch t.method() {
+	case byTilesFew, byDenseFew:
+		return t.geometry.Group * gemm.RoundUp(t.dstChannels, t.micro.Lanes) * t.depth()
+	}
+	return 0
 }
 
 // bySingles reports whether singles computes the product.

@@ -12,9 +12,10 @@ type product struct {
 	window
 	geometry    *geometry
 	backward    bool
-	dstChannels int   // of a group
-	dstSize     int   // of a channel
-	kernelTaps  []int // backward: the taps of the weights that this phase uses
+	dstChannels int          // of a group
+	dstSize     int          // of a channel
+	kernelTaps  []int        // backward: the taps of the weights that this phase uses
+	kept        *keptWeights // nil for none
 
 	// Used during a run.
 	micro                  *gemm.Micro

@@ -53,6 +53,7 @@ type tilesFew struct {
 	piece   int    // channels whose weights are packed at a time
 	copies  int    // channels that a part copies
 	x       []float32
+	weights []float32 // all that are kept, those of one part after the other; nil if each packs its own
 }
 
 // init takes the window of p, with all images in one chunk.
@@ -122,8 +123,28 @@ func (t *tilesFew) run(op parallel.Op) {
 		t.pool.RunWork(g.macs(), g.Group*gemm.CeilDiv(t.channels, t.copies), t)
 		t.copying = false
 	}
+	t.weights = t.kept.get(t.pool, t.micro, g.Group*t.keptSize(), g.Group*t.parts, t)
 	t.pool.RunWork(g.macs(), g.Group*t.parts*t.pieces, t)
-	t.x = nil
+	t.x, t.weights = nil, nil
+}
+
+// packKept packs the weights of a part of the outputs.
+func (t *tilesFew) packKept(_, part int, packed []float32) {
+	group, depth := part/t.parts, t.depth()
+	first, n, w := t.outputs(part % t.parts)
+	t.micro.TransposeTo(n, depth, t.weight[(group*t.dstChannels+first)*depth:], depth, packed[group*t.keptSize()+first*depth:], w)
+}
+
+// keptSize returns the number of elements that are kept of the weights of a group.
+func (t *tilesFew) keptSize() int { return t.vectors * t.micro.Lanes * t.depth() }
+
+// outputs returns the first output of a part, their number, and that with those that fill the
+// last vector.
+func (t *tilesFew) outputs(part int) (first, n, w int) {
+	lanes := t.micro.Lanes
+	first = part * t.vectors / t.parts * lanes
+	w = (part+1)*t.vectors/t.parts*lanes - first
+	return first, min(w, t.dstChannels-first), w
 }
 
 // tiles returns the number of tiles of the pixels of all images.
@@ -146,14 +167,12 @@ func (t *tilesFew) Do(worker, i int) {
 // compute computes a part of the outputs of a group for the tiles from from to to-1.
 func (t *tilesFew) compute(worker, group, part, from, to int) {
 	u, depth := t.micro, t.depth()
-	first := part * t.vectors / t.parts * u.Lanes
-	n := min((part+1)*t.vectors/t.parts*u.Lanes, t.dstChannels) - first
-	w := gemm.RoundUp(n, u.Lanes)
+	first, n, w := t.outputs(part)
 	from, to = from*gemm.TileRows, min(to*gemm.TileRows, t.geometry.Batch*t.outSize)
 	rows := to - from
 	buf := t.pool.Scratch(worker, (1+rows+min(t.piece, t.channels)*t.nTaps)*w)
 	bias, sums, packed := buf[:w], buf[w:][:rows*w], buf[(1+rows)*w:]
-	if n < w {
+	if n < w && t.weights == nil {
 		clear(packed)
 	}
 	init, step := (*float32)(nil), 0
@@ -164,11 +183,15 @@ func (t *tilesFew) compute(worker, group, part, from, to int) {
 	weight, x := t.weight[(group*t.dstChannels+first)*depth:], t.x[group*t.copied.copySize():]
 	for c := 0; c < t.channels; c += t.piece {
 		k, at := min(t.piece, t.channels-c)*t.nTaps, c*t.nTaps
-		next := k
-		if at+k == depth {
-			next = n*depth - at // of the outputs that follow
+		if t.weights != nil {
+			packed = t.weights[group*t.keptSize()+first*depth+at*w:]
+		} else {
+			next := k
+			if at+k == depth {
+				next = n*depth - at // of the outputs that follow
+			}
+			u.TransposeAhead(n, k, weight[at:], depth, packed, w, next)
 		}
-		u.TransposeAhead(n, k, weight[at:], depth, packed, w, next)
 		u.Tile(w)(rows, k, &x[0], &t.copied.pixels[from], &t.copied.taps[at], &packed[0], init, step, &sums[0], w)
 		init, step = &sums[0], w
 	}

@@ -19,6 +19,7 @@ type winogradProduct struct {
 	*tiling
 	backward bool            // the weights are (channels,outputs,r,r), to be rotated by 180°
 	inputMap *norm.VectorMap // of x; nil for none
+	kept     *keptWeights    // nil for none
 
 	// Used during a run.
 	micro              *gemm.Micro

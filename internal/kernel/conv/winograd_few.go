@@ -17,6 +17,14 @@ const (
 	// F(4x4,3x3) and 64 outputs they take 590 KB, and come from memory in pieces of 2 KB,
 	// which the processor prefetches. With 16 channels that takes a third longer.
 	fewChannels = 64
+
+	// keptTiles is the number of tiles of all images from which on transformed weights can be
+	// kept. With fewer, reading them from memory takes several threads longer than transforming.
+	keptTiles = 8
+
+	// matrixGap is the distance between the end of a matrix and the next one, so that they start
+	// in different sets of the cache.
+	matrixGap = 16
 )
 
 // fewTiles is a winogradProduct for few tiles, such as those of one image. Transformed
@@ -36,6 +44,7 @@ type fewTiles struct {
 	shares   int       // of the batch
 	height   int       // tiles of a share
 	tiles    []float32 // the transformed input: groups of matrices (rows,depth)
+	weights  []float32 // all that are kept, those of one part after the other; nil if each transforms its own
 }
 
 // few reports whether there are so few tiles that fewTiles is faster.
@@ -74,8 +83,56 @@ func (t *fewTiles) run(op parallel.Op, w *winogradProduct) {
 	t.inputs = true
 	w.pool.Run(w.groups*w.blocks()*(w.depth/lanes), t)
 	t.inputs = false
+	t.weights = w.kept.get(w.pool, w.micro, w.keptSize(lanes), w.groups*t.parts, t)
 	w.pool.Run(w.groups*t.parts, t)
-	t.tiles = nil
+	t.tiles, t.weights = nil, nil
+}
+
+// packedSize returns the number of elements of the transformed weights if keeping them pays off, and
+// otherwise 0.
+func (w *winogradProduct) packedSize() int {
+	if !w.few() || w.batch*w.perPlane[0]*w.perPlane[1] < keptTiles {
+		return 0
+	}
+	return w.keptSize(gemm.Active().Lanes)
+}
+
+// keptSize returns the number of elements of the transformed weights.
+func (w *winogradProduct) keptSize(lanes int) int {
+	return w.groups * gemm.CeilDiv(w.outputs, lanes) * w.keptVector(lanes)
+}
+
+// keptVector is the number of elements that are kept of the weights of a vector of outputs, with
+// the gap after each of its matrices.
+func (w *winogradProduct) keptVector(lanes int) int {
+	return w.matrices() * (w.channels*lanes + matrixGap)
+}
+
+// packKept transforms the weights of a part of the outputs.
+func (t *fewTiles) packKept(worker, part int, packed []float32) {
+	group, part := part/t.parts, part%t.parts
+	first, n, width := t.outputsOf(part)
+	w, step := t.keptPart(packed, group, first), t.channels*width+matrixGap
+	piece := min(fewChannels, t.channels)
+	buf := t.pool.Scratch(worker, t.filterSize(piece, width))
+	for c := 0; c < t.channels; c += piece {
+		t.packFilters(group, first, n, width, c, min(piece, t.channels-c), buf, w[c*width:], step)
+	}
+}
+
+// keptPart returns those of the weights that are kept of the outputs of a group from first on.
+func (t *fewTiles) keptPart(packed []float32, group, first int) []float32 {
+	lanes := t.micro.Lanes
+	return packed[(group*t.vectors+first/lanes)*t.keptVector(lanes):]
+}
+
+// outputsOf returns the first output of a part, their number, and that with those that fill the
+// last vector.
+func (t *fewTiles) outputsOf(part int) (first, n, width int) {
+	lanes := t.micro.Lanes
+	first = part * t.vectors / t.parts * lanes
+	width = (part+1)*t.vectors/t.parts*lanes - first
+	return first, min(width, t.outputs-first), width
 }
 
 // imagesOf returns the first image of a share and the number of its images.
@@ -118,22 +175,26 @@ func (t *fewTiles) row(image int, b *band, class int) int {
 // output computes a part of the outputs of a group.
 func (t *fewTiles) output(worker, group, part int) {
 	u, lanes, matrices := t.micro, t.micro.Lanes, t.matrices()
-	first := part * t.vectors / t.parts * lanes
-	n := min((part+1)*t.vectors/t.parts*lanes, t.outputs) - first
-	width := gemm.RoundUp(n, lanes)
+	first, n, width := t.outputsOf(part)
 	piece := min(fewChannels, t.channels)
 	depth := piece
-	if t.shares > 1 {
+	if t.shares > 1 || t.weights != nil {
 		depth = t.channels
 	}
-	// The matrices start in different sets of the cache.
-	weights, sums := depth*width+16, t.height*width+16
+	weights, sums := depth*width+matrixGap, t.height*width+matrixGap
 	plane := (t.maxPixels() + 1) * lanes
-	buf := t.pool.Scratch(worker, width+plane+t.filterSize(piece, width)+matrices*(weights+sums))
+	own := matrices * weights // transformed by this part
+	if t.weights != nil {
+		own = 0
+	}
+	buf := t.pool.Scratch(worker, width+plane+t.filterSize(piece, width)+own+matrices*sums)
 	bias, buf := buf[:width], buf[width:]
 	pixels, buf := buf[:plane], buf[plane:]
 	filters, buf := buf[:t.filterSize(piece, width)], buf[t.filterSize(piece, width):]
-	w, m := buf[:matrices*weights], buf[matrices*weights:]
+	w, m := buf[:own], buf[own:]
+	if t.weights != nil {
+		w = t.keptPart(t.weights, group, first)
+	}
 	t.packBias(group, first, n, bias)
 
 	tile := u.Tile(width)
@@ -143,7 +204,7 @@ func (t *fewTiles) output(worker, group, part int) {
 		counts, rowAt := t.plane.times(images), t.rowAt[share*t.height:]
 		for c := 0; c < t.channels; c += depth {
 			k := min(depth, t.channels-c)
-			for i := 0; i < k && share == 0; i += piece {
+			for i := 0; i < k && share == 0 && t.weights == nil; i += piece {
 				t.packFilters(group, first, n, width, c+i, min(piece, k-i), filters, w[i*width:], weights)
 			}
 			for xi := range matrices {
