@@ -160,16 +160,17 @@ func (a *app) inferenceNet(f *netFlags, model, weights string, keep ...string) (
 	}
 	a.notes(file.Notes)
 	opts := net.Options{
-		State:       netState(file.Param, caffepb.Phase_TEST, f.level, f.stages()),
-		Workers:     a.workers,
-		Device:      f.device,
-		Engine:      f.engine,
-		Precision:   f.onCPU,
-		Observer:    event.Multi(notesOnly{a}, programOutput{a}),
-		Memory:      new(net.Memory),
-		ForwardOnly: true,
-		Inference:   !f.noFold,
-		Keep:        keep,
+		State:         netState(file.Param, caffepb.Phase_TEST, f.level, f.stages()),
+		Workers:       a.workers,
+		Device:        f.device,
+		Engine:        f.engine,
+		Precision:     f.onCPU,
+		Observer:      event.Multi(notesOnly{a}, programOutput{a}),
+		Memory:        new(net.Memory),
+		ForwardOnly:   true,
+		Inference:     !f.noFold,
+		PackedWeights: f.packedWeights(),
+		Keep:          keep,
 	}
 	n, err := net.New(file, opts)
 	if err != nil {

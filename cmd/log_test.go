@@ -113,6 +113,15 @@ layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }`
 	if code != 1 || stderr != "gocaffe: --no-fold needs --phase TEST: nets of other phases are not folded\n" {
 		t.Errorf("--no-fold in phase TRAIN: exit code %d, %s", code, stderr)
 	}
+	for args, want := range map[string]string{
+		"--packed-weights 3":                        "needs --phase TEST",
+		"--phase TEST --packed-weights 3 --no-fold": "[no-fold packed-weights]",
+		"--phase TEST --packed-weights -1":          "invalid argument",
+	} {
+		if code, _, stderr := run(append([]string{"time", "--model", model}, strings.Fields(args)...)...); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, want 1 and %q in %s", args, code, want, stderr)
+		}
+	}
 }
 
 // TestScores compares every number of caffe test with Caffe's, for Caffe's own

@@ -23,8 +23,9 @@ type netFlags struct {
 	synthetic  bool
 	inputShape []string
 	batch      int
-	noPython   bool // of registerShape
-	noFold     bool // of registerFold
+	noPython   bool   // of registerShape
+	noFold     bool   // of registerFold
+	packed     uint32 // MiB, of registerFold
 
 	device *cuda.Device // of gpu, for commands that open it before their nets
 }
@@ -70,9 +71,19 @@ func (f *engineFlag) Set(text string) error {
 // Type returns the word for a value in the help.
 func (*engineFlag) Type() string { return "string" }
 
-// registerFold registers the flag of whether nets are made for inference.
+// registerFold registers the flags of nets for inference.
 func (f *netFlags) registerFold(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.noFold, "no-fold", false, "do not compute BatchNorm, Scale, ReLU and the like in the convolution before them")
+	cmd.Flags().Uint32Var(&f.packed, "packed-weights", net.DefaultPackedWeights>>20, "memory, in MiB, for weights that are packed once and not in every pass")
+	cmd.MarkFlagsMutuallyExclusive("no-fold", "packed-weights")
+}
+
+// packedWeights returns what net.Options need of --packed-weights.
+func (f *netFlags) packedWeights() int64 {
+	if f.packed == 0 {
+		return -1
+	}
+	return int64(f.packed) << 20
 }
 
 // registerState registers the flags of which layers a net has.

@@ -259,7 +259,7 @@ func (a *app) buildNet(f *scoreFlags, phase caffepb.Phase, source string) (*net.
 	if err != nil {
 		return nil, err
 	}
-	opts.Memory, opts.Inference = new(net.Memory), f.inference(phase)
+	opts.Memory, opts.Inference, opts.PackedWeights = new(net.Memory), f.inference(phase), f.packedWeights()
 	n, err := net.New(file, opts)
 	return n, withReason(err, "time runs a net in the phase of --phase, TRAIN unless it says TEST, with the level and the stages of --level and --stage")
 }

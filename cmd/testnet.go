@@ -51,7 +51,7 @@ func (a *app) newTestNet(f *testFlags, p pair, classify bool, memory *net.Memory
 	if err != nil {
 		return nil, err
 	}
-	opts.Memory, opts.ForwardOnly, opts.Inference = memory, true, !f.noFold
+	opts.Memory, opts.ForwardOnly, opts.Inference, opts.PackedWeights = memory, true, !f.noFold, f.packedWeights()
 	if f.report.scores != "" {
 		opts.Keep = []string{f.report.scores}
 	}

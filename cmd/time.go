@@ -64,6 +64,9 @@ func (a *app) time(ctx context.Context, f *scoreFlags) error {
 	if f.noFold && phase != caffepb.Phase_TEST {
 		return errors.New("--no-fold needs --phase TEST: nets of other phases are not folded")
 	}
+	if f.packed != net.DefaultPackedWeights>>20 && phase != caffepb.Phase_TEST {
+		return errors.New("--packed-weights needs --phase TEST: nets of other phases keep no packed weights")
+	}
 	if f.device, err = f.openDevice(); err != nil {
 		return err
 	}

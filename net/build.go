@@ -99,6 +99,7 @@ func (b *builder) build() error {
 	b.keepNamed()
 	b.group()
 	b.fuse()
+	b.packWeights()
 	if err := b.checkSize(); err != nil {
 		return err
 	}

@@ -76,6 +76,12 @@ type Options struct {
 	// layer runs by itself.
 	Inference bool
 
+	// PackedWeights is the memory in bytes that a net with Inference may take, on the CPU, to keep
+	// weights in the form in which its layers use them (layers.WeightPacker), so that they are not
+	// packed again in every pass. 0 stands for DefaultPackedWeights, and a negative number for none.
+	// Results are the same to the last bit, and weights may change as they may without.
+	PackedWeights int64
+
 	// Keep has the names of blobs that hold what a pass computed, in addition to those
 	// that Memory names. Names that the net does not have are ignored. Without Memory
 	// and Inference all blobs do.
@@ -107,6 +113,7 @@ type Net struct {
 	memory      *Memory             // nil if every blob keeps its values
 	kept        map[*blob.Blob]bool // those of Options.Keep
 	forwardOnly bool
+	packedMost  int64          // bytes for weights that layers keep packed
 	joins       bool           // bottoms may lie in the tops of layers.Joiners
 	data, diffs [][]*blob.Blob // groups of blobs whose data, or diffs, the layers share
 
@@ -158,6 +165,7 @@ type Layer struct {
 	first      int     // index of Params[0] in Net.params
 	shapes     [][]int // of the bottoms when the layer was last reshaped
 	failed     bool    // it could not be reshaped, and must be again for any shape
+	packed     int64   // bytes of the weights that the layer keeps packed
 	lossCounts []int   // how many elements of each top's diff hold its loss weight
 	synthetic  *syntheticData
 }

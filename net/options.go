@@ -23,6 +23,12 @@ func (o *Options) complete() error {
 		if o.Memory == nil {
 			o.Memory = new(Memory)
 		}
+		if o.PackedWeights == 0 {
+			o.PackedWeights = DefaultPackedWeights
+		}
+	}
+	if !o.Inference || o.Device != nil {
+		o.PackedWeights = 0
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ func (n *Net) Reshape() error {
 			return err
 		}
 	}
+	n.keepPacked()
 	for _, l := range n.layers {
 		if err := l.checkShapes(); err != nil {
 			return err
@@ -125,6 +126,7 @@ func (n *Net) reshapeLayer(l *Layer) error {
 			return err
 		}
 	}
+	n.keepPacked()
 	return l.checkShapes()
 }
 

@@ -18,6 +18,7 @@ type Plan struct {
 	BlobBytes     int64 // of both: less than their sum if the net shares Memory
 	WeightBytes   int64
 	GradientBytes int64 // of the weights
+	PackedBytes   int64 // of the weights that layers keep packed (Options.PackedWeights)
 }
 
 // A LayerPlan is the part of one layer in a Plan.
@@ -32,7 +33,7 @@ type LayerPlan struct {
 
 // Bytes returns the memory that the net needs for its blobs and weights, without
 // the layers' private buffers.
-func (p *Plan) Bytes() int64 { return p.BlobBytes + p.WeightBytes + p.GradientBytes }
+func (p *Plan) Bytes() int64 { return p.BlobBytes + p.WeightBytes + p.GradientBytes + p.PackedBytes }
 
 // Plan returns what the net needs with its present shapes. It assumes that a net
 // of phase TEST runs forward only.
@@ -41,7 +42,8 @@ func (n *Net) Plan() *Plan {
 	train := n.Phase() == caffepb.Phase_TRAIN
 	added := n.planBlobs(p, train && !n.forwardOnly)
 	for i, l := range n.layers {
-		before := p.WeightBytes + p.GradientBytes
+		before := p.WeightBytes + p.GradientBytes + p.PackedBytes
+		p.PackedBytes += l.packed
 		part := LayerPlan{
 			Name:     l.Name,
 			Type:     l.Type,
@@ -64,7 +66,7 @@ func (n *Net) Plan() *Plan {
 			}
 		}
 		p.MACs += part.MACs
-		part.Bytes = added[i] + p.WeightBytes + p.GradientBytes - before
+		part.Bytes = added[i] + p.WeightBytes + p.GradientBytes + p.PackedBytes - before
 		p.Layers = append(p.Layers, part)
 	}
 	return p

@@ -22,6 +22,9 @@ func (p *Plan) String() string {
 		fmt.Fprintf(&s, " (%s MiB if none were shared)", mebibytes(each))
 	}
 	fmt.Fprintf(&s, ",\n        weights %s MiB, their gradients %s MiB\n", mebibytes(p.WeightBytes), mebibytes(p.GradientBytes))
+	if p.PackedBytes > 0 {
+		fmt.Fprintf(&s, "        weights that are kept packed %s MiB\n", mebibytes(p.PackedBytes))
+	}
 	return s.String()
 }
 

@@ -57,6 +57,7 @@ type convolution struct {
 	before layers.Deferrer   // whose map the layer computes of x; nil for none
 	input  kernel.ChannelMap // that map, during a pass
 	sums   *kernel.PlaneSums // of the top; nil for none
+	keep   bool              // the weights in the form in which Forward uses them
 	left   *kernel.ItemGrad  // of the gradient of the top; nil for nothing
 }
 
@@ -71,6 +72,7 @@ var (
 	_ layers.DeferredReader  = (*convolution)(nil)
 	_ layers.PlaneSummer     = (*convolution)(nil)
 	_ layers.LeftGradReader  = (*convolution)(nil)
+	_ layers.WeightPacker    = (*convolution)(nil)
 )
 
 func newConvolution(s *layers.Spec) (layers.Layer, error) {
@@ -122,6 +124,24 @@ func (l *convolution) BackwardReads() (bottom, top bool) {
 	return bottom, top || l.left != nil
 }
 
+// PackedBytes returns the memory of the packed weights.
+func (l *convolution) PackedBytes() int64 { return 4 * int64(l.conv.PackedSize()) }
+
+// KeepPacked turns on or off that Forward keeps the packed weights.
+func (l *convolution) KeepPacked(on bool) {
+	l.keep = on
+	l.keepPacked()
+}
+
+// keepPacked has the convolution keep the packed weights of the present ones, or none.
+func (l *convolution) keepPacked() {
+	if l.keep {
+		l.conv.KeepPacked(l.Blobs[0].DataVersion())
+	} else {
+		l.conv.KeepPacked(0)
+	}
+}
+
 // Forward computes the tops.
 func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	var bias []float32
@@ -129,6 +149,7 @@ func (l *convolution) Forward(_ context.Context, bottom, top []*blob.Blob) error
 		bias = l.Blobs[1].Data()
 	}
 	l.mapInput()
+	l.keepPacked()
 	if l.sums != nil {
 		l.conv.ForwardSums(l.spec.Env.Workers, bottom[0].Data(), l.Blobs[0].Data(), bias, top[0].MutableData(), l.sums)
 		return nil
