@@ -455,11 +455,11 @@ pairs:
 	VMOVUPS    (DX), Y0
 	VMOVUPS    (BX), Y1
 	VUNPCKLPS  Y1, Y0, Y2
-	VUNPCKHPS  Y1, Y0, Y1
-	VPERM2F128 $0x20, Y1, Y2, Y0
-	VMOVUPS    Y0, (CX)
-	VPERM2F128 $0x31, Y1, Y2, Y0
-	VMOVUPS    Y0, 32(CX)
+	VUNPCKHPS  Y1, Y0, Y0
+	VPERM2F128 $0x20, Y0, Y2, Y1
+	VMOVUPS    Y1, (CX)
+	VPERM2F128 $0x31, Y0, Y2, Y1
+	VMOVUPS    Y1, 32(CX)
 	ADDQ       $0x40, CX
 	ADDQ       $0x20, DX
 	ADDQ       $0x20, BX
@@ -995,6 +995,84 @@ row:
 	VMOVUPS     Y6, 192(AX)
 	VMOVUPS     Y7, 224(AX)
 	VMOVUPS     Y8, 256(AX)
+	VZEROUPPER
+	RET
+
+// func rowsPhasesAVX2(rows int, strips int, at *int32, x *float32, ldx int, w *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·rowsPhasesAVX2(SB), NOSPLIT, $0-72
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+56(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         next+64(FP), SI
+	MOVQ         w+40(FP), DI
+	VBROADCASTSS (DI), Y0
+	VBROADCASTSS 4(DI), Y1
+	VBROADCASTSS 8(DI), Y2
+	VBROADCASTSS 12(DI), Y3
+	VBROADCASTSS 16(DI), Y4
+	VBROADCASTSS 20(DI), Y5
+	VBROADCASTSS 24(DI), Y6
+	VBROADCASTSS 28(DI), Y7
+	VBROADCASTSS 32(DI), Y8
+
+strip:
+	MOVQ        x+24(FP), R8
+	MOVQ        y+48(FP), R9
+	MOVLQSX     (CX), DI
+	ADDQ        $0x04, CX
+	LEAQ        (R8)(DI*4), R8
+	LEAQ        (R9)(DI*8), R9
+	MOVQ        rows+0(FP), DI
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	VMOVUPS     (R8), Y11
+	VMOVUPS     4(R8), Y12
+	SUBQ        DX, R8
+	VFMADD231PS Y11, Y1, Y9
+	VFMADD231PS Y12, Y0, Y10
+	VFMADD231PS Y11, Y2, Y10
+
+row:
+	PREFETCHT1  (SI)
+	ADDQ        $0x00000020, SI
+	VMOVUPS     (R8), Y11
+	VMOVUPS     4(R8), Y12
+	SUBQ        DX, R8
+	VFMADD231PS Y11, Y7, Y9
+	VFMADD231PS Y12, Y6, Y10
+	VFMADD231PS Y11, Y8, Y10
+	VUNPCKLPS   Y10, Y9, Y13
+	VUNPCKHPS   Y10, Y9, Y9
+	VPERM2F128  $0x20, Y9, Y13, Y10
+	VMOVUPS     Y10, (R9)(BX*1)
+	VPERM2F128  $0x31, Y9, Y13, Y10
+	VMOVUPS     Y10, 32(R9)(BX*1)
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	VFMADD231PS Y11, Y4, Y9
+	VFMADD231PS Y12, Y3, Y10
+	VFMADD231PS Y11, Y5, Y10
+	VUNPCKLPS   Y10, Y9, Y13
+	VUNPCKHPS   Y10, Y9, Y9
+	VPERM2F128  $0x20, Y9, Y13, Y10
+	VMOVUPS     Y10, (R9)
+	VPERM2F128  $0x31, Y9, Y13, Y10
+	VMOVUPS     Y10, 32(R9)
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	VFMADD231PS Y11, Y1, Y9
+	VFMADD231PS Y12, Y0, Y10
+	VFMADD231PS Y11, Y2, Y10
+	SUBQ        BX, R9
+	SUBQ        BX, R9
+	DECQ        DI
+	JNZ         row
+	DECQ        AX
+	JNZ         strip
 	VZEROUPPER
 	RET
 
@@ -6728,6 +6806,122 @@ row:
 	VMOVUPS     Z8, 512(AX)
 	VZEROUPPER
 	RET
+
+// func rowsPhasesAVX512(rows int, strips int, at *int32, x *float32, ldx int, w *float32, y *float32, ldy int, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rowsPhasesAVX512(SB), NOSPLIT, $0-72
+	MOVQ         strips+8(FP), AX
+	MOVQ         at+16(FP), CX
+	MOVQ         ldx+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         ldy+56(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         next+64(FP), SI
+	MOVQ         w+40(FP), DI
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS 4(DI), Z1
+	VBROADCASTSS 8(DI), Z2
+	VBROADCASTSS 12(DI), Z3
+	VBROADCASTSS 16(DI), Z4
+	VBROADCASTSS 20(DI), Z5
+	VBROADCASTSS 24(DI), Z6
+	VBROADCASTSS 28(DI), Z7
+	VBROADCASTSS 32(DI), Z8
+	VMOVUPS      joinLower<>+0(SB), Z9
+	VMOVUPS      joinUpper<>+0(SB), Z10
+
+strip:
+	MOVQ        x+24(FP), R8
+	MOVQ        y+48(FP), R9
+	MOVLQSX     (CX), DI
+	ADDQ        $0x04, CX
+	LEAQ        (R8)(DI*4), R8
+	LEAQ        (R9)(DI*8), R9
+	MOVQ        rows+0(FP), DI
+	VPXORD      Z11, Z11, Z11
+	VPXORD      Z12, Z12, Z12
+	VMOVUPS     (R8), Z13
+	VMOVUPS     4(R8), Z14
+	SUBQ        DX, R8
+	VFMADD231PS Z13, Z1, Z11
+	VFMADD231PS Z14, Z0, Z12
+	VFMADD231PS Z13, Z2, Z12
+
+row:
+	PREFETCHT1  (SI)
+	ADDQ        $0x00000040, SI
+	VMOVUPS     (R8), Z13
+	VMOVUPS     4(R8), Z14
+	SUBQ        DX, R8
+	VFMADD231PS Z13, Z7, Z11
+	VFMADD231PS Z14, Z6, Z12
+	VFMADD231PS Z13, Z8, Z12
+	VMOVAPS     Z11, Z17
+	VMOVAPS     Z11, Z18
+	VPERMT2PS   Z12, Z9, Z17
+	VMOVUPS     Z17, (R9)(BX*1)
+	VPERMT2PS   Z12, Z10, Z18
+	VMOVUPS     Z18, 64(R9)(BX*1)
+	VPXORD      Z15, Z15, Z15
+	VPXORD      Z16, Z16, Z16
+	VFMADD231PS Z13, Z4, Z15
+	VFMADD231PS Z14, Z3, Z16
+	VFMADD231PS Z13, Z5, Z16
+	VMOVAPS     Z15, Z17
+	VMOVAPS     Z15, Z18
+	VPERMT2PS   Z16, Z9, Z17
+	VMOVUPS     Z17, (R9)
+	VPERMT2PS   Z16, Z10, Z18
+	VMOVUPS     Z18, 64(R9)
+	VPXORD      Z11, Z11, Z11
+	VPXORD      Z12, Z12, Z12
+	VFMADD231PS Z13, Z1, Z11
+	VFMADD231PS Z14, Z0, Z12
+	VFMADD231PS Z13, Z2, Z12
+	SUBQ        BX, R9
+	SUBQ        BX, R9
+	DECQ        DI
+	JNZ         row
+	DECQ        AX
+	JNZ         strip
+	VZEROUPPER
+	RET
+
+DATA joinLower<>+0(SB)/4, $0x00000000
+DATA joinLower<>+4(SB)/4, $0x00000010
+DATA joinLower<>+8(SB)/4, $0x00000001
+DATA joinLower<>+12(SB)/4, $0x00000011
+DATA joinLower<>+16(SB)/4, $0x00000002
+DATA joinLower<>+20(SB)/4, $0x00000012
+DATA joinLower<>+24(SB)/4, $0x00000003
+DATA joinLower<>+28(SB)/4, $0x00000013
+DATA joinLower<>+32(SB)/4, $0x00000004
+DATA joinLower<>+36(SB)/4, $0x00000014
+DATA joinLower<>+40(SB)/4, $0x00000005
+DATA joinLower<>+44(SB)/4, $0x00000015
+DATA joinLower<>+48(SB)/4, $0x00000006
+DATA joinLower<>+52(SB)/4, $0x00000016
+DATA joinLower<>+56(SB)/4, $0x00000007
+DATA joinLower<>+60(SB)/4, $0x00000017
+GLOBL joinLower<>(SB), RODATA|NOPTR, $64
+
+DATA joinUpper<>+0(SB)/4, $0x00000008
+DATA joinUpper<>+4(SB)/4, $0x00000018
+DATA joinUpper<>+8(SB)/4, $0x00000009
+DATA joinUpper<>+12(SB)/4, $0x00000019
+DATA joinUpper<>+16(SB)/4, $0x0000000a
+DATA joinUpper<>+20(SB)/4, $0x0000001a
+DATA joinUpper<>+24(SB)/4, $0x0000000b
+DATA joinUpper<>+28(SB)/4, $0x0000001b
+DATA joinUpper<>+32(SB)/4, $0x0000000c
+DATA joinUpper<>+36(SB)/4, $0x0000001c
+DATA joinUpper<>+40(SB)/4, $0x0000000d
+DATA joinUpper<>+44(SB)/4, $0x0000001d
+DATA joinUpper<>+48(SB)/4, $0x0000000e
+DATA joinUpper<>+52(SB)/4, $0x0000001e
+DATA joinUpper<>+56(SB)/4, $0x0000000f
+DATA joinUpper<>+60(SB)/4, $0x0000001f
+GLOBL joinUpper<>(SB), RODATA|NOPTR, $64
 
 // func streamAVX512(lines int, src *float32, dst *float32)
 // Requires: AVX, AVX512F

@@ -80,7 +80,7 @@ var cases = []Params{
 	square(2, 16, 16, 16, 33, 3, 0, 2, 1), // an odd number of rows
 	square(3, 5, 5, 5, 31, 3, 1, 1, 1),    // by vectors of pixels
 	square(2, 3, 3, 3, 42, 3, 1, 2, 1),
-	square(2, 4, 4, 4, 15, 3, 0, 1, 1), // of eight
+	square(2, 4, 4, 4, 15, 3, 0, 1, 1),    // of eight
 	square(7, 300, 40, 1, 7, 1, 0, 1, 1),  // 1x1: pieces of several images
 	square(2, 1100, 70, 1, 3, 1, 0, 1, 1), // two blocks of channels and of outputs, of two images
 	square(7, 40, 140, 2, 12, 1, 0, 1, 1), // parts of the batch, of several blocks

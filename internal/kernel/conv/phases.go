@@ -14,9 +14,10 @@ import (
 type phases struct {
 	geometry *geometry
 	list     []*phase
-	window   *window // that all share, but for the shifts
-	step     int     // between pixels of a phase in a row of x
-	singles  singles // used instead of tiles where it fits
+	window   *window    // that all share, but for the shifts
+	step     int        // between pixels of a phase in a row of x
+	rows     rowsPhases // used instead of tiles where it fits
+	singles  singles    // the same
 	prepared bool
 	pairs    bool        // there are two axes, and phases 2k and 2k+1 are the even and odd pixels of the same rows
 	chosen   *gemm.Micro // that the method was chosen for; nil: not chosen yet
@@ -76,6 +77,7 @@ func (t *phases) prepare() {
 		return
 	}
 	t.prepared = true
+	t.rows.product, t.rows.cut.phased = &t.list[0].product, true
 	t.singles.product, t.singles.of = &t.list[0].product, t.list
 	last := len(t.geometry.In) - 1
 	t.pairs = last == 1 && t.step == 2 && len(t.list)%2 == 0
@@ -122,6 +124,8 @@ func (t *phases) run(op parallel.Op, weight, src, dst []float32) {
 	}
 	t.choose(gemm.Active())
 	switch {
+	case t.rows.fits():
+		t.rows.run()
 	case t.singles.fits():
 		t.singles.run()
 	case t.byFlat:

@@ -44,6 +44,13 @@ type rowsFunc func(rows, strips int, at *int32, x *float32, ldx int, cols *int32
 // elements of dy.
 type rowsGradFunc func(rows, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums, next, nextDY *float32)
 
+// A rowsPhasesFunc computes the gradient of the data of a kernel of 3x3 with strides of 2 and a padding
+// of 1 for rows of x, the gradient of the output: twice as many rows of y. x and y are those of the
+// last rows; x has one row more below, and a column more at the right, of which strips begin at[s]
+// elements from the left. Meanwhile it brings memory from next on, as much as there are elements of
+// x, to the second cache.
+type rowsPhasesFunc func(rows, strips int, at *int32, x *float32, ldx int, w, y *float32, ldy int, next *float32)
+
 // A splitRowsFunc takes the pairs of neighbouring elements of rows of src apart, at least eight in
 // a row, as splitPairs.
 type splitRowsFunc func(rows, pairs int, src *float32, lds int, even, odd *float32, ldd int)
@@ -62,6 +69,7 @@ type rowKernel struct {
 type rowKernels struct {
 	lanes   int
 	kernels []rowKernel
+	phases  rowsPhasesFunc
 	split   splitRowsFunc
 	stream  streamFunc
 }
@@ -71,6 +79,7 @@ type rowKernels struct {
 type planeRows struct {
 	*window
 	geometry               *geometry
+	phased                 bool             // of all phases of the gradient of the data
 	inputMap               *norm.ChannelMap // of the source; nil for none
 	level                  cpu.Level        // that the rest is for
 	set                    *rowKernels      // nil: there is none for the rows
@@ -90,7 +99,7 @@ func (t *planeRows) fits(w *window, g *geometry) bool {
 		return false
 	}
 	if level := cpu.Active(); t.window == nil || t.level != level {
-		*t = planeRows{window: w, geometry: g, inputMap: t.inputMap, level: level}
+		*t = planeRows{window: w, geometry: g, phased: t.phased, inputMap: t.inputMap, level: level}
 		t.choose()
 		if t.set != nil {
 			t.cut()
@@ -103,12 +112,18 @@ func (t *planeRows) fits(w *window, g *geometry) bool {
 // choose chooses the functions with the widest vectors that a row fills.
 func (t *planeRows) choose() {
 	size, step := len(t.shift[1]), t.step[1]
-	if len(t.shift[0]) != size || t.step[0] != step || !t.dense(0) || !t.dense(1) {
+	if !t.phased && (len(t.shift[0]) != size || t.step[0] != step || !t.dense(0) || !t.dense(1)) {
 		return
 	}
 	for _, set := range rowsOf[t.level] {
-		i := slices.IndexFunc(set.kernels, func(k rowKernel) bool { return k.size == size && k.step == step })
-		if i >= 0 && t.out[1] >= set.lanes {
+		if t.out[1] < set.lanes {
+			continue
+		}
+		if t.phased {
+			t.set, t.kernel.step = set, 1
+			return
+		}
+		if i := slices.IndexFunc(set.kernels, func(k rowKernel) bool { return k.size == size && k.step == step }); i >= 0 {
 			t.set, t.kernel = set, set.kernels[i]
 			return
 		}
@@ -145,7 +160,11 @@ func (t *planeRows) cut() {
 	t.half = gemm.CeilDiv(t.extent[1], t.kernel.step)
 	t.ld = t.half * t.kernel.step
 	group, batch, height, width := t.geometry.Group, max(1, t.geometry.Batch), t.out[0], t.out[1]
-	bands := gemm.CeilDiv(height, max(1, rowsBand/(t.ld*t.kernel.step)))
+	line := t.ld * t.kernel.step // elements of the source or, if those are more, of the result
+	if t.phased {
+		line *= 4
+	}
+	bands := gemm.CeilDiv(height, max(1, rowsBand/line))
 	t.band = gemm.CeilDiv(height, bands)
 	bands = gemm.CeilDiv(height, t.band)
 	for i := range bands {

@@ -21,7 +21,10 @@ func TestRows(t *testing.T) {
 		square(3, 17, 17, 17, 29, 3, 0, 1, 1),
 		square(9, 40, 40, 40, 23, 3, 2, 1, 1), // several images in a part
 		square(2, 2, 2, 2, 27, 3, 4, 1, 1),    // outputs that cover no pixel
-		square(2, 19, 19, 19, 57, 3, 1, 2, 1),
+		square(2, 19, 19, 19, 57, 3, 1, 2, 1), // an odd number of rows and columns
+		square(3, 4, 4, 4, 132, 3, 1, 2, 1),
+		{2, 3, 3, 3, []int{9, 64}, []int{3, 3}, []int{1, 1}, []int{2, 2}, []int{1, 1}, false},
+		{2, 3, 3, 3, []int{2, 63}, []int{3, 3}, []int{1, 1}, []int{2, 2}, []int{1, 1}, false},
 		square(1, 2, 2, 2, 56, 3, 1, 2, 1),
 		square(2, 3, 3, 3, 34, 3, 0, 2, 1),
 		square(2, 3, 3, 3, 39, 3, 3, 2, 1),
@@ -44,6 +47,11 @@ func TestRows(t *testing.T) {
 							c := mustNew(t, params)
 							if byRows := c.direct.forward.byRows(); byRows != (sets != nil) {
 								t.Fatalf("byRows() = %v", byRows)
+							}
+							if p := c.direct.phases; p != nil && c.Pad[0] == 1 && c.Pad[1] == 1 {
+								if p.prepare(); p.rows.fits() != (sets != nil) {
+									t.Fatal("the phases are not computed by vectors of pixels, or are without them")
+								}
 							}
 							got := rowsResultOf(c, pool, slice)
 							if want.y == nil {

@@ -17,6 +17,7 @@ func TestStreams(t *testing.T) {
 		square(17, 16, 16, 1, 16, 5, 2, 1, 1), // by Fourier transforms
 		square(4, 40, 40, 40, 16, 3, 1, 1, 1), // depthwise
 		square(4, 40, 40, 40, 32, 3, 1, 1, 1), // the same by vectors of pixels
+		square(3, 40, 40, 40, 64, 3, 1, 2, 1), // with phases
 		square(3, 48, 48, 48, 48, 7, 3, 2, 1), // several bands
 	} {
 		t.Run(fmt.Sprint(params), func(t *testing.T) {
@@ -45,7 +46,7 @@ func TestStreams(t *testing.T) {
 					if p := c.direct; depthwise(c.geometry) && (p.forward.byRows() && p.forward.rows.stream || p.forward.bySingles() && p.forward.singles.stream) != (streamSize == 0) {
 						t.Error("y is not written past the caches, or is always")
 					}
-					if p := c.direct; p != nil && p.phases != nil && p.phases.singles.stream != (streamSize == 0) {
+					if p := c.direct; p != nil && p.phases != nil && (p.phases.rows.stream || p.phases.singles.stream) != (streamSize == 0) {
 						t.Error("dx is not written past the caches, or is always")
 					}
 					if wantY == nil {

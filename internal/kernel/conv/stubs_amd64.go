@@ -49,6 +49,11 @@ func rows3Step2AVX2(rows int, strips int, at *int32, x *float32, ldx int, cols *
 //go:noescape
 func rowsGrad3Step2AVX2(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
 
+// rowsPhasesAVX2 is a rowsPhasesFunc.
+//
+//go:noescape
+func rowsPhasesAVX2(rows int, strips int, at *int32, x *float32, ldx int, w *float32, y *float32, ldy int, next *float32)
+
 // streamAVX2 is a streamFunc.
 //
 //go:noescape
@@ -178,6 +183,11 @@ func rows3Step2AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols
 //
 //go:noescape
 func rowsGrad3Step2AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// rowsPhasesAVX512 is a rowsPhasesFunc.
+//
+//go:noescape
+func rowsPhasesAVX512(rows int, strips int, at *int32, x *float32, ldx int, w *float32, y *float32, ldy int, next *float32)
 
 // streamAVX512 is a streamFunc.
 //

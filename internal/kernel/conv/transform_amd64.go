@@ -39,6 +39,7 @@ var rows256 = rowKernels{
 		{3, 1, rows3Step1AVX2, rowsGrad3Step1AVX2},
 		{3, 2, rows3Step2AVX2, rowsGrad3Step2AVX2},
 	},
+	phases: rowsPhasesAVX2,
 	split:  splitRowsAVX2,
 	stream: streamAVX2,
 }
@@ -49,6 +50,7 @@ var rows512 = rowKernels{
 		{3, 1, rows3Step1AVX512, rowsGrad3Step1AVX512},
 		{3, 2, rows3Step2AVX512, rowsGrad3Step2AVX512},
 	},
+	phases: rowsPhasesAVX512,
 	split:  splitRowsAVX2,
 	stream: streamAVX512,
 }

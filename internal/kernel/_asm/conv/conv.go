@@ -30,6 +30,7 @@ func Write() {
 			s.rows(k[0], k[1])
 			s.rowsGrad(k[0], k[1])
 		}
+		s.rowsPhases()
 		s.stream()
 		for _, a := range winograd.Algorithms[reg.VecVirtual]() {
 			if a.Input.Step != nil {

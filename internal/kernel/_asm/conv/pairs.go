@@ -3,6 +3,7 @@ package conv
 import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
@@ -31,16 +32,10 @@ func pairs() {
 	n = Load(Param("n"), GP64())
 	dst, even, odd := Load(Param("dst"), GP64()), Load(Param("even"), GP64()), Load(Param("odd"), GP64())
 	Label("pairs")
-	a, b, v := YMM(), YMM(), YMM()
-	lo, hi := YMM(), YMM()
+	a, b := YMM(), YMM()
 	VMOVUPS(Mem{Base: even}, a)
 	VMOVUPS(Mem{Base: odd}, b)
-	VUNPCKLPS(b, a, lo)
-	VUNPCKHPS(b, a, hi)
-	VPERM2F128(Imm(0x20), hi, lo, v)
-	VMOVUPS(v, Mem{Base: dst})
-	VPERM2F128(Imm(0x31), hi, lo, v)
-	VMOVUPS(v, Mem{Base: dst, Disp: bytes})
+	joinPairs(a, b, Mem{Base: dst})
 	ADDQ(Imm(2*bytes), dst)
 	ADDQ(Imm(bytes), even)
 	ADDQ(Imm(bytes), odd)
@@ -60,6 +55,17 @@ func splitPairs(src, even, odd Mem) {
 	VSHUFPS(Imm(0xdd), b, a, v)
 	VPERMPD(Imm(0xd8), v, v)
 	VMOVUPS(v, odd)
+}
+
+// joinPairs puts eight pairs together.
+func joinPairs(even, odd reg.VecVirtual, to Mem) {
+	lo, hi, v := YMM(), YMM(), YMM()
+	VUNPCKLPS(odd, even, lo)
+	VUNPCKHPS(odd, even, hi)
+	VPERM2F128(Imm(0x20), hi, lo, v)
+	VMOVUPS(v, to)
+	VPERM2F128(Imm(0x31), hi, lo, v)
+	VMOVUPS(v, to.Offset(32))
 }
 
 // pairRows writes splitPairs for rows. The last vector of a row may overlap the one before.
