@@ -17,9 +17,10 @@ const (
 	// part has: shorter runs take longer to come from memory.
 	rowsChunk = 16 << 10
 
-	// rowsLeast is the length of rows from which on they are faster than vectors of channels: on
-	// a Zen 4, 12 pixels lose a tenth, and 13 gain one.
-	rowsLeast = 13
+	// The least lengths of rows for kernels of 3x3 and 5x5. On a Zen 4, rows of 12 pixels lose a
+	// tenth with 3x3, and gradients of 14 or of 24 with 5x5 gain nothing.
+	rowsLeast3, rowsGradLeast3 = 13, 15
+	rowsLeast5, rowsGradLeast5 = 16, 25
 
 	// rowsParts is the number of parts from which on a part has several images.
 	rowsParts = 64
@@ -63,6 +64,10 @@ type rowKernel struct {
 	size, step int
 	forward    rowsFunc
 	grad       rowsGradFunc
+
+	// least and leastGrad are the lengths of rows of the output from which on the functions are
+	// faster than vectors of channels.
+	least, leastGrad int
 }
 
 // rowKernels are those for vectors of so many lanes.
@@ -95,7 +100,7 @@ type planeRows struct {
 
 // fits reports whether there are functions for the rows, and if so cuts the planes.
 func (t *planeRows) fits(w *window, g *geometry) bool {
-	if !depthwise(g) || len(g.In) != 2 || w.out[1] < rowsLeast {
+	if !depthwise(g) || len(g.In) != 2 {
 		return false
 	}
 	if level := cpu.Active(); t.window == nil || t.level != level {
@@ -120,21 +125,27 @@ func (t *planeRows) choose() {
 			continue
 		}
 		if t.phased {
-			t.set, t.kernel.step = set, 1
+			if t.out[1] >= rowsLeast3 {
+				t.set, t.kernel.step = set, 1
+			}
 			return
 		}
-		if i := slices.IndexFunc(set.kernels, func(k rowKernel) bool { return k.size == size && k.step == step }); i >= 0 {
+		i := slices.IndexFunc(set.kernels, func(k rowKernel) bool { return k.size == size && k.step == step && t.out[1] >= k.least })
+		if i >= 0 && (size == 3 || t.fills(set)) {
 			t.set, t.kernel = set, set.kernels[i]
 			return
 		}
 	}
 }
 
-// full reports whether rows fill their vectors well enough for the gradient of the weights: those
-// of 14 pixels, or of 17 to 21 with vectors of 16, do not gain on a Zen 4.
-func (t *planeRows) full() bool {
-	return t.out[1] > 14 && 3*t.out[1] >= 2*len(t.at)*t.set.lanes
+// fills reports whether rows fill two thirds of their vectors or more. On a Zen 4, gradients of the
+// weights and kernels of 5x5 lose in rows of 17 to 21 pixels with 16 lanes.
+func (t *planeRows) fills(set *rowKernels) bool {
+	return 3*t.out[1] >= 2*gemm.RoundUp(t.out[1], set.lanes)
 }
+
+// grades reports whether the gradient of the weights is faster by vectors of pixels too.
+func (t *planeRows) grades() bool { return t.out[1] >= t.kernel.leastGrad && t.fills(t.set) }
 
 // dense reports whether the displacements of the taps along an axis are 0, 1, 2 and so on, or
 // those from the last one to 0.

@@ -3,6 +3,7 @@ package conv
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
@@ -28,6 +29,10 @@ func TestRows(t *testing.T) {
 		square(1, 2, 2, 2, 56, 3, 1, 2, 1),
 		square(2, 3, 3, 3, 34, 3, 0, 2, 1),
 		square(2, 3, 3, 3, 39, 3, 3, 2, 1),
+		square(2, 3, 3, 3, 31, 5, 2, 1, 1),
+		square(2, 5, 5, 5, 50, 5, 0, 1, 1),
+		square(2, 3, 3, 3, 45, 5, 2, 2, 1),
+		square(2, 3, 3, 3, 60, 5, 1, 2, 1),
 		{1, 3, 3, 3, []int{1, 40}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, false},
 		{1, 3, 3, 3, []int{90, 3}, []int{3, 3}, []int{1, 6}, []int{1, 1}, []int{1, 1}, false},
 		{1, 2, 2, 2, []int{7, 5}, []int{3, 3}, []int{1, 14}, []int{2, 2}, []int{1, 1}, false}, // few pairs of a row
@@ -37,7 +42,8 @@ func TestRows(t *testing.T) {
 				sets := rowsOf[cpu.Active()]
 				defer func() { rowsOf[cpu.Active()] = sets }()
 				for _, set := range sets {
-					if mustNew(t, params).out[1] < set.lanes {
+					size := func(k rowKernel) bool { return k.size == params.Kernel[0] }
+					if mustNew(t, params).out[1] < set.lanes || !slices.ContainsFunc(set.kernels, size) {
 						continue
 					}
 					check := func(pool *parallel.Pool, slice func(r *rand.Rand, n int) []float32) {
@@ -48,7 +54,7 @@ func TestRows(t *testing.T) {
 							if byRows := c.direct.forward.byRows(); byRows != (sets != nil) {
 								t.Fatalf("byRows() = %v", byRows)
 							}
-							if p := c.direct.phases; p != nil && c.Pad[0] == 1 && c.Pad[1] == 1 {
+							if p := c.direct.phases; p != nil && c.Kernel[0] == 3 && c.Pad[0] == 1 && c.Pad[1] == 1 {
 								if p.prepare(); p.rows.fits() != (sets != nil) {
 									t.Fatal("the phases are not computed by vectors of pixels, or are without them")
 								}

@@ -184,6 +184,26 @@ func rows3Step2AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols
 //go:noescape
 func rowsGrad3Step2AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
 
+// rows5Step1AVX512 is a rowsFunc.
+//
+//go:noescape
+func rows5Step1AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad5Step1AVX512 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad5Step1AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
+// rows5Step2AVX512 is a rowsFunc.
+//
+//go:noescape
+func rows5Step2AVX512(rows int, strips int, at *int32, x *float32, ldx int, cols *int32, w *float32, bias *float32, y *float32, ldy int, next *float32)
+
+// rowsGrad5Step2AVX512 is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad5Step2AVX512(rows int, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums *float32, next *float32, nextDY *float32)
+
 // rowsPhasesAVX512 is a rowsPhasesFunc.
 //
 //go:noescape

@@ -36,8 +36,8 @@ var rowsOf = [...][]*rowKernels{
 var rows256 = rowKernels{
 	lanes: 8,
 	kernels: []rowKernel{
-		{3, 1, rows3Step1AVX2, rowsGrad3Step1AVX2},
-		{3, 2, rows3Step2AVX2, rowsGrad3Step2AVX2},
+		{3, 1, rows3Step1AVX2, rowsGrad3Step1AVX2, rowsLeast3, rowsGradLeast3},
+		{3, 2, rows3Step2AVX2, rowsGrad3Step2AVX2, rowsLeast3, rowsGradLeast3},
 	},
 	phases: rowsPhasesAVX2,
 	split:  splitRowsAVX2,
@@ -47,8 +47,10 @@ var rows256 = rowKernels{
 var rows512 = rowKernels{
 	lanes: 16,
 	kernels: []rowKernel{
-		{3, 1, rows3Step1AVX512, rowsGrad3Step1AVX512},
-		{3, 2, rows3Step2AVX512, rowsGrad3Step2AVX512},
+		{3, 1, rows3Step1AVX512, rowsGrad3Step1AVX512, rowsLeast3, rowsGradLeast3},
+		{3, 2, rows3Step2AVX512, rowsGrad3Step2AVX512, rowsLeast3, rowsGradLeast3},
+		{5, 1, rows5Step1AVX512, rowsGrad5Step1AVX512, rowsLeast5, rowsGradLeast5},
+		{5, 2, rows5Step2AVX512, rowsGrad5Step2AVX512, rowsLeast5, rowsGradLeast5},
 	},
 	phases: rowsPhasesAVX512,
 	split:  splitRowsAVX2,

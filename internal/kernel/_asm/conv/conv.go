@@ -26,9 +26,11 @@ func Write() {
 		s := &set{Set: isa, inRegisters: isa.Wide}
 		s.channels()
 		s.channelsGrad()
-		for _, k := range rowKernels {
-			s.rows(k[0], k[1])
-			s.rowsGrad(k[0], k[1])
+		for _, size := range s.rowSizes() {
+			for stride := 1; stride <= 2; stride++ {
+				s.rows(size, stride)
+				s.rowsGrad(size, stride)
+			}
 		}
 		s.rowsPhases()
 		s.stream()

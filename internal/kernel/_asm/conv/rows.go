@@ -10,8 +10,13 @@ import (
 	"github.com/gocaffe/gocaffe/internal/kernel/_asm/simd"
 )
 
-// rowKernels are the sizes and strides of the kernels that there are functions for.
-var rowKernels = [][2]int{{3, 1}, {3, 2}}
+// rowSizes returns the sizes of kernels whose weights and sums the registers hold.
+func (s *set) rowSizes() []int {
+	if s.Wide {
+		return []int{3, 5}
+	}
+	return []int{3}
+}
 
 // columns loads the offsets of the columns of a kernel.
 func columns(kernel int) []reg.GPVirtual {
