@@ -93,10 +93,11 @@ func BenchmarkBatchNorm(b *testing.B) {
 		{16, 32, 112}, {16, 128, 56}, {16, 512, 14}, {16, 1024, 7}, // MobileNet v1
 		// others
 		{8, 192, 35}, {8, 768, 17}, // Inception-v3
-		{8, 128, 28},               // DenseNet-121
-		{8, 144, 56},               // MobileNet v2
-		{16, 116, 14},              // ShuffleNet v2
-		{64, 2048, 1}, {9, 50, 13}, // behind InnerProduct; odd sizes
+		{8, 128, 28},                                                                           // DenseNet-121
+		{8, 144, 56},                                                                           // MobileNet v2
+		{16, 116, 14},                                                                          // ShuffleNet v2
+		{64, 2048, 1}, {128, 1024, 1}, {32, 4096, 1}, {100, 500, 1}, {256, 84, 1}, {9, 777, 1}, // behind InnerProduct
+		{64, 512, 2}, {32, 256, 3}, {9, 50, 13}, // small planes; odd sizes
 	} {
 		for _, batch := range []int{1, s.batch} {
 			plane := s.side * s.side

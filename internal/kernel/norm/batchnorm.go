@@ -10,7 +10,7 @@ import (
 // ChannelStats sets mean and variance, which are (c), to each channel's mean and
 // biased variance, the mean of (x - mean)².
 //
-// Unless s is 1, it reads x once: the variance is the mean of the squares minus the square
+// It reads x once: the variance is the mean of the squares minus the square
 // of the mean. Squares of float32 are exact in float64, which is used to sum them. So the
 // relative error is that of float32 until the mean is about ten thousand standard
 // deviations, where float32 itself no longer resolves x well.
@@ -20,33 +20,30 @@ func ChannelStats(p *parallel.Pool, n, c, s int, x, mean, variance []float32) {
 	if n*c*s == 0 {
 		return
 	}
-	a := channelArgs{n: n, c: c, s: s, x: x}
+	items := n // whose planes have sums
 	if s == 1 {
-		sums := vec.NewSums(2 * c)
-		a.sums, a.sums2 = (*sums)[:c], (*sums)[c:]
-		columnStats.Run(p, c, columnsPerPart, a)
-		for ch := range c {
-			mean[ch] = float32(a.sums[ch])
-			variance[ch] = float32(a.sums2[ch])
-		}
-		vec.FreeSums(sums)
-		return
+		items = 1
 	}
-	sums := vec.NewSums(2*n*c + 2*c)
-	a.sums, a.sums2 = (*sums)[:n*c], (*sums)[n*c:2*n*c]
-	planeStats.Run(p, n*c, planesPerPart(s), a)
-	setStats(n, c, s, *sums, mean, variance)
+	sums := vec.NewSums(2*items*c + 2*c)
+	a := channelArgs{n: n, c: c, s: s, x: x, y: x, sums: (*sums)[:items*c], sums2: (*sums)[items*c : 2*items*c]}
+	if s == 1 {
+		columnSumDot.Run(p, c, columnsPerPart, a)
+	} else {
+		planeStats.Run(p, n*c, planesPerPart(s), a)
+	}
+	setStats(items, c, n*s, *sums, mean, variance)
 	vec.FreeSums(sums)
 }
 
-// setStats sets mean and variance from the sums of each plane and of its squares, which sums
-// begins with. It overwrites the 2c elements behind them.
-func setStats(n, c, s int, sums []float64, mean, variance []float32) {
-	total, squares := sums[2*n*c:2*n*c+c], sums[2*n*c+c:2*n*c+2*c]
-	sumItems(sums[:n*c], total)
-	sumItems(sums[n*c:2*n*c], squares)
+// setStats sets mean and variance from the sums of each plane of some items and of its squares,
+// which sums begins with, and the number of elements of a channel. It overwrites the 2c elements
+// behind them.
+func setStats(items, c, count int, sums []float64, mean, variance []float32) {
+	total, squares := sums[2*items*c:2*items*c+c], sums[2*items*c+c:2*items*c+2*c]
+	sumItems(sums[:items*c], total)
+	sumItems(sums[items*c:2*items*c], squares)
 	for ch := range c {
-		mean[ch], variance[ch] = statsOf(total[ch], squares[ch], n*s)
+		mean[ch], variance[ch] = statsOf(total[ch], squares[ch], count)
 	}
 }
 
@@ -61,25 +58,6 @@ func statsOf(sum, squares float64, n int) (mean, variance float32) {
 var planeStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = active().sumAndSquares(a.x[i*a.s : (i+1)*a.s])
-	}
-}}
-
-// columnStats stores the mean and variance of each column.
-var columnStats = parallel.Loop[channelArgs]{Body: func(a *channelArgs, worker, lo, hi int) {
-	sumColumns(a, worker, lo, hi)
-	means, squares := a.sums[lo:hi], a.sums2[lo:hi]
-	for j := range means {
-		means[j] /= float64(a.n)
-	}
-	clear(squares)
-	for i := range a.n {
-		for j, v := range a.x[i*a.c+lo : i*a.c+hi] {
-			d := float64(v) - means[j]
-			squares[j] += d * d
-		}
-	}
-	for j := range squares {
-		squares[j] /= float64(a.n)
 	}
 }}
 
@@ -151,19 +129,6 @@ func ChannelNormalizeBackward(p *parallel.Pool, n, c, s int, y, invstd, dy, dx [
 var planeSumDot = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		a.sums[i], a.sums2[i] = active().sumAndDot(a.x[i*a.s:(i+1)*a.s], a.y[i*a.s:(i+1)*a.s])
-	}
-}}
-
-var columnSumDot = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
-	sums, dots := a.sums[lo:hi], a.sums2[lo:hi]
-	clear(sums)
-	clear(dots)
-	for i := range a.n {
-		y := a.y[i*a.c+lo : i*a.c+hi]
-		for j, v := range a.x[i*a.c+lo : i*a.c+hi] {
-			sums[j] += float64(v)
-			dots[j] += float64(v) * float64(y[j])
-		}
 	}
 }}
 

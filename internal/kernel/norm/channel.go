@@ -100,7 +100,7 @@ var rowScaleShift = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo,
 func ChannelSum(p *parallel.Pool, n, c, s int, x, sum []float32) {
 	checkBlobs("ChannelSum", n, c, s, x)
 	vec.Check("ChannelSum", len(sum), c)
-	reduce(p, &planeSum, &columnSum, channelArgs{n: n, c: c, s: s, x: x}, sum)
+	reduce(p, &planeSum, &columnSumDot, channelArgs{n: n, c: c, s: s, x: x, y: x}, sum)
 }
 
 // ChannelDot sets dot, which is (c), to the inner product of a and b over each
@@ -108,7 +108,7 @@ func ChannelSum(p *parallel.Pool, n, c, s int, x, sum []float32) {
 func ChannelDot(p *parallel.Pool, n, c, s int, a, b, dot []float32) {
 	checkBlobs("ChannelDot", n, c, s, a, b)
 	vec.Check("ChannelDot", len(dot), c)
-	reduce(p, &planeDot, &columnDot, channelArgs{n: n, c: c, s: s, x: a, y: b}, dot)
+	reduce(p, &planeDot, &columnDotSum, channelArgs{n: n, c: c, s: s, x: a, y: b}, dot)
 }
 
 var planeSum = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
@@ -123,36 +123,26 @@ var planeDot = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi i
 	}
 }}
 
-var columnSum = parallel.Loop[channelArgs]{Body: sumColumns}
+// columnSumDot stores the sum of each column of x, and its inner product with that of y.
+var columnSumDot = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
+	active().columnSums(a.x[lo:], a.y[lo:], a.c, a.n, a.sums[lo:hi], a.sums2[lo:hi])
+}}
 
-// sumColumns sums the columns from lo to hi-1.
-func sumColumns(a *channelArgs, _, lo, hi int) {
-	sums := a.sums[lo:hi]
-	clear(sums)
-	for i := range a.n {
-		for j, v := range a.x[i*a.c+lo : i*a.c+hi] {
-			sums[j] += float64(v)
-		}
-	}
-}
-
-var columnDot = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
-	sums := a.sums[lo:hi]
-	clear(sums)
-	for i := range a.n {
-		y := a.y[i*a.c+lo : i*a.c+hi]
-		for j, v := range a.x[i*a.c+lo : i*a.c+hi] {
-			sums[j] += float64(v) * float64(y[j])
-		}
-	}
+// columnDotSum stores them the other way round.
+var columnDotSum = parallel.Loop[channelArgs]{Body: func(a *channelArgs, _, lo, hi int) {
+	active().columnSums(a.x[lo:], a.y[lo:], a.c, a.n, a.sums2[lo:hi], a.sums[lo:hi])
 }}
 
 // reduce sums by planes, and then over the planes of a channel in order; or by
 // columns, if s is 1.
 func reduce(p *parallel.Pool, planes, columns *parallel.Loop[channelArgs], a channelArgs, result []float32) {
+	if a.n*a.c*a.s == 0 {
+		clear(result[:a.c])
+		return
+	}
 	if a.s == 1 {
-		sums := vec.NewSums(a.c)
-		a.sums = *sums
+		sums := vec.NewSums(2 * a.c)
+		a.sums, a.sums2 = (*sums)[:a.c], (*sums)[a.c:]
 		columns.Run(p, a.c, columnsPerPart, a)
 		for ch, v := range a.sums {
 			result[ch] = float32(v)

@@ -7,6 +7,7 @@ var generic = ops{
 	normalizeGrad: normalizeGradGeneric,
 	sumAndSquares: sumAndSquaresGeneric,
 	sumAndDot:     sumAndDotGeneric,
+	columnSums:    columnSumsGeneric,
 
 	affineReLU:     affineReLUGeneric,
 	affineReLUSums: affineReLUSumsGeneric,
@@ -80,6 +81,20 @@ func sumAndDotGeneric(a, b []float32) (sum, dot float64) {
 		d0 += float64(v) * float64(b[i])
 	}
 	return s0 + s1, d0 + d1
+}
+
+// columnSumsGeneric sets sum to the sums of the columns of a and dot to the inner products of the
+// columns of a and b.
+func columnSumsGeneric(a, b []float32, stride, rows int, sum, dot []float64) {
+	clear(sum)
+	clear(dot)
+	for r := range rows {
+		x, y := a[r*stride:][:len(sum)], b[r*stride:][:len(sum)]
+		for j, v := range x {
+			sum[j] += float64(v)
+			dot[j] += float64(v) * float64(y[j]) // exact, so that it may be fused with the addition
+		}
+	}
 }
 
 // The following functions all use the same formula to decide whether z = scale·d + shift,

@@ -1,6 +1,7 @@
 package norm
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gocaffe/gocaffe/internal/kernel/kerneltest"
@@ -70,5 +71,37 @@ func TestAllocations(t *testing.T) {
 		"Softmax, rows":            func() { Softmax(p, n*s, c, 1, x, z) },
 		"Softmax, columns":         func() { Softmax(p, n, c, s, x, z) },
 		"SoftmaxBackward":          func() { SoftmaxBackward(p, n, c, s, y, x, z) },
+	})
+}
+
+// TestColumnSums compares the sums of columns with those of one column after the other.
+func TestColumnSums(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		kerneltest.EachFence(t, "sums of columns", func(slice func(r *rand.Rand, n int) []float32) {
+			r := rand.New(rand.NewPCG(4, 9))
+			for columns := 1; columns <= 70; columns++ {
+				for _, size := range [][2]int{{1, columns}, {2, columns}, {5, columns + 3}} {
+					rows, stride := size[0], size[1]
+					n := (rows-1)*stride + columns
+					a, b := slice(r, n), slice(r, n)
+					sum, dot := make([]float64, columns+1), make([]float64, columns+1)
+					sum[columns], dot[columns] = 7, 7
+					active().columnSums(a, b, stride, rows, sum[:columns], dot[:columns])
+					for j := range columns {
+						var s, d float64
+						for i := j; i < n; i += stride {
+							s += float64(a[i])
+							d += float64(a[i]) * float64(b[i])
+						}
+						if sum[j] != s || dot[j] != d {
+							t.Fatalf("%d rows of %d columns: sums %d are %g and %g, want %g and %g", rows, columns, j, sum[j], dot[j], s, d)
+						}
+					}
+					if sum[columns] != 7 || dot[columns] != 7 {
+						t.Fatalf("%d columns: wrote behind the sums", columns)
+					}
+				}
+			}
+		})
 	})
 }

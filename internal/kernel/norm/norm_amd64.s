@@ -391,6 +391,130 @@ done:
 	VZEROUPPER
 	RET
 
+// func columnSumsAVX2(a []float32, b []float32, stride int, rows int, sum []float64, dot []float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·columnSumsAVX2(SB), NOSPLIT, $0-112
+	MOVQ a_base+0(FP), AX
+	MOVQ b_base+24(FP), CX
+	MOVQ sum_base+64(FP), DX
+	MOVQ dot_base+88(FP), BX
+	MOVQ sum_len+72(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $0x02, DI
+
+by4:
+	CMPQ   SI, $+16
+	JL     by4End
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   AX, R8
+	MOVQ   CX, R9
+	MOVQ   rows+56(FP), R10
+
+rows4:
+	VCVTPS2PD   (R8), Y8
+	VCVTPS2PD   (R9), Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y1
+	VCVTPS2PD   16(R8), Y8
+	VCVTPS2PD   16(R9), Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y3
+	VCVTPS2PD   32(R8), Y8
+	VCVTPS2PD   32(R9), Y9
+	VADDPD      Y8, Y4, Y4
+	VFMADD231PD Y8, Y9, Y5
+	VCVTPS2PD   48(R8), Y8
+	VCVTPS2PD   48(R9), Y9
+	VADDPD      Y8, Y6, Y6
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        DI, R8
+	ADDQ        DI, R9
+	DECQ        R10
+	JNZ         rows4
+	VMOVUPD     Y0, (DX)
+	VMOVUPD     Y1, (BX)
+	VMOVUPD     Y2, 32(DX)
+	VMOVUPD     Y3, 32(BX)
+	VMOVUPD     Y4, 64(DX)
+	VMOVUPD     Y5, 64(BX)
+	VMOVUPD     Y6, 96(DX)
+	VMOVUPD     Y7, 96(BX)
+	ADDQ        $+64, AX
+	ADDQ        $+64, CX
+	ADDQ        $+128, DX
+	ADDQ        $+128, BX
+	SUBQ        $+16, SI
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ   SI, $+4
+	JL     by1End
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   AX, R8
+	MOVQ   CX, R9
+	MOVQ   rows+56(FP), R10
+
+rows1:
+	VCVTPS2PD   (R8), Y2
+	VCVTPS2PD   (R9), Y3
+	VADDPD      Y2, Y0, Y0
+	VFMADD231PD Y2, Y3, Y1
+	ADDQ        DI, R8
+	ADDQ        DI, R9
+	DECQ        R10
+	JNZ         rows1
+	VMOVUPD     Y0, (DX)
+	VMOVUPD     Y1, (BX)
+	ADDQ        $+16, AX
+	ADDQ        $+16, CX
+	ADDQ        $+32, DX
+	ADDQ        $+32, BX
+	SUBQ        $+4, SI
+	JMP         by1
+
+by1End:
+	TESTQ     SI, SI
+	JZ        done
+	LEAQ      maskWords<>+0(SB), R8
+	MOVQ      SI, R9
+	NEGQ      R9
+	VMOVDQU   64(R8)(R9*4), Y0
+	LEAQ      maskWords<>+0(SB), R8
+	NEGQ      SI
+	VMOVDQU   64(R8)(SI*4), Y1
+	VPMOVSXDQ X1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	MOVQ      CX, CX
+	MOVQ      rows+56(FP), SI
+
+rowsRest:
+	VMASKMOVPS  (AX), X0, X4
+	VCVTPS2PD   X4, Y4
+	VMASKMOVPS  (CX), X0, X5
+	VCVTPS2PD   X5, Y5
+	VADDPD      Y4, Y2, Y2
+	VFMADD231PD Y4, Y5, Y3
+	ADDQ        DI, AX
+	ADDQ        DI, CX
+	DECQ        SI
+	JNZ         rowsRest
+	VMASKMOVPD  Y2, Y1, (DX)
+	VMASKMOVPD  Y3, Y1, (BX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func affineReLUAVX2(dst []float32, x []float32, mean float32, scale float32, shift float32, slope float32)
 // Requires: AVX, FMA3
 TEXT ·affineReLUAVX2(SB), NOSPLIT, $0-64
@@ -2421,6 +2545,126 @@ done:
 	VMOVUPD Z5, 64(BX)
 	VMOVUPD Z6, 128(BX)
 	VMOVUPD Z7, 192(BX)
+	VZEROUPPER
+	RET
+
+// func columnSumsAVX512(a []float32, b []float32, stride int, rows int, sum []float64, dot []float64)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·columnSumsAVX512(SB), NOSPLIT, $0-112
+	MOVQ a_base+0(FP), AX
+	MOVQ b_base+24(FP), CX
+	MOVQ sum_base+64(FP), DX
+	MOVQ dot_base+88(FP), BX
+	MOVQ sum_len+72(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $0x02, DI
+
+by4:
+	CMPQ   SI, $+32
+	JL     by4End
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   AX, R8
+	MOVQ   CX, R9
+	MOVQ   rows+56(FP), R10
+
+rows4:
+	VCVTPS2PD   (R8), Z8
+	VCVTPS2PD   (R9), Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z1
+	VCVTPS2PD   32(R8), Z8
+	VCVTPS2PD   32(R9), Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z3
+	VCVTPS2PD   64(R8), Z8
+	VCVTPS2PD   64(R9), Z9
+	VADDPD      Z8, Z4, Z4
+	VFMADD231PD Z8, Z9, Z5
+	VCVTPS2PD   96(R8), Z8
+	VCVTPS2PD   96(R9), Z9
+	VADDPD      Z8, Z6, Z6
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        DI, R8
+	ADDQ        DI, R9
+	DECQ        R10
+	JNZ         rows4
+	VMOVUPD     Z0, (DX)
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     Z2, 64(DX)
+	VMOVUPD     Z3, 64(BX)
+	VMOVUPD     Z4, 128(DX)
+	VMOVUPD     Z5, 128(BX)
+	VMOVUPD     Z6, 192(DX)
+	VMOVUPD     Z7, 192(BX)
+	ADDQ        $+128, AX
+	ADDQ        $+128, CX
+	ADDQ        $+256, DX
+	ADDQ        $+256, BX
+	SUBQ        $+32, SI
+	JMP         by4
+
+by4End:
+by1:
+	CMPQ   SI, $+8
+	JL     by1End
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   AX, R8
+	MOVQ   CX, R9
+	MOVQ   rows+56(FP), R10
+
+rows1:
+	VCVTPS2PD   (R8), Z0
+	VCVTPS2PD   (R9), Z1
+	VADDPD      Z0, Z10, Z10
+	VFMADD231PD Z0, Z1, Z11
+	ADDQ        DI, R8
+	ADDQ        DI, R9
+	DECQ        R10
+	JNZ         rows1
+	VMOVUPD     Z10, (DX)
+	VMOVUPD     Z11, (BX)
+	ADDQ        $+32, AX
+	ADDQ        $+32, CX
+	ADDQ        $+64, DX
+	ADDQ        $+64, BX
+	SUBQ        $+8, SI
+	JMP         by1
+
+by1End:
+	TESTQ  SI, SI
+	JZ     done
+	LEAQ   maskBits<>+0(SB), R8
+	KMOVW  (R8)(SI*4), K1
+	LEAQ   maskBits<>+0(SB), R8
+	KMOVW  (R8)(SI*4), K2
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   CX, CX
+	MOVQ   rows+56(FP), SI
+
+rowsRest:
+	VMOVUPS.Z   (AX), K1, Y0
+	VCVTPS2PD   Y0, Z0
+	VMOVUPS.Z   (CX), K1, Y1
+	VCVTPS2PD   Y1, Z1
+	VADDPD      Z0, Z12, Z12
+	VFMADD231PD Z0, Z1, Z13
+	ADDQ        DI, AX
+	ADDQ        DI, CX
+	DECQ        SI
+	JNZ         rowsRest
+	VMOVUPD     Z12, K2, (DX)
+	VMOVUPD     Z13, K2, (BX)
+
+done:
 	VZEROUPPER
 	RET
 

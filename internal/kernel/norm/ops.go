@@ -10,6 +10,9 @@ type ops struct {
 	sumAndSquares func(x []float32) (sum, squares float64)
 	sumAndDot     func(a, b []float32) (sum, dot float64)
 
+	// a and b have rows that are stride apart, at least one, and as many columns as sum and dot.
+	columnSums func(a, b []float32, stride, rows int, sum, dot []float64)
+
 	affineReLU     func(dst, x []float32, mean, scale, shift, slope float32)
 	affineReLUSums func(x, dy []float32, mean, scale, shift, slope float32) (sum, dot float64)
 	affineReLUGrad func(dst, x, dy []float32, mean, scale, shift, slope, dFactor, offset float32)

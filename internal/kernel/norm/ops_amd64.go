@@ -16,6 +16,7 @@ var avx2 = ops{
 	normalizeGrad: normalizeGradAVX2,
 	sumAndSquares: sumAndSquaresAVX2,
 	sumAndDot:     sumAndDotAVX2,
+	columnSums:    columnSumsAVX2,
 
 	affineReLU:     affineReLUAVX2,
 	affineReLUSums: affineReLUSumsAVX2,
@@ -44,6 +45,7 @@ var avx512 = ops{
 	normalizeGrad: normalizeGradAVX512,
 	sumAndSquares: sumAndSquaresAVX512,
 	sumAndDot:     sumAndDotAVX512,
+	columnSums:    columnSumsAVX512,
 
 	affineReLU:     affineReLUAVX512,
 	affineReLUSums: affineReLUSumsAVX512,

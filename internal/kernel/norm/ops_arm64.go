@@ -15,6 +15,7 @@ var neon = ops{
 	normalizeGrad: normalizeGradNEON,
 	sumAndSquares: sumAndSquaresNEON,
 	sumAndDot:     sumAndDotNEON,
+	columnSums:    columnSumsGeneric,
 
 	affineReLU:     affineReLUNEON,
 	affineReLUSums: affineReLUSumsNEON,

@@ -149,7 +149,7 @@ func (p *PlaneSums) take(n, c, s int, mean, variance []float32) bool {
 	if p == nil || !p.complete || p.n != n || p.c != c || p.s != s {
 		return false
 	}
-	setStats(n, c, s, *p.sums, mean, variance)
+	setStats(n, c, n*s, *p.sums, mean, variance)
 	p.Free()
 	return true
 }

@@ -29,6 +29,11 @@ func normalizeGradAVX2(dx []float32, dy []float32, xnorm []float32, meanDy float
 //go:noescape
 func sumVectorsAVX2(x []float32, first []float64, second []float64)
 
+// columnSumsAVX2 is columnSumsGeneric.
+//
+//go:noescape
+func columnSumsAVX2(a []float32, b []float32, stride int, rows int, sum []float64, dot []float64)
+
 // affineReLUAVX2 is affineReLUGeneric.
 //
 //go:noescape
@@ -133,6 +138,11 @@ func normalizeGradAVX512(dx []float32, dy []float32, xnorm []float32, meanDy flo
 //
 //go:noescape
 func sumVectorsAVX512(x []float32, first []float64, second []float64)
+
+// columnSumsAVX512 is columnSumsGeneric.
+//
+//go:noescape
+func columnSumsAVX512(a []float32, b []float32, stride int, rows int, sum []float64, dot []float64)
 
 // affineReLUAVX512 is affineReLUGeneric.
 //

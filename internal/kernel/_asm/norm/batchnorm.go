@@ -17,6 +17,7 @@ func Write() {
 	for _, isa := range simd.Sets {
 		s := &set{isa}
 		s.batchNorm()
+		s.columnSums()
 		s.rectified()
 		s.lrn()
 	}
