@@ -97,7 +97,7 @@ func BenchmarkBatchNorm(b *testing.B) {
 		{8, 144, 56},                                                                           // MobileNet v2
 		{16, 116, 14},                                                                          // ShuffleNet v2
 		{64, 2048, 1}, {128, 1024, 1}, {32, 4096, 1}, {100, 500, 1}, {256, 84, 1}, {9, 777, 1}, // behind InnerProduct
-		{64, 512, 2}, {32, 256, 3}, {9, 50, 13}, // small planes; odd sizes
+		{64, 512, 2}, {64, 512, 4}, {32, 256, 3}, {9, 50, 13}, // small planes; odd sizes
 	} {
 		for _, batch := range []int{1, s.batch} {
 			plane := s.side * s.side

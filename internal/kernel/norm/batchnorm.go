@@ -20,30 +20,33 @@ func ChannelStats(p *parallel.Pool, n, c, s int, x, mean, variance []float32) {
 	if n*c*s == 0 {
 		return
 	}
-	items := n // whose planes have sums
-	if s == 1 {
-		items = 1
+	a := channelArgs{n: n, c: c, s: s, x: x, y: x}
+	size := n * c // sums
+	if byRows(n, s) {
+		size, a.c = c*s, c*s
 	}
-	sums := vec.NewSums(2*items*c + 2*c)
-	a := channelArgs{n: n, c: c, s: s, x: x, y: x, sums: (*sums)[:items*c], sums2: (*sums)[items*c : 2*items*c]}
-	if s == 1 {
-		columnSumDot.Run(p, c, columnsPerPart, a)
+	sums := vec.NewSums(2*size + 2*c)
+	a.sums, a.sums2 = (*sums)[:size], (*sums)[size:2*size]
+	total := (*sums)[2*size:]
+	if byRows(n, s) {
+		columnSumDot.Run(p, size, columnsPerPart, a)
+		sumPlaces(a.sums, total[:c])
+		sumPlaces(a.sums2, total[c:])
 	} else {
-		planeStats.Run(p, n*c, planesPerPart(s), a)
+		planeStats.Run(p, size, planesPerPart(s), a)
+		sumItems(a.sums, total[:c])
+		sumItems(a.sums2, total[c:])
 	}
-	setStats(items, c, n*s, *sums, mean, variance)
+	setStats(total, n*s, mean, variance)
 	vec.FreeSums(sums)
 }
 
-// setStats sets mean and variance from the sums of each plane of some items and of its squares,
-// which sums begins with, and the number of elements of a channel. It overwrites the 2c elements
-// behind them.
-func setStats(items, c, count int, sums []float64, mean, variance []float32) {
-	total, squares := sums[2*items*c:2*items*c+c], sums[2*items*c+c:2*items*c+2*c]
-	sumItems(sums[:items*c], total)
-	sumItems(sums[items*c:2*items*c], squares)
+// setStats sets mean and variance from the sums of each channel, which are followed by those of
+// the squares, and the number of its elements.
+func setStats(total []float64, count int, mean, variance []float32) {
+	c := len(total) / 2
 	for ch := range c {
-		mean[ch], variance[ch] = statsOf(total[ch], squares[ch], count)
+		mean[ch], variance[ch] = statsOf(total[ch], total[c+ch], count)
 	}
 }
 

@@ -38,6 +38,17 @@ const enoughParts = 16
 // an array with s = 1.
 const columnsPerPart = 256
 
+// smallPlane is the number of elements up to which planes are too short for a loop of their own.
+// With rowItems items and more, the s·c elements of an item are then a row, as if each were a
+// channel.
+const (
+	smallPlane = 16
+	rowItems   = 8
+)
+
+// byRows reports whether items are rows.
+func byRows(n, s int) bool { return s == 1 || s <= smallPlane && n >= rowItems }
+
 // checkBlobs panics if one of the arrays is too short.
 func checkBlobs(fn string, n, c, s int, blobs ...[]float32) {
 	for _, x := range blobs {
@@ -170,5 +181,21 @@ func sumItems(sums, total []float64) {
 			total[ch] += sums[ch]
 		}
 		sums = sums[len(total):]
+	}
+}
+
+// sumPlaces sets total, which is (c), to the sums over the elements of each plane of sums, which
+// is (c,s).
+func sumPlaces(sums, total []float64) {
+	s := len(sums) / len(total)
+	if s == 1 {
+		copy(total, sums)
+		return
+	}
+	for ch := range total {
+		total[ch] = 0
+		for _, v := range sums[ch*s : (ch+1)*s] {
+			total[ch] += v
+		}
 	}
 }

@@ -15,6 +15,9 @@ func (m *Norm) BackwardLater(p *parallel.Pool, batch bool, x, dy, dx []float32, 
 	m.checkBackward(x, dy, dx, sum, dot)
 	g.args, g.left = normArgs{Norm: m, x: x, dy: dy, dst: dx, slope: m.Slope}, true
 	m.sumGrad(p, batch, g.args, sum, dot)
+	if byRows(m.N, m.S) {
+		g.args.setRows(rowCoefs)
+	}
 }
 
 // Left reports whether a dx is left.
@@ -24,7 +27,7 @@ func (g *ItemGrad) Left() bool { return g != nil && g.left }
 // items. Clear says that all are computed.
 func (g *ItemGrad) Items(lo, hi int) {
 	a := &g.args
-	if a.S == 1 {
+	if byRows(a.N, a.S) {
 		for i := lo; i < hi; i++ {
 			a.gradRow(i)
 		}

@@ -28,11 +28,15 @@ type Norm struct {
 
 	scale, shift    []float32 // Factor·InvStd, and Shift or zeros
 	dFactor, offset []float32 // dx = scale·(dz + offset + dFactor·d)
+	rows            []float32 // for coefficients of each element of small planes
 }
 
 // Resize sets the sizes and allocates the statistics if C has changed.
 func (m *Norm) Resize(n, c, s int) {
 	m.N, m.C, m.S = n, c, s
+	if size := rowCoefs * c * s; s > 1 && byRows(n, s) && len(m.rows) < size {
+		m.rows = make([]float32, size)
+	}
 	if len(m.Mean) == c {
 		return
 	}
@@ -80,12 +84,35 @@ type normArgs struct {
 	*Norm
 	x, dy, dst []float32
 	slope      float32   // of the loops over channels: 1 with Add, which finish and gather compute
-	sums, dots []float64 // of each plane, or of each channel if S is 1
+	sums, dots []float64 // of each plane, or of each column of rows
+	coefs      [rowCoefs][]float32
 
 	batch bool // the statistics are those of the batch
 
 	dys [][]float32 // of BackwardAdd
 	y   []float32
+}
+
+// rowCoefs is the number of coefficients of an element: mean, scale, shift, dFactor and offset.
+const rowCoefs = 5
+
+// setRows sets the first n coefficients of rows.
+func (a *normArgs) setRows(n int) {
+	for i, v := range [rowCoefs][]float32{a.Mean, a.scale, a.shift, a.dFactor, a.offset} {
+		if i == n {
+			break
+		}
+		if a.coefs[i] = v; a.S > 1 {
+			row := a.rows[i*a.C*a.S:][:a.C*a.S]
+			a.coefs[i] = row
+			for _, f := range v[:a.C] {
+				for k := range row[:a.S] {
+					row[k] = f
+				}
+				row = row[a.S:]
+			}
+		}
+	}
 }
 
 // Forward computes y, which may be x but not Add, with the given statistics. A nil y is
@@ -101,8 +128,9 @@ func (m *Norm) Forward(p *parallel.Pool, x, y []float32) {
 	if m.Add != nil {
 		a.slope = 1
 	}
-	if m.S == 1 {
-		rowForward.Run(p, m.N, planesPerPart(m.C), a)
+	if byRows(m.N, m.S) {
+		a.setRows(3)
+		rowForward.Run(p, m.N, planesPerPart(m.C*m.S), a)
 		return
 	}
 	planeForward.Run(p, m.N*m.C, planesPerPart(m.S), a)
@@ -121,6 +149,9 @@ func (m *Norm) ForwardBatch(p *parallel.Pool, x, y []float32) {
 // plane returns the channel of plane i, and the start and end of its elements.
 func (m *Norm) plane(i int) (ch, at, end int) { return i % m.C, i * m.S, (i + 1) * m.S }
 
+// row returns the start and end of the elements of item i.
+func (m *Norm) row(i int) (at, end int) { return i * m.C * m.S, (i + 1) * m.C * m.S }
+
 var planeForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		ch, at, end := a.plane(i)
@@ -131,10 +162,10 @@ var planeForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int
 
 var rowForward = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		at, end := i*a.C, (i+1)*a.C
-		active().affineReLURow(a.dst[at:end], a.x[at:end], a.Mean, a.scale, a.shift, a.slope)
+		at, end := a.row(i)
+		active().affineReLURow(a.dst[at:end], a.x[at:end], a.coefs[0], a.coefs[1], a.coefs[2], a.slope)
 	}
-	a.finish(lo*a.C, hi*a.C)
+	a.finish(lo*a.C*a.S, hi*a.C*a.S)
 }}
 
 // Backward computes the gradients of the last pass, which was ForwardBatch if
@@ -170,8 +201,9 @@ func (m *Norm) backward(p *parallel.Pool, batch bool, a normArgs, sum, dot []flo
 	if a.dst == nil {
 		return
 	}
-	if m.S == 1 {
-		rowGrad.Run(p, m.N, planesPerPart(m.C), a)
+	if byRows(m.N, m.S) {
+		a.setRows(rowCoefs)
+		rowGrad.Run(p, m.N, planesPerPart(m.C*m.S), a)
 	} else {
 		planeGrad.Run(p, m.N*m.C, planesPerPart(m.S), a)
 	}
@@ -179,12 +211,17 @@ func (m *Norm) backward(p *parallel.Pool, batch bool, a normArgs, sum, dot []flo
 
 // sumGrad computes the sums of backward and, from them, the coefficients of dx.
 func (m *Norm) sumGrad(p *parallel.Pool, batch bool, a normArgs, sum, dot []float64) {
-	if m.S == 1 {
+	if byRows(m.N, m.S) {
 		if a.dys != nil {
-			rowGather.Run(p, m.N, planesPerPart(m.C), a)
+			rowGather.Run(p, m.N, planesPerPart(m.C*m.S), a)
 		}
-		a.sums, a.dots = sum[:m.C], dot[:m.C]
-		columnGradSums.Run(p, m.C, columnsPerPart, a)
+		a.setRows(3)
+		columns := vec.NewSums(2 * m.C * m.S)
+		a.sums, a.dots = (*columns)[:m.C*m.S], (*columns)[m.C*m.S:]
+		columnGradSums.Run(p, m.C*m.S, columnsPerPart, a)
+		sumPlaces(a.sums, sum[:m.C])
+		sumPlaces(a.dots, dot[:m.C])
+		vec.FreeSums(columns)
 	} else {
 		planes := vec.NewSums(2 * m.N * m.C)
 		a.sums, a.dots = (*planes)[:m.N*m.C], (*planes)[m.N*m.C:]
@@ -226,7 +263,7 @@ const (
 // few parts for the threads.
 func (m *Norm) channelsPerPart(threads int) int {
 	n := min(m.C/(4*threads), channelBlock/max(1, 2*m.N*m.S))
-	if m.S == 1 || n*m.S < channelRun {
+	if byRows(m.N, m.S) || n*m.S < channelRun {
 		return 0
 	}
 	return n
@@ -270,10 +307,11 @@ func (a *normArgs) grad(i int) {
 		a.Mean[ch], a.scale[ch], a.shift[ch], a.slope, a.dFactor[ch], a.offset[ch])
 }
 
-// gradRow computes dx of item i if S is 1.
+// gradRow computes dx of item i, a row.
 func (a *normArgs) gradRow(i int) {
-	at, end := i*a.C, (i+1)*a.C
-	active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], a.Mean, a.scale, a.shift, a.dFactor, a.offset, a.slope)
+	at, end := a.row(i)
+	c := &a.coefs
+	active().affineReLUGradRow(a.dst[at:end], a.x[at:end], a.dy[at:end], c[0], c[1], c[2], c[3], c[4], a.slope)
 }
 
 var planeGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
@@ -295,8 +333,11 @@ var columnGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi i
 	clear(a.sums[lo:hi])
 	clear(a.dots[lo:hi])
 	for i := range a.N {
-		at, end := i*a.C+lo, i*a.C+hi
-		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], a.Mean[lo:hi], a.scale[lo:hi], a.shift[lo:hi], a.slope, a.sums[lo:hi], a.dots[lo:hi])
+		at, _ := a.row(i)
+		end := at + hi
+		at += lo
+		c := &a.coefs
+		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], c[0][lo:hi], c[1][lo:hi], c[2][lo:hi], a.slope, a.sums[lo:hi], a.dots[lo:hi])
 	}
 }}
 

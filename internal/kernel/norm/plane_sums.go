@@ -13,7 +13,7 @@ import (
 type PlaneSums struct {
 	n, c, s int
 
-	sums     *[]float64 // (N,C), those of the squares, and 2C more elements for setStats; nil: none
+	sums     *[]float64 // (N,C), those of the squares, and 2C more elements for those of the channels; nil: none
 	complete bool
 
 	done     []atomic.Int32 // for Written: how many elements of each plane are written
@@ -144,12 +144,15 @@ func (v *VectorSums) endPiece() {
 func (v *VectorSums) End() { vec.FreeSums(v.sums) }
 
 // take sets the statistics of the channels of (n,c,s) elements and reports whether there are sums
-// of them, which it then drops.
+// of them, which it then drops. ChannelStats would not sum small planes one by one.
 func (p *PlaneSums) take(n, c, s int, mean, variance []float32) bool {
-	if p == nil || !p.complete || p.n != n || p.c != c || p.s != s {
+	if p == nil || !p.complete || p.n != n || p.c != c || p.s != s || byRows(n, s) {
 		return false
 	}
-	setStats(n, c, n*s, *p.sums, mean, variance)
+	sums, total := (*p.sums)[:2*n*c], (*p.sums)[2*n*c:]
+	sumItems(sums[:n*c], total[:c])
+	sumItems(sums[n*c:], total[c:])
+	setStats(total, n*s, mean, variance)
 	p.Free()
 	return true
 }

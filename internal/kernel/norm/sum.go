@@ -50,4 +50,4 @@ func (a *normArgs) gather(lo, hi int) {
 	}
 }
 
-var rowGather = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) { a.gather(lo*a.C, hi*a.C) }}
+var rowGather = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) { a.gather(lo*a.C*a.S, hi*a.C*a.S) }}
