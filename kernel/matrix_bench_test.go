@@ -47,8 +47,9 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// BenchmarkInnerProduct times the output of InnerProduct layers for few items, and the gradient
-// of their data, in GB/s of the weights, which change from run to run and come from memory.
+// BenchmarkInnerProduct times the output of InnerProduct layers for few items, and the gradients
+// of their data and weights, in GB/s of the weights, which change from run to run and come from
+// memory. Gradients of weights are read and written.
 func BenchmarkInnerProduct(b *testing.B) {
 	const most = 24 << 20 // elements of all weights, more than the caches hold
 	all := normal(4096 * 9216)
@@ -67,17 +68,20 @@ func BenchmarkInnerProduct(b *testing.B) {
 		copies, run := max(1, most/size), 0
 		for _, items := range []int{1, 2, 4, 8, 16, 32} {
 			x, y := normal(items*s.inputs), make([]float32, items*s.outputs)
-			add := func(pass string, multiply func(p *parallel.Pool, weight []float32)) {
-				cases = append(cases, memoryCase{fmt.Sprintf("%s/%d-%d/items=%d/%s", s.net, s.inputs, s.outputs, items, pass), 4 * float64(size), func(p *parallel.Pool) {
+			add := func(pass string, accesses int, multiply func(p *parallel.Pool, weight []float32)) {
+				cases = append(cases, memoryCase{fmt.Sprintf("%s/%d-%d/items=%d/%s", s.net, s.inputs, s.outputs, items, pass), float64(4 * accesses * size), func(p *parallel.Pool) {
 					multiply(p, all[run%copies*size:][:size])
 					run++
 				}})
 			}
-			add("forward", func(p *parallel.Pool, weight []float32) {
+			add("forward", 1, func(p *parallel.Pool, weight []float32) {
 				kernel.Gemm(p, false, true, items, s.outputs, s.inputs, 1, x, s.inputs, weight, s.inputs, 0, y, s.outputs)
 			})
-			add("data", func(p *parallel.Pool, weight []float32) {
+			add("data", 1, func(p *parallel.Pool, weight []float32) {
 				kernel.Gemm(p, false, false, items, s.inputs, s.outputs, 1, y, s.outputs, weight, s.inputs, 0, x, s.inputs)
+			})
+			add("weights", 2, func(p *parallel.Pool, weight []float32) {
+				kernel.Gemm(p, true, false, s.outputs, s.inputs, items, 1, y, s.outputs, x, s.inputs, 1, weight, s.inputs)
 			})
 		}
 	}

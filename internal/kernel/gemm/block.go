@@ -32,7 +32,8 @@ const (
 	orderPanels = 16
 
 	// shallow is the k up to which C is the larger part of the memory that a product reads
-	// and writes. Its rows are then computed in order.
+	// and writes. Its rows are then computed in order, and a ThinFunc brings what is on the right
+	// to the L2 cache.
 	shallow = 64
 
 	// LineSize is the number of elements of a line of memory.
@@ -268,6 +269,11 @@ func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
 	multiply := t.micro.Block(rows, w)
 	add := k0 > 0 || t.beta != 0
 	c := t.c[i*t.ldc+j:]
+	if n == t.micro.BlockPanel() && add && t.k <= shallow {
+		// C comes from memory, in the order of its rows.
+		t.micro.thin[rows-1](k, a, b, w, k*w, nil, &c[0], t.ldc)
+		return
+	}
 	if n == w {
 		multiply(k, a, b, next, LineSize, nil, &c[0], t.ldc, add)
 		return

@@ -2568,21 +2568,22 @@ sum:
 // func thinAVX2_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_1(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, CX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	MOVQ    k+0(FP), CX
-	MOVQ    a+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    ldb+24(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    ahead+32(FP), DI
-	MOVQ    to+40(FP), R8
-	TESTQ   R8, R8
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, CX
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	PREFETCHT1 124(CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       ldb+24(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       ahead+32(FP), DI
+	MOVQ       to+40(FP), R8
+	TESTQ      R8, R8
+	JZ         sum
 
 copy:
 	VMOVUPS      (BX), Y2
@@ -2756,24 +2757,26 @@ sum:
 // func thinAVX2_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_2(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	PREFETCHT1 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Y4
@@ -2983,27 +2986,30 @@ sum:
 // func thinAVX2_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_3(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    32(DX), Y5
+	PREFETCHT1 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Y6
@@ -3249,30 +3255,34 @@ sum:
 // func thinAVX2_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_4(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    32(DX), Y5
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    32(DX), Y7
+	PREFETCHT1 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Y8
@@ -3554,33 +3564,38 @@ sum:
 // func thinAVX2_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_5(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y8
-	VMOVUPS 32(DX), Y9
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    32(DX), Y5
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    32(DX), Y7
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y8
+	VMOVUPS    32(DX), Y9
+	PREFETCHT1 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Y10
@@ -3898,36 +3913,42 @@ sum:
 // func thinAVX2_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·thinAVX2_6(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y6
-	VMOVUPS 32(DX), Y7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y8
-	VMOVUPS 32(DX), Y9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Y10
-	VMOVUPS 32(DX), Y11
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    32(DX), Y3
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    32(DX), Y5
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    32(DX), Y7
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y8
+	VMOVUPS    32(DX), Y9
+	PREFETCHT1 124(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Y10
+	VMOVUPS    32(DX), Y11
+	PREFETCHT1 124(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Y12
@@ -9756,21 +9777,23 @@ sum:
 // func thinAVX512_1(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_1(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, CX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	MOVQ    k+0(FP), CX
-	MOVQ    a+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    ldb+24(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    ahead+32(FP), DI
-	MOVQ    to+40(FP), R8
-	TESTQ   R8, R8
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, CX
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	PREFETCHT1 188(CX)
+	PREFETCHT1 252(CX)
+	MOVQ       k+0(FP), CX
+	MOVQ       a+8(FP), DX
+	MOVQ       b+16(FP), BX
+	MOVQ       ldb+24(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       ahead+32(FP), DI
+	MOVQ       to+40(FP), R8
+	TESTQ      R8, R8
+	JZ         sum
 
 copy:
 	VMOVUPS      (BX), Z2
@@ -9948,24 +9971,28 @@ sum:
 // func thinAVX512_2(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_2(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z4
@@ -10180,27 +10207,33 @@ sum:
 // func thinAVX512_3(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_3(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z6
@@ -10452,30 +10485,38 @@ sum:
 // func thinAVX512_4(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_4(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z8
@@ -10764,33 +10805,43 @@ sum:
 // func thinAVX512_5(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_5(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z10
@@ -11116,36 +11167,48 @@ sum:
 // func thinAVX512_6(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_6(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z12
@@ -11508,39 +11571,53 @@ sum:
 // func thinAVX512_7(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_7(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z14
@@ -11940,42 +12017,58 @@ sum:
 // func thinAVX512_8(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_8(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z14
-	VMOVUPS 64(DX), Z15
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z14
+	VMOVUPS    64(DX), Z15
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z16
@@ -12412,45 +12505,63 @@ sum:
 // func thinAVX512_9(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_9(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z14
-	VMOVUPS 64(DX), Z15
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z16
-	VMOVUPS 64(DX), Z17
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z14
+	VMOVUPS    64(DX), Z15
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z16
+	VMOVUPS    64(DX), Z17
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z18
@@ -12924,48 +13035,68 @@ sum:
 // func thinAVX512_10(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_10(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z14
-	VMOVUPS 64(DX), Z15
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z16
-	VMOVUPS 64(DX), Z17
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z14
+	VMOVUPS    64(DX), Z15
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z16
+	VMOVUPS    64(DX), Z17
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z18
+	VMOVUPS    64(DX), Z19
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z20
@@ -13476,51 +13607,73 @@ sum:
 // func thinAVX512_11(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_11(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z14
-	VMOVUPS 64(DX), Z15
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z16
-	VMOVUPS 64(DX), Z17
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z20
-	VMOVUPS 64(DX), Z21
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z14
+	VMOVUPS    64(DX), Z15
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z16
+	VMOVUPS    64(DX), Z17
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z18
+	VMOVUPS    64(DX), Z19
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z20
+	VMOVUPS    64(DX), Z21
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z22
@@ -14068,54 +14221,78 @@ sum:
 // func thinAVX512_12(k int, a *float32, b *float32, ldb int, ahead int, to *float32, c *float32, ldc int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·thinAVX512_12(SB), NOSPLIT, $0-64
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    AX, DX
-	VMOVUPS (DX), Z0
-	VMOVUPS 64(DX), Z1
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z2
-	VMOVUPS 64(DX), Z3
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z4
-	VMOVUPS 64(DX), Z5
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z6
-	VMOVUPS 64(DX), Z7
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z8
-	VMOVUPS 64(DX), Z9
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z10
-	VMOVUPS 64(DX), Z11
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z12
-	VMOVUPS 64(DX), Z13
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z14
-	VMOVUPS 64(DX), Z15
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z16
-	VMOVUPS 64(DX), Z17
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z18
-	VMOVUPS 64(DX), Z19
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z20
-	VMOVUPS 64(DX), Z21
-	ADDQ    CX, DX
-	VMOVUPS (DX), Z22
-	VMOVUPS 64(DX), Z23
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+16(FP), SI
-	MOVQ    ldb+24(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    ahead+32(FP), R8
-	MOVQ    to+40(FP), R9
-	TESTQ   R9, R9
-	JZ      sum
+	MOVQ       c+48(FP), AX
+	MOVQ       ldc+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       AX, DX
+	VMOVUPS    (DX), Z0
+	VMOVUPS    64(DX), Z1
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z2
+	VMOVUPS    64(DX), Z3
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z4
+	VMOVUPS    64(DX), Z5
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z6
+	VMOVUPS    64(DX), Z7
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z8
+	VMOVUPS    64(DX), Z9
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z10
+	VMOVUPS    64(DX), Z11
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z12
+	VMOVUPS    64(DX), Z13
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z14
+	VMOVUPS    64(DX), Z15
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z16
+	VMOVUPS    64(DX), Z17
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z18
+	VMOVUPS    64(DX), Z19
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z20
+	VMOVUPS    64(DX), Z21
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	ADDQ       CX, DX
+	VMOVUPS    (DX), Z22
+	VMOVUPS    64(DX), Z23
+	PREFETCHT1 188(DX)
+	PREFETCHT1 252(DX)
+	MOVQ       k+0(FP), DX
+	MOVQ       a+8(FP), BX
+	MOVQ       b+16(FP), SI
+	MOVQ       ldb+24(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       ahead+32(FP), R8
+	MOVQ       to+40(FP), R9
+	TESTQ      R9, R9
+	JZ         sum
 
 copy:
 	VMOVUPS      (SI), Z24

@@ -31,8 +31,8 @@ type BlockFunc func(k int, a, b, next *float32, step int, bias, c *float32, ldc 
 //
 //	c[i*ldc+j] += Σₚ a[p*rows+i] * b[p*ldb+j]
 //
-// Meanwhile it brings the panel that begins ahead elements behind b to the L2 cache and, unless
-// to is nil, copies b to a packed panel.
+// Meanwhile it brings the panel that begins ahead elements behind b, and the elements to the
+// right of c, to the L2 cache and, unless to is nil, copies b to a packed panel.
 type ThinFunc func(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)
 
 // A LineFunc is a micro-kernel whose vectors are parts of lines of x, in place, and

@@ -27,19 +27,24 @@ func (s *set) thin(rows int) {
 			sum[i] = append(sum[i], s.Vec())
 		}
 	}
-	each := func(f func(at Mem, sum reg.VecVirtual)) {
+	each := func(f func(at Mem, sum []reg.VecVirtual)) {
 		row := GP64()
 		MOVQ(c, row)
 		for i := range sum {
-			for j, r := range sum[i] {
-				f(Mem{Base: row, Disp: j * s.Bytes()}, r)
-			}
+			f(Mem{Base: row}, sum[i])
 			if i < rows-1 {
 				ADDQ(ldc, row)
 			}
 		}
 	}
-	each(func(at Mem, r reg.VecVirtual) { VMOVUPS(at, r) })
+	each(func(at Mem, sum []reg.VecVirtual) {
+		for j, r := range sum {
+			VMOVUPS(at.Offset(j*s.Bytes()), r)
+		}
+		for end := line64 - 4; end < vectors*s.Bytes(); end += line64 {
+			PREFETCHT1(at.Offset(vectors*s.Bytes() + end)) // the elements on the right
+		}
+	})
 
 	k := Load(Param("k"), GP64())
 	a := Load(Param("a"), GP64())
@@ -82,6 +87,10 @@ func (s *set) thin(rows int) {
 	JMP(LabelRef("end"))
 	loop("sum", false)
 	Label("end")
-	each(func(at Mem, r reg.VecVirtual) { VMOVUPS(r, at) })
+	each(func(at Mem, sum []reg.VecVirtual) {
+		for j, r := range sum {
+			VMOVUPS(r, at.Offset(j*s.Bytes()))
+		}
+	})
 	simd.Ret()
 }
