@@ -38,8 +38,8 @@ convolution_param:
 	axis (1): the axis of the channels; a negative one counts from the last
 	engine: CAFFE sums every output directly, over channels, kernel rows and kernel columns in this order, and adds b last;
 	DEFAULT and CUDNN compute images with 3x3 or 5x5 kernels, stride 1, dilation 1 and at least 16 channels and outputs
-	per group by Winograd's algorithm or with Fourier transforms, which are faster and round differently. --engine caffe
-	means CAFFE in all layers
+	per group, or pairs of groups of 8, by Winograd's algorithm or with Fourier transforms, which are faster and round
+	differently. --engine caffe means CAFFE in all layers
 	force_nd_im2col: accepted and ignored
 
 Caffe: base_conv_layer.cpp, conv_layer.cpp`,

@@ -14,6 +14,7 @@ var keptCases = []Params{
 	square(1, 20, 40, 1, 14, 3, 1, 1, 1), // fewTiles
 	square(1, 140, 84, 2, 11, 3, 0, 1, 1),
 	{1, 65, 33, 1, []int{1, 40}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, false}, // F(2x2,3x3)
+	square(1, 32, 64, 4, 9, 3, 1, 1, 1),                                                     // joined groups
 	square(9, 182, 162, 1, 10, 3, 1, 1, 1),                                                  // two shares of the tiles
 	square(2, 17, 20, 1, 9, 5, 2, 1, 1),
 	square(1, 30, 100, 1, 7, 1, 0, 1, 1), // denseFew
