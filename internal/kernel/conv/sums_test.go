@@ -37,7 +37,7 @@ func TestForwardSums(t *testing.T) {
 		{square(5, 3, 20, 1, 32, 3, 1, 1, 1), true},                                                                       // lines
 		{square(3, 9, 21, 1, 19, 3, 1, 2, 1), true},                                                                       // tiles
 		{square(2, 40, 70, 1, 30, 1, 0, 1, 1), true},                                                                      // one pixel, pieces of planes
-		{square(9, 40, 130, 2, 7, 1, 0, 2, 1), true},                                                                      // planes that are cut together
+		{square(9, 40, 130, 2, 9, 1, 0, 2, 1), true},                                                                      // planes that are cut together
 		{square(1, 130, 300, 1, 14, 1, 0, 1, 1), true},                                                                    // few pixels
 		{square(1, 40, 64, 1, 14, 3, 1, 2, 1), true},                                                                      // few pixels with larger kernels
 		{square(1, 64, 64, 1, 14, 3, 1, 1, 1), true},                                                                      // few tiles: not taken
