@@ -12,7 +12,7 @@ const (
 
 	// thinMaxRows is the maximum number of rows of A for a thinTask: with more, packing B costs
 	// little compared with the product.
-	thinMaxRows  = 48
+	thinMaxRows  = 96
 	thinMinDepth = 32
 	thinMinCols  = 256
 )
@@ -46,7 +46,8 @@ func (t *thinTask) run(op parallel.Op, m, n, k int, alpha float32, a []float32, 
 		micro: u, pool: p, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
 		width: u.BlockPanel(), strips: u.Strips(m, k), packed: op.Workspace(m * k),
 	}
-	t.parts = CeilDiv(n/t.width, thinPanels)
+	panels := n / t.width
+	t.parts = min(panels, RoundUp(CeilDiv(panels, thinPanels), threadParts*p.Threads()))
 	t.packing = true
 	p.RunWork(fewRowsWork(m, 1, k), t.strips.Count, t)
 	t.packing = false
