@@ -59,11 +59,8 @@ func newGradPlan(g *geometry) (*gradPlan, error) {
 	channels := min(g.groupChannels(), max(1, gradRows/g.taps/unit)*unit)
 	t := &gradPlan{geometry: g, window: forwardWindow(g, channels), ranges: gemm.CeilDiv(g.groupChannels(), channels)}
 	t.split = depthwise(g) && t.splittable()
-	err := t.window.init(g.Batch)
-	if err == nil {
-		t.lines, err = newLinesGrad(g)
-	}
-	return t, err
+	t.lines = newLinesGrad(g)
+	return t, t.window.init(g.Batch)
 }
 
 // prepare makes the tables.

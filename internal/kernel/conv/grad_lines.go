@@ -1,6 +1,8 @@
 package conv
 
 import (
+	"slices"
+
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
@@ -32,20 +34,18 @@ type linesGrad struct {
 	sumBias        gradBias
 }
 
-// newLinesGrad returns nil if it does not apply to the convolution.
-func newLinesGrad(g *geometry) (*linesGrad, error) {
-	if depthwise(g) || g.groupOutputs() >= maxLanes {
-		return nil, nil
-	}
-	for _, step := range g.Stride {
-		if step > 2 {
-			return nil, nil
-		}
+// newLinesGrad returns nil if it does not apply to the convolution or the copy would be too large.
+func newLinesGrad(g *geometry) *linesGrad {
+	if depthwise(g) || g.groupOutputs() >= maxLanes || slices.Max(g.Stride) > 2 {
+		return nil
 	}
 	channels := min(g.groupChannels(), max(1, gradRows/g.taps))
 	t := &linesGrad{geometry: g, window: forwardWindow(g, channels), ranges: gemm.CeilDiv(g.groupChannels(), channels)}
 	t.flat, t.groups = true, g.Group*t.ranges
-	return t, t.window.init(g.Batch)
+	if t.window.init(g.Batch) != nil {
+		return nil
+	}
+	return t
 }
 
 // prepare fills the tables.

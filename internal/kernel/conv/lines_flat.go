@@ -17,14 +17,17 @@ type flatLines struct {
 	lines lines
 }
 
-// newFlatLines returns nil if the channels fill vectors.
-func newFlatLines(p product) (*flatLines, error) {
+// newFlatLines returns nil if the channels fill vectors or the copy would be too large.
+func newFlatLines(p product) *flatLines {
 	if p.dstChannels >= maxLanes {
-		return nil, nil
+		return nil
 	}
 	p.window.split, p.window.flat, p.groups = false, true, p.geometry.Group
 	t := &flatLines{product: p}
-	return t, t.window.init(p.geometry.Batch)
+	if t.window.init(p.geometry.Batch) != nil {
+		return nil
+	}
+	return t
 }
 
 // prepare fills the tables.

@@ -59,13 +59,10 @@ func newPhases(g *geometry, products []product, rests [][]int) (*phases, error) 
 		t.list = append(t.list, f)
 	}
 	for _, f := range t.list { // the reach is known
-		err := f.init(g.Batch)
-		if err == nil {
-			f.flat, err = newFlatLines(f.product)
-		}
-		if err != nil {
+		if err := f.init(g.Batch); err != nil {
 			return nil, err
 		}
+		f.flat = newFlatLines(f.product)
 	}
 	t.window = &t.list[0].window
 	return t, nil

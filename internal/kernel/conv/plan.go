@@ -45,11 +45,10 @@ func newPlan(p product) (*plan, error) {
 	if err := t.window.init(t.geometry.Batch); err != nil {
 		return nil, err
 	}
-	var err error
 	if t.nTaps > 1 && slices.Max(p.step) <= 2 {
-		t.flat, err = newFlatLines(p)
+		t.flat = newFlatLines(p)
 	}
-	return t, err
+	return t, nil
 }
 
 // prepare fills the tables.

@@ -107,8 +107,7 @@ func (g *geometry) joined() int {
 // ofGroup returns the range of those outputs from j to end-1 that belong to the group of a
 // channel, and the channel's number in its group.
 func (t *tiling) ofGroup(channel, j, end int) (first, last, ch int) {
-	n := max(1, t.joined)
-	channels, outputs := t.channels/n, t.outputs/n
+	channels, outputs := t.channels/t.joined, t.outputs/t.joined
 	group := channel / channels
 	return min(max(j, group*outputs), end), min(end, (group+1)*outputs), channel % channels
 }

@@ -23,10 +23,11 @@ const (
 	ownParts5x5 = 16
 	ownSums     = 8 << 20
 
-	// gradGroups is the number of groups from which on each group is one part, and groupTiles
-	// bounds the elements of the transformed tiles of a group for which it always is: to share
-	// so few takes longer.
+	// gradGroups is the number of groups from which on each group is one part, if it has up to
+	// groupSums sums. groupTiles bounds the elements of the transformed tiles of a group for
+	// which it always is: to share so few takes longer.
 	gradGroups = 8
+	groupSums  = 1 << 20
 	groupTiles = 256 << 10
 
 	// largeCache is the size in bytes of the L2 cache from which on a part multiplies the
@@ -105,7 +106,7 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	sums := w.matrices() * w.channels * w.outputs
 	all := w.batch * w.perPlane[0] * w.perPlane[1] * t.tile()
 	switch { // of parts with their own sums or one
-	case w.groups >= gradGroups || w.groups > 1 && all <= groupTiles:
+	case w.groups >= gradGroups && sums <= groupSums || w.groups > 1 && all <= groupTiles:
 		t.parts, t.byGroup = 1, true
 	case w.algorithm != f2x2of5x5 && all <= largestChunk && all <= t.parts*sums:
 		t.parts, size = 1, largestChunk
@@ -184,7 +185,7 @@ func (t *winogradGrad) unset() {
 func (t *winogradGrad) sharedSize() int {
 	switch {
 	case t.byGroup:
-		return t.tiling.groups * t.sumSize()
+		return 0 // the sums are in scratch memory
 	case t.parts > 1:
 		return t.parts * t.sumSize()
 	case t.chunk >= t.tiling.blocks():
@@ -263,7 +264,10 @@ func (t *winogradGrad) biasSums() int { return t.tiling.batch * t.tiling.bands *
 // wholeGroup computes the gradient for a group.
 func (t *winogradGrad) wholeGroup(worker, group int) {
 	g := *t
-	g.group, g.sums = group, t.sums[group*t.sumSize():][:t.sumSize()]
+	g.group = group
+	// sumBlocks and finish use the first elements of the same memory.
+	used := max(t.transformSize()+t.tileSize()+t.panelSize(), t.finishSize(t.micro.Panel()))
+	g.sums = t.pool.Scratch(worker, used+t.sumSize())[used:]
 	if t.dbias != nil {
 		g.dySums = t.dySums[group*t.biasSums():][:t.biasSums()]
 	}
