@@ -1,9 +1,12 @@
 package norm
 
+import "math"
+
 // generic is the implementation in plain Go. As in package vec, the conversions of
 // products to float32 keep compilers from fusing them with an addition.
 var generic = ops{
 	normalize:     normalizeGeneric,
+	invStd:        invStdGeneric,
 	normalizeGrad: normalizeGradGeneric,
 	sumAndSquares: sumAndSquaresGeneric,
 	sumAndDot:     sumAndDotGeneric,
@@ -31,6 +34,13 @@ var generic = ops{
 func normalizeGeneric(dst, x []float32, mean, invstd float32) {
 	for i := range dst {
 		dst[i] = (x[i] - mean) * invstd
+	}
+}
+
+// invStdGeneric sets dst to 1/√(variance + eps).
+func invStdGeneric(dst, variance []float32, eps float32) {
+	for i, v := range variance {
+		dst[i] = float32(1 / math.Sqrt(float64(v+eps)))
 	}
 }
 

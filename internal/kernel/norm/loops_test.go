@@ -105,3 +105,21 @@ func TestColumnSums(t *testing.T) {
 		})
 	})
 }
+
+// TestInvStd checks that all levels round like Go's loop.
+func TestInvStd(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		kerneltest.EachFence(t, "1/√(variance + eps)", func(slice func(r *rand.Rand, n int) []float32) {
+			r := rand.New(rand.NewPCG(4, 10))
+			for n := range 70 {
+				variance, got, want := slice(r, n), slice(r, n), make([]float32, n)
+				for i, v := range variance {
+					variance[i] = v * v
+				}
+				InvStd(1e-5, variance, got)
+				invStdGeneric(want, variance, 1e-5)
+				kerneltest.SameBits(t, "1/√(variance + eps)", got, want)
+			}
+		})
+	})
+}

@@ -1,8 +1,6 @@
 package norm
 
 import (
-	"math"
-
 	"github.com/gocaffe/gocaffe/internal/kernel/vec"
 	"github.com/gocaffe/gocaffe/parallel"
 )
@@ -62,22 +60,21 @@ func (m *Norm) check(fn string, blobs ...[]float32) {
 // prepare computes the values that the passes need besides the statistics.
 func (m *Norm) prepare() {
 	InvStd(m.Eps, m.Variance[:m.C], m.InvStd)
-	for ch := range m.C {
-		m.scale[ch], m.shift[ch] = m.InvStd[ch], 0
-		if m.Factor != nil {
-			m.scale[ch] *= m.Factor[ch]
-		}
-		if m.Shift != nil {
-			m.shift[ch] = m.Shift[ch]
-		}
+	if m.Factor == nil {
+		copy(m.scale, m.InvStd)
+	} else {
+		vec.Mul(m.InvStd, m.Factor[:m.C], m.scale)
+	}
+	if m.Shift == nil {
+		clear(m.shift)
+	} else {
+		copy(m.shift, m.Shift)
 	}
 }
 
 // InvStd sets invstd to 1/√(variance + eps).
 func InvStd(eps float32, variance, invstd []float32) {
-	for ch, v := range variance {
-		invstd[ch] = float32(1 / math.Sqrt(float64(v+eps)))
-	}
+	active().invStd(invstd[:len(variance)], variance, eps)
 }
 
 type normArgs struct {

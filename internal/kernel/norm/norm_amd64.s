@@ -334,6 +334,79 @@ done:
 	VZEROUPPER
 	RET
 
+// func invStdAVX2(dst []float32, variance []float32, eps float32)
+// Requires: AVX
+TEXT ·invStdAVX2(SB), NOSPLIT, $0-52
+	MOVQ         variance_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS eps+48(FP), Y0
+	XORQ         BX, BX
+
+by1:
+	CMPQ         DX, $+8
+	JL           by1End
+	VMOVUPS      (AX)(BX*1), Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPD      double3ff0000000000000<>+0(SB), Y2
+	VCVTPS2PD    X1, Y4
+	VSQRTPD      Y4, Y4
+	VDIVPD       Y4, Y2, Y4
+	VCVTPD2PSY   Y4, X3
+	VEXTRACTF128 $0x01, Y1, X1
+	VCVTPS2PD    X1, Y1
+	VSQRTPD      Y1, Y1
+	VDIVPD       Y1, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VINSERTF128  $0x01, X1, Y3, Y1
+	VMOVUPS      Y1, (CX)(BX*1)
+	ADDQ         $+32, BX
+	SUBQ         $+8, DX
+	JMP          by1
+
+by1End:
+	TESTQ        DX, DX
+	JZ           done
+	LEAQ         maskWords<>+0(SB), SI
+	NEGQ         DX
+	VMOVDQU      64(SI)(DX*4), Y1
+	VMASKMOVPS   (AX)(BX*1), Y1, Y2
+	VADDPS       Y0, Y2, Y2
+	VMOVUPD      double3ff0000000000000<>+0(SB), Y0
+	VCVTPS2PD    X2, Y4
+	VSQRTPD      Y4, Y4
+	VDIVPD       Y4, Y0, Y4
+	VCVTPD2PSY   Y4, X3
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VSQRTPD      Y2, Y2
+	VDIVPD       Y2, Y0, Y2
+	VCVTPD2PSY   Y2, X0
+	VINSERTF128  $0x01, X0, Y3, Y0
+	VMASKMOVPS   Y0, Y1, (CX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA double3ff0000000000000<>+0(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+4(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+8(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+12(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+16(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+20(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+24(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+28(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+32(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+36(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+40(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+44(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+48(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+52(SB)/4, $0x3ff00000
+DATA double3ff0000000000000<>+56(SB)/4, $0x00000000
+DATA double3ff0000000000000<>+60(SB)/4, $0x3ff00000
+GLOBL double3ff0000000000000<>(SB), RODATA|NOPTR, $64
+
 // func sumVectorsAVX2(x []float32, first []float64, second []float64)
 // Requires: AVX, FMA3
 TEXT ·sumVectorsAVX2(SB), NOSPLIT, $0-72
@@ -2486,6 +2559,60 @@ by1End:
 	VFNMADD231PS Z4, Z1, Z3
 	VMULPS       Z2, Z3, Z3
 	VMOVUPS      Z3, K1, (DX)(SI*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func invStdAVX512(dst []float32, variance []float32, eps float32)
+// Requires: AVX, AVX512F
+TEXT ·invStdAVX512(SB), NOSPLIT, $0-52
+	MOVQ         variance_base+24(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         dst_len+8(FP), DX
+	VBROADCASTSS eps+48(FP), Z0
+	XORQ         BX, BX
+
+by1:
+	CMPQ          DX, $+16
+	JL            by1End
+	VMOVUPS       (AX)(BX*1), Z1
+	VADDPS        Z0, Z1, Z1
+	VMOVUPD       double3ff0000000000000<>+0(SB), Z2
+	VCVTPS2PD     Y1, Z4
+	VSQRTPD       Z4, Z4
+	VDIVPD        Z4, Z2, Z4
+	VCVTPD2PS     Z4, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VSQRTPD       Z1, Z1
+	VDIVPD        Z1, Z2, Z1
+	VCVTPD2PS     Z1, Y1
+	VINSERTF64X4  $0x01, Y1, Z3, Z1
+	VMOVUPS       Z1, (CX)(BX*1)
+	ADDQ          $+64, BX
+	SUBQ          $+16, DX
+	JMP           by1
+
+by1End:
+	TESTQ         DX, DX
+	JZ            done
+	LEAQ          maskBits<>+0(SB), SI
+	KMOVW         (SI)(DX*4), K1
+	VMOVUPS.Z     (AX)(BX*1), K1, Z1
+	VADDPS        Z0, Z1, Z1
+	VMOVUPD       double3ff0000000000000<>+0(SB), Z0
+	VCVTPS2PD     Y1, Z2
+	VSQRTPD       Z2, Z2
+	VDIVPD        Z2, Z0, Z2
+	VCVTPD2PS     Z2, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	VCVTPS2PD     Y1, Z1
+	VSQRTPD       Z1, Z1
+	VDIVPD        Z1, Z0, Z1
+	VCVTPD2PS     Z1, Y0
+	VINSERTF64X4  $0x01, Y0, Z3, Z0
+	VMOVUPS       Z0, K1, (CX)(BX*1)
 
 done:
 	VZEROUPPER

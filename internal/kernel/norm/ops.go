@@ -6,6 +6,7 @@ import "github.com/gocaffe/gocaffe/internal/kernel/cpu"
 // loop have the same length unless noted otherwise.
 type ops struct {
 	normalize     func(dst, x []float32, mean, invstd float32)
+	invStd        func(dst, variance []float32, eps float32)
 	normalizeGrad func(dx, dy, xnorm []float32, meanDy, meanDyX, invstd float32)
 	sumAndSquares func(x []float32) (sum, squares float64)
 	sumAndDot     func(a, b []float32) (sum, dot float64)

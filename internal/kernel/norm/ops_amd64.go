@@ -13,6 +13,7 @@ var implementations = [...]*ops{
 
 var avx2 = ops{
 	normalize:     normalizeAVX2,
+	invStd:        invStdAVX2,
 	normalizeGrad: normalizeGradAVX2,
 	sumAndSquares: sumAndSquaresAVX2,
 	sumAndDot:     sumAndDotAVX2,
@@ -42,6 +43,7 @@ var avx2 = ops{
 
 var avx512 = ops{
 	normalize:     normalizeAVX512,
+	invStd:        invStdAVX512,
 	normalizeGrad: normalizeGradAVX512,
 	sumAndSquares: sumAndSquaresAVX512,
 	sumAndDot:     sumAndDotAVX512,

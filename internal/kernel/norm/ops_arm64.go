@@ -12,6 +12,7 @@ var implementations = [...]*ops{
 
 var neon = ops{
 	normalize:     normalizeNEON,
+	invStd:        invStdGeneric,
 	normalizeGrad: normalizeGradNEON,
 	sumAndSquares: sumAndSquaresNEON,
 	sumAndDot:     sumAndDotNEON,

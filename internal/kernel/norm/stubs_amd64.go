@@ -24,6 +24,11 @@ func sumAndDotAVX2(a []float32, b []float32) (sum float64, dot float64)
 //go:noescape
 func normalizeGradAVX2(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
 
+// invStdAVX2 is invStdGeneric.
+//
+//go:noescape
+func invStdAVX2(dst []float32, variance []float32, eps float32)
+
 // sumVectorsAVX2 is sumVectorsGeneric.
 //
 //go:noescape
@@ -133,6 +138,11 @@ func sumAndDotAVX512(a []float32, b []float32) (sum float64, dot float64)
 //
 //go:noescape
 func normalizeGradAVX512(dx []float32, dy []float32, xnorm []float32, meanDy float32, meanDyX float32, invstd float32)
+
+// invStdAVX512 is invStdGeneric.
+//
+//go:noescape
+func invStdAVX512(dst []float32, variance []float32, eps float32)
 
 // sumVectorsAVX512 is sumVectorsGeneric.
 //

@@ -3,6 +3,8 @@
 package norm
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -63,6 +65,35 @@ func (s *set) batchNorm() {
 			VFNMADD231PS(in[1], c[1], in[0])
 			VMULPS(c[2], in[0], in[0])
 			return in[:1]
+		},
+	})
+	s.Map(simd.Mapping{
+		Name: "invStd", Signature: "(dst, variance []float32, eps float32)",
+		Doc: "is invStdGeneric.",
+		In:  []string{"variance"}, Out: []string{"dst"}, Scalars: []string{"eps"}, Unroll: 1,
+		Body: func(in, c []reg.VecVirtual) []reg.VecVirtual {
+			VADDPS(c[0], in[0], in[0])
+			one := s.Vec()
+			VMOVUPD(simd.Bits64(math.Float64bits(1)), one)
+			halves := [2]reg.VecVirtual{s.Half(), s.Half()}
+			for i, half := range halves {
+				d := s.Vec()
+				VCVTPS2PD(s.halfOf(in[0], i), d)
+				VSQRTPD(d, d)
+				VDIVPD(d, one, d)
+				if s.Wide {
+					VCVTPD2PS(d, half)
+				} else {
+					VCVTPD2PSY(d, half)
+				}
+			}
+			v := s.Vec()
+			if s.Wide {
+				VINSERTF64X4(U8(1), halves[1], halves[0].AsZ(), v)
+			} else {
+				VINSERTF128(U8(1), halves[1], halves[0].AsY(), v)
+			}
+			return []reg.VecVirtual{v}
 		},
 	})
 	s.sumVectors()
