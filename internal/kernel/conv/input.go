@@ -6,12 +6,17 @@ import (
 )
 
 // MapsInput reports whether Forward and BackwardWeights can compute a map of each channel of x
-// as they read it: both copy x, and turn it into vectors of channels or pad its rows. It does not depend on the batch.
+// as they read it: both copy x, and turn it into vectors of channels or pad its rows. It does not
+// depend on the batch.
 func (c *Conv) MapsInput() bool {
 	if c.rounded != nil {
 		return false
 	}
-	return c.tiled() || depthwise(c.geometry) && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
+	if c.tiled() || !depthwise(c.geometry) {
+		return c.tiled()
+	}
+	// With fewer channels it would depend on the rows' length.
+	return c.Group >= gemm.Active().Lanes && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
 }
 
 // MapInput sets the map that Forward and BackwardWeights compute of x as they read it, nil for
