@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"github.com/gocaffe/gocaffe/internal/kernel/cpu"
 	"github.com/gocaffe/gocaffe/internal/kernel/gemm"
 	"github.com/gocaffe/gocaffe/internal/kernel/norm"
 )
@@ -15,8 +16,8 @@ func (c *Conv) MapsInput() bool {
 	if c.tiled() || !depthwise(c.geometry) {
 		return c.tiled()
 	}
-	// With fewer channels it would depend on the rows' length.
-	return c.Group >= gemm.Active().Lanes && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
+	// Without vectors of channels it would depend on the length of rows.
+	return channelsOf[cpu.Active()] != nil && c.Group >= gemm.Active().Lanes && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
 }
 
 // MapInput sets the map that Forward and BackwardWeights compute of x as they read it, nil for

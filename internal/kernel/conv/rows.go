@@ -75,8 +75,8 @@ type rowKernels struct {
 	lanes   int
 	kernels []rowKernel
 	phases  rowsPhasesFunc
-	split   splitRowsFunc
-	stream  streamFunc
+	split   splitRowsFunc // nil if there is none
+	stream  streamFunc    // the same
 }
 
 // planeRows cuts the planes of groups of one channel, with two spatial axes, into parts for vectors
@@ -307,7 +307,7 @@ func (t *planeRows) load(u *gemm.Micro, b rowBand, src, mapped, x []float32) {
 // split takes the pairs of rows of n elements apart.
 func (t *planeRows) split(rows, n int, src []float32, lds int, even, odd []float32) {
 	pairs := n / 2
-	if pairs < pairLanes {
+	if t.set.split == nil || pairs < pairLanes {
 		for r := range rows {
 			splitPairs(src[r*lds:][:n], even[r*t.ld:], odd[r*t.ld:])
 		}

@@ -26,7 +26,7 @@ func (t *rowsPhases) fits() bool {
 }
 
 func (t *rowsPhases) run() {
-	t.stream = t.even() && streams(t.dst, t.dstSize) && streams(t.dst, t.cut.band*2*t.geometry.In[1])
+	t.stream = t.cut.set.stream != nil && t.even() && streams(t.dst, t.dstSize) && streams(t.dst, t.cut.band*2*t.geometry.In[1])
 	t.pool.RunWork(rowsCost*t.geometry.macs(), t.cut.parts(), t)
 }
 

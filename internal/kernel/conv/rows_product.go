@@ -22,7 +22,7 @@ func (t *rowsProduct) fits() bool {
 
 func (t *rowsProduct) run() {
 	// An epilogue reads the result again.
-	t.stream = t.then.Epilogue == nil && streams(t.dst, t.dstSize) && streams(t.dst, t.cut.band*t.out[1])
+	t.stream = t.cut.set.stream != nil && t.then.Epilogue == nil && streams(t.dst, t.dstSize) && streams(t.dst, t.cut.band*t.out[1])
 	t.pool.RunWork(rowsCost*t.geometry.macs(), t.cut.parts(), t)
 }
 

@@ -14,6 +14,31 @@ func splitPairsNEON(n int, src, even, odd *float32)
 //go:noescape
 func joinPairsNEON(n int, dst, even, odd *float32)
 
+// rows3Step1NEON is a rowsFunc.
+//
+//go:noescape
+func rows3Step1NEON(rows, strips int, at *int32, x *float32, ldx int, cols *int32, w, bias, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step1NEON is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step1NEON(rows, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums, next, nextDY *float32)
+
+// rows3Step2NEON is a rowsFunc.
+//
+//go:noescape
+func rows3Step2NEON(rows, strips int, at *int32, x *float32, ldx int, cols *int32, w, bias, y *float32, ldy int, next *float32)
+
+// rowsGrad3Step2NEON is a rowsGradFunc.
+//
+//go:noescape
+func rowsGrad3Step2NEON(rows, strips int, at *int32, masks *uint32, x *float32, ldx int, cols *int32, dy *float32, ldy int, sums, next, nextDY *float32)
+
+// rowsPhasesNEON is a rowsPhasesFunc.
+//
+//go:noescape
+func rowsPhasesNEON(rows, strips int, at *int32, x *float32, ldx int, w, y *float32, ldy int, next *float32)
+
 // winogradInput2NEON is the transform of the input of F(2x2,3x3).
 //
 //go:noescape

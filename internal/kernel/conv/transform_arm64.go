@@ -26,7 +26,16 @@ var channelsGradOf = [...]channelsGradFunc{
 // rowsOf holds the functions for vectors of pixels of a row of each level.
 var rowsOf = [...][]*rowKernels{
 	cpu.Generic: nil,
-	cpu.NEON:    nil,
+	cpu.NEON:    {&rowsNEON},
+}
+
+var rowsNEON = rowKernels{
+	lanes: 8,
+	kernels: []rowKernel{
+		{3, 1, rows3Step1NEON, rowsGrad3Step1NEON, rowsLeast3, rowsGradLeast3},
+		{3, 2, rows3Step2NEON, rowsGrad3Step2NEON, rowsLeast3, rowsGradLeast3},
+	},
+	phases: rowsPhasesNEON,
 }
 
 // pairsOf holds the loops over pairs of each level.

@@ -1,5 +1,5 @@
-// Package conv writes loops over pairs of elements for arm64, and the transforms of
-// Winograd's convolution. The types of the functions, in transform.go of package conv,
+// Package conv writes loops over pairs of elements for arm64, convolutions of single channels,
+// and the transforms of Winograd's convolution. The types of the functions, in package conv,
 // say what they compute.
 package conv
 
@@ -25,6 +25,11 @@ const inRegisters = 16
 // Write writes all functions.
 func Write(file *neon.File) {
 	pairs(file)
+	for stride := 1; stride <= 2; stride++ {
+		rows(file, stride)
+		rowsGrad(file, stride)
+	}
+	rowsPhases(file)
 	for _, a := range winograd.Algorithms[V]() {
 		if a.Input.Step != nil {
 			spread(file, "Input", "transform of the input", a, a.Input)
