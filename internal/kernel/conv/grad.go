@@ -83,7 +83,7 @@ func (t *gradPlan) bySingles() bool {
 // byRows reports whether rowsGrad computes the gradient.
 func (t *gradPlan) byRows() bool {
 	t.prepare()
-	return t.dense == nil && t.rows.fits(&t.window, t.geometry) && t.rows.grades()
+	return t.dense == nil && t.rows.fits(&t.window, t.geometry) && t.rows.fastGrad()
 }
 
 // mapsInput reports whether the gradient can be that of a map of x.

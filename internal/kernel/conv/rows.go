@@ -144,8 +144,8 @@ func (t *planeRows) fills(set *rowKernels) bool {
 	return 3*t.out[1] >= 2*gemm.RoundUp(t.out[1], set.lanes)
 }
 
-// grades reports whether the gradient of the weights is faster by vectors of pixels too.
-func (t *planeRows) grades() bool { return t.out[1] >= t.kernel.leastGrad && t.fills(t.set) }
+// fastGrad reports whether the gradient of the weights is faster by vectors of pixels, too.
+func (t *planeRows) fastGrad() bool { return t.out[1] >= t.kernel.leastGrad && t.fills(t.set) }
 
 // dense reports whether the displacements of the taps along an axis are 0, 1, 2 and so on, or
 // those from the last one to 0.
