@@ -35,6 +35,8 @@ func TestForwardSums(t *testing.T) {
 		{square(3, 40, 40, 40, 16, 3, 1, 1, 1), false},                                                                    // depthwise
 		{square(2, 19, 19, 19, 81, 3, 1, 2, 1), false},                                                                    // bands, and lanes of two parts
 		{square(5, 3, 20, 1, 32, 3, 1, 1, 1), true},                                                                       // lines
+		{square(2, 32, 32, 4, 40, 3, 1, 1, 1), false},                                                                     // joined groups
+		{square(9, 24, 24, 6, 14, 3, 1, 1, 1), true},                                                                      // flat copies
 		{square(3, 9, 21, 1, 19, 3, 1, 2, 1), true},                                                                       // tiles
 		{square(2, 40, 70, 1, 30, 1, 0, 1, 1), true},                                                                      // one pixel, pieces of planes
 		{square(9, 40, 130, 2, 9, 1, 0, 2, 1), true},                                                                      // planes that are cut together
