@@ -15164,6 +15164,25 @@ whole:
 	RET
 
 short:
+	CMPQ CX, $0x04
+	JLT  few
+
+	// Two vectors of four, which overlap.
+	LEAQ -4(CX), R9
+
+half:
+	VMOVUPS (DX), X0
+	VMOVUPS (DX)(R9*4), X1
+	VMOVUPS X0, (SI)
+	VMOVUPS X1, (SI)(R9*4)
+	LEAQ    (DX)(BX*4), DX
+	LEAQ    (SI)(DI*4), SI
+	DECQ    AX
+	JNZ     half
+	VZEROUPPER
+	RET
+
+few:
 	XORQ R8, R8
 
 element:
@@ -15175,5 +15194,5 @@ element:
 	LEAQ (DX)(BX*4), DX
 	LEAQ (SI)(DI*4), SI
 	DECQ AX
-	JNZ  short
+	JNZ  few
 	RET
