@@ -333,7 +333,7 @@ func block(file *neon.File, rows, vectors int) {
 }
 
 // thin writes the micro-kernel for strips of the given number of rows and panels that are part
-// of a matrix.
+// of a matrix. It leaves what is on the right of c to the processor.
 func thin(file *neon.File, rows int) {
 	const vectors = blockVectors
 	file.Func(fmt.Sprintf("thinNEON_%d", rows), "(k int, a, b *float32, ldb, ahead int, to, c *float32, ldc int)",
