@@ -32,9 +32,11 @@ const (
 	orderPanels = 16
 
 	// shallow is the k up to which C is the larger part of the memory that a product reads
-	// and writes. Its rows are then computed in order, and a ThinFunc brings what is on the right
-	// to the L2 cache.
-	shallow = 64
+	// and writes. Its rows are then computed in order. With strips of more than shallowStrip
+	// elements, what a BlockFunc brings to the L1 cache, the rows below, would be gone when it is
+	// needed, and a ThinFunc brings what is on the right to the L2 cache.
+	shallow      = 64
+	shallowStrip = 8 << 10
 
 	// LineSize is the number of elements of a line of memory.
 	LineSize = 16
@@ -269,8 +271,7 @@ func (t *gemmTask) block(worker, panel, strip, k0 int, next *float32) {
 	multiply := t.micro.Block(rows, w)
 	add := k0 > 0 || t.beta != 0
 	c := t.c[i*t.ldc+j:]
-	if n == t.micro.BlockPanel() && add && t.k <= shallow {
-		// C comes from memory, in the order of its rows.
+	if n == t.micro.BlockPanel() && add && t.k <= shallow && rows*t.n > shallowStrip {
 		t.micro.thin[rows-1](k, a, b, w, k*w, nil, &c[0], t.ldc)
 		return
 	}

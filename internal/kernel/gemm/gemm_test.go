@@ -142,6 +142,7 @@ func TestGemm(t *testing.T) {
 				gemmCase{false, true, m, size[0], size[1], 1.5, -2, 3}.check(t, p)
 			}
 		}
+		gemmCase{true, false, 50, shallowStrip/4 + 37, 9, 1, 1, 3}.check(t, p) // a strip of C is larger than shallowStrip
 		const many = packedSize/packedDepth + 70
 		gemmCase{true, true, 2, many, packedDepth + 9, 1, 2, 0}.check(t, p)
 		gemmCase{true, true, many, 2, packedDepth + 9, 1, 2, 0}.check(t, p)
