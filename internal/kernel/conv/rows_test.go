@@ -114,3 +114,23 @@ func rowsResultOf(c *Conv, pool *parallel.Pool, slice func(r *rand.Rand, n int) 
 	c.Backward(pool, x, weight, dy, result.both, nil, result.bothX)
 	return result
 }
+
+// TestRowsAllocate checks that convolutions by vectors of pixels allocate nothing from pass to pass.
+func TestRowsAllocate(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(1)
+		defer p.Close()
+		whole, strided := mustNew(t, square(2, 16, 16, 16, 28, 3, 1, 1, 1)), mustNew(t, square(2, 16, 16, 16, 40, 3, 1, 2, 1))
+		x, y, dx := make([]float32, 2*16*1600), make([]float32, 2*16*784), make([]float32, 2*16*1600)
+		weight, dweight, bias := make([]float32, 16*9), make([]float32, 16*9), make([]float32, 16)
+		kerneltest.AllocatesNothing(t, map[string]func(){
+			"Forward":                 func() { whole.Forward(p, x, weight, bias, y) },
+			"BackwardData":            func() { whole.BackwardData(p, weight, y, dx) },
+			"BackwardWeights":         func() { whole.BackwardWeights(p, x, y, dweight, bias) },
+			"Backward":                func() { whole.Backward(p, x, weight, y, dweight, bias, dx) },
+			"strided Forward":         func() { strided.Forward(p, x, weight, bias, y) },
+			"strided BackwardData":    func() { strided.BackwardData(p, weight, y, dx) },
+			"strided BackwardWeights": func() { strided.BackwardWeights(p, x, y, dweight, bias) },
+		})
+	})
+}
