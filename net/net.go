@@ -79,7 +79,8 @@ type Options struct {
 	// PackedWeights is the memory in bytes that a net with Inference may take, on the CPU, to keep
 	// weights in the form in which its layers use them (layers.WeightPacker), so that they are not
 	// packed again in every pass. 0 stands for DefaultPackedWeights, and a negative number for none.
-	// Results are the same to the last bit, and weights may change as they may without.
+	// Results are the same to the last bit. Weights may change between passes; code that keeps
+	// the slice of Blob.MutableData must call it again before each change (Blob.DataVersion).
 	PackedWeights int64
 
 	// Keep has the names of blobs that hold what a pass computed, in addition to those

@@ -187,7 +187,7 @@ func sumItems(sums, total []float64) {
 // sumPlaces sets total, which is (c), to the sums over the elements of each plane of sums, which
 // is (c,s).
 func sumPlaces(sums, total []float64) {
-	s := len(sums) / len(total)
+	s := len(sums) / max(1, len(total))
 	if s == 1 {
 		copy(total, sums)
 		return
