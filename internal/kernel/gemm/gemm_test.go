@@ -134,7 +134,7 @@ func TestGemm(t *testing.T) {
 			gemmCase{trans&1 != 0, trans&2 != 0, thinMaxRows + 1, orderPanels*Active().BlockPanel() + 21, packRows + 5, -0.5, 1, 3}.check(t, p)
 		}
 		// Few rows: these products read B in place.
-		for _, m := range []int{1, 2, lineMaxRows, lineMaxRows + 1, 13, thinMaxRows} {
+		for _, m := range []int{1, lineMaxRows, lineMaxRows + 1, 13, 29} {
 			for _, size := range [][2]int{{300, dotMinDepth}, {fewPiece + 5, dotDepth + 21}, {2*thinMinCols + 37, thinDepth + 3}, {4 * thinMinCols, 2*dotDepth + 1}, {lineStrip + 3, 4*lineDepth + 5}} {
 				gemmCase{false, false, m, size[0], size[1], 1, 0, 0}.check(t, p)
 				gemmCase{false, true, m, size[0], size[1], 1, 0, 0}.check(t, p)
@@ -143,6 +143,7 @@ func TestGemm(t *testing.T) {
 			}
 		}
 		gemmCase{true, false, 50, shallowStrip/4 + 37, 9, 1, 1, 3}.check(t, p) // a strip of C is larger than shallowStrip
+		gemmCase{false, false, thinMaxRows, thinMinCols + 5, thinMinDepth, 1, 0, 0}.check(t, p)
 		const many = packedSize/packedDepth + 70
 		gemmCase{true, true, 2, many, packedDepth + 9, 1, 2, 0}.check(t, p)
 		gemmCase{true, true, many, 2, packedDepth + 9, 1, 2, 0}.check(t, p)
