@@ -7,7 +7,7 @@ import (
 
 // The interfaces of this file are for layers that tell a net what they need, so
 // that it can save memory and time. A net whose blobs keep their values
-// (net.Options without Memory) asks Keepers only.
+// (net.Options without Memory) asks Keepers and BottomSavers only.
 
 // BackwardReader is a layer that can tell which data its Backward reads. Of a
 // layer that cannot, all data of bottoms and tops are kept until Backward has
@@ -28,6 +28,15 @@ type Keeper interface {
 	// KeepsBottom reports whether the layer would keep a copy. It is called once
 	// the layer is made.
 	KeepsBottom() bool
+}
+
+// BottomSaver is a layer, such as a normalization, that can save the data of its bottom in
+// Forward, if another layer changes them before Backward.
+type BottomSaver interface {
+	// SaveBottom has Forward save the data of the bottom, the first one. The net calls it before
+	// Fuse, if Backward runs and a later layer changes the data in place, under another name,
+	// such as that of another top of a Split.
+	SaveBottom()
 }
 
 // Fuser is a layer that can compute the layers after it together with itself,

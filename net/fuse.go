@@ -42,10 +42,11 @@ func sharesData(x *blob.Blob, list []*Layer) bool {
 // the blobs between. On a device each layer runs by itself, because some layers
 // have no version for it and run on the host.
 func (b *builder) fuse() {
+	next := b.followers()
+	b.saveBottoms()
 	if b.memory == nil || b.opts.Device != nil {
 		return
 	}
-	next := b.followers()
 	for _, l := range b.layers {
 		f, ok := l.Impl.(layers.Fuser)
 		if !ok || l.FusedInto != nil {
@@ -84,6 +85,20 @@ func (b *builder) keepsTop(l *Layer) bool {
 	end := l.end()
 	last := b.changed[end.Tops[0].DataID()]
 	return last == nil || last.index <= end.index
+}
+
+// saveBottoms has layers save their bottom for Backward, where a later layer changes its data in
+// place.
+func (b *builder) saveBottoms() {
+	for _, l := range b.layers {
+		s, ok := l.Impl.(layers.BottomSaver)
+		if !ok || b.forwardOnly || !l.NeedsBackward {
+			continue
+		}
+		if last := b.changed[l.Bottoms[0].DataID()]; last != nil && last.index > l.index {
+			s.SaveBottom()
+		}
+	}
 }
 
 // followers returns for each layer with a single top the layer that reads it, and records

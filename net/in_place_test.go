@@ -148,3 +148,43 @@ func TestAfterReshapeError(t *testing.T) {
 		}
 	}
 }
+
+// TestSaveBottom has a normalization whose bottom a later layer changes in place, by another name.
+// As in Caffe, its gradient does not depend on that.
+func TestSaveBottom(t *testing.T) {
+	const (
+		split   = "layer { name: 'split' type: 'Split' bottom: 'c' top: 'u' top: 's' }\n"
+		reshape = "layer { name: 'split' type: 'Split' bottom: 'c' top: 'u' top: 'v' }\n" +
+			"layer { name: 'reshape' type: 'Reshape' bottom: 'v' top: 's' reshape_param { shape { dim: 0 dim: 0 dim: 0 dim: 0 } } }\n"
+		norm   = "layer { name: 'bn' type: 'BatchNorm' bottom: 'u' top: 'y' }\n"
+		scale  = "layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y' scale_param { filler { type: 'gaussian' mean: 1 std: 1 } } }\n"
+		relu   = "layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'z' }\n"
+		power  = "layer { name: 'power' type: 'Power' bottom: 'y' top: 'z' }\n"
+		change = "layer { name: 'change' type: 'ReLU' bottom: 's' top: 'S' }\n"
+		end    = "layer { name: 'sum' type: 'Eltwise' bottom: 'z' bottom: 'S' top: 'x' }\n" +
+			"layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'ip' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }\n" +
+			"layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }"
+	)
+	for name, layers := range map[string]string{
+		"alone":            split + norm + power + change,
+		"with a rectifier": split + norm + relu + change,
+		"in a chain":       split + norm + scale + relu + change,
+		"reshaped":         reshape + norm + scale + power + change,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []float32
+			for _, top := range []string{"'apart'", "'s'"} {
+				for _, memory := range []*Memory{nil, new(Memory)} {
+					text := channels + convolve + strings.ReplaceAll(layers+end, "'S'", top)
+					n := build(t, text, Options{State: state(t, "TRAIN"), Seed: 3, Memory: memory})
+					set(n.Blob("data"))
+					if got := iterate(t, n)[len(n.layers):]; want == nil {
+						want = got
+					} else if d := distance(got, want); !(d <= 1e-5) {
+						t.Errorf("top %s, memory shared %v: differs by %g of the largest", top, memory != nil, d)
+					}
+				}
+			}
+		})
+	}
+}

@@ -72,6 +72,7 @@ type batchNorm struct {
 	slope  float32                // of the fused rectifier; 1 for none
 	dys    [][]float32            // of BackwardAdd, scratch
 	defers bool                   // the next layer computes the top
+	saves  bool                   // Forward keeps a copy of x
 	sums   *kernel.PlaneSums      // of x, by the layer before; nil for none
 	left   *kernel.ItemGrad       // where Backward leaves dx; nil: nowhere
 
@@ -95,6 +96,7 @@ var (
 	_ layers.GradLeaver      = (*batchNorm)(nil)
 	_ layers.ChannelAffine   = (*batchNorm)(nil)
 	_ layers.Keeper          = (*batchNorm)(nil)
+	_ layers.BottomSaver     = (*batchNorm)(nil)
 	_ layers.BackwardReader  = (*batchNorm)(nil)
 	_ layers.ParamStatistics = (*batchNorm)(nil)
 )
@@ -152,9 +154,14 @@ func (l *batchNorm) IsStatistic(int) bool { return true }
 // KeepsBottom returns true: Backward needs x.
 func (l *batchNorm) KeepsBottom() bool { return true }
 
-// BackwardReads returns that Backward reads the bottom, unless the gradient is just dy
-// times a factor for each channel, and the top for the sign of a rectified sum.
-func (l *batchNorm) BackwardReads() (bottom, top bool) { return !l.linear(), l.adds && l.slope != 1 }
+// SaveBottom has Forward keep a copy of x: as in Caffe, Backward does not depend on the bottom.
+func (l *batchNorm) SaveBottom() { l.saves = true }
+
+// BackwardReads returns that Backward reads the bottom, unless there is a copy or the gradient is
+// just dy times a factor for each channel, and the top for the sign of a rectified sum.
+func (l *batchNorm) BackwardReads() (bottom, top bool) {
+	return !l.saves && !l.linear(), l.adds && l.slope != 1
+}
 
 // linear reports whether Backward does without x.
 func (l *batchNorm) linear() bool {
@@ -225,8 +232,10 @@ func (l *batchNorm) part(x []float32, i int) []float32 {
 	return x[i*size : (i+1)*size]
 }
 
-// keeps reports whether Backward needs the x that a pass in place overwrites.
-func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool { return bottom[0] == top[0] && !l.linear() }
+// keeps reports whether Backward needs the x that a pass in place, or a later layer, overwrites.
+func (l *batchNorm) keeps(bottom, top []*blob.Blob) bool {
+	return (l.saves || bottom[0] == top[0]) && !l.linear()
+}
 
 // prepare sets what the fused layers do with x.
 func (l *batchNorm) prepare(m *kernel.Norm) {

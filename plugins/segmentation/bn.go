@@ -72,7 +72,8 @@ type bn struct {
 	n, c, s                int // x is (n,c,s)
 	mean, variance, invstd []float32
 	factor, sum            []float32
-	kept                   layers.Kept // x, in place
+	saves                  bool        // Forward keeps a copy of x
+	kept                   layers.Kept // the copy
 	normalized             []float32
 	device                 bnDevice
 }
@@ -82,6 +83,7 @@ var (
 	_ layers.Parameterized   = (*bn)(nil)
 	_ layers.ParamPropagator = (*bn)(nil)
 	_ layers.Keeper          = (*bn)(nil)
+	_ layers.BottomSaver     = (*bn)(nil)
 	_ layers.ChannelAffine   = (*bn)(nil)
 )
 
@@ -99,6 +101,9 @@ func newBN(s *layers.Spec) (layers.Layer, error) {
 
 // KeepsBottom reports that Backward needs the x that a pass in place overwrites.
 func (l *bn) KeepsBottom() bool { return true }
+
+// SaveBottom has Forward keep a copy of x: as in Caffe, Backward does not depend on the bottom.
+func (l *bn) SaveBottom() { l.saves = true }
 
 // SetUp creates the weights.
 func (l *bn) SetUp(bottom, top []*blob.Blob) error {
@@ -145,9 +150,12 @@ func (l *bn) Reshape(bottom, top []*blob.Blob) error {
 	return top[0].ReshapeLike(b)
 }
 
+// keeps reports whether a pass in place, or a later layer, overwrites x.
+func (l *bn) keeps(bottom, top *blob.Blob) bool { return l.saves || bottom == top }
+
 // x returns the bottom that Forward has read.
 func (l *bn) x(bottom, top *blob.Blob) *blob.Blob {
-	if bottom == top {
+	if l.keeps(bottom, top) {
 		return l.kept.Blob()
 	}
 	return bottom
@@ -156,7 +164,7 @@ func (l *bn) x(bottom, top *blob.Blob) *blob.Blob {
 // Forward computes the tops.
 func (l *bn) Forward(_ context.Context, bottom, top []*blob.Blob) error {
 	w := l.spec.Env.Workers
-	if bottom[0] == top[0] {
+	if l.keeps(bottom[0], top[0]) {
 		if err := l.kept.Keep(w, bottom[0]); err != nil {
 			return err
 		}

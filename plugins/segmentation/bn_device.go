@@ -29,7 +29,7 @@ func (b *bnDevice) reshape(c int) error {
 
 // ForwardDevice computes the tops.
 func (l *bn) ForwardDevice(_ context.Context, d *cuda.Device, bottom, top []*blob.Blob) error {
-	if bottom[0] == top[0] {
+	if l.keeps(bottom[0], top[0]) {
 		if err := l.kept.KeepDevice(d, bottom[0]); err != nil {
 			return err
 		}
