@@ -473,6 +473,20 @@ func TestFlatChoice(t *testing.T) {
 	}
 }
 
+// TestFlatCopySize checks that a flat copy of some rows of a large image does not grow with the
+// image.
+func TestFlatCopySize(t *testing.T) {
+	c, err := New(square(1, 8, 8, 2, 3000, 3, 1, 2, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []*window{&c.direct.forward.flat.window, &c.direct.weights.lines.window} {
+		if n := w.copySize(); w.bands == 1 || n > 2*chunkSize {
+			t.Errorf("%d bands: a copy has %d elements, want at most %d", w.bands, n, 2*chunkSize)
+		}
+	}
+}
+
 // TestByFew checks which kernels of one pixel with few outputs are computed by lines in place:
 // those whose outputs do not fill vectors, but the planes do, or whose channels displace each
 // other.

@@ -7,7 +7,7 @@ import (
 	"github.com/gocaffe/gocaffe/parallel"
 )
 
-// A plan computes a product by the fastest of seven methods. The first run prepares it,
+// A plan computes a product by the fastest of its methods. The first run prepares it,
 // and until then a convolution costs almost nothing.
 type plan struct {
 	product

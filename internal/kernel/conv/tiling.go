@@ -37,7 +37,7 @@ const (
 type tiling struct {
 	batch, groups     int
 	channels, outputs int // of a group
-	joined            int // groups of the convolution that are one group here; 0: one
+	joined            int // groups of the convolution that are one group here
 	src, dst          [2]int
 	pad               [2]int // of src; negative: that much of it is skipped
 

@@ -8,7 +8,7 @@ func (w *window) spare() int {
 	if last == 0 || !w.halves(last) {
 		return 0
 	}
-	return max(w.extent[last-1], w.src[last-1]) * w.src[last]
+	return min(w.extent[last-1], w.src[last-1]) * w.src[last]
 }
 
 // fill copies the source of a chunk. Its images are step apart in x, which starts with

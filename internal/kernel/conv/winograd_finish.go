@@ -80,8 +80,7 @@ func (t *winogradGrad) finish(worker, panel, o, outputs int, sums []float32, ste
 // ofOutput returns the range of those channels from j to end-1 that belong to the group of an
 // output, and the position of the first of them among the weights' channels.
 func (t *winogradGrad) ofOutput(output, j, end int) (first, last, at int) {
-	n := max(1, t.tiling.joined)
-	channels, outputs := t.tiling.channels/n, t.tiling.outputs/n
+	channels, outputs := t.tiling.channels/t.tiling.joined, t.tiling.outputs/t.tiling.joined
 	group := output / outputs
 	first, last = max(j, group*channels), min(end, (group+1)*channels)
 	return first, last, (t.group*t.tiling.outputs+output)*channels + first - group*channels

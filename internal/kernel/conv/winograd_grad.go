@@ -24,8 +24,8 @@ const (
 	ownSums     = 8 << 20
 
 	// gradGroups is the number of groups from which on each group is one part, if it has up to
-	// groupSums sums. groupTiles bounds the elements of the transformed tiles of a group for
-	// which it always is: to share so few takes longer.
+	// groupSums sums. Fewer groups are too, if the transformed tiles and the sums of each have up
+	// to groupTiles elements: to share so few takes longer.
 	gradGroups = 8
 	groupSums  = 1 << 20
 	groupTiles = 256 << 10
@@ -106,7 +106,7 @@ func newWinogradGrad(w *tiling) *winogradGrad {
 	sums := w.matrices() * w.channels * w.outputs
 	all := w.batch * w.perPlane[0] * w.perPlane[1] * t.tile()
 	switch { // of parts with their own sums or one
-	case w.groups >= gradGroups && sums <= groupSums || w.groups > 1 && all <= groupTiles:
+	case w.groups >= gradGroups && sums <= groupSums || w.groups > 1 && max(all, sums) <= groupTiles:
 		t.parts, t.byGroup = 1, true
 	case w.algorithm != f2x2of5x5 && all <= largestChunk && all <= t.parts*sums:
 		t.parts, size = 1, largestChunk

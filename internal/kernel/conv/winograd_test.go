@@ -125,6 +125,30 @@ func TestWinogradChoice(t *testing.T) {
 	}
 }
 
+// TestGroupParts checks of which convolutions the gradient of the weights is computed with a part
+// for each group.
+func TestGroupParts(t *testing.T) {
+	for _, test := range []struct {
+		p    Params
+		want bool
+	}{
+		{square(8, 256, 256, 8, 28, 3, 1, 1, 1), true},
+		{square(8, 2048, 2048, 8, 14, 3, 1, 1, 1), false}, // many sums
+		{square(8, 64, 64, 2, 28, 3, 1, 1, 1), false},     // few groups
+		{square(1, 64, 64, 2, 14, 3, 1, 1, 1), true},      // of few tiles
+		{square(1, 384, 384, 2, 13, 3, 1, 1, 1), false},   // and many sums
+		{square(1, 64, 64, 1, 14, 3, 1, 1, 1), false},
+	} {
+		c, err := New(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.winograd.weights.byGroup; got != test.want {
+			t.Errorf("%+v: a part for each group: %v, want %v", test.p, got, test.want)
+		}
+	}
+}
+
 // TestCacheSizes checks that the size of the second cache, which decides how many tiles are
 // multiplied at a time, does not change the gradient of the weights.
 func TestCacheSizes(t *testing.T) {
