@@ -176,6 +176,7 @@ func (c *Conv) ForwardSums(p *parallel.Pool, x, weight, bias, y []float32, sums 
 	}
 	var ends []int
 	switch {
+	case c.Direct && bias != nil: // addBias takes the sums, of whole planes
 	case c.winograd != nil:
 		ends = c.winograd.forward.sumEnds
 	case c.direct.forward.byRows():

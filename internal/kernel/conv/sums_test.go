@@ -46,6 +46,7 @@ func TestForwardSums(t *testing.T) {
 		{square(4, 5, 30, 1, 3, 3, 0, 1, 1), true},                                                                        // one pixel: not taken
 		{Params{3, 16, 16, 1, []int{19}, []int{3}, []int{1}, []int{1}, []int{1}, false}, true},                            // one axis
 		{Params{2, 18, 18, 1, []int{9, 8}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1}, true}, true},               // Caffe's order
+		{Params{2, 40, 40, 40, []int{81, 81}, []int{3, 3}, []int{1, 1}, []int{2, 2}, []int{1, 1}, true}, true},            // the same, depthwise: the bias is added last
 		{Params{2, 3, 5, 1, []int{7, 8, 9}, []int{3, 2, 1}, []int{1, 0, 1}, []int{1, 2, 1}, []int{2, 1, 1}, false}, true}, // three axes
 	} {
 		t.Run(fmt.Sprintf("%+v", test.Params), func(t *testing.T) {
