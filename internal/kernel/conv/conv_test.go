@@ -130,6 +130,8 @@ var cases = []Params{
 	square(1, 32, 160, 4, 9, 3, 1, 1, 1),
 	square(2, 160, 160, 10, 8, 3, 1, 1, 1),
 	square(2, 32, 16, 2, 12, 5, 2, 1, 1),
+	// Depthwise: a row of x that only three of five rows of taps meet.
+	{2, 3, 3, 3, []int{1, 40}, []int{5, 3}, []int{2, 1}, []int{2, 1}, []int{1, 1}, false},
 	// Lines: rows of whole and partial vectors, planes, few and many panels, depthwise,
 	// bands, several images, rotated weights.
 	square(2, 3, 64, 1, 32, 3, 1, 1, 1),

@@ -37,7 +37,7 @@ func (t *rowsGrad) Do(worker, i int) {
 		return
 	}
 	p, padded := t.part(i), t.copied()
-	buf := t.pool.Scratch(worker, padded+max(t.mapped(), t.band*t.out[1]))
+	buf := t.pool.Scratch(worker, padded+t.mapped())
 	x, mapped := buf[:padded], buf[padded:]
 	clear(x)
 	sums := t.sums[i*t.sumSize():][:t.sumSize()]

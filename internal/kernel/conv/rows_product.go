@@ -15,9 +15,10 @@ type rowsProduct struct {
 	sums   *rowsSums // of the gradient of the weights; nil if not requested
 }
 
-// fits reports whether rowsProduct can compute the product and should.
+// fits reports whether rowsProduct can compute the product and should. With strides, a single row of
+// x may meet only some of the taps.
 func (t *rowsProduct) fits() bool {
-	return t.outSize == t.dstSize && t.cut.fits(&t.window, t.geometry)
+	return t.outSize == t.dstSize && t.nTaps == t.geometry.taps && t.cut.fits(&t.window, t.geometry)
 }
 
 func (t *rowsProduct) run() {
