@@ -243,7 +243,7 @@ func (t *planeRows) first(p rowPart) rowBand {
 	return rowBand{p.ch, p.image*t.geometry.Group + p.ch, p.row, min(t.band, p.rows)}
 }
 
-// after returns the band of a part that follows b; without rows, there is none.
+// after returns the band of a part that follows b, or one without rows after the last one.
 func (t *planeRows) after(p rowPart, b rowBand) rowBand {
 	if b.row += b.rows; b.row == p.row+p.rows {
 		b.row = p.row

@@ -32,9 +32,9 @@ const (
 	orderPanels = 16
 
 	// shallow is the k up to which C is the larger part of the memory that a product reads
-	// and writes. Its rows are then computed in order. With strips of more than shallowStrip
-	// elements, what a BlockFunc brings to the L1 cache, the rows below, would be gone when it is
-	// needed, and a ThinFunc brings what is on the right to the L2 cache.
+	// and writes. Its rows are then computed in order. In strips of more than shallowStrip
+	// elements, the rows below, which a BlockFunc brings to the L1 cache, are gone before they are
+	// needed. A ThinFunc, which brings what is on the right to the L2 cache, computes those.
 	shallow      = 64
 	shallowStrip = 8 << 10
 

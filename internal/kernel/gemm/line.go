@@ -17,8 +17,8 @@ const (
 	lineDepth = 8
 	lineStrip = 4096
 
-	// lineUnit divides the columns of a part but the last, and is the number of columns of A
-	// that are packed at a time.
+	// lineUnit divides the number of columns of each part but the last. So many columns of A are
+	// packed at a time.
 	lineUnit = 128
 )
 

@@ -59,7 +59,8 @@ type LineFunc func(blocks, k int, x *float32, from, off *int32, w, init, c *floa
 // sets of the first cache.
 type FewFunc func(k int, x, y *float32, cols *int32, ahead int, c *float32)
 
-// A fewTile is a FewFunc and the numbers of its rows of x and of y, which divide fewPiece.
+// A fewTile is a FewFunc, the number of its rows of x, and that of its rows of y, which divides
+// fewPiece.
 type fewTile struct {
 	rows, cols int
 	multiply   FewFunc

@@ -13,7 +13,7 @@ func TestTransposeAndCopy(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		u := Active()
 		r := rand.New(rand.NewPCG(4, 4))
-		sizes := []int{0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50}
+		sizes := []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50}
 		for _, rows := range sizes {
 			for _, cols := range sizes {
 				for _, extra := range [][2]int{{0, 0}, {3, 0}, {0, 5}, {60, 1}} {

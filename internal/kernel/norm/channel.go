@@ -4,7 +4,8 @@
 //
 // The arrays are (n,c,s) like Caffe's blobs: n items of c channels of s
 // elements, x[(i·c + ch)·s + k]. A plane is the s elements of one item and
-// channel. With s = 1 the functions go through rows of c elements instead.
+// channel. With s = 1 the functions go through rows of c elements instead, and with a small s
+// some of them through rows of c·s elements.
 package norm
 
 import (

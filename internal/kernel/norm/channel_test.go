@@ -15,7 +15,7 @@ import (
 // channelShapes are (n, c, s): planes of one element, small planes, more than one part,
 // and none.
 var channelShapes = [][3]int{
-	{1, 1, 1}, {3, 5, 1}, {7, 300, 1}, {2, 3, 2}, {4, 7, 17}, {3, 4, 64}, {2, 5, 95}, {3, 2, vec.Block + 5}, {5, 40, 130}, {0, 3, 4}, {9, 0, 3},
+	{1, 1, 1}, {3, 5, 1}, {7, 300, 1}, {2, 3, 2}, {4, 7, 17}, {3, 4, 64}, {2, 5, 95}, {3, 2, vec.Block + 5}, {5, 40, 130}, {0, 3, 4}, {0, 3, 1}, {9, 0, 3},
 	{9, 5, 4}, {8, 70, 9}, {11, 3, 16}, // small planes whose items are rows
 	{2, 8, 6200}, // with one thread, Norm.Backward takes one channel after the other
 }

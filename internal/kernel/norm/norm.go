@@ -329,11 +329,10 @@ var planeGrad = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 var columnGradSums = parallel.Loop[normArgs]{Body: func(a *normArgs, _, lo, hi int) {
 	clear(a.sums[lo:hi])
 	clear(a.dots[lo:hi])
+	c := &a.coefs
 	for i := range a.N {
-		at, _ := a.row(i)
-		end := at + hi
-		at += lo
-		c := &a.coefs
+		row, _ := a.row(i)
+		at, end := row+lo, row+hi
 		active().affineReLUSumsRow(a.x[at:end], a.dy[at:end], c[0][lo:hi], c[1][lo:hi], c[2][lo:hi], a.slope, a.sums[lo:hi], a.dots[lo:hi])
 	}
 }}

@@ -144,7 +144,8 @@ func (v *VectorSums) endPiece() {
 func (v *VectorSums) End() { vec.FreeSums(v.sums) }
 
 // take sets the statistics of the channels of (n,c,s) elements and reports whether there are sums
-// of them, which it then drops. ChannelStats would not sum small planes one by one.
+// of them, which it then drops. It takes none of small planes that ChannelStats does not sum one
+// by one.
 func (p *PlaneSums) take(n, c, s int, mean, variance []float32) bool {
 	if p == nil || !p.complete || p.n != n || p.c != c || p.s != s || byRows(n, s) {
 		return false
