@@ -1,12 +1,9 @@
 package gocaffecmd
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
-	"go/format"
-	"go/parser"
 	"go/token"
 	"hash/fnv"
 	"io/fs"
@@ -16,14 +13,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/gocaffe/gocaffe/layers"
 	"github.com/gocaffe/gocaffe/prototxt"
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 )
 
@@ -169,11 +164,9 @@ func (a *app) newLayer(o newLayerOptions) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		contents[file] = []byte(filled)
-		if strings.HasSuffix(file, ".go") {
-			if contents[file], err = format.Source(contents[file]); err != nil {
-				return err
-			}
-		}
+	}
+	if err := formatGo(contents); err != nil {
+		return fmt.Errorf("new-layer: %w", err)
 	}
 	if contents["go.mod"], err = newLayerModule(l.Module, gocaffe, contents); err != nil {
 		return err
@@ -279,80 +272,6 @@ func freeNumber(name string) int32 {
 			return int32(first + n)
 		}
 	}
-}
-
-// newLayerModule returns the go.mod of a layer with the given files. With a gocaffe
-// in a folder it lists the modules that the files need, as go mod tidy does, but
-// needs no network for it.
-func newLayerModule(modPath string, gocaffe goModule, files map[string][]byte) ([]byte, error) {
-	file := new(modfile.File)
-	err := errors.Join(file.AddModuleStmt(modPath), file.AddGoStmt(goVersion(gocaffe)))
-	if gocaffe.dir == "" {
-		err = errors.Join(err, file.AddRequire(modulePath, gocaffe.version))
-	} else {
-		indirect, listErr := modulesBehind(gocaffe, files)
-		err = errors.Join(err, listErr, addLocal(file, gocaffe))
-		requires := slices.Clone(file.Require)
-		for _, r := range gocaffe.file.Require {
-			if indirect, needed := indirect[r.Mod.Path]; needed {
-				requires = append(requires, &modfile.Require{Mod: r.Mod, Indirect: indirect})
-			}
-		}
-		file.SetRequireSeparateIndirect(requires)
-	}
-	if err != nil {
-		return nil, err
-	}
-	file.Cleanup()
-	return file.Format()
-}
-
-// modulesBehind returns the modules that Go files need, and of each whether they
-// need it through others only. They import what gocaffe imports, and gocaffe.
-func modulesBehind(gocaffe goModule, files map[string][]byte) (indirect map[string]bool, err error) {
-	var imports []string
-	for name, text := range files {
-		if !strings.HasSuffix(name, ".go") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
-		if err != nil {
-			return nil, err
-		}
-		for _, spec := range parsed.Imports {
-			if pkg, err := strconv.Unquote(spec.Path.Value); err == nil && strings.Contains(pkg, ".") { // not Go's own
-				imports = append(imports, pkg)
-			}
-		}
-	}
-	tool, err := goTool()
-	if err != nil {
-		return nil, err
-	}
-	// As go mod tidy does: with the packages of the build tag gorgonia, which
-	// cannot be built everywhere (-e).
-	list := exec.Command(tool, slices.Concat([]string{"list", "-e", "-deps", "-tags", "gorgonia",
-		"-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}"}, imports)...)
-	list.Dir, list.Env = gocaffe.dir, append(os.Environ(), "GOWORK=off", "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1")
-	out, err := list.Output()
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
-		}
-		return nil, fmt.Errorf("cannot list what the layer needs: go list: %w", err)
-	}
-	indirect = make(map[string]bool)
-	for line := range strings.Lines(string(out)) {
-		path, pkg, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok {
-			continue // of Go's own
-		}
-		if _, seen := indirect[path]; !seen || indirect[path] {
-			indirect[path] = !slices.Contains(imports, pkg)
-		}
-	}
-	return indirect, nil
 }
 
 // writeNewFiles writes files into a folder, and nothing at all if one of them
