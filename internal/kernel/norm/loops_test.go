@@ -51,6 +51,9 @@ func TestAllocations(t *testing.T) {
 	residual := Norm{Eps: 1e-5, Add: y, Slope: 0.5}
 	residual.Resize(n, c, s)
 	dys := [][]float32{y, y}
+	small := Norm{Eps: 1e-5, Factor: a, Shift: b}
+	small.Resize(rowItems, c, smallPlane)
+	var left ItemGrad
 	kerneltest.AllocatesNothing(t, map[string]func(){
 		"ChannelScaleShift":        func() { ChannelScaleShift(p, n, c, s, x, a, b, z) },
 		"ChannelSum":               func() { ChannelSum(p, n, c, s, x, a) },
@@ -63,6 +66,8 @@ func TestAllocations(t *testing.T) {
 		"Norm.Backward":            func() { norm.Backward(p, true, x, y, y, sum, dot) },
 		"Norm.ForwardBatch, Add":   func() { residual.ForwardBatch(p, x, z) },
 		"Norm.BackwardAdd":         func() { residual.BackwardAdd(p, true, x, y, dys, y, z, sum, dot) },
+		"small planes":             func() { small.ForwardBatch(p, x, z); small.Backward(p, true, x, y, y, sum, dot) },
+		"small planes, later":      func() { small.BackwardLater(p, true, x, y, z, sum, dot, &left); left.Finish(p) },
 		"LRNForward":               func() { LRNForward(p, n, c, s, 5, 1e-4, 0.75, 1, x, z) },
 		"LRNBackward":              func() { LRNBackward(p, n, c, s, 5, 1e-4, 0.75, 1, x, y, z) },
 		"LRNWithinForward":         func() { LRNWithinForward(p, n*c, h, w, 3, 1e-4, 0.75, x, z) },
