@@ -2,7 +2,7 @@ package blob
 
 import "sync/atomic"
 
-// lastVersion is the last number that versions have got.
+// lastVersion is the last version given to any memory.
 var lastVersion atomic.Uint64
 
 // DataVersion returns a number, never 0, that changes when the data may have changed: with every

@@ -7,8 +7,8 @@ type WeightPacker interface {
 	// it would save no time.
 	PackedBytes() int64
 
-	// KeepPacked turns on (true) or off that Forward keeps the form. It is off at first. The layer
-	// makes it again when the weights have changed (Blob.DataVersion), and gives the memory back
-	// when it is turned off. The net calls it after Reshape and Fuse.
+	// KeepPacked tells Forward whether to keep the form; at first it does not. The layer makes it
+	// again when the weights have changed (Blob.DataVersion), and frees the memory when it no
+	// longer keeps it. The net calls it after Reshape and Fuse.
 	KeepPacked(bool)
 }

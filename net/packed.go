@@ -17,7 +17,7 @@ type packer struct {
 	bytes, plain int64 // of the packed weights, and of the weights
 }
 
-// packWeights gives layers the memory of the options.
+// packWeights has layers keep packed weights, within the memory of the options.
 func (b *builder) packWeights() {
 	b.packedMost = b.opts.PackedWeights
 	b.keepPacked()

@@ -7,8 +7,9 @@
 //
 // The files, from low to high: geometry.go; strides.go, loops over elements that are a stride
 // apart; window*.go, the padded copy; epilogue.go, what is done with each part of the result;
-// product.go with tiles*.go, lines*.go, dense*.go, singles.go and rows_product.go, ways to compute
-// the forward pass and the gradient of the data; phases.go with rows_phases.go, the latter with
+// kept.go, packed weights that are kept; product.go with tiles*.go, lines*.go, dense*.go,
+// singles.go and rows_product.go, ways to compute the forward pass and the gradient of the data;
+// plan.go, which chooses one; phases.go with rows_phases.go, the gradient of the data with
 // strides; grad*.go, singles_grad.go, rows_grad.go and depthwise.go, the gradient of the weights;
 // vectors.go, which both singles share, and rows.go, which all rows_*.go share; transform*.go,
 // fourier_generic.go, tiling.go with classes.go, winograd.go and winograd_*.go; phased.go and

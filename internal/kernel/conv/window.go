@@ -54,7 +54,7 @@ type window struct {
 
 	split  bool // the even positions of a row come before the odd ones
 	flat   bool
-	groups int // with flat: groups of channels, which are parts of the work as chunks are
+	groups int // with flat: the work has so many parts for each chunk
 
 	nTaps, srcSize, outSize int
 	images, rows, bands     int   // of a chunk: images, or rows of one; bands: chunks of an image

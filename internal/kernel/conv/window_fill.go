@@ -111,8 +111,8 @@ func (w *window) fillRow(first int, src, dst []float32) {
 }
 
 // length returns the number of elements of the copy, of a channel, from the first to the last pixel
-// of a chunk, in whole vectors. The last one of the last tap may reach up to maxLanes elements
-// beyond a flat copy.
+// of a chunk, in whole vectors. From the last tap on, the last vector may reach up to maxLanes
+// elements beyond a flat copy.
 func (w *window) length() int { return gemm.RoundUp(int(w.pixels[len(w.pixels)-1])+1, maxLanes) }
 
 // spreadLine copies the pixels of a channel of an image of a chunk to where they are in the flat
