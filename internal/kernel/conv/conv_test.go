@@ -638,6 +638,31 @@ func TestAllocations(t *testing.T) {
 	})
 }
 
+// TestGroupsAllocate checks that convolutions of groups allocate nothing from pass to pass: with
+// flat copies, by Winograd's algorithm with a part for each group, and for joined groups.
+func TestGroupsAllocate(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		p := parallel.NewPool(2)
+		defer p.Close()
+		for name, params := range map[string]Params{
+			"flat":         square(2, 16, 16, 4, 14, 3, 1, 1, 1),
+			"strided":      square(2, 16, 16, 4, 14, 3, 1, 2, 1),
+			"many groups":  square(2, 128, 128, 8, 8, 3, 1, 1, 1),
+			"joined":       square(2, 32, 32, 4, 8, 3, 1, 1, 1),
+			"joined bands": square(1, 16, 16, 2, 40, 3, 1, 1, 1),
+		} {
+			c := mustNew(t, params)
+			x, y := make([]float32, c.Batch*c.Channels*c.inSize), make([]float32, c.Batch*c.Outputs*c.outSize)
+			weight, bias := make([]float32, c.Outputs*c.groupChannels()*c.taps), make([]float32, c.Outputs)
+			kerneltest.AllocatesNothing(t, map[string]func(){
+				name + ": Forward":         func() { c.Forward(p, x, weight, bias, y) },
+				name + ": BackwardData":    func() { c.BackwardData(p, weight, y, x) },
+				name + ": BackwardWeights": func() { c.BackwardWeights(p, x, y, weight, bias) },
+			})
+		}
+	})
+}
+
 func TestShortSlicesPanic(t *testing.T) {
 	c, err := New(square(1, 2, 3, 1, 4, 3, 1, 1, 1))
 	if err != nil {
