@@ -53,8 +53,7 @@ func (t *denseFew) run(op parallel.Op, d *dense) {
 	d.parts = gemm.CeilDiv(d.channels, denseFewRows)
 	t.divide()
 	t.weights = t.kept.get(d.pool, d.micro, g.Group*t.keptSize(), g.Group*t.runs, t)
-	if t.cuts == 1 {
-		t.ofPixels = true
+	if t.ofPixels = t.cuts == 1; t.ofPixels {
 		d.pool.RunWork(g.macs(), g.Batch*g.Group*d.parts, t)
 		t.ofPixels = false
 	}
