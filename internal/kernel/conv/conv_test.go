@@ -394,84 +394,93 @@ func testConvThreads(t *testing.T, params Params) {
 	})
 }
 
-// TestLinesChoice checks which products use lines.
+// TestLinesChoice checks which products use lines, with 16, 8 and 4 lanes: forward (f) or data (d).
 func TestLinesChoice(t *testing.T) {
-	if cpu.Best() != cpu.AVX512 {
-		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", cpu.Best())
-	}
 	for _, test := range []struct {
-		p             Params
-		forward, data bool
+		p    Params
+		want [3]string
 	}{
-		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), true, true},     // a first layer
-		{square(2, 256, 64, 1, 28, 1, 0, 1, 1), true, true},   // in place
-		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), true, true},   // depthwise
-		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), false, false},  // rows of 8 and 12
-		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), false, false},  // whole panels and long sums
-		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), false, false}, // pixels that are not contiguous; data has phases
+		{square(2, 3, 64, 1, 32, 3, 1, 1, 1), [3]string{"fd", "fd", "f"}},    // a first layer
+		{square(2, 256, 64, 1, 28, 1, 0, 1, 1), [3]string{"fd", "fd", "fd"}}, // in place
+		{square(2, 32, 32, 32, 56, 3, 1, 1, 1), [3]string{"fd", "fd", "fd"}}, // depthwise
+		{square(2, 20, 50, 1, 12, 5, 0, 1, 1), [3]string{"", "", ""}},        // rows of 8 and 12
+		{square(2, 64, 64, 1, 40, 7, 3, 1, 1), [3]string{"", "", ""}},        // whole panels and long sums
+		{square(2, 3, 96, 1, 227, 11, 0, 4, 1), [3]string{"", "", ""}},       // pixels that are not contiguous; data has phases
 	} {
 		test.p.Direct = true
 		c, err := New(test.p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		byLines := func(p *plan) bool {
-			if p == nil {
-				return false
+		kerneltest.EachLevel(t, func(t *testing.T) {
+			got := ""
+			for i, p := range []*plan{c.direct.forward, c.direct.data} {
+				if p == nil {
+					continue
+				}
+				p.prepare()
+				if p.choose(gemm.Active()); p.byLines {
+					got += "fd"[i : i+1]
+				}
 			}
-			p.prepare()
-			p.choose(gemm.Active())
-			return p.byLines
-		}
-		if f, d := byLines(c.direct.forward), byLines(c.direct.data); f != test.forward || d != test.data {
-			t.Errorf("%+v: by lines: forward %v, want %v; data %v, want %v", test.p, f, test.forward, d, test.data)
+			checkChoice(t, test.p, got, test.want)
+		})
+	}
+}
+
+// checkChoice compares what was chosen with what should be with 16, 8 and 4 lanes.
+func checkChoice(t *testing.T, p Params, got string, want [3]string) {
+	t.Helper()
+	for i, lanes := range []int{16, 8, 4} {
+		if gemm.Active().Lanes == lanes && got != want[i] {
+			t.Errorf("%+v: chosen for %q, want %q", p, got, want[i])
 		}
 	}
 }
 
-// TestFlatChoice checks which convolutions of groups use flat copies.
+// TestFlatChoice checks which convolutions use flat copies, with 16, 8 and 4 lanes: forward (f), data
+// (d) or weights (w).
 func TestFlatChoice(t *testing.T) {
-	if cpu.Best() != cpu.AVX512 {
-		t.Skipf("SKIPPED: the choice is checked for AVX-512, this processor or build has %v", cpu.Best())
-	}
 	for _, test := range []struct {
-		p                      Params
-		forward, data, weights bool
+		p    Params
+		want [3]string
 	}{
-		{square(8, 32, 32, 8, 14, 3, 1, 1, 1), true, true, true},
-		{square(8, 32, 32, 8, 14, 3, 1, 2, 1), true, true, true},
-		{square(8, 32, 32, 8, 56, 3, 1, 1, 1), false, false, true},   // lines fill their vectors
-		{square(8, 28, 28, 2, 14, 3, 1, 1, 1), false, false, false},  // tiles are nearly full
-		{square(8, 32, 32, 2, 14, 3, 1, 2, 1), false, false, false},  // and here they are full
-		{square(8, 32, 32, 8, 25, 3, 1, 3, 1), false, true, false},   // no halves
-		{square(8, 32, 32, 32, 14, 3, 1, 2, 1), false, false, false}, // depthwise
+		{square(8, 32, 32, 8, 14, 3, 1, 1, 1), [3]string{"fdw", "w", ""}},
+		{square(8, 32, 32, 8, 14, 3, 1, 2, 1), [3]string{"fdw", "dw", ""}},
+		{square(8, 32, 32, 8, 56, 3, 1, 1, 1), [3]string{"w", "w", ""}},  // lines fill their vectors
+		{square(8, 28, 28, 2, 14, 3, 1, 1, 1), [3]string{"", "", ""}},    // tiles are nearly full
+		{square(8, 32, 32, 2, 14, 3, 1, 2, 1), [3]string{"", "", ""}},    // and here they are full
+		{square(8, 32, 32, 8, 25, 3, 1, 3, 1), [3]string{"d", "d", "d"}}, // no halves
+		{square(8, 32, 32, 32, 14, 3, 1, 2, 1), [3]string{"", "", "d"}},  // depthwise
 	} {
 		c, err := New(test.p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, u := c.direct, gemm.Active()
-		byFlat := func(p *plan) bool {
-			p.prepare()
-			p.choose(u)
-			return p.byFlat && !p.singles.fits()
-		}
-		d.forward.micro = u
-		forward, weights := byFlat(d.forward), d.weights.lines != nil && d.weights.lines.fits(u)
-		data := false
-		if d.data != nil {
-			d.data.micro = u
-			data = byFlat(d.data)
-		} else {
-			d.phases.prepare()
-			d.phases.list[0].micro = u
-			d.phases.choose(u)
-			data = d.phases.byFlat && !d.phases.singles.fits()
-		}
-		if forward != test.forward || data != test.data || weights != test.weights {
-			t.Errorf("%+v: flat copies: forward %v, want %v; data %v, want %v; weights %v, want %v", test.p,
-				forward, test.forward, data, test.data, weights, test.weights)
-		}
+		kerneltest.EachLevel(t, func(t *testing.T) {
+			d, u, got := c.direct, gemm.Active(), ""
+			for i, p := range []*plan{d.forward, d.data} {
+				if p == nil {
+					continue
+				}
+				p.prepare()
+				p.choose(u)
+				if p.micro = u; p.method() == byFlat {
+					got += "fd"[i : i+1]
+				}
+			}
+			if p := d.phases; p != nil {
+				p.prepare()
+				p.list[0].micro = u
+				if p.choose(u); p.byFlat && !p.rows.fits() && !p.singles.fits() {
+					got += "d"
+				}
+			}
+			if w := d.weights; w.lines != nil && w.lines.fits(u) {
+				got += "w"
+			}
+			checkChoice(t, test.p, got, test.want)
+		})
 	}
 }
 

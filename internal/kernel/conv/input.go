@@ -13,11 +13,11 @@ func (c *Conv) MapsInput() bool {
 	if c.rounded != nil {
 		return false
 	}
-	if c.tiled() || !depthwise(c.geometry) {
-		return c.tiled()
+	if c.tiled() {
+		return true
 	}
 	// Without vectors of channels it would depend on the length of rows.
-	return channelsOf[cpu.Active()] != nil && c.Group >= gemm.Active().Lanes && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
+	return depthwise(c.geometry) && channelsOf[cpu.Active()] != nil && c.Group >= gemm.Active().Lanes && c.direct.forward.mapsInput() && c.direct.weights.mapsInput()
 }
 
 // MapInput sets the map that Forward and BackwardWeights compute of x as they read it, nil for
